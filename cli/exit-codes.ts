@@ -1,0 +1,41 @@
+import { MillraceError } from "../shared/contract/errors.ts";
+
+/** Exit codes of `millrace`, documented in docs/cli.md. */
+export const EXIT = {
+  ok: 0,
+  /** The run failed: a batch was aborted, or something could not be read. The next run goes on. */
+  failed: 1,
+  /** The command line, the pipeline file or its options are wrong. Nothing was started. */
+  usage: 2,
+  /** Another run works on the pipeline. Nothing was started, or this run has lost the pipeline. */
+  leaseHeld: 3,
+  /** Stopped by SIGINT (128 + 2). */
+  interrupted: 130,
+  /** Stopped by SIGTERM (128 + 15). */
+  terminated: 143,
+} as const;
+
+const USAGE_ERRORS: ReadonlySet<string> = new Set([
+  "DATA_SOURCE_NOT_FOUND",
+  "DURATION_INVALID",
+  "HOME_NOT_FOUND",
+  "LOCATION_NOT_SUPPORTED",
+  "NOT_SUPPORTED",
+  "OPTIONS_INVALID",
+  "PIPELINE_FILE_FAILED",
+  "PIPELINE_FILE_NOT_FOUND",
+  "PIPELINE_NAME_INVALID",
+  "PIPELINE_NOT_EXPORTED",
+  "PIPELINE_NOT_FOUND",
+  "SCHEMA_INVALID",
+  "TABLE_NOT_FOUND",
+  "TRIGGER_INVALID",
+  "USAGE",
+]);
+
+export function exitCodeOf(error: unknown): number {
+  if (!MillraceError.is(error)) return EXIT.failed;
+  if (error.code === "LEASE_HELD" || error.code === "FENCED" || error.code === "RUN_IS_STALE")
+    return EXIT.leaseHeld;
+  return USAGE_ERRORS.has(error.code) ? EXIT.usage : EXIT.failed;
+}

@@ -1,0 +1,53 @@
+import { type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
+import { styled } from "./text.ts";
+
+const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
+  ["pipeline", "pipeline"],
+  ["batchId", "batch"],
+  ["partition", "partition"],
+  ["attempt", "batch attempt"],
+  ["attemptNumber", "task attempt"],
+  ["row", "row"],
+  ["field", "field"],
+  ["url", "URL"],
+  ["status", "status"],
+  ["path", "path"],
+];
+
+/** An error for the person who reads it: what, where, the value found, what to do. */
+export function formatError(error: unknown, stream: NodeJS.WriteStream): string {
+  if (!MillraceError.is(error)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `${styled("red", "error", stream)} ${text}`;
+  }
+  const where = PLACES.flatMap(([key, name]) =>
+    error.where[key] === undefined ? [] : [`${name} ${error.where[key]}`],
+  );
+  const lines = [`${styled("red", `error ${error.code}`, stream)}: ${error.message}`];
+  if (error.found !== undefined) lines.push(`  found: ${error.found}`);
+  if (where.length > 0) lines.push(`  where: ${where.join(", ")}`);
+  if (error.hint !== undefined) lines.push(`  do:    ${error.hint}`);
+  const cause = rootCause(error);
+  if (cause !== undefined) lines.push(styled("dim", cause.replace(/^/gm, "    "), stream));
+  return lines.join("\n");
+}
+
+/** An error as one line of `--json`. */
+export function errorEvent(error: unknown): object {
+  if (!MillraceError.is(error))
+    return {
+      type: "error",
+      code: "UNEXPECTED",
+      message: error instanceof Error ? error.message : String(error),
+    };
+  return { type: "error", ...error.toRecord(), ...(error.found === undefined ? {} : { found: error.found }) };
+}
+
+/** Where the user's own code failed: the stack below an error of ours that only reports it. */
+function rootCause(error: MillraceError): string | undefined {
+  let cause: unknown = error.cause;
+  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  if (cause === undefined || MillraceError.is(cause)) return undefined;
+  const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  return text.split("\n").slice(0, 6).join("\n");
+}

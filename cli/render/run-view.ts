@@ -1,0 +1,130 @@
+import { clearLine, cursorTo } from "node:readline";
+import type { RunEvent } from "../../local/run-events.ts";
+import { formatBytes, formatCount, formatDuration, formatOffset, formatTable, styled } from "./text.ts";
+
+/** Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to stdout. */
+export interface RunView {
+  show(event: RunEvent): void;
+}
+
+/** One JSON object a line. */
+export class JsonView implements RunView {
+  show(event: RunEvent): void {
+    process.stdout.write(`${JSON.stringify(event)}\n`);
+  }
+}
+
+type BatchEvent = Extract<RunEvent, { type: "batch" }>;
+
+/** Lines for people: with a bar for the batch at work on a terminal, without elsewhere. */
+export class TextView implements RunView {
+  readonly #stream: NodeJS.WriteStream = process.stderr;
+  readonly #now: () => number;
+  readonly #batches: BatchEvent[] = [];
+  #batchStartedAt = 0;
+  #lastDrawn = 0;
+  #hasBar = false;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  show(event: RunEvent): void {
+    switch (event.type) {
+      case "started":
+        this.#line(`${styled("bold", event.pipeline, this.#stream)} (${event.trigger}) in ${event.home}`);
+        break;
+      case "planned": {
+        this.#batchStartedAt = this.#now();
+        const again = event.attempt > 1 ? `, attempt ${event.attempt}` : event.resumed ? ", resumed" : "";
+        const todo =
+          event.todo === event.partitions ? `${event.partitions}` : `${event.todo} of ${event.partitions}`;
+        this.#line(
+          `batch ${event.batchId}${again}: ${formatOffset(event.start)} → ${formatOffset(event.end)}, ${todo} partitions to write`,
+        );
+        break;
+      }
+      case "progress":
+        this.#drawBar(event);
+        break;
+      case "retry":
+        this.#line(
+          styled(
+            "yellow",
+            `retry in ${formatDuration(event.delay)}: partition ${event.error.where.partition}: ${event.error.message}`,
+            this.#stream,
+          ),
+        );
+        break;
+      case "batch": {
+        this.#batches.push(event);
+        const mark =
+          event.state === "committed"
+            ? styled("green", "committed", this.#stream)
+            : styled("red", "aborted", this.#stream);
+        this.#line(
+          `batch ${event.batchId} ${mark}: ${formatCount(event.rows)} rows, ${formatBytes(event.bytes)} in ${formatDuration(event.milliseconds)}`,
+        );
+        break;
+      }
+      case "idle":
+        this.#line("nothing new");
+        break;
+      case "interrupted": {
+        const open =
+          event.openBatchId === undefined ? "" : `; batch ${event.openBatchId} goes on with the next run`;
+        this.#line(`interrupted${open}`);
+        break;
+      }
+      case "ended":
+        this.#clearBar();
+        if (this.#batches.length > 0) process.stdout.write(`${batchTable(this.#batches)}\n`);
+    }
+  }
+
+  #line(text: string): void {
+    this.#clearBar();
+    this.#stream.write(`${text}\n`);
+  }
+
+  #drawBar(event: Extract<RunEvent, { type: "progress" }>): void {
+    const now = this.#now();
+    const isDone = event.partitionsDone === event.partitions;
+    if (!this.#stream.isTTY || (!isDone && now - this.#lastDrawn < 80)) return;
+    this.#lastDrawn = now;
+    const width = 24;
+    const filled = Math.round((width * event.partitionsDone) / event.partitions);
+    const bar =
+      styled("green", "█".repeat(filled), this.#stream) +
+      styled("dim", "░".repeat(width - filled), this.#stream);
+    const rate = Math.round(event.rows / Math.max(0.001, (now - this.#batchStartedAt) / 1000));
+    this.#clearBar();
+    this.#stream.write(
+      `${bar} ${event.partitionsDone}/${event.partitions} partitions  ${formatCount(event.rows)} rows  ${formatCount(rate)} rows/s`,
+    );
+    this.#hasBar = true;
+  }
+
+  #clearBar(): void {
+    if (!this.#hasBar) return;
+    clearLine(this.#stream, 0);
+    cursorTo(this.#stream, 0);
+    this.#hasBar = false;
+  }
+}
+
+function batchTable(batches: readonly BatchEvent[]): string {
+  return formatTable(
+    ["batch", "from", "to", "partitions", "rows", "bytes", "time", "state"],
+    batches.map((batch) => [
+      String(batch.batchId),
+      formatOffset(batch.start),
+      formatOffset(batch.end),
+      String(batch.partitions),
+      formatCount(batch.rows),
+      formatBytes(batch.bytes),
+      formatDuration(batch.milliseconds),
+      batch.state,
+    ]),
+  );
+}

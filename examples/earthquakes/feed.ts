@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout } from "node:timers/promises";
+
+interface Feature {
+  readonly id: string;
+  readonly properties: { readonly time: number };
+}
+
+export interface FeedOptions {
+  /** Milliseconds before each answer. */
+  readonly latency?: number;
+  /** Status to answer instead of rows, for the request `count` (from 1) with these parameters. */
+  fault?(
+    query: URLSearchParams,
+    count: number,
+  ): { readonly status: number; readonly retryAfter?: string } | undefined;
+}
+
+export interface Feed {
+  /** Of the list, on 127.0.0.1. */
+  readonly url: string;
+  /** Requests so far. */
+  readonly requests: number;
+  close(): Promise<void>;
+}
+
+/** The 1,707 earthquakes of a week in 2018 that the USGS reported, in the order of time. */
+function readFeatures(): readonly Feature[] {
+  // The package exports its code only; the data lie beside it.
+  const path = new URL("../../node_modules/vega-datasets/data/earthquakes.json", import.meta.url);
+  const { features } = JSON.parse(readFileSync(path, "utf8")) as { features: Feature[] };
+  return features.sort((a, b) => a.properties.time - b.properties.time);
+}
+
+/**
+ * Serves the earthquakes as the USGS's event service does: `GET /query?starttime=&endtime=&offset=&limit=`, both ends of the range
+ * inclusive, `offset` from 1, at most 20,000 rows.
+ */
+export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
+  const features = readFeatures();
+  let requests = 0;
+  const server: Server = createServer(async (request, response) => {
+    const count = ++requests;
+    const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://127.0.0.1");
+    if (options.latency !== undefined) await setTimeout(options.latency);
+    const fault = options.fault?.(query, count);
+    if (fault !== undefined || pathname !== "/query") {
+      const headers = fault?.retryAfter === undefined ? {} : { "retry-after": fault.retryAfter };
+      response.writeHead(fault?.status ?? 404, headers).end();
+      return;
+    }
+    const start = Date.parse(query.get("starttime") ?? "1970-01-01T00:00:00Z");
+    const end = Date.parse(query.get("endtime") ?? "9999-12-31T00:00:00Z");
+    const offset = Number(query.get("offset") ?? 1);
+    const limit = Math.min(20_000, Number(query.get("limit") ?? 20_000));
+    const found = features.filter(({ properties }) => properties.time >= start && properties.time <= end);
+    const page = found.slice(offset - 1, offset - 1 + limit);
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(
+      JSON.stringify({ type: "FeatureCollection", metadata: { count: page.length }, features: page }),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/query`,
+    get requests() {
+      return requests;
+    },
+    close() {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}

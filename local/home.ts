@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Runtime } from "../shared/contract/context.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { ObjectStore } from "../shared/contract/object-store.ts";
+import type { Ports } from "../shared/engine/ports.ts";
+import { SqliteLedger } from "../shared/ledger/sqlite.ts";
+import { DirectoryStore } from "../shared/store/directory.ts";
+
+/** The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one folder for each pipeline. */
+export class Home {
+  readonly root: string;
+
+  constructor(folder: string) {
+    this.root = resolve(folder);
+  }
+
+  get exists(): boolean {
+    return existsSync(this.#ledgerPath);
+  }
+
+  get #ledgerPath(): string {
+    return join(this.root, "ledger.sqlite");
+  }
+
+  get ownersFolder(): string {
+    return join(this.root, "owners");
+  }
+
+  pipelineFolder(pipeline: string): string {
+    return join(this.root, pipeline);
+  }
+
+  /** Opens the ledger; `create` makes home and ledger where there are none. Error: `HOME_NOT_FOUND`. */
+  openLedger(options: { readonly create: boolean }): SqliteLedger {
+    if (options.create) mkdirSync(this.root, { recursive: true });
+    else if (!this.exists) {
+      throw new MillraceError("HOME_NOT_FOUND", `no pipeline has run in ${this.root}`, {
+        where: { path: this.root },
+        hint: "Name the folder that `millrace run` used: --home DIR.",
+      });
+    }
+    return new SqliteLedger(this.#ledgerPath);
+  }
+
+  ports(pipeline: string, ledger: SqliteLedger): Ports {
+    return {
+      ledger,
+      store: new DirectoryStore(this.pipelineFolder(pipeline)),
+      openStore,
+      runtime,
+      random: Math.random,
+    };
+  }
+
+  /** Remembers which file defines a pipeline, for commands that are given its name. */
+  rememberEntry(pipeline: string, entry: string): void {
+    const path = this.#entryPath(pipeline);
+    mkdirSync(this.pipelineFolder(pipeline), { recursive: true });
+    const draft = `${path}.${randomUUID()}`;
+    writeFileSync(draft, `${JSON.stringify({ entry })}\n`);
+    renameSync(draft, path);
+  }
+
+  /** The file that defined the pipeline when it ran last. */
+  entryOf(pipeline: string): string | undefined {
+    const path = this.#entryPath(pipeline);
+    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as { entry: string }).entry : undefined;
+  }
+
+  #entryPath(pipeline: string): string {
+    return join(this.pipelineFolder(pipeline), "pipeline.json");
+  }
+}
+
+/** The real clock, chance and environment: the edge below which nothing else reads them. */
+export const runtime: Runtime = {
+  now: Date.now,
+  newId: randomUUID,
+  env: process.env,
+  async sleep(milliseconds, signal) {
+    await setTimeout(milliseconds, undefined, signal === undefined ? undefined : { signal });
+  },
+};
+
+/** A folder, or a `file:` URL. Error: `LOCATION_NOT_SUPPORTED`. */
+export function openStore(location: string): ObjectStore {
+  if (location.startsWith("file:")) return new DirectoryStore(fileURLToPath(location));
+  if (/^[a-z][a-z0-9+.-]+:/i.test(location)) {
+    throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened here`, {
+      hint: "Pipelines that run embedded read and write folders: give a path.",
+    });
+  }
+  return new DirectoryStore(resolve(location));
+}

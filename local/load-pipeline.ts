@@ -1,0 +1,70 @@
+import { existsSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { MillraceError } from "../shared/contract/errors.ts";
+import { Pipeline } from "../shared/contract/pipeline.ts";
+
+let isHooked = false;
+
+/**
+ * The pipeline that a file exports as its default. TypeScript runs as it is, types stripped, whatever the package.json around says of
+ * modules. Errors: `PIPELINE_FILE_NOT_FOUND`, `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
+ */
+export async function loadPipeline(entry: string): Promise<Pipeline> {
+  const path = resolve(entry);
+  if (!existsSync(path)) {
+    throw new MillraceError("PIPELINE_FILE_NOT_FOUND", `there is no file ${entry}`, {
+      where: { path },
+      hint: "Name the file that exports the pipeline: millrace run pipeline.ts",
+    });
+  }
+  hookTypeScript();
+  let module: { readonly default?: unknown };
+  try {
+    module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+  } catch (error) {
+    if (MillraceError.is(error)) throw error.at({ path });
+    throw new MillraceError(
+      "PIPELINE_FILE_FAILED",
+      `${entry} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        where: { path },
+        hint: isUnstrippable(error)
+          ? "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly)."
+          : "Correct the file; the cause is below.",
+        cause: error,
+      },
+    );
+  }
+  if (Pipeline.is(module.default)) return module.default;
+  throw new MillraceError("PIPELINE_NOT_EXPORTED", `${entry} has no pipeline as its default export`, {
+    where: { path },
+    hint: 'End the file with: export default pipeline("name").readStream…writeStream….',
+  });
+}
+
+/** `.ts` files outside node_modules are modules, and `./x.js` may stand for `./x.ts`, as tsc has it. */
+function hookTypeScript(): void {
+  if (isHooked) return;
+  isHooked = true;
+  registerHooks({
+    resolve(specifier, context, next) {
+      if (/^\.{1,2}\//.test(specifier) && specifier.endsWith(".js") && context.parentURL !== undefined) {
+        const script = new URL(specifier, context.parentURL);
+        const source = new URL(script.href.replace(/\.js$/, ".ts"));
+        if (!existsSync(fileURLToPath(script)) && existsSync(fileURLToPath(source)))
+          return next(source.href, context);
+      }
+      return next(specifier, context);
+    },
+    load(url, context, next) {
+      const isSource = url.startsWith("file:") && url.endsWith(".ts") && !url.includes("/node_modules/");
+      return next(url, isSource ? { ...context, format: "module-typescript" } : context);
+    },
+  });
+}
+
+function isUnstrippable(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX";
+}

@@ -1,0 +1,43 @@
+import type { ErrorRecord } from "../shared/contract/errors.ts";
+import type { Offset } from "../shared/contract/offset.ts";
+
+/** What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times are in milliseconds. */
+export type RunEvent =
+  | { readonly type: "started"; readonly pipeline: string; readonly home: string; readonly trigger: string }
+  | {
+      readonly type: "planned";
+      readonly batchId: number;
+      readonly attempt: number;
+      readonly start: Offset;
+      readonly end: Offset;
+      readonly partitions: number;
+      /** Partitions that still have to be written. */
+      readonly todo: number;
+      /** True where an earlier run planned the batch. */
+      readonly resumed: boolean;
+    }
+  | {
+      readonly type: "progress";
+      readonly batchId: number;
+      readonly partitionsDone: number;
+      readonly partitions: number;
+      readonly rows: number;
+      readonly bytes: number;
+    }
+  | { readonly type: "retry"; readonly delay: number; readonly error: ErrorRecord }
+  | {
+      readonly type: "batch";
+      readonly batchId: number;
+      readonly attempt: number;
+      readonly state: "committed" | "aborted";
+      readonly start: Offset;
+      readonly end: Offset;
+      readonly partitions: number;
+      readonly rows: number;
+      readonly bytes: number;
+      /** From the plan of this attempt to its end. */
+      readonly milliseconds: number;
+    }
+  | { readonly type: "idle" }
+  | { readonly type: "interrupted"; readonly openBatchId?: number }
+  | { readonly type: "ended"; readonly batches: number; readonly rows: number };

@@ -1,0 +1,196 @@
+import { encodeSchema } from "../shared/arrow/ipc-file.ts";
+import { parseDuration } from "../shared/contract/duration.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { Pipeline, Trigger } from "../shared/contract/pipeline.ts";
+import { ReadAllAvailable } from "../shared/contract/read-limit.ts";
+import { finalize } from "../shared/engine/finalize.ts";
+import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
+import { type PlanResult, plan } from "../shared/engine/plan.ts";
+import type { Ports } from "../shared/engine/ports.ts";
+import type { Batch, Fence } from "../shared/ledger/ledger.ts";
+import type { BatchState } from "../shared/ledger/states.ts";
+import type { Home } from "./home.ts";
+import { hasEnded, OwnerLock } from "./owner-lock.ts";
+import type { RunEvent } from "./run-events.ts";
+import { runTasks } from "./run-tasks.ts";
+import { TaskPool } from "./task-pool.ts";
+
+/** A run is known to have ended by its lock, so its lease need never be waited for; it is only a bound for a home whose locks are lost. */
+const LEASE_MILLISECONDS = 24 * 3_600_000;
+
+export interface RunOptions {
+  readonly pipeline: Pipeline;
+  /** The file that exports the pipeline: worker threads load it too. */
+  readonly entry: string;
+  readonly home: Home;
+  readonly trigger: Trigger;
+  readonly maxConcurrency: number;
+  /** Attempts of one task at most. */
+  readonly maxAttempts: number;
+  /** Interrupts the run: tasks stop and drop what they staged, finished ones stay for the next run. A commit goes on to its end. */
+  readonly signal: AbortSignal;
+  onEvent(event: RunEvent): void;
+}
+
+/**
+ * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors: `LEASE_HELD`, `FENCED`, and whatever made a
+ * batch fail; the batch is then aborted and will be replayed by the next run.
+ */
+export async function run(options: RunOptions): Promise<void> {
+  const { pipeline, home } = options;
+  const ledger = home.openLedger({ create: true });
+  const ports = home.ports(pipeline.name, ledger);
+  const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
+  let session: Session | undefined;
+  try {
+    const open = await OpenPipeline.open(pipeline, ports);
+    home.rememberEntry(pipeline.name, options.entry);
+    const setup = {
+      entry: options.entry,
+      home: home.root,
+      pipeline: pipeline.name,
+      schema: encodeSchema(open.schema),
+    };
+    session = new Session(options, open, ports, lock, new TaskPool(options.maxConcurrency, setup));
+    await session.run();
+  } finally {
+    await session?.end();
+    lock.release();
+    ledger.close();
+  }
+}
+
+class Session {
+  readonly #options: RunOptions;
+  readonly #open: OpenPipeline;
+  readonly #ports: Ports;
+  readonly #lock: OwnerLock;
+  readonly #pool: TaskPool;
+  #fence: Fence | undefined;
+  #batches = 0;
+  #rows = 0;
+
+  constructor(options: RunOptions, open: OpenPipeline, ports: Ports, lock: OwnerLock, pool: TaskPool) {
+    this.#options = options;
+    this.#open = open;
+    this.#ports = ports;
+    this.#lock = lock;
+    this.#pool = pool;
+  }
+
+  async run(): Promise<void> {
+    const { trigger, onEvent, pipeline, home, signal } = this.#options;
+    onEvent({
+      type: "started",
+      pipeline: pipeline.name,
+      home: home.root,
+      trigger: Object.keys(trigger).join(),
+    });
+    // As in Spark: without a reader that fixes what is available now, such a run has one batch.
+    const isBounded = "availableNow" in trigger && (await this.#open.prepareForTriggerAvailableNow());
+    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+    while (!signal.aborted) {
+      const startedAt = this.#ports.runtime.now();
+      const planned = await this.#plan();
+      let state: BatchState | undefined;
+      if (planned.kind === "idle") onEvent({ type: "idle" });
+      else state = await this.#runBatch(planned);
+      if (state === "planned") break;
+      if (state === "aborted") continue;
+      if (interval === undefined) {
+        const isServed = planned.kind === "idle" || "once" in trigger || !(isBounded || planned.resumed);
+        if (isServed) break;
+      } else {
+        const rest = Math.max(0, startedAt + interval - this.#ports.runtime.now());
+        await this.#ports.runtime.sleep(rest, signal).catch(() => undefined);
+      }
+    }
+    if (signal.aborted) await this.#tellInterrupted();
+    onEvent({ type: "ended", batches: this.#batches, rows: this.#rows });
+  }
+
+  async #plan(): Promise<PlanResult> {
+    const { home } = this.#options;
+    const planned = await plan(this.#open, this.#ports, {
+      owner: this.#lock.owner,
+      leaseMilliseconds: LEASE_MILLISECONDS,
+      limit: new ReadAllAvailable(),
+      hasEnded: (owner) => hasEnded(home.ownersFolder, owner),
+    });
+    this.#fence = planned.fence;
+    return planned;
+  }
+
+  /** Runs one batch to its end, or leaves it `planned` where the run is interrupted before. A batch that this run aborts is an error. */
+  async #runBatch(planned: Extract<PlanResult, { kind: "batch" }>): Promise<BatchState> {
+    const { maxConcurrency, maxAttempts, signal, onEvent } = this.#options;
+    const { batch, run, todo, resumed } = planned;
+    const range = {
+      batchId: batch.batchId,
+      attempt: batch.attempt,
+      start: batch.start,
+      end: batch.end,
+      partitions: batch.tasks,
+    };
+    onEvent({ type: "planned", ...range, todo: todo.length, resumed });
+    const failure = await runTasks(this.#pool, this.#ports, {
+      run,
+      todo,
+      partitions: batch.tasks,
+      maxConcurrency,
+      maxAttempts,
+      signal,
+      onEvent,
+    });
+    if (signal.aborted && failure === undefined && !(await this.#isReady(batch))) return "planned";
+    const ended = await finalize(this.#open, this.#ports, {
+      run,
+      ...(failure === undefined ? {} : { failure: failure.toRecord() }),
+    });
+    const state = ended.batch.state === "committed" ? "committed" : "aborted";
+    const { rows, bytes } = ended.batch.progress ?? { rows: 0, bytes: 0 };
+    const milliseconds = (ended.batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
+    onEvent({ type: "batch", ...range, state, rows, bytes, milliseconds });
+    if (state === "committed") {
+      this.#batches++;
+      this.#rows += rows;
+      return state;
+    }
+    // An earlier run decided to abort and got no further; the batch is now free to be replayed.
+    if (batch.state === "aborting") return state;
+    throw failure ?? ended.failure ?? abortedAs(ended.batch);
+  }
+
+  /** True where a batch that was interrupted has all it needs, so that only its end is missing. */
+  async #isReady(batch: Batch): Promise<boolean> {
+    return batch.state !== "planned" || (await this.#ports.ledger.tasks(batch)).length === batch.tasks;
+  }
+
+  async #tellInterrupted(): Promise<void> {
+    const head = await this.#ports.ledger.head(this.#options.pipeline.name);
+    this.#options.onEvent({
+      type: "interrupted",
+      ...(head?.openBatchId === undefined ? {} : { openBatchId: head.openBatchId }),
+    });
+  }
+
+  /** Gives back what the run holds; its own outcome is told already, so nothing here can fail it. */
+  async end(): Promise<void> {
+    await this.#pool.destroy();
+    await this.#open.stop();
+    if (this.#fence !== undefined) await this.#ports.ledger.release(this.#fence).catch(() => undefined);
+  }
+}
+
+/** The recorded reason, where no error of this process tells it. */
+function abortedAs(batch: Batch): MillraceError {
+  const { error } = batch;
+  return new MillraceError(
+    error?.code ?? "BATCH_ABORTED",
+    error?.message ?? `batch ${batch.batchId} was aborted`,
+    {
+      where: { ...error?.where, pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt },
+      ...(error?.hint === undefined ? {} : { hint: error.hint }),
+    },
+  );
+}

@@ -1,0 +1,76 @@
+import { extname } from "node:path";
+import { MessageChannel } from "node:worker_threads";
+import { Piscina } from "piscina";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write.ts";
+import {
+  type FromTask,
+  fromWire,
+  type TaskAnswer,
+  type TaskCall,
+  type ToTask,
+  type WorkerSetup,
+} from "./wire.ts";
+
+/** Worker threads that run writer tasks. */
+export class TaskPool {
+  readonly #pool: Piscina;
+
+  constructor(threads: number, setup: WorkerSetup) {
+    this.#pool = new Piscina({
+      // Beside this file: as TypeScript in the repository, as JavaScript in the package.
+      filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: 60_000,
+      workerData: setup,
+    });
+    // A thread that dies between tasks is replaced; one that dies in a task fails that task.
+    this.#pool.on("error", () => undefined);
+  }
+
+  /** Runs one task. `signal` asks it to stop; it may take a moment, and then fails with `TASK_CANCELLED`. */
+  async run(
+    request: WriteRequest,
+    options: { readonly signal: AbortSignal; onProgress(progress: TaskProgress): void },
+  ): Promise<TaskResult> {
+    const { port1: here, port2: there } = new MessageChannel();
+    const stop = () => here.postMessage("stop" satisfies ToTask);
+    here.on("message", (progress: FromTask) => options.onProgress(progress));
+    options.signal.addEventListener("abort", stop, { once: true });
+    if (options.signal.aborted) stop();
+    let answer: TaskAnswer;
+    try {
+      const call: TaskCall = { request, port: there };
+      answer = (await this.#pool.run(call, { name: "runTask", transferList: [there] })) as TaskAnswer;
+    } catch (error) {
+      const { run, partition, attemptNumber } = request;
+      throw new MillraceError(
+        "WORKER_DIED",
+        `the thread of the task died: ${error instanceof Error ? error.message : String(error)}`,
+        {
+          where: {
+            pipeline: run.pipeline,
+            batchId: run.batchId,
+            partition,
+            attempt: run.attempt,
+            attemptNumber,
+          },
+          retryable: true,
+          hint: "The source or the sink ended it (process.exit, an error outside of any promise) or ran out of memory.",
+          cause: error,
+        },
+      );
+    } finally {
+      options.signal.removeEventListener("abort", stop);
+      here.close();
+    }
+    if ("error" in answer) throw fromWire(answer.error);
+    return answer.result;
+  }
+
+  /** Ends the threads, at once. */
+  async destroy(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}

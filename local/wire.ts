@@ -1,0 +1,62 @@
+import type { MessagePort } from "node:worker_threads";
+import { type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
+import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write.ts";
+
+/** What every worker thread is started with. */
+export interface WorkerSetup {
+  readonly entry: string;
+  readonly home: string;
+  readonly pipeline: string;
+  /** The schema as the main thread resolved it, so that all tasks have the same one. */
+  readonly schema: string;
+}
+
+export interface TaskCall {
+  readonly request: WriteRequest;
+  /** Takes `stop` to the task, and its progress back. */
+  readonly port: MessagePort;
+}
+
+export type TaskAnswer = { readonly result: TaskResult } | { readonly error: ErrorOnWire };
+export type ToTask = "stop";
+export type FromTask = TaskProgress;
+
+/** A MillraceError as a structured clone; the class would be lost between threads. */
+export interface ErrorOnWire {
+  readonly code: string;
+  readonly message: string;
+  readonly where: ErrorLocation;
+  readonly hint: string | undefined;
+  readonly retryable: boolean;
+  readonly found: string | undefined;
+  readonly stack: string | undefined;
+  /** Stack of the first cause, which is where the user's code failed. */
+  readonly cause: string | undefined;
+}
+
+export function toWire(error: MillraceError): ErrorOnWire {
+  let cause: unknown = error.cause;
+  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  return {
+    code: error.code,
+    message: error.message,
+    where: error.where,
+    hint: error.hint,
+    retryable: error.retryable,
+    found: error.found,
+    stack: error.stack,
+    cause: cause === undefined ? undefined : cause instanceof Error ? cause.stack : String(cause),
+  };
+}
+
+export function fromWire(wire: ErrorOnWire): MillraceError {
+  const error = new MillraceError(wire.code, wire.message, {
+    where: wire.where,
+    retryable: wire.retryable,
+    ...(wire.hint === undefined ? {} : { hint: wire.hint }),
+    ...(wire.found === undefined ? {} : { found: wire.found }),
+    ...(wire.cause === undefined ? {} : { cause: wire.cause }),
+  });
+  if (wire.stack !== undefined) error.stack = wire.stack;
+  return error;
+}

@@ -1,0 +1,60 @@
+import { Piscina } from "piscina";
+import { decodeSchema } from "../shared/arrow/ipc-file.ts";
+import { toMillraceError } from "../shared/contract/errors.ts";
+import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
+import type { Ports } from "../shared/engine/ports.ts";
+import { write } from "../shared/engine/write.ts";
+import { Home } from "./home.ts";
+import { loadPipeline } from "./load-pipeline.ts";
+import {
+  type FromTask,
+  type TaskAnswer,
+  type TaskCall,
+  type ToTask,
+  toWire,
+  type WorkerSetup,
+} from "./wire.ts";
+
+interface Opened {
+  readonly open: OpenPipeline;
+  readonly ports: Ports;
+}
+
+let opened: Promise<Opened> | undefined;
+
+/** Opened once a thread: its own instance of the source and the sink, its own connection to the ledger. */
+async function openOnce(setup: WorkerSetup): Promise<Opened> {
+  const home = new Home(setup.home);
+  const ports = home.ports(setup.pipeline, home.openLedger({ create: false }));
+  const pipeline = await loadPipeline(setup.entry);
+  return { open: await OpenPipeline.open(pipeline, ports, decodeSchema(setup.schema)), ports };
+}
+
+/** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */
+export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
+  const stopping = new AbortController();
+  port.on("message", (message: ToTask) => {
+    if (message === "stop") stopping.abort();
+  });
+  try {
+    opened ??= openOnce(Piscina.workerData as WorkerSetup);
+    const { open, ports } = await opened;
+    const result = await write(open, ports, request, {
+      signal: stopping.signal,
+      onProgress: (progress) => port.postMessage(progress satisfies FromTask),
+    });
+    return { result };
+  } catch (error) {
+    const { run, partition, attemptNumber } = request;
+    const where = {
+      pipeline: run.pipeline,
+      batchId: run.batchId,
+      partition,
+      attempt: run.attempt,
+      attemptNumber,
+    };
+    return { error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", where, true)) };
+  } finally {
+    port.close();
+  }
+}

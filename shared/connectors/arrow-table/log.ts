@@ -1,0 +1,96 @@
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
+import type { SchemaJson } from "../../contract/schema.ts";
+
+const FOLDER = "_log/";
+const VERSION = /^_log\/(\d{20})\.json$/;
+
+/** A data file, its path relative to the table's folder. `path` is `null` for a task that had no rows. */
+export interface StagedFile {
+  readonly path: string | null;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What one commit changed: `_log/<version, 20 digits>.json`. */
+export interface LogEntry {
+  readonly version: number;
+  /** ISO 8601, UTC. */
+  readonly timestamp: string;
+  readonly operation: "append";
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly batchId: number;
+  readonly schema: SchemaJson;
+  readonly add: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[];
+  readonly remove: readonly { readonly path: string }[];
+}
+
+/** The newest version, -1 for a table without one. */
+export async function latestVersion(table: ObjectStore): Promise<number> {
+  let latest = -1;
+  for await (const { key } of table.list(FOLDER)) {
+    const version = VERSION.exec(key)?.[1];
+    if (version !== undefined) latest = Number(version);
+  }
+  return latest;
+}
+
+/** The entry of a version. Error: `TABLE_LOG_BROKEN` where it is gone or not an entry. */
+export async function readEntry(table: ObjectStore, version: number): Promise<LogEntry> {
+  const key = entryKey(version);
+  const bytes = await table.get(key);
+  if (bytes !== undefined) {
+    try {
+      return JSON.parse(Buffer.from(bytes).toString()) as LogEntry;
+    } catch {
+      // Told below.
+    }
+  }
+  throw new MillraceError("TABLE_LOG_BROKEN", `${key} is ${bytes === undefined ? "missing" : "not JSON"}`, {
+    where: { path: `${table.location}/${key}` },
+    hint: "The log must have each version from 0: restore the file. Nothing was written.",
+  });
+}
+
+/** False where the version is taken: another commit was faster. This is the commit point of a batch. */
+export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boolean> {
+  return await table.put(entryKey(entry.version), Buffer.from(`${JSON.stringify(entry)}\n`));
+}
+
+/**
+ * True where the log up to `latest` has the batch. Batches of one pipeline land in order, so the newest entry of the pipeline
+ * answers; a pipeline that is new to the table looks through all of the log, once.
+ */
+export async function hasLanded(
+  table: ObjectStore,
+  latest: number,
+  batch: { readonly pipeline: string; readonly incarnation: string; readonly batchId: number },
+): Promise<boolean> {
+  for (let version = latest; version >= 0; version--) {
+    const entry = await readEntry(table, version);
+    if (entry.pipeline !== batch.pipeline || entry.incarnation !== batch.incarnation) continue;
+    return entry.batchId >= batch.batchId;
+  }
+  return false;
+}
+
+/** All entries from version 0. */
+export async function* readLog(table: ObjectStore): AsyncGenerator<LogEntry> {
+  const latest = await latestVersion(table);
+  for (let version = 0; version <= latest; version++) yield await readEntry(table, version);
+}
+
+/** The live data files, in the order of their commits. */
+export async function liveFiles(table: ObjectStore): Promise<LogEntry["add"]> {
+  const live = new Map<string, LogEntry["add"][number]>();
+  for await (const entry of readLog(table)) {
+    for (const file of entry.remove) live.delete(file.path);
+    for (const file of entry.add) live.set(file.path, file);
+  }
+  return [...live.values()];
+}
+
+function entryKey(version: number): string {
+  return `${FOLDER}${String(version).padStart(20, "0")}.json`;
+}

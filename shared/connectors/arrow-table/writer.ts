@@ -1,0 +1,150 @@
+import type { RecordBatch, Schema } from "apache-arrow";
+import { encodeFile } from "../../arrow/ipc-file.ts";
+import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
+import { schemaToJson } from "../../contract/schema.ts";
+import {
+  DataSourceStreamArrowWriter,
+  type SupportsCommitLookup,
+  type SupportsTaskAbort,
+  type SupportsVacuum,
+  type VacuumContext,
+  type VacuumResult,
+} from "../../contract/stream-writer.ts";
+import { dataKey } from "./data-files.ts";
+import { hasLanded, latestVersion, putEntry, readEntry, type StagedFile } from "./log.ts";
+import { vacuumTable } from "./vacuum.ts";
+
+/** Other pipelines may commit to the same table meanwhile; each time the version was taken, the next one is tried. */
+const MAX_CONFLICTS = 100;
+
+/** Stages one Arrow file a task; the commit is one put of a log entry. */
+export class ArrowTableWriter
+  extends DataSourceStreamArrowWriter<StagedFile>
+  implements SupportsTaskAbort<StagedFile>, SupportsCommitLookup, SupportsVacuum
+{
+  readonly #schema: Schema;
+  readonly #path: string | undefined;
+  readonly #runtime: Runtime;
+
+  constructor(schema: Schema, path: string | undefined, runtime: Runtime) {
+    super();
+    this.#schema = schema;
+    this.#path = path;
+    this.#runtime = runtime;
+  }
+
+  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedFile> {
+    const rest = batches[Symbol.asyncIterator]();
+    const first = await rest.next();
+    if (first.done) return { path: null, rows: 0, bytes: 0 };
+    const table = this.#table(task);
+    const path = dataKey(task, this.#runtime.newId());
+    let rows = 0;
+    let bytes = 0;
+    const schema = this.#schema;
+    async function* file(): AsyncGenerator<Uint8Array> {
+      async function* counted(): AsyncGenerator<RecordBatch> {
+        for (
+          let next: IteratorResult<RecordBatch> = first as IteratorResult<RecordBatch>;
+          !next.done;
+          next = await rest.next()
+        ) {
+          rows += next.value.numRows;
+          yield next.value;
+        }
+      }
+      for await (const chunk of encodeFile(schema, counted())) {
+        bytes += chunk.length;
+        yield chunk;
+      }
+    }
+    try {
+      await table.put(path, file());
+    } catch (error) {
+      // Nobody was told of the file, so nobody can come to name it.
+      await table.delete([path]).catch(() => undefined);
+      throw error;
+    } finally {
+      await rest.return?.();
+    }
+    return { path, rows, bytes };
+  }
+
+  async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {
+    if (message?.path != null) await this.#table(task).delete([message.path]);
+  }
+
+  override async commit(
+    messages: readonly (StagedFile | null)[],
+    batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    const table = this.#table(batch);
+    for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+      const latest = await latestVersion(table);
+      if (await hasLanded(table, latest, batch)) return;
+      await this.#checkSchema(table, latest);
+      const isPut = await putEntry(table, {
+        version: latest + 1,
+        timestamp: new Date(this.#runtime.now()).toISOString(),
+        operation: "append",
+        pipeline: batch.pipeline,
+        incarnation: batch.incarnation,
+        batchId,
+        schema: schemaToJson(this.#schema),
+        add: messages.flatMap((m) =>
+          m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
+        ),
+        remove: [],
+      });
+      if (isPut) return;
+    }
+    throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
+      where: { path: table.location },
+      hint: "Fewer pipelines should write this table at once.",
+      retryable: true,
+    });
+  }
+
+  async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
+    const table = this.#table(batch);
+    return await hasLanded(table, await latestVersion(table), batch);
+  }
+
+  override async abort(
+    messages: readonly (StagedFile | null)[],
+    _batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    // A commit that was tried may still land, and must then find its files. Vacuum removes them once it cannot.
+    if (batch.commitTried) return;
+    await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));
+  }
+
+  async vacuum(context: VacuumContext): Promise<VacuumResult> {
+    return await vacuumTable(this.#table(context), context);
+  }
+
+  #table(context: SinkContext): ObjectStore {
+    return this.#path === undefined ? context.store.at("table") : context.openStore(this.#path);
+  }
+
+  async #checkSchema(table: ObjectStore, latest: number): Promise<void> {
+    if (latest < 0) return;
+    const { schema } = await readEntry(table, latest);
+    const mine = schemaToJson(this.#schema);
+    if (JSON.stringify(schema) === JSON.stringify(mine)) return;
+    const ddl = (json: typeof mine) =>
+      json.fields.map((f) => `${f.name} ${f.type}${f.nullable ? "" : " NOT NULL"}`).join(", ");
+    throw new MillraceError(
+      "TABLE_SCHEMA_MISMATCH",
+      `the table has (${ddl(schema)}), the batch has (${ddl(mine)})`,
+      {
+        where: { path: table.location },
+        hint: "An Arrow table keeps its schema: write to another path, or change the schema back.",
+      },
+    );
+  }
+}

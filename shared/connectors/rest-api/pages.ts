@@ -1,0 +1,127 @@
+import { MillraceError } from "../../contract/errors.ts";
+import { kindOf } from "../../contract/json.ts";
+import type { Answer, RestClient } from "./client.ts";
+import type { ParsedOptions } from "./options.ts";
+import { valueAt } from "./records.ts";
+
+/**
+ * Which page: the rows to skip, the page's number, the cursor, or the URL of a link (relative to the origin), by the kind of
+ * pagination; `null` for the first page. Without secrets, so that it can be stored.
+ */
+export type PageRef = string | number | null;
+
+export interface Page {
+  readonly ref: PageRef;
+  readonly records: readonly unknown[];
+  /** Where the list goes on, `undefined` at its end. */
+  readonly next: PageRef | undefined;
+  /** For messages. */
+  readonly url: string;
+}
+
+/** The pages of one list, the same way for every kind of pagination. */
+export class Pages {
+  readonly #options: ParsedOptions;
+  readonly #client: RestClient;
+  readonly #params: Readonly<Record<string, string>>;
+
+  /** `params` go with every request, such as those of a range of time. */
+  constructor(options: ParsedOptions, client: RestClient, params: Readonly<Record<string, string>> = {}) {
+    this.#options = options;
+    this.#client = client;
+    this.#params = params;
+  }
+
+  /** One page. Errors: those of `RestClient.get`, and `ROWS_NOT_FOUND`. */
+  async page(ref: PageRef, signal?: AbortSignal): Promise<Page> {
+    const answer = await this.#client.get(this.#url(ref), signal);
+    const records = this.#records(answer);
+    return { ref, records, next: this.#next(ref, records.length, answer), url: answer.url };
+  }
+
+  /** All pages from `ref` to the end. */
+  async *from(ref: PageRef, signal?: AbortSignal): AsyncGenerator<Page> {
+    for (let at: PageRef | undefined = ref; at !== undefined; ) {
+      const page: Page = await this.page(at, signal);
+      yield page;
+      if (page.next === at) throw loop(page);
+      at = page.next;
+    }
+  }
+
+  #url(ref: PageRef): URL {
+    const { pagination, pageSize } = this.#options;
+    const size = String(pageSize);
+    switch (pagination.type) {
+      case "offset":
+        return this.#client.url({
+          ...this.#params,
+          [pagination.offsetParam]: String(Number(ref ?? 0) + pagination.first),
+          [pagination.limitParam]: size,
+        });
+      case "page":
+        return this.#client.url({
+          ...this.#params,
+          [pagination.pageParam]: String(Number(ref ?? 0) + pagination.first),
+          [pagination.sizeParam]: size,
+        });
+      case "cursor":
+        return this.#client.url({
+          ...this.#params,
+          [pagination.sizeParam]: size,
+          ...(ref === null ? {} : { [pagination.cursorParam]: String(ref) }),
+        });
+      case "link":
+        return ref === null
+          ? this.#client.url({ ...this.#params, [pagination.sizeParam]: size })
+          : new URL(String(ref), this.#options.url);
+      case "none":
+        return this.#client.url(this.#params);
+    }
+  }
+
+  #next(ref: PageRef, rows: number, answer: Answer): PageRef | undefined {
+    const { pagination, pageSize } = this.#options;
+    switch (pagination.type) {
+      // A page that is not full is the last one.
+      case "offset":
+        return rows < pageSize ? undefined : Number(ref ?? 0) + rows;
+      case "page":
+        return rows < pageSize ? undefined : Number(ref ?? 0) + 1;
+      case "cursor": {
+        const cursor = valueAt(answer.body, pagination.cursorPath);
+        if (cursor === undefined || cursor === null || cursor === "") return undefined;
+        return typeof cursor === "number" ? cursor : String(cursor);
+      }
+      case "link": {
+        if (answer.nextLink === undefined) return undefined;
+        const url = this.#client.follow(answer.nextLink, answer.url);
+        return url.pathname + url.search;
+      }
+      case "none":
+        return undefined;
+    }
+  }
+
+  #records(answer: Answer): readonly unknown[] {
+    const { rows } = this.#options;
+    const records = rows === undefined ? answer.body : valueAt(answer.body, rows);
+    if (Array.isArray(records)) return records as readonly unknown[];
+    const place = rows === undefined ? "the answer" : `"${rows}" in the answer`;
+    throw new MillraceError(
+      "ROWS_NOT_FOUND",
+      `GET ${answer.url}: ${place} is ${kindOf(records)}, not an array of records`,
+      {
+        where: { url: answer.url },
+        hint: 'Set the option rows to the path of the array, such as "features" or "data.items".',
+      },
+    );
+  }
+}
+
+function loop(page: Page): MillraceError {
+  return new MillraceError("PAGES_LOOP", `GET ${page.url} says that the page after it is itself`, {
+    where: { url: page.url },
+    hint: "Check the option pagination against the API's documentation.",
+  });
+}

@@ -1,0 +1,120 @@
+import type { Schema } from "apache-arrow";
+import type { TaskContext } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import {
+  DataSourceStreamReader,
+  type Row,
+  type SupportsTriggerAvailableNow,
+} from "../../contract/stream-reader.ts";
+import type { RestClient } from "./client.ts";
+import type { ParsedOptions } from "./options.ts";
+import { type Page, type PageRef, Pages } from "./pages.ts";
+import { rowReader } from "./records.ts";
+
+/** The stream was read up to this row of this page (exclusive). */
+type Position = { readonly page: PageRef; readonly row: number };
+/** Rows `from` (inclusive) to `to` (exclusive) of one page. */
+type PageSlice = { readonly page: PageRef; readonly from: number; readonly to: number };
+
+type SeenPage = { readonly rows: number; readonly next: PageRef | undefined };
+
+/**
+ * Reads a list that only ever grows at its end, by position. Planning walks the new pages to see where they end; the tasks read them
+ * again, one page each.
+ */
+export class PositionReader
+  extends DataSourceStreamReader<Position, PageSlice>
+  implements SupportsTriggerAvailableNow
+{
+  readonly #schema: Schema;
+  readonly #options: ParsedOptions;
+  readonly #pages: Pages;
+  /** What planning saw of the pages, so that none is asked for twice. */
+  readonly #seen = new Map<PageRef, SeenPage>();
+  #fixesEnd = false;
+  /** The end of what was there when an available-now run began. */
+  #availableNow: Position | undefined;
+
+  constructor(schema: Schema, options: ParsedOptions, client: RestClient) {
+    super();
+    this.#schema = schema;
+    this.#options = options;
+    this.#pages = new Pages(options, client);
+  }
+
+  /** The end is found by the first `latestOffset`, which then walks all of the list once; later batches ask nothing. */
+  prepareForTriggerAvailableNow(): void {
+    this.#fixesEnd = true;
+    this.#availableNow = undefined;
+  }
+
+  override initialOffset(): Position {
+    return { page: null, row: 0 };
+  }
+
+  override async latestOffset(start: Position): Promise<Position> {
+    const { maxPagesPerBatch } = this.#options;
+    if (!this.#fixesEnd) return await this.#walk(start, maxPagesPerBatch);
+    this.#availableNow ??= await this.#walk(start, Number.POSITIVE_INFINITY);
+    const target = this.#availableNow;
+    let page = start.page;
+    for (let pages = 0; pages < maxPagesPerBatch; pages++) {
+      if (page === target.page) return target;
+      const next = this.#seen.get(page)?.next;
+      if (next === undefined) return target;
+      page = next;
+    }
+    return page === target.page && target.row === 0 ? target : { page, row: 0 };
+  }
+
+  /** Looks at the pages from `start`, and gives where they end, or where `maxPages` of them end. */
+  async #walk(start: Position, maxPages: number): Promise<Position> {
+    this.#seen.clear();
+    let end = start;
+    let pages = 0;
+    for await (const page of this.#pages.from(start.page)) {
+      this.#seen.set(page.ref, { rows: page.records.length, next: page.next });
+      if (page.ref === start.page && page.records.length < start.row) throw shrunk(page, start.row);
+      end = { page: page.ref, row: page.records.length };
+      if (page.next !== undefined && ++pages >= maxPages) return { page: page.next, row: 0 };
+    }
+    return end;
+  }
+
+  override async partitions(start: Position, end: Position): Promise<PageSlice[]> {
+    const slices: PageSlice[] = [];
+    let from = start.row;
+    for (let page: PageRef | undefined = start.page; page !== undefined; from = 0) {
+      const isLast: boolean = page === end.page;
+      const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#look(page);
+      if (seen.rows > from) slices.push({ page, from, to: seen.rows });
+      page = seen.next;
+    }
+    return slices;
+  }
+
+  override async *read(slice: PageSlice, task: TaskContext): AsyncGenerator<Row> {
+    const page = await this.#pages.page(slice.page, task.signal);
+    if (page.records.length < slice.to) throw shrunk(page, slice.to);
+    const toRow = rowReader(this.#schema, this.#options.columns);
+    for (const record of page.records.slice(slice.from, slice.to)) yield toRow(record);
+  }
+
+  async #look(ref: PageRef): Promise<SeenPage> {
+    const seen = this.#seen.get(ref);
+    if (seen !== undefined) return seen;
+    const page = await this.#pages.page(ref);
+    return { rows: page.records.length, next: page.next };
+  }
+}
+
+function shrunk(page: Page, expected: number): MillraceError {
+  return new MillraceError(
+    "LIST_SHRANK",
+    `GET ${page.url} has ${page.records.length} rows, where it had ${expected}`,
+    {
+      where: { url: page.url },
+      hint: "Without timeRange a list must only grow at its end: sort it oldest first, or read it by timeRange.",
+    },
+  );
+}

@@ -1,0 +1,55 @@
+import type { Schema } from "apache-arrow";
+import { MillraceError } from "../../contract/errors.ts";
+import type { Row } from "../../contract/stream-reader.ts";
+import type { ColumnPath, ParsedOptions } from "./options.ts";
+
+const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> = {
+  seconds: 1_000_000,
+  milliseconds: 1000,
+  microseconds: 1,
+};
+
+/** What lies at a path of names and indexes joined by dots, `undefined` where there is nothing. */
+export function valueAt(value: unknown, path: string): unknown {
+  let at: unknown = value;
+  for (const step of path.split(".")) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<string, unknown>)[step];
+  }
+  return at;
+}
+
+/** Turns a record of the API into a row of `schema`: by position, what is not there is null. */
+export function rowReader(schema: Schema, columns: ParsedOptions["columns"]): (record: unknown) => Row {
+  const names = new Set(schema.fields.map((field) => field.name));
+  const unknown = Object.keys(columns).filter((name) => !names.has(name));
+  if (unknown.length > 0) {
+    throw new MillraceError(
+      "OPTIONS_INVALID",
+      `RestApi: columns names ${unknown.join(", ")}, which the schema does not have`,
+      {
+        hint: "Add the column to schema, or remove it from columns.",
+      },
+    );
+  }
+  const readers = schema.fields.map((field) => {
+    const column = columns[field.name] ?? field.name;
+    const { path, epoch } = typeof column === "string" ? { path: column, epoch: undefined } : column;
+    const unit = epoch === undefined ? undefined : MICROSECONDS[epoch];
+    // A name without dots is a plain property, even where it has dots in it as a default.
+    const read = Object.hasOwn(columns, field.name)
+      ? (record: unknown) => valueAt(record, path)
+      : (record: unknown) => (record as Record<string, unknown> | null)?.[field.name];
+    return (record: unknown): unknown => {
+      const value = read(record) ?? null;
+      return unit !== undefined && typeof value === "number" ? toMicroseconds(value, unit) : value;
+    };
+  });
+  return (record) => readers.map((read) => read(record));
+}
+
+/** Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still holds. */
+function toMicroseconds(value: number, unit: number): bigint {
+  const whole = Math.floor(value);
+  return BigInt(whole) * BigInt(unit) + BigInt(Math.round((value - whole) * unit));
+}

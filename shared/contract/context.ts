@@ -1,0 +1,50 @@
+import type { ObjectStore } from "./object-store.ts";
+
+/** What a data source may know of its surroundings, passed to its constructor. */
+export interface Runtime {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** A fresh unique id (a UUID). */
+  newId(): string;
+  /** Resolves after `milliseconds`, or rejects when `signal` aborts. */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a sink is told wherever it is called. */
+export interface SinkContext {
+  readonly pipeline: string;
+  /** Random id made with the pipeline's ledger: a pipeline that starts again from nothing has another one. */
+  readonly incarnation: string;
+  /** The pipeline's own store. */
+  readonly store: ObjectStore;
+  /** A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the runner knows. */
+  openStore(location: string): ObjectStore;
+}
+
+/** One batch, as `commit` and `abort` see it. */
+export interface BatchContext extends SinkContext {
+  readonly batchId: number;
+  /** Attempt of the batch, from 1: a batch that was aborted is tried again under the same id. */
+  readonly attempt: number;
+  /**
+   * True where a `commit` of this attempt was begun, by this run or an earlier one, and may still take effect: `abort`
+   * must then delete nothing that this commit could name.
+   */
+  readonly commitTried: boolean;
+  /** When the batch was planned, epoch milliseconds: the same in each call for this attempt. */
+  readonly plannedAt: number;
+}
+
+/** One writer task. (Spark: `TaskContext`.) */
+export interface TaskContext extends SinkContext {
+  readonly batchId: number;
+  /** Attempt of the batch, from 1. */
+  readonly attempt: number;
+  /** Index of the partition in its batch, from 0. */
+  readonly partitionId: number;
+  /** Attempt of this task, from 0. Two attempts of one task may run at once. */
+  readonly attemptNumber: number;
+  /** Aborts when the task should stop: the run was interrupted, or another task failed for good. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,50 @@
+import type { Schema } from "apache-arrow";
+import type { Runtime } from "./context.ts";
+import { MillraceError } from "./errors.ts";
+import type { Awaitable, DataSourceStreamReader } from "./stream-reader.ts";
+import type { DataSourceStreamArrowWriter } from "./stream-writer.ts";
+
+/** An Arrow schema, or Spark's DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
+export type SchemaLike = Schema | string;
+
+/**
+ * Something to read from or write to. Semantics of Spark's `DataSource`: override what it supports. The name for `.format(name)` is
+ * the class's static `name`: its class name, unless it sets `static override readonly name = "rest-api"`.
+ */
+export abstract class DataSource<Options extends object = Readonly<Record<string, unknown>>> {
+  readonly options: Options;
+  readonly runtime: Runtime;
+
+  constructor(options: Options, runtime: Runtime) {
+    this.options = options;
+    this.runtime = runtime;
+  }
+
+  /** The schema of the rows that are read. Only sources need it. */
+  schema(): Awaitable<SchemaLike> {
+    return this.#missing("schema()");
+  }
+
+  /** A reader for streams, made anew wherever one is needed. */
+  streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
+    return this.#missing("streamReader(schema)");
+  }
+
+  /** A writer for streams, made anew for the tasks and for each commit or abort. `overwrite` is false: streams append. */
+  streamWriter(_schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<unknown> {
+    return this.#missing("streamWriter(schema, overwrite)");
+  }
+
+  #missing(method: string): never {
+    const { name } = this.constructor;
+    throw new MillraceError("NOT_SUPPORTED", `data source "${name}" has no ${method}`, {
+      hint: `Implement ${method} in ${name}, or use a data source that has it.`,
+    });
+  }
+}
+
+/** The class of a data source. Options that it declares are checked where a pipeline sets them. */
+export interface DataSourceClass<Options extends object> {
+  readonly name: string;
+  new (options: Options, runtime: Runtime): DataSource<object>;
+}

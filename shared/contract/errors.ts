@@ -1,0 +1,121 @@
+/** Where an error happened. Every field that is known is set. */
+export interface ErrorLocation {
+  readonly pipeline?: string;
+  readonly batchId?: number;
+  /** Index of the partition in its batch, from 0. */
+  readonly partition?: number;
+  /** Attempt of the whole batch, from 1. */
+  readonly attempt?: number;
+  /** Attempt of the writer task, from 0, as Spark's `attemptNumber`. */
+  readonly attemptNumber?: number;
+  /** Number of the row in its partition, from 1. */
+  readonly row?: number;
+  readonly field?: string;
+  /** Without credentials and without query parameters that came from the environment. */
+  readonly url?: string;
+  readonly status?: number;
+  readonly path?: string;
+}
+
+export interface MillraceErrorOptions {
+  readonly where?: ErrorLocation;
+  /** What the person who is paged should do. */
+  readonly hint?: string;
+  /** True where the same call may succeed later: it is then tried again with back-off. */
+  readonly retryable?: boolean;
+  /** The offending value, shortened. Shown on the terminal of the run, never stored and never logged. */
+  readonly found?: string;
+  readonly cause?: unknown;
+}
+
+/** An error as the ledger keeps it: no row content, no secret. */
+export interface ErrorRecord {
+  readonly code: string;
+  readonly message: string;
+  readonly where: ErrorLocation;
+  readonly hint?: string;
+}
+
+/**
+ * Every error that Millrace raises on purpose. `code` is one of those in docs/errors.md; `message` names what happened
+ * without row content.
+ */
+export class MillraceError extends Error {
+  readonly code: string;
+  readonly where: ErrorLocation;
+  readonly hint: string | undefined;
+  readonly retryable: boolean;
+  readonly found: string | undefined;
+  /** Marks the class across two copies of the package. */
+  readonly kind = "millrace.error" as const;
+
+  constructor(code: string, message: string, options: MillraceErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "MillraceError";
+    this.code = code;
+    this.where = options.where ?? {};
+    this.hint = options.hint;
+    this.retryable = options.retryable ?? false;
+    this.found = options.found;
+  }
+
+  /** Works across two copies of the package, such as a bundled handler and its host. */
+  static is(error: unknown): error is MillraceError {
+    return typeof error === "object" && error !== null && "kind" in error && error.kind === "millrace.error";
+  }
+
+  /** The same error with what the caller knows of the place; what is already there stays. */
+  at(where: ErrorLocation): MillraceError {
+    const moved = new MillraceError(this.code, this.message, {
+      where: { ...where, ...this.where },
+      retryable: this.retryable,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.found === undefined ? {} : { found: this.found }),
+      ...(this.cause === undefined ? {} : { cause: this.cause }),
+    });
+    if (this.stack !== undefined) moved.stack = this.stack;
+    return moved;
+  }
+
+  toRecord(): ErrorRecord {
+    return {
+      code: this.code,
+      message: this.message,
+      where: this.where,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+    };
+  }
+}
+
+/**
+ * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`, with its message kept. Code of
+ * users may throw anything, and may well succeed when it is tried again: it counts as retryable only where `retryable` says so.
+ */
+export function toMillraceError(
+  thrown: unknown,
+  code: string,
+  doing: string,
+  where: ErrorLocation,
+  retryable = false,
+): MillraceError {
+  if (MillraceError.is(thrown)) return thrown.at(where);
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new MillraceError(code, `${doing}: ${message}`, {
+    where,
+    retryable:
+      retryable ||
+      (typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === true),
+    cause: thrown,
+  });
+}
+
+/** A value for `found`: JSON where it has one, cut at 80 characters. */
+export function show(value: unknown): string {
+  let text: string;
+  try {
+    text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  } catch {
+    text = String(value);
+  }
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+}

@@ -1,0 +1,87 @@
+/** A value that JSON carries without loss. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/** JSON text with sorted keys: equal values give equal text, whatever the order of their keys. */
+export function canonicalJson(value: JsonValue): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    isPlainObject(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : item,
+  );
+}
+
+/**
+ * The first place in `value` that JSON would lose or change, such as `$.range.from: a Date`; `undefined` where there
+ * is none. An `undefined` property counts: it would be gone after the first replay.
+ */
+export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return value.isWellFormed() ? undefined : `${path}: a string with a lone surrogate`;
+    case "boolean":
+      return undefined;
+    case "number":
+      if (!Number.isFinite(value)) return `${path}: ${value}`;
+      return Object.is(value, -0) ? `${path}: -0` : undefined;
+    case "object":
+      break;
+    default:
+      return `${path}: ${kindOf(value)}`;
+  }
+  if (value === null) return undefined;
+  if (parents.includes(value)) return `${path}: a reference to its own parent`;
+  const inside = [...parents, value];
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const found = findNonJson(value[i], `${path}[${i}]`, inside);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  if (!isPlainObject(value)) return `${path}: ${kindOf(value)}`;
+  for (const [key, item] of Object.entries(value)) {
+    const found = findNonJson(item, `${path}.${key}`, inside);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** What a value is, in words for an error message; never its content. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  switch (typeof value) {
+    case "undefined":
+      return "undefined";
+    case "string":
+      return `a string of ${value.length} characters`;
+    case "number":
+      return Number.isInteger(value)
+        ? "an integer"
+        : Number.isFinite(value)
+          ? "a number with a fraction"
+          : String(value);
+    case "bigint":
+      return "a bigint";
+    case "boolean":
+      return "a boolean";
+    case "object": {
+      if (Array.isArray(value)) return `an array of ${value.length}`;
+      const name: unknown = value.constructor?.name;
+      return typeof name !== "string" || name === "Object" ? "an object" : `an instance of ${name}`;
+    }
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

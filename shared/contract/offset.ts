@@ -1,0 +1,22 @@
+import { MillraceError } from "./errors.ts";
+import { canonicalJson, findNonJson, isPlainObject, type JsonValue, kindOf } from "./json.ts";
+
+/**
+ * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are compared as canonical
+ * JSON, so the order of keys does not matter. (Spark: the dict of `DataSourceStreamReader`'s offsets.)
+ */
+export type Offset = { readonly [key: string]: JsonValue };
+
+/** True where two offsets are the same position. */
+export function sameOffset(a: Offset, b: Offset): boolean {
+  return canonicalJson(a) === canonicalJson(b);
+}
+
+/** `value`, where it is an offset; else an error that says what `method` should have given. */
+export function checkOffset(value: unknown, method: string): Offset {
+  const problem = isPlainObject(value) ? findNonJson(value) : `$: ${kindOf(value)}`;
+  if (problem === undefined) return value as Offset;
+  throw new MillraceError("OFFSET_NOT_JSON", `${method} must give a JSON object, but gave ${problem}`, {
+    hint: 'Give a plain object of JSON values, such as { "id": 42 }; write dates as ISO strings and 64-bit integers as strings.',
+  });
+}

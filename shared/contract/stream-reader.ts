@@ -1,0 +1,50 @@
+import type { RecordBatch } from "apache-arrow";
+import type { TaskContext } from "./context.ts";
+import type { JsonValue } from "./json.ts";
+import type { Offset } from "./offset.ts";
+import type { ReadLimit } from "./read-limit.ts";
+
+/** A result now or later. */
+export type Awaitable<T> = T | PromiseLike<T>;
+
+/** Rows or Arrow record batches, as they come. */
+export type RowSource = AsyncIterable<Row | RecordBatch> | Iterable<Row | RecordBatch>;
+
+/** One row: values by field name, or by position. `null` is no value; a missing field is an error. */
+export type Row = { readonly [field: string]: unknown } | readonly unknown[];
+
+/** One slice of a batch, read by one task: any JSON value. It is stored, and a replay gets it back. */
+export type InputPartition = JsonValue;
+
+/**
+ * Reads a stream in micro-batches. Semantics of Spark's `DataSourceStreamReader`: the engine records offsets and partitions
+ * before it reads, and replays the recorded ones after a failure, so `read` must give the same rows for the same partition.
+ * The reader that plans and the readers that read are different objects, in different threads or machines.
+ */
+export abstract class DataSourceStreamReader<O extends object = Offset, P = InputPartition> {
+  /** Where a pipeline that never ran begins. */
+  abstract initialOffset(): Awaitable<O>;
+  /** The end of what there is to read after `start`; `start` itself where nothing is new. */
+  abstract latestOffset(start: O, limit: ReadLimit): Awaitable<O>;
+  /** The slices of the range from `start` (inclusive) to `end` (exclusive); together they hold each row once. */
+  abstract partitions(start: O, end: O): Awaitable<readonly P[]>;
+  /** The rows of one partition. */
+  abstract read(partition: P, task: TaskContext): RowSource | PromiseLike<RowSource>;
+  /** Called after the batch that ends at `end` was committed, again until it succeeds: the source may forget rows before `end`. */
+  commit(_end: O): Awaitable<void> {}
+  /** Called once when the run ends, best effort: release what the reader holds. */
+  stop(): Awaitable<void> {}
+  /**
+   * Negative where `a` comes before `b`, 0 where they are equal. With it the planner refuses an end before its start.
+   */
+  compareOffsets?(a: O, b: O): number;
+}
+
+/**
+ * A reader that fixes, once per run, what "available now" is. Without it such a run is a single batch, as in Spark.
+ * (Spark: `SupportsTriggerAvailableNow`.)
+ */
+export interface SupportsTriggerAvailableNow {
+  /** Called once, before any offset is asked: from now on `latestOffset` must not go beyond what is there at this moment. */
+  prepareForTriggerAvailableNow(): Awaitable<void>;
+}

@@ -1,0 +1,72 @@
+import type { RecordBatch } from "apache-arrow";
+import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
+import type { JsonValue } from "./json.ts";
+import type { Awaitable } from "./stream-reader.ts";
+
+/** What a task tells `commit` and `abort`: any JSON value. (Spark: `WriterCommitMessage`.) */
+export type WriterCommitMessage = JsonValue;
+
+/**
+ * Writes a stream as Arrow record batches. Semantics of Spark's `DataSourceStreamArrowWriter`. `write` runs once a partition
+ * and attempt, in parallel; `commit` or `abort` runs once they ended, in another process: nothing travels between them
+ * but the messages.
+ */
+export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
+  /** Stages one partition so that nobody sees it yet, and says where. No message (`undefined`) counts as `null`. */
+  abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
+  /**
+   * Makes a batch visible. `messages` are in partition order. May be called again with equal messages after a crash, so it
+   * must recognise (`batch.incarnation`, `batchId`). An error with `retryable: true` is tried again; any other leads to `abort`.
+   */
+  abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
+  /** Undoes a batch attempt. `messages` has `null` for each task that failed. May be called again. */
+  abstract abort(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
+}
+
+/** A writer that can drop what one task staged when another attempt of the task has won. (Spark: `DataWriter.abort`.) */
+export interface SupportsTaskAbort<M = WriterCommitMessage> {
+  abortTask(message: M | null, task: TaskContext): Awaitable<void>;
+}
+
+/**
+ * A writer that can tell whether a batch landed. With it the engine asks after a failed `commit`, and rolls forward
+ * a batch that did; without it a failed `commit` is followed by `abort`, as in Spark.
+ */
+export interface SupportsCommitLookup {
+  hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
+}
+
+/** How far the attempts of an open batch have come. */
+export interface OpenBatch {
+  readonly batchId: number;
+  /** The current attempt, from 1. */
+  readonly attempt: number;
+  /** True where the current attempt was aborted: none of its files will be asked for again. */
+  readonly aborted: boolean;
+}
+
+/** What `vacuum` needs to spare the living. */
+export interface VacuumContext extends SinkContext {
+  /** Epoch milliseconds. Nothing younger than `now - olderThan` is deleted. */
+  readonly now: number;
+  /** Milliseconds. */
+  readonly olderThan: number;
+  /** True where nothing may be deleted, only counted. */
+  readonly dryRun: boolean;
+  /**
+   * The batch that is not finished, read at the time of the call: list the files first, then call this, then read what
+   * the sink has committed. In another order a file may be deleted that was committed in between.
+   */
+  readOpenBatch(): Promise<OpenBatch | undefined>;
+}
+
+/** What was deleted, or would be. */
+export interface VacuumResult {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** A writer that can remove staged files which no commit names and no living attempt needs. */
+export interface SupportsVacuum {
+  vacuum(context: VacuumContext): Awaitable<VacuumResult>;
+}

@@ -1,0 +1,188 @@
+import { decodeSchema } from "../arrow/ipc-file.ts";
+import { type ErrorRecord, MillraceError } from "../contract/errors.ts";
+import type { JsonValue } from "../contract/json.ts";
+import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
+import type { Batch, BatchRun, Decision, Fence, Outcome, Task } from "../ledger/ledger.ts";
+import { acknowledge } from "./acknowledge.ts";
+import { guard, type OpenPipeline } from "./open-pipeline.ts";
+import type { Ports } from "./ports.ts";
+import { confirmed, retried } from "./retry.ts";
+
+const COMMIT_ATTEMPTS = 5;
+
+export interface FinalizeRequest {
+  readonly run: BatchRun;
+  /** Why the tasks that are missing failed, as far as the caller knows. */
+  readonly failure?: ErrorRecord;
+}
+
+export interface FinalizeResult {
+  /** As it is now: `committed` or `aborted`. */
+  readonly batch: Batch;
+  /** The error of the sink's commit, where that is why the batch was aborted. */
+  readonly failure?: MillraceError;
+}
+
+/**
+ * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run any number of times, also
+ * after a crash in the middle: it follows what is recorded. Errors: `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` where the outcome of the commit
+ * is unknown or `abort` failed (the next run goes on from there), `SOURCE_FAILED` where only the acknowledgement failed.
+ */
+export async function finalize(
+  open: OpenPipeline,
+  ports: Ports,
+  request: FinalizeRequest,
+): Promise<FinalizeResult> {
+  const { run } = request;
+  const fence: Fence = { pipeline: run.pipeline, epoch: run.epoch };
+  let batch = await readBatch(ports, run);
+  const tasks = await ports.ledger.tasks(run);
+  let failure: MillraceError | undefined;
+
+  if (batch.state === "planned") {
+    const isComplete = tasks.length === batch.tasks;
+    batch = await decide(ports, fence, {
+      ...attemptOf(batch),
+      to: isComplete ? "committing" : "aborting",
+      ...(isComplete ? {} : { error: request.failure ?? missingTasks(batch, tasks) }),
+    });
+  }
+  if (batch.state === "committing") {
+    failure = await commit(open, ports, batch, tasks);
+    batch =
+      failure === undefined
+        ? await finish(ports, fence, { ...attemptOf(batch), ...outcomeOf(ports, tasks), to: "committed" })
+        : await decide(ports, fence, { ...attemptOf(batch), to: "aborting", error: failure.toRecord() });
+  }
+  if (batch.state === "aborting") {
+    await abort(open, ports, batch, tasks);
+    batch = await finish(ports, fence, { ...attemptOf(batch), ...outcomeOf(ports, tasks), to: "aborted" });
+  }
+  if (batch.state === "committed") await acknowledge(open, ports, fence, batch);
+  return failure === undefined ? { batch } : { batch, failure };
+}
+
+/** Calls the sink's commit. Gives the error where the batch has certainly not landed, nothing where it has. */
+async function commit(
+  open: OpenPipeline,
+  ports: Ports,
+  batch: Batch,
+  tasks: readonly Task[],
+): Promise<MillraceError | undefined> {
+  const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
+  if (tasks.length !== batch.tasks) {
+    throw new MillraceError(
+      "LEDGER_FAILED",
+      `batch ${batch.batchId} was decided, but ${batch.tasks - tasks.length} of its commit messages are gone`,
+      {
+        where,
+        hint: "Somebody deleted them from the ledger. Look in the sink whether the batch landed before you go on.",
+      },
+    );
+  }
+  const writer = await open.newWriter(decodeSchema(batch.schema));
+  const messages = await messagesOf(ports, batch, tasks);
+  const context = open.batchContext(batch);
+  try {
+    await retried(ports, COMMIT_ATTEMPTS, () =>
+      guard("SINK_FAILED", "commit() failed", where, () => writer.commit(messages, batch.batchId, context)),
+    );
+    return undefined;
+  } catch (error) {
+    if (!MillraceError.is(error)) throw error;
+    // A commit that failed may have taken effect. An error of the question itself leaves the batch as it is: undecided is not aborted.
+    const lookup = writer as unknown as Partial<SupportsCommitLookup>;
+    const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
+      lookup.hasCommitted?.(batch.batchId, context),
+    );
+    return landed === true ? undefined : error;
+  }
+}
+
+async function abort(open: OpenPipeline, ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<void> {
+  const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
+  const writer = await open.newWriter(decodeSchema(batch.schema));
+  const messages = await messagesOf(ports, batch, tasks);
+  await guard("SINK_FAILED", "abort() failed", where, () =>
+    writer.abort(messages, batch.batchId, open.batchContext(batch)),
+  );
+}
+
+/** In partition order, `null` for a task that has none recorded. */
+async function messagesOf(ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<readonly JsonValue[]> {
+  const messages: JsonValue[] = Array.from({ length: batch.tasks }, () => null);
+  for (const task of tasks) messages[task.partition] = await messageOf(ports, task);
+  return messages;
+}
+
+async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
+  if (task.messageKey === undefined) return task.message;
+  const bytes = await ports.store.get(task.messageKey);
+  if (bytes !== undefined) return JSON.parse(Buffer.from(bytes).toString()) as JsonValue;
+  throw new MillraceError("MESSAGE_MISSING", `the commit message ${task.messageKey} is gone`, {
+    where: { partition: task.partition, path: `${ports.store.location}/${task.messageKey}` },
+    hint: "Somebody deleted it from the pipeline's store: restore it; the ledger names it.",
+  });
+}
+
+async function decide(ports: Ports, fence: Fence, decision: Decision): Promise<Batch> {
+  const batch = await confirmed(
+    () => ports.ledger.decide(fence, decision),
+    async () => {
+      const there = await ports.ledger.batch(fence.pipeline, decision.batchId);
+      return there?.attempt === decision.attempt && there.state === decision.to ? there : undefined;
+    },
+  );
+  return sameAttempt(batch, decision.attempt);
+}
+
+async function finish(ports: Ports, fence: Fence, outcome: Outcome): Promise<Batch> {
+  const batch = await confirmed(
+    () => ports.ledger.finish(fence, outcome),
+    async () => {
+      const there = await ports.ledger.batch(fence.pipeline, outcome.batchId);
+      return there?.attempt === outcome.attempt && there.state === outcome.to ? there : undefined;
+    },
+  );
+  return sameAttempt(batch, outcome.attempt);
+}
+
+async function readBatch(ports: Ports, run: BatchRun): Promise<Batch> {
+  const batch = await ports.ledger.batch(run.pipeline, run.batchId);
+  if (batch?.incarnation === run.incarnation) return sameAttempt(batch, run.attempt);
+  throw stale(run.pipeline, run.batchId, run.attempt, "the ledger has another batch of that id, or none");
+}
+
+function sameAttempt(batch: Batch, attempt: number): Batch {
+  if (batch.attempt === attempt) return batch;
+  throw stale(batch.pipeline, batch.batchId, attempt, `the batch is in attempt ${batch.attempt} by now`);
+}
+
+function stale(pipeline: string, batchId: number, attempt: number, problem: string): MillraceError {
+  return new MillraceError("RUN_IS_STALE", `attempt ${attempt} of batch ${batchId} is over: ${problem}`, {
+    where: { pipeline, batchId, attempt },
+    hint: "Nothing is lost and nothing was done: another run has gone on with the batch.",
+  });
+}
+
+function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
+  return {
+    code: "TASKS_MISSING",
+    message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
+    where: { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt },
+  };
+}
+
+function attemptOf(batch: Batch): { batchId: number; attempt: number } {
+  return { batchId: batch.batchId, attempt: batch.attempt };
+}
+
+function outcomeOf(ports: Ports, tasks: readonly Task[]): Pick<Outcome, "progress" | "now"> {
+  return {
+    progress: {
+      rows: tasks.reduce((sum, task) => sum + task.rows, 0),
+      bytes: tasks.reduce((sum, task) => sum + task.bytes, 0),
+    },
+    now: ports.runtime.now(),
+  };
+}

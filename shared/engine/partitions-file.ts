@@ -1,0 +1,77 @@
+import type { Schema } from "apache-arrow";
+import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
+import { MillraceError } from "../contract/errors.ts";
+import { findNonJson } from "../contract/json.ts";
+import type { ObjectStore } from "../contract/object-store.ts";
+
+/** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
+export interface PlannedPartitions {
+  readonly schema: Schema;
+  readonly partitions: readonly unknown[];
+}
+
+/** `batches/000000000012/`: what the engine keeps for a batch. */
+export function batchFolder(batchId: number): string {
+  return `batches/${String(batchId).padStart(12, "0")}/`;
+}
+
+/** The epoch in the name tells vacuum whether the run that wrote the file can still record it. */
+export function partitionsKey(batchId: number, epoch: number, id: string): string {
+  return `${batchFolder(batchId)}partitions-${epoch}-${id}.json`;
+}
+
+/** Batch id and epoch of a key in a batch's folder; a large message has no epoch. */
+export function parseBatchKey(
+  key: string,
+): { readonly batchId: number; readonly epoch: number | undefined } | undefined {
+  const match = /^batches\/(\d{12})\/(?:partitions-(\d+)-)?/.exec(key);
+  if (match === null) return undefined;
+  return { batchId: Number(match[1]), epoch: match[2] === undefined ? undefined : Number(match[2]) };
+}
+
+/** Error: `PARTITION_NOT_JSON`, with the place. */
+export function checkPartitions(partitions: readonly unknown[]): void {
+  partitions.forEach((partition, i) => {
+    const problem = findNonJson(partition, `partitions[${i}]`);
+    if (problem === undefined) return;
+    throw new MillraceError(
+      "PARTITION_NOT_JSON",
+      `partitions(start, end) must give JSON values, but gave ${problem}`,
+      {
+        hint: "Give plain objects, and make anew in read() what has methods: a partition is stored, and read on another machine.",
+      },
+    );
+  });
+}
+
+export async function writePartitions(
+  store: ObjectStore,
+  key: string,
+  planned: PlannedPartitions,
+): Promise<void> {
+  const text = JSON.stringify({
+    version: 1,
+    schema: encodeSchema(planned.schema),
+    partitions: planned.partitions,
+  });
+  if (!(await store.put(key, Buffer.from(text)))) {
+    throw new MillraceError("STORE_FAILED", `${key} is taken already`, {
+      where: { path: `${store.location}/${key}` },
+    });
+  }
+}
+
+export async function readPartitions(store: ObjectStore, key: string): Promise<PlannedPartitions> {
+  const bytes = await store.get(key);
+  if (bytes === undefined) {
+    throw new MillraceError("PARTITIONS_MISSING", `the partitions file ${key} is gone`, {
+      where: { path: `${store.location}/${key}` },
+      hint: "Somebody deleted it from the pipeline's store: restore it; the ledger names it.",
+    });
+  }
+  const { schema, partitions } = JSON.parse(Buffer.from(bytes).toString()) as {
+    schema: string;
+    partitions: unknown[];
+  };
+  return { schema: decodeSchema(schema), partitions };
+}

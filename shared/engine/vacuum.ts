@@ -1,0 +1,86 @@
+import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
+import type { Head } from "../ledger/ledger.ts";
+import type { OpenPipeline } from "./open-pipeline.ts";
+import { guard } from "./open-pipeline.ts";
+import { parseBatchKey } from "./partitions-file.ts";
+import { TASKS_KEPT_MILLISECONDS } from "./plan.ts";
+import type { Ports } from "./ports.ts";
+
+export interface VacuumRequest {
+  /** Milliseconds. */
+  readonly olderThan: number;
+  readonly dryRun: boolean;
+}
+
+/** What was removed, or would be: `staged` by the sink, `planned` by the engine itself (partitions files, large messages). */
+export interface VacuumReport {
+  readonly staged: VacuumResult;
+  readonly planned: VacuumResult;
+}
+
+/**
+ * Removes what no batch needs any more. Safe beside a running pipeline: whatever belongs to an attempt that is not finished
+ * stays, however old. A pipeline that never ran has nothing.
+ */
+export async function vacuum(
+  open: OpenPipeline,
+  ports: Ports,
+  request: VacuumRequest,
+): Promise<VacuumReport> {
+  const { ledger, runtime } = ports;
+  const nothing = { files: 0, bytes: 0 };
+  const head = await ledger.head(open.pipeline.name);
+  if (head === undefined) return { staged: nothing, planned: nothing };
+  const writer = (await open.newWriter(open.schema)) as unknown as Partial<SupportsVacuum>;
+  const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
+    writer.vacuum?.({
+      ...open.sinkContext(head.incarnation),
+      ...request,
+      now: runtime.now(),
+      readOpenBatch: () => readOpenBatch(ports, head.pipeline),
+    }),
+  );
+  const planned = await vacuumPlans(ports, head.pipeline, request);
+  if (!request.dryRun) await ledger.expireTasks(runtime.now() - TASKS_KEPT_MILLISECONDS);
+  return { staged: staged ?? nothing, planned };
+}
+
+async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch | undefined> {
+  const head = await ports.ledger.head(pipeline);
+  if (head?.openBatchId === undefined) return undefined;
+  const batch = await ports.ledger.batch(pipeline, head.openBatchId);
+  return batch && { batchId: batch.batchId, attempt: batch.attempt, aborted: batch.state === "aborted" };
+}
+
+async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {
+  const cutOff = ports.runtime.now() - request.olderThan;
+  const candidates = [];
+  for await (const object of ports.store.list("batches/"))
+    if (object.modifiedAt <= cutOff) candidates.push(object);
+  const uploads = [];
+  for await (const upload of ports.store.listUnfinished("batches/"))
+    if (upload.startedAt <= cutOff) uploads.push(upload);
+
+  // Read after the listing: what is not needed now is not needed later.
+  const head = await ports.ledger.head(pipeline);
+  const openBatch =
+    head?.openBatchId === undefined ? undefined : await ports.ledger.batch(pipeline, head.openBatchId);
+  const isDead = (key: string) => head !== undefined && isDeadPlan(key, head, openBatch?.partitionsKey);
+  const dead = candidates.filter((object) => isDead(object.key));
+  if (!request.dryRun) {
+    await ports.store.delete(dead.map((object) => object.key));
+    for (const upload of uploads) if (isDead(upload.key)) await ports.store.abandon(upload);
+  }
+  return { files: dead.length, bytes: dead.reduce((sum, object) => sum + object.bytes, 0) };
+}
+
+/**
+ * A plan is dead once its batch is closed. One that was never recorded is dead once its epoch is over: nobody can
+ * record it any more. Messages of an open batch are always spared.
+ */
+function isDeadPlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
+  const plan = parseBatchKey(key);
+  if (plan === undefined || key === openPartitionsKey) return false;
+  const isClosed = plan.batchId < head.nextBatchId && plan.batchId !== head.openBatchId;
+  return isClosed || (plan.epoch !== undefined && plan.epoch < head.epoch);
+}

@@ -1,0 +1,251 @@
+import type { RecordBatch } from "apache-arrow";
+import { toRecordBatches } from "../arrow/record-batches.ts";
+import type { TaskContext } from "../contract/context.ts";
+import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
+import { findNonJson, type JsonValue } from "../contract/json.ts";
+import type { RowSource } from "../contract/stream-reader.ts";
+import type { DataSourceStreamArrowWriter, SupportsTaskAbort } from "../contract/stream-writer.ts";
+import type { BatchRun, Task, TaskKey } from "../ledger/ledger.ts";
+import { guard, type OpenPipeline } from "./open-pipeline.ts";
+import { batchFolder, type PlannedPartitions, readPartitions } from "./partitions-file.ts";
+import type { Ports } from "./ports.ts";
+
+/** A message above this goes to the store, because an item of the ledger may hold no more than 400 KB. */
+const LARGE_MESSAGE_BYTES = 100 * 1024;
+
+export interface WriteRequest {
+  readonly run: BatchRun;
+  /** Index of the partition, from 0. */
+  readonly partition: number;
+  /** Attempt of the task, from 0. */
+  readonly attemptNumber: number;
+}
+
+/** Rows and bytes of Arrow data of a task so far. */
+export interface TaskProgress {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What a task tells its caller: a few bytes, because messages travel through the ledger. */
+export interface TaskResult extends TaskProgress {
+  readonly partition: number;
+  readonly milliseconds: number;
+  /** False where another attempt of the task had been recorded before. */
+  readonly won: boolean;
+}
+
+export interface WriteOptions {
+  readonly signal: AbortSignal;
+  onProgress?(progress: TaskProgress): void;
+}
+
+/**
+ * Runs one task: reads a partition, has the writer stage it, and records the commit message, unless another attempt of the
+ * task has one recorded. Errors: `TASK_CANCELLED`, `SOURCE_FAILED`, `SINK_FAILED`, and those of rows that do not fit.
+ */
+export async function write(
+  open: OpenPipeline,
+  ports: Ports,
+  request: WriteRequest,
+  options: WriteOptions,
+): Promise<TaskResult> {
+  const { run, partition, attemptNumber } = request;
+  const where: ErrorLocation = {
+    pipeline: run.pipeline,
+    batchId: run.batchId,
+    partition,
+    attempt: run.attempt,
+    attemptNumber,
+  };
+  try {
+    return await writeTask(open, ports, request, options, where);
+  } catch (error) {
+    throw toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
+  }
+}
+
+async function writeTask(
+  open: OpenPipeline,
+  ports: Ports,
+  request: WriteRequest,
+  options: WriteOptions,
+  where: ErrorLocation,
+): Promise<TaskResult> {
+  const { run, partition, attemptNumber } = request;
+  const key: TaskKey = { ...run, partition };
+  const done = await ports.ledger.task(key);
+  if (done !== undefined) return resultOf(done, false);
+
+  const startedAt = ports.runtime.now();
+  const planned = await readPartitions(ports.store, run.partitionsKey);
+  const task: TaskContext = {
+    ...open.sinkContext(run.incarnation),
+    batchId: run.batchId,
+    attempt: run.attempt,
+    partitionId: partition,
+    attemptNumber,
+    signal: options.signal,
+  };
+  const counted = new CountedBatches(readPartition(open, planned, task, where), options);
+  const writer = await open.newWriter(planned.schema);
+  const message = await guard(
+    "SINK_FAILED",
+    "write() failed",
+    where,
+    () => writer.write(counted, task),
+    true,
+  );
+  const writerId = ports.runtime.newId();
+  const record: Omit<Task, "message" | "messageKey"> = {
+    partition,
+    rows: counted.rows,
+    bytes: counted.bytes,
+    milliseconds: ports.runtime.now() - startedAt,
+    attemptNumber,
+    writerId,
+    recordedAt: ports.runtime.now(),
+  };
+  let carried: Pick<Task, "message" | "messageKey">;
+  try {
+    carried = await carryMessage(ports, run, writerId, message ?? null);
+  } catch (error) {
+    await abortTask(writer, message, task);
+    throw error;
+  }
+  return await recordOnce(ports, key, { ...record, ...carried }, () => abortTask(writer, message, task));
+}
+
+/** The first recorded task wins; a loser drops what it staged, and answers as the winner. */
+async function recordOnce(
+  ports: Ports,
+  key: TaskKey,
+  task: Task,
+  dropStaged: () => Promise<void>,
+): Promise<TaskResult> {
+  let winner: Task;
+  try {
+    winner = await ports.ledger.recordTask(key, task);
+  } catch (error) {
+    // The record may be there, or come to be there: what was staged stays, unless somebody else's record is in its place.
+    const there = await ports.ledger.task(key).catch(() => undefined);
+    if (there === undefined) throw error;
+    winner = there;
+  }
+  const won = winner.writerId === task.writerId;
+  if (!won) await dropStaged();
+  return resultOf(winner, won);
+}
+
+function resultOf(task: Task, won: boolean): TaskResult {
+  return {
+    partition: task.partition,
+    rows: task.rows,
+    bytes: task.bytes,
+    milliseconds: task.milliseconds,
+    won,
+  };
+}
+
+/** Best effort: what is left behind is removed by vacuum. */
+async function abortTask(
+  writer: DataSourceStreamArrowWriter<unknown>,
+  message: unknown,
+  task: TaskContext,
+): Promise<void> {
+  if (!("abortTask" in writer)) return;
+  try {
+    await (writer as unknown as SupportsTaskAbort<unknown>).abortTask(message ?? null, task);
+  } catch {
+    // The task's own outcome counts.
+  }
+}
+
+async function carryMessage(
+  ports: Ports,
+  run: BatchRun,
+  writerId: string,
+  message: unknown,
+): Promise<Pick<Task, "message" | "messageKey">> {
+  const problem = findNonJson(message, "message");
+  if (problem !== undefined) {
+    throw new MillraceError(
+      "MESSAGE_NOT_JSON",
+      `write() must give a JSON value as its message, but gave ${problem}`,
+      {
+        hint: "Give plain JSON: the message is stored, and read on another machine.",
+      },
+    );
+  }
+  const bytes = Buffer.from(JSON.stringify(message));
+  if (bytes.length <= LARGE_MESSAGE_BYTES) return { message: message as JsonValue };
+  const messageKey = `${batchFolder(run.batchId)}message-${writerId}.json`;
+  await ports.store.put(messageKey, bytes);
+  return { message: null, messageKey };
+}
+
+async function* readPartition(
+  open: OpenPipeline,
+  planned: PlannedPartitions,
+  task: TaskContext,
+  where: ErrorLocation,
+): AsyncGenerator<RecordBatch> {
+  if (planned.partitions.length === 0) return;
+  const reader = await open.newReader(planned.schema);
+  try {
+    const rows = (await reader.read(planned.partitions[task.partitionId], task)) as RowSource;
+    yield* untilAborted(toRecordBatches(planned.schema, rows, where), task.signal);
+  } catch (error) {
+    throw toMillraceError(error, "SOURCE_FAILED", "read() failed", where, true);
+  } finally {
+    await Promise.resolve(reader.stop()).catch(() => undefined);
+  }
+}
+
+/** Ends with `TASK_CANCELLED` as soon as the signal aborts, though the source may hang. */
+async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const cancelled = () =>
+    new MillraceError("TASK_CANCELLED", "the task was told to stop", {
+      hint: "It runs again with the batch.",
+    });
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(cancelled());
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  aborted.catch(() => undefined);
+  try {
+    for (;;) {
+      if (signal.aborted) throw cancelled();
+      const next = await Promise.race([source.next(), aborted]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
+    // Not awaited: a source that hangs would never answer.
+    source.return(undefined).catch(() => undefined);
+  }
+}
+
+/** Record batches on their way to the writer, counted. */
+class CountedBatches implements AsyncIterable<RecordBatch> {
+  rows = 0;
+  bytes = 0;
+  readonly #source: AsyncGenerator<RecordBatch>;
+  readonly #options: WriteOptions;
+
+  constructor(source: AsyncGenerator<RecordBatch>, options: WriteOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<RecordBatch> {
+    for await (const batch of this.#source) {
+      this.rows += batch.numRows;
+      this.bytes += batch.data.byteLength;
+      this.#options.onProgress?.({ rows: this.rows, bytes: this.bytes });
+      yield batch;
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import { type ErrorRecord, MillraceError } from "../contract/errors.ts";
+import type { JsonValue } from "../contract/json.ts";
+import type { Offset } from "../contract/offset.ts";
+import type { BatchState } from "./states.ts";
+
+/** Who works on a pipeline. `id` tells two runs apart; `description` tells a person where to look. */
+export interface Owner {
+  readonly id: string;
+  readonly description: string;
+}
+
+export interface Lease {
+  readonly owner: Owner;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** A committed batch whose `reader.commit(end)` has not succeeded yet. */
+export interface Unacknowledged {
+  readonly batchId: number;
+  readonly end: Offset;
+}
+
+/** The state of one pipeline. */
+export interface Head {
+  readonly pipeline: string;
+  /** Random id made with the head. */
+  readonly incarnation: string;
+  /** Grows by one with each acquired lease; every transition is conditional on it. */
+  readonly epoch: number;
+  readonly lease?: Lease;
+  readonly nextBatchId: number;
+  /** Where the next batch starts; absent until the pipeline knows. */
+  readonly offset?: Offset;
+  readonly lastCommittedBatchId?: number;
+  /** The batch that was planned and is not committed. */
+  readonly openBatchId?: number;
+  readonly unacknowledged?: Unacknowledged;
+}
+
+/** Figures of a batch attempt that ended. */
+export interface BatchProgress {
+  readonly rows: number;
+  /** Bytes of Arrow data that went to the writer, before any encoding. */
+  readonly bytes: number;
+}
+
+/** One batch, in its latest attempt. */
+export interface Batch {
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly batchId: number;
+  readonly start: Offset;
+  readonly end: Offset;
+  /** Key of the partitions file in the pipeline's store. */
+  readonly partitionsKey: string;
+  /** Number of writer tasks: the partitions, or one for a batch that has none. */
+  readonly tasks: number;
+  /** The Arrow schema of the batch, as `encodeSchema` gives it. */
+  readonly schema: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly state: BatchState;
+  /** True once this attempt reached `committing`: its commit may take effect at any later time. */
+  readonly commitTried: boolean;
+  /** When this attempt was planned. Epoch milliseconds, as are all times here. */
+  readonly plannedAt: number;
+  /** When the first attempt was planned. */
+  readonly firstPlannedAt: number;
+  readonly finishedAt?: number;
+  readonly progress?: BatchProgress;
+  /** Why the attempt was aborted. */
+  readonly error?: ErrorRecord;
+}
+
+/** What a writer needs to know of the attempt it writes for; of a fixed size, so that a state machine can carry it. */
+export interface BatchRun {
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly epoch: number;
+  readonly batchId: number;
+  readonly attempt: number;
+  readonly partitionsKey: string;
+}
+
+export interface TaskKey {
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly batchId: number;
+  readonly attempt: number;
+  readonly partition: number;
+}
+
+/** A finished task: the first one recorded for its key, for ever. */
+export interface Task {
+  readonly partition: number;
+  /** The commit message, unless it is large. */
+  readonly message: JsonValue;
+  /** Where a large message lies in the pipeline's store; `message` is then `null`. */
+  readonly messageKey?: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly milliseconds: number;
+  /** The attempt of the task that won. */
+  readonly attemptNumber: number;
+  /** Unique to the attempt that won, so that a writer can recognise its own record. */
+  readonly writerId: string;
+  readonly recordedAt: number;
+}
+
+/** What a transition is conditional on. */
+export interface Fence {
+  readonly pipeline: string;
+  readonly epoch: number;
+}
+
+export interface AcquireRequest {
+  readonly pipeline: string;
+  readonly owner: Owner;
+  readonly now: number;
+  readonly leaseMilliseconds: number;
+  /** Becomes the pipeline's incarnation where it has none yet. */
+  readonly newIncarnation: string;
+  /** Take over from the holder of this epoch, who has provably ended, though the lease is not over. */
+  readonly takeOverEpoch?: number;
+}
+
+export type Acquired =
+  | { readonly acquired: true; readonly head: Head }
+  | { readonly acquired: false; readonly head: Head };
+
+export interface NewBatch {
+  readonly batchId: number;
+  readonly start: Offset;
+  readonly end: Offset;
+  readonly partitionsKey: string;
+  readonly tasks: number;
+  readonly schema: string;
+  readonly now: number;
+}
+
+export interface Decision {
+  readonly batchId: number;
+  readonly attempt: number;
+  readonly to: "committing" | "aborting";
+  readonly error?: ErrorRecord;
+}
+
+export interface Outcome {
+  readonly batchId: number;
+  readonly attempt: number;
+  readonly to: "committed" | "aborted";
+  readonly progress: BatchProgress;
+  readonly now: number;
+}
+
+/**
+ * The port for the offset and batch ledger. Each method is one atomic step. Methods that take a Fence fail with `FENCED` where
+ * another run has acquired the pipeline since. A call that fails in another way may have taken effect: read back before judging.
+ */
+export interface Ledger {
+  /** Takes the lease with a new epoch, where it is free, over, one's own, or to be taken over; makes the head where there is none. */
+  acquire(request: AcquireRequest): Promise<Acquired>;
+  /** Gives the lease back. No error where it was lost already. */
+  release(fence: Fence): Promise<void>;
+  /** Keeps the offset where a pipeline begins, if it has none. */
+  initialize(fence: Fence, offset: Offset): Promise<void>;
+  /** Records a batch and opens it. `FENCED` or `LEDGER_CONFLICT` where one is open, the id is not the next, or `start` is not the offset. */
+  plan(fence: Fence, batch: NewBatch): Promise<Batch>;
+  /** Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that its tasks are forgotten. */
+  replan(fence: Fence, batchId: number, attempt: number, now: number): Promise<Batch>;
+  /**
+   * Records a finished task unless its key has one; gives the one that is there. Not fenced: a late writer of a lost run
+   * may still win, because its rows are the same.
+   */
+  recordTask(key: TaskKey, task: Task): Promise<Task>;
+  /** Moves the attempt to `to`, unless it has left the states before it; gives the batch as it is then. Whoever comes late follows it. */
+  decide(fence: Fence, decision: Decision): Promise<Batch>;
+  /**
+   * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its acknowledgement to do, all in one
+   * transaction. Gives the batch as it is then.
+   */
+  finish(fence: Fence, outcome: Outcome): Promise<Batch>;
+  /** Notes that `reader.commit(end)` of this batch succeeded. */
+  acknowledge(fence: Fence, batchId: number): Promise<void>;
+
+  head(pipeline: string): Promise<Head | undefined>;
+  batch(pipeline: string, batchId: number): Promise<Batch | undefined>;
+  task(key: TaskKey): Promise<Task | undefined>;
+  /** The recorded tasks of an attempt, in partition order. */
+  tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]>;
+  /** Newest first; `before` is a batch id (exclusive). */
+  batches(
+    pipeline: string,
+    options: { readonly limit: number; readonly before?: number },
+  ): Promise<readonly Batch[]>;
+  /** Names of all pipelines, sorted. */
+  pipelines(): Promise<readonly string[]>;
+  /** Forgets tasks recorded before `before` (epoch milliseconds). */
+  expireTasks(before: number): Promise<void>;
+}
+
+/** The error of a transition whose epoch is no longer the pipeline's. */
+export function fenced(fence: Fence, head: Head | undefined): MillraceError {
+  const holder = head?.lease?.owner.description ?? "another run";
+  return new MillraceError(
+    "FENCED",
+    `this run (epoch ${fence.epoch}) lost pipeline "${fence.pipeline}" to ${holder} (epoch ${head?.epoch ?? "none"})`,
+    {
+      where: { pipeline: fence.pipeline },
+      hint: "Nothing is lost: the other run goes on with the batch. Start again when it has ended.",
+    },
+  );
+}
+
+/** The error of a transition that the ledger's state does not allow. */
+export function conflict(pipeline: string, batchId: number, problem: string): MillraceError {
+  return new MillraceError("LEDGER_CONFLICT", `batch ${batchId}: ${problem}`, {
+    where: { pipeline, batchId },
+    hint: "Nothing was changed. Run the pipeline again; if it stays so, report it with `millrace status --json`.",
+  });
+}
