@@ -1,0 +1,61 @@
+import { setTimeout } from "node:timers/promises";
+import { DataSource, DataSourceStreamReader, pipeline, type Row, type TaskContext } from "millrace";
+import { ArrowTable } from "millrace/connectors/arrow-table";
+
+/** Rows 0 to `COUNTER_MAX`, two partitions of ten rows a batch, with the faults that a test asks for. */
+const max = Number(process.env["COUNTER_MAX"] ?? 60);
+const fault = process.env["COUNTER_FAULT"] ?? "";
+const delay = Number(process.env["COUNTER_DELAY"] ?? 0);
+
+type Position = { n: number };
+type Slice = { from: number; to: number };
+
+class CounterReader extends DataSourceStreamReader<Position, Slice> {
+  #target = max;
+
+  prepareForTriggerAvailableNow(): void {
+    this.#target = max;
+  }
+
+  override initialOffset(): Position {
+    return { n: 0 };
+  }
+
+  override latestOffset(start: Position): Position {
+    return { n: Math.min(start.n + 20, this.#target) };
+  }
+
+  override partitions(start: Position, end: Position): Slice[] {
+    const slices: Slice[] = [];
+    for (let from = start.n; from < end.n; from += 10) slices.push({ from, to: Math.min(from + 10, end.n) });
+    return slices;
+  }
+
+  override async *read(slice: Slice, task: TaskContext): AsyncGenerator<Row> {
+    for (let n = slice.from; n < slice.to; n++) {
+      if (delay > 0) await setTimeout(delay);
+      if (n === 33 && fault === "bad row") yield { n, word: 7 };
+      if (n === 33 && fault === "missing field") yield { n };
+      if (n === 33 && fault === "exit") process.exit(1);
+      if (n === 33 && fault === "fail twice" && task.attemptNumber < 2) throw new Error("the source is tired");
+      if (n === 33 && fault === "hang") await new Promise(() => setTimeout(1e6));
+      yield { n, word: `number ${n}` };
+    }
+  }
+
+  override commit(end: Position): void {
+    if (fault === "commit offset" && end.n === 40) throw new Error("cannot forget");
+  }
+}
+
+class Counter extends DataSource {
+  override schema(): string {
+    return "n bigint NOT NULL, word string";
+  }
+
+  override streamReader(): CounterReader {
+    return new CounterReader();
+  }
+}
+
+export default pipeline("counter").readStream.format(Counter).writeStream.format(ArrowTable);

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+
+export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
+const COMMAND = join(ROOT, "bin/millrace.mjs");
+export const EARTHQUAKES: string = join(ROOT, "examples/earthquakes/pipeline.ts");
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly process: ChildProcess;
+  /** Everything that was printed to stderr so far. */
+  readonly stderr: () => string;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts the built `millrace` command as its own process group. */
+export function startMillrace(args: readonly string[], env: Record<string, string> = {}, cwd: string = ROOT): Running {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    cwd,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+  return { process: child, stderr: () => stderr, ended };
+}
+
+/** Runs the built `millrace` command to its end. */
+export async function millrace(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
+  return await startMillrace(args, env, cwd).ended;
+}
+
+/** Kills a process and all it started, at once. */
+export function killTree(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It had ended.
+  }
+}
+
+/** A fresh folder, removed when the test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Files below a folder, relative, sorted. */
+export function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}

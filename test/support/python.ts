@@ -1,0 +1,44 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const python = fileURLToPath(new URL("../../.cache/python/bin/python", import.meta.url));
+
+/** True where `scripts/setup-python.ts` has made the environment; it says so itself where it could not. */
+export const hasPython: boolean = existsSync(python);
+
+/** Runs Python code in the tests' environment; gives what it prints as JSON. */
+export function runPython<T>(code: string, args: readonly string[] = []): T {
+  const { status, stdout, stderr } = spawnSync(python, ["-c", code, ...args], { encoding: "utf8", maxBuffer: 2 ** 28 });
+  if (status !== 0) throw new Error(`Python ended with ${status}: ${stderr}`);
+  return JSON.parse(stdout) as T;
+}
+
+/** The reader that docs/arrow-table.md tells users to write, word for word. */
+export function documentedReader(): string {
+  const page = readFileSync(new URL("../../docs/arrow-table.md", import.meta.url), "utf8");
+  const code = /```python\n([\s\S]*?)```/.exec(page)?.[1];
+  if (code === undefined) throw new Error("docs/arrow-table.md has no Python code");
+  return code;
+}
+
+export interface TableSummary {
+  readonly rows: number;
+  readonly ids: number;
+  readonly types: Readonly<Record<string, string>>;
+  readonly first: string;
+  readonly last: string;
+}
+
+/** Rows, distinct ids, column types, and the range of `time` of a table, as an independent reader sees them. */
+export function summarize(table: string): TableSummary {
+  return runPython<TableSummary>(
+    `${documentedReader()}
+import sys, pyarrow.compute as pc
+t = read_table(sys.argv[1])
+print(json.dumps({
+  "rows": t.num_rows, "ids": len(pc.unique(t["id"])), "types": {f.name: str(f.type) for f in t.schema},
+  "first": str(pc.min(t["time"]).as_py()), "last": str(pc.max(t["time"]).as_py()) }))`,
+    [table],
+  );
+}

@@ -1,0 +1,20 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { filesBelow } from "./millrace.ts";
+
+/** Data files that the log names, read without Millrace. */
+export function namedFiles(table: string): string[] {
+  const log = join(table, "_log");
+  if (!existsSync(log)) return [];
+  return readdirSync(log)
+    .filter((name) => name.endsWith(".json"))
+    .flatMap((name) => (JSON.parse(readFileSync(join(log, name), "utf8")) as { add: { path: string }[] }).add)
+    .map((file) => file.path)
+    .sort();
+}
+
+/** All files below `data`, whatever they are. */
+export function stagedFiles(table: string): string[] {
+  const data = join(table, "data");
+  return existsSync(data) ? filesBelow(data).map((file) => `data/${file}`) : [];
+}
