@@ -30,6 +30,15 @@ async function printed(running: Running, text: string): Promise<void> {
   expect(running.stderr()).toContain(text);
 }
 
+/** Waits until the open batch has as many finished tasks. */
+async function hasWritten(home: string, tasks: number): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    const { stdout } = await millrace(["status", "--home", home, "--json"]);
+    if ((JSON.parse(stdout) as { openBatch: { tasksDone: number } | null }).openBatch?.tasksDone === tasks) return;
+  }
+  throw new Error(`the open batch never had ${tasks} finished tasks`);
+}
+
 describe("a feed that answers 500 for one page for ever", () => {
   it("aborts the batch, removes what was staged, names the place, and is replayed as the same batch", async () => {
     let isBroken = true;
@@ -149,9 +158,9 @@ describe("two runners at once on one home", () => {
 describe("SIGINT", () => {
   it("once stops the tasks, keeps what is finished, exits with 130, and the next run resumes", async () => {
     const home = temporaryFolder();
-    const running = startMillrace(["run", COUNTER, "--home", home, "--max-concurrency", "1"], { COUNTER_DELAY: "30" });
+    const running = startMillrace(["run", COUNTER, "--home", home, "--max-concurrency", "1"], { COUNTER_FAULT: "hang" });
     await printed(running, "batch 1: 20");
-    await setTimeout(450);
+    await hasWritten(home, 1);
     running.process.kill("SIGINT");
     const { code, stderr } = await running.ended;
     expect(code).toBe(130);

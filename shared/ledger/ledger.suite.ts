@@ -1,0 +1,431 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { AcquireRequest, Batch, Fence, Ledger, NewBatch, Task, TaskKey } from "./ledger.ts";
+
+const ALICE = { id: "alice", description: "run alice" };
+const BOB = { id: "bob", description: "run bob" };
+const PIPELINE = "orders";
+const LEASE = 60_000;
+const FIRST: NewBatch = {
+  batchId: 0,
+  start: { n: 0 },
+  end: { n: 10 },
+  partitionsKey: "batches/0/partitions.json",
+  tasks: 2,
+  schema: "c2NoZW1h",
+  now: 1000,
+};
+const PROGRESS = { rows: 10, bytes: 80 };
+
+/** What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one ledger may come from several runs. */
+export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
+  describe(`${name} as a ledger`, () => {
+    let ledger: Ledger;
+    beforeEach(async () => {
+      ledger = await open();
+    });
+
+    const acquire = (overrides: Partial<AcquireRequest> = {}) =>
+      ledger.acquire({ pipeline: PIPELINE, owner: ALICE, now: 1000, leaseMilliseconds: LEASE, newIncarnation: "life-1", ...overrides });
+
+    async function fence(overrides: Partial<AcquireRequest> = {}): Promise<Fence> {
+      const { acquired, head } = await acquire(overrides);
+      expect(acquired).toBe(true);
+      return { pipeline: PIPELINE, epoch: head.epoch };
+    }
+
+    /** A fence that another run has taken over from. */
+    async function lostFence(): Promise<Fence> {
+      const lost = await fence();
+      await fence({ owner: BOB, now: 1000 + LEASE });
+      return lost;
+    }
+
+    async function planned(): Promise<{ fence: Fence; batch: Batch }> {
+      const mine = await fence();
+      return { fence: mine, batch: await ledger.plan(mine, FIRST) };
+    }
+
+    async function committed(): Promise<Fence> {
+      const { fence: mine } = await planned();
+      await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+      await ledger.finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+      return mine;
+    }
+
+    const KEY: TaskKey = { pipeline: PIPELINE, incarnation: "life-1", batchId: 0, attempt: 1, partition: 0 };
+    const TASK: Task = {
+      partition: 0,
+      message: { path: "a.arrow" },
+      rows: 5,
+      bytes: 40,
+      milliseconds: 12,
+      attemptNumber: 0,
+      writerId: "writer-1",
+      recordedAt: 1500,
+    };
+
+    describe("acquire", () => {
+      it("makes the head, with its incarnation, at the first call", async () => {
+        expect(await ledger.head(PIPELINE)).toBeUndefined();
+        expect(await acquire()).toEqual({
+          acquired: true,
+          head: {
+            pipeline: PIPELINE,
+            incarnation: "life-1",
+            epoch: 1,
+            lease: { owner: ALICE, expiresAt: 1000 + LEASE },
+            nextBatchId: 0,
+          },
+        });
+      });
+
+      it("keeps the incarnation and takes a new epoch at each later call of the same owner", async () => {
+        await acquire();
+        const { acquired, head } = await acquire({ newIncarnation: "life-2" });
+        expect({ acquired, incarnation: head.incarnation, epoch: head.epoch }).toEqual({ acquired: true, incarnation: "life-1", epoch: 2 });
+      });
+
+      it("is refused to another owner, told who holds the lease, and changes nothing", async () => {
+        await acquire();
+        const { acquired, head } = await acquire({ owner: BOB });
+        expect(acquired).toBe(false);
+        expect(head).toMatchObject({ epoch: 1, lease: { owner: ALICE } });
+        expect(await ledger.head(PIPELINE)).toEqual(head);
+      });
+
+      it("is given to another owner at the moment when the lease is over, not before", async () => {
+        await acquire();
+        expect((await acquire({ owner: BOB, now: 1000 + LEASE - 1 })).acquired).toBe(false);
+        expect(await acquire({ owner: BOB, now: 1000 + LEASE })).toMatchObject({ acquired: true, head: { epoch: 2, lease: { owner: BOB } } });
+      });
+
+      it("is given to another owner once the lease was released", async () => {
+        await ledger.release(await fence());
+        expect(await acquire({ owner: BOB })).toMatchObject({ acquired: true, head: { epoch: 2 } });
+      });
+
+      it("takes over from the epoch that was named, and from no other", async () => {
+        await acquire();
+        await acquire();
+        expect((await acquire({ owner: BOB, takeOverEpoch: 1 })).acquired).toBe(false);
+        expect(await acquire({ owner: BOB, takeOverEpoch: 2 })).toMatchObject({ acquired: true, head: { epoch: 3 } });
+        expect((await acquire({ owner: { id: "carol", description: "run carol" }, takeOverEpoch: 2 })).acquired).toBe(false);
+      });
+
+      it("keeps pipelines apart", async () => {
+        await acquire();
+        expect(await acquire({ pipeline: "clicks", owner: BOB, newIncarnation: "life-9" })).toMatchObject({
+          acquired: true,
+          head: { epoch: 1, incarnation: "life-9" },
+        });
+        expect(await ledger.pipelines()).toEqual(["clicks", PIPELINE]);
+      });
+
+      it("gives one winner to many that ask at once", async () => {
+        const owners = Array.from({ length: 8 }, (_, i) => ({ id: `run-${i}`, description: `run ${i}` }));
+        const results = await Promise.all(owners.map((owner) => acquire({ owner })));
+        expect(results.filter((result) => result.acquired)).toHaveLength(1);
+      });
+    });
+
+    it("release of a lost lease leaves the new holder's", async () => {
+      await ledger.release(await lostFence());
+      expect((await ledger.head(PIPELINE))?.lease?.owner).toEqual(BOB);
+    });
+
+    describe("a lost epoch", () => {
+      const transitions: readonly [string, (lost: Fence) => Promise<unknown>][] = [
+        ["initialize", (lost) => ledger.initialize(lost, { n: 0 })],
+        ["plan", (lost) => ledger.plan(lost, FIRST)],
+        ["replan", (lost) => ledger.replan(lost, 0, 1, 3000)],
+        ["decide", (lost) => ledger.decide(lost, { batchId: 0, attempt: 1, to: "committing" })],
+        ["finish", (lost) => ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 3000 })],
+        ["acknowledge", (lost) => ledger.acknowledge(lost, 0)],
+      ];
+      it.each(transitions)("can no longer %s, and is told who holds the pipeline", async (_name, transition) => {
+        const lost = await lostFence();
+        const before = await ledger.head(PIPELINE);
+        await expect(transition(lost)).rejects.toMatchObject({ code: "FENCED", message: expect.stringContaining("run bob") as string });
+        expect(await ledger.head(PIPELINE)).toEqual(before);
+      });
+
+      it("can neither decide nor finish nor acknowledge a batch that it planned itself", async () => {
+        const { fence: lost } = await planned();
+        const taker = await fence({ owner: BOB, now: 1000 + LEASE });
+        await expect(ledger.decide(lost, { batchId: 0, attempt: 1, to: "aborting" })).rejects.toMatchObject({ code: "FENCED" });
+        await ledger.decide(taker, { batchId: 0, attempt: 1, to: "committing" });
+        await expect(
+          ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 1 }),
+        ).rejects.toMatchObject({ code: "FENCED" });
+        await ledger.finish(taker, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2 });
+        await expect(ledger.acknowledge(lost, 0)).rejects.toMatchObject({ code: "FENCED" });
+        expect((await ledger.head(PIPELINE))?.unacknowledged).toEqual({ batchId: 0, end: { n: 10 } });
+      });
+    });
+
+    describe("initialize", () => {
+      it("keeps the first offset, and no later one", async () => {
+        const mine = await fence();
+        await ledger.initialize(mine, { n: 5 });
+        await ledger.initialize(mine, { n: 6 });
+        expect((await ledger.head(PIPELINE))?.offset).toEqual({ n: 5 });
+      });
+    });
+
+    describe("plan", () => {
+      it("records the batch, opens it, and counts on", async () => {
+        const { batch } = await planned();
+        expect(batch).toEqual({
+          pipeline: PIPELINE,
+          incarnation: "life-1",
+          batchId: 0,
+          start: { n: 0 },
+          end: { n: 10 },
+          partitionsKey: FIRST.partitionsKey,
+          tasks: 2,
+          schema: FIRST.schema,
+          attempt: 1,
+          state: "planned",
+          commitTried: false,
+          plannedAt: 1000,
+          firstPlannedAt: 1000,
+        });
+        expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
+        expect(await ledger.head(PIPELINE)).toMatchObject({ openBatchId: 0, nextBatchId: 1, offset: { n: 0 } });
+      });
+
+      it.each<[string, Partial<NewBatch>]>([
+        ["while a batch is open", { batchId: 1, start: { n: 10 }, end: { n: 20 } }],
+        ["of an id that was used", {}],
+      ])("is refused %s, and changes nothing", async (_what, overrides) => {
+        const { fence: mine, batch } = await planned();
+        const head = await ledger.head(PIPELINE);
+        await expect(ledger.plan(mine, { ...FIRST, ...overrides })).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        expect(await ledger.head(PIPELINE)).toEqual(head);
+        expect(await ledger.batches(PIPELINE, { limit: 10 })).toEqual([batch]);
+      });
+
+      it.each<[string, Partial<NewBatch>]>([
+        ["of an id that was used", { batchId: 0, start: { n: 10 } }],
+        ["of an id that leaves one out", { batchId: 2, start: { n: 10 } }],
+        ["that does not start where the last one ended", { batchId: 1, start: { n: 11 } }],
+      ])("after a commit is refused %s", async (_what, overrides) => {
+        const mine = await committed();
+        await expect(ledger.plan(mine, { ...FIRST, end: { n: 20 }, ...overrides })).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        expect(await ledger.head(PIPELINE)).toMatchObject({ nextBatchId: 1, offset: { n: 10 } });
+        expect((await ledger.head(PIPELINE))?.openBatchId).toBeUndefined();
+      });
+
+      it("takes offsets as equal whatever the order of their keys", async () => {
+        const mine = await fence();
+        await ledger.initialize(mine, { a: 1, b: { c: 2, d: 3 } });
+        const batch = await ledger.plan(mine, { ...FIRST, start: { b: { d: 3, c: 2 }, a: 1 } });
+        expect(batch.state).toBe("planned");
+      });
+    });
+
+    describe("recordTask", () => {
+      it("records the first attempt, and gives the winner to any later one", async () => {
+        expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
+        expect(await ledger.recordTask(KEY, { ...TASK, writerId: "writer-2", attemptNumber: 1, rows: 6 })).toEqual(TASK);
+        expect(await ledger.task(KEY)).toEqual(TASK);
+      });
+
+      it("gives one winner to many at once", async () => {
+        const tasks = Array.from({ length: 8 }, (_, i) => ({ ...TASK, writerId: `writer-${i}` }));
+        const winners = await Promise.all(tasks.map((task) => ledger.recordTask(KEY, task)));
+        expect(new Set(winners.map((task) => task.writerId)).size).toBe(1);
+      });
+
+      it.each<[string, Partial<TaskKey>]>([
+        ["pipelines", { pipeline: "clicks" }],
+        ["incarnations", { incarnation: "life-2" }],
+        ["batches", { batchId: 1 }],
+        ["attempts", { attempt: 2 }],
+        ["partitions", { partition: 1 }],
+      ])("keeps %s apart", async (_what, other) => {
+        await ledger.recordTask(KEY, TASK);
+        expect(await ledger.task({ ...KEY, ...other })).toBeUndefined();
+      });
+
+      it("is not fenced: a late writer of a lost run may win", async () => {
+        await planned();
+        await fence({ owner: BOB, now: 1000 + LEASE });
+        expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
+      });
+
+      it("keeps messages of any JSON value, and where a large one lies", async () => {
+        const task = { ...TASK, message: null, messageKey: "batches/0/message.json" };
+        await ledger.recordTask(KEY, task);
+        expect(await ledger.tasks(KEY)).toEqual([task]);
+      });
+    });
+
+    it("gives the tasks of an attempt in partition order, all of them, and of no other", async () => {
+      const partitions = Array.from({ length: 1200 }, (_, i) => (i * 7) % 1200);
+      for (const partition of partitions) await ledger.recordTask({ ...KEY, partition }, { ...TASK, partition });
+      await ledger.recordTask({ ...KEY, attempt: 2 }, TASK);
+      const tasks = await ledger.tasks(KEY);
+      expect(tasks.map((task) => task.partition)).toEqual(partitions.toSorted((a, b) => a - b));
+    });
+
+    it("forgets tasks that were recorded before a time, and no later ones", async () => {
+      await ledger.recordTask(KEY, TASK);
+      await ledger.recordTask({ ...KEY, partition: 1 }, { ...TASK, partition: 1, recordedAt: 1501 });
+      await ledger.expireTasks(1501);
+      expect((await ledger.tasks(KEY)).map((task) => task.partition)).toEqual([1]);
+    });
+
+    describe("decide", () => {
+      it("moves a planned batch to committing, and notes that the commit may be tried", async () => {
+        const { fence: mine } = await planned();
+        const batch = await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+        expect(batch).toMatchObject({ state: "committing", commitTried: true });
+        expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
+      });
+
+      it("moves a planned batch to aborting with the error, and notes that no commit was tried", async () => {
+        const { fence: mine } = await planned();
+        const error = { code: "HTTP_STATUS", message: "GET … answered 500", where: { partition: 2 } };
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting", error })).toMatchObject({
+          state: "aborting",
+          commitTried: false,
+          error,
+        });
+      });
+
+      it("moves a committing batch to aborting, still noting that the commit was tried", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" })).toMatchObject({ state: "aborting", commitTried: true });
+      });
+
+      it("is made once: whoever decides otherwise later is given the decision that is there", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" })).toMatchObject({ state: "aborting", commitTried: false });
+      });
+
+      it("changes nothing of a batch that has ended", async () => {
+        const mine = await committed();
+        const before = await ledger.batch(PIPELINE, 0);
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" })).toEqual(before);
+      });
+
+      it("changes nothing of another attempt", async () => {
+        const { fence: mine } = await planned();
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 2, to: "aborting" })).toMatchObject({ state: "planned", attempt: 1 });
+      });
+    });
+
+    describe("finish", () => {
+      it("committed moves the offset, closes the batch and leaves its acknowledgement to do, all at once", async () => {
+        await committed();
+        expect(await ledger.batch(PIPELINE, 0)).toMatchObject({ state: "committed", finishedAt: 2000, progress: PROGRESS });
+        const head = await ledger.head(PIPELINE);
+        expect(head).toMatchObject({
+          offset: { n: 10 },
+          lastCommittedBatchId: 0,
+          nextBatchId: 1,
+          unacknowledged: { batchId: 0, end: { n: 10 } },
+        });
+        expect(head?.openBatchId).toBeUndefined();
+      });
+
+      it("committed is refused from planned and from aborting: the offset stays", async () => {
+        const { fence: mine } = await planned();
+        const outcome = { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 } as const;
+        expect(await ledger.finish(mine, outcome)).toMatchObject({ state: "planned" });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        expect(await ledger.finish(mine, outcome)).toMatchObject({ state: "aborting" });
+        expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
+      });
+
+      it("committed twice is as once", async () => {
+        const mine = await committed();
+        await ledger.acknowledge(mine, 0);
+        const before = await ledger.head(PIPELINE);
+        const again = await ledger.finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: { rows: 0, bytes: 0 }, now: 9 });
+        expect(again).toMatchObject({ state: "committed", finishedAt: 2000, progress: PROGRESS });
+        expect(await ledger.head(PIPELINE)).toEqual(before);
+      });
+
+      it("of another attempt changes nothing", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+        const batch = await ledger.finish(mine, { batchId: 0, attempt: 2, to: "committed", progress: PROGRESS, now: 1 });
+        expect(batch).toMatchObject({ state: "committing", attempt: 1 });
+        expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
+      });
+
+      it("aborted leaves the batch open at its offsets", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        const batch = await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        expect(batch).toMatchObject({ state: "aborted", finishedAt: 2000 });
+        expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0, nextBatchId: 1 });
+      });
+    });
+
+    describe("replan", () => {
+      it("begins the next attempt of an aborted batch with the same offsets and partitions, and nothing of the last one", async () => {
+        const { fence: mine, batch } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+        const error = { code: "SINK_FAILED", message: "commit() failed", where: {} };
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting", error });
+        await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        expect(await ledger.replan(mine, 0, 1, 3000)).toEqual({ ...batch, attempt: 2, plannedAt: 3000, error });
+      });
+
+      it("begins one attempt, however often it is asked to", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        await ledger.replan(mine, 0, 1, 3000);
+        await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        expect((await ledger.batch(PIPELINE, 0))?.attempt).toBe(2);
+      });
+
+      it.each(["committing", "aborting"] as const)("is refused while the batch is %s", async (to) => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, to });
+        await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+      });
+
+      it("is refused for a committed batch", async () => {
+        const mine = await committed();
+        await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+      });
+    });
+
+    describe("acknowledge", () => {
+      it("clears what is to be acknowledged, once", async () => {
+        const mine = await committed();
+        await ledger.acknowledge(mine, 0);
+        await ledger.acknowledge(mine, 0);
+        expect((await ledger.head(PIPELINE))?.unacknowledged).toBeUndefined();
+      });
+
+      it("of another batch changes nothing", async () => {
+        const mine = await committed();
+        await ledger.acknowledge(mine, 1);
+        expect((await ledger.head(PIPELINE))?.unacknowledged).toEqual({ batchId: 0, end: { n: 10 } });
+      });
+    });
+
+    it("gives the newest batches first, as many as asked, before the one asked", async () => {
+      const mine = await fence();
+      for (let batchId = 0; batchId < 12; batchId++) {
+        await ledger.plan(mine, { ...FIRST, batchId, start: { n: batchId }, end: { n: batchId + 1 } });
+        await ledger.decide(mine, { batchId, attempt: 1, to: "committing" });
+        await ledger.finish(mine, { batchId, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+      }
+      const ids = async (options: { limit: number; before?: number }) =>
+        (await ledger.batches(PIPELINE, options)).map((batch) => batch.batchId);
+      expect(await ids({ limit: 3 })).toEqual([11, 10, 9]);
+      expect(await ids({ limit: 3, before: 9 })).toEqual([8, 7, 6]);
+      expect(await ids({ limit: 100, before: 2 })).toEqual([1, 0]);
+      expect(await ledger.batches("nobody", { limit: 3 })).toEqual([]);
+    });
+  });
+}

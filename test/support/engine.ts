@@ -1,0 +1,189 @@
+import { join } from "node:path";
+import type { RecordBatch } from "apache-arrow";
+import { rowsOf } from "../../shared/arrow/rows.ts";
+import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
+import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
+import { DataSourceStreamArrowWriter } from "../../shared/contract/stream-writer.ts";
+import { type FinalizeResult, finalize } from "../../shared/engine/finalize.ts";
+import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
+import { type PlanResult, plan } from "../../shared/engine/plan.ts";
+import type { Ports } from "../../shared/engine/ports.ts";
+import { type TaskResult, write } from "../../shared/engine/write.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
+import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
+import { DirectoryStore } from "../../shared/store/directory.ts";
+import { temporaryFolder } from "./millrace.ts";
+
+type Position = { n: number };
+type Slice = { from: number; to: number };
+export type Message = { partition: number; attempt: number; ids: number[] };
+
+/** One call of the contract, in the order in which they began. */
+export interface Call {
+  readonly call: string;
+  readonly args: unknown;
+}
+
+/** What a test may change of the source and the sink while they run. */
+export interface Script {
+  readonly calls: Call[];
+  /** The source has rows 0 to `available`. */
+  available: number;
+  /** Called at each call; what it throws, the call throws. */
+  fault: (call: string, args: unknown) => void;
+  /** Where set, the sink answers `hasCommitted` from this set of batch ids. */
+  landed: Set<number> | undefined;
+}
+
+/**
+ * A source of whole numbers, eight a batch, four partitions; a sink that keeps nothing but says what it is called with. As the
+ * reader and the writer of the recorded Spark traces.
+ */
+export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
+  const script: Script = { calls: [], available: 24, fault: () => undefined, landed: undefined, ...overrides };
+  const called = (call: string, args: unknown) => {
+    script.calls.push({ call, args });
+    script.fault(call, args);
+  };
+
+  class Reader extends DataSourceStreamReader<Position, Slice> {
+    override initialOffset(): Position {
+      called("initialOffset", null);
+      return { n: 0 };
+    }
+    override latestOffset(start: Position): Position {
+      called("latestOffset", start);
+      return { n: Math.max(start.n, Math.min(start.n + 8, script.available)) };
+    }
+    override partitions(start: Position, end: Position): Slice[] {
+      called("partitions", { start, end });
+      const step = Math.ceil((end.n - start.n) / 4);
+      return [0, 1, 2, 3].map((i) => ({ from: start.n + i * step, to: Math.min(end.n, start.n + (i + 1) * step) }));
+    }
+    override *read(slice: Slice): Generator<Row> {
+      called("read", slice);
+      for (let id = slice.from; id < slice.to; id++) yield { id };
+    }
+    override commit(end: Position): void {
+      called("commit offset", end);
+    }
+    override stop(): void {
+      called("stop", null);
+    }
+  }
+
+  class Writer extends DataSourceStreamArrowWriter<Message> {
+    override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<Message> {
+      const ids: number[] = [];
+      for await (const batch of batches) for (const row of rowsOf(batch)) ids.push(Number(row["id"]));
+      called("write", { partition: task.partitionId, ids });
+      return { partition: task.partitionId, attempt: task.attemptNumber, ids };
+    }
+    override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext): void {
+      called("commit", { messages: brief(messages), batchId, attempt: batch.attempt });
+    }
+    override abort(messages: readonly (Message | null)[], batchId: number, batch: BatchContext): void {
+      called("abort", { messages: brief(messages), batchId, attempt: batch.attempt, commitTried: batch.commitTried });
+    }
+    abortTask(message: Message | null): void {
+      called("abortTask", message?.partition);
+    }
+    get hasCommitted(): ((batchId: number) => boolean) | undefined {
+      const { landed } = script;
+      return landed === undefined ? undefined : (batchId) => landed.has(batchId);
+    }
+  }
+
+  class Numbers extends DataSource {
+    override schema(): string {
+      return "id bigint NOT NULL";
+    }
+    override streamReader(): Reader {
+      return new Reader();
+    }
+  }
+  class Sink extends DataSource {
+    override streamWriter(): Writer {
+      called("streamWriter", null);
+      return new Writer();
+    }
+  }
+  return { script, pipeline: pipeline("numbers").readStream.format(Numbers).writeStream.format(Sink) as unknown as Pipeline };
+}
+
+function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
+  return messages.map((message) => message?.ids ?? null);
+}
+
+/** One process that runs parts of a pipeline on stores that others share. */
+export interface Run {
+  readonly open: OpenPipeline;
+  readonly ports: Ports;
+  plan(options?: { ended?: boolean }): Promise<PlanResult>;
+  write(planned: PlanResult, partition: number, attemptNumber?: number): Promise<TaskResult>;
+  finalize(planned: PlanResult): Promise<FinalizeResult>;
+  /** Plans a batch, writes all that is to do, finalizes; tasks that fail are left out. */
+  batch(): Promise<FinalizeResult | undefined>;
+}
+
+/** Stores and a clock that runs share. */
+export class World {
+  now = Date.UTC(2026, 10, 21);
+  /** How long back-offs would have waited. */
+  readonly slept: number[] = [];
+  readonly folder: string = temporaryFolder();
+  readonly ledger: Ledger = new SqliteLedger(join(this.folder, "ledger.sqlite"));
+  #ids = 0;
+
+  ports(overrides: Partial<Ports> = {}): Ports {
+    return {
+      ledger: this.ledger,
+      store: new DirectoryStore(join(this.folder, "numbers")),
+      openStore: (location) => new DirectoryStore(location),
+      random: () => 0.5,
+      runtime: {
+        now: () => this.now,
+        newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
+        env: {},
+        sleep: async (milliseconds) => {
+          this.slept.push(milliseconds);
+          this.now += milliseconds;
+        },
+      },
+      ...overrides,
+    };
+  }
+
+  async run(definition: Pipeline, owner: string, overrides: Partial<Ports> = {}): Promise<Run> {
+    const ports = this.ports(overrides);
+    const open = await OpenPipeline.open(definition, ports);
+    const runOf = (planned: PlanResult) => {
+      if (planned.kind !== "batch") throw new Error("there is no batch");
+      return planned.run;
+    };
+    const run: Run = {
+      open,
+      ports,
+      plan: (options = {}) =>
+        plan(open, ports, {
+          owner: { id: owner, description: `run ${owner}` },
+          leaseMilliseconds: 60_000,
+          limit: new ReadAllAvailable(),
+          hasEnded: async () => options.ended ?? false,
+        }),
+      write: (planned, partition, attemptNumber = 0) =>
+        write(open, ports, { run: runOf(planned), partition, attemptNumber }, { signal: new AbortController().signal }),
+      finalize: (planned) => finalize(open, ports, { run: runOf(planned) }),
+      batch: async () => {
+        const planned = await run.plan();
+        if (planned.kind === "idle") return undefined;
+        for (const partition of planned.todo) await run.write(planned, partition).catch(() => undefined);
+        return await run.finalize(planned);
+      },
+    };
+    return run;
+  }
+}
