@@ -1,11 +1,18 @@
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 
-// Files that no longer have a source must not stay in the package.
-rmSync("dist", { recursive: true, force: true });
+// Beside the old one first: a build that fails, or a pipeline that is running, finds dist whole.
+const next = `.cache/dist-${process.pid}`;
+mkdirSync(".cache", { recursive: true });
 const { status } = spawnSync(
   process.execPath,
-  ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"],
+  ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", next],
   { stdio: "inherit" },
 );
-process.exitCode = status ?? 1;
+if (status === 0) {
+  rmSync("dist", { recursive: true, force: true });
+  renameSync(next, "dist");
+} else {
+  rmSync(next, { recursive: true, force: true });
+  process.exitCode = status ?? 1;
+}

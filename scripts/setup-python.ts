@@ -8,20 +8,30 @@ const PACKAGES = ["pyarrow==26.0.1"];
 const run = (command: string, args: readonly string[]): boolean =>
   spawnSync(command, args, { stdio: ["ignore", "ignore", "inherit"] }).status === 0;
 const isReady = () =>
-  existsSync(`${FOLDER}/bin/python`) && run(`${FOLDER}/bin/python`, ["-c", "import pyarrow; assert pyarrow.__version__ == '26.0.1'"]);
+  existsSync(`${FOLDER}/bin/python`) &&
+  run(`${FOLDER}/bin/python`, ["-c", "import pyarrow; assert pyarrow.__version__ == '26.0.1'"]);
 
 /** Debian ships Python without venv; as root it can be had. */
 function makeEnvironment(): boolean {
   const make = () => run("python3", ["-m", "venv", "--clear", FOLDER]);
   if (make()) return true;
   const isRoot = process.getuid?.() === 0;
-  return isRoot && run("apt-get", ["update", "-qq"]) && run("apt-get", ["install", "-y", "-qq", "python3-venv"]) && make();
+  return (
+    isRoot &&
+    run("apt-get", ["update", "-qq"]) &&
+    run("apt-get", ["install", "-y", "-qq", "python3-venv"]) &&
+    make()
+  );
 }
 
 if (!isReady()) {
-  const ok = makeEnvironment() && run(`${FOLDER}/bin/python`, ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...PACKAGES]);
+  const ok =
+    makeEnvironment() &&
+    run(`${FOLDER}/bin/python`, ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...PACKAGES]);
   if (!ok || !isReady()) {
-    console.error("SKIPPED: the tests that read tables with pyarrow need Python 3.10 or newer with venv and pip; it could not be set up here");
+    console.error(
+      "SKIPPED: the tests that read tables with pyarrow need Python 3.10 or newer with venv and pip; it could not be set up here",
+    );
     // Never skipped in CI.
     process.exitCode = process.env["CI"] ? 1 : 0;
   }

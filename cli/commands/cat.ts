@@ -1,32 +1,66 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { RecordBatch } from "apache-arrow";
 import { Home, openStore } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { formatTable } from "../render/text.ts";
+import { TableLayout } from "../render/text.ts";
+
+/** Rows by which the widths of the columns are chosen. */
+const SAMPLE = 1000;
+
+interface CatFlags {
+  readonly home: string;
+  readonly limit?: number;
+  readonly json?: boolean;
+}
 
 /** `millrace cat`: rows of an Arrow table, in the order of its commits. `table` is its folder, or the name of a pipeline here. */
-export async function catCommand(
-  table: string,
-  flags: { readonly home: string; readonly limit?: number; readonly json?: boolean },
-): Promise<void> {
-  let left = flags.limit ?? Number.POSITIVE_INFINITY;
-  for await (const batch of readTable(openStore(locate(table, flags.home)))) {
-    if (left <= 0) break;
-    const rows = rowsOf(left < batch.numRows ? batch.slice(0, left) : batch);
-    left -= batch.numRows;
-    if (flags.json) await writeAll(Iterator.from(rows).map((row) => JSON.stringify(row)));
-    else {
-      const cells = [...rows].map((row) => Object.values(row).map(cellOf));
-      await writeAll([
-        formatTable(
-          batch.schema.fields.map((field) => field.name),
-          cells,
-        ),
-      ]);
+export async function catCommand(table: string, flags: CatFlags): Promise<void> {
+  const rows = firstRows(
+    readTable(openStore(locate(table, flags.home))),
+    flags.limit ?? Number.POSITIVE_INFINITY,
+  );
+  for await (const line of flags.json ? jsonLines(rows) : tableLines(rows)) {
+    if (!process.stdout.write(`${line}\n`))
+      await new Promise((resolve) => process.stdout.once("drain", resolve));
+  }
+}
+
+type JsonRow = Record<string, unknown>;
+
+async function* firstRows(batches: AsyncIterable<RecordBatch>, limit: number): AsyncGenerator<JsonRow> {
+  let left = limit;
+  for await (const batch of batches) {
+    for (const row of rowsOf(batch)) {
+      if (left-- <= 0) return;
+      yield row;
     }
   }
+}
+
+async function* jsonLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
+  for await (const row of rows) yield JSON.stringify(row);
+}
+
+async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
+  let sample: JsonRow[] = [];
+  let layout: TableLayout | undefined;
+  function* flush(): Generator<string> {
+    const cells = sample.map((row) => Object.values(row).map(cellOf));
+    if (layout === undefined && sample[0] !== undefined) {
+      layout = new TableLayout(Object.keys(sample[0]), cells);
+      yield* layout.head();
+    }
+    for (const row of cells) yield layout?.line(row) ?? "";
+    sample = [];
+  }
+  for await (const row of rows) {
+    sample.push(row);
+    if (sample.length === SAMPLE) yield* flush();
+  }
+  yield* flush();
 }
 
 function locate(table: string, home: string): string {
@@ -39,13 +73,6 @@ function locate(table: string, home: string): string {
       hint: "Name the table's folder, the one that holds _log, or a pipeline that has committed a batch.",
     },
   );
-}
-
-async function writeAll(lines: Iterable<string>): Promise<void> {
-  for (const line of lines) {
-    if (!process.stdout.write(`${line}\n`))
-      await new Promise((resolve) => process.stdout.once("drain", resolve));
-  }
 }
 
 function cellOf(value: unknown): string {

@@ -1,6 +1,14 @@
 import { clearLine, cursorTo } from "node:readline";
 import type { RunEvent } from "../../local/run-events.ts";
-import { formatBytes, formatCount, formatDuration, formatOffset, formatTable, styled } from "./text.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatOffset,
+  formatTable,
+  plural,
+  styled,
+} from "./text.ts";
 
 /** Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to stdout. */
 export interface RunView {
@@ -37,10 +45,10 @@ export class TextView implements RunView {
       case "planned": {
         this.#batchStartedAt = this.#now();
         const again = event.attempt > 1 ? `, attempt ${event.attempt}` : event.resumed ? ", resumed" : "";
-        const todo =
-          event.todo === event.partitions ? `${event.partitions}` : `${event.todo} of ${event.partitions}`;
+        const all = plural(event.partitions, "partition");
+        const todo = event.todo === event.partitions ? all : `${event.todo} of ${all}`;
         this.#line(
-          `batch ${event.batchId}${again}: ${formatOffset(event.start)} → ${formatOffset(event.end)}, ${todo} partitions to write`,
+          `batch ${event.batchId}${again}: ${formatOffset(event.start)} → ${formatOffset(event.end)}, ${todo} to write`,
         );
         break;
       }
@@ -63,7 +71,7 @@ export class TextView implements RunView {
             ? styled("green", "committed", this.#stream)
             : styled("red", "aborted", this.#stream);
         this.#line(
-          `batch ${event.batchId} ${mark}: ${formatCount(event.rows)} rows, ${formatBytes(event.bytes)} in ${formatDuration(event.milliseconds)}`,
+          `batch ${event.batchId} ${mark}: ${plural(event.rows, "row")}, ${formatBytes(event.bytes)} in ${formatDuration(event.milliseconds)}`,
         );
         break;
       }

@@ -13,6 +13,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+/** `1 row`, `2 rows`. */
+export function plural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** `86.1 KiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -22,8 +27,9 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `1.3 s`, `2 m 05 s`. */
+/** `312 ms`, `1.3 s`, `2 m 05 s`. */
 export function formatDuration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`;
   const seconds = Math.round(milliseconds / 1000);
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
@@ -41,16 +47,34 @@ export function formatOffset(offset: Offset | undefined): string {
 
 /** Columns aligned with spaces; those whose cells are all numbers, to the right. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((title, i) =>
-    rows.reduce((width, row) => Math.max(width, row[i]?.length ?? 0), title.length),
-  );
-  const isNumeric = header.map(
-    (_, i) => rows.length > 0 && rows.every((row) => /^[\d,.]*( ([KMGT]i)?B| s)?$|^-$/.test(row[i] ?? "")),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => (isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
-      .join("  ")
-      .trimEnd();
-  return [line(header), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+  const layout = new TableLayout(header, rows);
+  return [...layout.head(), ...rows.map((row) => layout.line(row))].join("\n");
 }
+
+/** The widths of a table's columns, taken from a sample of its rows. */
+export class TableLayout {
+  readonly #header: readonly string[];
+  readonly #widths: readonly number[];
+  readonly #isNumeric: readonly boolean[];
+
+  constructor(header: readonly string[], sample: readonly (readonly string[])[]) {
+    const column = (i: number) => sample.map((row) => row[i] ?? "");
+    this.#header = header;
+    this.#widths = header.map((title, i) => Math.max(title.length, ...column(i).map((cell) => cell.length)));
+    this.#isNumeric = header.map(
+      (_, i) => sample.length > 0 && column(i).every((cell) => NUMERIC.test(cell)),
+    );
+  }
+
+  head(): string[] {
+    return [this.line(this.#header), this.line(this.#widths.map((width) => "-".repeat(width)))];
+  }
+
+  line(cells: readonly string[]): string {
+    const pad = (cell: string, i: number) =>
+      this.#isNumeric[i] ? cell.padStart(this.#widths[i] ?? 0) : cell.padEnd(this.#widths[i] ?? 0);
+    return cells.map(pad).join("  ").trimEnd();
+  }
+}
+
+const NUMERIC = /^-?[\d,.]*( ([KMGT]i)?B| m?s)?$/;

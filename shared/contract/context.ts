@@ -8,11 +8,13 @@ export interface Runtime {
   newId(): string;
   /** Resolves after `milliseconds`, or rejects when `signal` aborts. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /** The environment's variables; secrets are read from here, when they are needed. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** What a sink is told wherever it is called. */
 export interface SinkContext {
+  /** Its name. */
   readonly pipeline: string;
   /** Random id made with the pipeline's ledger: a pipeline that starts again from nothing has another one. */
   readonly incarnation: string;
@@ -24,6 +26,7 @@ export interface SinkContext {
 
 /** One batch, as `commit` and `abort` see it. */
 export interface BatchContext extends SinkContext {
+  /** From 0, one more each batch; never used again in an incarnation. */
   readonly batchId: number;
   /** Attempt of the batch, from 1: a batch that was aborted is tried again under the same id. */
   readonly attempt: number;
@@ -38,6 +41,7 @@ export interface BatchContext extends SinkContext {
 
 /** One writer task. (Spark: `TaskContext`.) */
 export interface TaskContext extends SinkContext {
+  /** From 0, one more each batch. */
   readonly batchId: number;
   /** Attempt of the batch, from 1. */
   readonly attempt: number;

@@ -12,7 +12,9 @@ export type SchemaLike = Schema | string;
  * the class's static `name`: its class name, unless it sets `static override readonly name = "rest-api"`.
  */
 export abstract class DataSource<Options extends object = Readonly<Record<string, unknown>>> {
+  /** As the pipeline sets them, not checked. */
   readonly options: Options;
+  /** Clock, ids and environment. */
   readonly runtime: Runtime;
 
   constructor(options: Options, runtime: Runtime) {
@@ -45,6 +47,8 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 
 /** The class of a data source. Options that it declares are checked where a pipeline sets them. */
 export interface DataSourceClass<Options extends object> {
+  /** The name for `.format(name)`. */
   readonly name: string;
+  /** Called in each process that needs the data source, so it should do nothing but keep what it is given. */
   new (options: Options, runtime: Runtime): DataSource<object>;
 }

@@ -1,6 +1,8 @@
 /** Where an error happened. Every field that is known is set. */
 export interface ErrorLocation {
+  /** Name of the pipeline. */
   readonly pipeline?: string;
+  /** Id of the batch, from 0. */
   readonly batchId?: number;
   /** Index of the partition in its batch, from 0. */
   readonly partition?: number;
@@ -10,14 +12,19 @@ export interface ErrorLocation {
   readonly attemptNumber?: number;
   /** Number of the row in its partition, from 1. */
   readonly row?: number;
+  /** Name of the field, with the path to the place in a nested value: `tags[2]`. */
   readonly field?: string;
   /** Without credentials and without query parameters that came from the environment. */
   readonly url?: string;
+  /** HTTP status. */
   readonly status?: number;
+  /** File, folder or key. */
   readonly path?: string;
 }
 
+/** What a MillraceError may carry besides its code and message. */
 export interface MillraceErrorOptions {
+  /** Where it happened. */
   readonly where?: ErrorLocation;
   /** What the person who is paged should do. */
   readonly hint?: string;
@@ -25,14 +32,19 @@ export interface MillraceErrorOptions {
   readonly retryable?: boolean;
   /** The offending value, shortened. Shown on the terminal of the run, never stored and never logged. */
   readonly found?: string;
+  /** The error below, if any. */
   readonly cause?: unknown;
 }
 
 /** An error as the ledger keeps it: no row content, no secret. */
 export interface ErrorRecord {
+  /** One of docs/errors.md. */
   readonly code: string;
+  /** What happened, without row content. */
   readonly message: string;
+  /** Where it happened. */
   readonly where: ErrorLocation;
+  /** What to do. */
   readonly hint?: string;
 }
 
@@ -41,10 +53,15 @@ export interface ErrorRecord {
  * without row content.
  */
 export class MillraceError extends Error {
+  /** One of docs/errors.md. */
   readonly code: string;
+  /** Where it happened. */
   readonly where: ErrorLocation;
+  /** What to do. */
   readonly hint: string | undefined;
+  /** True where the same call may succeed later. */
   readonly retryable: boolean;
+  /** The offending value, shortened: for the terminal only. */
   readonly found: string | undefined;
   /** Marks the class across two copies of the package. */
   readonly kind = "millrace.error" as const;
@@ -77,6 +94,7 @@ export class MillraceError extends Error {
     return moved;
   }
 
+  /** What may be stored and logged of it. */
   toRecord(): ErrorRecord {
     return {
       code: this.code,

@@ -2,6 +2,7 @@
 export interface ObjectInfo {
   /** `/`-separated, relative to the store. */
   readonly key: string;
+  /** Its size. */
   readonly bytes: number;
   /** Epoch milliseconds. */
   readonly modifiedAt: number;
@@ -11,6 +12,7 @@ export interface ObjectInfo {
 export interface UnfinishedUpload {
   /** The key that the object would have got. */
   readonly key: string;
+  /** Tells uploads of one key apart. */
   readonly uploadId: string;
   /** Epoch milliseconds. */
   readonly startedAt: number;

@@ -14,7 +14,9 @@ export type Trigger =
 
 /** A data source class with its options. */
 export interface Configured {
+  /** The class. */
   readonly dataSource: DataSourceClass<never>;
+  /** As the pipeline sets them, not checked. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -22,8 +24,11 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
 
 /** A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable: each call gives a new one. */
 export class Pipeline<SinkOptions extends object = never> {
+  /** Its identity in the ledger. */
   readonly name: string;
+  /** What is read. */
   readonly source: Configured;
+  /** Where it is written. */
   readonly sink: Configured;
   /** As set by `.trigger()`; a run without any is `availableNow`. */
   readonly triggered: Trigger | undefined;
@@ -73,7 +78,9 @@ export class ReadStreamChooser {
     this.#name = name;
   }
 
+  /** Reads from a data source, whose options are then typed. */
   format<Options extends object>(dataSource: DataSourceClass<Options>): ReadStream<Options>;
+  /** Reads from the registered data source of that name. Error: `DATA_SOURCE_NOT_FOUND`. */
   format(dataSource: string): ReadStream<Record<string, unknown>>;
   format(dataSource: DataSourceClass<never> | string): ReadStream<never> {
     return new ReadStream<never>(this.#name, { dataSource: resolve(dataSource), options: {} });
@@ -116,7 +123,9 @@ export class WriteStreamChooser {
     this.#source = source;
   }
 
+  /** Writes to a data source, whose options are then typed. */
   format<Options extends object>(dataSource: DataSourceClass<Options>): Pipeline<Options>;
+  /** Writes to the registered data source of that name. Error: `DATA_SOURCE_NOT_FOUND`. */
   format(dataSource: string): Pipeline<Record<string, unknown>>;
   format(dataSource: DataSourceClass<never> | string): Pipeline<never> {
     return new Pipeline<never>(this.#name, this.#source, { dataSource: resolve(dataSource), options: {} });

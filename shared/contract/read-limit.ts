@@ -1,7 +1,9 @@
 /** Ask for everything that is there. (Spark: `ReadAllAvailable`.) */
 export class ReadAllAvailable {
+  /** Tells the kinds of limit apart. */
   readonly kind = "ReadAllAvailable";
 
+  /** As Spark prints it. */
   toString(): string {
     return "ReadAllAvailable()";
   }

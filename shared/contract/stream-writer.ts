@@ -25,6 +25,7 @@ export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
 
 /** A writer that can drop what one task staged when another attempt of the task has won. (Spark: `DataWriter.abort`.) */
 export interface SupportsTaskAbort<M = WriterCommitMessage> {
+  /** Drops what the task staged. Best effort: an error changes nothing, and vacuum removes what is left. */
   abortTask(message: M | null, task: TaskContext): Awaitable<void>;
 }
 
@@ -33,11 +34,13 @@ export interface SupportsTaskAbort<M = WriterCommitMessage> {
  * a batch that did; without it a failed `commit` is followed by `abort`, as in Spark.
  */
 export interface SupportsCommitLookup {
+  /** True where the batch is visible. An error leaves the batch undecided, and the next run asks again. */
   hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
 }
 
 /** How far the attempts of an open batch have come. */
 export interface OpenBatch {
+  /** Its id. */
   readonly batchId: number;
   /** The current attempt, from 1. */
   readonly attempt: number;
@@ -62,11 +65,14 @@ export interface VacuumContext extends SinkContext {
 
 /** What was deleted, or would be. */
 export interface VacuumResult {
+  /** How many. */
   readonly files: number;
+  /** Their size together. */
   readonly bytes: number;
 }
 
 /** A writer that can remove staged files which no commit names and no living attempt needs. */
 export interface SupportsVacuum {
+  /** Removes them. May run beside a running pipeline. */
   vacuum(context: VacuumContext): Awaitable<VacuumResult>;
 }

@@ -25,7 +25,14 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
     });
 
     const acquire = (overrides: Partial<AcquireRequest> = {}) =>
-      ledger.acquire({ pipeline: PIPELINE, owner: ALICE, now: 1000, leaseMilliseconds: LEASE, newIncarnation: "life-1", ...overrides });
+      ledger.acquire({
+        pipeline: PIPELINE,
+        owner: ALICE,
+        now: 1000,
+        leaseMilliseconds: LEASE,
+        newIncarnation: "life-1",
+        ...overrides,
+      });
 
     async function fence(overrides: Partial<AcquireRequest> = {}): Promise<Fence> {
       const { acquired, head } = await acquire(overrides);
@@ -82,7 +89,11 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("keeps the incarnation and takes a new epoch at each later call of the same owner", async () => {
         await acquire();
         const { acquired, head } = await acquire({ newIncarnation: "life-2" });
-        expect({ acquired, incarnation: head.incarnation, epoch: head.epoch }).toEqual({ acquired: true, incarnation: "life-1", epoch: 2 });
+        expect({ acquired, incarnation: head.incarnation, epoch: head.epoch }).toEqual({
+          acquired: true,
+          incarnation: "life-1",
+          epoch: 2,
+        });
       });
 
       it("is refused to another owner, told who holds the lease, and changes nothing", async () => {
@@ -96,7 +107,10 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("is given to another owner at the moment when the lease is over, not before", async () => {
         await acquire();
         expect((await acquire({ owner: BOB, now: 1000 + LEASE - 1 })).acquired).toBe(false);
-        expect(await acquire({ owner: BOB, now: 1000 + LEASE })).toMatchObject({ acquired: true, head: { epoch: 2, lease: { owner: BOB } } });
+        expect(await acquire({ owner: BOB, now: 1000 + LEASE })).toMatchObject({
+          acquired: true,
+          head: { epoch: 2, lease: { owner: BOB } },
+        });
       });
 
       it("is given to another owner once the lease was released", async () => {
@@ -108,8 +122,13 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         await acquire();
         await acquire();
         expect((await acquire({ owner: BOB, takeOverEpoch: 1 })).acquired).toBe(false);
-        expect(await acquire({ owner: BOB, takeOverEpoch: 2 })).toMatchObject({ acquired: true, head: { epoch: 3 } });
-        expect((await acquire({ owner: { id: "carol", description: "run carol" }, takeOverEpoch: 2 })).acquired).toBe(false);
+        expect(await acquire({ owner: BOB, takeOverEpoch: 2 })).toMatchObject({
+          acquired: true,
+          head: { epoch: 3 },
+        });
+        expect(
+          (await acquire({ owner: { id: "carol", description: "run carol" }, takeOverEpoch: 2 })).acquired,
+        ).toBe(false);
       });
 
       it("keeps pipelines apart", async () => {
@@ -139,20 +158,32 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         ["plan", (lost) => ledger.plan(lost, FIRST)],
         ["replan", (lost) => ledger.replan(lost, 0, 1, 3000)],
         ["decide", (lost) => ledger.decide(lost, { batchId: 0, attempt: 1, to: "committing" })],
-        ["finish", (lost) => ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 3000 })],
+        [
+          "finish",
+          (lost) =>
+            ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 3000 }),
+        ],
         ["acknowledge", (lost) => ledger.acknowledge(lost, 0)],
       ];
-      it.each(transitions)("can no longer %s, and is told who holds the pipeline", async (_name, transition) => {
-        const lost = await lostFence();
-        const before = await ledger.head(PIPELINE);
-        await expect(transition(lost)).rejects.toMatchObject({ code: "FENCED", message: expect.stringContaining("run bob") as string });
-        expect(await ledger.head(PIPELINE)).toEqual(before);
-      });
+      it.each(transitions)(
+        "can no longer %s, and is told who holds the pipeline",
+        async (_name, transition) => {
+          const lost = await lostFence();
+          const before = await ledger.head(PIPELINE);
+          await expect(transition(lost)).rejects.toMatchObject({
+            code: "FENCED",
+            message: expect.stringContaining("run bob") as string,
+          });
+          expect(await ledger.head(PIPELINE)).toEqual(before);
+        },
+      );
 
       it("can neither decide nor finish nor acknowledge a batch that it planned itself", async () => {
         const { fence: lost } = await planned();
         const taker = await fence({ owner: BOB, now: 1000 + LEASE });
-        await expect(ledger.decide(lost, { batchId: 0, attempt: 1, to: "aborting" })).rejects.toMatchObject({ code: "FENCED" });
+        await expect(ledger.decide(lost, { batchId: 0, attempt: 1, to: "aborting" })).rejects.toMatchObject({
+          code: "FENCED",
+        });
         await ledger.decide(taker, { batchId: 0, attempt: 1, to: "committing" });
         await expect(
           ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 1 }),
@@ -191,7 +222,11 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
           firstPlannedAt: 1000,
         });
         expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
-        expect(await ledger.head(PIPELINE)).toMatchObject({ openBatchId: 0, nextBatchId: 1, offset: { n: 0 } });
+        expect(await ledger.head(PIPELINE)).toMatchObject({
+          openBatchId: 0,
+          nextBatchId: 1,
+          offset: { n: 0 },
+        });
       });
 
       it.each<[string, Partial<NewBatch>]>([
@@ -200,7 +235,9 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       ])("is refused %s, and changes nothing", async (_what, overrides) => {
         const { fence: mine, batch } = await planned();
         const head = await ledger.head(PIPELINE);
-        await expect(ledger.plan(mine, { ...FIRST, ...overrides })).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        await expect(ledger.plan(mine, { ...FIRST, ...overrides })).rejects.toMatchObject({
+          code: "LEDGER_CONFLICT",
+        });
         expect(await ledger.head(PIPELINE)).toEqual(head);
         expect(await ledger.batches(PIPELINE, { limit: 10 })).toEqual([batch]);
       });
@@ -211,7 +248,9 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         ["that does not start where the last one ended", { batchId: 1, start: { n: 11 } }],
       ])("after a commit is refused %s", async (_what, overrides) => {
         const mine = await committed();
-        await expect(ledger.plan(mine, { ...FIRST, end: { n: 20 }, ...overrides })).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        await expect(ledger.plan(mine, { ...FIRST, end: { n: 20 }, ...overrides })).rejects.toMatchObject({
+          code: "LEDGER_CONFLICT",
+        });
         expect(await ledger.head(PIPELINE)).toMatchObject({ nextBatchId: 1, offset: { n: 10 } });
         expect((await ledger.head(PIPELINE))?.openBatchId).toBeUndefined();
       });
@@ -227,7 +266,9 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
     describe("recordTask", () => {
       it("records the first attempt, and gives the winner to any later one", async () => {
         expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
-        expect(await ledger.recordTask(KEY, { ...TASK, writerId: "writer-2", attemptNumber: 1, rows: 6 })).toEqual(TASK);
+        expect(
+          await ledger.recordTask(KEY, { ...TASK, writerId: "writer-2", attemptNumber: 1, rows: 6 }),
+        ).toEqual(TASK);
         expect(await ledger.task(KEY)).toEqual(TASK);
       });
 
@@ -263,7 +304,8 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
     it("gives the tasks of an attempt in partition order, all of them, and of no other", async () => {
       const partitions = Array.from({ length: 1200 }, (_, i) => (i * 7) % 1200);
-      for (const partition of partitions) await ledger.recordTask({ ...KEY, partition }, { ...TASK, partition });
+      for (const partition of partitions)
+        await ledger.recordTask({ ...KEY, partition }, { ...TASK, partition });
       await ledger.recordTask({ ...KEY, attempt: 2 }, TASK);
       const tasks = await ledger.tasks(KEY);
       expect(tasks.map((task) => task.partition)).toEqual(partitions.toSorted((a, b) => a - b));
@@ -297,13 +339,19 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("moves a committing batch to aborting, still noting that the commit was tried", async () => {
         const { fence: mine } = await planned();
         await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" })).toMatchObject({ state: "aborting", commitTried: true });
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" })).toMatchObject({
+          state: "aborting",
+          commitTried: true,
+        });
       });
 
       it("is made once: whoever decides otherwise later is given the decision that is there", async () => {
         const { fence: mine } = await planned();
         await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" })).toMatchObject({ state: "aborting", commitTried: false });
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" })).toMatchObject({
+          state: "aborting",
+          commitTried: false,
+        });
       });
 
       it("changes nothing of a batch that has ended", async () => {
@@ -314,14 +362,21 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("changes nothing of another attempt", async () => {
         const { fence: mine } = await planned();
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 2, to: "aborting" })).toMatchObject({ state: "planned", attempt: 1 });
+        expect(await ledger.decide(mine, { batchId: 0, attempt: 2, to: "aborting" })).toMatchObject({
+          state: "planned",
+          attempt: 1,
+        });
       });
     });
 
     describe("finish", () => {
       it("committed moves the offset, closes the batch and leaves its acknowledgement to do, all at once", async () => {
         await committed();
-        expect(await ledger.batch(PIPELINE, 0)).toMatchObject({ state: "committed", finishedAt: 2000, progress: PROGRESS });
+        expect(await ledger.batch(PIPELINE, 0)).toMatchObject({
+          state: "committed",
+          finishedAt: 2000,
+          progress: PROGRESS,
+        });
         const head = await ledger.head(PIPELINE);
         expect(head).toMatchObject({
           offset: { n: 10 },
@@ -345,7 +400,13 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         const mine = await committed();
         await ledger.acknowledge(mine, 0);
         const before = await ledger.head(PIPELINE);
-        const again = await ledger.finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: { rows: 0, bytes: 0 }, now: 9 });
+        const again = await ledger.finish(mine, {
+          batchId: 0,
+          attempt: 1,
+          to: "committed",
+          progress: { rows: 0, bytes: 0 },
+          now: 9,
+        });
         expect(again).toMatchObject({ state: "committed", finishedAt: 2000, progress: PROGRESS });
         expect(await ledger.head(PIPELINE)).toEqual(before);
       });
@@ -353,7 +414,13 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("of another attempt changes nothing", async () => {
         const { fence: mine } = await planned();
         await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
-        const batch = await ledger.finish(mine, { batchId: 0, attempt: 2, to: "committed", progress: PROGRESS, now: 1 });
+        const batch = await ledger.finish(mine, {
+          batchId: 0,
+          attempt: 2,
+          to: "committed",
+          progress: PROGRESS,
+          now: 1,
+        });
         expect(batch).toMatchObject({ state: "committing", attempt: 1 });
         expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
       });
@@ -361,9 +428,19 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("aborted leaves the batch open at its offsets", async () => {
         const { fence: mine } = await planned();
         await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
-        const batch = await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        const batch = await ledger.finish(mine, {
+          batchId: 0,
+          attempt: 1,
+          to: "aborted",
+          progress: PROGRESS,
+          now: 2000,
+        });
         expect(batch).toMatchObject({ state: "aborted", finishedAt: 2000 });
-        expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0, nextBatchId: 1 });
+        expect(await ledger.head(PIPELINE)).toMatchObject({
+          offset: { n: 0 },
+          openBatchId: 0,
+          nextBatchId: 1,
+        });
       });
     });
 
@@ -374,7 +451,12 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         const error = { code: "SINK_FAILED", message: "commit() failed", where: {} };
         await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting", error });
         await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
-        expect(await ledger.replan(mine, 0, 1, 3000)).toEqual({ ...batch, attempt: 2, plannedAt: 3000, error });
+        expect(await ledger.replan(mine, 0, 1, 3000)).toEqual({
+          ...batch,
+          attempt: 2,
+          plannedAt: 3000,
+          error,
+        });
       });
 
       it("begins one attempt, however often it is asked to", async () => {

@@ -4,7 +4,13 @@ import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
-import { latestVersion, liveFiles, putEntry, readEntry, type StagedFile } from "../../shared/connectors/arrow-table/log.ts";
+import {
+  latestVersion,
+  liveFiles,
+  putEntry,
+  readEntry,
+  type StagedFile,
+} from "../../shared/connectors/arrow-table/log.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
@@ -13,7 +19,7 @@ import { parseDdl } from "../../shared/contract/schema.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/store/directory.ts";
 import { World } from "../support/engine.ts";
-import { temporaryFolder } from "../support/millrace.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 const HOUR = 3_600_000;
@@ -33,36 +39,66 @@ class Desk {
   }
 
   writer(ddl = "id bigint"): ArrowTableWriter {
-    return new ArrowTable({}, this.world.ports().runtime).streamWriter(parseDdl(ddl), false) as ArrowTableWriter;
+    return new ArrowTable({}, this.world.ports().runtime).streamWriter(
+      parseDdl(ddl),
+      false,
+    ) as ArrowTableWriter;
   }
 
   context(overrides: Partial<BatchContext> = {}): BatchContext {
-    return { ...DEFAULTS, commitTried: false, plannedAt: 0, store: this.store, openStore: (path) => new DirectoryStore(path), ...overrides };
+    return {
+      ...DEFAULTS,
+      commitTried: false,
+      plannedAt: 0,
+      store: this.store,
+      openStore: (path) => new DirectoryStore(path),
+      ...overrides,
+    };
   }
 
   task(overrides: Partial<TaskContext> = {}): TaskContext {
-    return { ...this.context(), partitionId: 0, attemptNumber: 0, signal: new AbortController().signal, ...overrides };
+    return {
+      ...this.context(),
+      partitionId: 0,
+      attemptNumber: 0,
+      signal: new AbortController().signal,
+      ...overrides,
+    };
   }
 
-  async stage(ids: readonly number[], overrides: Partial<TaskContext> = {}, ddl?: string): Promise<StagedFile> {
+  async stage(
+    ids: readonly number[],
+    overrides: Partial<TaskContext> = {},
+    ddl?: string,
+  ): Promise<StagedFile> {
     async function* batches() {
-      if (ids.length > 0) yield recordBatchOf(parseDdl(ddl ?? "id bigint"), ids.map((id) => [id]));
+      if (ids.length > 0)
+        yield recordBatchOf(
+          parseDdl(ddl ?? "id bigint"),
+          ids.map((id) => [id]),
+        );
     }
     return await this.writer(ddl).write(batches(), this.task(overrides));
   }
 
-  async commit(messages: readonly (StagedFile | null)[], overrides: Partial<BatchContext> = {}): Promise<void> {
+  async commit(
+    messages: readonly (StagedFile | null)[],
+    overrides: Partial<BatchContext> = {},
+  ): Promise<void> {
     const context = this.context(overrides);
     await this.writer().commit(messages, context.batchId, context);
   }
 
   async ids(): Promise<number[]> {
     const ids: number[] = [];
-    for await (const batch of readTable(this.table)) for (const row of rowsOf(batch)) ids.push(Number(row["id"]));
+    for await (const batch of readTable(this.table))
+      for (const row of rowsOf(batch)) ids.push(Number(row["id"]));
     return ids;
   }
 
-  async vacuum(options: { olderThan?: number; open?: OpenBatch; dryRun?: boolean; incarnation?: string } = {}) {
+  async vacuum(
+    options: { olderThan?: number; open?: OpenBatch; dryRun?: boolean; incarnation?: string } = {},
+  ) {
     return await this.writer().vacuum({
       ...this.context(options.incarnation === undefined ? {} : { incarnation: options.incarnation }),
       now: Date.now(),
@@ -178,7 +214,13 @@ describe("an Arrow table", () => {
     const staged = await desk.stage([1]);
     await desk.commit([staged]);
     const entry = await readEntry(desk.table, 0);
-    await putEntry(desk.table, { ...entry, version: 1, batchId: 1, add: [], remove: [{ path: staged.path ?? "" }] });
+    await putEntry(desk.table, {
+      ...entry,
+      version: 1,
+      batchId: 1,
+      add: [],
+      remove: [{ path: staged.path ?? "" }],
+    });
     expect(await liveFiles(desk.table)).toEqual([]);
   });
 
@@ -187,7 +229,10 @@ describe("an Arrow table", () => {
     const staged = await desk.stage([1]);
     await desk.commit([staged]);
     await desk.table.delete([staged.path ?? ""]);
-    await expect(desk.ids()).rejects.toMatchObject({ code: "TABLE_FILE_MISSING", message: expect.stringContaining(staged.path ?? "") as string });
+    await expect(desk.ids()).rejects.toMatchObject({
+      code: "TABLE_FILE_MISSING",
+      message: expect.stringContaining(staged.path ?? "") as string,
+    });
   });
 
   it("has no file of a task whose rows broke off", async () => {
@@ -203,7 +248,10 @@ describe("an Arrow table", () => {
   it("lies where its path says", async () => {
     const desk = new Desk();
     const elsewhere = temporaryFolder();
-    const writer = new ArrowTable({ path: elsewhere }, desk.world.ports().runtime).streamWriter(parseDdl("id bigint"), false);
+    const writer = new ArrowTable({ path: elsewhere }, desk.world.ports().runtime).streamWriter(
+      parseDdl("id bigint"),
+      false,
+    );
     await writer.commit([], 0, desk.context());
     expect(await latestVersion(new DirectoryStore(elsewhere))).toBe(0);
   });
@@ -211,7 +259,10 @@ describe("an Arrow table", () => {
   it("refuses options that it does not know", () => {
     const table = new ArrowTable({ paht: "x" } as object, new World().ports().runtime);
     expect(() => table.streamWriter(parseDdl("id bigint"), false)).toThrowError(
-      expect.objectContaining({ code: "OPTIONS_INVALID", message: expect.stringContaining("paht") as string }) as Error,
+      expect.objectContaining({
+        code: "OPTIONS_INVALID",
+        message: expect.stringContaining("paht") as string,
+      }) as Error,
     );
   });
 });
@@ -237,7 +288,12 @@ describe("abort", () => {
 });
 
 describe("vacuum", () => {
-  const open = (overrides: Partial<OpenBatch> = {}): OpenBatch => ({ batchId: 1, attempt: 1, aborted: false, ...overrides });
+  const open = (overrides: Partial<OpenBatch> = {}): OpenBatch => ({
+    batchId: 1,
+    attempt: 1,
+    aborted: false,
+    ...overrides,
+  });
 
   it("removes files that no commit names, and spares those that one names", async () => {
     const desk = new Desk();

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Feed, startFeed } from "../../examples/earthquakes/feed.ts";
-import { EARTHQUAKES, filesBelow, millrace, temporaryFolder } from "../support/millrace.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { EARTHQUAKES, filesBelow, millrace } from "../support/process.ts";
 import { hasPython, summarize } from "../support/python.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
@@ -16,19 +17,22 @@ function run(home: string, ...flags: string[]) {
 }
 
 describe("the earthquakes", () => {
-  it.skipIf(!hasPython)("land once each, as an independent reader sees them, also after a second run", async () => {
-    const home = temporaryFolder();
-    for (let i = 0; i < 2; i++) {
-      expect((await run(home)).code).toBe(0);
-      expect(summarize(join(home, "earthquakes/table"))).toMatchObject({
-        rows: 1707,
-        ids: 1707,
-        first: "2018-01-31 01:49:59.650000+00:00",
-        last: "2018-02-07 01:26:13.840000+00:00",
-        types: { id: "string", time: "timestamp[us, tz=UTC]", mag: "double", felt: "int32" },
-      });
-    }
-  });
+  it.skipIf(!hasPython)(
+    "land once each, as an independent reader sees them, also after a second run",
+    async () => {
+      const home = temporaryFolder();
+      for (let i = 0; i < 2; i++) {
+        expect((await run(home)).code).toBe(0);
+        expect(summarize(join(home, "earthquakes/table"))).toMatchObject({
+          rows: 1707,
+          ids: 1707,
+          first: "2018-01-31 01:49:59.650000+00:00",
+          last: "2018-02-07 01:26:13.840000+00:00",
+          types: { id: "string", time: "timestamp[us, tz=UTC]", mag: "double", felt: "int32" },
+        });
+      }
+    },
+  );
 
   it("leave nothing behind but files that the log names", async () => {
     const home = temporaryFolder();
@@ -49,7 +53,10 @@ describe("the earthquakes", () => {
 
   it("are told as one JSON object a line, and nothing else, with --json", async () => {
     const { stdout, stderr } = await run(temporaryFolder(), "--json");
-    const events = stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as { type: string });
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { type: string });
     expect(events[0]).toMatchObject({ type: "started", pipeline: "earthquakes", trigger: "availableNow" });
     expect(events.filter((event) => event.type === "batch")).toHaveLength(8);
     expect(events.find((event) => event.type === "batch")).toMatchObject({
@@ -85,9 +92,17 @@ describe("the earthquakes", () => {
       openBatch: null,
       unacknowledgedBatchId: null,
     });
-    const batches = (await millrace(["batches", "earthquakes", "--home", home, "--limit", "3", "--json"])).stdout;
-    expect(batches.trimEnd().split("\n").map((line) => (JSON.parse(line) as { batchId: number }).batchId)).toEqual([5, 6, 7]);
-    const all = (await millrace(["cat", "earthquakes", "--home", home, "--json"])).stdout.trimEnd().split("\n");
+    const batches = (await millrace(["batches", "earthquakes", "--home", home, "--limit", "3", "--json"]))
+      .stdout;
+    expect(
+      batches
+        .trimEnd()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { batchId: number }).batchId),
+    ).toEqual([5, 6, 7]);
+    const all = (await millrace(["cat", "earthquakes", "--home", home, "--json"])).stdout
+      .trimEnd()
+      .split("\n");
     expect(all).toHaveLength(1707);
     const limited = await millrace(["cat", join(home, "earthquakes/table"), "--limit", "1", "--json"]);
     expect(JSON.parse(limited.stdout)).toEqual({

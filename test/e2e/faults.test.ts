@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Feed, type FeedOptions, startFeed } from "../../examples/earthquakes/feed.ts";
-import { EARTHQUAKES, killTree, millrace, ROOT, type Running, startMillrace, temporaryFolder } from "../support/millrace.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { EARTHQUAKES, killTree, millrace, ROOT, type Running, startMillrace } from "../support/process.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
@@ -19,7 +20,11 @@ interface Row {
 
 async function numbers(home: string): Promise<number[]> {
   const { stdout } = await millrace(["cat", "counter", "--home", home, "--json"]);
-  return stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as Row).n).sort((a, b) => a - b);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as Row).n)
+    .sort((a, b) => a - b);
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -34,7 +39,8 @@ async function printed(running: Running, text: string): Promise<void> {
 async function hasWritten(home: string, tasks: number): Promise<void> {
   for (let i = 0; i < 100; i++) {
     const { stdout } = await millrace(["status", "--home", home, "--json"]);
-    if ((JSON.parse(stdout) as { openBatch: { tasksDone: number } | null }).openBatch?.tasksDone === tasks) return;
+    if ((JSON.parse(stdout) as { openBatch: { tasksDone: number } | null }).openBatch?.tasksDone === tasks)
+      return;
   }
   throw new Error(`the open batch never had ${tasks} finished tasks`);
 }
@@ -43,7 +49,10 @@ describe("a feed that answers 500 for one page for ever", () => {
   it("aborts the batch, removes what was staged, names the place, and is replayed as the same batch", async () => {
     let isBroken = true;
     const feed = await feedWith({
-      fault: (query) => (isBroken && query.get("starttime") === "2018-02-01T12:00:00.000Z" ? { status: 500, retryAfter: "0" } : undefined),
+      fault: (query) =>
+        isBroken && query.get("starttime") === "2018-02-01T12:00:00.000Z"
+          ? { status: 500, retryAfter: "0" }
+          : undefined,
     });
     const home = temporaryFolder();
     const run = () => millrace(["run", EARTHQUAKES, "--home", home, "--json"], { EARTHQUAKES_URL: feed.url });
@@ -51,8 +60,15 @@ describe("a feed that answers 500 for one page for ever", () => {
     for (const attempt of [1, 2]) {
       const { code, stdout } = await run();
       expect(code).toBe(1);
-      const events = stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as { type: string });
-      expect(events.findLast((event) => event.type === "batch")).toMatchObject({ batchId: 1, attempt, state: "aborted" });
+      const events = stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as { type: string });
+      expect(events.findLast((event) => event.type === "batch")).toMatchObject({
+        batchId: 1,
+        attempt,
+        state: "aborted",
+      });
       expect(events.at(-1)).toMatchObject({
         type: "error",
         code: "HTTP_STATUS",
@@ -65,7 +81,9 @@ describe("a feed that answers 500 for one page for ever", () => {
     isBroken = false;
     const { code, stdout } = await run();
     expect(code).toBe(0);
-    expect(stdout).toContain('"type":"planned","batchId":1,"attempt":3,"start":{"time":"2018-02-01T00:00:00.000Z"},"end":{"time":"2018-02-02T00:00:00.000Z"}');
+    expect(stdout).toContain(
+      '"type":"planned","batchId":1,"attempt":3,"start":{"time":"2018-02-01T00:00:00.000Z"},"end":{"time":"2018-02-02T00:00:00.000Z"}',
+    );
     expect(stdout).toContain('"batches":7,"rows":1509');
     expect(stagedFiles(table)).toEqual(namedFiles(table));
   });
@@ -78,7 +96,9 @@ describe("a source that yields a row that does not fit", () => {
     expect(code).toBe(1);
     expect(stderr).toContain('error ROW_MISMATCH: row 4, field "word": expected string, found an integer');
     expect(stderr).toContain("found: 7");
-    expect(stderr).toContain("where: pipeline counter, batch 1, partition 1, batch attempt 1, task attempt 0, row 4, field word");
+    expect(stderr).toContain(
+      "where: pipeline counter, batch 1, partition 1, batch attempt 1, task attempt 0, row 4, field word",
+    );
     expect(stderr).not.toContain("retry");
   });
 
@@ -92,7 +112,9 @@ describe("a source that yields a row that does not fit", () => {
   });
 
   it("says of a missing field that null would do", async () => {
-    const { stderr } = await millrace(["run", COUNTER, "--home", temporaryFolder()], { COUNTER_FAULT: "missing field" });
+    const { stderr } = await millrace(["run", COUNTER, "--home", temporaryFolder()], {
+      COUNTER_FAULT: "missing field",
+    });
     expect(stderr).toContain('row 4, field "word": expected string, found nothing');
     expect(stderr).toContain('give null where "word" has no value');
   });
@@ -101,7 +123,9 @@ describe("a source that yields a row that does not fit", () => {
 describe("a task", () => {
   it("that fails twice succeeds at the third attempt", async () => {
     const home = temporaryFolder();
-    const { code, stderr } = await millrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "fail twice" });
+    const { code, stderr } = await millrace(["run", COUNTER, "--home", home], {
+      COUNTER_FAULT: "fail twice",
+    });
     expect(stderr.match(/retry in .*partition 1: read\(\) failed: the source is tired/g)).toHaveLength(2);
     expect(code).toBe(0);
     expect(await numbers(home)).toEqual(upTo(60));
@@ -109,7 +133,9 @@ describe("a task", () => {
 
   it("whose code ends its thread fails as any other", async () => {
     const home = temporaryFolder();
-    const { code, stderr } = await millrace(["run", COUNTER, "--home", home, "--max-attempts", "2"], { COUNTER_FAULT: "exit" });
+    const { code, stderr } = await millrace(["run", COUNTER, "--home", home, "--max-attempts", "2"], {
+      COUNTER_FAULT: "exit",
+    });
     expect(code).toBe(1);
     expect(stderr).toContain("error WORKER_DIED");
     expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);
@@ -123,8 +149,13 @@ describe("an acknowledgement that fails", () => {
     const failed = await millrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "commit offset" });
     expect(failed.code).toBe(1);
     expect(failed.stderr).toContain("commit() failed: cannot forget");
-    const status = async () => JSON.parse((await millrace(["status", "--home", home, "--json"])).stdout) as object;
-    expect(await status()).toMatchObject({ lastCommittedBatchId: 1, unacknowledgedBatchId: 1, openBatch: null });
+    const status = async () =>
+      JSON.parse((await millrace(["status", "--home", home, "--json"])).stdout) as object;
+    expect(await status()).toMatchObject({
+      lastCommittedBatchId: 1,
+      unacknowledgedBatchId: 1,
+      openBatch: null,
+    });
     expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);
     expect(await status()).toMatchObject({ lastCommittedBatchId: 2, unacknowledgedBatchId: null });
     expect(await numbers(home)).toEqual(upTo(60));
@@ -138,7 +169,9 @@ describe("two runners at once on one home", () => {
     const runs = await Promise.all([0, 1].map(() => millrace(["run", COUNTER, "--home", home], env)));
     expect(runs.map((run) => run.code).sort()).toEqual([0, 3]);
     const refused = runs.find((run) => run.code === 3);
-    expect(refused?.stderr).toMatch(/error LEASE_HELD: pipeline "counter" is being run by process \d+ on \S+/);
+    expect(refused?.stderr).toMatch(
+      /error LEASE_HELD: pipeline "counter" is being run by process \d+ on \S+/,
+    );
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
@@ -158,7 +191,9 @@ describe("two runners at once on one home", () => {
 describe("SIGINT", () => {
   it("once stops the tasks, keeps what is finished, exits with 130, and the next run resumes", async () => {
     const home = temporaryFolder();
-    const running = startMillrace(["run", COUNTER, "--home", home, "--max-concurrency", "1"], { COUNTER_FAULT: "hang" });
+    const running = startMillrace(["run", COUNTER, "--home", home, "--max-concurrency", "1"], {
+      COUNTER_FAULT: "hang",
+    });
     await printed(running, "batch 1: 20");
     await hasWritten(home, 1);
     running.process.kill("SIGINT");
@@ -216,7 +251,10 @@ describe("kill -9", () => {
     expect((await millrace(["run", EARTHQUAKES, "--home", home], env)).code).toBe(0);
     expect((await millrace(["vacuum", "--older-than", "0s", "--home", home], env)).code).toBe(0);
     const { stdout } = await millrace(["cat", "earthquakes", "--home", home, "--json"]);
-    const ids = stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as { id: string }).id);
+    const ids = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { id: string }).id);
     expect(ids).toHaveLength(1707);
     expect(new Set(ids).size).toBe(1707);
     const table = join(home, "earthquakes/table");

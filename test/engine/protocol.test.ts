@@ -4,8 +4,14 @@ import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { type Script, scripted, World } from "../support/engine.ts";
 
 const names = (script: Script) => script.calls.map(({ call }) => call);
-const calls = (script: Script, call: string) => script.calls.filter((c) => c.call === call).map((c) => c.args);
-const ALL = [[0, 1], [2, 3], [4, 5], [6, 7]];
+const calls = (script: Script, call: string) =>
+  script.calls.filter((c) => c.call === call).map((c) => c.args);
+const ALL = [
+  [0, 1],
+  [2, 3],
+  [4, 5],
+  [6, 7],
+];
 
 /** A ledger whose `method` takes effect and then answers with an error, `times` times. */
 function losingAnswers(ledger: Ledger, method: keyof Ledger, times = 1): Ledger {
@@ -81,7 +87,9 @@ describe("a batch", () => {
     const run = await world.run(pipeline, "a");
     const ended = await run.batch();
     expect(ended?.batch).toMatchObject({ state: "aborted", batchId: 0, attempt: 1 });
-    expect(calls(script, "abort")).toEqual([{ messages: [[0, 1], [2, 3], [4, 5], null], batchId: 0, attempt: 1, commitTried: false }]);
+    expect(calls(script, "abort")).toEqual([
+      { messages: [[0, 1], [2, 3], [4, 5], null], batchId: 0, attempt: 1, commitTried: false },
+    ]);
     expect(await world.ledger.head("numbers")).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
 
     script.fault = () => undefined;
@@ -110,7 +118,10 @@ describe("a run that is resumed", () => {
     expect(resumed).toMatchObject({ kind: "batch", resumed: true, todo: [0, 2] });
     for (const partition of [0, 2]) await next.write(resumed, partition);
     await next.finalize(resumed);
-    expect(calls(script, "read")).toEqual([{ from: 0, to: 2 }, { from: 4, to: 6 }]);
+    expect(calls(script, "read")).toEqual([
+      { from: 0, to: 2 },
+      { from: 4, to: 6 },
+    ]);
     expect(calls(script, "commit")).toEqual([{ messages: ALL, batchId: 0, attempt: 1 }]);
   });
 
@@ -155,9 +166,15 @@ describe("a run that is resumed", () => {
     };
     const world = new World();
     const run = await world.run(pipeline, "a");
-    await expect(run.batch()).rejects.toMatchObject({ code: "SOURCE_FAILED", message: "commit() failed: cannot forget" });
+    await expect(run.batch()).rejects.toMatchObject({
+      code: "SOURCE_FAILED",
+      message: "commit() failed: cannot forget",
+    });
     await expect(run.plan()).rejects.toMatchObject({ code: "SOURCE_FAILED" });
-    expect(await world.ledger.head("numbers")).toMatchObject({ offset: { n: 8 }, unacknowledged: { batchId: 0, end: { n: 8 } } });
+    expect(await world.ledger.head("numbers")).toMatchObject({
+      offset: { n: 8 },
+      unacknowledged: { batchId: 0, end: { n: 8 } },
+    });
     script.fault = () => undefined;
     script.calls.length = 0;
     await run.plan();
@@ -190,7 +207,10 @@ describe("a lease", () => {
     const world = new World();
     await (await world.run(pipeline, "a")).plan();
     const second = await world.run(pipeline, "b");
-    await expect(second.plan()).rejects.toMatchObject({ code: "LEASE_HELD", message: expect.stringContaining("run a") as string });
+    await expect(second.plan()).rejects.toMatchObject({
+      code: "LEASE_HELD",
+      message: expect.stringContaining("run a") as string,
+    });
   });
 
   it("that was lost ends a run without harm: it can decide nothing, and its staged rows still count", async () => {
@@ -245,7 +265,12 @@ describe("a task", () => {
     const { script, pipeline } = scripted({ available: 400_000 });
     const world = new World();
     const run = await world.run(pipeline, "a");
-    Object.defineProperty(run.open, "partitions", { value: async () => [{ from: 0, to: 30_000 }, { from: 30_000, to: 30_001 }] });
+    Object.defineProperty(run.open, "partitions", {
+      value: async () => [
+        { from: 0, to: 30_000 },
+        { from: 30_000, to: 30_001 },
+      ],
+    });
     await run.batch();
     const [commit] = calls(script, "commit") as { messages: number[][] }[];
     expect(commit?.messages.map((ids) => ids.length)).toEqual([30_000, 1]);
@@ -285,7 +310,8 @@ describe("a commit that fails", () => {
     const { script, pipeline } = scripted();
     let failures = 3;
     script.fault = (call) => {
-      if (call === "commit" && failures-- > 0) throw new MillraceError("TABLE_BUSY", "busy", { retryable: true });
+      if (call === "commit" && failures-- > 0)
+        throw new MillraceError("TABLE_BUSY", "busy", { retryable: true });
     };
     const world = new World();
     const run = await world.run(pipeline, "a");
@@ -308,13 +334,16 @@ describe("a commit that fails", () => {
 });
 
 describe("a lost answer of the ledger", () => {
-  it.each(["plan", "decide", "finish"] as const)("to %s is read back, and the batch goes on", async (method) => {
-    const { script, pipeline } = scripted();
-    const world = new World();
-    const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, method) });
-    expect((await run.batch())?.batch.state).toBe("committed");
-    expect(calls(script, "commit")).toHaveLength(1);
-  });
+  it.each(["plan", "decide", "finish"] as const)(
+    "to %s is read back, and the batch goes on",
+    async (method) => {
+      const { script, pipeline } = scripted();
+      const world = new World();
+      const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, method) });
+      expect((await run.batch())?.batch.state).toBe("committed");
+      expect(calls(script, "commit")).toHaveLength(1);
+    },
+  );
 
   it("to the beginning of a new attempt is read back", async () => {
     const { script, pipeline } = scripted();
@@ -351,7 +380,9 @@ describe("what a source answers", () => {
     const world = new World();
     const { open } = await world.run(pipeline, "a");
     const reader = await open.newReader(open.schema);
-    Object.defineProperty(open, "newReader", { value: async () => Object.assign(reader, { latestOffset: () => offset }) });
+    Object.defineProperty(open, "newReader", {
+      value: async () => Object.assign(reader, { latestOffset: () => offset }),
+    });
     await expect(open.latestOffset({ n: 0 }, { kind: "ReadAllAvailable" })).rejects.toMatchObject({
       code: "OFFSET_NOT_JSON",
       message: expect.stringContaining(found) as string,

@@ -3,11 +3,17 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { ledgerSuite } from "../../shared/ledger/ledger.suite.ts";
 import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
-import { temporaryFolder } from "../support/millrace.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 ledgerSuite("SQLite", async () => new SqliteLedger(join(temporaryFolder(), "ledger.sqlite")));
 
-const REQUEST = { pipeline: "orders", owner: { id: "a", description: "run a" }, now: 0, leaseMilliseconds: 10, newIncarnation: "i" };
+const REQUEST = {
+  pipeline: "orders",
+  owner: { id: "a", description: "run a" },
+  now: 0,
+  leaseMilliseconds: 10,
+  newIncarnation: "i",
+};
 
 describe("the SQLite ledger", () => {
   it("is there again after it was closed, and is shared by two connections", async () => {
@@ -36,11 +42,15 @@ describe("the SQLite ledger", () => {
     const database = new DatabaseSync(path);
     database.exec("PRAGMA user_version = 99");
     database.close();
-    expect(() => new SqliteLedger(path)).toThrowError(expect.objectContaining({ code: "LEDGER_VERSION" }) as Error);
+    expect(() => new SqliteLedger(path)).toThrowError(
+      expect.objectContaining({ code: "LEDGER_VERSION" }) as Error,
+    );
   });
 
   it("refuses a file that is no ledger, and names it", () => {
     const folder = temporaryFolder();
-    expect(() => new SqliteLedger(folder)).toThrowError(expect.objectContaining({ code: "LEDGER_FAILED", where: { path: folder } }) as Error);
+    expect(() => new SqliteLedger(folder)).toThrowError(
+      expect.objectContaining({ code: "LEDGER_FAILED", where: { path: folder } }) as Error,
+    );
   });
 });

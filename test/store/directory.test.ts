@@ -5,7 +5,8 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { DirectoryStore } from "../../shared/store/directory.ts";
 import { storeSuite } from "../../shared/store/store.suite.ts";
-import { filesBelow, ROOT, temporaryFolder } from "../support/millrace.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { filesBelow, ROOT } from "../support/process.ts";
 
 storeSuite("a directory", async () => new DirectoryStore(temporaryFolder()));
 
@@ -19,7 +20,9 @@ describe("a directory", () => {
         console.log("half");
         await new Promise(() => setInterval(() => {}, 1000));
       })());`;
-    const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await new Promise((resolve) => child.stdout.once("data", resolve));
     await setTimeout(50);
     child.kill("SIGKILL");

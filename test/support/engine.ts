@@ -15,7 +15,7 @@ import { type TaskResult, write } from "../../shared/engine/write.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
 import { DirectoryStore } from "../../shared/store/directory.ts";
-import { temporaryFolder } from "./millrace.ts";
+import { temporaryFolder } from "./folder.ts";
 
 type Position = { n: number };
 type Slice = { from: number; to: number };
@@ -43,7 +43,13 @@ export interface Script {
  * reader and the writer of the recorded Spark traces.
  */
 export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
-  const script: Script = { calls: [], available: 24, fault: () => undefined, landed: undefined, ...overrides };
+  const script: Script = {
+    calls: [],
+    available: 24,
+    fault: () => undefined,
+    landed: undefined,
+    ...overrides,
+  };
   const called = (call: string, args: unknown) => {
     script.calls.push({ call, args });
     script.fault(call, args);
@@ -61,7 +67,10 @@ export function scripted(overrides: Partial<Script> = {}): { script: Script; pip
     override partitions(start: Position, end: Position): Slice[] {
       called("partitions", { start, end });
       const step = Math.ceil((end.n - start.n) / 4);
-      return [0, 1, 2, 3].map((i) => ({ from: start.n + i * step, to: Math.min(end.n, start.n + (i + 1) * step) }));
+      return [0, 1, 2, 3].map((i) => ({
+        from: start.n + i * step,
+        to: Math.min(end.n, start.n + (i + 1) * step),
+      }));
     }
     override *read(slice: Slice): Generator<Row> {
       called("read", slice);
@@ -86,7 +95,12 @@ export function scripted(overrides: Partial<Script> = {}): { script: Script; pip
       called("commit", { messages: brief(messages), batchId, attempt: batch.attempt });
     }
     override abort(messages: readonly (Message | null)[], batchId: number, batch: BatchContext): void {
-      called("abort", { messages: brief(messages), batchId, attempt: batch.attempt, commitTried: batch.commitTried });
+      called("abort", {
+        messages: brief(messages),
+        batchId,
+        attempt: batch.attempt,
+        commitTried: batch.commitTried,
+      });
     }
     abortTask(message: Message | null): void {
       called("abortTask", message?.partition);
@@ -111,7 +125,10 @@ export function scripted(overrides: Partial<Script> = {}): { script: Script; pip
       return new Writer();
     }
   }
-  return { script, pipeline: pipeline("numbers").readStream.format(Numbers).writeStream.format(Sink) as unknown as Pipeline };
+  return {
+    script,
+    pipeline: pipeline("numbers").readStream.format(Numbers).writeStream.format(Sink) as unknown as Pipeline,
+  };
 }
 
 function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
@@ -175,7 +192,12 @@ export class World {
           hasEnded: async () => options.ended ?? false,
         }),
       write: (planned, partition, attemptNumber = 0) =>
-        write(open, ports, { run: runOf(planned), partition, attemptNumber }, { signal: new AbortController().signal }),
+        write(
+          open,
+          ports,
+          { run: runOf(planned), partition, attemptNumber },
+          { signal: new AbortController().signal },
+        ),
       finalize: (planned) => finalize(open, ports, { run: runOf(planned) }),
       batch: async () => {
         const planned = await run.plan();

@@ -9,7 +9,10 @@ export const hasPython: boolean = existsSync(python);
 
 /** Runs Python code in the tests' environment; gives what it prints as JSON. */
 export function runPython<T>(code: string, args: readonly string[] = []): T {
-  const { status, stdout, stderr } = spawnSync(python, ["-c", code, ...args], { encoding: "utf8", maxBuffer: 2 ** 28 });
+  const { status, stdout, stderr } = spawnSync(python, ["-c", code, ...args], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
   if (status !== 0) throw new Error(`Python ended with ${status}: ${stderr}`);
   return JSON.parse(stdout) as T;
 }

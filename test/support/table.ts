@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { filesBelow } from "./millrace.ts";
+import { filesBelow } from "./process.ts";
 
 /** Data files that the log names, read without Millrace. */
 export function namedFiles(table: string): string[] {

@@ -6,6 +6,7 @@ import { parseOptions } from "../options.ts";
 import type { StagedFile } from "./log.ts";
 import { ArrowTableWriter } from "./writer.ts";
 
+/** Where the table lies. */
 export interface ArrowTableOptions {
   /** The table's folder, absolute or relative to the working directory. Default: `table` in the pipeline's own folder. */
   readonly path?: string;
@@ -18,8 +19,10 @@ const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
  * fails. The format is in docs/arrow-table.md. Error: `OPTIONS_INVALID`.
  */
 export class ArrowTable extends DataSource<ArrowTableOptions> {
+  /** For `.format("arrow-table")`, once it is registered. */
   static override readonly name: string = "arrow-table";
 
+  /** A writer that appends. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
     const { path } = parseOptions("ArrowTable", OPTIONS, this.options);
     return new ArrowTableWriter(schema, path, this.runtime);

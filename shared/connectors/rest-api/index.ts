@@ -14,12 +14,15 @@ export type { ColumnPath, FromEnvironment, Pagination, RestApiOptions, TimeRange
  * Guide: docs/rest-api.md. Error: `OPTIONS_INVALID`.
  */
 export class RestApi extends DataSource<RestApiOptions> {
+  /** For `.format("rest-api")`, once it is registered. */
   static override readonly name: string = "rest-api";
 
+  /** The option `schema`. */
   override schema(): string {
     return parseOptions("RestApi", OPTIONS, this.options).schema;
   }
 
+  /** A reader by ranges of time, or by position. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const options = parseOptions("RestApi", OPTIONS, this.options);
     const client = new RestClient(options, this.runtime);

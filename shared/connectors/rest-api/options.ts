@@ -2,6 +2,7 @@ import { z } from "zod";
 
 /** A value that is read from the environment when a request is made; it is never stored and never logged. */
 export interface FromEnvironment {
+  /** Name of the variable. */
   readonly env: string;
 }
 
@@ -43,7 +44,9 @@ export interface ColumnPath {
 
 /** Reads ranges of time, each with requests of its own, so that many tasks read at once. */
 export interface TimeRange {
+  /** Query parameter of the range's start. */
   readonly startParam: string;
+  /** Query parameter of its end. */
   readonly endParam: string;
   /** How the parameters are written. Default `iso`: `2026-11-21T00:00:00.000Z`. */
   readonly format?: "iso" | "epochSeconds" | "epochMilliseconds";
@@ -63,6 +66,7 @@ export interface TimeRange {
   readonly lagSeconds?: number;
 }
 
+/** What to ask for, and how. */
 export interface RestApiOptions {
   /** The list's URL, http or https. */
   readonly url: string;
@@ -72,7 +76,9 @@ export interface RestApiOptions {
   readonly rows?: string;
   /** Where columns lie in a record. Default: under their own names. What is not there is null. */
   readonly columns?: Readonly<Record<string, string | ColumnPath>>;
+  /** Query parameters of every request. */
   readonly query?: Readonly<Record<string, string | number | boolean | FromEnvironment>>;
+  /** Headers of every request. */
   readonly headers?: Readonly<Record<string, string | FromEnvironment>>;
   /** Sent as `Authorization: Bearer …`. */
   readonly bearerToken?: FromEnvironment;
@@ -86,7 +92,7 @@ export interface RestApiOptions {
   readonly maxPagesPerBatch?: number;
   /** Seconds for one request, with its body. Default 60. */
   readonly timeoutSeconds?: number;
-  /** How often a request is tried again after 408, 429, 5xx or a broken connection. Default 5. */
+  /** How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 4. */
   readonly maxRetries?: number;
   /** The longest wait before a retry, also where `Retry-After` asks for more; then the request fails. Default 60. */
   readonly maxRetryDelaySeconds?: number;
@@ -157,7 +163,7 @@ export const OPTIONS = z.strictObject({
     .optional(),
   maxPagesPerBatch: count.default(100),
   timeoutSeconds: z.number().positive().default(60),
-  maxRetries: z.int().nonnegative().default(5),
+  maxRetries: z.int().nonnegative().default(4),
   maxRetryDelaySeconds: z.number().nonnegative().default(60),
 });
 

@@ -37,7 +37,8 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
       if (n === 33 && fault === "bad row") yield { n, word: 7 };
       if (n === 33 && fault === "missing field") yield { n };
       if (n === 33 && fault === "exit") process.exit(1);
-      if (n === 33 && fault === "fail twice" && task.attemptNumber < 2) throw new Error("the source is tired");
+      if (n === 33 && fault === "fail twice" && task.attemptNumber < 2)
+        throw new Error("the source is tired");
       if (n === 33 && fault === "hang") await new Promise(() => setTimeout(1e6));
       yield { n, word: `number ${n}` };
     }

@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { onTestFinished } from "vitest";
 
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 const COMMAND = join(ROOT, "bin/millrace.mjs");
@@ -23,7 +21,11 @@ export interface Running {
 }
 
 /** Starts the built `millrace` command as its own process group. */
-export function startMillrace(args: readonly string[], env: Record<string, string> = {}, cwd: string = ROOT): Running {
+export function startMillrace(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  cwd: string = ROOT,
+): Running {
   const child = spawn(process.execPath, [COMMAND, ...args], {
     cwd,
     env: { ...process.env, NO_COLOR: "1", ...env },
@@ -46,7 +48,11 @@ export function startMillrace(args: readonly string[], env: Record<string, strin
 }
 
 /** Runs the built `millrace` command to its end. */
-export async function millrace(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
+export async function millrace(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  cwd?: string,
+): Promise<Ended> {
   return await startMillrace(args, env, cwd).ended;
 }
 
@@ -58,13 +64,6 @@ export function killTree(child: ChildProcess): void {
   } catch {
     // It had ended.
   }
-}
-
-/** A fresh folder, removed when the test ends. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /** Files below a folder, relative, sorted. */

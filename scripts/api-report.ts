@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { Extractor, ExtractorConfig, ExtractorLogLevel } from "@microsoft/api-extractor";
+
+/** Holds the public API against docs/api: a change of it must show in review. `--update` writes the reports anew. */
+
+const update = process.argv.includes("--update");
+const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
+  exports: Record<string, { types: string } | string>;
+};
+let failed = false;
+
+mkdirSync("docs/api", { recursive: true });
+for (const [name, target] of Object.entries(exports)) {
+  if (typeof target === "string") continue;
+  const report = `${name === "." ? "millrace" : name.slice(2).replaceAll("/", "-")}.api.md`;
+  const config = ExtractorConfig.prepare({
+    configObject: {
+      projectFolder: resolve("."),
+      mainEntryPointFilePath: resolve(target.types),
+      compiler: {
+        tsconfigFilePath: resolve("tsconfig.json"),
+        overrideTsconfig: {
+          compilerOptions: { module: "nodenext", target: "es2024", skipLibCheck: true, types: ["node"] },
+        },
+      },
+      apiReport: {
+        enabled: true,
+        reportFileName: report,
+        reportFolder: resolve("docs/api"),
+        reportTempFolder: resolve(".cache/api"),
+        includeForgottenExports: false,
+      },
+      docModel: { enabled: false },
+      dtsRollup: { enabled: false },
+      tsdocMetadata: { enabled: false },
+      newlineKind: "lf",
+      messages: {
+        extractorMessageReporting: {
+          default: { logLevel: ExtractorLogLevel.Error },
+          // There are no release tags: what is exported is public.
+          "ae-missing-release-tag": { logLevel: ExtractorLogLevel.None },
+          // Connectors use the types of the main entry point.
+          ...(name === "." ? {} : { "ae-forgotten-export": { logLevel: ExtractorLogLevel.None } }),
+        },
+        tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
+      },
+    },
+    configObjectFullPath: undefined,
+    packageJsonFullPath: resolve("package.json"),
+  });
+  const isNew = !existsSync(config.reportFilePath);
+  const result = Extractor.invoke(config, {
+    localBuild: update || isNew,
+    showVerboseMessages: false,
+    messageCallback: quiet,
+  });
+  if (!result.succeeded || (isNew && !update)) {
+    failed = true;
+    console.error(
+      `docs/api/${report} does not match the public API: look at the change, then npm run api:update`,
+    );
+  }
+}
+process.exitCode = failed ? 1 : 0;
+
+/** Its note on the TypeScript version that it brings is no news. */
+function quiet(message: { messageId: string; handled: boolean }): void {
+  if (["console-preamble", "console-compiler-version-notice"].includes(message.messageId))
+    message.handled = true;
+}

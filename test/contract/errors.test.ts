@@ -1,0 +1,113 @@
+import { describe, expect, it, vi } from "vitest";
+import { MillraceError, show, toMillraceError } from "../../shared/contract/errors.ts";
+
+const full = new MillraceError("ROW_MISMATCH", "row 2 is wrong", {
+  where: { row: 2, field: "a" },
+  hint: "look",
+  retryable: true,
+  found: "secret content",
+  cause: new Error("inner"),
+});
+
+describe("MillraceError", () => {
+  it("is an Error with code, place, hint and cause, and is not retryable unless it says so", () => {
+    expect(full).toBeInstanceOf(Error);
+    expect(full).toMatchObject({ name: "MillraceError", code: "ROW_MISMATCH", message: "row 2 is wrong" });
+    const bare = new MillraceError("X", "x");
+    expect([bare.where, bare.hint, bare.retryable, bare.found, bare.cause]).toEqual([
+      {},
+      undefined,
+      false,
+      undefined,
+      undefined,
+    ]);
+    expect("cause" in bare).toBe(false);
+  });
+
+  it("is recognised across two copies of the package", async () => {
+    vi.resetModules();
+    const copy = await import("../../shared/contract/errors.ts");
+    expect(new copy.MillraceError("X", "x")).not.toBeInstanceOf(MillraceError);
+    expect(MillraceError.is(new copy.MillraceError("X", "x"))).toBe(true);
+    expect([null, undefined, "x", new Error("x"), {}].some((value) => MillraceError.is(value))).toBe(false);
+  });
+
+  it("takes on what the caller knows of the place, keeps what it knew itself, and all the rest", () => {
+    const moved = full.at({ pipeline: "p", partition: 3, field: "outer" });
+    expect(moved.where).toEqual({ pipeline: "p", partition: 3, row: 2, field: "a" });
+    for (const key of ["code", "message", "hint", "retryable", "found", "cause", "stack"] as const) {
+      expect(moved[key]).toBe(full[key]);
+    }
+    expect(full.where).toEqual({ row: 2, field: "a" });
+  });
+
+  it("gives a record without row content and without cause", () => {
+    expect(full.toRecord()).toEqual({
+      code: "ROW_MISMATCH",
+      message: "row 2 is wrong",
+      where: { row: 2, field: "a" },
+      hint: "look",
+    });
+    expect(Object.keys(new MillraceError("X", "x").toRecord())).toEqual(["code", "message", "where"]);
+  });
+});
+
+describe("toMillraceError", () => {
+  const convert = (thrown: unknown, retryable?: boolean): MillraceError =>
+    toMillraceError(thrown, "SOURCE_FAILED", "read() failed", { partition: 1 }, retryable);
+
+  it("keeps a MillraceError, with the place added", () => {
+    expect(convert(full, false)).toMatchObject({
+      code: "ROW_MISMATCH",
+      retryable: true,
+      where: { partition: 1, row: 2 },
+    });
+  });
+
+  it.each<[unknown, string]>([
+    [new TypeError("boom"), "read() failed: boom"],
+    ["boom", "read() failed: boom"],
+    [undefined, "read() failed: undefined"],
+    [null, "read() failed: null"],
+  ])("wraps %o with its message and as its cause", (thrown, message) => {
+    const error = convert(thrown);
+    expect(error).toMatchObject({
+      code: "SOURCE_FAILED",
+      message,
+      where: { partition: 1 },
+      retryable: false,
+    });
+    expect(error.cause).toBe(thrown);
+  });
+
+  it("is retryable where the caller or the thrown value says so", () => {
+    expect(convert(new Error("x"), true).retryable).toBe(true);
+    expect(convert(Object.assign(new Error("x"), { retryable: true })).retryable).toBe(true);
+    expect(convert(Object.assign(new Error("x"), { retryable: "yes" })).retryable).toBe(false);
+  });
+});
+
+describe("show", () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic["self"] = cyclic;
+
+  it.each<[unknown, string]>([
+    ["a", '"a"'],
+    [1.5, "1.5"],
+    [12n, "12n"],
+    [null, "null"],
+    [undefined, "undefined"],
+    [{ a: [1] }, '{"a":[1]}'],
+    [new Date(0), '"1970-01-01T00:00:00.000Z"'],
+    [cyclic, "[object Object]"],
+    [{ a: 1n }, "[object Object]"],
+    ["x".repeat(78), `"${"x".repeat(78)}"`],
+    ["x".repeat(79), `"${"x".repeat(78)}…`],
+  ])("shows %o, shortened to 80 characters", (value, text) => {
+    expect(show(value)).toBe(text);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])("shows %d as itself, not as null", (value) => {
+    expect(show(value)).toBe(String(value));
+  });
+});

@@ -1,0 +1,118 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  canonicalJson,
+  findNonJson,
+  isPlainObject,
+  type JsonValue,
+  kindOf,
+} from "../../shared/contract/json.ts";
+
+/** The same value with the keys of every object in the opposite order. */
+function reversed(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(reversed);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value as { readonly [key: string]: JsonValue });
+  return Object.fromEntries(entries.reverse().map(([key, item]) => [key, reversed(item)]));
+}
+
+const cyclic: unknown[] = [];
+cyclic.push({ again: cyclic });
+
+describe("canonicalJson", () => {
+  it("gives the same text whatever the order of the keys, at every depth", () => {
+    expect(canonicalJson({ b: [{ d: 1, c: 2 }], a: null })).toBe('{"a":null,"b":[{"c":2,"d":1}]}');
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(canonicalJson(reversed(value as JsonValue))).toBe(canonicalJson(value as JsonValue));
+      }),
+    );
+  });
+
+  it("keeps the order of arrays", () => {
+    expect(canonicalJson([2, 1])).not.toBe(canonicalJson([1, 2]));
+  });
+});
+
+describe("findNonJson", () => {
+  it("finds nothing in values that JSON carries", () => {
+    for (const value of [null, true, 0, -1.5, "é", [], {}, [{ a: [null] }], Object.create(null)]) {
+      expect(findNonJson(value)).toBeUndefined();
+    }
+  });
+
+  it("lets pass only what comes back equal from JSON", () => {
+    fc.assert(
+      fc.property(
+        fc.anything({
+          withBigInt: true,
+          withDate: true,
+          withMap: true,
+          withSet: true,
+          withSparseArray: true,
+        }),
+        (value) => {
+          if (findNonJson(value) === undefined) expect(JSON.parse(JSON.stringify(value))).toEqual(value);
+        },
+      ),
+    );
+  });
+
+  it.each<[string, unknown, string]>([
+    ["undefined", undefined, "$: undefined"],
+    ["an undefined property", { a: { b: undefined } }, "$.a.b: undefined"],
+    ["a hole in an array", [1, undefined], "$[1]: undefined"],
+    ["a Date", { range: { from: new Date(0) } }, "$.range.from: an instance of Date"],
+    ["a bigint", [{ id: 1n }], "$[0].id: a bigint"],
+    ["NaN", { n: Number.NaN }, "$.n: NaN"],
+    ["infinity", [Number.NEGATIVE_INFINITY], "$[0]: -Infinity"],
+    ["negative zero", { n: -0 }, "$.n: -0"],
+    ["a function", { f: () => 1 }, "$.f: a function"],
+    ["a symbol", Symbol("s"), "$: a symbol"],
+    ["a Map", new Map(), "$: an instance of Map"],
+    ["a lone surrogate", { s: "\ud800" }, "$.s: a string with a lone surrogate"],
+    ["a reference to a parent", cyclic, "$[0].again: a reference to its own parent"],
+  ])("names the place of %s", (_what, value, found) => {
+    expect(findNonJson(value)).toBe(found);
+  });
+
+  it("lets the same object stand in two places", () => {
+    const shared = { a: 1 };
+    expect(findNonJson([shared, shared])).toBeUndefined();
+  });
+
+  it("finds a property under a symbol, which JSON would lose", () => {
+    expect(findNonJson({ a: 1, [Symbol("lost")]: 2 })).toBeDefined();
+  });
+});
+
+describe("kindOf", () => {
+  it.each<[unknown, string]>([
+    [null, "null"],
+    [undefined, "undefined"],
+    ["abc", "a string of 3 characters"],
+    [1, "an integer"],
+    [1.5, "a number with a fraction"],
+    [Number.POSITIVE_INFINITY, "Infinity"],
+    [1n, "a bigint"],
+    [true, "a boolean"],
+    [[1, 2], "an array of 2"],
+    [{ a: 1 }, "an object"],
+    [Object.create(null), "an object"],
+    [new Date(0), "an instance of Date"],
+    [() => 1, "a function"],
+  ])("says what %o is in words", (value, words) => {
+    expect(kindOf(value)).toBe(words);
+  });
+
+  it("never shows the content of an object, also where a field is called constructor", () => {
+    expect(kindOf({ constructor: { name: "Ferrari" } })).toBe("an object");
+  });
+});
+
+describe("isPlainObject", () => {
+  it("is true for object literals and objects without prototype only", () => {
+    expect([{}, Object.create(null)].every(isPlainObject)).toBe(true);
+    expect([null, [], new Date(), new Map(), "x", 1, () => 1].some(isPlainObject)).toBe(false);
+  });
+});

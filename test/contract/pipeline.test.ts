@@ -1,0 +1,155 @@
+import { describe, expect, it } from "vitest";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { checkTrigger, Pipeline, pipeline, type Trigger } from "../../shared/contract/pipeline.ts";
+import { findDataSource, registerDataSource } from "../../shared/contract/registry.ts";
+
+interface Options {
+  readonly path: string;
+  readonly limit?: number;
+}
+class Shelf extends DataSource<Options> {}
+class Drawer extends DataSource<Options> {
+  static override readonly name: string = "a-drawer";
+}
+
+const reading = pipeline("orders").readStream.format(Shelf).options({ path: "in" });
+const orders = reading.writeStream.format(Drawer);
+
+describe("pipeline", () => {
+  it.each(["a", "orders", "Orders_2-x", "0", "x".repeat(64)])("takes the name %o", (name) => {
+    expect(pipeline(name).readStream.format(Shelf).writeStream.format(Drawer).name).toBe(name);
+  });
+
+  it.each(["", "-a", "_a", "a b", "a/b", "a#b", "ü", "a\n", "x".repeat(65)])(
+    "refuses the name %o",
+    (name) => {
+      expect(() => pipeline(name)).toThrow(
+        expect.objectContaining({
+          code: "PIPELINE_NAME_INVALID",
+          message: `"${name}" cannot name a pipeline`,
+        }),
+      );
+    },
+  );
+
+  it("gathers source, sink, options and trigger", () => {
+    const built = orders.option("path", "out").options({ path: "later", limit: 2 }).trigger({ once: true });
+    expect(built).toMatchObject({
+      name: "orders",
+      source: { dataSource: Shelf, options: { path: "in" } },
+      sink: { dataSource: Drawer, options: { path: "later", limit: 2 } },
+      triggered: { once: true },
+    });
+  });
+
+  it("sets options over those set before, and keeps the others", () => {
+    expect(orders.options({ path: "a", limit: 1 }).option("path", "b").sink.options).toEqual({
+      path: "b",
+      limit: 1,
+    });
+    const source = reading.option("limit", 3).writeStream.format(Drawer).source;
+    expect(source.options).toEqual({ path: "in", limit: 3 });
+  });
+
+  it("never changes a pipeline or a reader that is there already", () => {
+    orders.option("path", "out");
+    orders.trigger({ once: true });
+    reading.option("limit", 9);
+    expect(orders.sink.options).toEqual({});
+    expect(orders.source.options).toEqual({ path: "in" });
+    expect(orders.triggered).toBeUndefined();
+    expect(reading.writeStream.format(Drawer).source.options).toEqual({ path: "in" });
+  });
+
+  it("does not follow later changes of an object that was given as options", () => {
+    const options = { path: "a" };
+    const built = orders.options(options);
+    options.path = "b";
+    expect(built.sink.options).toEqual({ path: "a" });
+  });
+
+  it("keeps the trigger when options are set after it", () => {
+    expect(orders.trigger({ processingTime: "5s" }).option("path", "x").triggered).toEqual({
+      processingTime: "5s",
+    });
+  });
+
+  it("is recognised also when another copy of the package made it", () => {
+    expect(Pipeline.is(orders)).toBe(true);
+    expect(Pipeline.is({ kind: "millrace.pipeline" })).toBe(true);
+    expect([null, undefined, "x", {}, { kind: "other" }].some((value) => Pipeline.is(value))).toBe(false);
+  });
+});
+
+describe("trigger", () => {
+  it.each<Trigger>([{ once: true }, { availableNow: true }, { processingTime: "10 seconds" }])(
+    "takes %o",
+    (trigger) => {
+      expect(orders.trigger(trigger).triggered).toEqual(trigger);
+    },
+  );
+
+  it.each<object>([{}, { once: false }, { availableNow: false }, { continuous: "1s" }])(
+    "refuses %o",
+    (trigger) => {
+      expect(() => checkTrigger(trigger as Trigger)).toThrow(
+        expect.objectContaining({ code: "TRIGGER_INVALID" }),
+      );
+    },
+  );
+
+  it("refuses two triggers at once, as Spark does", () => {
+    for (const trigger of [
+      { once: true, availableNow: true },
+      { once: true, processingTime: "1s" },
+    ]) {
+      expect(() => checkTrigger(trigger as Trigger)).toThrow(
+        expect.objectContaining({ code: "TRIGGER_INVALID" }),
+      );
+    }
+  });
+
+  it("refuses an interval that is no duration", () => {
+    expect(() => orders.trigger({ processingTime: "often" })).toThrow(
+      expect.objectContaining({ code: "DURATION_INVALID" }),
+    );
+  });
+});
+
+describe("registerDataSource", () => {
+  it("lets pipelines name a data source, whatever the case of its name", () => {
+    registerDataSource(Shelf);
+    registerDataSource(Drawer);
+    const built = pipeline("p").readStream.format("sHELF").option("any", 1).writeStream.format("A-DRAWER");
+    expect([built.source.dataSource, built.sink.dataSource]).toEqual([Shelf, Drawer]);
+  });
+
+  it("lets the last one registered under a name win, as in Spark", () => {
+    class Other extends DataSource {
+      static override readonly name: string = "SHELF";
+    }
+    registerDataSource(Other);
+    expect(findDataSource("shelf")).toBe(Other);
+  });
+
+  it("names what is registered where a name is unknown", () => {
+    expect(() => pipeline("p").readStream.format("cupboard")).toThrow(
+      expect.objectContaining({
+        code: "DATA_SOURCE_NOT_FOUND",
+        message: expect.stringMatching(
+          /^no data source is registered as "cupboard" \(registered: .*a-drawer/,
+        ),
+      }),
+    );
+  });
+});
+
+describe("DataSource", () => {
+  it("says by name which method a data source lacks", () => {
+    const runtime = { now: () => 0, newId: () => "", sleep: async () => undefined, env: {} };
+    const drawer = new Drawer({ path: "x" }, runtime);
+    const schema = { code: "NOT_SUPPORTED", message: 'data source "a-drawer" has no schema()' };
+    expect(() => drawer.schema()).toThrow(expect.objectContaining(schema));
+    expect([drawer.options, drawer.runtime]).toEqual([{ path: "x" }, runtime]);
+  });
+});

@@ -1,0 +1,145 @@
+import { DateMillisecond, Dictionary, type Field, Int32, Uint8, Utf8 } from "apache-arrow";
+import { describe, expect, it } from "vitest";
+import type { MillraceError } from "../../shared/contract/errors.ts";
+import { parseDdl, schemaToJson, typeName } from "../../shared/contract/schema.ts";
+
+/** The fields as DDL, written in one way. */
+const read = (ddl: string): string =>
+  schemaToJson(parseDdl(ddl))
+    .fields.map((field) => `${field.name} ${field.type}${field.nullable ? "" : " NOT NULL"}`)
+    .join(", ");
+
+function problemOf(ddl: string): string {
+  try {
+    parseDdl(ddl);
+  } catch (error) {
+    const { code, message } = error as MillraceError;
+    expect(code).toBe("SCHEMA_INVALID");
+    expect(message.startsWith(`schema "${ddl}": `)).toBe(true);
+    return message.slice(`schema "${ddl}": `.length);
+  }
+  throw new Error(`${ddl} was accepted`);
+}
+
+/** The character, from 1, that an error points at. */
+const positionOf = (ddl: string): number => Number(/at character (\d+)$/.exec(problemOf(ddl))?.[1]);
+
+describe("parseDdl", () => {
+  it.each([
+    ["boolean", "Bool"],
+    ["tinyint", "Int8"],
+    ["byte", "Int8"],
+    ["smallint", "Int16"],
+    ["short", "Int16"],
+    ["int", "Int32"],
+    ["integer", "Int32"],
+    ["bigint", "Int64"],
+    ["long", "Int64"],
+    ["float", "Float32"],
+    ["real", "Float32"],
+    ["double", "Float64"],
+    ["string", "Utf8"],
+    ["varchar(20)", "Utf8"],
+    ["char(3)", "Utf8"],
+    ["binary", "Binary"],
+    ["date", "Date32<DAY>"],
+    ["timestamp", "Timestamp<MICROSECOND, UTC>"],
+    ["timestamp_ltz", "Timestamp<MICROSECOND, UTC>"],
+    ["timestamp_ntz", "Timestamp<MICROSECOND>"],
+  ])("maps Spark's %s to Arrow's %s", (type, arrow) => {
+    expect(String(parseDdl(`a ${type}`).fields[0]?.type)).toBe(arrow);
+  });
+
+  it.each([
+    ["a INT, b String", "a int, b string"],
+    ["a:int,b : string", "a int, b string"],
+    ["  a\n\tint  ", "a int"],
+    ["a int NOT NULL, b int not null", "a int NOT NULL, b int NOT NULL"],
+    ["a int COMMENT 'it is, \\'so\\' NOT NULL', b int", "a int, b int"],
+    ['a int NOT NULL COMMENT "x"', "a int NOT NULL"],
+    ["`a b` int, `c``d` int, `e,f` int", "a b int, c`d int, e,f int"],
+    ["größe double, a.b int, $x_1-y int", "größe double, a.b int, $x_1-y int"],
+    ["A int, a int", "A int, a int"],
+    ["a decimal, b dec(5), c numeric(38,38)", "a decimal(10,0), b decimal(5,0), c decimal(38,38)"],
+    ["a array<array<int>>", "a array<array<int>>"],
+    ["a map < string , array<double> >", "a map<string,array<double>>"],
+    ["a struct<x:int,y struct<z: map<int,string> NOT NULL>>", "a struct<x:int,y:struct<z:map<int,string>>>"],
+    ["not int, comment string, null int", "not int, comment string, null int"],
+  ])("reads %o", (ddl, fields) => {
+    expect(read(ddl)).toBe(fields);
+  });
+
+  it("keeps NOT NULL inside a struct, and lets elements and values of collections be null", () => {
+    const [struct, list, map] = parseDdl(
+      "s struct<x:int NOT NULL,y:int>, l array<int>, m map<string,int>",
+    ).fields;
+    expect(struct?.type.children.map((field: Field) => field.nullable)).toEqual([false, true]);
+    expect(list?.type.children.map((field: Field) => field.nullable)).toEqual([true]);
+    const entries = map?.type.children[0];
+    expect([entries?.nullable, ...(entries?.type.children ?? []).map((f: Field) => f.nullable)]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  it.each([
+    ["", "expected a field name, at character 1"],
+    ["a", "expected a type, at character 2"],
+    ["a int,", "expected a field name, at character 7"],
+    ["a int b int", 'expected "," or the end, at character 7'],
+    ["a int NOT", "expected NULL after NOT, at character 10"],
+    ["a int COMMENT x", "expected a quoted comment, at character 15"],
+    ["a array", 'expected "<", at character 8'],
+    ["a array<int", 'expected ">", at character 12'],
+    ["a map<string>", 'expected ",", at character 13'],
+    ["a struct<x int", 'expected ">", at character 15'],
+    ["a decimal(x)", "expected a number, at character 11"],
+    ["a varchar(5", 'expected ")", at character 12'],
+    ["`a int", "expected a name, at character 1"],
+    ["`` int", "expected a name, at character 1"],
+    ["a int,\n  ;", "expected a field name, at character 10"],
+  ])("says what is wrong with %o, and where", (ddl, problem) => {
+    expect(problemOf(ddl)).toBe(problem);
+  });
+
+  it.each([
+    ["a foo", '"foo" is no type'],
+    ["a int, a int", 'field "a" is there twice'],
+    ["s struct<x:int,x:int>", 'field "x" is there twice'],
+    ["a decimal(39,2)", "decimal(39,2) must have 1 to 38 digits"],
+    ["a decimal(0)", "decimal(0,0) must have 1 to 38 digits"],
+    ["a decimal(2,3)", "decimal(2,3) must have 1 to 38 digits"],
+  ])("refuses %o", (ddl, problem) => {
+    expect(problemOf(ddl)).toContain(problem);
+  });
+
+  it.each(["constructor", "__proto__"])("refuses the type %s, which every JavaScript object has", (type) => {
+    expect(problemOf(`a ${type}`)).toContain(`"${type}" is no type`);
+  });
+
+  it.each([
+    ["a foo", 3],
+    ["a int, a int", 8],
+    ["a decimal(39,2)", 3],
+  ])("points at the beginning of the wrong word in %o", (ddl, position) => {
+    expect(positionOf(ddl)).toBe(position);
+  });
+});
+
+describe("typeName", () => {
+  it("gives types as DDL writes them, which parses to the same types again", () => {
+    const ddl =
+      "a map<string,array<struct<x:decimal(5,2),y:timestamp_ntz>>>, b timestamp NOT NULL, c tinyint";
+    expect(read(ddl)).toBe(ddl);
+    expect(read(read(ddl))).toBe(ddl);
+  });
+
+  it("gives Arrow's own name where DDL has none", () => {
+    expect([new Uint8(), new DateMillisecond()].map((type) => typeName(type))).toEqual([
+      "Uint8",
+      "Date64<MILLISECOND>",
+    ]);
+    expect(typeName(new Dictionary(new Utf8(), new Int32()))).toBe("Dictionary<Int32, Utf8>");
+  });
+});

@@ -1,0 +1,78 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../support/folder.ts";
+import { millrace, ROOT } from "../support/process.ts";
+
+const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
+
+function sources(): string {
+  return ["shared", "local", "cli"]
+    .flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((file) =>
+        join(folder, file),
+      ),
+    )
+    .filter((file) => file.endsWith(".ts") && !file.endsWith(".suite.ts"))
+    .map(read)
+    .join("\n");
+}
+
+describe("the documentation", () => {
+  it("lists every error code, and none that does not exist", () => {
+    const known = new Set(
+      sources().match(/(?<=")[A-Z]+(?:_[A-Z]+)+(?=")|(?<=")(?:FENCED|USAGE|UNEXPECTED)(?=")/g),
+    );
+    known.delete("ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX");
+    const documented = new Set(read("docs/errors.md").match(/(?<=`)[A-Z]{3,}(?:_[A-Z]+)*(?=`)/g));
+    expect([...documented].sort()).toEqual([...known].sort());
+  });
+
+  it.each([
+    "README.md",
+    ...readdirSync(join(ROOT, "docs"))
+      .filter((file) => file.endsWith(".md"))
+      .map((file) => `docs/${file}`),
+  ])("%s links to files that exist", (page) => {
+    const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? "");
+    for (const link of links) expect(() => readFileSync(join(ROOT, page, "..", link))).not.toThrow();
+  });
+
+  it("has a pipeline in the README that type-checks in strict mode and runs in a folder of its own", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "node_modules"));
+    const install = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ROOT], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    expect(install.status, install.stderr).toBe(0);
+    const code = /```ts\n([\s\S]*?)```/.exec(read("README.md"))?.[1] ?? "";
+    expect(code.trim().split("\n").length).toBeLessThanOrEqual(30);
+    writeFileSync(join(folder, "pipeline.ts"), code);
+    writeFileSync(join(folder, "app.log"), "one\ntwo\nthree\n");
+    const flags = /npx tsc (.*)/.exec(read("README.md"))?.[1]?.split(" ") ?? [];
+    const types = ["--typeRoots", join(ROOT, "node_modules/@types")];
+    const tsc = spawnSync(
+      process.execPath,
+      [join(ROOT, "node_modules/typescript/bin/tsc"), ...types, ...flags],
+      { cwd: folder, encoding: "utf8" },
+    );
+    expect(tsc.stdout).toBe("");
+    expect(tsc.status).toBe(0);
+    expect((await millrace(["run", "pipeline.ts"], {}, folder)).code).toBe(0);
+    const { stdout } = await millrace(["cat", "log", "--json"], {}, folder);
+    expect(stdout).toBe('{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n{"line":2,"text":"three"}\n');
+  });
+
+  it("says which Node it needs, in one line, where it is too old", () => {
+    const launcher = read("bin/millrace.mjs").replace("process.versions.node", '"20.20.2"');
+    const file = join(temporaryFolder(), "millrace.mjs");
+    writeFileSync(file, launcher);
+    const { status, stderr } = spawnSync(process.execPath, [file], { encoding: "utf8" });
+    expect(stderr).toMatch(
+      /^millrace: needs Node 24 or newer, this is v[\d.]+: run `npm i -D node@24`[^\n]*\n$/,
+    );
+    expect(status).toBe(2);
+  });
+});
