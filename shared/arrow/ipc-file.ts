@@ -1,9 +1,13 @@
 import {
-  type RecordBatch,
+  Data,
+  type DataType,
+  type Field,
+  RecordBatch,
   RecordBatchFileWriter,
   RecordBatchReader,
   RecordBatchStreamWriter,
   type Schema,
+  Struct,
   tableFromIPC,
 } from "apache-arrow";
 
@@ -37,6 +41,35 @@ class DrainingFileWriter extends RecordBatchFileWriter {
   }
 }
 
+/**
+ * A record batch with `schema` in place of its own, which must describe the same columns. Arrow's writer ends a file, without a word, at the
+ * first batch whose schema is not equal to the file's to the last detail, such as the name of a list's elements.
+ */
+export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
+  if (batch.schema === schema) return batch;
+  return new RecordBatch(schema, retyped(new Struct(schema.fields), batch.data) as Data<Struct>);
+}
+
+/** The same buffers under types of this copy of Arrow: those of another copy would be passed over when a file is written. */
+function retyped(type: DataType, data: Data): Data {
+  const {
+    offset,
+    length,
+    nullCount,
+    valueOffsets,
+    values,
+    nullBitmap,
+    typeIds,
+    dictionary,
+    variadicBuffers,
+  } = data;
+  const buffers: Partial<Data["buffers"]> = { 0: valueOffsets, 1: values, 2: nullBitmap, 3: typeIds };
+  const children = data.children.map((child, i) =>
+    retyped((type.children[i] as Field | undefined)?.type ?? child.type, child),
+  );
+  return new Data(type, offset, length, nullCount, buffers, children, dictionary, variadicBuffers);
+}
+
 /** The bytes of an Arrow IPC file of these record batches, in chunks of about 1 MiB. */
 export async function* encodeFile(
   schema: Schema,
@@ -45,7 +78,7 @@ export async function* encodeFile(
   const writer = new DrainingFileWriter();
   writer.reset(undefined, schema);
   for await (const batch of batches) {
-    writer.write(batch);
+    writer.write(rebind(schema, batch));
     if (writer.pendingBytes >= CHUNK_BYTES) yield writer.drain();
   }
   writer.finish();

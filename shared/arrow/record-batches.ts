@@ -5,7 +5,8 @@ import { schemaToJson, typeName } from "../contract/schema.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
 import { type ColumnBuilder, ValueMismatch } from "./builders/builder.ts";
 import { columnBuilder } from "./builders/index.ts";
-import { appendBelow } from "./builders/nested.ts";
+import { appendBelow, fieldOf } from "./builders/nested.ts";
+import { rebind } from "./ipc-file.ts";
 
 /** Rows in one record batch at most, as Spark's `spark.sql.execution.arrow.maxRecordsPerBatch`. */
 const MAX_ROWS = 10_000;
@@ -39,7 +40,7 @@ export async function* toRecordBatches(
   for await (const item of source) {
     if (isRecordBatch(item)) {
       if (rows.pending > 0) yield rows.flush();
-      yield checkSchema(schema, item, where);
+      yield conform(schema, item, where);
       rows.passed += item.numRows;
     } else {
       rows.append(item);
@@ -99,7 +100,7 @@ class RowCollector {
       const field = fields[i];
       const column = this.#columns[i];
       if (field === undefined || column === undefined) continue;
-      const value: unknown = byPosition ? row[i] : (row as Record<string, unknown>)[field.name];
+      const value: unknown = byPosition ? row[i] : fieldOf(row as Record<string, unknown>, field.name);
       try {
         if (value === undefined) throw new ValueMismatch(typeName(field.type), value, "nothing");
         appendBelow(column, value, field.nullable, "");
@@ -154,18 +155,22 @@ function isRecordBatch(item: Row | RecordBatch): item is RecordBatch {
   );
 }
 
-function checkSchema(schema: Schema, batch: RecordBatch, where: ErrorLocation): RecordBatch {
-  const expected = describe(schema);
-  const found = describe(batch.schema);
-  if (expected === found) return batch;
-  throw new MillraceError(
-    "BATCH_SCHEMA_MISMATCH",
-    `read() gave a record batch of (${found}), but the schema is (${expected})`,
-    {
+/** The same columns under our schema, where they are those of our schema. */
+function conform(schema: Schema, batch: RecordBatch, where: ErrorLocation): RecordBatch {
+  const mismatch = (problem: string) =>
+    new MillraceError("BATCH_SCHEMA_MISMATCH", `read() gave a record batch ${problem}`, {
       where,
       hint: "Give the columns of the schema, in its order and with its types.",
-    },
-  );
+    });
+  const expected = describe(schema);
+  const found = describe(batch.schema);
+  if (expected !== found) throw mismatch(`of (${found}), but the schema is (${expected})`);
+  schema.fields.forEach((field, i) => {
+    const nulls = batch.data.children[i]?.nullCount ?? 0;
+    if (nulls > 0 && !field.nullable)
+      throw mismatch(`with ${nulls} nulls in "${field.name}", which is NOT NULL`);
+  });
+  return rebind(schema, batch);
 }
 
 function describe(schema: Schema): string {

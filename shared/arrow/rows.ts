@@ -1,67 +1,83 @@
-import { DataType, DateUnit, type RecordBatch, type Timestamp, TimeUnit, Vector } from "apache-arrow";
+import {
+  type Data,
+  DataType,
+  DateUnit,
+  type RecordBatch,
+  type Timestamp,
+  TimeUnit,
+  Vector,
+} from "apache-arrow";
 
-const MICROS_PER_UNIT: Readonly<Record<TimeUnit, number>> = {
-  [TimeUnit.SECOND]: 1e6,
-  [TimeUnit.MILLISECOND]: 1e3,
-  [TimeUnit.MICROSECOND]: 1,
-  [TimeUnit.NANOSECOND]: 1e-3,
+/** Parts of a second, and its digits after the point, by unit. */
+const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly digits: number }>> = {
+  [TimeUnit.SECOND]: { parts: 1n, digits: 0 },
+  [TimeUnit.MILLISECOND]: { parts: 1000n, digits: 3 },
+  [TimeUnit.MICROSECOND]: { parts: 1_000_000n, digits: 6 },
+  [TimeUnit.NANOSECOND]: { parts: 1_000_000_000n, digits: 9 },
 };
 
 /**
- * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 to the microsecond, 64-bit integers as numbers or,
- * beyond 2^53, as strings, decimals as strings, bytes in base64.
+ * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 with all their digits, 64-bit integers as numbers
+ * or, beyond 2^53, as strings, decimals as strings, bytes in base64.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
-  const columns = batch.schema.fields.map((field, i) => ({
-    name: field.name,
-    type: field.type,
-    values: batch.getChildAt(i),
-  }));
+  const columns = batch.schema.fields.map((field, i) => [field.name, batch.data.children[i]] as const);
   for (let row = 0; row < batch.numRows; row++) {
     yield Object.fromEntries(
-      columns.map(({ name, type, values }) => [name, toJson(type as DataType, values?.get(row))]),
+      columns.map(([name, data]) => [name, data === undefined ? null : valueAt(data, row)]),
     );
   }
 }
 
-function toJson(type: DataType, value: unknown): unknown {
-  if (value === null || value === undefined) return null;
-  if (DataType.isTimestamp(type)) return isoOf(type, Number(value));
+/** Reads the buffers of what Arrow's own accessors would round (times) or hide in a view (lists, structs, maps). */
+function valueAt(data: Data, index: number): unknown {
+  if (!data.getValid(index)) return null;
+  const { type } = data;
+  if (DataType.isTimestamp(type)) return isoOf(type, (data.values as BigInt64Array)[index] ?? 0n);
+  if (DataType.isStruct(type)) {
+    return Object.fromEntries(type.children.map((field, i) => [field.name, childAt(data, i, index)]));
+  }
+  if (DataType.isList(type)) return itemsOf(data, index);
+  if (DataType.isMap(type)) {
+    const entries = itemsOf(data, index) as { readonly [name: string]: unknown }[];
+    const [key = "key", value = "value"] = type.childType.children.map((field) => field.name);
+    return Object.fromEntries(entries.map((entry) => [String(entry[key]), entry[value]]));
+  }
+  return scalar(type, new Vector([data]).get(index));
+}
+
+function childAt(data: Data, child: number, index: number): unknown {
+  const column = data.children[child];
+  return column === undefined ? null : valueAt(column, index);
+}
+
+function itemsOf(data: Data, index: number): unknown[] {
+  const items: unknown[] = [];
+  const end = data.valueOffsets[index + 1] ?? 0;
+  for (let i = data.valueOffsets[index] ?? 0; i < end; i++) items.push(childAt(data, 0, i));
+  return items;
+}
+
+function scalar(type: DataType, value: unknown): unknown {
   if (DataType.isDate(type) && type.unit === DateUnit.DAY)
     return new Date(Number(value)).toISOString().slice(0, 10);
   if (DataType.isDecimal(type)) return decimalText(value as Uint32Array, type.scale);
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  if (DataType.isList(type) && value instanceof Vector)
-    return Array.from(value as Iterable<unknown>, (item) => toJson(type.valueType, item));
-  if (DataType.isStruct(type)) {
-    const fields = value as Record<string, unknown>;
-    return Object.fromEntries(
-      type.children.map((field) => [field.name, toJson(field.type as DataType, fields[field.name])]),
-    );
-  }
-  if (DataType.isMap(type)) {
-    return Object.fromEntries(
-      Array.from(value as Iterable<[unknown, unknown]>, ([key, item]) => [
-        String(toJson(type.keyType, key)),
-        toJson(type.valueType, item),
-      ]),
-    );
-  }
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   return value;
 }
 
-/** Arrow gives any timestamp as milliseconds, with a fraction; a double holds microseconds until the year 2255. */
-function isoOf(type: Timestamp, millis: number): string {
-  const micros = Math.round(millis * 1000);
-  const whole = Math.floor(micros / 1e6);
-  const fraction = micros - whole * 1e6;
-  const seconds = new Date(whole * 1000).toISOString().slice(0, 19);
-  const digits =
-    MICROS_PER_UNIT[type.unit] >= 1e6
-      ? ""
-      : `.${fraction % 1000 === 0 ? String(fraction / 1000).padStart(3, "0") : String(fraction).padStart(6, "0")}`;
-  return `${seconds}${digits}${type.timezone ? "Z" : ""}`;
+/** Milliseconds are always shown, smaller parts where there are any. A time beyond JavaScript's calendar is told in its own unit. */
+function isoOf(type: Timestamp, value: bigint): string {
+  const { parts, digits } = FRACTIONS[type.unit];
+  const fraction = ((value % parts) + parts) % parts;
+  const date = new Date(Number((value - fraction) / parts) * 1000);
+  if (Number.isNaN(date.getTime())) return `${value} ${TimeUnit[type.unit].toLowerCase()}s since 1970-01-01`;
+  const shown = String(fraction)
+    .padStart(digits, "0")
+    .replace(/(?<=^\d{6})000$/, "")
+    .replace(/(?<=^\d{3})000$/, "");
+  return `${date.toISOString().slice(0, -5)}${digits === 0 ? "" : `.${shown}`}${type.timezone ? "Z" : ""}`;
 }
 
 /** Little-endian words of a two's complement number, with a point `scale` digits from the right. */

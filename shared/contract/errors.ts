@@ -131,7 +131,9 @@ export function toMillraceError(
 export function show(value: unknown): string {
   let text: string;
   try {
-    text = typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? String(value));
+    if (typeof value === "bigint") text = `${value}n`;
+    else if (typeof value === "number") text = String(value);
+    else text = JSON.stringify(value) ?? String(value);
   } catch {
     text = String(value);
   }

@@ -45,6 +45,8 @@ export function findNonJson(value: unknown, path = "$", parents: readonly object
     return undefined;
   }
   if (!isPlainObject(value)) return `${path}: ${kindOf(value)}`;
+  const [symbol] = Object.getOwnPropertySymbols(value);
+  if (symbol !== undefined) return `${path}[${String(symbol)}]: a property under a symbol`;
   for (const [key, item] of Object.entries(value)) {
     const found = findNonJson(item, `${path}.${key}`, inside);
     if (found !== undefined) return found;
@@ -72,8 +74,14 @@ export function kindOf(value: unknown): string {
       return "a boolean";
     case "object": {
       if (Array.isArray(value)) return `an array of ${value.length}`;
-      const name: unknown = value.constructor?.name;
-      return typeof name !== "string" || name === "Object" ? "an object" : `an instance of ${name}`;
+      if (isPlainObject(value)) return "an object";
+      const prototype = Object.getPrototypeOf(value) as {
+        readonly constructor?: { readonly name?: unknown };
+      };
+      const name = prototype.constructor?.name;
+      return typeof name === "string" && name !== ""
+        ? `an instance of ${name}`
+        : "an object of a class without name";
     }
     default:
       return `a ${typeof value}`;

@@ -144,15 +144,21 @@ export function pipeline(name: string): { readonly readStream: ReadStreamChooser
 
 /** `trigger`, where it is one. */
 export function checkTrigger(trigger: Trigger): Trigger {
-  if ("processingTime" in trigger) {
+  const kinds: Readonly<Record<string, unknown>> = trigger;
+  const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
+  const isFlag = kinds["once"] === true || kinds["availableNow"] === true;
+  if (set.length === 1 && "processingTime" in trigger) {
     parseDuration(trigger.processingTime);
     return trigger;
   }
-  if (("once" in trigger && trigger.once) || ("availableNow" in trigger && trigger.availableNow))
-    return trigger;
-  throw new MillraceError("TRIGGER_INVALID", "a trigger must be one of once, availableNow, processingTime", {
-    hint: 'Write .trigger({ availableNow: true }), .trigger({ once: true }) or .trigger({ processingTime: "10 seconds" }).',
-  });
+  if (set.length === 1 && isFlag) return trigger;
+  throw new MillraceError(
+    "TRIGGER_INVALID",
+    "a trigger must be one, and only one, of once, availableNow, processingTime",
+    {
+      hint: 'Write .trigger({ availableNow: true }), .trigger({ once: true }) or .trigger({ processingTime: "10 seconds" }).',
+    },
+  );
 }
 
 function resolve(dataSource: DataSourceClass<never> | string): DataSourceClass<never> {

@@ -21,26 +21,28 @@ import {
 import { MillraceError } from "./errors.ts";
 
 /** Spark's type names and the Arrow types that Spark maps them to. */
-const SIMPLE_TYPES: Readonly<Record<string, () => DataType>> = {
-  boolean: () => new Bool(),
-  tinyint: () => new Int8(),
-  byte: () => new Int8(),
-  smallint: () => new Int16(),
-  short: () => new Int16(),
-  int: () => new Int32(),
-  integer: () => new Int32(),
-  bigint: () => new Int64(),
-  long: () => new Int64(),
-  float: () => new Float32(),
-  real: () => new Float32(),
-  double: () => new Float64(),
-  string: () => new Utf8(),
-  binary: () => new Binary(),
-  date: () => new DateDay(),
-  timestamp: () => new TimestampMicrosecond("UTC"),
-  timestamp_ltz: () => new TimestampMicrosecond("UTC"),
-  timestamp_ntz: () => new TimestampMicrosecond(),
-};
+const SIMPLE_TYPES = new Map<string, () => DataType>(
+  Object.entries({
+    boolean: () => new Bool(),
+    tinyint: () => new Int8(),
+    byte: () => new Int8(),
+    smallint: () => new Int16(),
+    short: () => new Int16(),
+    int: () => new Int32(),
+    integer: () => new Int32(),
+    bigint: () => new Int64(),
+    long: () => new Int64(),
+    float: () => new Float32(),
+    real: () => new Float32(),
+    double: () => new Float64(),
+    string: () => new Utf8(),
+    binary: () => new Binary(),
+    date: () => new DateDay(),
+    timestamp: () => new TimestampMicrosecond("UTC"),
+    timestamp_ltz: () => new TimestampMicrosecond("UTC"),
+    timestamp_ntz: () => new TimestampMicrosecond(),
+  }),
+);
 const MAX_DECIMAL_PRECISION = 38;
 
 /**
@@ -61,7 +63,7 @@ export function typeName(type: DataType): string {
     return `struct<${type.children.map((field) => `${field.name}:${typeName(field.type)}`).join(",")}>`;
   }
   const text = type.toString();
-  for (const name of DISPLAY_NAMES) if (SIMPLE_TYPES[name]?.().toString() === text) return name;
+  for (const name of DISPLAY_NAMES) if (SIMPLE_TYPES.get(name)?.().toString() === text) return name;
   return text;
 }
 const DISPLAY_NAMES = [
@@ -97,6 +99,8 @@ export function schemaToJson(schema: Schema): SchemaJson {
 class DdlParser {
   readonly #ddl: string;
   #position = 0;
+  /** Where the last name, type or number began. */
+  #word = 0;
 
   constructor(ddl: string) {
     this.#ddl = ddl;
@@ -108,7 +112,7 @@ class DdlParser {
     const names = new Set<string>();
     do {
       const name = this.#name();
-      if (names.has(name)) this.#fail(`field "${name}" is there twice`);
+      if (names.has(name)) this.#fail(`field "${name}" is there twice`, this.#word);
       names.add(name);
       this.#take(":");
       const type = this.#type();
@@ -124,7 +128,7 @@ class DdlParser {
 
   #type(): DataType {
     const name = this.#match(/[a-z_]+/iy, "a type").toLowerCase();
-    const simple = SIMPLE_TYPES[name];
+    const simple = SIMPLE_TYPES.get(name);
     if (simple !== undefined) return simple();
     switch (name) {
       case "decimal":
@@ -162,11 +166,13 @@ class DdlParser {
       default:
         return this.#fail(
           `"${name}" is no type (${DISPLAY_NAMES.join(", ")}, decimal(p,s), array<…>, map<…,…>, struct<…>)`,
+          this.#word,
         );
     }
   }
 
   #decimal(): DataType {
+    const start = this.#word;
     let precision = 10;
     let scale = 0;
     if (this.#take("(")) {
@@ -177,6 +183,7 @@ class DdlParser {
     if (precision < 1 || precision > MAX_DECIMAL_PRECISION || scale > precision) {
       this.#fail(
         `decimal(${precision},${scale}) must have 1 to ${MAX_DECIMAL_PRECISION} digits and no more of them after the point`,
+        start,
       );
     }
     return new Decimal(scale, precision, 128);
@@ -214,6 +221,7 @@ class DdlParser {
 
   #match(pattern: RegExp, what: string): string {
     this.#rest();
+    this.#word = this.#position;
     pattern.lastIndex = this.#position;
     const match = pattern.exec(this.#ddl);
     if (match === null) return this.#fail(`expected ${what}`);
@@ -230,10 +238,10 @@ class DdlParser {
     return this.#ddl.slice(this.#position);
   }
 
-  #fail(problem: string): never {
+  #fail(problem: string, position: number = this.#position): never {
     throw new MillraceError(
       "SCHEMA_INVALID",
-      `schema "${this.#ddl}": ${problem}, at character ${this.#position + 1}`,
+      `schema "${this.#ddl}": ${problem}, at character ${position + 1}`,
       {
         hint: 'Write Spark DDL, such as "id string NOT NULL, time timestamp, mag double", or give an Arrow Schema.',
       },

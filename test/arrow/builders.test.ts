@@ -160,11 +160,7 @@ describe("values that a column takes", () => {
       ["map<string,int>", { k: 1 }],
     ] as const) {
       const long = Array.from({ length: 25_000 }, (_, i) => (i % 3 === 1 || i === 24_999 ? null : value));
-      expect(stored(`array<${type}>`, [long, [], long])).toEqual([
-        long.map((v) => (v === -1 ? -1 : v)),
-        [],
-        long,
-      ]);
+      expect(stored(`array<${type}>`, [long, [], long])).toEqual([long, [], long]);
     }
   });
 });
@@ -302,7 +298,7 @@ describe("values that a column refuses", () => {
 
   it.each<[string, unknown, string, string]>([
     ["array<int>", [1, "2"], "v[1]", "expected int, found a string of 1 characters"],
-    ["array<int>", [1, undefined], "v[1]", "expected int, found undefined"],
+    ["array<int>", [1, undefined], "v[1]", "expected a value or null, found nothing"],
     ["map<string,int>", { a: 1, b: "x" }, "v.value", "expected int, found a string of 1 characters"],
     ["map<string,int>", new Map([[null, 1]]), "v.key", "expected a value (NOT NULL), found null"],
     ["map<int,int>", { 1: 1 }, "v.key", "expected int, found a string of 1 characters"],

@@ -1,12 +1,5 @@
-import {
-  Field,
-  List,
-  type RecordBatch,
-  Schema,
-  TimestampMicrosecond,
-  tableFromIPC,
-  Utf8,
-} from "apache-arrow";
+import { createRequire } from "node:module";
+import { Field, List, RecordBatch, Schema, TimestampMicrosecond, tableFromIPC, Utf8 } from "apache-arrow";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeFile, decodeSchema, encodeFile, encodeSchema } from "../../shared/arrow/ipc-file.ts";
@@ -194,6 +187,13 @@ describe("record batches that a reader made itself reach the file with all their
   it("where they carry metadata of their own", async () => {
     const own = new Schema(stamped.fields, new Map([["made", "elsewhere"]]));
     expect(await roundTrip(stamped, [recordBatchOf(own, rows), ...rows])).toEqual([...rows, ...rows]);
+  });
+
+  it("where another copy of Arrow made them", async () => {
+    const other = createRequire(import.meta.url)("apache-arrow") as typeof import("apache-arrow");
+    const table = other.tableFromIPC(await fileOf(stamped, [recordBatchOf(stamped, rows)]));
+    expect(other.RecordBatch).not.toBe(RecordBatch);
+    expect(await roundTrip(stamped, [...rows, ...table.batches])).toEqual([...rows, ...rows]);
   });
 
   it("where they are slices of larger ones", async () => {

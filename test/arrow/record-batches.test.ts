@@ -177,11 +177,10 @@ describe("what read() gives", () => {
 });
 
 describe("record batches", () => {
-  it("pass through as they are, in order with the rows around them", async () => {
+  it("pass through whole, in order with the rows around them", async () => {
     const passing = recordBatchOf(schema, upTo(3));
     const batches = await batchesOf([row(7), row(8), passing, passing, row(9)]);
     expect(sizes(batches)).toEqual([2, 3, 3, 1]);
-    expect(batches[1]).toBe(passing);
     expect(rowsIn(batches)).toEqual([row(7), row(8), ...upTo(3), ...upTo(3), row(9)]);
   });
 

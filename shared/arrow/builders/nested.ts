@@ -5,11 +5,18 @@ import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
 /** Appends to a child column, and names the step to it in an error. */
 export function appendBelow(child: ColumnBuilder, value: unknown, nullable: boolean, step: string): void {
   try {
+    if (value === undefined) throw new ValueMismatch("a value or null", value, "nothing");
     if (value === null && !nullable) throw new ValueMismatch("a value (NOT NULL)", value);
     child.append(value);
   } catch (error) {
     throw error instanceof ValueMismatch ? error.below(step) : error;
   }
+}
+
+/** A field of a row or struct; what every object inherits, such as `constructor`, is no field. */
+export function fieldOf(row: Readonly<Record<string, unknown>>, name: string): unknown {
+  const value = row[name];
+  return typeof value === "function" && !Object.hasOwn(row, name) ? undefined : value;
 }
 
 /** Structs from objects. A missing field is an error; `null` is no value. */
@@ -41,10 +48,12 @@ export class StructBuilder implements ColumnBuilder {
         child.append(null);
         return;
       }
-      const item = (value as Record<string, unknown>)[field.name];
-      if (item === undefined)
-        throw new ValueMismatch("a value or null", item, "nothing").below(`.${field.name}`);
-      appendBelow(child, item, field.nullable, `.${field.name}`);
+      appendBelow(
+        child,
+        fieldOf(value as Record<string, unknown>, field.name),
+        field.nullable,
+        `.${field.name}`,
+      );
     });
   }
 
@@ -118,9 +127,8 @@ export class ListBuilder implements ColumnBuilder {
     } else {
       if (!Array.isArray(value)) throw new ValueMismatch("array", value);
       const { nullable } = this.#type.valueField;
-      value.forEach((item: unknown, i) => {
-        appendBelow(this.#child, item, nullable, `[${i}]`);
-      });
+      // Not forEach, which passes over holes.
+      for (let i = 0; i < value.length; i++) appendBelow(this.#child, value[i], nullable, `[${i}]`);
       this.#offsets.end += value.length;
     }
     this.#offsets.close();

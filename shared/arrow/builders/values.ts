@@ -82,7 +82,9 @@ export function toMicrosUtc(value: unknown): bigint {
   if (match[8] === undefined && match[9] === undefined) {
     throw new ValueMismatch("timestamp (with a zone, such as …Z)", value, "a time without zone");
   }
-  const minutes = Number(match[10] ?? 0) * 60 + Number(match[11] ?? 0);
+  const [hours, rest] = [Number(match[10] ?? 0), Number(match[11] ?? 0)];
+  if (hours > 23 || rest > 59) throw new ValueMismatch("timestamp", value, "a zone that does not exist");
+  const minutes = hours * 60 + rest;
   const offset = BigInt(match[9] === "-" ? -minutes : minutes) * 60_000_000n;
   return micros("timestamp", value, match) - offset;
 }
