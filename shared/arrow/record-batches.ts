@@ -1,6 +1,6 @@
 import { makeData, RecordBatch, type Schema, Struct } from "apache-arrow";
 import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
-import { kindOf } from "../contract/json.ts";
+import { isPlainObject, kindOf } from "../contract/json.ts";
 import { schemaToJson, typeName } from "../contract/schema.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
 import { type ColumnBuilder, ValueMismatch } from "./builders/builder.ts";
@@ -149,9 +149,14 @@ class RowCollector {
 
 /** Also true for a record batch of another copy of Arrow, which `instanceof` would not know. */
 function isRecordBatch(item: Row | RecordBatch): item is RecordBatch {
+  if (item instanceof RecordBatch) return true;
   return (
-    item instanceof RecordBatch ||
-    (typeof item === "object" && item !== null && "numRows" in item && "schema" in item && "data" in item)
+    typeof item === "object" &&
+    item !== null &&
+    !isPlainObject(item) &&
+    "numRows" in item &&
+    "schema" in item &&
+    "data" in item
   );
 }
 

@@ -17,7 +17,7 @@ export function canonicalJson(value: JsonValue): string {
 }
 
 /**
- * The first place in `value` that JSON would lose or change, such as `$.range.from: a Date`; `undefined` where there
+ * The first place in `value` that JSON would lose or change, such as `$.range.from: an instance of Date`; `undefined` where there
  * is none. An `undefined` property counts: it would be gone after the first replay.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {

@@ -5,13 +5,13 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
-import { parseNextLink } from "../../shared/connectors/rest-api/client.ts";
 import {
   type Pagination,
   RestApi,
   type RestApiOptions,
   type TimeRange,
 } from "../../shared/connectors/rest-api/index.ts";
+import { parseNextLink } from "../../shared/connectors/rest-api/response-headers.ts";
 import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
@@ -41,7 +41,7 @@ async function serve(
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
     const one = {
-      url: new URL(request.url ?? "/", `http://${request.headers.host}`),
+      url: new URL(`http://${request.headers.host}${request.url ?? "/"}`),
       headers: request.headers,
     };
     asked.push(one);

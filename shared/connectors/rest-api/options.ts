@@ -50,9 +50,9 @@ export interface TimeRange {
   readonly endParam: string;
   /** How the parameters are written. Default `iso`: `2026-11-21T00:00:00.000Z`. */
   readonly format?: "iso" | "epochSeconds" | "epochMilliseconds";
-  /** True where the API's end is inclusive: one unit of `format` less is sent. Default false. */
+  /** True where the API's end is inclusive: one unit of `format` less is sent, unless `column` is set. Default false. */
   readonly endInclusive?: boolean;
-  /** Column with each row's time. With it rows outside the half-open range are dropped: the neighbour has them. */
+  /** Timestamp column with each row's time. With it rows outside the half-open range are dropped: the neighbour has them. */
   readonly column?: string;
   /** Where the stream begins, ISO 8601. */
   readonly start: string;

@@ -41,10 +41,12 @@ export class Pages {
 
   /** All pages from `ref` to the end. */
   async *from(ref: PageRef, signal?: AbortSignal): AsyncGenerator<Page> {
+    const seen = new Set<PageRef>();
     for (let at: PageRef | undefined = ref; at !== undefined; ) {
+      seen.add(at);
       const page: Page = await this.page(at, signal);
       yield page;
-      if (page.next === at) throw loop(page);
+      if (page.next !== undefined && seen.has(page.next)) throw loop(page);
       at = page.next;
     }
   }
@@ -74,7 +76,7 @@ export class Pages {
       case "link":
         return ref === null
           ? this.#client.url({ ...this.#params, [pagination.sizeParam]: size })
-          : new URL(String(ref), this.#options.url);
+          : new URL(new URL(this.#options.url).origin + String(ref));
       case "none":
         return this.#client.url(this.#params);
     }
@@ -120,7 +122,7 @@ export class Pages {
 }
 
 function loop(page: Page): MillraceError {
-  return new MillraceError("PAGES_LOOP", `GET ${page.url} says that the page after it is itself`, {
+  return new MillraceError("PAGES_LOOP", `GET ${page.url} says that the page after it is one before it`, {
     where: { url: page.url },
     hint: "Check the option pagination against the API's documentation.",
   });

@@ -1,5 +1,7 @@
-import type { Schema } from "apache-arrow";
-import { MillraceError } from "../../contract/errors.ts";
+import { DataType, type Schema } from "apache-arrow";
+import { fieldOf } from "../../arrow/builders/nested.ts";
+import { MillraceError, show } from "../../contract/errors.ts";
+import { kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { ColumnPath, ParsedOptions } from "./options.ts";
 
@@ -39,13 +41,22 @@ export function rowReader(schema: Schema, columns: ParsedOptions["columns"]): (r
     // A name without dots is a plain property, even where it has dots in it as a default.
     const read = Object.hasOwn(columns, field.name)
       ? (record: unknown) => valueAt(record, path)
-      : (record: unknown) => (record as Record<string, unknown> | null)?.[field.name];
+      : (record: unknown) => fieldOf(record as Record<string, unknown>, field.name);
+    const isFloat = DataType.isFloat(field.type);
     return (record: unknown): unknown => {
       const value = read(record) ?? null;
+      // JSON has no integers: what came as one, to keep its digits, may stand for a double.
+      if (isFloat && typeof value === "bigint") return Number(value);
       return unit !== undefined && typeof value === "number" ? toMicroseconds(value, unit) : value;
     };
   });
-  return (record) => readers.map((read) => read(record));
+  return (record) => {
+    if (typeof record === "object" && record !== null) return readers.map((read) => read(record));
+    throw new MillraceError("ROW_NOT_A_ROW", `the API's list has ${kindOf(record)} in place of a record`, {
+      hint: "Check the option rows: it must lead to an array of objects.",
+      found: show(record),
+    });
+  };
 }
 
 /** Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still holds. */

@@ -1,5 +1,5 @@
-import type { Schema } from "apache-arrow";
-import { toMicrosUtc } from "../../arrow/builders/values.ts";
+import { DataType, type Schema } from "apache-arrow";
+import { toMicrosLocal, toMicrosUtc } from "../../arrow/builders/values.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
@@ -82,8 +82,8 @@ export class TimeRangeReader
     const from = Date.parse(partition.from);
     const to = Date.parse(partition.to);
     const params = {
-      [this.#range.startParam]: this.#format(from, false),
-      [this.#range.endParam]: this.#format(to, this.#range.endInclusive),
+      [this.#range.startParam]: this.#startParam(from),
+      [this.#range.endParam]: this.#endParam(to),
     };
     const toRow = rowReader(this.#schema, this.#options.columns);
     const isInside = this.#insideTest(from, to);
@@ -99,38 +99,53 @@ export class TimeRangeReader
     return Date.parse(a.time) - Date.parse(b.time);
   }
 
-  #format(time: number, inclusive: boolean): string {
-    switch (this.#range.format) {
-      case "iso":
-        return iso(inclusive ? time - 1 : time);
-      case "epochMilliseconds":
-        return String(inclusive ? time - 1 : time);
-      case "epochSeconds":
-        return String(Math.ceil(time / 1000) - (inclusive ? 1 : 0));
-    }
+  #startParam(from: number): string {
+    return this.#format(Math.floor(from / this.#unit));
   }
 
-  /** Whether a row's time lies in the range; without `column` the API is believed. */
+  /**
+   * With `column`, a range that is surely wide enough: what is too much is dropped. Without, the end of a range is asked for exactly as the
+   * next one's start, or one unit less.
+   */
+  #endParam(to: number): string {
+    const { column, endInclusive } = this.#range;
+    if (column !== undefined) return this.#format(Math.ceil(to / this.#unit));
+    return this.#format(Math.floor(to / this.#unit) - (endInclusive ? 1 : 0));
+  }
+
+  /** Milliseconds of the smallest step that the parameters can say. */
+  get #unit(): number {
+    return this.#range.format === "epochSeconds" ? 1000 : 1;
+  }
+
+  #format(units: number): string {
+    return this.#range.format === "iso" ? iso(units) : String(units);
+  }
+
+  /** Whether a row's time lies in the range; without `column` the API is believed. Error: `OPTIONS_INVALID`. */
   #insideTest(from: number, to: number): (row: Row) => boolean {
     const { column } = this.#range;
     if (column === undefined) return () => true;
     const index = this.#schema.fields.findIndex((field) => field.name === column);
-    if (index < 0) {
+    const type = this.#schema.fields[index]?.type;
+    if (!DataType.isTimestamp(type)) {
+      const problem = type === undefined ? "the schema does not have" : "is no timestamp";
       throw new MillraceError(
         "OPTIONS_INVALID",
-        `RestApi: timeRange.column is "${column}", which the schema does not have`,
+        `RestApi: timeRange.column is "${column}", which ${problem}`,
         {
-          hint: "Name the column of the schema that holds each row's time.",
+          hint: "Name the timestamp column of the schema that holds each row's time.",
         },
       );
     }
+    const toMicros = type.timezone ? toMicrosUtc : toMicrosLocal;
     const first = BigInt(from) * 1000n;
     const last = BigInt(to) * 1000n;
     return (row) => {
       const value = (row as readonly unknown[])[index];
       let time: bigint;
       try {
-        time = toMicrosUtc(value);
+        time = toMicros(value);
       } catch {
         return true; // Not a time: the conversion to Arrow names row and field.
       }

@@ -1,0 +1,31 @@
+/** Milliseconds to wait, of a `Retry-After` header, which has seconds or a date (RFC 9110). */
+export function parseRetryAfter(header: string | null, now: number): number | undefined {
+  if (header === null) return undefined;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+const LINK = /[\s,]*<([^>]*)>/y;
+const PARAMETER = /\s*;\s*([^\s=;,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,;"]*))?/y;
+
+/** The target of `rel="next"` in a `Link` header (RFC 8288). */
+export function parseNextLink(header: string | null): string | undefined {
+  const text = header ?? "";
+  let position = 0;
+  const match = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = position;
+    const found = pattern.exec(text);
+    if (found !== null) position = pattern.lastIndex;
+    return found;
+  };
+  for (let link = match(LINK); link !== null; link = match(LINK)) {
+    let rel: string | undefined;
+    for (let parameter = match(PARAMETER); parameter !== null; parameter = match(PARAMETER)) {
+      // The first one counts.
+      if (parameter[1]?.toLowerCase() === "rel") rel ??= (parameter[2] ?? "").replace(/^"|"$/g, "");
+    }
+    if (rel?.toLowerCase().split(/\s+/).includes("next")) return link[1];
+  }
+  return undefined;
+}
