@@ -14,9 +14,16 @@ const feed = await startFeed({ latency: 5 });
 const env = { EARTHQUAKES_URL: feed.url };
 let failed = 0;
 
+const startedAt = Date.now();
+const clean = mkdtempSync(join(tmpdir(), "millrace-kill-"));
+await millrace(["run", EARTHQUAKES, "--home", clean], env);
+rmSync(clean, { recursive: true });
+/** Milliseconds of a whole run: the kills fall into its last three quarters, where the batches are. */
+const whole = Date.now() - startedAt;
+
 for (let kill = 0; kill < kills; kill++) {
   const home = mkdtempSync(join(tmpdir(), "millrace-kill-"));
-  const moment = Math.round(100 + Math.random() * 900);
+  const moment = Math.round(whole * (0.25 + 0.75 * Math.random()));
   const running = startMillrace(["run", EARTHQUAKES, "--home", home], env);
   await setTimeout(moment);
   killTree(running.process);

@@ -230,7 +230,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       });
 
       it.each<[string, Partial<NewBatch>]>([
-        ["while a batch is open", { batchId: 1, start: { n: 10 }, end: { n: 20 } }],
+        ["while a batch is open", { batchId: 1 }],
         ["of an id that was used", {}],
       ])("is refused %s, and changes nothing", async (_what, overrides) => {
         const { fence: mine, batch } = await planned();
