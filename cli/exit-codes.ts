@@ -37,5 +37,6 @@ export function exitCodeOf(error: unknown): number {
   if (!MillraceError.is(error)) return EXIT.failed;
   if (error.code === "LEASE_HELD" || error.code === "FENCED" || error.code === "RUN_IS_STALE")
     return EXIT.leaseHeld;
-  return USAGE_ERRORS.has(error.code) ? EXIT.usage : EXIT.failed;
+  // Within a batch something was started, whatever is wrong.
+  return USAGE_ERRORS.has(error.code) && error.where.batchId === undefined ? EXIT.usage : EXIT.failed;
 }

@@ -12,9 +12,9 @@ Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has 
 
 /** Runs the command line; sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // A reader that has seen enough, such as `head`, is no error.
+  // A reader that has seen enough, such as `head`, is no error, unless a run is cut off; that is resumed as after a kill.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? EXIT.ok : EXIT.failed);
+    process.exit(error.code === "EPIPE" && argv[2] !== "run" ? EXIT.ok : EXIT.failed);
   });
   try {
     await program().parseAsync(argv);

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -9,6 +10,7 @@ import type { ObjectStore } from "../shared/contract/object-store.ts";
 import type { Ports } from "../shared/engine/ports.ts";
 import { SqliteLedger } from "../shared/ledger/sqlite.ts";
 import { DirectoryStore } from "../shared/store/directory.ts";
+import { makeDurableFolder } from "../shared/store/durable.ts";
 
 /** The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one folder for each pipeline. */
 export class Home {
@@ -27,7 +29,7 @@ export class Home {
   }
 
   get ownersFolder(): string {
-    return join(this.root, "owners");
+    return join(this.root, ".owners");
   }
 
   pipelineFolder(pipeline: string): string {
@@ -35,8 +37,8 @@ export class Home {
   }
 
   /** Opens the ledger; `create` makes home and ledger where there are none. Error: `HOME_NOT_FOUND`. */
-  openLedger(options: { readonly create: boolean }): SqliteLedger {
-    if (options.create) mkdirSync(this.root, { recursive: true });
+  async openLedger(options: { readonly create: boolean }): Promise<SqliteLedger> {
+    if (options.create) await makeDurableFolder(this.root);
     else if (!this.exists) {
       throw new MillraceError("HOME_NOT_FOUND", `no pipeline has run in ${this.root}`, {
         where: { path: this.root },
@@ -57,12 +59,12 @@ export class Home {
   }
 
   /** Remembers which file defines a pipeline, for commands that are given its name. */
-  rememberEntry(pipeline: string, entry: string): void {
+  async rememberEntry(pipeline: string, entry: string): Promise<void> {
     const path = this.#entryPath(pipeline);
-    mkdirSync(this.pipelineFolder(pipeline), { recursive: true });
+    await makeDurableFolder(this.pipelineFolder(pipeline));
     const draft = `${path}.${randomUUID()}`;
-    writeFileSync(draft, `${JSON.stringify({ entry })}\n`);
-    renameSync(draft, path);
+    await writeFile(draft, `${JSON.stringify({ entry })}\n`);
+    await rename(draft, path);
   }
 
   /** The file that defined the pipeline when it ran last. */
@@ -76,13 +78,22 @@ export class Home {
   }
 }
 
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** The real clock, chance and environment: the edge below which nothing else reads them. */
 export const runtime: Runtime = {
   now: Date.now,
   newId: randomUUID,
   env: process.env,
   async sleep(milliseconds, signal) {
-    await setTimeout(milliseconds, undefined, signal === undefined ? undefined : { signal });
+    // A timer beyond 2^31 ms would fire at once.
+    for (let left = milliseconds; left > 0; left -= LONGEST_TIMER) {
+      await setTimeout(
+        Math.min(left, LONGEST_TIMER),
+        undefined,
+        signal === undefined ? undefined : { signal },
+      );
+    }
   },
 };
 

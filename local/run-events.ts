@@ -24,7 +24,13 @@ export type RunEvent =
       readonly rows: number;
       readonly bytes: number;
     }
-  | { readonly type: "retry"; readonly delay: number; readonly error: ErrorRecord }
+  | {
+      readonly type: "retry";
+      readonly delay: number;
+      readonly error: ErrorRecord;
+      /** The message of the user's own error. */
+      readonly cause?: string;
+    }
   | {
       readonly type: "batch";
       readonly batchId: number;

@@ -1,4 +1,4 @@
-import { MillraceError } from "../shared/contract/errors.ts";
+import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports.ts";
 import { backOff } from "../shared/engine/retry.ts";
 import type { TaskProgress } from "../shared/engine/write.ts";
@@ -36,14 +36,14 @@ export async function runTasks(
       try {
         await runTask(pool, ports, request, partition, signal, progress);
       } catch (error) {
-        // The first failure tells why; those of tasks that were stopped because of it do not.
-        failure ??= error as MillraceError;
+        // A run that is interrupted leaves the batch as it is. Else the first failure tells why; those of tasks that were stopped because of it do not.
+        if (!request.signal.aborted) failure ??= error as MillraceError;
         stopping.abort();
       }
     }
   }
   await Promise.all(Array.from({ length: Math.min(request.maxConcurrency, queue.length) }, drainQueue));
-  return failure?.code === "TASK_CANCELLED" ? undefined : failure;
+  return failure;
 }
 
 async function runTask(
@@ -72,7 +72,13 @@ async function runTask(
       )
         throw error;
       const delay = Math.round(backOff(attemptNumber + 1, ports.random));
-      request.onEvent({ type: "retry", delay, error: error.toRecord() });
+      const cause = causeOf(error)?.split("\n")[0];
+      request.onEvent({
+        type: "retry",
+        delay,
+        error: error.toRecord(),
+        ...(cause === undefined ? {} : { cause }),
+      });
       await ports.runtime.sleep(delay, signal).catch(() => undefined);
       if (signal.aborted) throw error;
     }

@@ -38,13 +38,15 @@ export interface RunOptions {
  */
 export async function run(options: RunOptions): Promise<void> {
   const { pipeline, home } = options;
-  const ledger = home.openLedger({ create: true });
+  const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
   const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
+  // A promise of the user's that never settles must not end the process as if the run were over.
+  const alive = setInterval(() => undefined, 60_000);
   let session: Session | undefined;
   try {
     const open = await OpenPipeline.open(pipeline, ports);
-    home.rememberEntry(pipeline.name, options.entry);
+    await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,
       home: home.root,
@@ -57,6 +59,7 @@ export async function run(options: RunOptions): Promise<void> {
     await session?.end();
     lock.release();
     ledger.close();
+    clearInterval(alive);
   }
 }
 
@@ -86,6 +89,17 @@ class Session {
       home: home.root,
       trigger: Object.keys(trigger).join(),
     });
+    try {
+      await this.#serve(trigger);
+      if (signal.aborted) await this.#tellInterrupted();
+    } finally {
+      onEvent({ type: "ended", batches: this.#batches, rows: this.#rows });
+    }
+  }
+
+  /** Runs batches until the trigger is served, or the run is interrupted. */
+  async #serve(trigger: Trigger): Promise<void> {
+    const { onEvent, signal } = this.#options;
     // As in Spark: without a reader that fixes what is available now, such a run has one batch.
     const isBounded = "availableNow" in trigger && (await this.#open.prepareForTriggerAvailableNow());
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
@@ -105,8 +119,6 @@ class Session {
         await this.#ports.runtime.sleep(rest, signal).catch(() => undefined);
       }
     }
-    if (signal.aborted) await this.#tellInterrupted();
-    onEvent({ type: "ended", batches: this.#batches, rows: this.#rows });
   }
 
   async #plan(): Promise<PlanResult> {
@@ -154,6 +166,7 @@ class Session {
     if (state === "committed") {
       this.#batches++;
       this.#rows += rows;
+      if (ended.unacknowledged !== undefined) throw ended.unacknowledged;
       return state;
     }
     // An earlier run decided to abort and got no further; the batch is now free to be replayed.

@@ -12,6 +12,9 @@ import {
   type WorkerSetup,
 } from "./wire.ts";
 
+/** How long a task that was told to stop may take before its thread is ended. */
+const GRACE_MILLISECONDS = 5000;
+
 /** Worker threads that run writer tasks. */
 export class TaskPool {
   readonly #pool: Piscina;
@@ -29,39 +32,49 @@ export class TaskPool {
     this.#pool.on("error", () => undefined);
   }
 
-  /** Runs one task. `signal` asks it to stop; it may take a moment, and then fails with `TASK_CANCELLED`. */
+  /** Runs one task. `signal` asks it to stop, and ends its thread where it does not: it fails with `TASK_CANCELLED`. */
   async run(
     request: WriteRequest,
     options: { readonly signal: AbortSignal; onProgress(progress: TaskProgress): void },
   ): Promise<TaskResult> {
     const { port1: here, port2: there } = new MessageChannel();
-    const stop = () => here.postMessage("stop" satisfies ToTask);
+    const terminating = new AbortController();
+    let grace: NodeJS.Timeout | undefined;
+    const stop = () => {
+      here.postMessage("stop" satisfies ToTask);
+      grace = setTimeout(() => terminating.abort(), GRACE_MILLISECONDS);
+    };
     here.on("message", (progress: FromTask) => options.onProgress(progress));
     options.signal.addEventListener("abort", stop, { once: true });
     if (options.signal.aborted) stop();
     let answer: TaskAnswer;
     try {
       const call: TaskCall = { request, port: there };
-      answer = (await this.#pool.run(call, { name: "runTask", transferList: [there] })) as TaskAnswer;
+      answer = (await this.#pool.run(call, {
+        name: "runTask",
+        transferList: [there],
+        signal: terminating.signal,
+      })) as TaskAnswer;
     } catch (error) {
       const { run, partition, attemptNumber } = request;
-      throw new MillraceError(
-        "WORKER_DIED",
-        `the thread of the task died: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          where: {
-            pipeline: run.pipeline,
-            batchId: run.batchId,
-            partition,
-            attempt: run.attempt,
-            attemptNumber,
-          },
-          retryable: true,
-          hint: "The source or the sink ended it (process.exit, an error outside of any promise) or ran out of memory.",
-          cause: error,
-        },
-      );
+      const where = {
+        pipeline: run.pipeline,
+        batchId: run.batchId,
+        partition,
+        attempt: run.attempt,
+        attemptNumber,
+      };
+      if (terminating.signal.aborted) {
+        throw new MillraceError("TASK_CANCELLED", "the task did not stop, and was ended", { where });
+      }
+      throw new MillraceError("WORKER_DIED", "the thread of the task died", {
+        where,
+        retryable: true,
+        hint: "The source or the sink ended it (process.exit, an error outside of any promise) or ran out of memory.",
+        cause: error,
+      });
     } finally {
+      clearTimeout(grace);
       options.signal.removeEventListener("abort", stop);
       here.close();
     }

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import { type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
+import { causeOf, type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write.ts";
 
 /** What every worker thread is started with. */
@@ -35,8 +35,6 @@ export interface ErrorOnWire {
 }
 
 export function toWire(error: MillraceError): ErrorOnWire {
-  let cause: unknown = error.cause;
-  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
   return {
     code: error.code,
     message: error.message,
@@ -45,7 +43,7 @@ export function toWire(error: MillraceError): ErrorOnWire {
     retryable: error.retryable,
     found: error.found,
     stack: error.stack,
-    cause: cause === undefined ? undefined : cause instanceof Error ? cause.stack : String(cause),
+    cause: causeOf(error),
   };
 }
 

@@ -25,9 +25,17 @@ let opened: Promise<Opened> | undefined;
 /** Opened once a thread: its own instance of the source and the sink, its own connection to the ledger. */
 async function openOnce(setup: WorkerSetup): Promise<Opened> {
   const home = new Home(setup.home);
-  const ports = home.ports(setup.pipeline, home.openLedger({ create: false }));
-  const pipeline = await loadPipeline(setup.entry);
-  return { open: await OpenPipeline.open(pipeline, ports, decodeSchema(setup.schema)), ports };
+  const ledger = await home.openLedger({ create: false });
+  try {
+    const ports = home.ports(setup.pipeline, ledger);
+    const pipeline = await loadPipeline(setup.entry);
+    return { open: await OpenPipeline.open(pipeline, ports, decodeSchema(setup.schema)), ports };
+  } catch (error) {
+    // The next task of this thread tries again.
+    opened = undefined;
+    ledger.close();
+    throw error;
+  }
 }
 
 /** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */

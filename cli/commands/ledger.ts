@@ -130,7 +130,7 @@ function publicBatch(batch: Batch) {
 }
 
 async function withLedger(flags: Flags, body: (ledger: SqliteLedger) => Promise<void>): Promise<void> {
-  const ledger = new Home(flags.home).openLedger({ create: false });
+  const ledger = await new Home(flags.home).openLedger({ create: false });
   try {
     await body(ledger);
   } finally {

@@ -1,5 +1,7 @@
-import { type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
+import { causeOf, type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
 import { styled } from "./text.ts";
+
+const CAUSE_LINES = 6;
 
 const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
   ["pipeline", "pipeline"],
@@ -27,27 +29,25 @@ export function formatError(error: unknown, stream: NodeJS.WriteStream): string 
   if (error.found !== undefined) lines.push(`  found: ${error.found}`);
   if (where.length > 0) lines.push(`  where: ${where.join(", ")}`);
   if (error.hint !== undefined) lines.push(`  do:    ${error.hint}`);
-  const cause = rootCause(error);
+  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).join("\n");
   if (cause !== undefined) lines.push(styled("dim", cause.replace(/^/gm, "    "), stream));
   return lines.join("\n");
 }
 
 /** An error as one line of `--json`. */
 export function errorEvent(error: unknown): object {
-  if (!MillraceError.is(error))
+  if (!MillraceError.is(error)) {
     return {
       type: "error",
       code: "UNEXPECTED",
       message: error instanceof Error ? error.message : String(error),
     };
-  return { type: "error", ...error.toRecord(), ...(error.found === undefined ? {} : { found: error.found }) };
-}
-
-/** Where the user's own code failed: the stack below an error of ours that only reports it. */
-function rootCause(error: MillraceError): string | undefined {
-  let cause: unknown = error.cause;
-  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
-  if (cause === undefined || MillraceError.is(cause)) return undefined;
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-  return text.split("\n").slice(0, 6).join("\n");
+  }
+  const cause = causeOf(error)?.split("\n")[0];
+  return {
+    type: "error",
+    ...error.toRecord(),
+    ...(error.found === undefined ? {} : { found: error.found }),
+    ...(cause === undefined ? {} : { cause }),
+  };
 }

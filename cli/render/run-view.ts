@@ -59,9 +59,9 @@ export class TextView implements RunView {
         this.#line(
           styled(
             "yellow",
-            `retry in ${formatDuration(event.delay)}: partition ${event.error.where.partition}: ${event.error.message}`,
+            `retry in ${formatDuration(event.delay)}: partition ${event.error.where.partition}: `,
             this.#stream,
-          ),
+          ) + (event.cause ?? event.error.message),
         );
         break;
       case "batch": {

@@ -1,3 +1,5 @@
+import { kindOf } from "./json.ts";
+
 /** Where an error happened. Every field that is known is set. */
 export interface ErrorLocation {
   /** Name of the pipeline. */
@@ -106,8 +108,8 @@ export class MillraceError extends Error {
 }
 
 /**
- * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`, with its message kept. Code of
- * users may throw anything, and may well succeed when it is tried again: it counts as retryable only where `retryable` says so.
+ * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`. Its own message may quote rows or secrets, so it
+ * stays in `cause`, for the terminal; the message has its class and code only. It counts as retryable where `retryable`, or it, says so.
  */
 export function toMillraceError(
   thrown: unknown,
@@ -117,14 +119,32 @@ export function toMillraceError(
   retryable = false,
 ): MillraceError {
   if (MillraceError.is(thrown)) return thrown.at(where);
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new MillraceError(code, `${doing}: ${message}`, {
+  const saysRetryable =
+    typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === true;
+  return new MillraceError(code, `${doing}: ${classOf(thrown)}`, {
     where,
-    retryable:
-      retryable ||
-      (typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === true),
+    retryable: retryable || saysRetryable,
+    hint: "Its own message is below, or on the terminal of the run: the ledger does not keep it, for it may quote rows.",
     cause: thrown,
   });
+}
+
+/** `TypeError`, `SystemError ECONNRESET`; for what is no error, what it is. */
+function classOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return kindOf(thrown);
+  const code =
+    "code" in thrown && typeof thrown.code === "string" && /^[A-Z][A-Z0-9_]*$/.test(thrown.code)
+      ? ` ${thrown.code}`
+      : "";
+  return `${thrown.constructor.name}${code}`;
+}
+
+/** The stack of the first cause, which is where the user's own code failed. For the terminal: it may quote rows. */
+export function causeOf(error: MillraceError): string | undefined {
+  let cause: unknown = error.cause;
+  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  if (cause === undefined || MillraceError.is(cause)) return undefined;
+  return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause);
 }
 
 /** A value for `found`: JSON where it has one, cut at 80 characters. */

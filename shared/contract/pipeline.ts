@@ -20,7 +20,8 @@ export interface Configured {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
+/** Lower case only: names become folders, and some file systems do not tell cases apart. */
+const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable: each call gives a new one. */
 export class Pipeline<SinkOptions extends object = never> {
@@ -132,11 +133,11 @@ export class WriteStreamChooser {
   }
 }
 
-/** Begins a pipeline. `name` is its identity in the ledger: 1 to 64 letters, digits, `-` or `_`. Error: `PIPELINE_NAME_INVALID`. */
+/** Begins a pipeline. `name` is its identity in the ledger: 1 to 64 lower-case letters, digits, `-` or `_`. Error: `PIPELINE_NAME_INVALID`. */
 export function pipeline(name: string): { readonly readStream: ReadStreamChooser } {
   if (!NAME.test(name)) {
     throw new MillraceError("PIPELINE_NAME_INVALID", `"${name}" cannot name a pipeline`, {
-      hint: "Use 1 to 64 letters, digits, - or _, beginning with a letter or digit.",
+      hint: "Use 1 to 64 lower-case letters, digits, - or _, beginning with a letter or digit.",
     });
   }
   return { readStream: new ReadStreamChooser(name) };

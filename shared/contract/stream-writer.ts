@@ -44,8 +44,10 @@ export interface OpenBatch {
   readonly batchId: number;
   /** The current attempt, from 1. */
   readonly attempt: number;
-  /** True where the current attempt was aborted: none of its files will be asked for again. */
+  /** True where the current attempt was aborted: no commit of it will be begun. */
   readonly aborted: boolean;
+  /** The last attempt whose commit was begun, 0 where none was: it and those before it may still land. */
+  readonly lastTriedAttempt: number;
 }
 
 /** What `vacuum` needs to spare the living. */

@@ -1,5 +1,5 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
-import { type ErrorRecord, MillraceError } from "../contract/errors.ts";
+import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import type { JsonValue } from "../contract/json.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome, Task } from "../ledger/ledger.ts";
@@ -21,12 +21,14 @@ export interface FinalizeResult {
   readonly batch: Batch;
   /** The error of the sink's commit, where that is why the batch was aborted. */
   readonly failure?: MillraceError;
+  /** The error of the source's `commit(end)`: the batch is committed, and the next run calls it again before anything else. */
+  readonly unacknowledged?: MillraceError;
 }
 
 /**
  * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run any number of times, also
  * after a crash in the middle: it follows what is recorded. Errors: `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` where the outcome of the commit
- * is unknown or `abort` failed (the next run goes on from there), `SOURCE_FAILED` where only the acknowledgement failed.
+ * is unknown or `abort` failed; the next run goes on from there.
  */
 export async function finalize(
   open: OpenPipeline,
@@ -36,30 +38,43 @@ export async function finalize(
   const { run } = request;
   const fence: Fence = { pipeline: run.pipeline, epoch: run.epoch };
   let batch = await readBatch(ports, run);
-  const tasks = await ports.ledger.tasks(run);
+  let tasks = await ports.ledger.tasks(run);
   let failure: MillraceError | undefined;
 
   if (batch.state === "planned") {
-    const isComplete = tasks.length === batch.tasks;
-    batch = await decide(ports, fence, {
-      ...attemptOf(batch),
-      to: isComplete ? "committing" : "aborting",
-      ...(isComplete ? {} : { error: request.failure ?? missingTasks(batch, tasks) }),
-    });
+    const to = tasks.length === batch.tasks ? "committing" : "aborting";
+    const error = to === "aborting" ? { error: request.failure ?? missingTasks(batch, tasks) } : {};
+    batch = await decide(ports, fence, { ...attemptOf(batch), from: "planned", to, ...error });
+    // Somebody else has decided, and may have seen more tasks.
+    if (batch.state !== to) tasks = await ports.ledger.tasks(run);
   }
   if (batch.state === "committing") {
     failure = await commit(open, ports, batch, tasks);
     batch =
       failure === undefined
         ? await finish(ports, fence, { ...attemptOf(batch), ...outcomeOf(ports, tasks), to: "committed" })
-        : await decide(ports, fence, { ...attemptOf(batch), to: "aborting", error: failure.toRecord() });
+        : await decide(ports, fence, {
+            ...attemptOf(batch),
+            from: "committing",
+            to: "aborting",
+            error: failure.toRecord(),
+          });
   }
   if (batch.state === "aborting") {
     await abort(open, ports, batch, tasks);
     batch = await finish(ports, fence, { ...attemptOf(batch), ...outcomeOf(ports, tasks), to: "aborted" });
   }
-  if (batch.state === "committed") await acknowledge(open, ports, fence, batch);
-  return failure === undefined ? { batch } : { batch, failure };
+  if (batch.state === "aborted") return failure === undefined ? { batch } : { batch, failure };
+  try {
+    await acknowledge(open, ports, fence, batch);
+    return { batch };
+  } catch (error) {
+    if (MillraceError.is(error) && error.code === "FENCED") throw error;
+    return {
+      batch,
+      unacknowledged: toMillraceError(error, "SOURCE_FAILED", "commit() failed", attemptOf(batch)),
+    };
+  }
 }
 
 /** Calls the sink's commit. Gives the error where the batch has certainly not landed, nothing where it has. */

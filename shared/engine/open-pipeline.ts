@@ -1,5 +1,5 @@
 import type { Schema } from "apache-arrow";
-import type { BatchContext, SinkContext } from "../contract/context.ts";
+import type { BatchContext, Runtime, SinkContext } from "../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { checkOffset, type Offset } from "../contract/offset.ts";
 import type { Pipeline } from "../contract/pipeline.ts";
@@ -21,6 +21,7 @@ import type { Ports } from "./ports.ts";
 export class OpenPipeline {
   readonly pipeline: Pipeline;
   readonly schema: Schema;
+  readonly runtime: Runtime;
   readonly #ports: Ports;
   readonly #makeReader: (schema: Schema) => DataSourceStreamReader<object, unknown>;
   #reader: DataSourceStreamReader<object, unknown> | undefined;
@@ -33,6 +34,7 @@ export class OpenPipeline {
   ) {
     this.pipeline = pipeline;
     this.schema = schema;
+    this.runtime = ports.runtime;
     this.#ports = ports;
     this.#makeReader = makeReader;
   }
@@ -122,9 +124,7 @@ export class OpenPipeline {
   async stop(): Promise<void> {
     const reader = this.#reader;
     this.#reader = undefined;
-    await Promise.resolve(reader)
-      .then((r) => r?.stop())
-      .catch(() => undefined);
+    if (reader !== undefined) await stopReader(reader, this.runtime);
   }
 
   /** A writer made anew: nothing travels between the tasks and the commit but the messages. */
@@ -134,7 +134,7 @@ export class OpenPipeline {
       "SINK_FAILED",
       `making the sink "${dataSource.name}" failed`,
       { pipeline: this.pipeline.name },
-      () => new dataSource(options as never, this.#ports.runtime).streamWriter(schema, false),
+      () => new dataSource(options as never, this.runtime).streamWriter(schema, false),
     );
   }
 
@@ -152,7 +152,7 @@ export class OpenPipeline {
       ...this.sinkContext(batch.incarnation),
       batchId: batch.batchId,
       attempt: batch.attempt,
-      commitTried: batch.commitTried,
+      commitTried: batch.lastTriedAttempt === batch.attempt,
       plannedAt: batch.plannedAt,
     };
   }
@@ -166,6 +166,19 @@ export class OpenPipeline {
       body(reader),
     );
   }
+}
+
+const STOP_MILLISECONDS = 5000;
+
+/** Stops a reader. Best effort, as in Spark: an error is not told, and a reader that never answers is left behind. */
+export async function stopReader(
+  reader: DataSourceStreamReader<object, unknown>,
+  runtime: Runtime,
+): Promise<void> {
+  const waiting = new AbortController();
+  const stopped = (async () => reader.stop())().catch(() => undefined);
+  await Promise.race([stopped, runtime.sleep(STOP_MILLISECONDS, waiting.signal).catch(() => undefined)]);
+  waiting.abort();
 }
 
 /** Calls code of a user; whatever it throws becomes a MillraceError at `where`. */

@@ -49,7 +49,9 @@ async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch 
   const head = await ports.ledger.head(pipeline);
   if (head?.openBatchId === undefined) return undefined;
   const batch = await ports.ledger.batch(pipeline, head.openBatchId);
-  return batch && { batchId: batch.batchId, attempt: batch.attempt, aborted: batch.state === "aborted" };
+  if (batch === undefined) return undefined;
+  const { batchId, attempt, lastTriedAttempt } = batch;
+  return { batchId, attempt, aborted: batch.state === "aborted", lastTriedAttempt };
 }
 
 async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {

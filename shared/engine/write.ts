@@ -6,7 +6,7 @@ import { findNonJson, type JsonValue } from "../contract/json.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter, SupportsTaskAbort } from "../contract/stream-writer.ts";
 import type { BatchRun, Task, TaskKey } from "../ledger/ledger.ts";
-import { guard, type OpenPipeline } from "./open-pipeline.ts";
+import { guard, type OpenPipeline, stopReader } from "./open-pipeline.ts";
 import { batchFolder, type PlannedPartitions, readPartitions } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
 
@@ -61,8 +61,17 @@ export async function write(
   try {
     return await writeTask(open, ports, request, options, where);
   } catch (error) {
-    throw toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
+    // Whatever a source or a sink makes of the signal, it is not a failure of theirs.
+    throw options.signal.aborted
+      ? cancelled().at(where)
+      : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
   }
+}
+
+function cancelled(): MillraceError {
+  return new MillraceError("TASK_CANCELLED", "the task was told to stop", {
+    hint: "It runs again with the batch.",
+  });
 }
 
 async function writeTask(
@@ -96,6 +105,10 @@ async function writeTask(
     () => writer.write(counted, task),
     true,
   );
+  if (counted.failure !== undefined) {
+    await abortTask(writer, message, task);
+    throw counted.failure;
+  }
   const writerId = ports.runtime.newId();
   const record: Omit<Task, "message" | "messageKey"> = {
     partition,
@@ -198,31 +211,28 @@ async function* readPartition(
   } catch (error) {
     throw toMillraceError(error, "SOURCE_FAILED", "read() failed", where, true);
   } finally {
-    await Promise.resolve(reader.stop()).catch(() => undefined);
+    await stopReader(reader, open.runtime);
   }
 }
 
 /** Ends with `TASK_CANCELLED` as soon as the signal aborts, though the source may hang. */
 async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const cancelled = () =>
-    new MillraceError("TASK_CANCELLED", "the task was told to stop", {
-      hint: "It runs again with the batch.",
-    });
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(cancelled());
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  aborted.catch(() => undefined);
+  // One promise for all batches would hold on to each of them: Promise.race leaves a reaction behind.
+  let cancel: (() => void) | undefined;
+  const onAbort = () => cancel?.();
+  signal.addEventListener("abort", onAbort, { once: true });
   try {
     for (;;) {
       if (signal.aborted) throw cancelled();
-      const next = await Promise.race([source.next(), aborted]);
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        cancel = () => reject(cancelled());
+        source.next().then(resolve, reject);
+      });
       if (next.done) return;
       yield next.value;
     }
   } finally {
-    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
+    signal.removeEventListener("abort", onAbort);
     // Not awaited: a source that hangs would never answer.
     source.return(undefined).catch(() => undefined);
   }
@@ -232,6 +242,8 @@ async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal):
 class CountedBatches implements AsyncIterable<RecordBatch> {
   rows = 0;
   bytes = 0;
+  /** The error of the source, which a sink might swallow. */
+  failure: unknown;
   readonly #source: AsyncGenerator<RecordBatch>;
   readonly #options: WriteOptions;
 
@@ -241,11 +253,16 @@ class CountedBatches implements AsyncIterable<RecordBatch> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RecordBatch> {
-    for await (const batch of this.#source) {
-      this.rows += batch.numRows;
-      this.bytes += batch.data.byteLength;
-      this.#options.onProgress?.({ rows: this.rows, bytes: this.bytes });
-      yield batch;
+    try {
+      for await (const batch of this.#source) {
+        this.rows += batch.numRows;
+        this.bytes += batch.data.byteLength;
+        this.#options.onProgress?.({ rows: this.rows, bytes: this.bytes });
+        yield batch;
+      }
+    } catch (error) {
+      this.failure = error;
+      throw error;
     }
   }
 }

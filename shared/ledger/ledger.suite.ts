@@ -54,7 +54,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
     async function committed(): Promise<Fence> {
       const { fence: mine } = await planned();
-      await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+      await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       await ledger.finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
       return mine;
     }
@@ -157,7 +157,10 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         ["initialize", (lost) => ledger.initialize(lost, { n: 0 })],
         ["plan", (lost) => ledger.plan(lost, FIRST)],
         ["replan", (lost) => ledger.replan(lost, 0, 1, 3000)],
-        ["decide", (lost) => ledger.decide(lost, { batchId: 0, attempt: 1, to: "committing" })],
+        [
+          "decide",
+          (lost) => ledger.decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "committing" }),
+        ],
         [
           "finish",
           (lost) =>
@@ -181,10 +184,12 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("can neither decide nor finish nor acknowledge a batch that it planned itself", async () => {
         const { fence: lost } = await planned();
         const taker = await fence({ owner: BOB, now: 1000 + LEASE });
-        await expect(ledger.decide(lost, { batchId: 0, attempt: 1, to: "aborting" })).rejects.toMatchObject({
+        await expect(
+          ledger.decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
+        ).rejects.toMatchObject({
           code: "FENCED",
         });
-        await ledger.decide(taker, { batchId: 0, attempt: 1, to: "committing" });
+        await ledger.decide(taker, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
         await expect(
           ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 1 }),
         ).rejects.toMatchObject({ code: "FENCED" });
@@ -217,7 +222,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
           schema: FIRST.schema,
           attempt: 1,
           state: "planned",
-          commitTried: false,
+          lastTriedAttempt: 0,
           plannedAt: 1000,
           firstPlannedAt: 1000,
         });
@@ -321,48 +326,73 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
     describe("decide", () => {
       it("moves a planned batch to committing, and notes that the commit may be tried", async () => {
         const { fence: mine } = await planned();
-        const batch = await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
-        expect(batch).toMatchObject({ state: "committing", commitTried: true });
+        const batch = await ledger.decide(mine, {
+          batchId: 0,
+          attempt: 1,
+          from: "planned",
+          to: "committing",
+        });
+        expect(batch).toMatchObject({ state: "committing", lastTriedAttempt: 1 });
         expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
       });
 
       it("moves a planned batch to aborting with the error, and notes that no commit was tried", async () => {
         const { fence: mine } = await planned();
         const error = { code: "HTTP_STATUS", message: "GET … answered 500", where: { partition: 2 } };
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting", error })).toMatchObject({
+        expect(
+          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error }),
+        ).toMatchObject({
           state: "aborting",
-          commitTried: false,
+          lastTriedAttempt: 0,
           error,
         });
       });
 
       it("moves a committing batch to aborting, still noting that the commit was tried", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" })).toMatchObject({
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        expect(
+          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" }),
+        ).toMatchObject({
           state: "aborting",
-          commitTried: true,
+          lastTriedAttempt: 1,
+        });
+      });
+
+      it("does not turn a commit that was decided into an abort for one who saw the batch before it was", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        expect(
+          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
+        ).toMatchObject({
+          state: "committing",
         });
       });
 
       it("is made once: whoever decides otherwise later is given the decision that is there", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" })).toMatchObject({
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        expect(
+          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" }),
+        ).toMatchObject({
           state: "aborting",
-          commitTried: false,
+          lastTriedAttempt: 0,
         });
       });
 
       it("changes nothing of a batch that has ended", async () => {
         const mine = await committed();
         const before = await ledger.batch(PIPELINE, 0);
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" })).toEqual(before);
+        expect(
+          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
+        ).toEqual(before);
       });
 
       it("changes nothing of another attempt", async () => {
         const { fence: mine } = await planned();
-        expect(await ledger.decide(mine, { batchId: 0, attempt: 2, to: "aborting" })).toMatchObject({
+        expect(
+          await ledger.decide(mine, { batchId: 0, attempt: 2, from: "planned", to: "aborting" }),
+        ).toMatchObject({
           state: "planned",
           attempt: 1,
         });
@@ -391,7 +421,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         const { fence: mine } = await planned();
         const outcome = { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 } as const;
         expect(await ledger.finish(mine, outcome)).toMatchObject({ state: "planned" });
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
         expect(await ledger.finish(mine, outcome)).toMatchObject({ state: "aborting" });
         expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
       });
@@ -413,7 +443,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("of another attempt changes nothing", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
         const batch = await ledger.finish(mine, {
           batchId: 0,
           attempt: 2,
@@ -427,7 +457,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("aborted leaves the batch open at its offsets", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
         const batch = await ledger.finish(mine, {
           batchId: 0,
           attempt: 1,
@@ -447,9 +477,8 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
     describe("replan", () => {
       it("begins the next attempt of an aborted batch with the same offsets and partitions, and nothing of the last one", async () => {
         const { fence: mine, batch } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "committing" });
-        const error = { code: "SINK_FAILED", message: "commit() failed", where: {} };
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting", error });
+        const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error });
         await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
         expect(await ledger.replan(mine, 0, 1, 3000)).toEqual({
           ...batch,
@@ -459,9 +488,17 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         });
       });
 
+      it("still knows which attempts had their commit tried", async () => {
+        const { fence: mine } = await planned();
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" });
+        await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        expect(await ledger.replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, lastTriedAttempt: 1 });
+      });
+
       it("begins one attempt, however often it is asked to", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to: "aborting" });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
         await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
         await ledger.replan(mine, 0, 1, 3000);
         await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
@@ -470,7 +507,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it.each(["committing", "aborting"] as const)("is refused while the batch is %s", async (to) => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, to });
+        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to });
         await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
       });
 
@@ -499,7 +536,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       const mine = await fence();
       for (let batchId = 0; batchId < 12; batchId++) {
         await ledger.plan(mine, { ...FIRST, batchId, start: { n: batchId }, end: { n: batchId + 1 } });
-        await ledger.decide(mine, { batchId, attempt: 1, to: "committing" });
+        await ledger.decide(mine, { batchId, attempt: 1, from: "planned", to: "committing" });
         await ledger.finish(mine, { batchId, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
       }
       const ids = async (options: { limit: number; before?: number }) =>

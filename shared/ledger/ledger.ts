@@ -61,8 +61,11 @@ export interface Batch {
   /** From 1. */
   readonly attempt: number;
   readonly state: BatchState;
-  /** True once this attempt reached `committing`: its commit may take effect at any later time. */
-  readonly commitTried: boolean;
+  /**
+   * The last attempt that reached `committing`, 0 where none did. Its commit, and those of attempts before it, may take effect at any
+   * later time.
+   */
+  readonly lastTriedAttempt: number;
   /** When this attempt was planned. Epoch milliseconds, as are all times here. */
   readonly plannedAt: number;
   /** When the first attempt was planned. */
@@ -142,6 +145,8 @@ export interface NewBatch {
 export interface Decision {
   readonly batchId: number;
   readonly attempt: number;
+  /** The state in which it was taken: one that has been left means that somebody else has decided. */
+  readonly from: "planned" | "committing";
   readonly to: "committing" | "aborting";
   readonly error?: ErrorRecord;
 }
@@ -174,7 +179,7 @@ export interface Ledger {
    * may still win, because its rows are the same.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
-  /** Moves the attempt to `to`, unless it has left the states before it; gives the batch as it is then. Whoever comes late follows it. */
+  /** Moves the attempt from `from` to `to`, unless it has left `from`; gives the batch as it is then. Whoever comes late follows it. */
   decide(fence: Fence, decision: Decision): Promise<Batch>;
   /**
    * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its acknowledgement to do, all in one

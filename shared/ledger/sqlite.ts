@@ -22,6 +22,7 @@ import { type BatchState, statesBefore } from "./states.ts";
 const SCHEMA_VERSION = 1;
 /** A writer waits this long for another's transaction, which takes a few milliseconds. */
 const BUSY_MILLISECONDS = 30_000;
+const WAL_PAUSE_MILLISECONDS = 10;
 
 const SCHEMA = `
 CREATE TABLE heads (
@@ -48,7 +49,7 @@ CREATE TABLE batches (
   schema TEXT NOT NULL,
   attempt INTEGER NOT NULL,
   state TEXT NOT NULL,
-  commit_tried INTEGER NOT NULL,
+  last_tried_attempt INTEGER NOT NULL,
   planned_at INTEGER NOT NULL,
   first_planned_at INTEGER NOT NULL,
   finished_at INTEGER,
@@ -86,7 +87,7 @@ export class SqliteLedger implements Ledger {
     try {
       this.#database = new DatabaseSync(path);
       this.#database.exec(`PRAGMA busy_timeout = ${BUSY_MILLISECONDS}`);
-      this.#database.exec("PRAGMA journal_mode = WAL");
+      this.#switchToWal();
       this.#database.exec("PRAGMA synchronous = FULL");
       this.#transaction(() => this.#migrate(path));
     } catch (error) {
@@ -97,6 +98,19 @@ export class SqliteLedger implements Ledger {
   close(): void {
     this.#statements.clear();
     this.#database.close();
+  }
+
+  /** SQLite does not wait here, whatever the timeout, where two processes open a new file at the same moment. */
+  #switchToWal(): void {
+    for (let waited = 0; ; waited += WAL_PAUSE_MILLISECONDS) {
+      try {
+        this.#database.exec("PRAGMA journal_mode = WAL");
+        return;
+      } catch (error) {
+        if (waited >= BUSY_MILLISECONDS || !isBusy(error)) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAL_PAUSE_MILLISECONDS);
+      }
+    }
   }
 
   #migrate(path: string): void {
@@ -177,7 +191,7 @@ export class SqliteLedger implements Ledger {
       }
       this.#run(
         `INSERT INTO batches (pipeline, batch_id, incarnation, start_offset, end_offset, partitions_key, tasks, schema, attempt,
-           state, commit_tried, planned_at, first_planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 'planned', 0, ?, ?)`,
+           state, last_tried_attempt, planned_at, first_planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 'planned', 0, ?, ?)`,
         fence.pipeline,
         batch.batchId,
         head.incarnation,
@@ -203,7 +217,7 @@ export class SqliteLedger implements Ledger {
   async replan(fence: Fence, batchId: number, attempt: number, now: number): Promise<Batch> {
     return this.#fencedWrite(fence, () => {
       const changed = this.#run(
-        `UPDATE batches SET attempt = attempt + 1, state = 'planned', commit_tried = 0, planned_at = ?, finished_at = NULL, progress = NULL
+        `UPDATE batches SET attempt = attempt + 1, state = 'planned', planned_at = ?, finished_at = NULL, progress = NULL
          WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state IN ('aborted', 'planned')`,
         now,
         fence.pipeline,
@@ -236,14 +250,15 @@ export class SqliteLedger implements Ledger {
   async decide(fence: Fence, decision: Decision): Promise<Batch> {
     return this.#fencedWrite(fence, () => {
       this.#run(
-        `UPDATE batches SET state = ?, commit_tried = MAX(commit_tried, ?), error = COALESCE(?, error)
-         WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state IN (${quoted(statesBefore(decision.to))})`,
+        `UPDATE batches SET state = ?, last_tried_attempt = MAX(last_tried_attempt, ?), error = COALESCE(?, error)
+         WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state = ?`,
         decision.to,
-        decision.to === "committing" ? 1 : 0,
+        decision.to === "committing" ? decision.attempt : 0,
         decision.error === undefined ? null : JSON.stringify(decision.error),
         fence.pipeline,
         decision.batchId,
         decision.attempt,
+        decision.from,
       );
       return this.#mustHaveBatch(fence.pipeline, decision.batchId);
     });
@@ -467,7 +482,7 @@ function batchOf(row: Row): Batch {
     schema: String(row["schema"]),
     attempt: Number(row["attempt"]),
     state: String(row["state"]) as BatchState,
-    commitTried: row["commit_tried"] === 1,
+    lastTriedAttempt: Number(row["last_tried_attempt"]),
     plannedAt: Number(row["planned_at"]),
     firstPlannedAt: Number(row["first_planned_at"]),
     ...given("finishedAt", number(row["finished_at"])),
@@ -476,13 +491,17 @@ function batchOf(row: Row): Batch {
   };
 }
 
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && /busy|locked/i.test(error.message);
+}
+
 function ledgerError(error: unknown, path?: string): unknown {
   if (MillraceError.is(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new MillraceError("LEDGER_FAILED", `the ledger failed: ${message}`, {
     ...(path === undefined ? {} : { where: { path } }),
     hint: "Check the disk's free space and the rights on the home folder, then run again: nothing is lost.",
-    retryable: /busy|locked/i.test(message),
+    retryable: isBusy(error),
     cause: error,
   });
 }

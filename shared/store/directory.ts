@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
 import { MillraceError } from "../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../contract/object-store.ts";
+import { makeDurableFolder, syncFolder } from "./durable.ts";
 import { checkKey } from "./keys.ts";
 
 /** The end of the name of a file that is still being written: `.<id>.upload`. */
@@ -15,9 +16,9 @@ const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
 export class DirectoryStore implements ObjectStore {
   readonly location: string;
 
-  /** `root` is an absolute path; it is made when the first object is put. */
+  /** The folder is made when the first object is put. */
   constructor(root: string) {
-    this.location = root;
+    this.location = resolve(root);
   }
 
   at(folder: string): ObjectStore {
@@ -112,11 +113,7 @@ export class DirectoryStore implements ObjectStore {
       );
       return (entries ?? [])
         .filter((entry) => entry.isFile())
-        .map((entry) =>
-          join(entry.parentPath, entry.name)
-            .slice(this.location.length + 1)
-            .replaceAll("\\", "/"),
-        )
+        .map((entry) => relative(this.location, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
         .filter((key) => key.startsWith(prefix))
         .sort(compareBytes);
     });
@@ -163,25 +160,6 @@ async function linkIfAbsent(from: string, to: string): Promise<boolean> {
 
 async function unlinkIfPresent(path: string): Promise<void> {
   await orUndefined(unlink(path));
-}
-
-/** Makes a folder and its parents, and syncs the parent of each that is new. */
-async function makeDurableFolder(folder: string): Promise<void> {
-  const firstNew = await mkdir(folder, { recursive: true });
-  if (firstNew === undefined) return;
-  for (let made = folder; made.length >= firstNew.length; made = dirname(made))
-    await syncFolder(dirname(made));
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder; its file systems journal names themselves.
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {

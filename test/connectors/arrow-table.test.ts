@@ -1,8 +1,9 @@
-import { utimesSync } from "node:fs";
+import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import { dataKey } from "../../shared/connectors/arrow-table/data-files.ts";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import {
   latestVersion,
@@ -20,6 +21,7 @@ import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/store/directory.ts";
 import { World } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { filesBelow } from "../support/process.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 const HOUR = 3_600_000;
@@ -256,6 +258,20 @@ describe("an Arrow table", () => {
     expect(await latestVersion(new DirectoryStore(elsewhere))).toBe(0);
   });
 
+  it("refuses to end a batch on another table than the one it was staged in, and names both", async () => {
+    const desk = new Desk();
+    const staged = await desk.stage([1]);
+    const elsewhere = temporaryFolder();
+    const writer = new ArrowTable({ path: elsewhere }, desk.world.ports().runtime).streamWriter(
+      parseDdl("id bigint"),
+      false,
+    );
+    await expect(writer.commit([staged], 0, desk.context())).rejects.toMatchObject({
+      code: "TABLE_MOVED",
+      message: `the batch was staged in ${desk.path}, the table is now ${elsewhere}`,
+    });
+  });
+
   it("refuses options that it does not know", () => {
     const table = new ArrowTable({ paht: "x" } as object, new World().ports().runtime);
     expect(() => table.streamWriter(parseDdl("id bigint"), false)).toThrowError(
@@ -289,6 +305,7 @@ describe("abort", () => {
 
 describe("vacuum", () => {
   const open = (overrides: Partial<OpenBatch> = {}): OpenBatch => ({
+    lastTriedAttempt: 0,
     batchId: 1,
     attempt: 1,
     aborted: false,
@@ -309,6 +326,7 @@ describe("vacuum", () => {
   it("spares files that are younger than asked", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
+    await desk.commit([]);
     expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 0, bytes: 0 });
     desk.age(staged.path ?? "", 2 * HOUR);
     expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 1, bytes: staged.bytes });
@@ -323,14 +341,42 @@ describe("vacuum", () => {
     expect(await desk.ids()).toEqual([1]);
   });
 
-  it("spares earlier attempts of the open batch until no commit of theirs can be under way", async () => {
+  it("removes at once what an attempt left that is over and whose commit was never begun", async () => {
     const desk = new Desk();
-    const first = await desk.stage([1], { batchId: 1 });
-    expect(await desk.vacuum({ open: open({ attempt: 2 }) })).toMatchObject({ files: 0 });
-    expect(await desk.vacuum({ open: open({ aborted: true }) })).toMatchObject({ files: 0 });
-    desk.age(first.path ?? "", 2 * HOUR);
-    expect(await desk.vacuum({ open: open({ attempt: 2 }), dryRun: true })).toMatchObject({ files: 1 });
-    expect(await desk.vacuum({ open: open({ aborted: true }) })).toMatchObject({ files: 1 });
+    await desk.stage([1], { batchId: 1 });
+    expect(await desk.vacuum({ open: open(), dryRun: true })).toMatchObject({ files: 0 });
+    expect(await desk.vacuum({ open: open({ aborted: true }), dryRun: true })).toMatchObject({ files: 1 });
+    expect(await desk.vacuum({ open: open({ attempt: 2 }) })).toMatchObject({ files: 1 });
+  });
+
+  it("spares attempts whose commit was begun for as long as the batch is open, however old: it may be under way in a process that sleeps", async () => {
+    const desk = new Desk();
+    const messages = [await desk.stage([1], { batchId: 1 })];
+    desk.age(messages[0]?.path ?? "", 30 * 24 * HOUR);
+    expect(await desk.vacuum({ open: open({ aborted: true, lastTriedAttempt: 1 }) })).toMatchObject({
+      files: 0,
+    });
+    expect(await desk.vacuum({ open: open({ attempt: 3, lastTriedAttempt: 2 }) })).toMatchObject({
+      files: 0,
+    });
+    await desk.commit(messages, { batchId: 1 });
+    expect(await desk.ids()).toEqual([1]);
+  });
+
+  it("does not believe a log that lacks a batch which the ledger calls closed", async () => {
+    const desk = new Desk();
+    await desk.stage([1]);
+    expect(await desk.vacuum()).toMatchObject({ files: 0 });
+  });
+
+  it("removes uploads of files and of log entries that ended with their process", async () => {
+    const desk = new Desk();
+    await desk.commit([await desk.stage([1])]);
+    const id = "00000000-0000-4000-8000-000000000000";
+    const left = [`_log/${"0".repeat(20)}.json.${id}.upload`, `${dataKey(desk.task(), id)}.${id}.upload`];
+    for (const path of left) writeFileSync(join(desk.path, path), "half");
+    await desk.vacuum();
+    expect(filesBelow(desk.path).filter((file) => file.endsWith(".upload"))).toEqual([]);
   });
 
   it("removes what earlier attempts of a batch left as soon as the batch has landed", async () => {

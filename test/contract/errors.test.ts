@@ -65,11 +65,12 @@ describe("toMillraceError", () => {
   });
 
   it.each<[unknown, string]>([
-    [new TypeError("boom"), "read() failed: boom"],
-    ["boom", "read() failed: boom"],
+    [new TypeError("boom"), "read() failed: TypeError"],
+    [Object.assign(new Error("boom"), { code: "ECONNRESET" }), "read() failed: Error ECONNRESET"],
+    ["boom", "read() failed: a string of 4 characters"],
     [undefined, "read() failed: undefined"],
     [null, "read() failed: null"],
-  ])("wraps %o with its message and as its cause", (thrown, message) => {
+  ])("wraps %o as its cause, without its own message, which may quote rows", (thrown, message) => {
     const error = convert(thrown);
     expect(error).toMatchObject({
       code: "SOURCE_FAILED",

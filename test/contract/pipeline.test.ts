@@ -16,7 +16,7 @@ const reading = pipeline("orders").readStream.format(Shelf).options({ path: "in"
 const orders = reading.writeStream.format(Drawer);
 
 describe("pipeline", () => {
-  it.each(["a", "orders", "Orders_2-x", "0", "x".repeat(64)])("takes the name %o", (name) => {
+  it.each(["a", "orders", "orders_2-x", "0", "x".repeat(64)])("takes the name %o", (name) => {
     expect(pipeline(name).readStream.format(Shelf).writeStream.format(Drawer).name).toBe(name);
   });
 

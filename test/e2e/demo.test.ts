@@ -40,7 +40,7 @@ describe("the earthquakes", () => {
     const table = join(home, "earthquakes/table");
     expect(stagedFiles(table)).toEqual(namedFiles(table));
     expect(namedFiles(table)).toHaveLength(29);
-    expect(filesBelow(join(home, "owners"))).toEqual([]);
+    expect(filesBelow(join(home, ".owners"))).toEqual([]);
   });
 
   it("arrive in one batch with --once, and go on from there", async () => {

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -43,6 +44,15 @@ async function hasWritten(home: string, tasks: number): Promise<void> {
       return;
   }
   throw new Error(`the open batch never had ${tasks} finished tasks`);
+}
+
+/** Opens the ledger of a home in a process of its own; gives its exit code. */
+async function openLedger(home: string): Promise<number | null> {
+  const script = `
+    import { SqliteLedger } from ${JSON.stringify(join(ROOT, "dist/shared/ledger/sqlite.js"))};
+    new SqliteLedger(${JSON.stringify(join(home, "ledger.sqlite"))});`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
+  return await new Promise((resolve) => child.once("exit", resolve));
 }
 
 describe("a feed that answers 500 for one page for ever", () => {
@@ -126,7 +136,7 @@ describe("a task", () => {
     const { code, stderr } = await millrace(["run", COUNTER, "--home", home], {
       COUNTER_FAULT: "fail twice",
     });
-    expect(stderr.match(/retry in .*partition 1: read\(\) failed: the source is tired/g)).toHaveLength(2);
+    expect(stderr.match(/retry in .*partition 1: Error: the source is tired/g)).toHaveLength(2);
     expect(code).toBe(0);
     expect(await numbers(home)).toEqual(upTo(60));
   });
@@ -143,12 +153,31 @@ describe("a task", () => {
   });
 });
 
+describe("a task that cannot be stopped", () => {
+  it("is ended with its thread when another task has failed for good", async () => {
+    const home = temporaryFolder();
+    const { code, stderr } = await millrace(
+      ["run", COUNTER, "--home", home, "--max-attempts", "1", "--max-concurrency", "2"],
+      {
+        COUNTER_FAULT: "stuck",
+      },
+    );
+    expect(code).toBe(1);
+    expect(stderr).toContain("error SOURCE_FAILED: read() failed: Error");
+    expect(stderr).toContain("Error: the source is ill");
+    expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);
+    expect(await numbers(home)).toEqual(upTo(60));
+  });
+});
+
 describe("an acknowledgement that fails", () => {
   it("fails the run, keeps the batch, and is made up for by the next run before anything else", async () => {
     const home = temporaryFolder();
     const failed = await millrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "commit offset" });
     expect(failed.code).toBe(1);
-    expect(failed.stderr).toContain("commit() failed: cannot forget");
+    expect(failed.stderr).toContain("error SOURCE_FAILED: commit() failed: Error");
+    expect(failed.stderr).toContain("Error: cannot forget");
+    expect(failed.stdout).toMatch(/^ +1 .*committed$/m);
     const status = async () =>
       JSON.parse((await millrace(["status", "--home", home, "--json"])).stdout) as object;
     expect(await status()).toMatchObject({
@@ -173,6 +202,14 @@ describe("two runners at once on one home", () => {
       /error LEASE_HELD: pipeline "counter" is being run by process \d+ on \S+/,
     );
     expect(await numbers(home)).toEqual(upTo(60));
+  });
+
+  it("may both make the home", async () => {
+    for (let round = 0; round < 5; round++) {
+      const home = temporaryFolder();
+      const opens = Array.from({ length: 6 }, () => openLedger(home));
+      expect(await Promise.all(opens)).toEqual([0, 0, 0, 0, 0, 0]);
+    }
   });
 
   it("leave one winner also where a run before them was killed", async () => {
@@ -206,6 +243,20 @@ describe("SIGINT", () => {
     expect(await numbers(home)).toEqual(upTo(60));
     const table = join(home, "counter/table");
     expect(stagedFiles(table)).toEqual(namedFiles(table));
+  });
+
+  it("while a task waits to be tried again keeps what is finished, too", async () => {
+    const home = temporaryFolder();
+    const running = startMillrace(["run", COUNTER, "--home", home, "--max-attempts", "20"], {
+      COUNTER_FAULT: "fail always",
+    });
+    await printed(running, "retry in");
+    await hasWritten(home, 1);
+    running.process.kill("SIGINT");
+    expect((await running.ended).code).toBe(130);
+    const resumed = await millrace(["run", COUNTER, "--home", home]);
+    expect(resumed.stderr).toContain("batch 1, resumed: 20 → 40, 1 of 2 partitions to write");
+    expect(await numbers(home)).toEqual(upTo(60));
   });
 
   it("stops a source that hangs", async () => {

@@ -29,6 +29,24 @@ function losingAnswers(ledger: Ledger, method: keyof Ledger, times = 1): Ledger 
   });
 }
 
+/** A ledger before whose first `method` something else happens. */
+function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<void>): Ledger {
+  let isFirst = true;
+  return new Proxy(ledger, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property);
+      if (typeof value !== "function") return value;
+      return async (...args: unknown[]): Promise<unknown> => {
+        if (property === method && isFirst) {
+          isFirst = false;
+          await happens();
+        }
+        return (value as (...a: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+}
+
 describe("a batch", () => {
   it("makes the contract's calls in Spark's order", async () => {
     const { script, pipeline } = scripted();
@@ -131,7 +149,7 @@ describe("a run that is resumed", () => {
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     for (const partition of [0, 1, 2, 3]) await killed.write(planned, partition);
-    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, to: "committing" });
+    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
 
     const next = await world.run(pipeline, "b");
     const resumed = await next.plan({ ended: true });
@@ -147,7 +165,7 @@ describe("a run that is resumed", () => {
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     for (const partition of [0, 1, 2]) await killed.write(planned, partition);
-    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, to: "aborting" });
+    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
     await killed.write(planned, 3);
 
     const next = await world.run(pipeline, "b");
@@ -166,9 +184,9 @@ describe("a run that is resumed", () => {
     };
     const world = new World();
     const run = await world.run(pipeline, "a");
-    await expect(run.batch()).rejects.toMatchObject({
-      code: "SOURCE_FAILED",
-      message: "commit() failed: cannot forget",
+    expect(await run.batch()).toMatchObject({
+      batch: { state: "committed" },
+      unacknowledged: { code: "SOURCE_FAILED", cause: new Error("cannot forget") },
     });
     await expect(run.plan()).rejects.toMatchObject({ code: "SOURCE_FAILED" });
     expect(await world.ledger.head("numbers")).toMatchObject({
@@ -195,7 +213,7 @@ describe("a run that is resumed", () => {
     const world = new World();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
-    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, to: "committing" });
+    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
     world.now += 91 * 86_400_000;
     await expect(run.plan()).rejects.toMatchObject({ code: "BATCH_TOO_OLD" });
   });
@@ -298,7 +316,7 @@ describe("a commit that fails", () => {
     };
     const run = await new World().run(pipeline, "a");
     const ended = await run.batch();
-    expect(ended?.failure).toMatchObject({ code: "SINK_FAILED", message: "commit() failed: no rights" });
+    expect(ended?.failure).toMatchObject({ code: "SINK_FAILED", cause: new Error("no rights") });
     expect(ended?.batch).toMatchObject({ state: "aborted", error: { code: "SINK_FAILED" } });
     expect(names(script).slice(-4)).toEqual(["streamWriter", "commit", "streamWriter", "abort"]);
     expect(calls(script, "abort")).toEqual([{ messages: ALL, batchId: 0, attempt: 1, commitTried: true }]);
@@ -333,6 +351,67 @@ describe("a commit that fails", () => {
   });
 });
 
+describe("a finalizer that is delivered twice", () => {
+  it("and saw fewer tasks than the one that decided, follows its decision with all messages", async () => {
+    const { script, pipeline } = scripted();
+    const world = new World();
+    const run = await world.run(pipeline, "a");
+    const planned = await run.plan();
+    for (const partition of [0, 1, 2]) await run.write(planned, partition);
+    // The late one reads the tasks, then sleeps; meanwhile the last task ends and the other one decides.
+    const late = await world.run(pipeline, "a", {
+      ledger: before(world.ledger, "decide", async () => {
+        await run.write(planned, 3);
+        await run.finalize(planned);
+      }),
+    });
+    expect((await late.finalize(planned)).batch).toMatchObject({ state: "committed" });
+    expect(calls(script, "abort")).toEqual([]);
+    expect(calls(script, "commit")).toEqual([{ messages: ALL, batchId: 0, attempt: 1 }]);
+  });
+});
+
+describe("an error of the user's code", () => {
+  it("leaves only its class in the ledger: its message may quote rows", async () => {
+    const { script, pipeline } = scripted();
+    script.fault = (call) => {
+      if (call === "commit") JSON.parse("alice,4111-1111");
+    };
+    const run = await new World().run(pipeline, "a");
+    const ended = await run.batch();
+    expect(ended?.batch.error?.message).toBe("commit() failed: SyntaxError");
+    expect(JSON.stringify(ended?.batch)).not.toContain("alice");
+    expect(String(ended?.failure?.cause)).toContain("alice");
+  });
+});
+
+describe("a sink that swallows the source's error", () => {
+  it("does not get its task recorded", async () => {
+    const { script, pipeline } = scripted();
+    script.fault = (call, args) => {
+      if (call === "read" && (args as { from: number }).from === 2) throw new Error("the source broke");
+    };
+    const world = new World();
+    const run = await world.run(pipeline, "a");
+    const writer = await run.open.newWriter(run.open.schema);
+    Object.defineProperty(run.open, "newWriter", {
+      value: async () =>
+        Object.assign(writer, {
+          write: async (batches: AsyncIterable<unknown>) => {
+            await Array.fromAsync(batches).catch(() => undefined);
+            return "fine";
+          },
+        }),
+    });
+    const planned = await run.plan();
+    await expect(run.write(planned, 1)).rejects.toMatchObject({
+      code: "SOURCE_FAILED",
+      where: { partition: 1 },
+    });
+    expect(await world.ledger.tasks(planned.kind === "batch" ? planned.batch : ({} as never))).toEqual([]);
+  });
+});
+
 describe("a lost answer of the ledger", () => {
   it.each(["plan", "decide", "finish"] as const)(
     "to %s is read back, and the batch goes on",
@@ -361,7 +440,9 @@ describe("a lost answer of the ledger", () => {
     const { script, pipeline } = scripted();
     const world = new World();
     const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, "acknowledge") });
-    await expect(run.batch()).rejects.toThrow("the answer of acknowledge was lost");
+    expect((await run.batch())?.unacknowledged?.cause).toEqual(
+      new Error("the answer of acknowledge was lost"),
+    );
     expect((await run.batch())?.batch).toMatchObject({ state: "committed", batchId: 1 });
     expect(calls(script, "commit offset")).toEqual([{ n: 8 }, { n: 16 }]);
   });

@@ -165,7 +165,10 @@ export class World {
         now: () => this.now,
         newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
         env: {},
-        sleep: async (milliseconds) => {
+        sleep: async (milliseconds, signal) => {
+          // A bound on something else, which never takes that long here.
+          if (signal !== undefined)
+            return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
           this.slept.push(milliseconds);
           this.now += milliseconds;
         },

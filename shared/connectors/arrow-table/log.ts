@@ -2,11 +2,13 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { SchemaJson } from "../../contract/schema.ts";
 
-const FOLDER = "_log/";
+export const LOG_FOLDER = "_log/";
 const VERSION = /^_log\/(\d{20})\.json$/;
 
 /** A data file, its path relative to the table's folder. `path` is `null` for a task that had no rows. */
 export interface StagedFile {
+  /** Where the table was when the file was staged. */
+  readonly table: string;
   readonly path: string | null;
   readonly rows: number;
   readonly bytes: number;
@@ -29,10 +31,7 @@ export interface LogEntry {
 /** The newest version, -1 for a table without one. */
 export async function latestVersion(table: ObjectStore): Promise<number> {
   let latest = -1;
-  for await (const { key } of table.list(FOLDER)) {
-    const version = VERSION.exec(key)?.[1];
-    if (version !== undefined) latest = Number(version);
-  }
+  for await (const { key } of table.list(LOG_FOLDER)) latest = versionOf(key) ?? latest;
   return latest;
 }
 
@@ -59,20 +58,19 @@ export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boo
 }
 
 /**
- * True where the log up to `latest` has the batch. Batches of one pipeline land in order, so the newest entry of the pipeline
- * answers; a pipeline that is new to the table looks through all of the log, once.
+ * The newest batch of a pipeline that the log up to `latest` has, -1 where it has none. Batches of one pipeline land in order, so its newest
+ * entry answers; a pipeline that is new to the table looks through all of the log, once.
  */
-export async function hasLanded(
+export async function lastLanded(
   table: ObjectStore,
   latest: number,
-  batch: { readonly pipeline: string; readonly incarnation: string; readonly batchId: number },
-): Promise<boolean> {
+  owner: { readonly pipeline: string; readonly incarnation: string },
+): Promise<number> {
   for (let version = latest; version >= 0; version--) {
     const entry = await readEntry(table, version);
-    if (entry.pipeline !== batch.pipeline || entry.incarnation !== batch.incarnation) continue;
-    return entry.batchId >= batch.batchId;
+    if (entry.pipeline === owner.pipeline && entry.incarnation === owner.incarnation) return entry.batchId;
   }
-  return false;
+  return -1;
 }
 
 /** All entries from version 0. */
@@ -91,6 +89,12 @@ export async function liveFiles(table: ObjectStore): Promise<LogEntry["add"]> {
   return [...live.values()];
 }
 
+/** The version of an entry's key, `undefined` for another key. */
+export function versionOf(key: string): number | undefined {
+  const version = VERSION.exec(key)?.[1];
+  return version === undefined ? undefined : Number(version);
+}
+
 function entryKey(version: number): string {
-  return `${FOLDER}${String(version).padStart(20, "0")}.json`;
+  return `${LOG_FOLDER}${String(version).padStart(20, "0")}.json`;
 }

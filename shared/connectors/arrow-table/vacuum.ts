@@ -1,13 +1,10 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OpenBatch, VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
 import { dataFolder, parseDataKey } from "./data-files.ts";
-import { liveFiles } from "./log.ts";
+import { LOG_FOLDER, lastLanded, latestVersion, liveFiles, versionOf } from "./log.ts";
 
-/**
- * An aborted attempt of a batch that is still open may have a commit under way, in a process that lives on. No Lambda lives longer
- * than 15 minutes; once the batch has landed, no such commit can take effect any more, and age does not matter.
- */
-const ZOMBIE_MILLISECONDS = 3_600_000;
+/** A put of a log entry takes milliseconds; one that is older has failed. */
+const PUT_MILLISECONDS = 3_600_000;
 
 /**
  * Removes files of this pipeline that no commit names and no living attempt needs. Three steps in this order: list the files, read
@@ -15,30 +12,41 @@ const ZOMBIE_MILLISECONDS = 3_600_000;
  */
 export async function vacuumTable(table: ObjectStore, context: VacuumContext): Promise<VacuumResult> {
   const folder = dataFolder(context);
-  const age = (since: number) => context.now - since;
-  const files = [];
-  for await (const file of table.list(folder))
-    if (age(file.modifiedAt) >= context.olderThan) files.push(file);
-  const uploads = [];
-  for await (const upload of table.listUnfinished(folder))
-    if (age(upload.startedAt) >= context.olderThan) uploads.push(upload);
+  const isOld = (since: number) => context.now - since >= context.olderThan;
+  const files = (await Array.fromAsync(table.list(folder))).filter((file) => isOld(file.modifiedAt));
+  const uploads = (await Array.fromAsync(table.listUnfinished(folder))).filter((upload) =>
+    isOld(upload.startedAt),
+  );
+  const entries = (await Array.fromAsync(table.listUnfinished(LOG_FOLDER))).filter((upload) =>
+    isOld(upload.startedAt),
+  );
 
   const open = await context.readOpenBatch();
+  const latest = await latestVersion(table);
+  const landed = await lastLanded(table, latest, context);
   const named = new Set((await liveFiles(table)).map((file) => file.path));
-  const dead = files.filter((file) => !named.has(file.key) && isDead(file.key, age(file.modifiedAt), open));
+  const dead = files.filter((file) => !named.has(file.key) && isDead(file.key, landed, open));
   if (!context.dryRun) {
     await table.delete(dead.map((file) => file.key));
-    for (const upload of uploads) {
-      if (isDead(upload.key, age(upload.startedAt), open)) await table.abandon(upload);
+    for (const upload of uploads) if (isDead(upload.key, landed, open)) await table.abandon(upload);
+    for (const upload of entries) {
+      const isTaken = (versionOf(upload.key) ?? -1) <= latest;
+      if (isTaken || context.now - upload.startedAt >= PUT_MILLISECONDS) await table.abandon(upload);
     }
   }
   return { files: dead.length, bytes: dead.reduce((sum, file) => sum + file.bytes, 0) };
 }
 
-function isDead(key: string, age: number, open: OpenBatch | undefined): boolean {
+/**
+ * True where no commit can come to name the file. Once its batch has landed, the log keeps any other commit of the batch out. Before that, an
+ * attempt is dead when it is over and no commit of it was ever begun: one that was begun may be under way in a process that sleeps, for however long.
+ * A batch that the ledger calls closed and the log does not have is not touched: the log may be the one that is wrong.
+ */
+function isDead(key: string, landed: number, open: OpenBatch | undefined): boolean {
   const staged = parseDataKey(key);
   if (staged === undefined) return false;
-  if (staged.batchId !== open?.batchId) return true;
-  const isLiving = staged.attempt === open.attempt && !open.aborted;
-  return !isLiving && age >= ZOMBIE_MILLISECONDS;
+  if (staged.batchId <= landed) return true;
+  if (staged.batchId !== open?.batchId) return false;
+  const isOver = staged.attempt < open.attempt || (staged.attempt === open.attempt && open.aborted);
+  return isOver && staged.attempt > open.lastTriedAttempt;
 }

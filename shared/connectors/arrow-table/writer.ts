@@ -13,7 +13,7 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { dataKey } from "./data-files.ts";
-import { hasLanded, latestVersion, putEntry, readEntry, type StagedFile } from "./log.ts";
+import { lastLanded, latestVersion, putEntry, readEntry, type StagedFile } from "./log.ts";
 import { vacuumTable } from "./vacuum.ts";
 
 /** Other pipelines may commit to the same table meanwhile; each time the version was taken, the next one is tried. */
@@ -37,9 +37,9 @@ export class ArrowTableWriter
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedFile> {
     const rest = batches[Symbol.asyncIterator]();
-    const first = await rest.next();
-    if (first.done) return { path: null, rows: 0, bytes: 0 };
     const table = this.#table(task);
+    const first = await rest.next();
+    if (first.done) return { table: table.location, path: null, rows: 0, bytes: 0 };
     const path = dataKey(task, this.#runtime.newId());
     let rows = 0;
     let bytes = 0;
@@ -69,7 +69,7 @@ export class ArrowTableWriter
     } finally {
       await rest.return?.();
     }
-    return { path, rows, bytes };
+    return { table: table.location, path, rows, bytes };
   }
 
   async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {
@@ -82,9 +82,10 @@ export class ArrowTableWriter
     batch: BatchContext,
   ): Promise<void> {
     const table = this.#table(batch);
+    checkPlace(table, messages);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table);
-      if (await hasLanded(table, latest, batch)) return;
+      if ((await lastLanded(table, latest, batch)) >= batchId) return;
       await this.#checkSchema(table, latest);
       const isPut = await putEntry(table, {
         version: latest + 1,
@@ -108,9 +109,9 @@ export class ArrowTableWriter
     });
   }
 
-  async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
+  async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
     const table = this.#table(batch);
-    return await hasLanded(table, await latestVersion(table), batch);
+    return (await lastLanded(table, await latestVersion(table), batch)) >= batchId;
   }
 
   override async abort(
@@ -147,4 +148,18 @@ export class ArrowTableWriter
       },
     );
   }
+}
+
+/** A batch that was begun on one table must not end on another, where its files are not. */
+function checkPlace(table: ObjectStore, messages: readonly (StagedFile | null)[]): void {
+  const elsewhere = messages.find((message) => message?.path != null && message.table !== table.location);
+  if (elsewhere == null) return;
+  throw new MillraceError(
+    "TABLE_MOVED",
+    `the batch was staged in ${elsewhere.table}, the table is now ${table.location}`,
+    {
+      where: { path: table.location },
+      hint: "Run it with the path, the home and the working directory that it was begun with; the next batch may go elsewhere.",
+    },
+  );
 }

@@ -1,3 +1,4 @@
+import { setInterval } from "node:timers";
 import { setTimeout } from "node:timers/promises";
 import { DataSource, DataSourceStreamReader, pipeline, type Row, type TaskContext } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
@@ -39,6 +40,9 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
       if (n === 33 && fault === "exit") process.exit(1);
       if (n === 33 && fault === "fail twice" && task.attemptNumber < 2)
         throw new Error("the source is tired");
+      if (n === 33 && fault === "fail always") throw new Error("the source is ill");
+      if (n === 20 && fault === "stuck") throw new Error("the source is ill");
+      while (n === 33 && fault === "stuck") await null;
       if (n === 33 && fault === "hang") await new Promise(() => setTimeout(1e6));
       yield { n, word: `number ${n}` };
     }
@@ -50,6 +54,9 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
 }
 
 class Counter extends DataSource {
+  // User code may leave something running; a run ends all the same.
+  readonly timer: NodeJS.Timeout = setInterval(() => undefined, 1000);
+
   override schema(): string {
     return "n bigint NOT NULL, word string";
   }
