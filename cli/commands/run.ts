@@ -52,10 +52,13 @@ function triggerOf(flags: RunFlags): Trigger | undefined {
   });
 }
 
+const SAME_PRESS_MILLISECONDS = 50;
+
 /** The first SIGINT or SIGTERM asks the run to stop, the second one ends the process at once. Both leave what the next run resumes. */
 class Interruption {
   readonly #controller = new AbortController();
   exitCode: number | undefined;
+  #askedAt = 0;
 
   constructor() {
     process.on("SIGINT", this.#onSignal);
@@ -68,7 +71,11 @@ class Interruption {
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
-    if (this.exitCode !== undefined) process.exit(code);
+    const now = runtime.now();
+    // Ctrl-C reaches the whole group of processes, and npm hands it on: one press may come twice.
+    if (this.exitCode !== undefined && now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);
+    if (this.exitCode !== undefined) return;
+    this.#askedAt = now;
     this.exitCode = code;
     process.stderr.write("\nstopping: tasks are told to end; once more to leave at once\n");
     this.#controller.abort();

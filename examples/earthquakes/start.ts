@@ -14,14 +14,14 @@ async function millrace(args: readonly string[], url: string): Promise<number> {
     stdio: "inherit",
     env: { ...process.env, EARTHQUAKES_URL: url },
   });
-  // A signal to the group reaches the child too; this process waits for its answer.
-  const ignore = () => undefined;
-  process.on("SIGINT", ignore).on("SIGTERM", ignore);
+  // The run stops cleanly on a signal; this process hands it on and waits.
+  const handOn = (signal: NodeJS.Signals) => child.kill(signal);
+  process.on("SIGINT", handOn).on("SIGTERM", handOn);
   const code = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status) => resolve(status ?? 1));
   });
-  process.off("SIGINT", ignore).off("SIGTERM", ignore);
+  process.off("SIGINT", handOn).off("SIGTERM", handOn);
   return code;
 }
 

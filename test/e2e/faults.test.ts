@@ -270,9 +270,14 @@ describe("SIGINT", () => {
 
   it("twice leaves at once, and the next run resumes", async () => {
     const home = temporaryFolder();
-    const running = startMillrace(["run", COUNTER, "--home", home], { COUNTER_DELAY: "30" });
+    const running = startMillrace(["run", COUNTER, "--home", home], {
+      COUNTER_FAULT: "stuck",
+      COUNTER_DELAY: "30",
+    });
     await printed(running, "batch 1: 20");
     running.process.kill("SIGINT");
+    await printed(running, "stopping");
+    await setTimeout(100);
     running.process.kill("SIGINT");
     expect((await running.ended).code).toBe(130);
     expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);

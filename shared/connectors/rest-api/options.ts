@@ -90,9 +90,9 @@ export interface RestApiOptions {
   readonly timeRange?: TimeRange;
   /** Pages of one batch at most, without `timeRange`. Default 100. */
   readonly maxPagesPerBatch?: number;
-  /** Seconds for one request, with its body. Default 60. */
+  /** Seconds for one request, with its body. Default 30. */
   readonly timeoutSeconds?: number;
-  /** How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 4. */
+  /** How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 3. */
   readonly maxRetries?: number;
   /** The longest wait before a retry, also where `Retry-After` asks for more; then the request fails. Default 60. */
   readonly maxRetryDelaySeconds?: number;
@@ -162,8 +162,8 @@ export const OPTIONS = z.strictObject({
     })
     .optional(),
   maxPagesPerBatch: count.default(100),
-  timeoutSeconds: z.number().positive().default(60),
-  maxRetries: z.int().nonnegative().default(4),
+  timeoutSeconds: z.number().positive().default(30),
+  maxRetries: z.int().nonnegative().default(3),
   maxRetryDelaySeconds: z.number().nonnegative().default(60),
 });
 

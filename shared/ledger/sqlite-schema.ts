@@ -1,0 +1,49 @@
+/** Grows with each change of the tables below. */
+export const SCHEMA_VERSION = 1;
+
+/** Offsets, leases and the like are JSON; columns of their own are only what a statement asks about. */
+export const SCHEMA = `
+CREATE TABLE heads (
+  pipeline TEXT PRIMARY KEY,
+  incarnation TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  lease TEXT,
+  lease_owner TEXT,
+  lease_expires_at INTEGER,
+  next_batch_id INTEGER NOT NULL,
+  start_offset TEXT,
+  last_committed_batch_id INTEGER,
+  open_batch_id INTEGER,
+  unacknowledged TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE batches (
+  pipeline TEXT NOT NULL,
+  batch_id INTEGER NOT NULL,
+  incarnation TEXT NOT NULL,
+  start_offset TEXT NOT NULL,
+  end_offset TEXT NOT NULL,
+  partitions_key TEXT NOT NULL,
+  tasks INTEGER NOT NULL,
+  schema TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  last_tried_attempt INTEGER NOT NULL,
+  planned_at INTEGER NOT NULL,
+  first_planned_at INTEGER NOT NULL,
+  finished_at INTEGER,
+  progress TEXT,
+  error TEXT,
+  PRIMARY KEY (pipeline, batch_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tasks (
+  pipeline TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  batch_id INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  partition INTEGER NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  task TEXT NOT NULL,
+  PRIMARY KEY (pipeline, incarnation, batch_id, attempt, partition)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tasks_by_time ON tasks (recorded_at);
+`;
