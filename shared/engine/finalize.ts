@@ -3,6 +3,7 @@ import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/er
 import type { JsonValue } from "../contract/json.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome, Task } from "../ledger/ledger.ts";
+import type { BatchState } from "../ledger/states.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { guard, type OpenPipeline } from "./open-pipeline.ts";
 import type { Ports } from "./ports.ts";
@@ -44,7 +45,7 @@ export async function finalize(
   if (batch.state === "planned") {
     const to = tasks.length === batch.tasks ? "committing" : "aborting";
     const error = to === "aborting" ? { error: request.failure ?? missingTasks(batch, tasks) } : {};
-    batch = await decide(ports, fence, { ...attemptOf(batch), from: "planned", to, ...error });
+    batch = await decide(ports, fence, batch, { to, ...error });
     // Somebody else has decided, and may have seen more tasks.
     if (batch.state !== to) tasks = await ports.ledger.tasks(run);
   }
@@ -52,17 +53,12 @@ export async function finalize(
     failure = await commit(open, ports, batch, tasks);
     batch =
       failure === undefined
-        ? await finish(ports, fence, { ...attemptOf(batch), ...outcomeOf(ports, tasks), to: "committed" })
-        : await decide(ports, fence, {
-            ...attemptOf(batch),
-            from: "committing",
-            to: "aborting",
-            error: failure.toRecord(),
-          });
+        ? await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), to: "committed" })
+        : await decide(ports, fence, batch, { to: "aborting", error: failure.toRecord() });
   }
   if (batch.state === "aborting") {
     await abort(open, ports, batch, tasks);
-    batch = await finish(ports, fence, { ...attemptOf(batch), ...outcomeOf(ports, tasks), to: "aborted" });
+    batch = await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
   }
   if (batch.state === "aborted") return failure === undefined ? { batch } : { batch, failure };
   try {
@@ -140,26 +136,26 @@ async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
   });
 }
 
-async function decide(ports: Ports, fence: Fence, decision: Decision): Promise<Batch> {
-  const batch = await confirmed(
-    () => ports.ledger.decide(fence, decision),
-    async () => {
-      const there = await ports.ledger.batch(fence.pipeline, decision.batchId);
-      return there?.attempt === decision.attempt && there.state === decision.to ? there : undefined;
-    },
-  );
-  return sameAttempt(batch, decision.attempt);
+async function decide(ports: Ports, fence: Fence, batch: Batch, decision: Decision): Promise<Batch> {
+  return await settled(ports, batch, decision.to, () => ports.ledger.decide(fence, batch, decision));
 }
 
-async function finish(ports: Ports, fence: Fence, outcome: Outcome): Promise<Batch> {
-  const batch = await confirmed(
-    () => ports.ledger.finish(fence, outcome),
-    async () => {
-      const there = await ports.ledger.batch(fence.pipeline, outcome.batchId);
-      return there?.attempt === outcome.attempt && there.state === outcome.to ? there : undefined;
-    },
-  );
-  return sameAttempt(batch, outcome.attempt);
+async function finish(ports: Ports, fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
+  return await settled(ports, batch, outcome.to, () => ports.ledger.finish(fence, batch, outcome));
+}
+
+/** Makes a transition; where its answer is lost, reads back whether it was made. */
+async function settled(
+  ports: Ports,
+  batch: Batch,
+  to: BatchState,
+  transition: () => Promise<Batch>,
+): Promise<Batch> {
+  const now = await confirmed(transition, async () => {
+    const there = await ports.ledger.batch(batch.pipeline, batch.batchId);
+    return there?.attempt === batch.attempt && there.state === to ? there : undefined;
+  });
+  return sameAttempt(now, batch.attempt);
 }
 
 async function readBatch(ports: Ports, run: BatchRun): Promise<Batch> {

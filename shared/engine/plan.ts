@@ -109,7 +109,7 @@ async function resume(ports: Ports, fence: Fence, head: Head): Promise<Batch | u
   }
   if (batch.state !== "aborted" && !(batch.state === "planned" && isForgotten)) return batch;
   return await confirmed(
-    () => ports.ledger.replan(fence, batch.batchId, batch.attempt, now),
+    () => ports.ledger.replan(fence, batch, now),
     async () => {
       const there = await ports.ledger.batch(fence.pipeline, batch.batchId);
       return there?.attempt === batch.attempt + 1 && there.state === "planned" ? there : undefined;
@@ -137,6 +137,7 @@ async function planNext(
   const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
   await writePartitions(ports.store, key, { schema: open.schema, partitions });
   const batch = {
+    incarnation: head.incarnation,
     batchId: head.nextBatchId,
     start,
     end,

@@ -1,11 +1,23 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { AcquireRequest, Batch, Fence, Ledger, NewBatch, Task, TaskKey } from "./ledger.ts";
+import type {
+  AcquireRequest,
+  Batch,
+  Decision,
+  Fence,
+  Ledger,
+  NewBatch,
+  Outcome,
+  Task,
+  TaskKey,
+} from "./ledger.ts";
+import type { BatchState } from "./states.ts";
 
 const ALICE = { id: "alice", description: "run alice" };
 const BOB = { id: "bob", description: "run bob" };
 const PIPELINE = "orders";
 const LEASE = 60_000;
 const FIRST: NewBatch = {
+  incarnation: "life-1",
   batchId: 0,
   start: { n: 0 },
   end: { n: 10 },
@@ -16,13 +28,39 @@ const FIRST: NewBatch = {
 };
 const PROGRESS = { rows: 10, bytes: 80 };
 
-/** What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one ledger may come from several runs. */
-export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
+/**
+ * What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one ledger may come from several runs.
+ * `forgetsByItself`: tasks expire by their own time to live.
+ */
+export function ledgerSuite(
+  name: string,
+  open: () => Promise<Ledger>,
+  options: { readonly forgetsByItself?: boolean } = {},
+): void {
   describe(`${name} as a ledger`, () => {
     let ledger: Ledger;
     beforeEach(async () => {
       ledger = await open();
     });
+
+    /** The batch as it is, or as a run would have it that saw another state or attempt. */
+    async function seen(batchId: number, attempt: number, state?: BatchState): Promise<Batch> {
+      const { now, ...first } = FIRST;
+      const stub = { ...first, pipeline: PIPELINE, lastTriedAttempt: 0, plannedAt: now, firstPlannedAt: now };
+      const batch = (await ledger.batch(PIPELINE, batchId)) ?? {
+        ...stub,
+        batchId,
+        attempt,
+        state: "planned",
+      };
+      return { ...batch, attempt, ...(state === undefined ? {} : { state }) };
+    }
+    const decide = async (by: Fence, d: Decision & { batchId: number; attempt: number; from: BatchState }) =>
+      ledger.decide(by, await seen(d.batchId, d.attempt, d.from), d);
+    const finish = async (by: Fence, o: Outcome & { batchId: number; attempt: number }) =>
+      ledger.finish(by, await seen(o.batchId, o.attempt), o);
+    const replan = async (by: Fence, batchId: number, attempt: number, now: number) =>
+      ledger.replan(by, await seen(batchId, attempt), now);
 
     const acquire = (overrides: Partial<AcquireRequest> = {}) =>
       ledger.acquire({
@@ -54,8 +92,8 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
     async function committed(): Promise<Fence> {
       const { fence: mine } = await planned();
-      await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
-      await ledger.finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      await finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
       return mine;
     }
 
@@ -156,15 +194,11 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       const transitions: readonly [string, (lost: Fence) => Promise<unknown>][] = [
         ["initialize", (lost) => ledger.initialize(lost, { n: 0 })],
         ["plan", (lost) => ledger.plan(lost, FIRST)],
-        ["replan", (lost) => ledger.replan(lost, 0, 1, 3000)],
-        [
-          "decide",
-          (lost) => ledger.decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "committing" }),
-        ],
+        ["replan", (lost) => replan(lost, 0, 1, 3000)],
+        ["decide", (lost) => decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "committing" })],
         [
           "finish",
-          (lost) =>
-            ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 3000 }),
+          (lost) => finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 3000 }),
         ],
         ["acknowledge", (lost) => ledger.acknowledge(lost, 0)],
       ];
@@ -185,15 +219,15 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         const { fence: lost } = await planned();
         const taker = await fence({ owner: BOB, now: 1000 + LEASE });
         await expect(
-          ledger.decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
+          decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
         ).rejects.toMatchObject({
           code: "FENCED",
         });
-        await ledger.decide(taker, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        await decide(taker, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
         await expect(
-          ledger.finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 1 }),
+          finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 1 }),
         ).rejects.toMatchObject({ code: "FENCED" });
-        await ledger.finish(taker, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2 });
+        await finish(taker, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2 });
         await expect(ledger.acknowledge(lost, 0)).rejects.toMatchObject({ code: "FENCED" });
         expect((await ledger.head(PIPELINE))?.unacknowledged).toEqual({ batchId: 0, end: { n: 10 } });
       });
@@ -316,17 +350,19 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       expect(tasks.map((task) => task.partition)).toEqual(partitions.toSorted((a, b) => a - b));
     });
 
-    it("forgets tasks that were recorded before a time, and no later ones", async () => {
-      await ledger.recordTask(KEY, TASK);
-      await ledger.recordTask({ ...KEY, partition: 1 }, { ...TASK, partition: 1, recordedAt: 1501 });
-      await ledger.expireTasks(1501);
-      expect((await ledger.tasks(KEY)).map((task) => task.partition)).toEqual([1]);
-    });
+    if (options.forgetsByItself !== true) {
+      it("forgets tasks that were recorded before a time, and no later ones", async () => {
+        await ledger.recordTask(KEY, TASK);
+        await ledger.recordTask({ ...KEY, partition: 1 }, { ...TASK, partition: 1, recordedAt: 1501 });
+        await ledger.expireTasks(1501);
+        expect((await ledger.tasks(KEY)).map((task) => task.partition)).toEqual([1]);
+      });
+    }
 
     describe("decide", () => {
       it("moves a planned batch to committing, and notes that the commit may be tried", async () => {
         const { fence: mine } = await planned();
-        const batch = await ledger.decide(mine, {
+        const batch = await decide(mine, {
           batchId: 0,
           attempt: 1,
           from: "planned",
@@ -340,7 +376,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         const { fence: mine } = await planned();
         const error = { code: "HTTP_STATUS", message: "GET … answered 500", where: { partition: 2 } };
         expect(
-          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error }),
+          await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error }),
         ).toMatchObject({
           state: "aborting",
           lastTriedAttempt: 0,
@@ -350,9 +386,9 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("moves a committing batch to aborting, still noting that the commit was tried", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
         expect(
-          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" }),
+          await decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" }),
         ).toMatchObject({
           state: "aborting",
           lastTriedAttempt: 1,
@@ -361,19 +397,19 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("does not turn a commit that was decided into an abort for one who saw the batch before it was", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
-        expect(
-          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
-        ).toMatchObject({
-          state: "committing",
-        });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" })).toMatchObject(
+          {
+            state: "committing",
+          },
+        );
       });
 
       it("is made once: whoever decides otherwise later is given the decision that is there", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
         expect(
-          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" }),
+          await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" }),
         ).toMatchObject({
           state: "aborting",
           lastTriedAttempt: 0,
@@ -383,19 +419,19 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("changes nothing of a batch that has ended", async () => {
         const mine = await committed();
         const before = await ledger.batch(PIPELINE, 0);
-        expect(
-          await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
-        ).toEqual(before);
+        expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" })).toEqual(
+          before,
+        );
       });
 
       it("changes nothing of another attempt", async () => {
         const { fence: mine } = await planned();
-        expect(
-          await ledger.decide(mine, { batchId: 0, attempt: 2, from: "planned", to: "aborting" }),
-        ).toMatchObject({
-          state: "planned",
-          attempt: 1,
-        });
+        expect(await decide(mine, { batchId: 0, attempt: 2, from: "planned", to: "aborting" })).toMatchObject(
+          {
+            state: "planned",
+            attempt: 1,
+          },
+        );
       });
     });
 
@@ -420,9 +456,9 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("committed is refused from planned and from aborting: the offset stays", async () => {
         const { fence: mine } = await planned();
         const outcome = { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 } as const;
-        expect(await ledger.finish(mine, outcome)).toMatchObject({ state: "planned" });
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
-        expect(await ledger.finish(mine, outcome)).toMatchObject({ state: "aborting" });
+        expect(await finish(mine, outcome)).toMatchObject({ state: "planned" });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        expect(await finish(mine, outcome)).toMatchObject({ state: "aborting" });
         expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
       });
 
@@ -430,7 +466,7 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
         const mine = await committed();
         await ledger.acknowledge(mine, 0);
         const before = await ledger.head(PIPELINE);
-        const again = await ledger.finish(mine, {
+        const again = await finish(mine, {
           batchId: 0,
           attempt: 1,
           to: "committed",
@@ -443,8 +479,8 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("of another attempt changes nothing", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
-        const batch = await ledger.finish(mine, {
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        const batch = await finish(mine, {
           batchId: 0,
           attempt: 2,
           to: "committed",
@@ -457,8 +493,8 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("aborted leaves the batch open at its offsets", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
-        const batch = await ledger.finish(mine, {
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        const batch = await finish(mine, {
           batchId: 0,
           attempt: 1,
           to: "aborted",
@@ -478,9 +514,9 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       it("begins the next attempt of an aborted batch with the same offsets and partitions, and nothing of the last one", async () => {
         const { fence: mine, batch } = await planned();
         const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error });
-        await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
-        expect(await ledger.replan(mine, 0, 1, 3000)).toEqual({
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error });
+        await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        expect(await replan(mine, 0, 1, 3000)).toEqual({
           ...batch,
           attempt: 2,
           plannedAt: 3000,
@@ -490,30 +526,30 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
 
       it("still knows which attempts had their commit tried", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" });
-        await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
-        expect(await ledger.replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, lastTriedAttempt: 1 });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        await decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" });
+        await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        expect(await replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, lastTriedAttempt: 1 });
       });
 
       it("begins one attempt, however often it is asked to", async () => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
-        await ledger.finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
-        await ledger.replan(mine, 0, 1, 3000);
-        await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        await replan(mine, 0, 1, 3000);
+        await expect(replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
         expect((await ledger.batch(PIPELINE, 0))?.attempt).toBe(2);
       });
 
       it.each(["committing", "aborting"] as const)("is refused while the batch is %s", async (to) => {
         const { fence: mine } = await planned();
-        await ledger.decide(mine, { batchId: 0, attempt: 1, from: "planned", to });
-        await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to });
+        await expect(replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
       });
 
       it("is refused for a committed batch", async () => {
         const mine = await committed();
-        await expect(ledger.replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+        await expect(replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
       });
     });
 
@@ -536,8 +572,8 @@ export function ledgerSuite(name: string, open: () => Promise<Ledger>): void {
       const mine = await fence();
       for (let batchId = 0; batchId < 12; batchId++) {
         await ledger.plan(mine, { ...FIRST, batchId, start: { n: batchId }, end: { n: batchId + 1 } });
-        await ledger.decide(mine, { batchId, attempt: 1, from: "planned", to: "committing" });
-        await ledger.finish(mine, { batchId, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+        await decide(mine, { batchId, attempt: 1, from: "planned", to: "committing" });
+        await finish(mine, { batchId, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
       }
       const ids = async (options: { limit: number; before?: number }) =>
         (await ledger.batches(PIPELINE, options)).map((batch) => batch.batchId);

@@ -133,6 +133,8 @@ export type Acquired =
   | { readonly acquired: false; readonly head: Head };
 
 export interface NewBatch {
+  /** Of the head that was acquired. */
+  readonly incarnation: string;
   readonly batchId: number;
   readonly start: Offset;
   readonly end: Offset;
@@ -143,17 +145,11 @@ export interface NewBatch {
 }
 
 export interface Decision {
-  readonly batchId: number;
-  readonly attempt: number;
-  /** The state in which it was taken: one that has been left means that somebody else has decided. */
-  readonly from: "planned" | "committing";
   readonly to: "committing" | "aborting";
   readonly error?: ErrorRecord;
 }
 
 export interface Outcome {
-  readonly batchId: number;
-  readonly attempt: number;
   readonly to: "committed" | "aborted";
   readonly progress: BatchProgress;
   readonly now: number;
@@ -173,19 +169,19 @@ export interface Ledger {
   /** Records a batch and opens it. `FENCED` or `LEDGER_CONFLICT` where one is open, the id is not the next, or `start` is not the offset. */
   plan(fence: Fence, batch: NewBatch): Promise<Batch>;
   /** Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that its tasks are forgotten. */
-  replan(fence: Fence, batchId: number, attempt: number, now: number): Promise<Batch>;
+  replan(fence: Fence, batch: Batch, now: number): Promise<Batch>;
   /**
    * Records a finished task unless its key has one; gives the one that is there. Not fenced: a late writer of a lost run
    * may still win, because its rows are the same.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
-  /** Moves the attempt from `from` to `to`, unless it has left `from`; gives the batch as it is then. Whoever comes late follows it. */
-  decide(fence: Fence, decision: Decision): Promise<Batch>;
+  /** Moves the attempt from the state in which `batch` was read to `to`, unless it has left that state; gives the batch as it is then. Whoever comes late follows it. */
+  decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch>;
   /**
    * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its acknowledgement to do, all in one
    * transaction. Gives the batch as it is then.
    */
-  finish(fence: Fence, outcome: Outcome): Promise<Batch>;
+  finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch>;
   /** Notes that `reader.commit(end)` of this batch succeeded. */
   acknowledge(fence: Fence, batchId: number): Promise<void>;
 

@@ -116,7 +116,7 @@ export class SqliteLedger implements Ledger {
     });
   }
 
-  async replan(fence: Fence, batchId: number, attempt: number, now: number): Promise<Batch> {
+  async replan(fence: Fence, { batchId, attempt }: Batch, now: number): Promise<Batch> {
     return this.#fencedWrite(fence, () => {
       const changed = this.#sql.run(
         `UPDATE batches SET attempt = attempt + 1, state = 'planned', planned_at = ?, finished_at = NULL, progress = NULL
@@ -149,26 +149,25 @@ export class SqliteLedger implements Ledger {
     });
   }
 
-  async decide(fence: Fence, decision: Decision): Promise<Batch> {
+  async decide(fence: Fence, { batchId, attempt, state }: Batch, decision: Decision): Promise<Batch> {
     return this.#fencedWrite(fence, () => {
       this.#sql.run(
         `UPDATE batches SET state = ?, last_tried_attempt = MAX(last_tried_attempt, ?), error = COALESCE(?, error)
          WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state = ?`,
         decision.to,
-        decision.to === "committing" ? decision.attempt : 0,
+        decision.to === "committing" ? attempt : 0,
         decision.error === undefined ? null : JSON.stringify(decision.error),
         fence.pipeline,
-        decision.batchId,
-        decision.attempt,
-        decision.from,
+        batchId,
+        attempt,
+        state,
       );
-      return this.#mustHaveBatch(fence.pipeline, decision.batchId);
+      return this.#mustHaveBatch(fence.pipeline, batchId);
     });
   }
 
-  async finish(fence: Fence, outcome: Outcome): Promise<Batch> {
+  async finish(fence: Fence, { batchId, attempt }: Batch, outcome: Outcome): Promise<Batch> {
     const { pipeline } = fence;
-    const { batchId } = outcome;
     return this.#fencedWrite(fence, () => {
       const changed = this.#sql.run(
         `UPDATE batches SET state = ?, finished_at = ?, progress = ?, error = CASE WHEN ? THEN NULL ELSE error END
@@ -179,7 +178,7 @@ export class SqliteLedger implements Ledger {
         outcome.to === "committed" ? 1 : 0,
         pipeline,
         batchId,
-        outcome.attempt,
+        attempt,
       );
       const batch = this.#mustHaveBatch(pipeline, batchId);
       if (changed === 1 && outcome.to === "committed") {

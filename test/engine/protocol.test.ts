@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import type { PlanResult } from "../../shared/engine/plan.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { type Script, scripted, World } from "../support/engine.ts";
 
@@ -45,6 +46,11 @@ function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<voi
       };
     },
   });
+}
+
+/** Records a decision, and does no more: as a finalizer that is killed right after it. */
+async function decide(world: World, planned: PlanResult, to: "committing" | "aborting"): Promise<void> {
+  if (planned.kind === "batch") await world.ledger.decide(planned.fence, planned.batch, { to });
 }
 
 describe("a batch", () => {
@@ -149,7 +155,7 @@ describe("a run that is resumed", () => {
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     for (const partition of [0, 1, 2, 3]) await killed.write(planned, partition);
-    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+    await decide(world, planned, "committing");
 
     const next = await world.run(pipeline, "b");
     const resumed = await next.plan({ ended: true });
@@ -165,7 +171,7 @@ describe("a run that is resumed", () => {
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     for (const partition of [0, 1, 2]) await killed.write(planned, partition);
-    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+    await decide(world, planned, "aborting");
     await killed.write(planned, 3);
 
     const next = await world.run(pipeline, "b");
@@ -213,7 +219,7 @@ describe("a run that is resumed", () => {
     const world = new World();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
-    await world.ledger.decide(planned.fence, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+    await decide(world, planned, "committing");
     world.now += 91 * 86_400_000;
     await expect(run.plan()).rejects.toMatchObject({ code: "BATCH_TOO_OLD" });
   });

@@ -1,0 +1,113 @@
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import { canonicalJson } from "../contract/json.ts";
+import type { Offset } from "../contract/offset.ts";
+import type { Batch, Head, Task, TaskKey } from "./ledger.ts";
+
+/** An item as DynamoDB gives and takes it. */
+export type Item = Record<string, AttributeValue>;
+/** The key attributes of an item. */
+export type Key = { readonly pk: string; readonly sk: string };
+
+/**
+ * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still needed must not.
+ * A task is recorded after its attempt was planned, and Plan gives up on tasks 90 days after that.
+ */
+const TASK_LIFE_SECONDS = 100 * 86_400;
+
+export function headKey(pipeline: string): Key {
+  return { pk: `P#${pipeline}`, sk: "HEAD" };
+}
+
+export function batchKey(pipeline: string, batchId: number): Key {
+  return { pk: `P#${pipeline}`, sk: `B#${String(batchId).padStart(12, "0")}` };
+}
+
+/** The partition of its own that lets the role of Write be limited to `T#…` by `dynamodb:LeadingKeys`. */
+export function taskPartition(key: Omit<TaskKey, "partition">): string {
+  return `T#${key.pipeline}#${key.incarnation}#${String(key.batchId).padStart(12, "0")}#${key.attempt}`;
+}
+
+export function taskKey(key: TaskKey): Key {
+  return { pk: taskPartition(key), sk: String(key.partition).padStart(6, "0") };
+}
+
+/** The values of an expression, or an item. Offsets and the like travel as canonical JSON, so that conditions can compare them. */
+export function toItem(fields: Readonly<Record<string, unknown>>): Item {
+  return marshall(fields, { removeUndefinedValues: true });
+}
+
+export function jsonOf(offset: Offset): string {
+  return canonicalJson(offset);
+}
+
+export function headOf(item: Item): Head {
+  const head = unmarshall(item) as Record<string, unknown> & Head;
+  const leaseOwner = head["leaseOwner"] as string | undefined;
+  const unacknowledged = head["unacknowledgedBatchId"] as number | undefined;
+  return {
+    pipeline: String(head["pk"]).slice(2),
+    incarnation: head.incarnation,
+    epoch: head.epoch,
+    nextBatchId: head.nextBatchId,
+    ...(leaseOwner === undefined
+      ? {}
+      : {
+          lease: {
+            owner: { id: leaseOwner, description: String(head["leaseDescription"]) },
+            expiresAt: Number(head["leaseExpiresAt"]),
+          },
+        }),
+    ...optional("offset", parsed<Offset>(head["position"])),
+    ...optional("lastCommittedBatchId", head.lastCommittedBatchId),
+    ...optional("openBatchId", head.openBatchId),
+    ...(unacknowledged === undefined
+      ? {}
+      : {
+          unacknowledged: { batchId: unacknowledged, end: parsed<Offset>(head["unacknowledgedEnd"]) ?? {} },
+        }),
+  };
+}
+
+export function batchItem(batch: Batch): Item {
+  const { start, end, progress, error, ...fields } = batch;
+  return toItem({
+    ...batchKey(batch.pipeline, batch.batchId),
+    ...fields,
+    start: jsonOf(start),
+    end: jsonOf(end),
+    progress: progress && JSON.stringify(progress),
+    error: error && JSON.stringify(error),
+  });
+}
+
+export function batchOf(item: Item): Batch {
+  const { pk: _pk, sk: _sk, start, end, progress, error, ...fields } = unmarshall(item);
+  return {
+    ...(fields as Omit<Batch, "start" | "end" | "progress" | "error">),
+    start: parsed<Offset>(start) ?? {},
+    end: parsed<Offset>(end) ?? {},
+    ...optional("progress", parsed<Exclude<Batch["progress"], undefined>>(progress)),
+    ...optional("error", parsed<Exclude<Batch["error"], undefined>>(error)),
+  };
+}
+
+export function taskItem(key: TaskKey, task: Task): Item {
+  const { message, ...fields } = task;
+  const expiresAt = Math.floor(task.recordedAt / 1000) + TASK_LIFE_SECONDS;
+  return toItem({ ...taskKey(key), ...fields, message: JSON.stringify(message), expiresAt });
+}
+
+export function taskOf(item: Item): Task {
+  const { pk: _pk, sk: _sk, expiresAt: _expiresAt, message, ...fields } = unmarshall(item);
+  return { ...(fields as Omit<Task, "message">), message: JSON.parse(String(message)) as Task["message"] };
+}
+
+function parsed<T>(value: unknown): T | undefined {
+  return typeof value === "string" ? (JSON.parse(value) as T) : undefined;
+}
+
+/** An optional field: there only where it has a value. */
+function optional<K extends string, T>(name: K, value: T | undefined): { [key in K]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [key in K]: T });
+}

@@ -1,0 +1,38 @@
+import { GetItemCommand } from "@aws-sdk/client-dynamodb";
+import { describe, expect, it } from "vitest";
+import { ledgerSuite } from "../../shared/ledger/ledger.suite.ts";
+import { dynamodb, newLedger } from "./clients.ts";
+
+ledgerSuite("DynamoDB", async () => (await newLedger()).ledger, { forgetsByItself: true });
+
+const KEY = { pipeline: "orders", incarnation: "life-1", batchId: 3, attempt: 2, partition: 7 };
+const TASK = {
+  partition: 7,
+  message: { path: "a.arrow" },
+  rows: 5,
+  bytes: 40,
+  milliseconds: 12,
+  attemptNumber: 0,
+  writerId: "writer-1",
+  recordedAt: Date.UTC(2026, 10, 21),
+};
+
+describe("the DynamoDB ledger", () => {
+  it("keeps tasks under a key of their own, with a time to live beyond the 90 days that a batch may stay open", async () => {
+    const { ledger, tableName } = await newLedger();
+    await ledger.recordTask(KEY, TASK);
+    const Key = { pk: { S: "T#orders#life-1#000000000003#2" }, sk: { S: "000007" } };
+    const { Item } = await dynamodb.send(new GetItemCommand({ TableName: tableName, Key }));
+    const days = (Number(Item?.["expiresAt"]?.N) * 1000 - TASK.recordedAt) / 86_400_000;
+    expect(days).toBe(100);
+  });
+
+  it("names what failed, and says that nothing is lost", async () => {
+    const { ledger } = await newLedger();
+    await expect(ledger.recordTask(KEY, { ...TASK, message: "x".repeat(500_000) })).rejects.toMatchObject({
+      code: "LEDGER_FAILED",
+      message: expect.stringContaining("ValidationException") as string,
+      retryable: false,
+    });
+  });
+});
