@@ -1,3 +1,4 @@
+import type { JsonValue } from "./json.ts";
 import type { ObjectStore } from "./object-store.ts";
 
 /** What a data source may know of its surroundings, passed to its constructor. */
@@ -35,6 +36,11 @@ export interface BatchContext extends SinkContext {
    * must then delete nothing that this commit could name.
    */
   readonly commitTried: boolean;
+  /**
+   * What `commit` gave for the pipeline's last committed batch, if it gave anything: a place to go on from, such as a version. Only a hint: it is
+   * absent after a crash.
+   */
+  readonly lastCommit?: JsonValue;
   /** When the batch was planned, epoch milliseconds: the same in each call for this attempt. */
   readonly plannedAt: number;
 }

@@ -17,8 +17,9 @@ export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
   /**
    * Makes a batch visible. `messages` are in partition order. May be called again with equal messages after a crash, so it
    * must recognise (`batch.incarnation`, `batchId`). An error with `retryable: true` is tried again; any other leads to `abort`.
+   * A JSON value of at most 1 KiB that it gives is passed to the next commit, as `batch.lastCommit`.
    */
-  abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
+  abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
   /** Undoes a batch attempt. `messages` has `null` for each task that failed. May be called again. */
   abstract abort(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
 }

@@ -1,6 +1,6 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
-import type { JsonValue } from "../contract/json.ts";
+import { findNonJson, type JsonValue } from "../contract/json.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome, Task } from "../ledger/ledger.ts";
 import type { BatchState } from "../ledger/states.ts";
@@ -10,6 +10,7 @@ import type { Ports } from "./ports.ts";
 import { confirmed, retried } from "./retry.ts";
 
 const COMMIT_ATTEMPTS = 5;
+const MAX_HINT_BYTES = 1024;
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -50,14 +51,15 @@ export async function finalize(
     if (batch.state !== to) tasks = await ports.ledger.tasks(run);
   }
   if (batch.state === "committing") {
-    failure = await commit(open, ports, batch, tasks);
+    const landing = await commit(open, ports, run, batch, tasks);
+    failure = landing.failure;
     batch =
       failure === undefined
-        ? await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), to: "committed" })
+        ? await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), ...landing, to: "committed" })
         : await decide(ports, fence, batch, { to: "aborting", error: failure.toRecord() });
   }
   if (batch.state === "aborting") {
-    await abort(open, ports, batch, tasks);
+    await abort(open, ports, run, batch, tasks);
     batch = await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
   }
   if (batch.state === "aborted") return failure === undefined ? { batch } : { batch, failure };
@@ -73,13 +75,19 @@ export async function finalize(
   }
 }
 
-/** Calls the sink's commit. Gives the error where the batch has certainly not landed, nothing where it has. */
+/** What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly did not. */
+interface Landing {
+  readonly failure?: MillraceError;
+  readonly lastCommit?: JsonValue;
+}
+
 async function commit(
   open: OpenPipeline,
   ports: Ports,
+  run: BatchRun,
   batch: Batch,
   tasks: readonly Task[],
-): Promise<MillraceError | undefined> {
+): Promise<Landing> {
   const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
   if (tasks.length !== batch.tasks) {
     throw new MillraceError(
@@ -93,12 +101,12 @@ async function commit(
   }
   const writer = await open.newWriter(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
-  const context = open.batchContext(batch);
+  const context = open.batchContext(batch, run.lastCommit);
   try {
-    await retried(ports, COMMIT_ATTEMPTS, () =>
+    const given = await retried(ports, COMMIT_ATTEMPTS, () =>
       guard("SINK_FAILED", "commit() failed", where, () => writer.commit(messages, batch.batchId, context)),
     );
-    return undefined;
+    return isHint(given) ? { lastCommit: given } : {};
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
     // A commit that failed may have taken effect. An error of the question itself leaves the batch as it is: undecided is not aborted.
@@ -106,16 +114,28 @@ async function commit(
     const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
       lookup.hasCommitted?.(batch.batchId, context),
     );
-    return landed === true ? undefined : error;
+    return landed === true ? {} : { failure: error };
   }
 }
 
-async function abort(open: OpenPipeline, ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<void> {
+/** A hint goes along with every batch: one that is no JSON, or large, is left out. */
+function isHint(given: unknown): given is JsonValue {
+  if (given === undefined || findNonJson(given) !== undefined) return false;
+  return Buffer.byteLength(JSON.stringify(given)) <= MAX_HINT_BYTES;
+}
+
+async function abort(
+  open: OpenPipeline,
+  ports: Ports,
+  run: BatchRun,
+  batch: Batch,
+  tasks: readonly Task[],
+): Promise<void> {
   const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
   const writer = await open.newWriter(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
   await guard("SINK_FAILED", "abort() failed", where, () =>
-    writer.abort(messages, batch.batchId, open.batchContext(batch)),
+    writer.abort(messages, batch.batchId, open.batchContext(batch, run.lastCommit)),
   );
 }
 

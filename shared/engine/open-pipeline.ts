@@ -1,6 +1,7 @@
 import type { Schema } from "apache-arrow";
 import type { BatchContext, Runtime, SinkContext } from "../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
+import type { JsonValue } from "../contract/json.ts";
 import { checkOffset, type Offset } from "../contract/offset.ts";
 import type { Pipeline } from "../contract/pipeline.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
@@ -147,13 +148,14 @@ export class OpenPipeline {
     };
   }
 
-  batchContext(batch: Batch): BatchContext {
+  batchContext(batch: Batch, lastCommit: JsonValue | undefined): BatchContext {
     return {
       ...this.sinkContext(batch.incarnation),
       batchId: batch.batchId,
       attempt: batch.attempt,
       commitTried: batch.lastTriedAttempt === batch.attempt,
       plannedAt: batch.plannedAt,
+      ...(lastCommit === undefined ? {} : { lastCommit }),
     };
   }
 

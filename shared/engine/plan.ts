@@ -45,11 +45,25 @@ export async function plan(open: OpenPipeline, ports: Ports, request: PlanReques
   const openBatch = await resume(ports, fence, head);
   if (openBatch !== undefined) {
     const todo = openBatch.state === "planned" ? await unfinishedTasks(ports, openBatch) : [];
-    return { kind: "batch", fence, run: runOf(openBatch, fence), batch: openBatch, todo, resumed: true };
+    return {
+      kind: "batch",
+      fence,
+      run: runOf(openBatch, fence, head),
+      batch: openBatch,
+      todo,
+      resumed: true,
+    };
   }
   const batch = await planNext(open, ports, fence, head, request.limit);
   if (batch === undefined) return { kind: "idle", fence };
-  return { kind: "batch", fence, run: runOf(batch, fence), batch, todo: range(batch.tasks), resumed: false };
+  return {
+    kind: "batch",
+    fence,
+    run: runOf(batch, fence, head),
+    batch,
+    todo: range(batch.tasks),
+    resumed: false,
+  };
 }
 
 async function acquire(pipeline: string, ports: Ports, request: PlanRequest): Promise<Head> {
@@ -161,7 +175,7 @@ async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly num
   return range(batch.tasks).filter((partition) => !done.has(partition));
 }
 
-function runOf(batch: Batch, fence: Fence): BatchRun {
+function runOf(batch: Batch, fence: Fence, { lastCommit }: Head): BatchRun {
   return {
     pipeline: batch.pipeline,
     incarnation: batch.incarnation,
@@ -169,6 +183,7 @@ function runOf(batch: Batch, fence: Fence): BatchRun {
     batchId: batch.batchId,
     attempt: batch.attempt,
     partitionsKey: batch.partitionsKey,
+    ...(lastCommit === undefined ? {} : { lastCommit }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
-import { canonicalJson } from "../contract/json.ts";
+import { canonicalJson, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import type { Batch, Head, Task, TaskKey } from "./ledger.ts";
 
@@ -59,6 +59,7 @@ export function headOf(item: Item): Head {
           },
         }),
     ...optional("offset", parsed<Offset>(head["position"])),
+    ...optional("lastCommit", parsed<JsonValue>(head.lastCommit)),
     ...optional("lastCommittedBatchId", head.lastCommittedBatchId),
     ...optional("openBatchId", head.openBatchId),
     ...(unacknowledged === undefined

@@ -244,9 +244,13 @@ export class DynamoDbLedger implements Ledger {
       isCommit
         ? {
             UpdateExpression:
-              "SET #position = :end, lastCommittedBatchId = :batchId, unacknowledgedBatchId = :batchId, unacknowledgedEnd = :end REMOVE openBatchId",
+              "SET #position = :end, lastCommittedBatchId = :batchId, unacknowledgedBatchId = :batchId, unacknowledgedEnd = :end, lastCommit = :lastCommit REMOVE openBatchId",
             ExpressionAttributeNames: { "#position": "position" },
-            values: { ":end": jsonOf(end), ":batchId": batchId },
+            values: {
+              ":end": jsonOf(end),
+              ":batchId": batchId,
+              ":lastCommit": outcome.lastCommit === undefined ? null : JSON.stringify(outcome.lastCommit),
+            },
           }
         : undefined,
     );

@@ -453,6 +453,26 @@ export function ledgerSuite(
         expect(head?.openBatchId).toBeUndefined();
       });
 
+      it("committed keeps what the sink gave, until the next commit gives something else or nothing", async () => {
+        const { fence: mine } = await planned();
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        const lastCommit = { version: 12, table: "s3://lake/orders" };
+        await finish(mine, {
+          batchId: 0,
+          attempt: 1,
+          to: "committed",
+          progress: PROGRESS,
+          now: 2000,
+          lastCommit,
+        });
+        expect((await ledger.head(PIPELINE))?.lastCommit).toEqual(lastCommit);
+        await ledger.plan(mine, { ...FIRST, batchId: 1, start: { n: 10 }, end: { n: 20 } });
+        expect((await ledger.head(PIPELINE))?.lastCommit).toEqual(lastCommit);
+        await decide(mine, { batchId: 1, attempt: 1, from: "planned", to: "committing" });
+        await finish(mine, { batchId: 1, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+        expect((await ledger.head(PIPELINE))?.lastCommit).toBeUndefined();
+      });
+
       it("committed is refused from planned and from aborting: the offset stays", async () => {
         const { fence: mine } = await planned();
         const outcome = { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 } as const;

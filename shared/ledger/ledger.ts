@@ -36,6 +36,8 @@ export interface Head {
   /** The batch that was planned and is not committed. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
+  /** What the sink's commit gave for the last committed batch. */
+  readonly lastCommit?: JsonValue;
 }
 
 /** Figures of a batch attempt that ended. */
@@ -84,6 +86,8 @@ export interface BatchRun {
   readonly batchId: number;
   readonly attempt: number;
   readonly partitionsKey: string;
+  /** Of the head: a hint for the sink, of at most 1 KiB. */
+  readonly lastCommit?: JsonValue;
 }
 
 export interface TaskKey {
@@ -153,6 +157,8 @@ export interface Outcome {
   readonly to: "committed" | "aborted";
   readonly progress: BatchProgress;
   readonly now: number;
+  /** Kept in the head until the next commit. */
+  readonly lastCommit?: JsonValue;
 }
 
 /**

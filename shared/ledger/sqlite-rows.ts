@@ -30,6 +30,7 @@ export function headOf(row: Row): Head {
     ...given("offset", json<Offset>(row["start_offset"])),
     ...given("lastCommittedBatchId", number(row["last_committed_batch_id"])),
     ...given("openBatchId", number(row["open_batch_id"])),
+    ...given("lastCommit", json<JsonValue>(row["last_commit"])),
     ...given("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
   };
 }

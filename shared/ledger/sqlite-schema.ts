@@ -14,7 +14,8 @@ CREATE TABLE heads (
   start_offset TEXT,
   last_committed_batch_id INTEGER,
   open_batch_id INTEGER,
-  unacknowledged TEXT
+  unacknowledged TEXT,
+  last_commit TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE batches (
   pipeline TEXT NOT NULL,

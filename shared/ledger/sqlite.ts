@@ -183,11 +183,12 @@ export class SqliteLedger implements Ledger {
       const batch = this.#mustHaveBatch(pipeline, batchId);
       if (changed === 1 && outcome.to === "committed") {
         this.#sql.run(
-          `UPDATE heads SET start_offset = ?, last_committed_batch_id = ?, open_batch_id = NULL, unacknowledged = ?
+          `UPDATE heads SET start_offset = ?, last_committed_batch_id = ?, open_batch_id = NULL, unacknowledged = ?, last_commit = ?
            WHERE pipeline = ?`,
           JSON.stringify(batch.end),
           batchId,
           JSON.stringify({ batchId, end: batch.end }),
+          outcome.lastCommit === undefined ? null : JSON.stringify(outcome.lastCommit),
           pipeline,
         );
       }

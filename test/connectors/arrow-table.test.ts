@@ -15,6 +15,7 @@ import {
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
+import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
@@ -86,9 +87,9 @@ class Desk {
   async commit(
     messages: readonly (StagedFile | null)[],
     overrides: Partial<BatchContext> = {},
-  ): Promise<void> {
+  ): Promise<JsonValue> {
     const context = this.context(overrides);
-    await this.writer().commit(messages, context.batchId, context);
+    return await this.writer().commit(messages, context.batchId, context);
   }
 
   async ids(): Promise<number[]> {
@@ -115,6 +116,21 @@ class Desk {
     const then = (Date.now() - milliseconds) / 1000;
     utimesSync(join(this.path, path), then, then);
   }
+}
+
+/** A store that notes which of its methods, and of its parts', are called. */
+function recorded(store: ObjectStore, calls: string[]): ObjectStore {
+  return new Proxy(store, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        if (property === "at") return recorded(target.at(String(args[0])), calls);
+        calls.push(String(property));
+        return (value as (...a: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
 }
 
 describe("an Arrow table", () => {
@@ -154,6 +170,31 @@ describe("an Arrow table", () => {
     await desk.commit(messages);
     expect(await desk.ids()).toEqual([1, 2]);
     expect(await latestVersion(desk.table)).toBe(1);
+  });
+
+  it("reads nothing of its log at a commit that has the hint of the one before", async () => {
+    const calls: string[] = [];
+    const desk = new Desk((store) => recorded(store, calls));
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    calls.length = 0;
+    await desk.commit([], { batchId: 1, lastCommit });
+    expect(calls).toEqual(["list", "put"]);
+  });
+
+  it("is not misled by a hint: batches that landed after it are found, and one of another table counts for nothing", async () => {
+    const desk = new Desk();
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    await desk.commit([await desk.stage([7], { pipeline: "clicks" })], { pipeline: "clicks" });
+    const second = [await desk.stage([2], { batchId: 1 })];
+    await desk.commit(second, { batchId: 1, lastCommit });
+    await desk.commit(second, { batchId: 1, lastCommit });
+    const elsewhere = { ...(lastCommit as object), table: "/elsewhere", version: 99, batchId: 99 };
+    await desk.commit([await desk.stage([3], { batchId: 2 })], { batchId: 2, lastCommit: elsewhere });
+    expect(await desk.ids()).toEqual([1, 7, 2, 3]);
+    const changed = desk.writer("id string");
+    await expect(changed.commit([], 3, desk.context({ batchId: 3, lastCommit }))).rejects.toMatchObject({
+      code: "TABLE_SCHEMA_MISMATCH",
+    });
   });
 
   it("takes the same batch id of another incarnation, and of another pipeline, as another batch", async () => {

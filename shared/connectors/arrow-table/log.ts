@@ -28,10 +28,11 @@ export interface LogEntry {
   readonly remove: readonly { readonly path: string }[];
 }
 
-/** The newest version, -1 for a table without one. */
-export async function latestVersion(table: ObjectStore): Promise<number> {
-  let latest = -1;
-  for await (const { key } of table.list(LOG_FOLDER)) latest = versionOf(key) ?? latest;
+/** The newest version, -1 for a table without one. `known` is a version that is there. */
+export async function latestVersion(table: ObjectStore, known = -1): Promise<number> {
+  let latest = known;
+  const options = known < 0 ? {} : { startAfter: entryKey(known) };
+  for await (const { key } of table.list(LOG_FOLDER, options)) latest = versionOf(key) ?? latest;
   return latest;
 }
 
@@ -57,20 +58,29 @@ export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boo
   return await table.put(entryKey(entry.version), Buffer.from(`${JSON.stringify(entry)}\n`));
 }
 
+/** A place in the log: up to `version`, the newest batch of the pipeline is `batchId` (-1 for none). */
+export type LogPosition = {
+  readonly version: number;
+  readonly batchId: number;
+};
+
+export const LOG_START: LogPosition = { version: -1, batchId: -1 };
+
 /**
  * The newest batch of a pipeline that the log up to `latest` has, -1 where it has none. Batches of one pipeline land in order, so its newest
- * entry answers; a pipeline that is new to the table looks through all of the log, once.
+ * entry answers, looked for down to `known`. A pipeline that is new to the table looks through all of the log, once.
  */
 export async function lastLanded(
   table: ObjectStore,
   latest: number,
   owner: { readonly pipeline: string; readonly incarnation: string },
+  known: LogPosition = LOG_START,
 ): Promise<number> {
-  for (let version = latest; version >= 0; version--) {
+  for (let version = latest; version > known.version; version--) {
     const entry = await readEntry(table, version);
     if (entry.pipeline === owner.pipeline && entry.incarnation === owner.incarnation) return entry.batchId;
   }
-  return -1;
+  return known.batchId;
 }
 
 /** All entries from version 0. */

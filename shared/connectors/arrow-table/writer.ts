@@ -13,7 +13,15 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { dataKey } from "./data-files.ts";
-import { lastLanded, latestVersion, putEntry, readEntry, type StagedFile } from "./log.ts";
+import {
+  LOG_START,
+  type LogPosition,
+  lastLanded,
+  latestVersion,
+  putEntry,
+  readEntry,
+  type StagedFile,
+} from "./log.ts";
 import { vacuumTable } from "./vacuum.ts";
 
 /** Other pipelines may commit to the same table meanwhile; each time the version was taken, the next one is tried. */
@@ -80,27 +88,33 @@ export class ArrowTableWriter
     messages: readonly (StagedFile | null)[],
     batchId: number,
     batch: BatchContext,
-  ): Promise<void> {
+  ): Promise<CommitHint> {
     const table = this.#table(batch);
     checkPlace(table, messages);
+    const schema = schemaToJson(this.#schema);
+    const schemaDigest = await digest(JSON.stringify(schema));
+    const known = hintFor(table, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
-      const latest = await latestVersion(table);
-      if ((await lastLanded(table, latest, batch)) >= batchId) return;
-      await this.#checkSchema(table, latest);
+      const latest = await latestVersion(table, known.version);
+      const landed = await lastLanded(table, latest, batch, known);
+      if (landed >= batchId) return { table: table.location, version: latest, batchId, schemaDigest };
+      if (latest !== known.version || known.schemaDigest !== schemaDigest)
+        await this.#checkSchema(table, latest);
+      const version = latest + 1;
       const isPut = await putEntry(table, {
-        version: latest + 1,
+        version,
         timestamp: new Date(this.#runtime.now()).toISOString(),
         operation: "append",
         pipeline: batch.pipeline,
         incarnation: batch.incarnation,
         batchId,
-        schema: schemaToJson(this.#schema),
+        schema,
         add: messages.flatMap((m) =>
           m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
         ),
         remove: [],
       });
-      if (isPut) return;
+      if (isPut) return { table: table.location, version, batchId, schemaDigest };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
@@ -148,6 +162,26 @@ export class ArrowTableWriter
       },
     );
   }
+}
+
+/** What a commit leaves for the next one, which then needs one listing of what is new, and no read. */
+type CommitHint = LogPosition & {
+  readonly table: string;
+  /** SHA-256 of the schema in the entry of `version`. */
+  readonly schemaDigest: string;
+};
+
+/** The hint of the last commit, where it is one of this table. */
+function hintFor(table: ObjectStore, batch: BatchContext): LogPosition & { readonly schemaDigest?: string } {
+  const hint = batch.lastCommit as Partial<CommitHint> | null | undefined;
+  const isHint =
+    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === table.location;
+  return isHint ? (hint as CommitHint) : LOG_START;
+}
+
+async function digest(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A batch that was begun on one table must not end on another, where its files are not. */
