@@ -79,7 +79,7 @@ export class DirectoryStore implements ObjectStore {
     for (const key of await this.#keys(prefix)) {
       if (UPLOAD.test(key) || (startAfter !== undefined && compareBytes(key, startAfter) <= 0)) continue;
       const info = await this.#guard(key, () => orUndefined(stat(this.#path(key))));
-      if (info !== undefined) yield { key, bytes: info.size, modifiedAt: info.mtimeMs };
+      if (info !== undefined) yield { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs) };
     }
   }
 
@@ -95,7 +95,7 @@ export class DirectoryStore implements ObjectStore {
       const [, key, uploadId] = UPLOAD.exec(name) ?? [];
       if (key === undefined || uploadId === undefined) continue;
       const info = await this.#guard(name, () => orUndefined(stat(this.#path(name))));
-      if (info !== undefined) yield { key, uploadId, startedAt: info.birthtimeMs };
+      if (info !== undefined) yield { key, uploadId, startedAt: Math.floor(info.birthtimeMs) };
     }
   }
 
