@@ -1,4 +1,4 @@
-import { utimesSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
@@ -197,6 +197,27 @@ describe("an Arrow table", () => {
     });
   });
 
+  it("says that its log is gone where it was at the last commit, instead of going on with a gap", async () => {
+    const desk = new Desk();
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    rmSync(join(desk.path, "_log"), { recursive: true });
+    await expect(desk.commit([], { batchId: 1, lastCommit })).rejects.toMatchObject({
+      code: "TABLE_LOG_BROKEN",
+    });
+    expect(namedFiles(desk.path)).toEqual([]);
+  });
+
+  it("goes on where its home was moved to, in the middle of a batch", async () => {
+    const desk = new Desk();
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    const staged = await desk.stage([2], { batchId: 1 });
+    const moved = join(temporaryFolder(), "home");
+    cpSync(desk.folder, moved, { recursive: true });
+    const store = new DirectoryStore(moved);
+    await desk.commit([staged], { batchId: 1, lastCommit, store });
+    expect(namedFiles(join(moved, "table"))).toHaveLength(2);
+  });
+
   it("takes the same batch id of another incarnation, and of another pipeline, as another batch", async () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
@@ -309,7 +330,7 @@ describe("an Arrow table", () => {
     );
     await expect(writer.commit([staged], 0, desk.context())).rejects.toMatchObject({
       code: "TABLE_MOVED",
-      message: `the batch was staged in ${desk.path}, the table is now ${elsewhere}`,
+      message: `the batch was staged in the pipeline's own folder, the table is now ${elsewhere}`,
     });
   });
 

@@ -7,8 +7,8 @@ const VERSION = /^_log\/(\d{20})\.json$/;
 
 /** A data file, its path relative to the table's folder. `path` is `null` for a task that had no rows. */
 export interface StagedFile {
-  /** Where the table was when the file was staged. */
-  readonly table: string;
+  /** Where the table was when the file was staged; `null` for the pipeline's own, which moves with its home. */
+  readonly table: string | null;
   readonly path: string | null;
   readonly rows: number;
   readonly bytes: number;
@@ -28,11 +28,15 @@ export interface LogEntry {
   readonly remove: readonly { readonly path: string }[];
 }
 
-/** The newest version, -1 for a table without one. `known` is a version that is there. */
+/**
+ * The newest version, -1 for a table without one. Where `known` was a version, only it and what came after are listed. Error: `TABLE_LOG_BROKEN`
+ * where it is gone.
+ */
 export async function latestVersion(table: ObjectStore, known = -1): Promise<number> {
-  let latest = known;
-  const options = known < 0 ? {} : { startAfter: entryKey(known) };
+  let latest = -1;
+  const options = known <= 0 ? {} : { startAfter: entryKey(known - 1) };
   for await (const { key } of table.list(LOG_FOLDER, options)) latest = versionOf(key) ?? latest;
+  if (latest < known) throw broken(table, entryKey(known), "gone, which was there at the last commit");
   return latest;
 }
 

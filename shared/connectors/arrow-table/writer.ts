@@ -47,7 +47,7 @@ export class ArrowTableWriter
     const rest = batches[Symbol.asyncIterator]();
     const table = this.#table(task);
     const first = await rest.next();
-    if (first.done) return { table: table.location, path: null, rows: 0, bytes: 0 };
+    if (first.done) return { table: this.#place(table), path: null, rows: 0, bytes: 0 };
     const path = dataKey(task, this.#runtime.newId());
     let rows = 0;
     let bytes = 0;
@@ -77,7 +77,7 @@ export class ArrowTableWriter
     } finally {
       await rest.return?.();
     }
-    return { table: table.location, path, rows, bytes };
+    return { table: this.#place(table), path, rows, bytes };
   }
 
   async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {
@@ -90,14 +90,15 @@ export class ArrowTableWriter
     batch: BatchContext,
   ): Promise<CommitHint> {
     const table = this.#table(batch);
-    checkPlace(table, messages);
+    const place = this.#place(table);
+    checkPlace(place, messages, table.location);
     const schema = schemaToJson(this.#schema);
     const schemaDigest = await digest(JSON.stringify(schema));
-    const known = hintFor(table, batch);
+    const known = hintFor(place, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
       const landed = await lastLanded(table, latest, batch, known);
-      if (landed >= batchId) return { table: table.location, version: latest, batchId, schemaDigest };
+      if (landed >= batchId) return { table: place, version: latest, batchId, schemaDigest };
       if (latest !== known.version || known.schemaDigest !== schemaDigest)
         await this.#checkSchema(table, latest);
       const version = latest + 1;
@@ -114,7 +115,7 @@ export class ArrowTableWriter
         ),
         remove: [],
       });
-      if (isPut) return { table: table.location, version, batchId, schemaDigest };
+      if (isPut) return { table: place, version, batchId, schemaDigest };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
@@ -146,6 +147,10 @@ export class ArrowTableWriter
     return this.#path === undefined ? context.store.at("table") : context.openStore(this.#path);
   }
 
+  #place(table: ObjectStore): string | null {
+    return this.#path === undefined ? null : table.location;
+  }
+
   async #checkSchema(table: ObjectStore, latest: number): Promise<void> {
     if (latest < 0) return;
     const { schema } = await readEntry(table, latest);
@@ -166,16 +171,19 @@ export class ArrowTableWriter
 
 /** What a commit leaves for the next one, which then needs one listing of what is new, and no read. */
 type CommitHint = LogPosition & {
-  readonly table: string;
+  readonly table: string | null;
   /** SHA-256 of the schema in the entry of `version`. */
   readonly schemaDigest: string;
 };
 
 /** The hint of the last commit, where it is one of this table. */
-function hintFor(table: ObjectStore, batch: BatchContext): LogPosition & { readonly schemaDigest?: string } {
+function hintFor(
+  place: string | null,
+  batch: BatchContext,
+): LogPosition & { readonly schemaDigest?: string } {
   const hint = batch.lastCommit as Partial<CommitHint> | null | undefined;
   const isHint =
-    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === table.location;
+    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === place;
   return isHint ? (hint as CommitHint) : LOG_START;
 }
 
@@ -185,14 +193,14 @@ async function digest(text: string): Promise<string> {
 }
 
 /** A batch that was begun on one table must not end on another, where its files are not. */
-function checkPlace(table: ObjectStore, messages: readonly (StagedFile | null)[]): void {
-  const elsewhere = messages.find((message) => message?.path != null && message.table !== table.location);
+function checkPlace(place: string | null, messages: readonly (StagedFile | null)[], location: string): void {
+  const elsewhere = messages.find((message) => message?.path != null && message.table !== place);
   if (elsewhere == null) return;
   throw new MillraceError(
     "TABLE_MOVED",
-    `the batch was staged in ${elsewhere.table}, the table is now ${table.location}`,
+    `the batch was staged in ${elsewhere.table ?? "the pipeline's own folder"}, the table is now ${location}`,
     {
-      where: { path: table.location },
+      where: { path: location },
       hint: "Run it with the path, the home and the working directory that it was begun with; the next batch may go elsewhere.",
     },
   );
