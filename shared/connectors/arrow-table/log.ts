@@ -51,9 +51,13 @@ export async function readEntry(table: ObjectStore, version: number): Promise<Lo
       // Told below.
     }
   }
-  throw new MillraceError("TABLE_LOG_BROKEN", `${key} is ${bytes === undefined ? "missing" : "not JSON"}`, {
+  throw broken(table, key, bytes === undefined ? "missing" : "not JSON");
+}
+
+function broken(table: ObjectStore, key: string, problem: string): MillraceError {
+  return new MillraceError("TABLE_LOG_BROKEN", `${key} is ${problem}`, {
     where: { path: `${table.location}/${key}` },
-    hint: "The log must have each version from 0: restore the file. Nothing was written.",
+    hint: "The log must have each version from 0: restore the file, or write to another path. Nothing was written.",
   });
 }
 
