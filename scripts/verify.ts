@@ -3,7 +3,9 @@ import { readFileSync, rmSync } from "node:fs";
 
 /** `npm test`: every check of the project. Closes with the line `N passed, N failed`, which counts tests and checks. */
 
+/** Where vitest tells what it counted. */
 const RESULTS = ".cache/vitest.json";
+const LOCALSTACK_RESULTS = ".cache/vitest-localstack.json";
 const tool = (path: string, ...args: string[]): string[] => [`node_modules/${path}`, ...args];
 const CHECKS: readonly (readonly [string, readonly string[]])[] = [
   ["build", ["scripts/build.ts"]],
@@ -30,27 +32,37 @@ for (const [name, args] of CHECKS) {
 }
 
 console.log("\n— tests");
-rmSync(RESULTS, { force: true });
 const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
-const { status } = spawnSync(process.execPath, tool("vitest/vitest.mjs", "run", ...reporters), {
-  stdio: "inherit",
-});
-const results = readResults();
-passed += results.numPassedTests;
-failed += results.numFailedTests;
-// A file that cannot be loaded has no test that could fail.
-if ((status !== 0 || results.numPassedTests === 0) && results.numFailedTests === 0) failed++;
-if (results.numPendingTests > 0) {
-  console.error(`${results.numPendingTests} tests were skipped: the reasons are above`);
-  if (process.env["CI"]) failed++;
-}
+runTests(tool("vitest/vitest.mjs", "run", ...reporters), RESULTS);
+
+console.log("\n— tests on LocalStack");
+runTests(["scripts/localstack.ts"], LOCALSTACK_RESULTS);
 
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-function readResults(): { numPassedTests: number; numFailedTests: number; numPendingTests: number } {
+/** Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts for nothing. */
+function runTests(args: readonly string[], results: string): void {
+  rmSync(results, { force: true });
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+  const { numPassedTests, numFailedTests, numPendingTests } = readResults(results);
+  passed += numPassedTests;
+  failed += numFailedTests;
+  // A file that cannot be loaded has no test that could fail.
+  if (status !== 0 && numFailedTests === 0) failed++;
+  if (numPendingTests === 0) return;
+  console.error(`${numPendingTests} tests were skipped: the reasons are above`);
+  // Never in CI.
+  if (process.env["CI"]) failed++;
+}
+
+function readResults(path: string): {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+} {
   try {
-    return JSON.parse(readFileSync(RESULTS, "utf8")) as ReturnType<typeof readResults>;
+    return JSON.parse(readFileSync(path, "utf8")) as ReturnType<typeof readResults>;
   } catch {
     return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0 };
   }

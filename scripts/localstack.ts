@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { install } from "../test/localstack/kit/install.ts";
+import { ISOLATED, MissingError, requireIsolation } from "../test/localstack/kit/machine.ts";
+import { HOME, RESULTS, SOURCES } from "../test/localstack/kit/paths.ts";
+import { exitCode } from "../test/localstack/kit/processes.ts";
+import { runTests } from "../test/localstack/kit/tests.ts";
+
+/**
+ * `npm run test:localstack [-- --setup-only] [-- -- VITEST_ARGS]`: sets LocalStack up below .cache/localstack, starts it in
+ * namespaces of its own, runs the tests of test/localstack there, and ends all of it. With AWS_ENDPOINT_URL set, the tests run
+ * against that LocalStack instead, and nothing is installed or started. test/localstack/README.md has the rest.
+ */
+
+/** How long the inside may take to end by itself before it is killed. */
+const STOP_TIMEOUT = 20_000;
+
+const { values, positionals } = parseArgs({
+  options: { "setup-only": { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
+
+async function main(): Promise<number> {
+  rmSync(RESULTS, { force: true }); // Nobody shall read the results of an earlier run.
+  const endpoint = process.env["AWS_ENDPOINT_URL"];
+  if (endpoint) return await runTests(endpoint, positionals, stop.signal);
+
+  const startedAt = performance.now();
+  mkdirSync(HOME, { recursive: true });
+  await requireIsolation(stop.signal);
+  await install(stop.signal);
+  console.error(`localstack: set up in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  return values["setup-only"] ? 0 : await runInside(positionals);
+}
+
+/**
+ * A network of its own, because LocalStack 4.14 listens on every interface whatever it is told, and because so nothing can be
+ * downloaded behind our back. Processes of their own, because the kernel then ends all of them together.
+ */
+async function runInside(args: readonly string[]): Promise<number> {
+  stop.signal.throwIfAborted();
+  const withLoopback = ["bash", "-c", 'ip link set lo up && exec "$@"', "bash"];
+  const inside = [process.execPath, join(SOURCES, "kit/inside.ts"), ...args];
+  const child = spawn("unshare", [...ISOLATED, ...withLoopback, ...inside], {
+    stdio: ["pipe", "inherit", "inherit"],
+  });
+  stop.signal.addEventListener("abort", () => {
+    child.stdin?.end(); // unshare does not pass signals on.
+    setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT).unref();
+  });
+  return await exitCode(child);
+}
+
+function failed(error: unknown): number {
+  if (stop.signal.aborted) return 130;
+  if (error instanceof MissingError) {
+    console.error(`SKIPPED: the LocalStack tests need ${error.message}`);
+    return process.env["CI"] ? 1 : 0; // Never skipped in CI.
+  }
+  console.error(`localstack: ${error instanceof Error ? error.message : String(error)}`);
+  return 1;
+}
+
+process.exitCode = await main().catch(failed);

@@ -1,0 +1,207 @@
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { requireTools, type Tools } from "./machine.ts";
+import { HOME, LIBRARIES, PYTHON, SOURCES } from "./paths.ts";
+import { run } from "./processes.ts";
+
+/**
+ * Sets LocalStack up below .cache/localstack, in parts. A part is installed when the stamp that its last installation left is
+ * not the digest of what it is made from; the stamp is written last, so a part that was broken off is made anew.
+ */
+
+interface Part {
+  readonly name: string;
+  /** Below test/localstack: when one changes, the part is made anew. */
+  readonly sources: readonly string[];
+  /** What is there when it is installed. */
+  readonly result: string;
+  readonly install: (tools: Tools, signal: AbortSignal) => Promise<void>;
+}
+
+const DYNAMODB = join(LIBRARIES, "dynamodb-local/2");
+const JSONATA = join(LIBRARIES, "jsonata/0.9.7");
+const JAVA = join(LIBRARIES, "java/21");
+const PIP_INSTALL = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"];
+
+const python: Part = {
+  name: "python",
+  sources: ["requirements.txt", "constraints.txt"],
+  result: PYTHON,
+  install: async (tools, signal) => {
+    await must("python -m venv", tools.python, ["-m", "venv", "--clear", join(HOME, "python")], signal);
+    const pinned = ["-c", join(SOURCES, "constraints.txt"), "-r", join(SOURCES, "requirements.txt")];
+    await must("pip install", PYTHON, [...PIP_INSTALL, ...pinned], signal);
+  },
+};
+
+const executor: Part = {
+  name: "executor",
+  sources: [...python.sources, ...filesOf("executor")],
+  result: PYTHON,
+  install: async (_tools, signal) => {
+    // A copy, for pip leaves what it builds beside the sources.
+    const copy = emptied(join(HOME, "executor"));
+    cpSync(join(SOURCES, "executor"), copy, { recursive: true });
+    const flags = ["--no-deps", "--no-build-isolation", "--force-reinstall"];
+    await must("pip install", PYTHON, [...PIP_INSTALL, ...flags, copy], signal);
+    rmSync(copy, { recursive: true });
+  },
+};
+
+const java: Part = {
+  name: "java",
+  sources: [],
+  result: join(JAVA, "bin/java"),
+  install: async (tools) => {
+    // LocalStack looks for 21 in this place only; what it starts is content with 17.
+    mkdirSync(join(LIBRARIES, "java"), { recursive: true });
+    rmSync(JAVA, { force: true });
+    symlinkSync(tools.javaHome, JAVA);
+  },
+};
+
+const jsonata: Part = {
+  name: "jsonata",
+  sources: ["libraries/jsonata.pom.xml"],
+  result: join(JSONATA, "jsonata-0.9.7.jar"),
+  install: async (_tools, signal) => await copyJars("jsonata.pom.xml", emptied(JSONATA), signal),
+};
+
+const dynamoDb: Part = {
+  name: "dynamodb",
+  sources: ["libraries/dynamodb-local.pom.xml", "libraries/NoAgent.java"],
+  result: join(DYNAMODB, "DynamoDBLocal.jar"),
+  install: async (tools, signal) => {
+    const libraries = join(emptied(DYNAMODB), "DynamoDBLocal_lib");
+    await copyJars("dynamodb-local.pom.xml", libraries, signal);
+    for (const name of readdirSync(libraries)) {
+      // Java loads the native library by its name without a version.
+      const native = /^(libsqlite4java-linux-\w+)-[\d.]+\.so$/.exec(name)?.[1];
+      if (native) renameSync(join(libraries, name), join(libraries, `${native}.so`));
+    }
+    const jars = readdirSync(libraries).filter((name) => name.endsWith(".jar"));
+    await makeAgentJar(tools, signal);
+    await makeJar(tools, "DynamoDBLocal.jar", [], signal, {
+      "Main-Class": "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
+      "Class-Path": jars
+        .sort()
+        .map((name) => `DynamoDBLocal_lib/${name}`)
+        .join(" "),
+    });
+  },
+};
+
+/** Rows of parts of which each needs the ones before it; the rows are installed side by side. */
+const ROWS: readonly (readonly Part[])[] = [
+  [python, executor],
+  [java, jsonata, dynamoDb],
+];
+
+export async function install(signal: AbortSignal): Promise<void> {
+  if (ROWS.flat().every(isInstalled)) return;
+  const tools = await requireTools(signal);
+  const broken = new AbortController();
+  const either = AbortSignal.any([signal, broken.signal]);
+  const rows = ROWS.map(async (parts) => {
+    for (const part of parts) if (!isInstalled(part)) await installPart(part, tools, either);
+  });
+  // When a row fails, the other is ended, and waited for: it must not outlive this process.
+  for (const row of rows) row.catch((error: unknown) => broken.abort(error));
+  await Promise.allSettled(rows);
+  either.throwIfAborted();
+}
+
+async function installPart(part: Part, tools: Tools, signal: AbortSignal): Promise<void> {
+  console.error(`localstack: installing ${part.name}`);
+  rmSync(stampOf(part), { force: true });
+  await part.install(tools, signal);
+  mkdirSync(join(HOME, "stamps"), { recursive: true });
+  writeFileSync(stampOf(part), digestOf(part));
+}
+
+function isInstalled(part: Part): boolean {
+  const stamp = stampOf(part);
+  return existsSync(part.result) && existsSync(stamp) && readFileSync(stamp, "utf8") === digestOf(part);
+}
+
+function stampOf(part: Part): string {
+  return join(HOME, "stamps", part.name);
+}
+
+function digestOf(part: Part): string {
+  const hash = createHash("sha256");
+  // How parts are made is in this file; a virtual environment cannot be moved, hence the place.
+  hash.update(HOME).update(readFileSync(import.meta.filename));
+  for (const source of part.sources) hash.update(`\0${source}\0`).update(readFileSync(join(SOURCES, source)));
+  return hash.digest("hex");
+}
+
+/** Files below a folder of the sources, without what Python compiled. */
+function filesOf(folder: string): string[] {
+  return readdirSync(join(SOURCES, folder), { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((path) => !path.includes("__pycache__") && statSync(join(SOURCES, path)).isFile())
+    .sort();
+}
+
+async function copyJars(pom: string, folder: string, signal: AbortSignal): Promise<void> {
+  const goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", `-DoutputDirectory=${folder}`];
+  await must("mvn", "mvn", ["-q", "-B", "-f", join(SOURCES, "libraries", pom), ...goal], signal);
+}
+
+async function makeAgentJar(tools: Tools, signal: AbortSignal): Promise<void> {
+  const classes = mkdtempSync(join(HOME, "classes-"));
+  const source = join(SOURCES, "libraries/NoAgent.java");
+  await must("javac", join(tools.javaHome, "bin/javac"), ["-d", classes, source], signal);
+  const content = ["-C", classes, "NoAgent.class"];
+  await makeJar(tools, "ddb-local-loader-0.1.jar", content, signal, { "Premain-Class": "NoAgent" });
+  rmSync(classes, { recursive: true });
+}
+
+async function makeJar(
+  tools: Tools,
+  name: string,
+  content: readonly string[],
+  signal: AbortSignal,
+  attributes: Readonly<Record<string, string>>,
+): Promise<void> {
+  const manifest = join(DYNAMODB, `${basename(name, ".jar")}.mf`);
+  const lines = Object.entries(attributes).map(([key, value]) => wrapped(`${key}: ${value}`));
+  writeFileSync(manifest, `${lines.join("\n")}\n`);
+  const args = ["--create", "--file", join(DYNAMODB, name), "--manifest", manifest, ...content];
+  await must("jar", join(tools.javaHome, "bin/jar"), args, signal);
+}
+
+/** A line of a manifest has at most 72 bytes, and goes on after a newline and a blank. */
+function wrapped(line: string): string {
+  return line.replace(/.{70}(?=.)/g, "$&\n ");
+}
+
+function emptied(folder: string): string {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+async function must(
+  name: string,
+  command: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const code = await run(command, args, { signal });
+  if (code !== 0) throw new Error(`${name} exited with ${code}: what it said is above`);
+}

@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Processes of a Linux machine: running one to its end, and the family of one that runs. */
+
+const PAGE = 4096;
+
+/** Runs a command to its end and gives its exit code. What it printed is shown when it fails. When the signal aborts, it and all of its group are ended. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: { readonly signal: AbortSignal; readonly isQuiet?: boolean },
+): Promise<number> {
+  options.signal.throwIfAborted();
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true, // A group of its own, so that its children can be ended with it.
+  });
+  const end = () => {
+    if (child.pid !== undefined) signalProcess(-child.pid, "SIGTERM");
+  };
+  options.signal.addEventListener("abort", end);
+  const printed: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => printed.push(chunk));
+  const code = await exitCode(child);
+  options.signal.removeEventListener("abort", end);
+  options.signal.throwIfAborted();
+  if (code !== 0 && !options.isQuiet) process.stderr.write(Buffer.concat(printed));
+  return code;
+}
+
+/** Like a shell: 127 for a command that is not there, 128 and more for one that a signal ended. */
+export async function exitCode(child: ChildProcess): Promise<number> {
+  return await new Promise<number>((resolve) => {
+    child.once("error", () => resolve(127));
+    child.once("close", (code) => resolve(code ?? 128));
+  });
+}
+
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
+/** A process and its descendants. */
+export function family(ancestor: number): number[] {
+  const children = Map.groupBy(processIds(), parentOf);
+  const found = [ancestor];
+  for (const pid of found) found.push(...(children.get(pid) ?? []));
+  return found;
+}
+
+/** Bytes of memory that the processes hold. Pages that they share are counted once for each. */
+export function residentBytes(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + Number(readProcess(pid, "statm").split(" ")[1] ?? 0) * PAGE, 0);
+}
+
+function processIds(): number[] {
+  return readdirSync("/proc").map(Number).filter(Number.isInteger);
+}
+
+function parentOf(pid: number): number {
+  // After the name, which is in parentheses and may hold anything: state, parent.
+  return Number(readProcess(pid, "stat").split(") ").at(-1)?.split(" ")[1] ?? 0);
+}
+
+/** Empty for a process that has ended since. */
+function readProcess(pid: number, file: "stat" | "statm"): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}
