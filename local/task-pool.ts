@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write.ts";
+import { placeOf, type TaskProgress, type TaskResult, type WriteRequest } from "../shared/engine/write.ts";
 import {
   type FromTask,
   fromWire,
@@ -56,14 +56,7 @@ export class TaskPool {
         signal: terminating.signal,
       })) as TaskAnswer;
     } catch (error) {
-      const { run, partition, attemptNumber } = request;
-      const where = {
-        pipeline: run.pipeline,
-        batchId: run.batchId,
-        partition,
-        attempt: run.attempt,
-        attemptNumber,
-      };
+      const where = placeOf(request);
       if (terminating.signal.aborted) {
         throw new MillraceError("TASK_CANCELLED", "the task did not stop, and was ended", { where });
       }

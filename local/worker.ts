@@ -3,7 +3,7 @@ import { decodeSchema } from "../shared/arrow/ipc-file.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import type { Ports } from "../shared/engine/ports.ts";
-import { write } from "../shared/engine/write.ts";
+import { placeOf, write } from "../shared/engine/write.ts";
 import { Home } from "./home.ts";
 import { loadPipeline } from "./load-pipeline.ts";
 import {
@@ -53,15 +53,9 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
     });
     return { result };
   } catch (error) {
-    const { run, partition, attemptNumber } = request;
-    const where = {
-      pipeline: run.pipeline,
-      batchId: run.batchId,
-      partition,
-      attempt: run.attempt,
-      attemptNumber,
+    return {
+      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", placeOf(request), true)),
     };
-    return { error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", where, true)) };
   } finally {
     port.close();
   }

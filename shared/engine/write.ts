@@ -50,14 +50,7 @@ export async function write(
   request: WriteRequest,
   options: WriteOptions,
 ): Promise<TaskResult> {
-  const { run, partition, attemptNumber } = request;
-  const where: ErrorLocation = {
-    pipeline: run.pipeline,
-    batchId: run.batchId,
-    partition,
-    attempt: run.attempt,
-    attemptNumber,
-  };
+  const where = placeOf(request);
   try {
     return await writeTask(open, ports, request, options, where);
   } catch (error) {
@@ -66,6 +59,11 @@ export async function write(
       ? cancelled().at(where)
       : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
   }
+}
+
+/** The place of a task, for its errors. */
+export function placeOf({ run, partition, attemptNumber }: WriteRequest): ErrorLocation {
+  return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
 function cancelled(): MillraceError {

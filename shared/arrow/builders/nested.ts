@@ -1,6 +1,7 @@
 import { type Data, type List, type Map_, makeData, type Struct } from "apache-arrow";
 import { isPlainObject } from "../../contract/json.ts";
 import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
+import { Offsets } from "./offsets.ts";
 
 /** Appends to a child column, and names the step to it in an error. */
 export function appendBelow(child: ColumnBuilder, value: unknown, nullable: boolean, step: string): void {
@@ -68,53 +69,16 @@ export class StructBuilder implements ColumnBuilder {
   }
 }
 
-/** Where each list of a column begins in its child. */
-class ListOffsets {
-  readonly validity: Validity;
-  length = 0;
-  end = 0;
-  #offsets: Int32Array;
-
-  constructor(capacity: number) {
-    this.#offsets = new Int32Array(capacity + 1);
-    this.validity = new Validity(capacity);
-  }
-
-  close(): void {
-    this.length++;
-    if (this.length === this.#offsets.length) {
-      const grown = new Int32Array(this.length * 2);
-      grown.set(this.#offsets);
-      this.#offsets = grown;
-    }
-    this.#offsets[this.length] = this.end;
-  }
-
-  layout(): {
-    length: number;
-    nullCount: number;
-    nullBitmap: Uint8Array | undefined;
-    valueOffsets: Int32Array;
-  } {
-    return {
-      length: this.length,
-      nullCount: this.validity.nullCount,
-      nullBitmap: this.validity.finish(this.length),
-      valueOffsets: this.#offsets.subarray(0, this.length + 1),
-    };
-  }
-}
-
 /** Lists from arrays. */
 export class ListBuilder implements ColumnBuilder {
   readonly #type: List;
   readonly #child: ColumnBuilder;
-  readonly #offsets: ListOffsets;
+  readonly #offsets: Offsets;
 
   constructor(type: List, child: ColumnBuilder, capacity: number) {
     this.#type = type;
     this.#child = child;
-    this.#offsets = new ListOffsets(capacity);
+    this.#offsets = new Offsets(capacity);
   }
 
   get bytes(): number {
@@ -123,14 +87,14 @@ export class ListBuilder implements ColumnBuilder {
 
   append(value: unknown): void {
     if (value === null) {
-      this.#offsets.validity.setNull(this.#offsets.length);
-    } else {
-      if (!Array.isArray(value)) throw new ValueMismatch("array", value);
-      const { nullable } = this.#type.valueField;
-      // Not forEach, which passes over holes.
-      for (let i = 0; i < value.length; i++) appendBelow(this.#child, value[i], nullable, `[${i}]`);
-      this.#offsets.end += value.length;
+      this.#offsets.closeNull();
+      return;
     }
+    if (!Array.isArray(value)) throw new ValueMismatch("array", value);
+    const { nullable } = this.#type.valueField;
+    // Not forEach, which passes over holes.
+    for (let i = 0; i < value.length; i++) appendBelow(this.#child, value[i], nullable, `[${i}]`);
+    this.#offsets.end += value.length;
     this.#offsets.close();
   }
 
@@ -143,12 +107,12 @@ export class ListBuilder implements ColumnBuilder {
 export class MapBuilder implements ColumnBuilder {
   readonly #type: Map_;
   readonly #entries: StructBuilder;
-  readonly #offsets: ListOffsets;
+  readonly #offsets: Offsets;
 
   constructor(type: Map_, entries: StructBuilder, capacity: number) {
     this.#type = type;
     this.#entries = entries;
-    this.#offsets = new ListOffsets(capacity);
+    this.#offsets = new Offsets(capacity);
   }
 
   get bytes(): number {
@@ -157,15 +121,15 @@ export class MapBuilder implements ColumnBuilder {
 
   append(value: unknown): void {
     if (value === null) {
-      this.#offsets.validity.setNull(this.#offsets.length);
-    } else {
-      const entries =
-        value instanceof Map ? value.entries() : isPlainObject(value) ? Object.entries(value) : undefined;
-      if (entries === undefined) throw new ValueMismatch("map (a Map or an object)", value);
-      for (const [key, item] of entries) {
-        this.#entries.append({ key, value: item });
-        this.#offsets.end++;
-      }
+      this.#offsets.closeNull();
+      return;
+    }
+    const entries =
+      value instanceof Map ? value.entries() : isPlainObject(value) ? Object.entries(value) : undefined;
+    if (entries === undefined) throw new ValueMismatch("map (a Map or an object)", value);
+    for (const [key, item] of entries) {
+      this.#entries.append({ key, value: item });
+      this.#offsets.end++;
     }
     this.#offsets.close();
   }

@@ -1,21 +1,13 @@
 import { Binary, type Data, makeData, Utf8 } from "apache-arrow";
-import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
+import { type ColumnBuilder, ValueMismatch } from "./builder.ts";
+import { Offsets } from "./offsets.ts";
 
 const encoder = new TextEncoder();
 const MAX_BYTES = 2 ** 31 - 1;
 
 /** Offsets into one growing run of bytes: the layout of strings and binaries. */
-class BytesColumn {
-  readonly validity: Validity;
+class BytesColumn extends Offsets {
   bytes: Uint8Array = new Uint8Array(1024);
-  end = 0;
-  length = 0;
-  #offsets: Int32Array;
-
-  constructor(capacity: number) {
-    this.#offsets = new Int32Array(capacity + 1);
-    this.validity = new Validity(capacity);
-  }
 
   /** Room for `count` more bytes after `end`. */
   reserve(count: number, type: string, value: unknown): void {
@@ -27,36 +19,8 @@ class BytesColumn {
     this.bytes = grown;
   }
 
-  /** Ends the value that was written up to `end`. */
-  close(): void {
-    this.length++;
-    if (this.length === this.#offsets.length) {
-      const grown = new Int32Array(this.length * 2);
-      grown.set(this.#offsets);
-      this.#offsets = grown;
-    }
-    this.#offsets[this.length] = this.end;
-  }
-
-  closeNull(): void {
-    this.validity.setNull(this.length);
-    this.close();
-  }
-
-  layout(): {
-    length: number;
-    nullCount: number;
-    nullBitmap: Uint8Array | undefined;
-    valueOffsets: Int32Array;
-    data: Uint8Array;
-  } {
-    return {
-      length: this.length,
-      nullCount: this.validity.nullCount,
-      nullBitmap: this.validity.finish(this.length),
-      valueOffsets: this.#offsets.subarray(0, this.length + 1),
-      data: this.bytes.subarray(0, this.end),
-    };
+  get data(): Uint8Array {
+    return this.bytes.subarray(0, this.end);
   }
 }
 
@@ -86,7 +50,7 @@ export class StringBuilder implements ColumnBuilder {
   }
 
   finish(): Data {
-    return makeData({ type: new Utf8(), ...this.#column.layout() });
+    return makeData({ type: new Utf8(), ...this.#column.layout(), data: this.#column.data });
   }
 }
 
@@ -116,6 +80,6 @@ export class BinaryBuilder implements ColumnBuilder {
   }
 
   finish(): Data {
-    return makeData({ type: new Binary(), ...this.#column.layout() });
+    return makeData({ type: new Binary(), ...this.#column.layout(), data: this.#column.data });
   }
 }
