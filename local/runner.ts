@@ -18,6 +18,9 @@ import { TaskPool } from "./task-pool.ts";
 /** A run is known to have ended by its lock, so its lease need never be waited for; it is only a bound for a home whose locks are lost. */
 const LEASE_MILLISECONDS = 24 * 3_600_000;
 
+/** How long a method of the source may take to answer once the run is interrupted. */
+const GRACE_MILLISECONDS = 5000;
+
 export interface RunOptions {
   readonly pipeline: Pipeline;
   /** The file that exports the pipeline: worker threads load it too. */
@@ -46,6 +49,8 @@ export async function run(options: RunOptions): Promise<void> {
   let session: Session | undefined;
   try {
     const open = await OpenPipeline.open(pipeline, ports);
+    // A sink that cannot use its options is told before anything is planned.
+    await open.newWriter(open.schema);
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,
@@ -101,11 +106,14 @@ class Session {
   async #serve(trigger: Trigger): Promise<void> {
     const { onEvent, signal } = this.#options;
     // As in Spark: without a reader that fixes what is available now, such a run has one batch.
-    const isBounded = "availableNow" in trigger && (await this.#open.prepareForTriggerAvailableNow());
+    const isBounded =
+      "availableNow" in trigger &&
+      (await this.#unlessStuck(this.#open.prepareForTriggerAvailableNow())) === true;
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
     while (!signal.aborted) {
       const startedAt = this.#ports.runtime.now();
-      const planned = await this.#plan();
+      const planned = await this.#unlessStuck(this.#plan());
+      if (planned === undefined) break;
       let state: BatchState | undefined;
       if (planned.kind === "idle") onEvent({ type: "idle" });
       else state = await this.#runBatch(planned);
@@ -118,6 +126,30 @@ class Session {
         const rest = Math.max(0, startedAt + interval - this.#ports.runtime.now());
         await this.#ports.runtime.sleep(rest, signal).catch(() => undefined);
       }
+    }
+  }
+
+  /** The result of planning; nothing, where the run is interrupted and a method of the source does not answer in time. */
+  async #unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#options;
+    const ended = new AbortController();
+    const { sleep } = this.#ports.runtime;
+    const interrupted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true, signal: ended.signal });
+    });
+    const stuck = interrupted
+      .then(() => sleep(GRACE_MILLISECONDS, ended.signal))
+      .then(
+        () => undefined,
+        () => undefined,
+      );
+    try {
+      return await Promise.race([planning, stuck]);
+    } finally {
+      ended.abort();
+      // Left behind, and of no effect: the process ends.
+      planning.catch(() => undefined);
     }
   }
 

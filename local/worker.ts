@@ -20,6 +20,9 @@ interface Opened {
   readonly ports: Ports;
 }
 
+// What the user's code prints is no result: stdout is the run's.
+process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+
 let opened: Promise<Opened> | undefined;
 
 /** Opened once a thread: its own instance of the source and the sink, its own connection to the ledger. */

@@ -65,12 +65,16 @@ async function statusOf(home: Home, ledger: SqliteLedger, head: Head): Promise<S
     runner: isRunning ? lease.owner.description : null,
     offset: head.offset ?? null,
     lastCommittedBatchId: head.lastCommittedBatchId ?? null,
-    openBatch:
-      open === undefined ? null : { ...publicBatch(open), tasksDone: (await ledger.tasks(open)).length },
+    openBatch: open === undefined ? null : { ...publicBatch(open), tasksDone: await tasksDone(ledger, open) },
     unacknowledgedBatchId: head.unacknowledged?.batchId ?? null,
     incarnation: head.incarnation,
     epoch: head.epoch,
   };
+}
+
+/** Tasks that the next run need not do again; an aborted attempt has none. */
+async function tasksDone(ledger: SqliteLedger, batch: Batch): Promise<number> {
+  return batch.state === "aborted" ? 0 : (await ledger.tasks(batch)).length;
 }
 
 function describe(status: Status): string {

@@ -22,9 +22,10 @@ export interface RunFlags {
 export async function runCommand(entry: string, flags: RunFlags): Promise<number> {
   const asked = triggerOf(flags);
   const interruption = new Interruption();
+  const stdout = new OwnStdout();
   try {
     const pipeline = await loadPipeline(entry);
-    const view = flags.json ? new JsonView() : new TextView(runtime.now);
+    const view = flags.json ? new JsonView(stdout.print) : new TextView(stdout.print, runtime.now);
     await run({
       pipeline,
       entry: resolve(entry),
@@ -38,6 +39,24 @@ export async function runCommand(entry: string, flags: RunFlags): Promise<number
     return interruption.exitCode ?? EXIT.ok;
   } finally {
     interruption.end();
+    stdout.giveBack();
+  }
+}
+
+/** Keeps stdout for the run: what the user's code prints goes to stderr. */
+class OwnStdout {
+  readonly #write = process.stdout.write;
+
+  constructor() {
+    process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+  }
+
+  readonly print = (text: string): void => {
+    this.#write.call(process.stdout, text);
+  };
+
+  giveBack(): void {
+    process.stdout.write = this.#write;
   }
 }
 

@@ -10,6 +10,9 @@ import {
   styled,
 } from "./text.ts";
 
+/** Writes to stdout. */
+export type Print = (text: string) => void;
+
 /** Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to stdout. */
 export interface RunView {
   show(event: RunEvent): void;
@@ -17,8 +20,14 @@ export interface RunView {
 
 /** One JSON object a line. */
 export class JsonView implements RunView {
+  readonly #print: Print;
+
+  constructor(print: Print) {
+    this.#print = print;
+  }
+
   show(event: RunEvent): void {
-    process.stdout.write(`${JSON.stringify(event)}\n`);
+    this.#print(`${JSON.stringify(event)}\n`);
   }
 }
 
@@ -27,17 +36,25 @@ type BatchEvent = Extract<RunEvent, { type: "batch" }>;
 /** Lines for people: with a bar for the batch at work on a terminal, without elsewhere. */
 export class TextView implements RunView {
   readonly #stream: NodeJS.WriteStream = process.stderr;
+  readonly #print: Print;
   readonly #now: () => number;
+  #wasIdle = false;
   readonly #batches: BatchEvent[] = [];
   #batchStartedAt = 0;
   #lastDrawn = 0;
   #hasBar = false;
 
-  constructor(now: () => number) {
+  constructor(print: Print, now: () => number) {
+    this.#print = print;
     this.#now = now;
   }
 
   show(event: RunEvent): void {
+    this.#showEvent(event);
+    this.#wasIdle = event.type === "idle";
+  }
+
+  #showEvent(event: RunEvent): void {
     switch (event.type) {
       case "started":
         this.#line(`${styled("bold", event.pipeline, this.#stream)} (${event.trigger}) in ${event.home}`);
@@ -76,7 +93,7 @@ export class TextView implements RunView {
         break;
       }
       case "idle":
-        this.#line("nothing new");
+        if (!this.#wasIdle) this.#line("nothing new");
         break;
       case "interrupted": {
         const open =
@@ -86,7 +103,7 @@ export class TextView implements RunView {
       }
       case "ended":
         this.#clearBar();
-        if (this.#batches.length > 0) process.stdout.write(`${batchTable(this.#batches)}\n`);
+        if (this.#batches.length > 0) this.#print(`${batchTable(this.#batches)}\n`);
     }
   }
 

@@ -20,6 +20,8 @@ export interface Configured {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+const SHORTEST_INTERVAL_MILLISECONDS = 100;
+
 /** Lower case only: names become folders, and some file systems do not tell cases apart. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
@@ -149,7 +151,11 @@ export function checkTrigger(trigger: Trigger): Trigger {
   const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
   const isFlag = kinds["once"] === true || kinds["availableNow"] === true;
   if (set.length === 1 && "processingTime" in trigger) {
-    parseDuration(trigger.processingTime);
+    if (parseDuration(trigger.processingTime) < SHORTEST_INTERVAL_MILLISECONDS) {
+      throw new MillraceError("TRIGGER_INVALID", `an interval of ${trigger.processingTime} is too short`, {
+        hint: "Choose 100ms or more: each interval asks the source and writes to the ledger.",
+      });
+    }
     return trigger;
   }
   if (set.length === 1 && isFlag) return trigger;

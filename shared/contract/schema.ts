@@ -19,6 +19,7 @@ import {
   Utf8,
 } from "apache-arrow";
 import { MillraceError } from "./errors.ts";
+import { kindOf } from "./json.ts";
 
 /** Spark's type names and the Arrow types that Spark maps them to. */
 const SIMPLE_TYPES = new Map<string, () => DataType>(
@@ -52,6 +53,29 @@ const MAX_DECIMAL_PRECISION = 38;
 export function parseDdl(ddl: string): Schema {
   const parser = new DdlParser(ddl);
   return new Schema(parser.fields(undefined));
+}
+
+/**
+ * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another. Error: `SCHEMA_INVALID` for anything else, and
+ * for one without fields: rows would be committed without their columns.
+ */
+export function toSchema(given: unknown): Schema {
+  if (typeof given === "string") return parseDdl(given);
+  const fields = typeof given === "object" && given !== null && "fields" in given ? given.fields : undefined;
+  if (!Array.isArray(fields) || fields.length === 0) {
+    throw new MillraceError(
+      "SCHEMA_INVALID",
+      `schema() must give DDL or an Arrow Schema with fields, but gave ${kindOf(given)}`,
+      {
+        hint: 'Return Spark DDL, such as "id string NOT NULL, time timestamp, mag double", or an Arrow Schema.',
+      },
+    );
+  }
+  if (given instanceof Schema) return given;
+  const quoted = schemaToJson(given as Schema).fields.map(
+    ({ name, type, nullable }) => `\`${name.replaceAll("`", "``")}\` ${type}${nullable ? "" : " NOT NULL"}`,
+  );
+  return parseDdl(quoted.join(", "));
 }
 
 /** The DDL type name of an Arrow type, or Arrow's own name where DDL has none. */

@@ -5,7 +5,7 @@ import type { JsonValue } from "../contract/json.ts";
 import { checkOffset, type Offset } from "../contract/offset.ts";
 import type { Pipeline } from "../contract/pipeline.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
-import { parseDdl } from "../contract/schema.ts";
+import { toSchema } from "../contract/schema.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
@@ -52,11 +52,8 @@ export class OpenPipeline {
       },
     );
     const known = schema ?? (await guard("SOURCE_FAILED", "schema() failed", where, () => source.schema()));
-    return new OpenPipeline(
-      pipeline,
-      ports,
-      typeof known === "string" ? parseDdl(known) : known,
-      (readSchema) => source.streamReader(readSchema),
+    return new OpenPipeline(pipeline, ports, toSchema(known), (readSchema) =>
+      source.streamReader(readSchema),
     );
   }
 

@@ -84,10 +84,9 @@ async function acquire(pipeline: string, ports: Ports, request: PlanRequest): Pr
   }
   if (result.acquired) return result.head;
   const { lease } = result.head;
-  const until = lease === undefined ? "" : `, whose lease ends ${new Date(lease.expiresAt).toISOString()}`;
   throw new MillraceError(
     "LEASE_HELD",
-    `pipeline "${pipeline}" is being run by ${lease?.owner.description ?? "another run"}${until}`,
+    `pipeline "${pipeline}" is being run by ${lease?.owner.description ?? "another run"}`,
     {
       where: { pipeline },
       hint: "Wait until that run has ended, or stop it; then run again.",

@@ -247,6 +247,24 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     );
   });
 
+  it("goes on at the same row where the size of its pages was changed", async () => {
+    const { grow, options } = await growing();
+    grow(25);
+    const first = await drain({ ...options, pageSize: 10 });
+    grow(35);
+    const second = await drain({ ...options, pageSize: 20 }, { start: first.end });
+    grow(5);
+    const smaller = { ...options, pageSize: 7 };
+    if (pagination.type === "cursor") {
+      // What a cursor of larger pages stands for cannot be found in smaller ones: told, never guessed.
+      expect((await failure(() => drain(smaller, { start: second.end }))).code).toBe("LIST_SHRANK");
+      return;
+    }
+    const third = await drain(smaller, { start: second.end });
+    expect(await drain({ ...options, pageSize: 9 }, { start: third.end })).toMatchObject({ batches: [] });
+    expect([first, second, third].map((drained) => drained.rows.length)).toEqual([25, 35, 5]);
+  });
+
   it("gives no batch while it is empty, or has nothing new", async () => {
     const { grow, options } = await growing();
     expect((await drain(options)).batches).toEqual([]);

@@ -1,7 +1,7 @@
-import { DateMillisecond, Dictionary, type Field, Int32, Uint8, Utf8 } from "apache-arrow";
+import { DateMillisecond, Dictionary, type Field, Int32, Schema, Uint8, Utf8 } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import type { MillraceError } from "../../shared/contract/errors.ts";
-import { parseDdl, schemaToJson, typeName } from "../../shared/contract/schema.ts";
+import { parseDdl, schemaToJson, toSchema, typeName } from "../../shared/contract/schema.ts";
 
 /** The fields as DDL, written in one way. */
 const read = (ddl: string): string =>
@@ -141,5 +141,19 @@ describe("typeName", () => {
       "Date64<MILLISECOND>",
     ]);
     expect(typeName(new Dictionary(new Utf8(), new Int32()))).toBe("Dictionary<Int32, Utf8>");
+  });
+});
+
+describe("toSchema", () => {
+  it.each([undefined, null, 5, {}, [], new Schema([])])(
+    "refuses %o, whose rows would lose their columns",
+    (given) => {
+      expect(() => toSchema(given)).toThrow(expect.objectContaining({ code: "SCHEMA_INVALID" }));
+    },
+  );
+
+  it("takes a schema of another copy of Arrow", () => {
+    const { fields } = parseDdl("id bigint NOT NULL, `a b` decimal(5,2), l array<string>");
+    expect(schemaToJson(toSchema({ fields }))).toEqual(schemaToJson(new Schema(fields)));
   });
 });

@@ -170,6 +170,15 @@ describe("a task that cannot be stopped", () => {
   });
 });
 
+describe("what a pipeline's own code prints", () => {
+  it("goes to stderr: stdout has the run's JSON and nothing else", async () => {
+    const { stdout, stderr } = await millrace(["run", COUNTER, "--home", temporaryFolder(), "--json"]);
+    for (const line of stdout.trimEnd().split("\n")) expect(() => JSON.parse(line) as unknown).not.toThrow();
+    expect(stderr).toContain("planning");
+    expect(stderr).toContain("reading");
+  });
+});
+
 describe("an acknowledgement that fails", () => {
   it("fails the run, keeps the batch, and is made up for by the next run before anything else", async () => {
     const home = temporaryFolder();
@@ -268,6 +277,16 @@ describe("SIGINT", () => {
     expect((await running.ended).code).toBe(130);
   });
 
+  it("stops a source that hangs in planning, too", async () => {
+    const home = temporaryFolder();
+    const running = startMillrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "hang in planning" });
+    await printed(running, "batch 0 committed");
+    running.process.kill("SIGTERM");
+    expect((await running.ended).code).toBe(143);
+    expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);
+    expect(await numbers(home)).toEqual(upTo(60));
+  });
+
   it("twice leaves at once, and the next run resumes", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home], {
@@ -319,10 +338,17 @@ describe("kill -9", () => {
 });
 
 describe("the command line", () => {
+  it("says where a home cannot be made", async () => {
+    const { code, stderr } = await millrace(["run", COUNTER, "--home", join(ROOT, "README.md/home")]);
+    expect(stderr).toContain("error STORE_FAILED: the folder cannot be made: ENOTDIR");
+    expect(code).toBe(1);
+  });
+
   it.each([
     ["a file that is not there", ["run", "nowhere.ts"], "PIPELINE_FILE_NOT_FOUND"],
     ["a file without a pipeline", ["run", join(ROOT, "vitest.config.ts")], "PIPELINE_NOT_EXPORTED"],
     ["triggers that exclude each other", ["run", COUNTER, "--once", "--every", "1s"], "USAGE"],
+    ["an interval that would be a busy loop", ["run", COUNTER, "--every", "0s"], "TRIGGER_INVALID"],
     ["an interval that is none", ["run", COUNTER, "--every", "soon"], "DURATION_INVALID"],
     ["a home that is not there", ["status", "--home", "/nowhere"], "HOME_NOT_FOUND"],
     ["a table that is not there", ["cat", "nowhere"], "TABLE_NOT_FOUND"],

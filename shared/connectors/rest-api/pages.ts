@@ -5,7 +5,7 @@ import type { ParsedOptions } from "./options.ts";
 import { valueAt } from "./records.ts";
 
 /**
- * Which page: the rows to skip, the page's number, the cursor, or the URL of a link (relative to the origin), by the kind of
+ * Which page: the rows before it, the cursor, or the URL of a link (relative to the origin), by the kind of
  * pagination; `null` for the first page. Without secrets, so that it can be stored.
  */
 export type PageRef = string | number | null;
@@ -30,6 +30,18 @@ export class Pages {
     this.#options = options;
     this.#client = client;
     this.#params = params;
+  }
+
+  /** The same position by pages of today's size: numbered pages begin elsewhere once `pageSize` was changed. */
+  align(position: { readonly page: PageRef; readonly row: number }): {
+    readonly page: PageRef;
+    readonly row: number;
+  } {
+    const { pagination, pageSize } = this.#options;
+    const before = Number(position.page ?? 0);
+    if (pagination.type !== "page" || before % pageSize === 0) return position;
+    const row = before + position.row;
+    return { page: row - (row % pageSize), row: row % pageSize };
   }
 
   /** One page. Errors: those of `RestClient.get`, and `ROWS_NOT_FOUND`. */
@@ -64,7 +76,7 @@ export class Pages {
       case "page":
         return this.#client.url({
           ...this.#params,
-          [pagination.pageParam]: String(Number(ref ?? 0) + pagination.first),
+          [pagination.pageParam]: String(Number(ref ?? 0) / pageSize + pagination.first),
           [pagination.sizeParam]: size,
         });
       case "cursor":
@@ -89,7 +101,7 @@ export class Pages {
       case "offset":
         return rows < pageSize ? undefined : Number(ref ?? 0) + rows;
       case "page":
-        return rows < pageSize ? undefined : Number(ref ?? 0) + 1;
+        return rows < pageSize ? undefined : Number(ref ?? 0) + pageSize;
       case "cursor": {
         const cursor = valueAt(answer.body, pagination.cursorPath);
         if (cursor === undefined || cursor === null || cursor === "") return undefined;

@@ -53,6 +53,12 @@ export class PositionReader
   }
 
   override async latestOffset(start: Position): Promise<Position> {
+    const from = this.#pages.align(start);
+    const end = await this.#latest(from);
+    return end.page === from.page && end.row === from.row ? start : end;
+  }
+
+  async #latest(start: Position): Promise<Position> {
     const { maxPagesPerBatch } = this.#options;
     if (!this.#fixesEnd) return await this.#walk(start, maxPagesPerBatch);
     this.#availableNow ??= await this.#walk(start, Number.POSITIVE_INFINITY);
@@ -83,8 +89,9 @@ export class PositionReader
 
   override async partitions(start: Position, end: Position): Promise<PageSlice[]> {
     const slices: PageSlice[] = [];
-    let from = start.row;
-    for (let page: PageRef | undefined = start.page; page !== undefined; from = 0) {
+    const first = this.#pages.align(start);
+    let from = first.row;
+    for (let page: PageRef | undefined = first.page; page !== undefined; from = 0) {
       const isLast: boolean = page === end.page;
       const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#look(page);
       if (seen.rows > from) slices.push({ page, from, to: seen.rows });

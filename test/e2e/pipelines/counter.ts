@@ -22,7 +22,9 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
     return { n: 0 };
   }
 
-  override latestOffset(start: Position): Position {
+  override async latestOffset(start: Position): Promise<Position> {
+    console.log("planning");
+    if (start.n === 20 && fault === "hang in planning") await new Promise(() => undefined);
     return { n: Math.min(start.n + 20, this.#target) };
   }
 
@@ -33,6 +35,7 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
   }
 
   override async *read(slice: Slice, task: TaskContext): AsyncGenerator<Row> {
+    console.log("reading");
     for (let n = slice.from; n < slice.to; n++) {
       if (delay > 0) await setTimeout(delay);
       if (n === 33 && fault === "bad row") yield { n, word: 7 };
