@@ -5,7 +5,7 @@ import { Home, openStore } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { TableLayout } from "../render/text.ts";
+import { printable, TableLayout } from "../render/text.ts";
 
 /** Rows by which the widths of the columns are chosen. */
 const SAMPLE = 1000;
@@ -77,5 +77,5 @@ function locate(table: string, home: string): string {
 
 function cellOf(value: unknown): string {
   if (value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? JSON.stringify(value) : printable(String(value));
 }

@@ -1,5 +1,5 @@
 import { causeOf, type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
-import { styled } from "./text.ts";
+import { printable, styled } from "./text.ts";
 
 const CAUSE_LINES = 6;
 
@@ -29,7 +29,7 @@ export function formatError(error: unknown, stream: NodeJS.WriteStream): string 
   if (error.found !== undefined) lines.push(`  found: ${error.found}`);
   if (where.length > 0) lines.push(`  where: ${where.join(", ")}`);
   if (error.hint !== undefined) lines.push(`  do:    ${error.hint}`);
-  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).join("\n");
+  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n");
   if (cause !== undefined) lines.push(styled("dim", cause.replace(/^/gm, "    "), stream));
   return lines.join("\n");
 }

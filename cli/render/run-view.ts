@@ -7,6 +7,7 @@ import {
   formatOffset,
   formatTable,
   plural,
+  printable,
   styled,
 } from "./text.ts";
 
@@ -78,7 +79,7 @@ export class TextView implements RunView {
             "yellow",
             `retry in ${formatDuration(event.delay)}: partition ${event.error.where.partition}: `,
             this.#stream,
-          ) + (event.cause ?? event.error.message),
+          ) + printable(event.cause ?? event.error.message),
         );
         break;
       case "batch": {

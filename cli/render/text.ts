@@ -8,6 +8,18 @@ export function styled(style: Style, text: string, stream: NodeJS.WriteStream): 
   return styleText(style, text, { stream, validateStream: true });
 }
 
+/** Text of a feed or of user code without what would steer the terminal: control characters are shown as escapes. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
+    return control === "\n"
+      ? "\\n"
+      : control === "\t"
+        ? "\\t"
+        : `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
 /** `1,707`. */
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
@@ -41,7 +53,7 @@ export function formatOffset(offset: Offset | undefined): string {
   const values = Object.values(offset);
   const [only] = values;
   return values.length === 1 && (typeof only === "string" || typeof only === "number")
-    ? String(only)
+    ? printable(String(only))
     : JSON.stringify(offset);
 }
 

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import {
+  formatBytes,
+  formatDuration,
+  formatOffset,
+  formatTable,
+  plural,
+  printable,
+} from "../../cli/render/text.ts";
+
+describe("text for a terminal", () => {
+  it("shows control characters of a feed instead of obeying them", () => {
+    expect(printable("\u001b[31mred\nnext\ttab\u0007 é 🦊")).toBe("\\u001b[31mred\\nnext\\ttab\\u0007 é 🦊");
+    expect(formatOffset({ cursor: "\u001b]0;title\u0007" })).toBe("\\u001b]0;title\\u0007");
+  });
+
+  it("aligns columns, numbers to the right", () => {
+    expect(
+      formatTable(
+        ["name", "rows"],
+        [
+          ["a", "1,707"],
+          ["long name", "3"],
+        ],
+      ),
+    ).toBe(["name        rows", "---------  -----", "a          1,707", "long name      3"].join("\n"));
+  });
+
+  it.each<[string, string]>([
+    [formatDuration(312.4), "312 ms"],
+    [formatDuration(1300), "1.3 s"],
+    [formatDuration(125_000), "2 m 05 s"],
+    [formatBytes(1023), "1023 B"],
+    [formatBytes(1536), "1.5 KiB"],
+    [plural(1, "row"), "1 row"],
+    [plural(1707, "row"), "1,707 rows"],
+    [formatOffset(undefined), "-"],
+    [formatOffset({ time: "2018-01-31" }), "2018-01-31"],
+    [formatOffset({ page: 2, row: 5 }), '{"page":2,"row":5}'],
+  ])("reads %s as a person would write it", (text, expected) => {
+    expect(text).toBe(expected);
+  });
+});
