@@ -265,6 +265,16 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect([first, second, third].map((drained) => drained.rows.length)).toEqual([25, 35, 5]);
   });
 
+  it("is replayed as it was planned, though the size of its pages was changed since", async () => {
+    const { grow, options } = await growing();
+    grow(30);
+    const { partitions } = await drain({ ...options, pageSize: 10 });
+    const replayed = await Promise.all(
+      partitions.map((partition) => rowsIn({ ...options, pageSize: 7 }, partition as never)),
+    );
+    expect(replayed.flat()).toEqual(idsUpTo(30));
+  });
+
   it("gives no batch while it is empty, or has nothing new", async () => {
     const { grow, options } = await growing();
     expect((await drain(options)).batches).toEqual([]);

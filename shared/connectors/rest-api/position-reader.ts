@@ -13,8 +13,13 @@ import { rowReader } from "./records.ts";
 
 /** The stream was read up to this row of this page (exclusive). */
 type Position = { readonly page: PageRef; readonly row: number };
-/** Rows `from` (inclusive) to `to` (exclusive) of one page. */
-type PageSlice = { readonly page: PageRef; readonly from: number; readonly to: number };
+/** Rows `from` (inclusive) to `to` (exclusive) of one page of `size` rows: a replay asks for the page as it was planned. */
+type PageSlice = {
+  readonly page: PageRef;
+  readonly size: number;
+  readonly from: number;
+  readonly to: number;
+};
 
 type SeenPage = { readonly rows: number; readonly next: PageRef | undefined };
 
@@ -28,6 +33,7 @@ export class PositionReader
 {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
+  readonly #client: RestClient;
   readonly #pages: Pages;
   /** What planning saw of the pages, so that none is asked for twice. */
   readonly #seen = new Map<PageRef, SeenPage>();
@@ -39,6 +45,7 @@ export class PositionReader
     super();
     this.#schema = schema;
     this.#options = options;
+    this.#client = client;
     this.#pages = new Pages(options, client);
   }
 
@@ -94,14 +101,15 @@ export class PositionReader
     for (let page: PageRef | undefined = first.page; page !== undefined; from = 0) {
       const isLast: boolean = page === end.page;
       const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#look(page);
-      if (seen.rows > from) slices.push({ page, from, to: seen.rows });
+      if (seen.rows > from) slices.push({ page, size: this.#options.pageSize, from, to: seen.rows });
       page = seen.next;
     }
     return slices;
   }
 
   override async *read(slice: PageSlice, task: TaskContext): AsyncGenerator<Row> {
-    const page = await this.#pages.page(slice.page, task.signal);
+    const pages = new Pages({ ...this.#options, pageSize: slice.size }, this.#client);
+    const page = await pages.page(slice.page, task.signal);
     if (page.records.length < slice.to) throw shrunk(page, slice.to);
     const toRow = rowReader(this.#schema, this.#options.columns);
     for (const record of page.records.slice(slice.from, slice.to)) yield toRow(record);
