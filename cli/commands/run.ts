@@ -91,9 +91,11 @@ class Interruption {
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
     const now = runtime.now();
-    // Ctrl-C reaches the whole group of processes, and npm hands it on: one press may come twice.
-    if (this.exitCode !== undefined && now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);
-    if (this.exitCode !== undefined) return;
+    if (this.exitCode !== undefined) {
+      // Ctrl-C reaches the whole group of processes, and npm hands it on: one press may come twice.
+      if (now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);
+      return;
+    }
     this.#askedAt = now;
     this.exitCode = code;
     process.stderr.write("\nstopping: tasks are told to end; once more to leave at once\n");

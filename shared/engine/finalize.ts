@@ -1,5 +1,5 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
-import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
+import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome, Task } from "../ledger/ledger.ts";
@@ -70,7 +70,7 @@ export async function finalize(
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
     return {
       batch,
-      unacknowledged: toMillraceError(error, "SOURCE_FAILED", "commit() failed", attemptOf(batch)),
+      unacknowledged: toMillraceError(error, "SOURCE_FAILED", "commit() failed", placeOf(batch)),
     };
   }
 }
@@ -88,7 +88,7 @@ async function commit(
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<Landing> {
-  const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
+  const where = placeOf(batch);
   if (tasks.length !== batch.tasks) {
     throw new MillraceError(
       "LEDGER_FAILED",
@@ -131,7 +131,7 @@ async function abort(
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<void> {
-  const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
+  const where = placeOf(batch);
   const writer = await open.newWriter(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
   await guard("SINK_FAILED", "abort() failed", where, () =>
@@ -200,12 +200,13 @@ function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
   return {
     code: "TASKS_MISSING",
     message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
-    where: { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt },
+    where: placeOf(batch),
   };
 }
 
-function attemptOf(batch: Batch): { batchId: number; attempt: number } {
-  return { batchId: batch.batchId, attempt: batch.attempt };
+/** The place of a batch attempt, for its errors. */
+function placeOf(batch: Batch): ErrorLocation {
+  return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
 }
 
 function outcomeOf(ports: Ports, tasks: readonly Task[]): Pick<Outcome, "progress" | "now"> {

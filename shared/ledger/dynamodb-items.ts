@@ -3,6 +3,7 @@ import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { canonicalJson, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import type { Batch, Head, Task, TaskKey } from "./ledger.ts";
+import { optional } from "./optional.ts";
 
 /** An item as DynamoDB gives and takes it. */
 export type Item = Record<string, AttributeValue>;
@@ -106,9 +107,4 @@ export function taskOf(item: Item): Task {
 
 function parsed<T>(value: unknown): T | undefined {
   return typeof value === "string" ? (JSON.parse(value) as T) : undefined;
-}
-
-/** An optional field: there only where it has a value. */
-function optional<K extends string, T>(name: K, value: T | undefined): { [key in K]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [key in K]: T });
 }

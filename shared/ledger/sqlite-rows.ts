@@ -1,15 +1,11 @@
 import type { JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import type { Batch, Head } from "./ledger.ts";
+import { optional } from "./optional.ts";
 import type { BatchState } from "./states.ts";
 
 /** A row as SQLite gives it. */
 export type Row = Readonly<Record<string, string | number | null>>;
-
-/** An optional field: there only where the column has a value. */
-function given<K extends string, T>(name: K, value: T | undefined): { [key in K]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [key in K]: T });
-}
 
 function json<T>(value: string | number | null | undefined): T | undefined {
   return typeof value === "string" ? (JSON.parse(value) as T & JsonValue) : undefined;
@@ -26,12 +22,12 @@ export function headOf(row: Row): Head {
     incarnation: String(row["incarnation"]),
     epoch: Number(row["epoch"]),
     nextBatchId: Number(row["next_batch_id"]),
-    ...given("lease", json<Exclude<Head["lease"], undefined>>(row["lease"])),
-    ...given("offset", json<Offset>(row["start_offset"])),
-    ...given("lastCommittedBatchId", number(row["last_committed_batch_id"])),
-    ...given("openBatchId", number(row["open_batch_id"])),
-    ...given("lastCommit", json<JsonValue>(row["last_commit"])),
-    ...given("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
+    ...optional("lease", json<Exclude<Head["lease"], undefined>>(row["lease"])),
+    ...optional("offset", json<Offset>(row["start_offset"])),
+    ...optional("lastCommittedBatchId", number(row["last_committed_batch_id"])),
+    ...optional("openBatchId", number(row["open_batch_id"])),
+    ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
+    ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
   };
 }
 
@@ -51,8 +47,8 @@ export function batchOf(row: Row): Batch {
     lastTriedAttempt: Number(row["last_tried_attempt"]),
     plannedAt: Number(row["planned_at"]),
     firstPlannedAt: Number(row["first_planned_at"]),
-    ...given("finishedAt", number(row["finished_at"])),
-    ...given("progress", json<Exclude<Batch["progress"], undefined>>(row["progress"])),
-    ...given("error", json<Exclude<Batch["error"], undefined>>(row["error"])),
+    ...optional("finishedAt", number(row["finished_at"])),
+    ...optional("progress", json<Exclude<Batch["progress"], undefined>>(row["progress"])),
+    ...optional("error", json<Exclude<Batch["error"], undefined>>(row["error"])),
   };
 }
