@@ -50,13 +50,14 @@ export async function run(options: RunOptions): Promise<void> {
   try {
     const open = await OpenPipeline.open(pipeline, ports);
     // A sink that cannot use its options is told before anything is planned.
-    await open.newWriter(open.schema);
+    const schema = await open.schema();
+    await open.newWriter(schema);
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,
       home: home.root,
       pipeline: pipeline.name,
-      schema: encodeSchema(open.schema),
+      schema: encodeSchema(schema),
     };
     session = new Session(options, open, ports, lock, new TaskPool(options.maxConcurrency, setup));
     await session.run();

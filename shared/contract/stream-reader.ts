@@ -47,4 +47,11 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
 export interface SupportsTriggerAvailableNow {
   /** Called once, before any offset is asked: from now on `latestOffset` must not go beyond what is there at this moment. */
   prepareForTriggerAvailableNow(): Awaitable<void>;
+  /**
+   * What was fixed, as JSON of at most 16 KiB; asked after `latestOffset`. On AWS each batch of a run is planned by another call of
+   * Lambda: a reader without this prepares anew there, so that the run follows a source that grows.
+   */
+  availableNowTarget?(): Awaitable<JsonValue | undefined>;
+  /** Called instead of `prepareForTriggerAvailableNow` where `availableNowTarget` answered earlier in the same run. */
+  restoreAvailableNow?(target: JsonValue): Awaitable<void>;
 }

@@ -1,7 +1,8 @@
 import type { Schema } from "apache-arrow";
 import type { BatchContext, Runtime, SinkContext } from "../contract/context.ts";
+import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
-import type { JsonValue } from "../contract/json.ts";
+import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { checkOffset, type Offset } from "../contract/offset.ts";
 import type { Pipeline } from "../contract/pipeline.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
@@ -15,69 +16,102 @@ import type { DataSourceStreamArrowWriter } from "../contract/stream-writer.ts";
 import type { Batch } from "../ledger/ledger.ts";
 import type { Ports } from "./ports.ts";
 
+/** Step Functions carries 256 KiB of state, and the target is one part of it. */
+const MAX_TARGET_CHARACTERS = 16 * 1024;
+
 /**
- * A pipeline whose source was made and asked for its schema: the calls of the contract, each with its checks, and each error
+ * A pipeline whose source was made: the calls of the contract, each with its checks, and each error
  * with the place where it happened. One for each process that runs a part of the pipeline.
  */
 export class OpenPipeline {
   readonly pipeline: Pipeline;
-  readonly schema: Schema;
   readonly runtime: Runtime;
   readonly #ports: Ports;
-  readonly #makeReader: (schema: Schema) => DataSourceStreamReader<object, unknown>;
+  readonly #source: DataSource<object>;
+  #schema: Schema | undefined;
   #reader: DataSourceStreamReader<object, unknown> | undefined;
 
   private constructor(
     pipeline: Pipeline,
     ports: Ports,
-    schema: Schema,
-    makeReader: (schema: Schema) => DataSourceStreamReader<object, unknown>,
+    source: DataSource<object>,
+    schema: Schema | undefined,
   ) {
     this.pipeline = pipeline;
-    this.schema = schema;
     this.runtime = ports.runtime;
     this.#ports = ports;
-    this.#makeReader = makeReader;
+    this.#source = source;
+    this.#schema = schema;
   }
 
-  /** Makes the source, and takes its schema unless `schema` is given (as a batch recorded it). */
+  /** Makes the source. It is asked for its schema when that is needed first, unless `schema` is given. */
   static async open(pipeline: Pipeline, ports: Ports, schema?: Schema): Promise<OpenPipeline> {
-    const where = { pipeline: pipeline.name };
     const source = await guard(
       "SOURCE_FAILED",
       `making the source "${pipeline.source.dataSource.name}" failed`,
-      where,
-      () => {
-        return new pipeline.source.dataSource(pipeline.source.options as never, ports.runtime);
-      },
+      { pipeline: pipeline.name },
+      () => new pipeline.source.dataSource(pipeline.source.options as never, ports.runtime),
     );
-    const known = schema ?? (await guard("SOURCE_FAILED", "schema() failed", where, () => source.schema()));
-    return new OpenPipeline(pipeline, ports, toSchema(known), (readSchema) =>
-      source.streamReader(readSchema),
+    return new OpenPipeline(pipeline, ports, source, schema);
+  }
+
+  /** The schema of the rows, as the source tells it now. A batch that was planned has its own. */
+  async schema(): Promise<Schema> {
+    this.#schema ??= toSchema(
+      await guard("SOURCE_FAILED", "schema() failed", { pipeline: this.pipeline.name }, () =>
+        this.#source.schema(),
+      ),
     );
+    return this.#schema;
   }
 
   /** The reader that plans: one for the whole run. */
   async #planner(): Promise<DataSourceStreamReader<object, unknown>> {
-    this.#reader ??= await this.newReader(this.schema);
+    this.#reader ??= await this.newReader(await this.schema());
     return this.#reader;
   }
 
   /** A reader for a task, or for planning. */
   async newReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
     return await guard("SOURCE_FAILED", "streamReader() failed", { pipeline: this.pipeline.name }, () =>
-      this.#makeReader(schema),
+      this.#source.streamReader(schema),
     );
   }
 
-  /** True where the reader fixes what "available now" is; it is told to. */
-  async prepareForTriggerAvailableNow(): Promise<boolean> {
+  /**
+   * True where the reader fixes what "available now" is; it is told to, or reminded of the `target` that it fixed in another process
+   * of the same run.
+   */
+  async prepareForTriggerAvailableNow(target?: JsonValue): Promise<boolean> {
     const reader = await this.#planner();
     if (!("prepareForTriggerAvailableNow" in reader)) return false;
-    await this.#call("prepareForTriggerAvailableNow", (r) =>
-      (r as unknown as SupportsTriggerAvailableNow).prepareForTriggerAvailableNow(),
-    );
+    const bounded = reader as typeof reader & SupportsTriggerAvailableNow;
+    const { restoreAvailableNow } = bounded;
+    if (target !== undefined && restoreAvailableNow !== undefined) {
+      await this.#call("restoreAvailableNow", () => restoreAvailableNow.call(bounded, target));
+    } else {
+      await this.#call("prepareForTriggerAvailableNow", () => bounded.prepareForTriggerAvailableNow());
+    }
     return true;
+  }
+
+  /** What the reader fixed as available, where it can tell. Errors: `AVAILABLE_NOW_INVALID`. */
+  async availableNowTarget(): Promise<JsonValue | undefined> {
+    const target: unknown = await this.#call("availableNowTarget", (reader) =>
+      (reader as Partial<SupportsTriggerAvailableNow>).availableNowTarget?.(),
+    );
+    if (target === undefined) return undefined;
+    const problem = findNonJson(target, "target");
+    const bytes = problem === undefined ? JSON.stringify(target).length : 0;
+    if (problem === undefined && bytes <= MAX_TARGET_CHARACTERS) return target as JsonValue;
+    throw new MillraceError(
+      "AVAILABLE_NOW_INVALID",
+      `availableNowTarget() gave ${problem ?? `${bytes} characters of JSON`}`,
+      {
+        where: { pipeline: this.pipeline.name },
+        hint: `Give JSON of at most ${MAX_TARGET_CHARACTERS} characters, such as the last offset of the run: it travels with the run.`,
+      },
+    );
   }
 
   async initialOffset(): Promise<Offset> {

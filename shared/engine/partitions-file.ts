@@ -10,6 +10,16 @@ export interface PlannedPartitions {
   readonly partitions: readonly unknown[];
 }
 
+/**
+ * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go through it. The first one also has
+ * the schema. The one task of a batch without partitions has none.
+ */
+interface Entry {
+  readonly task: number;
+  readonly schema?: string;
+  readonly partition?: unknown;
+}
+
 /** `batches/000000000012/`: what the engine keeps for a batch. */
 export function batchFolder(batchId: number): string {
   return `batches/${String(batchId).padStart(12, "0")}/`;
@@ -24,9 +34,14 @@ export function partitionsKey(batchId: number, epoch: number, id: string): strin
 export function parseBatchKey(
   key: string,
 ): { readonly batchId: number; readonly epoch: number | undefined } | undefined {
-  const match = /^batches\/(\d{12})\/(?:partitions-(\d+)-)?/.exec(key);
+  const match = /^batches\/(\d{12})\/(?:(?:partitions|todo)-(\d+)-)?/.exec(key);
   if (match === null) return undefined;
   return { batchId: Number(match[1]), epoch: match[2] === undefined ? undefined : Number(match[2]) };
+}
+
+/** A list of tasks in the form of a partitions file, for a state machine that goes through part of a batch. */
+export function todoKey(batchId: number, epoch: number, id: string): string {
+  return `${batchFolder(batchId)}todo-${epoch}-${id}.json`;
 }
 
 /** Error: `PARTITION_NOT_JSON`, with the place. */
@@ -49,13 +64,23 @@ export async function writePartitions(
   key: string,
   planned: PlannedPartitions,
 ): Promise<void> {
-  const text = JSON.stringify({
-    version: 1,
-    schema: encodeSchema(planned.schema),
-    partitions: planned.partitions,
-  });
+  const schema = encodeSchema(planned.schema);
+  const tasks: Entry[] = planned.partitions.map((partition, task) => ({ task, partition }));
+  await writeEntries(store, key, [{ ...(tasks[0] ?? { task: 0 }), schema }, ...tasks.slice(1)]);
+}
+
+/** Some tasks of a batch, to go through in place of all. */
+export async function writeTodo(store: ObjectStore, key: string, todo: readonly number[]): Promise<void> {
+  await writeEntries(
+    store,
+    key,
+    todo.map((task) => ({ task })),
+  );
+}
+
+async function writeEntries(store: ObjectStore, key: string, entries: readonly Entry[]): Promise<void> {
   // The key has an id of its own: where it is taken, an earlier try of this very put has taken it.
-  await store.put(key, Buffer.from(text));
+  await store.put(key, Buffer.from(JSON.stringify(entries)));
 }
 
 export async function readPartitions(store: ObjectStore, key: string): Promise<PlannedPartitions> {
@@ -66,9 +91,9 @@ export async function readPartitions(store: ObjectStore, key: string): Promise<P
       hint: "Somebody deleted it from the pipeline's store: restore it; the ledger names it.",
     });
   }
-  const { schema, partitions } = JSON.parse(Buffer.from(bytes).toString()) as {
-    schema: string;
-    partitions: unknown[];
+  const entries = JSON.parse(Buffer.from(bytes).toString()) as readonly Entry[];
+  return {
+    schema: decodeSchema(entries[0]?.schema ?? ""),
+    partitions: entries.flatMap((entry) => ("partition" in entry ? [entry.partition] : [])),
   };
-  return { schema: decodeSchema(schema), partitions };
 }

@@ -40,6 +40,22 @@ export type PlanResult =
 export async function plan(open: OpenPipeline, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const head = await acquire(open.pipeline.name, ports, request);
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
+  try {
+    return await planAs(open, ports, fence, head, request.limit);
+  } catch (error) {
+    // So that the next run need not find out first that this one is over.
+    await ports.ledger.release(fence).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function planAs(
+  open: OpenPipeline,
+  ports: Ports,
+  fence: Fence,
+  head: Head,
+  limit: ReadLimit,
+): Promise<PlanResult> {
   if (head.unacknowledged !== undefined) await acknowledge(open, ports, fence, head.unacknowledged);
 
   const openBatch = await resume(ports, fence, head);
@@ -54,7 +70,7 @@ export async function plan(open: OpenPipeline, ports: Ports, request: PlanReques
       resumed: true,
     };
   }
-  const batch = await planNext(open, ports, fence, head, request.limit);
+  const batch = await planNext(open, ports, fence, head, limit);
   if (batch === undefined) return { kind: "idle", fence };
   return {
     kind: "batch",
@@ -147,8 +163,9 @@ async function planNext(
   }
   const partitions = await open.partitions(start, end);
   checkPartitions(partitions);
+  const schema = await open.schema();
   const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
-  await writePartitions(ports.store, key, { schema: open.schema, partitions });
+  await writePartitions(ports.store, key, { schema, partitions });
   const batch = {
     incarnation: head.incarnation,
     batchId: head.nextBatchId,
@@ -157,7 +174,7 @@ async function planNext(
     partitionsKey: key,
     // As in Spark, a batch without partitions runs as one task without rows: the sink sees each batch.
     tasks: Math.max(1, partitions.length),
-    schema: encodeSchema(open.schema),
+    schema: encodeSchema(schema),
     now: ports.runtime.now(),
   };
   return await confirmed(

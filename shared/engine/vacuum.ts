@@ -31,7 +31,7 @@ export async function vacuum(
   const nothing = { files: 0, bytes: 0 };
   const head = await ledger.head(open.pipeline.name);
   if (head === undefined) return { staged: nothing, planned: nothing };
-  const writer = (await open.newWriter(open.schema)) as unknown as Partial<SupportsVacuum>;
+  const writer = (await open.newWriter(await open.schema())) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
     writer.vacuum?.({
       ...open.sinkContext(head.incarnation),

@@ -56,7 +56,7 @@ export async function write(
   } catch (error) {
     // Whatever a source or a sink makes of the signal, it is not a failure of theirs.
     throw options.signal.aborted
-      ? cancelled().at(where)
+      ? cancelled(options.signal).at(where)
       : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
   }
 }
@@ -66,7 +66,9 @@ export function placeOf({ run, partition, attemptNumber }: WriteRequest): ErrorL
   return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
-function cancelled(): MillraceError {
+/** The reason that the signal gives, where it gives one. */
+function cancelled({ reason }: AbortSignal): MillraceError {
+  if (MillraceError.is(reason)) return reason;
   return new MillraceError("TASK_CANCELLED", "the task was told to stop", {
     hint: "It runs again with the batch.",
   });
@@ -221,9 +223,9 @@ async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal):
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     for (;;) {
-      if (signal.aborted) throw cancelled();
+      if (signal.aborted) throw cancelled(signal);
       const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
-        cancel = () => reject(cancelled());
+        cancel = () => reject(cancelled(signal));
         source.next().then(resolve, reject);
       });
       if (next.done) return;

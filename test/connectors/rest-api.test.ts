@@ -14,9 +14,13 @@ import {
 import { parseNextLink } from "../../shared/connectors/rest-api/response-headers.ts";
 import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import type { JsonValue } from "../../shared/contract/json.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
-import type { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
+import type {
+  DataSourceStreamReader,
+  SupportsTriggerAvailableNow,
+} from "../../shared/contract/stream-reader.ts";
 
 interface Asked {
   readonly url: URL;
@@ -78,7 +82,8 @@ function runtimeAt(time: number | string, env: Record<string, string> = {}): Fak
   };
 }
 
-type Reader = DataSourceStreamReader<object, unknown> & { prepareForTriggerAvailableNow(): void };
+type Reader = DataSourceStreamReader<object, unknown> &
+  Required<SupportsTriggerAvailableNow> & { prepareForTriggerAvailableNow(): void };
 const task = { signal: new AbortController().signal } as TaskContext;
 const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
@@ -309,6 +314,28 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect(api.asked).toHaveLength(2 * pages);
     reader.prepareForTriggerAvailableNow();
     expect((await drain(options, { reader, start: end })).rows[0]).toEqual({ id: 10 });
+  });
+
+  it("is read up to what was there when an available-now run began, though each batch is planned by a reader of its own", async () => {
+    const { grow, options } = await growing();
+    grow(10);
+    const bounded = { ...options, maxPagesPerBatch: 2 };
+    const rows: unknown[] = [];
+    let target: JsonValue | undefined;
+    let start = readerOf(bounded).initialOffset() as object;
+    for (;;) {
+      const reader = readerOf(bounded);
+      if (target === undefined) reader.prepareForTriggerAvailableNow();
+      else reader.restoreAvailableNow(JSON.parse(JSON.stringify(target)));
+      const end = await reader.latestOffset(start, new ReadAllAvailable());
+      target = await reader.availableNowTarget();
+      if (JSON.stringify(end) === JSON.stringify(start)) break;
+      for (const partition of await reader.partitions(start, end))
+        rows.push(...(await rowsIn(bounded, partition as never)));
+      start = end as object;
+      grow(3);
+    }
+    expect(rows).toEqual(idsUpTo(10));
   });
 
   it("gives the same rows again for the same partition after it has grown", async () => {
@@ -595,6 +622,11 @@ describe("the end of a stream by time", () => {
       time: iso(START + HOUR),
     });
     expect(reader.latestOffset({ time: iso(START + HOUR) }, new ReadAllAvailable())).toEqual({
+      time: iso(START + HOUR),
+    });
+    const elsewhere = readerOf(rangeOptions(url), runtime);
+    elsewhere.restoreAvailableNow(reader.availableNowTarget() as JsonValue);
+    expect(elsewhere.latestOffset({ time: iso(START) }, new ReadAllAvailable())).toEqual({
       time: iso(START + HOUR),
     });
   });

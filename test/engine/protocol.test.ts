@@ -91,6 +91,18 @@ describe("a batch", () => {
     expect(names(script)).toEqual(["initialOffset", "latestOffset", "latestOffset"]);
   });
 
+  it("leaves the pipeline free when planning it failed", async () => {
+    const { script, pipeline } = scripted();
+    script.fault = (call) => {
+      if (call === "latestOffset") throw new Error("no answer");
+    };
+    const world = new World();
+    await expect((await world.run(pipeline, "a")).plan()).rejects.toMatchObject({ code: "SOURCE_FAILED" });
+    expect(await world.ledger.head("numbers")).not.toHaveProperty("lease");
+    script.fault = () => undefined;
+    expect((await (await world.run(pipeline, "b")).plan()).kind).toBe("batch");
+  });
+
   it("without partitions runs as one task without rows", async () => {
     const { script, pipeline } = scripted();
     const world = new World();
@@ -399,7 +411,7 @@ describe("a sink that swallows the source's error", () => {
     };
     const world = new World();
     const run = await world.run(pipeline, "a");
-    const writer = await run.open.newWriter(run.open.schema);
+    const writer = await run.open.newWriter(await run.open.schema());
     Object.defineProperty(run.open, "newWriter", {
       value: async () =>
         Object.assign(writer, {
@@ -466,7 +478,7 @@ describe("what a source answers", () => {
     const { pipeline } = scripted();
     const world = new World();
     const { open } = await world.run(pipeline, "a");
-    const reader = await open.newReader(open.schema);
+    const reader = await open.newReader(await open.schema());
     Object.defineProperty(open, "newReader", {
       value: async () => Object.assign(reader, { latestOffset: () => offset }),
     });
@@ -479,7 +491,7 @@ describe("what a source answers", () => {
   it("as an end before its start is refused where the source can compare them", async () => {
     const { pipeline } = scripted();
     const { open } = await new World().run(pipeline, "a");
-    const reader = Object.assign(await open.newReader(open.schema), {
+    const reader = Object.assign(await open.newReader(await open.schema()), {
       latestOffset: () => ({ n: 3 }),
       compareOffsets: (a: { n: number }, b: { n: number }) => a.n - b.n,
     });

@@ -1,6 +1,7 @@
 import type { Schema } from "apache-arrow";
 import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { JsonValue } from "../../contract/json.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -55,6 +56,15 @@ export class PositionReader
     this.#availableNow = undefined;
   }
 
+  availableNowTarget(): Position | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: JsonValue): void {
+    this.#fixesEnd = true;
+    this.#availableNow = target as Position;
+  }
+
   override initialOffset(): Position {
     return { page: null, row: 0 };
   }
@@ -73,7 +83,7 @@ export class PositionReader
     let page = start.page;
     for (let pages = 0; pages < maxPagesPerBatch; pages++) {
       if (page === target.page) return target;
-      const next = this.#seen.get(page)?.next;
+      const { next } = await this.#look(page);
       if (next === undefined) return target;
       page = next;
     }
@@ -119,7 +129,10 @@ export class PositionReader
     const seen = this.#seen.get(ref);
     if (seen !== undefined) return seen;
     const page = await this.#pages.page(ref);
-    return { rows: page.records.length, next: page.next };
+    const looked = { rows: page.records.length, next: page.next };
+    // The last page of the list may still grow.
+    if (page.next !== undefined) this.#seen.set(ref, looked);
+    return looked;
   }
 }
 

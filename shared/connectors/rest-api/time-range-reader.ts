@@ -2,6 +2,7 @@ import { DataType, type Schema } from "apache-arrow";
 import { toMicrosLocal, toMicrosUtc } from "../../arrow/builders/values.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { JsonValue } from "../../contract/json.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -46,6 +47,14 @@ export class TimeRangeReader
 
   prepareForTriggerAvailableNow(): void {
     this.#availableNow = this.#readable();
+  }
+
+  availableNowTarget(): number | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: JsonValue): void {
+    this.#availableNow = Number(target);
   }
 
   override initialOffset(): TimeOffset {
