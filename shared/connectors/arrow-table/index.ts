@@ -1,5 +1,5 @@
 import type { Schema } from "apache-arrow";
-import { z } from "zod";
+import * as z from "zod";
 import { DataSource } from "../../contract/data-source.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import { parseOptions } from "../options.ts";

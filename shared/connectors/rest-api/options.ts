@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** A value that is read from the environment when a request is made; it is never stored and never logged. */
 export interface FromEnvironment {

@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { Logger } from "@aws-lambda-powertools/logger";
+import { Metrics } from "@aws-lambda-powertools/metrics";
+import { Tracer } from "@aws-lambda-powertools/tracer";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import pipeline from "millrace:pipeline";
+import type { Runtime } from "../shared/contract/context.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { ObjectStore } from "../shared/contract/object-store.ts";
+import { Pipeline } from "../shared/contract/pipeline.ts";
+import type { Ports } from "../shared/engine/ports.ts";
+import { DynamoDbLedger } from "../shared/ledger/dynamodb.ts";
+import { S3Store } from "../shared/store/s3.ts";
+import { Secrets } from "./secrets.ts";
+import { readSettings } from "./settings.ts";
+
+/** What an execution environment of Lambda makes once and uses for every call. */
+
+export const settings = readSettings(process.env);
+export const logger: Logger = new Logger({ serviceName: settings.pipeline });
+export const metrics: Metrics = new Metrics({ namespace: "Millrace", serviceName: settings.pipeline });
+export const tracer: Tracer = new Tracer({ serviceName: settings.pipeline });
+
+const secrets = new Secrets(settings.secrets, Date.now);
+let env: Runtime["env"] = process.env;
+
+const runtime: Runtime = {
+  now: Date.now,
+  newId: randomUUID,
+  get env() {
+    return env;
+  },
+  async sleep(milliseconds, signal) {
+    await setTimeout(milliseconds, undefined, signal === undefined ? undefined : { signal });
+  },
+};
+const edge = { runtime, random: Math.random };
+
+const dynamodb = tracer.captureAWSv3Client(new DynamoDBClient({}));
+// An endpoint of one's own, such as LocalStack's, has no names for its buckets.
+const s3 = tracer.captureAWSv3Client(
+  new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined }),
+);
+
+const ports: Ports = {
+  ledger: new DynamoDbLedger({ client: dynamodb, tableName: settings.table, ...edge }),
+  store: new S3Store({ client: s3, bucket: settings.bucket, prefix: settings.prefix, ...edge }),
+  openStore,
+  ...edge,
+};
+
+/** A prefix of a bucket: `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
+function openStore(location: string): ObjectStore {
+  const [, bucket, prefix] = /^s3:\/\/([^/]+)(?:\/(.*?))?\/*$/.exec(location) ?? [];
+  if (bucket !== undefined) return new S3Store({ client: s3, bucket, prefix: prefix ?? "", ...edge });
+  throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened on AWS`, {
+    where: { path: location },
+    hint: 'Write "s3://bucket/prefix", or leave the path out: the table then lies in the pipeline\'s own bucket.',
+  });
+}
+
+/** The pipeline of the bundle, and the ports with the secrets as they are now. Errors: `PIPELINE_MISMATCH`, `SECRET_UNAVAILABLE`. */
+export async function load(): Promise<{ readonly pipeline: Pipeline; readonly ports: Ports }> {
+  if (!Pipeline.is(pipeline) || pipeline.name !== settings.pipeline) {
+    const found = Pipeline.is(pipeline) ? `"${pipeline.name}"` : "no pipeline";
+    throw new MillraceError("PIPELINE_MISMATCH", `the bundle has ${found}, not "${settings.pipeline}"`, {
+      hint: "The name decides what the roles may touch: deploy again after you changed it.",
+    });
+  }
+  env = { ...process.env, ...(await secrets.read()) };
+  return { pipeline, ports };
+}

@@ -1,0 +1,33 @@
+import type { ErrorRecord } from "../shared/contract/errors.ts";
+import type { ObjectStore } from "../shared/contract/object-store.ts";
+import { batchFolder } from "../shared/engine/partitions-file.ts";
+import type { BatchRun } from "../shared/ledger/ledger.ts";
+
+/**
+ * Errors of tasks that failed for good, so that Finalize can tell why a batch was aborted: a state machine with ten thousand tasks has no
+ * room for them. One small object each, written on failure only, removed by vacuum with the batch's other files.
+ */
+
+function folder(run: BatchRun): string {
+  return `${batchFolder(run.batchId)}failure-${run.attempt}-`;
+}
+
+export async function putFailure(
+  store: ObjectStore,
+  run: BatchRun,
+  partition: number,
+  id: string,
+  failure: ErrorRecord,
+): Promise<void> {
+  const key = `${folder(run)}${String(partition).padStart(6, "0")}-${id}.json`;
+  await store.put(key, Buffer.from(JSON.stringify(failure)));
+}
+
+/** The failure of the lowest partition that left one. */
+export async function firstFailure(store: ObjectStore, run: BatchRun): Promise<ErrorRecord | undefined> {
+  for await (const { key } of store.list(folder(run))) {
+    const bytes = await store.get(key);
+    if (bytes !== undefined) return JSON.parse(Buffer.from(bytes).toString()) as ErrorRecord;
+  }
+  return undefined;
+}

@@ -1,0 +1,89 @@
+import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { Pipeline } from "../shared/contract/pipeline.ts";
+import { ReadAllAvailable } from "../shared/contract/read-limit.ts";
+import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
+import { type PlanResult, plan } from "../shared/engine/plan.ts";
+import type { Ports } from "../shared/engine/ports.ts";
+import { logger, metrics, settings } from "./environment.ts";
+import { hasEnded } from "./executions.ts";
+import { type Opened, step } from "./step.ts";
+import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts";
+
+/** Takes the pipeline and records the next batch, or picks up the one that is open. */
+export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
+  const { open, ports } = opened;
+  const input = { ...event.input, trigger: triggerOf(event.input, opened.pipeline) };
+  const isBounded =
+    input.trigger === "availableNow" && (await open.prepareForTriggerAvailableNow(input.target));
+  let planned: PlanResult;
+  try {
+    planned = await plan(open, ports, {
+      owner: { id: event.execution.id, description: `execution ${event.execution.id}` },
+      leaseMilliseconds: settings.leaseMilliseconds,
+      limit: new ReadAllAvailable(),
+      hasEnded,
+    });
+  } catch (error) {
+    if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;
+    logger.info(error.message);
+    return done("another run has the pipeline");
+  }
+  if (planned.kind !== "batch") {
+    await ports.ledger.release(planned.fence);
+    if (planned.kind === "idle") metrics.addMetric("Progress", MetricUnit.Count, 1);
+    return done(planned.kind === "idle" ? "nothing new" : "paused");
+  }
+  const target = isBounded ? await open.availableNowTarget() : undefined;
+  const isMore = isBounded || (planned.resumed && input.trigger === "availableNow");
+  const work = await workOf(ports, planned);
+  const { batch } = planned;
+  logger.info("planned", {
+    batchId: batch.batchId,
+    attempt: batch.attempt,
+    partitions: batch.tasks,
+    todo: planned.todo.length,
+    resumed: planned.resumed,
+    next: work.next,
+  });
+  metrics.addMetric("BatchAge", MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
+  return {
+    ...work,
+    run: planned.run,
+    committed: isMore ? "Plan" : "Done",
+    // An earlier run decided to abort and got no further: the batch is free to be replayed at once.
+    aborted: batch.state === "aborting" ? "Plan" : "Failed",
+    input: { ...input, ...(target === undefined ? {} : { target }) },
+    execution: event.execution,
+  };
+});
+
+/** As the execution, the construct or the pipeline says, in this order. The schedule is what a processing time is on AWS. */
+function triggerOf(input: ExecutionInput | null, pipeline: Pipeline): "once" | "availableNow" {
+  if (input?.trigger === "once" || input?.trigger === "availableNow") return input.trigger;
+  if (settings.trigger !== undefined) return settings.trigger;
+  const { triggered } = pipeline;
+  return triggered === undefined || "availableNow" in triggered ? "availableNow" : "once";
+}
+
+/** How the tasks are run: none, here, or distributed over executions of their own. */
+async function workOf(
+  ports: Ports,
+  planned: Extract<PlanResult, { kind: "batch" }>,
+): Promise<Pick<Work, "next" | "todo" | "items">> {
+  const { run, batch, todo } = planned;
+  if (todo.length === 0) return { next: "Finalize", todo, items: null };
+  if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };
+  let key = batch.partitionsKey;
+  if (todo.length < batch.tasks) {
+    key = todoKey(batch.batchId, run.epoch, ports.runtime.newId());
+    await writeTodo(ports.store, key, todo);
+  }
+  const items = { bucket: settings.bucket, key: `${settings.prefix}/${key}` };
+  return { next: "WriteDistributed", todo: [], items };
+}
+
+function done(why: Done["why"]): Done {
+  logger.info(why);
+  return { next: "Done", why };
+}

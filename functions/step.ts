@@ -1,0 +1,80 @@
+import type { Context } from "aws-lambda";
+import { causeOf, MillraceError, toMillraceError } from "../shared/contract/errors.ts";
+import type { Pipeline } from "../shared/contract/pipeline.ts";
+import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
+import type { Ports } from "../shared/engine/ports.ts";
+import { load, logger, metrics, settings, tracer } from "./environment.ts";
+
+/** What a step works with. */
+export interface Opened {
+  readonly open: OpenPipeline;
+  readonly ports: Ports;
+  readonly pipeline: Pipeline;
+}
+
+/** The names that the state machine tells errors apart by: whether to try the same call again. */
+const RETRYABLE = "Millrace.Retryable";
+const FINAL = "Millrace.Final";
+
+/** An error as Lambda hands it to Step Functions: name and message, without row content and without a cause. */
+class StepError extends Error {
+  constructor(error: MillraceError) {
+    super(describe(error));
+    this.name = error.retryable ? RETRYABLE : FINAL;
+    // The frames of this class say nothing.
+    this.stack = `${this.name}: ${this.message}`;
+  }
+}
+
+/** A handler: opens the pipeline, runs `body`, and tells logs, metrics and traces. */
+export function step<Event, Answer>(
+  name: string,
+  body: (event: Event, opened: Opened, lambda: Context) => Promise<Answer>,
+): (event: Event, lambda: Context) => Promise<Answer> {
+  return async (event, lambda) => {
+    const endTrace = beginTrace(name);
+    logger.resetKeys();
+    logger.addContext(lambda);
+    let open: OpenPipeline | undefined;
+    try {
+      const { pipeline, ports } = await load();
+      open = await OpenPipeline.open(pipeline, ports);
+      return await body(event, { open, ports, pipeline }, lambda);
+    } catch (error) {
+      throw new StepError(told(name, error));
+    } finally {
+      await open?.stop();
+      metrics.publishStoredMetrics();
+      endTrace();
+    }
+  };
+}
+
+/** Logs an error, without what may quote rows or secrets: of the user's own error only the frames of its stack. */
+function told(name: string, thrown: unknown): MillraceError {
+  const error = toMillraceError(thrown, "STEP_FAILED", `${name} failed`, { pipeline: settings.pipeline }, true);
+  const frames = causeOf(error)
+    ?.split("\n")
+    .filter((line) => line.startsWith("    at "));
+  logger.error(`${name} failed`, { problem: error.toRecord(), ...(frames === undefined ? {} : { frames }) });
+  return error;
+}
+
+function describe(error: MillraceError): string {
+  const where = Object.entries(error.where).map(([key, value]) => `${key} ${value}`);
+  const place = where.length === 0 ? "" : ` (${where.join(", ")})`;
+  return `${error.code}: ${error.message}${place}${error.hint === undefined ? "" : `. ${error.hint}`}`;
+}
+
+function beginTrace(name: string): () => void {
+  const parent = tracer.isTracingEnabled() ? tracer.getSegment() : undefined;
+  if (parent === undefined) return () => undefined;
+  const segment = parent.addNewSubsegment(`## ${name}`);
+  tracer.setSegment(segment);
+  tracer.annotateColdStart();
+  tracer.addServiceNameAnnotation();
+  return () => {
+    segment.close();
+    tracer.setSegment(parent);
+  };
+}

@@ -1,0 +1,36 @@
+import type { Context } from "aws-lambda";
+import { MillraceError } from "../shared/contract/errors.ts";
+
+/** What is left for a task to drop what it staged, and to say what happened: a tenth of its time, 1 to 10 seconds. */
+const share = (milliseconds: number) => Math.min(10_000, Math.max(1000, milliseconds / 10));
+
+/**
+ * Runs `body` until the function's time is nearly over: its signal aborts then, and a body that does not heed it is left. Error:
+ * `TASK_OUT_OF_TIME`.
+ */
+export async function withinTime<T>(
+  lambda: Pick<Context, "getRemainingTimeInMillis">,
+  body: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const left = lambda.getRemainingTimeInMillis();
+  const grace = share(left);
+  const error = new MillraceError(
+    "TASK_OUT_OF_TIME",
+    `the task was not done ${Math.round(grace / 1000)} s before its ${Math.round(left / 1000)} s were over, and was stopped`,
+    {
+      hint: "Raise the construct's writerTimeout (at most 15 minutes) or writerMemory, or give smaller partitions. The next run tries the same batch again.",
+    },
+  );
+  const controller = new AbortController();
+  const stop = setTimeout(() => controller.abort(error), left - grace);
+  let leave: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    leave = setTimeout(() => reject(error), left - grace / 4);
+  });
+  try {
+    return await Promise.race([body(controller.signal), tooLate]);
+  } finally {
+    clearTimeout(stop);
+    clearTimeout(leave);
+  }
+}

@@ -1,0 +1,34 @@
+import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import type { Context } from "aws-lambda";
+import { MillraceError } from "../shared/contract/errors.ts";
+import { type TaskResult, write } from "../shared/engine/write.ts";
+import { logger, metrics, settings } from "./environment.ts";
+import { putFailure } from "./failures.ts";
+import { type Opened, step } from "./step.ts";
+import type { WriteEvent } from "./steps.ts";
+import { withinTime } from "./time-limit.ts";
+
+/** Reads one partition, has the writer stage it, and records its commit message. */
+export const handler = step(
+  "write",
+  async (event: WriteEvent, { open, ports }: Opened, lambda: Context): Promise<TaskResult> => {
+    const { run, partition, attemptNumber } = event;
+    logger.appendKeys({ batchId: run.batchId, attempt: run.attempt, partition, attemptNumber });
+    try {
+      const result = await withinTime(lambda, (signal) => write(open, ports, event, { signal }));
+      logger.info("written", { ...result });
+      metrics.addMetric("TaskDuration", MetricUnit.Milliseconds, result.milliseconds);
+      return result;
+    } catch (error) {
+      metrics.addMetric("TaskFailures", MetricUnit.Count, 1);
+      const isFinal = MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
+      if (isFinal) {
+        // Best effort: without it the batch is aborted for missing tasks.
+        await putFailure(ports.store, run, partition, ports.runtime.newId(), error.toRecord()).catch(
+          () => undefined,
+        );
+      }
+      throw error;
+    }
+  },
+);
