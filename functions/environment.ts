@@ -1,3 +1,4 @@
+import pipeline from "millrace:pipeline";
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
@@ -5,7 +6,6 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import { Tracer } from "@aws-lambda-powertools/tracer";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
-import pipeline from "millrace:pipeline";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";

@@ -15,19 +15,22 @@ const EVENTS_PER_TASK = 8;
 const EVENTS_PER_BATCH = 40;
 
 /** Decides once, carries the decision out, moves the offset, and says what comes next. */
-export const handler = step("finalize", async (work: Written, { open, ports }: Opened): Promise<Finalized> => {
-  const { run } = work;
-  logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
-  const failure = await failureOf(ports, work);
-  const ended = await finalize(open, ports, { run, ...(failure === undefined ? {} : { failure }) });
-  tell(ended.batch);
-  const next = nextOf(work, ended, ports.runtime.now());
-  // The next step of this execution takes the pipeline again by itself.
-  if (next.next !== "Plan") {
-    await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
-  }
-  return next;
-});
+export const handler = step(
+  "finalize",
+  async (work: Written, { open, ports }: Opened): Promise<Finalized> => {
+    const { run } = work;
+    logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
+    const failure = await failureOf(ports, work);
+    const ended = await finalize(open, ports, { run, ...(failure === undefined ? {} : { failure }) });
+    tell(ended.batch);
+    const next = nextOf(work, ended, ports.runtime.now());
+    // The next step of this execution takes the pipeline again by itself.
+    if (next.next !== "Plan") {
+      await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
+    }
+    return next;
+  },
+);
 
 /** Why tasks are missing, as far as it is known. */
 async function failureOf(ports: Ports, work: Written): Promise<ErrorRecord | undefined> {
@@ -44,7 +47,8 @@ async function failureOf(ports: Ports, work: Written): Promise<ErrorRecord | und
 function nextOf(work: Written, ended: FinalizeResult, now: number): Finalized {
   const { batch, failure, unacknowledged } = ended;
   const error = unacknowledged ?? failure ?? batch.error;
-  if (batch.state === "aborted" && work.aborted === "Failed") return failedWith(error, "the batch was aborted");
+  if (batch.state === "aborted" && work.aborted === "Failed")
+    return failedWith(error, "the batch was aborted");
   if (unacknowledged !== undefined) return failedWith(error, "commit(end) of the source failed");
   if (batch.state === "committed" && work.committed === "Done") {
     return { next: "Done", why: "committed", batch: summaryOf(batch) };

@@ -1,5 +1,5 @@
 import type { Context } from "aws-lambda";
-import { causeOf, MillraceError, toMillraceError } from "../shared/contract/errors.ts";
+import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import type { Ports } from "../shared/engine/ports.ts";
@@ -52,7 +52,13 @@ export function step<Event, Answer>(
 
 /** Logs an error, without what may quote rows or secrets: of the user's own error only the frames of its stack. */
 function told(name: string, thrown: unknown): MillraceError {
-  const error = toMillraceError(thrown, "STEP_FAILED", `${name} failed`, { pipeline: settings.pipeline }, true);
+  const error = toMillraceError(
+    thrown,
+    "STEP_FAILED",
+    `${name} failed`,
+    { pipeline: settings.pipeline },
+    true,
+  );
   const frames = causeOf(error)
     ?.split("\n")
     .filter((line) => line.startsWith("    at "));

@@ -21,7 +21,8 @@ export const handler = step(
       return result;
     } catch (error) {
       metrics.addMetric("TaskFailures", MetricUnit.Count, 1);
-      const isFinal = MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
+      const isFinal =
+        MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
       if (isFinal) {
         // Best effort: without it the batch is aborted for missing tasks.
         await putFailure(ports.store, run, partition, ports.runtime.newId(), error.toRecord()).catch(

@@ -1,0 +1,58 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
+
+/** What the construct has to know of a pipeline. */
+export interface Description {
+  /** Its identity in the ledger. */
+  readonly name: string;
+  /** The option `path` of its sink, where it is set. */
+  readonly path?: string;
+}
+
+/** `.ts` where the sources run, `.js` where the package does. */
+const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+const DESCRIBE_TIMEOUT_MILLISECONDS = 60_000;
+
+/** The path of a module of the package, such as `../functions/plan`. */
+export function modulePath(name: string): string {
+  return fileURLToPath(new URL(`${name}${EXTENSION}`, import.meta.url));
+}
+
+/** Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as `PIPELINE_FILE_FAILED`. */
+export function describePipeline(entry: string, environment: Readonly<Record<string, string>>): Description {
+  const { stdout, status, error } = spawnSync(process.execPath, [modulePath("./describe-pipeline"), entry], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...environment },
+    timeout: DESCRIBE_TIMEOUT_MILLISECONDS,
+  });
+  const answer = parse(stdout);
+  if (answer !== undefined && "name" in answer) return answer;
+  const {
+    code = "PIPELINE_FILE_FAILED",
+    message,
+    hint,
+    cause,
+  } = answer?.error ?? {
+    message: `${entry} cannot be loaded: ${error?.message ?? `Node ended with status ${status}`}`,
+  };
+  throw new MillraceError(code, cause === undefined ? message : `${message}\n${cause}`, {
+    where: { path: entry },
+    hint:
+      hint ??
+      "Set the construct's pipelineName where the file cannot be loaded while the app is synthesized.",
+  });
+}
+
+type Answer =
+  | Description
+  | { readonly error: Partial<ErrorRecord> & { readonly message: string; readonly cause?: string } };
+
+function parse(text: string): Answer | undefined {
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,226 @@
+import { resolve } from "node:path";
+import { type Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
+import { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
+import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
+import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import type { Construct } from "constructs";
+import { accept } from "./accept.ts";
+import { modulePath } from "./entry.ts";
+import { type Places, type StepName, statementsOf } from "./permissions.ts";
+import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
+import { type Figures, leaseSeconds } from "./settings.ts";
+
+/** The functions of a pipeline. */
+export type StepFunctionSet = Readonly<Record<StepName, NodejsFunction>>;
+
+const PURPOSES: Readonly<Record<StepName, string>> = {
+  Plan: "takes the pipeline and records the next batch",
+  Write: "reads one partition and stages it",
+  Finalize: "commits or aborts a batch and moves the offset",
+  Vacuum: "removes what no batch needs any more",
+};
+
+/** The state machine by its name, which its role and Plan's have to know before it is made. */
+export interface MachineNames {
+  readonly name: string;
+  readonly arn: string;
+  /** ARN pattern of its executions. */
+  readonly executions: string;
+  /** ARN pattern of the children of its distributed Map. */
+  readonly children: string;
+}
+
+/** What the functions of one pipeline are made from. */
+export interface FunctionContext {
+  readonly props: MicroBatchPipelineProps;
+  readonly figures: Figures;
+  readonly places: Places;
+  /** Begins the names of all parts. */
+  readonly name: string;
+  readonly machine: MachineNames;
+}
+
+export function functionsOf(scope: Construct, context: FunctionContext): StepFunctionSet {
+  const { figures } = context;
+  const planner = { memorySize: figures.plannerMemory, timeout: figures.plannerTimeout };
+  const writer = { memorySize: figures.writerMemory, timeout: figures.writerTimeout };
+  return {
+    Plan: functionOf(scope, "Plan", context, planner),
+    Write: functionOf(scope, "Write", context, writer),
+    Finalize: functionOf(scope, "Finalize", context, planner),
+    Vacuum: functionOf(scope, "Vacuum", context, planner),
+  };
+}
+
+function functionOf(
+  scope: Construct,
+  step: StepName,
+  context: FunctionContext,
+  size: { readonly memorySize: number; readonly timeout: Duration },
+): NodejsFunction {
+  const { props, name, places } = context;
+  const { vpc, vpcSubnets, securityGroups } = props;
+  const functionName = `${name}-${step}`;
+  const logGroup = new LogGroup(scope, `${step}Logs`, {
+    logGroupName: `/aws/lambda/${functionName}`,
+    retention: props.logRetention ?? RetentionDays.ONE_MONTH,
+    removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+  });
+  return new NodejsFunction(scope, step, {
+    functionName,
+    description: `Millrace pipeline ${places.pipeline}: ${PURPOSES[step]}`,
+    entry: modulePath(`../functions/${step.toLowerCase()}`),
+    runtime: Runtime.NODEJS_24_X,
+    architecture: Architecture.ARM_64,
+    ...size,
+    role: roleOf(scope, step, context, logGroup),
+    logGroup,
+    tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
+    environment: environmentOf(context),
+    ...(vpc === undefined
+      ? {}
+      : {
+          vpc,
+          ...(vpcSubnets && { vpcSubnets }),
+          ...(securityGroups && { securityGroups: [...securityGroups] }),
+        }),
+    bundling: {
+      format: OutputFormat.ESM,
+      mainFields: ["module", "main"],
+      minify: true,
+      // Errors are told by the name of their class.
+      keepNames: true,
+      // Pinned with the rest, and one file is read faster than hundreds.
+      bundleAwsSDK: true,
+      // The X-Ray SDK is CommonJS.
+      banner: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      ...props.bundling,
+      esbuildArgs: {
+        "--alias:millrace:pipeline": resolve(props.entry),
+        ...props.bundling?.esbuildArgs,
+      },
+    },
+  });
+}
+
+/** A role of its own, without managed policies: those are broader than one pipeline. */
+function roleOf(scope: Construct, step: StepName, context: FunctionContext, logGroup: LogGroup): Role {
+  const { props, places } = context;
+  const role = new Role(scope, `${step}Role`, {
+    assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
+    description: `Millrace pipeline ${places.pipeline}: ${PURPOSES[step]}`,
+  });
+  const grant = (...statements: readonly PolicyStatement[]) => {
+    for (const statement of statements) role.addToPolicy(statement);
+  };
+  grant(
+    new PolicyStatement({
+      actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      resources: [logGroup.logGroupArn],
+    }),
+    ...statementsOf(step, places),
+  );
+  if (step === "Plan") {
+    grant(
+      new PolicyStatement({ actions: ["states:DescribeExecution"], resources: [context.machine.executions] }),
+    );
+  }
+  for (const secret of Object.values(props.secrets ?? {})) grantSecret(secret, role);
+  for (const key of keysOf(props)) key.grant(role, "kms:Decrypt", "kms:GenerateDataKey");
+  if (props.tracing) grant(tracingStatement());
+  if (props.vpc !== undefined) grant(networkStatement());
+  acceptWildcards(role, props);
+  return role;
+}
+
+function environmentOf({ props, figures, places }: FunctionContext): Record<string, string> {
+  const { table, bucket, prefix, pipeline } = places;
+  const secrets = Object.entries(props.secrets ?? {}).map(([name, secret]) => [name, referenceTo(secret)]);
+  return {
+    ...props.environment,
+    MILLRACE_PIPELINE: pipeline,
+    MILLRACE_TABLE: table.tableName,
+    MILLRACE_BUCKET: bucket.bucketName,
+    MILLRACE_PREFIX: prefix,
+    ...(props.trigger === undefined ? {} : { MILLRACE_TRIGGER: props.trigger }),
+    MILLRACE_LEASE_SECONDS: String(leaseSeconds(figures)),
+    MILLRACE_EXECUTION_SECONDS: String(figures.timeout.toSeconds()),
+    MILLRACE_DISTRIBUTE_ABOVE: Number.isFinite(figures.distributeAbove)
+      ? String(figures.distributeAbove)
+      : "never",
+    MILLRACE_MAX_ATTEMPTS: String(figures.maxAttempts),
+    ...(secrets.length === 0
+      ? {}
+      : { MILLRACE_SECRETS: Stack.of(table).toJsonString(Object.fromEntries(secrets)) }),
+    POWERTOOLS_METRICS_NAMESPACE: props.metricsNamespace ?? "Millrace",
+    POWERTOOLS_TRACE_ENABLED: String(props.tracing ?? false),
+  };
+}
+
+function referenceTo(secret: PipelineSecret): Record<string, string> {
+  if ("parameter" in secret) return { parameter: secret.parameter.parameterName };
+  return { secret: secret.secret.secretArn, ...(secret.field === undefined ? {} : { field: secret.field }) };
+}
+
+/** The keys that a function needs beside its rights on table and bucket. */
+export function keysOf(props: MicroBatchPipelineProps): ReadonlySet<IKey> {
+  const keys = [props.encryptionKey, props.table?.encryptionKey, props.bucket?.encryptionKey];
+  return new Set(keys.filter((key) => key !== undefined));
+}
+
+function grantSecret(secret: PipelineSecret, role: Role): void {
+  if ("secret" in secret) {
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ["secretsmanager:GetSecretValue"],
+        resources: [secretArn(secret.secret)],
+      }),
+    );
+    secret.secret.encryptionKey?.grantDecrypt(role);
+  } else {
+    role.addToPolicy(
+      new PolicyStatement({ actions: ["ssm:GetParameter"], resources: [secret.parameter.parameterArn] }),
+    );
+  }
+}
+
+/** Secrets Manager adds six characters to the ARN of a secret that is known by its name only. */
+function secretArn(secret: { readonly secretArn: string; readonly secretFullArn?: string }): string {
+  return secret.secretFullArn ?? `${secret.secretArn}-??????`;
+}
+
+export function tracingStatement(): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    resources: ["*"],
+  });
+}
+
+/** What Lambda needs to put a function into a network; these actions know no resources. */
+function networkStatement(): PolicyStatement {
+  return new PolicyStatement({
+    actions: [
+      "ec2:CreateNetworkInterface",
+      "ec2:DescribeNetworkInterfaces",
+      "ec2:DescribeSubnets",
+      "ec2:DeleteNetworkInterface",
+      "ec2:AssignPrivateIpAddresses",
+      "ec2:UnassignPrivateIpAddresses",
+    ],
+    resources: ["*"],
+  });
+}
+
+function acceptWildcards(role: Role, props: MicroBatchPipelineProps): void {
+  accept(
+    role,
+    "AwsSolutions-IAM5",
+    `The wildcards are ends of names below the pipeline's own prefix, log streams of its own log group, and its own executions${
+      props.tracing || props.vpc !== undefined
+        ? "; X-Ray and network interfaces have actions that know no resources"
+        : ""
+    }.`,
+  );
+}

@@ -1,0 +1,2 @@
+export { MicroBatchPipeline } from "./micro-batch-pipeline.ts";
+export type { AlarmProps, MicroBatchPipelineProps, PipelineSecret, ScheduleLike } from "./props.ts";

@@ -1,0 +1,190 @@
+import { CfnOutput, Stack } from "aws-cdk-lib";
+import type { Alarm, Dashboard, MathExpression, Metric, MetricOptions } from "aws-cdk-lib/aws-cloudwatch";
+import type { ITable } from "aws-cdk-lib/aws-dynamodb";
+import type { IGrantable } from "aws-cdk-lib/aws-iam";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import type { IBucket } from "aws-cdk-lib/aws-s3";
+import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
+import { Construct } from "constructs";
+import { describePipeline } from "./entry.ts";
+import { functionsOf, keysOf } from "./functions.ts";
+import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
+import { lakeOf, listing, objects, type Places } from "./permissions.ts";
+import type { MicroBatchPipelineProps } from "./props.ts";
+import { Schedules } from "./schedules.ts";
+import { figuresOf } from "./settings.ts";
+import { machineOf, PipelineStateMachine } from "./state-machine.ts";
+import { bucketOf, tableOf } from "./storage.ts";
+
+/** Lambda allows 64 characters, and the longest ending is `-FailedExecutions`. */
+const MAX_NAME = 47;
+
+/**
+ * A pipeline on AWS: a state machine that runs its micro-batches, the functions for its steps, its ledger, its store, its schedule, a dashboard and
+ * alarms. Errors: `PROPS_INVALID`, and those of loading `entry`.
+ */
+export class MicroBatchPipeline extends Construct {
+  /** The pipeline's name: its identity in the ledger, and its prefix in the bucket. */
+  readonly pipelineName: string;
+  /** The ledger. */
+  readonly table: ITable;
+  /** Where batches are staged, and the Arrow table lies unless its path is set. */
+  readonly bucket: IBucket;
+  /** Runs the batches. */
+  readonly stateMachine: StateMachine;
+  /** Plans batches: it asks the source what is new. */
+  readonly planFunction: IFunction;
+  /** Reads and stages one partition. */
+  readonly writeFunction: IFunction;
+  /** Commits or aborts a batch. */
+  readonly finalizeFunction: IFunction;
+  /** Removes what no batch needs any more. */
+  readonly vacuumFunction: IFunction;
+  /** Empty where `alarms` is false. */
+  readonly alarms: readonly Alarm[];
+  /** Absent where `dashboard` is false. */
+  readonly dashboard: Dashboard | undefined;
+  readonly #places: Places;
+  readonly #props: MicroBatchPipelineProps;
+  readonly #metrics: PipelineMetrics;
+
+  constructor(scope: Construct, id: string, props: MicroBatchPipelineProps) {
+    super(scope, id);
+    const figures = figuresOf(props);
+    const description = describe(props);
+    const pipeline = description.name;
+    const name = nameOf(this);
+    this.#props = props;
+    this.pipelineName = pipeline;
+    this.table = tableOf(this, props);
+    this.bucket = bucketOf(this, props);
+    const lake = lakeOf(this, description.path);
+    this.#places = {
+      pipeline,
+      table: this.table,
+      bucket: this.bucket,
+      prefix: pipeline,
+      ...(lake === undefined ? {} : { lake }),
+    };
+
+    const context = {
+      props,
+      figures,
+      places: this.#places,
+      name,
+      machine: machineOf(this, name, figures.isExpress),
+    };
+    const functions = functionsOf(this, context);
+    this.planFunction = functions.Plan;
+    this.writeFunction = functions.Write;
+    this.finalizeFunction = functions.Finalize;
+    this.vacuumFunction = functions.Vacuum;
+    const { stateMachine } = new PipelineStateMachine(this, "Workflow", context, functions);
+    this.stateMachine = stateMachine;
+    new Schedules(this, "Schedules", props, { name, pipeline, stateMachine, vacuum: functions.Vacuum });
+
+    this.#metrics = new PipelineMetrics(props.metricsNamespace ?? "Millrace", pipeline);
+    const monitoring = { props, figures, pipeline, name, metrics: this.#metrics, stateMachine };
+    const { alarms, dashboard } = new Monitoring(this, "Monitoring", monitoring);
+    this.alarms = alarms;
+    this.dashboard = dashboard;
+    this.#tellCommand();
+  }
+
+  /** Lets read the Arrow table that the pipeline writes: its log and its data files. */
+  grantRead(grantee: IGrantable): void {
+    const { bucket, prefix, lake } = this.#places;
+    this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/table` });
+  }
+
+  /** Lets read all that the pipeline keeps in its bucket: partitions, large messages, files of batches that are not committed. */
+  grantReadStaged(grantee: IGrantable): void {
+    this.#grantReadBelow(grantee, this.#places);
+  }
+
+  /** Any metric of the pipeline, by the name that docs/aws.md lists. */
+  metric(name: Parameters<PipelineMetrics["get"]>[0], options?: MetricOptions): Metric {
+    return this.#metrics.get(name, options);
+  }
+
+  /** Rows committed. */
+  metricRows(options?: MetricOptions): Metric {
+    return this.metric("Rows", options);
+  }
+
+  /** Bytes of Arrow data committed. */
+  metricBytes(options?: MetricOptions): Metric {
+    return this.metric("Bytes", options);
+  }
+
+  /** Batches committed. */
+  metricBatchesCommitted(options?: MetricOptions): Metric {
+    return this.metric("BatchesCommitted", options);
+  }
+
+  /** Batch attempts aborted. */
+  metricBatchesAborted(options?: MetricOptions): Metric {
+    return this.metric("BatchesAborted", options);
+  }
+
+  /** From the plan of a batch attempt to its end, milliseconds. */
+  metricBatchDuration(options?: MetricOptions): Metric {
+    return this.metric("BatchDuration", options);
+  }
+
+  /** From the first plan of a batch to now, or to its end, milliseconds. */
+  metricBatchAge(options?: MetricOptions): Metric {
+    return this.metric("BatchAge", options);
+  }
+
+  /** Attempts of tasks that failed, also those that were tried again. */
+  metricTaskFailures(options?: MetricOptions): Metric {
+    return this.metric("TaskFailures", options);
+  }
+
+  /** Part of the batch attempts of an hour that were aborted, 0 to 1. */
+  metricAbortRate(options?: MetricOptions): MathExpression {
+    return this.#metrics.abortRate(options);
+  }
+
+  /** Executions that failed, timed out or were stopped. */
+  metricExecutionsFailed(): MathExpression {
+    return executionsFailed(this.stateMachine);
+  }
+
+  #grantReadBelow(grantee: IGrantable, folder: Pick<Places, "bucket" | "prefix">): void {
+    const { grantPrincipal } = grantee;
+    grantPrincipal.addToPrincipalPolicy(objects(folder, ["GetObject"], ["*"]));
+    grantPrincipal.addToPrincipalPolicy(listing(folder, folder.prefix));
+    for (const key of keysOf(this.#props)) key.grantDecrypt(grantee);
+  }
+
+  /** What `millrace --stack` looks for. */
+  #tellCommand(): void {
+    const { prefix } = this.#places;
+    new CfnOutput(this, "Pipeline", {
+      description: `Millrace pipeline ${this.pipelineName}: read by the millrace command`,
+      value: Stack.of(this).toJsonString({
+        millrace: 1,
+        pipeline: this.pipelineName,
+        table: this.table.tableName,
+        bucket: this.bucket.bucketName,
+        prefix,
+        stateMachine: this.stateMachine.stateMachineArn,
+        vacuum: this.vacuumFunction.functionName,
+      }),
+    });
+  }
+}
+
+/** Name and path of the pipeline. With `pipelineName` a file that cannot be loaded while the app is synthesized will do. */
+function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePipeline> {
+  const { pipelineName, entry, environment = {} } = props;
+  return pipelineName === undefined ? describePipeline(entry, environment) : { name: pipelineName };
+}
+
+/** `<stack>-<id>`, which begins the names of all parts in the console. */
+function nameOf(scope: Construct): string {
+  const name = `${Stack.of(scope).stackName}-${scope.node.id}`;
+  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 9)}-${scope.node.addr.slice(-8)}`;
+}

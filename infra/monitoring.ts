@@ -1,0 +1,246 @@
+import { Duration } from "aws-cdk-lib";
+import {
+  Alarm,
+  type AlarmProps as CloudWatchAlarmProps,
+  ComparisonOperator,
+  Dashboard,
+  GraphWidget,
+  type IMetric,
+  MathExpression,
+  Metric,
+  type MetricOptions,
+  SingleValueWidget,
+  Stats,
+  TextWidget,
+  TreatMissingData,
+} from "aws-cdk-lib/aws-cloudwatch";
+import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
+import { Construct } from "constructs";
+import type { AlarmProps, MicroBatchPipelineProps } from "./props.ts";
+import type { Figures } from "./settings.ts";
+
+/** The metrics that the functions write, by their names in functions/. */
+export type MetricName =
+  | "BatchAge"
+  | "BatchDuration"
+  | "BatchesAborted"
+  | "BatchesCommitted"
+  | "Bytes"
+  | "Partitions"
+  | "Progress"
+  | "Rows"
+  | "TaskDuration"
+  | "TaskFailures";
+
+const MAXIMA: ReadonlySet<MetricName> = new Set(["BatchAge", "BatchDuration", "TaskDuration"]);
+const MINUTES = 60;
+const HOURS = 3600;
+
+/** The metrics of one pipeline. */
+export class PipelineMetrics {
+  readonly #namespace: string;
+  readonly #pipeline: string;
+
+  constructor(namespace: string, pipeline: string) {
+    this.#namespace = namespace;
+    this.#pipeline = pipeline;
+  }
+
+  get(name: MetricName, options?: MetricOptions): Metric {
+    return new Metric({
+      namespace: this.#namespace,
+      metricName: name,
+      dimensionsMap: { service: this.#pipeline },
+      statistic: MAXIMA.has(name) ? Stats.MAXIMUM : Stats.SUM,
+      period: Duration.minutes(5),
+      ...options,
+    });
+  }
+
+  /** Part of the batch attempts that were aborted, 0 to 1. */
+  abortRate(options?: MetricOptions): MathExpression {
+    const { period = Duration.hours(1) } = options ?? {};
+    return new MathExpression({
+      expression: "IF(aborted + committed > 0, aborted / (aborted + committed), 0)",
+      usingMetrics: {
+        aborted: this.get("BatchesAborted", { period }),
+        committed: this.get("BatchesCommitted", { period }),
+      },
+      label: "abort rate",
+      period,
+    });
+  }
+}
+
+export interface MonitoringProps {
+  readonly props: MicroBatchPipelineProps;
+  readonly figures: Figures;
+  readonly pipeline: string;
+  readonly name: string;
+  readonly metrics: PipelineMetrics;
+  readonly stateMachine: StateMachine;
+}
+
+/** The alarms of a pipeline, and its dashboard. */
+export class Monitoring extends Construct {
+  readonly alarms: readonly Alarm[];
+  readonly dashboard: Dashboard | undefined;
+
+  constructor(scope: Construct, id: string, monitoring: MonitoringProps) {
+    super(scope, id);
+    const { props } = monitoring;
+    this.alarms = props.alarms === false ? [] : this.#alarms(monitoring, props.alarms ?? {});
+    this.dashboard = props.dashboard === false ? undefined : this.#dashboard(monitoring);
+  }
+
+  #alarms(
+    { props, figures, pipeline, name, metrics, stateMachine }: MonitoringProps,
+    thresholds: AlarmProps,
+  ): Alarm[] {
+    const alarms: Alarm[] = [];
+    const alarm = (id: string, description: string, alarmProps: Omit<CloudWatchAlarmProps, "alarmName">) => {
+      const made = new Alarm(this, id, {
+        alarmName: `${name}-${id}`,
+        alarmDescription: `Millrace pipeline ${pipeline}: ${description}`,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+        ...alarmProps,
+      });
+      alarms.push(made);
+      if (thresholds.topic === undefined) return;
+      made.addAlarmAction(new SnsAction(thresholds.topic));
+      made.addOkAction(new SnsAction(thresholds.topic));
+    };
+    alarm(
+      "FailedBatches",
+      "a batch was aborted; the next run replays it. `millrace batches` has the error.",
+      {
+        metric: metrics.get("BatchesAborted"),
+        threshold: 0,
+        evaluationPeriods: 1,
+      },
+    );
+    alarm(
+      "FailedExecutions",
+      "an execution failed, was stopped or ran out of time. Its cause has the error.",
+      {
+        metric: executionsFailed(stateMachine),
+        threshold: 0,
+        evaluationPeriods: 1,
+      },
+    );
+    alarm("BatchAge", "a batch has been open for too long: later data wait behind it.", {
+      metric: metrics.get("BatchAge"),
+      threshold: (thresholds.batchAge ?? Duration.hours(1)).toMilliseconds(),
+      evaluationPeriods: 1,
+    });
+    alarm("BatchDuration", "a batch takes long: more or smaller partitions, or a slow source.", {
+      metric: metrics.get("BatchDuration"),
+      threshold: (
+        thresholds.batchDuration ?? Duration.seconds(figures.timeout.toSeconds() / 2)
+      ).toMilliseconds(),
+      evaluationPeriods: 1,
+    });
+    alarm("AbortRate", "many batch attempts of the last hour were aborted.", {
+      metric: metrics.abortRate(),
+      threshold: thresholds.abortRate ?? 0.5,
+      evaluationPeriods: 1,
+    });
+    const stalledAfter = thresholds.stalledAfter ?? stallOf(props);
+    if (stalledAfter !== undefined) {
+      const { period, evaluationPeriods } = windowOf(stalledAfter);
+      alarm("Stalled", "no batch was committed, nor found that nothing is new, for too long.", {
+        metric: metrics.get("Progress", { period }),
+        comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+        threshold: 1,
+        evaluationPeriods,
+        // A pipeline that stands still writes no metric.
+        treatMissingData: TreatMissingData.BREACHING,
+      });
+    }
+    if (thresholds.minRowsPerDay !== undefined) {
+      alarm("FewRows", "fewer rows than expected in a day.", {
+        metric: metrics.get("Rows", { period: Duration.days(1) }),
+        comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+        threshold: thresholds.minRowsPerDay,
+        evaluationPeriods: 1,
+        treatMissingData: TreatMissingData.BREACHING,
+      });
+    }
+    return alarms;
+  }
+
+  #dashboard({ pipeline, name, metrics, stateMachine, props }: MonitoringProps): Dashboard {
+    const graph = (title: string, ...left: IMetric[]) =>
+      new GraphWidget({ title, left, width: 12, height: 6 });
+    const dashboard = new Dashboard(this, "Dashboard", { dashboardName: name });
+    dashboard.addWidgets(
+      new TextWidget({
+        markdown: `# ${pipeline}\n${props.schedule?.expressionString ?? "no schedule"} · \`millrace status ${pipeline}\` tells where it is`,
+        width: 24,
+        height: 2,
+      }),
+    );
+    dashboard.addWidgets(
+      new SingleValueWidget({
+        title: "Last day",
+        width: 24,
+        height: 3,
+        metrics: (["Rows", "Bytes", "BatchesCommitted", "BatchesAborted", "Partitions"] as const).map(
+          (metric) => metrics.get(metric, { period: Duration.days(1) }),
+        ),
+      }),
+    );
+    dashboard.addWidgets(
+      graph("Rows", metrics.get("Rows")),
+      graph("Batches", metrics.get("BatchesCommitted"), metrics.get("BatchesAborted")),
+      graph("Batch age and duration (ms)", metrics.get("BatchAge"), metrics.get("BatchDuration")),
+      graph("Abort rate", metrics.abortRate()),
+      graph(
+        "Tasks: duration (ms)",
+        metrics.get("TaskDuration"),
+        metrics.get("TaskDuration", { statistic: Stats.percentile(50) }),
+      ),
+      graph("Tasks: failed attempts", metrics.get("TaskFailures")),
+      graph(
+        "Executions",
+        stateMachine.metricSucceeded(),
+        stateMachine.metricFailed(),
+        stateMachine.metricTimedOut(),
+      ),
+      graph("Progress", metrics.get("Progress")),
+    );
+    return dashboard;
+  }
+}
+
+/** Failed, timed out or stopped executions. */
+export function executionsFailed(stateMachine: StateMachine): MathExpression {
+  return new MathExpression({
+    expression: "failed + timedOut + aborted",
+    usingMetrics: {
+      failed: stateMachine.metricFailed(),
+      timedOut: stateMachine.metricTimedOut(),
+      aborted: stateMachine.metricAborted(),
+    },
+    label: "failed executions",
+  });
+}
+
+/** Three times the rate of the schedule. */
+function stallOf({ schedule }: MicroBatchPipelineProps): Duration | undefined {
+  if (schedule === undefined) return undefined;
+  const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule.expressionString) ?? [];
+  if (count === undefined) return Duration.hours(25);
+  const seconds = { minute: MINUTES, hour: HOURS, day: 24 * HOURS }[unit] ?? HOURS;
+  return Duration.seconds(Math.max(HOURS, 3 * Number(count) * seconds));
+}
+
+/** CloudWatch looks back for a day at most, or for a week in steps of an hour. */
+function windowOf(duration: Duration): { readonly period: Duration; readonly evaluationPeriods: number } {
+  const seconds = duration.toSeconds();
+  const period = seconds <= 24 * HOURS ? 5 * MINUTES : HOURS;
+  const evaluationPeriods = Math.min(period === HOURS ? 7 * 24 : 288, Math.ceil(seconds / period));
+  return { period: Duration.seconds(period), evaluationPeriods };
+}

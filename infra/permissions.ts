@@ -1,0 +1,152 @@
+import type { ITable } from "aws-cdk-lib/aws-dynamodb";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Bucket, type IBucket } from "aws-cdk-lib/aws-s3";
+import type { Construct } from "constructs";
+
+/** The steps that run as functions. */
+export type StepName = "Plan" | "Write" | "Finalize" | "Vacuum";
+
+/** Where a pipeline's data lie. */
+export interface Places {
+  readonly pipeline: string;
+  readonly table: ITable;
+  readonly bucket: IBucket;
+  /** Of the pipeline's store in the bucket. */
+  readonly prefix: string;
+  /** An Arrow table elsewhere. */
+  readonly lake?: Lake;
+}
+
+/** A table's folder outside the pipeline's own store. */
+export interface Lake {
+  readonly bucket: IBucket;
+  /** Without slashes at its ends; empty for the whole bucket. */
+  readonly prefix: string;
+}
+
+/** The table's folder of an `s3://bucket/prefix`; nothing for another path. */
+export function lakeOf(scope: Construct, path: string | undefined): Lake | undefined {
+  const [, bucket, prefix] = /^s3:\/\/([^/]+)(?:\/(.*?))?\/*$/.exec(path ?? "") ?? [];
+  if (bucket === undefined) return undefined;
+  return { bucket: Bucket.fromBucketName(scope, "Lake", bucket), prefix: prefix ?? "" };
+}
+
+/** What a step may do, and no more: each statement names its actions, its table or keys, and the prefixes of its objects. */
+export function statementsOf(step: StepName, places: Places): readonly PolicyStatement[] {
+  const ledger = LEDGER[step](places);
+  const objects = OBJECTS[step](places);
+  return [...ledger, ...objects, ...(places.lake === undefined ? [] : LAKE[step](places.lake))];
+}
+
+type Statements = (places: Places) => readonly PolicyStatement[];
+
+/** Head, batches and journal are below `P#…`, the tasks below `T#…`: only Plan and Finalize can move an offset. */
+const LEDGER: Readonly<Record<StepName, Statements>> = {
+  Plan: (places) => [
+    items(places, ["P"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
+    items(places, ["T"], ["Query"]),
+  ],
+  Write: (places) => [items(places, ["T"], ["GetItem", "PutItem"])],
+  Finalize: (places) => [
+    items(places, ["P"], ["GetItem", "UpdateItem", "ConditionCheckItem"]),
+    items(places, ["T"], ["Query"]),
+  ],
+  Vacuum: (places) => [items(places, ["P"], ["GetItem"])],
+};
+
+/** Tasks stage below `table/data/` (the Arrow table) and `staging/` (sinks of one's own). */
+const OBJECTS: Readonly<Record<StepName, Statements>> = {
+  Plan: (places) => [
+    objects(places, ["GetObject", "PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+  ],
+  Write: (places) => [
+    objects(places, ["GetObject"], ["batches/*"]),
+    objects(places, ["PutObject", "AbortMultipartUpload"], ["batches/*/message-*", "batches/*/failure-*"]),
+    objects(
+      places,
+      ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
+      ["table/data/*", "staging/*"],
+    ),
+  ],
+  Finalize: (places) => [
+    listing(places, places.prefix),
+    objects(places, ["GetObject"], ["batches/*"]),
+    objects(
+      places,
+      ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
+      ["table/*", "staging/*"],
+    ),
+  ],
+  Vacuum: (places) => [
+    listing(places, places.prefix),
+    uploads(places),
+    objects(places, ["GetObject"], ["table/_log/*", "staging/*"]),
+    objects(
+      places,
+      ["DeleteObject", "AbortMultipartUpload"],
+      ["batches/*", "table/data/*", "table/_log/*", "staging/*"],
+    ),
+  ],
+};
+
+/** The same on an Arrow table elsewhere. */
+const LAKE: Readonly<Record<StepName, (lake: Lake) => readonly PolicyStatement[]>> = {
+  Plan: () => [],
+  Write: (lake) => [
+    objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], ["data/*"]),
+  ],
+  Finalize: (lake) => [
+    listing(lake, lake.prefix),
+    objects(lake, ["GetObject", "PutObject"], ["_log/*"]),
+    objects(lake, ["DeleteObject"], ["data/*"]),
+  ],
+  Vacuum: (lake) => [
+    listing(lake, lake.prefix),
+    uploads(lake),
+    objects(lake, ["GetObject"], ["_log/*"]),
+    objects(lake, ["DeleteObject", "AbortMultipartUpload"], ["data/*", "_log/*"]),
+  ],
+};
+
+function items(
+  { table, pipeline }: Places,
+  kinds: readonly string[],
+  actions: readonly string[],
+): PolicyStatement {
+  // The head's key is the name alone; of the tasks, the name is a part that `#` ends.
+  const keys = kinds.map((kind) => (kind === "P" ? `P#${pipeline}` : `T#${pipeline}#*`));
+  return new PolicyStatement({
+    actions: actions.map((action) => `dynamodb:${action}`),
+    resources: [table.tableArn],
+    conditions: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys } },
+  });
+}
+
+type Folder = { readonly bucket: IBucket; readonly prefix: string };
+
+export function objects(
+  { bucket, prefix }: Folder,
+  actions: readonly string[],
+  keys: readonly string[],
+): PolicyStatement {
+  return new PolicyStatement({
+    actions: actions.map((action) => `s3:${action}`),
+    resources: keys.map((key) => bucket.arnForObjects(prefix === "" ? key : `${prefix}/${key}`)),
+  });
+}
+
+export function listing({ bucket }: Folder, prefix: string): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["s3:ListBucket"],
+    resources: [bucket.bucketArn],
+    ...(prefix === "" ? {} : { conditions: { StringLike: { "s3:prefix": [`${prefix}/*`] } } }),
+  });
+}
+
+/** Unfinished uploads can only be listed for a whole bucket: the action knows no prefix. */
+function uploads({ bucket }: Folder): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["s3:ListBucketMultipartUploads"],
+    resources: [bucket.bucketArn],
+  });
+}

@@ -1,0 +1,60 @@
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import { Schedule, ScheduleExpression, ScheduleTargetInput } from "aws-cdk-lib/aws-scheduler";
+import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-scheduler-targets";
+import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
+import { Construct } from "constructs";
+import type { MicroBatchPipelineProps, ScheduleLike } from "./props.ts";
+
+interface Targets {
+  readonly name: string;
+  readonly pipeline: string;
+  readonly stateMachine: IStateMachine;
+  readonly vacuum: IFunction;
+}
+
+/** Starts executions as the pipeline's schedule says, and the vacuum once a day. */
+export class Schedules extends Construct {
+  constructor(scope: Construct, id: string, props: MicroBatchPipelineProps, targets: Targets) {
+    super(scope, id);
+    const { name, pipeline, stateMachine, vacuum } = targets;
+    const role = new Role(this, "Role", {
+      assumedBy: new ServicePrincipal("scheduler.amazonaws.com"),
+      description: `Millrace pipeline ${pipeline}: its schedules`,
+    });
+    role.addToPolicy(
+      new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachine.stateMachineArn] }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: [vacuum.functionArn] }),
+    );
+    // CDK would grant more than is needed: all versions of the function.
+    const target = { role: role.withoutPolicyUpdates(), retryAttempts: 2 };
+    if (props.schedule !== undefined) {
+      const start = new Schedule(this, "Start", {
+        scheduleName: `${name}-start`,
+        description: `Starts Millrace pipeline ${pipeline}`,
+        schedule: expressionOf(props.schedule),
+        enabled: props.enabled ?? true,
+        target: new StepFunctionsStartExecution(stateMachine, {
+          ...target,
+          input: ScheduleTargetInput.fromObject({ reason: "schedule" }),
+        }),
+      });
+      start.node.addDependency(role);
+    }
+    const tidy = new Schedule(this, "Vacuum", {
+      scheduleName: `${name}-vacuum`,
+      description: `Removes what Millrace pipeline ${pipeline} does not need any more`,
+      schedule: ScheduleExpression.expression("rate(1 day)"),
+      target: new LambdaInvoke(vacuum, { ...target, input: ScheduleTargetInput.fromObject({}) }),
+    });
+    tidy.node.addDependency(role);
+  }
+}
+
+function expressionOf(schedule: ScheduleLike): ScheduleExpression {
+  return schedule instanceof ScheduleExpression
+    ? schedule
+    : ScheduleExpression.expression(schedule.expressionString);
+}

@@ -1,0 +1,106 @@
+import { Duration, Token } from "aws-cdk-lib";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { MicroBatchPipelineProps } from "./props.ts";
+
+/** The figures of a pipeline, defaults filled in and checked. */
+export interface Figures {
+  readonly isExpress: boolean;
+  readonly writerMemory: number;
+  readonly writerTimeout: Duration;
+  readonly plannerMemory: number;
+  readonly plannerTimeout: Duration;
+  readonly timeout: Duration;
+  readonly maxConcurrency: number;
+  readonly maxAttempts: number;
+  /** Infinite for an Express workflow. */
+  readonly distributeAbove: number;
+  /** Children of the distributed Map can be Express executions, which end after five minutes. */
+  readonly hasExpressChildren: boolean;
+  /** A task is tried again after this time, then after twice as long, at most a minute. */
+  readonly retryInterval: Duration;
+}
+
+const EXPRESS_SECONDS = 300;
+const LAMBDA_SECONDS = 900;
+const MAX_RETRY_SECONDS = 60;
+/** Lambda ends what a state machine that timed out has left running. */
+const LEASE_MARGIN_SECONDS = LAMBDA_SECONDS + 60;
+
+/** Error: `PROPS_INVALID`. */
+export function figuresOf(props: MicroBatchPipelineProps): Figures {
+  const isExpress = props.workflow === "express";
+  const figures = {
+    isExpress,
+    writerMemory: props.writerMemory ?? 1024,
+    writerTimeout: props.writerTimeout ?? Duration.seconds(isExpress ? 120 : LAMBDA_SECONDS),
+    plannerMemory: props.plannerMemory ?? 512,
+    plannerTimeout: props.plannerTimeout ?? Duration.seconds(isExpress ? 60 : 300),
+    timeout: props.timeout ?? (isExpress ? Duration.seconds(EXPRESS_SECONDS) : Duration.hours(12)),
+    maxConcurrency: props.maxConcurrency ?? 500,
+    maxAttempts: props.maxAttempts ?? 3,
+    distributeAbove: isExpress ? Number.POSITIVE_INFINITY : (props.distributeAbove ?? 200),
+    retryInterval: Duration.seconds(2),
+  };
+  check(props, figures);
+  return { ...figures, hasExpressChildren: longestTaskSeconds(figures) < EXPRESS_SECONDS };
+}
+
+/** The lease outlives the execution, and what it leaves running. */
+export function leaseSeconds({ timeout }: Figures): number {
+  return timeout.toSeconds() + LEASE_MARGIN_SECONDS;
+}
+
+/** Of all attempts of a task and the waits between them. */
+function longestTaskSeconds(figures: Omit<Figures, "hasExpressChildren">): number {
+  const { maxAttempts, writerTimeout, retryInterval } = figures;
+  let seconds = maxAttempts * writerTimeout.toSeconds();
+  for (let retry = 0; retry < maxAttempts - 1; retry++) {
+    seconds += Math.min(MAX_RETRY_SECONDS, retryInterval.toSeconds() * 2 ** retry);
+  }
+  return seconds;
+}
+
+function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpressChildren">): void {
+  const { isExpress, timeout, writerTimeout, plannerTimeout } = figures;
+  const wholeNumbers = {
+    writerMemory: [128, 10_240],
+    plannerMemory: [128, 10_240],
+    maxConcurrency: [1, 10_000],
+    maxAttempts: [1, 100],
+    ...(isExpress ? {} : { distributeAbove: [0, 1000] }),
+  } as const;
+  for (const [name, [from, to]] of Object.entries(wholeNumbers)) {
+    const value = figures[name as keyof typeof wholeNumbers & keyof typeof figures] as number;
+    if (Token.isUnresolved(value) || (Number.isInteger(value) && value >= from && value <= to)) continue;
+    throw invalid(`${name} is ${value}`, `Give a whole number from ${from} to ${to}.`);
+  }
+  for (const [name, seconds] of [
+    ["writerTimeout", writerTimeout.toSeconds()],
+    ["plannerTimeout", plannerTimeout.toSeconds()],
+  ] as const) {
+    if (seconds < 3 || seconds > LAMBDA_SECONDS)
+      throw invalid(`${name} is ${seconds} s`, "Lambda runs for 3 seconds to 15 minutes.");
+  }
+  if (isExpress && timeout.toSeconds() > EXPRESS_SECONDS)
+    throw invalid(`timeout is ${timeout.toSeconds()} s`, "An Express workflow ends after five minutes.");
+  if (isExpress && props.distributeAbove !== undefined)
+    throw invalid("distributeAbove is set", "An Express workflow has no distributed Map: leave it out.");
+  if (timeout.toSeconds() < writerTimeout.toSeconds() + 2 * plannerTimeout.toSeconds()) {
+    throw invalid(
+      `timeout is ${timeout.toSeconds()} s`,
+      "One batch may need plannerTimeout + writerTimeout + plannerTimeout: make timeout longer, or those shorter.",
+    );
+  }
+  const reserved = Object.keys({ ...props.environment, ...props.secrets }).find((name) =>
+    /^(MILLRACE|POWERTOOLS|AWS_LAMBDA)_/.test(name),
+  );
+  if (reserved !== undefined)
+    throw invalid(`the variable ${reserved} is Millrace's own`, "Give it another name.");
+  const doubled = Object.keys(props.secrets ?? {}).find((name) => props.environment?.[name] !== undefined);
+  if (doubled !== undefined)
+    throw invalid(`${doubled} is in environment and in secrets`, "Leave it in one of them.");
+}
+
+function invalid(problem: string, hint: string): MillraceError {
+  return new MillraceError("PROPS_INVALID", `MicroBatchPipeline: ${problem}. ${hint}`, { hint });
+}

@@ -1,0 +1,354 @@
+import { ArnFormat, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { type IRole, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import {
+  Choice,
+  Condition,
+  DefinitionBody,
+  DistributedMap,
+  Fail,
+  Map as InlineMap,
+  JitterType,
+  LogLevel,
+  Pass,
+  ProvideItems,
+  QueryLanguage,
+  S3JsonItemReader,
+  type State,
+  StateMachine,
+  StateMachineType,
+  Succeed,
+  TaskInput,
+  Timeout,
+} from "aws-cdk-lib/aws-stepfunctions";
+import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-stepfunctions-tasks";
+import { Construct } from "constructs";
+import { accept } from "./accept.ts";
+import {
+  type FunctionContext,
+  keysOf,
+  type MachineNames,
+  type StepFunctionSet,
+  tracingStatement,
+} from "./functions.ts";
+import { objects } from "./permissions.ts";
+
+/** More than this at once an inline Map does not do. */
+const INLINE_CONCURRENCY = 40;
+/** What a function may be late by before its task counts as lost. */
+const LATE = Duration.seconds(30);
+/** Errors of the service, after which the function was not run, or may run again: every step allows that. */
+const SERVICE_ERRORS = [
+  "Lambda.ServiceException",
+  "Lambda.AWSLambdaException",
+  "Lambda.SdkClientException",
+  "Lambda.ClientExecutionTimeoutException",
+  "Lambda.TooManyRequestsException",
+];
+/** As functions/step.ts names them. */
+const FINAL = "Millrace.Final";
+
+/** The state machine of a pipeline: Plan, Map over Write, Finalize, and round again. */
+export class PipelineStateMachine extends Construct {
+  readonly stateMachine: StateMachine;
+  readonly #context: FunctionContext;
+  readonly #functions: StepFunctionSet;
+
+  constructor(scope: Construct, id: string, context: FunctionContext, functions: StepFunctionSet) {
+    super(scope, id);
+    this.#context = context;
+    this.#functions = functions;
+    const { props, figures, places, machine } = context;
+    const { isExpress } = figures;
+    const role = this.#role();
+    this.stateMachine = new StateMachine(this, "StateMachine", {
+      stateMachineName: machine.name,
+      stateMachineType: isExpress ? StateMachineType.EXPRESS : StateMachineType.STANDARD,
+      comment: `Millrace pipeline ${places.pipeline}`,
+      queryLanguage: QueryLanguage.JSONATA,
+      definitionBody: DefinitionBody.fromChainable(this.#definition()),
+      timeout: figures.timeout,
+      // CDK would grant more than is needed: other versions of the functions, all executions.
+      role: role.withoutPolicyUpdates(),
+      tracingEnabled: props.tracing ?? false,
+      ...(isExpress
+        ? { logs: { destination: this.#logs(), level: LogLevel.ALL, includeExecutionData: true } }
+        : {}),
+      ...(props.removalPolicy === undefined ? {} : { removalPolicy: props.removalPolicy }),
+    });
+    this.stateMachine.node.addDependency(role);
+    this.#accept(role);
+  }
+
+  #definition(): State {
+    const plan = this.#invoke("Plan", "Plan", {
+      input: "{% $states.input %}",
+      execution: {
+        id: "{% $states.context.Execution.Id %}",
+        startedAt: "{% $states.context.Execution.StartTime %}",
+      },
+    });
+    const finalize = this.#invoke("Finalize", "Finalize", "{% $states.input %}");
+    for (const step of [plan, finalize]) this.#retryStep(step);
+
+    const route = Choice.jsonata(this, "Anything to do?");
+    const is = (next: string) => Condition.jsonata(`{% $states.input.next = "${next}" %}`);
+    route.when(is("WriteInline"), this.#inlineMap(finalize));
+    if (!this.#context.figures.isExpress) route.when(is("WriteDistributed"), this.#distributedMap(finalize));
+    const done = Succeed.jsonata(this, "Done");
+    route.when(is("Finalize"), finalize).otherwise(done);
+    const after = Choice.jsonata(this, "More?")
+      .when(is("Plan"), plan)
+      .when(is("Continue"), this.#continue().next(done))
+      .when(is("Failed"), this.#failed())
+      .otherwise(done);
+    plan.next(route);
+    finalize.next(after);
+    return plan;
+  }
+
+  #invoke(
+    id: string,
+    step: "Plan" | "Write" | "Finalize",
+    payload: string | Record<string, unknown>,
+  ): LambdaInvoke {
+    const lambdaFunction = this.#functions[step];
+    return LambdaInvoke.jsonata(this, id, {
+      lambdaFunction,
+      payload: typeof payload === "string" ? TaskInput.fromText(payload) : TaskInput.fromObject(payload),
+      outputs: "{% $states.result.Payload %}",
+      retryOnServiceExceptions: false,
+      taskTimeout: Timeout.duration((lambdaFunction.timeout ?? Duration.minutes(15)).plus(LATE)),
+    });
+  }
+
+  #retryStep(task: LambdaInvoke): void {
+    retryService(task);
+    task.addRetry({ errors: [FINAL], maxAttempts: 0 });
+    task.addRetry({
+      errors: ["States.ALL"],
+      interval: Duration.seconds(5),
+      backoffRate: 2,
+      maxAttempts: 2,
+      jitterStrategy: JitterType.FULL,
+    });
+  }
+
+  #inlineMap(finalize: LambdaInvoke): InlineMap {
+    const { maxConcurrency } = this.#context.figures;
+    const map = InlineMap.jsonata(this, "Write partitions", {
+      items: ProvideItems.jsonata("{% $states.input.todo %}"),
+      maxConcurrency: Math.min(INLINE_CONCURRENCY, maxConcurrency),
+      itemSelector: {
+        run: "{% $states.input.run %}",
+        partition: "{% $states.context.Map.Item.Value %}",
+      },
+      outputs: WRITTEN,
+    });
+    map.itemProcessor(this.#write("Write"));
+    this.#finalizeAfter(map, finalize);
+    return map;
+  }
+
+  #distributedMap(finalize: LambdaInvoke): DistributedMap {
+    const { hasExpressChildren, maxConcurrency } = this.#context.figures;
+    const map = DistributedMap.jsonata(this, "Write many partitions", {
+      label: "Write",
+      itemReader: new S3JsonItemReader({
+        bucket: this.#context.places.bucket,
+        key: "{% $states.input.items.key %}",
+      }),
+      mapExecutionType: hasExpressChildren ? StateMachineType.EXPRESS : StateMachineType.STANDARD,
+      maxConcurrency,
+      itemSelector: {
+        run: "{% $states.input.run %}",
+        partition: "{% $states.context.Map.Item.Value.task %}",
+      },
+      outputs: WRITTEN,
+    });
+    map.itemProcessor(this.#write("Write one of many"));
+    this.#finalizeAfter(map, finalize);
+    return map;
+  }
+
+  /** One task. Its failure is a result: a Map always comes to its end, so that Finalize decides. */
+  #write(id: string): State {
+    const { maxAttempts, retryInterval } = this.#context.figures;
+    const write = LambdaInvoke.jsonata(this, id, {
+      lambdaFunction: this.#functions.Write,
+      payload: TaskInput.fromObject({
+        run: "{% $states.input.run %}",
+        partition: "{% $states.input.partition %}",
+        attemptNumber: "{% $states.context.State.RetryCount %}",
+      }),
+      // What the task has to say is in the ledger; ten thousand results must not fill the state.
+      outputs: "{% 0 %}",
+      retryOnServiceExceptions: false,
+      taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
+    });
+    retryService(write);
+    write.addRetry({ errors: [FINAL], maxAttempts: 0 });
+    if (maxAttempts > 1) {
+      write.addRetry({
+        errors: ["States.ALL"],
+        interval: retryInterval,
+        backoffRate: 2,
+        maxDelay: Duration.minutes(1),
+        maxAttempts: maxAttempts - 1,
+        jitterStrategy: JitterType.FULL,
+      });
+    }
+    const failed = Pass.jsonata(this, `${id}: failed`);
+    write.addCatch(failed, {
+      errors: ["States.ALL"],
+      // A function that said itself what happened has left its error in the store.
+      outputs: '{% $contains($states.errorOutput.Error, "Millrace.") ? 1 : $states.errorOutput.Error %}',
+    });
+    return write;
+  }
+
+  /** Also where the Map itself fails, Finalize decides. */
+  #finalizeAfter(map: InlineMap | DistributedMap, finalize: LambdaInvoke): void {
+    const failed = Pass.jsonata(this, `${map.id}: failed`);
+    map.addCatch(failed.next(finalize), {
+      errors: ["States.ALL"],
+      outputs: '{% $merge([$states.input, { "killed": $states.errorOutput.Error }]) %}',
+    });
+    map.next(finalize);
+  }
+
+  /** An execution must end before its history is full or its time is over; the next one goes on. */
+  #continue(): StepFunctionsStartExecution {
+    const { machine } = this.#context;
+    return StepFunctionsStartExecution.jsonata(this, "Go on in a new execution", {
+      stateMachine: StateMachine.fromStateMachineArn(this, "Itself", machine.arn),
+      input: TaskInput.fromText("{% $states.input.input %}"),
+      outputs: "{% $states.input %}",
+    });
+  }
+
+  #failed(): Fail {
+    return Fail.jsonata(this, "Batch not committed", {
+      error: "{% $states.input.error.code %}",
+      cause: "{% $states.input.error.message %}",
+    });
+  }
+
+  #role(): Role {
+    const { props, places, figures, machine } = this.#context;
+    const role = new Role(this, "Role", {
+      assumedBy: new ServicePrincipal("states.amazonaws.com"),
+      description: `Millrace pipeline ${places.pipeline}: its state machine`,
+    });
+    const { Plan, Write, Finalize } = this.#functions;
+    const statements = [
+      new PolicyStatement({
+        actions: ["lambda:InvokeFunction"],
+        resources: [Plan, Write, Finalize].map((fn) => fn.functionArn),
+      }),
+      new PolicyStatement({ actions: ["states:StartExecution"], resources: [machine.arn] }),
+    ];
+    if (!figures.isExpress) {
+      statements.push(
+        new PolicyStatement({
+          actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
+          resources: [machine.executions, machine.children],
+        }),
+        objects(places, ["GetObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+      );
+      for (const key of keysOf(props)) key.grantDecrypt(role);
+    }
+    if (figures.isExpress) statements.push(logDeliveryStatement());
+    if (props.tracing) statements.push(tracingStatement());
+    for (const statement of statements) role.addToPolicy(statement);
+    return role;
+  }
+
+  #logs(): LogGroup {
+    const { props, machine } = this.#context;
+    return new LogGroup(this, "Logs", {
+      // The prefix keeps the log group out of a policy that would grow with each state machine.
+      logGroupName: `/aws/vendedlogs/states/${machine.name}`,
+      retention: props.logRetention ?? RetentionDays.ONE_MONTH,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    });
+  }
+
+  #accept(role: IRole): void {
+    const { props, figures } = this.#context;
+    accept(
+      role,
+      "AwsSolutions-IAM5",
+      "The wildcards are the pipeline's own executions and the ends of names below its own prefix; X-Ray and log delivery have actions that know no resources.",
+    );
+    if (!figures.isExpress) {
+      accept(
+        this.stateMachine,
+        "AwsSolutions-SF1",
+        "Step Functions keeps the history of a Standard workflow for 90 days, the functions log each step, and log delivery would need a role with a wildcard.",
+      );
+    }
+    if (!props.tracing) {
+      accept(
+        this.stateMachine,
+        "AwsSolutions-SF2",
+        "`tracing: true` turns X-Ray on. It is off by default because X-Ray's actions know no resources, and each trace costs.",
+      );
+    }
+  }
+}
+
+/** Keeps what Plan gave, and adds what became of the tasks. */
+const WRITTEN = [
+  "{% $merge([$states.input, {",
+  '"failed": $count($states.result[$ != 0]),',
+  '"killed": $count($states.result[$type($) = "string"]) > 0 ? $states.result[$type($) = "string"][0] : null',
+  "}]) %}",
+].join(" ");
+
+function retryService(task: LambdaInvoke): void {
+  task.addRetry({
+    errors: SERVICE_ERRORS,
+    interval: Duration.seconds(1),
+    backoffRate: 2,
+    maxDelay: Duration.seconds(30),
+    maxAttempts: 8,
+    jitterStrategy: JitterType.FULL,
+  });
+}
+
+/** What Step Functions needs to deliver logs; these actions know no resources. */
+function logDeliveryStatement(): PolicyStatement {
+  return new PolicyStatement({
+    actions: [
+      "logs:CreateLogDelivery",
+      "logs:GetLogDelivery",
+      "logs:UpdateLogDelivery",
+      "logs:DeleteLogDelivery",
+      "logs:ListLogDeliveries",
+      "logs:PutResourcePolicy",
+      "logs:DescribeResourcePolicies",
+      "logs:DescribeLogGroups",
+    ],
+    resources: ["*"],
+  });
+}
+
+/** The names of a state machine that is called `name`. */
+export function machineOf(scope: Construct, name: string, isExpress: boolean): MachineNames {
+  // The kind cannot be changed: the other one is another state machine.
+  const machineName = isExpress ? `${name}-express` : name;
+  const arn = (resource: string, resourceName: string) =>
+    Stack.of(scope).formatArn({
+      service: "states",
+      resource,
+      resourceName,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+  return {
+    name: machineName,
+    arn: arn("stateMachine", machineName),
+    executions: arn(isExpress ? "express" : "execution", `${machineName}:*`),
+    children: arn("execution", `${machineName}/*`),
+  };
+}
