@@ -1,7 +1,37 @@
-import { Validations } from "aws-cdk-lib";
+import { Stack, Validations } from "aws-cdk-lib";
+import type { PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import type { IConstruct } from "constructs";
 
 /** Explains a finding of cdk-nag that stays, to whoever checks an app that has the construct in it. */
 export function accept(scope: IConstruct, id: string, reason: string): void {
   Validations.of(scope).acknowledge({ id, reason });
+}
+
+/** Adds to what a role may do, and explains each wildcard in the name of a resource. */
+export function grant(role: Role, ...statements: readonly PolicyStatement[]): void {
+  for (const statement of statements) {
+    role.addToPolicy(statement);
+    for (const resource of statement.resources) {
+      const name = flat(Stack.of(role).resolve(resource));
+      if (name.includes("*"))
+        accept(role, `AwsSolutions-IAM5[Resource::${name}]`, reasonFor(statement, name));
+    }
+  }
+}
+
+function reasonFor({ actions }: PolicyStatement, name: string): string {
+  if (name === "*") return `AWS lets ${actions.join(", ")} be allowed for all resources only.`;
+  return actions[0]?.startsWith("states:")
+    ? "The pipeline's own executions: their names are made when they start."
+    : "Objects below the pipeline's own prefix: batch, partition and a random id end their keys.";
+}
+
+/** A name with its references as cdk-nag writes them: `<Logs.Arn>:*`. */
+function flat(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  const [[name, argument] = ["", undefined]] = Object.entries(value);
+  if (name === "Ref") return `<${String(argument)}>`;
+  if (name === "Fn::GetAtt") return `<${(argument as string[]).join(".")}>`;
+  if (name === "Fn::Join") return (argument as [string, unknown[]])[1].map(flat).join("");
+  return JSON.stringify(value);
 }

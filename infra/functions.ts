@@ -6,7 +6,7 @@ import { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import { accept } from "./accept.ts";
+import { grant } from "./accept.ts";
 import { modulePath } from "./entry.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
@@ -112,10 +112,8 @@ function roleOf(scope: Construct, step: StepName, context: FunctionContext, logG
     assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
     description: `Millrace pipeline ${places.pipeline}: ${PURPOSES[step]}`,
   });
-  const grant = (...statements: readonly PolicyStatement[]) => {
-    for (const statement of statements) role.addToPolicy(statement);
-  };
   grant(
+    role,
     new PolicyStatement({
       actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
       resources: [logGroup.logGroupArn],
@@ -124,14 +122,17 @@ function roleOf(scope: Construct, step: StepName, context: FunctionContext, logG
   );
   if (step === "Plan") {
     grant(
-      new PolicyStatement({ actions: ["states:DescribeExecution"], resources: [context.machine.executions] }),
+      role,
+      new PolicyStatement({
+        actions: ["states:DescribeExecution"],
+        resources: [context.machine.executions],
+      }),
     );
   }
   for (const secret of Object.values(props.secrets ?? {})) grantSecret(secret, role);
   for (const key of keysOf(props)) key.grant(role, "kms:Decrypt", "kms:GenerateDataKey");
-  if (props.tracing) grant(tracingStatement());
-  if (props.vpc !== undefined) grant(networkStatement());
-  acceptWildcards(role, props);
+  if (props.tracing) grant(role, tracingStatement());
+  if (props.vpc !== undefined) grant(role, networkStatement());
   return role;
 }
 
@@ -211,16 +212,4 @@ function networkStatement(): PolicyStatement {
     ],
     resources: ["*"],
   });
-}
-
-function acceptWildcards(role: Role, props: MicroBatchPipelineProps): void {
-  accept(
-    role,
-    "AwsSolutions-IAM5",
-    `The wildcards are ends of names below the pipeline's own prefix, log streams of its own log group, and its own executions${
-      props.tracing || props.vpc !== undefined
-        ? "; X-Ray and network interfaces have actions that know no resources"
-        : ""
-    }.`,
-  );
 }

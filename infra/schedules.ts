@@ -4,6 +4,7 @@ import { Schedule, ScheduleExpression, ScheduleTargetInput } from "aws-cdk-lib/a
 import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-scheduler-targets";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
+import { grant } from "./accept.ts";
 import type { MicroBatchPipelineProps, ScheduleLike } from "./props.ts";
 
 interface Targets {
@@ -22,10 +23,12 @@ export class Schedules extends Construct {
       assumedBy: new ServicePrincipal("scheduler.amazonaws.com"),
       description: `Millrace pipeline ${pipeline}: its schedules`,
     });
-    role.addToPolicy(
-      new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachine.stateMachineArn] }),
-    );
-    role.addToPolicy(
+    grant(
+      role,
+      new PolicyStatement({
+        actions: ["states:StartExecution"],
+        resources: [stateMachine.stateMachineArn],
+      }),
       new PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: [vacuum.functionArn] }),
     );
     // CDK would grant more than is needed: all versions of the function.

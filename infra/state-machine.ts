@@ -1,5 +1,5 @@
 import { ArnFormat, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
-import { type IRole, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import {
   Choice,
@@ -23,7 +23,7 @@ import {
 } from "aws-cdk-lib/aws-stepfunctions";
 import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-stepfunctions-tasks";
 import { Construct } from "constructs";
-import { accept } from "./accept.ts";
+import { accept, grant } from "./accept.ts";
 import {
   type FunctionContext,
   keysOf,
@@ -77,7 +77,9 @@ export class PipelineStateMachine extends Construct {
       ...(props.removalPolicy === undefined ? {} : { removalPolicy: props.removalPolicy }),
     });
     this.stateMachine.node.addDependency(role);
-    this.#accept(role);
+    // Made for the role all the same, and never put into the template.
+    this.stateMachine.node.tryRemoveChild("DistributedMapPolicy");
+    this.#accept();
   }
 
   #definition(): State {
@@ -260,7 +262,7 @@ export class PipelineStateMachine extends Construct {
     }
     if (figures.isExpress) statements.push(logDeliveryStatement());
     if (props.tracing) statements.push(tracingStatement());
-    for (const statement of statements) role.addToPolicy(statement);
+    grant(role, ...statements);
     return role;
   }
 
@@ -274,13 +276,8 @@ export class PipelineStateMachine extends Construct {
     });
   }
 
-  #accept(role: IRole): void {
+  #accept(): void {
     const { props, figures } = this.#context;
-    accept(
-      role,
-      "AwsSolutions-IAM5",
-      "The wildcards are the pipeline's own executions and the ends of names below its own prefix; X-Ray and log delivery have actions that know no resources.",
-    );
     if (!figures.isExpress) {
       accept(
         this.stateMachine,

@@ -1,0 +1,345 @@
+import { CfnOutput, Duration, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { Match, Template } from "aws-cdk-lib/assertions";
+import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
+import { Schedule } from "aws-cdk-lib/aws-events";
+import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Key } from "aws-cdk-lib/aws-kms";
+import { ScheduleExpression } from "aws-cdk-lib/aws-scheduler";
+import { type ISecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
+import { Topic } from "aws-cdk-lib/aws-sns";
+import { StringParameter } from "aws-cdk-lib/aws-ssm";
+import { TimeZone } from "aws-cdk-lib/core";
+import { AwsSolutionsChecks } from "cdk-nag";
+import { describe, expect, it } from "vitest";
+import { MicroBatchPipeline } from "../../infra/micro-batch-pipeline.ts";
+import type { MicroBatchPipelineProps } from "../../infra/props.ts";
+import { Synthesized } from "./synthesize.ts";
+
+describe("the props of MicroBatchPipeline", () => {
+  it.each<[string, Partial<MicroBatchPipelineProps>]>([
+    ["writerMemory", { writerMemory: 64 }],
+    ["maxConcurrency", { maxConcurrency: 0 }],
+    ["maxAttempts", { maxAttempts: 1.5 }],
+    ["distributeAbove", { distributeAbove: 1001 }],
+    ["writerTimeout", { writerTimeout: Duration.minutes(16) }],
+    ["timeout", { timeout: Duration.minutes(16) }],
+    ["timeout", { workflow: "express", timeout: Duration.minutes(6) }],
+    ["distributeAbove", { workflow: "express", distributeAbove: 10 }],
+    ["MILLRACE_TABLE", { environment: { MILLRACE_TABLE: "mine" } }],
+  ])("that are wrong are refused, with what would be right: %s", (name, props) => {
+    expect(() => new Synthesized(props)).toThrow(
+      expect.objectContaining({
+        code: "PROPS_INVALID",
+        message: expect.stringContaining(name),
+        hint: expect.any(String),
+      }),
+    );
+  });
+
+  it("name the pipeline as its file does", () => {
+    const stack = new Stack(new Synthesized().app, "Other");
+    const pipeline = new MicroBatchPipeline(stack, "Pipeline", { entry: "examples/earthquakes/pipeline.ts" });
+    expect(pipeline.pipelineName).toBe("earthquakes");
+  });
+
+  it("with a file that is not there, or has no pipeline, are an error that says so", () => {
+    const stack = new Stack(new Synthesized().app, "Other");
+    const make = (entry: string) => () => new MicroBatchPipeline(stack, entry.replace(/\W/g, ""), { entry });
+    expect(make("no-such-file.ts")).toThrow(expect.objectContaining({ code: "PIPELINE_FILE_NOT_FOUND" }));
+    expect(make("examples/earthquakes/feed.ts")).toThrow(
+      expect.objectContaining({ code: "PIPELINE_NOT_EXPORTED" }),
+    );
+  });
+});
+
+describe("what is deployed", () => {
+  it("keeps table and bucket encrypted, private, reached by TLS only, and recoverable", () => {
+    const { template } = new Synthesized();
+    template.hasResourceProperties("AWS::DynamoDB::Table", {
+      BillingMode: "PAY_PER_REQUEST",
+      KeySchema: [
+        { AttributeName: "pk", KeyType: "HASH" },
+        { AttributeName: "sk", KeyType: "RANGE" },
+      ],
+      TimeToLiveSpecification: { AttributeName: "expiresAt", Enabled: true },
+      SSESpecification: { SSEEnabled: true },
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      ResourcePolicy: {
+        PolicyDocument: {
+          Statement: [
+            Match.objectLike({ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } }),
+          ],
+        },
+      },
+    });
+    template.hasResourceProperties("AWS::S3::Bucket", {
+      BucketEncryption: Match.anyValue(),
+      VersioningConfiguration: { Status: "Enabled" },
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+    });
+    template.hasResourceProperties("AWS::S3::BucketPolicy", {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } }),
+        ]),
+      },
+    });
+    for (const type of ["AWS::DynamoDB::Table", "AWS::S3::Bucket"])
+      template.hasResource(type, { DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" });
+  });
+
+  it("is removed with the stack where removalPolicy says so", () => {
+    const { template } = new Synthesized({ removalPolicy: RemovalPolicy.DESTROY });
+    for (const type of ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Logs::LogGroup"])
+      template.hasResource(type, { DeletionPolicy: "Delete" });
+  });
+
+  it("has names that say what it is", () => {
+    const { template } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
+    for (const step of ["Plan", "Write", "Finalize", "Vacuum"])
+      template.hasResourceProperties("AWS::Lambda::Function", { FunctionName: `Shop-Orders-${step}` });
+    template.hasResourceProperties("AWS::StepFunctions::StateMachine", { StateMachineName: "Shop-Orders" });
+    template.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start" });
+    template.hasResourceProperties("AWS::CloudWatch::Dashboard", { DashboardName: "Shop-Orders" });
+  });
+
+  it("fits long names of stack and construct into what AWS allows, and keeps them apart", () => {
+    const { app } = new Synthesized();
+    const stack = new Stack(app, "AStackWithARatherLongNameThatGoesOnAndOnForEver");
+    const names = ["PipelineWithAName1", "PipelineWithAName2"].map((id) => {
+      const { writeFunction } = new MicroBatchPipeline(stack, id, {
+        entry: "examples/earthquakes/pipeline.ts",
+        pipelineName: id.toLowerCase(),
+      });
+      return writeFunction;
+    });
+    expect(names).toHaveLength(2);
+    const functions = Template.fromStack(stack).findResources("AWS::Lambda::Function");
+    const physical = Object.values(functions).map((fn) =>
+      String((fn["Properties"] as { FunctionName: string }).FunctionName),
+    );
+    expect(new Set(physical).size).toBe(8);
+    for (const name of physical) expect(name.length).toBeLessThanOrEqual(64);
+  });
+
+  it.each([
+    ["a rate of aws-events", Schedule.rate(Duration.minutes(5)), "rate(5 minutes)", undefined],
+    [
+      "a cron of aws-scheduler with its time zone",
+      ScheduleExpression.cron({ minute: "0", hour: "3", timeZone: TimeZone.EUROPE_BERLIN }),
+      "cron(0 3 * * ? *)",
+      "Europe/Berlin",
+    ],
+  ])("is started by EventBridge Scheduler: %s", (_name, schedule, expression, timeZone) => {
+    const { template } = new Synthesized({ schedule });
+    template.hasResourceProperties("AWS::Scheduler::Schedule", {
+      Name: "Shop-Orders-start",
+      ScheduleExpression: expression,
+      State: "ENABLED",
+      ...(timeZone === undefined ? {} : { ScheduleExpressionTimezone: timeZone }),
+      Target: Match.objectLike({
+        Input: '{"reason":"schedule"}',
+        RetryPolicy: Match.objectLike({ MaximumRetryAttempts: 2 }),
+      }),
+    });
+  });
+
+  it("is vacuumed once a day, and can be deployed with its schedule off, or without one", () => {
+    const off = new Synthesized({ schedule: Schedule.rate(Duration.hours(1)), enabled: false }).template;
+    off.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start", State: "DISABLED" });
+    off.hasResourceProperties("AWS::Scheduler::Schedule", {
+      Name: "Shop-Orders-vacuum",
+      ScheduleExpression: "rate(1 day)",
+    });
+    new Synthesized().template.resourceCountIs("AWS::Scheduler::Schedule", 1);
+  });
+
+  it("tells the millrace command where it is", () => {
+    const synthesized = new Synthesized();
+    const outputs = Object.values(synthesized.template.findOutputs("*"));
+    const values = outputs.map(
+      (output) => JSON.parse(String(synthesized.resolve(output["Value"]))) as object,
+    );
+    expect(values).toEqual([
+      {
+        millrace: 1,
+        pipeline: "orders",
+        table: expect.stringContaining("ordersledger"),
+        bucket: expect.stringContaining("ordersstore"),
+        prefix: "orders",
+        stateMachine: expect.stringContaining(":stateMachine:"),
+        vacuum: expect.stringContaining("ordersvacuum"),
+      },
+    ]);
+  });
+
+  it("shares table and bucket with another pipeline, each below a prefix of its own", () => {
+    const first = new Synthesized();
+    const second = new MicroBatchPipeline(first.stack, "Returns", {
+      entry: "examples/earthquakes/pipeline.ts",
+      pipelineName: "returns",
+      table: first.pipeline.table,
+      bucket: first.pipeline.bucket,
+    });
+    expect(second.table).toBe(first.pipeline.table);
+    first.template.resourceCountIs("AWS::DynamoDB::Table", 1);
+    first.template.resourceCountIs("AWS::S3::Bucket", 1);
+  });
+
+  it("gets variables, and the places of its secrets but never their values", () => {
+    const synthesized = new Synthesized((scope) => ({
+      environment: { REGION_NAME: "north" },
+      secrets: {
+        API_TOKEN: { secret: new Secret(scope, "Token") as ISecret, field: "token" },
+        API_KEY: {
+          parameter: StringParameter.fromSecureStringParameterAttributes(scope, "Key", {
+            parameterName: "/orders/key",
+          }),
+        },
+      },
+    }));
+    const environment = synthesized.environment("Write");
+    expect(environment).toMatchObject({ REGION_NAME: "north" });
+    expect(JSON.parse(environment["MILLRACE_SECRETS"] ?? "")).toEqual({
+      API_TOKEN: { secret: expect.any(String), field: "token" },
+      API_KEY: { parameter: "/orders/key" },
+    });
+    const actions = synthesized.statements("Write").flatMap((statement) => statement.Action);
+    expect(actions).toContain("secretsmanager:GetSecretValue");
+    expect(actions).toContain("ssm:GetParameter");
+  });
+
+  it("runs in a network where one is given", () => {
+    const { template } = new Synthesized((scope) => ({ vpc: new Vpc(scope, "Net") as IVpc }));
+    template.hasResourceProperties("AWS::Lambda::Function", {
+      FunctionName: "Shop-Orders-Write",
+      VpcConfig: Match.objectLike({ SubnetIds: Match.anyValue() }),
+    });
+  });
+
+  it("encrypts with a key of one's own, which its roles may use", () => {
+    const synthesized = new Synthesized((scope) => ({ encryptionKey: new Key(scope, "Key") }));
+    synthesized.template.hasResourceProperties("AWS::DynamoDB::Table", {
+      SSESpecification: { SSEType: "KMS", KMSMasterKeyId: Match.anyValue() },
+    });
+    for (const step of ["Plan", "Write", "Finalize", "Vacuum"]) {
+      const statement = synthesized.statements(step).find(({ Action }) => Action.includes("kms:Decrypt"));
+      expect(statement?.Action).toEqual(["kms:Decrypt", "kms:GenerateDataKey"]);
+    }
+  });
+
+  it("lets others read the committed table, or all that is staged", () => {
+    const synthesized = new Synthesized();
+    const reader = new Role(synthesized.stack, "Reader", {
+      assumedBy: new ServicePrincipal("glue.amazonaws.com"),
+    });
+    const auditor = new Role(synthesized.stack, "Auditor", {
+      assumedBy: new ServicePrincipal("glue.amazonaws.com"),
+    });
+    synthesized.pipeline.grantRead(reader);
+    synthesized.pipeline.grantReadStaged(auditor);
+    const policies = synthesized.resolve(synthesized.resources("AWS::IAM::Policy")) as Record<string, object>;
+    const of = (id: string) =>
+      JSON.stringify(Object.entries(policies).find(([key]) => key.startsWith(id))?.[1]);
+    expect(of("Reader")).toContain("/orders/table/*");
+    expect(of("Reader")).not.toContain("/orders/*");
+    expect(of("Auditor")).toContain("/orders/*");
+  });
+});
+
+describe("alarms and dashboard", () => {
+  it("tell of age, failures, duration, abort rate, and of a pipeline that stands still", () => {
+    const { template, pipeline } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
+    expect(pipeline.alarms.map((alarm) => alarm.node.id)).toEqual([
+      "FailedBatches",
+      "FailedExecutions",
+      "BatchAge",
+      "BatchDuration",
+      "AbortRate",
+      "Stalled",
+    ]);
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-Stalled",
+      MetricName: "Progress",
+      Namespace: "Millrace",
+      Dimensions: [{ Name: "service", Value: "orders" }],
+      Period: 300,
+      EvaluationPeriods: 12,
+      ComparisonOperator: "LessThanThreshold",
+      TreatMissingData: "breaching",
+    });
+    const dashboard = JSON.stringify(template.findResources("AWS::CloudWatch::Dashboard"));
+    for (const metric of ["Rows", "BatchAge", "BatchDuration", "BatchesAborted", "Progress", "TaskFailures"])
+      expect(dashboard).toContain(metric);
+  });
+
+  it.each([
+    ["rate(1 minute)", 300, 12],
+    ["rate(2 hours)", 300, 72],
+    ["rate(1 day)", 3600, 72],
+    ["cron(0 3 * * ? *)", 3600, 25],
+  ])("wait as the schedule makes sense of: %s", (expression, period, periods) => {
+    const { template } = new Synthesized({ schedule: { expressionString: expression } });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-Stalled",
+      Period: period,
+      EvaluationPeriods: periods,
+    });
+  });
+
+  it("go to a topic, have thresholds, and can be left out", () => {
+    const { template } = new Synthesized((scope) => ({
+      alarms: { topic: new Topic(scope, "Pager"), batchAge: Duration.minutes(10), minRowsPerDay: 1000 },
+      dashboard: false,
+    }));
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-BatchAge",
+      Threshold: 600_000,
+      AlarmActions: Match.anyValue(),
+    });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-FewRows",
+      Threshold: 1000,
+    });
+    template.resourceCountIs("AWS::CloudWatch::Dashboard", 0);
+    new Synthesized({ alarms: false }).template.resourceCountIs("AWS::CloudWatch::Alarm", 0);
+  });
+
+  it("can be built on: each metric is of this pipeline", () => {
+    const { pipeline, stack } = new Synthesized({ metricsNamespace: "Shop" });
+    const metrics = [
+      pipeline.metricRows(),
+      pipeline.metricBytes(),
+      pipeline.metricBatchesCommitted(),
+      pipeline.metricBatchesAborted(),
+      pipeline.metricBatchDuration(),
+      pipeline.metricBatchAge(),
+      pipeline.metricTaskFailures({ period: Duration.minutes(1) }),
+    ];
+    for (const metric of metrics)
+      expect(metric).toMatchObject({ namespace: "Shop", dimensions: { service: "orders" } });
+    expect(new CfnOutput(stack, "Rate", { value: pipeline.metricAbortRate().expression }).value).toContain(
+      "aborted",
+    );
+    expect(pipeline.metricExecutionsFailed().expression).toContain("timedOut");
+  });
+});
+
+describe("cdk-nag's AWS Solutions pack", () => {
+  it.each<[string, Partial<MicroBatchPipelineProps> | ((scope: Stack) => Partial<MicroBatchPipelineProps>)]>([
+    ["by default", {}],
+    ["with a schedule", { schedule: Schedule.rate(Duration.minutes(1)) }],
+    ["as an Express workflow", { workflow: "express" }],
+    ["with traces", { tracing: true }],
+  ])("finds nothing that is not explained, %s", (_name, props) => {
+    const synthesized = new Synthesized(props as Partial<MicroBatchPipelineProps>);
+    const pack = new AwsSolutionsChecks(synthesized.app);
+    Validations.of(synthesized.app).addPlugins(pack);
+    expect(() => synthesized.app.synth()).not.toThrow();
+  });
+});

@@ -1,0 +1,224 @@
+import { runSimulation } from "@cloud-copilot/iam-simulate";
+import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
+import { describe, expect, it } from "vitest";
+import type { StepName } from "../../infra/permissions.ts";
+import { ACCOUNT, REGION, type Statement, Synthesized } from "./synthesize.ts";
+
+const synthesized = new Synthesized();
+const STEPS: readonly StepName[] = ["Plan", "Write", "Finalize", "Vacuum"];
+const all = (value: string | readonly string[]): readonly string[] =>
+  typeof value === "string" ? [value] : value;
+
+const bucket = String(
+  synthesized
+    .statements("Write")
+    .flatMap(({ Resource }) => all(Resource))
+    .find((arn) => arn.startsWith("arn:aws:s3")),
+).split("/")[0];
+const table = String(
+  synthesized
+    .statements("Write")
+    .flatMap(({ Resource }) => all(Resource))
+    .find((arn) => arn.includes(":table/")),
+);
+
+/** Whether IAM would let the role of a step do this, by an evaluator that is not ours. */
+async function may(
+  step: string,
+  action: string,
+  resource: string,
+  context: Readonly<Record<string, string | string[]>> = {},
+): Promise<boolean> {
+  const { overallResult, resultType, ...rest } = (await runSimulation(
+    {
+      request: {
+        action,
+        resource: { resource, accountId: ACCOUNT },
+        principal: `arn:aws:iam::${ACCOUNT}:role/${step}`,
+        contextVariables: { "aws:RequestedRegion": REGION, ...context },
+      },
+      identityPolicies: [
+        { name: step, policy: { Version: "2012-10-17", Statement: synthesized.statements(step) } },
+      ],
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+    } as never,
+    {},
+  )) as { resultType: string; overallResult?: string };
+  if (resultType === "error") throw new Error(JSON.stringify(rest));
+  return overallResult === "Allowed";
+}
+
+const item = (step: string, action: string, ...keys: string[]) =>
+  may(step, `dynamodb:${action}`, table, { "dynamodb:LeadingKeys": keys });
+const object = (step: string, action: string, key: string) => may(step, `s3:${action}`, `${bucket}/${key}`);
+
+const TASKS = "T#orders#5a1c#000000000003#1";
+
+describe("the role of Write", () => {
+  it("reads and puts tasks of its own pipeline", async () => {
+    expect(await item("Write", "GetItem", TASKS)).toBe(true);
+    expect(await item("Write", "PutItem", TASKS)).toBe(true);
+  });
+
+  it.each(["UpdateItem", "PutItem", "GetItem", "DeleteItem", "Query"])(
+    "can do nothing to head and batches: %s on P#orders is refused",
+    async (action) => {
+      expect(await item("Write", action, "P#orders")).toBe(false);
+    },
+  );
+
+  it("cannot change, delete or list tasks, nor touch those of another pipeline, nor both at once", async () => {
+    expect(await item("Write", "UpdateItem", TASKS)).toBe(false);
+    expect(await item("Write", "DeleteItem", TASKS)).toBe(false);
+    expect(await item("Write", "PutItem", "T#orders2#5a1c#000000000003#1")).toBe(false);
+    expect(await item("Write", "PutItem", TASKS, "P#orders")).toBe(false);
+    expect(await may("Write", "dynamodb:Scan", table)).toBe(false);
+  });
+
+  it.each([
+    ["orders/table/data/orders/5a1c/000000000003-000001-1-0-x.arrow", true],
+    ["orders/staging/000000000003-000001.parquet", true],
+    ["orders/batches/000000000003/message-x.json", true],
+    ["orders/batches/000000000003/failure-1-000001-x.json", true],
+    ["orders/table/_log/00000000000000000003.json", false],
+    ["orders/batches/000000000003/partitions-1-x.json", false],
+    ["orders/other", false],
+    ["returns/table/data/x.arrow", false],
+    ["x.arrow", false],
+  ])("puts objects into staging only: %s %s", async (key, isAllowed) => {
+    expect(await object("Write", "PutObject", key)).toBe(isAllowed);
+  });
+
+  it("deletes what it staged, and nothing else", async () => {
+    expect(await object("Write", "DeleteObject", "orders/table/data/orders/5a1c/x.arrow")).toBe(true);
+    expect(await object("Write", "DeleteObject", "orders/table/_log/00000000000000000003.json")).toBe(false);
+    expect(await object("Write", "DeleteObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(
+      false,
+    );
+  });
+});
+
+describe("the other roles", () => {
+  it("of Plan moves the head of its own pipeline, and writes no task and no table", async () => {
+    expect(await item("Plan", "UpdateItem", "P#orders")).toBe(true);
+    expect(await item("Plan", "PutItem", "P#orders")).toBe(true);
+    expect(await item("Plan", "UpdateItem", "P#orders2")).toBe(false);
+    expect(await item("Plan", "PutItem", TASKS)).toBe(false);
+    expect(await object("Plan", "PutObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(true);
+    expect(await object("Plan", "PutObject", "orders/table/data/x.arrow")).toBe(false);
+  });
+
+  it("of Finalize decides and commits, and writes no task and no plan", async () => {
+    expect(await item("Finalize", "UpdateItem", "P#orders")).toBe(true);
+    expect(await item("Finalize", "Query", TASKS)).toBe(true);
+    expect(await item("Finalize", "PutItem", TASKS)).toBe(false);
+    expect(await object("Finalize", "PutObject", "orders/table/_log/00000000000000000003.json")).toBe(true);
+    expect(await object("Finalize", "PutObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(
+      false,
+    );
+    expect(await object("Finalize", "PutObject", "returns/table/_log/00000000000000000003.json")).toBe(false);
+  });
+
+  it("of Vacuum changes nothing in the ledger, and writes no object", async () => {
+    expect(await item("Vacuum", "GetItem", "P#orders")).toBe(true);
+    expect(await item("Vacuum", "UpdateItem", "P#orders")).toBe(false);
+    expect(await object("Vacuum", "DeleteObject", "orders/table/data/x.arrow")).toBe(true);
+    expect(await object("Vacuum", "PutObject", "orders/table/data/x.arrow")).toBe(false);
+    expect(await object("Vacuum", "DeleteObject", "returns/table/data/x.arrow")).toBe(false);
+  });
+
+  it("lists only below its own prefix", async () => {
+    const list = (step: string, prefix: string) =>
+      may(step, "s3:ListBucket", String(bucket), { "s3:prefix": prefix });
+    for (const step of ["Finalize", "Vacuum"]) {
+      expect(await list(step, "orders/table/_log/")).toBe(true);
+      expect(await list(step, "returns/table/_log/")).toBe(false);
+      expect(await list(step, "")).toBe(false);
+    }
+    expect(await list("Write", "orders/table/data/")).toBe(false);
+  });
+});
+
+/** Statements that allow something, of all roles. */
+function allowed(stack: Synthesized): readonly Statement[] {
+  const policies = Object.values(stack.resources("AWS::IAM::Policy")).map((policy) =>
+    stack.resolve(policy.Properties),
+  );
+  return (policies as { PolicyDocument: { Statement: Statement[] } }[])
+    .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
+    .filter(({ Effect }) => Effect === "Allow");
+}
+
+const wildcards = (stack: Synthesized) =>
+  allowed(stack)
+    .filter(({ Resource }) => all(Resource).includes("*"))
+    .flatMap(({ Action }) => all(Action));
+
+describe("no role", () => {
+  it("has a wildcard for its resource or its actions", () => {
+    expect(wildcards(synthesized)).toEqual([]);
+    expect(
+      allowed(synthesized)
+        .flatMap(({ Action }) => all(Action))
+        .filter((action) => action.includes("*")),
+    ).toEqual([]);
+  });
+
+  it("has a managed policy, nor shares its rights with another", () => {
+    const roles = Object.values(synthesized.resources("AWS::IAM::Role"));
+    // Four functions, the state machine, the schedules.
+    expect(roles).toHaveLength(6);
+    for (const { Properties } of roles) expect(Properties["ManagedPolicyArns"]).toBeUndefined();
+    const rights = STEPS.map((step) => JSON.stringify(synthesized.statements(step)));
+    expect(new Set(rights).size).toBe(4);
+  });
+
+  it("has another wildcard than those that AWS demands, for traces, logs of Express workflows, and networks", () => {
+    expect(new Set(wildcards(new Synthesized({ tracing: true })))).toEqual(
+      new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
+    );
+    expect(
+      wildcards(new Synthesized({ workflow: "express" })).every((action) => action.startsWith("logs:")),
+    ).toBe(true);
+    const inNetwork = new Synthesized((scope) => ({ vpc: new Vpc(scope, "Net") as IVpc }));
+    expect(wildcards(inNetwork).every((action) => action.startsWith("ec2:"))).toBe(true);
+  });
+});
+
+describe("the role of the state machine", () => {
+  it("calls three functions and starts itself", () => {
+    const actions = synthesized
+      .statements("Workflow")
+      .flatMap(({ Action, Resource }) => all(Action).map((action) => `${action} ${all(Resource).length}`));
+    expect(actions).toContain("lambda:InvokeFunction 3");
+    expect(actions).toContain("states:StartExecution 1");
+  });
+});
+
+describe("a table in another bucket", () => {
+  it("lets Write stage, Finalize commit and Vacuum tidy below its folder, and Plan nothing", () => {
+    const { pipeline } = synthesized;
+    expect(pipeline.pipelineName).toBe("orders");
+    const lake = new Synthesized({ entry: "test/infra/lake.pipeline.ts", pipelineName: undefined as never });
+    const on = (step: string) =>
+      lake
+        .statements(step)
+        .flatMap(({ Action, Resource }) =>
+          all(Resource).flatMap((arn) => all(Action).map((action) => `${action} ${arn}`)),
+        )
+        .filter((right) => right.includes(":::lake"));
+    expect(on("Plan")).toEqual([]);
+    expect(on("Write")).toEqual(
+      ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"].map(
+        (action) => `s3:${action} arn:aws:s3:::lake/shop/orders/data/*`,
+      ),
+    );
+    expect(on("Finalize")).toEqual([
+      "s3:ListBucket arn:aws:s3:::lake",
+      "s3:GetObject arn:aws:s3:::lake/shop/orders/_log/*",
+      "s3:PutObject arn:aws:s3:::lake/shop/orders/_log/*",
+      "s3:DeleteObject arn:aws:s3:::lake/shop/orders/data/*",
+    ]);
+  });
+});

@@ -1,0 +1,176 @@
+import aslValidator from "asl-validator";
+import { Duration } from "aws-cdk-lib";
+import { describe, expect, it } from "vitest";
+import type { MicroBatchPipelineProps } from "../../infra/props.ts";
+import { type Asl, type AslState, Synthesized } from "./synthesize.ts";
+
+const VARIANTS: Readonly<Record<string, Partial<MicroBatchPipelineProps>>> = {
+  standard: {},
+  "standard with Express children": { writerTimeout: Duration.seconds(60) },
+  "standard with one attempt": { maxAttempts: 1, maxConcurrency: 5, distributeAbove: 0 },
+  express: { workflow: "express" },
+};
+
+/** All states, those of Maps too. */
+function statesOf({ States }: Pick<Asl, "States">): (readonly [string, AslState])[] {
+  return Object.entries(States).flatMap(([name, state]) => [
+    [name, state] as const,
+    ...(state.ItemProcessor === undefined ? [] : statesOf(state.ItemProcessor)),
+  ]);
+}
+
+const named = (asl: Asl, name: string): AslState => {
+  const state = statesOf(asl).find(([stateName]) => stateName === name)?.[1];
+  if (state === undefined) throw new Error(`there is no state "${name}"`);
+  return state;
+};
+
+type Catch = readonly { readonly ErrorEquals: readonly string[]; readonly Next: string }[];
+type Retry = readonly {
+  readonly ErrorEquals: readonly string[];
+  readonly MaxAttempts: number;
+  readonly JitterStrategy?: string;
+}[];
+
+describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) => {
+  const { asl } = new Synthesized(props);
+
+  it("is what it was when it was last looked at", () => {
+    expect(asl).toMatchSnapshot();
+  });
+
+  it("is valid Amazon States Language", () => {
+    const { isValid, errorsText } = aslValidator(asl);
+    expect(errorsText()).toBe("");
+    expect(isValid).toBe(true);
+  });
+
+  it("retries errors of the Lambda service with jitter, in every task that calls a function", () => {
+    const tasks = statesOf(asl).filter(([, state]) => String(state["Resource"]).endsWith(":lambda:invoke"));
+    expect(tasks.length).toBeGreaterThanOrEqual(3);
+    for (const [, task] of tasks) {
+      const [service, final] = task["Retry"] as Retry;
+      expect(service).toMatchObject({ JitterStrategy: "FULL", MaxAttempts: 8 });
+      expect(service?.ErrorEquals).toContain("Lambda.TooManyRequestsException");
+      expect(final).toEqual({ ErrorEquals: ["Millrace.Final"], MaxAttempts: 0 });
+    }
+  });
+
+  it("comes to Finalize from each Map, also where the Map itself fails", () => {
+    const maps = Object.values(asl.States).filter((state) => state.Type === "Map");
+    expect(maps.length).toBeGreaterThan(0);
+    for (const map of maps) {
+      expect(map.Next).toBe("Finalize");
+      const [all] = map["Catch"] as Catch;
+      expect(all?.ErrorEquals).toEqual(["States.ALL"]);
+      expect(asl.States[all?.Next ?? ""]).toMatchObject({ Type: "Pass", Next: "Finalize" });
+    }
+  });
+
+  it("has tasks that never fail their Map: a failure is a result", () => {
+    for (const map of Object.values(asl.States).filter((state) => state.Type === "Map")) {
+      const states = map.ItemProcessor?.States ?? {};
+      const [write] = Object.values(states);
+      const [all] = (write?.["Catch"] ?? []) as Catch;
+      expect(all?.ErrorEquals).toEqual(["States.ALL"]);
+      expect(states[all?.Next ?? ""]).toMatchObject({ Type: "Pass", End: true });
+      // No limit of failures is set, and none is needed.
+      expect(Object.keys(map).filter((key) => key.startsWith("ToleratedFailure"))).toEqual([]);
+    }
+  });
+
+  it("hands Write the run, a number, and how often it was retried, and nothing that grows", () => {
+    for (const map of Object.values(asl.States).filter((state) => state.Type === "Map")) {
+      const [write] = Object.values(map.ItemProcessor?.States ?? {});
+      expect(write).toMatchObject({
+        Arguments: {
+          Payload: {
+            run: "{% $states.input.run %}",
+            partition: "{% $states.input.partition %}",
+            attemptNumber: "{% $states.context.State.RetryCount %}",
+          },
+        },
+        Output: "{% 0 %}",
+      });
+    }
+  });
+});
+
+describe("the state machine", () => {
+  it("runs up to distributeAbove partitions inline, at most 40 at a time, and more of them distributed, from the partitions file", () => {
+    const { asl } = new Synthesized();
+    expect(named(asl, "Write partitions")).toMatchObject({
+      MaxConcurrency: 40,
+      Items: "{% $states.input.todo %}",
+      ItemProcessor: { ProcessorConfig: { Mode: "INLINE" } },
+    });
+    expect(named(asl, "Write many partitions")).toMatchObject({
+      MaxConcurrency: 500,
+      ItemProcessor: { ProcessorConfig: { Mode: "DISTRIBUTED", ExecutionType: "STANDARD" } },
+      ItemReader: {
+        Resource: "arn:aws:states:::s3:getObject",
+        ReaderConfig: { InputType: "JSON" },
+        Arguments: { Key: "{% $states.input.items.key %}" },
+      },
+    });
+    expect(named(asl, "Anything to do?")["Choices"]).toMatchObject([
+      { Condition: '{% $states.input.next = "WriteInline" %}', Next: "Write partitions" },
+      { Condition: '{% $states.input.next = "WriteDistributed" %}', Next: "Write many partitions" },
+      { Condition: '{% $states.input.next = "Finalize" %}', Next: "Finalize" },
+    ]);
+    expect(new Synthesized({ distributeAbove: 7 }).environment("Plan")["MILLRACE_DISTRIBUTE_ABOVE"]).toBe(
+      "7",
+    );
+  });
+
+  it("has children of the kind Express where all attempts of a task fit into five minutes", () => {
+    const kindFor = (seconds: number, maxAttempts: number) =>
+      named(
+        new Synthesized({ writerTimeout: Duration.seconds(seconds), maxAttempts }).asl,
+        "Write many partitions",
+      ).ItemProcessor?.ProcessorConfig["ExecutionType"];
+    expect(kindFor(290, 1)).toBe("EXPRESS");
+    expect(kindFor(300, 1)).toBe("STANDARD");
+    // 3 × 97 s, and waits of 2 s and 4 s.
+    expect(kindFor(97, 3)).toBe("EXPRESS");
+    expect(kindFor(98, 3)).toBe("STANDARD");
+  });
+
+  it("has no distributed Map as an Express workflow, and logs there, for nobody else would tell", () => {
+    const express = new Synthesized({ workflow: "express" });
+    expect(Object.keys(express.asl.States)).not.toContain("Write many partitions");
+    expect(express.environment("Plan")["MILLRACE_DISTRIBUTE_ABOVE"]).toBe("never");
+    expect(express.one("AWS::StepFunctions::StateMachine")).toMatchObject({
+      StateMachineType: "EXPRESS",
+      LoggingConfiguration: { Level: "ALL" },
+    });
+  });
+
+  it("ends before its lease does, in both kinds of workflow, whatever the time-out", () => {
+    for (const props of [{}, { timeout: Duration.hours(1) }, { workflow: "express" as const }]) {
+      const synthesized = new Synthesized(props);
+      const lease = Number(synthesized.environment("Plan")["MILLRACE_LEASE_SECONDS"]);
+      // A function that was started last may run for its own time.
+      expect(lease).toBeGreaterThanOrEqual(synthesized.asl.TimeoutSeconds + 900);
+    }
+  });
+
+  it("waits for a function longer than the function runs", () => {
+    const synthesized = new Synthesized({
+      writerTimeout: Duration.seconds(100),
+      plannerTimeout: Duration.seconds(50),
+    });
+    expect(named(synthesized.asl, "Write")["TimeoutSeconds"]).toBe(130);
+    expect(named(synthesized.asl, "Plan")["TimeoutSeconds"]).toBe(80);
+    expect(named(synthesized.asl, "Finalize")["TimeoutSeconds"]).toBe(80);
+  });
+
+  it("tries a task as often as maxAttempts says, and the function knows", () => {
+    const five = new Synthesized({ maxAttempts: 5 });
+    expect((named(five.asl, "Write")["Retry"] as Retry)[2]).toMatchObject({
+      ErrorEquals: ["States.ALL"],
+      MaxAttempts: 4,
+    });
+    expect(five.environment("Write")["MILLRACE_MAX_ATTEMPTS"]).toBe("5");
+  });
+});
