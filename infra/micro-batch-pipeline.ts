@@ -8,7 +8,7 @@ import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { describePipeline } from "./entry.ts";
 import { functionsOf, keysOf } from "./functions.ts";
-import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
+import { executionsFailed, type MetricName, Monitoring, PipelineMetrics } from "./monitoring.ts";
 import { lakeOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
@@ -103,7 +103,7 @@ export class MicroBatchPipeline extends Construct {
   }
 
   /** Any metric of the pipeline, by the name that docs/aws.md lists. */
-  metric(name: Parameters<PipelineMetrics["get"]>[0], options?: MetricOptions): Metric {
+  metric(name: MetricName, options?: MetricOptions): Metric {
     return this.#metrics.get(name, options);
   }
 

@@ -21,6 +21,8 @@ for (const [name, target] of Object.entries(exports)) {
       compiler: {
         tsconfigFilePath: resolve("tsconfig.json"),
         overrideTsconfig: {
+          // Else it takes in the sources, for a declaration among them.
+          files: [resolve(target.types)],
           compilerOptions: { module: "nodenext", target: "es2024", skipLibCheck: true, types: ["node"] },
         },
       },
