@@ -9,6 +9,8 @@ interface Feature {
 }
 
 export interface FeedOptions {
+  /** Default: any that is free. */
+  readonly port?: number;
   /** Milliseconds before each answer. */
   readonly latency?: number;
   /** Status to answer instead of rows, for the request `count` (from 1) with these parameters. */
@@ -62,7 +64,7 @@ export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
       JSON.stringify({ type: "FeatureCollection", metadata: { count: page.length }, features: page }),
     );
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}/query`,
