@@ -13,7 +13,8 @@ import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts"
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const { open, ports } = opened;
-  const input = { ...event.input, trigger: triggerOf(event.input, opened.pipeline) };
+  const asked = readInput(event.input);
+  const input = { ...asked, trigger: triggerOf(asked, opened.pipeline) };
   const isBounded =
     input.trigger === "availableNow" && (await open.prepareForTriggerAvailableNow(input.target));
   let planned: PlanResult;
@@ -58,9 +59,15 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   };
 });
 
+/** What is known of the input of an execution: whatever else somebody gave must not be carried from state to state. */
+function readInput(input: PlanEvent["input"]): ExecutionInput {
+  const { trigger, reason, target, events } = input ?? {};
+  return { trigger, reason, target, events };
+}
+
 /** As the execution, the construct or the pipeline says, in this order. The schedule is what a processing time is on AWS. */
-function triggerOf(input: ExecutionInput | null, pipeline: Pipeline): "once" | "availableNow" {
-  if (input?.trigger === "once" || input?.trigger === "availableNow") return input.trigger;
+function triggerOf({ trigger }: ExecutionInput, pipeline: Pipeline): "once" | "availableNow" {
+  if (trigger === "once" || trigger === "availableNow") return trigger;
   if (settings.trigger !== undefined) return settings.trigger;
   const { triggered } = pipeline;
   return triggered === undefined || "availableNow" in triggered ? "availableNow" : "once";

@@ -44,7 +44,7 @@ export function step<Event, Answer>(
       throw new StepError(told(name, error));
     } finally {
       await open?.stop();
-      metrics.publishStoredMetrics();
+      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       endTrace();
     }
   };

@@ -23,8 +23,8 @@ export interface Figures {
 const EXPRESS_SECONDS = 300;
 const LAMBDA_SECONDS = 900;
 const MAX_RETRY_SECONDS = 60;
-/** Lambda ends what a state machine that timed out has left running. */
-const LEASE_MARGIN_SECONDS = LAMBDA_SECONDS + 60;
+/** For clocks that differ, and what is slow to begin. */
+const LEASE_MARGIN_SECONDS = 60;
 
 /** Error: `PROPS_INVALID`. */
 export function figuresOf(props: MicroBatchPipelineProps): Figures {
@@ -45,9 +45,10 @@ export function figuresOf(props: MicroBatchPipelineProps): Figures {
   return { ...figures, hasExpressChildren: longestTaskSeconds(figures) < EXPRESS_SECONDS };
 }
 
-/** The lease outlives the execution, and what it leaves running. */
-export function leaseSeconds({ timeout }: Figures): number {
-  return timeout.toSeconds() + LEASE_MARGIN_SECONDS;
+/** The lease outlives the execution, and the functions that it leaves running when it times out. */
+export function leaseSeconds({ timeout, writerTimeout, plannerTimeout }: Figures): number {
+  const longest = Math.max(writerTimeout.toSeconds(), plannerTimeout.toSeconds());
+  return timeout.toSeconds() + longest + LEASE_MARGIN_SECONDS;
 }
 
 /** Of all attempts of a task and the waits between them. */
