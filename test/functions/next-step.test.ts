@@ -72,7 +72,8 @@ describe("after Finalize an execution", () => {
         break;
       }
       if (next.next !== "Plan") throw new Error(next.next);
-      input = next;
+      const { next: _next, ...taken } = next;
+      input = taken;
     }
     // A Standard workflow ends at 25,000 events, of which an inline task has eight.
     expect(batches * 200 * 8).toBeLessThan(20_000);
