@@ -16,6 +16,10 @@ export const EXIT = {
 } as const;
 
 const USAGE_ERRORS: ReadonlySet<string> = new Set([
+  "BATCH_NOT_FOUND",
+  "BATCH_NOT_OPEN",
+  "BATCH_OPEN",
+  "CDK_NOT_FOUND",
   "DATA_SOURCE_NOT_FOUND",
   "DURATION_INVALID",
   "HOME_NOT_FOUND",
@@ -28,6 +32,7 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
   "PIPELINE_NOT_EXPORTED",
   "PIPELINE_NOT_FOUND",
   "SCHEMA_INVALID",
+  "STACK_NOT_FOUND",
   "TABLE_NOT_FOUND",
   "TRIGGER_INVALID",
   "USAGE",

@@ -1,8 +1,15 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { checkOffset, type Offset } from "../shared/contract/offset.ts";
+import { batchCommand, batchesCommand } from "./commands/batches.ts";
 import { catCommand } from "./commands/cat.ts";
-import { batchesCommand, statusCommand } from "./commands/ledger.ts";
+import { deployCommand } from "./commands/deploy.ts";
+import { pauseCommand, resumeCommand } from "./commands/pause.ts";
+import { replayCommand } from "./commands/replay.ts";
+import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
+import { statusCommand } from "./commands/status.ts";
+import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { errorEvent, formatError } from "./render/error.ts";
@@ -14,7 +21,7 @@ Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has 
 export async function main(argv: readonly string[]): Promise<void> {
   // A reader that has seen enough, such as `head`, is no error, unless a run is cut off; that is resumed as after a kill.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" && argv[2] !== "run" ? EXIT.ok : EXIT.failed);
+    process.exit(error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed);
   });
   try {
     await program().parseAsync(argv);
@@ -31,44 +38,70 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 function program(): Command {
   const { version } = JSON.parse(readFileSync(packageJson(), "utf8")) as { version: string };
-  const home = () => new Option("--home <dir>", "folder of the ledger and the tables").default(".millrace");
-  const json = () => new Option("--json", "one JSON object a line");
   const command = new Command("millrace")
     .description("Spark's data source contract for TypeScript: exactly-once micro-batches")
     .version(version)
     .addHelpText("after", EXIT_CODES)
     .exitOverride();
 
-  command
-    .command("run")
-    .description("run a pipeline here, on the ledger and the store in --home")
-    .argument("<pipeline.ts>", "the file whose default export is the pipeline")
-    .addOption(home())
+  addRunning(command);
+  addLooking(command);
+  addOperating(command);
+  return command;
+}
+
+function addRunning(command: Command): void {
+  inTarget(command.command("run"))
+    .description(
+      "run a pipeline here, on the ledger and the store in --home; or start a deployed one and follow it",
+    )
+    .argument("[pipeline]", "the file whose default export is the pipeline; with --stack its name")
     .option("--once", "one batch")
     .option("--available-now", "batches until all that was there at the start is read")
-    .option("--every <interval>", "a batch at each interval, such as 10s, until stopped")
-    .option("--max-concurrency <n>", "writer tasks at once (default: the cores)", positive)
-    .option("--max-attempts <n>", "attempts of a task", positive, 3)
-    .addOption(json())
+    .addOption(
+      new Option("--every <interval>", "a batch at each interval, such as 10s, until stopped").conflicts(
+        "stack",
+      ),
+    )
+    .addOption(maxConcurrency())
+    .addOption(maxAttempts())
     .addHelpText("after", EXIT_CODES)
-    .action(async (entry: string, flags) => {
-      process.exitCode = await runCommand(entry, flags);
+    .action(async (pipeline: string | undefined, flags) => {
+      process.exitCode = await runCommand(pipeline, flags);
+    });
+  inTarget(command.command("replay"))
+    .description("run the open batch again: same id, offsets and partitions")
+    .argument("<pipeline>")
+    .addOption(maxConcurrency())
+    .addOption(maxAttempts())
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await replayCommand(pipeline, flags);
     });
   command
-    .command("batches")
-    .description("the newest batches of a pipeline, or of all")
-    .argument("[pipeline]")
-    .addOption(home())
-    .option("--limit <n>", "how many", positive, 20)
-    .addOption(json())
-    .action(batchesCommand);
-  command
-    .command("status")
+    .command("deploy")
+    .description("cdk deploy, with the AWS CDK of this project")
+    .argument("[args...]", "after --: for cdk")
+    .action(async (args: readonly string[]) => {
+      process.exitCode = await deployCommand(args);
+    });
+}
+
+function addLooking(command: Command): void {
+  inTarget(command.command("status"))
     .description("where a pipeline is, or all are")
     .argument("[pipeline]")
-    .addOption(home())
-    .addOption(json())
     .action(statusCommand);
+  inTarget(command.command("batches"))
+    .description("the newest batches of a pipeline, or of all")
+    .argument("[pipeline]")
+    .option("--limit <n>", "how many", positive, 20)
+    .action(batchesCommand);
+  inTarget(command.command("batch"))
+    .description("one batch and its tasks")
+    .argument("<n>", "its id", natural)
+    .argument("[pipeline]", "may be left out where there is one")
+    .option("--limit <n>", "tasks at most", positive, 50)
+    .action(batchCommand);
   command
     .command("cat")
     .description("the rows of an Arrow table, in the order of its commits")
@@ -77,16 +110,63 @@ function program(): Command {
     .option("--limit <n>", "rows at most", positive)
     .addOption(json())
     .action(catCommand);
-  command
-    .command("vacuum")
+}
+
+function addOperating(command: Command): void {
+  byHand(command.command("pause"))
+    .description("let runs do nothing from their next batch on")
+    .action(pauseCommand);
+  byHand(command.command("resume")).description("let the next run go on").action(resumeCommand);
+  withConsent(byHand(command.command("rewind")))
+    .description("move the offset: what comes after it is read again, and written again as new batches")
+    .option("--to-batch <n>", "to where batch N began", natural)
+    .option("--to-offset <json>", "to an offset of the source", offset)
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await rewindCommand(pipeline, flags);
+    });
+  withConsent(byHand(command.command("unlock")))
+    .description("take the lease away from a run that is certainly dead")
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await unlockCommand(pipeline, flags);
+    });
+  inTarget(command.command("vacuum"))
     .description("remove staged files that no commit names and no living batch needs")
-    .argument("[pipeline]", "name or file (default: all that have run here)")
-    .addOption(home())
+    .argument("[pipeline]", "name or file (default: all)")
     .option("--older-than <duration>", "spare what is younger", "24h")
     .option("--dry-run", "only count")
-    .addOption(json())
     .action(vacuumCommand);
-  return command;
+}
+
+const home = () => new Option("--home <dir>", "folder of the ledger and the tables").default(".millrace");
+const json = () => new Option("--json", "one JSON object a line");
+const maxConcurrency = () =>
+  new Option("--max-concurrency <n>", "writer tasks at once (default: the cores)")
+    .argParser(positive)
+    .conflicts("stack");
+const maxAttempts = () =>
+  new Option("--max-attempts <n>", "attempts of a task").argParser(positive).default(3).conflicts("stack");
+
+/** A command for pipelines of a home, a stack or a table. */
+function inTarget(command: Command): Command {
+  return command
+    .addOption(home().conflicts(["stack", "table"]))
+    .addOption(
+      new Option("--stack <name>", "the CloudFormation stack of a deployed pipeline").conflicts("table"),
+    )
+    .addOption(new Option("--table <name>", "the DynamoDB table of the ledger"))
+    .addOption(json());
+}
+
+/** A command that changes a pipeline by hand, which its journal keeps. */
+function byHand(command: Command): Command {
+  return inTarget(command.argument("<pipeline>"))
+    .option("--why <text>", "for the journal")
+    .option("--by <who>", "for the journal (default: user@host)");
+}
+
+/** A command that shows what it would do, and asks. */
+function withConsent(command: Command): Command {
+  return command.option("--yes", "do not ask").option("--dry-run", "only show");
 }
 
 /** Two folders up in the package (dist/cli), one in the repository (cli). */
@@ -98,4 +178,17 @@ function positive(text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number > 0) return number;
   throw new InvalidArgumentError("It must be a whole number from 1.");
+}
+
+function natural(text: string): number {
+  if (/^\d{1,12}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number from 0.");
+}
+
+function offset(text: string): Offset {
+  try {
+    return checkOffset(JSON.parse(text), "--to-offset");
+  } catch {
+    throw new InvalidArgumentError('It must be a JSON object, such as {"id":42}.');
+  }
 }

@@ -16,9 +16,9 @@ export class OwnerLock {
   readonly #lock: DatabaseSync;
 
   /** Takes a lock of its own name, which nobody else wants. */
-  constructor(folder: string, id: string) {
+  constructor(folder: string, id: string, description = `process ${process.pid} on ${hostname()}`) {
     mkdirSync(folder, { recursive: true });
-    this.owner = { id, description: `process ${process.pid} on ${hostname()}` };
+    this.owner = { id, description };
     this.#path = lockPath(folder, id);
     this.#lock = new DatabaseSync(this.#path);
     this.#lock.exec("BEGIN EXCLUSIVE");

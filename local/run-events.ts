@@ -1,9 +1,19 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 import type { Offset } from "../shared/contract/offset.ts";
+import type { Action } from "../shared/ledger/ledger.ts";
 
 /** What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times are in milliseconds. */
 export type RunEvent =
-  | { readonly type: "started"; readonly pipeline: string; readonly home: string; readonly trigger: string }
+  | {
+      readonly type: "started";
+      readonly pipeline: string;
+      readonly trigger: string;
+      /** The folder of a run here. */
+      readonly home?: string;
+      /** Of a deployed pipeline: its stack, and the execution that runs it. */
+      readonly stack?: string;
+      readonly execution?: string;
+    }
   | {
       readonly type: "planned";
       readonly batchId: number;
@@ -45,5 +55,6 @@ export type RunEvent =
       readonly milliseconds: number;
     }
   | { readonly type: "idle" }
+  | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };

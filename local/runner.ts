@@ -117,11 +117,12 @@ class Session {
       if (planned === undefined) break;
       let state: BatchState | undefined;
       if (planned.kind === "idle") onEvent({ type: "idle" });
+      else if (planned.kind === "paused") await this.#tellPaused(planned);
       else state = await this.#runBatch(planned);
       if (state === "planned") break;
       if (state === "aborted") continue;
       if (interval === undefined) {
-        const isServed = planned.kind === "idle" || "once" in trigger || !(isBounded || planned.resumed);
+        const isServed = planned.kind !== "batch" || "once" in trigger || !(isBounded || planned.resumed);
         if (isServed) break;
       } else {
         const rest = Math.max(0, startedAt + interval - this.#ports.runtime.now());
@@ -212,6 +213,12 @@ class Session {
     return batch.state !== "planned" || (await this.#ports.ledger.tasks(batch)).length === batch.tasks;
   }
 
+  /** A run that waits for the pipeline to be resumed keeps nobody from working on it by hand. */
+  async #tellPaused({ fence, paused }: Extract<PlanResult, { kind: "paused" }>): Promise<void> {
+    this.#options.onEvent({ type: "paused", ...paused });
+    await this.#ports.ledger.release(fence);
+  }
+
   async #tellInterrupted(): Promise<void> {
     const head = await this.#ports.ledger.head(this.#options.pipeline.name);
     this.#options.onEvent({
@@ -229,7 +236,7 @@ class Session {
 }
 
 /** The recorded reason, where no error of this process tells it. */
-function abortedAs(batch: Batch): MillraceError {
+export function abortedAs(batch: Batch): MillraceError {
   const { error } = batch;
   return new MillraceError(
     error?.code ?? "BATCH_ABORTED",

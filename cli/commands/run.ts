@@ -1,36 +1,69 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { Home, runtime } from "../../local/home.ts";
+import { Home } from "../../local/home.ts";
 import { loadPipeline } from "../../local/load-pipeline.ts";
 import { run } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { checkTrigger, type Trigger } from "../../shared/contract/pipeline.ts";
+import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
-import { JsonView, TextView } from "../render/run-view.ts";
+import { Interruption } from "../interruption.ts";
+import { viewOf } from "../render/run-view.ts";
+import { findOne, openStack, type TargetFlags } from "../targets.ts";
 
-export interface RunFlags {
+/** The flags of a run here. */
+export interface HereFlags {
   readonly home: string;
-  readonly once?: boolean;
-  readonly availableNow?: boolean;
-  readonly every?: string;
   readonly maxConcurrency?: number;
   readonly maxAttempts: number;
   readonly json?: boolean;
 }
 
-/** `millrace run`: gives the exit code. */
-export async function runCommand(entry: string, flags: RunFlags): Promise<number> {
+interface RunFlags extends HereFlags, TargetFlags {
+  readonly once?: boolean;
+  readonly availableNow?: boolean;
+  readonly every?: string;
+}
+
+/** `millrace run`: here, or in a stack; gives the exit code. */
+export async function runCommand(pipeline: string | undefined, flags: RunFlags): Promise<number> {
   const asked = triggerOf(flags);
-  const interruption = new Interruption();
+  const stack = await openStack(flags);
+  if (stack !== undefined) {
+    const found = await findOne(stack, pipeline);
+    const trigger =
+      asked === undefined ? {} : ({ trigger: "once" in asked ? "once" : "availableNow" } as const);
+    const { runDeployed } = await import("../deployed/run.ts");
+    return await runDeployed(stack, found, { reason: "run", ...trigger }, flags);
+  }
+  if (pipeline === undefined) {
+    throw new MillraceError("USAGE", "missing required argument: the file that exports the pipeline", {
+      hint: "millrace run pipeline.ts, or for one that is deployed: millrace run --stack NAME",
+    });
+  }
+  return await runHere(
+    async () => ({ pipeline: await loadPipeline(pipeline), entry: pipeline }),
+    asked,
+    flags,
+  );
+}
+
+/** Runs a pipeline here; gives the exit code. */
+export async function runHere(
+  load: () => Promise<Definition>,
+  trigger: Trigger | undefined,
+  flags: HereFlags,
+): Promise<number> {
+  const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
   const stdout = new OwnStdout();
   try {
-    const pipeline = await loadPipeline(entry);
-    const view = flags.json ? new JsonView(stdout.print) : new TextView(stdout.print, runtime.now);
+    const { pipeline, entry } = await load();
+    const view = viewOf(flags, stdout.print);
     await run({
       pipeline,
       entry: resolve(entry),
       home: new Home(flags.home),
-      trigger: asked ?? pipeline.triggered ?? { availableNow: true },
+      trigger: trigger ?? pipeline.triggered ?? { availableNow: true },
       maxConcurrency: flags.maxConcurrency ?? availableParallelism(),
       maxAttempts: flags.maxAttempts,
       signal: interruption.signal,
@@ -69,41 +102,4 @@ function triggerOf(flags: RunFlags): Trigger | undefined {
   throw new MillraceError("USAGE", "--once, --available-now and --every exclude each other", {
     hint: "Give one of them.",
   });
-}
-
-const SAME_PRESS_MILLISECONDS = 50;
-
-/** The first SIGINT or SIGTERM asks the run to stop, the second one ends the process at once. Both leave what the next run resumes. */
-class Interruption {
-  readonly #controller = new AbortController();
-  exitCode: number | undefined;
-  #askedAt = 0;
-
-  constructor() {
-    process.on("SIGINT", this.#onSignal);
-    process.on("SIGTERM", this.#onSignal);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
-    const now = runtime.now();
-    if (this.exitCode !== undefined) {
-      // Ctrl-C reaches the whole group of processes, and npm hands it on: one press may come twice.
-      if (now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);
-      return;
-    }
-    this.#askedAt = now;
-    this.exitCode = code;
-    process.stderr.write("\nstopping: tasks are told to end; once more to leave at once\n");
-    this.#controller.abort();
-  };
-
-  end(): void {
-    process.off("SIGINT", this.#onSignal);
-    process.off("SIGTERM", this.#onSignal);
-  }
 }

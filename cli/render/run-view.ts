@@ -1,6 +1,8 @@
 import { clearLine, cursorTo } from "node:readline";
+import { runtime } from "../../local/home.ts";
 import type { RunEvent } from "../../local/run-events.ts";
 import {
+  describeAction,
   formatBytes,
   formatCount,
   formatDuration,
@@ -19,8 +21,13 @@ export interface RunView {
   show(event: RunEvent): void;
 }
 
+/** Lines for people, or with `--json` for programs. */
+export function viewOf(flags: { readonly json?: boolean }, print: Print): RunView {
+  return flags.json ? new JsonView(print) : new TextView(print, runtime.now);
+}
+
 /** One JSON object a line. */
-export class JsonView implements RunView {
+class JsonView implements RunView {
   readonly #print: Print;
 
   constructor(print: Print) {
@@ -35,11 +42,12 @@ export class JsonView implements RunView {
 type BatchEvent = Extract<RunEvent, { type: "batch" }>;
 
 /** Lines for people: with a bar for the batch at work on a terminal, without elsewhere. */
-export class TextView implements RunView {
+class TextView implements RunView {
   readonly #stream: NodeJS.WriteStream = process.stderr;
   readonly #print: Print;
   readonly #now: () => number;
-  #wasIdle = false;
+  /** What is told again at each interval, and shown once. */
+  #waiting = "";
   readonly #batches: BatchEvent[] = [];
   #batchStartedAt = 0;
   #lastDrawn = 0;
@@ -51,15 +59,18 @@ export class TextView implements RunView {
   }
 
   show(event: RunEvent): void {
-    this.#showEvent(event);
-    this.#wasIdle = event.type === "idle";
+    const waiting = event.type === "idle" || event.type === "paused" ? JSON.stringify(event) : "";
+    if (waiting === "" || waiting !== this.#waiting) this.#showEvent(event);
+    this.#waiting = waiting;
   }
 
   #showEvent(event: RunEvent): void {
     switch (event.type) {
-      case "started":
-        this.#line(`${styled("bold", event.pipeline, this.#stream)} (${event.trigger}) in ${event.home}`);
+      case "started": {
+        const place = event.home ?? `stack ${event.stack}, execution ${event.execution}`;
+        this.#line(`${styled("bold", event.pipeline, this.#stream)} (${event.trigger}) in ${place}`);
         break;
+      }
       case "planned": {
         this.#batchStartedAt = this.#now();
         const again = event.attempt > 1 ? `, attempt ${event.attempt}` : event.resumed ? ", resumed" : "";
@@ -94,7 +105,12 @@ export class TextView implements RunView {
         break;
       }
       case "idle":
-        if (!this.#wasIdle) this.#line("nothing new");
+        this.#line("nothing new");
+        break;
+      case "paused":
+        this.#line(
+          `${styled("yellow", "paused", this.#stream)} ${describeAction(event)}: nothing is done until it is resumed`,
+        );
         break;
       case "interrupted": {
         const open =

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import type { Offset } from "../../shared/contract/offset.ts";
+import type { Action } from "../../shared/ledger/ledger.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -55,6 +56,26 @@ export function formatOffset(offset: Offset | undefined): string {
   return values.length === 1 && (typeof only === "string" || typeof only === "number")
     ? printable(String(only))
     : JSON.stringify(offset);
+}
+
+/** `2026-11-21 03:00:00Z`. */
+export function formatTime(time: number | string): string {
+  return new Date(time).toISOString().replace(/T(.*)\.\d+Z/, " $1Z");
+}
+
+/** `by ann@desk at 2026-11-21 03:00:00Z (the source is ill)`. */
+export function describeAction({
+  by,
+  at,
+  why,
+}: Omit<Action, "at"> & { readonly at: number | string }): string {
+  return `by ${printable(by)} at ${formatTime(at)}${why === undefined ? "" : ` (${printable(why)})`}`;
+}
+
+/** Lines of a name and a value, indented and aligned. */
+export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `  ${name.padEnd(width)} ${value}`).join("\n");
 }
 
 /** Columns aligned with spaces; those whose cells are all numbers, to the right. */

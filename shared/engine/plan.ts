@@ -2,7 +2,7 @@ import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { sameOffset } from "../contract/offset.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
-import type { Batch, BatchRun, Fence, Head, Owner } from "../ledger/ledger.ts";
+import type { Action, Batch, BatchRun, Fence, Head, Owner } from "../ledger/ledger.ts";
 import { acknowledge } from "./acknowledge.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
 import { checkPartitions, partitionsKey, writePartitions } from "./partitions-file.ts";
@@ -22,6 +22,7 @@ export interface PlanRequest {
 
 export type PlanResult =
   | { readonly kind: "idle"; readonly fence: Fence }
+  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action }
   | {
       readonly kind: "batch";
       readonly fence: Fence;
@@ -40,6 +41,7 @@ export type PlanResult =
 export async function plan(open: OpenPipeline, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const head = await acquire(open.pipeline.name, ports, request);
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
+  if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
     return await planAs(open, ports, fence, head, request.limit);
   } catch (error) {
@@ -82,7 +84,12 @@ async function planAs(
   };
 }
 
-async function acquire(pipeline: string, ports: Ports, request: PlanRequest): Promise<Head> {
+/** Takes the lease. Error: `LEASE_HELD`. */
+export async function acquire(
+  pipeline: string,
+  ports: Pick<Ports, "ledger" | "runtime">,
+  request: Pick<PlanRequest, "owner" | "leaseMilliseconds" | "hasEnded">,
+): Promise<Head> {
   const { runtime } = ports;
   const attempt = (takeOver: { takeOverEpoch?: number }) =>
     ports.ledger.acquire({
@@ -105,7 +112,7 @@ async function acquire(pipeline: string, ports: Ports, request: PlanRequest): Pr
     `pipeline "${pipeline}" is being run by ${lease?.owner.description ?? "another run"}`,
     {
       where: { pipeline },
-      hint: "Wait until that run has ended, or stop it; then run again.",
+      hint: "Wait until that run has ended, or stop it. One that is certainly dead: `millrace unlock`.",
     },
   );
 }

@@ -2,7 +2,7 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { canonicalJson, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import type { Batch, Head, Task, TaskKey } from "./ledger.ts";
+import type { Action, Batch, Head, JournalEntry, Task, TaskKey } from "./ledger.ts";
 import { optional } from "./optional.ts";
 
 /** An item as DynamoDB gives and takes it. */
@@ -22,6 +22,11 @@ export function headKey(pipeline: string): Key {
 
 export function batchKey(pipeline: string, batchId: number): Key {
   return { pk: `P#${pipeline}`, sk: `B#${String(batchId).padStart(12, "0")}` };
+}
+
+/** In the order of their times; kept for ever. */
+export function journalKey(pipeline: string, at: number, id: string): Key {
+  return { pk: `P#${pipeline}`, sk: `A#${new Date(at).toISOString()}#${id}` };
 }
 
 /** The partition of its own that lets the role of Write be limited to `T#…` by `dynamodb:LeadingKeys`. */
@@ -68,6 +73,7 @@ export function headOf(item: Item): Head {
       : {
           unacknowledged: { batchId: unacknowledged, end: parsed<Offset>(head["unacknowledgedEnd"]) ?? {} },
         }),
+    ...optional("paused", parsed<Action>(head["pausedAs"])),
   };
 }
 
@@ -103,6 +109,25 @@ export function taskItem(key: TaskKey, task: Task): Item {
 export function taskOf(item: Item): Task {
   const { pk: _pk, sk: _sk, expiresAt: _expiresAt, message, ...fields } = unmarshall(item);
   return { ...(fields as Omit<Task, "message">), message: JSON.parse(String(message)) as Task["message"] };
+}
+
+export function journalItem(pipeline: string, entry: JournalEntry, id: string): Item {
+  const { from, to, ...fields } = entry;
+  return toItem({
+    ...journalKey(pipeline, entry.at, id),
+    ...fields,
+    from: from && jsonOf(from),
+    to: to && jsonOf(to),
+  });
+}
+
+export function journalEntryOf(item: Item): JournalEntry {
+  const { pk: _pk, sk: _sk, from, to, ...fields } = unmarshall(item);
+  return {
+    ...(fields as Omit<JournalEntry, "from" | "to">),
+    ...optional("from", parsed<Offset>(from)),
+    ...optional("to", parsed<Offset>(to)),
+  };
 }
 
 function parsed<T>(value: unknown): T | undefined {

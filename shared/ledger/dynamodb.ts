@@ -20,6 +20,9 @@ import {
   headKey,
   headOf,
   type Item,
+  journalEntryOf,
+  journalItem,
+  journalKey,
   jsonOf,
   type Key,
   taskItem,
@@ -31,17 +34,23 @@ import {
 import {
   type Acquired,
   type AcquireRequest,
+  type Action,
   type Batch,
   conflict,
   type Decision,
   type Fence,
   fenced,
+  findRewindProblem,
   type Head,
+  holderChanged,
+  type JournalEntry,
   type Ledger,
   type NewBatch,
   type Outcome,
+  type Rewind,
   type Task,
   type TaskKey,
+  unknownPipeline,
 } from "./ledger.ts";
 import { statesBefore } from "./states.ts";
 
@@ -55,6 +64,9 @@ export interface DynamoDbLedgerOptions {
 
 /** Only the run that took the pipeline last may change it. */
 const EPOCH_IS_MINE = "epoch = :epoch";
+/** The last time that is written with a year of four digits. */
+const LAST_TIME = Date.UTC(9999, 11, 31);
+const HEAD_EXISTS = "attribute_exists(pk)";
 
 /**
  * The ledger in one DynamoDB table: partition key `pk`, sort key `sk`, both strings; TTL attribute `expiresAt`. Each step is one
@@ -267,6 +279,62 @@ export class DynamoDbLedger implements Ledger {
     if (!changed) this.#checkEpoch(fence, item);
   }
 
+  async pause(pipeline: string, action: Action): Promise<void> {
+    await this.#journaled(
+      pipeline,
+      { action: "pause", ...action },
+      {
+        UpdateExpression: "SET pausedAs = :action",
+        ConditionExpression: HEAD_EXISTS,
+        ExpressionAttributeValues: toItem({ ":action": JSON.stringify(action) }),
+      },
+    );
+  }
+
+  async resume(pipeline: string, action: Action): Promise<void> {
+    await this.#journaled(
+      pipeline,
+      { action: "resume", ...action },
+      {
+        UpdateExpression: "REMOVE pausedAs",
+        ConditionExpression: HEAD_EXISTS,
+      },
+    );
+  }
+
+  async rewind(fence: Fence, rewind: Rewind): Promise<void> {
+    const { pipeline, epoch } = fence;
+    const { from, to } = rewind;
+    const noBatchIsOpen = "attribute_not_exists(openBatchId)";
+    const isWhereExpected = "#position = :from";
+    const head = await this.#journaled(
+      pipeline,
+      { action: "rewind", ...rewind },
+      {
+        UpdateExpression: "SET #position = :to",
+        ConditionExpression: [EPOCH_IS_MINE, noBatchIsOpen, isWhereExpected].join(" AND "),
+        ExpressionAttributeNames: { "#position": "position" },
+        ExpressionAttributeValues: toItem({ ":epoch": epoch, ":from": jsonOf(from), ":to": jsonOf(to) }),
+      },
+    );
+    const problem = head && findRewindProblem(fence, rewind, head);
+    if (problem !== undefined) throw problem;
+  }
+
+  async unlock(fence: Fence, action: Action): Promise<void> {
+    const { pipeline, epoch } = fence;
+    const head = await this.#journaled(
+      pipeline,
+      { action: "unlock", ...action },
+      {
+        UpdateExpression: "SET epoch = epoch + :one REMOVE leaseOwner, leaseDescription, leaseExpiresAt",
+        ConditionExpression: EPOCH_IS_MINE,
+        ExpressionAttributeValues: toItem({ ":epoch": epoch, ":one": 1 }),
+      },
+    );
+    if (head !== undefined) throw holderChanged(fence, head);
+  }
+
   async head(pipeline: string): Promise<Head | undefined> {
     const item = await this.#get(headKey(pipeline));
     return item && headOf(item);
@@ -306,31 +374,13 @@ export class DynamoDbLedger implements Ledger {
   ): Promise<readonly Batch[]> {
     const last = (options.before ?? 10 ** 12) - 1;
     if (last < 0) return [];
-    const { client, tableName } = this.#options;
-    return await calling(this.#options, async () => {
-      const batches: Batch[] = [];
-      let startKey: Item | undefined;
-      do {
-        const page = await client.send(
-          new QueryCommand({
-            TableName: tableName,
-            ConsistentRead: true,
-            ScanIndexForward: false,
-            Limit: options.limit - batches.length,
-            KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues: toItem({
-              ":pk": batchKey(pipeline, 0).pk,
-              ":first": batchKey(pipeline, 0).sk,
-              ":last": batchKey(pipeline, last).sk,
-            }),
-            ExclusiveStartKey: startKey,
-          }),
-        );
-        batches.push(...(page.Items ?? []).map(batchOf));
-        startKey = page.LastEvaluatedKey;
-      } while (startKey !== undefined && batches.length < options.limit);
-      return batches;
-    });
+    const keys = [batchKey(pipeline, 0), batchKey(pipeline, last)] as const;
+    return (await this.#newest(keys, options.limit)).map(batchOf);
+  }
+
+  async journal(pipeline: string, options: { readonly limit: number }): Promise<readonly JournalEntry[]> {
+    const keys = [journalKey(pipeline, 0, ""), journalKey(pipeline, LAST_TIME, "")] as const;
+    return (await this.#newest(keys, options.limit)).map(journalEntryOf);
   }
 
   /** Reads the whole table: for people, never for a run. */
@@ -355,6 +405,51 @@ export class DynamoDbLedger implements Ledger {
 
   /** Nothing to do: task items have a time to live. */
   async expireTasks(): Promise<void> {}
+
+  /** The last items of a pipeline between two keys, the last one first. */
+  async #newest([first, last]: readonly [Key, Key], limit: number): Promise<readonly Item[]> {
+    const { client, tableName } = this.#options;
+    return await calling(this.#options, async () => {
+      const items: Item[] = [];
+      let startKey: Item | undefined;
+      do {
+        const page = await client.send(
+          new QueryCommand({
+            TableName: tableName,
+            ConsistentRead: true,
+            ScanIndexForward: false,
+            Limit: limit - items.length,
+            KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues: toItem({ ":pk": first.pk, ":first": first.sk, ":last": last.sk }),
+            ExclusiveStartKey: startKey,
+          }),
+        );
+        items.push(...(page.Items ?? []));
+        startKey = page.LastEvaluatedKey;
+      } while (startKey !== undefined && items.length < limit);
+      return items;
+    });
+  }
+
+  /** One transaction: a change of the head by hand, and its entry in the journal. Gives the head where its condition failed. */
+  async #journaled(
+    pipeline: string,
+    entry: JournalEntry,
+    update: Pick<
+      UpdateItemCommandInput,
+      "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
+    > & { readonly UpdateExpression: string },
+  ): Promise<Head | undefined> {
+    const { tableName, runtime } = this.#options;
+    const failed = await this.#transact([
+      { Update: { ...this.#target(headKey(pipeline)), ...update } },
+      { Put: { TableName: tableName, Item: journalItem(pipeline, entry, runtime.newId()) } },
+    ]);
+    if (failed === undefined) return undefined;
+    const [head] = failed;
+    if (head === undefined) throw unknownPipeline(pipeline);
+    return headOf(head);
+  }
 
   /** One transaction: an update of the batch, and of the head where `advance` is given, else a check of its epoch. Gives the batch where its condition failed. */
   async #transition(
@@ -460,9 +555,11 @@ export class DynamoDbLedger implements Ledger {
 /** A failed condition is to bring the item that was there. */
 function withOld(write: TransactWriteItem): TransactWriteItem {
   return Object.fromEntries(
-    Object.entries(write).map(([kind, request]) => [
+    Object.entries(write).map(([kind, request]: [string, object]) => [
       kind,
-      { ...(request as object), ReturnValuesOnConditionCheckFailure: "ALL_OLD" },
+      "ConditionExpression" in request
+        ? { ...request, ReturnValuesOnConditionCheckFailure: "ALL_OLD" }
+        : request,
     ]),
   );
 }

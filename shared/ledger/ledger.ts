@@ -1,6 +1,6 @@
 import { type ErrorRecord, MillraceError } from "../contract/errors.ts";
 import type { JsonValue } from "../contract/json.ts";
-import type { Offset } from "../contract/offset.ts";
+import { type Offset, sameOffset } from "../contract/offset.ts";
 import type { BatchState } from "./states.ts";
 
 /** Who works on a pipeline. `id` tells two runs apart; `description` tells a person where to look. */
@@ -21,6 +21,30 @@ export interface Unacknowledged {
   readonly end: Offset;
 }
 
+/** What somebody did to a pipeline by hand. */
+export interface Action {
+  /** Who. */
+  readonly by: string;
+  readonly why?: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** Moves the offset by hand. The next batch begins at `to`, under an id of its own. */
+export interface Rewind extends Action {
+  /** The offset that is to be there. */
+  readonly from: Offset;
+  readonly to: Offset;
+}
+
+/** An action as the ledger keeps it, written in one step with the change itself. */
+export interface JournalEntry extends Action {
+  readonly action: "pause" | "resume" | "rewind" | "unlock";
+  /** Of a rewind, as is `to`. */
+  readonly from?: Offset;
+  readonly to?: Offset;
+}
+
 /** The state of one pipeline. */
 export interface Head {
   readonly pipeline: string;
@@ -38,6 +62,8 @@ export interface Head {
   readonly unacknowledged?: Unacknowledged;
   /** What the sink's commit gave for the last committed batch. */
   readonly lastCommit?: JsonValue;
+  /** Who paused the pipeline: until it is resumed, a run does nothing. */
+  readonly paused?: Action;
 }
 
 /** Figures of a batch attempt that ended. */
@@ -191,6 +217,18 @@ export interface Ledger {
   /** Notes that `reader.commit(end)` of this batch succeeded. */
   acknowledge(fence: Fence, batchId: number): Promise<void>;
 
+  /** Keeps runs from doing anything from their next plan on. Needs no lease. Error: `PIPELINE_NOT_FOUND`, as of `resume` and `unlock`. */
+  pause(pipeline: string, action: Action): Promise<void>;
+  /** Lets runs work again. Needs no lease. */
+  resume(pipeline: string, action: Action): Promise<void>;
+  /**
+   * Moves the offset. `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` where the offset is not `from`. Nothing else changes: batch ids go on,
+   * and the acknowledgement of an earlier batch stays due.
+   */
+  rewind(fence: Fence, rewind: Rewind): Promise<void>;
+  /** Takes the lease away from the holder of this epoch, who can change nothing from then on. `LEDGER_CONFLICT` where the epoch is another. */
+  unlock(fence: Fence, action: Action): Promise<void>;
+
   head(pipeline: string): Promise<Head | undefined>;
   batch(pipeline: string, batchId: number): Promise<Batch | undefined>;
   task(key: TaskKey): Promise<Task | undefined>;
@@ -201,6 +239,8 @@ export interface Ledger {
     pipeline: string,
     options: { readonly limit: number; readonly before?: number },
   ): Promise<readonly Batch[]>;
+  /** What was done by hand, newest first. */
+  journal(pipeline: string, options: { readonly limit: number }): Promise<readonly JournalEntry[]>;
   /** Names of all pipelines, sorted. */
   pipelines(): Promise<readonly string[]>;
   /** Forgets tasks recorded before `before` (epoch milliseconds). */
@@ -226,4 +266,43 @@ export function conflict(pipeline: string, batchId: number, problem: string): Mi
     where: { pipeline, batchId },
     hint: "Nothing was changed. Run the pipeline again; if it stays so, report it with `millrace status --json`.",
   });
+}
+
+/** The error of an action on a pipeline that the ledger does not know. */
+export function unknownPipeline(pipeline: string): MillraceError {
+  return new MillraceError("PIPELINE_NOT_FOUND", `the ledger has no pipeline "${pipeline}"`, {
+    where: { pipeline },
+    hint: "It has not run yet, or its name is another: see `millrace status`.",
+  });
+}
+
+/** The error of a rewind that the pipeline's state does not allow; nothing, where it does. */
+export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): MillraceError | undefined {
+  const refused = (code: string, problem: string, hint: string) =>
+    new MillraceError(code, `pipeline "${fence.pipeline}" cannot be rewound: ${problem}`, {
+      where: { pipeline: fence.pipeline },
+      hint,
+    });
+  if (head.epoch !== fence.epoch) return fenced(fence, head);
+  if (head.openBatchId !== undefined) {
+    const hint = "Let it end first: `millrace run`, or `millrace replay`.";
+    return refused("BATCH_OPEN", `batch ${head.openBatchId} is open`, hint);
+  }
+  if (head.offset === undefined || !sameOffset(head.offset, from)) {
+    const hint = "Nothing was changed. See `millrace status` where it is, then rewind from there.";
+    return refused("LEDGER_CONFLICT", "its offset is not the one that was shown", hint);
+  }
+  return undefined;
+}
+
+/** The error of taking a lease away that another has taken since it was looked at. */
+export function holderChanged(fence: Fence, head: Head): MillraceError {
+  return new MillraceError(
+    "LEDGER_CONFLICT",
+    `the lease of pipeline "${fence.pipeline}" is not the one shown: it is at epoch ${head.epoch} by now, not ${fence.epoch}`,
+    {
+      where: { pipeline: fence.pipeline },
+      hint: "Nothing was changed. Look at `millrace status` who works on it now.",
+    },
+  );
 }

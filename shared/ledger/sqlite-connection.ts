@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { MillraceError } from "../contract/errors.ts";
 import type { Row } from "./sqlite-rows.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./sqlite-schema.ts";
+import { MIGRATIONS } from "./sqlite-schema.ts";
 
 /** A writer waits this long for another's transaction, which takes a few milliseconds. */
 const BUSY_MILLISECONDS = 30_000;
@@ -94,17 +94,17 @@ export class SqliteConnection {
   }
 
   #migrate(path: string): void {
-    const version = this.one("PRAGMA user_version")?.["user_version"];
-    if (version === SCHEMA_VERSION) return;
-    if (version !== 0) {
+    const version = Number(this.one("PRAGMA user_version")?.["user_version"]);
+    if (version === MIGRATIONS.length) return;
+    if (version > MIGRATIONS.length) {
       throw new MillraceError(
         "LEDGER_VERSION",
-        `the ledger ${path} has version ${version}, this Millrace knows ${SCHEMA_VERSION}`,
+        `the ledger ${path} has version ${version}, this Millrace knows ${MIGRATIONS.length}`,
         { where: { path }, hint: "Use the Millrace that wrote it, or a newer one." },
       );
     }
-    this.#database.exec(SCHEMA);
-    this.#database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    for (const migration of MIGRATIONS.slice(version)) this.#database.exec(migration);
+    this.#database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   }
 }
 

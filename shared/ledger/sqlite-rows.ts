@@ -1,6 +1,6 @@
 import type { JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import type { Batch, Head } from "./ledger.ts";
+import type { Action, Batch, Head } from "./ledger.ts";
 import { optional } from "./optional.ts";
 import type { BatchState } from "./states.ts";
 
@@ -28,6 +28,7 @@ export function headOf(row: Row): Head {
     ...optional("openBatchId", number(row["open_batch_id"])),
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
+    ...optional("paused", json<Action>(row["paused"])),
   };
 }
 

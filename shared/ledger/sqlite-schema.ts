@@ -1,8 +1,5 @@
-/** Grows with each change of the tables below. */
-export const SCHEMA_VERSION = 1;
-
 /** Offsets, leases and the like are JSON; columns of their own are only what a statement asks about. */
-export const SCHEMA = `
+const FIRST = `
 CREATE TABLE heads (
   pipeline TEXT PRIMARY KEY,
   incarnation TEXT NOT NULL,
@@ -48,3 +45,16 @@ CREATE TABLE tasks (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tasks_by_time ON tasks (recorded_at);
 `;
+
+const OPERATING = `
+ALTER TABLE heads ADD COLUMN paused TEXT;
+CREATE TABLE journal (
+  id INTEGER PRIMARY KEY,
+  pipeline TEXT NOT NULL,
+  entry TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_by_pipeline ON journal (pipeline, id);
+`;
+
+/** Each leads from the version of its index to the next one; a file that is there is brought to the last. Only ever added to. */
+export const MIGRATIONS: readonly string[] = [FIRST, OPERATING];

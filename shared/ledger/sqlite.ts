@@ -3,17 +3,23 @@ import { type Offset, sameOffset } from "../contract/offset.ts";
 import {
   type Acquired,
   type AcquireRequest,
+  type Action,
   type Batch,
   conflict,
   type Decision,
   type Fence,
   fenced,
+  findRewindProblem,
   type Head,
+  holderChanged,
+  type JournalEntry,
   type Ledger,
   type NewBatch,
   type Outcome,
+  type Rewind,
   type Task,
   type TaskKey,
+  unknownPipeline,
 } from "./ledger.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { batchOf, headOf } from "./sqlite-rows.ts";
@@ -203,6 +209,42 @@ export class SqliteLedger implements Ledger {
     });
   }
 
+  async pause(pipeline: string, action: Action): Promise<void> {
+    this.#journaledWrite(pipeline, { action: "pause", ...action }, () =>
+      this.#sql.run("UPDATE heads SET paused = ? WHERE pipeline = ?", JSON.stringify(action), pipeline),
+    );
+  }
+
+  async resume(pipeline: string, action: Action): Promise<void> {
+    this.#journaledWrite(pipeline, { action: "resume", ...action }, () =>
+      this.#sql.run("UPDATE heads SET paused = NULL WHERE pipeline = ?", pipeline),
+    );
+  }
+
+  async rewind(fence: Fence, rewind: Rewind): Promise<void> {
+    const { pipeline } = fence;
+    this.#journaledWrite(pipeline, { action: "rewind", ...rewind }, (head) => {
+      const problem = findRewindProblem(fence, rewind, head);
+      if (problem !== undefined) throw problem;
+      this.#sql.run(
+        "UPDATE heads SET start_offset = ? WHERE pipeline = ?",
+        JSON.stringify(rewind.to),
+        pipeline,
+      );
+    });
+  }
+
+  async unlock(fence: Fence, action: Action): Promise<void> {
+    const { pipeline } = fence;
+    this.#journaledWrite(pipeline, { action: "unlock", ...action }, (head) => {
+      if (head.epoch !== fence.epoch) throw holderChanged(fence, head);
+      this.#sql.run(
+        "UPDATE heads SET epoch = epoch + 1, lease = NULL, lease_owner = NULL, lease_expires_at = NULL WHERE pipeline = ?",
+        pipeline,
+      );
+    });
+  }
+
   async head(pipeline: string): Promise<Head | undefined> {
     return this.#sql.read(() => this.#readHead(pipeline));
   }
@@ -242,6 +284,14 @@ export class SqliteLedger implements Ledger {
           options.limit,
         )
         .map(batchOf),
+    );
+  }
+
+  async journal(pipeline: string, options: { readonly limit: number }): Promise<readonly JournalEntry[]> {
+    return this.#sql.read(() =>
+      this.#sql
+        .all("SELECT entry FROM journal WHERE pipeline = ? ORDER BY id DESC LIMIT ?", pipeline, options.limit)
+        .map((row) => JSON.parse(String(row["entry"])) as JournalEntry),
     );
   }
 
@@ -296,6 +346,16 @@ export class SqliteLedger implements Ledger {
       const head = this.#readHead(fence.pipeline);
       if (head === undefined || head.epoch !== fence.epoch) throw fenced(fence, head);
       return body(head);
+    });
+  }
+
+  /** A transaction that notes in the journal what it does by hand. */
+  #journaledWrite(pipeline: string, entry: JournalEntry, body: (head: Head) => void): void {
+    this.#sql.write(() => {
+      const head = this.#readHead(pipeline);
+      if (head === undefined) throw unknownPipeline(pipeline);
+      body(head);
+      this.#sql.run("INSERT INTO journal (pipeline, entry) VALUES (?, ?)", pipeline, JSON.stringify(entry));
     });
   }
 }

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { ledgerSuite } from "../../shared/ledger/ledger.suite.ts";
 import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
+import { MIGRATIONS } from "../../shared/ledger/sqlite-schema.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 ledgerSuite("SQLite", async () => new SqliteLedger(join(temporaryFolder(), "ledger.sqlite")));
@@ -45,6 +46,27 @@ describe("the SQLite ledger", () => {
     expect(() => new SqliteLedger(path)).toThrowError(
       expect.objectContaining({ code: "LEDGER_VERSION" }) as Error,
     );
+  });
+
+  it("opens a file of an earlier version, and keeps what is in it", async () => {
+    const path = join(temporaryFolder(), "ledger.sqlite");
+    const database = new DatabaseSync(path);
+    database.exec(MIGRATIONS[0] ?? "");
+    database.exec("PRAGMA user_version = 1");
+    database.exec(
+      "INSERT INTO heads (pipeline, incarnation, epoch, next_batch_id) VALUES ('orders', 'i', 7, 3)",
+    );
+    database.close();
+    const ledger = new SqliteLedger(path);
+    await ledger.pause("orders", { by: "ann", at: 1 });
+    ledger.close();
+    expect(await new SqliteLedger(path).head("orders")).toEqual({
+      pipeline: "orders",
+      incarnation: "i",
+      epoch: 7,
+      nextBatchId: 3,
+      paused: { by: "ann", at: 1 },
+    });
   });
 
   it("refuses a file that is no ledger, and names it", () => {

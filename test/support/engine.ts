@@ -204,7 +204,7 @@ export class World {
       finalize: (planned) => finalize(open, ports, { run: runOf(planned) }),
       batch: async () => {
         const planned = await run.plan();
-        if (planned.kind === "idle") return undefined;
+        if (planned.kind !== "batch") return undefined;
         for (const partition of planned.todo) await run.write(planned, partition).catch(() => undefined);
         return await run.finalize(planned);
       },

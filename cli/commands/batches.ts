@@ -1,0 +1,124 @@
+import { MillraceError } from "../../shared/contract/errors.ts";
+import type { Batch, Task } from "../../shared/ledger/ledger.ts";
+import { batchTable, publicBatch } from "../render/batch.ts";
+import { printJson, printLine } from "../render/print.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatFields,
+  formatOffset,
+  formatTable,
+  formatTime,
+} from "../render/text.ts";
+import { findOne, findSome, type TargetFlags, withTarget } from "../targets.ts";
+
+interface BatchFlags extends TargetFlags {
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+/** `millrace batches`: the newest batches, newest last. */
+export async function batchesCommand(pipeline: string | undefined, flags: BatchFlags): Promise<void> {
+  await withTarget(flags, async (target) => {
+    for (const { name, ledger } of await findSome(target, pipeline)) {
+      const batches = [...(await ledger.batches(name, { limit: flags.limit }))].reverse();
+      if (flags.json) for (const batch of batches) printJson(publicBatch(batch));
+      else printLine(`${name}\n${batchTable(batches)}`);
+    }
+  });
+}
+
+/** `millrace batch`: all that is known of one batch. */
+export async function batchCommand(
+  batchId: number,
+  pipeline: string | undefined,
+  flags: BatchFlags,
+): Promise<void> {
+  await withTarget(flags, async (target) => {
+    const { name, ledger } = await findOne(target, pipeline);
+    const batch = await ledger.batch(name, batchId);
+    if (batch === undefined) throw batchNotFound(name, batchId);
+    const details = detailsOf(batch, await ledger.tasks(batch), flags.limit);
+    if (flags.json) printJson(details);
+    else printLine(describe(details));
+  });
+}
+
+/** The error of a batch id that the ledger does not have. */
+export function batchNotFound(pipeline: string, batchId: number): MillraceError {
+  return new MillraceError("BATCH_NOT_FOUND", `pipeline "${pipeline}" has no batch ${batchId}`, {
+    where: { pipeline },
+    hint: "See `millrace batches` which there are.",
+  });
+}
+
+function detailsOf(batch: Batch, tasks: readonly Task[], limit: number) {
+  const done = new Set(tasks.map(({ partition }) => partition));
+  // Tasks of a batch that was committed long ago are forgotten: then they are not unfinished.
+  const unfinished =
+    batch.state === "committed"
+      ? []
+      : Array.from({ length: batch.tasks }, (_, partition) => partition).filter((each) => !done.has(each));
+  return {
+    ...publicBatch(batch),
+    firstPlannedAt: new Date(batch.firstPlannedAt).toISOString(),
+    tasksDone: tasks.length,
+    tasks: tasks.slice(0, limit).map(({ partition, rows, bytes, milliseconds, attemptNumber }) => ({
+      partition,
+      rows,
+      bytes,
+      milliseconds,
+      attemptNumber,
+    })),
+    unfinished: unfinished.slice(0, limit),
+    unfinishedCount: unfinished.length,
+  };
+}
+
+function describe(batch: ReturnType<typeof detailsOf>): string {
+  const { error, finishedAt, tasks } = batch;
+  const milliseconds = Date.parse(finishedAt ?? batch.plannedAt) - Date.parse(batch.plannedAt);
+  const fields: [string, string][] = [
+    ["state", `${batch.state}, attempt ${batch.attempt}`],
+    ["from", formatOffset(batch.start)],
+    ["to", formatOffset(batch.end)],
+    ["planned", formatTime(batch.plannedAt)],
+  ];
+  if (batch.attempt > 1) fields.push(["first planned", formatTime(batch.firstPlannedAt)]);
+  if (finishedAt !== null)
+    fields.push(["finished", `${formatTime(finishedAt)}, after ${formatDuration(milliseconds)}`]);
+  if (batch.rows !== null) fields.push(["rows", formatCount(batch.rows)]);
+  if (batch.bytes !== null) fields.push(["bytes", formatBytes(batch.bytes)]);
+  if (error !== null) fields.push(["error", `${error.code}: ${error.message}`]);
+  if (error?.hint !== undefined) fields.push(["do", error.hint]);
+  const partitions = `${batch.tasksDone} of ${batch.partitions}`;
+  fields.push(["tasks", batch.state === "committed" ? String(batch.partitions) : `${partitions} finished`]);
+  if (batch.unfinishedCount > 0) {
+    fields.push([
+      "not finished",
+      cut(batch.unfinished.join(", "), batch.unfinishedCount - batch.unfinished.length),
+    ]);
+  }
+  const lines = [`${batch.pipeline}: batch ${batch.batchId}`, formatFields(fields)];
+  if (tasks.length > 0) lines.push("", taskTable(tasks));
+  if (tasks.length < batch.tasksDone) lines.push(`and ${batch.tasksDone - tasks.length} more: --limit`);
+  return lines.join("\n");
+}
+
+function cut(text: string, more: number): string {
+  return more === 0 ? text : `${text} and ${formatCount(more)} more`;
+}
+
+function taskTable(tasks: ReturnType<typeof detailsOf>["tasks"]): string {
+  return formatTable(
+    ["partition", "rows", "bytes", "time", "task attempt"],
+    tasks.map((task) => [
+      String(task.partition),
+      formatCount(task.rows),
+      formatBytes(task.bytes),
+      formatDuration(task.milliseconds),
+      String(task.attemptNumber),
+    ]),
+  );
+}

@@ -1,0 +1,36 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { MillraceError } from "../../shared/contract/errors.ts";
+
+/** `millrace deploy`: the project's own `cdk deploy`, whose exit code it gives. What needs approval is asked by cdk itself. */
+export async function deployCommand(args: readonly string[]): Promise<number> {
+  const child = spawn(findCdk(process.cwd()), ["deploy", ...args], { stdio: "inherit" });
+  // Ctrl-C reaches cdk, too, which decides what it means.
+  const ignore = () => undefined;
+  process.on("SIGINT", ignore);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) =>
+        resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+      );
+    });
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}
+
+/** The command of the package that is installed nearest to `folder`. */
+function findCdk(folder: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    const cdk = join(at, "node_modules/.bin/cdk");
+    if (existsSync(cdk)) return cdk;
+    if (at === dirname(at)) break;
+  }
+  throw new MillraceError("CDK_NOT_FOUND", `no AWS CDK is installed in ${folder} or above`, {
+    where: { path: folder },
+    hint: "npm install --save-dev aws-cdk aws-cdk-lib constructs",
+  });
+}

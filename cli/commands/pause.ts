@@ -1,0 +1,38 @@
+import { type ActionFlags, actionOf, dated } from "../person.ts";
+import { printJson, printLine } from "../render/print.ts";
+import { describeAction } from "../render/text.ts";
+import { find, headOf, type TargetFlags, withTarget } from "../targets.ts";
+
+interface PauseFlags extends TargetFlags, ActionFlags {
+  readonly json?: boolean;
+}
+
+/** `millrace pause`: runs do nothing from their next batch on. */
+export async function pauseCommand(name: string, flags: PauseFlags): Promise<void> {
+  await withTarget(flags, async (target) => {
+    const { ledger } = await find(target, name);
+    const action = actionOf(flags);
+    await ledger.pause(name, action);
+    const open = (await ledger.head(name))?.openBatchId;
+    const rest =
+      open === undefined ? "" : `; batch ${open} is open: a run that is at work on it still ends it`;
+    if (flags.json) printJson({ pipeline: name, action: "pause", ...dated(action) });
+    else printLine(`${name}: paused ${describeAction(action)}${rest}`);
+  });
+}
+
+/** `millrace resume`: the next run goes on. */
+export async function resumeCommand(name: string, flags: PauseFlags): Promise<void> {
+  await withTarget(flags, async (target) => {
+    const found = await find(target, name);
+    const { paused } = await headOf(found);
+    const action = actionOf(flags);
+    const wasPaused = paused !== undefined;
+    if (wasPaused) await found.ledger.resume(name, action);
+    if (flags.json) printJson({ pipeline: name, action: "resume", ...dated(action), wasPaused });
+    else
+      printLine(
+        `${name}: ${wasPaused ? `resumed; it was paused ${describeAction(paused)}` : "is not paused"}`,
+      );
+  });
+}

@@ -1,0 +1,95 @@
+import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/ledger/ledger.ts";
+import { dated } from "../person.ts";
+import { publicBatch } from "../render/batch.ts";
+import { printJson, printLine } from "../render/print.ts";
+import { describeAction, formatFields, formatOffset } from "../render/text.ts";
+import { type Found, findSome, liveLease, type Target, type TargetFlags, withTarget } from "../targets.ts";
+
+interface StatusFlags extends TargetFlags {
+  readonly json?: boolean;
+}
+
+/** `millrace status`: where each pipeline is. */
+export async function statusCommand(pipeline: string | undefined, flags: StatusFlags): Promise<void> {
+  await withTarget(flags, async (target) => {
+    for (const found of await findSome(target, pipeline)) {
+      const status = await statusOf(target, found);
+      if (flags.json) printJson(status);
+      else printLine(describe(status));
+    }
+  });
+}
+
+interface Status {
+  readonly pipeline: string;
+  readonly state: "new" | "idle" | "running" | "paused" | "batch open";
+  readonly runner: string | null;
+  readonly paused: ReturnType<typeof dated<Action>> | null;
+  readonly offset: Head["offset"] | null;
+  readonly lastCommittedBatchId: number | null;
+  readonly openBatch: (ReturnType<typeof publicBatch> & { readonly tasksDone: number }) | null;
+  /** The batch whose `commit(end)` the source has still to be told. */
+  readonly unacknowledgedBatchId: number | null;
+  readonly lastAction: ReturnType<typeof dated<JournalEntry>> | null;
+  readonly incarnation: string | null;
+  readonly epoch: number;
+}
+
+async function statusOf(target: Target, { name, ledger }: Found): Promise<Status> {
+  const head = await ledger.head(name);
+  const lease = head && (await liveLease(target, head));
+  const open = head?.openBatchId === undefined ? undefined : await ledger.batch(name, head.openBatchId);
+  const [lastAction] = await ledger.journal(name, { limit: 1 });
+  return {
+    pipeline: name,
+    state: stateOf(head, lease),
+    runner: lease?.owner.description ?? null,
+    paused: head?.paused === undefined ? null : dated(head.paused),
+    offset: head?.offset ?? null,
+    lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
+    openBatch: open === undefined ? null : { ...publicBatch(open), tasksDone: await tasksDone(ledger, open) },
+    unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
+    lastAction: lastAction === undefined ? null : dated(lastAction),
+    incarnation: head?.incarnation ?? null,
+    epoch: head?.epoch ?? 0,
+  };
+}
+
+function stateOf(head: Head | undefined, lease: Lease | undefined): Status["state"] {
+  if (head === undefined) return "new";
+  if (lease !== undefined) return "running";
+  if (head.paused !== undefined) return "paused";
+  return head.openBatchId === undefined ? "idle" : "batch open";
+}
+
+/** Tasks that the next run need not do again; an aborted attempt has none. */
+async function tasksDone(ledger: Ledger, batch: Batch): Promise<number> {
+  return batch.state === "aborted" ? 0 : (await ledger.tasks(batch)).length;
+}
+
+function describe(status: Status): string {
+  const { openBatch, paused, lastAction } = status;
+  const lines: [string, string][] = [];
+  if (paused !== null) lines.push(["paused", describeAction(paused)]);
+  lines.push(["offset", formatOffset(status.offset ?? undefined)]);
+  lines.push([
+    "last committed",
+    status.lastCommittedBatchId === null ? "-" : `batch ${status.lastCommittedBatchId}`,
+  ]);
+  if (openBatch !== null) {
+    const { batchId, attempt, state, tasksDone, partitions, error } = openBatch;
+    const tasks = `${tasksDone} of ${partitions} partitions written`;
+    lines.push(["open", `batch ${batchId}, attempt ${attempt}, ${state}, ${tasks}`]);
+    if (error !== null) lines.push(["last error", `${error.code}: ${error.message}`]);
+  }
+  if (status.unacknowledgedBatchId !== null)
+    lines.push(["to acknowledge", `batch ${status.unacknowledgedBatchId}: the next run tells the source`]);
+  if (lastAction !== null)
+    lines.push(["last action", `${lastAction.action} ${describeAction(lastAction)}${moved(lastAction)}`]);
+  const runner = status.runner === null ? "" : ` (${status.runner})`;
+  return `${status.pipeline}: ${status.state}${runner}\n${formatFields(lines)}`;
+}
+
+function moved({ from, to }: Pick<JournalEntry, "from" | "to">): string {
+  return to === undefined ? "" : `: ${formatOffset(from)} → ${formatOffset(to)}`;
+}

@@ -1,0 +1,44 @@
+import { EXIT } from "../exit-codes.ts";
+import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
+import { printJson, printLine } from "../render/print.ts";
+import { formatFields, formatTime } from "../render/text.ts";
+import { find, headOf, liveLease, type TargetFlags, withTarget } from "../targets.ts";
+
+interface UnlockFlags extends TargetFlags, ActionFlags, ConsentFlags {
+  readonly json?: boolean;
+}
+
+const DANGER =
+  "if it is at work all the same, it loses the pipeline: it can commit nothing more, and the next run does its work again beside it";
+
+/** `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be; gives the exit code. */
+export async function unlockCommand(name: string, flags: UnlockFlags): Promise<number> {
+  return await withTarget(flags, async (target) => {
+    const found = await find(target, name);
+    const head = await headOf(found);
+    const action = actionOf(flags);
+    const result = { pipeline: name, action: "unlock", ...dated(action), holder: head.lease ?? null };
+    if (head.lease === undefined) {
+      if (flags.json) printJson(result);
+      else printLine(`${name}: nobody holds it`);
+      return EXIT.ok;
+    }
+    const isLive = (await liveLease(target, head)) !== undefined;
+    const { owner, expiresAt } = head.lease;
+    const shown = formatFields([
+      ["holder", owner.description],
+      ["lease", isLive ? `until ${formatTime(expiresAt)}` : "over: the next run takes it by itself"],
+      ["danger", isLive ? DANGER : "none"],
+    ]);
+    return await withConsent(
+      {
+        shown: `${name}: unlock\n${shown}`,
+        question: "Is that run certainly dead?",
+        done: `${name}: unlocked`,
+        result,
+        apply: () => found.ledger.unlock({ pipeline: name, epoch: head.epoch }, action),
+      },
+      flags,
+    );
+  });
+}

@@ -1,0 +1,31 @@
+import type { Home } from "../local/home.ts";
+import { loadPipeline } from "../local/load-pipeline.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { Pipeline } from "../shared/contract/pipeline.ts";
+
+/** A pipeline and the file that defines it. */
+export interface Definition {
+  readonly pipeline: Pipeline;
+  readonly entry: string;
+}
+
+/** By the file, or by the name of a pipeline that has run in the home. Errors: `PIPELINE_NOT_FOUND`, those of `loadPipeline`. */
+export async function loadDefinition(home: Home, target: string): Promise<Definition> {
+  if (/\.[cm]?[jt]s$/.test(target)) return { pipeline: await loadPipeline(target), entry: target };
+  const entry = home.entryOf(target);
+  if (entry === undefined) {
+    throw new MillraceError("PIPELINE_NOT_FOUND", `no pipeline "${target}" has run in ${home.root}`, {
+      hint: "Check the name and --home, or name the pipeline's file.",
+    });
+  }
+  const pipeline = await loadPipeline(entry);
+  if (pipeline.name === target) return { pipeline, entry };
+  throw new MillraceError(
+    "PIPELINE_NOT_FOUND",
+    `${entry}, which defined "${target}", now defines "${pipeline.name}"`,
+    {
+      where: { pipeline: target, path: entry },
+      hint: "Name the file that defines it now.",
+    },
+  );
+}

@@ -1,0 +1,142 @@
+import type { RunEvent } from "../../local/run-events.ts";
+import type { Runtime } from "../../shared/contract/context.ts";
+import type { Batch, Head, Ledger } from "../../shared/ledger/ledger.ts";
+import type { ExecutionState } from "./execution.ts";
+
+const POLL_MILLISECONDS = 1000;
+/** Each look at the tasks reads them all: those of a batch with many partitions are looked at less often. */
+const MILLISECONDS_PER_PARTITION = 10;
+const LONGEST_MILLISECONDS = 60_000;
+
+export interface FollowOptions {
+  readonly ledger: Ledger;
+  readonly pipeline: string;
+  readonly runtime: Pick<Runtime, "now" | "sleep">;
+  onEvent(event: RunEvent): void;
+}
+
+/** How following ended. */
+export interface Followed {
+  readonly state: ExecutionState;
+  /** The batch that the run left open, if any. */
+  readonly open: Batch | undefined;
+}
+
+/** Tells from the ledger what a run elsewhere does. */
+export class Follower {
+  /** Of the pipeline before the run began. */
+  readonly epoch: number;
+  readonly #options: FollowOptions;
+  /** The batch that is looked at. */
+  #batchId: number;
+  /** Batches below were planned before the run. */
+  readonly #firstNewBatchId: number;
+  /** The attempt whose plan, and the one whose end, was told. */
+  #told = "";
+  #ended = "";
+  #tasksDueAt = 0;
+  #batches = 0;
+  #rows = 0;
+  /** The batch as it was seen last, unless it was committed. */
+  #open: Batch | undefined;
+
+  private constructor(options: FollowOptions, head: Head | undefined, open: Batch | undefined) {
+    this.epoch = head?.epoch ?? 0;
+    this.#options = options;
+    this.#firstNewBatchId = head?.nextBatchId ?? 0;
+    this.#batchId = head?.openBatchId ?? this.#firstNewBatchId;
+    if (open?.state === "aborted") this.#ended = attemptOf(open);
+  }
+
+  /** To be called before the run begins. */
+  static async begin(options: FollowOptions): Promise<Follower> {
+    const { ledger, pipeline } = options;
+    const head = await ledger.head(pipeline);
+    const open = head?.openBatchId === undefined ? undefined : await ledger.batch(pipeline, head.openBatchId);
+    return new Follower(options, head, open);
+  }
+
+  /**
+   * Follows until the run is over, or `signal` ends the following. `observe` is asked before the ledger is read, so that the last
+   * look sees all.
+   */
+  async follow(observe: () => Promise<ExecutionState>, signal: AbortSignal): Promise<Followed> {
+    const { runtime, onEvent } = this.#options;
+    try {
+      for (;;) {
+        const state = await observe();
+        await this.#look();
+        if (state.status === "succeeded") await this.#tellWhy(state);
+        if (state.status !== "running" || signal.aborted) return { state, open: this.#open };
+        await runtime.sleep(POLL_MILLISECONDS, signal).catch(() => undefined);
+      }
+    } finally {
+      onEvent({ type: "ended", batches: this.#batches, rows: this.#rows });
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { ledger, pipeline } = this.#options;
+    for (;;) {
+      const batch = await ledger.batch(pipeline, this.#batchId);
+      if (batch === undefined || this.#ended === attemptOf(batch)) return;
+      this.#open = batch;
+      if (this.#told !== attemptOf(batch)) await this.#tellPlanned(batch);
+      if (batch.state === "committed" || batch.state === "aborted") this.#tellEnded(batch, batch.state);
+      else await this.#tellProgress(batch);
+      if (batch.state !== "committed") return;
+      this.#open = undefined;
+      this.#batchId++;
+    }
+  }
+
+  async #tellPlanned(batch: Batch): Promise<void> {
+    this.#told = attemptOf(batch);
+    this.#tasksDueAt = 0;
+    const resumed = batch.batchId < this.#firstNewBatchId;
+    const done = resumed && batch.state === "planned" ? (await this.#options.ledger.tasks(batch)).length : 0;
+    this.#options.onEvent({ type: "planned", ...rangeOf(batch), todo: batch.tasks - done, resumed });
+  }
+
+  #tellEnded(batch: Batch, state: "committed" | "aborted"): void {
+    this.#ended = attemptOf(batch);
+    const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
+    const milliseconds = (batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
+    this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, rows, bytes, milliseconds });
+    if (state === "aborted") return;
+    this.#batches++;
+    this.#rows += rows;
+  }
+
+  async #tellProgress(batch: Batch): Promise<void> {
+    const { ledger, runtime, onEvent } = this.#options;
+    if (runtime.now() < this.#tasksDueAt) return;
+    const tasks = await ledger.tasks(batch);
+    const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
+    this.#tasksDueAt = runtime.now() + pause;
+    onEvent({
+      type: "progress",
+      batchId: batch.batchId,
+      partitionsDone: tasks.length,
+      partitions: batch.tasks,
+      rows: tasks.reduce((sum, task) => sum + task.rows, 0),
+      bytes: tasks.reduce((sum, task) => sum + task.bytes, 0),
+    });
+  }
+
+  /** Why the run did no more. */
+  async #tellWhy({ isRefused }: ExecutionState): Promise<void> {
+    const { ledger, pipeline, onEvent } = this.#options;
+    const paused = (await ledger.head(pipeline))?.paused;
+    if (paused !== undefined) onEvent({ type: "paused", ...paused });
+    else if (this.#told === "" && !isRefused) onEvent({ type: "idle" });
+  }
+}
+
+function attemptOf({ batchId, attempt }: Batch): string {
+  return `${batchId}/${attempt}`;
+}
+
+function rangeOf({ batchId, attempt, start, end, tasks }: Batch) {
+  return { batchId, attempt, start, end, partitions: tasks };
+}

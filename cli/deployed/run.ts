@@ -1,0 +1,81 @@
+import type { ExecutionInput } from "../../functions/steps.ts";
+import { runtime } from "../../local/home.ts";
+import { abortedAs } from "../../local/runner.ts";
+import { MillraceError } from "../../shared/contract/errors.ts";
+import { EXIT } from "../exit-codes.ts";
+import { Interruption } from "../interruption.ts";
+import { printText } from "../render/print.ts";
+import { viewOf } from "../render/run-view.ts";
+import type { Found } from "../targets.ts";
+import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
+import { type Followed, Follower } from "./follow.ts";
+import type { StackTarget } from "./target.ts";
+
+/** An execution that cannot be looked at has to take the pipeline's lease within this time. */
+const START_MILLISECONDS = 60_000;
+
+/**
+ * Starts an execution of a deployed pipeline and follows it to its end; gives the exit code. Errors: that of the batch,
+ * `EXECUTION_FAILED`, `AWS_FAILED`.
+ */
+export async function runDeployed(
+  stack: StackTarget,
+  found: Found,
+  input: ExecutionInput,
+  flags: { readonly json?: boolean },
+): Promise<number> {
+  const { name, ledger } = found;
+  const view = viewOf(flags, printText);
+  const onEvent = view.show.bind(view);
+  const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });
+  const execution = await startExecution(stack.deployed(name).stateMachine, input);
+  const interruption = new Interruption(`no longer following; the execution goes on: ${execution}`);
+  try {
+    const trigger = input.trigger ?? "deployed";
+    onEvent({ type: "started", pipeline: name, trigger, stack: stack.name, execution });
+    const look = canDescribe(execution)
+      ? () => describeExecution(execution)
+      : leaseWatch(found, follower.epoch);
+    const followed = await follower.follow(look, interruption.signal);
+    if (interruption.exitCode !== undefined) return interruption.exitCode;
+    throwFailure(name, execution, followed);
+    if (followed.state.isContinued)
+      process.stderr.write("another execution goes on: see `millrace status`\n");
+    return EXIT.ok;
+  } finally {
+    interruption.end();
+  }
+}
+
+/** How an execution is that cannot be looked at: it runs while it holds the lease, which it took after `epoch`. */
+function leaseWatch({ name, ledger }: Found, epoch: number): () => Promise<ExecutionState> {
+  const startedAt = runtime.now();
+  return async () => {
+    const head = await ledger.head(name);
+    const now = runtime.now();
+    if (head === undefined || head.epoch <= epoch) {
+      if (now - startedAt < START_MILLISECONDS) return { status: "running" };
+      return { status: "failed", problem: "it never took the pipeline's lease" };
+    }
+    if (head.lease === undefined) return { status: "succeeded" };
+    if (now < head.lease.expiresAt) return { status: "running" };
+    return { status: "failed", problem: "it never gave the pipeline's lease back" };
+  };
+}
+
+function throwFailure(pipeline: string, execution: string, { state, open }: Followed): void {
+  if (open?.state === "aborted") throw abortedAs(open);
+  if (state.isRefused) {
+    throw new MillraceError("LEASE_HELD", `another run has pipeline "${pipeline}"`, {
+      where: { pipeline },
+      hint: "See `millrace status` which; wait until it has ended, or stop it.",
+    });
+  }
+  if (state.status !== "failed") return;
+  const left =
+    open === undefined ? "" : ` Batch ${open.batchId} is open (${open.state}): the next run goes on with it.`;
+  throw new MillraceError("EXECUTION_FAILED", `the execution failed: ${state.problem}`, {
+    where: { pipeline, path: execution },
+    hint: `See the execution in the console of Step Functions, and the logs of the functions.${left}`,
+  });
+}

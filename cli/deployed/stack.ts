@@ -1,0 +1,52 @@
+import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
+import { z } from "zod";
+import { MillraceError } from "../../shared/contract/errors.ts";
+import { asking } from "./aws.ts";
+
+/** The output that a deployed pipeline leaves in its stack, as JSON. */
+const Output = z.object({
+  millrace: z.literal(1),
+  pipeline: z.string(),
+  /** Name of the ledger's table. */
+  table: z.string(),
+  /** ARN. */
+  stateMachine: z.string(),
+  /** Name of the function. */
+  vacuum: z.string(),
+});
+
+export type DeployedPipeline = z.infer<typeof Output>;
+
+/** The pipelines of a stack, by name. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
+export async function readStack(stack: string): Promise<ReadonlyMap<string, DeployedPipeline>> {
+  const client = new CloudFormationClient({});
+  const { Stacks } = await asking("DescribeStacks", async () => {
+    try {
+      return await client.send(new DescribeStacksCommand({ StackName: stack }));
+    } catch (error) {
+      // CloudFormation has no error of its own for it.
+      if (error instanceof Error && /does not exist/.test(error.message)) return { Stacks: [] };
+      throw error;
+    }
+  });
+  const pipelines = new Map<string, DeployedPipeline>();
+  for (const { OutputValue } of Stacks?.[0]?.Outputs ?? []) {
+    const deployed = parseOutput(OutputValue);
+    if (deployed !== undefined) pipelines.set(deployed.pipeline, deployed);
+  }
+  if (pipelines.size > 0) return pipelines;
+  const problem =
+    Stacks?.[0] === undefined ? `there is no stack "${stack}"` : `stack "${stack}" has no pipeline`;
+  throw new MillraceError("STACK_NOT_FOUND", problem, {
+    hint: "Check the name, AWS_REGION and AWS_PROFILE, and that the stack was deployed: `millrace deploy`.",
+  });
+}
+
+/** Nothing, where the output is not one of Millrace's. */
+function parseOutput(value: string | undefined): DeployedPipeline | undefined {
+  try {
+    return Output.safeParse(JSON.parse(value ?? "")).data;
+  } catch {
+    return undefined;
+  }
+}

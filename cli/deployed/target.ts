@@ -1,0 +1,49 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { hasEnded } from "../../functions/executions.ts";
+import { runtime } from "../../local/home.ts";
+import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
+import { ledgerTarget, type Target } from "../targets.ts";
+import { type DeployedPipeline, readStack } from "./stack.ts";
+
+/** A stack, which can run its pipelines, too. */
+export interface StackTarget extends Target {
+  readonly name: string;
+  /** Of a pipeline that the stack has. */
+  deployed(pipeline: string): DeployedPipeline;
+}
+
+/** The ledgers of one table. */
+export function tableTarget(table: string): Target {
+  return { ...ledgerTarget(openLedger(table), `in table ${table}`), ...AWS };
+}
+
+/** The pipelines of one stack. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
+export async function stackTarget(name: string): Promise<StackTarget> {
+  const pipelines = await readStack(name);
+  return {
+    ...AWS,
+    name,
+    place: `in stack ${name}`,
+    names: async () => [...pipelines.keys()].sort(),
+    async ledgerOf(pipeline) {
+      const table = pipelines.get(pipeline)?.table;
+      return table === undefined ? undefined : openLedger(table);
+    },
+    deployed(pipeline) {
+      const deployed = pipelines.get(pipeline);
+      if (deployed === undefined) throw new Error(`${pipeline} was not found in stack ${name} before`);
+      return deployed;
+    },
+  };
+}
+
+/** A lease of this process is over when it expires; of an execution, when that has ended. */
+const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
+  hasEnded,
+  claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
+  close: () => undefined,
+};
+
+function openLedger(tableName: string): DynamoDbLedger {
+  return new DynamoDbLedger({ client: new DynamoDBClient({}), tableName, runtime, random: Math.random });
+}

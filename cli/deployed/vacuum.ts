@@ -1,0 +1,32 @@
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { z } from "zod";
+import { MillraceError } from "../../shared/contract/errors.ts";
+import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
+import { asking } from "./aws.ts";
+
+const Result = z.object({ files: z.number(), bytes: z.number() });
+const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
+const Failure = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
+
+/** Has the pipeline's own function do it. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
+export async function vacuumDeployed(
+  pipeline: string,
+  functionName: string,
+  request: VacuumRequest,
+): Promise<VacuumReport> {
+  const { FunctionError, Payload } = await asking("Invoke", () =>
+    new LambdaClient({}).send(
+      new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) }),
+    ),
+  );
+  const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || "null");
+  const report = FunctionError === undefined ? Report.safeParse(answer).data : undefined;
+  if (report !== undefined) return report;
+  const failure = Failure.safeParse(answer).data;
+  const problem =
+    failure === undefined ? "it gave no report" : `${failure.errorType}: ${failure.errorMessage}`;
+  throw new MillraceError("FUNCTION_FAILED", `the function ${functionName} failed: ${problem}`, {
+    where: { pipeline },
+    hint: "See the function's log in CloudWatch.",
+  });
+}

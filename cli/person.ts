@@ -1,0 +1,87 @@
+import { hostname, userInfo } from "node:os";
+import { createInterface } from "node:readline/promises";
+import { runtime } from "../local/home.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { Action } from "../shared/ledger/ledger.ts";
+import { EXIT } from "./exit-codes.ts";
+import { printJson, printLine } from "./render/print.ts";
+
+/** The flags of commands that change a pipeline by hand. */
+export interface ActionFlags {
+  readonly by?: string;
+  readonly why?: string;
+}
+
+/** The flags of commands that ask first. */
+export interface ConsentFlags {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Who acts, why, and when. */
+export function actionOf({ by, why }: ActionFlags): Action {
+  return {
+    by: by ?? `${userName()}@${hostname()}`,
+    at: runtime.now(),
+    ...(why === undefined ? {} : { why }),
+  };
+}
+
+/** An action as `--json` prints it. */
+export function dated<T extends Action>(action: T): Omit<T, "at"> & { readonly at: string } {
+  return { ...action, at: new Date(action.at).toISOString() };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may have a user that has no name.
+    return String(process.getuid?.() ?? "unknown");
+  }
+}
+
+/** What a person is asked about. */
+export interface Change {
+  /** What it would do. */
+  readonly shown: string;
+  readonly question: string;
+  /** What is told when it is done. */
+  readonly done: string;
+  /** The same for `--json`. */
+  readonly result: object;
+  apply(): Promise<void>;
+}
+
+/** Shows a change, asks, and makes it; gives the exit code. Error: `USAGE` where nobody can be asked. */
+export async function withConsent(
+  change: Change,
+  flags: ConsentFlags & { readonly json?: boolean },
+): Promise<number> {
+  const isDryRun = flags.dryRun ?? false;
+  (flags.json ? process.stderr : process.stdout).write(`${change.shown}\n`);
+  if (!isDryRun) {
+    if (!(flags.yes || (await agrees(change.question)))) {
+      process.stderr.write("nothing was changed\n");
+      return EXIT.failed;
+    }
+    await change.apply();
+    if (!flags.json) printLine(change.done);
+  }
+  if (flags.json) printJson({ ...change.result, dryRun: isDryRun });
+  return EXIT.ok;
+}
+
+async function agrees(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new MillraceError("USAGE", "this changes the pipeline, and there is no terminal to ask on", {
+      hint: "Look with --dry-run; then give --yes.",
+    });
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } finally {
+    terminal.close();
+  }
+}

@@ -1,0 +1,39 @@
+import type { Batch } from "../../shared/ledger/ledger.ts";
+import { formatBytes, formatCount, formatDuration, formatOffset, formatTable } from "./text.ts";
+
+/** A batch as `--json` prints it: without the engine's own business. */
+export function publicBatch(batch: Batch) {
+  return {
+    pipeline: batch.pipeline,
+    batchId: batch.batchId,
+    attempt: batch.attempt,
+    state: batch.state,
+    start: batch.start,
+    end: batch.end,
+    partitions: batch.tasks,
+    rows: batch.progress?.rows ?? null,
+    bytes: batch.progress?.bytes ?? null,
+    plannedAt: new Date(batch.plannedAt).toISOString(),
+    finishedAt: batch.finishedAt === undefined ? null : new Date(batch.finishedAt).toISOString(),
+    error: batch.error ?? null,
+  };
+}
+
+/** One line a batch. */
+export function batchTable(batches: readonly Batch[]): string {
+  return formatTable(
+    ["batch", "from", "to", "partitions", "rows", "bytes", "time", "attempt", "state", "error"],
+    batches.map((batch) => [
+      String(batch.batchId),
+      formatOffset(batch.start),
+      formatOffset(batch.end),
+      String(batch.tasks),
+      batch.progress === undefined ? "-" : formatCount(batch.progress.rows),
+      batch.progress === undefined ? "-" : formatBytes(batch.progress.bytes),
+      batch.finishedAt === undefined ? "-" : formatDuration(batch.finishedAt - batch.plannedAt),
+      String(batch.attempt),
+      batch.state,
+      batch.error?.code ?? "",
+    ]),
+  );
+}
