@@ -1,0 +1,259 @@
+import { tableFromIPC } from "apache-arrow";
+import type { Runtime } from "../../shared/contract/context.ts";
+import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../shared/contract/object-store.ts";
+import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
+import type { BatchState } from "../../shared/ledger/states.ts";
+import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/store/memory.ts";
+
+/** Rows of the source, and how they are cut. */
+export interface Shape {
+  readonly rows: number;
+  readonly rowsABatch: number;
+  readonly partitions: number;
+}
+
+const LOG = /(?:^|\/)_log\/(\d{20})\.json$/;
+const DATA = /(?:^|\/)data\//;
+
+interface LogEntry {
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly batchId: number;
+  readonly add: readonly { readonly path: string }[];
+}
+
+/**
+ * What outlives every process: ledger, objects, the source; and what must hold of them, judged by what is seen from outside. It knows
+ * the format of the table and the words of the contract, and nothing of the code.
+ */
+export class World {
+  now = Date.UTC(2026, 10, 21);
+  #ledger: SqliteLedger = new SqliteLedger(":memory:");
+  readonly shape: Shape;
+  readonly objects: MemoryObjects;
+  /** Ends that the source was told of by `commit(end)`. */
+  readonly acknowledged = new Set<number>();
+  readonly violations: string[] = [];
+  readonly #store: ObjectStore;
+  readonly #named = new Set<string>();
+  readonly #states = new Map<string, Set<BatchState>>();
+  readonly #recorded = new Set<string>();
+  /** Where a batch begins that somebody moved, by its id. */
+  readonly #jumps = new Map<number, number>();
+  #ids = 0;
+
+  constructor(shape: Shape) {
+    this.shape = shape;
+    this.objects = memoryObjects(() => this.now);
+    this.#store = new Watched(new MemoryStore(this.objects), this, "");
+  }
+
+  /** The store of the pipeline, watched. */
+  get store(): ObjectStore {
+    return this.#store;
+  }
+
+  runtime(): Runtime {
+    return {
+      now: () => this.now,
+      newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
+      env: {},
+      sleep: async (milliseconds, signal) => {
+        // A bound on something that never takes that long here.
+        if (signal !== undefined)
+          return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
+        this.now += milliseconds;
+      },
+    };
+  }
+
+  get ledger(): SqliteLedger {
+    return this.#ledger;
+  }
+
+  /** The ledger is deleted; what it knew is forgotten. */
+  loseLedger(): void {
+    this.#ledger.close();
+    this.#ledger = new SqliteLedger(":memory:");
+    this.#states.clear();
+    this.#recorded.clear();
+    this.acknowledged.clear();
+  }
+
+  close(): void {
+    this.#ledger.close();
+  }
+
+  broken(what: string): void {
+    if (!this.violations.includes(what)) this.violations.push(what);
+  }
+
+  // What is seen while runs are at work.
+
+  sawPut(key: string): void {
+    const version = LOG.exec(key)?.[1];
+    if (version === undefined) return;
+    const folder = key.slice(0, key.indexOf("_log/"));
+    for (const { path } of this.#entry(key).add) {
+      if (!this.objects.objects.has(folder + path)) this.broken("a commit names a file that is not there");
+      if (this.#named.has(folder + path)) this.broken("two commits name one file");
+      this.#named.add(folder + path);
+    }
+  }
+
+  sawDelete(key: string): void {
+    if (this.#named.has(key)) this.broken("a file that a commit names was deleted");
+    if (LOG.test(key)) this.broken("a commit was deleted");
+  }
+
+  sawState(batchId: number, attempt: number, state: BatchState): void {
+    const key = `${batchId}/${attempt}`;
+    const states = this.#states.get(key) ?? new Set();
+    this.#states.set(key, states.add(state));
+    if (states.has("committed") && states.has("aborted"))
+      this.broken("a batch attempt is both committed and aborted");
+    const isCommitted = [...this.#states].some(
+      ([other, seen]) => other.startsWith(`${batchId}/`) && seen.has("committed"),
+    );
+    if (isCommitted && state !== "committed") this.broken("a committed batch has changed its state");
+  }
+
+  /** Somebody moved the offset before this batch. */
+  expectsJump(batchId: number, to: number): void {
+    this.#jumps.set(batchId, to);
+  }
+
+  sawTask(key: string): void {
+    this.#recorded.add(key);
+  }
+
+  /** Only where nothing else is at work may a task that is recorded not be read again. */
+  sawRead(key: string, isAlone: boolean): void {
+    if (isAlone && this.#recorded.has(key)) this.broken("a task that had finished was run again");
+  }
+
+  sawAcknowledged(end: number): void {
+    if (this.visible().filter((id) => id < end).length < end)
+      this.broken("the source was told to forget rows that are not in the table");
+    this.acknowledged.add(end);
+  }
+
+  // What must hold in the end.
+
+  /** `copies`: how often each row is to be there, more than once only where somebody asked for it. */
+  async judge(expected: readonly number[], hasBatches = true): Promise<void> {
+    const rows = this.visible();
+    if (JSON.stringify(rows) !== JSON.stringify(expected)) {
+      const missing = expected.filter((id) => !rows.includes(id)).length;
+      const problem =
+        missing > 0
+          ? `${missing} rows are lost`
+          : rows.length > expected.length
+            ? "rows are doubled"
+            : "rows are out of order";
+      this.broken(problem);
+    }
+    for (const key of this.objects.objects.keys()) {
+      if (DATA.test(key) && !this.#named.has(key)) this.broken("a staged file was left behind");
+      if (key.startsWith("batches/")) this.broken("a plan or a message was left behind");
+    }
+    for (const key of this.#named)
+      if (!this.objects.objects.has(key)) this.broken("a committed file is gone");
+    if (this.objects.uploads.size > 0) this.broken("an unfinished upload was left behind");
+    if (hasBatches) await this.#judgeLedger();
+  }
+
+  async #judgeLedger(): Promise<void> {
+    const batches = [...(await this.ledger.batches("numbers", { limit: 1000 }))].reverse();
+    const head = await this.ledger.head("numbers");
+    let end: unknown = { n: 0 };
+    batches.forEach((batch, i) => {
+      const jump = this.#jumps.get(batch.batchId);
+      if (jump !== undefined) end = { n: jump };
+      if (batch.batchId !== i) this.broken("batch ids do not go up by one");
+      if (JSON.stringify(batch.start) !== JSON.stringify(end)) this.broken("offset ranges do not join");
+      if (batch.state !== "committed") this.broken(`a batch is left ${batch.state}`);
+      end = batch.end;
+      if (!this.acknowledged.has(Number(batch.end["n"])))
+        this.broken("the source was never told of a committed batch");
+    });
+    if (JSON.stringify(head?.offset) !== JSON.stringify(end))
+      this.broken("the offset is not the end of the last batch");
+    if (head?.openBatchId !== undefined) this.broken("a batch is left open");
+    if (head?.unacknowledged !== undefined) this.broken("a batch is left to acknowledge");
+    const ids = this.#log().map((entry) => `${entry.incarnation} ${entry.batchId}`);
+    if (new Set(ids).size !== ids.length) this.broken("the log has a batch twice");
+  }
+
+  /** Rows that a reader of the table sees now, in the order of the log and of its files. */
+  visible(): readonly number[] {
+    return this.#log().flatMap((entry) =>
+      entry.add.flatMap(({ path }) => {
+        const file = this.objects.objects.get(`table/${path}`);
+        if (file === undefined) return [];
+        return [...(tableFromIPC(file.bytes).getChild("id") ?? [])].map(Number);
+      }),
+    );
+  }
+
+  #log(): readonly LogEntry[] {
+    return [...this.objects.objects.keys()]
+      .filter((key) => LOG.test(key))
+      .sort()
+      .map((key) => this.#entry(key));
+  }
+
+  #entry(key: string): LogEntry {
+    return JSON.parse(Buffer.from(this.objects.objects.get(key)?.bytes ?? []).toString()) as LogEntry;
+  }
+}
+
+/** A store that tells the world what takes effect. */
+class Watched implements ObjectStore {
+  readonly location: string;
+  readonly #inner: ObjectStore;
+  readonly #world: World;
+  readonly #prefix: string;
+
+  constructor(inner: ObjectStore, world: World, prefix: string) {
+    this.location = inner.location;
+    this.#inner = inner;
+    this.#world = world;
+    this.#prefix = prefix;
+  }
+
+  async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
+    const isPut = await this.#inner.put(key, body);
+    if (isPut) this.#world.sawPut(this.#prefix + key);
+    return isPut;
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#inner.get(key);
+  }
+
+  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
+    return this.#inner.getRange(key, start, end);
+  }
+
+  list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo> {
+    return this.#inner.list(prefix, options);
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#world.sawDelete(this.#prefix + key);
+    await this.#inner.delete(keys);
+  }
+
+  listUnfinished(prefix: string): AsyncIterable<UnfinishedUpload> {
+    return this.#inner.listUnfinished(prefix);
+  }
+
+  abandon(upload: UnfinishedUpload): Promise<void> {
+    return this.#inner.abandon(upload);
+  }
+
+  at(folder: string): ObjectStore {
+    return new Watched(this.#inner.at(folder), this.#world, `${this.#prefix}${folder}/`);
+  }
+}
