@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import {
+  beforeZombies,
   type Case,
   countCalls,
   generator,
@@ -37,20 +38,16 @@ export interface Result {
 }
 
 /**
- * All cases with one fault, and those with a history; then, in turn, zombies, pairs, interleavings and longer sequences, drawn by the
- * seed, without an end.
+ * All cases with one fault, with a history, and of zombies; then, in turn, pairs, interleavings and longer sequences, drawn by the seed, without
+ * an end.
  */
 function* cases(calls: number, seed: number): Generator<Case> {
   yield* singles(calls);
   yield* histories(calls);
+  yield* zombies(calls);
+  yield* beforeZombies(calls);
   const random = generator(seed);
-  const shuffled = zombies(calls)
-    .map((test) => ({ test, order: random() }))
-    .sort((a, b) => a.order - b.order)
-    .map(({ test }) => test);
   for (let i = 0; ; i++) {
-    const zombie = shuffled[i];
-    if (zombie !== undefined) yield zombie;
     yield pair(calls, random);
     yield interleaving(calls, seed + i);
     yield sequence(calls, random);

@@ -40,6 +40,7 @@ export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[
 /** Runs a case; gives what was broken. */
 export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonly string[]> {
   const world = new World(shape);
+  world.hasOneFault = test.kind === "single";
   const all = Array.from({ length: shape.rows }, (_, id) => id);
   let expected: readonly number[] = all;
   try {
@@ -178,26 +179,28 @@ export function singles(calls: number): readonly Case[] {
   ]);
 }
 
-/** A run that sleeps or straggles, and goes on when another one has done the work, or has failed in the middle of it. */
+/** A run that sleeps or straggles, and goes on when others have done the work. */
 export function zombies(calls: number): readonly Case[] {
-  const asleep = each(calls).filter(({ kind }) => kind.startsWith("sleep") || kind.startsWith("straggle"));
-  return asleep.flatMap((fault) => [
-    { kind: "zombie" as const, runs: [[fault]] },
-    { kind: "zombie" as const, runs: [[fault]], vacuums: true },
-    ...each(calls)
-      .filter(
-        ({ kind }) =>
-          kind === "stop before" ||
-          kind === "stop after" ||
-          kind === "fail for good" ||
-          kind === "lost answer",
-      )
-      .map((second) => ({
-        kind: "zombie" as const,
-        runs: [[fault], [second]],
-        vacuums: (fault.at + second.at) % 3 === 0,
-      })),
-  ]);
+  return each(calls)
+    .filter(({ kind }) => kind.startsWith("sleep") || kind.startsWith("straggle"))
+    .flatMap((fault) => [
+      { kind: "zombie" as const, runs: [[fault]] },
+      { kind: "zombie" as const, runs: [[fault]], vacuums: true },
+    ]);
+}
+
+/** A run that sleeps within its first batch, while the next one fails in the same batch: all of them. */
+export function beforeZombies(calls: number): readonly Case[] {
+  const batch = Math.ceil(calls / 2);
+  const asleep = each(batch).filter(({ kind }) => kind.startsWith("sleep"));
+  const failing = each(batch).filter(({ kind }) => kind === "fail for good" || kind === "stop after");
+  return asleep.flatMap((first) =>
+    failing.map((second) => ({
+      kind: "zombie" as const,
+      runs: [[first], [second]],
+      vacuums: (first.at + second.at) % 3 === 0,
+    })),
+  );
 }
 
 /** Two faults: in one run, or in one run and the next. */

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
 import type { TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
@@ -28,6 +29,7 @@ export const FAULTS = [
   "fail",
   "fail for good",
   "lost answer",
+  "lost for good",
   "twice",
   "straggle before",
   "straggle after",
@@ -141,6 +143,10 @@ export class Run {
     return { ports, open: await OpenPipeline.open(this.#definition(), ports) };
   }
 
+  saw([messages, batchId, { attempt }]: Parameters<ArrowTableWriter["commit"]>): void {
+    this.#world.sawCommit(batchId, attempt, JSON.stringify(messages));
+  }
+
   async #execute(): Promise<Outcome> {
     try {
       for (let batches = 0; batches < MAX_BATCHES; batches++) {
@@ -236,6 +242,9 @@ export class Run {
       case "lost answer":
         await effect();
         throw new MillraceError("INJECTED", "the answer was lost", { retryable: true });
+      case "lost for good":
+        await effect();
+        throw new MillraceError("INJECTED", "the answer was lost for good");
       case "twice": {
         const first = await effect();
         await effect().catch(() => undefined);
@@ -387,7 +396,11 @@ function faultyWriter<W extends object>(writer: W, run: Run): W {
       const method = Reflect.get(target, name) as unknown;
       if (typeof method !== "function") return method;
       const call = (args: unknown[]) => method.apply(target, args) as Promise<unknown>;
-      return (...args: unknown[]) => run.point(`sink.${String(name)}`, () => call(args));
+      return (...args: unknown[]) =>
+        run.point(`sink.${String(name)}`, () => {
+          if (name === "commit") run.saw(args as Parameters<ArrowTableWriter["commit"]>);
+          return call(args);
+        });
     },
   });
 }

@@ -34,10 +34,13 @@ export class World {
   /** Ends that the source was told of by `commit(end)`. */
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
+  /** One fault, in one run, with nothing beside it. */
+  hasOneFault = false;
   readonly #store: ObjectStore;
   readonly #named = new Set<string>();
   readonly #states = new Map<string, Set<BatchState>>();
   readonly #recorded = new Set<string>();
+  readonly #messages = new Map<string, string>();
   /** Where a batch begins that somebody moved, by its id. */
   readonly #jumps = new Map<number, number>();
   #ids = 0;
@@ -77,6 +80,7 @@ export class World {
     this.#ledger = new SqliteLedger(":memory:");
     this.#states.clear();
     this.#recorded.clear();
+    this.#messages.clear();
     this.acknowledged.clear();
   }
 
@@ -106,7 +110,19 @@ export class World {
     if (LOG.test(key)) this.broken("a commit was deleted");
   }
 
+  /** A sink is promised equal messages whenever it is asked to commit an attempt again. */
+  sawCommit(batchId: number, attempt: number, messages: string): void {
+    const key = `${batchId}/${attempt}`;
+    if ((this.#messages.get(key) ?? messages) !== messages)
+      this.broken("a commit was asked for again with other messages");
+    this.#messages.set(key, messages);
+  }
+
   sawState(batchId: number, attempt: number, state: BatchState): void {
+    // Where nobody else is at work, a commit cannot land after it was asked for.
+    const isVisible = () => this.#log().some((entry) => entry.batchId === batchId);
+    if (this.hasOneFault && state === "aborting" && isVisible())
+      this.broken("a batch that is in the table was aborted");
     const key = `${batchId}/${attempt}`;
     const states = this.#states.get(key) ?? new Set();
     this.#states.set(key, states.add(state));

@@ -1,0 +1,325 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import type { Result, Share } from "../test/faults/batch.ts";
+
+/**
+ * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from a copy of the sources, one at a time, and shows which
+ * cases of test/faults fail then. A rule whose removal fails nothing is a gap, and fails the command.
+ */
+
+interface Edit {
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+interface Mutation {
+  /** Number of the rule in docs/protocol.md, or a mistake that somebody may make. */
+  readonly rule: string;
+  readonly what: string;
+  readonly edits: readonly Edit[];
+}
+
+const SQLITE = "shared/ledger/sqlite.ts";
+const PLAN = "shared/engine/plan.ts";
+const WRITE = "shared/engine/write.ts";
+const FINALIZE = "shared/engine/finalize.ts";
+const SINK = "shared/connectors/arrow-table/writer.ts";
+
+const MUTATIONS: readonly Mutation[] = [
+  {
+    rule: "1",
+    what: "no transition checks the epoch",
+    edits: [
+      {
+        file: SQLITE,
+        find: "if (head === undefined || head.epoch !== fence.epoch) throw fenced(fence, head);",
+        replace: "if (head === undefined) throw fenced(fence, head);",
+      },
+    ],
+  },
+  {
+    rule: "2",
+    what: "tasks ask the source for its partitions, not the record",
+    edits: [
+      {
+        file: WRITE,
+        find: "const planned = await readPartitions(ports.store, run.partitionsKey);",
+        replace: `await readPartitions(ports.store, run.partitionsKey);
+  const recorded = await ports.ledger.batch(run.pipeline, run.batchId);
+  const planned = { schema: await open.schema(), partitions: await open.partitions(recorded?.start ?? {}, recorded?.end ?? {}) };`,
+      },
+    ],
+  },
+  {
+    rule: "3",
+    what: "a later attempt of a task replaces the first",
+    edits: [
+      {
+        file: SQLITE,
+        find: "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        replace: "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET task = excluded.task",
+      },
+    ],
+  },
+  {
+    rule: "4",
+    what: "whoever comes later decides again",
+    edits: [
+      {
+        file: SQLITE,
+        find: "WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state = ?`,",
+        replace: "WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND ? <> ''`,",
+      },
+    ],
+  },
+  {
+    rule: "5",
+    what: "the offset moves with the decision, before the sink's commit",
+    edits: [
+      {
+        file: SQLITE,
+        find: `        attempt,
+        state,
+      );
+      return this.#mustHaveBatch(fence.pipeline, batchId);`,
+        replace: `        attempt,
+        state,
+      );
+      if (decision.to === "committing") {
+        this.#sql.run(
+          "UPDATE heads SET start_offset = ?, open_batch_id = NULL WHERE pipeline = ?",
+          JSON.stringify(this.#mustHaveBatch(fence.pipeline, batchId).end),
+          fence.pipeline,
+        );
+      }
+      return this.#mustHaveBatch(fence.pipeline, batchId);`,
+      },
+    ],
+  },
+  {
+    rule: "6",
+    what: "the name of a staged file says batch and partition only",
+    edits: [
+      {
+        file: "shared/connectors/arrow-table/data-files.ts",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        find: "${task.attempt}-${task.attemptNumber}-${id}.arrow",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        replace: "1-0-${id.slice(0, 1)}.arrow",
+      },
+    ],
+  },
+  {
+    rule: "7",
+    what: "a batch that is resumed runs all of its tasks again",
+    edits: [
+      {
+        file: PLAN,
+        find: "await unfinishedTasks(ports, openBatch) : []",
+        replace: "((await unfinishedTasks(ports, openBatch)), range(openBatch.tasks)) : []",
+      },
+      { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
+    ],
+  },
+  {
+    rule: "8",
+    what: "an acknowledgement that failed is forgotten",
+    edits: [
+      {
+        file: PLAN,
+        find: "if (head.unacknowledged !== undefined) await acknowledge(open, ports, fence, head.unacknowledged);",
+        replace:
+          "if (head.unacknowledged !== undefined) await ports.ledger.acknowledge(fence, head.unacknowledged.batchId);",
+      },
+    ],
+  },
+  {
+    rule: "9",
+    what: "the sink does not look whether it has the batch",
+    edits: [
+      { file: SINK, find: "if (landed >= batchId) return", replace: "if (landed > batchId + 1e9) return" },
+    ],
+  },
+  {
+    rule: "9",
+    what: "the incarnation is left out",
+    edits: [
+      {
+        file: "shared/connectors/arrow-table/log.ts",
+        find: "entry.pipeline === owner.pipeline && entry.incarnation === owner.incarnation",
+        replace: "entry.pipeline === owner.pipeline",
+      },
+    ],
+  },
+  {
+    rule: "10",
+    what: "a commit that failed counts as one that did not land",
+    edits: [
+      {
+        file: FINALIZE,
+        find: "return landed === true ? {} : { failure: error };",
+        replace: "return landed === null ? {} : { failure: error };",
+      },
+    ],
+  },
+  {
+    rule: "11",
+    what: "abort deletes after a commit was tried",
+    edits: [{ file: SINK, find: "if (batch.commitTried) return;", replace: "" }],
+  },
+  {
+    rule: "12",
+    what: "vacuum goes by age alone",
+    edits: [
+      {
+        file: "shared/connectors/arrow-table/vacuum.ts",
+        find: "if (staged.batchId <= landed) return true;",
+        replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
+      },
+    ],
+  },
+  {
+    rule: "13",
+    what: "a lease that is over is trusted: whoever takes it needs no new epoch",
+    edits: [
+      {
+        file: SQLITE,
+        find: "UPDATE heads SET epoch = epoch + 1, lease = $lease,",
+        replace:
+          "UPDATE heads SET epoch = epoch + CASE WHEN lease_expires_at <= $now THEN 0 ELSE 1 END, lease = $lease,",
+      },
+    ],
+  },
+  {
+    rule: "14",
+    what: "a rewind uses batch ids again",
+    edits: [
+      {
+        file: SQLITE,
+        find: `"UPDATE heads SET start_offset = ? WHERE pipeline = ?",
+        JSON.stringify(rewind.to),`,
+        replace: `"UPDATE heads SET start_offset = ?, next_batch_id = next_batch_id - 1 WHERE pipeline = ?",
+        JSON.stringify(rewind.to),`,
+      },
+    ],
+  },
+  {
+    rule: "mistake",
+    what: "the decision to commit is not recorded",
+    edits: [
+      {
+        file: FINALIZE,
+        find: "batch = await decide(ports, fence, batch, { to, ...error });",
+        replace:
+          'batch = to === "committing" ? { ...batch, state: to } : await decide(ports, fence, batch, { to, ...error });',
+      },
+      {
+        file: SQLITE,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        find: "AND attempt = ? AND state IN (${quoted(statesBefore(outcome.to))})`,",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        replace: "AND attempt = ? AND '${quoted(statesBefore(outcome.to)).length}' <> ''`,",
+      },
+    ],
+  },
+  {
+    rule: "mistake",
+    what: "messages are not in the order of their partitions",
+    edits: [
+      {
+        file: FINALIZE,
+        find: "messages[task.partition] = await messageOf(ports, task);",
+        replace: "messages[tasks.length - 1 - task.partition] = await messageOf(ports, task);",
+      },
+    ],
+  },
+  {
+    rule: "mistake",
+    what: "abort deletes by prefix",
+    edits: [
+      {
+        file: SINK,
+        find: "await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));",
+        replace: `const table = this.#table(batch);
+    await table.delete((await Array.fromAsync(table.list("data/"))).map((file) => file.key).filter(() => messages.length > 0));`,
+      },
+    ],
+  },
+];
+
+const ROOT = join(import.meta.dirname, "..");
+const HOME = join(ROOT, ".cache/mutations");
+const SEED = 1;
+const LIMIT = 16_000;
+const SECONDS = 240;
+const { values } = parseArgs({ options: { only: { type: "string" } } });
+
+/** A copy of what the harness needs, with the rule removed. */
+function mutate(mutation: Mutation, folder: string): void {
+  for (const part of ["shared", "test/faults"])
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  for (const { file, find, replace } of mutation.edits) {
+    const path = join(folder, file);
+    const source = readFileSync(path, "utf8");
+    if (source.split(find).length !== 2)
+      throw new Error(`"${find}" is not in ${file} exactly once: correct the mutation`);
+    writeFileSync(
+      path,
+      source.replace(find, () => replace),
+    );
+  }
+}
+
+function run(folder: string): Promise<Result> {
+  const workerData: Share = {
+    index: 0,
+    workers: 1,
+    seconds: SECONDS,
+    seed: SEED,
+    limit: LIMIT,
+    maxFailures: 1,
+  };
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(join(folder, "test/faults/batch.ts"), { workerData });
+    worker.once("message", (result: Result) => {
+      resolve(result);
+      void worker.terminate();
+    });
+    worker.once("error", reject);
+  });
+}
+
+async function attempt(mutation: Mutation, index: number): Promise<boolean> {
+  const folder = join(HOME, String(index));
+  mutate(mutation, folder);
+  const { cases, failures } = await run(folder);
+  const [first] = failures;
+  const number = Object.values(cases).reduce((sum, count) => sum + count, 0);
+  const verdict =
+    first === undefined
+      ? "GAP: no case fails"
+      : `caught by case ${number} (${first.test.kind}): ${first.violations.join("; ")}`;
+  console.log(
+    `${mutation.rule.padEnd(8)} ${mutation.what.padEnd(62)} ${verdict.split("\n")[0]?.slice(0, 160)}`,
+  );
+  return first !== undefined;
+}
+
+rmSync(HOME, { recursive: true, force: true });
+mkdirSync(HOME, { recursive: true });
+const chosen = MUTATIONS.filter(
+  ({ rule, what }) => values.only === undefined || rule === values.only || what.includes(values.only),
+);
+const queue = chosen.entries();
+let caught = 0;
+const worker = async () => {
+  for (const [index, mutation] of queue) if (await attempt(mutation, index)) caught++;
+};
+await Promise.all([worker(), worker()]);
+rmSync(HOME, { recursive: true, force: true });
+console.log(`${caught} of ${chosen.length} caught`);
+process.exitCode = caught === chosen.length ? 0 : 1;
