@@ -20,7 +20,8 @@ import { readSettings } from "./settings.ts";
 
 export const settings = readSettings(process.env);
 export const logger: Logger = new Logger({ serviceName: settings.pipeline });
-export const metrics: Metrics = new Metrics({ namespace: "Millrace", serviceName: settings.pipeline });
+// The namespace is POWERTOOLS_METRICS_NAMESPACE, which one given here would replace.
+export const metrics: Metrics = new Metrics({ serviceName: settings.pipeline });
 export const tracer: Tracer = new Tracer({ serviceName: settings.pipeline });
 
 const secrets = new Secrets(settings.secrets, Date.now);
@@ -38,9 +39,9 @@ const runtime: Runtime = {
 };
 const edge = { runtime, random: Math.random };
 
-const dynamodb = tracer.captureAWSv3Client(new DynamoDBClient({}));
+export const dynamodb: DynamoDBClient = tracer.captureAWSv3Client(new DynamoDBClient({}));
 // An endpoint of one's own, such as LocalStack's, has no names for its buckets.
-const s3 = tracer.captureAWSv3Client(
+export const s3: S3Client = tracer.captureAWSv3Client(
   new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined }),
 );
 

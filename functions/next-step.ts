@@ -1,6 +1,7 @@
-import type { ErrorRecord } from "../shared/contract/errors.ts";
+import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/ledger/ledger.ts";
+import { describeError } from "./describe-error.ts";
 import type { BatchSummary, Finalized, Written } from "./steps.ts";
 
 /** An execution of a Standard workflow ends at 25,000 events of history; retries need some of them. */
@@ -32,9 +33,9 @@ export function nextOf(
     : { ...input, next: "Plan", events };
 }
 
-function failedWith(error: Pick<ErrorRecord, "code" | "message"> | undefined, otherwise: string): Finalized {
-  const { code = "BATCH_ABORTED", message = otherwise } = error ?? {};
-  return { next: "Failed", error: { code, message } };
+function failedWith(error: ErrorRecord | MillraceError | undefined, otherwise: string): Finalized {
+  const { code = "BATCH_ABORTED" } = error ?? {};
+  return { next: "Failed", error: { code, message: error === undefined ? otherwise : describeError(error) } };
 }
 
 export function summaryOf(batch: Batch): BatchSummary {

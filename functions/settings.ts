@@ -1,7 +1,7 @@
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { SecretReference } from "./secrets.ts";
 
-/** What the construct tells the functions, in their environment variables. infra/handlers.ts writes the same names. */
+/** What the construct tells the functions, in their environment variables. infra/functions.ts writes the same names. */
 export interface Settings {
   readonly pipeline: string;
   readonly table: string;

@@ -3,6 +3,7 @@ import { causeOf, type MillraceError, toMillraceError } from "../shared/contract
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import type { Ports } from "../shared/engine/ports.ts";
+import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
 
 /** What a step works with. */
@@ -19,7 +20,7 @@ const FINAL = "Millrace.Final";
 /** An error as Lambda hands it to Step Functions: name and message, without row content and without a cause. */
 class StepError extends Error {
   constructor(error: MillraceError) {
-    super(describe(error));
+    super(`${error.code}: ${describeError(error)}`);
     this.name = error.retryable ? RETRYABLE : FINAL;
     // The frames of this class say nothing.
     this.stack = `${this.name}: ${this.message}`;
@@ -64,12 +65,6 @@ function told(name: string, thrown: unknown): MillraceError {
     .filter((line) => line.startsWith("    at "));
   logger.error(`${name} failed`, { problem: error.toRecord(), ...(frames === undefined ? {} : { frames }) });
   return error;
-}
-
-function describe(error: MillraceError): string {
-  const where = Object.entries(error.where).map(([key, value]) => `${key} ${value}`);
-  const place = where.length === 0 ? "" : ` (${where.join(", ")})`;
-  return `${error.code}: ${error.message}${place}${error.hint === undefined ? "" : `. ${error.hint}`}`;
 }
 
 function beginTrace(name: string): () => void {

@@ -7,10 +7,13 @@ import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { grant } from "./accept.ts";
-import { modulePath } from "./entry.ts";
+import { lockFileStandIn, modulePathInProject } from "./entry.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
 import { type Figures, leaseSeconds } from "./settings.ts";
+
+/** A log group's name is fixed: one that a failed first deployment leaves behind would be in the way of the second. */
+export const KEPT: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE;
 
 /** The functions of a pipeline. */
 export type StepFunctionSet = Readonly<Record<StepName, NodejsFunction>>;
@@ -63,15 +66,17 @@ function functionOf(
   const { props, name, places } = context;
   const { vpc, vpcSubnets, securityGroups } = props;
   const functionName = `${name}-${step}`;
+  const lockFile = lockFileStandIn();
   const logGroup = new LogGroup(scope, `${step}Logs`, {
     logGroupName: `/aws/lambda/${functionName}`,
     retention: props.logRetention ?? RetentionDays.ONE_MONTH,
-    removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    removalPolicy: props.removalPolicy ?? KEPT,
   });
   return new NodejsFunction(scope, step, {
     functionName,
     description: `Millrace pipeline ${places.pipeline}: ${PURPOSES[step]}`,
-    entry: modulePath(`../functions/${step.toLowerCase()}`),
+    entry: modulePathInProject(`../functions/${step.toLowerCase()}`),
+    ...(lockFile === undefined ? {} : { depsLockFilePath: lockFile }),
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
     ...size,
@@ -184,6 +189,9 @@ function grantSecret(secret: PipelineSecret, role: Role): void {
     role.addToPolicy(
       new PolicyStatement({ actions: ["ssm:GetParameter"], resources: [secret.parameter.parameterArn] }),
     );
+    // A SecureString's own key, which IStringParameter does not tell of.
+    const { encryptionKey } = secret.parameter as { readonly encryptionKey?: IKey };
+    encryptionKey?.grantDecrypt(role);
   }
 }
 
@@ -192,9 +200,10 @@ function secretArn(secret: { readonly secretArn: string; readonly secretFullArn?
   return secret.secretFullArn ?? `${secret.secretArn}-??????`;
 }
 
-export function tracingStatement(): PolicyStatement {
+/** Lambda decides for its functions what to sample; Step Functions asks in the name of the role. */
+export function tracingStatement(...sampling: readonly string[]): PolicyStatement {
   return new PolicyStatement({
-    actions: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    actions: ["xray:PutTraceSegments", "xray:PutTelemetryRecords", ...sampling],
     resources: ["*"],
   });
 }

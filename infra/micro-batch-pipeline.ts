@@ -183,8 +183,13 @@ function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePip
   return pipelineName === undefined ? describePipeline(entry, environment) : { name: pipelineName };
 }
 
-/** `<stack>-<id>`, which begins the names of all parts in the console. */
+/** `<stack>-<id>`, with the ids of what lies between them, in letters that all services take. It begins the names of all parts in the console. */
 function nameOf(scope: Construct): string {
-  const name = `${Stack.of(scope).stackName}-${scope.node.id}`;
+  let stack = Stack.of(scope);
+  // The name of a nested stack is known, and long, only when it is deployed.
+  while (stack.nestedStackParent !== undefined) stack = stack.nestedStackParent;
+  const { scopes } = scope.node;
+  const ids = scopes.slice(scopes.indexOf(stack) + 1).map(({ node }) => node.id.replace(/[^\w-]/g, ""));
+  const name = [stack.stackName, ...ids].join("-");
   return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 9)}-${scope.node.addr.slice(-8)}`;
 }

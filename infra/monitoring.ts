@@ -1,4 +1,4 @@
-import { Duration } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import {
   Alarm,
   type AlarmProps as CloudWatchAlarmProps,
@@ -36,6 +36,7 @@ export type MetricName =
 const MAXIMA: ReadonlySet<MetricName> = new Set(["BatchAge", "BatchDuration", "TaskDuration"]);
 const MINUTES = 60;
 const HOURS = 3600;
+const WEEK = 7 * 24 * HOURS;
 
 /** The metrics of one pipeline. */
 export class PipelineMetrics {
@@ -174,7 +175,8 @@ export class Monitoring extends Construct {
   #dashboard({ pipeline, name, metrics, stateMachine, props }: MonitoringProps): Dashboard {
     const graph = (title: string, ...left: IMetric[]) =>
       new GraphWidget({ title, left, width: 12, height: 6 });
-    const dashboard = new Dashboard(this, "Dashboard", { dashboardName: name });
+    // Dashboards are the account's: the same stack in two regions has two.
+    const dashboard = new Dashboard(this, "Dashboard", { dashboardName: `${name}-${Stack.of(this).region}` });
     dashboard.addWidgets(
       new TextWidget({
         markdown: `# ${pipeline}\n${props.schedule?.expressionString ?? "no schedule"} · \`millrace status ${pipeline}\` tells where it is`,
@@ -228,13 +230,13 @@ export function executionsFailed(stateMachine: StateMachine): MathExpression {
   });
 }
 
-/** Three times the rate of the schedule. */
-function stallOf({ schedule }: MicroBatchPipelineProps): Duration | undefined {
-  if (schedule === undefined) return undefined;
+/** Three times the rate of the schedule; nothing where it is off, or too slow for CloudWatch to look back so far. */
+function stallOf({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
+  if (schedule === undefined || enabled === false) return undefined;
   const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule.expressionString) ?? [];
   if (count === undefined) return Duration.hours(25);
-  const seconds = { minute: MINUTES, hour: HOURS, day: 24 * HOURS }[unit] ?? HOURS;
-  return Duration.seconds(Math.max(HOURS, 3 * Number(count) * seconds));
+  const rate = Number(count) * ({ minute: MINUTES, hour: HOURS, day: 24 * HOURS }[unit] ?? HOURS);
+  return rate >= WEEK ? undefined : Duration.seconds(Math.max(HOURS, 3 * rate));
 }
 
 /** CloudWatch looks back for a day at most, or for a week in steps of an hour. */

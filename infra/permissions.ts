@@ -56,9 +56,7 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 
 /** Tasks stage below `table/data/` (the Arrow table) and `staging/` (sinks of one's own). */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
-  Plan: (places) => [
-    objects(places, ["GetObject", "PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
-  ],
+  Plan: (places) => [objects(places, ["PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"])],
   Write: (places) => [
     objects(places, ["GetObject"], ["batches/*"]),
     objects(places, ["PutObject", "AbortMultipartUpload"], ["batches/*/message-*", "batches/*/failure-*"]),

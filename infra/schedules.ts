@@ -1,3 +1,4 @@
+import { TimeZone } from "aws-cdk-lib";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import { Schedule, ScheduleExpression, ScheduleTargetInput } from "aws-cdk-lib/aws-scheduler";
@@ -57,7 +58,11 @@ export class Schedules extends Construct {
 }
 
 function expressionOf(schedule: ScheduleLike): ScheduleExpression {
-  return schedule instanceof ScheduleExpression
-    ? schedule
-    : ScheduleExpression.expression(schedule.expressionString);
+  if (schedule instanceof ScheduleExpression) return schedule;
+  // Of another copy of aws-cdk-lib, such as that of a linked package.
+  const { timeZone } = schedule as { readonly timeZone?: TimeZone };
+  return ScheduleExpression.expression(
+    schedule.expressionString,
+    timeZone && TimeZone.of(timeZone.timezoneName),
+  );
 }

@@ -26,6 +26,8 @@ const MAX_RETRY_SECONDS = 60;
 /** For clocks that differ, and what is slow to begin. */
 const LEASE_MARGIN_SECONDS = 60;
 
+const MAX_STALL_SECONDS = 7 * 86_400;
+
 /** Error: `PROPS_INVALID`. */
 export function figuresOf(props: MicroBatchPipelineProps): Figures {
   const isExpress = props.workflow === "express";
@@ -92,6 +94,15 @@ function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpres
       "One batch may need plannerTimeout + writerTimeout + plannerTimeout: make timeout longer, or those shorter.",
     );
   }
+  const stalledAfter = props.alarms === false ? undefined : props.alarms?.stalledAfter;
+  if (stalledAfter !== undefined && stalledAfter.toSeconds() > MAX_STALL_SECONDS)
+    throw invalid(
+      `alarms.stalledAfter is ${stalledAfter.toSeconds()} s`,
+      "CloudWatch looks back for a week at most.",
+    );
+  const ofNetwork = (["vpcSubnets", "securityGroups"] as const).find((name) => props[name] !== undefined);
+  if (ofNetwork !== undefined && props.vpc === undefined)
+    throw invalid(`${ofNetwork} is set, and vpc is not`, "Give the vpc too, or leave both out.");
   const reserved = Object.keys({ ...props.environment, ...props.secrets }).find((name) =>
     /^(MILLRACE|POWERTOOLS|AWS_LAMBDA)_/.test(name),
   );

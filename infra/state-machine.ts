@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { ArnFormat, Duration, Stack } from "aws-cdk-lib";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import {
@@ -26,6 +26,7 @@ import { Construct } from "constructs";
 import { accept, grant } from "./accept.ts";
 import {
   type FunctionContext,
+  KEPT,
   keysOf,
   type MachineNames,
   type StepFunctionSet,
@@ -222,11 +223,20 @@ export class PipelineStateMachine extends Construct {
   /** An execution must end before its history is full or its time is over; the next one goes on. */
   #continue(): StepFunctionsStartExecution {
     const { machine } = this.#context;
-    return StepFunctionsStartExecution.jsonata(this, "Go on in a new execution", {
+    const start = StepFunctionsStartExecution.jsonata(this, "Go on in a new execution", {
       stateMachine: StateMachine.fromStateMachineArn(this, "Itself", machine.arn),
       input: TaskInput.fromText("{% $states.input.input %}"),
       outputs: "{% $states.input %}",
     });
+    // Two of them do no harm: one finds that the other has the pipeline.
+    start.addRetry({
+      errors: ["States.ALL"],
+      interval: Duration.seconds(1),
+      backoffRate: 2,
+      maxAttempts: 5,
+      jitterStrategy: JitterType.FULL,
+    });
+    return start;
   }
 
   #failed(): Fail {
@@ -261,7 +271,7 @@ export class PipelineStateMachine extends Construct {
       for (const key of keysOf(props)) key.grantDecrypt(role);
     }
     if (figures.isExpress) statements.push(logDeliveryStatement());
-    if (props.tracing) statements.push(tracingStatement());
+    if (props.tracing) statements.push(tracingStatement("xray:GetSamplingRules", "xray:GetSamplingTargets"));
     grant(role, ...statements);
     return role;
   }
@@ -272,7 +282,7 @@ export class PipelineStateMachine extends Construct {
       // The prefix keeps the log group out of a policy that would grow with each state machine.
       logGroupName: `/aws/vendedlogs/states/${machine.name}`,
       retention: props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy: props.removalPolicy ?? KEPT,
     });
   }
 

@@ -85,11 +85,11 @@ describe("after Finalize an execution", () => {
     expect(nextOf(work(), { batch: batch("committed") }, at(HOUR / 2 + 1), HOUR).next).toBe("Continue");
   });
 
-  it("fails with the recorded reason where the batch was aborted", () => {
-    const error = { code: "SINK_FAILED", message: "write() failed", where: { partition: 1 } };
+  it("fails with the recorded reason, its place and what to do, where the batch was aborted", () => {
+    const error = { code: "SINK_FAILED", message: "write() failed", where: { partition: 1 }, hint: "Look." };
     expect(nextOf(work(), { batch: batch("aborted", { error }) }, at(1000), HOUR)).toEqual({
       next: "Failed",
-      error: { code: "SINK_FAILED", message: "write() failed" },
+      error: { code: "SINK_FAILED", message: "write() failed (partition 1). Look." },
     });
     expect(nextOf(work(), { batch: batch("aborted") }, at(1000), HOUR)).toMatchObject({
       error: { code: "BATCH_ABORTED" },

@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { CfnOutput, Duration, NestedStack, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
 import { Schedule } from "aws-cdk-lib/aws-events";
@@ -10,6 +10,7 @@ import { Topic } from "aws-cdk-lib/aws-sns";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { TimeZone } from "aws-cdk-lib/core";
 import { AwsSolutionsChecks } from "cdk-nag";
+import { Construct } from "constructs";
 import { describe, expect, it } from "vitest";
 import { MicroBatchPipeline } from "../../infra/micro-batch-pipeline.ts";
 import type { MicroBatchPipelineProps } from "../../infra/props.ts";
@@ -25,6 +26,9 @@ describe("the props of MicroBatchPipeline", () => {
     ["timeout", { timeout: Duration.minutes(16) }],
     ["timeout", { workflow: "express", timeout: Duration.minutes(6) }],
     ["distributeAbove", { workflow: "express", distributeAbove: 10 }],
+    ["stalledAfter", { alarms: { stalledAfter: Duration.days(8) } }],
+    ["vpcSubnets", { vpcSubnets: { subnetGroupName: "apps" } }],
+    ["securityGroups", { securityGroups: [] }],
     ["MILLRACE_TABLE", { environment: { MILLRACE_TABLE: "mine" } }],
   ])("that are wrong are refused, with what would be right: %s", (name, props) => {
     expect(() => new Synthesized(props)).toThrow(
@@ -93,6 +97,15 @@ describe("what is deployed", () => {
       template.hasResource(type, { DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" });
   });
 
+  it("keeps logs, but not those of a first deployment that was rolled back: their names would be taken", () => {
+    for (const props of [{}, { workflow: "express" as const }]) {
+      const groups = Object.values(new Synthesized(props).template.findResources("AWS::Logs::LogGroup"));
+      expect(new Set(groups.map((group) => group["DeletionPolicy"]))).toEqual(
+        new Set(["RetainExceptOnCreate"]),
+      );
+    }
+  });
+
   it("is removed with the stack where removalPolicy says so", () => {
     const { template } = new Synthesized({ removalPolicy: RemovalPolicy.DESTROY });
     for (const type of ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Logs::LogGroup"])
@@ -105,7 +118,36 @@ describe("what is deployed", () => {
       template.hasResourceProperties("AWS::Lambda::Function", { FunctionName: `Shop-Orders-${step}` });
     template.hasResourceProperties("AWS::StepFunctions::StateMachine", { StateMachineName: "Shop-Orders" });
     template.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start" });
-    template.hasResourceProperties("AWS::CloudWatch::Dashboard", { DashboardName: "Shop-Orders" });
+    // Dashboards are the account's, not the region's.
+    template.hasResourceProperties("AWS::CloudWatch::Dashboard", {
+      DashboardName: "Shop-Orders-eu-central-1",
+    });
+  });
+
+  it("has names of its own wherever in the stack it is, of letters that AWS takes", () => {
+    const { stack } = new Synthesized();
+    const make = (scope: Construct, id: string) =>
+      new MicroBatchPipeline(scope, id, {
+        entry: "examples/earthquakes/pipeline.ts",
+        pipelineName: "orders",
+      });
+    for (const team of ["North", "South"]) make(new Construct(stack, team), "Orders");
+    make(stack, "Late orders (EU)");
+    const nested = new NestedStack(stack, "Nested");
+    make(nested, "Orders");
+    const names = [stack, nested]
+      .flatMap((each) => Object.values(Template.fromStack(each).findResources("AWS::Lambda::Function")))
+      .map((fn) => (fn["Properties"] as { FunctionName: string }).FunctionName);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        "Shop-Orders-Write",
+        "Shop-North-Orders-Write",
+        "Shop-South-Orders-Write",
+        "Shop-LateordersEU-Write",
+      ]),
+    );
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^[\w-]{1,64}$/);
   });
 
   it("fits long names of stack and construct into what AWS allows, and keeps them apart", () => {
@@ -132,6 +174,12 @@ describe("what is deployed", () => {
     [
       "a cron of aws-scheduler with its time zone",
       ScheduleExpression.cron({ minute: "0", hour: "3", timeZone: TimeZone.EUROPE_BERLIN }),
+      "cron(0 3 * * ? *)",
+      "Europe/Berlin",
+    ],
+    [
+      "one of another copy of aws-cdk-lib",
+      { expressionString: "cron(0 3 * * ? *)", timeZone: { timezoneName: "Europe/Berlin" } },
       "cron(0 3 * * ? *)",
       "Europe/Berlin",
     ],
@@ -199,6 +247,7 @@ describe("what is deployed", () => {
         API_KEY: {
           parameter: StringParameter.fromSecureStringParameterAttributes(scope, "Key", {
             parameterName: "/orders/key",
+            encryptionKey: new Key(scope, "ParameterKey"),
           }),
         },
       },
@@ -212,6 +261,7 @@ describe("what is deployed", () => {
     const actions = synthesized.statements("Write").flatMap((statement) => statement.Action);
     expect(actions).toContain("secretsmanager:GetSecretValue");
     expect(actions).toContain("ssm:GetParameter");
+    expect(actions).toContain("kms:Decrypt");
   });
 
   it("runs in a network where one is given", () => {
@@ -290,6 +340,16 @@ describe("alarms and dashboard", () => {
       Period: period,
       EvaluationPeriods: periods,
     });
+  });
+
+  it("do not wait for a schedule that is off, nor for longer than CloudWatch looks back", () => {
+    const named = (props: Partial<MicroBatchPipelineProps>) =>
+      new Synthesized(props).pipeline.alarms.map((alarm) => alarm.node.id);
+    expect(named({ schedule: Schedule.rate(Duration.minutes(1)), enabled: false })).not.toContain("Stalled");
+    expect(named({ schedule: Schedule.rate(Duration.days(7)) })).not.toContain("Stalled");
+    expect(named({ schedule: Schedule.rate(Duration.days(3)) })).toContain("Stalled");
+    const asked = { enabled: false, alarms: { stalledAfter: Duration.hours(2) } };
+    expect(named({ schedule: Schedule.rate(Duration.minutes(1)), ...asked })).toContain("Stalled");
   });
 
   it("go to a topic, have thresholds, and can be left out", () => {

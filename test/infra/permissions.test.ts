@@ -107,6 +107,7 @@ describe("the other roles", () => {
     expect(await item("Plan", "PutItem", TASKS)).toBe(false);
     expect(await object("Plan", "PutObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(true);
     expect(await object("Plan", "PutObject", "orders/table/data/x.arrow")).toBe(false);
+    expect(await object("Plan", "GetObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(false);
   });
 
   it("of Finalize decides and commits, and writes no task and no plan", async () => {
@@ -176,7 +177,12 @@ describe("no role", () => {
 
   it("has another wildcard than those that AWS demands, for traces, logs of Express workflows, and networks", () => {
     expect(new Set(wildcards(new Synthesized({ tracing: true })))).toEqual(
-      new Set(["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
+      new Set([
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+      ]),
     );
     expect(
       wildcards(new Synthesized({ workflow: "express" })).every((action) => action.startsWith("logs:")),
@@ -193,6 +199,11 @@ describe("the role of the state machine", () => {
       .flatMap(({ Action, Resource }) => all(Action).map((action) => `${action} ${all(Resource).length}`));
     expect(actions).toContain("lambda:InvokeFunction 3");
     expect(actions).toContain("states:StartExecution 1");
+  });
+
+  it("may ask X-Ray what to sample, which Step Functions does in its name", () => {
+    const actions = new Synthesized({ tracing: true }).statements("Workflow").flatMap(({ Action }) => Action);
+    expect(actions).toEqual(expect.arrayContaining(["xray:GetSamplingRules", "xray:GetSamplingTargets"]));
   });
 });
 

@@ -166,6 +166,13 @@ describe("the state machine", () => {
     expect(named(synthesized.asl, "Finalize")["TimeoutSeconds"]).toBe(80);
   });
 
+  it("tries again to go on in a new execution: a schedule may not come to its help", () => {
+    const { asl } = new Synthesized();
+    expect(named(asl, "Go on in a new execution")["Retry"]).toMatchObject([
+      { ErrorEquals: ["States.ALL"], MaxAttempts: 5, JitterStrategy: "FULL" },
+    ]);
+  });
+
   it("tries a task as often as maxAttempts says, and the function knows", () => {
     const five = new Synthesized({ maxAttempts: 5 });
     expect((named(five.asl, "Write")["Retry"] as Retry)[2]).toMatchObject({
