@@ -2,7 +2,15 @@ import { decodeSchema } from "../arrow/ipc-file.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
-import type { Batch, BatchRun, Decision, Fence, Outcome, Task } from "../ledger/ledger.ts";
+import {
+  type Batch,
+  type BatchRun,
+  type Decision,
+  type Fence,
+  fenced,
+  type Outcome,
+  type Task,
+} from "../ledger/ledger.ts";
 import type { BatchState } from "../ledger/states.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { guard, type OpenPipeline } from "./open-pipeline.ts";
@@ -42,6 +50,7 @@ export async function finalize(
   let batch = await readBatch(ports, run);
   let tasks = await ports.ledger.tasks(run);
   let failure: MillraceError | undefined;
+  const isOver = batch.state === "committed";
 
   if (batch.state === "planned") {
     const to = tasks.length === batch.tasks ? "committing" : "aborting";
@@ -63,6 +72,9 @@ export async function finalize(
     batch = await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
   }
   if (batch.state === "aborted") return failure === undefined ? { batch } : { batch, failure };
+  // A call that comes again, late, must not tell the source of an end that lies behind it by now.
+  if (isOver && (await ports.ledger.head(run.pipeline))?.unacknowledged?.batchId !== batch.batchId)
+    return { batch };
   try {
     await acknowledge(open, ports, fence, batch);
     return { batch };
@@ -73,6 +85,13 @@ export async function finalize(
       unacknowledged: toMillraceError(error, "SOURCE_FAILED", "commit() failed", placeOf(batch)),
     };
   }
+}
+
+/** Error: `FENCED`. */
+async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
+  const head = await ports.ledger.head(fence.pipeline);
+  if (head?.epoch !== fence.epoch) throw fenced(fence, head);
+  return head.unacknowledged?.batchId === batchId;
 }
 
 /** What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly did not. */

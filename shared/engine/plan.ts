@@ -16,6 +16,8 @@ export interface PlanRequest {
   readonly owner: Owner;
   readonly leaseMilliseconds: number;
   readonly limit: ReadLimit;
+  /** Called before anything else is asked of the source: not where another run has the pipeline, or it is paused. */
+  prepare?(): Promise<void>;
   /** True only where this owner has provably ended: its lease is then taken over at once. */
   hasEnded(owner: Owner): Promise<boolean>;
 }
@@ -43,7 +45,7 @@ export async function plan(open: OpenPipeline, ports: Ports, request: PlanReques
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
   if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
-    return await planAs(open, ports, fence, head, request.limit);
+    return await planAs(open, ports, fence, head, request);
   } catch (error) {
     // So that the next run need not find out first that this one is over.
     await ports.ledger.release(fence).catch(() => undefined);
@@ -56,8 +58,9 @@ async function planAs(
   ports: Ports,
   fence: Fence,
   head: Head,
-  limit: ReadLimit,
+  request: PlanRequest,
 ): Promise<PlanResult> {
+  await request.prepare?.();
   if (head.unacknowledged !== undefined) await acknowledge(open, ports, fence, head.unacknowledged);
 
   const openBatch = await resume(ports, fence, head);
@@ -72,7 +75,7 @@ async function planAs(
       resumed: true,
     };
   }
-  const batch = await planNext(open, ports, fence, head, limit);
+  const batch = await planNext(open, ports, fence, head, request.limit);
   if (batch === undefined) return { kind: "idle", fence };
   return {
     kind: "batch",

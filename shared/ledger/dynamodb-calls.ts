@@ -1,4 +1,5 @@
 import { ConditionalCheckFailedException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import { mayPass } from "../aws/passing.ts";
 import type { Runtime } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Item } from "./dynamodb-items.ts";
@@ -7,15 +8,6 @@ import type { Item } from "./dynamodb-items.ts";
 const ATTEMPTS = 8;
 const FIRST_DELAY_MILLISECONDS = 50;
 const LONGEST_DELAY_MILLISECONDS = 5000;
-const PASSING = new Set([
-  "ProvisionedThroughputExceededException",
-  "RequestLimitExceeded",
-  "ThrottlingException",
-  "TransactionConflictException",
-  "TransactionInProgressException",
-  "InternalServerError",
-  "ServiceUnavailable",
-]);
 const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]);
 
 /**
@@ -31,7 +23,7 @@ export async function calling<T>(
       return await call();
     } catch (error) {
       if (error instanceof ConditionalCheckFailedException || cancelledBy(error) !== undefined) throw error;
-      const passes = mayPass(error);
+      const passes = isPassing(error);
       if (!passes || attempt === ATTEMPTS) throw failed(error, passes);
       const delay = Math.min(LONGEST_DELAY_MILLISECONDS, FIRST_DELAY_MILLISECONDS * 2 ** attempt);
       await options.runtime.sleep(delay * options.random());
@@ -48,12 +40,11 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
     : undefined;
 }
 
-function mayPass(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+function isPassing(error: unknown): boolean {
   if (error instanceof TransactionCanceledException) {
     return (error.CancellationReasons ?? []).some((reason) => PASSING_REASONS.has(reason.Code ?? ""));
   }
-  return PASSING.has(error.name);
+  return mayPass(error);
 }
 
 function failed(error: unknown, retryable: boolean): MillraceError {

@@ -9,6 +9,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
+import { mayPass, statusOf } from "../aws/passing.ts";
 import type { Runtime } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../contract/object-store.ts";
@@ -92,7 +93,7 @@ export class S3Store implements ObjectStore {
       // The body's own error, as it was thrown.
       if (failure !== undefined) throw failure;
       if (statusOf(error) === 412) throw error;
-      throw this.#failed(key, error);
+      throw this.#failed(key, error, isPassing(error));
     }
   }
 
@@ -188,9 +189,21 @@ export class S3Store implements ObjectStore {
     } catch (error) {
       const status = MillraceError.is(error) ? statusOf(error.cause) : undefined;
       if (status === 404) return undefined;
+      // To a role that may not list the bucket, or only below a prefix, S3 does not say that an object is missing.
+      if (status === 403 && (await this.#isAbsent(key))) return undefined;
       // A range that begins at or beyond the end.
       if (status === 416) return new Uint8Array();
       throw error;
+    }
+  }
+
+  /** True where a listing shows that there is no such object. */
+  async #isAbsent(key: string): Promise<boolean> {
+    try {
+      for await (const object of this.list(key)) return object.key !== key;
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -203,7 +216,7 @@ export class S3Store implements ObjectStore {
       } catch (error) {
         const status = statusOf(error);
         if (status === 412) throw error;
-        const passes = status === 409 || status === 429 || (status !== undefined && status >= 500);
+        const passes = isPassing(error);
         if (!passes || attempt === ATTEMPTS) throw this.#failed(key, error, passes);
         await runtime.sleep(FIRST_DELAY_MILLISECONDS * 2 ** attempt * random());
       }
@@ -230,7 +243,7 @@ export class S3Store implements ObjectStore {
   }
 }
 
-function statusOf(error: unknown): number | undefined {
-  if (typeof error !== "object" || error === null || !("$metadata" in error)) return undefined;
-  return (error.$metadata as { readonly httpStatusCode?: number }).httpStatusCode;
+/** Another conditional put of the key that is in flight (409) passes, too. */
+function isPassing(error: unknown): boolean {
+  return statusOf(error) === 409 || mayPass(error);
 }

@@ -195,6 +195,19 @@ describe("a run that is resumed", () => {
     expect((await next.batch())?.batch).toMatchObject({ state: "committed", batchId: 0, attempt: 2 });
   });
 
+  it("does not tell the source of an old end again when its finalizer is called late a second time", async () => {
+    const { script, pipeline } = scripted();
+    const world = new World();
+    const run = await world.run(pipeline, "a");
+    const planned = await run.plan();
+    for (const partition of [0, 1, 2, 3]) await run.write(planned, partition);
+    await run.finalize(planned);
+    await run.batch();
+    expect(calls(script, "commit offset")).toEqual([{ n: 8 }, { n: 16 }]);
+    await run.finalize(planned).catch(() => undefined);
+    expect(calls(script, "commit offset")).toEqual([{ n: 8 }, { n: 16 }]);
+  });
+
   it("acknowledges a committed batch before anything else, until it succeeds", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call) => {

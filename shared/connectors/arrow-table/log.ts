@@ -2,6 +2,9 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { SchemaJson } from "../../contract/schema.ts";
 
+/** A log of a year has half a million entries; one at a time they would take hours. */
+const READ_AT_ONCE = 32;
+
 export const LOG_FOLDER = "_log/";
 const VERSION = /^_log\/(\d{20})\.json$/;
 
@@ -84,17 +87,26 @@ export async function lastLanded(
   owner: { readonly pipeline: string; readonly incarnation: string },
   known: LogPosition = LOG_START,
 ): Promise<number> {
-  for (let version = latest; version > known.version; version--) {
-    const entry = await readEntry(table, version);
+  const versions = range(known.version + 1, latest + 1).reverse();
+  for await (const entry of readEntries(table, versions))
     if (entry.pipeline === owner.pipeline && entry.incarnation === owner.incarnation) return entry.batchId;
-  }
   return known.batchId;
 }
 
 /** All entries from version 0. */
 export async function* readLog(table: ObjectStore): AsyncGenerator<LogEntry> {
-  const latest = await latestVersion(table);
-  for (let version = 0; version <= latest; version++) yield await readEntry(table, version);
+  yield* readEntries(table, range(0, (await latestVersion(table)) + 1));
+}
+
+/** Entries in the order of `versions`: the first alone, for it may be all that is needed, then ever more at once. */
+async function* readEntries(table: ObjectStore, versions: readonly number[]): AsyncGenerator<LogEntry> {
+  for (let at = 0, size = 1; at < versions.length; at += size, size = Math.min(READ_AT_ONCE, size * 4)) {
+    yield* await Promise.all(versions.slice(at, at + size).map((version) => readEntry(table, version)));
+  }
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
 
 /** The live data files, in the order of their commits. */
