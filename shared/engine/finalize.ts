@@ -73,8 +73,7 @@ export async function finalize(
   }
   if (batch.state === "aborted") return failure === undefined ? { batch } : { batch, failure };
   // A call that comes again, late, must not tell the source of an end that lies behind it by now.
-  if (isOver && (await ports.ledger.head(run.pipeline))?.unacknowledged?.batchId !== batch.batchId)
-    return { batch };
+  if (isOver && !(await isToAcknowledge(ports, fence, batch))) return { batch };
   try {
     await acknowledge(open, ports, fence, batch);
     return { batch };
