@@ -42,7 +42,11 @@ const edge = { runtime, random: Math.random };
 export const dynamodb: DynamoDBClient = tracer.captureAWSv3Client(new DynamoDBClient({}));
 // An endpoint of one's own, such as LocalStack's, has no names for its buckets.
 export const s3: S3Client = tracer.captureAWSv3Client(
-  new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined }),
+  // A table may lie in another region.
+  new S3Client({
+    forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
+    followRegionRedirects: true,
+  }),
 );
 
 const ports: Ports = {

@@ -27,13 +27,19 @@ export const handler = step(
   },
 );
 
+/** As the state machine numbers them. */
+const ENDS: Readonly<Record<string | number, string>> = {
+  2: "its time was over",
+  3: "out of memory, process.exit, or a crash",
+};
+
 /** Why tasks are missing, as far as it is known. */
 async function failureOf(ports: Ports, work: Written): Promise<ErrorRecord | undefined> {
   const { run, failed = 0, killed = null } = work;
   if (failed === 0 && killed === null) return undefined;
   const recorded = await firstFailure(ports.store, run);
   if (recorded !== undefined || killed === null) return recorded;
-  return new MillraceError("TASK_KILLED", `a task was ended from outside: ${killed}`, {
+  return new MillraceError("TASK_KILLED", `a task was ended from outside: ${ENDS[killed] ?? killed}`, {
     where: { pipeline: run.pipeline, batchId: run.batchId, attempt: run.attempt },
     hint: "Look into the log of the Write function. Out of memory: raise writerMemory, or give smaller partitions.",
   }).toRecord();

@@ -10,19 +10,27 @@ import { hasEnded } from "./executions.ts";
 import { type Opened, step } from "./step.ts";
 import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts";
 
+/** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
+const MAX_TASKS = 100_000;
+const MAX_INLINE_TASKS = 10_000;
+
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const { open, ports } = opened;
   const asked = readInput(event.input);
   const input = { ...asked, trigger: triggerOf(asked, opened.pipeline) };
-  const isBounded =
-    input.trigger === "availableNow" && (await open.prepareForTriggerAvailableNow(input.target));
+  let isBounded = false as boolean;
   let planned: PlanResult;
   try {
     planned = await plan(open, ports, {
       owner: { id: event.execution.id, description: `execution ${event.execution.id}` },
       leaseMilliseconds: settings.leaseMilliseconds,
       limit: new ReadAllAvailable(),
+      maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
+      prepare: async () => {
+        if (input.trigger !== "availableNow") return;
+        isBounded = await open.prepareForTriggerAvailableNow(input.target);
+      },
       hasEnded,
     });
   } catch (error) {

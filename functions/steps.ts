@@ -60,8 +60,8 @@ export interface WriteEvent {
 export interface Written extends Work {
   /** Tasks that failed for good. */
   readonly failed?: number;
-  /** The error of a writer, or of the Map, that was ended from outside, such as `Sandbox.Timedout`. */
-  readonly killed?: string | null;
+  /** Where a task was ended from outside: 2 by its time-out, 3 in another way. Where the Map failed: its error. */
+  readonly killed?: number | string | null;
 }
 
 /** What the Choice after Finalize goes by. */

@@ -12,8 +12,11 @@ import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
 import { type Figures, leaseSeconds } from "./settings.ts";
 
-/** A log group's name is fixed: one that a failed first deployment leaves behind would be in the way of the second. */
-export const KEPT: RemovalPolicy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE;
+/**
+ * A log group's name is fixed, so that it can be guessed: one that is left behind would be in the way of the next deployment. Logs go with the stack, unless
+ * `removalPolicy` says otherwise.
+ */
+export const LOGS_GO: RemovalPolicy = RemovalPolicy.DESTROY;
 
 /** The functions of a pipeline. */
 export type StepFunctionSet = Readonly<Record<StepName, NodejsFunction>>;
@@ -70,7 +73,7 @@ function functionOf(
   const logGroup = new LogGroup(scope, `${step}Logs`, {
     logGroupName: `/aws/lambda/${functionName}`,
     retention: props.logRetention ?? RetentionDays.ONE_MONTH,
-    removalPolicy: props.removalPolicy ?? KEPT,
+    removalPolicy: props.removalPolicy ?? LOGS_GO,
   });
   return new NodejsFunction(scope, step, {
     functionName,

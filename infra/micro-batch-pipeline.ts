@@ -179,8 +179,9 @@ export class MicroBatchPipeline extends Construct {
 
 /** Name and path of the pipeline. With `pipelineName` a file that cannot be loaded while the app is synthesized will do. */
 function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePipeline> {
-  const { pipelineName, entry, environment = {} } = props;
-  return pipelineName === undefined ? describePipeline(entry, environment) : { name: pipelineName };
+  const { pipelineName, tablePath, entry, environment = {} } = props;
+  const told = pipelineName === undefined ? describePipeline(entry, environment) : { name: pipelineName };
+  return tablePath === undefined ? told : { ...told, path: tablePath };
 }
 
 /** `<stack>-<id>`, with the ids of what lies between them, in letters that all services take. It begins the names of all parts in the console. */

@@ -43,8 +43,10 @@ export interface AlarmProps {
 export interface MicroBatchPipelineProps {
   /** The file whose default export is the pipeline, TypeScript or JavaScript, relative to the working directory. */
   readonly entry: string;
-  /** The pipeline's name. Default: as `entry` says, which is loaded for it. */
+  /** The pipeline's name. Default: as `entry` says, which is loaded for it; with a name it is not. */
   readonly pipelineName?: string;
+  /** Folder of the Arrow table, `s3://bucket/folder`, for the roles' rights. Default: as `entry` says, which with `pipelineName` is not loaded. */
+  readonly tablePath?: string;
   /** Starts executions. Default: none; `millrace run`, or whatever starts the state machine. */
   readonly schedule?: ScheduleLike;
   /** Whether the schedule is on. Default: true. */
@@ -80,7 +82,7 @@ export interface MicroBatchPipelineProps {
   readonly environment?: Readonly<Record<string, string>>;
   /** Secrets by the name under which the pipeline finds them in its environment (`runtime.env`), read at run time. */
   readonly secrets?: Readonly<Record<string, PipelineSecret>>;
-  /** What becomes of table, bucket and logs with the stack. Default: kept. */
+  /** What becomes of table, bucket and logs with the stack. Default: table and bucket are kept, logs go. */
   readonly removalPolicy?: RemovalPolicy;
   /** Encrypts table and bucket. Default: keys that AWS manages. */
   readonly encryptionKey?: IKey;

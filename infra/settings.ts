@@ -53,10 +53,13 @@ export function leaseSeconds({ timeout, writerTimeout, plannerTimeout }: Figures
   return timeout.toSeconds() + longest + LEASE_MARGIN_SECONDS;
 }
 
+/** What eight retries of a busy service wait at most. */
+const SERVICE_RETRY_SECONDS = 121;
+
 /** Of all attempts of a task and the waits between them. */
 function longestTaskSeconds(figures: Omit<Figures, "hasExpressChildren">): number {
   const { maxAttempts, writerTimeout, retryInterval } = figures;
-  let seconds = maxAttempts * writerTimeout.toSeconds();
+  let seconds = maxAttempts * writerTimeout.toSeconds() + SERVICE_RETRY_SECONDS;
   for (let retry = 0; retry < maxAttempts - 1; retry++) {
     seconds += Math.min(MAX_RETRY_SECONDS, retryInterval.toSeconds() * 2 ** retry);
   }
@@ -104,7 +107,7 @@ function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpres
   if (ofNetwork !== undefined && props.vpc === undefined)
     throw invalid(`${ofNetwork} is set, and vpc is not`, "Give the vpc too, or leave both out.");
   const reserved = Object.keys({ ...props.environment, ...props.secrets }).find((name) =>
-    /^(MILLRACE|POWERTOOLS|AWS_LAMBDA)_/.test(name),
+    /^(MILLRACE_|AWS_LAMBDA_|POWERTOOLS_(METRICS_NAMESPACE|TRACE_ENABLED)$)/.test(name),
   );
   if (reserved !== undefined)
     throw invalid(`the variable ${reserved} is Millrace's own`, "Give it another name.");

@@ -26,8 +26,8 @@ import { Construct } from "constructs";
 import { accept, grant } from "./accept.ts";
 import {
   type FunctionContext,
-  KEPT,
   keysOf,
+  LOGS_GO,
   type MachineNames,
   type StepFunctionSet,
   tracingStatement,
@@ -44,8 +44,9 @@ const SERVICE_ERRORS = [
   "Lambda.AWSLambdaException",
   "Lambda.SdkClientException",
   "Lambda.ClientExecutionTimeoutException",
-  "Lambda.TooManyRequestsException",
 ];
+/** The account's functions are at their limit: others have to end first. */
+const THROTTLED = "Lambda.TooManyRequestsException";
 /** As functions/step.ts names them. */
 const FINAL = "Millrace.Final";
 
@@ -126,7 +127,7 @@ export class PipelineStateMachine extends Construct {
   }
 
   #retryStep(task: LambdaInvoke): void {
-    retryService(task);
+    retryService(task, this.#context.figures.isExpress);
     task.addRetry({ errors: [FINAL], maxAttempts: 0 });
     task.addRetry({
       errors: ["States.ALL"],
@@ -148,7 +149,7 @@ export class PipelineStateMachine extends Construct {
       },
       outputs: WRITTEN,
     });
-    map.itemProcessor(this.#write("Write"));
+    map.itemProcessor(this.#write("Write", this.#context.figures.isExpress));
     this.#finalizeAfter(map, finalize);
     return map;
   }
@@ -169,13 +170,13 @@ export class PipelineStateMachine extends Construct {
       },
       outputs: WRITTEN,
     });
-    map.itemProcessor(this.#write("Write one of many"));
+    map.itemProcessor(this.#write("Write one of many", hasExpressChildren));
     this.#finalizeAfter(map, finalize);
     return map;
   }
 
   /** One task. Its failure is a result: a Map always comes to its end, so that Finalize decides. */
-  #write(id: string): State {
+  #write(id: string, isShort: boolean): State {
     const { maxAttempts, retryInterval } = this.#context.figures;
     const write = LambdaInvoke.jsonata(this, id, {
       lambdaFunction: this.#functions.Write,
@@ -189,7 +190,7 @@ export class PipelineStateMachine extends Construct {
       retryOnServiceExceptions: false,
       taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
     });
-    retryService(write);
+    retryService(write, isShort);
     write.addRetry({ errors: [FINAL], maxAttempts: 0 });
     if (maxAttempts > 1) {
       write.addRetry({
@@ -204,8 +205,7 @@ export class PipelineStateMachine extends Construct {
     const failed = Pass.jsonata(this, `${id}: failed`);
     write.addCatch(failed, {
       errors: ["States.ALL"],
-      // A function that said itself what happened has left its error in the store.
-      outputs: '{% $contains($states.errorOutput.Error, "Millrace.") ? 1 : $states.errorOutput.Error %}',
+      outputs: TASK_FAILED,
     });
     return write;
   }
@@ -282,7 +282,7 @@ export class PipelineStateMachine extends Construct {
       // The prefix keeps the log group out of a policy that would grow with each state machine.
       logGroupName: `/aws/vendedlogs/states/${machine.name}`,
       retention: props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy: props.removalPolicy ?? KEPT,
+      removalPolicy: props.removalPolicy ?? LOGS_GO,
     });
   }
 
@@ -305,15 +305,33 @@ export class PipelineStateMachine extends Construct {
   }
 }
 
+/**
+ * What became of a task, in one digit, for ten thousand of them must fit into the state: 0 done; 1 failed, its error is in the store; 2 it ran out of
+ * its time; 3 it was ended in another way.
+ */
+const TASK_FAILED = [
+  '{% $contains($states.errorOutput.Error, "Millrace.") ? 1',
+  ': $contains($states.errorOutput.Error, "Time") ? 2 : 3 %}',
+].join(" ");
+
 /** Keeps what Plan gave, and adds what became of the tasks. */
 const WRITTEN = [
   "{% $merge([$states.input, {",
   '"failed": $count($states.result[$ != 0]),',
-  '"killed": $count($states.result[$type($) = "string"]) > 0 ? $states.result[$type($) = "string"][0] : null',
+  '"killed": $count($states.result[$ > 1]) > 0 ? $states.result[$ > 1][0] : null',
   "}]) %}",
 ].join(" ");
 
-function retryService(task: LambdaInvoke): void {
+/** An execution that must end in five minutes cannot wait for others for longer than two. */
+function retryService(task: LambdaInvoke, isShort: boolean): void {
+  task.addRetry({
+    errors: [THROTTLED],
+    interval: Duration.seconds(1),
+    backoffRate: 2,
+    maxDelay: Duration.seconds(30),
+    maxAttempts: isShort ? 8 : 60,
+    jitterStrategy: JitterType.FULL,
+  });
   task.addRetry({
     errors: SERVICE_ERRORS,
     interval: Duration.seconds(1),

@@ -44,8 +44,15 @@ export function todoKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}todo-${epoch}-${id}.json`;
 }
 
-/** Error: `PARTITION_NOT_JSON`, with the place. */
-export function checkPartitions(partitions: readonly unknown[]): void {
+/** Errors: `PARTITION_NOT_JSON`, with the place; `TOO_MANY_PARTITIONS`. */
+export function checkPartitions(partitions: readonly unknown[], maxTasks: number): void {
+  if (partitions.length > maxTasks) {
+    throw new MillraceError(
+      "TOO_MANY_PARTITIONS",
+      `partitions(start, end) gave ${partitions.length} partitions; a batch can have ${maxTasks} here`,
+      { hint: "Give larger partitions, or a batch that ends earlier." },
+    );
+  }
   partitions.forEach((partition, i) => {
     const problem = findNonJson(partition, `partitions[${i}]`);
     if (problem === undefined) return;

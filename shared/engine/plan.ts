@@ -16,6 +16,8 @@ export interface PlanRequest {
   readonly owner: Owner;
   readonly leaseMilliseconds: number;
   readonly limit: ReadLimit;
+  /** A batch of more partitions is refused before it is recorded. */
+  readonly maxTasks?: number;
   /** Called before anything else is asked of the source: not where another run has the pipeline, or it is paused. */
   prepare?(): Promise<void>;
   /** True only where this owner has provably ended: its lease is then taken over at once. */
@@ -75,7 +77,7 @@ async function planAs(
       resumed: true,
     };
   }
-  const batch = await planNext(open, ports, fence, head, request.limit);
+  const batch = await planNext(open, ports, fence, head, request);
   if (batch === undefined) return { kind: "idle", fence };
   return {
     kind: "batch",
@@ -162,7 +164,7 @@ async function planNext(
   ports: Ports,
   fence: Fence,
   head: Head,
-  limit: ReadLimit,
+  { limit, maxTasks = Number.POSITIVE_INFINITY }: PlanRequest,
 ): Promise<Batch | undefined> {
   const start = head.offset ?? (await open.initialOffset());
   const end = await open.latestOffset(start, limit);
@@ -172,7 +174,7 @@ async function planNext(
     return undefined;
   }
   const partitions = await open.partitions(start, end);
-  checkPartitions(partitions);
+  checkPartitions(partitions, maxTasks);
   const schema = await open.schema();
   const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
   await writePartitions(ports.store, key, { schema, partitions });

@@ -97,13 +97,14 @@ describe("what is deployed", () => {
       template.hasResource(type, { DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" });
   });
 
-  it("keeps logs, but not those of a first deployment that was rolled back: their names would be taken", () => {
+  it("takes its logs with it, for their names would be taken when it is deployed again, unless they are to be kept", () => {
     for (const props of [{}, { workflow: "express" as const }]) {
       const groups = Object.values(new Synthesized(props).template.findResources("AWS::Logs::LogGroup"));
-      expect(new Set(groups.map((group) => group["DeletionPolicy"]))).toEqual(
-        new Set(["RetainExceptOnCreate"]),
-      );
+      expect(new Set(groups.map((group) => group["DeletionPolicy"]))).toEqual(new Set(["Delete"]));
     }
+    new Synthesized({ removalPolicy: RemovalPolicy.RETAIN }).template.hasResource("AWS::Logs::LogGroup", {
+      DeletionPolicy: "Retain",
+    });
   });
 
   it("is removed with the stack where removalPolicy says so", () => {
