@@ -44,7 +44,6 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
     return done(planned.kind === "idle" ? "nothing new" : "paused");
   }
   const target = isBounded ? await open.availableNowTarget() : undefined;
-  const isMore = isBounded || (planned.resumed && input.trigger === "availableNow");
   const work = await workOf(ports, planned);
   const { batch } = planned;
   logger.info("planned", {
@@ -59,7 +58,7 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   return {
     ...work,
     run: planned.run,
-    committed: isMore ? "Plan" : "Done",
+    committed: isBounded ? "Plan" : "Done",
     // An earlier run decided to abort and got no further: the batch is free to be replayed at once.
     aborted: batch.state === "aborting" ? "Plan" : "Failed",
     input: { ...input, ...(target === undefined ? {} : { target }) },

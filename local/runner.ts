@@ -122,7 +122,7 @@ class Session {
       if (state === "planned") break;
       if (state === "aborted") continue;
       if (interval === undefined) {
-        const isServed = planned.kind !== "batch" || "once" in trigger || !(isBounded || planned.resumed);
+        const isServed = planned.kind !== "batch" || "once" in trigger || !isBounded;
         if (isServed) break;
       } else {
         const rest = Math.max(0, startedAt + interval - this.#ports.runtime.now());

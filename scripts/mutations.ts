@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { Result, Share } from "../test/faults/batch.ts";
 
 /**
- * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from a copy of the sources, one at a time, and shows which
+ * `npm run test:mutations [-- --only TEXT] [--cases]`: removes each rule of the protocol from a copy of the sources, one at a time, and shows which
  * cases of test/faults fail then. A rule whose removal fails nothing is a gap, and fails the command.
  */
 
@@ -184,13 +184,12 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "13",
-    what: "a lease that is over is trusted: whoever takes it needs no new epoch",
+    what: "a lease is taken for safety: whoever works while there is one is let through",
     edits: [
       {
         file: SQLITE,
-        find: "UPDATE heads SET epoch = epoch + 1, lease = $lease,",
-        replace:
-          "UPDATE heads SET epoch = epoch + CASE WHEN lease_expires_at <= $now THEN 0 ELSE 1 END, lease = $lease,",
+        find: "if (head === undefined || head.epoch !== fence.epoch) throw fenced(fence, head);",
+        replace: "if (head?.lease === undefined) throw fenced(fence, head);",
       },
     ],
   },
@@ -256,7 +255,7 @@ const HOME = join(ROOT, ".cache/mutations");
 const SEED = 1;
 const LIMIT = 16_000;
 const SECONDS = 240;
-const { values } = parseArgs({ options: { only: { type: "string" } } });
+const { values } = parseArgs({ options: { only: { type: "string" }, cases: { type: "boolean" } } });
 
 /** A copy of what the harness needs, with the rule removed. */
 function mutate(mutation: Mutation, folder: string): void {
@@ -303,6 +302,7 @@ async function attempt(mutation: Mutation, index: number): Promise<boolean> {
     first === undefined
       ? "GAP: no case fails"
       : `caught by case ${number} (${first.test.kind}): ${first.violations.join("; ")}`;
+  if (values.cases) console.log(JSON.stringify(failures));
   console.log(
     `${mutation.rule.padEnd(8)} ${mutation.what.padEnd(62)} ${verdict.split("\n")[0]?.slice(0, 160)}`,
   );

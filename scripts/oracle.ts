@@ -1,0 +1,21 @@
+import { parseArgs } from "node:util";
+import { conform, type Result, recordingsIn, table } from "../test/oracle/conformance.ts";
+
+/**
+ * `npm run test:oracle [-- --dir DIR]`: drives the engine through the call traces that were recorded of a real Spark, and compares.
+ * Ends with 1 where one differs.
+ */
+
+const { values } = parseArgs({ options: { dir: { type: "string", default: "../shared/oracle" } } });
+const results: Result[] = [];
+for (const path of recordingsIn(values.dir)) {
+  const result = await conform(path);
+  results.push(result);
+  console.error(`${result.scenario}: ${result.verdict}`);
+}
+const count = (verdict: Result["verdict"]) => results.filter((result) => result.verdict === verdict).length;
+console.log(table(results));
+console.log(
+  `\n${count("same")} same, ${count("differs")} differ, ${count("not built")} not built, ${count("no trace")} without a trace`,
+);
+process.exitCode = count("differs") === 0 ? 0 : 1;

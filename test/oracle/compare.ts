@@ -1,0 +1,304 @@
+import type { JsonValue } from "../../shared/contract/json.ts";
+import type { Exception } from "./exceptions.ts";
+import { asText } from "./replay.ts";
+import {
+  type Args,
+  type Call,
+  type Ended,
+  type Run,
+  sameCall,
+  sameJson,
+  showCall,
+  type TaskCalls,
+} from "./trace.ts";
+
+/** What of the trace depends on the clock or on processes, so that it can only be judged with both traces at hand. */
+export const TOLERANCES = {
+  madeWhereNeeded: {
+    id: "made-where-needed",
+    reason:
+      "DESIGN 3, process placement: where and how often sources, readers and writers are made differs. Compared are what they are made with, and that each commit and each abort has a writer of its own. Millrace makes a sink before it plans anything, so that one that cannot use its options says so.",
+  },
+  missingOnly: {
+    id: "resume-missing-only",
+    reason:
+      "DESIGN 3: after a crash only partitions without a winner run again; in Spark the whole batch. A finished task may run again only where the kill came between its last call and its record.",
+  },
+  cutShort: {
+    id: "cut-short",
+    reason:
+      "Beside a task that fails for good or kills the process, how far the others came is up to the clock. Spark lets them run on beside the abort, Millrace tells them to stop (docs/architecture.md). `abort` must then have a message of exactly those that finished.",
+  },
+  twoProcesses: {
+    id: "two-processes",
+    reason:
+      "DESIGN 3, process placement: Spark reads and writes in two processes. Where one of them fails, how far the other came is up to the clock.",
+  },
+} as const satisfies Record<string, Exception>;
+
+/** What a comparison gives. */
+export interface Comparison {
+  /** Calls of the recording that the engine was found to make. */
+  readonly calls: number;
+  /** Ids of the tolerances that were needed. */
+  readonly used: ReadonlySet<string>;
+  /** The first difference, if any. */
+  readonly difference?: string;
+}
+
+/** Compares what Spark would have done (`expected`, exceptions applied) with what the engine did. */
+export function compare(expected: readonly Run[], actual: readonly Run[]): Comparison {
+  const comparer = new Comparer();
+  try {
+    comparer.compareRuns(expected, actual);
+    return { calls: comparer.calls, used: comparer.used };
+  } catch (error) {
+    if (!(error instanceof Difference)) throw error;
+    return { calls: comparer.calls, used: comparer.used, difference: error.message };
+  }
+}
+
+class Difference extends Error {}
+
+const differ = (where: string, spark: string, millrace: string): never => {
+  throw new Difference(`${where}\n  Spark:    ${spark}\n  Millrace: ${millrace}`);
+};
+
+const shown = (call: Call | undefined): string => (call === undefined ? "nothing" : showCall(call));
+const isFault = (call: Call | undefined): boolean => call?.call.startsWith("!!") ?? false;
+const hasFault = (task: TaskCalls): boolean => task.reader.some(isFault) || task.writer.some(isFault);
+const exitOf = (task: TaskCalls): Call | undefined =>
+  task.writer.find(({ call }) => call === "writer.write:exit");
+const nameOf = ({ batch, partition, attempt }: TaskCalls): string =>
+  `batch ${batch}, partition ${partition}, attempt ${attempt}`;
+
+class Comparer {
+  calls = 0;
+  readonly used = new Set<string>();
+  /** Tasks that the engine finished in a run that was killed: they need not run again. */
+  #finished = new Map<string, TaskCalls>();
+
+  compareRuns(expected: readonly Run[], actual: readonly Run[]): void {
+    if (expected.length !== actual.length) differ("runs", `${expected.length}`, `${actual.length}`);
+    const recordedMade = expected.flatMap(({ made }) => made);
+    for (const [i, run] of expected.entries()) {
+      const other = actual[i] as Run;
+      const where = `run ${i + 1} (${run.start.label})`;
+      this.#compareDriver(where, run, other);
+      this.#compareTasks(where, run, other, expected[i - 1]);
+      this.#compareMade(where, run, other, recordedMade);
+      this.#compareEnd(where, run, other);
+      this.#remember(other);
+    }
+  }
+
+  #compareDriver(where: string, run: Run, other: Run): void {
+    for (let i = 0; i < Math.max(run.driver.length, other.driver.length); i++) {
+      const [spark, millrace] = [run.driver[i], other.driver[i]];
+      const isSame =
+        spark !== undefined &&
+        millrace !== undefined &&
+        (sameCall(spark, millrace) || this.#sameAbort(spark, millrace, run, other));
+      if (!isSame) differ(`${where}, call ${i + 1} of the driver`, shown(spark), shown(millrace));
+      this.calls++;
+    }
+  }
+
+  /** True for two aborts whose messages differ only where the clock decides whether a task has finished. */
+  #sameAbort(spark: Call, millrace: Call, run: Run, other: Run): boolean {
+    if (spark.call !== "writer.abort" || millrace.call !== "writer.abort") return false;
+    const { messages: _, ...rest } = spark.args;
+    if (!sameJson({ ...rest, messages: null }, { ...millrace.args, messages: null })) return false;
+    const batch = Number(spark.args["batchId"]);
+    if (run.driver.some((call) => isCommitOf(call, batch))) return false;
+    const [theirs, ours] = [messagesOf(spark), messagesOf(millrace)];
+    if (theirs.length !== ours.length) return false;
+    const isExplained = ours.every((message, partition) => {
+      const known = theirs[partition] ?? null;
+      if (message !== null && known !== null) return sameJson(message, known);
+      const hasFailed = run.tasks.some(
+        (task) => task.batch === batch && task.partition === partition && hasFault(task),
+      );
+      // A fault decides by itself, whatever the clock says.
+      if (hasFailed && known === null) return message === null;
+      const finished = this.#finishedIn(other, batch, partition);
+      return sameJson(message, finished === undefined ? null : messageOf(finished));
+    });
+    if (isExplained) this.used.add(TOLERANCES.cutShort.id);
+    return isExplained;
+  }
+
+  #finishedIn(run: Run, batch: number, partition: number): TaskCalls | undefined {
+    const here = run.tasks.find(
+      (task) => task.batch === batch && task.partition === partition && exitOf(task) !== undefined,
+    );
+    return here ?? this.#finished.get(`${batch}.${partition}`);
+  }
+
+  #compareTasks(where: string, run: Run, other: Run, previous: Run | undefined): void {
+    const wasKilledInTask =
+      previous?.tasks.some(({ reader, writer }) => [...reader, ...writer].some(isKill)) ?? false;
+    let repeated = 0;
+    for (const batch of new Set([...run.tasks, ...other.tasks].map((task) => task.batch))) {
+      const ofBatch = ({ tasks }: Run) => tasks.filter((task) => task.batch === batch);
+      const find = (tasks: readonly TaskCalls[], { partition, attempt }: TaskCalls) =>
+        tasks.find((task) => task.partition === partition && task.attempt === attempt);
+      const [theirs, ours] = [ofBatch(run), ofBatch(other)];
+      const isLoose = this.#looseness(run, other, batch);
+      let failuresAgree = 0;
+      for (const task of theirs) {
+        const mine = find(ours, task);
+        const isFinished = this.#finished.has(`${batch}.${task.partition}`);
+        if (mine === undefined) {
+          if (isFinished) this.used.add(TOLERANCES.missingOnly.id);
+          else if (isLoose(task.partition)) this.used.add(TOLERANCES.cutShort.id);
+          else differ(`${where}, ${nameOf(task)}`, shown(task.writer[0] ?? task.reader[0]), "no such task");
+          continue;
+        }
+        if (isFinished && !(wasKilledInTask && ++repeated === 1)) {
+          differ(
+            `${where}, ${nameOf(task)}`,
+            "(in Millrace it had finished before the kill)",
+            "ran it again",
+          );
+        }
+        if (this.#compareTask(where, task, mine, isLoose(task.partition)) && hasFault(task)) failuresAgree++;
+      }
+      for (const task of ours) {
+        if (find(theirs, task) !== undefined) continue;
+        if (isLoose(task.partition) && !hasFault(task)) this.used.add(TOLERANCES.cutShort.id);
+        else differ(`${where}, ${nameOf(task)}`, "no such task", shown(task.writer[0] ?? task.reader[0]));
+      }
+      const failures = theirs.filter(hasFault).length;
+      if (failures > 0 && failuresAgree === 0) {
+        differ(
+          `${where}, batch ${batch}`,
+          `${failures} tasks failed as the faults say`,
+          "none of them as there",
+        );
+      }
+    }
+  }
+
+  /** Which partitions of a batch may have been cut short, by the failure of another task or a kill. */
+  #looseness(run: Run, other: Run, batch: number): (partition: number) => boolean {
+    if (run.driver.some((call) => isCommitOf(call, batch))) return () => false;
+    const abortOf = ({ driver }: Run) =>
+      driver.findLast(({ call, args }) => call === "writer.abort" && args["batchId"] === batch);
+    const [theirs, ours] = [abortOf(run), abortOf(other)];
+    if (theirs === undefined || ours === undefined) return () => run.ended === undefined;
+    return (partition) =>
+      (messagesOf(theirs)[partition] ?? null) === null || (messagesOf(ours)[partition] ?? null) === null;
+  }
+
+  /** True where both made all the same calls. */
+  #compareTask(where: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
+    const place = `${where}, ${nameOf(task)}`;
+    const isWhole = (["reader", "writer"] as const).map((side) => {
+      const [theirs, ours] = [task[side], mine[side]];
+      if (sameCalls(theirs, ours)) {
+        this.calls += theirs.length;
+        return true;
+      }
+      const [shorter, longer] = [withoutStop(theirs), withoutStop(ours)].sort((a, b) => a.length - b.length);
+      const isPrefix = sameCalls(shorter ?? [], (longer ?? []).slice(0, shorter?.length));
+      const otherSide = side === "reader" ? task.writer : task.reader;
+      const tolerance = otherSide.some(isFault) ? TOLERANCES.twoProcesses : TOLERANCES.cutShort;
+      if (!isPrefix || !(isLoose || otherSide.some(isFault))) {
+        const at = theirs.findIndex((call, i) => !sameCalls([call], ours.slice(i, i + 1)));
+        const first = at < 0 ? theirs.length : at;
+        differ(`${place}, call ${first + 1} of the ${side}`, shown(theirs[first]), shown(ours[first]));
+      }
+      this.calls += shorter?.length ?? 0;
+      this.used.add(tolerance.id);
+      return tolerance === TOLERANCES.twoProcesses;
+    });
+    return !isWhole.includes(false);
+  }
+
+  #compareMade(where: string, run: Run, other: Run, recordedMade: readonly Call[]): void {
+    const writers = recordedMade.filter(({ call }) => call === "writer.__init__");
+    const sink = {
+      call: "DataSource.__init__",
+      args: { cls: "Src", options: asText(withoutFault(run.start.wopts)) },
+    };
+    const allowed = [...run.made, ...writers, sink];
+    for (const made of run.made) {
+      const isThere = other.made.some((mine) => sameCall(made, mine));
+      if (!isThere) differ(`${where}, constructions`, shown(made), "not made, or made with something else");
+      this.calls++;
+    }
+    for (const mine of other.made) {
+      const isWriter = mine.call === "writer.__init__" && writers.length === 0;
+      if (!isWriter && !allowed.some((made) => sameCall(made, mine)))
+        differ(`${where}, constructions`, "never made", shown(mine));
+    }
+    if (other.made.length > 0) this.used.add(TOLERANCES.madeWhereNeeded.id);
+  }
+
+  #compareEnd(where: string, run: Run, other: Run): void {
+    if (!sameEnd(run.ended, other.ended))
+      differ(`${where}, its end`, showEnd(run.ended), showEnd(other.ended));
+    if (run.checkpoint === undefined) return;
+    const [theirs, ours] = [checkpointOf(run), checkpointOf(other)];
+    if (!sameJson(theirs, ours))
+      differ(`${where}, what is recorded of batches`, JSON.stringify(theirs), JSON.stringify(ours));
+  }
+
+  #remember({ tasks, driver }: Run): void {
+    for (const task of tasks)
+      if (exitOf(task) !== undefined) this.#finished.set(`${task.batch}.${task.partition}`, task);
+    // An attempt that was aborted begins anew.
+    const aborted = new Set(
+      driver.filter(({ call }) => call === "writer.abort").map(({ args }) => Number(args["batchId"])),
+    );
+    for (const [key, { batch }] of [...this.#finished]) if (aborted.has(batch)) this.#finished.delete(key);
+  }
+}
+
+function isCommitOf({ call, args }: Call, batch: number): boolean {
+  return call === "writer.commit" && args["batchId"] === batch;
+}
+
+function isKill({ call }: Call): boolean {
+  return call.startsWith("!! kill");
+}
+
+function messagesOf({ args }: Call): readonly JsonValue[] {
+  return args["messages"] as readonly JsonValue[];
+}
+
+/** The message of a task that has finished, from its own log. */
+function messageOf(task: TaskCalls): JsonValue {
+  const { rows = null, lo = null, hi = null } = exitOf(task)?.args ?? {};
+  return { partition: task.partition, attempt: task.attempt, rows, lo, hi };
+}
+
+function sameCalls(a: readonly Call[], b: readonly Call[]): boolean {
+  return a.length === b.length && a.every((call, i) => sameCall(call, b[i] as Call));
+}
+
+/** A reader is stopped wherever it was cut short. */
+function withoutStop(calls: readonly Call[]): readonly Call[] {
+  return calls.at(-1)?.call === "reader.stop" ? calls.slice(0, -1) : calls;
+}
+
+function withoutFault(options: Args): Args {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => name !== "fault"));
+}
+
+/** Where two faults came together, Spark's error names both; which one is the cause of the other is no call of the contract. */
+function sameEnd(spark: Ended | undefined, millrace: Ended | undefined): boolean {
+  if (spark === undefined || millrace === undefined) return spark === millrace;
+  if (spark.failed !== millrace.failed) return false;
+  return spark.faults.length === 0 || spark.faults.some((point) => millrace.faults.includes(point));
+}
+
+function showEnd(ended: Ended | undefined): string {
+  if (ended === undefined) return "killed";
+  return ended.failed ? `failed ${ended.faults.join(", ")}` : "ended well";
+}
+
+function checkpointOf({ checkpoint }: Run): JsonValue {
+  return { offsets: checkpoint?.offsets ?? {}, commits: [...(checkpoint?.commits ?? [])].sort() };
+}

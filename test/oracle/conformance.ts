@@ -1,0 +1,119 @@
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { compare, TOLERANCES } from "./compare.ts";
+import { type Exception, REWRITES, rewritten } from "./exceptions.ts";
+import { replay } from "./replay.ts";
+import { isKnownBad, NOT_BUILT, SOURCES } from "./sources.ts";
+import { type Recording, type Run, readRecording, runsOf, unknownDriverEntries } from "./trace.ts";
+
+/** Every difference from Spark that is there on purpose. */
+export const EXCEPTIONS: readonly Exception[] = [...Object.values(TOLERANCES), ...REWRITES];
+
+/**
+ * `same`: apart from the exceptions named. `differs`: `detail` has the first difference. `not built`, `no trace`: nothing to compare;
+ * `detail` says why.
+ */
+export type Verdict = "same" | "differs" | "not built" | "no trace";
+
+/** A row of the table. */
+export interface Result {
+  readonly scenario: string;
+  readonly verdict: Verdict;
+  readonly calls: number;
+  readonly exceptions: readonly string[];
+  readonly detail?: string;
+}
+
+/** The recordings of a folder: the paths of its JSON files. Error where there is no such folder, or nothing in it. */
+export function recordingsIn(folder: string): readonly string[] {
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
+  if (files.length === 0) throw new Error(`there are no recordings in ${folder}`);
+  return files.sort().map((name) => join(folder, name));
+}
+
+/** Drives the engine through the recording in a file and compares. */
+export async function conform(path: string): Promise<Result> {
+  const nothing = { scenario: basename(path, ".json"), calls: 0, exceptions: [] };
+  try {
+    const recording = readRecording(path);
+    if (recording !== undefined) return await conformRecording(recording);
+    return { ...nothing, verdict: "no trace", detail: "no recorded calls in it" };
+  } catch (error) {
+    // The others are still worth running; this one has certainly not been found to be the same.
+    return { ...nothing, verdict: "differs", detail: `it cannot be replayed: ${String(error)}` };
+  }
+}
+
+/** Drives the engine through a recording and compares. */
+export async function conformRecording(recording: Recording): Promise<Result> {
+  const { scenario } = recording;
+  const missing = findMissing(recording);
+  if (missing !== undefined)
+    return { scenario, calls: 0, exceptions: [], verdict: "not built", detail: missing };
+  const runs = runsOf(recording.trace);
+  const { expected, used } = rewritten(runs);
+  const { calls, used: tolerated, difference } = compare(expected, await replay(expected));
+  const result = { scenario, calls, exceptions: [...tolerated, ...used] };
+  if (difference !== undefined) return { ...result, verdict: "differs", detail: difference };
+  if (!hasRowWriter(runs)) return { ...result, verdict: "same" };
+  return {
+    ...result,
+    verdict: "not built",
+    detail: "DataSourceStreamWriter (rows); with the Arrow writer in its place all calls are the same",
+  };
+}
+
+function hasRowWriter(runs: readonly Run[]): boolean {
+  return runs.some(({ start }) => start.wopts["writer"] === "row");
+}
+
+/** What the scenario needs that Millrace does not have yet. */
+function findMissing({ trace }: Recording): string | undefined {
+  const [unknown] = unknownDriverEntries(trace);
+  if (unknown !== undefined) {
+    const isBatch = trace.every(({ call }) => !call.startsWith("== driver: start query"));
+    return isBatch ? "DataSourceReader and DataSourceWriter (batch)" : `the driver's "${unknown}"`;
+  }
+  for (const { start, source, made } of runsOf(trace)) {
+    if (JSON.stringify(start.trigger).includes("continuous")) return "the continuous trigger";
+    const reason = NOT_BUILT.get(source);
+    if (reason !== undefined) return reason;
+    if (!SOURCES.has(source)) return `the source "${source}", which is not in sources.py`;
+    if (source === "Bad" && !isKnownBad(start.ropts))
+      return "these options of Bad, which is not in sources.py";
+    const schemas = made.filter(({ call }) => /streamReader|writer.__init__/.test(call));
+    if (new Set(schemas.map(({ args }) => args["schema"])).size > 1) return "queries that change the rows";
+    const sinks = made.filter(({ call, args }) => call === "DataSource.__init__" && args["cls"] !== source);
+    const other = sinks.find(({ args }) => args["cls"] !== "Src");
+    if (other !== undefined) return `the sink "${String(other.args["cls"])}", which is not in sources.py`;
+  }
+  const limited = trace.find(({ args }) => (args["limit"] ?? "ReadAllAvailable()") !== "ReadAllAvailable()");
+  return limited === undefined ? undefined : `the read limit ${String(limited.args["limit"])}`;
+}
+
+/** The table: a line a scenario, and what its exceptions mean. */
+export function table(results: readonly Result[]): string {
+  const head = ["scenario", "calls compared", "verdict", "exceptions used"];
+  const rows = results.map(({ scenario, calls, verdict, exceptions, detail }) => [
+    scenario,
+    calls === 0 ? "-" : String(calls),
+    detail === undefined || verdict === "differs" ? verdict : `${verdict}: ${detail}`,
+    exceptions.join(" ") || "-",
+  ]);
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  const used = EXCEPTIONS.filter(({ id }) => results.some(({ exceptions }) => exceptions.includes(id)));
+  const differing = results.filter(({ verdict }) => verdict === "differs");
+  return [
+    line(head),
+    line(widths.map((width) => "-".repeat(width))),
+    ...rows.map(line),
+    "",
+    ...used.map(({ id, reason }) => `${id}: ${reason}`),
+    ...differing.map(({ scenario, detail }) => `\n${scenario} differs: ${detail}`),
+  ].join("\n");
+}

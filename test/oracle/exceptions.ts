@@ -1,0 +1,412 @@
+import type { JsonValue } from "../../shared/contract/json.ts";
+import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson } from "./trace.ts";
+
+/** A difference from Spark that is there on purpose. */
+export interface Exception {
+  readonly id: string;
+  /** Where it is listed, and why it is so. */
+  readonly reason: string;
+}
+
+/**
+ * A difference that can be foretold from the recording alone: it says what Spark's trace would be if Spark did as Millrace does, and the
+ * engine must then make exactly these calls. So it can hide nothing of what the engine does besides.
+ */
+export interface Rewrite extends Exception {
+  /** Changes `runs`; true where it found the difference in them. */
+  rewrite(runs: Run[]): boolean;
+}
+
+const isCall = (call: Call | undefined, ...names: readonly string[]): boolean =>
+  call !== undefined && names.includes(call.call);
+const isFaultAt = (call: Call | undefined, point: string): boolean =>
+  isCall(call, `!! raise in ${point}`, `!! kill -9 JVM from ${point}`);
+const sameRange = (a: Args, b: Args): boolean =>
+  sameJson(a["start"], b["start"]) && sameJson(a["end"], b["end"]);
+
+/** The range of a `latestOffset` that found something new. */
+function rangeOf(call: Call): Args | undefined {
+  if (!isCall(call, "reader.latestOffset") || isIdlePoll(call)) return undefined;
+  return { start: call.args["start"] ?? null, end: parsed(call.args["returns"] ?? null) };
+}
+
+/** The numbers of an option that a fault names: `start` of a `!! raise in partitions`. */
+const startsAt = (range: Args, start: JsonValue | undefined): boolean =>
+  sameJson((range["start"] as Args | null)?.["n"], start);
+
+const checkpointOption: Rewrite = {
+  id: "no-checkpoint-option",
+  reason:
+    "Spark passes the location of its checkpoint to the sink as an option. Millrace has a ledger (DESIGN 2), which is none of the sink's options.",
+  rewrite(runs) {
+    let used = false;
+    for (const run of runs) {
+      run.made = run.made.map((made) => {
+        const { checkpointlocation, ...options } = (made.args["options"] ?? {}) as Args;
+        if (checkpointlocation === undefined) return made;
+        used = true;
+        return { ...made, args: { ...made.args, options } };
+      });
+    }
+    return used;
+  },
+};
+
+const rowForm: Rewrite = {
+  id: "rows-as-batches",
+  reason:
+    "DataSourceStreamWriter, the writer of rows, is not built: the Arrow writer stands in for it, so that the items that it is given are batches.",
+  rewrite(runs) {
+    let used = false;
+    for (const task of runs.flatMap(({ tasks }) => tasks)) {
+      for (const [i, { call, args }] of task.writer.entries()) {
+        if (!sameJson(args["kinds"], ["Row"])) continue;
+        task.writer[i] = { call, args: { ...args, kinds: ["RecordBatch"], items: 1 } };
+        used = true;
+      }
+    }
+    return used;
+  },
+};
+
+/** Takes a batch out of the recording, and counts those after it from one less. */
+function removeBatch(runs: readonly Run[], at: number, batchId: number, end: JsonValue): void {
+  let isAcknowledged = false;
+  for (const run of runs.slice(at)) {
+    run.driver = run.driver.flatMap((call, i, calls) => {
+      const isWriters = (other: Call | undefined) =>
+        isCall(other, "writer.commit", "writer.commit:return") && other?.args["batchId"] === batchId;
+      if (isWriters(call) || (isCall(call, "writer.__init__") && isWriters(calls[i + 1]))) return [];
+      if (isCall(call, "reader.commit") && !isAcknowledged && sameJson(call.args["end"], end)) {
+        isAcknowledged = true;
+        return [];
+      }
+      const later = call.args["batchId"] ?? null;
+      if (typeof later !== "number" || later <= batchId) return [call];
+      return [{ ...call, args: { ...call.args, batchId: later - 1 } }];
+    });
+    run.tasks = run.tasks
+      .filter(({ batch }) => batch !== batchId)
+      .map((task) => (task.batch > batchId ? { ...task, batch: task.batch - 1 } : task));
+    if (run.checkpoint === undefined) continue;
+    const earlier = (id: string) => (Number(id) > batchId ? String(Number(id) - 1) : id);
+    const isOther = (id: string) => Number(id) !== batchId;
+    const offsets = Object.entries(run.checkpoint.offsets).filter(([id]) => isOther(id));
+    run.checkpoint = {
+      offsets: Object.fromEntries(offsets.map(([id, offset]) => [earlier(id), offset])),
+      commits: run.checkpoint.commits.filter(isOther).map(earlier),
+    };
+  }
+}
+
+/** The id of the batch that is committed next after a call of the driver. */
+function batchAfter(run: Run, index: number): number | undefined {
+  const commit = run.driver.slice(index).find((call) => isCall(call, "writer.commit"));
+  return commit === undefined ? undefined : Number(commit.args["batchId"]);
+}
+
+const emptyFirstBatch: Rewrite = {
+  id: "no-empty-first-batch",
+  reason:
+    "DESIGN 3: a batch with end == start, which Spark runs once at the very start, never runs. It writes nothing and costs money.",
+  rewrite(runs) {
+    const at = runs.findIndex(({ driver }) => driver.some((call) => isCall(call, "reader.partitions")));
+    const run = runs[at];
+    const index = run?.driver.findIndex((call) => isCall(call, "reader.partitions")) ?? -1;
+    const { start, end } = run?.driver[index]?.args ?? {};
+    if (run === undefined || end === undefined || !sameJson(start, end) || batchAfter(run, index) !== 0)
+      return false;
+    const isAskedAgain = isCall(run.driver[index - 1], "reader.initialOffset");
+    run.driver.splice(isAskedAgain ? index - 1 : index, isAskedAgain ? 2 : 1);
+    removeBatch(runs, at, 0, end);
+    return true;
+  },
+};
+
+const keyOrder: Rewrite = {
+  id: "key-order",
+  reason:
+    "DESIGN 2: offsets are compared as canonical JSON, so that the same object with its keys in another order is nothing new. Spark compares text.",
+  rewrite(runs) {
+    let used = false;
+    for (const [at, run] of runs.entries()) {
+      const sameTwice = (call: Call) =>
+        isCall(call, "reader.partitions") &&
+        sameJson(call.args["start"], call.args["end"]) &&
+        JSON.stringify(call.args["start"]) !== JSON.stringify(call.args["end"]);
+      for (;;) {
+        const index = run.driver.findIndex(sameTwice);
+        const batchId = batchAfter(run, index);
+        if (index < 0 || batchId === undefined) break;
+        const [removed] = run.driver.splice(index, 1);
+        const acknowledged = run.driver.slice(index).find((call) => isCall(call, "reader.commit"));
+        removeBatch(runs, at, batchId, null);
+        // Of the two acknowledgements of what is one offset, the second is of the batch that is gone.
+        if (acknowledged !== undefined && sameJson(acknowledged.args["end"], removed?.args["end"]))
+          run.driver.splice(run.driver.indexOf(acknowledged), 1);
+        used = true;
+      }
+    }
+    return used;
+  },
+};
+
+/** True where a run has no batch after its first; of the recorded sources that no trigger drives further. */
+function isOneBatchTrigger(trigger: JsonValue): boolean {
+  return typeof trigger === "object" && trigger !== null && ("once" in trigger || "availableNow" in trigger);
+}
+
+/** What Spark refuses as a message is one: the task succeeds, the batch is committed, the run goes on to its end. */
+function acceptMessages(runs: readonly Run[], ret: string, messageOf: (exit: Args) => JsonValue): boolean {
+  let used = false;
+  for (const run of runs) {
+    // How a run on an interval would have gone on is not in the recording.
+    const isOneBatch = isOneBatchTrigger(run.start.trigger);
+    const index = run.driver.findIndex((call) => isCall(call, "writer.abort"));
+    const { batchId } = run.driver[index]?.args ?? {};
+    if (run.start.wopts["ret"] !== ret || !isOneBatch || typeof batchId !== "number") continue;
+    run.tasks = run.tasks.filter(({ batch, attempt }) => batch !== batchId || attempt === 0);
+    const messages = run.tasks
+      .filter(({ batch }) => batch === batchId)
+      .sort((a, b) => a.partition - b.partition)
+      .map(({ writer }) => messageOf(writer.find((call) => isCall(call, "writer.write:exit"))?.args ?? {}));
+    run.driver.splice(
+      index,
+      1,
+      { call: "writer.commit", args: { messages, batchId } },
+      { call: "writer.commit:return", args: { batchId } },
+    );
+    run.ended = { failed: false, faults: [] };
+    run.checkpoint?.commits.push(String(batchId));
+    used = true;
+  }
+  return used;
+}
+
+const nullMessage: Rewrite = {
+  id: "null-message",
+  reason:
+    "DESIGN 3: `write` that returns nothing is a success with message `null`, as the API documents. In Spark it fails the task.",
+  rewrite: (runs) => acceptMessages(runs, "none", () => null),
+};
+
+const jsonMessage: Rewrite = {
+  id: "json-message",
+  reason:
+    "The contract's WriterCommitMessage is any JSON value: TypeScript has no class to check it against. In Spark a dict fails the task.",
+  rewrite: (runs) => acceptMessages(runs, "dict", ({ rows }) => ({ rows: rows ?? null })),
+};
+
+const initialOffsetOnce: Rewrite = {
+  id: "initial-offset-once",
+  reason:
+    'Spark asks `initialOffset` again when it runs batch 0, also when it replays it. Millrace asks once and records the start with the batch (DESIGN 2, rule 2): a source whose start is "now" would answer differently.',
+  rewrite(runs) {
+    let used = false;
+    const planned: Args[] = [];
+    for (const run of runs) {
+      let isAsked = false;
+      run.driver = run.driver.filter((call, i, calls) => {
+        const next = calls[i + 1];
+        if (rangeOf(call) !== undefined) isAsked = true;
+        if (isCall(call, "reader.partitions")) planned.push(call.args);
+        if (!isCall(call, "reader.initialOffset")) return true;
+        const isReplayed =
+          isCall(next, "reader.partitions") && planned.some((range) => sameRange(range, next?.args ?? {}));
+        const runsBatch = isCall(next, "reader.partitions") || isFaultAt(next, "partitions");
+        if (!runsBatch || !(isAsked || isReplayed)) return true;
+        used = true;
+        return false;
+      });
+    }
+    return used;
+  },
+};
+
+const planInOneStep: Rewrite = {
+  id: "plan-in-one-step",
+  reason:
+    "Offsets are recorded together with the partitions (DESIGN 1 and rule 2), Spark's before them: where `partitions` fails nothing is planned, and the next run asks `latestOffset` again.",
+  rewrite(runs) {
+    let used = false;
+    let open: Call | undefined;
+    for (const run of runs) {
+      for (let i = 0; i < run.driver.length; i++) {
+        const call = run.driver[i] as Call;
+        if (rangeOf(call) !== undefined) open = call;
+        const range = open === undefined ? undefined : rangeOf(open);
+        if (open === undefined || range === undefined) continue;
+        const isPlanned = isCall(call, "reader.partitions") && sameRange(call.args, range);
+        const isBroken = isFaultAt(call, "partitions") && startsAt(range, call.args["start"]);
+        if ((isPlanned || isBroken) && !run.driver.slice(0, i).includes(open)) {
+          open = { ...open };
+          run.driver.splice(i++, 0, open);
+          used = true;
+        }
+        if (isPlanned) open = undefined;
+      }
+      if (open === undefined || run.checkpoint === undefined) continue;
+      const { offsets, commits } = run.checkpoint;
+      for (const id of Object.keys(offsets)) {
+        const isOpen = !commits.includes(id) && sameJson(offsets[id], rangeOf(open)?.["end"]);
+        if (!isOpen) continue;
+        delete offsets[id];
+        used = true;
+      }
+    }
+    return used;
+  },
+};
+
+const acknowledgeAfterCommit: Rewrite = {
+  id: "acknowledge-after-commit",
+  reason:
+    "DESIGN 3: reader `commit(end)` is called right after the batch committed, again by the next run until it succeeds. Spark calls it while the next batch is planned, and once.",
+  rewrite(runs) {
+    let used = false;
+    let unacknowledged: Call | undefined;
+    const ahead: JsonValue[] = [];
+    for (const run of runs) {
+      const driver: Call[] = [];
+      let end: JsonValue = null;
+      for (let i = 0; i < run.driver.length; i++) {
+        const call = run.driver[i] as Call;
+        if (unacknowledged !== undefined && !isCall(call, "reader.prepareForTriggerAvailableNow")) {
+          driver.push(unacknowledged);
+          unacknowledged = undefined;
+        }
+        if (isCall(call, "reader.partitions")) end = call.args["end"] ?? null;
+        const early = isCall(call, "reader.commit")
+          ? ahead.findIndex((known) => sameJson(known, call.args["end"]))
+          : -1;
+        if (early >= 0) {
+          ahead.splice(early, 1);
+          continue;
+        }
+        driver.push(call);
+        if (!isCall(call, "writer.commit:return")) continue;
+        used = true;
+        driver.push({ call: "reader.commit", args: { end } });
+        // Where Spark's call fails, ours does: before the next batch is planned, so that the run ends here.
+        const rest = run.driver.slice(i + 1);
+        const failure = rest.find((other) => isFaultAt(other, "reader.commit"));
+        const isOnlyPlanned = rest.every(
+          (other) =>
+            other === failure || isCall(other, "reader.latestOffset", "reader.commit", "reader.stop"),
+        );
+        if (failure === undefined || !isOnlyPlanned) {
+          ahead.push(end);
+          continue;
+        }
+        driver.push(failure);
+        unacknowledged = { call: "reader.commit", args: { end } };
+        break;
+      }
+      run.driver = driver;
+    }
+    return used;
+  },
+};
+
+const recordedPartitions: Rewrite = {
+  id: "recorded-partitions",
+  reason:
+    "DESIGN 3: `partitions(start, end)` is not asked again on replay; a source that answers differently would change what the batch means.",
+  rewrite(runs) {
+    let used = false;
+    for (const [i, run] of [...runs.entries()].reverse()) {
+      const earlier = runs.slice(0, i).flatMap(({ driver }) => driver);
+      const isReplayed = (call: Call, before: readonly Call[]) =>
+        isCall(call, "reader.partitions") &&
+        earlier.some((other) => isCall(other, "reader.partitions") && sameRange(other.args, call.args)) &&
+        !before.some((other) => sameRange(rangeOf(other) ?? {}, call.args));
+      const kept = run.driver.filter((call, index, calls) => !isReplayed(call, calls.slice(0, index)));
+      used ||= kept.length < run.driver.length;
+      run.driver = kept;
+    }
+    return used;
+  },
+};
+
+const abortAgain: Rewrite = {
+  id: "abort-again",
+  reason:
+    "DESIGN 2, rule 4: a decision is followed to its end, so an `abort` that failed or was killed is called again by the next run, before the batch is replayed. Spark forgets it.",
+  rewrite(runs) {
+    let used = false;
+    for (const [i, { driver }] of runs.entries()) {
+      const failed = driver.findIndex((call) => isFaultAt(call, "abort"));
+      const next = runs[i + 1];
+      if (failed < 2 || next === undefined) continue;
+      const at = isCall(next.driver[0], "reader.prepareForTriggerAvailableNow") ? 1 : 0;
+      next.driver.splice(at, 0, ...driver.slice(failed - 2, failed).map((call) => ({ ...call })));
+      used = true;
+    }
+    return used;
+  },
+};
+
+const stopAlways: Rewrite = {
+  id: "stop-always",
+  reason:
+    "`stop` is best effort in Spark: its recordings have it after some ends of a run and not after others. Millrace calls it once at the end of every run that was not killed, and for each reader of a task.",
+  rewrite(runs) {
+    const stop = (): Call => ({ call: "reader.stop", args: {} });
+    let used = false;
+    for (const run of runs) {
+      run.driver = run.driver.filter((call) => !isCall(call, "reader.stop"));
+      const isMade = run.driver.some(({ call }) =>
+        /^(reader\.|!! .* (reader\.commit|\w+Offset|partitions)$)/.test(call),
+      );
+      if (isMade && run.ended !== undefined) run.driver.push(stop());
+      for (const { reader } of run.tasks) if (reader.length > 0) reader.push(stop());
+      used ||= isMade;
+    }
+    return used;
+  },
+};
+
+const readOnDemand: Rewrite = {
+  id: "read-on-demand",
+  reason:
+    'A task is one process: `read` begins when `write` asks for the first batch. In Spark it runs beside `write`, which may never ask (k_write_does_not_consume: "may still run").',
+  rewrite(runs) {
+    let used = false;
+    for (const task of runs.flatMap(({ tasks }) => tasks)) {
+      const last = task.writer.at(-1);
+      const neverAsks =
+        isCall(last, "writer.write:return-without-consuming") || isFaultAt(last, "write:enter");
+      if (!neverAsks || task.reader.length === 0) continue;
+      task.reader.length = 0;
+      used = true;
+    }
+    return used;
+  },
+};
+
+/** In the order in which they are applied. */
+export const REWRITES: readonly Rewrite[] = [
+  checkpointOption,
+  rowForm,
+  emptyFirstBatch,
+  keyOrder,
+  nullMessage,
+  jsonMessage,
+  initialOffsetOnce,
+  planInOneStep,
+  acknowledgeAfterCommit,
+  recordedPartitions,
+  abortAgain,
+  readOnDemand,
+  stopAlways,
+];
+
+/** Spark's runs as they would be if Spark did as Millrace does. */
+export function rewritten(recorded: readonly Run[]): {
+  readonly expected: Run[];
+  readonly used: Set<string>;
+} {
+  const expected = structuredClone([...recorded]);
+  const used = REWRITES.filter((rule) => rule.rewrite(expected)).map(({ id }) => id);
+  return { expected, used: new Set(used) };
+}

@@ -1,0 +1,12 @@
+import { pipeline } from "../../shared/contract/pipeline.ts";
+import { readJob } from "./job.ts";
+import { SOURCES, Src } from "./sources.ts";
+
+const { source, trace, ropts, wopts } = readJob();
+const format = SOURCES.get(source) ?? Src;
+
+export default pipeline("numbers")
+  .readStream.format(format)
+  .options({ ...ropts, trace })
+  .writeStream.format(Src)
+  .options({ ...wopts, trace });

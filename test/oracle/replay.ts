@@ -1,0 +1,119 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Home } from "../../local/home.ts";
+import type { Trigger } from "../../shared/contract/pipeline.ts";
+import { environmentOf, type Job, type Until } from "./job.ts";
+import { type Args, type Checkpoint, type Entry, isIdlePoll, type Run, runsOf } from "./trace.ts";
+
+const PROGRAM = fileURLToPath(new URL("run-job.ts", import.meta.url));
+
+/** A run that neither ends nor idles is one that differs. */
+const LONGEST_RUN_MILLISECONDS = 60_000;
+
+/** Time is not compared, so intervals are as short as the contract allows. */
+const INTERVAL = "100 milliseconds";
+
+/** Drives the engine through a scenario: each of its runs in a process of its own, which a fault may kill, all on one ledger. */
+export async function replay(expected: readonly Run[]): Promise<Run[]> {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-oracle-"));
+  try {
+    const runs: Run[] = [];
+    const maxAttempts = maxAttemptsOf(expected);
+    for (const [i, run] of expected.entries()) {
+      const job = jobOf(run, { folder, maxAttempts, trace: join(folder, `${i}.jsonl`) });
+      await start(job);
+      runs.push(await readRun(job, run));
+    }
+    return runs;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function jobOf(
+  run: Run,
+  { folder, maxAttempts, trace }: { folder: string; maxAttempts: number; trace: string },
+): Job {
+  const { start, source } = run;
+  const trigger = triggerOf(start.trigger);
+  return {
+    trace,
+    home: join(folder, "home"),
+    source,
+    ropts: asText(start.ropts),
+    wopts: asText(start.wopts),
+    trigger,
+    maxAttempts,
+    ...("processingTime" in trigger ? { until: endOf(run) } : {}),
+  };
+}
+
+/** Where the driver ended a run, read off the recording: no option tells it. One that failed would have gone on. */
+function endOf({ driver, ended }: Run): Until {
+  const idle = driver.filter(isIdlePoll).length;
+  const batch = driver.filter(({ call }) => call === "writer.commit:return").length;
+  return idle === 0 && batch > 0 && ended?.failed === false ? { batch } : { idle: Math.max(1, idle) };
+}
+
+/** What Spark makes of the values of options. */
+export function asText(options: Args): Record<string, string> {
+  const text = Object.entries(options).map(([name, value]) => [name, String(value)] as const);
+  return Object.fromEntries(text);
+}
+
+function triggerOf(trigger: Run["start"]["trigger"]): Trigger {
+  const flags = trigger as { readonly once?: true; readonly availableNow?: true } | string;
+  if (typeof flags === "object" && flags.once === true) return { once: true };
+  if (typeof flags === "object" && flags.availableNow === true) return { availableNow: true };
+  return { processingTime: INTERVAL };
+}
+
+/** The start does not tell how often Spark tried a task; the trace does: it has the last attempt of one that failed for good. */
+function maxAttemptsOf(runs: readonly Run[]): number {
+  return 1 + Math.max(0, ...runs.flatMap(({ tasks }) => tasks.map(({ attempt }) => attempt)));
+}
+
+async function start(job: Job): Promise<void> {
+  const child = spawn(process.execPath, [PROGRAM], {
+    env: { ...process.env, ...environmentOf(job) },
+    stdio: ["ignore", "ignore", "pipe"],
+    timeout: LONGEST_RUN_MILLISECONDS,
+    killSignal: "SIGKILL",
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  // A process that was killed has no code: that is for the comparison to judge.
+  if (code !== null && code !== 0) throw new Error(`the run ended with code ${code}:\n${stderr}`);
+}
+
+async function readRun(job: Job, { start, source }: Run): Promise<Run> {
+  const lines = readFileSync(job.trace, "utf8").trimEnd().split("\n");
+  const entries = lines.map((line) => JSON.parse(line) as Entry);
+  const [run] = runsOf([{ call: "== driver: start query", args: {} }, ...entries]);
+  if (run === undefined) throw new Error("the run left no trace");
+  return { ...run, start, source, checkpoint: await readCheckpoint(job.home) };
+}
+
+/** What the ledger holds, in the form of Spark's checkpoint. */
+async function readCheckpoint(home: string): Promise<Checkpoint> {
+  const ledger = await new Home(home).openLedger({ create: false });
+  try {
+    const batches = await ledger.batches("numbers", { limit: 1000 });
+    const committed = batches.filter(({ state }) => state === "committed");
+    return {
+      offsets: Object.fromEntries(batches.map(({ batchId, end }) => [batchId, end])),
+      commits: committed.map(({ batchId }) => String(batchId)).sort(),
+    };
+  } finally {
+    ledger.close();
+  }
+}

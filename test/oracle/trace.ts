@@ -1,0 +1,243 @@
+import { readFileSync } from "node:fs";
+import { canonicalJson, type JsonValue } from "../../shared/contract/json.ts";
+
+/** Arguments of a call by name, as the oracle writes them. */
+export type Args = { readonly [name: string]: JsonValue };
+
+/** One call of the contract, or a fault that was put in (`!! raise in commit`). */
+export interface Call {
+  readonly call: string;
+  readonly args: Args;
+}
+
+/** The task in which a call was made, in the oracle's names. */
+export interface TaskId {
+  readonly partitionId: number;
+  readonly attemptNumber: number;
+  readonly batchIdProp: string | null;
+}
+
+/** One line of a trace. */
+export interface Entry extends Call {
+  readonly proc?: string;
+  readonly task?: TaskId | null;
+  /** `>=2`: made at least so often, one after the other; how often exactly was up to the clock. */
+  readonly repeats?: string;
+}
+
+/** What the driver program started a query with: enough to start it again. */
+export interface Start {
+  readonly label: string;
+  readonly trigger: JsonValue;
+  readonly ropts: Args;
+  readonly wopts: Args;
+}
+
+/** The calls of one attempt of a task. Spark reads and writes in two processes, so the calls of the two sides have no order between them. */
+export interface TaskCalls {
+  readonly batch: number;
+  readonly partition: number;
+  readonly attempt: number;
+  readonly reader: Call[];
+  readonly writer: Call[];
+}
+
+/** What the ledger (Spark: the checkpoint) holds: the end of each batch that was begun, and which of them are committed. */
+export interface Checkpoint {
+  readonly offsets: Record<string, JsonValue>;
+  readonly commits: string[];
+}
+
+/** How a run ended: `undefined` where it was killed. `faults` are the points whose faults its error names. */
+export interface Ended {
+  readonly failed: boolean;
+  readonly faults: readonly string[];
+}
+
+/** One run of a query, from its start to its end or its death, with the processes mapped away. */
+export interface Run {
+  start: Start;
+  /** Class of the source. */
+  source: string;
+  /** The calls of planning, commit and abort, in their order. A writer's construction is among them where it is made for a commit or an abort. */
+  driver: Call[];
+  tasks: TaskCalls[];
+  /** All other constructions, each once: where and how often they are made is a matter of processes. */
+  made: Call[];
+  ended: Ended | undefined;
+  checkpoint: Checkpoint | undefined;
+}
+
+/** A recorded scenario. */
+export interface Recording {
+  readonly scenario: string;
+  readonly trace: readonly Entry[];
+}
+
+/** The recording in a file; nothing, where the file is no trace. */
+export function readRecording(path: string): Recording | undefined {
+  const { scenario, trace } = JSON.parse(readFileSync(path, "utf8")) as Partial<Recording>;
+  return scenario === undefined || trace === undefined ? undefined : { scenario, trace };
+}
+
+const START = "== driver: start query";
+const ENDED = "== driver: query ended";
+const CHECKPOINT = "== checkpoint";
+const MADE = new Set([
+  "DataSource.__init__",
+  "DataSource.schema",
+  "DataSource.streamReader",
+  "writer.__init__",
+]);
+const ENDS = new Set(["writer.commit", "writer.abort"]);
+
+/** Entries of the driver program that mean something else than the start and the end of a stream. */
+export function unknownDriverEntries(trace: readonly Entry[]): readonly string[] {
+  return trace
+    .map(({ call }) => call)
+    .filter(
+      (call) => call.startsWith("==") && ![START, ENDED, CHECKPOINT].some((known) => call.startsWith(known)),
+    );
+}
+
+/** Splits a trace into its runs. */
+export function runsOf(trace: readonly Entry[]): Run[] {
+  const runs: { run: Run; driver: Entry[] }[] = [];
+  const begun: Begun = new Map();
+  for (const entry of trace.flatMap(normalised)) {
+    if (entry.call.startsWith(START)) {
+      runs.push({ run: emptyRun(entry), driver: [] });
+      continue;
+    }
+    const last = runs.at(-1);
+    if (last === undefined) throw new Error(`the trace begins with "${entry.call}", not with a start`);
+    addEntry(last.run, last.driver, begun, entry);
+  }
+  return runs.map(({ run, driver }) => {
+    placeDriverCalls(run, driver);
+    return run;
+  });
+}
+
+function emptyRun({ call, args }: Entry): Run {
+  const { trigger = null, ropts = {}, wopts = {} } = args;
+  return {
+    start: {
+      label: call.slice(START.length).replace(/^[ (]+|[ )]+$/g, "") || "start",
+      trigger,
+      ropts: ropts as Args,
+      wopts: wopts as Args,
+    },
+    source: "",
+    driver: [],
+    tasks: [],
+    made: [],
+    ended: undefined,
+    checkpoint: undefined,
+  };
+}
+
+/** The run in which one side of a task was begun, by process: Spark's tasks may outlive an abort, and even the run. */
+type Begun = Map<string, Run>;
+
+function addEntry(run: Run, driver: Entry[], begun: Begun, entry: Entry): void {
+  const { call, args, task } = entry;
+  if (call.startsWith(ENDED)) run.ended = endedOf(args["exception"] ?? null);
+  else if (call.startsWith(CHECKPOINT)) run.checkpoint = checkpointOf(args);
+  else if (task !== undefined && task !== null) {
+    const side = /^(reader\.|!! .* read$)/.test(call) ? "reader" : "writer";
+    const key = JSON.stringify([task, side, entry.proc]);
+    if (call.endsWith(":enter") && !call.startsWith("!!")) begun.set(key, run);
+    taskOf(begun.get(key) ?? run, task)[side].push({ call, args });
+  } else {
+    if (call === "DataSource.__init__" && run.source === "") run.source = String(args["cls"]);
+    driver.push(entry);
+  }
+}
+
+/** Tells a construction for a commit or an abort, which the contract speaks of, from those that are a matter of processes. */
+function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
+  const calls = entries.filter(({ call }) => !MADE.has(call) || call === "writer.__init__");
+  const before = (entry: Entry) => calls[calls.indexOf(entry) + 1];
+  for (const entry of expandRepeats(entries)) {
+    const { call, args, proc } = entry;
+    const next = before(entry);
+    const isForEnd =
+      call === "writer.__init__" && next !== undefined && ENDS.has(next.call) && next.proc === proc;
+    if (!MADE.has(call) || isForEnd) run.driver.push({ call, args });
+    else if (!run.made.some((made) => sameCall(made, { call, args }))) run.made.push({ call, args });
+  }
+}
+
+/** Neighbours with the same `repeats` are one round, which is repeated as a whole. */
+function expandRepeats(entries: readonly Entry[]): Entry[] {
+  const expanded: Entry[] = [];
+  for (let i = 0; i < entries.length; ) {
+    const { repeats } = entries[i] as Entry;
+    let end = i + 1;
+    if (repeats !== undefined) while (entries[end]?.repeats === repeats) end++;
+    const times = repeats === undefined ? 1 : Number(repeats.replace(">=", ""));
+    for (let time = 0; time < times; time++) expanded.push(...entries.slice(i, end));
+    i = end;
+  }
+  return expanded;
+}
+
+/**
+ * What no comparison may depend on: the name that Python has for the class of an iterator, and the first of two entries that
+ * some versions of the recorder wrote for one call.
+ */
+function normalised(entry: Entry): Entry[] {
+  if (entry.call === "reader.latestOffset:enter") return [];
+  if (entry.call !== "writer.write:enter") return [entry];
+  const { iterator: _, ...args } = entry.args;
+  return [{ ...entry, args }];
+}
+
+function taskOf(run: Run, { batchIdProp, partitionId, attemptNumber }: TaskId): TaskCalls {
+  const batch = Number(batchIdProp);
+  const known = run.tasks.find(
+    (task) => task.batch === batch && task.partition === partitionId && task.attempt === attemptNumber,
+  );
+  if (known !== undefined) return known;
+  const task: TaskCalls = { batch, partition: partitionId, attempt: attemptNumber, reader: [], writer: [] };
+  run.tasks.push(task);
+  return task;
+}
+
+/** The exception is Spark's own, or that of Millrace: of both only the points of the faults are comparable. */
+function endedOf(exception: JsonValue): Ended {
+  if (exception === null) return { failed: false, faults: [] };
+  const points = JSON.stringify(exception).matchAll(/injected fault at ([\w.:]+)/g);
+  return { failed: true, faults: [...new Set([...points].map(([, point]) => point ?? ""))] };
+}
+
+function checkpointOf(args: Args): Checkpoint {
+  const { offsets = {}, commits = {} } = args as { offsets?: Args; commits?: Args };
+  return {
+    offsets: Object.fromEntries(Object.entries(offsets).map(([id, end]) => [id, parsed(end)])),
+    commits: Object.keys(commits),
+  };
+}
+
+/** Spark keeps offsets as text. */
+export function parsed(offset: JsonValue): JsonValue {
+  return typeof offset === "string" ? (JSON.parse(offset) as JsonValue) : offset;
+}
+
+export function sameJson(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  return canonicalJson(a ?? null) === canonicalJson(b ?? null);
+}
+
+export function sameCall(a: Call, b: Call): boolean {
+  return a.call === b.call && sameJson(a.args, b.args);
+}
+
+/** True for a `latestOffset` that found nothing new. */
+export function isIdlePoll({ call, args }: Call): boolean {
+  return call === "reader.latestOffset" && sameJson(args["start"], parsed(args["returns"] ?? null));
+}
+
+export function showCall({ call, args }: Call): string {
+  return `${call} ${canonicalJson(args)}`;
+}
