@@ -1,8 +1,8 @@
-import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
 import { describe, expect, it } from "vitest";
 import type { StepName } from "../../infra/permissions.ts";
-import { ACCOUNT, REGION, type Statement, Synthesized } from "./synthesize.ts";
+import { isAllowed } from "./rights.ts";
+import { type Statement, Synthesized } from "./synthesize.ts";
 
 const synthesized = new Synthesized();
 const STEPS: readonly StepName[] = ["Plan", "Write", "Finalize", "Vacuum"];
@@ -22,32 +22,12 @@ const table = String(
     .find((arn) => arn.includes(":table/")),
 );
 
-/** Whether IAM would let the role of a step do this, by an evaluator that is not ours. */
-async function may(
+const may = (
   step: string,
   action: string,
   resource: string,
   context: Readonly<Record<string, string | string[]>> = {},
-): Promise<boolean> {
-  const { overallResult, resultType, ...rest } = (await runSimulation(
-    {
-      request: {
-        action,
-        resource: { resource, accountId: ACCOUNT },
-        principal: `arn:aws:iam::${ACCOUNT}:role/${step}`,
-        contextVariables: { "aws:RequestedRegion": REGION, ...context },
-      },
-      identityPolicies: [
-        { name: step, policy: { Version: "2012-10-17", Statement: synthesized.statements(step) } },
-      ],
-      serviceControlPolicies: [],
-      resourceControlPolicies: [],
-    } as never,
-    {},
-  )) as { resultType: string; overallResult?: string };
-  if (resultType === "error") throw new Error(JSON.stringify(rest));
-  return overallResult === "Allowed";
-}
+) => isAllowed(synthesized.statements(step), action, resource, context);
 
 const item = (step: string, action: string, ...keys: string[]) =>
   may(step, `dynamodb:${action}`, table, { "dynamodb:LeadingKeys": keys });

@@ -1,0 +1,27 @@
+import { runSimulation } from "@cloud-copilot/iam-simulate";
+import { ACCOUNT, REGION, type Statement } from "./synthesize.ts";
+
+/** Whether IAM would let a role with these statements do this, by an evaluator that is not ours. */
+export async function isAllowed(
+  statements: readonly Statement[],
+  action: string,
+  resource: string,
+  context: Readonly<Record<string, string | string[]>> = {},
+): Promise<boolean> {
+  const { overallResult, resultType, ...rest } = (await runSimulation(
+    {
+      request: {
+        action,
+        resource: { resource, accountId: ACCOUNT },
+        principal: `arn:aws:iam::${ACCOUNT}:role/role`,
+        contextVariables: { "aws:RequestedRegion": REGION, ...context },
+      },
+      identityPolicies: [{ name: "role", policy: { Version: "2012-10-17", Statement: statements } }],
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+    } as never,
+    {},
+  )) as { resultType: string; overallResult?: string };
+  if (resultType === "error") throw new Error(JSON.stringify(rest));
+  return overallResult === "Allowed";
+}
