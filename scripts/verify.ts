@@ -21,15 +21,7 @@ const CHECKS: readonly (readonly [string, readonly string[]])[] = [
 let passed = 0;
 let failed = 0;
 
-for (const [name, args] of CHECKS) {
-  console.log(`\n— ${name}`);
-  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
-  if (status === 0) passed++;
-  else {
-    failed++;
-    console.error(`✗ ${name} failed`);
-  }
-}
+for (const [name, args] of CHECKS) check(name, args);
 
 console.log("\n— tests");
 const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
@@ -38,8 +30,21 @@ runTests(tool("vitest/vitest.mjs", "run", ...reporters), RESULTS);
 console.log("\n— tests on LocalStack");
 runTests(["scripts/localstack.ts"], LOCALSTACK_RESULTS);
 
+check("faults, for a minute", ["scripts/faults.ts", "--seconds", "60"]);
+check("mutations of the protocol's rules", ["scripts/mutations.ts"]);
+
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
+
+function check(name: string, args: readonly string[]): void {
+  console.log(`\n— ${name}`);
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+  if (status === 0) passed++;
+  else {
+    failed++;
+    console.error(`✗ ${name} failed`);
+  }
+}
 
 /** Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts for nothing. */
 function runTests(args: readonly string[], results: string): void {

@@ -1,85 +1,145 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { S3Client } from "@aws-sdk/client-s3";
-import { describe, expect, it } from "vitest";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { Context } from "aws-lambda";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Finalized, PlanEvent, Planned, WriteEvent, Written } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
-import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
-import { finalize } from "../../shared/engine/finalize.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
-import { plan } from "../../shared/engine/plan.ts";
-import type { Ports } from "../../shared/engine/ports.ts";
-import { write } from "../../shared/engine/write.ts";
-import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
 import { S3Store } from "../../shared/store/s3.ts";
-import { scripted } from "../support/engine.ts";
-import { newLedger, newStore } from "./clients.ts";
+import { newLedger, newStore, s3 } from "./clients.ts";
+import { Control } from "./control.ts";
+import { bundle, EXECUTION, variables } from "./handlers.ts";
 
-/** Counts the requests of a client, retries too. */
-function counting<C extends DynamoDBClient | S3Client>(client: C): { readonly client: C; count: number } {
-  const counter = { client, count: 0 };
-  // The stacks of both clients differ in their types only.
-  (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
-    (next) => async (args) => {
-      counter.count++;
-      return await next(args);
-    },
-    { step: "finalizeRequest", priority: "low", name: "counter" },
-  );
-  return counter;
+/** The handlers as the bundle exports them. */
+interface Handlers {
+  plan(event: PlanEvent, lambda: Context): Promise<Planned>;
+  write(event: WriteEvent, lambda: Context): Promise<unknown>;
+  finalize(event: Written, lambda: Context): Promise<Finalized>;
+  readonly dynamodb: DynamoDBClient;
+  readonly s3: S3Client;
 }
 
-describe("a batch on DynamoDB and S3", () => {
-  it("costs at most 10 + 2 requests a partition of the ledger, and 3 + 2 of the store", async () => {
-    const { tableName } = await newLedger();
-    const bucket = (await newStore()).location.split("/")[2] ?? "";
-    const dynamodb = counting(new DynamoDBClient({}));
-    const s3 = counting(new S3Client({ forcePathStyle: true }));
-    const ports: Ports = {
-      ledger: new DynamoDbLedger({ client: dynamodb.client, tableName, runtime, random: Math.random }),
-      store: new S3Store({ client: s3.client, bucket, prefix: "numbers", runtime, random: Math.random }),
-      openStore: (location) => new DirectoryStore(join("/nowhere", location)),
-      runtime,
-      random: Math.random,
-    };
-    const { source } = scripted({ available: 24 }).pipeline;
-    const numbers = pipeline("numbers").readStream.format(source.dataSource).writeStream.format(ArrowTable);
-    const open = await OpenPipeline.open(numbers as unknown as Pipeline, ports);
-    const signal = new AbortController().signal;
-    const counts: string[] = [];
-    for (let batch = 0; batch < 3; batch++) {
-      dynamodb.count = 0;
-      s3.count = 0;
-      const planned = await plan(open, ports, {
-        owner: { id: "a", description: "run a" },
-        leaseMilliseconds: 60_000,
-        limit: new ReadAllAvailable(),
-        hasEnded: async () => false,
-      });
-      if (planned.kind !== "batch") throw new Error("there is no batch");
-      const fixed = { dynamodb: dynamodb.count, s3: s3.count };
-      for (const partition of planned.todo)
-        await write(open, ports, { run: planned.run, partition, attemptNumber: 0 }, { signal });
-      const tasks = { dynamodb: dynamodb.count - fixed.dynamodb, s3: s3.count - fixed.s3 };
-      expect((await finalize(open, ports, { run: planned.run })).batch.state).toBe("committed");
-      await ports.ledger.release(planned.fence);
-      const partitions = planned.todo.length;
-      counts.push(
-        `DynamoDB ${dynamodb.count - tasks.dynamodb} + ${tasks.dynamodb / partitions} × partitions, S3 ${s3.count - tasks.s3} + ${tasks.s3 / partitions} × partitions`,
-      );
-    }
-    console.log(counts.join("\n"));
-    // The first batch has no hint of a commit before it, and a table without a log.
-    expect(counts).toEqual(
-      Array.from({ length: 3 }, () => "DynamoDB 8 + 2 × partitions, S3 3 + 2 × partitions"),
+/** Requests since the last look. */
+class Counter {
+  dynamodb = 0;
+  s3 = 0;
+
+  watch(service: "dynamodb" | "s3", client: DynamoDBClient | S3Client): void {
+    // The stacks of both clients differ in their types only. Here it is called for each request, retries too.
+    (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
+      (next) => async (args) => {
+        this[service]++;
+        return await next(args);
+      },
+      { step: "finalizeRequest", priority: "low", name: "counter" },
     );
-    const ids: number[] = [];
-    for await (const batch of readTable(ports.store.at("table")))
-      for (const row of rowsOf(batch)) ids.push(Number(row["id"]));
-    expect(ids).toEqual(Array.from({ length: 24 }, (_, id) => id));
+  }
+
+  take(): { dynamodb: number; s3: number } {
+    const { dynamodb, s3 } = this;
+    this.dynamodb = 0;
+    this.s3 = 0;
+    return { dynamodb, s3 };
+  }
+}
+
+const lambda = {
+  functionName: "numbers",
+  getRemainingTimeInMillis: () => 60_000,
+} as Context;
+const counter = new Counter();
+const folder = mkdtempSync(join(tmpdir(), "millrace-"));
+let control: Control;
+let handlers: Handlers;
+let table: S3Store;
+
+beforeAll(async () => {
+  control = await Control.start();
+  const { tableName } = await newLedger();
+  const bucket = (await newStore()).location.split("/")[2] ?? "";
+  Object.assign(process.env, variables(tableName, bucket));
+  const file = join(folder, "handlers.mjs");
+  await bundle(
+    `export { handler as plan } from "./functions/plan.ts";
+     export { handler as write } from "./functions/write.ts";
+     export { handler as finalize } from "./functions/finalize.ts";
+     export { dynamodb, s3 } from "./functions/environment.ts";`,
+    file,
+  );
+  handlers = (await import(file)) as Handlers;
+  counter.watch("dynamodb", handlers.dynamodb);
+  counter.watch("s3", handlers.s3);
+  table = new S3Store({ client: s3, bucket, prefix: "numbers/table", runtime, random: Math.random });
+});
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await control.close();
+});
+
+/** What an execution of the state machine does. Gives the requests of each batch, and those of what came after the last. */
+async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; end: string }> {
+  const batches: string[] = [];
+  counter.take();
+  let planned = await handlers.plan({ input, execution: EXECUTION }, lambda);
+  for (;;) {
+    if (planned.next === "Done") {
+      const { dynamodb, s3 } = counter.take();
+      return { batches, end: `DynamoDB ${dynamodb}, S3 ${s3}` };
+    }
+    const before = counter.take();
+    const { run, todo } = planned;
+    for (const partition of todo) await handlers.write({ run, partition, attemptNumber: 0 }, lambda);
+    const tasks = counter.take();
+    const finalized = await handlers.finalize({ ...planned, failed: 0, killed: null }, lambda);
+    const after = counter.take();
+    batches.push(
+      (["dynamodb", "s3"] as const)
+        .map((service) => {
+          const name = service === "s3" ? "S3" : "DynamoDB";
+          return `${name} ${before[service] + after[service]} + ${tasks[service] / todo.length} × partitions`;
+        })
+        .join(", "),
+    );
+    if (finalized.next !== "Plan") return { batches, end: "DynamoDB 0, S3 0" };
+    planned = await handlers.plan({ input: finalized, execution: EXECUTION }, lambda);
+  }
+}
+
+/** The issue's bound is 10 + 2 × partitions requests of DynamoDB, and 3 + 2 of S3. */
+describe("the requests of an execution", () => {
+  it("are 8 + 2 × partitions of the ledger and 3 + 2 of the store, where it takes one batch", async () => {
+    control.available = 8;
+    const first = await execute({ trigger: "once" });
+    control.available = 24;
+    control.perBatch = 8;
+    const second = await execute({ trigger: "once" });
+    console.log(`once: ${first.batches[0]}`);
+    // The first batch has no hint of a commit before it, and a table without a log.
+    for (const { batches, end } of [first, second]) {
+      expect(batches).toEqual(["DynamoDB 8 + 2 × partitions, S3 3 + 2 × partitions"]);
+      expect(end).toBe("DynamoDB 0, S3 0");
+    }
+  });
+
+  it("are one less of the ledger for each batch where it takes all that there is, and 2 to find that nothing is left", async () => {
+    control.available = 40;
+    const { batches, end } = await execute({ trigger: "availableNow" });
+    console.log(`availableNow: ${batches[0]} for each batch, then ${end}`);
+    expect(batches).toEqual(
+      Array.from({ length: 3 }, () => "DynamoDB 7 + 2 × partitions, S3 3 + 2 × partitions"),
+    );
+    expect(end).toBe("DynamoDB 2, S3 0");
+    const found: number[] = [];
+    for await (const batch of readTable(table)) for (const row of rowsOf(batch)) found.push(Number(row["n"]));
+    expect(found).toEqual(Array.from({ length: 40 }, (_, n) => n));
+  });
+
+  it("are 2 where nothing is new", async () => {
+    expect(await execute({ trigger: "once" })).toEqual({ batches: [], end: "DynamoDB 2, S3 0" });
   });
 });

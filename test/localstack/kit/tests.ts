@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PROJECT, RESULTS } from "./paths.ts";
 import { exitCode } from "./processes.ts";
@@ -10,18 +12,21 @@ export async function runTests(
   signal: AbortSignal,
 ): Promise<number> {
   signal.throwIfAborted();
+  // Of this run: what its test files share, and by its name how they know what an earlier one of them has made.
+  const folder = mkdtempSync(join(tmpdir(), "millrace-run-"));
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
   const vitest = [join(PROJECT, "node_modules/vitest/vitest.mjs"), "run"];
   const flags = ["--config", "vitest.localstack.config.ts", ...reporters, ...args];
   const child = spawn(process.execPath, [...vitest, ...flags], {
     cwd: PROJECT,
-    env: { ...process.env, ...awsEnvironment(endpoint) },
+    env: { ...process.env, ...awsEnvironment(endpoint), LOCALSTACK_RUN: folder },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const end = () => child.kill("SIGTERM");
   signal.addEventListener("abort", end);
   const code = await exitCode(child);
   signal.removeEventListener("abort", end);
+  rmSync(folder, { recursive: true, force: true });
   signal.throwIfAborted();
   return code;
 }

@@ -1,0 +1,55 @@
+import { App, RemovalPolicy, Stack } from "aws-cdk-lib";
+import type { CfnFunction, IFunction } from "aws-cdk-lib/aws-lambda";
+import { Secret } from "aws-cdk-lib/aws-secretsmanager";
+import { StringParameter } from "aws-cdk-lib/aws-ssm";
+import { MicroBatchPipeline, type MicroBatchPipelineProps } from "millrace/cdk";
+import { CONTROL_URL } from "./control.ts";
+import { PARAMETER, SECRET } from "./names.ts";
+
+/** Pipelines over pipelines/numbers.ts that differ in what the construct is told. */
+
+const stack = new Stack(new App(), "MillraceTests");
+
+function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): MicroBatchPipeline {
+  return new MicroBatchPipeline(stack, name, {
+    entry: "test/localstack/pipelines/numbers.ts",
+    maxAttempts: 2,
+    distributeAbove: 10,
+    maxConcurrency: 8,
+    removalPolicy: RemovalPolicy.DESTROY,
+    dashboard: false,
+    alarms: false,
+    environment: { NUMBERS_PIPELINE: name, NUMBERS_CONTROL: CONTROL_URL },
+    ...props,
+  });
+}
+
+const { table, bucket } = numbers("numbers");
+
+const hurried = numbers("hurried", { table, bucket });
+// Not by the construct's writerTimeout: a distributed Map over tasks that are so short has Express children, which LocalStack refuses.
+functionOf(hurried.writeFunction).timeout = 6;
+
+const relayed = numbers("relayed", { table, bucket });
+// Half of an execution's time is over at once.
+functionOf(relayed.finalizeFunction).addPropertyOverride(
+  "Environment.Variables.MILLRACE_EXECUTION_SECONDS",
+  "0",
+);
+
+function functionOf(construct: IFunction): CfnFunction {
+  return construct.node.defaultChild as CfnFunction;
+}
+
+numbers("secretive", {
+  table,
+  bucket,
+  secrets: {
+    NUMBERS_PASSWORD: { secret: Secret.fromSecretNameV2(stack, "Secret", SECRET), field: "password" },
+    NUMBERS_TOKEN: {
+      parameter: StringParameter.fromSecureStringParameterAttributes(stack, "Parameter", {
+        parameterName: PARAMETER,
+      }),
+    },
+  },
+});

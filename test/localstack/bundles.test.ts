@@ -1,0 +1,51 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { deployed } from "./deployed.ts";
+import { variables } from "./handlers.ts";
+
+/** The example's functions as the construct bundles them. They lie outside of the project, so that what is not in a bundle is missing, as on Lambda. */
+
+const MAX_BYTES = 1.5 * 1024 * 1024;
+let assembly: string;
+
+beforeAll(async () => {
+  ({ assembly } = await deployed("MillraceExample"));
+});
+
+/** The bundle of a function, by the end of its name. */
+function bundleOf(step: string): string {
+  const template = readFileSync(join(assembly, "MillraceExample.template.json"), "utf8");
+  const { Resources } = JSON.parse(template) as {
+    Resources: Record<string, { Properties?: { FunctionName?: string }; Metadata?: Record<string, string> }>;
+  };
+  const found = Object.values(Resources).find(({ Properties }) =>
+    Properties?.FunctionName?.endsWith(`-${step}`),
+  );
+  return join(assembly, found?.Metadata?.["aws:asset:path"] ?? "missing", "index.mjs");
+}
+
+describe("the bundle of", () => {
+  it.each(["Plan", "Write", "Finalize", "Vacuum"])(
+    "%s is small, and is loaded with nothing beside it",
+    (step) => {
+      const file = bundleOf(step);
+      const { size } = statSync(file);
+      const script = `
+      const startedAt = performance.now();
+      const { handler } = await import(${JSON.stringify(file)});
+      console.log(JSON.stringify({ handler: typeof handler, milliseconds: performance.now() - startedAt }));`;
+      const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+        encoding: "utf8",
+        cwd: assembly,
+        env: { ...process.env, ...variables("table", "bucket"), NODE_PATH: "" },
+      });
+      expect(stderr).toBe("");
+      const { handler, milliseconds } = JSON.parse(stdout) as { handler: string; milliseconds: number };
+      expect(handler).toBe("function");
+      expect(size).toBeLessThan(MAX_BYTES);
+      console.log(`${step}: ${Math.round(size / 1024)} KiB, loaded in ${Math.round(milliseconds)} ms`);
+    },
+  );
+});

@@ -1,0 +1,128 @@
+import { createServer, type Server } from "node:http";
+import { text } from "node:stream/consumers";
+
+/**
+ * What the functions of pipelines/numbers.ts ask at each call of the contract: a server in the test's own process, so that a test says what happens
+ * at which call, waits for a call, or holds it. Its place is fixed, because functions are deployed once for all test files.
+ */
+export const CONTROL_URL = "http://127.0.0.1:4611/";
+
+/** One call of the contract, as the function saw it. */
+export interface Call {
+  readonly pipeline: string;
+  readonly call:
+    | "available"
+    | "latestOffset"
+    | "partitions"
+    | "read"
+    | "staged"
+    | "before commit"
+    | "after commit"
+    | "abort"
+    | "commit offset";
+  /** Of the pipeline's present life, where the call knows it. */
+  readonly incarnation?: string;
+  readonly batchId?: number;
+  readonly attempt?: number;
+  readonly partition?: number;
+  readonly attemptNumber?: number;
+  readonly from?: number;
+  readonly to?: number;
+  /** What `runtime.env` has of the names that the test app gives secrets. */
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+/** What the function does then; `yield a bad row` and `hang` are for `read`. */
+export type Deed = "go on" | "fail" | "die" | "yield a bad row" | "hang";
+
+/** The answer to a call: figures of the source, and the deed. */
+export interface Answer {
+  readonly deed: Deed;
+  readonly n?: number;
+  readonly slices?: readonly Slice[];
+}
+
+/** A partition: whole numbers from `from` to before `to`. */
+export type Slice = { readonly from: number; readonly to: number };
+
+export class Control {
+  readonly calls: Call[] = [];
+  /** The source has numbers from 0 to before this one. */
+  available = 0;
+  /** Numbers in a batch, and in a partition, at most. */
+  perBatch = 1_000_000;
+  perPartition = 2;
+  /** What happens at a call; it may wait for something first. */
+  deed: (call: Call) => Deed | Promise<Deed> = () => "go on";
+  readonly #server: Server;
+  readonly #held = new Set<() => void>();
+  /** Lives that earlier tests saw: what they left behind, such as a task that was held, may still call. */
+  readonly #past = new Set<string>();
+
+  private constructor() {
+    this.#server = createServer(async (request, response) => {
+      const call = JSON.parse(await text(request)) as Call;
+      const isPast = () => call.incarnation !== undefined && this.#past.has(call.incarnation);
+      if (!isPast()) this.calls.push(call);
+      const told = isPast() ? "fail" : await this.deed(call);
+      const deed = isPast() ? "fail" : told;
+      const body = JSON.stringify({ deed, ...this.#figures(call) } satisfies Answer);
+      // A function that is warm must not find a connection of an earlier test file.
+      response.writeHead(200, { "content-type": "application/json", connection: "close" }).end(body);
+    });
+  }
+
+  static async start(): Promise<Control> {
+    const control = new Control();
+    await new Promise<void>((resolve, reject) => {
+      control.#server.once("error", reject).listen(Number(new URL(CONTROL_URL).port), "127.0.0.1", resolve);
+    });
+    return control;
+  }
+
+  /** Begins anew, for the next test; calls that are held go on, and fail. */
+  reset(): void {
+    for (const { incarnation } of this.calls) if (incarnation !== undefined) this.#past.add(incarnation);
+    for (const release of this.#held) release();
+    this.#held.clear();
+    this.calls.length = 0;
+    this.available = 0;
+    this.perBatch = 1_000_000;
+    this.perPartition = 2;
+    this.deed = () => "go on";
+  }
+
+  /** A promise to hold calls with, and what lets them go on; `reset` does so too. */
+  gate(): { readonly opened: Promise<void>; open(): void } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held.add(resolve);
+    return { opened: promise, open: resolve };
+  }
+
+  of(call: Call["call"]): readonly Call[] {
+    return this.calls.filter((each) => each.call === call);
+  }
+
+  /** Partitions that were read, sorted: each as often as it was. */
+  get read(): readonly number[] {
+    return this.of("read")
+      .map(({ partition = -1 }) => partition)
+      .sort((a, b) => a - b);
+  }
+
+  async close(): Promise<void> {
+    this.reset();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #figures({ call, from = 0, to = 0 }: Call): Omit<Answer, "deed"> {
+    if (call === "available") return { n: this.available };
+    if (call === "latestOffset") return { n: Math.max(from, Math.min(from + this.perBatch, this.available)) };
+    if (call !== "partitions") return {};
+    const slices: Slice[] = [];
+    for (let n = from; n < to; n += this.perPartition)
+      slices.push({ from: n, to: Math.min(to, n + this.perPartition) });
+    return { slices };
+  }
+}

@@ -1,0 +1,3 @@
+/** What the test app refers to and a test makes. */
+export const SECRET = "millrace-tests";
+export const PARAMETER = "/millrace-tests/token";

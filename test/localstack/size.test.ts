@@ -1,0 +1,154 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Finalized, Work } from "../../functions/steps.ts";
+import { runtime } from "../../local/home.ts";
+import { liveFiles } from "../../shared/connectors/arrow-table/log.ts";
+import { taskItem } from "../../shared/ledger/dynamodb-items.ts";
+import { S3Store } from "../../shared/store/s3.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { dynamodb, newLedger, newStore, s3 } from "./clients.ts";
+import { Control } from "./control.ts";
+import { bundle, EXECUTION, variables } from "./handlers.ts";
+
+/** A batch of 10,000 partitions through Plan and Finalize, each in a process with the memory of its function. */
+
+const PARTITIONS = 10_000;
+const MEMORY_MIB = 512;
+const MAX_PAYLOAD = 4096;
+const MAX_SECONDS = 60;
+const AT_ONCE = 25;
+
+/** What a step's process says when it has ended. */
+interface Ran<Answer> {
+  readonly answer: Answer;
+  readonly seconds: number;
+  readonly mebibytes: number;
+}
+
+let control: Control;
+
+beforeAll(async () => {
+  control = await Control.start();
+});
+
+afterAll(async () => {
+  await control.close();
+});
+
+/** Runs a step in a process of its own, that has its heap limited as in a function of that memory. */
+async function run<Answer>(
+  step: "plan" | "finalize",
+  event: object,
+  env: Readonly<Record<string, string>>,
+): Promise<Ran<Answer>> {
+  const folder = temporaryFolder();
+  const program = join(folder, `${step}.mjs`);
+  const told = join(folder, "told.json");
+  await bundle(
+    `import { writeFileSync } from "node:fs";
+     import { handler } from "./functions/${step}.ts";
+     const startedAt = performance.now();
+     const answer = await handler(JSON.parse(process.argv[2]), { getRemainingTimeInMillis: () => 300_000 });
+     const seconds = (performance.now() - startedAt) / 1000;
+     const mebibytes = process.resourceUsage().maxRSS / 1024;
+     writeFileSync(process.argv[3], JSON.stringify({ answer, seconds, mebibytes }));
+     process.exit(0);`,
+    program,
+  );
+  const args = [`--max-old-space-size=${MEMORY_MIB}`, program, JSON.stringify(event), told];
+  // The source's server runs in this process, which must not be blocked.
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: "inherit" });
+  const [code] = (await once(child, "exit")) as [number | null];
+  expect(code, step).toBe(0);
+  return JSON.parse(readFileSync(told, "utf8")) as Ran<Answer>;
+}
+
+/** What the writers of some partitions would have left in the ledger. */
+async function record(
+  table: string,
+  { run: { pipeline, incarnation, batchId, attempt } }: Work,
+  partitions: readonly number[],
+) {
+  const items = partitions.map((partition) => ({
+    PutRequest: {
+      Item: taskItem(
+        { pipeline, incarnation, batchId, attempt, partition },
+        {
+          partition,
+          message: {
+            table: null,
+            path: `data/numbers/${incarnation}/${partition}.arrow`,
+            rows: 1,
+            bytes: 800,
+          },
+          rows: 1,
+          bytes: 8,
+          milliseconds: 5,
+          attemptNumber: 0,
+          writerId: `writer of ${partition}`,
+          recordedAt: Date.now(),
+        },
+      ),
+    },
+  }));
+  for (let i = 0; i < items.length; i += AT_ONCE) {
+    const request = { RequestItems: { [table]: items.slice(i, i + AT_ONCE) } };
+    const { UnprocessedItems = {} } = await dynamodb.send(new BatchWriteItemCommand(request));
+    expect(UnprocessedItems).toEqual({});
+  }
+}
+
+const upTo = (end: number) => Array.from({ length: end }, (_, partition) => partition);
+
+describe("a batch of 10,000 partitions", () => {
+  it("is planned, resumed and finalized in the memory and the time of its functions, and no payload grows with it", async () => {
+    control.available = PARTITIONS;
+    control.perPartition = 1;
+    const { tableName, ledger } = await newLedger();
+    const { location } = await newStore();
+    const bucket = location.split("/")[2] ?? "";
+    const env = variables(tableName, bucket);
+    const event = { input: { trigger: "once" }, execution: EXECUTION };
+    const store = new S3Store({ client: s3, bucket, prefix: "numbers", runtime, random: Math.random });
+    const entries = async ({ items }: Work) => {
+      const bytes = (await store.get(items?.key.replace("numbers/", "") ?? "")) ?? new Uint8Array();
+      return { count: (JSON.parse(Buffer.from(bytes).toString()) as unknown[]).length, bytes: bytes.length };
+    };
+
+    const planned = await run<Work>("plan", event, env);
+    expect(planned.answer).toMatchObject({ next: "WriteDistributed", todo: [] });
+    expect(await entries(planned.answer)).toMatchObject({ count: PARTITIONS });
+
+    // As where the execution is stopped in the middle.
+    const half = upTo(PARTITIONS / 2);
+    await record(tableName, planned.answer, half);
+    const resumed = await run<Work>("plan", event, env);
+    expect(resumed.answer).toMatchObject({ next: "WriteDistributed", todo: [] });
+    expect(await entries(resumed.answer)).toMatchObject({ count: PARTITIONS / 2 });
+
+    await record(tableName, resumed.answer, upTo(PARTITIONS).slice(half.length));
+    const written = { ...resumed.answer, failed: 0, killed: null };
+    const finalized = await run<Finalized>("finalize", written, env);
+    expect(finalized.answer).toMatchObject({ next: "Done", batch: { state: "committed", rows: PARTITIONS } });
+    expect(await ledger.head("numbers")).toMatchObject({
+      offset: { n: PARTITIONS },
+      lastCommittedBatchId: 0,
+    });
+    expect(await liveFiles(store.at("table"))).toHaveLength(PARTITIONS);
+
+    for (const [step, { seconds, mebibytes, answer }] of Object.entries({ planned, resumed, finalized })) {
+      const bytes = JSON.stringify(answer).length;
+      console.log(
+        `10,000 partitions ${step}: ${seconds.toFixed(1)} s, at most ${Math.round(mebibytes)} MiB, answer of ${bytes} bytes`,
+      );
+      expect(mebibytes, step).toBeLessThan(MEMORY_MIB);
+      expect(seconds, step).toBeLessThan(MAX_SECONDS);
+      expect(bytes, step).toBeLessThan(MAX_PAYLOAD);
+    }
+    expect(JSON.stringify(written).length).toBeLessThan(MAX_PAYLOAD);
+  });
+});
