@@ -88,7 +88,7 @@ function settings(root: string): Record<string, string> {
     LAMBDA_RUNTIME_EXECUTOR: "local-process",
     LOCAL_PROCESS_NODE: process.execPath,
     LAMBDA_SYNCHRONOUS_CREATE: "1",
-    LAMBDA_KEEPALIVE_MS: "60000",
+    LAMBDA_KEEPALIVE_MS: "20000",
     // There is no network: no analytics, no certificate to download, no DNS server.
     DISABLE_EVENTS: "1",
     SKIP_SSL_CERT_DOWNLOAD: "1",
