@@ -14,11 +14,11 @@ import { type PlanResult, plan } from "../../shared/engine/plan.ts";
 import type { Ports } from "../../shared/engine/ports.ts";
 import { write } from "../../shared/engine/write.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
-import type { World } from "./world.ts";
+import type { Surroundings } from "./world.ts";
 
 /**
  * What may go wrong at a call. `stop`: the whole run ends there, and no code of it runs again. `die`: the step that makes the call ends so, and the
- * run tries it again. `straggle`: the run gives the step up and tries it again, and later the step goes on. `sleep`: the whole run stands still, and goes on
+ * run tries it again. `straggle`: the run gives the step up and tries it again, and later the step goes on; `overtaken`: it goes on as soon as the step that took its place has ended. `sleep`: the whole run stands still, and goes on
  * when others have worked. `twice`: the call is delivered twice.
  */
 export const FAULTS = [
@@ -33,6 +33,8 @@ export const FAULTS = [
   "twice",
   "straggle before",
   "straggle after",
+  "overtaken before",
+  "overtaken after",
   "sleep before",
   "sleep after",
 ] as const;
@@ -56,6 +58,8 @@ export interface RunOptions {
   readonly takesOver?: boolean;
   /** Called before each call: runs that interleave wait here for their turn. */
   turn?(): Promise<void>;
+  /** Ends the process that the run has for itself, where it has one: then `stop` is no pretence. */
+  kill?(): void;
 }
 
 let runs = 0;
@@ -76,6 +80,11 @@ class Step {
   }
 }
 
+interface Sleeper {
+  readonly step: Step;
+  wake(): void;
+}
+
 /** The step that makes a call: a straggler makes calls beside the step that took its place. */
 const current = new AsyncLocalStorage<Step>();
 
@@ -83,16 +92,17 @@ const current = new AsyncLocalStorage<Step>();
 export class Run {
   /** Names of the calls made, in order: the fault points. */
   readonly calls: string[] = [];
-  readonly #world: World;
+  readonly #world: Surroundings;
   readonly #options: RunOptions;
   readonly #name = `run ${++runs}`;
   readonly #steps: Step[] = [];
-  readonly #sleepers: { readonly step: Step; wake(): void }[] = [];
+  readonly #sleepers: Sleeper[] = [];
+  readonly #overtaken: Sleeper[] = [];
   #outcome: Outcome | undefined;
   #hasFault = false;
   #changed = Promise.withResolvers<void>();
 
-  constructor(world: World, options: RunOptions = {}) {
+  constructor(world: Surroundings, options: RunOptions = {}) {
     this.#world = world;
     this.#options = options;
   }
@@ -106,18 +116,17 @@ export class Run {
 
   /** Lets what sleeps or straggles go on, one after the other, to its end. */
   async wake(): Promise<void> {
-    for (;;) {
-      const sleeper = this.#sleepers.shift();
-      if (sleeper !== undefined) {
-        const sleepers = this.#sleepers.length;
+    const resting = () => this.#sleepers.length + this.#overtaken.length;
+    const isOver = () => this.#outcome !== undefined && this.#steps.every((step) => step.isOver);
+    while (this.#outcome !== "stopped" && !(resting() === 0 && isOver())) {
+      const sleeper = this.#sleepers.shift() ?? this.#overtaken.shift();
+      if (sleeper === undefined) await this.#until(() => resting() > 0 || isOver());
+      else {
+        const before = resting();
         if (this.#outcome === "asleep") this.#outcome = undefined;
         sleeper.wake();
-        await this.#until(() => sleeper.step.isOver || this.#sleepers.length > sleepers);
+        await this.#until(() => sleeper.step.isOver || resting() > before);
       }
-      const isWaiting = () => this.#outcome === undefined || this.#steps.some((step) => !step.isOver);
-      if (this.#sleepers.length > 0) continue;
-      if (this.#outcome === "stopped" || !isWaiting()) return;
-      await this.#until(() => this.#sleepers.length > 0 || this.#outcome === "stopped" || !isWaiting());
     }
   }
 
@@ -167,8 +176,21 @@ export class Run {
     }
   }
 
-  /** A step, tried again as Step Functions does. */
   async #step<T>(name: string, body: (attempt: number) => Promise<T>): Promise<T> {
+    try {
+      return await this.#attempts(name, body);
+    } finally {
+      for (let late = this.#overtaken.shift(); late !== undefined; late = this.#overtaken.shift()) {
+        const { step, wake } = late;
+        wake();
+        const rests = () => [...this.#sleepers, ...this.#overtaken].some((each) => each.step === step);
+        await this.#until(() => step.isOver || rests());
+      }
+    }
+  }
+
+  /** A step, tried again as Step Functions does. */
+  async #attempts<T>(name: string, body: (attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       const step = new Step();
       this.#steps.push(step);
@@ -224,12 +246,10 @@ export class Run {
     this.#hasFault = true;
     switch (fault) {
       case "stop before":
-        this.#end("stopped");
-        return await never();
+        return await this.stop();
       case "stop after":
         await effect().catch(() => undefined);
-        this.#end("stopped");
-        return await never();
+        return await this.stop();
       case "die before":
         return await this.#die();
       case "die after":
@@ -258,6 +278,14 @@ export class Run {
         await this.#straggle();
         return result;
       }
+      case "overtaken before":
+        await this.#straggle(this.#overtaken);
+        return await effect();
+      case "overtaken after": {
+        const result = await effect();
+        await this.#straggle(this.#overtaken);
+        return result;
+      }
       case "sleep before":
         await this.#sleep();
         return await effect();
@@ -269,6 +297,13 @@ export class Run {
     }
   }
 
+  /** Ends the run here and now: whoever waits for the answer waits for ever. */
+  async stop(): Promise<never> {
+    this.#options.kill?.();
+    this.#end("stopped");
+    return await never();
+  }
+
   async #die<T>(): Promise<T> {
     const step = current.getStore();
     if (step !== undefined) step.isOver = true;
@@ -277,9 +312,9 @@ export class Run {
     return await never();
   }
 
-  async #straggle(): Promise<void> {
+  async #straggle(sleepers = this.#sleepers): Promise<void> {
     current.getStore()?.giveUp();
-    await this.#rest();
+    await this.#rest(sleepers);
   }
 
   async #sleep(): Promise<void> {
@@ -289,9 +324,9 @@ export class Run {
     await this.#rest();
   }
 
-  async #rest(): Promise<void> {
+  async #rest(sleepers = this.#sleepers): Promise<void> {
     const step = current.getStore() ?? new Step();
-    const woken = new Promise<void>((resolve) => this.#sleepers.push({ step, wake: resolve }));
+    const woken = new Promise<void>((resolve) => sleepers.push({ step, wake: resolve }));
     this.#change();
     await woken;
   }
@@ -322,7 +357,7 @@ export class Run {
             const result: unknown = await (method.apply(target, args) as Promise<unknown>);
             if (name === "decide" || name === "finish" || name === "replan") {
               const batch = result as Awaited<ReturnType<Ledger["decide"]>>;
-              world.sawState(batch.batchId, batch.attempt, batch.state);
+              await world.sawState(batch.batchId, batch.attempt, batch.state);
             }
             if (name === "recordTask") {
               const [{ batchId, attempt, partition }] = args as Parameters<Ledger["recordTask"]>;
@@ -377,7 +412,9 @@ export class Run {
         return faultyWriter(super.streamWriter(...args), run);
       }
     }
-    return pipeline("numbers").readStream.format(Numbers).writeStream.format(Table) as unknown as Pipeline;
+    return pipeline(world.pipeline)
+      .readStream.format(Numbers)
+      .writeStream.format(Table) as unknown as Pipeline;
   }
 }
 
@@ -405,6 +442,10 @@ function faultyWriter<W extends object>(writer: W, run: Run): W {
   });
 }
 
+async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
+
 /** Each call of the store is a point. */
 class FaultyStore implements ObjectStore {
   readonly location: string;
@@ -418,9 +459,11 @@ class FaultyStore implements ObjectStore {
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
+    if (body instanceof Uint8Array)
+      return await this.#run.point("store.put", () => this.#inner.put(key, body));
     // Gathered first: what reads the body has points of its own, and a call may be delivered twice.
-    const bytes = body instanceof Uint8Array ? body : Buffer.concat(await Array.fromAsync(body));
-    return await this.#run.point("store.put", () => this.#inner.put(key, bytes));
+    const chunks = await Array.fromAsync(body);
+    return await this.#run.point("store.put", () => this.#inner.put(key, streamOf(chunks)));
   }
 
   get(key: string): Promise<Uint8Array | undefined> {
