@@ -1,7 +1,7 @@
 import { rewind } from "../../shared/engine/rewind.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { FAULTS, type FaultKind, Run } from "./run.ts";
-import { type Shape, World } from "./world.ts";
+import { type Shape, type Surroundings, World } from "./world.ts";
 
 /** A fault at a call, by its place among the calls of a run. */
 export interface Fault {
@@ -127,19 +127,23 @@ async function runInterleaved(world: World, test: Case, seed: number): Promise<v
 }
 
 /** Runs without faults until nothing is new: it must take a few only. */
-async function finish(world: World): Promise<void> {
+export async function finish(
+  world: Surroundings,
+  options: { readonly takesOver?: boolean } = {},
+): Promise<void> {
   for (let runs = 0; runs < CLEAN_RUNS; runs++) {
-    const outcome = await new Run(world).start();
+    const outcome = await new Run(world, options).start();
     world.now += LEASE_IS_OVER;
     if (outcome === "idle") return;
   }
   world.broken("runs without faults do not come to an end");
 }
 
-async function tidy(world: World): Promise<void> {
+/** A vacuum. */
+export async function tidy(world: Surroundings): Promise<void> {
   const run = new Run(world);
   const { open, ports } = await run.open();
-  if ((await world.ledger.head("numbers")) === undefined) return;
+  if ((await world.ledger.head(world.pipeline)) === undefined) return;
   await vacuum(open, ports, { olderThan: DAY, dryRun: false });
 }
 

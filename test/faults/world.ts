@@ -1,6 +1,7 @@
 import { tableFromIPC } from "apache-arrow";
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../shared/contract/object-store.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
 import type { BatchState } from "../../shared/ledger/states.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/store/memory.ts";
@@ -22,13 +23,37 @@ interface LogEntry {
   readonly add: readonly { readonly path: string }[];
 }
 
+/** What a run works on, and whom it tells what it sees. */
+export interface Surroundings {
+  now: number;
+  readonly pipeline: string;
+  readonly shape: Shape;
+  readonly ledger: Ledger;
+  readonly store: ObjectStore;
+  runtime(): Runtime;
+  broken(what: string): void;
+  sawCommit(batchId: number, attempt: number, messages: string): void;
+  sawState(batchId: number, attempt: number, state: BatchState): void | Promise<void>;
+  sawTask(key: string): void;
+  sawRead(key: string, isAlone: boolean): void;
+  sawAcknowledged(end: number): void | Promise<void>;
+}
+
+/** What real adapters hold, to be judged as if it lay in memory. */
+export interface Remains {
+  readonly pipeline: string;
+  readonly ledger: Ledger;
+  readonly objects: MemoryObjects;
+}
+
 /**
  * What outlives every process: ledger, objects, the source; and what must hold of them, judged by what is seen from outside. It knows
  * the format of the table and the words of the contract, and nothing of the code.
  */
-export class World {
+export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
-  #ledger: SqliteLedger = new SqliteLedger(":memory:");
+  #ledger: Ledger & { close?(): void };
+  readonly pipeline: string;
   readonly shape: Shape;
   readonly objects: MemoryObjects;
   /** Ends that the source was told of by `commit(end)`. */
@@ -45,9 +70,12 @@ export class World {
   readonly #jumps = new Map<number, number>();
   #ids = 0;
 
-  constructor(shape: Shape) {
+  /** A new one, with nothing in it, or one that has what others left. */
+  constructor(shape: Shape, remains?: Remains) {
     this.shape = shape;
-    this.objects = memoryObjects(() => this.now);
+    this.pipeline = remains?.pipeline ?? "numbers";
+    this.#ledger = remains?.ledger ?? new SqliteLedger(":memory:");
+    this.objects = remains?.objects ?? memoryObjects(() => this.now);
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
   }
 
@@ -70,13 +98,13 @@ export class World {
     };
   }
 
-  get ledger(): SqliteLedger {
+  get ledger(): Ledger {
     return this.#ledger;
   }
 
   /** The ledger is deleted; what it knew is forgotten. */
   loseLedger(): void {
-    this.#ledger.close();
+    this.close();
     this.#ledger = new SqliteLedger(":memory:");
     this.#states.clear();
     this.#recorded.clear();
@@ -85,7 +113,7 @@ export class World {
   }
 
   close(): void {
-    this.#ledger.close();
+    this.#ledger.close?.();
   }
 
   broken(what: string): void {
@@ -180,8 +208,8 @@ export class World {
   }
 
   async #judgeLedger(): Promise<void> {
-    const batches = [...(await this.ledger.batches("numbers", { limit: 1000 }))].reverse();
-    const head = await this.ledger.head("numbers");
+    const batches = [...(await this.ledger.batches(this.pipeline, { limit: 1000 }))].reverse();
+    const head = await this.ledger.head(this.pipeline);
     let end: unknown = { n: 0 };
     batches.forEach((batch, i) => {
       const jump = this.#jumps.get(batch.batchId);
