@@ -254,6 +254,7 @@ const ROOT = join(import.meta.dirname, "..");
 const HOME = join(ROOT, ".cache/mutations");
 const SEED = 1;
 const LIMIT = 16_000;
+const BASELINE = 500;
 const SECONDS = 240;
 const { values } = parseArgs({ options: { only: { type: "string" }, cases: { type: "boolean" } } });
 
@@ -273,13 +274,13 @@ function mutate(mutation: Mutation, folder: string): void {
   }
 }
 
-function run(folder: string): Promise<Result> {
+function run(folder: string, limit = LIMIT): Promise<Result> {
   const workerData: Share = {
     index: 0,
     workers: 1,
     seconds: SECONDS,
     seed: SEED,
-    limit: LIMIT,
+    limit,
     maxFailures: 1,
   };
   return new Promise((resolve, reject) => {
@@ -314,6 +315,14 @@ mkdirSync(HOME, { recursive: true });
 const chosen = MUTATIONS.filter(
   ({ rule, what }) => values.only === undefined || rule === values.only || what.includes(values.only),
 );
+// Else whatever breaks the harness would count as caught.
+const untouched = join(HOME, "untouched");
+mutate({ rule: "-", what: "nothing", edits: [] }, untouched);
+const { failures: unexpected } = await run(untouched, BASELINE);
+if (unexpected.length > 0) {
+  console.error(`cases fail with nothing removed: ${unexpected[0]?.violations.join("; ")}`);
+  process.exit(1);
+}
 const queue = chosen.entries();
 let caught = 0;
 const worker = async () => {
