@@ -1,14 +1,13 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { Pipeline } from "../shared/contract/pipeline.ts";
-import { ReadAllAvailable } from "../shared/contract/read-limit.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
-import { type PlanResult, plan } from "../shared/engine/plan.ts";
+import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { hasEnded } from "./executions.ts";
 import { type Opened, step } from "./step.ts";
 import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts";
+import { triggerOf } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
 const MAX_TASKS = 100_000;
@@ -18,17 +17,22 @@ const MAX_INLINE_TASKS = 10_000;
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const { open, ports } = opened;
   const asked = readInput(event.input);
-  const input = { ...asked, trigger: triggerOf(asked, opened.pipeline) };
+  const trigger = triggerOf(asked.trigger, settings.trigger, opened.pipeline);
+  // An interval is the pipeline's own, so that whatever plans next in this run finds it again.
+  const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
   let isBounded = false as boolean;
   let planned: PlanResult;
   try {
     planned = await plan(open, ports, {
       owner: { id: event.execution.id, description: `execution ${event.execution.id}` },
       leaseMilliseconds: settings.leaseMilliseconds,
-      limit: new ReadAllAvailable(),
+      // Known once `prepare` has run.
+      get limit() {
+        return limitOf(trigger, isBounded);
+      },
       maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
       prepare: async () => {
-        if (input.trigger !== "availableNow") return;
+        if (trigger !== "availableNow") return;
         isBounded = await open.prepareForTriggerAvailableNow(input.target);
       },
       hasEnded,
@@ -53,6 +57,7 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
     todo: planned.todo.length,
     resumed: planned.resumed,
     next: work.next,
+    ...(planned.latest === undefined ? {} : { end: batch.end, latest: planned.latest }),
   });
   metrics.addMetric("BatchAge", MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
   return {
@@ -70,14 +75,6 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
 function readInput(input: PlanEvent["input"]): ExecutionInput {
   const { trigger, reason, target, events } = input ?? {};
   return { trigger, reason, target, events };
-}
-
-/** As the execution, the construct or the pipeline says, in this order. The schedule is what a processing time is on AWS. */
-function triggerOf({ trigger }: ExecutionInput, pipeline: Pipeline): "once" | "availableNow" {
-  if (trigger === "once" || trigger === "availableNow") return trigger;
-  if (settings.trigger !== undefined) return settings.trigger;
-  const { triggered } = pipeline;
-  return triggered === undefined || "availableNow" in triggered ? "availableNow" : "once";
 }
 
 /** How the tasks are run: none, here, or distributed over executions of their own. */

@@ -20,6 +20,8 @@ export type RunEvent =
       readonly attempt: number;
       readonly start: Offset;
       readonly end: Offset;
+      /** The end of all that was there, where the reader reports it (`reportLatestOffset`). */
+      readonly latest?: Offset;
       readonly partitions: number;
       /** Partitions that still have to be written. */
       readonly todo: number;
@@ -54,7 +56,7 @@ export type RunEvent =
       /** From the plan of this attempt to its end. */
       readonly milliseconds: number;
     }
-  | { readonly type: "idle" }
+  | { readonly type: "idle"; readonly latest?: Offset }
   | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };

@@ -1,11 +1,12 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
 import { parseDuration } from "../shared/contract/duration.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
+import type { Offset } from "../shared/contract/offset.ts";
 import type { Pipeline, Trigger } from "../shared/contract/pipeline.ts";
-import { ReadAllAvailable } from "../shared/contract/read-limit.ts";
+import type { ReadLimit } from "../shared/contract/read-limit.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
-import { type PlanResult, plan } from "../shared/engine/plan.ts";
+import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports.ts";
 import type { Batch, Fence } from "../shared/ledger/ledger.ts";
 import type { BatchState } from "../shared/ledger/states.ts";
@@ -110,13 +111,15 @@ class Session {
     const isBounded =
       "availableNow" in trigger &&
       (await this.#unlessStuck(this.#open.prepareForTriggerAvailableNow())) === true;
+    const kind = "once" in trigger ? "once" : "availableNow" in trigger ? "availableNow" : "processingTime";
+    const limit = limitOf(kind, isBounded);
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
     while (!signal.aborted) {
       const startedAt = this.#ports.runtime.now();
-      const planned = await this.#unlessStuck(this.#plan());
+      const planned = await this.#unlessStuck(this.#plan(limit));
       if (planned === undefined) break;
       let state: BatchState | undefined;
-      if (planned.kind === "idle") onEvent({ type: "idle" });
+      if (planned.kind === "idle") onEvent({ type: "idle", ...latestOf(planned) });
       else if (planned.kind === "paused") await this.#tellPaused(planned);
       else state = await this.#runBatch(planned);
       if (state === "planned") break;
@@ -155,12 +158,12 @@ class Session {
     }
   }
 
-  async #plan(): Promise<PlanResult> {
+  async #plan(limit: ReadLimit | undefined): Promise<PlanResult> {
     const { home } = this.#options;
     const planned = await plan(this.#open, this.#ports, {
       owner: this.#lock.owner,
       leaseMilliseconds: LEASE_MILLISECONDS,
-      limit: new ReadAllAvailable(),
+      limit,
       hasEnded: (owner) => hasEnded(home.ownersFolder, owner),
     });
     this.#fence = planned.fence;
@@ -178,7 +181,7 @@ class Session {
       end: batch.end,
       partitions: batch.tasks,
     };
-    onEvent({ type: "planned", ...range, todo: todo.length, resumed });
+    onEvent({ type: "planned", ...range, ...latestOf(planned), todo: todo.length, resumed });
     const failure = await runTasks(this.#pool, this.#ports, {
       run,
       todo,
@@ -233,6 +236,10 @@ class Session {
     await this.#open.stop();
     if (this.#fence !== undefined) await this.#ports.ledger.release(this.#fence).catch(() => undefined);
   }
+}
+
+function latestOf({ latest }: { readonly latest?: Offset }): { readonly latest?: Offset } {
+  return latest === undefined ? {} : { latest };
 }
 
 /** The recorded reason, where no error of this process tells it. */

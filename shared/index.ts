@@ -18,20 +18,32 @@ export {
   type Trigger,
   WriteStreamChooser,
 } from "./contract/pipeline.ts";
-export { ReadAllAvailable, type ReadLimit } from "./contract/read-limit.ts";
+export {
+  ReadAllAvailable,
+  type ReadLimit,
+  ReadMaxBytes,
+  ReadMaxFiles,
+  ReadMaxRows,
+  ReadMinRows,
+} from "./contract/read-limit.ts";
 export { registerDataSource } from "./contract/registry.ts";
 export { parseDdl } from "./contract/schema.ts";
 export {
   type Awaitable,
   DataSourceStreamReader,
   type InputPartition,
+  type NamedRow,
   type Row,
   type RowSource,
+  SimpleDataSourceStreamReader,
+  type SimpleRead,
   type SupportsTriggerAvailableNow,
 } from "./contract/stream-reader.ts";
 export {
   DataSourceStreamArrowWriter,
+  DataSourceStreamWriter,
   type OpenBatch,
+  type StreamWriter,
   type SupportsCommitLookup,
   type SupportsTaskAbort,
   type SupportsVacuum,

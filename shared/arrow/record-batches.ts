@@ -29,7 +29,7 @@ export async function* toRecordBatches(
   ) {
     throw new MillraceError(
       "READ_NOT_ITERABLE",
-      `read(partition) must give an iterable of rows, but gave ${kindOf(source)}`,
+      `read() must give an iterable of rows, but gave ${kindOf(source)}`,
       {
         where,
         hint: "Write it as a generator: async *read(partition) { … yield row; … }.",

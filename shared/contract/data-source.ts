@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
 import type { Runtime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
-import type { Awaitable, DataSourceStreamReader } from "./stream-reader.ts";
-import type { DataSourceStreamArrowWriter } from "./stream-writer.ts";
+import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
+import type { StreamWriter } from "./stream-writer.ts";
 
 /** An Arrow schema, or Spark's DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
 export type SchemaLike = Schema | string;
@@ -29,18 +29,29 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 
   /** A reader for streams, made anew wherever one is needed. */
   streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
-    return this.#missing("streamReader(schema)");
+    return this.#missing(
+      "streamReader(schema)",
+      "streamReader(schema), or simpleStreamReader(schema) for a small source,",
+    );
   }
 
-  /** A writer for streams, made anew for the tasks and for each commit or abort. `overwrite` is false: streams append. */
-  streamWriter(_schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<unknown> {
+  /** A reader for a small stream, made anew wherever one is needed. Asked only of a data source without `streamReader`. */
+  simpleStreamReader(_schema: Schema): SimpleDataSourceStreamReader<object> {
+    return this.#missing("simpleStreamReader(schema)");
+  }
+
+  /**
+   * A writer for streams, of rows or of Arrow record batches, made anew for the tasks and for each commit or abort. `overwrite` is false: streams
+   * append.
+   */
+  streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<unknown> {
     return this.#missing("streamWriter(schema, overwrite)");
   }
 
-  #missing(method: string): never {
+  #missing(method: string, instead: string = method): never {
     const { name } = this.constructor;
     throw new MillraceError("NOT_SUPPORTED", `data source "${name}" has no ${method}`, {
-      hint: `Implement ${method} in ${name}, or use a data source that has it.`,
+      hint: `Implement ${instead} in ${name}, or use a data source that has it.`,
     });
   }
 }

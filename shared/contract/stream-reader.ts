@@ -2,7 +2,7 @@ import type { RecordBatch } from "apache-arrow";
 import type { TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Offset } from "./offset.ts";
-import type { ReadLimit } from "./read-limit.ts";
+import { ReadAllAvailable, type ReadLimit } from "./read-limit.ts";
 
 /** A result now or later. */
 export type Awaitable<T> = T | PromiseLike<T>;
@@ -10,8 +10,11 @@ export type Awaitable<T> = T | PromiseLike<T>;
 /** Rows or Arrow record batches, as they come. */
 export type RowSource = AsyncIterable<Row | RecordBatch> | Iterable<Row | RecordBatch>;
 
+/** A row by field name. */
+export type NamedRow = { readonly [field: string]: unknown };
+
 /** One row: values by field name, or by position. `null` is no value; a missing field is an error. */
-export type Row = { readonly [field: string]: unknown } | readonly unknown[];
+export type Row = NamedRow | readonly unknown[];
 
 /** One slice of a batch, read by one task: any JSON value. It is stored, and a replay gets it back. */
 export type InputPartition = JsonValue;
@@ -24,8 +27,19 @@ export type InputPartition = JsonValue;
 export abstract class DataSourceStreamReader<O extends object = Offset, P = InputPartition> {
   /** Where a pipeline that never ran begins. */
   abstract initialOffset(): Awaitable<O>;
-  /** The end of what there is to read after `start`; `start` itself where nothing is new. */
+  /** The end of the next batch, after `start` and within `limit`; `start` itself where nothing is new. */
   abstract latestOffset(start: O, limit: ReadLimit): Awaitable<O>;
+  /**
+   * The limit for `latestOffset`, asked once a run: everything there is, unless it is overridden. A run of the trigger `once`, and one of `availableNow`
+   * whose reader is no `SupportsTriggerAvailableNow`, asks for everything all the same: it has one batch.
+   */
+  getDefaultReadLimit(): Awaitable<ReadLimit> {
+    return new ReadAllAvailable();
+  }
+  /** The end of all that is there, whatever the limit: for the progress of the run. Asked after each `latestOffset`; nothing where it is not known. */
+  reportLatestOffset(): Awaitable<O | null | undefined> {
+    return undefined;
+  }
   /** The slices of the range from `start` (inclusive) to `end` (exclusive); together they hold each row once. */
   abstract partitions(start: O, end: O): Awaitable<readonly P[]>;
   /** The rows of one partition. */
@@ -38,6 +52,32 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
    * Negative where `a` comes before `b`, 0 where they are equal. With it the planner refuses an end before its start.
    */
   compareOffsets?(a: O, b: O): number;
+}
+
+/** What a `SimpleDataSourceStreamReader` read. */
+export interface SimpleRead<O extends object = Offset> {
+  /** The rows from `start` on. */
+  readonly rows: RowSource;
+  /** Where the next read begins: beyond these rows, or `start` itself where there are none. */
+  readonly offset: O;
+}
+
+/**
+ * Reads a small stream in one place, without partitions. Semantics of Spark's `SimpleDataSourceStreamReader`: planning a batch reads its rows, which are
+ * kept beside the plan, in the pipeline's store, so that the batch and each replay of it writes exactly these.
+ */
+export abstract class SimpleDataSourceStreamReader<O extends object = Offset> {
+  /** Where a pipeline that never ran begins. */
+  abstract initialOffset(): Awaitable<O>;
+  /** The rows that there are from `start` (inclusive) on, as many as one batch should have, and the offset after them. They are held in memory together. */
+  abstract read(start: O): Awaitable<SimpleRead<O>>;
+  /**
+   * The rows that `read` gave between these offsets, again. Asked only where a batch is replayed whose rows are no longer in the pipeline's store; in
+   * Spark, wherever one is replayed.
+   */
+  abstract readBetweenOffsets(start: O, end: O): RowSource | PromiseLike<RowSource>;
+  /** Called after the batch that ends at `end` was committed, again until it succeeds: the source may forget rows before `end`. */
+  commit(_end: O): Awaitable<void> {}
 }
 
 /**

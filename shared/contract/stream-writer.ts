@@ -1,7 +1,7 @@
 import type { RecordBatch } from "apache-arrow";
 import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
-import type { Awaitable } from "./stream-reader.ts";
+import type { Awaitable, NamedRow } from "./stream-reader.ts";
 
 /** What a task tells `commit` and `abort`: any JSON value. (Spark: `WriterCommitMessage`.) */
 export type WriterCommitMessage = JsonValue;
@@ -22,6 +22,34 @@ export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
   abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
   /** Undoes a batch attempt. `messages` has `null` for each task that failed. May be called again. */
   abstract abort(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
+}
+
+/**
+ * Writes a stream as rows. Semantics of Spark's `DataSourceStreamWriter`; all but the rows is as in `DataSourceStreamArrowWriter`, which is faster.
+ */
+export abstract class DataSourceStreamWriter<M = WriterCommitMessage> {
+  /** Tells the two forms of a writer apart, also across two copies of the package. */
+  readonly form = "rows" as const;
+  /**
+   * Stages one partition so that nobody sees it yet, and says where. No message (`undefined`) counts as `null`. Each row is an object by field name, its
+   * values as JSON has them: times and dates as ISO 8601 strings, 64-bit integers as numbers or, beyond 2^53, as strings, decimals as strings, bytes in
+   * base64, `null` for no value.
+   */
+  abstract write(rows: AsyncIterable<NamedRow>, task: TaskContext): Awaitable<M | undefined>;
+  /** As `DataSourceStreamArrowWriter.commit`. */
+  abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
+  /** As `DataSourceStreamArrowWriter.abort`. */
+  abstract abort(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
+}
+
+/** A writer of streams, in either form. */
+export type StreamWriter<M = WriterCommitMessage> =
+  | DataSourceStreamWriter<M>
+  | DataSourceStreamArrowWriter<M>;
+
+/** True for the row form. */
+export function takesRows<M>(writer: StreamWriter<M>): writer is DataSourceStreamWriter<M> {
+  return "form" in writer && writer.form === "rows";
 }
 
 /** A writer that can drop what one task staged when another attempt of the task has won. (Spark: `DataWriter.abort`.) */

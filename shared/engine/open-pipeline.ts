@@ -1,20 +1,22 @@
-import type { Schema } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import type { BatchContext, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { checkOffset, type Offset } from "../contract/offset.ts";
 import type { Pipeline } from "../contract/pipeline.ts";
-import type { ReadLimit } from "../contract/read-limit.ts";
+import { checkReadLimit, type ReadLimit } from "../contract/read-limit.ts";
 import { toSchema } from "../contract/schema.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
+  SimpleDataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
-import type { DataSourceStreamArrowWriter } from "../contract/stream-writer.ts";
+import type { StreamWriter } from "../contract/stream-writer.ts";
 import type { Batch } from "../ledger/ledger.ts";
 import type { Ports } from "./ports.ts";
+import { SimplePlanner } from "./simple-reader.ts";
 
 /** Step Functions carries 256 KiB of state, and the target is one part of it. */
 const MAX_TARGET_CHARACTERS = 16 * 1024;
@@ -30,6 +32,7 @@ export class OpenPipeline {
   readonly #source: DataSource<object>;
   #schema: Schema | undefined;
   #reader: DataSourceStreamReader<object, unknown> | undefined;
+  #defaultLimit: ReadLimit | undefined;
 
   private constructor(
     pipeline: Pipeline,
@@ -67,14 +70,34 @@ export class OpenPipeline {
 
   /** The reader that plans: one for the whole run. */
   async #planner(): Promise<DataSourceStreamReader<object, unknown>> {
-    this.#reader ??= await this.newReader(await this.schema());
+    this.#reader ??= await this.#newPlanner(await this.schema());
     return this.#reader;
+  }
+
+  /** As in Spark, a data source without `streamReader` is asked for `simpleStreamReader`. */
+  async #newPlanner(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
+    try {
+      return await this.newReader(schema);
+    } catch (error) {
+      if (!isNotSupported(error)) throw error;
+      const simple = await this.newSimpleReader(schema).catch((other: unknown) => {
+        throw isNotSupported(other) ? error : other;
+      });
+      return new SimplePlanner(simple, schema, { pipeline: this.pipeline.name });
+    }
   }
 
   /** A reader for a task, or for planning. */
   async newReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
     return await guard("SOURCE_FAILED", "streamReader() failed", { pipeline: this.pipeline.name }, () =>
       this.#source.streamReader(schema),
+    );
+  }
+
+  /** A simple reader, for rows that are no longer kept. */
+  async newSimpleReader(schema: Schema): Promise<SimpleDataSourceStreamReader<object>> {
+    return await guard("SOURCE_FAILED", "simpleStreamReader() failed", { pipeline: this.pipeline.name }, () =>
+      this.#source.simpleStreamReader(schema),
     );
   }
 
@@ -114,6 +137,14 @@ export class OpenPipeline {
     );
   }
 
+  /** The reader's own limit, asked once. Error: `READ_LIMIT_INVALID`. */
+  async defaultReadLimit(): Promise<ReadLimit> {
+    this.#defaultLimit ??= await this.#call("getDefaultReadLimit", async (reader) =>
+      checkReadLimit(await reader.getDefaultReadLimit(), "getDefaultReadLimit()"),
+    );
+    return this.#defaultLimit;
+  }
+
   async initialOffset(): Promise<Offset> {
     return checkOffset(
       await this.#call("initialOffset", (reader) => reader.initialOffset()),
@@ -139,6 +170,12 @@ export class OpenPipeline {
     );
   }
 
+  /** The end of all that is there, where the reader can tell. Error: `OFFSET_NOT_JSON`. */
+  async reportLatestOffset(): Promise<Offset | undefined> {
+    const latest = await this.#call("reportLatestOffset", (reader) => reader.reportLatestOffset());
+    return (latest ?? undefined) === undefined ? undefined : checkOffset(latest, "reportLatestOffset()");
+  }
+
   async partitions(start: Offset, end: Offset): Promise<readonly unknown[]> {
     const partitions: unknown = await this.#call("partitions", (reader) => reader.partitions(start, end));
     if (Array.isArray(partitions)) return partitions as readonly unknown[];
@@ -146,6 +183,11 @@ export class OpenPipeline {
       where: { pipeline: this.pipeline.name },
       hint: "Give an array of JSON values, one for each task; [] for a batch without rows.",
     });
+  }
+
+  /** The rows that a simple reader read to find the end of the batch, once; nothing of any other reader. */
+  takeRows(): AsyncIterable<RecordBatch> | undefined {
+    return this.#reader instanceof SimplePlanner ? this.#reader.takeRows() : undefined;
   }
 
   async commitOffset(end: Offset): Promise<void> {
@@ -156,11 +198,12 @@ export class OpenPipeline {
   async stop(): Promise<void> {
     const reader = this.#reader;
     this.#reader = undefined;
+    this.#defaultLimit = undefined;
     if (reader !== undefined) await stopReader(reader, this.runtime);
   }
 
   /** A writer made anew: nothing travels between the tasks and the commit but the messages. */
-  async newWriter(schema: Schema): Promise<DataSourceStreamArrowWriter<unknown>> {
+  async newWriter(schema: Schema): Promise<StreamWriter<unknown>> {
     const { dataSource, options } = this.pipeline.sink;
     return await guard(
       "SINK_FAILED",
@@ -199,6 +242,10 @@ export class OpenPipeline {
       body(reader),
     );
   }
+}
+
+function isNotSupported(error: unknown): boolean {
+  return MillraceError.is(error) && error.code === "NOT_SUPPORTED";
 }
 
 const STOP_MILLISECONDS = 5000;

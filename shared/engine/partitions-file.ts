@@ -8,15 +8,18 @@ import type { ObjectStore } from "../contract/object-store.ts";
 export interface PlannedPartitions {
   readonly schema: Schema;
   readonly partitions: readonly unknown[];
+  /** Where the rows of a simple reader's batch are kept: an Arrow IPC file. */
+  readonly rowsKey?: string;
 }
 
 /**
  * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go through it. The first one also has
- * the schema. The one task of a batch without partitions has none.
+ * the schema, and of a simple reader the key of the rows. The one task of a batch without partitions has none.
  */
 interface Entry {
   readonly task: number;
   readonly schema?: string;
+  readonly rows?: string;
   readonly partition?: unknown;
 }
 
@@ -28,6 +31,11 @@ export function batchFolder(batchId: number): string {
 /** The epoch in the name tells vacuum whether the run that wrote the file can still record it. */
 export function partitionsKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}partitions-${epoch}-${id}.json`;
+}
+
+/** The rows that were read for the plan of that partitions file: they live and die with it. */
+export function rowsKey(partitionsKey: string): string {
+  return partitionsKey.replace(/\.json$/, ".arrow");
 }
 
 /** Batch id and epoch of a key in a batch's folder; a large message has no epoch. */
@@ -73,7 +81,8 @@ export async function writePartitions(
 ): Promise<void> {
   const schema = encodeSchema(planned.schema);
   const tasks: Entry[] = planned.partitions.map((partition, task) => ({ task, partition }));
-  await writeEntries(store, key, [{ ...(tasks[0] ?? { task: 0 }), schema }, ...tasks.slice(1)]);
+  const rows = planned.rowsKey === undefined ? {} : { rows: planned.rowsKey };
+  await writeEntries(store, key, [{ ...(tasks[0] ?? { task: 0 }), ...rows, schema }, ...tasks.slice(1)]);
 }
 
 /** Some tasks of a batch, to go through in place of all. */
@@ -99,8 +108,10 @@ export async function readPartitions(store: ObjectStore, key: string): Promise<P
     });
   }
   const entries = JSON.parse(Buffer.from(bytes).toString()) as readonly Entry[];
+  const { rows, schema = "" } = entries[0] ?? {};
   return {
-    schema: decodeSchema(entries[0]?.schema ?? ""),
+    schema: decodeSchema(schema),
+    ...(rows === undefined ? {} : { rowsKey: rows }),
     partitions: entries.flatMap((entry) => ("partition" in entry ? [entry.partition] : [])),
   };
 }

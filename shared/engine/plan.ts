@@ -1,11 +1,12 @@
-import { encodeSchema } from "../arrow/ipc-file.ts";
+import type { RecordBatch, Schema } from "apache-arrow";
+import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
-import { sameOffset } from "../contract/offset.ts";
-import type { ReadLimit } from "../contract/read-limit.ts";
+import { type Offset, sameOffset } from "../contract/offset.ts";
+import { ReadAllAvailable, type ReadLimit } from "../contract/read-limit.ts";
 import type { Action, Batch, BatchRun, Fence, Head, Owner } from "../ledger/ledger.ts";
 import { acknowledge } from "./acknowledge.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
-import { checkPartitions, partitionsKey, writePartitions } from "./partitions-file.ts";
+import { checkPartitions, partitionsKey, rowsKey, writePartitions } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
 import { confirmed } from "./retry.ts";
 
@@ -15,7 +16,8 @@ export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
 export interface PlanRequest {
   readonly owner: Owner;
   readonly leaseMilliseconds: number;
-  readonly limit: ReadLimit;
+  /** Of the next batch; the reader's own where there is none. Looked at after `prepare`. */
+  readonly limit?: ReadLimit | undefined;
   /** A batch of more partitions is refused before it is recorded. */
   readonly maxTasks?: number;
   /** Called before anything else is asked of the source: not where another run has the pipeline, or it is paused. */
@@ -25,7 +27,12 @@ export interface PlanRequest {
 }
 
 export type PlanResult =
-  | { readonly kind: "idle"; readonly fence: Fence }
+  | {
+      readonly kind: "idle";
+      readonly fence: Fence;
+      /** The end of all that is there, where the reader reports it. */
+      readonly latest?: Offset;
+    }
   | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action }
   | {
       readonly kind: "batch";
@@ -36,7 +43,21 @@ export type PlanResult =
       readonly todo: readonly number[];
       /** True where the batch was planned by an earlier run. */
       readonly resumed: boolean;
+      /** The end of all that was there when the batch was planned, where the reader reports it and the batch is new. */
+      readonly latest?: Offset;
     };
+
+/**
+ * The limit of a run, as Spark has it: a run that has one batch, whatever comes, asks for everything; else the reader's own counts (`undefined`).
+ * `isBounded` is true where the reader fixes what "available now" is.
+ */
+export function limitOf(
+  trigger: "once" | "availableNow" | "processingTime",
+  isBounded: boolean,
+): ReadLimit | undefined {
+  const hasOneBatch = trigger === "once" || (trigger === "availableNow" && !isBounded);
+  return hasOneBatch ? new ReadAllAvailable() : undefined;
+}
 
 /**
  * Takes the pipeline, finishes what an earlier run left, and records the next batch before any of its rows is read. Errors:
@@ -77,8 +98,8 @@ async function planAs(
       resumed: true,
     };
   }
-  const batch = await planNext(open, ports, fence, head, request);
-  if (batch === undefined) return { kind: "idle", fence };
+  const { batch, ...reported } = await planNext(open, ports, fence, head, request);
+  if (batch === undefined) return { kind: "idle", fence, ...reported };
   return {
     kind: "batch",
     fence,
@@ -86,6 +107,7 @@ async function planAs(
     batch,
     todo: range(batch.tasks),
     resumed: false,
+    ...reported,
   };
 }
 
@@ -158,26 +180,39 @@ async function resume(ports: Ports, fence: Fence, head: Head): Promise<Batch | u
   );
 }
 
-/** Records the next batch; `undefined` where nothing is new. */
+/** What comes of asking for the next batch. */
+interface Next {
+  /** Nothing, where nothing is new. */
+  readonly batch?: Batch;
+  readonly latest?: Offset;
+}
+
+/** Records the next batch. */
 async function planNext(
   open: OpenPipeline,
   ports: Ports,
   fence: Fence,
   head: Head,
   { limit, maxTasks = Number.POSITIVE_INFINITY }: PlanRequest,
-): Promise<Batch | undefined> {
+): Promise<Next> {
+  // Asked for also where the run has a limit of its own, as in Spark.
+  const ownLimit = await open.defaultReadLimit();
   const start = head.offset ?? (await open.initialOffset());
-  const end = await open.latestOffset(start, limit);
+  const end = await open.latestOffset(start, limit ?? ownLimit);
+  const latest = await open.reportLatestOffset();
+  const reported = latest === undefined ? {} : { latest };
   if (sameOffset(start, end)) {
     // Rows that come before the next run must not be missed by a source whose initial offset is "now".
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
-    return undefined;
+    return reported;
   }
   const partitions = await open.partitions(start, end);
   checkPartitions(partitions, maxTasks);
   const schema = await open.schema();
   const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
-  await writePartitions(ports.store, key, { schema, partitions });
+  const rows = open.takeRows();
+  const kept = rows === undefined ? {} : { rowsKey: await keepRows(ports, rowsKey(key), schema, rows) };
+  await writePartitions(ports.store, key, { schema, partitions, ...kept });
   const batch = {
     incarnation: head.incarnation,
     batchId: head.nextBatchId,
@@ -189,13 +224,28 @@ async function planNext(
     schema: encodeSchema(schema),
     now: ports.runtime.now(),
   };
-  return await confirmed(
+  const recorded = await confirmed(
     () => ports.ledger.plan(fence, batch),
     async () => {
       const there = await ports.ledger.batch(fence.pipeline, batch.batchId);
       return there?.partitionsKey === key ? there : undefined;
     },
   );
+  return { batch: recorded, ...reported };
+}
+
+/** Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so in one piece. */
+async function keepRows(
+  ports: Ports,
+  key: string,
+  schema: Schema,
+  rows: AsyncIterable<RecordBatch>,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of encodeFile(schema, rows)) chunks.push(chunk);
+  // The key has an id of its own: where it is taken, an earlier try of this very put has taken it.
+  await ports.store.put(key, Buffer.concat(chunks));
+  return key;
 }
 
 async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly number[]> {

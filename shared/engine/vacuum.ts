@@ -2,7 +2,7 @@ import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream
 import type { Head } from "../ledger/ledger.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
 import { guard } from "./open-pipeline.ts";
-import { parseBatchKey } from "./partitions-file.ts";
+import { parseBatchKey, rowsKey } from "./partitions-file.ts";
 import { TASKS_KEPT_MILLISECONDS } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 
@@ -82,7 +82,9 @@ async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumReques
  */
 function isDeadPlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
   const plan = parseBatchKey(key);
-  if (plan === undefined || key === openPartitionsKey) return false;
+  if (plan === undefined) return false;
+  if (openPartitionsKey !== undefined && [openPartitionsKey, rowsKey(openPartitionsKey)].includes(key))
+    return false;
   const isClosed = plan.batchId < head.nextBatchId && plan.batchId !== head.openBatchId;
   return isClosed || (plan.epoch !== undefined && plan.epoch < head.epoch);
 }

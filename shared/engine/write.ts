@@ -1,14 +1,17 @@
 import type { RecordBatch } from "apache-arrow";
+import { decodeFile } from "../arrow/ipc-file.ts";
 import { toRecordBatches } from "../arrow/record-batches.ts";
+import { rowsOf } from "../arrow/rows.ts";
 import type { TaskContext } from "../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
-import type { RowSource } from "../contract/stream-reader.ts";
-import type { DataSourceStreamArrowWriter, SupportsTaskAbort } from "../contract/stream-writer.ts";
+import type { NamedRow, Row, RowSource } from "../contract/stream-reader.ts";
+import { type StreamWriter, type SupportsTaskAbort, takesRows } from "../contract/stream-writer.ts";
 import type { BatchRun, Task, TaskKey } from "../ledger/ledger.ts";
 import { guard, type OpenPipeline, stopReader } from "./open-pipeline.ts";
 import { batchFolder, type PlannedPartitions, readPartitions } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
+import type { SimplePartition } from "./simple-reader.ts";
 
 /** A message above this goes to the store, because an item of the ledger may hold no more than 400 KB. */
 const LARGE_MESSAGE_BYTES = 100 * 1024;
@@ -96,13 +99,13 @@ async function writeTask(
     attemptNumber,
     signal: options.signal,
   };
-  const counted = new CountedBatches(readPartition(open, planned, task, where), options);
+  const counted = new CountedBatches(readPartition(open, ports, planned, task, where), options);
   const writer = await open.newWriter(planned.schema);
   const message = await guard(
     "SINK_FAILED",
     "write() failed",
     where,
-    () => writer.write(counted, task),
+    () => (takesRows(writer) ? writer.write(rowsIn(counted), task) : writer.write(counted, task)),
     true,
   );
   if (counted.failure !== undefined) {
@@ -161,11 +164,7 @@ function resultOf(task: Task, won: boolean): TaskResult {
 }
 
 /** Best effort: what is left behind is removed by vacuum. */
-async function abortTask(
-  writer: DataSourceStreamArrowWriter<unknown>,
-  message: unknown,
-  task: TaskContext,
-): Promise<void> {
+async function abortTask(writer: StreamWriter<unknown>, message: unknown, task: TaskContext): Promise<void> {
   if (!("abortTask" in writer)) return;
   try {
     await (writer as unknown as SupportsTaskAbort<unknown>).abortTask(message ?? null, task);
@@ -199,11 +198,18 @@ async function carryMessage(
 
 async function* readPartition(
   open: OpenPipeline,
+  ports: Ports,
   planned: PlannedPartitions,
   task: TaskContext,
   where: ErrorLocation,
 ): AsyncGenerator<RecordBatch> {
   if (planned.partitions.length === 0) return;
+  if (planned.rowsKey !== undefined) {
+    const kept = await ports.store.get(planned.rowsKey);
+    const rows = kept === undefined ? readAgain(open, planned, where) : decodeFile(kept);
+    yield* untilAborted(toRecordBatches(planned.schema, rows, where), task.signal);
+    return;
+  }
   const reader = await open.newReader(planned.schema);
   try {
     const rows = (await reader.read(planned.partitions[task.partitionId], task)) as RowSource;
@@ -213,6 +219,26 @@ async function* readPartition(
   } finally {
     await stopReader(reader, open.runtime);
   }
+}
+
+/** The rows of a simple reader's batch, where what was kept of them is gone. */
+async function* readAgain(
+  open: OpenPipeline,
+  { schema, partitions }: PlannedPartitions,
+  where: ErrorLocation,
+): AsyncGenerator<Row | RecordBatch> {
+  const { start, end } = partitions[0] as SimplePartition;
+  const reader = await open.newSimpleReader(schema);
+  try {
+    yield* await reader.readBetweenOffsets(start, end);
+  } catch (error) {
+    throw toMillraceError(error, "SOURCE_FAILED", "readBetweenOffsets() failed", where, true);
+  }
+}
+
+/** For a writer in row form. */
+async function* rowsIn(batches: AsyncIterable<RecordBatch>): AsyncGenerator<NamedRow> {
+  for await (const batch of batches) yield* rowsOf(batch);
 }
 
 /** Ends with `TASK_CANCELLED` as soon as the signal aborts, though the source may hang. */

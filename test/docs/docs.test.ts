@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { tableFromIPC } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { tables } from "../../scripts/cost.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -74,6 +75,44 @@ describe("the documentation", () => {
     expect((await millrace(["run", "pipeline.ts"], {}, folder)).code).toBe(0);
     const { stdout } = await millrace(["cat", "log", "--json"], {}, folder);
     expect(stdout).toBe('{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n{"line":2,"text":"three"}\n');
+  });
+
+  it("has sources and sinks on their page that type-check in strict mode, and a pipeline of them that runs", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "node_modules"));
+    symlinkSync(ROOT, join(folder, "node_modules/millrace"));
+    symlinkSync(join(ROOT, "node_modules/apache-arrow"), join(folder, "node_modules/apache-arrow"));
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+    writeFileSync(join(folder, "app.log"), "one\ntwo\n");
+    const blocks = [...read("docs/sources-and-sinks.md").matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)];
+    const files = blocks.map(([, name = "", code = ""]) => {
+      writeFileSync(join(folder, name), code.replace('processingTime: "10 seconds"', "availableNow: true"));
+      return name;
+    });
+    expect(files).toEqual(["orders.ts", "log.ts", "lines.ts", "arrow-files.ts", "pipeline.ts"]);
+    const flags = /npx tsc (.*) pipeline.ts/.exec(read("README.md"))?.[1]?.split(" ") ?? [];
+    const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--allowImportingTsExtensions"];
+    const tsc = spawnSync(
+      process.execPath,
+      [join(ROOT, "node_modules/typescript/bin/tsc"), ...types, "--skipLibCheck", ...flags, ...files],
+      { cwd: folder, encoding: "utf8" },
+    );
+    expect(tsc.stdout).toBe("");
+    expect(tsc.status).toBe(0);
+    const pipeline = readFileSync(join(folder, "pipeline.ts"), "utf8");
+    const toArrow = pipeline.replaceAll("Lines", "ArrowFiles").replace("./lines", "./arrow-files");
+    writeFileSync(join(folder, "to-arrow.ts"), toArrow.replace('"log"', '"arrow"'));
+    for (const file of ["pipeline.ts", "to-arrow.ts"]) {
+      const { code, stderr } = await millrace(["run", file], {}, folder);
+      expect(code, stderr).toBe(0);
+    }
+    const [staged = ""] = readdirSync(join(folder, ".millrace/arrow/staged"));
+    const table = tableFromIPC(readFileSync(join(folder, ".millrace/arrow/staged", staged)));
+    expect(table.getChild("text")?.toArray()).toEqual(["one", "two"]);
+    const lines = join(folder, ".millrace/log/lines");
+    expect(readdirSync(lines).map((file) => readFileSync(join(lines, file), "utf8"))).toEqual([
+      '{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n',
+    ]);
   });
 
   it("says which Node it needs, in one line, where it is too old", () => {

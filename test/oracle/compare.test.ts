@@ -314,6 +314,35 @@ describe("an exception", () => {
     expect(names(expectedOf(script).at(-1))).toEqual(["partitions"]);
   });
 
+  it("leaves what is asked before the initial offset of a reader that is told the start", () => {
+    const script = new Script(2).start().latestOffset(0, 4).initialOffset().partitions(0, 4);
+    const told = new Script(2).start().partitions(4, 4).latestOffset(4, 8);
+    expect(names(expectedOf(script)[0])?.[0]).toBe("latestOffset");
+    expect(names(expectedOf(told)[0])?.[0]).toBe("partitions");
+  });
+
+  it("leaves a simple reader's batch that failed, unless its rows were a generator", () => {
+    const failed = (returns: Record<string, JsonValue>) =>
+      new Script(1, "Simple")
+        .start()
+        .call("DataSource.simpleStreamReader", { schema: "struct<id:bigint,part:int>" })
+        .call("simple.initialOffset", { returns: { n: 0 } })
+        .call("simple.read", { start: { n: 0 }, returns: { ...returns, end: { n: 4 } } })
+        .ended("planPartitions")
+        .checkpoint([4], 0);
+    expect(expectedOf(failed({ rows: 4 }))[0]?.ended).toEqual({ failed: true, faults: ["planPartitions"] });
+    const [accepted] = expectedOf(failed({ generator: true }));
+    expect(names(accepted)).toEqual([
+      "simple.initialOffset",
+      "simple.read",
+      "__init__",
+      "commit",
+      "commit:return",
+      "simple.commit",
+    ]);
+    expect(accepted?.ended).toEqual({ failed: false, faults: [] });
+  });
+
   it("leaves an initial offset that is asked where no batch is run", () => {
     const script = happy().start().initialOffset().latestOffset(12, 16);
     expect(names(expectedOf(script).at(-1))).toEqual(["initialOffset", "latestOffset"]);

@@ -4,7 +4,7 @@ import { compare, TOLERANCES } from "./compare.ts";
 import { type Exception, REWRITES, rewritten } from "./exceptions.ts";
 import { replay } from "./replay.ts";
 import { isKnownBad, NOT_BUILT, SOURCES } from "./sources.ts";
-import { type Recording, type Run, readRecording, runsOf, unknownDriverEntries } from "./trace.ts";
+import { type Recording, readRecording, runsOf, unknownDriverEntries } from "./trace.ts";
 
 /** Every difference from Spark that is there on purpose. */
 export const EXCEPTIONS: readonly Exception[] = [...Object.values(TOLERANCES), ...REWRITES];
@@ -54,17 +54,9 @@ export async function conformRecording(recording: Recording): Promise<Result> {
   const { expected, used } = rewritten(runs);
   const { calls, used: tolerated, difference } = compare(expected, await replay(expected));
   const result = { scenario, calls, exceptions: [...tolerated, ...used] };
-  if (difference !== undefined) return { ...result, verdict: "differs", detail: difference };
-  if (!hasRowWriter(runs)) return { ...result, verdict: "same" };
-  return {
-    ...result,
-    verdict: "not built",
-    detail: "DataSourceStreamWriter (rows); with the Arrow writer in its place all calls are the same",
-  };
-}
-
-function hasRowWriter(runs: readonly Run[]): boolean {
-  return runs.some(({ start }) => start.wopts["writer"] === "row");
+  return difference === undefined
+    ? { ...result, verdict: "same" }
+    : { ...result, verdict: "differs", detail: difference };
 }
 
 /** What the scenario needs that Millrace does not have yet. */
@@ -81,14 +73,13 @@ function findMissing({ trace }: Recording): string | undefined {
     if (!SOURCES.has(source)) return `the source "${source}", which is not in sources.py`;
     if (source === "Bad" && !isKnownBad(start.ropts))
       return "these options of Bad, which is not in sources.py";
-    const schemas = made.filter(({ call }) => /streamReader|writer.__init__/.test(call));
+    const schemas = made.filter(({ args }) => args["schema"] !== undefined);
     if (new Set(schemas.map(({ args }) => args["schema"])).size > 1) return "queries that change the rows";
     const sinks = made.filter(({ call, args }) => call === "DataSource.__init__" && args["cls"] !== source);
     const other = sinks.find(({ args }) => args["cls"] !== "Src");
     if (other !== undefined) return `the sink "${String(other.args["cls"])}", which is not in sources.py`;
   }
-  const limited = trace.find(({ args }) => (args["limit"] ?? "ReadAllAvailable()") !== "ReadAllAvailable()");
-  return limited === undefined ? undefined : `the read limit ${String(limited.args["limit"])}`;
+  return undefined;
 }
 
 /** The table: a line a scenario, and what its exceptions mean. */

@@ -189,6 +189,23 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(script)).toEqual(same("no-empty-first-batch"));
   });
 
+  it("runs all batches of availableNow under the reader's own limit, where the reader fixes what is available", async () => {
+    const script = new Script(4, "AdmAN").start({ ropts: { max: 16 }, trigger: { availableNow: true } });
+    const limit = "ReadMaxRows(max_rows=8)";
+    const ask = (start: number, end: number) =>
+      script
+        .call("reader.latestOffset", { start: { n: start }, limit, returns: { n: end } })
+        .call("reader.reportLatestOffset", { returns: { n: 16 } });
+    script
+      .call("reader.prepareForTriggerAvailableNow", { target: 16 })
+      .call("reader.getDefaultReadLimit", { returns: "ReadMaxRows(8)" })
+      .initialOffset();
+    ask(0, 8).initialOffset().partitions(0, 8).batch(0, 0);
+    ask(8, 16).acknowledge(8).partitions(8, 16).batch(1, 8);
+    ask(16, 16).ended().checkpoint([8, 16]);
+    expect(await resultOf(script)).toEqual(same("initial-offset-once"));
+  });
+
   it("follows an offset that goes backwards", async () => {
     const range = (start: number, end: number) => ({ start: { n: start }, end: { n: end } });
     const script = new Script(4, "Back").start({ ropts: { step: 8 }, trigger: { once: true } });

@@ -1,5 +1,5 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
-import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson } from "./trace.ts";
+import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson, simpleEnd } from "./trace.ts";
 
 /** A difference from Spark that is there on purpose. */
 export interface Exception {
@@ -47,23 +47,6 @@ const checkpointOption: Rewrite = {
         used = true;
         return { ...made, args: { ...made.args, options } };
       });
-    }
-    return used;
-  },
-};
-
-const rowForm: Rewrite = {
-  id: "rows-as-batches",
-  reason:
-    "DataSourceStreamWriter, the writer of rows, is not built: the Arrow writer stands in for it, so that the items that it is given are batches.",
-  rewrite(runs) {
-    let used = false;
-    for (const task of runs.flatMap(({ tasks }) => tasks)) {
-      for (const [i, { call, args }] of task.writer.entries()) {
-        if (!sameJson(args["kinds"], ["Row"])) continue;
-        task.writer[i] = { call, args: { ...args, kinds: ["RecordBatch"], items: 1 } };
-        used = true;
-      }
     }
     return used;
   },
@@ -197,6 +180,72 @@ const jsonMessage: Rewrite = {
   rewrite: (runs) => acceptMessages(runs, "dict", ({ rows }) => ({ rows: rows ?? null })),
 };
 
+const oneSignature: Rewrite = {
+  id: "one-signature",
+  reason:
+    'Spark asks a reader whose `latestOffset` has no parameters, as of 4.0, before `initialOffset`, and begins a restart with `partitions(start, start)` to tell it where to go on (docs/architecture.md). In JavaScript a method without parameters is one that does not need them: an end that was asked before the start could lie before a start that is "now", and `start` is always handed over.',
+  rewrite(runs) {
+    let used = false;
+    const isOld = (call: Call | undefined) =>
+      isCall(call, "reader.latestOffset") && call?.args["no_args"] === true;
+    for (const run of runs) {
+      const { driver } = run;
+      const isEmpty = (call: Call | undefined) =>
+        isCall(call, "reader.partitions") && sameJson(call?.args["start"], call?.args["end"]);
+      if (isEmpty(driver[0]) && isOld(driver[1])) {
+        driver.shift();
+        used = true;
+      }
+      const [end, start] = driver;
+      if (start === undefined || end === undefined || !isOld(end) || !isCall(start, "reader.initialOffset"))
+        continue;
+      driver.splice(0, 2, start, end);
+      used = true;
+    }
+    return used;
+  },
+};
+
+const anyIterable: Rewrite = {
+  id: "any-iterable",
+  reason:
+    "A simple reader's rows may be any iterable. Spark copies them for the batch, which Python cannot do with a generator: its batch fails. Millrace keeps them in a file (docs/architecture.md), and the batch is committed.",
+  rewrite(runs) {
+    let used = false;
+    for (const run of runs) {
+      const read = run.driver.findLast((call) => isCall(call, "simple.read"));
+      const { offsets = {}, commits = [] } = run.checkpoint ?? {};
+      const batchId = Number(Object.keys(offsets).find((id) => !commits.includes(id)));
+      const schema = run.made.find((made) => isCall(made, "DataSource.simpleStreamReader"))?.args["schema"];
+      if (read === undefined || schema === undefined || Number.isNaN(batchId)) continue;
+      if ((read.args["returns"] as Args)["generator"] !== true || run.ended?.failed !== true) continue;
+      const [from, to] = [read.args["start"], simpleEnd(read)].map((offset) =>
+        Number((offset as Args)["n"]),
+      ) as [number, number];
+      const written = { rows: to - from, lo: from, hi: to - 1 };
+      const exit = { items: 1, kinds: ["RecordBatch"], ...written };
+      const writer = [
+        { call: "writer.write:enter", args: {} },
+        { call: "writer.write:exit", args: exit },
+      ];
+      run.tasks.push({ batch: batchId, partition: 0, attempt: 0, reader: [], writer });
+      run.driver.push(
+        { call: "writer.__init__", args: { schema, overwrite: false } },
+        {
+          call: "writer.commit",
+          args: { messages: [{ partition: 0, attempt: 0, ...written }], batchId },
+        },
+        { call: "writer.commit:return", args: { batchId } },
+      );
+      // How the run would have gone on is not in the recording: it ends with this batch.
+      run.ended = { failed: false, faults: [] };
+      run.checkpoint?.commits.push(String(batchId));
+      used = true;
+    }
+    return used;
+  },
+};
+
 const initialOffsetOnce: Rewrite = {
   id: "initial-offset-once",
   reason:
@@ -209,7 +258,12 @@ const initialOffsetOnce: Rewrite = {
       run.driver = run.driver.filter((call, i, calls) => {
         const next = calls[i + 1];
         if (rangeOf(call) !== undefined) isAsked = true;
+        if (isCall(call, "simple.read")) isAsked = true;
         if (isCall(call, "reader.partitions")) planned.push(call.args);
+        if (isCall(call, "simple.initialOffset") && isAsked) {
+          used = true;
+          return false;
+        }
         if (!isCall(call, "reader.initialOffset")) return true;
         const isReplayed =
           isCall(next, "reader.partitions") && planned.some((range) => sameRange(range, next?.args ?? {}));
@@ -276,7 +330,11 @@ const acknowledgeAfterCommit: Rewrite = {
           unacknowledged = undefined;
         }
         if (isCall(call, "reader.partitions")) end = call.args["end"] ?? null;
-        const early = isCall(call, "reader.commit")
+        // A simple reader's partitions are none of its calls.
+        const read = simpleEnd(call);
+        if (read !== undefined) end = read;
+        const acknowledgement = isCall(call, "simple.commit") ? "simple.commit" : "reader.commit";
+        const early = isCall(call, acknowledgement)
           ? ahead.findIndex((known) => sameJson(known, call.args["end"]))
           : -1;
         if (early >= 0) {
@@ -286,7 +344,8 @@ const acknowledgeAfterCommit: Rewrite = {
         driver.push(call);
         if (!isCall(call, "writer.commit:return")) continue;
         used = true;
-        driver.push({ call: "reader.commit", args: { end } });
+        const isSimple = run.driver.some((other) => isCall(other, "simple.read"));
+        driver.push({ call: isSimple ? "simple.commit" : "reader.commit", args: { end } });
         // Where Spark's call fails, ours does: before the next batch is planned, so that the run ends here.
         const rest = run.driver.slice(i + 1);
         const failure = rest.find((other) => isFaultAt(other, "reader.commit"));
@@ -387,11 +446,12 @@ const readOnDemand: Rewrite = {
 /** In the order in which they are applied. */
 export const REWRITES: readonly Rewrite[] = [
   checkpointOption,
-  rowForm,
   emptyFirstBatch,
   keyOrder,
   nullMessage,
   jsonMessage,
+  anyIterable,
+  oneSignature,
   initialOffsetOnce,
   planInOneStep,
   acknowledgeAfterCommit,

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { Home } from "../../local/home.ts";
 import type { Trigger } from "../../shared/contract/pipeline.ts";
 import { environmentOf, type Job, type Until } from "./job.ts";
-import { type Args, type Checkpoint, type Entry, isIdlePoll, type Run, runsOf } from "./trace.ts";
+import { type Args, type Checkpoint, countIdlePolls, type Entry, type Run, runsOf } from "./trace.ts";
 
 const PROGRAM = fileURLToPath(new URL("run-job.ts", import.meta.url));
 
@@ -53,7 +53,7 @@ function jobOf(
 
 /** Where the driver ended a run, read off the recording: no option tells it. One that failed would have gone on. */
 function endOf({ driver, ended }: Run): Until {
-  const idle = driver.filter(isIdlePoll).length;
+  const idle = countIdlePolls(driver);
   const batch = driver.filter(({ call }) => call === "writer.commit:return").length;
   return idle === 0 && batch > 0 && ended?.failed === false ? { batch } : { idle: Math.max(1, idle) };
 }

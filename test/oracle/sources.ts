@@ -5,15 +5,22 @@ import type { BatchContext, Runtime, TaskContext } from "../../shared/contract/c
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
-import type { ReadLimit } from "../../shared/contract/read-limit.ts";
+import { type ReadLimit, ReadMaxRows } from "../../shared/contract/read-limit.ts";
 import { schemaToJson } from "../../shared/contract/schema.ts";
 import {
   type Awaitable,
   DataSourceStreamReader,
+  type NamedRow,
   type Row,
+  SimpleDataSourceStreamReader,
+  type SimpleRead,
   type SupportsTriggerAvailableNow,
 } from "../../shared/contract/stream-reader.ts";
-import { DataSourceStreamArrowWriter } from "../../shared/contract/stream-writer.ts";
+import {
+  DataSourceStreamArrowWriter,
+  DataSourceStreamWriter,
+  type StreamWriter,
+} from "../../shared/contract/stream-writer.ts";
 import type { Args, TaskId } from "./trace.ts";
 
 /**
@@ -78,6 +85,12 @@ type Part = { idx: number; start: number; end: number };
 
 const repr = ({ idx, start, end }: Part) => `Part(idx=${idx},start=${start},end=${end})`;
 const n = (offset: Offset) => Number(offset["n"]);
+
+/** As Spark's `simpleString`. */
+function ddlOf(schema: Schema): string {
+  const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
+  return `struct<${fields.join(",")}>`;
+}
 
 class StreamReader extends DataSourceStreamReader<Offset, Part> {
   readonly options: Options;
@@ -152,17 +165,22 @@ class StreamReader extends DataSourceStreamReader<Offset, Part> {
 type Msg = { partition: number; attempt: number; rows: number; lo: number | null; hi: number | null };
 type Message = Msg | { rows: number };
 
-class ArrowW extends DataSourceStreamArrowWriter<Message> {
+/** What both forms of the writer do. */
+class StreamW {
   readonly #options: Options;
 
   constructor(options: Options, schema: Schema, overwrite: boolean) {
-    super();
     this.#options = options;
-    const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
-    log(options, "writer.__init__", { schema: `struct<${fields.join(",")}>`, overwrite });
+    log(options, "writer.__init__", { schema: ddlOf(schema), overwrite });
   }
 
-  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<Message | undefined> {
+  /** `idsOf` gives the ids in one of the items, `kindOf` the name that Spark has for its class. */
+  async write<Item>(
+    source: AsyncIterable<Item>,
+    task: TaskContext,
+    kindOf: (item: Item) => string,
+    idsOf: (item: Item) => Iterable<unknown>,
+  ): Promise<Message | undefined> {
     const options = this.#options;
     const where = { partition: task.partitionId, batch: task.batchId };
     log(options, "writer.write:enter", {}, task);
@@ -175,10 +193,10 @@ class ArrowW extends DataSourceStreamArrowWriter<Message> {
     const kinds = new Set<string>();
     const ids: number[] = [];
     let items = 0;
-    for await (const batch of batches) {
+    for await (const item of source) {
       items++;
-      kinds.add(batch.constructor.name.replace(/^_/, ""));
-      for (const id of batch.getChildAt(0) ?? []) ids.push(Number(id));
+      kinds.add(kindOf(item));
+      for (const id of idsOf(item)) ids.push(Number(id));
     }
     fault(options, "write", where, task);
     const rows = ids.length;
@@ -189,15 +207,60 @@ class ArrowW extends DataSourceStreamArrowWriter<Message> {
     return ret === "msg" ? { ...named, rows, ...range } : { rows };
   }
 
-  override commit(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
+  commit(messages: readonly (Message | null)[], batchId: number): void {
     log(this.#options, "writer.commit", { messages, batchId });
     fault(this.#options, "commit", { batch: batchId });
     log(this.#options, "writer.commit:return", { batchId });
   }
 
-  override abort(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
+  abort(messages: readonly (Message | null)[], batchId: number): void {
     log(this.#options, "writer.abort", { messages, batchId });
     fault(this.#options, "abort", { batch: batchId });
+  }
+}
+
+class ArrowW extends DataSourceStreamArrowWriter<Message> {
+  readonly #writer: StreamW;
+
+  constructor(writer: StreamW) {
+    super();
+    this.#writer = writer;
+  }
+
+  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<Message | undefined> {
+    const kindOf = (batch: RecordBatch) => batch.constructor.name.replace(/^_/, "");
+    return await this.#writer.write(batches, task, kindOf, (batch) => batch.getChildAt(0) ?? []);
+  }
+
+  override commit(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
+    this.#writer.commit(messages, batchId);
+  }
+
+  override abort(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
+    this.#writer.abort(messages, batchId);
+  }
+}
+
+class RowW extends DataSourceStreamWriter<Message> {
+  readonly #writer: StreamW;
+
+  constructor(writer: StreamW) {
+    super();
+    this.#writer = writer;
+  }
+
+  override async write(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<Message | undefined> {
+    // A plain object is what Spark's Row is here.
+    const kindOf = (row: NamedRow) => (Object.getPrototypeOf(row) === Object.prototype ? "Row" : typeof row);
+    return await this.#writer.write(rows, task, kindOf, (row) => [row["id"]]);
+  }
+
+  override commit(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
+    this.#writer.commit(messages, batchId);
+  }
+
+  override abort(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
+    this.#writer.abort(messages, batchId);
   }
 }
 
@@ -215,13 +278,13 @@ export class Src extends DataSource<Options> {
   }
 
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
-    const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
-    log(this.options, "DataSource.streamReader", { schema: `struct<${fields.join(",")}>` });
+    log(this.options, "DataSource.streamReader", { schema: ddlOf(schema) });
     return new StreamReader(this.options);
   }
 
-  override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<unknown> {
-    return new ArrowW(this.options, schema, overwrite);
+  override streamWriter(schema: Schema, overwrite: boolean): StreamWriter<unknown> {
+    const writer = new StreamW(this.options, schema, overwrite);
+    return this.options["writer"] === "row" ? new RowW(writer) : new ArrowW(writer);
   }
 }
 
@@ -287,6 +350,116 @@ class AN extends Src {
   }
 }
 
+/** Has the signature of Spark 4.0, and a position of its own. */
+class OldSigReader extends StreamReader {
+  #current = 0;
+
+  override latestOffset(): Offset {
+    this.#current = Math.min(this.#current + this.step, this.max);
+    this.log("reader.latestOffset", { no_args: true, returns: { n: this.#current } });
+    return { n: this.#current };
+  }
+}
+
+class OldSig extends Src {
+  override streamReader(): OldSigReader {
+    return new OldSigReader(this.options);
+  }
+}
+
+/** Heeds the limit. */
+class AdmReader extends StreamReader {
+  target: number | undefined;
+
+  override getDefaultReadLimit(): ReadLimit {
+    this.log("reader.getDefaultReadLimit", { returns: "ReadMaxRows(8)" });
+    return new ReadMaxRows(8);
+  }
+
+  override latestOffset(start: Offset, limit: ReadLimit): Offset {
+    const high = this.target ?? this.max;
+    const end = { n: limit.kind === "ReadMaxRows" ? Math.min(n(start) + limit.maxRows, high) : high };
+    this.log("reader.latestOffset", { start, limit: String(limit), returns: end });
+    return end;
+  }
+
+  override reportLatestOffset(): Offset {
+    this.log("reader.reportLatestOffset", { returns: { n: this.max } });
+    return { n: this.max };
+  }
+}
+
+class Adm extends Src {
+  override streamReader(): AdmReader {
+    return new AdmReader(this.options);
+  }
+}
+
+class AdmANReader extends AdmReader implements SupportsTriggerAvailableNow {
+  prepareForTriggerAvailableNow(): Awaitable<void> {
+    this.target = this.max;
+    this.log("reader.prepareForTriggerAvailableNow", { target: this.target });
+  }
+}
+
+class AdmAN extends Src {
+  override streamReader(): AdmANReader {
+    return new AdmANReader(this.options);
+  }
+}
+
+class SimpleR extends SimpleDataSourceStreamReader<Offset> {
+  readonly #options: Options;
+  readonly #max: number;
+
+  constructor(options: Options) {
+    super();
+    this.#options = options;
+    this.#max = Number(options["max"] ?? 12);
+  }
+
+  override initialOffset(): Offset {
+    log(this.#options, "simple.initialOffset", { returns: { n: 0 } });
+    return { n: 0 };
+  }
+
+  override read(start: Offset): SimpleRead {
+    const end = { n: Math.min(n(start) + 4, this.#max) };
+    if (this.#options["noadvance"] !== undefined && n(start) === 4) {
+      log(this.#options, "simple.read", { start, returns: "rows but end == start" });
+      return { rows: [[99n, 0]], offset: start };
+    }
+    const rows = this.#options["gen"] === undefined ? { rows: end.n - n(start) } : { generator: true };
+    log(this.#options, "simple.read", { start, returns: { ...rows, end } });
+    return { rows: numbers(n(start), end.n), offset: end };
+  }
+
+  override readBetweenOffsets(start: Offset, end: Offset): Iterable<Row> {
+    log(this.#options, "simple.readBetweenOffsets", { start, end });
+    return numbers(n(start), n(end));
+  }
+
+  override commit(end: Offset): void {
+    log(this.#options, "simple.commit", { end });
+  }
+}
+
+function* numbers(from: number, to: number): Generator<Row> {
+  for (let i = from; i < to; i++) yield [BigInt(i), 0];
+}
+
+class Simple extends Src {
+  override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
+    log(this.options, "DataSource.streamReader -> NOT_IMPLEMENTED (as the base class)", {});
+    return DataSource.prototype.streamReader.call(this, schema);
+  }
+
+  override simpleStreamReader(schema: Schema): SimpleR {
+    log(this.options, "DataSource.simpleStreamReader", { schema: ddlOf(schema) });
+    return new SimpleR(this.options);
+  }
+}
+
 /** Gives one offset with its keys in two orders. Not in sources.py: ported from what its recording shows. */
 class BadReader extends StreamReader {
   override latestOffset(start: Offset): Offset {
@@ -319,17 +492,14 @@ class Bad extends Src {
 
 /** The recorded classes whose kind is built, by the name that the trace has for them. */
 export const SOURCES: ReadonlyMap<string, DataSourceClass<Options>> = new Map(
-  [Src, EmptyParts, EmptyRows, Back, AN, Bad].map((source) => [source.name, source]),
+  [Src, EmptyParts, EmptyRows, Back, AN, Bad, OldSig, Adm, AdmAN, Simple].map((source) => [
+    source.name,
+    source,
+  ]),
 );
 
 /** The recorded classes whose kind is not built yet, and what they need. */
-export const NOT_BUILT: ReadonlyMap<string, string> = new Map([
-  ["Adm", "read limits (getDefaultReadLimit, ReadMaxRows, reportLatestOffset)"],
-  ["AdmAN", "read limits (getDefaultReadLimit, ReadMaxRows, reportLatestOffset)"],
-  ["OldSig", "latestOffset() without arguments, as of Spark 4.0"],
-  ["Simple", "SimpleDataSourceStreamReader"],
-  ["TsSrc", "stateful queries"],
-]);
+export const NOT_BUILT: ReadonlyMap<string, string> = new Map([["TsSrc", "stateful queries"]]);
 
 /** Options of the class `Bad` that select the behaviour that is ported; its others are not in sources.py. */
 export function isKnownBad(ropts: Args): boolean {

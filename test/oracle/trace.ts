@@ -87,6 +87,8 @@ const MADE = new Set([
   "DataSource.__init__",
   "DataSource.schema",
   "DataSource.streamReader",
+  "DataSource.streamReader -> NOT_IMPLEMENTED (as the base class)",
+  "DataSource.simpleStreamReader",
   "writer.__init__",
 ]);
 const ENDS = new Set(["writer.commit", "writer.abort"]);
@@ -233,9 +235,30 @@ export function sameCall(a: Call, b: Call): boolean {
   return a.call === b.call && sameJson(a.args, b.args);
 }
 
-/** True for a `latestOffset` that found nothing new. */
-export function isIdlePoll({ call, args }: Call): boolean {
-  return call === "reader.latestOffset" && sameJson(args["start"], parsed(args["returns"] ?? null));
+/** True for a `latestOffset`, or a simple reader's `read`, that found nothing new. */
+export function isIdlePoll(call: Call): boolean {
+  const { args } = call;
+  if (call.call === "reader.latestOffset") return sameJson(args["start"], parsed(args["returns"] ?? null));
+  return call.call === "simple.read" && sameJson(args["start"], simpleEnd(call));
+}
+
+/** The offset that a simple reader's `read` gave; nothing, where its trace has none. */
+export function simpleEnd({ call, args }: Call): JsonValue | undefined {
+  const { returns } = args;
+  if (call !== "simple.read" || typeof returns !== "object" || returns === null) return undefined;
+  return (returns as Args)["end"];
+}
+
+/** Such calls of a run; of a reader that is not told a start, those that found the end of the batch before. */
+export function countIdlePolls(driver: readonly Call[]): number {
+  let end: JsonValue | undefined;
+  let count = 0;
+  for (const call of driver) {
+    if (call.call === "reader.partitions") end = call.args["end"];
+    const isSameEnd = call.args["no_args"] === true && sameJson(call.args["returns"], end);
+    if (isIdlePoll(call) || isSameEnd) count++;
+  }
+  return count;
 }
 
 export function showCall({ call, args }: Call): string {

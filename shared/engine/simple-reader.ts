@@ -1,0 +1,100 @@
+import type { RecordBatch, Schema } from "apache-arrow";
+import { toRecordBatches } from "../arrow/record-batches.ts";
+import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
+import { kindOf } from "../contract/json.ts";
+import { checkOffset, type Offset, sameOffset } from "../contract/offset.ts";
+import { DataSourceStreamReader, type SimpleDataSourceStreamReader } from "../contract/stream-reader.ts";
+
+/** The one partition of a simple reader's batch. */
+export type SimplePartition = { readonly start: Offset; readonly end: Offset };
+
+/**
+ * A simple reader as one that plans: it finds the end of a batch by reading its rows, which the plan then takes. Tasks never see it: they read what
+ * was kept.
+ */
+export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartition> {
+  readonly #reader: SimpleDataSourceStreamReader<object>;
+  readonly #schema: Schema;
+  readonly #where: ErrorLocation;
+  #rows: AsyncGenerator<RecordBatch> | undefined;
+
+  constructor(reader: SimpleDataSourceStreamReader<object>, schema: Schema, where: ErrorLocation) {
+    super();
+    this.#reader = reader;
+    this.#schema = schema;
+    this.#where = where;
+  }
+
+  override async initialOffset(): Promise<Offset> {
+    return (await this.#reader.initialOffset()) as Offset;
+  }
+
+  /** Errors: `READ_NOT_ITERABLE`, `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`. */
+  override async latestOffset(start: Offset): Promise<Offset> {
+    this.#rows = undefined;
+    let read: unknown;
+    try {
+      read = await this.#reader.read(start);
+    } catch (error) {
+      throw toMillraceError(error, "SOURCE_FAILED", "read() failed", this.#where);
+    }
+    if (typeof read !== "object" || read === null || !("rows" in read) || !("offset" in read)) {
+      throw new MillraceError(
+        "READ_NOT_ITERABLE",
+        `read(start) must give { rows, offset }, but gave ${kindOf(read)}`,
+        { where: this.#where, hint: "Give the rows as an iterable, and the offset that follows them." },
+      );
+    }
+    const end = checkOffset(read.offset, "read(start), as its offset,");
+    const rows = toRecordBatches(this.#schema, read.rows as Iterable<never>, this.#where);
+    if (!sameOffset(start, end)) this.#rows = rows;
+    else await this.#refuseRows(rows, start);
+    return end;
+  }
+
+  /** Rows of a batch that ends where it begins would be read again for ever, or never be written. */
+  async #refuseRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
+    for await (const { numRows } of failingAsRead(rows, this.#where)) {
+      if (numRows === 0) continue;
+      throw new MillraceError(
+        "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
+        `read(start) gave rows, but as their end the start itself: ${JSON.stringify(start)}`,
+        {
+          where: this.#where,
+          hint: "Give the offset that follows the rows; the start itself only where there are none.",
+        },
+      );
+    }
+  }
+
+  override partitions(start: Offset, end: Offset): readonly SimplePartition[] {
+    return [{ start, end }];
+  }
+
+  /** The rows that `latestOffset` read, once. */
+  takeRows(): AsyncIterable<RecordBatch> | undefined {
+    const rows = this.#rows;
+    this.#rows = undefined;
+    return rows === undefined ? undefined : failingAsRead(rows, this.#where);
+  }
+
+  override read(): never {
+    throw new MillraceError("SOURCE_FAILED", "a simple reader has no partitions to read");
+  }
+
+  override async commit(end: Offset): Promise<void> {
+    await this.#reader.commit(end);
+  }
+}
+
+/** An error of the user's own, in the rows as they come, with its place. */
+async function* failingAsRead(
+  rows: AsyncGenerator<RecordBatch>,
+  where: ErrorLocation,
+): AsyncGenerator<RecordBatch> {
+  try {
+    yield* rows;
+  } catch (error) {
+    throw toMillraceError(error, "SOURCE_FAILED", "read() failed", where);
+  }
+}

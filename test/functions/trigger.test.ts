@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { triggerOf } from "../../functions/trigger.ts";
+import { limitOf } from "../../shared/engine/plan.ts";
+
+const once = { triggered: { once: true } } as const;
+const interval = { triggered: { processingTime: "10 seconds" } } as const;
+
+describe("the trigger of an execution", () => {
+  it("is that of its input, else that of the construct, else the pipeline's, else availableNow", () => {
+    expect(triggerOf("availableNow", "once", once)).toBe("availableNow");
+    expect(triggerOf(undefined, "availableNow", once)).toBe("availableNow");
+    expect(triggerOf(undefined, undefined, once)).toBe("once");
+    expect(triggerOf(undefined, undefined, { triggered: undefined })).toBe("availableNow");
+  });
+
+  it("is the input's only where it is one: whatever somebody wrote there is passed over", () => {
+    expect(triggerOf("sometimes" as "once", undefined, once)).toBe("once");
+  });
+
+  it("of a pipeline on an interval has one batch, under the reader's own limit", () => {
+    const trigger = triggerOf(undefined, undefined, interval);
+    expect(trigger).toBe("processingTime");
+    expect(limitOf(trigger, false)).toBeUndefined();
+  });
+});
