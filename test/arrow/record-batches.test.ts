@@ -143,7 +143,7 @@ describe("what read() gives", () => {
   ])("must be iterable: not %o", async (source, words) => {
     expect(await refusal(source)).toMatchObject({
       code: "READ_NOT_ITERABLE",
-      message: `read(partition) must give an iterable of rows, but gave ${words}`,
+      message: `read() must give an iterable of rows, but gave ${words}`,
       where: place,
     });
   });
