@@ -71,10 +71,14 @@ class Step {
   giveUp: () => void = () => undefined;
   /** It will make no call any more. */
   isOver = false;
+  isGivenUp = false;
 
   constructor() {
     this.givenUp = new Promise((_, reject) => {
-      this.giveUp = () => reject(new Error("the step was given up"));
+      this.giveUp = () => {
+        this.isGivenUp = true;
+        reject(new Error("the step was given up"));
+      };
     });
     this.givenUp.catch(() => undefined);
   }
@@ -236,10 +240,17 @@ export class Run {
     return await finalize(open, ports, { run: planned.run });
   }
 
+  #isStopped(): boolean {
+    return this.#outcome === "stopped";
+  }
+
   /** One call: `effect` is what takes place elsewhere. */
   async point<T>(name: string, effect: () => Promise<T>): Promise<T> {
+    // Whatever else the process was at ended with it.
+    if (this.#isStopped()) return await never();
     const index = this.calls.push(name) - 1;
     await this.#options.turn?.();
+    if (this.#isStopped()) return await never();
     this.#world.now++;
     const fault = this.#options.faults?.get(index);
     if (fault === undefined) return await effect();
@@ -319,7 +330,7 @@ export class Run {
 
   async #sleep(): Promise<void> {
     // A straggler that sleeps keeps nobody.
-    const isMain = this.#outcome === undefined;
+    const isMain = this.#outcome === undefined && current.getStore()?.isGivenUp !== true;
     if (isMain) this.#outcome = "asleep";
     await this.#rest();
   }

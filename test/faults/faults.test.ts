@@ -1,0 +1,95 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  beforeZombies,
+  type Case,
+  countCalls,
+  type Fault,
+  histories,
+  runCase,
+  singles,
+  zombies,
+} from "./cases.ts";
+import { FAULTS } from "./run.ts";
+
+/** `npm run test:faults` has more of what is drawn by chance here. */
+
+const { length: calls } = await countCalls();
+/** On a machine that has much else to do. */
+const TIMEOUT = 300_000;
+const isAsleep = (kind: string) => kind.startsWith("sleep");
+
+/** Runs all of them; gives what was broken, with the case to run again. */
+async function broken(cases: readonly Case[]): Promise<readonly string[]> {
+  // A filter that lets nothing through would pass for ever.
+  expect(cases.length).toBeGreaterThan(0);
+  const problems: string[] = [];
+  for (const test of cases)
+    for (const what of await runCase(test)) problems.push(`${what}: ${JSON.stringify(test)}`);
+  return problems;
+}
+
+/** Those whose first fault is of this kind. */
+function of(cases: readonly Case[], kind: string): readonly Case[] {
+  return cases.filter(({ runs }) => runs[0]?.[0]?.kind === kind);
+}
+
+describe("at each call of a run", { timeout: TIMEOUT }, () => {
+  it.each(FAULTS)("one fault loses nothing, doubles nothing and comes to an end: %s", async (kind) => {
+    expect(await broken(of(singles(calls), kind))).toEqual([]);
+  });
+
+  it.each(["lose ledger", "rewind"] as const)("one fault is followed well by: %s", async (act) => {
+    expect(await broken(histories(calls).filter((test) => test.act === act))).toEqual([]);
+  });
+
+  it.each(FAULTS.filter((kind) => isAsleep(kind) || kind.startsWith("straggle")))(
+    "one that comes back when others have done its work changes nothing: %s",
+    async (kind) => {
+      expect(await broken(of(zombies(calls), kind))).toEqual([]);
+    },
+  );
+
+  it.each(FAULTS.filter(isAsleep))(
+    "one that comes back when others have failed at its work changes nothing: %s",
+    async (kind) => {
+      expect(await broken(of(beforeZombies(calls), kind))).toEqual([]);
+    },
+  );
+});
+
+describe("whatever happens", { timeout: TIMEOUT }, () => {
+  const fault: fc.Arbitrary<Fault> = fc.record({
+    at: fc.nat({ max: calls + 10 }),
+    kind: fc.constantFrom(...FAULTS),
+  });
+  const faults = (maxLength: number) => fc.array(fault, { maxLength });
+  const vacuums = fc.boolean();
+
+  /** A failure is printed with its seed, and with the smallest case that fails. */
+  async function holds(cases: fc.Arbitrary<Case>, numRuns: number): Promise<void> {
+    const property = fc.asyncProperty(cases, async (test) => {
+      expect(await runCase(test)).toEqual([]);
+    });
+    await fc.assert(property, { numRuns });
+  }
+
+  it("two faults lose and double nothing, in one run or in one and the next", async () => {
+    const runs = fc.oneof(
+      fc.tuple(fault, fault).map((both) => [both]),
+      fc.tuple(fault, fault).map(([first, second]) => [[first], [second]]),
+    );
+    await holds(fc.record({ kind: fc.constant("pair" as const), runs, vacuums }), 600);
+  });
+
+  it("runs at once, which no lease keeps apart, lose and double nothing", async () => {
+    const runs = fc.array(faults(2), { minLength: 2, maxLength: 3 });
+    const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+    await holds(fc.record({ kind: fc.constant("interleaved" as const), runs, seed }), 400);
+  });
+
+  it("runs that fail one after the other lose and double nothing", async () => {
+    const runs = fc.array(faults(3), { minLength: 3, maxLength: 6 });
+    await holds(fc.record({ kind: fc.constant("sequence" as const), runs, vacuums }), 300);
+  });
+});

@@ -1,0 +1,79 @@
+import { randomUUID } from "node:crypto";
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
+import { DirectoryStore } from "../../shared/store/directory.ts";
+import { finish, SHAPE, tidy } from "./cases.ts";
+import { RealWorld, type Sight } from "./real.ts";
+import { type FaultKind, Run } from "./run.ts";
+
+/**
+ * `FOLDER NOW run [CALL before|during|after]`: a process that runs the pipeline, until it kills itself at a call. `FOLDER NOW finish`: one that runs until nothing is new.
+ * `FOLDER NOW vacuum`: one that removes what is not needed. The ledger, the store and what was seen lie in the folder.
+ */
+
+const [folder = "", now, work, call, moment] = process.argv.slice(2);
+
+/** Ends this process as a kill from outside does: nothing of it runs again, nothing is tidied up. */
+function die(): void {
+  process.kill(process.pid, "SIGKILL");
+}
+
+const isDuring = moment === "during";
+const faults = new Map<number, FaultKind>();
+if (call !== undefined && !isDuring)
+  faults.set(Number(call), moment === "before" ? "stop before" : "stop after");
+
+let run: Run | undefined;
+/** True within the call in whose middle this process is to die; call -1 is the making of the ledger. */
+const isAtTheCall = (): boolean => isDuring && (run?.calls.length ?? 0) - 1 === Number(call);
+
+/** A store that writes a half of what it is to put, and then dies, at that call. */
+function dying(store: ObjectStore): ObjectStore {
+  return {
+    location: store.location,
+    put: (key, body) => store.put(key, isAtTheCall() ? half(body) : body),
+    get: (key) => store.get(key),
+    getRange: (key, start, end) => store.getRange(key, start, end),
+    list: (prefix, options) => store.list(prefix, options),
+    delete: (keys) => store.delete(keys),
+    listUnfinished: (prefix) => store.listUnfinished(prefix),
+    abandon: (upload) => store.abandon(upload),
+    at: (below) => dying(store.at(below)),
+  };
+}
+
+async function* half(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const bytes = body instanceof Uint8Array ? body : Buffer.concat(await Array.fromAsync(body));
+  yield bytes.subarray(0, bytes.length / 2);
+  die();
+}
+
+// In the middle of a transaction is where all of it is written and nothing of it counts yet.
+const exec = DatabaseSync.prototype.exec;
+DatabaseSync.prototype.exec = function (sql) {
+  if (sql === "COMMIT" && isAtTheCall()) die();
+  exec.call(this, sql);
+};
+
+const ledger = new SqliteLedger(join(folder, "ledger.sqlite"));
+const store = new DirectoryStore(join(folder, "numbers"));
+const world = new RealWorld({
+  pipeline: "numbers",
+  shape: SHAPE,
+  ledger,
+  store: dying(store),
+  judged: store,
+  runtime: { now: () => Number(now), newId: randomUUID, env: {}, sleep: async () => undefined },
+  note: (sight: Sight) => appendFileSync(join(folder, "sights.jsonl"), `${JSON.stringify(sight)}\n`),
+});
+run = new Run(world, { faults, kill: die });
+
+if (work === "run") {
+  await run.start();
+  console.log(run.calls.join("\n"));
+} else if (work === "finish") await finish(world);
+else await tidy(world);
+ledger.close();

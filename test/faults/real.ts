@@ -1,0 +1,124 @@
+import type { Runtime } from "../../shared/contract/context.ts";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { BatchState } from "../../shared/ledger/states.ts";
+import { type MemoryObjects, memoryObjects } from "../../shared/store/memory.ts";
+import { type Shape, type Surroundings, World } from "./world.ts";
+
+/** What the judge is told of what was seen, as JSON: it may have been seen by a process that is dead by now. */
+export type Sight =
+  | { readonly saw: "commit"; readonly batchId: number; readonly attempt: number; readonly messages: string }
+  | { readonly saw: "state"; readonly batchId: number; readonly attempt: number; readonly state: BatchState }
+  | { readonly saw: "acknowledged"; readonly end: number }
+  | { readonly saw: "broken"; readonly what: string };
+
+/** What the judge needs of a store. */
+export type Readable = Pick<ObjectStore, "list" | "get" | "listUnfinished">;
+
+export interface RealOptions {
+  readonly pipeline: string;
+  readonly shape: Shape;
+  readonly ledger: Ledger;
+  readonly store: ObjectStore;
+  /** The same store, as the judge sees it: nothing that it does there is a call of a run. */
+  readonly judged: Readable;
+  readonly runtime: Runtime;
+  /** Keeps a sight where a kill cannot undo it, before it returns. */
+  note(sight: Sight): void;
+}
+
+/** A ledger and a store that are real, with the clock of the test. */
+export class RealWorld implements Surroundings {
+  now: number;
+  readonly pipeline: string;
+  readonly shape: Shape;
+  readonly ledger: Ledger;
+  readonly store: ObjectStore;
+  readonly #options: RealOptions;
+
+  constructor(options: RealOptions) {
+    this.now = options.runtime.now();
+    this.pipeline = options.pipeline;
+    this.shape = options.shape;
+    this.ledger = options.ledger;
+    this.store = options.store;
+    this.#options = options;
+  }
+
+  runtime(): Runtime {
+    return {
+      ...this.#options.runtime,
+      now: () => this.now,
+      sleep: async (milliseconds, signal) => {
+        // A bound on something that never takes that long here.
+        if (signal !== undefined)
+          return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
+        this.now += milliseconds;
+      },
+    };
+  }
+
+  broken(what: string): void {
+    this.#options.note({ saw: "broken", what });
+  }
+
+  sawCommit(batchId: number, attempt: number, messages: string): void {
+    this.#options.note({ saw: "commit", batchId, attempt, messages });
+  }
+
+  async sawState(batchId: number, attempt: number, state: BatchState): Promise<void> {
+    // What is wrong at this moment only: the table must be looked at now.
+    if (state === "aborting") await this.#now((world) => world.sawState(batchId, attempt, state));
+    this.#options.note({ saw: "state", batchId, attempt, state });
+  }
+
+  sawTask(): void {}
+
+  /** Real runs share no memory of which tasks were recorded; runs in memory have this judged. */
+  sawRead(): void {}
+
+  async sawAcknowledged(end: number): Promise<void> {
+    await this.#now((world) => world.sawAcknowledged(end));
+    this.#options.note({ saw: "acknowledged", end });
+  }
+
+  /** Has the model judge a sight by what lies there now. */
+  async #now(sight: (world: World) => void): Promise<void> {
+    const { pipeline, ledger, shape } = this;
+    const objects = await readObjects(this.#options.judged, "table/");
+    const world = new World(shape, { pipeline, ledger, objects });
+    world.hasOneFault = true;
+    sight(world);
+    for (const what of world.violations) this.broken(what);
+  }
+}
+
+/** Judges what lies in a ledger and a store when all runs are over; gives what was broken. */
+export async function judge(
+  { pipeline, shape, ledger, judged }: Pick<RealOptions, "pipeline" | "shape" | "ledger" | "judged">,
+  sights: readonly Sight[],
+): Promise<readonly string[]> {
+  const objects = await readObjects(judged, "");
+  const world = new World(shape, { pipeline, ledger, objects });
+  // Names are never used again: a file that was there for its commit and was deleted later is missing now.
+  for (const key of [...objects.objects.keys()].sort()) world.sawPut(key);
+  for (const sight of sights) {
+    if (sight.saw === "broken") world.broken(sight.what);
+    else if (sight.saw === "commit") world.sawCommit(sight.batchId, sight.attempt, sight.messages);
+    else if (sight.saw === "state") world.sawState(sight.batchId, sight.attempt, sight.state);
+    else world.acknowledged.add(sight.end);
+  }
+  await world.judge(Array.from({ length: shape.rows }, (_, id) => id));
+  return world.violations;
+}
+
+/** All that a store holds below a prefix. */
+async function readObjects(store: Readable, prefix: string): Promise<MemoryObjects> {
+  const copy = memoryObjects(() => 0);
+  for await (const { key, modifiedAt } of store.list(prefix)) {
+    const bytes = await store.get(key);
+    if (bytes !== undefined) copy.objects.set(key, { bytes, modifiedAt });
+  }
+  for await (const upload of store.listUnfinished(prefix)) copy.uploads.set(upload.uploadId, upload);
+  return copy;
+}
