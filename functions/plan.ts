@@ -26,14 +26,10 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
     planned = await plan(open, ports, {
       owner: { id: event.execution.id, description: `execution ${event.execution.id}` },
       leaseMilliseconds: settings.leaseMilliseconds,
-      // Known once `prepare` has run.
-      get limit() {
-        return limitOf(trigger, isBounded);
-      },
       maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
       prepare: async () => {
-        if (trigger !== "availableNow") return;
-        isBounded = await open.prepareForTriggerAvailableNow(input.target);
+        if (trigger === "availableNow") isBounded = await open.prepareForTriggerAvailableNow(input.target);
+        return limitOf(trigger, isBounded);
       },
       hasEnded,
     });

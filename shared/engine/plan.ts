@@ -16,12 +16,12 @@ export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
 export interface PlanRequest {
   readonly owner: Owner;
   readonly leaseMilliseconds: number;
-  /** Of the next batch; the reader's own where there is none. Looked at after `prepare`. */
+  /** Of the next batch; the reader's own where there is none. */
   readonly limit?: ReadLimit | undefined;
   /** A batch of more partitions is refused before it is recorded. */
   readonly maxTasks?: number;
-  /** Called before anything else is asked of the source: not where another run has the pipeline, or it is paused. */
-  prepare?(): Promise<void>;
+  /** Called before anything else is asked of the source: not where another run has the pipeline, or it is paused. Gives the limit, in place of `limit`. */
+  prepare?(): Promise<ReadLimit | undefined>;
   /** True only where this owner has provably ended: its lease is then taken over at once. */
   hasEnded(owner: Owner): Promise<boolean>;
 }
@@ -83,7 +83,7 @@ async function planAs(
   head: Head,
   request: PlanRequest,
 ): Promise<PlanResult> {
-  await request.prepare?.();
+  const limit = request.prepare === undefined ? request.limit : await request.prepare();
   if (head.unacknowledged !== undefined) await acknowledge(open, ports, fence, head.unacknowledged);
 
   const openBatch = await resume(ports, fence, head);
@@ -98,7 +98,10 @@ async function planAs(
       resumed: true,
     };
   }
-  const { batch, ...reported } = await planNext(open, ports, fence, head, request);
+  const { batch, ...reported } = await planNext(open, ports, fence, head, {
+    limit,
+    maxTasks: request.maxTasks,
+  });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
   return {
     kind: "batch",
@@ -193,7 +196,10 @@ async function planNext(
   ports: Ports,
   fence: Fence,
   head: Head,
-  { limit, maxTasks = Number.POSITIVE_INFINITY }: PlanRequest,
+  {
+    limit,
+    maxTasks = Number.POSITIVE_INFINITY,
+  }: { limit: ReadLimit | undefined; maxTasks: number | undefined },
 ): Promise<Next> {
   // Asked for also where the run has a limit of its own, as in Spark.
   const ownLimit = await open.defaultReadLimit();
