@@ -6,6 +6,7 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import { Tracer } from "@aws-lambda-powertools/tracer";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
+import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
@@ -58,8 +59,8 @@ const ports: Ports = {
 
 /** A prefix of a bucket: `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
 function openStore(location: string): ObjectStore {
-  const [, bucket, prefix] = /^s3:\/\/([^/]+)(?:\/(.*?))?\/*$/.exec(location) ?? [];
-  if (bucket !== undefined) return new S3Store({ client: s3, bucket, prefix: prefix ?? "", ...edge });
+  const place = parseS3Url(location);
+  if (place !== undefined) return new S3Store({ client: s3, ...place, ...edge });
   throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened on AWS`, {
     where: { path: location },
     hint: 'Write "s3://bucket/prefix", or leave the path out: the table then lies in the pipeline\'s own bucket.',

@@ -2,6 +2,7 @@ import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Bucket, type IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { parseS3Url } from "../shared/aws/s3-url.ts";
 
 /** The steps that run as functions. */
 export type StepName = "Plan" | "Write" | "Finalize" | "Vacuum";
@@ -26,9 +27,8 @@ export interface Lake {
 
 /** The table's folder of an `s3://bucket/prefix`; nothing for another path. */
 export function lakeOf(scope: Construct, path: string | undefined): Lake | undefined {
-  const [, bucket, prefix] = /^s3:\/\/([^/]+)(?:\/(.*?))?\/*$/.exec(path ?? "") ?? [];
-  if (bucket === undefined) return undefined;
-  return { bucket: Bucket.fromBucketName(scope, "Lake", bucket), prefix: prefix ?? "" };
+  const place = parseS3Url(path ?? "");
+  return place && { bucket: Bucket.fromBucketName(scope, "Lake", place.bucket), prefix: place.prefix };
 }
 
 /** What a step may do, and no more: each statement names its actions, its table or keys, and the prefixes of its objects. */
