@@ -1,6 +1,20 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { Context } from "aws-lambda";
 import { build } from "esbuild";
+import type {
+  Finalized,
+  PlanEvent,
+  Planned,
+  VacuumEvent,
+  WriteEvent,
+  Written,
+} from "../../functions/steps.ts";
 import { ROOT } from "../support/process.ts";
+import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";
 
 /** The handlers with a pipeline in the place of `millrace:pipeline`, outside of any function. */
@@ -46,3 +60,36 @@ export const EXECUTION = {
   id: "arn:aws:states:us-east-1:000000000000:execution:numbers:by-hand",
   startedAt: new Date().toISOString(),
 } as const;
+
+/** The handlers in this process, with their clients, on a table and a bucket of their own. */
+export interface Handlers {
+  plan(event: PlanEvent, lambda: Context): Promise<Planned>;
+  write(event: WriteEvent, lambda: Context): Promise<unknown>;
+  finalize(event: Written, lambda: Context): Promise<Finalized>;
+  vacuum(event: VacuumEvent, lambda: Context): Promise<unknown>;
+  readonly dynamodb: DynamoDBClient;
+  readonly s3: S3Client;
+}
+
+/** Once a process: the handlers read its environment when they are loaded. */
+export async function loadHandlers(): Promise<{ readonly handlers: Handlers; readonly bucket: string }> {
+  const { tableName } = await newLedger();
+  const bucket = (await newStore()).location.split("/")[2] ?? "";
+  Object.assign(process.env, variables(tableName, bucket));
+  const folder = mkdtempSync(join(tmpdir(), "millrace-"));
+  const file = join(folder, "handlers.mjs");
+  await bundle(
+    `export { handler as plan } from "./functions/plan.ts";
+     export { handler as write } from "./functions/write.ts";
+     export { handler as finalize } from "./functions/finalize.ts";
+     export { handler as vacuum } from "./functions/vacuum.ts";
+     export { dynamodb, s3 } from "./functions/environment.ts";`,
+    file,
+  );
+  const handlers = (await import(file)) as Handlers;
+  rmSync(folder, { recursive: true });
+  return { handlers, bucket };
+}
+
+/** What Lambda tells of a call. */
+export const LAMBDA: Context = { functionName: "numbers", getRemainingTimeInMillis: () => 60_000 } as Context;

@@ -1,31 +1,17 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
-import type { Context } from "aws-lambda";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Finalized, PlanEvent, Planned, Work, WriteEvent, Written } from "../../functions/steps.ts";
+import type { Finalized, Work } from "../../functions/steps.ts";
 import type { StepName } from "../../infra/permissions.ts";
 import { isAllowed } from "../infra/rights.ts";
 import { Synthesized } from "../infra/synthesize.ts";
-import { newLedger, newStore } from "./clients.ts";
 import { Control } from "./control.ts";
-import { bundle, EXECUTION, variables } from "./handlers.ts";
+import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /**
  * LocalStack lets everybody do everything. So each request that a handler makes, in good times and bad ones, is held against the policy that the construct gives
  * its role, by an evaluator of IAM that is not ours.
  */
-
-interface Handlers {
-  plan(event: PlanEvent, lambda: Context): Promise<Planned>;
-  write(event: WriteEvent, lambda: Context): Promise<unknown>;
-  finalize(event: Written, lambda: Context): Promise<Finalized>;
-  vacuum(event: object, lambda: Context): Promise<unknown>;
-  readonly dynamodb: DynamoDBClient;
-  readonly s3: S3Client;
-}
 
 /** What a request needs the right to do. */
 interface Need {
@@ -78,8 +64,6 @@ const BUCKET =
     ?.split("/")[0] ?? "";
 const TABLE = resources("Write").find((arn) => arn.includes(":table/")) ?? "";
 
-const lambda = { functionName: "numbers", getRemainingTimeInMillis: () => 60_000 } as Context;
-const folder = mkdtempSync(join(tmpdir(), "millrace-"));
 let control: Control;
 let handlers: Handlers;
 let step: StepName = "Plan";
@@ -99,19 +83,8 @@ function watch(client: DynamoDBClient | S3Client): void {
 
 beforeAll(async () => {
   control = await Control.start();
-  const { tableName } = await newLedger();
-  const bucket = (await newStore()).location.split("/")[2] ?? "";
-  Object.assign(process.env, variables(tableName, bucket));
-  const file = join(folder, "handlers.mjs");
-  await bundle(
-    `export { handler as plan } from "./functions/plan.ts";
-     export { handler as write } from "./functions/write.ts";
-     export { handler as finalize } from "./functions/finalize.ts";
-     export { handler as vacuum } from "./functions/vacuum.ts";
-     export { dynamodb, s3 } from "./functions/environment.ts";`,
-    file,
-  );
-  handlers = (await import(file)) as Handlers;
+  const loaded = await loadHandlers();
+  handlers = loaded.handlers;
   watch(handlers.dynamodb);
   watch(handlers.s3);
 });
@@ -119,7 +92,6 @@ beforeAll(async () => {
 beforeEach(() => made.clear());
 
 afterAll(async () => {
-  rmSync(folder, { recursive: true });
   await control.close();
 });
 
@@ -130,7 +102,7 @@ async function as<T>(name: StepName, call: () => Promise<T>): Promise<T> {
 
 async function plan(): Promise<Work> {
   const planned = await as("Plan", () =>
-    handlers.plan({ input: { trigger: "once" }, execution: EXECUTION }, lambda),
+    handlers.plan({ input: { trigger: "once" }, execution: EXECUTION }, LAMBDA),
   );
   if (planned.next === "Done") throw new Error("there is nothing to do");
   return planned;
@@ -142,9 +114,9 @@ async function batch(): Promise<Finalized> {
   let failed = 0;
   for (const partition of planned.todo)
     await as("Write", () =>
-      handlers.write({ run: planned.run, partition, attemptNumber: 2 }, lambda).catch(() => failed++),
+      handlers.write({ run: planned.run, partition, attemptNumber: 2 }, LAMBDA).catch(() => failed++),
     );
-  return await as("Finalize", () => handlers.finalize({ ...planned, failed, killed: null }, lambda));
+  return await as("Finalize", () => handlers.finalize({ ...planned, failed, killed: null }, LAMBDA));
 }
 
 /** Requests that IAM would refuse. */
@@ -169,7 +141,7 @@ describe("the roles of the construct let their functions make each request", () 
     control.available = 8;
     expect(await batch()).toMatchObject({ next: "Done" });
     expect(
-      await as("Plan", () => handlers.plan({ input: null, execution: EXECUTION }, lambda)),
+      await as("Plan", () => handlers.plan({ input: null, execution: EXECUTION }, LAMBDA)),
     ).toMatchObject({
       next: "Done",
       why: "nothing new",
@@ -201,16 +173,16 @@ describe("the roles of the construct let their functions make each request", () 
     control.available += 500;
     const planned = await plan();
     expect(planned.next).toBe("WriteDistributed");
-    await as("Write", () => handlers.write({ run: planned.run, partition: 3, attemptNumber: 0 }, lambda));
+    await as("Write", () => handlers.write({ run: planned.run, partition: 3, attemptNumber: 0 }, LAMBDA));
     const resumed = await plan();
     expect(resumed.items?.key).toContain("/todo-");
     // Not all of its tasks are there: it is aborted.
-    await as("Finalize", () => handlers.finalize({ ...resumed, failed: 1, killed: null }, lambda));
+    await as("Finalize", () => handlers.finalize({ ...resumed, failed: 1, killed: null }, LAMBDA));
     expect(await refused()).toEqual([]);
   });
 
   it("of a vacuum", async () => {
-    await as("Vacuum", () => handlers.vacuum({ olderThan: 0 }, lambda));
+    await as("Vacuum", () => handlers.vacuum({ olderThan: 0 }, LAMBDA));
     expect(actions()).toContain("Vacuum s3:DeleteObject");
     expect(actions()).toContain("Vacuum s3:ListBucketMultipartUploads");
     expect(await refused()).toEqual([]);

@@ -1,27 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
-import type { Context } from "aws-lambda";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Finalized, PlanEvent, Planned, WriteEvent, Written } from "../../functions/steps.ts";
+import type { PlanEvent } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { S3Store } from "../../shared/store/s3.ts";
-import { newLedger, newStore, s3 } from "./clients.ts";
+import { s3 } from "./clients.ts";
 import { Control } from "./control.ts";
-import { bundle, EXECUTION, variables } from "./handlers.ts";
-
-/** The handlers as the bundle exports them. */
-interface Handlers {
-  plan(event: PlanEvent, lambda: Context): Promise<Planned>;
-  write(event: WriteEvent, lambda: Context): Promise<unknown>;
-  finalize(event: Written, lambda: Context): Promise<Finalized>;
-  readonly dynamodb: DynamoDBClient;
-  readonly s3: S3Client;
-}
+import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /** Requests since the last look. */
 class Counter {
@@ -47,37 +34,27 @@ class Counter {
   }
 }
 
-const lambda = {
-  functionName: "numbers",
-  getRemainingTimeInMillis: () => 60_000,
-} as Context;
 const counter = new Counter();
-const folder = mkdtempSync(join(tmpdir(), "millrace-"));
 let control: Control;
 let handlers: Handlers;
 let table: S3Store;
 
 beforeAll(async () => {
   control = await Control.start();
-  const { tableName } = await newLedger();
-  const bucket = (await newStore()).location.split("/")[2] ?? "";
-  Object.assign(process.env, variables(tableName, bucket));
-  const file = join(folder, "handlers.mjs");
-  await bundle(
-    `export { handler as plan } from "./functions/plan.ts";
-     export { handler as write } from "./functions/write.ts";
-     export { handler as finalize } from "./functions/finalize.ts";
-     export { dynamodb, s3 } from "./functions/environment.ts";`,
-    file,
-  );
-  handlers = (await import(file)) as Handlers;
+  const loaded = await loadHandlers();
+  handlers = loaded.handlers;
   counter.watch("dynamodb", handlers.dynamodb);
   counter.watch("s3", handlers.s3);
-  table = new S3Store({ client: s3, bucket, prefix: "numbers/table", runtime, random: Math.random });
+  table = new S3Store({
+    client: s3,
+    bucket: loaded.bucket,
+    prefix: "numbers/table",
+    runtime,
+    random: Math.random,
+  });
 });
 
 afterAll(async () => {
-  rmSync(folder, { recursive: true });
   await control.close();
 });
 
@@ -85,7 +62,7 @@ afterAll(async () => {
 async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; end: string }> {
   const batches: string[] = [];
   counter.take();
-  let planned = await handlers.plan({ input, execution: EXECUTION }, lambda);
+  let planned = await handlers.plan({ input, execution: EXECUTION }, LAMBDA);
   for (;;) {
     if (planned.next === "Done") {
       const { dynamodb, s3 } = counter.take();
@@ -93,9 +70,9 @@ async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; 
     }
     const before = counter.take();
     const { run, todo } = planned;
-    for (const partition of todo) await handlers.write({ run, partition, attemptNumber: 0 }, lambda);
+    for (const partition of todo) await handlers.write({ run, partition, attemptNumber: 0 }, LAMBDA);
     const tasks = counter.take();
-    const finalized = await handlers.finalize({ ...planned, failed: 0, killed: null }, lambda);
+    const finalized = await handlers.finalize({ ...planned, failed: 0, killed: null }, LAMBDA);
     const after = counter.take();
     batches.push(
       (["dynamodb", "s3"] as const)
@@ -106,7 +83,7 @@ async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; 
         .join(", "),
     );
     if (finalized.next !== "Plan") return { batches, end: "DynamoDB 0, S3 0" };
-    planned = await handlers.plan({ input: finalized, execution: EXECUTION }, lambda);
+    planned = await handlers.plan({ input: finalized, execution: EXECUTION }, LAMBDA);
   }
 }
 
