@@ -1,4 +1,4 @@
-import type { Pipeline } from "../shared/contract/pipeline.ts";
+import { type PipelineDefinition, triggerOf as triggerOfRun } from "../shared/contract/pipeline.ts";
 
 /**
  * The trigger of an execution: as its input, the construct or the pipeline says, in this order. The schedule is what a processing time is on AWS: each
@@ -7,10 +7,10 @@ import type { Pipeline } from "../shared/contract/pipeline.ts";
 export function triggerOf(
   input: "once" | "availableNow" | undefined,
   construct: "once" | "availableNow" | undefined,
-  { triggered }: Pick<Pipeline, "triggered">,
+  pipeline: Pick<PipelineDefinition, "name" | "saveMode" | "triggered">,
 ): "once" | "availableNow" | "processingTime" {
-  if (input === "once" || input === "availableNow") return input;
-  if (construct !== undefined) return construct;
-  if (triggered === undefined || "availableNow" in triggered) return "availableNow";
-  return "once" in triggered ? "once" : "processingTime";
+  const asked = input === "once" || input === "availableNow" ? input : construct;
+  const trigger = triggerOfRun(pipeline, asked === "once" ? { once: true } : asked && { availableNow: true });
+  if ("once" in trigger) return "once";
+  return "availableNow" in trigger ? "availableNow" : "processingTime";
 }

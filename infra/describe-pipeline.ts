@@ -1,5 +1,6 @@
 import { loadPipeline } from "../local/load-pipeline.ts";
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
+import { parseOptions } from "../shared/contract/options.ts";
 
 /**
  * `node describe-pipeline ENTRY`: prints, as JSON, what the construct has to know of a pipeline. A process of its own, because the construct cannot
@@ -10,8 +11,9 @@ const print = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
 try {
-  const { name, sink } = await loadPipeline(process.argv[2] ?? "");
-  const { path } = sink.options as { readonly path?: unknown };
+  const { name, source, sink } = await loadPipeline(process.argv[2] ?? "");
+  await parseOptions(source.dataSource, source.options);
+  const { path } = (await parseOptions(sink.dataSource, sink.options)) as { readonly path?: unknown };
   print(JSON.stringify({ name, ...(typeof path === "string" ? { path } : {}) }));
 } catch (error) {
   const told = MillraceError.is(error)

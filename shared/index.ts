@@ -1,22 +1,60 @@
+export { DataSourceReader } from "./contract/batch-reader.ts";
+export {
+  type BatchWriter,
+  DataSourceArrowWriter,
+  DataSourceWriter,
+  type SaveMode,
+  type SupportsExists,
+  type Writer,
+} from "./contract/batch-writer.ts";
 export type { BatchContext, Runtime, SinkContext, TaskContext } from "./contract/context.ts";
-export { DataSource, type DataSourceClass, type SchemaLike } from "./contract/data-source.ts";
+export {
+  type CheckedDataSourceClass,
+  DataSource,
+  type DataSourceClass,
+  type SchemaLike,
+} from "./contract/data-source.ts";
 export {
   type ErrorLocation,
   type ErrorRecord,
   MillraceError,
   type MillraceErrorOptions,
 } from "./contract/errors.ts";
+export {
+  type Attribute,
+  EqualNullSafe,
+  EqualTo,
+  type Filter,
+  type FilterValue,
+  GreaterThan,
+  GreaterThanOrEqual,
+  In,
+  IsNotNull,
+  IsNull,
+  LessThan,
+  LessThanOrEqual,
+  Not,
+  StringContains,
+  StringEndsWith,
+  StringStartsWith,
+} from "./contract/filters.ts";
 export type { JsonValue } from "./contract/json.ts";
 export type { ObjectInfo, ObjectStore, UnfinishedUpload } from "./contract/object-store.ts";
 export type { Offset } from "./contract/offset.ts";
+export type { OptionsSchema } from "./contract/options.ts";
 export {
+  BatchPipeline,
+  type Chooser,
   type Configured,
+  type ConfiguredSource,
   Pipeline,
+  type PipelineDefinition,
+  type PipelineStart,
   pipeline,
-  ReadStream,
-  ReadStreamChooser,
+  type Read,
+  type ReadStream,
+  StreamPipeline,
   type Trigger,
-  WriteStreamChooser,
 } from "./contract/pipeline.ts";
 export {
   ReadAllAvailable,

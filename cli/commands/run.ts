@@ -4,7 +4,7 @@ import { Home } from "../../local/home.ts";
 import { loadPipeline } from "../../local/load-pipeline.ts";
 import { run } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { checkTrigger, type Trigger } from "../../shared/contract/pipeline.ts";
+import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/pipeline.ts";
 import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
@@ -27,7 +27,7 @@ interface RunFlags extends HereFlags, TargetFlags {
 
 /** `millrace run`: here, or in a stack; gives the exit code. */
 export async function runCommand(pipeline: string | undefined, flags: RunFlags): Promise<number> {
-  const asked = triggerOf(flags);
+  const asked = askedTrigger(flags);
   const stack = await openStack(flags);
   if (stack !== undefined) {
     const found = await findOne(stack, pipeline);
@@ -63,7 +63,7 @@ export async function runHere(
       pipeline,
       entry: resolve(entry),
       home: new Home(flags.home),
-      trigger: trigger ?? pipeline.triggered ?? { availableNow: true },
+      trigger: triggerOf(pipeline, trigger),
       maxConcurrency: flags.maxConcurrency ?? availableParallelism(),
       maxAttempts: flags.maxAttempts,
       signal: interruption.signal,
@@ -93,7 +93,7 @@ class OwnStdout {
   }
 }
 
-function triggerOf(flags: RunFlags): Trigger | undefined {
+function askedTrigger(flags: RunFlags): Trigger | undefined {
   const asked: Trigger[] = [];
   if (flags.once) asked.push({ once: true });
   if (flags.availableNow) asked.push({ availableNow: true });

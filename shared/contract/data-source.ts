@@ -1,6 +1,9 @@
 import type { Schema } from "apache-arrow";
+import type { DataSourceReader } from "./batch-reader.ts";
+import type { Writer } from "./batch-writer.ts";
 import type { Runtime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
+import type { OptionsSchema } from "./options.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
 
@@ -12,7 +15,10 @@ export type SchemaLike = Schema | string;
  * the class's static `name`: its class name, unless it sets `static override readonly name = "rest-api"`.
  */
 export abstract class DataSource<Options extends object = Readonly<Record<string, unknown>>> {
-  /** As the pipeline sets them, not checked. */
+  /**
+   * As the class's `optionsSchema` made them of what the pipeline sets. Without one: as the pipeline sets them, found under names of any case, as in
+   * Spark.
+   */
   readonly options: Options;
   /** Clock, ids and environment. */
   readonly runtime: Runtime;
@@ -27,6 +33,11 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
     return this.#missing("schema()");
   }
 
+  /** A reader for batches, made anew wherever one is needed. */
+  reader(_schema: Schema): DataSourceReader<unknown> {
+    return this.#missing("reader(schema)");
+  }
+
   /** A reader for streams, made anew wherever one is needed. */
   streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
     return this.#missing(
@@ -38,6 +49,14 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   /** A reader for a small stream, made anew wherever one is needed. Asked only of a data source without `streamReader`. */
   simpleStreamReader(_schema: Schema): SimpleDataSourceStreamReader<object> {
     return this.#missing("simpleStreamReader(schema)");
+  }
+
+  /**
+   * A writer for batches, of rows or of Arrow record batches, made anew for the tasks and for each commit or abort; a writer for streams will do.
+   * `overwrite` is true where the batch takes the place of what is there.
+   */
+  writer(_schema: Schema, _overwrite: boolean): Writer<unknown> {
+    return this.#missing("writer(schema, overwrite)");
   }
 
   /**
@@ -56,10 +75,19 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   }
 }
 
-/** The class of a data source. Options that it declares are checked where a pipeline sets them. */
+/** The class of a data source, as pipelines take it. */
 export interface DataSourceClass<Options extends object> {
   /** The name for `.format(name)`. */
   readonly name: string;
+  /** Checks the options where a run, or a deployment, begins. Its input is then what a pipeline may set, its output what the class gets. */
+  readonly optionsSchema?: OptionsSchema;
   /** Called in each process that needs the data source, so it should do nothing but keep what it is given. */
   new (options: Options, runtime: Runtime): DataSource<object>;
+}
+
+/** A class whose options are checked: a pipeline sets what its `optionsSchema` takes. */
+export interface CheckedDataSourceClass<Input extends object, Output extends object = never>
+  extends DataSourceClass<Output> {
+  /** Any Standard Schema. */
+  readonly optionsSchema: OptionsSchema<Input, Output>;
 }

@@ -1,6 +1,9 @@
-import type { DataSourceClass } from "./data-source.ts";
+import type { SaveMode } from "./batch-writer.ts";
+import type { CheckedDataSourceClass, DataSourceClass, SchemaLike } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
+import type { Filter } from "./filters.ts";
+import { mergeOptions } from "./options.ts";
 import { findDataSource } from "./registry.ts";
 
 /**
@@ -20,29 +23,54 @@ export interface Configured {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+/** What is read. */
+export interface ConfiguredSource extends Configured {
+  /** As set by `.schema()`, in place of the data source's own. */
+  readonly schema?: SchemaLike;
+  /** As set by `.filter()`: only of a batch. */
+  readonly filters?: readonly Filter[];
+}
+
+/** All that a pipeline is. */
+export interface PipelineDefinition {
+  /** Its identity in the ledger. */
+  readonly name: string;
+  /** What is read. */
+  readonly source: ConfiguredSource;
+  /** Where it is written. */
+  readonly sink: Configured;
+  /** As set by `.trigger()`: only of a stream. */
+  readonly triggered?: Trigger;
+  /** What a batch does with what is there; absent in a stream. */
+  readonly saveMode?: SaveMode;
+}
+
 const SHORTEST_INTERVAL_MILLISECONDS = 100;
 
 /** Lower case only: names become folders, and some file systems do not tell cases apart. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable: each call gives a new one. */
-export class Pipeline<SinkOptions extends object = never> {
+export abstract class Pipeline<SinkOptions extends object = never> implements PipelineDefinition {
   /** Its identity in the ledger. */
   readonly name: string;
   /** What is read. */
-  readonly source: Configured;
+  readonly source: ConfiguredSource;
   /** Where it is written. */
   readonly sink: Configured;
-  /** As set by `.trigger()`; a run without any is `availableNow`. */
-  readonly triggered: Trigger | undefined;
+  /** As set by `.trigger()`; a run of a stream without any is `availableNow`. */
+  readonly triggered?: Trigger;
+  /** What a batch does with what is there; absent in a stream. */
+  readonly saveMode?: SaveMode;
   /** Marks the class across two copies of the package. */
   readonly kind = "millrace.pipeline" as const;
 
-  constructor(name: string, source: Configured, sink: Configured, triggered?: Trigger) {
+  constructor({ name, source, sink, triggered, saveMode }: PipelineDefinition) {
     this.name = name;
     this.source = source;
     this.sink = sink;
-    this.triggered = triggered;
+    if (triggered !== undefined) this.triggered = triggered;
+    if (saveMode !== undefined) this.saveMode = saveMode;
   }
 
   /** Works across two copies of the package. */
@@ -53,96 +81,167 @@ export class Pipeline<SinkOptions extends object = never> {
   }
 
   /** Sets options of the sink, over those set before. */
-  options(options: SinkOptions): Pipeline<SinkOptions> {
-    return new Pipeline<SinkOptions>(this.name, this.source, withOptions(this.sink, options), this.triggered);
+  options(options: SinkOptions): this {
+    return this.with({ sink: withOptions(this.sink, options) });
   }
 
   /** Sets one option of the sink. */
-  option<K extends keyof SinkOptions & string>(name: K, value: SinkOptions[K]): Pipeline<SinkOptions> {
-    return new Pipeline<SinkOptions>(
-      this.name,
-      this.source,
-      withOptions(this.sink, { [name]: value }),
-      this.triggered,
-    );
+  option<K extends keyof SinkOptions & string>(name: K, value: SinkOptions[K]): this {
+    return this.with({ sink: withOptions(this.sink, { [name]: value }) });
   }
 
+  /** The same pipeline with something else. */
+  protected with(change: Partial<PipelineDefinition>): this {
+    const made = this.constructor as new (definition: PipelineDefinition) => this;
+    return new made({ ...this, ...change });
+  }
+}
+
+/** A pipeline that reads what is new, batch after batch. */
+export class StreamPipeline<SinkOptions extends object = never> extends Pipeline<SinkOptions> {
   /** Sets when batches run. Errors: `TRIGGER_INVALID`, `DURATION_INVALID`. */
-  trigger(trigger: Trigger): Pipeline<SinkOptions> {
-    return new Pipeline<SinkOptions>(this.name, this.source, this.sink, checkTrigger(trigger));
+  trigger(trigger: Trigger): this {
+    return this.with({ triggered: checkTrigger(trigger) });
   }
 }
 
-/** Chooses what a pipeline reads. (Spark: `DataStreamReader`.) */
-export class ReadStreamChooser {
-  readonly #name: string;
-
-  constructor(name: string) {
-    this.#name = name;
-  }
-
-  /** Reads from a data source, whose options are then typed. */
-  format<Options extends object>(dataSource: DataSourceClass<Options>): ReadStream<Options>;
-  /** Reads from the registered data source of that name. Error: `DATA_SOURCE_NOT_FOUND`. */
-  format(dataSource: string): ReadStream<Record<string, unknown>>;
-  format(dataSource: DataSourceClass<never> | string): ReadStream<never> {
-    return new ReadStream<never>(this.#name, { dataSource: resolve(dataSource), options: {} });
+/** A pipeline that reads what is there, one batch each run. A run that failed is finished by the next one, under the same batch id. */
+export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<SinkOptions> {
+  /** Sets what is done with what is there. Default: `errorifexists`, as in Spark. Error: `SAVE_MODE_INVALID`. */
+  mode(saveMode: SaveMode): this {
+    return this.with({ saveMode: checkSaveMode(saveMode) });
   }
 }
 
-/** The source of a pipeline, with its options. (Spark: `DataStreamReader`.) */
-export class ReadStream<Options extends object> {
-  readonly #name: string;
-  readonly #source: Configured;
+/** The source of a pipeline, with its options. */
+abstract class Source<Options extends object> {
+  /** Name of the pipeline. */
+  protected readonly name: string;
+  /** What has been set. */
+  protected readonly source: ConfiguredSource;
 
-  constructor(name: string, source: Configured) {
-    this.#name = name;
-    this.#source = source;
+  constructor(name: string, source: ConfiguredSource) {
+    this.name = name;
+    this.source = source;
   }
 
-  /** Sets options of the source, over those set before. */
-  options(options: Options): ReadStream<Options> {
-    return new ReadStream<Options>(this.#name, withOptions(this.#source, options));
+  /** Sets options of the source, over those set before. Names are case-insensitive. */
+  options(options: Options): this {
+    return this.with(withOptions(this.source, options));
   }
 
   /** Sets one option of the source. */
-  option<K extends keyof Options & string>(name: K, value: Options[K]): ReadStream<Options> {
-    return new ReadStream<Options>(this.#name, withOptions(this.#source, { [name]: value }));
+  option<K extends keyof Options & string>(name: K, value: Options[K]): this {
+    return this.with(withOptions(this.source, { [name]: value }));
   }
 
-  /** Chooses where the stream is written. (Spark: `DataFrame.writeStream`.) */
-  get writeStream(): WriteStreamChooser {
-    return new WriteStreamChooser(this.#name, this.#source);
+  /** Sets the schema of the rows; the data source is then not asked for its own. */
+  schema(schema: SchemaLike): this {
+    return this.with({ schema });
+  }
+
+  /** As in Spark; it may be left out. `path` sets the option of that name. */
+  load(path?: string): this {
+    return path === undefined ? this : this.with(withOptions(this.source, { path }));
+  }
+
+  /** The same source with something else. */
+  protected with(change: Partial<ConfiguredSource>): this {
+    const made = this.constructor as new (name: string, source: ConfiguredSource) => this;
+    return new made(this.name, { ...this.source, ...change });
   }
 }
 
-/** Chooses what a pipeline writes to. (Spark: `DataStreamWriter`.) */
-export class WriteStreamChooser {
-  readonly #name: string;
-  readonly #source: Configured;
+/** The source of a stream. (Spark: `DataStreamReader`.) */
+export class ReadStream<Options extends object> extends Source<Options> {
+  /** Chooses where the stream is written. (Spark: `DataFrame.writeStream`.) */
+  get writeStream(): Chooser<"stream"> {
+    return new Chooser((sink) => new StreamPipeline<never>({ name: this.name, source: this.source, sink }));
+  }
+}
 
-  constructor(name: string, source: Configured) {
-    this.#name = name;
-    this.#source = source;
+/** The source of a batch. (Spark: `DataFrameReader`.) */
+export class Read<Options extends object> extends Source<Options> {
+  /**
+   * Reads only rows for which all of these hold, and those set before. The source does what it can of them; Millrace does the rest. (Spark: `DataFrame.filter`.)
+   */
+  filter(...filters: readonly Filter[]): this {
+    return this.with({ filters: [...(this.source.filters ?? []), ...filters] });
   }
 
-  /** Writes to a data source, whose options are then typed. */
-  format<Options extends object>(dataSource: DataSourceClass<Options>): Pipeline<Options>;
-  /** Writes to the registered data source of that name. Error: `DATA_SOURCE_NOT_FOUND`. */
-  format(dataSource: string): Pipeline<Record<string, unknown>>;
-  format(dataSource: DataSourceClass<never> | string): Pipeline<never> {
-    return new Pipeline<never>(this.#name, this.#source, { dataSource: resolve(dataSource), options: {} });
+  /** Chooses where the batch is written. (Spark: `DataFrame.write`.) */
+  get write(): Chooser<"batch"> {
+    const { name, source } = this;
+    return new Chooser((sink) => new BatchPipeline<never>({ name, source, sink, saveMode: "errorifexists" }));
   }
+}
+
+/** What follows the choice of a data source. */
+interface Chosen<Options extends object> {
+  readonly readStream: ReadStream<Options>;
+  readonly read: Read<Options>;
+  readonly stream: StreamPipeline<Options>;
+  readonly batch: BatchPipeline<Options>;
+}
+
+/** Chooses a data source. (Spark: `format` of readers and writers.) */
+export class Chooser<Next extends keyof Chosen<never>> {
+  readonly #next: (configured: Configured) => Chosen<never>[Next];
+
+  constructor(next: (configured: Configured) => Chosen<never>[Next]) {
+    this.#next = next;
+  }
+
+  /** A class whose options are checked by its `optionsSchema`, and typed by it. */
+  format<Input extends object, Output extends object>(
+    dataSource: CheckedDataSourceClass<Input, Output>,
+  ): Chosen<Input>[Next];
+  /** A class: its options are typed. */
+  format<Options extends object>(dataSource: DataSourceClass<Options>): Chosen<Options>[Next];
+  /** The registered class of that name, in any case. Error: `DATA_SOURCE_NOT_FOUND`. */
+  format(dataSource: string): Chosen<Record<string, unknown>>[Next];
+  format(dataSource: DataSourceClass<never> | string): Chosen<never>[Next] {
+    const found = typeof dataSource === "string" ? findDataSource(dataSource) : dataSource;
+    return this.#next({ dataSource: found, options: {} });
+  }
+}
+
+/** What a pipeline begins with. */
+export interface PipelineStart {
+  /** Reads a stream: what is new, batch after batch. */
+  readonly readStream: Chooser<"readStream">;
+  /** Reads a batch: what is there. */
+  readonly read: Chooser<"read">;
 }
 
 /** Begins a pipeline. `name` is its identity in the ledger: 1 to 64 lower-case letters, digits, `-` or `_`. Error: `PIPELINE_NAME_INVALID`. */
-export function pipeline(name: string): { readonly readStream: ReadStreamChooser } {
+export function pipeline(name: string): PipelineStart {
   if (!NAME.test(name)) {
     throw new MillraceError("PIPELINE_NAME_INVALID", `"${name}" cannot name a pipeline`, {
       hint: "Use 1 to 64 lower-case letters, digits, - or _, beginning with a letter or digit.",
     });
   }
-  return { readStream: new ReadStreamChooser(name) };
+  return {
+    readStream: new Chooser((source) => new ReadStream<never>(name, source)),
+    read: new Chooser((source) => new Read<never>(name, source)),
+  };
+}
+
+/** The trigger of a run: as it is asked for, or the pipeline says. A batch has one run. Error: `TRIGGER_INVALID`. */
+export function triggerOf(
+  { name, saveMode, triggered }: Pick<PipelineDefinition, "name" | "saveMode" | "triggered">,
+  asked: Trigger | undefined,
+): Trigger {
+  if (saveMode === undefined) return asked ?? triggered ?? { availableNow: true };
+  if (asked === undefined || "once" in asked) return { once: true };
+  throw new MillraceError(
+    "TRIGGER_INVALID",
+    `pipeline "${name}" is a batch: it has no ${Object.keys(asked).join()}`,
+    {
+      where: { pipeline: name },
+      hint: "Leave the trigger out: each run is one batch. What is new, again and again, is read by readStream.",
+    },
+  );
 }
 
 /** `trigger`, where it is one. */
@@ -168,10 +267,17 @@ export function checkTrigger(trigger: Trigger): Trigger {
   );
 }
 
-function resolve(dataSource: DataSourceClass<never> | string): DataSourceClass<never> {
-  return typeof dataSource === "string" ? findDataSource(dataSource) : dataSource;
+const SAVE_MODES: ReadonlySet<string> = new Set<SaveMode>(["append", "overwrite", "errorifexists", "ignore"]);
+
+function checkSaveMode(mode: string): SaveMode {
+  const lower = String(mode).toLowerCase();
+  const saveMode = lower === "error" || lower === "default" ? "errorifexists" : lower;
+  if (SAVE_MODES.has(saveMode)) return saveMode as SaveMode;
+  throw new MillraceError("SAVE_MODE_INVALID", `"${mode}" is no save mode`, {
+    hint: `Write .mode("append"), or one of ${[...SAVE_MODES].slice(1).join(", ")}.`,
+  });
 }
 
-function withOptions(configured: Configured, options: object): Configured {
-  return { ...configured, options: { ...configured.options, ...options } };
+function withOptions<C extends Configured>(configured: C, options: object): C {
+  return { ...configured, options: mergeOptions(configured.options, options) };
 }

@@ -1,5 +1,6 @@
 import type { DataSourceClass } from "./data-source.ts";
 import { MillraceError } from "./errors.ts";
+import { suggest } from "./options.ts";
 
 const registered = new Map<string, DataSourceClass<never>>();
 
@@ -12,10 +13,9 @@ export function registerDataSource(dataSource: DataSourceClass<never>): void {
 export function findDataSource(name: string): DataSourceClass<never> {
   const found = registered.get(name.toLowerCase());
   if (found !== undefined) return found;
-  const known = [...registered.keys()].sort().join(", ") || "none";
   throw new MillraceError(
     "DATA_SOURCE_NOT_FOUND",
-    `no data source is registered as "${name}" (registered: ${known})`,
+    `no data source is registered as "${name}"${suggest(name, [...registered.keys()])}`,
     {
       hint: `Call registerDataSource(YourClass) before .format("${name}"), or pass the class itself: .format(YourClass).`,
     },

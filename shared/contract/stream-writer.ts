@@ -47,11 +47,6 @@ export type StreamWriter<M = WriterCommitMessage> =
   | DataSourceStreamWriter<M>
   | DataSourceStreamArrowWriter<M>;
 
-/** True for the row form. */
-export function takesRows<M>(writer: StreamWriter<M>): writer is DataSourceStreamWriter<M> {
-  return "form" in writer && writer.form === "rows";
-}
-
 /** A writer that can drop what one task staged when another attempt of the task has won. (Spark: `DataWriter.abort`.) */
 export interface SupportsTaskAbort<M = WriterCommitMessage> {
   /** Drops what the task staged. Best effort: an error changes nothing, and vacuum removes what is left. */

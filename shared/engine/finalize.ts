@@ -1,4 +1,5 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
+import { writesBatches } from "../contract/batch-writer.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
@@ -122,7 +123,11 @@ async function commit(
   const context = open.batchContext(batch, run.lastCommit);
   try {
     const given = await retried(ports, COMMIT_ATTEMPTS, () =>
-      guard("SINK_FAILED", "commit() failed", where, () => writer.commit(messages, batch.batchId, context)),
+      guard("SINK_FAILED", "commit() failed", where, () =>
+        writesBatches(writer)
+          ? writer.commit(messages, context)
+          : writer.commit(messages, batch.batchId, context),
+      ),
     );
     return isHint(given) ? { lastCommit: given } : {};
   } catch (error) {
@@ -152,8 +157,9 @@ async function abort(
   const where = placeOf(batch);
   const writer = await open.newWriter(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
+  const context = open.batchContext(batch, run.lastCommit);
   await guard("SINK_FAILED", "abort() failed", where, () =>
-    writer.abort(messages, batch.batchId, open.batchContext(batch, run.lastCommit)),
+    writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
 }
 

@@ -1,10 +1,12 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import type { SupportsExists, Writer } from "../contract/batch-writer.ts";
 import type { BatchContext, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
-import { findNonJson, type JsonValue } from "../contract/json.ts";
+import { findNonJson, type JsonValue, kindOf } from "../contract/json.ts";
 import { checkOffset, type Offset } from "../contract/offset.ts";
-import type { Pipeline } from "../contract/pipeline.ts";
+import { parseOptions } from "../contract/options.ts";
+import type { Configured, Pipeline } from "../contract/pipeline.ts";
 import { checkReadLimit, type ReadLimit } from "../contract/read-limit.ts";
 import { toSchema } from "../contract/schema.ts";
 import type {
@@ -13,8 +15,8 @@ import type {
   SimpleDataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
-import type { StreamWriter } from "../contract/stream-writer.ts";
 import type { Batch } from "../ledger/ledger.ts";
+import { BatchPlanner } from "./batch-reader.ts";
 import type { Ports } from "./ports.ts";
 import { SimplePlanner } from "./simple-reader.ts";
 
@@ -30,6 +32,7 @@ export class OpenPipeline {
   readonly runtime: Runtime;
   readonly #ports: Ports;
   readonly #source: DataSource<object>;
+  readonly #sinkOptions: object;
   #schema: Schema | undefined;
   #reader: DataSourceStreamReader<object, unknown> | undefined;
   #defaultLimit: ReadLimit | undefined;
@@ -38,24 +41,38 @@ export class OpenPipeline {
     pipeline: Pipeline,
     ports: Ports,
     source: DataSource<object>,
+    sinkOptions: object,
     schema: Schema | undefined,
   ) {
     this.pipeline = pipeline;
     this.runtime = ports.runtime;
     this.#ports = ports;
     this.#source = source;
+    this.#sinkOptions = sinkOptions;
     this.#schema = schema;
   }
 
-  /** Makes the source. It is asked for its schema when that is needed first, unless `schema` is given. */
+  /**
+   * Checks the options of source and sink, and makes the source. It is asked for its schema when that is needed first, unless it is given here, or by the pipeline.
+   * Error: `OPTIONS_INVALID`.
+   */
   static async open(pipeline: Pipeline, ports: Ports, schema?: Schema): Promise<OpenPipeline> {
-    const source = await guard(
+    const { name, source, sink } = pipeline;
+    const where = { pipeline: name };
+    const parsed = async ({ dataSource, options }: Configured) =>
+      (await guard("OPTIONS_INVALID", `checking the options of "${dataSource.name}" failed`, where, () =>
+        parseOptions(dataSource, options),
+      )) as object;
+    const sourceOptions = await parsed(source);
+    const sinkOptions = await parsed(sink);
+    const made = await guard(
       "SOURCE_FAILED",
-      `making the source "${pipeline.source.dataSource.name}" failed`,
-      { pipeline: pipeline.name },
-      () => new pipeline.source.dataSource(pipeline.source.options as never, ports.runtime),
+      `making the source "${source.dataSource.name}" failed`,
+      where,
+      () => new source.dataSource(sourceOptions as never, ports.runtime),
     );
-    return new OpenPipeline(pipeline, ports, source, schema);
+    const given = source.schema === undefined ? undefined : toSchema(source.schema);
+    return new OpenPipeline(pipeline, ports, made, sinkOptions, schema ?? given);
   }
 
   /** The schema of the rows, as the source tells it now. A batch that was planned has its own. */
@@ -79,7 +96,7 @@ export class OpenPipeline {
     try {
       return await this.newReader(schema);
     } catch (error) {
-      if (!isNotSupported(error)) throw error;
+      if (this.#isBatch || !isNotSupported(error)) throw error;
       const simple = await this.newSimpleReader(schema).catch((other: unknown) => {
         throw isNotSupported(other) ? error : other;
       });
@@ -89,9 +106,17 @@ export class OpenPipeline {
 
   /** A reader for a task, or for planning. */
   async newReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
-    return await guard("SOURCE_FAILED", "streamReader() failed", { pipeline: this.pipeline.name }, () =>
-      this.#source.streamReader(schema),
-    );
+    const where = { pipeline: this.pipeline.name };
+    if (!this.#isBatch)
+      return await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
+        this.#source.streamReader(schema),
+      );
+    const reader = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
+    return new BatchPlanner(reader, schema, this.pipeline.source.filters ?? [], where);
+  }
+
+  get #isBatch(): boolean {
+    return this.pipeline.saveMode !== undefined;
   }
 
   /** A simple reader, for rows that are no longer kept. */
@@ -179,10 +204,14 @@ export class OpenPipeline {
   async partitions(start: Offset, end: Offset): Promise<readonly unknown[]> {
     const partitions: unknown = await this.#call("partitions", (reader) => reader.partitions(start, end));
     if (Array.isArray(partitions)) return partitions as readonly unknown[];
-    throw new MillraceError("PARTITIONS_NOT_AN_ARRAY", "partitions(start, end) must give an array", {
-      where: { pipeline: this.pipeline.name },
-      hint: "Give an array of JSON values, one for each task; [] for a batch without rows.",
-    });
+    throw new MillraceError(
+      "PARTITIONS_NOT_AN_ARRAY",
+      `${this.#isBatch ? "partitions()" : "partitions(start, end)"} must give an array, but gave ${kindOf(partitions)}`,
+      {
+        where: { pipeline: this.pipeline.name },
+        hint: "Give an array of JSON values, one for each task; [] for a batch without rows.",
+      },
+    );
   }
 
   /** The rows that a simple reader read to find the end of the batch, once; nothing of any other reader. */
@@ -203,14 +232,46 @@ export class OpenPipeline {
   }
 
   /** A writer made anew: nothing travels between the tasks and the commit but the messages. */
-  async newWriter(schema: Schema): Promise<StreamWriter<unknown>> {
-    const { dataSource, options } = this.pipeline.sink;
+  async newWriter(schema: Schema): Promise<Writer<unknown>> {
+    const { sink, saveMode, name } = this.pipeline;
+    const { dataSource } = sink;
     return await guard(
       "SINK_FAILED",
       `making the sink "${dataSource.name}" failed`,
-      { pipeline: this.pipeline.name },
-      () => new dataSource(options as never, this.runtime).streamWriter(schema, false),
+      { pipeline: name },
+      () => {
+        const made = new dataSource(this.#sinkOptions as never, this.runtime);
+        return saveMode === undefined
+          ? made.streamWriter(schema, false)
+          : made.writer(schema, saveMode === "overwrite");
+      },
     );
+  }
+
+  /**
+   * False where the target is there, and a batch is to leave it alone then. Errors: `TARGET_EXISTS`, `SAVE_MODE_NOT_SUPPORTED`.
+   */
+  async mayWrite(incarnation: string): Promise<boolean> {
+    const { sink, saveMode, name } = this.pipeline;
+    if (saveMode !== "errorifexists" && saveMode !== "ignore") return true;
+    const where = { pipeline: name };
+    const writer = (await this.newWriter(await this.schema())) as Partial<SupportsExists>;
+    if (writer.exists === undefined) {
+      throw new MillraceError(
+        "SAVE_MODE_NOT_SUPPORTED",
+        `the data source "${sink.dataSource.name}" cannot be written in the mode "${saveMode}"`,
+        { where, hint: 'Choose .mode("append") or .mode("overwrite"), or give its writer exists(context).' },
+      );
+    }
+    const exists = await guard("SINK_FAILED", "exists() failed", where, () =>
+      writer.exists?.(this.sinkContext(incarnation)),
+    );
+    if (exists !== true) return true;
+    if (saveMode === "ignore") return false;
+    throw new MillraceError("TARGET_EXISTS", `the target of "${sink.dataSource.name}" is there already`, {
+      where,
+      hint: 'Nothing was read or written. Choose .mode("append"), .mode("overwrite") or .mode("ignore"), or another target.',
+    });
   }
 
   sinkContext(incarnation: string): SinkContext {

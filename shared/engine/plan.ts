@@ -201,6 +201,7 @@ async function planNext(
     maxTasks = Number.POSITIVE_INFINITY,
   }: { limit: ReadLimit | undefined; maxTasks: number | undefined },
 ): Promise<Next> {
+  if (!(await open.mayWrite(head.incarnation))) return {};
   // Asked for also where the run has a limit of its own, as in Spark.
   const ownLimit = await open.defaultReadLimit();
   const start = head.offset ?? (await open.initialOffset());

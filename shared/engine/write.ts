@@ -2,11 +2,12 @@ import type { RecordBatch } from "apache-arrow";
 import { decodeFile } from "../arrow/ipc-file.ts";
 import { toRecordBatches } from "../arrow/record-batches.ts";
 import { rowsOf } from "../arrow/rows.ts";
+import { takesRows, type Writer } from "../contract/batch-writer.ts";
 import type { TaskContext } from "../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import type { NamedRow, Row, RowSource } from "../contract/stream-reader.ts";
-import { type StreamWriter, type SupportsTaskAbort, takesRows } from "../contract/stream-writer.ts";
+import type { SupportsTaskAbort } from "../contract/stream-writer.ts";
 import type { BatchRun, Task, TaskKey } from "../ledger/ledger.ts";
 import { guard, type OpenPipeline, stopReader } from "./open-pipeline.ts";
 import { batchFolder, type PlannedPartitions, readPartitions } from "./partitions-file.ts";
@@ -164,7 +165,7 @@ function resultOf(task: Task, won: boolean): TaskResult {
 }
 
 /** Best effort: what is left behind is removed by vacuum. */
-async function abortTask(writer: StreamWriter<unknown>, message: unknown, task: TaskContext): Promise<void> {
+async function abortTask(writer: Writer<unknown>, message: unknown, task: TaskContext): Promise<void> {
   if (!("abortTask" in writer)) return;
   try {
     await (writer as unknown as SupportsTaskAbort<unknown>).abortTask(message ?? null, task);

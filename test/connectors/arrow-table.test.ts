@@ -17,6 +17,7 @@ import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/write
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import { parseOptions } from "../../shared/contract/options.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/store/directory.ts";
@@ -334,14 +335,11 @@ describe("an Arrow table", () => {
     });
   });
 
-  it("refuses options that it does not know", () => {
-    const table = new ArrowTable({ paht: "x" } as object, new World().ports().runtime);
-    expect(() => table.streamWriter(parseDdl("id bigint"), false)).toThrowError(
-      expect.objectContaining({
-        code: "OPTIONS_INVALID",
-        message: expect.stringContaining("paht") as string,
-      }) as Error,
-    );
+  it("refuses options that it does not know", async () => {
+    await expect(parseOptions(ArrowTable, { paht: "x" })).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+      message: "arrow-table cannot use its options: paht: there is no such option (did you mean path?)",
+    });
   });
 });
 

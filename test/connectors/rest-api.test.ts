@@ -11,10 +11,12 @@ import {
   type RestApiOptions,
   type TimeRange,
 } from "../../shared/connectors/rest-api/index.ts";
+import { OPTIONS } from "../../shared/connectors/rest-api/options.ts";
 import { parseNextLink } from "../../shared/connectors/rest-api/response-headers.ts";
 import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
+import { parseOptions } from "../../shared/contract/options.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import type {
@@ -88,7 +90,7 @@ const task = { signal: new AbortController().signal } as TaskContext;
 const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 function readerOf(options: RestApiOptions, runtime: Runtime = runtimeAt(0)): Reader {
-  const api = new RestApi(options, runtime);
+  const api = new RestApi(OPTIONS.parse(options), runtime);
   return api.streamReader(parseDdl(api.schema())) as Reader;
 }
 
@@ -1106,29 +1108,29 @@ describe("parseNextLink", () => {
 
 describe("options", () => {
   const invalid = (options: object): Promise<MillraceError> =>
-    failure(() => new RestApi(options as RestApiOptions, runtimeAt(0)).schema());
+    failure(() => parseOptions(RestApi, options as Record<string, unknown>));
 
   it("that are unknown or wrong are all named in one error", async () => {
     const error = await invalid({
       url: "ftp://example.com",
       schema: "",
-      pagesize: 10,
-      maxRetries: -1,
+      pagsize: 10,
+      MAXRETRIES: -1,
       pagination: { type: "cursor" },
       timeRange: { startParam: "a", endParam: "b", start: "yesterday", zone: "UTC" },
     });
     expect(error).toMatchObject({
       code: "OPTIONS_INVALID",
-      message: expect.stringMatching(/^RestApi cannot use its options: /),
+      message: expect.stringMatching(/^rest-api cannot use its options: /),
     });
     for (const name of [
       "url",
       "schema",
-      "pagesize",
+      "pagsize: there is no such option (did you mean pageSize?)",
       "maxRetries",
       "pagination.cursorPath",
       "timeRange.start",
-      "zone",
+      "timeRange.zone",
     ]) {
       expect(error.message).toContain(name);
     }

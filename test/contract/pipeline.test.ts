@@ -137,7 +137,7 @@ describe("registerDataSource", () => {
       expect.objectContaining({
         code: "DATA_SOURCE_NOT_FOUND",
         message: expect.stringMatching(
-          /^no data source is registered as "cupboard" \(registered: .*a-drawer/,
+          /^no data source is registered as "cupboard" \(there are .*a-drawer/,
         ),
       }),
     );

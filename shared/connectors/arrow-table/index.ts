@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
 import * as z from "zod";
 import { DataSource } from "../../contract/data-source.ts";
+import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import { parseOptions } from "../options.ts";
 import type { StagedFile } from "./log.ts";
 import { ArrowTableWriter } from "./writer.ts";
 
@@ -14,17 +14,25 @@ export interface ArrowTableOptions {
 
 const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
 
+type ParsedOptions = z.output<typeof OPTIONS>;
+
 /**
- * A table of Arrow IPC files with a log of commits, as a sink that appends: each batch lands whole and once, whatever
+ * A table of Arrow IPC files with a log of commits, as a sink: each batch lands whole and once, whatever
  * fails. The format is in docs/arrow-table.md. Error: `OPTIONS_INVALID`.
  */
-export class ArrowTable extends DataSource<ArrowTableOptions> {
+export class ArrowTable extends DataSource<ParsedOptions> {
   /** For `.format("arrow-table")`, once it is registered. */
   static override readonly name: string = "arrow-table";
+  /** See `ArrowTableOptions`. */
+  static readonly optionsSchema = OPTIONS as OptionsSchema<ArrowTableOptions, ParsedOptions>;
 
   /** A writer that appends. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
-    const { path } = parseOptions("ArrowTable", OPTIONS, this.options);
-    return new ArrowTableWriter(schema, path, this.runtime);
+    return new ArrowTableWriter(schema, "append", this.options.path, this.runtime);
+  }
+
+  /** A writer that appends, or takes the place of all rows, and of the schema. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
+    return new ArrowTableWriter(schema, overwrite ? "overwrite" : "append", this.options.path, this.runtime);
   }
 }

@@ -17,12 +17,15 @@ export interface StagedFile {
   readonly bytes: number;
 }
 
+/** What a commit does with the rows that are there. */
+export type Operation = "append" | "overwrite";
+
 /** What one commit changed: `_log/<version, 20 digits>.json`. */
 export interface LogEntry {
   readonly version: number;
   /** ISO 8601, UTC. */
   readonly timestamp: string;
-  readonly operation: "append";
+  readonly operation: Operation;
   readonly pipeline: string;
   readonly incarnation: string;
   readonly batchId: number;
@@ -109,11 +112,17 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
 
-/** The live data files, in the order of their commits. */
-export async function liveFiles(table: ObjectStore): Promise<LogEntry["add"]> {
+/**
+ * The live data files, in the order of their commits. With `removedSince` (epoch milliseconds) also those that were live at some time since: a reader may be
+ * in the middle of them.
+ */
+export async function liveFiles(
+  table: ObjectStore,
+  removedSince: number = Number.POSITIVE_INFINITY,
+): Promise<LogEntry["add"]> {
   const live = new Map<string, LogEntry["add"][number]>();
   for await (const entry of readLog(table)) {
-    for (const file of entry.remove) live.delete(file.path);
+    if (Date.parse(entry.timestamp) < removedSince) for (const file of entry.remove) live.delete(file.path);
     for (const file of entry.add) live.set(file.path, file);
   }
   return [...live.values()];

@@ -24,7 +24,7 @@ export async function vacuumTable(table: ObjectStore, context: VacuumContext): P
   const open = await context.readOpenBatch();
   const latest = await latestVersion(table);
   const landed = await lastLanded(table, latest, context);
-  const named = new Set((await liveFiles(table)).map((file) => file.path));
+  const named = new Set((await liveFiles(table, context.now - context.olderThan)).map(({ path }) => path));
   const dead = files.filter((file) => !named.has(file.key) && isDead(file.key, landed, open));
   if (!context.dryRun) {
     await table.delete(dead.map((file) => file.key));

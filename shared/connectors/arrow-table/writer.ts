@@ -1,5 +1,6 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { encodeFile } from "../../arrow/ipc-file.ts";
+import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
@@ -18,6 +19,8 @@ import {
   type LogPosition,
   lastLanded,
   latestVersion,
+  liveFiles,
+  type Operation,
   putEntry,
   readEntry,
   type StagedFile,
@@ -27,17 +30,19 @@ import { vacuumTable } from "./vacuum.ts";
 /** Other pipelines may commit to the same table meanwhile; each time the version was taken, the next one is tried. */
 const MAX_CONFLICTS = 100;
 
-/** Stages one Arrow file a task; the commit is one put of a log entry. */
+/** Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what is there, or adds to it. */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<StagedFile>
-  implements SupportsTaskAbort<StagedFile>, SupportsCommitLookup, SupportsVacuum
+  implements SupportsTaskAbort<StagedFile>, SupportsCommitLookup, SupportsExists, SupportsVacuum
 {
   readonly #schema: Schema;
+  readonly #operation: Operation;
   readonly #path: string | undefined;
   readonly #runtime: Runtime;
 
-  constructor(schema: Schema, path: string | undefined, runtime: Runtime) {
+  constructor(schema: Schema, operation: Operation, path: string | undefined, runtime: Runtime) {
     super();
+    this.#operation = operation;
     this.#schema = schema;
     this.#path = path;
     this.#runtime = runtime;
@@ -99,13 +104,15 @@ export class ArrowTableWriter
       const latest = await latestVersion(table, known.version);
       const landed = await lastLanded(table, latest, batch, known);
       if (landed >= batchId) return { table: place, version: latest, batchId, schemaDigest };
-      if (latest !== known.version || known.schemaDigest !== schemaDigest)
+      const isOverwrite = this.#operation === "overwrite";
+      if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
         await this.#checkSchema(table, latest);
+      const replaced = isOverwrite ? await liveFiles(table) : [];
       const version = latest + 1;
       const isPut = await putEntry(table, {
         version,
         timestamp: new Date(this.#runtime.now()).toISOString(),
-        operation: "append",
+        operation: this.#operation,
         pipeline: batch.pipeline,
         incarnation: batch.incarnation,
         batchId,
@@ -113,7 +120,7 @@ export class ArrowTableWriter
         add: messages.flatMap((m) =>
           m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
         ),
-        remove: [],
+        remove: replaced.map(({ path }) => ({ path })),
       });
       if (isPut) return { table: place, version, batchId, schemaDigest };
     }
@@ -127,6 +134,11 @@ export class ArrowTableWriter
   async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
     const table = this.#table(batch);
     return (await lastLanded(table, await latestVersion(table), batch)) >= batchId;
+  }
+
+  /** True once anything was committed. */
+  async exists(context: SinkContext): Promise<boolean> {
+    return (await latestVersion(this.#table(context))) >= 0;
   }
 
   override async abort(

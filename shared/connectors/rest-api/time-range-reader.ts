@@ -1,26 +1,27 @@
 import { DataType, type Schema } from "apache-arrow";
 import { toMicrosLocal, toMicrosUtc } from "../../arrow/builders/values.ts";
+import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { JsonValue } from "../../contract/json.ts";
 import {
   DataSourceStreamReader,
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
+import { floorTo, settledNow, toIso } from "../../contract/time.ts";
+import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
 import type { ParsedOptions } from "./options.ts";
 import { Pages } from "./pages.ts";
 import { rowReader } from "./records.ts";
 
-/** The stream was read up to here (exclusive), ISO 8601 in UTC. */
-type TimeOffset = { readonly time: string };
-/** A half-open range, ISO 8601 in UTC: `from` is in it, `to` is not. */
-type TimePartition = { readonly from: string; readonly to: string };
+/** The stream was read up to `time` (exclusive), ISO 8601 in UTC. */
+const ORDER = new CompositeOffset({ time: "timestamp" });
+type TimeOffset = OffsetOf<typeof ORDER>;
 
 /** Reads a list by ranges of time. Planning asks nothing of the API. */
 export class TimeRangeReader
-  extends DataSourceStreamReader<TimeOffset, TimePartition>
+  extends DataSourceStreamReader<TimeOffset, TimeRangeJson>
   implements SupportsTriggerAvailableNow
 {
   readonly #schema: Schema;
@@ -28,7 +29,7 @@ export class TimeRangeReader
   readonly #range: NonNullable<ParsedOptions["timeRange"]>;
   readonly #client: RestClient;
   readonly #runtime: Runtime;
-  #availableNow: number | undefined;
+  #availableNow: string | undefined;
 
   constructor(
     schema: Schema,
@@ -49,53 +50,47 @@ export class TimeRangeReader
     this.#availableNow = this.#readable();
   }
 
-  availableNowTarget(): number | undefined {
+  availableNowTarget(): string | undefined {
     return this.#availableNow;
   }
 
-  restoreAvailableNow(target: JsonValue): void {
-    this.#availableNow = Number(target);
+  restoreAvailableNow(target: string): void {
+    this.#availableNow = target;
   }
 
   override initialOffset(): TimeOffset {
-    return { time: iso(Date.parse(this.#range.start)) };
+    return ORDER.of({ time: this.#range.start });
   }
 
   override latestOffset(start: TimeOffset): TimeOffset {
-    const { partitionSeconds, maxPartitionsPerBatch } = this.#range;
-    const from = Date.parse(start.time);
-    const longest = from + partitionSeconds * 1000 * maxPartitionsPerBatch;
-    const end = Math.min(longest, this.#availableNow ?? this.#readable());
     // A clock that was set back, or an `until` that was moved, is no reason to go back.
-    return end > from ? { time: iso(end) } : start;
+    const ahead = TimeRange.upTo(start.time, this.#availableNow ?? this.#readable());
+    const last = ahead.split(this.#partitionLength, { limit: this.#range.maxPartitionsPerBatch }).at(-1);
+    return last === undefined ? start : { time: toIso(last.to) };
   }
 
   /** Rows before this are all there, as far as `lagSeconds` goes. Whole seconds: what any API's parameters can say. */
-  #readable(): number {
+  #readable(): string {
     const { until, lagSeconds } = this.#range;
-    const settled = Math.floor((this.#runtime.now() - lagSeconds * 1000) / 1000) * 1000;
-    return until === undefined ? settled : Math.min(settled, Date.parse(until));
+    return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: "1s", until });
   }
 
-  override partitions(start: TimeOffset, end: TimeOffset): TimePartition[] {
-    const length = this.#range.partitionSeconds * 1000;
-    const to = Date.parse(end.time);
-    const partitions: TimePartition[] = [];
-    for (let from = Date.parse(start.time); from < to; from += length) {
-      partitions.push({ from: iso(from), to: iso(Math.min(from + length, to)) });
-    }
-    return partitions;
+  override partitions(start: TimeOffset, end: TimeOffset): TimeRangeJson[] {
+    return new TimeRange(start.time, end.time).split(this.#partitionLength).map((range) => range.toJSON());
   }
 
-  override async *read(partition: TimePartition, task: TaskContext): AsyncGenerator<Row> {
-    const from = Date.parse(partition.from);
-    const to = Date.parse(partition.to);
+  get #partitionLength(): string {
+    return `${this.#range.partitionSeconds}s`;
+  }
+
+  override async *read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<Row> {
+    const range = TimeRange.fromJSON(partition);
     const params = {
-      [this.#range.startParam]: this.#startParam(from),
-      [this.#range.endParam]: this.#endParam(to),
+      [this.#range.startParam]: this.#startParam(range.from),
+      [this.#range.endParam]: this.#endParam(range.to),
     };
     const toRow = rowReader(this.#schema, this.#options.columns);
-    const isInside = this.#insideTest(from, to);
+    const isInside = this.#insideTest(range);
     for await (const page of new Pages(this.#options, this.#client, params).from(null, task.signal)) {
       for (const record of page.records) {
         const row = toRow(record);
@@ -104,35 +99,34 @@ export class TimeRangeReader
     }
   }
 
-  override compareOffsets(a: TimeOffset, b: TimeOffset): number {
-    return Date.parse(a.time) - Date.parse(b.time);
-  }
+  override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
 
-  #startParam(from: number): string {
-    return this.#format(Math.floor(from / this.#unit));
+  #startParam(from: bigint): string {
+    return this.#format(floorTo(from, this.#unit));
   }
 
   /**
    * With `column`, a range that is surely wide enough: what is too much is dropped. Without, the end of a range is asked for exactly as the
    * next one's start, or one unit less.
    */
-  #endParam(to: number): string {
+  #endParam(to: bigint): string {
     const { column, endInclusive } = this.#range;
-    if (column !== undefined) return this.#format(Math.ceil(to / this.#unit));
-    return this.#format(Math.floor(to / this.#unit) - (endInclusive ? 1 : 0));
+    const unit = this.#unit;
+    if (column !== undefined) return this.#format(floorTo(to + unit - 1n, unit));
+    return this.#format(floorTo(to, unit) - (endInclusive ? unit : 0n));
   }
 
-  /** Milliseconds of the smallest step that the parameters can say. */
-  get #unit(): number {
-    return this.#range.format === "epochSeconds" ? 1000 : 1;
+  /** Microseconds of the smallest step that the parameters can say. */
+  get #unit(): bigint {
+    return this.#range.format === "epochSeconds" ? 1_000_000n : 1000n;
   }
 
-  #format(units: number): string {
-    return this.#range.format === "iso" ? iso(units) : String(units);
+  #format(micros: bigint): string {
+    return this.#range.format === "iso" ? toIso(micros) : String(micros / this.#unit);
   }
 
   /** Whether a row's time lies in the range; without `column` the API is believed. Error: `OPTIONS_INVALID`. */
-  #insideTest(from: number, to: number): (row: Row) => boolean {
+  #insideTest(range: TimeRange): (row: Row) => boolean {
     const { column } = this.#range;
     if (column === undefined) return () => true;
     const index = this.#schema.fields.findIndex((field) => field.name === column);
@@ -147,22 +141,15 @@ export class TimeRangeReader
         },
       );
     }
-    const toMicros = type.timezone ? toMicrosUtc : toMicrosLocal;
-    const first = BigInt(from) * 1000n;
-    const last = BigInt(to) * 1000n;
+    const timeOf = type.timezone ? toMicrosUtc : toMicrosLocal;
     return (row) => {
-      const value = (row as readonly unknown[])[index];
       let time: bigint;
       try {
-        time = toMicros(value);
+        time = timeOf((row as readonly unknown[])[index]);
       } catch {
         return true; // Not a time: the conversion to Arrow names row and field.
       }
-      return time >= first && time < last;
+      return range.contains(time);
     };
   }
-}
-
-function iso(time: number): string {
-  return new Date(time).toISOString();
 }
