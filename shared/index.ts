@@ -7,7 +7,7 @@ export {
   type SupportsExists,
   type Writer,
 } from "./contract/batch-writer.ts";
-export type { BatchContext, Runtime, SinkContext, TaskContext } from "./contract/context.ts";
+export type { BatchContext, DataSourceRuntime, Runtime, SinkContext, TaskContext } from "./contract/context.ts";
 export {
   type CheckedDataSourceClass,
   DataSource,

@@ -1,7 +1,7 @@
 import type { JsonValue } from "./json.ts";
 import type { ObjectStore } from "./object-store.ts";
 
-/** What a data source may know of its surroundings, passed to its constructor. */
+/** Clock, chance and environment. */
 export interface Runtime {
   /** Epoch milliseconds. */
   now(): number;
@@ -11,6 +11,14 @@ export interface Runtime {
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
   /** The environment's variables; secrets are read from here, when they are needed. */
   readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a data source may know of its surroundings, passed to its constructor. */
+export interface DataSourceRuntime extends Runtime {
+  /** A folder of the pipeline's own store, for what a source must keep beside its offsets. It clears up after itself. */
+  readonly store: ObjectStore;
+  /** A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the runner knows, such as `s3://bucket/prefix`. */
+  openStore(location: string): ObjectStore;
 }
 
 /** What a sink is told wherever it is called. */

@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "./batch-reader.ts";
 import type { Writer } from "./batch-writer.ts";
-import type { Runtime } from "./context.ts";
+import type { DataSourceRuntime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 import type { OptionsSchema } from "./options.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
@@ -20,10 +20,10 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
    * Spark.
    */
   readonly options: Options;
-  /** Clock, ids and environment. */
-  readonly runtime: Runtime;
+  /** Clock, ids, environment and stores. */
+  readonly runtime: DataSourceRuntime;
 
-  constructor(options: Options, runtime: Runtime) {
+  constructor(options: Options, runtime: DataSourceRuntime) {
     this.options = options;
     this.runtime = runtime;
   }
@@ -82,7 +82,7 @@ export interface DataSourceClass<Options extends object> {
   /** Checks the options where a run, or a deployment, begins. Its input is then what a pipeline may set, its output what the class gets. */
   readonly optionsSchema?: OptionsSchema;
   /** Called in each process that needs the data source, so it should do nothing but keep what it is given. */
-  new (options: Options, runtime: Runtime): DataSource<object>;
+  new (options: Options, runtime: DataSourceRuntime): DataSource<object>;
 }
 
 /** A class whose options are checked: a pipeline sets what its `optionsSchema` takes. */

@@ -1,6 +1,6 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { SupportsExists, Writer } from "../contract/batch-writer.ts";
-import type { BatchContext, Runtime, SinkContext } from "../contract/context.ts";
+import type { BatchContext, DataSourceRuntime, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue, kindOf } from "../contract/json.ts";
@@ -69,7 +69,7 @@ export class OpenPipeline {
       "SOURCE_FAILED",
       `making the source "${source.dataSource.name}" failed`,
       where,
-      () => new source.dataSource(sourceOptions as never, ports.runtime),
+      () => new source.dataSource(sourceOptions as never, runtimeOf(ports)),
     );
     const given = source.schema === undefined ? undefined : toSchema(source.schema);
     return new OpenPipeline(pipeline, ports, made, sinkOptions, schema ?? given);
@@ -240,7 +240,7 @@ export class OpenPipeline {
       `making the sink "${dataSource.name}" failed`,
       { pipeline: name },
       () => {
-        const made = new dataSource(this.#sinkOptions as never, this.runtime);
+        const made = new dataSource(this.#sinkOptions as never, runtimeOf(this.#ports));
         return saveMode === undefined
           ? made.streamWriter(schema, false)
           : made.writer(schema, saveMode === "overwrite");
@@ -303,6 +303,20 @@ export class OpenPipeline {
       body(reader),
     );
   }
+}
+
+/** Apart from `batches/` and from what a sink keeps in the pipeline's store. */
+const SOURCE_FOLDER = "source";
+
+function runtimeOf({ runtime, store, ...ports }: Ports): DataSourceRuntime {
+  return {
+    now: () => runtime.now(),
+    newId: () => runtime.newId(),
+    sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
+    env: runtime.env,
+    store: store.at(SOURCE_FOLDER),
+    openStore: (location) => ports.openStore(location),
+  };
 }
 
 function isNotSupported(error: unknown): boolean {

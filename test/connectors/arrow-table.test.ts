@@ -24,6 +24,7 @@ import { DirectoryStore } from "../../shared/store/directory.ts";
 import { World } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { filesBelow } from "../support/process.ts";
+import { withStores } from "../support/runtime.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 const HOUR = 3_600_000;
@@ -43,7 +44,7 @@ class Desk {
   }
 
   writer(ddl = "id bigint"): ArrowTableWriter {
-    return new ArrowTable({}, this.world.ports().runtime).streamWriter(
+    return new ArrowTable({}, withStores(this.world.ports().runtime)).streamWriter(
       parseDdl(ddl),
       false,
     ) as ArrowTableWriter;
@@ -313,7 +314,7 @@ describe("an Arrow table", () => {
   it("lies where its path says", async () => {
     const desk = new Desk();
     const elsewhere = temporaryFolder();
-    const writer = new ArrowTable({ path: elsewhere }, desk.world.ports().runtime).streamWriter(
+    const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(
       parseDdl("id bigint"),
       false,
     );
@@ -325,7 +326,7 @@ describe("an Arrow table", () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     const elsewhere = temporaryFolder();
-    const writer = new ArrowTable({ path: elsewhere }, desk.world.ports().runtime).streamWriter(
+    const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(
       parseDdl("id bigint"),
       false,
     );

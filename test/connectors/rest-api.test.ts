@@ -23,6 +23,7 @@ import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../../shared/contract/stream-reader.ts";
+import { withStores } from "../support/runtime.ts";
 
 interface Asked {
   readonly url: URL;
@@ -90,7 +91,7 @@ const task = { signal: new AbortController().signal } as TaskContext;
 const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 function readerOf(options: RestApiOptions, runtime: Runtime = runtimeAt(0)): Reader {
-  const api = new RestApi(OPTIONS.parse(options), runtime);
+  const api = new RestApi(OPTIONS.parse(options), withStores(runtime));
   return api.streamReader(parseDdl(api.schema())) as Reader;
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import { checkTrigger, Pipeline, pipeline, type Trigger } from "../../shared/contract/pipeline.ts";
 import { findDataSource, registerDataSource } from "../../shared/contract/registry.ts";
+import { withStores } from "../support/runtime.ts";
 
 interface Options {
   readonly path: string;
@@ -136,9 +137,7 @@ describe("registerDataSource", () => {
     expect(() => pipeline("p").readStream.format("cupboard")).toThrow(
       expect.objectContaining({
         code: "DATA_SOURCE_NOT_FOUND",
-        message: expect.stringMatching(
-          /^no data source is registered as "cupboard" \(there are .*a-drawer/,
-        ),
+        message: expect.stringMatching(/^no data source is registered as "cupboard" \(there are .*a-drawer/),
       }),
     );
   });
@@ -146,7 +145,7 @@ describe("registerDataSource", () => {
 
 describe("DataSource", () => {
   it("says by name which method a data source lacks", () => {
-    const runtime = { now: () => 0, newId: () => "", sleep: async () => undefined, env: {} };
+    const runtime = withStores({ now: () => 0, newId: () => "", sleep: async () => undefined, env: {} });
     const drawer = new Drawer({ path: "x" }, runtime);
     const schema = { code: "NOT_SUPPORTED", message: 'data source "a-drawer" has no schema()' };
     expect(() => drawer.schema()).toThrow(expect.objectContaining(schema));

@@ -1,7 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { isMainThread, threadId } from "node:worker_threads";
 import type { RecordBatch, Schema } from "apache-arrow";
-import type { BatchContext, Runtime, TaskContext } from "../../shared/contract/context.ts";
+import type { BatchContext, DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
@@ -266,7 +266,7 @@ class RowW extends DataSourceStreamWriter<Message> {
 
 /** The source and the sink of all scenarios. */
 export class Src extends DataSource<Options> {
-  constructor(options: Options, runtime: Runtime) {
+  constructor(options: Options, runtime: DataSourceRuntime) {
     super(options, runtime);
     const shown = Object.entries(options).filter(([name]) => name !== "trace" && name !== "fault");
     log(options, "DataSource.__init__", { cls: this.constructor.name, options: Object.fromEntries(shown) });

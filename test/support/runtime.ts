@@ -1,0 +1,11 @@
+import type { DataSourceRuntime, Runtime } from "../../shared/contract/context.ts";
+import { DirectoryStore } from "../../shared/store/directory.ts";
+import { MemoryStore } from "../../shared/store/memory.ts";
+
+/** What a data source gets of its surroundings, beside a clock and chance: a store of its own, and folders elsewhere. */
+export function withStores(runtime: Runtime): DataSourceRuntime {
+  return Object.assign(Object.create(runtime) as Runtime, {
+    store: new MemoryStore({ objects: new Map(), uploads: new Map(), now: () => runtime.now() }),
+    openStore: (location: string) => new DirectoryStore(location),
+  });
+}
