@@ -20,3 +20,17 @@ export function checkOffset(value: unknown, method: string): Offset {
     hint: 'Give a plain object of JSON values, such as { "id": 42 }; write dates as ISO strings and 64-bit integers as strings.',
   });
 }
+
+/** The order of two offsets of one field each, numbers or times in one form; `undefined` where that does not tell. */
+export function compareByValue(a: Offset, b: Offset): number | undefined {
+  const [[nameA, valueA] = [], ...restA] = Object.entries(a);
+  const [[nameB, valueB] = [], ...restB] = Object.entries(b);
+  if (nameA !== nameB || restA.length > 0 || restB.length > 0) return undefined;
+  if (typeof valueA === "number" && typeof valueB === "number") return valueA - valueB;
+  if (typeof valueA !== "string" || typeof valueB !== "string") return undefined;
+  const isTime = TIME.test(valueA) && TIME.test(valueB) && valueA.length === valueB.length;
+  return isTime ? Math.sign(Number(valueA > valueB) - Number(valueA < valueB)) : undefined;
+}
+
+/** In UTC, so that times of one length order as text. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;

@@ -4,7 +4,7 @@ import type { BatchContext, DataSourceRuntime, Runtime, SinkContext } from "../c
 import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue, kindOf } from "../contract/json.ts";
-import { checkOffset, type Offset } from "../contract/offset.ts";
+import { checkOffset, compareByValue, type Offset } from "../contract/offset.ts";
 import { parseOptions } from "../contract/options.ts";
 import type { Configured, Pipeline } from "../contract/pipeline.ts";
 import { checkReadLimit, type ReadLimit } from "../contract/read-limit.ts";
@@ -184,7 +184,7 @@ export class OpenPipeline {
       "latestOffset()",
     );
     const order = await this.#call("compareOffsets", (reader) => reader.compareOffsets?.(end, start));
-    if (order === undefined || order >= 0) return end;
+    if ((order ?? compareByValue(end, start) ?? 0) >= 0) return end;
     throw new MillraceError(
       "OFFSET_WENT_BACK",
       `latestOffset() gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,

@@ -3,6 +3,7 @@ import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { findNonJson } from "../contract/json.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
+import { checkOverlap } from "./overlap.ts";
 
 /** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
 export interface PlannedPartitions {
@@ -52,7 +53,7 @@ export function todoKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}todo-${epoch}-${id}.json`;
 }
 
-/** Errors: `PARTITION_NOT_JSON`, with the place; `TOO_MANY_PARTITIONS`. */
+/** Errors: `PARTITION_NOT_JSON`, with the place; `PARTITIONS_OVERLAP`; `TOO_MANY_PARTITIONS`. */
 export function checkPartitions(partitions: readonly unknown[], maxTasks: number): void {
   if (partitions.length > maxTasks) {
     throw new MillraceError(
@@ -72,6 +73,7 @@ export function checkPartitions(partitions: readonly unknown[], maxTasks: number
       },
     );
   });
+  checkOverlap(partitions);
 }
 
 export async function writePartitions(

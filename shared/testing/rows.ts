@@ -1,0 +1,70 @@
+import type { Schema } from "apache-arrow";
+import { toRecordBatches } from "../arrow/record-batches.ts";
+import { rowsOf } from "../arrow/rows.ts";
+import { isPlainObject, kindOf } from "../contract/json.ts";
+import type { RowSource } from "../contract/stream-reader.ts";
+import type { Problem } from "./report.ts";
+
+/** Rows as text, so that equal rows are equal. */
+export type RowTexts = readonly string[];
+
+/** The rows of a partition; what is wrong with them is thrown, or told. */
+export async function readRows(
+  rows: RowSource,
+  schema: Schema | undefined,
+  tell: (problem: Problem) => void,
+): Promise<RowTexts> {
+  const texts: string[] = [];
+  if (schema !== undefined) {
+    for await (const batch of toRecordBatches(schema, rows, {}))
+      for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
+    return texts;
+  }
+  let fields: readonly string[] | undefined;
+  for await (const row of rows as AsyncIterable<unknown>) {
+    if (typeof row === "object" && row !== null && "numRows" in row && "schema" in row) {
+      for (const one of rowsOf(row as never)) texts.push(JSON.stringify(one));
+      continue;
+    }
+    if (isPlainObject(row)) {
+      const names = Object.keys(row);
+      fields ??= names;
+      const missing = fields.filter((name) => row[name] === undefined);
+      const extra = names.filter((name) => !fields?.includes(name));
+      if (missing.length + extra.length > 0) tell(differentFields(texts.length + 1, missing, extra));
+    } else if (!Array.isArray(row)) {
+      throw new TypeError(`read() must yield rows, but yielded ${kindOf(row)}`);
+    }
+    texts.push(JSON.stringify(row, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)));
+  }
+  return texts;
+}
+
+function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Problem {
+  const problems = [
+    missing.length > 0 ? `has no ${missing.join(", ")}` : "",
+    extra.length > 0 ? `has ${extra.join(", ")} besides` : "",
+  ].filter((problem) => problem !== "");
+  return {
+    code: "ROW_MISMATCH",
+    message: `row ${row} ${problems.join(" and ")}, unlike the first row of its partition`,
+    hint: "Yield every field in each row, null where there is no value; give the kit the schema, and it says which are missing.",
+  };
+}
+
+/** Rows that are in `a` more often than in `b`. */
+export function surplus(a: RowTexts, b: RowTexts): string[] {
+  const counts = new Map<string, number>();
+  for (const row of b) counts.set(row, (counts.get(row) ?? 0) + 1);
+  return a.filter((row) => {
+    const left = (counts.get(row) ?? 0) - 1;
+    counts.set(row, left);
+    return left < 0;
+  });
+}
+
+/** Some rows, for a message. */
+export function some(rows: RowTexts): string {
+  const shown = rows.slice(0, 2).map((row) => (row.length > 120 ? `${row.slice(0, 119)}…` : row));
+  return `${rows.length} row${rows.length === 1 ? "" : "s"}, such as ${shown.join(" and ")}`;
+}

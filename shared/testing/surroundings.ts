@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import type { DataSourceRuntime, Runtime, SinkContext, TaskContext } from "../contract/context.ts";
+import { DirectoryStore } from "../store/directory.ts";
+import { type MemoryObjects, MemoryStore } from "../store/memory.ts";
+
+/** What a test may set of the surroundings. */
+export interface SurroundingsOptions {
+  /** When the clock begins, epoch milliseconds or ISO 8601; it moves only where the kit moves it. Default: now. */
+  readonly now?: number | string;
+  /** Environment variables, for secrets. Default: none. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A world in memory: a clock that stands still, a store, an environment. */
+export class Surroundings {
+  /** Epoch milliseconds. */
+  now: number;
+  readonly store: MemoryStore;
+  readonly runtime: Runtime;
+  readonly #objects: MemoryObjects;
+  readonly #elsewhere = new Map<string, MemoryStore>();
+
+  constructor({ now = Date.now(), env = {} }: SurroundingsOptions) {
+    this.now = new Date(now).getTime();
+    this.#objects = { objects: new Map(), uploads: new Map(), now: () => this.now };
+    this.store = new MemoryStore(this.#objects);
+    this.runtime = {
+      now: () => this.now,
+      newId: randomUUID,
+      env,
+      sleep: async (milliseconds, signal) => {
+        signal?.throwIfAborted();
+        this.now += milliseconds;
+      },
+    };
+  }
+
+  /** Folders are real; what has a scheme, such as `s3://`, is in memory. */
+  openStore(location: string): DirectoryStore | MemoryStore {
+    if (!/^[a-z][a-z0-9+.-]+:/i.test(location)) return new DirectoryStore(location);
+    const there = this.#elsewhere.get(location) ?? new MemoryStore({ ...this.#objects, objects: new Map() });
+    this.#elsewhere.set(location, there);
+    return there;
+  }
+
+  dataSourceRuntime(): DataSourceRuntime {
+    return {
+      ...this.runtime,
+      store: this.store.at("source"),
+      openStore: (location) => this.openStore(location),
+    };
+  }
+
+  sinkContext(incarnation: string): SinkContext {
+    return {
+      pipeline: "checked",
+      incarnation,
+      store: this.store,
+      openStore: (location) => this.openStore(location),
+    };
+  }
+
+  taskContext(task: Partial<TaskContext> = {}): TaskContext {
+    return {
+      ...this.sinkContext("1"),
+      batchId: 0,
+      attempt: 1,
+      partitionId: 0,
+      attemptNumber: 0,
+      signal: new AbortController().signal,
+      ...task,
+    };
+  }
+}

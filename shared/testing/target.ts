@@ -1,0 +1,169 @@
+import type { Schema } from "apache-arrow";
+import type { DataSourceReader } from "../contract/batch-reader.ts";
+import { type Writer, writesBatches } from "../contract/batch-writer.ts";
+import type { DataSource, DataSourceClass, SchemaLike } from "../contract/data-source.ts";
+import { MillraceError } from "../contract/errors.ts";
+import { kindOf } from "../contract/json.ts";
+import { parseOptions } from "../contract/options.ts";
+import { Pipeline } from "../contract/pipeline.ts";
+import { toSchema } from "../contract/schema.ts";
+import type {
+  Awaitable,
+  DataSourceStreamReader,
+  SimpleDataSourceStreamReader,
+} from "../contract/stream-reader.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Any reader. */
+export type AnyReader =
+  | DataSourceStreamReader<object, unknown>
+  | SimpleDataSourceStreamReader<object>
+  | DataSourceReader<unknown>;
+
+/** A data source class, a pipeline, a reader, or what makes one. */
+export type SourceTarget = DataSourceClass<never> | Pipeline | AnyReader | (() => Awaitable<AnyReader>);
+
+/** A data source class, a pipeline, a writer, or what makes one. */
+export type SinkTarget =
+  | DataSourceClass<never>
+  | Pipeline
+  | Writer<unknown>
+  | (() => Awaitable<Writer<unknown>>);
+
+/** What makes readers of one kind, and the schema where it is known. */
+export interface ReaderMaker {
+  readonly kind: "stream" | "simple" | "batch";
+  readonly schema: Schema | undefined;
+  make(): Promise<AnyReader>;
+}
+
+/** What makes writers, anew wherever one is needed. */
+export interface WriterMaker {
+  readonly kind: "stream" | "batch";
+  make(schema: Schema, overwrite: boolean): Promise<Writer<unknown>>;
+}
+
+interface Given {
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly schema?: SchemaLike;
+}
+
+/** Error: `CHECK_INVALID`, for what is no source. */
+export async function readersOf(
+  target: SourceTarget,
+  given: Given,
+  surroundings: Surroundings,
+): Promise<readonly ReaderMaker[]> {
+  const schema = given.schema === undefined ? undefined : toSchema(given.schema);
+  const definition = definitionOf(target, given, (pipeline) => pipeline.source);
+  if (definition !== undefined) {
+    const { dataSource, options } = definition;
+    const parsed = await parseOptions(dataSource, options);
+    const newSource = (): DataSource<object> =>
+      new dataSource(parsed as never, surroundings.dataSourceRuntime());
+    const own = definition.schema ?? given.schema ?? (await newSource().schema());
+    const known = toSchema(own);
+    const makers: ReaderMaker[] = [];
+    for (const [kind, method] of Object.entries(METHODS) as [ReaderMaker["kind"], "reader"][]) {
+      const make = async () => (await newSource()[method](known)) as AnyReader;
+      if (await isSupported(make)) makers.push({ kind, schema: known, make });
+    }
+    if (makers.length > 0) return makers;
+    throw invalid("checkSource", "a data source without any reader");
+  }
+  if (typeof target === "function") {
+    const make = async () =>
+      await (isClass(target as () => unknown)
+        ? new (target as unknown as new () => AnyReader)()
+        : (target as () => Awaitable<AnyReader>)());
+    return [{ kind: readerKind(await make()), schema, make }];
+  }
+  return [{ kind: readerKind(target), schema, make: async () => target as AnyReader }];
+}
+
+const METHODS = { stream: "streamReader", simple: "simpleStreamReader", batch: "reader" } as const;
+
+/** Error: `CHECK_INVALID`, for what is no sink. */
+export async function writersOf(
+  target: SinkTarget,
+  given: Given,
+  surroundings: Surroundings,
+): Promise<readonly WriterMaker[]> {
+  const definition = definitionOf(target, given, (pipeline) => pipeline.sink);
+  if (definition !== undefined) {
+    const { dataSource, options } = definition;
+    const parsed = await parseOptions(dataSource, options);
+    const newSink = (): DataSource<object> =>
+      new dataSource(parsed as never, surroundings.dataSourceRuntime());
+    const makers: WriterMaker[] = [];
+    const probe = toSchema("probe int");
+    for (const [kind, method] of [
+      ["stream", "streamWriter"],
+      ["batch", "writer"],
+    ] as const) {
+      const make = async (schema: Schema, overwrite: boolean) =>
+        newSink()[method](schema, overwrite) as Writer<unknown>;
+      if (await isSupported(() => make(probe, false))) makers.push({ kind, make });
+    }
+    if (makers.length > 0) return makers;
+    throw invalid("checkSink", "a data source without any writer");
+  }
+  const make = async (): Promise<Writer<unknown>> => {
+    const made =
+      typeof target !== "function"
+        ? target
+        : isClass(target as () => unknown)
+          ? new (target as unknown as new () => unknown)()
+          : await (target as () => unknown)();
+    if (isObject(made) && "write" in made && "commit" in made) return made as unknown as Writer<unknown>;
+    throw invalid("checkSink", kindOf(made));
+  };
+  return [{ kind: writesBatches(await make()) ? "batch" : "stream", make }];
+}
+
+/** A data source with its options, where `target` says it. */
+function definitionOf(
+  target: unknown,
+  given: Given,
+  side: (pipeline: Pipeline) => Pipeline["source"],
+): Pipeline["source"] | undefined {
+  if (Pipeline.is(target)) return side(target);
+  const isDataSource =
+    typeof target === "function" && isObject(target.prototype) && "streamReader" in target.prototype;
+  if (!isDataSource) return undefined;
+  return { dataSource: target as unknown as DataSourceClass<never>, options: given.options ?? {} };
+}
+
+function isClass(target: (...args: never) => unknown): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(target));
+}
+
+function readerKind(reader: unknown): ReaderMaker["kind"] {
+  if (isObject(reader) && "latestOffset" in reader) return "stream";
+  if (isObject(reader) && "readBetweenOffsets" in reader) return "simple";
+  if (isObject(reader) && "read" in reader && "partitions" in reader) return "batch";
+  throw invalid("checkSource", kindOf(reader));
+}
+
+async function isSupported(make: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await make();
+    return true;
+  } catch (error) {
+    if (MillraceError.is(error) && error.code === "NOT_SUPPORTED") return false;
+    throw error;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function invalid(check: string, found: string): MillraceError {
+  return new MillraceError("CHECK_INVALID", `${check} was given ${found}`, {
+    hint:
+      check === "checkSource"
+        ? "Give a DataSource class (with { options }), a pipeline, or a function that makes a reader: () => new MyReader()."
+        : "Give a DataSource class (with { options }), a pipeline, or a function that makes a writer: () => new MyWriter().",
+  });
+}

@@ -1,0 +1,194 @@
+import type { RecordBatch } from "apache-arrow";
+import { describe, expect, it } from "vitest";
+import { rowsOf } from "../../shared/arrow/rows.ts";
+import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import { readTable } from "../../shared/connectors/arrow-table/read.ts";
+import { DataSourceArrowWriter } from "../../shared/contract/batch-writer.ts";
+import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import type { NamedRow } from "../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
+import { CheckError, checkSink } from "../../shared/testing/index.ts";
+
+type Key = string;
+type Message = { readonly key: Key };
+
+/** A target in this process: staged rows by key, and visible rows by batch. */
+class Target {
+  readonly staged = new Map<Key, readonly NamedRow[]>();
+  readonly batches = new Map<string, readonly NamedRow[]>();
+  readonly readBack = () => [...this.batches.values()].flat();
+}
+
+/** A good sink of rows, to be spoilt. */
+class Good extends DataSourceStreamWriter<Message> {
+  readonly target: Target;
+  constructor(target: Target) {
+    super();
+    this.target = target;
+  }
+  keyOf({ incarnation, batchId, attempt, partitionId, attemptNumber }: TaskContext): Key {
+    return JSON.stringify([incarnation, batchId, attempt, partitionId, attemptNumber]);
+  }
+  override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
+    const key = this.keyOf(task);
+    this.target.staged.set(key, await Array.fromAsync(rows));
+    return { key };
+  }
+  batchKey(batchId: number, { incarnation }: BatchContext): string {
+    return JSON.stringify([incarnation, batchId]);
+  }
+  override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext) {
+    const rows = messages.flatMap((message) => this.target.staged.get(message?.key ?? "") ?? []);
+    this.target.batches.set(this.batchKey(batchId, batch), rows);
+  }
+  override abort(messages: readonly (Message | null)[], _batchId: number, _batch: BatchContext) {
+    for (const message of messages) this.target.staged.delete(message?.key ?? "");
+  }
+}
+
+async function problemsOf(make: (target: Target) => Good, withReadBack = true) {
+  const target = new Target();
+  const { readBack } = target;
+  const error = await checkSink(() => make(target), withReadBack ? { readBack } : {}).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof CheckError)) throw error ?? new Error("nothing was found");
+  return error.problems;
+}
+const codesOf = async (make: (target: Target) => Good) => (await problemsOf(make)).map(({ code }) => code);
+
+describe("checkSink", () => {
+  it("finds nothing in a good sink, and says what it tried", async () => {
+    const target = new Target();
+    const report = await checkSink(() => new Good(target), { readBack: target.readBack });
+    expect(report.checked).toContain("commit() again, with equal messages");
+    expect(report.notChecked).toEqual([expect.stringContaining("hasCommitted()")]);
+    expect(target.readBack()).toHaveLength(18);
+  });
+
+  it("names a sink that adds the rows again when a commit comes twice", async () => {
+    class Appends extends Good {
+      override commit(messages: readonly (Message | null)[]) {
+        const rows = messages.flatMap((message) => this.target.staged.get(message?.key ?? "") ?? []);
+        this.target.batches.set(String(this.target.batches.size), rows);
+      }
+    }
+    const [problem] = await problemsOf((target) => new Appends(target));
+    expect(problem).toMatchObject({
+      code: "SINK_NOT_IDEMPOTENT",
+      message: "after commit() again, with equal messages, 12 rows are seen instead of 6",
+      hint: expect.stringContaining("(batch.incarnation, batchId)"),
+    });
+  });
+
+  it("does not pass a sink of which it sees nothing: it asks for readBack", async () => {
+    const [problem] = await problemsOf((target) => new Good(target), false);
+    expect(problem).toMatchObject({ code: "SINK_NOT_VERIFIED", hint: expect.stringContaining("readBack") });
+  });
+
+  it("names rows that are seen before the commit, unless that is how the sink works", async () => {
+    class Eager extends Good {
+      override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
+        const message = await super.write(rows, task);
+        const { incarnation, batchId, partitionId } = task;
+        this.target.batches.set(
+          [incarnation, batchId, partitionId].join(),
+          this.target.staged.get(message.key) ?? [],
+        );
+        return message;
+      }
+      override commit() {}
+    }
+    expect(await codesOf((target) => new Eager(target))).toContain("VISIBLE_BEFORE_COMMIT");
+    const target = new Target();
+    const { readBack } = target;
+    await checkSink(() => new Eager(target), { readBack, showsRowsBeforeCommit: true });
+  });
+
+  it("names names that two attempts of a task share, and a pipeline that begins again being taken for the first", async () => {
+    class SharedNames extends Good {
+      override keyOf({ batchId, partitionId }: TaskContext) {
+        return `${batchId}-${partitionId}`;
+      }
+      abortTask(message: Message) {
+        this.target.staged.delete(message.key);
+      }
+    }
+    class ByBatchId extends Good {
+      override batchKey(batchId: number) {
+        return String(batchId);
+      }
+    }
+    expect(await codesOf((target) => new SharedNames(target))).toContain("TASK_NOT_ISOLATED");
+    expect(await codesOf((target) => new ByBatchId(target))).toEqual(["INCARNATION_IGNORED"]);
+  });
+
+  it("names messages that are no JSON, an abort that takes too much or fails when it comes twice, and a wrong lookup", async () => {
+    class Instance extends Good {
+      override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
+        return { ...(await super.write(rows, task)), at: new Date(0) };
+      }
+    }
+    class Razes extends Good {
+      override abort() {
+        this.target.batches.clear();
+      }
+    }
+    class Once extends Good {
+      override abort(messages: readonly (Message | null)[]) {
+        if (!this.target.staged.delete(messages[0]?.key ?? "")) throw new Error("no such file");
+      }
+    }
+    class Says extends Good {
+      hasCommitted() {
+        return true;
+      }
+    }
+    expect(await codesOf((target) => new Instance(target))).toEqual(["MESSAGE_NOT_JSON"]);
+    expect(await codesOf((target) => new Razes(target))).toContain("ABORT_INCOMPLETE");
+    expect(await problemsOf((target) => new Once(target))).toMatchObject([
+      { code: "THREW", message: "abort() again: Error: no such file" },
+    ]);
+    expect(await codesOf((target) => new Says(target))).toEqual(["COMMIT_LOOKUP_WRONG"]);
+  });
+
+  it("names a sink of batches whose overwrite keeps the rows that were there", async () => {
+    const target = new Target();
+    class Writer extends DataSourceArrowWriter<Message> {
+      override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext) {
+        const key = new Good(target).keyOf(task);
+        const rows: NamedRow[] = [];
+        for await (const batch of batches) rows.push(...rowsOf(batch));
+        target.staged.set(key, rows);
+        return { key };
+      }
+      override commit(messages: readonly (Message | null)[], batch: BatchContext) {
+        new Good(target).commit(messages, batch.batchId, batch);
+      }
+      override abort() {}
+    }
+    class Sink extends DataSource {
+      override writer() {
+        return new Writer();
+      }
+    }
+    const { readBack } = target;
+    await expect(checkSink(Sink, { readBack })).rejects.toMatchObject({
+      problems: [{ code: "OVERWRITE_INCOMPLETE" }],
+    });
+  });
+
+  it("finds nothing in the Arrow table, as a stream and as a batch", async () => {
+    const report = await checkSink(ArrowTable, {
+      schema:
+        "id bigint NOT NULL, at timestamp, amount decimal(10,2), tags array<string>, place struct<lat double, lon double>",
+      async *readBack({ store }) {
+        for await (const batch of readTable(store.at("table"))) yield* rowsOf(batch);
+      },
+    });
+    expect(report.notChecked).toEqual([]);
+    expect(report.checked).toContain("commit() that overwrites, again");
+  });
+});

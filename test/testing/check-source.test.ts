@@ -1,0 +1,328 @@
+import { describe, expect, it } from "vitest";
+import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { pipeline } from "../../shared/contract/pipeline.ts";
+import {
+  DataSourceStreamReader,
+  type Row,
+  SimpleDataSourceStreamReader,
+} from "../../shared/contract/stream-reader.ts";
+import { CheckError, checkSource, runPipeline } from "../../shared/testing/index.ts";
+
+type Offset = { n: number };
+type Slice = { from: number; to: number };
+
+/** Rows 0 to 19, six a batch, two partitions: a good reader, to be spoilt. */
+class Good extends DataSourceStreamReader<Offset, Slice> {
+  override initialOffset(): Offset {
+    return { n: 0 };
+  }
+  override latestOffset({ n }: Offset): Offset {
+    return { n: Math.min(n + 6, 20) };
+  }
+  override partitions(start: Offset, end: Offset): Slice[] {
+    const middle = Math.floor((start.n + end.n) / 2);
+    return [
+      { from: start.n, to: middle },
+      { from: middle, to: end.n },
+    ];
+  }
+  override *read({ from, to }: Slice): Generator<Row> {
+    for (let n = from; n < to; n++) yield { n, name: `row ${n}` };
+  }
+}
+
+/** The traps that are found. */
+async function problemsOf(...args: Parameters<typeof checkSource>) {
+  const error = await checkSource(...args).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof CheckError)) throw error ?? new Error("nothing was found");
+  return error.problems;
+}
+const codesOf = async (...args: Parameters<typeof checkSource>) =>
+  (await problemsOf(...args)).map(({ code }) => code);
+
+describe("checkSource", () => {
+  it("finds nothing in a good reader, and says what it tried", async () => {
+    const report = await checkSource(() => new Good(), { schema: "n int, name string" });
+    expect(report.checked).toContain("latestOffset() twice at one instant");
+    expect(report.checked).toContain("commit(b) twice");
+    expect(report.notChecked).toEqual([]);
+    await expect(checkSource(new Good())).resolves.toBeDefined();
+    await expect(checkSource(Good as never)).resolves.toBeDefined();
+  });
+
+  it("names partitions whose ranges overlap", async () => {
+    class Overlapping extends Good {
+      override partitions(start: Offset, end: Offset) {
+        const middle = Math.floor((start.n + end.n) / 2);
+        return [
+          { from: start.n, to: middle + 1 },
+          { from: middle, to: end.n },
+        ];
+      }
+    }
+    const [problem] = await problemsOf(() => new Overlapping());
+    expect(problem).toMatchObject({
+      code: "PARTITIONS_OVERLAP",
+      message: 'partitions 0 and 1 overlap: {"from":0,"to":4} and {"from":3,"to":6}',
+      hint: expect.stringContaining("half-open"),
+    });
+  });
+
+  it("names partitions that read rows of each other, though their ranges touch only", async () => {
+    class Inclusive extends Good {
+      override *read({ from, to }: Slice) {
+        for (let n = from; n <= to; n++) yield { n };
+      }
+    }
+    expect(await codesOf(() => new Inclusive())).toEqual(["PARTITIONS_OVERLAP", "RANGES_OVERLAP"]);
+  });
+
+  it("names ranges that lose the row at their border", async () => {
+    class Exclusive extends Good {
+      override partitions(start: Offset, end: Offset) {
+        return [{ from: start.n, to: end.n }];
+      }
+      override *read({ from, to }: Slice) {
+        for (let n = from + 1; n < to; n++) yield { n };
+      }
+    }
+    expect(await codesOf(() => new Exclusive())).toEqual(["RANGES_LOSE_ROWS"]);
+  });
+
+  it("names an end that follows the clock, whoever gives the time", async () => {
+    class OfDate extends Good {
+      override latestOffset() {
+        return { n: Date.now() };
+      }
+    }
+    class OfRuntime extends DataSource {
+      override schema() {
+        return "time timestamp";
+      }
+      override streamReader() {
+        const now = () => this.runtime.now();
+        return new (class extends Good {
+          override initialOffset() {
+            return { n: now() - 60_000 };
+          }
+          override latestOffset() {
+            return { n: now() };
+          }
+        })();
+      }
+    }
+    expect(await codesOf(() => new OfDate())).toEqual(["OFFSET_NOT_STABLE"]);
+    const [problem] = await problemsOf(OfRuntime);
+    expect(problem).toMatchObject({
+      code: "OFFSET_NOT_STABLE",
+      message: expect.stringContaining("it follows the clock"),
+      hint: expect.stringContaining("round it down"),
+    });
+  });
+
+  it("names offsets and partitions that are no JSON", async () => {
+    class At {
+      time = 1;
+      isOver() {
+        return false;
+      }
+    }
+    class DateOffset extends Good {
+      override initialOffset() {
+        return { n: new Date(0) } as unknown as Offset;
+      }
+    }
+    class InstancePartition extends Good {
+      override partitions() {
+        return [{ from: new At() }] as unknown as Slice[];
+      }
+    }
+    expect(await problemsOf(() => new DateOffset())).toMatchObject([
+      {
+        code: "OFFSET_NOT_JSON",
+        message: "initialOffset() must give a JSON object, but gave $.n: an instance of Date",
+      },
+    ]);
+    expect(await problemsOf(() => new InstancePartition())).toMatchObject([
+      {
+        code: "PARTITION_NOT_JSON",
+        message: expect.stringContaining("partitions[0].from: an instance of At"),
+      },
+    ]);
+  });
+
+  it("names rows with missing fields, with a schema and without", async () => {
+    class Patchy extends Good {
+      override *read({ from, to }: Slice) {
+        for (let n = from; n < to; n++) yield n % 2 === 0 ? { n, name: "even" } : { n };
+      }
+    }
+    expect(await problemsOf(() => new Patchy(), { schema: "n int, name string" })).toMatchObject([
+      { code: "ROW_MISMATCH", message: expect.stringContaining('row 2, field "name"') },
+    ]);
+    expect(await problemsOf(() => new Patchy())).toMatchObject([
+      { code: "ROW_MISMATCH", message: expect.stringContaining("row 2 has no name") },
+    ]);
+  });
+
+  it("names a read that gives other rows the second time, and one that needs what the planner kept in itself", async () => {
+    let reads = 0;
+    class Moody extends Good {
+      override *read({ from }: Slice) {
+        yield { n: from, name: String(reads++) };
+      }
+    }
+    class Forgetful extends Good {
+      #planned: Slice[] | undefined;
+      override partitions(start: Offset, end: Offset) {
+        this.#planned = super.partitions(start, end);
+        return this.#planned;
+      }
+      override *read(slice: Slice) {
+        if (this.#planned === undefined) throw new Error("partitions() was not called");
+        yield* super.read(slice);
+      }
+    }
+    expect((await codesOf(() => new Moody()))[0]).toBe("READ_NOT_REPEATABLE");
+    expect((await problemsOf(() => new Forgetful()))[0]?.message).toContain("partitions() was not called");
+  });
+
+  it("names an offset that goes back, an order that is wrong, and a commit that forgets too much", async () => {
+    class Back extends Good {
+      override latestOffset({ n }: Offset) {
+        return { n: n === 0 ? 6 : 5 };
+      }
+    }
+    class Unordered extends Good {
+      override compareOffsets() {
+        return 1;
+      }
+    }
+    let forgotten = 0;
+    class Forgets extends Good {
+      override *read(slice: Slice) {
+        yield* super.read({ ...slice, from: Math.max(slice.from, forgotten) });
+      }
+      override commit({ n }: Offset) {
+        forgotten = n + 1;
+      }
+    }
+    expect(await codesOf(() => new Back())).toContain("OFFSET_WENT_BACK");
+    expect(await codesOf(() => new Unordered())).toContain("OFFSET_ORDER_WRONG");
+    expect(await codesOf(() => new Forgets())).toContain("COMMIT_FORGETS_TOO_MUCH");
+  });
+
+  it("names an availableNow that never ends", async () => {
+    class Endless extends Good {
+      override latestOffset({ n }: Offset) {
+        return { n: n + 6 };
+      }
+      prepareForTriggerAvailableNow() {}
+    }
+    expect(await codesOf(() => new Endless())).toEqual(["AVAILABLE_NOW_ENDLESS"]);
+  });
+
+  it("has a source bring about more, and says what it could not check without it", async () => {
+    let available = 5;
+    class Growing extends Good {
+      override latestOffset({ n }: Offset) {
+        return { n: Math.max(n, available) };
+      }
+    }
+    const still = await checkSource(() => new Growing());
+    expect(still.notChecked).toEqual([expect.stringContaining("[a,b) + [b,c)")]);
+    const grown = await checkSource(() => new Growing(), {
+      advance: () => {
+        available += 5;
+      },
+    });
+    expect(grown.notChecked).toEqual([]);
+  });
+
+  it("does not pass a source that has nothing to read", async () => {
+    class Empty extends Good {
+      override latestOffset(start: Offset) {
+        return start;
+      }
+    }
+    expect(await codesOf(() => new Empty())).toEqual(["NOTHING_TO_CHECK"]);
+  });
+
+  it("checks simple readers and readers of batches", async () => {
+    class Simple extends SimpleDataSourceStreamReader<Offset> {
+      override initialOffset() {
+        return { n: 0 };
+      }
+      override read({ n }: Offset) {
+        return { rows: [{ n }, { n: n + 1 }], offset: { n: n + 2 } };
+      }
+      override *readBetweenOffsets(start: Offset, end: Offset) {
+        for (let n = start.n; n <= end.n; n++) yield { n };
+      }
+    }
+    class Batch extends DataSourceReader<number> {
+      override partitions() {
+        return [1, 1];
+      }
+      override *read(n: number) {
+        yield [n];
+      }
+    }
+    expect(await codesOf(() => new Simple())).toEqual(["READ_NOT_REPEATABLE"]);
+    expect(await codesOf(() => new Batch())).toEqual(["PARTITIONS_OVERLAP"]);
+  });
+
+  it("takes a data source with its options, whose mistakes it names", async () => {
+    class Nothing extends DataSource {
+      override schema() {
+        return "n int";
+      }
+    }
+    expect(await codesOf(Nothing)).toEqual(["CHECK_INVALID"]);
+    expect(await codesOf(7 as never)).toEqual(["CHECK_INVALID"]);
+    expect(await codesOf(ArrowTable, { options: { paht: "x" } })).toEqual(["OPTIONS_INVALID"]);
+  });
+});
+
+describe("the planner", () => {
+  const planned = (reader: () => DataSourceStreamReader<object, unknown>) => {
+    class Source extends DataSource {
+      override schema() {
+        return "n int, name string";
+      }
+      override streamReader() {
+        return reader();
+      }
+    }
+    return runPipeline(pipeline("p").readStream.format(Source).writeStream.format(ArrowTable));
+  };
+
+  it("refuses partitions that overlap, or are equal, before anything is read", async () => {
+    const overlapping = new Good();
+    overlapping.partitions = () => [
+      { from: 0, to: 4 },
+      { from: 3, to: 6 },
+    ];
+    await expect(planned(() => overlapping)).rejects.toMatchObject({ code: "PARTITIONS_OVERLAP" });
+    const equal = new Good();
+    equal.partitions = () => [
+      { from: 0, to: 4 },
+      { to: 4, from: 0 },
+    ];
+    await expect(planned(() => equal)).rejects.toMatchObject({
+      code: "PARTITIONS_OVERLAP",
+      message: 'partitions 0 and 1 are equal: {"to":4,"from":0}',
+    });
+  });
+
+  it("refuses an offset that goes back by its only number or time, though the reader cannot compare", async () => {
+    const back = new Good();
+    back.latestOffset = () => ({ n: -1 });
+    await expect(planned(() => back)).rejects.toMatchObject({ code: "OFFSET_WENT_BACK" });
+  });
+});
