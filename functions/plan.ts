@@ -55,6 +55,8 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
     next: work.next,
     ...(planned.latest === undefined ? {} : { end: batch.end, latest: planned.latest }),
   });
+  if (planned.warning !== undefined)
+    logger.warn("the source may be mistaken", { problem: planned.warning.toRecord() });
   metrics.addMetric("BatchAge", MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
   return {
     ...work,

@@ -43,6 +43,8 @@ export type RunEvent =
       /** The message of the user's own error. */
       readonly cause?: string;
     }
+  /** What looks like a mistake of the source: told once, in the first batch of a pipeline. */
+  | { readonly type: "warning"; readonly error: ErrorRecord }
   | {
       readonly type: "batch";
       readonly batchId: number;

@@ -182,6 +182,7 @@ class Session {
       partitions: batch.tasks,
     };
     onEvent({ type: "planned", ...range, ...latestOf(planned), todo: todo.length, resumed });
+    if (planned.warning !== undefined) onEvent({ type: "warning", error: planned.warning.toRecord() });
     const failure = await runTasks(this.#pool, this.#ports, {
       run,
       todo,

@@ -93,6 +93,12 @@ class TextView implements RunView {
           ) + printable(event.cause ?? event.error.message),
         );
         break;
+      case "warning": {
+        const { code, message, hint } = event.error;
+        this.#line(`${styled("yellow", `warning ${code}: `, this.#stream)}${printable(message)}`);
+        if (hint !== undefined) this.#line(`  ${printable(hint)}`);
+        break;
+      }
       case "batch": {
         this.#batches.push(event);
         const mark =

@@ -214,6 +214,11 @@ export class OpenPipeline {
     );
   }
 
+  /** False of a simple reader, which reads its rows to find an offset. */
+  get rereadsOffsets(): boolean {
+    return !(this.#reader instanceof SimplePlanner);
+  }
+
   /** The rows that a simple reader read to find the end of the batch, once; nothing of any other reader. */
   takeRows(): AsyncIterable<RecordBatch> | undefined {
     return this.#reader instanceof SimplePlanner ? this.#reader.takeRows() : undefined;

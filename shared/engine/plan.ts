@@ -5,6 +5,7 @@ import { type Offset, sameOffset } from "../contract/offset.ts";
 import { ReadAllAvailable, type ReadLimit } from "../contract/read-limit.ts";
 import type { Action, Batch, BatchRun, Fence, Head, Owner } from "../ledger/ledger.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { findClock } from "./clock-check.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
 import { checkPartitions, partitionsKey, rowsKey, writePartitions } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
@@ -45,6 +46,8 @@ export type PlanResult =
       readonly resumed: boolean;
       /** The end of all that was there when the batch was planned, where the reader reports it and the batch is new. */
       readonly latest?: Offset;
+      /** What looks like a mistake, in the first batch of a pipeline. */
+      readonly warning?: MillraceError;
     };
 
 /**
@@ -188,6 +191,7 @@ interface Next {
   /** Nothing, where nothing is new. */
   readonly batch?: Batch;
   readonly latest?: Offset;
+  readonly warning?: MillraceError;
 }
 
 /** Records the next batch. */
@@ -215,6 +219,16 @@ async function planNext(
   }
   const partitions = await open.partitions(start, end);
   checkPartitions(partitions, maxTasks);
+  const { runtime } = ports;
+  const isFirst = head.lastCommittedBatchId === undefined && open.rereadsOffsets;
+  const warning = isFirst
+    ? await findClock(
+        end,
+        runtime.now(),
+        () => open.latestOffset(start, limit ?? ownLimit),
+        (ms) => runtime.sleep(ms),
+      )
+    : undefined;
   const schema = await open.schema();
   const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
   const rows = open.takeRows();
@@ -238,7 +252,7 @@ async function planNext(
       return there?.partitionsKey === key ? there : undefined;
     },
   );
-  return { batch: recorded, ...reported };
+  return { batch: recorded, ...reported, ...(warning === undefined ? {} : { warning }) };
 }
 
 /** Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so in one piece. */

@@ -9,6 +9,7 @@ import {
   SimpleDataSourceStreamReader,
 } from "../../shared/contract/stream-reader.ts";
 import { CheckError, checkSource, runPipeline } from "../../shared/testing/index.ts";
+import { World } from "../support/engine.ts";
 
 type Offset = { n: number };
 type Slice = { from: number; to: number };
@@ -324,5 +325,44 @@ describe("the planner", () => {
     const back = new Good();
     back.latestOffset = () => ({ n: -1 });
     await expect(planned(() => back)).rejects.toMatchObject({ code: "OFFSET_WENT_BACK" });
+  });
+
+  it("warns of an end that is the time of day, unrounded, in the first batch only", async () => {
+    const now = Date.UTC(2026, 10, 21, 3, 4, 5, 678);
+    const world = new World();
+    world.now = now;
+    const endAt = (offset: () => Offset) => {
+      const reader = new Good();
+      reader.initialOffset = () => ({ n: now - 60_000 });
+      reader.latestOffset = offset;
+      reader.partitions = () => [];
+      class Source extends DataSource {
+        override schema() {
+          return "n int";
+        }
+        override streamReader() {
+          return reader;
+        }
+      }
+      return pipeline("p").readStream.format(Source).writeStream.format(ArrowTable) as never;
+    };
+    const unrounded = await world.run(
+      endAt(() => ({ n: world.now })),
+      "a",
+    );
+    expect(await unrounded.plan()).toMatchObject({
+      batch: { end: { n: now } },
+      warning: { code: "OFFSET_FOLLOWS_CLOCK", hint: expect.stringContaining("settledNow") },
+    });
+    const rounded = await new World().run(
+      endAt(() => ({ n: Math.floor(now / 1000) * 1000 })),
+      "a",
+    );
+    expect(await rounded.plan()).not.toHaveProperty("warning");
+    const still = await new World().run(
+      endAt(() => ({ n: now })),
+      "a",
+    );
+    expect(await still.plan()).not.toHaveProperty("warning");
   });
 });
