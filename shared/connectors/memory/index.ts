@@ -1,0 +1,85 @@
+import type { Schema } from "apache-arrow";
+import * as z from "zod";
+import type { DataSourceReader } from "../../contract/batch-reader.ts";
+import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { OptionsSchema } from "../../contract/options.ts";
+import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import type { StreamWriter } from "../../contract/stream-writer.ts";
+import { MemoryReader, type MemorySource, MemoryStreamReader } from "./readers.ts";
+import { findStream } from "./stream.ts";
+import type { StagedRows } from "./table.ts";
+import { MemoryWriter } from "./writer.ts";
+
+export { MemoryStream } from "./stream.ts";
+export { type MemoryBatch, type MemoryTable, memoryTable } from "./table.ts";
+
+/** What to read, or where to write. */
+export interface MemoryOptions {
+  /** Name of the `MemoryStream` to read. */
+  readonly stream?: string;
+  /** Name of the `memoryTable` to write. */
+  readonly table?: string;
+  /** Partitions of a batch that is read, at most. Default 1. */
+  readonly numPartitions?: number;
+  /** Rows of a batch of a stream that is read, at most. Default: all there are. */
+  readonly maxRowsPerBatch?: number;
+}
+
+const count = z.int().positive();
+const OPTIONS = z.strictObject({
+  stream: z.string().min(1).optional(),
+  table: z.string().min(1).optional(),
+  numPartitions: count.default(1),
+  maxRowsPerBatch: count.optional(),
+});
+type ParsedOptions = z.output<typeof OPTIONS>;
+
+/**
+ * Rows in memory as source and sink, for tests that run a pipeline in their own thread: with `runPipeline` of `millrace/testing`. Elsewhere each task has another thread, or
+ * machine, and its memory: that is told, as `MEMORY_NOT_HERE`. Guide: docs/memory.md. Error: `OPTIONS_INVALID`.
+ */
+export class Memory extends DataSource<ParsedOptions> {
+  /** For `.format("memory")`, once it is registered. */
+  static override readonly name: string = "memory";
+  /** See `MemoryOptions`. */
+  static readonly optionsSchema = OPTIONS as OptionsSchema<MemoryOptions, ParsedOptions>;
+
+  /** That of the stream. Error: `MEMORY_NOT_HERE`. */
+  override schema(): Schema {
+    return findStream(this.#source.stream).schema;
+  }
+
+  /** A reader of the rows that are there. */
+  override reader(_schema: Schema): DataSourceReader<unknown> {
+    return new MemoryReader(this.#source);
+  }
+
+  /** A reader by the number of the row. */
+  override streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
+    return new MemoryStreamReader(this.#source);
+  }
+
+  /** A writer that appends, or takes the place of what is there. */
+  override writer(_schema: Schema, overwrite: boolean): StreamWriter<StagedRows> {
+    return new MemoryWriter(this.#required("table"), overwrite, this.runtime);
+  }
+
+  /** A writer that appends. */
+  override streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<StagedRows> {
+    return new MemoryWriter(this.#required("table"), false, this.runtime);
+  }
+
+  get #source(): MemorySource {
+    return { ...this.options, stream: this.#required("stream") };
+  }
+
+  #required(option: "stream" | "table"): string {
+    const name = this.options[option];
+    if (name !== undefined) return name;
+    const use = option === "stream" ? "read" : "write";
+    throw new MillraceError("OPTIONS_INVALID", `memory cannot ${use} without the option ${option}`, {
+      hint: `Set it where the pipeline has .format(Memory): .options({ ${option}: "name" }).`,
+    });
+  }
+}

@@ -1,0 +1,112 @@
+import { DataSourceReader } from "../../contract/batch-reader.ts";
+import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
+import { ReadAllAvailable, type ReadLimit, ReadMaxRows } from "../../contract/read-limit.ts";
+import {
+  DataSourceStreamReader,
+  type Row,
+  type SupportsTriggerAvailableNow,
+} from "../../contract/stream-reader.ts";
+import { findStream, notHere } from "./stream.ts";
+
+/** So many rows of the stream were read. */
+const ORDER = new CompositeOffset({ rows: "number" });
+type Position = OffsetOf<typeof ORDER>;
+/** Rows of the stream with this id; `from` is among them, `to` is not. */
+type Slice = { readonly stream: string; readonly from: number; readonly to: number };
+
+/** What the readers of both kinds are made of. */
+export interface MemorySource {
+  /** Name of the stream. */
+  readonly stream: string;
+  readonly numPartitions: number;
+  readonly maxRowsPerBatch?: number | undefined;
+}
+
+export class MemoryStreamReader
+  extends DataSourceStreamReader<Position, Slice>
+  implements SupportsTriggerAvailableNow
+{
+  readonly #source: MemorySource;
+  #availableNow: number | undefined;
+
+  constructor(source: MemorySource) {
+    super();
+    this.#source = source;
+  }
+
+  override initialOffset(): Position {
+    return { rows: 0 };
+  }
+
+  override getDefaultReadLimit(): ReadLimit {
+    const { maxRowsPerBatch } = this.#source;
+    return maxRowsPerBatch === undefined ? new ReadAllAvailable() : new ReadMaxRows(maxRowsPerBatch);
+  }
+
+  override latestOffset(start: Position, limit: ReadLimit): Position {
+    const last = Math.max(start.rows, this.#availableNow ?? this.#size());
+    return { rows: limit.kind === "ReadMaxRows" ? Math.min(last, start.rows + limit.maxRows) : last };
+  }
+
+  override reportLatestOffset(): Position {
+    return { rows: this.#size() };
+  }
+
+  override partitions(start: Position, end: Position): Slice[] {
+    return slicesOf(this.#source, start.rows, end.rows);
+  }
+
+  override read(slice: Slice): Iterable<Row> {
+    return rowsOf(this.#source, slice);
+  }
+
+  override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
+
+  prepareForTriggerAvailableNow(): void {
+    this.#availableNow = this.#size();
+  }
+
+  availableNowTarget(): number | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: number): void {
+    this.#availableNow = target;
+  }
+
+  #size(): number {
+    return findStream(this.#source.stream).size;
+  }
+}
+
+export class MemoryReader extends DataSourceReader<Slice> {
+  readonly #source: MemorySource;
+
+  constructor(source: MemorySource) {
+    super();
+    this.#source = source;
+  }
+
+  override partitions(): Slice[] {
+    return slicesOf(this.#source, 0, findStream(this.#source.stream).size);
+  }
+
+  override read(slice: Slice): Iterable<Row> {
+    return rowsOf(this.#source, slice);
+  }
+}
+
+function slicesOf({ stream, numPartitions }: MemorySource, from: number, to: number): Slice[] {
+  const { id } = findStream(stream);
+  const length = Math.ceil((to - from) / numPartitions);
+  const slices: Slice[] = [];
+  for (let at = from; at < to; at += length)
+    slices.push({ stream: id, from: at, to: Math.min(at + length, to) });
+  return slices;
+}
+
+function rowsOf({ stream: name }: MemorySource, { stream: id, from, to }: Slice): readonly Row[] {
+  const stream = findStream(name);
+  if (stream.id === id) return stream.slice(from, to);
+  throw notHere(`the memory stream "${name}" that the batch was planned with`);
+}

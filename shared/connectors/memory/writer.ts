@@ -1,0 +1,55 @@
+import type { SupportsExists } from "../../contract/batch-writer.ts";
+import type { BatchContext, Runtime } from "../../contract/context.ts";
+import type { NamedRow } from "../../contract/stream-reader.ts";
+import {
+  DataSourceStreamWriter,
+  type SupportsCommitLookup,
+  type SupportsTaskAbort,
+} from "../../contract/stream-writer.ts";
+import { openTable, type StagedRows, type Table } from "./table.ts";
+
+/** Keeps rows in the memory of one thread. */
+export class MemoryWriter
+  extends DataSourceStreamWriter<StagedRows>
+  implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsExists
+{
+  readonly #table: Table;
+  readonly #overwrite: boolean;
+  readonly #runtime: Runtime;
+
+  constructor(table: string, overwrite: boolean, runtime: Runtime) {
+    super();
+    this.#table = openTable(table);
+    this.#overwrite = overwrite;
+    this.#runtime = runtime;
+  }
+
+  override async write(rows: AsyncIterable<NamedRow>): Promise<StagedRows> {
+    return this.#table.stage(this.#runtime.newId(), await Array.fromAsync(rows));
+  }
+
+  override commit(messages: readonly (StagedRows | null)[], _batchId: number, batch: BatchContext): void {
+    this.#table.commit(present(messages), batch, this.#overwrite);
+  }
+
+  override abort(messages: readonly (StagedRows | null)[], _batchId: number, batch: BatchContext): void {
+    // A commit that was tried may be tried again, by a run that was cut off from this one.
+    if (!batch.commitTried) this.#table.discard(present(messages));
+  }
+
+  abortTask(message: StagedRows | null): void {
+    this.#table.discard(present([message]));
+  }
+
+  hasCommitted(_batchId: number, batch: BatchContext): boolean {
+    return this.#table.has(batch);
+  }
+
+  exists(): boolean {
+    return this.#table.batches().length > 0;
+  }
+}
+
+function present(messages: readonly (StagedRows | null)[]): StagedRows[] {
+  return messages.filter((message) => message !== null);
+}

@@ -1,0 +1,73 @@
+import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
+import {
+  DataSourceStreamReader,
+  type Row,
+  type SupportsTriggerAvailableNow,
+} from "../../contract/stream-reader.ts";
+import { toIso, toMicros } from "../../contract/time.ts";
+import type { ParsedMicroBatchOptions } from "./options.ts";
+import { slicesOf, type Values } from "./slices.ts";
+
+/** The first value of the next batch, and the time of its rows. */
+const ORDER = new CompositeOffset({ value: "number", timestamp: "timestamp" });
+type Position = OffsetOf<typeof ORDER>;
+/** Values of a range that begins at `first`, whose rows have this time. */
+type Slice = Values & { readonly first: number; readonly timestamp: string };
+
+/** So many rows each batch, whatever the clock says. */
+export class RateMicroBatchReader
+  extends DataSourceStreamReader<Position, Slice>
+  implements SupportsTriggerAvailableNow
+{
+  readonly #options: ParsedMicroBatchOptions;
+  #isBounded = false;
+  #availableNow: Position | undefined;
+
+  constructor(options: ParsedMicroBatchOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override initialOffset(): Position {
+    return { value: 0, timestamp: toIso(BigInt(this.#options.startTimestamp) * 1000n) };
+  }
+
+  override latestOffset(start: Position): Position {
+    if (this.#availableNow !== undefined) return ORDER.max(start, this.#availableNow);
+    const { rowsPerBatch, advanceMillisPerBatch } = this.#options;
+    const timestamp = toMicros(start.timestamp) + BigInt(advanceMillisPerBatch) * 1000n;
+    const end = { value: start.value + rowsPerBatch, timestamp: toIso(timestamp) };
+    if (this.#isBounded) this.#availableNow = end;
+    return end;
+  }
+
+  override partitions({ value: first, timestamp }: Position, { value: to }: Position): Slice[] {
+    const slices = slicesOf({ from: first, to }, this.#options.numPartitions);
+    return slices.map((slice) => ({ ...slice, first, timestamp }));
+  }
+
+  override *read({ first, timestamp, from, to }: Slice): Generator<Row> {
+    const { rowsPerBatch, advanceMillisPerBatch } = this.#options;
+    const start = toMicros(timestamp);
+    for (let value = from; value < to; value++) {
+      const steps = Math.floor((value - first) / rowsPerBatch);
+      yield { timestamp: start + BigInt(steps * advanceMillisPerBatch) * 1000n, value };
+    }
+  }
+
+  override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
+
+  /** As in Spark: what is available is the next batch. */
+  prepareForTriggerAvailableNow(): void {
+    this.#isBounded = true;
+    this.#availableNow = undefined;
+  }
+
+  availableNowTarget(): Position | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: Position): void {
+    this.#availableNow = target;
+  }
+}

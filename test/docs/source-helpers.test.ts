@@ -1,0 +1,143 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { Memory, memoryTable } from "../../shared/connectors/memory/index.ts";
+import type { DataSourceClass } from "../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { World } from "../support/engine.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { ROOT } from "../support/process.ts";
+
+/** The files that a page shows, by name. */
+function examples(page: string): ReadonlyMap<string, string> {
+  const blocks = readFileSync(join(ROOT, "docs", page), "utf8").matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g);
+  return new Map([...blocks].map(([, name = "", code = ""]) => [name, code]));
+}
+
+/** A class of a page's example, made with the sources instead of the package. */
+async function exampleClass(
+  page: string,
+  file: string,
+  name: string,
+): Promise<DataSourceClass<{ url: string }>> {
+  const path = join(temporaryFolder(), file);
+  const sources = pathToFileURL(join(ROOT, "shared/index.ts")).href;
+  writeFileSync(path, (examples(page).get(file) ?? "").replace('"millrace"', `"${sources}"`));
+  return ((await import(path)) as Record<string, DataSourceClass<{ url: string }>>)[name] as never;
+}
+
+/** A server on this machine that answers each query with JSON. */
+async function serve(answer: (query: URLSearchParams) => unknown): Promise<string> {
+  const server = createServer((request, response) => {
+    response.end(JSON.stringify(answer(new URL(request.url ?? "/", "http://localhost").searchParams)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+/** Runs batches at that time until nothing is new. Gives how many rows each had. */
+async function drain(
+  source: DataSourceClass<{ url: string }>,
+  url: string,
+  { now, table }: { now: number; table: string },
+): Promise<number[]> {
+  const definition = pipeline("example")
+    .readStream.format(source)
+    .options({ url })
+    .writeStream.format(Memory)
+    .options({ table }) as unknown as Pipeline;
+  const world = new World();
+  world.now = now;
+  const run = await world.run(definition, "a");
+  while ((await run.batch()) !== undefined);
+  return memoryTable(table)
+    .batches()
+    .map(({ rows }) => rows.length);
+}
+
+describe("the pages on helpers and made-up sources", () => {
+  it("have examples that type-check in strict mode", () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "node_modules"));
+    for (const name of ["apache-arrow", "@types", "zod", "@standard-schema"])
+      symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+    const pages = ["source-helpers.md", "events.md", "rate.md", "memory.md"].map(examples);
+    for (const [name, code] of pages.flatMap((page) => [...page])) writeFileSync(join(folder, name), code);
+    expect(pages.map((page) => page.size)).toEqual([2, 2, 2, 1]);
+    const compilerOptions = {
+      strict: true,
+      noImplicitOverride: true,
+      module: "nodenext",
+      target: "esnext",
+      noEmit: true,
+      skipLibCheck: true,
+      allowImportingTsExtensions: true,
+      types: ["node"],
+      paths: {
+        millrace: [join(ROOT, "shared/index.ts")],
+        "millrace/connectors/*": [join(ROOT, "shared/connectors/*/index.ts")],
+      },
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", folder],
+      { encoding: "utf8" },
+    );
+    expect(stdout).toBe("");
+    expect(status).toBe(0);
+  });
+
+  it("have a source by ranges of time that reads each row once from an API whose ends are inclusive", async () => {
+    const [start, now] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2, 12)];
+    // Two at each half of an hour: every other pair on the border of two partitions.
+    const times = Array.from({ length: 144 }, (_, i) =>
+      new Date(start + Math.floor(i / 2) * 1_800_000).toISOString(),
+    );
+    const url = await serve((query) => {
+      const [from, to] = [query.get("from") ?? "", query.get("to") ?? ""];
+      return times
+        .filter((time) => time >= from && time <= to)
+        .map((time, i) => ({ sensor: `s${i}`, time, celsius: 20.5 }));
+    });
+    const Readings = await exampleClass("source-helpers.md", "readings.ts", "Readings");
+    expect(await drain(Readings, url, { now, table: "readings" })).toEqual([96, 48]);
+    expect(
+      memoryTable("readings")
+        .rows()
+        .map(({ time }) => time),
+    ).toEqual(times);
+  });
+
+  it("have a source by time and id that reads each row once though pages end between rows of one time", async () => {
+    const now = Date.UTC(2026, 10, 21);
+    const payments = Array.from({ length: 2600 }, (_, i) => ({
+      id: i + 1,
+      created_at: new Date(now - 31_000 - 1000 * Math.floor((2599 - i) / 700)).toISOString(),
+      amount: "1.00",
+    }));
+    payments.push({ id: 2601, created_at: new Date(now - 29_000).toISOString(), amount: "1.00" });
+    const url = await serve((query) => {
+      const [time, before] = [query.get("created_at") ?? "", query.get("before") ?? "9999"];
+      const isAfter = (payment: { id: number; created_at: string }): boolean =>
+        payment.created_at > time || (payment.created_at === time && payment.id > Number(query.get("id")));
+      return payments
+        .filter((payment) => isAfter(payment) && payment.created_at < before)
+        .slice(0, Number(query.get("limit")));
+    });
+    const Payments = await exampleClass("source-helpers.md", "payments.ts", "Payments");
+    const sizes = await drain(Payments, url, { now, table: "payments" });
+    expect(sizes).toEqual([1000, 1000, 600]);
+    expect(
+      memoryTable("payments")
+        .rows()
+        .map(({ id }) => id),
+    ).toEqual(payments.slice(0, 2600).map(({ id }) => id));
+  });
+});
