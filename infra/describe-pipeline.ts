@@ -12,12 +12,23 @@ process.stdout.write = process.stderr.write.bind(process.stderr) as typeof proce
 
 try {
   const { name, source, sink } = await loadPipeline(process.argv[2] ?? "");
-  await parseOptions(source.dataSource, source.options);
-  const { path } = (await parseOptions(sink.dataSource, sink.options)) as { readonly path?: unknown };
-  print(JSON.stringify({ name, ...(typeof path === "string" ? { path } : {}) }));
+  const sourcePath = pathOf(await parseOptions(source.dataSource, source.options));
+  const path = pathOf(await parseOptions(sink.dataSource, sink.options));
+  print(
+    JSON.stringify({
+      name,
+      ...(path === undefined ? {} : { path }),
+      ...(sourcePath === undefined ? {} : { sourcePath }),
+    }),
+  );
 } catch (error) {
   const told = MillraceError.is(error)
     ? { ...error.toRecord(), cause: causeOf(error) }
     : { message: String(error) };
   print(JSON.stringify({ error: told }));
+}
+
+function pathOf(options: unknown): string | undefined {
+  const { path } = options as { readonly path?: unknown };
+  return typeof path === "string" ? path : undefined;
 }

@@ -10,6 +10,8 @@ export interface Description {
   readonly name: string;
   /** The option `path` of its sink, where it is set. */
   readonly path?: string;
+  /** The option `path` of its source, where it is set. */
+  readonly sourcePath?: string;
 }
 
 /** `.ts` where the sources run, `.js` where the package does. */

@@ -9,7 +9,7 @@ import { Construct } from "constructs";
 import { describePipeline } from "./entry.ts";
 import { functionsOf, keysOf } from "./functions.ts";
 import { executionsFailed, type MetricName, Monitoring, PipelineMetrics } from "./monitoring.ts";
-import { lakeOf, listing, objects, type Places } from "./permissions.ts";
+import { folderOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
 import { figuresOf } from "./settings.ts";
@@ -58,13 +58,15 @@ export class MicroBatchPipeline extends Construct {
     this.pipelineName = pipeline;
     this.table = tableOf(this, props);
     this.bucket = bucketOf(this, props);
-    const lake = lakeOf(this, description.path);
+    const lake = folderOf(this, "Lake", description.path);
+    const source = folderOf(this, "Source", description.sourcePath);
     this.#places = {
       pipeline,
       table: this.table,
       bucket: this.bucket,
       prefix: pipeline,
       ...(lake === undefined ? {} : { lake }),
+      ...(source === undefined ? {} : { source }),
     };
 
     const context = {

@@ -15,27 +15,34 @@ export interface Places {
   /** Of the pipeline's store in the bucket. */
   readonly prefix: string;
   /** An Arrow table elsewhere. */
-  readonly lake?: Lake;
+  readonly lake?: Folder;
+  /** Files that are read. */
+  readonly source?: Folder;
 }
 
-/** A table's folder outside the pipeline's own store. */
-export interface Lake {
+/** A folder outside the pipeline's own store. */
+export interface Folder {
   readonly bucket: IBucket;
   /** Without slashes at its ends; empty for the whole bucket. */
   readonly prefix: string;
 }
 
-/** The table's folder of an `s3://bucket/prefix`; nothing for another path. */
-export function lakeOf(scope: Construct, path: string | undefined): Lake | undefined {
+/** The folder of an `s3://bucket/prefix`; nothing for another path. */
+export function folderOf(scope: Construct, id: string, path: string | undefined): Folder | undefined {
   const place = parseS3Url(path ?? "");
-  return place && { bucket: Bucket.fromBucketName(scope, "Lake", place.bucket), prefix: place.prefix };
+  return place && { bucket: Bucket.fromBucketName(scope, id, place.bucket), prefix: place.prefix };
 }
 
 /** What a step may do, and no more: each statement names its actions, its table or keys, and the prefixes of its objects. */
 export function statementsOf(step: StepName, places: Places): readonly PolicyStatement[] {
   const ledger = LEDGER[step](places);
   const objects = OBJECTS[step](places);
-  return [...ledger, ...objects, ...(places.lake === undefined ? [] : LAKE[step](places.lake))];
+  return [
+    ...ledger,
+    ...objects,
+    ...(places.lake === undefined ? [] : LAKE[step](places.lake)),
+    ...(places.source === undefined ? [] : SOURCE[step](places.source)),
+  ];
 }
 
 type Statements = (places: Places) => readonly PolicyStatement[];
@@ -54,11 +61,15 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
   Vacuum: (places) => [items(places, ["P"], ["GetItem"])],
 };
 
-/** Tasks stage below `table/data/` (the Arrow table) and `staging/` (sinks of one's own). */
+/** Tasks stage below `table/data/` (the Arrow table) and `staging/` (other sinks); sources keep what they need below `source/`. */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
-  Plan: (places) => [objects(places, ["PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"])],
+  Plan: (places) => [
+    objects(places, ["PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+    listing(places, `${places.prefix}/source`),
+    objects(places, ["GetObject", "PutObject", "DeleteObject"], ["source/*"]),
+  ],
   Write: (places) => [
-    objects(places, ["GetObject"], ["batches/*"]),
+    objects(places, ["GetObject"], ["batches/*", "source/*"]),
     objects(places, ["PutObject", "AbortMultipartUpload"], ["batches/*/message-*", "batches/*/failure-*"]),
     objects(
       places,
@@ -69,6 +80,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Finalize: (places) => [
     listing(places, places.prefix),
     objects(places, ["GetObject"], ["batches/*"]),
+    objects(places, ["GetObject", "DeleteObject"], ["source/*"]),
     objects(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
@@ -88,7 +100,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
 };
 
 /** The same on an Arrow table elsewhere. */
-const LAKE: Readonly<Record<StepName, (lake: Lake) => readonly PolicyStatement[]>> = {
+const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: () => [],
   Write: (lake) => [
     objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], ["data/*"]),
@@ -106,6 +118,14 @@ const LAKE: Readonly<Record<StepName, (lake: Lake) => readonly PolicyStatement[]
   ],
 };
 
+/** Files are listed to plan, and read by the tasks; the planner reads one of them for its schema. */
+const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
+  Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
+  Write: (source) => [objects(source, ["GetObject"], ["*"])],
+  Finalize: () => [],
+  Vacuum: () => [],
+};
+
 function items(
   { table, pipeline }: Places,
   kinds: readonly string[],
@@ -119,8 +139,6 @@ function items(
     conditions: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys } },
   });
 }
-
-type Folder = { readonly bucket: IBucket; readonly prefix: string };
 
 export function objects(
   { bucket, prefix }: Folder,

@@ -47,7 +47,7 @@ export async function checkSink(target: SinkTarget, options: CheckSinkOptions = 
   let schema: Schema | undefined;
   const isMade = await findings.check("make the sink", async () => {
     schema = toSchema(options.schema ?? DEFAULT_SCHEMA);
-    makers = await writersOf(target, options, surroundings);
+    makers = await writersOf(target, options, schema, surroundings);
   });
   if (!isMade || schema === undefined) return findings.report();
   for (const maker of makers) await new SinkCheck(maker, schema, options, surroundings, findings).run();

@@ -87,6 +87,7 @@ const METHODS = { stream: "streamReader", simple: "simpleStreamReader", batch: "
 export async function writersOf(
   target: SinkTarget,
   given: Given,
+  schema: Schema,
   surroundings: Surroundings,
 ): Promise<readonly WriterMaker[]> {
   const definition = definitionOf(target, given, (pipeline) => pipeline.sink);
@@ -96,14 +97,13 @@ export async function writersOf(
     const newSink = (): DataSource<object> =>
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
     const makers: WriterMaker[] = [];
-    const probe = toSchema("probe int");
     for (const [kind, method] of [
       ["stream", "streamWriter"],
       ["batch", "writer"],
     ] as const) {
       const make = async (schema: Schema, overwrite: boolean) =>
         newSink()[method](schema, overwrite) as Writer<unknown>;
-      if (await isSupported(() => make(probe, false))) makers.push({ kind, make });
+      if (await isSupported(() => make(schema, false))) makers.push({ kind, make });
     }
     if (makers.length > 0) return makers;
     throw invalid("checkSink", "a data source without any writer");

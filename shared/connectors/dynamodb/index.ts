@@ -1,0 +1,36 @@
+import type { Schema } from "apache-arrow";
+import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { OptionsSchema } from "../../contract/options.ts";
+import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
+import type { StagedRows } from "../staging.ts";
+import { type DynamoDbOptions, OPTIONS, type ParsedOptions } from "./options.ts";
+import { DynamoDbWriter } from "./writer.ts";
+
+export type { DynamoDbOptions } from "./options.ts";
+
+/**
+ * A DynamoDB table as a sink: each row puts one item, by its key. A batch of at most 90 items is written in the ledger's own transaction, where the ledger is a DynamoDB
+ * table too; a larger one by puts that may be repeated. Guide: docs/dynamodb.md. Error: `OPTIONS_INVALID`.
+ */
+export class DynamoDb extends DataSource<ParsedOptions> {
+  /** For `.format("dynamodb")`, once it is registered. */
+  static override readonly name: string = "dynamodb";
+  /** See `DynamoDbOptions`. */
+  static readonly optionsSchema = OPTIONS as OptionsSchema<DynamoDbOptions, ParsedOptions>;
+
+  /** A writer that puts items. */
+  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return new DynamoDbWriter(schema, this.options, this.runtime);
+  }
+
+  /** A writer that puts items. It cannot overwrite: a table is emptied item by item, which others would see. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    if (overwrite) {
+      throw new MillraceError("NOT_SUPPORTED", 'data source "dynamodb" cannot overwrite a table', {
+        hint: 'Write .mode("append"): a row takes the place of the item with its key. Or write to a new table.',
+      });
+    }
+    return this.streamWriter(schema, false);
+  }
+}

@@ -1,0 +1,121 @@
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+import { DataType, type Field, type RecordBatch, type Schema, type Struct } from "apache-arrow";
+import { rowsOf } from "../../arrow/rows.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { suggest } from "../../contract/options.ts";
+import { typeName } from "../../contract/schema.ts";
+import type { ParsedOptions } from "./options.ts";
+
+/** An item as DynamoDB takes it. */
+export type Item = Record<string, AttributeValue>;
+
+/** Makes items of rows: numbers keep all their digits, times and dates are ISO 8601 text, bytes are bytes. */
+export class ItemMaker {
+  readonly #fields: readonly Field[];
+  readonly #omitNulls: boolean;
+  readonly #keys: readonly string[];
+
+  /** Error: `OPTIONS_INVALID`, where a key is no field, or of a type that cannot be a key. */
+  constructor(schema: Schema, { partitionKey, sortKey, versionAttribute, omitNulls }: ParsedOptions) {
+    this.#fields = schema.fields;
+    this.#omitNulls = omitNulls;
+    this.#keys = sortKey === undefined ? [partitionKey] : [partitionKey, sortKey];
+    const names = schema.fields.map((field) => field.name);
+    const invalid = (problem: string) =>
+      new MillraceError("OPTIONS_INVALID", `dynamodb cannot use its options: ${problem}`, {
+        hint: "Name fields of the rows that are strings, numbers or bytes.",
+      });
+    for (const key of this.#keys) {
+      const field = schema.fields.find(({ name }) => name === key);
+      if (field === undefined)
+        throw invalid(`the rows have no field "${key}", which is to be a key${suggest(key, names)}`);
+      if (!isKeyType(field.type)) throw invalid(`"${key}" is to be a key, but is ${typeName(field.type)}`);
+    }
+    if (names.includes(versionAttribute))
+      throw invalid(`the rows have a field "${versionAttribute}", which is versionAttribute`);
+  }
+
+  /** Errors: `ROW_MISMATCH`, for a row whose key is null or empty, or that has a number which DynamoDB has not. */
+  *itemsOf(batch: RecordBatch, firstRow: number): Generator<Item> {
+    let row = firstRow;
+    for (const values of rowsOf(batch)) {
+      const item: Item = {};
+      for (const field of this.#fields) {
+        const value = values[field.name] ?? null;
+        if (value === null && this.#omitNulls && !this.#keys.includes(field.name)) continue;
+        item[field.name] = attributeOf(field, value, row);
+      }
+      for (const key of this.#keys) checkKey(key, item[key], row);
+      yield item;
+      row++;
+    }
+  }
+
+  /** Equal for items that take each other's place. */
+  keyOf(item: Item): string {
+    return JSON.stringify(this.#keys.map((key) => Object.values(item[key] ?? {}).map(String)));
+  }
+}
+
+function isKeyType(type: DataType): boolean {
+  const isNumber = DataType.isInt(type) || DataType.isFloat(type) || DataType.isDecimal(type);
+  const isText = DataType.isUtf8(type) || DataType.isDate(type) || DataType.isTimestamp(type);
+  return isNumber || isText || DataType.isBinary(type);
+}
+
+function checkKey(key: string, value: AttributeValue | undefined, row: number): void {
+  const isEmpty = value?.NULL === true || value?.S === "" || value?.B?.length === 0;
+  if (!isEmpty) return;
+  throw mismatch(key, row, `expected a key, found ${value?.NULL === true ? "null" : "nothing in it"}`);
+}
+
+function attributeOf(field: Field, value: unknown, row: number): AttributeValue {
+  const { type, name } = field;
+  if (value === null) return { NULL: true };
+  if (DataType.isBool(type)) return { BOOL: value === true };
+  if (DataType.isInt(type) || DataType.isDecimal(type)) return { N: String(value) };
+  if (DataType.isFloat(type)) {
+    if (!Number.isFinite(value))
+      throw mismatch(name, row, `expected a number of DynamoDB, found ${String(value)}`);
+    return { N: String(value) };
+  }
+  if (DataType.isBinary(type)) return { B: Buffer.from(value as string, "base64") };
+  if (DataType.isStruct(type)) {
+    const members = (type as Struct).children;
+    return { M: membersOf(members, value as Record<string, unknown>, row) };
+  }
+  if (DataType.isList(type)) {
+    const [element] = type.children as Field[];
+    return {
+      L: (value as unknown[]).map((one) =>
+        element === undefined ? { NULL: true } : attributeOf(element, one, row),
+      ),
+    };
+  }
+  if (DataType.isMap(type)) {
+    const [, element] = type.childType.children as Field[];
+    const entries = Object.entries(value as Record<string, unknown>);
+    return {
+      M: Object.fromEntries(
+        entries.map(([key, one]) => [
+          key,
+          element === undefined ? { NULL: true } : attributeOf(element, one, row),
+        ]),
+      ),
+    };
+  }
+  return { S: String(value) };
+}
+
+function membersOf(members: readonly Field[], value: Record<string, unknown>, row: number): Item {
+  return Object.fromEntries(
+    members.map((member) => [member.name, attributeOf(member, value[member.name] ?? null, row)]),
+  );
+}
+
+function mismatch(field: string, row: number, problem: string): MillraceError {
+  return new MillraceError("ROW_MISMATCH", `row ${row}, field "${field}": ${problem}`, {
+    where: { row, field },
+    hint: "DynamoDB cannot keep it: convert it in read(), or leave the row out.",
+  });
+}

@@ -1,0 +1,153 @@
+import {
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  PutItemCommand,
+  type PutItemCommandInput,
+} from "@aws-sdk/client-dynamodb";
+import type { RecordBatch, Schema } from "apache-arrow";
+import { mayPass } from "../../aws/passing.ts";
+import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import {
+  DataSourceStreamArrowWriter,
+  type SupportsLedgerTransaction,
+  type SupportsTaskAbort,
+  type SupportsVacuum,
+  type TransactionItem,
+  type VacuumContext,
+  type VacuumResult,
+} from "../../contract/stream-writer.ts";
+import { dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
+import { type Item, ItemMaker } from "./items.ts";
+import type { ParsedOptions } from "./options.ts";
+
+/** DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are about as many. */
+const TRANSACTION_BYTES = 2_000_000;
+
+/** Stages the rows of each task; the commit puts them, in the ledger's transaction where they are few. */
+export class DynamoDbWriter
+  extends DataSourceStreamArrowWriter<StagedRows>
+  implements SupportsTaskAbort<StagedRows>, SupportsLedgerTransaction<StagedRows>, SupportsVacuum
+{
+  readonly #schema: Schema;
+  readonly #options: ParsedOptions;
+  readonly #runtime: Runtime;
+  readonly #items: ItemMaker;
+  #client: DynamoDBClient | undefined;
+
+  /** Error: `OPTIONS_INVALID`. */
+  constructor(schema: Schema, options: ParsedOptions, runtime: Runtime) {
+    super();
+    this.#schema = schema;
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#items = new ItemMaker(schema, options);
+  }
+
+  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
+    return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
+  }
+
+  /** A row that cannot be an item fails its task, not the commit. */
+  async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
+    let row = 1;
+    for await (const batch of batches) {
+      for (const _item of this.#items.itemsOf(batch, row)) row++;
+      yield batch;
+    }
+  }
+
+  async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
+    await dropStaged([message], task);
+  }
+
+  async transactionItems(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+    most: number,
+  ): Promise<readonly TransactionItem[] | undefined> {
+    const rows = messages.reduce((sum, message) => sum + (message?.rows ?? 0), 0);
+    const bytes = messages.reduce((sum, message) => sum + (message?.bytes ?? 0), 0);
+    if (rows > most || bytes > TRANSACTION_BYTES) return undefined;
+    // Of rows with one key the last counts; a transaction takes each key once.
+    const items = new Map<string, Item>();
+    for await (const item of this.#versioned(messages, batch)) items.set(this.#items.keyOf(item), item);
+    return [...items.values()].map((item) => ({ table: this.#options.table, item }));
+  }
+
+  /** Puts all items, each unless there is a newer one: again, late and in any order the outcome is the same. */
+  override async commit(
+    messages: readonly (StagedRows | null)[],
+    _batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    const items = this.#versioned(messages, batch);
+    const work = async (): Promise<void> => {
+      for await (const item of items) await this.#put(item);
+    };
+    const ended = await Promise.allSettled(Array.from({ length: this.#options.maxConcurrency }, work));
+    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    // What was staged stays, for a commit that comes again finds nothing else to tell that it came before. Vacuum removes it.
+  }
+
+  override async abort(
+    messages: readonly (StagedRows | null)[],
+    _batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    // A commit that was tried may still be under way, and must then find its rows.
+    if (!batch.commitTried) await dropStaged(messages, batch);
+  }
+
+  async vacuum(context: VacuumContext): Promise<VacuumResult> {
+    return await vacuumStaged(context);
+  }
+
+  /** The items of the batch. Their versions order as its rows do: batch, partition, row. */
+  async *#versioned(messages: readonly (StagedRows | null)[], batch: BatchContext): AsyncGenerator<Item> {
+    const row = new Map<number, number>();
+    for await (const { partition, batch: rows } of readStaged(messages, batch)) {
+      let number = row.get(partition) ?? 1;
+      for (const item of this.#items.itemsOf(rows, number)) {
+        const version = [digits(batch.batchId, 12), digits(partition, 6), digits(number++, 12)].join("-");
+        yield {
+          ...item,
+          [this.#options.versionAttribute]: {
+            M: { incarnation: { S: batch.incarnation }, version: { S: version } },
+          },
+        };
+      }
+      row.set(partition, number);
+    }
+  }
+
+  async #put(item: Item): Promise<void> {
+    const { table, versionAttribute } = this.#options;
+    const { incarnation, version } = item[versionAttribute]?.M ?? {};
+    const put: PutItemCommandInput = {
+      TableName: table,
+      Item: item,
+      ConditionExpression: "attribute_not_exists(#v) OR #v.#i <> :i OR #v.#n <= :n",
+      ExpressionAttributeNames: { "#v": versionAttribute, "#i": "incarnation", "#n": "version" },
+      ExpressionAttributeValues: { ":i": incarnation ?? { S: "" }, ":n": version ?? { S: "" } },
+    };
+    this.#client ??= new DynamoDBClient({});
+    try {
+      await this.#client.send(new PutItemCommand(put));
+    } catch (error) {
+      // There is a newer one.
+      if (error instanceof ConditionalCheckFailedException) return;
+      const name = error instanceof Error ? error.name : "unknown error";
+      throw new MillraceError("DYNAMODB_FAILED", `putting an item into ${table} failed: ${name}`, {
+        where: { path: table },
+        retryable: mayPass(error),
+        hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
+        cause: error,
+      });
+    }
+  }
+}
+
+function digits(count: number, length: number): string {
+  return String(count).padStart(length, "0");
+}

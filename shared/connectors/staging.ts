@@ -1,0 +1,123 @@
+import type { RecordBatch, Schema } from "apache-arrow";
+import { decodeFile, encodeFile } from "../arrow/ipc-file.ts";
+import type { SinkContext, TaskContext } from "../contract/context.ts";
+import { MillraceError } from "../contract/errors.ts";
+import type { ObjectStore } from "../contract/object-store.ts";
+import type { OpenBatch, VacuumContext, VacuumResult } from "../contract/stream-writer.ts";
+
+/** An Arrow file in the pipeline's own store; `path` is `null` for a task that had no rows. */
+export type StagedRows = { readonly path: string | null; readonly rows: number; readonly bytes: number };
+
+/** Where sinks without a place of their own stage what their commit then writes: tasks on AWS may write below `staging/`. */
+function stagingOf(context: SinkContext): ObjectStore {
+  return context.store.at("staging");
+}
+
+/** Below the folder of the pipeline's present life: batch, partition, attempts, and a random id. */
+function keyOf(task: TaskContext, id: string): string {
+  const batch = String(task.batchId).padStart(12, "0");
+  const partition = String(task.partitionId).padStart(6, "0");
+  return `${task.incarnation}/${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}.arrow`;
+}
+
+/** Stages the rows of a task under a name that no other attempt ever uses. */
+export async function stageRows(
+  schema: Schema,
+  batches: AsyncIterable<RecordBatch>,
+  task: TaskContext,
+  id: string,
+): Promise<StagedRows> {
+  const source = batches[Symbol.asyncIterator]();
+  const first = await source.next();
+  if (first.done) return { path: null, rows: 0, bytes: 0 };
+  const path = keyOf(task, id);
+  const store = stagingOf(task);
+  let rows = 0;
+  let bytes = 0;
+  async function* counted(): AsyncGenerator<RecordBatch> {
+    for (let next = first; !next.done; next = await source.next()) {
+      rows += next.value.numRows;
+      yield next.value;
+    }
+  }
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of encodeFile(schema, counted())) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  try {
+    await store.put(path, chunks());
+  } catch (error) {
+    // Nobody was told of the file, so nobody can come to name it.
+    await store.delete([path]).catch(() => undefined);
+    throw error;
+  } finally {
+    await source.return?.();
+  }
+  return { path, rows, bytes };
+}
+
+/** What tasks staged, in the order of the partitions. Error: `STAGED_FILE_MISSING`. */
+export async function* readStaged(
+  messages: readonly (StagedRows | null)[],
+  context: SinkContext,
+): AsyncGenerator<{ readonly partition: number; readonly batch: RecordBatch }> {
+  const store = stagingOf(context);
+  for (const [partition, message] of messages.entries()) {
+    if (message?.path == null) continue;
+    const bytes = await store.get(message.path);
+    if (bytes === undefined) {
+      throw new MillraceError("STAGED_FILE_MISSING", `the staged file ${message.path} is gone`, {
+        where: { partition, path: `${store.location}/${message.path}` },
+        hint: "Somebody deleted it from the pipeline's store. Nothing was written: restore it, and run again.",
+      });
+    }
+    for (const batch of decodeFile(bytes)) yield { partition, batch };
+  }
+}
+
+/** Deletes what these messages name. */
+export async function dropStaged(
+  messages: readonly (StagedRows | null)[],
+  context: SinkContext,
+): Promise<void> {
+  await stagingOf(context).delete(messages.flatMap((message) => message?.path ?? []));
+}
+
+/**
+ * Removes staged files that no commit will read. `landed` gives the newest batch that the sink has, where it can tell; else the ledger is believed. In this order: what is staged,
+ * what is open, what has landed; so that a batch that lands meanwhile is seen as open, or as landed.
+ */
+export async function vacuumStaged(
+  context: VacuumContext,
+  landed?: () => Promise<number>,
+): Promise<VacuumResult> {
+  const store = stagingOf(context);
+  const folder = `${context.incarnation}/`;
+  const isOld = (since: number) => context.now - since >= context.olderThan;
+  const files = (await Array.fromAsync(store.list(folder))).filter((file) => isOld(file.modifiedAt));
+  const uploads = (await Array.fromAsync(store.listUnfinished(folder))).filter((upload) =>
+    isOld(upload.startedAt),
+  );
+  const open = await context.readOpenBatch();
+  const newest = (await landed?.()) ?? (open === undefined ? Number.POSITIVE_INFINITY : open.batchId - 1);
+  const dead = files.filter((file) => isDead(file.key, newest, open));
+  if (!context.dryRun) {
+    await store.delete(dead.map((file) => file.key));
+    for (const upload of uploads) if (isDead(upload.key, newest, open)) await store.abandon(upload);
+  }
+  return { files: dead.length, bytes: dead.reduce((sum, file) => sum + file.bytes, 0) };
+}
+
+/** True where the file's batch has landed, or its attempt is over and no commit of it was ever begun. */
+function isDead(key: string, landed: number, open: OpenBatch | undefined): boolean {
+  const match = /\/(\d{12})-\d{6}-(\d+)-\d+-[^/]+\.arrow$/.exec(key);
+  if (match === null) return false;
+  const batchId = Number(match[1]);
+  const attempt = Number(match[2]);
+  if (batchId <= landed) return true;
+  if (batchId !== open?.batchId) return false;
+  const isOver = attempt < open.attempt || (attempt === open.attempt && open.aborted);
+  return isOver && attempt > open.lastTriedAttempt;
+}

@@ -1,0 +1,288 @@
+import { randomUUID } from "node:crypto";
+import {
+  CreateTableCommand,
+  DeleteTableCommand,
+  DynamoDBClient,
+  paginateScan,
+  type ScalarAttributeType,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
+import { unmarshall } from "@aws-sdk/util-dynamodb";
+import { describe, expect, it } from "vitest";
+import { DynamoDb, type DynamoDbOptions } from "../../shared/connectors/dynamodb/index.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
+import { vacuum } from "../../shared/engine/vacuum.ts";
+import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
+import { checkSink } from "../../shared/testing/index.ts";
+import { World } from "../support/engine.ts";
+import { dynamodb, newLedger } from "./clients.ts";
+
+async function createTable(
+  name = `sink-${randomUUID()}`,
+  keys: Record<string, ScalarAttributeType> = { id: "N" },
+): Promise<string> {
+  const [hash, range] = Object.keys(keys);
+  await dynamodb.send(
+    new CreateTableCommand({
+      TableName: name,
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions: Object.entries(keys).map(([AttributeName, AttributeType]) => ({
+        AttributeName,
+        AttributeType,
+      })),
+      KeySchema: [
+        { AttributeName: hash, KeyType: "HASH" },
+        ...(range === undefined ? [] : [{ AttributeName: range, KeyType: "RANGE" as const }]),
+      ],
+    }),
+  );
+  await waitUntilTableExists({ client: dynamodb, maxWaitTime: 30 }, { TableName: name });
+  return name;
+}
+
+async function itemsOf(table: string): Promise<Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = [];
+  for await (const { Items = [] } of paginateScan(
+    { client: dynamodb },
+    { TableName: table, ConsistentRead: true },
+  ))
+    items.push(...Items.map((item) => unmarshall(item, { wrapNumbers: false })));
+  return items.sort((a, b) => Number(a["id"]) - Number(b["id"]));
+}
+
+/** A source whose batches are given, each a list of partitions. */
+function pipelineOf(
+  batches: readonly (readonly (readonly Row[])[])[],
+  options: DynamoDbOptions,
+  schema = "id bigint NOT NULL, name string",
+): Pipeline {
+  class Reader extends DataSourceStreamReader<{ n: number }, { n: number; partition: number }> {
+    override initialOffset() {
+      return { n: 0 };
+    }
+    override latestOffset({ n }: { n: number }) {
+      return { n: Math.min(n + 1, batches.length) };
+    }
+    override partitions({ n }: { n: number }) {
+      return (batches[n] ?? []).map((_, partition) => ({ n, partition }));
+    }
+    override read({ n, partition }: { n: number; partition: number }) {
+      return batches[n]?.[partition] ?? [];
+    }
+  }
+  class Source extends DataSource {
+    override schema() {
+      return schema;
+    }
+    override streamReader() {
+      return new Reader();
+    }
+  }
+  return pipeline("items")
+    .readStream.format(Source)
+    .writeStream.format(DynamoDb)
+    .options(options) as unknown as Pipeline;
+}
+
+const rows = (from: number, count: number, name = "row") =>
+  Array.from({ length: count }, (_, i) => ({ id: from + i, name: `${name} ${from + i}` }));
+
+/** A ledger in DynamoDB whose requests are counted. */
+async function countedLedger() {
+  const { tableName } = await newLedger();
+  const client = new DynamoDBClient({});
+  const commands: string[] = [];
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      commands.push((context as { commandName?: string }).commandName ?? "");
+      return await next(args);
+    },
+    { step: "initialize" },
+  );
+  const world = new World();
+  const runtime = { ...world.ports().runtime, newId: randomUUID };
+  return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime, random: () => 0.5 }) };
+}
+
+describe("the DynamoDB sink", () => {
+  it("puts few rows in the very transaction that moves the offset", async () => {
+    const table = await createTable();
+    const { world, commands, ledger } = await countedLedger();
+    const definition = pipelineOf([[rows(1, 40), rows(41, 50)]], { table, partitionKey: "id" });
+    const run = await world.run(definition, "a", { ledger });
+    const ended = await run.batch();
+    expect(ended?.batch.state).toBe("committed");
+    const items = await itemsOf(table);
+    expect(items).toHaveLength(90);
+    expect(items[89]).toMatchObject({
+      id: 90,
+      name: "row 90",
+      _millrace: { version: "000000000000-000001-000000000050" },
+    });
+    // To plan, to decide, to finish: the finish took the rows along.
+    expect(commands.filter((name) => name.startsWith("TransactWrite"))).toHaveLength(3);
+    expect((await ledger.head("items"))?.offset).toEqual({ n: 1 });
+  });
+
+  it("puts many rows one by one, and again without harm where the finalizer died in between", async () => {
+    const table = await createTable();
+    const { world, ledger } = await countedLedger();
+    const definition = pipelineOf([[rows(1, 60), rows(61, 60)]], { table, partitionKey: "id" });
+    const first = await world.run(definition, "a", { ledger });
+    const planned = await first.plan();
+    for (const partition of [0, 1]) await first.write(planned, partition);
+    const dies = Object.assign(Object.create(ledger) as DynamoDbLedger, {
+      finish: () => Promise.reject(new Error("the function died")),
+      decide: ledger.decide.bind(ledger),
+      batch: ledger.batch.bind(ledger),
+      tasks: ledger.tasks.bind(ledger),
+    });
+    const dying = await world.run(definition, "a", { ledger: dies });
+    await expect(dying.finalize(planned)).rejects.toThrow("the function died");
+    expect(await itemsOf(table)).toHaveLength(120);
+    const second = await world.run(definition, "b", { ledger });
+    const resumed = await second.plan({ ended: true });
+    await expect(second.finalize(resumed)).resolves.toMatchObject({ batch: { state: "committed" } });
+    expect(await itemsOf(table)).toHaveLength(120);
+  });
+
+  it("keeps a newer item where an older batch comes late, and the last of rows with one key", async () => {
+    const table = await createTable();
+    const { world, ledger } = await countedLedger();
+    const batches = [
+      [rows(1, 100, "old")],
+      [[...rows(1, 99, "new"), { id: 100, name: "first" }], [{ id: 100, name: "last" }]],
+    ];
+    const definition = pipelineOf(batches, { table, partitionKey: "id" });
+    const run = await world.run(definition, "a", { ledger });
+    const planned = await run.plan();
+    await run.write(planned, 0);
+    const writer = await run.open.newWriter(await run.open.schema());
+    const { incarnation } = (await ledger.head("items")) ?? { incarnation: "" };
+    const late = {
+      ...run.open.sinkContext(incarnation),
+      batchId: 0,
+      attempt: 1,
+      commitTried: true,
+      plannedAt: world.now,
+    };
+    const staged = await ledger.tasks({ pipeline: "items", incarnation, batchId: 0, attempt: 1 });
+    await run.finalize(planned);
+    await run.batch();
+    expect((await itemsOf(table))[0]).toMatchObject({ name: "new 1" });
+    expect((await itemsOf(table))[99]).toMatchObject({ name: "last" });
+    await (writer as { commit(...args: unknown[]): Promise<unknown> }).commit(
+      staged.map(({ message }) => message),
+      0,
+      late,
+    );
+    expect((await itemsOf(table)).map(({ name }) => String(name).split(" ")[0])).toEqual([
+      ...Array(99).fill("new"),
+      "last",
+    ]);
+  });
+
+  it("aborts a batch whose items the table refuses, writes nothing of it, and replays it once the table is right", async () => {
+    const table = `sink-${randomUUID()}`;
+    const { world, ledger } = await countedLedger();
+    const definition = pipelineOf([[rows(1, 3)]], { table, partitionKey: "id" });
+    const first = await world.run(definition, "a", { ledger });
+    const failed = await first.batch();
+    expect(failed).toMatchObject({ batch: { state: "aborted" }, failure: { code: "TRANSACTION_REFUSED" } });
+    await createTable(table, { id: "S" });
+    expect(await (await world.run(definition, "a", { ledger })).batch()).toMatchObject({
+      failure: { code: "TRANSACTION_REFUSED", message: expect.stringContaining("Validation") as string },
+    });
+    await dynamodb.send(new DeleteTableCommand({ TableName: table }));
+    await createTable(table);
+    expect(await (await world.run(definition, "a", { ledger })).batch()).toMatchObject({
+      batch: { state: "committed", batchId: 0, attempt: 3 },
+    });
+    expect(await itemsOf(table)).toHaveLength(3);
+  });
+
+  it("keeps every type, with all digits", async () => {
+    const table = await createTable(undefined, { id: "N", at: "S" });
+    const schema =
+      "id bigint NOT NULL, at timestamp NOT NULL, amount decimal(38,4), ratio double, ok boolean, raw binary, day date, tags array<string>, place struct<lat: double, name: string>, counts map<string,bigint>, nothing string";
+    const row = {
+      id: 9_007_199_254_740_993n,
+      at: "2026-11-21T03:04:05.123456Z",
+      amount: "1234567890123456789012345678901234.5678",
+      ratio: 0.1,
+      ok: true,
+      raw: new Uint8Array([1, 2]),
+      day: "2026-11-21",
+      tags: ["a", null],
+      place: { lat: 1.5, name: "x" },
+      counts: new Map([["a", 1n]]),
+      nothing: null,
+    };
+    const { world, ledger } = await countedLedger();
+    const run = await world.run(
+      pipelineOf([[[row]]], { table, partitionKey: "id", sortKey: "at" }, schema),
+      "a",
+      { ledger },
+    );
+    await run.batch();
+    for await (const { Items } of paginateScan({ client: dynamodb }, { TableName: table })) {
+      const { _millrace, ...item } = Items?.[0] ?? {};
+      expect(item).toEqual({
+        id: { N: "9007199254740993" },
+        at: { S: "2026-11-21T03:04:05.123456Z" },
+        amount: { N: "1234567890123456789012345678901234.5678" },
+        ratio: { N: "0.1" },
+        ok: { BOOL: true },
+        raw: { B: new Uint8Array([1, 2]) },
+        day: { S: "2026-11-21" },
+        tags: { L: [{ S: "a" }, { NULL: true }] },
+        place: { M: { lat: { N: "1.5" }, name: { S: "x" } } },
+        counts: { M: { a: { N: "1" } } },
+        nothing: { NULL: true },
+      });
+    }
+  });
+
+  it("names a key that is null, a number that DynamoDB has not, and keys that the rows do not have", async () => {
+    const table = await createTable();
+    const { world, ledger } = await countedLedger();
+    const bad = pipelineOf(
+      [[[{ id: 1, ratio: Number.NaN }]]],
+      { table, partitionKey: "id" },
+      "id bigint, ratio double",
+    );
+    const run = await world.run(bad, "a", { ledger });
+    await expect(run.write(await run.plan(), 0)).rejects.toMatchObject({
+      code: "ROW_MISMATCH",
+      message: 'row 1, field "ratio": expected a number of DynamoDB, found NaN',
+    });
+    const noKey = await world.run(pipelineOf([], { table, partitionKey: "ID" }), "b", { ledger });
+    await expect(noKey.open.newWriter(await noKey.open.schema())).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+      message: expect.stringContaining("did you mean id?") as string,
+    });
+  });
+
+  it("has none of the known traps", async () => {
+    const table = await createTable();
+    await checkSink(DynamoDb, {
+      options: { table, partitionKey: "id" },
+      readBack: () => itemsOf(table),
+    });
+  });
+
+  it("has its staged files vacuumed once no batch needs them", async () => {
+    const table = await createTable();
+    const { world, ledger } = await countedLedger();
+    const run = await world.run(pipelineOf([[rows(1, 2)]], { table, partitionKey: "id" }), "a", { ledger });
+    await run.batch();
+    const staging = run.ports.store.at("staging");
+    expect(await Array.fromAsync(staging.list(""))).toHaveLength(1);
+    // Files have the machine's time.
+    world.now = Date.now() + 60_000;
+    await vacuum(run.open, run.ports, { olderThan: 0, dryRun: false });
+    expect(await Array.fromAsync(staging.list(""))).toHaveLength(0);
+  });
+});
