@@ -28,6 +28,8 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
       leaseMilliseconds: settings.leaseMilliseconds,
       maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
       prepare: async () => {
+        // A sink that cannot use its options is told before anything is planned.
+        await open.newWriter(await open.schema());
         if (trigger === "availableNow") isBounded = await open.prepareForTriggerAvailableNow(input.target);
         return limitOf(trigger, isBounded);
       },

@@ -50,10 +50,13 @@ export async function checkSink(target: SinkTarget, options: CheckSinkOptions = 
     makers = await writersOf(target, options, schema, surroundings);
   });
   if (!isMade || schema === undefined) return findings.report();
-  for (const maker of makers) await new SinkCheck(maker, schema, options, surroundings, findings).run();
+  const rows: FirstRows = new Map();
+  for (const maker of makers) await new SinkCheck(maker, schema, options, surroundings, findings, rows).run();
   return findings.report();
 }
 
+/** First rows of the partitions so far: a replay of one has the same rows, and no others have them. */
+type FirstRows = Map<string, number>;
 type Message = JsonValue;
 type Messages = readonly Message[];
 
@@ -70,8 +73,9 @@ class SinkCheck {
   readonly #options: CheckSinkOptions;
   readonly #surroundings: Surroundings;
   readonly #findings: Findings;
-  /** First rows of the partitions so far: a replay of one has the same rows, and no others have them. */
-  readonly #rows = new Map<string, number>();
+  readonly #rows: FirstRows;
+  /** Whether the sink has looked at which batch it is. */
+  #knowsBatch = false;
   /** Rows that ought to be seen. */
   #expected = 0;
 
@@ -81,7 +85,9 @@ class SinkCheck {
     options: CheckSinkOptions,
     surroundings: Surroundings,
     findings: Findings,
+    rows: FirstRows,
   ) {
+    this.#rows = rows;
     this.#maker = maker;
     this.#schema = schema;
     this.#options = options;
@@ -166,10 +172,22 @@ class SinkCheck {
   async #commit(attempt: Attempt, messages: Messages, what: string, overwrite = false): Promise<boolean> {
     return await this.#findings.check(what, async () => {
       const writer = await this.#maker.make(this.#schema, overwrite);
-      const context = this.#batch(attempt, true);
+      // The id is an argument of a stream's commit: one that does not declare it cannot go by it.
+      this.#knowsBatch ||= !writesBatches(writer) && writer.commit.length !== 1;
+      const context = this.#watched(this.#batch(attempt, true));
       await (writesBatches(writer)
         ? writer.commit(throughJson(messages), context)
         : writer.commit(throughJson(messages), attempt.batchId, context));
+    });
+  }
+
+  /** Notes whether the sink asks which batch it is. */
+  #watched(batch: BatchContext): BatchContext {
+    return new Proxy(batch, {
+      get: (target, key, receiver) => {
+        if (key === "batchId" || key === "incarnation") this.#knowsBatch = true;
+        return Reflect.get(target, key, receiver) as unknown;
+      },
     });
   }
 
@@ -189,6 +207,15 @@ class SinkCheck {
     what = "commit() again, with equal messages",
   ): Promise<void> {
     if (!(await this.#commit(attempt, messages, what))) return;
+    if (this.#options.readBack === undefined && !this.#knowsBatch) {
+      this.#findings.add({
+        code: "SINK_NOT_IDEMPOTENT",
+        message:
+          "commit() asks neither for the batch id nor for batch.incarnation, so it cannot tell a commit that comes again",
+        hint: `${IDEMPOTENT_HINT} If your commit is idempotent in another way, give readBack, and it is tried.`,
+      });
+      return;
+    }
     if (this.#options.readBack === undefined) {
       this.#findings.add({
         code: "SINK_NOT_VERIFIED",

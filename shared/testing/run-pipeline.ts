@@ -91,6 +91,8 @@ export async function runPipeline<SinkOptions extends object>(
   const open = await OpenPipeline.open(tap.around(pipeline as unknown as Pipeline), ports);
   const batches: CommittedBatch[] = [];
   try {
+    // A sink that cannot use its options is told before anything is planned.
+    await open.newWriter(await open.schema());
     const trigger = triggerOf(pipeline, undefined);
     const isBounded = "availableNow" in trigger && (await open.prepareForTriggerAvailableNow());
     const kind = "once" in trigger ? "once" : "availableNow" in trigger ? "availableNow" : "processingTime";

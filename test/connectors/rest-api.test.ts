@@ -1,8 +1,7 @@
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import {
@@ -14,7 +13,7 @@ import {
 import { OPTIONS } from "../../shared/connectors/rest-api/options.ts";
 import { parseNextLink } from "../../shared/connectors/rest-api/response-headers.ts";
 import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
-import { MillraceError } from "../../shared/contract/errors.ts";
+import type { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import { parseOptions } from "../../shared/contract/options.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
@@ -23,67 +22,16 @@ import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../../shared/contract/stream-reader.ts";
+import {
+  type Api,
+  type Asked,
+  failure,
+  type Reply,
+  type Respond,
+  runtimeAt,
+  serve,
+} from "../support/api-server.ts";
 import { withStores } from "../support/runtime.ts";
-
-interface Asked {
-  readonly url: URL;
-  readonly headers: IncomingHttpHeaders;
-}
-/** What a server answers: JSON, or text as it is. */
-interface Reply {
-  readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly json?: unknown;
-  readonly text?: string;
-}
-interface Api {
-  readonly url: string;
-  readonly asked: readonly Asked[];
-}
-
-/** A real server; without a reply the handler has dealt with the response itself. */
-async function serve(
-  reply: (asked: Asked, count: number, response: ServerResponse) => Reply | undefined,
-): Promise<Api> {
-  const asked: Asked[] = [];
-  const server = createServer((request, response) => {
-    const one = {
-      url: new URL(`http://${request.headers.host}${request.url ?? "/"}`),
-      headers: request.headers,
-    };
-    asked.push(one);
-    const answer = reply(one, asked.length, response);
-    if (answer === undefined) return;
-    response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers });
-    response.end(answer.text ?? JSON.stringify(answer.json ?? []));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/items`, asked };
-}
-
-interface FakeRuntime extends Runtime {
-  time: number;
-  readonly sleeps: number[];
-}
-
-/** A runtime whose clock stands still, and which records how long it was to sleep. */
-function runtimeAt(time: number | string, env: Record<string, string> = {}): FakeRuntime {
-  const sleeps: number[] = [];
-  return {
-    time: new Date(time).getTime(),
-    sleeps,
-    now() {
-      return this.time;
-    },
-    newId: () => "id",
-    sleep: async (milliseconds) => void sleeps.push(milliseconds),
-    env,
-  };
-}
 
 type Reader = DataSourceStreamReader<object, unknown> &
   Required<SupportsTriggerAvailableNow> & { prepareForTriggerAvailableNow(): void };
@@ -102,7 +50,7 @@ async function rowsIn(
   runtime?: Runtime,
 ): Promise<Record<string, unknown>[]> {
   const rows = await readerOf(options, runtime).read(json(partition), task);
-  const batches = await Array.fromAsync(toRecordBatches(parseDdl(options.schema), rows, {}));
+  const batches = await Array.fromAsync(toRecordBatches(parseDdl(options.schema ?? ""), rows, {}));
   return batches.flatMap((batch) => [...rowsOf(batch)]);
 }
 
@@ -142,15 +90,6 @@ async function drain(
     start = end;
     given.after?.();
   }
-}
-
-async function failure(body: () => unknown): Promise<MillraceError> {
-  const thrown: unknown = await (async () => body())().then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (!MillraceError.is(thrown)) throw new Error("no MillraceError", { cause: thrown });
-  return thrown;
 }
 
 const KINDS: readonly Pagination[] = [
@@ -644,7 +583,7 @@ describe("the end of a stream by time", () => {
 
 /** The rows of one answer of one page. */
 async function read(
-  reply: Reply | ((asked: Asked, count: number, response: ServerResponse) => Reply | undefined),
+  reply: Reply | Respond,
   more: Partial<RestApiOptions> = {},
   runtime: Runtime = runtimeAt(0),
 ) {

@@ -83,6 +83,21 @@ describe("checkSink", () => {
     });
   });
 
+  it("names a sink that does not even ask which batch it is, though it sees nothing of it", async () => {
+    class Blind extends Good {
+      override commit(messages: readonly (Message | null)[]) {
+        for (const message of messages)
+          this.target.batches.set(
+            `${this.target.batches.size}`,
+            this.target.staged.get(message?.key ?? "") ?? [],
+          );
+      }
+    }
+    expect(await problemsOf((target) => new Blind(target), false)).toMatchObject([
+      { code: "SINK_NOT_IDEMPOTENT", message: expect.stringContaining("asks neither for the batch id") },
+    ]);
+  });
+
   it("does not pass a sink of which it sees nothing: it asks for readBack", async () => {
     const [problem] = await problemsOf((target) => new Good(target), false);
     expect(problem).toMatchObject({ code: "SINK_NOT_VERIFIED", hint: expect.stringContaining("readBack") });

@@ -1,20 +1,20 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { FromEnvironment, ParsedOptions } from "./options.ts";
+import type { FromEnvironment, RequestOptions } from "./options.ts";
 
 /** Puts secrets into requests, and keeps them out of whatever is stored or shown. They are read from the environment at each use. */
 export class Credentials {
-  readonly #options: ParsedOptions;
+  readonly #options: RequestOptions;
   readonly #env: Runtime["env"];
 
-  constructor(options: ParsedOptions, env: Runtime["env"]) {
+  constructor(options: RequestOptions, env: Runtime["env"]) {
     this.#options = options;
     this.#env = env;
   }
 
-  /** The headers of a request. Errors: `SECRET_MISSING`, `SECRET_INVALID`. */
-  headers(): Headers {
-    const headers = new Headers({ accept: "application/json" });
+  /** The headers of a request; the options' own take the place of `defaults`. Errors: `SECRET_MISSING`, `SECRET_INVALID`. */
+  headers(defaults: Readonly<Record<string, string>>): Headers {
+    const headers = new Headers(defaults);
     const { username, password } = new URL(this.#options.url);
     if (username !== "") {
       const basic = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;

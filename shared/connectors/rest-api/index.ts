@@ -1,17 +1,32 @@
 import type { Schema } from "apache-arrow";
+import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import type { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import { ListReader, TimeRangeBatchReader } from "./batch-reader.ts";
 import { RestClient } from "./client.ts";
-import { OPTIONS, type ParsedOptions, type RestApiOptions } from "./options.ts";
+import { OPTIONS, type ParsedOptions, type RestApiOptions, sinkOptions, sourceOptions } from "./options.ts";
 import { PositionReader } from "./position-reader.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
+import { RestWriter, type Sent } from "./writer.ts";
 
-export type { ColumnPath, FromEnvironment, Pagination, RestApiOptions, TimeRange } from "./options.ts";
+export type {
+  ColumnPath,
+  FromEnvironment,
+  Pagination,
+  RestApiOptions,
+  RestApiRequestOptions,
+  RestApiSinkOptions,
+  RestApiSourceOptions,
+  TimeRange,
+} from "./options.ts";
+export type { Sent } from "./writer.ts";
 
 /**
- * A paginated JSON API over HTTP as a streaming source: by ranges of time (`timeRange`), or by position in a list that only grows.
- * Guide: docs/rest-api.md. Error: `OPTIONS_INVALID`.
+ * A JSON API over HTTP. As a source: a paginated list, by ranges of time (`timeRange`), or by position in a list that only grows; as a batch, also any list. As a
+ * sink: rows in requests with idempotency keys. Guide: docs/rest-api.md. Error: `OPTIONS_INVALID`.
  */
 export class RestApi extends DataSource<ParsedOptions> {
   /** For `.format("rest-api")`, once it is registered. */
@@ -19,17 +34,49 @@ export class RestApi extends DataSource<ParsedOptions> {
   /** See `RestApiOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<RestApiOptions, ParsedOptions>;
 
-  /** The option `schema`. */
+  /** The option `schema`. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {
-    return this.options.schema;
+    const { schema } = this.options;
+    if (schema !== undefined) return schema;
+    throw new MillraceError(
+      "SCHEMA_REQUIRED",
+      "RestApi does not know the columns of the rows: JSON has no schema",
+      {
+        hint: 'Set the option schema, or .schema("id string NOT NULL, time timestamp, mag double") on the reading side of the pipeline.',
+      },
+    );
+  }
+
+  /** A reader by ranges of time, or of the whole list. */
+  override reader(schema: Schema): DataSourceReader<unknown> {
+    const options = sourceOptions(this.options);
+    const client = new RestClient(options, this.runtime);
+    const { timeRange } = options;
+    if (timeRange === undefined) return new ListReader(schema, options, client);
+    const stream = new TimeRangeReader(schema, options, timeRange, client, this.runtime);
+    return new TimeRangeBatchReader(schema, timeRange, stream, this.runtime);
   }
 
   /** A reader by ranges of time, or by position. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
-    const { options } = this;
+    const options = sourceOptions(this.options);
     const client = new RestClient(options, this.runtime);
     return options.timeRange === undefined
       ? new PositionReader(schema, options, client)
       : new TimeRangeReader(schema, options, options.timeRange, client, this.runtime);
+  }
+
+  /** A writer that sends rows. Error: `NOT_SUPPORTED` where they are to take the place of what is there. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
+    if (!overwrite) return this.streamWriter(schema, false);
+    throw new MillraceError("NOT_SUPPORTED", 'RestApi cannot be written in the mode "overwrite"', {
+      hint: 'An API is sent rows; what it has stays. Choose .mode("append").',
+    });
+  }
+
+  /** A writer that sends rows. */
+  override streamWriter(_schema: Schema, _overwrite: boolean): DataSourceStreamWriter<Sent> {
+    const options = sinkOptions(this.options);
+    return new RestWriter(options, new RestClient(options, this.runtime));
   }
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { MillraceError } from "../../contract/errors.ts";
 
 /** A value that is read from the environment when a request is made; it is never stored and never logged. */
 export interface FromEnvironment {
@@ -54,42 +55,28 @@ export interface TimeRange {
   readonly endInclusive?: boolean;
   /** Timestamp column with each row's time. With it rows outside the half-open range are dropped: the neighbour has them. */
   readonly column?: string;
-  /** Where the stream begins, ISO 8601. */
+  /** Where the stream or the batch begins, ISO 8601. */
   readonly start: string;
-  /** Where it ends, ISO 8601. Default: it does not. */
+  /** Where it ends, ISO 8601. Default: a stream does not, a batch ends `lagSeconds` behind the clock. */
   readonly until?: string;
   /** Length of a partition. Ranges are half-open, so partitions never overlap. Default 3600. */
   readonly partitionSeconds?: number;
-  /** Partitions of one batch at most. Default 100. */
+  /** Partitions of one batch of a stream at most. Default 100. */
   readonly maxPartitionsPerBatch?: number;
-  /** How long rows may come late: the stream stays this far behind the clock. Default 60. */
+  /** How long rows may come late: a stream stays this far behind the clock. Default 60. */
   readonly lagSeconds?: number;
 }
 
-/** What to ask for, and how. */
-export interface RestApiOptions {
-  /** The list's URL, http or https. */
+/** Where the API is, and how it is asked: of a source and of a sink. */
+export interface RestApiRequestOptions {
+  /** The URL of the list that is read, or to which rows are sent; http or https. */
   readonly url: string;
-  /** Spark DDL of the rows: `"id string, time timestamp, mag double"`. */
-  readonly schema: string;
-  /** Where the array of records lies in an answer: `features`, `data.items`. Default: the answer is the array. */
-  readonly rows?: string;
-  /** Where columns lie in a record. Default: under their own names. What is not there is null. */
-  readonly columns?: Readonly<Record<string, string | ColumnPath>>;
   /** Query parameters of every request. */
   readonly query?: Readonly<Record<string, string | number | boolean | FromEnvironment>>;
   /** Headers of every request. */
   readonly headers?: Readonly<Record<string, string | FromEnvironment>>;
   /** Sent as `Authorization: Bearer …`. */
   readonly bearerToken?: FromEnvironment;
-  /** Default: `{ type: "offset" }`. */
-  readonly pagination?: Pagination;
-  /** Rows of a page. Default 100. */
-  readonly pageSize?: number;
-  /** Without it the list is read by position, and must only ever grow at its end. */
-  readonly timeRange?: TimeRange;
-  /** Pages of one batch at most, without `timeRange`. Default 100. */
-  readonly maxPagesPerBatch?: number;
   /** Seconds for one request, with its body. Default 30. */
   readonly timeoutSeconds?: number;
   /** How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 3. */
@@ -98,14 +85,92 @@ export interface RestApiOptions {
   readonly maxRetryDelaySeconds?: number;
 }
 
+/** What is read: only of a source. */
+export interface RestApiSourceOptions {
+  /** Spark DDL of the rows: `"id string, time timestamp, mag double"`. It may be left out where the pipeline has `.schema(…)`. */
+  readonly schema?: string;
+  /** Where the array of records lies in an answer: `features`, `data.items`. Default: the answer is the array. */
+  readonly rows?: string;
+  /** Where columns lie in a record. Default: under their own names. What is not there is null. */
+  readonly columns?: Readonly<Record<string, string | ColumnPath>>;
+  /** Default: `{ type: "offset" }`. */
+  readonly pagination?: Pagination;
+  /** Rows of a page. Default 100. */
+  readonly pageSize?: number;
+  /** Without it a stream reads the list by position, so that it must only ever grow at its end; a batch reads all of it, in one partition. */
+  readonly timeRange?: TimeRange;
+  /** Pages of one batch of a stream at most, without `timeRange`. Default 100. */
+  readonly maxPagesPerBatch?: number;
+}
+
+/** How rows are sent: only of a sink. */
+export interface RestApiSinkOptions {
+  /** Default `POST`. */
+  readonly method?: "POST" | "PUT" | "PATCH";
+  /**
+   * What a request carries: an `array` of rows; `ndjson`, a row a line; an object that has the array at the path `rows`, such as `data.items`; the one row itself,
+   * as an `object`. Default `array`.
+   */
+  readonly body?: "array" | "ndjson" | "object" | { readonly rows: string };
+  /** Rows of one request at most. Default 100; 1 where `body` is `object`. An open batch keeps what it was begun with. */
+  readonly rowsPerRequest?: number;
+  /**
+   * What the API is to take for the same request. `position`: these rows of this batch. `content`: equal rows of this pipeline, whenever; of two requests with equal
+   * rows one counts. Default `position`.
+   */
+  readonly idempotencyKey?: "position" | "content";
+  /** Header of the key; `null` to send none: then what may have been processed is not sent again by itself. Default `Idempotency-Key`. */
+  readonly idempotencyHeader?: string | null;
+  /** Statuses by which the API says that it has these rows already, such as `[409]`. Default: none. */
+  readonly alreadyDone?: readonly number[];
+  /** Requests of one task at once; above 1 rows may arrive in another order. Default 1. */
+  readonly maxConcurrency?: number;
+}
+
+/** What to ask for or to send, and how. */
+export interface RestApiOptions extends RestApiRequestOptions, RestApiSourceOptions, RestApiSinkOptions {}
+
 const fromEnvironment = z.strictObject({ env: z.string().min(1) });
 const sizeParam = z.string().min(1).default("limit");
 const count = z.int().positive();
 const instant = z.iso.datetime({ offset: true });
 
-export const OPTIONS = z.strictObject({
+const REQUEST = {
   url: z.url({ protocol: /^https?$/ }),
-  schema: z.string().min(1),
+  query: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), fromEnvironment])).default({}),
+  headers: z.record(z.string(), z.union([z.string(), fromEnvironment])).default({}),
+  bearerToken: fromEnvironment.optional(),
+  timeoutSeconds: z.number().positive().default(30),
+  maxRetries: z.int().nonnegative().default(3),
+  maxRetryDelaySeconds: z.number().nonnegative().default(60),
+};
+
+const PAGINATION = z.discriminatedUnion("type", [
+  z.strictObject({
+    type: z.literal("offset"),
+    offsetParam: z.string().min(1).default("offset"),
+    limitParam: sizeParam,
+    first: z.int().nonnegative().default(0),
+  }),
+  z.strictObject({
+    type: z.literal("page"),
+    pageParam: z.string().min(1).default("page"),
+    sizeParam: z.string().min(1).default("per_page"),
+    first: z.int().nonnegative().default(1),
+  }),
+  z.strictObject({
+    type: z.literal("cursor"),
+    cursorPath: z.string().min(1),
+    cursorParam: z.string().min(1).default("cursor"),
+    sizeParam,
+  }),
+  z.strictObject({ type: z.literal("link"), sizeParam: z.string().min(1).default("per_page") }),
+  z.strictObject({ type: z.literal("none") }),
+]);
+
+// Without defaults: what is set tells whether the options are those of a source or of a sink.
+const SOURCE = {
+  schema: z.string().min(1).optional(),
   rows: z.string().min(1).optional(),
   columns: z
     .record(
@@ -118,35 +183,9 @@ export const OPTIONS = z.strictObject({
         }),
       ]),
     )
-    .default({}),
-  query: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), fromEnvironment])).default({}),
-  headers: z.record(z.string(), z.union([z.string(), fromEnvironment])).default({}),
-  bearerToken: fromEnvironment.optional(),
-  pagination: z
-    .discriminatedUnion("type", [
-      z.strictObject({
-        type: z.literal("offset"),
-        offsetParam: z.string().min(1).default("offset"),
-        limitParam: sizeParam,
-        first: z.int().nonnegative().default(0),
-      }),
-      z.strictObject({
-        type: z.literal("page"),
-        pageParam: z.string().min(1).default("page"),
-        sizeParam: z.string().min(1).default("per_page"),
-        first: z.int().nonnegative().default(1),
-      }),
-      z.strictObject({
-        type: z.literal("cursor"),
-        cursorPath: z.string().min(1),
-        cursorParam: z.string().min(1).default("cursor"),
-        sizeParam,
-      }),
-      z.strictObject({ type: z.literal("link"), sizeParam: z.string().min(1).default("per_page") }),
-      z.strictObject({ type: z.literal("none") }),
-    ])
-    .prefault({ type: "offset" }),
-  pageSize: count.default(100),
+    .optional(),
+  pagination: PAGINATION.optional(),
+  pageSize: count.optional(),
   timeRange: z
     .strictObject({
       startParam: z.string().min(1),
@@ -161,11 +200,88 @@ export const OPTIONS = z.strictObject({
       lagSeconds: z.number().nonnegative().default(60),
     })
     .optional(),
-  maxPagesPerBatch: count.default(100),
-  timeoutSeconds: z.number().positive().default(30),
-  maxRetries: z.int().nonnegative().default(3),
-  maxRetryDelaySeconds: z.number().nonnegative().default(60),
-});
+  maxPagesPerBatch: count.optional(),
+};
 
-/** Options with their defaults. */
+const SINK = {
+  method: z.enum(["POST", "PUT", "PATCH"]).optional(),
+  body: z
+    .union([z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: z.string().min(1) })])
+    .optional(),
+  rowsPerRequest: count.optional(),
+  idempotencyKey: z.enum(["position", "content"]).optional(),
+  idempotencyHeader: z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "Invalid header name")
+    .nullable()
+    .optional(),
+  alreadyDone: z.array(z.int().min(300).max(599)).optional(),
+  maxConcurrency: count.optional(),
+};
+
+export const OPTIONS = z
+  .strictObject({ ...REQUEST, ...SOURCE, ...SINK })
+  .refine(({ body, rowsPerRequest = 1 }) => body !== "object" || rowsPerRequest === 1, {
+    path: ["rowsPerRequest"],
+    message: 'Must be 1 where body is "object"',
+  });
+
+/** Checked options, of either role. */
 export type ParsedOptions = z.output<typeof OPTIONS>;
+
+type WithDefaults<Options, Names extends keyof Options> = Omit<Options, Names> & {
+  readonly [Name in Names]-?: Exclude<Options[Name], undefined>;
+};
+
+/** Options of every request. */
+export type RequestOptions = Pick<ParsedOptions, keyof typeof REQUEST>;
+
+/** Options of a source, with defaults. */
+export type SourceOptions = RequestOptions &
+  WithDefaults<
+    Pick<ParsedOptions, keyof typeof SOURCE>,
+    "columns" | "pagination" | "pageSize" | "maxPagesPerBatch"
+  >;
+
+/** Options of a sink, with defaults. */
+export type SinkOptions = RequestOptions &
+  WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, keyof typeof SINK>;
+
+/** What a reader needs. Error: `OPTIONS_INVALID` where there are options of a sink. */
+export function sourceOptions(options: ParsedOptions): SourceOptions {
+  refuse(options, Object.keys(SINK), "is read from", "written to");
+  return {
+    ...options,
+    columns: options.columns ?? {},
+    pagination: options.pagination ?? PAGINATION.parse({ type: "offset" }),
+    pageSize: options.pageSize ?? 100,
+    maxPagesPerBatch: options.maxPagesPerBatch ?? 100,
+  };
+}
+
+/** What a writer needs. Error: `OPTIONS_INVALID` where there are options of a source. */
+export function sinkOptions(options: ParsedOptions): SinkOptions {
+  refuse(options, Object.keys(SOURCE), "is written to", "read from");
+  const body = options.body ?? "array";
+  return {
+    ...options,
+    method: options.method ?? "POST",
+    body,
+    rowsPerRequest: options.rowsPerRequest ?? (body === "object" ? 1 : 100),
+    idempotencyKey: options.idempotencyKey ?? "position",
+    idempotencyHeader:
+      options.idempotencyHeader === undefined ? "Idempotency-Key" : options.idempotencyHeader,
+    alreadyDone: options.alreadyDone ?? [],
+    maxConcurrency: options.maxConcurrency ?? 1,
+  };
+}
+
+function refuse(options: ParsedOptions, names: readonly string[], role: string, other: string): void {
+  const given = names.filter((name) => Reflect.get(options, name) !== undefined);
+  if (given.length === 0) return;
+  throw new MillraceError(
+    "OPTIONS_INVALID",
+    `RestApi ${role} here, but ${given.join(", ")} ${given.length === 1 ? "is" : "are"} for an API that is ${other}`,
+    { hint: "Remove them from the options of this .format(RestApi), or move them to those of the other." },
+  );
+}

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
 import type { Answer, RestClient } from "./client.ts";
-import type { ParsedOptions } from "./options.ts";
+import type { SourceOptions } from "./options.ts";
 import { valueAt } from "./records.ts";
 
 /**
@@ -21,12 +21,12 @@ export interface Page {
 
 /** The pages of one list, the same way for every kind of pagination. */
 export class Pages {
-  readonly #options: ParsedOptions;
+  readonly #options: SourceOptions;
   readonly #client: RestClient;
   readonly #params: Readonly<Record<string, string>>;
 
   /** `params` go with every request, such as those of a range of time. */
-  constructor(options: ParsedOptions, client: RestClient, params: Readonly<Record<string, string>> = {}) {
+  constructor(options: SourceOptions, client: RestClient, params: Readonly<Record<string, string>> = {}) {
     this.#options = options;
     this.#client = client;
     this.#params = params;

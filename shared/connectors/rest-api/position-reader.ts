@@ -1,16 +1,12 @@
-import type { Schema } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
-import {
-  DataSourceStreamReader,
-  type Row,
-  type SupportsTriggerAvailableNow,
-} from "../../contract/stream-reader.ts";
+import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
 import type { RestClient } from "./client.ts";
-import type { ParsedOptions } from "./options.ts";
+import type { SourceOptions } from "./options.ts";
 import { type Page, type PageRef, Pages } from "./pages.ts";
-import { rowReader } from "./records.ts";
+import { recordBatches } from "./records.ts";
 
 /** The stream was read up to this row of this page (exclusive). */
 type Position = { readonly page: PageRef; readonly row: number };
@@ -33,7 +29,7 @@ export class PositionReader
   implements SupportsTriggerAvailableNow
 {
   readonly #schema: Schema;
-  readonly #options: ParsedOptions;
+  readonly #options: SourceOptions;
   readonly #client: RestClient;
   readonly #pages: Pages;
   /** What planning saw of the pages, so that none is asked for twice. */
@@ -42,7 +38,7 @@ export class PositionReader
   /** The end of what was there when an available-now run began. */
   #availableNow: Position | undefined;
 
-  constructor(schema: Schema, options: ParsedOptions, client: RestClient) {
+  constructor(schema: Schema, options: SourceOptions, client: RestClient) {
     super();
     this.#schema = schema;
     this.#options = options;
@@ -117,12 +113,15 @@ export class PositionReader
     return slices;
   }
 
-  override async *read(slice: PageSlice, task: TaskContext): AsyncGenerator<Row> {
+  override read(slice: PageSlice, task: TaskContext): AsyncGenerator<RecordBatch> {
+    return recordBatches(this.#schema, this.#options.columns, this.#readSlice(slice, task.signal));
+  }
+
+  async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {
     const pages = new Pages({ ...this.#options, pageSize: slice.size }, this.#client);
-    const page = await pages.page(slice.page, task.signal);
+    const page = await pages.page(slice.page, signal);
     if (page.records.length < slice.to) throw shrunk(page, slice.to);
-    const toRow = rowReader(this.#schema, this.#options.columns);
-    for (const record of page.records.slice(slice.from, slice.to)) yield toRow(record);
+    yield { records: page.records.slice(slice.from, slice.to), url: page.url };
   }
 
   async #look(ref: PageRef): Promise<SeenPage> {

@@ -1,9 +1,11 @@
-import { DataType, type Schema } from "apache-arrow";
+import { DataType, type RecordBatch, type Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
+import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import type { ColumnPath, ParsedOptions } from "./options.ts";
+import type { ColumnPath, SourceOptions } from "./options.ts";
+import type { Page } from "./pages.ts";
 
 const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> = {
   seconds: 1_000_000,
@@ -21,8 +23,36 @@ export function valueAt(value: unknown, path: string): unknown {
   return at;
 }
 
+/**
+ * The records of these pages as record batches of `schema`; of their rows only those that `keep` says. They are made here, and not by the engine, so that the error of a
+ * row names its page. Errors: `OPTIONS_INVALID`, and those of pages and rows.
+ */
+export async function* recordBatches(
+  schema: Schema,
+  columns: SourceOptions["columns"],
+  pages: AsyncIterable<Pick<Page, "records" | "url">>,
+  keep: (row: Row) => boolean = () => true,
+): AsyncGenerator<RecordBatch> {
+  const toRow = rowReader(schema, columns);
+  let at: { readonly url?: string } = {};
+  async function* rows(): AsyncGenerator<Row> {
+    for await (const { records, url } of pages) {
+      at = { url };
+      for (const record of records) {
+        const row = toRow(record);
+        if (keep(row)) yield row;
+      }
+    }
+  }
+  try {
+    yield* toRecordBatches(schema, rows(), {});
+  } catch (error) {
+    throw MillraceError.is(error) ? error.at(at) : error;
+  }
+}
+
 /** Turns a record of the API into a row of `schema`: by position, what is not there is null. */
-export function rowReader(schema: Schema, columns: ParsedOptions["columns"]): (record: unknown) => Row {
+function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => Row {
   const names = new Set(schema.fields.map((field) => field.name));
   const unknown = Object.keys(columns).filter((name) => !names.has(name));
   if (unknown.length > 0) {

@@ -1,8 +1,6 @@
-import { DataType, type Schema } from "apache-arrow";
-import { toMicrosLocal, toMicrosUtc } from "../../arrow/builders/values.ts";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -11,9 +9,10 @@ import {
 import { floorTo, settledNow, toIso } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { ParsedOptions } from "./options.ts";
+import type { SourceOptions } from "./options.ts";
 import { Pages } from "./pages.ts";
-import { rowReader } from "./records.ts";
+import { recordBatches } from "./records.ts";
+import { timeColumn } from "./time-column.ts";
 
 /** The stream was read up to `time` (exclusive), ISO 8601 in UTC. */
 const ORDER = new CompositeOffset({ time: "timestamp" });
@@ -25,16 +24,16 @@ export class TimeRangeReader
   implements SupportsTriggerAvailableNow
 {
   readonly #schema: Schema;
-  readonly #options: ParsedOptions;
-  readonly #range: NonNullable<ParsedOptions["timeRange"]>;
+  readonly #options: SourceOptions;
+  readonly #range: NonNullable<SourceOptions["timeRange"]>;
   readonly #client: RestClient;
   readonly #runtime: Runtime;
   #availableNow: string | undefined;
 
   constructor(
     schema: Schema,
-    options: ParsedOptions,
-    range: NonNullable<ParsedOptions["timeRange"]>,
+    options: SourceOptions,
+    range: NonNullable<SourceOptions["timeRange"]>,
     client: RestClient,
     runtime: Runtime,
   ) {
@@ -83,20 +82,14 @@ export class TimeRangeReader
     return `${this.#range.partitionSeconds}s`;
   }
 
-  override async *read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<Row> {
+  override read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
     const range = TimeRange.fromJSON(partition);
     const params = {
       [this.#range.startParam]: this.#startParam(range.from),
       [this.#range.endParam]: this.#endParam(range.to),
     };
-    const toRow = rowReader(this.#schema, this.#options.columns);
-    const isInside = this.#insideTest(range);
-    for await (const page of new Pages(this.#options, this.#client, params).from(null, task.signal)) {
-      for (const record of page.records) {
-        const row = toRow(record);
-        if (isInside(row)) yield row;
-      }
-    }
+    const pages = new Pages(this.#options, this.#client, params).from(null, task.signal);
+    return recordBatches(this.#schema, this.#options.columns, pages, this.#insideTest(range));
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
@@ -129,27 +122,11 @@ export class TimeRangeReader
   #insideTest(range: TimeRange): (row: Row) => boolean {
     const { column } = this.#range;
     if (column === undefined) return () => true;
-    const index = this.#schema.fields.findIndex((field) => field.name === column);
-    const type = this.#schema.fields[index]?.type;
-    if (!DataType.isTimestamp(type)) {
-      const problem = type === undefined ? "the schema does not have" : "is no timestamp";
-      throw new MillraceError(
-        "OPTIONS_INVALID",
-        `RestApi: timeRange.column is "${column}", which ${problem}`,
-        {
-          hint: "Name the timestamp column of the schema that holds each row's time.",
-        },
-      );
-    }
-    const timeOf = type.timezone ? toMicrosUtc : toMicrosLocal;
+    const { index, timeOf } = timeColumn(this.#schema, column);
     return (row) => {
-      let time: bigint;
-      try {
-        time = timeOf((row as readonly unknown[])[index]);
-      } catch {
-        return true; // Not a time: the conversion to Arrow names row and field.
-      }
-      return range.contains(time);
+      const time = timeOf((row as readonly unknown[])[index]);
+      // Not a time: the conversion to Arrow names row and field.
+      return time === undefined || range.contains(time);
     };
   }
 }

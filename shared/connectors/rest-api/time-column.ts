@@ -1,0 +1,34 @@
+import { DataType, type Schema } from "apache-arrow";
+import { MillraceError } from "../../contract/errors.ts";
+import { floorMicros, type InstantLike } from "../../contract/time.ts";
+
+/** The column that holds each row's time. */
+export interface TimeColumn {
+  /** Its place in a row. */
+  readonly index: number;
+  /** Microseconds since 1970 of a value of the column, on its own clock where it has no zone; `undefined` of what is no time. */
+  timeOf(value: unknown): bigint | undefined;
+}
+
+/** The option `timeRange.column`. Error: `OPTIONS_INVALID`. */
+export function timeColumn(schema: Schema, name: string): TimeColumn {
+  const index = schema.fields.findIndex((field) => field.name === name);
+  const type = schema.fields[index]?.type;
+  if (!DataType.isTimestamp(type)) {
+    const problem = type === undefined ? "the schema does not have" : "is no timestamp";
+    throw new MillraceError("OPTIONS_INVALID", `RestApi: timeRange.column is "${name}", which ${problem}`, {
+      hint: "Name the timestamp column of the schema that holds each row's time.",
+    });
+  }
+  const isLocal = !type.timezone;
+  return {
+    index,
+    timeOf(value) {
+      try {
+        return floorMicros((isLocal && typeof value === "string" ? `${value}Z` : value) as InstantLike);
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { canonicalJson, type JsonValue } from "../../contract/json.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
+import type { NamedRow } from "../../contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import type { RestClient } from "./client.ts";
+import type { SinkOptions } from "./options.ts";
+
+/** What a task sent. */
+export type Sent = { readonly requests: number; readonly rows: number };
+
+/** How the rows of a batch become requests with keys: it must stay the same as long as the batch is open. */
+type Cut = Pick<SinkOptions, "rowsPerRequest" | "idempotencyKey">;
+
+/** Rows of one request; `first` is the position of the first one in its partition, from 0. */
+interface Chunk {
+  readonly first: number;
+  readonly rows: readonly NamedRow[];
+}
+
+/**
+ * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of the batch; but a batch is replayed until it lands, with the same rows in the
+ * same requests under the same keys, so that an API that honours the keys has each row once.
+ */
+export class RestWriter extends DataSourceStreamWriter<Sent> {
+  readonly #options: SinkOptions;
+  readonly #client: RestClient;
+
+  constructor(options: SinkOptions, client: RestClient) {
+    super();
+    this.#options = options;
+    this.#client = client;
+  }
+
+  override async write(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<Sent> {
+    const cut = await this.#cutOf(task);
+    const chunks = inChunks(rows, cut.rowsPerRequest);
+    const sent = { requests: 0, rows: 0 };
+    const work = async (): Promise<void> => {
+      for await (const chunk of chunks) {
+        await this.#send(chunk, cut, task);
+        sent.requests++;
+        sent.rows += chunk.rows.length;
+      }
+    };
+    const ended = await Promise.allSettled(Array.from({ length: this.#options.maxConcurrency }, work));
+    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    return sent;
+  }
+
+  /** All has been sent. The batch before this one is over, so that nobody asks for its cut any more; it may as well stay. */
+  override async commit(
+    _messages: readonly (Sent | null)[],
+    batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    if (batchId > 0) await batch.store.delete([cutKey(batch, batchId - 1)]).catch(() => undefined);
+  }
+
+  /** What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what it has already. */
+  override abort(): void {}
+
+  /** How the batch was begun to be cut, by whatever task came first; by the options, where this is the first. */
+  async #cutOf(task: TaskContext): Promise<Cut> {
+    const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;
+    const mine: Cut = { rowsPerRequest, idempotencyKey };
+    if (idempotencyHeader === null) return mine;
+    const cut = await agreeOn(task.store, cutKey(task, task.batchId), mine);
+    if (body !== "object" || cut.rowsPerRequest === 1) return cut;
+    throw new MillraceError(
+      "OPTIONS_INVALID",
+      `RestApi: body is "object", but batch ${task.batchId} was begun with ${cut.rowsPerRequest} rows a request`,
+      { hint: `Set body back until the batch is committed. ${keptHint(cut, task)}` },
+    );
+  }
+
+  async #send(chunk: Chunk, cut: Cut, task: TaskContext): Promise<void> {
+    const { method, body, idempotencyHeader, alreadyDone, rowsPerRequest, idempotencyKey } = this.#options;
+    const delivery = {
+      method,
+      ...encode(chunk.rows, body),
+      rows: { first: chunk.first + 1, last: chunk.first + chunk.rows.length },
+      alreadyDone,
+      ...(idempotencyHeader === null
+        ? {}
+        : { idempotency: { header: idempotencyHeader, key: await keyOf(chunk, cut, task) } }),
+    };
+    try {
+      await this.#client.send(delivery, task.signal);
+    } catch (error) {
+      const isKept = cut.rowsPerRequest !== rowsPerRequest || cut.idempotencyKey !== idempotencyKey;
+      throw isKept && MillraceError.is(error) ? withHint(error, keptHint(cut, task)) : error;
+    }
+  }
+}
+
+async function* inChunks(rows: AsyncIterable<NamedRow>, size: number): AsyncGenerator<Chunk> {
+  let chunk: NamedRow[] = [];
+  let first = 0;
+  for await (const row of rows) {
+    chunk.push(row);
+    if (chunk.length < size) continue;
+    yield { first, rows: chunk };
+    first += size;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield { first, rows: chunk };
+}
+
+function encode(
+  rows: readonly NamedRow[],
+  form: SinkOptions["body"],
+): { readonly body: string; readonly contentType: string } {
+  if (form === "ndjson")
+    return { body: `${rows.map(toJson).join("\n")}\n`, contentType: "application/x-ndjson" };
+  const contentType = "application/json";
+  if (form === "array") return { body: toJson(rows), contentType };
+  if (form === "object") return { body: toJson(rows[0]), contentType };
+  const wrapped = form.rows.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), rows);
+  return { body: toJson(wrapped), contentType };
+}
+
+/** JSON has no NaN and no infinity: they become text, as in Spark, where JSON.stringify would say null. */
+function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === "number" && !Number.isFinite(item) ? String(item) : item,
+  );
+}
+
+async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promise<string> {
+  const { pipeline, incarnation, batchId, partitionId } = task;
+  return await sha256(
+    cut.idempotencyKey === "content"
+      ? [pipeline, toJson(rows)]
+      : [pipeline, incarnation, batchId, partitionId, first, rows.length],
+  );
+}
+
+async function sha256(parts: JsonValue): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonicalJson(parts)));
+  return Buffer.from(bytes).toString("hex");
+}
+
+function cutKey({ incarnation }: SinkContext, batchId: number): string {
+  return `staging/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
+}
+
+/** What is stored under the key; it is `mine` where nothing was. */
+async function agreeOn(store: ObjectStore, key: string, mine: Cut): Promise<Cut> {
+  const bytes = new TextEncoder().encode(canonicalJson(mine));
+  // Put first: on AWS a task that may not list gets an error for a key that is absent.
+  if (await store.put(key, bytes)) return mine;
+  return JSON.parse(Buffer.from((await store.get(key)) ?? bytes).toString()) as Cut;
+}
+
+function keptHint({ rowsPerRequest, idempotencyKey }: Cut, task: TaskContext): string {
+  return (
+    `The batch keeps the rowsPerRequest (${rowsPerRequest}) and the idempotencyKey ("${idempotencyKey}") that it was begun with, so that no row is sent under two keys. ` +
+    `To cut it anew, delete ${task.store.location}/${cutKey(task, task.batchId)}: what the API has accepted of the batch is then sent a second time.`
+  );
+}
+
+function withHint(error: MillraceError, hint: string): MillraceError {
+  return new MillraceError(error.code, error.message, {
+    where: error.where,
+    hint: error.hint === undefined ? hint : `${error.hint} ${hint}`,
+    retryable: error.retryable,
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+  });
+}

@@ -1,0 +1,120 @@
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { onTestFinished } from "vitest";
+import type { Runtime } from "../../shared/contract/context.ts";
+import { MillraceError } from "../../shared/contract/errors.ts";
+
+export interface Asked {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** What a server answers: JSON, or text as it is. */
+export interface Reply {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly text?: string;
+}
+
+export type Respond = (asked: Asked, count: number, response: ServerResponse) => Reply | undefined;
+
+export interface Api {
+  readonly url: string;
+  readonly asked: readonly Asked[];
+}
+
+/** A real server; without a reply `respond` has dealt with the response itself. */
+export async function serve(respond: Respond): Promise<Api> {
+  const asked: Asked[] = [];
+  const server = createServer(async (request, response) => {
+    const url = new URL(`http://${request.headers.host}${request.url ?? "/"}`);
+    const { method = "GET", headers } = request;
+    const one = { method, url, headers, body: await text(request) };
+    asked.push(one);
+    const answer = respond(one, asked.length, response);
+    if (answer === undefined) return;
+    response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers });
+    response.end(answer.text ?? JSON.stringify(answer.json ?? []));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/items`, asked };
+}
+
+export type JsonRow = Readonly<Record<string, unknown>>;
+
+/** What befalls a request: an answer in place of processing it, a connection that is cut before or after, or no answer after it was processed. */
+export type Fault = Reply | "cut before" | "cut after" | "hang after" | undefined;
+
+export interface RowsApi extends Api {
+  /** What was accepted, in order. */
+  readonly rows: JsonRow[];
+  /** Requests whose key had been there. */
+  readonly repeated: Asked[];
+}
+
+/**
+ * An API that takes arrays of rows: it honours `Idempotency-Key`, and answers 422 to a key that comes again with something else. Only what was processed is
+ * remembered.
+ */
+export async function serveRows(
+  fault: (asked: Asked, count: number) => Fault = () => undefined,
+): Promise<RowsApi> {
+  const rows: JsonRow[] = [];
+  const repeated: Asked[] = [];
+  const seen = new Map<string, string>();
+  const api = await serve((asked, count, response) => {
+    const what = fault(asked, count);
+    if (typeof what === "object") return what;
+    if (what === "cut before") return void response.destroy();
+    const key = String(asked.headers["idempotency-key"]);
+    const before = seen.get(key);
+    if (before === undefined) {
+      seen.set(key, asked.body);
+      rows.push(...(JSON.parse(asked.body) as JsonRow[]));
+    } else if (before === asked.body) {
+      repeated.push(asked);
+    } else {
+      return { status: 422 };
+    }
+    if (what === "cut after") return void response.destroy();
+    return what === "hang after" ? undefined : { status: 201 };
+  });
+  return { ...api, rows, repeated };
+}
+
+export interface FakeRuntime extends Runtime {
+  time: number;
+  readonly sleeps: number[];
+}
+
+/** A runtime whose clock stands still, and which records how long it was to sleep. */
+export function runtimeAt(time: number | string, env: Record<string, string> = {}): FakeRuntime {
+  const sleeps: number[] = [];
+  return {
+    time: new Date(time).getTime(),
+    sleeps,
+    now() {
+      return this.time;
+    },
+    newId: () => "id",
+    sleep: async (milliseconds) => void sleeps.push(milliseconds),
+    env,
+  };
+}
+
+export async function failure(body: () => unknown): Promise<MillraceError> {
+  const thrown: unknown = await (async () => body())().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!MillraceError.is(thrown)) throw new Error("no MillraceError", { cause: thrown });
+  return thrown;
+}
