@@ -16,6 +16,7 @@ const CHECKS: readonly (readonly [string, readonly string[]])[] = [
   ["types", tool("typescript/bin/tsc", "--noEmit")],
   ["public API", ["scripts/api-report.ts"]],
   ["Python for the independent reader", ["scripts/setup-python.ts"]],
+  ["PostgreSQL for the tests of its connector", ["scripts/postgres.ts"]],
 ];
 
 let passed = 0;

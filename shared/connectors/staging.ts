@@ -102,22 +102,39 @@ export async function vacuumStaged(
   );
   const open = await context.readOpenBatch();
   const newest = (await landed?.()) ?? (open === undefined ? Number.POSITIVE_INFINITY : open.batchId - 1);
-  const dead = files.filter((file) => isDead(file.key, newest, open));
+  const dead = files.filter((file) => isDead(parseKey(file.key), newest, open));
   if (!context.dryRun) {
     await store.delete(dead.map((file) => file.key));
-    for (const upload of uploads) if (isDead(upload.key, newest, open)) await store.abandon(upload);
+    for (const upload of uploads) if (isDead(parseKey(upload.key), newest, open)) await store.abandon(upload);
   }
   return { files: dead.length, bytes: dead.reduce((sum, file) => sum + file.bytes, 0) };
 }
 
-/** True where the file's batch has landed, or its attempt is over and no commit of it was ever begun. */
-function isDead(key: string, landed: number, open: OpenBatch | undefined): boolean {
+/** Batch and attempt of a staged file, `undefined` for a file of another making. */
+function parseKey(key: string): StagedAttempt | undefined {
   const match = /\/(\d{12})-\d{6}-(\d+)-\d+-[^/]+\.arrow$/.exec(key);
-  if (match === null) return false;
-  const batchId = Number(match[1]);
-  const attempt = Number(match[2]);
-  if (batchId <= landed) return true;
-  if (batchId !== open?.batchId) return false;
-  const isOver = attempt < open.attempt || (attempt === open.attempt && open.aborted);
-  return isOver && attempt > open.lastTriedAttempt;
+  return match === null ? undefined : { batchId: Number(match[1]), attempt: Number(match[2]) };
+}
+
+/** The batch attempt that a file was staged for. */
+export interface StagedAttempt {
+  readonly batchId: number;
+  readonly attempt: number;
+}
+
+/**
+ * True where no commit can come to name what was staged. Once its batch has landed, the sink keeps any other commit of the batch out. Before that, an
+ * attempt is dead when it is over and no commit of it was ever begun: one that was begun may be under way in a process that sleeps, for however long.
+ * A batch that the ledger calls closed and the sink does not have is not touched: the sink may be the one that is wrong.
+ */
+export function isDead(
+  staged: StagedAttempt | undefined,
+  landed: number,
+  open: OpenBatch | undefined,
+): boolean {
+  if (staged === undefined) return false;
+  if (staged.batchId <= landed) return true;
+  if (staged.batchId !== open?.batchId) return false;
+  const isOver = staged.attempt < open.attempt || (staged.attempt === open.attempt && open.aborted);
+  return isOver && staged.attempt > open.lastTriedAttempt;
 }

@@ -1,4 +1,5 @@
 import type { TaskContext } from "../../contract/context.ts";
+import type { StagedAttempt } from "../staging.ts";
 
 /** `data/<pipeline>/<incarnation>/`: the files that one pipeline staged in its present life. */
 export function dataFolder(owner: { readonly pipeline: string; readonly incarnation: string }): string {
@@ -13,9 +14,7 @@ export function dataKey(task: TaskContext, id: string): string {
 }
 
 /** Batch and attempt of a data file, `undefined` for a file of another making. */
-export function parseDataKey(
-  key: string,
-): { readonly batchId: number; readonly attempt: number } | undefined {
+export function parseDataKey(key: string): StagedAttempt | undefined {
   const match = /^data\/[^/]+\/[^/]+\/(\d{12})-\d{6}-(\d+)-\d+-[0-9a-f-]+\.arrow$/.exec(key);
   return match === null ? undefined : { batchId: Number(match[1]), attempt: Number(match[2]) };
 }

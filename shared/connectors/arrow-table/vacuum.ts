@@ -1,5 +1,6 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
-import type { OpenBatch, VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
+import type { VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
+import { isDead } from "../staging.ts";
 import { dataFolder, parseDataKey } from "./data-files.ts";
 import { LOG_FOLDER, lastLanded, latestVersion, liveFiles, versionOf } from "./log.ts";
 
@@ -25,28 +26,15 @@ export async function vacuumTable(table: ObjectStore, context: VacuumContext): P
   const latest = await latestVersion(table);
   const landed = await lastLanded(table, latest, context);
   const named = new Set((await liveFiles(table, context.now - context.olderThan)).map(({ path }) => path));
-  const dead = files.filter((file) => !named.has(file.key) && isDead(file.key, landed, open));
+  const dead = files.filter((file) => !named.has(file.key) && isDead(parseDataKey(file.key), landed, open));
   if (!context.dryRun) {
     await table.delete(dead.map((file) => file.key));
-    for (const upload of uploads) if (isDead(upload.key, landed, open)) await table.abandon(upload);
+    for (const upload of uploads)
+      if (isDead(parseDataKey(upload.key), landed, open)) await table.abandon(upload);
     for (const upload of entries) {
       const isTaken = (versionOf(upload.key) ?? -1) <= latest;
       if (isTaken || context.now - upload.startedAt >= PUT_MILLISECONDS) await table.abandon(upload);
     }
   }
   return { files: dead.length, bytes: dead.reduce((sum, file) => sum + file.bytes, 0) };
-}
-
-/**
- * True where no commit can come to name the file. Once its batch has landed, the log keeps any other commit of the batch out. Before that, an
- * attempt is dead when it is over and no commit of it was ever begun: one that was begun may be under way in a process that sleeps, for however long.
- * A batch that the ledger calls closed and the log does not have is not touched: the log may be the one that is wrong.
- */
-function isDead(key: string, landed: number, open: OpenBatch | undefined): boolean {
-  const staged = parseDataKey(key);
-  if (staged === undefined) return false;
-  if (staged.batchId <= landed) return true;
-  if (staged.batchId !== open?.batchId) return false;
-  const isOver = staged.attempt < open.attempt || (staged.attempt === open.attempt && open.aborted);
-  return isOver && staged.attempt > open.lastTriedAttempt;
 }

@@ -1,0 +1,185 @@
+import { Client, type ClientConfig } from "pg";
+import type { Runtime } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { toPostgresError } from "./errors.ts";
+import type { FromEnvironment, ParsedOptions } from "./options.ts";
+
+const CONNECT_MILLISECONDS = 30_000;
+/** Else a server that is gone would be noticed after hours. */
+const KEEP_ALIVE_MILLISECONDS = 10_000;
+
+/** Values as PostgreSQL prints them: a `Date` has no microseconds, a number no 64 bits. */
+export type Cells = readonly (string | null)[];
+
+/** What is printed is the same whatever the server's own settings are. */
+const PRINTED_ALIKE =
+  "SET LOCAL TIME ZONE 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
+
+/** One connection. All errors are `POSTGRES_FAILED`, without values of rows and without secrets. */
+export class Session {
+  readonly #client: Client;
+  readonly #url: string;
+
+  constructor(client: Client, url: string) {
+    this.#client = client;
+    this.#url = url;
+  }
+
+  /** Runs a statement; `doing` is what an error says. */
+  async query(doing: string, sql: string, values: readonly unknown[] = []): Promise<readonly Cells[]> {
+    return (await this.queryWithTypes(doing, sql, values)).rows;
+  }
+
+  /** The same, with the object ids of the columns' types. */
+  async queryWithTypes(
+    doing: string,
+    sql: string,
+    values: readonly unknown[] = [],
+  ): Promise<{ readonly rows: readonly Cells[]; readonly types: readonly number[] }> {
+    try {
+      const { rows, fields } = await this.#client.query<string[]>({
+        text: sql,
+        values: [...values],
+        rowMode: "array",
+      });
+      return { rows, types: fields.map((field) => field.dataTypeID) };
+    } catch (error) {
+      throw toPostgresError(error, doing, this.#url);
+    }
+  }
+
+  /** Runs statements whose results nobody needs. */
+  async execute(doing: string, sql: string): Promise<void> {
+    try {
+      await this.#client.query(sql);
+    } catch (error) {
+      throw toPostgresError(error, doing, this.#url);
+    }
+  }
+
+  /** Begins a transaction; one that only reads sees one moment. */
+  async begin(mode: "READ WRITE" | "READ ONLY"): Promise<void> {
+    const isolation = mode === "READ ONLY" ? "REPEATABLE READ" : "READ COMMITTED";
+    await this.execute(
+      "beginning a transaction",
+      `BEGIN ISOLATION LEVEL ${isolation} ${mode}; ${PRINTED_ALIKE}`,
+    );
+  }
+
+  /** Runs `body` in a transaction, which is rolled back where it throws. */
+  async transaction<T>(mode: "READ WRITE" | "READ ONLY", body: () => Promise<T>): Promise<T> {
+    await this.begin(mode);
+    try {
+      const result = await body();
+      await this.execute("committing", "COMMIT");
+      return result;
+    } catch (error) {
+      await this.execute("rolling back", "ROLLBACK").catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Ends the connection; a statement that is still running fails. */
+  async end(): Promise<void> {
+    await this.#client.end().catch(() => undefined);
+  }
+}
+
+/** Makes connections to the server that the options name. */
+export class Server {
+  readonly #options: ParsedOptions;
+  readonly #env: Runtime["env"];
+
+  constructor(options: ParsedOptions, env: Runtime["env"]) {
+    this.#options = options;
+    this.#env = env;
+  }
+
+  /** Runs `body` with a connection of its own. Errors: `POSTGRES_FAILED`, `SECRET_MISSING`. */
+  async use<T>(body: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#connect();
+    try {
+      return await body(session);
+    } finally {
+      await session.end();
+    }
+  }
+
+  /** The rows that `body` reads with a connection of its own, which ends when the signal aborts. Errors as `use`. */
+  async *stream<T>(
+    signal: AbortSignal,
+    body: (session: Session) => AsyncGenerator<T> | Promise<AsyncGenerator<T>>,
+  ): AsyncGenerator<T> {
+    const session = await this.#connect();
+    const end = () => void session.end();
+    signal.addEventListener("abort", end);
+    try {
+      signal.throwIfAborted();
+      yield* await body(session);
+    } finally {
+      signal.removeEventListener("abort", end);
+      await session.end();
+    }
+  }
+
+  async #connect(): Promise<Session> {
+    const config = this.#config();
+    const client = new Client({
+      ...config,
+      application_name: "millrace",
+      connectionTimeoutMillis: CONNECT_MILLISECONDS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MILLISECONDS,
+      types: { getTypeParser: () => (text: string) => text },
+    });
+    // A connection that breaks fails the statement that uses it; nobody else has to hear of it.
+    client.on("error", () => undefined);
+    const url = `postgres://${client.host}:${client.port}/${client.database ?? ""}`;
+    try {
+      await client.connect();
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw toPostgresError(error, "connecting", url);
+    }
+    return new Session(client, url);
+  }
+
+  #config(): ClientConfig {
+    const { url, connection = {}, password: from } = this.#options;
+    const password = from === undefined ? this.#env["PGPASSWORD"] : this.#secret(from);
+    if (url !== undefined) return { connectionString: this.#withPassword(url, password) };
+    const { PGHOST, PGPORT, PGDATABASE, PGUSER } = this.#env;
+    const config = {
+      host: connection.host ?? PGHOST,
+      port: connection.port ?? (PGPORT === undefined ? undefined : Number(PGPORT)),
+      database: connection.database ?? PGDATABASE,
+      user: connection.user ?? PGUSER,
+      ssl: connection.ssl,
+      password,
+    };
+    return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+  }
+
+  #withPassword(given: string | FromEnvironment, password: string | undefined): string {
+    const text = typeof given === "string" ? given : this.#secret(given);
+    let url: URL;
+    try {
+      url = new URL(text);
+    } catch {
+      // The error would quote the URL, which may have a password.
+      throw new MillraceError("SECRET_INVALID", "the URL of the PostgreSQL server is none", {
+        hint: "Write postgres://user@host:5432/database.",
+      });
+    }
+    if (url.password === "" && password !== undefined) url.password = encodeURIComponent(password);
+    return url.href;
+  }
+
+  #secret(from: FromEnvironment): string {
+    const value = this.#env[from.env];
+    if (value !== undefined && value !== "") return value;
+    throw new MillraceError("SECRET_MISSING", `the environment variable ${from.env} is not set`, {
+      hint: `Set ${from.env} where the pipeline runs; the options of Postgres name it.`,
+    });
+  }
+}

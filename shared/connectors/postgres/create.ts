@@ -1,0 +1,47 @@
+import { DataType, type Schema } from "apache-arrow";
+import { MillraceError } from "../../contract/errors.ts";
+import { typeName } from "../../contract/schema.ts";
+import { quote } from "./table.ts";
+
+/** What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that PostgreSQL does not have. */
+export function definitionOf(schema: Schema, keyColumns: readonly string[]): string {
+  const columns = schema.fields.map(
+    ({ name, type, nullable }) => `${quote(name)} ${typeOf(name, type)}${nullable ? "" : " NOT NULL"}`,
+  );
+  const key = keyColumns.length === 0 ? [] : [`PRIMARY KEY (${keyColumns.map(quote).join(", ")})`];
+  return [...columns, ...key].join(", ");
+}
+
+function typeOf(name: string, type: DataType): string {
+  const scalar = scalarOf(type);
+  if (scalar !== undefined) return scalar;
+  if (DataType.isList(type)) {
+    const element = scalarOf(type.valueType);
+    return element === undefined ? "jsonb" : `${element}[]`;
+  }
+  if (DataType.isStruct(type) || DataType.isMap(type)) return "jsonb";
+  throw new MillraceError(
+    "POSTGRES_TABLE_MISMATCH",
+    `PostgreSQL has no type for the field "${name}", which is ${typeName(type)}`,
+    { hint: "Make the table yourself, with a column that can hold it; or leave the field out." },
+  );
+}
+
+function scalarOf(type: DataType): string | undefined {
+  if (DataType.isBool(type)) return "boolean";
+  if (DataType.isInt(type)) return integerOf(type.isSigned ? type.bitWidth : type.bitWidth + 1);
+  if (DataType.isFloat(type)) return type.precision < 2 ? "real" : "double precision";
+  if (DataType.isDecimal(type)) return `numeric(${type.precision}, ${type.scale})`;
+  if (DataType.isUtf8(type)) return "text";
+  if (DataType.isBinary(type)) return "bytea";
+  if (DataType.isDate(type)) return "date";
+  if (DataType.isTimestamp(type)) return type.timezone ? "timestamptz" : "timestamp";
+  return undefined;
+}
+
+/** The smallest type that holds integers of so many bits. */
+function integerOf(bits: number): string {
+  if (bits <= 16) return "smallint";
+  if (bits <= 32) return "integer";
+  return bits <= 64 ? "bigint" : "numeric(20, 0)";
+}

@@ -1,0 +1,59 @@
+import { DatabaseError } from "pg";
+import { MillraceError } from "../../contract/errors.ts";
+
+/** Classes of SQLSTATE whose messages quote names, never values of rows. */
+const WITHOUT_VALUES = /^(08|25|28|3D|3F|40|42|53|55|57|58)/;
+
+/** Lost connections, deadlocks, failed serialisations, a server that is full, that starts, stops, or is a primary no longer. */
+const TRANSIENT = /^(08|40001|40P01|53|55P03|57P|25006|25P03)/;
+
+const HINTS: Readonly<Record<string, string>> = {
+  "28P01":
+    "Check the user, and the variable with the password: PGPASSWORD, or the one that the option password names.",
+  "3D000": "Name a database that exists: connection.database, the path of url, or PGDATABASE.",
+  "42501": "Grant the user what docs/postgres.md lists.",
+  "42P10": "An upsert needs a unique index or a primary key of exactly keyColumns.",
+  "42703": "The schema of the rows and the table do not have the same columns.",
+  "22P05": "PostgreSQL has no character with the code 0: take it out of the text.",
+  "23505": "Another row has the key already: set keyColumns, so that it is updated.",
+};
+
+/** What the driver threw, as an error without values of rows and without secrets. `url` has no password. */
+export function toPostgresError(thrown: unknown, doing: string, url: string): MillraceError {
+  if (MillraceError.is(thrown)) return thrown;
+  return thrown instanceof DatabaseError
+    ? databaseError(thrown, doing, url)
+    : connectionError(thrown, doing, url);
+}
+
+function databaseError(thrown: DatabaseError, doing: string, url: string): MillraceError {
+  const { code = "", message, table, column, constraint } = thrown;
+  const names = Object.entries({ table, column, constraint })
+    .flatMap(([kind, name]) => (name === undefined ? [] : [`${kind} ${name}`]))
+    .join(", ");
+  const said = WITHOUT_VALUES.test(code) ? `: ${message}` : names === "" ? "" : ` (${names})`;
+  return new MillraceError("POSTGRES_FAILED", `${doing}: SQLSTATE ${code}${said}`, {
+    where: { url },
+    hint:
+      HINTS[code] ??
+      (WITHOUT_VALUES.test(code)
+        ? "Look up the SQLSTATE in PostgreSQL's manual, appendix A."
+        : "What the server says is below, or on the terminal of the run: the ledger does not keep it, for it may quote rows."),
+    retryable: TRANSIENT.test(code),
+    cause: thrown,
+  });
+}
+
+function connectionError(thrown: unknown, doing: string, url: string): MillraceError {
+  const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
+  // Errors of the network have codes; the driver's own have none. What is wrong with a certificate stays wrong.
+  const isNetwork = typeof code === "string" && /^E[A-Z]/.test(code) && !code.startsWith("ERR_");
+  const isLost = code === undefined && /^(Connection terminated|timeout)/.test(String(message));
+  const what = isLost ? "the connection was lost, or could not be made in time" : String(code ?? message);
+  return new MillraceError("POSTGRES_FAILED", `${doing}: ${what}`, {
+    where: { url },
+    hint: "Check host and port, that the server takes connections from here, and whether it wants ssl.",
+    retryable: isNetwork || isLost,
+    cause: thrown,
+  });
+}

@@ -1,0 +1,56 @@
+import type { Schema } from "apache-arrow";
+import type { DataSourceReader } from "../../contract/batch-reader.ts";
+import { DataSource } from "../../contract/data-source.ts";
+import type { OptionsSchema } from "../../contract/options.ts";
+import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
+import type { StagedRows } from "../staging.ts";
+import { PostgresReader } from "./batch-reader.ts";
+import { Server } from "./connection.ts";
+import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
+import { PostgresStreamReader } from "./stream-reader.ts";
+import { readTable, schemaOf } from "./table.ts";
+import { PostgresWriter } from "./writer.ts";
+
+export type { FromEnvironment, PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
+
+/**
+ * A table of PostgreSQL: as a source, of new rows or of all rows; as a sink, which appends or upserts each batch in one transaction. Guide: docs/postgres.md.
+ * Error: `OPTIONS_INVALID`.
+ */
+export class Postgres extends DataSource<ParsedOptions> {
+  /** For `.format("postgres")`, once it is registered. */
+  static override readonly name: string = "postgres";
+  /** See `PostgresOptions`. */
+  static readonly optionsSchema = OPTIONS as OptionsSchema<PostgresOptions, ParsedOptions>;
+
+  /** Of the table's columns, or of the option `columns`. Errors: `POSTGRES_FAILED`, `POSTGRES_TABLE_MISMATCH`. */
+  override async schema(): Promise<Schema> {
+    const { table, columns } = this.options;
+    return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
+  }
+
+  /** A reader of all rows. */
+  override reader(schema: Schema): DataSourceReader<unknown> {
+    return new PostgresReader(schema, this.options, this.#server);
+  }
+
+  /** A reader of new rows. */
+  override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
+    return new PostgresStreamReader(schema, this.options, this.#server, this.runtime);
+  }
+
+  /** A writer that appends or upserts; with `overwrite`, into the emptied table. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return new PostgresWriter(schema, this.options, overwrite, this.#server, this.runtime);
+  }
+
+  /** A writer that appends or upserts. */
+  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.writer(schema, false);
+  }
+
+  get #server(): Server {
+    return new Server(this.options, this.runtime.env);
+  }
+}

@@ -1,0 +1,118 @@
+import { DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
+import { rowsOf } from "../../arrow/rows.ts";
+import type { Session } from "./connection.ts";
+import { columnNamed, quote, type Table } from "./table.ts";
+
+/** Characters of JSON, and rows, that are sent at once. */
+const MAX_CHARACTERS = 4 * 1024 * 1024;
+const MAX_ROWS = 5000;
+/** No column has this name. */
+const ORDINALITY = quote("number of the row among those sent at once");
+
+/** Puts rows into a table, in the transaction that is open. With key columns, a row takes the place of that with its key; of several, the last one does. */
+export class Loader {
+  readonly #session: Session;
+  readonly #doing: string;
+  readonly #sql: string;
+  readonly #converters: readonly (readonly [string, Converter])[];
+  #rows: string[] = [];
+  #characters = 0;
+
+  /** Error: `POSTGRES_TABLE_MISMATCH`. */
+  constructor(session: Session, table: Table, schema: Schema, keyColumns: readonly string[]) {
+    this.#session = session;
+    this.#doing = `writing to ${table.sql}`;
+    this.#sql = insertOf(table, schema, keyColumns);
+    this.#converters = schema.fields.flatMap((field) => {
+      const convert = converterOf(field.type);
+      return convert === undefined ? [] : [[field.name, convert] as const];
+    });
+  }
+
+  async add(batch: RecordBatch): Promise<void> {
+    for (const row of rowsOf(batch)) {
+      for (const [name, convert] of this.#converters) row[name] = convert(row[name]);
+      const text = JSON.stringify(row);
+      this.#rows.push(text);
+      this.#characters += text.length;
+      if (this.#rows.length >= MAX_ROWS || this.#characters >= MAX_CHARACTERS) await this.flush();
+    }
+  }
+
+  /** Sends what has been added. */
+  async flush(): Promise<void> {
+    if (this.#rows.length === 0) return;
+    const json = `[${this.#rows.join(",")}]`;
+    this.#rows = [];
+    this.#characters = 0;
+    await this.#session.query(this.#doing, this.#sql, [json]);
+  }
+}
+
+/** Scalars travel as text and are cast, so that their column's own type reads them; lists, structs and maps as JSON. */
+function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
+  const columns = schema.fields.map((field) => {
+    const { name, type } = columnNamed(table, field.name);
+    const isNested = field.type.children?.length > 0;
+    return { sql: quote(name), sent: isNested ? type : "text", type };
+  });
+  const names = columns.map(({ sql }) => sql).join(", ");
+  const sent = columns.map((column) => `${column.sql} ${column.sent}`).join(", ");
+  const cast = columns.map(({ sql, type }) => `${sql}::${type} AS ${sql}`).join(", ");
+  const rows = `SELECT ${cast}, ${ORDINALITY} FROM ROWS FROM (json_to_recordset($1::json) AS (${sent})) WITH ORDINALITY AS sent(${names}, ${ORDINALITY})`;
+  const insert = `INSERT INTO ${table.sql} (${names})`;
+  if (keyColumns.length === 0)
+    return `${insert} SELECT ${names} FROM (${rows}) AS rows ORDER BY ${ORDINALITY}`;
+  const keys = keyColumns.map(quote);
+  const others = columns.filter(({ sql }) => !keys.includes(sql));
+  const updated = others.map(({ sql }) => `${sql} = excluded.${sql}`).join(", ");
+  const action = others.length === 0 ? "NOTHING" : `UPDATE SET ${updated}`;
+  return `${insert} SELECT DISTINCT ON (${keys.join(", ")}) ${names} FROM (${rows}) AS rows
+    ORDER BY ${keys.join(", ")}, ${ORDINALITY} DESC ON CONFLICT (${keys.join(", ")}) DO ${action}`;
+}
+
+type Converter = (value: unknown) => unknown;
+
+/** What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` where there is nothing of the kind. */
+function converterOf(type: DataType): Converter | undefined {
+  if (DataType.isBinary(type)) {
+    return (value) => (value === null ? null : `\\x${Buffer.from(String(value), "base64").toString("hex")}`);
+  }
+  if (DataType.isFloat(type)) {
+    return (value) =>
+      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? textOf(value) : value;
+  }
+  if (DataType.isList(type)) {
+    const convert = converterOf(type.valueType);
+    return convert && ((value) => (Array.isArray(value) ? value.map(convert) : value));
+  }
+  if (DataType.isMap(type)) {
+    const convert = converterOf(type.valueType);
+    return (
+      convert &&
+      ((value) => onEntries(value, (entries) => entries.map(([key, item]) => [key, convert(item)])))
+    );
+  }
+  if (DataType.isStruct(type)) {
+    const converters = new Map(
+      type.children.flatMap(({ name, type: child }: Field) => {
+        const convert = converterOf(child);
+        return convert === undefined ? [] : [[name, convert] as const];
+      }),
+    );
+    if (converters.size === 0) return undefined;
+    return (value) =>
+      onEntries(value, (entries) => entries.map(([key, item]) => [key, converters.get(key)?.(item) ?? item]));
+  }
+  return undefined;
+}
+
+type Entries = [string, unknown][];
+
+function onEntries(value: unknown, change: (entries: Entries) => Entries): unknown {
+  return value === null ? null : Object.fromEntries(change(Object.entries(value as object)));
+}
+
+function textOf(number: number): string {
+  return Object.is(number, -0) ? "-0" : String(number);
+}

@@ -1,0 +1,176 @@
+import {
+  Binary,
+  Bool,
+  type DataType,
+  DateDay,
+  Decimal,
+  Field,
+  Float32,
+  Float64,
+  Int16,
+  Int32,
+  Int64,
+  List,
+  Schema,
+  TimestampMicrosecond,
+  Utf8,
+} from "apache-arrow";
+import { MillraceError } from "../../contract/errors.ts";
+import { suggest } from "../../contract/options.ts";
+import type { Session } from "./connection.ts";
+
+/** A column, as the catalog has it. */
+export interface Column {
+  readonly name: string;
+  /** Its number in the table. */
+  readonly number: string;
+  /** As in a cast: `bigint`, `numeric`, `orders.status`. */
+  readonly type: string;
+  /** Name of the type in the catalog, or of the type that its domain is made of: `int8`. For an array, that of its elements. */
+  readonly base: string;
+  readonly isArray: boolean;
+  /** Precision and scale of a `numeric` that has them. */
+  readonly digits: readonly [precision: number, scale: number] | undefined;
+  readonly isNullable: boolean;
+  /** True where equal texts, and no others, are equal. */
+  readonly isExact: boolean;
+}
+
+/** A table, as the catalog has it. */
+export interface Table {
+  readonly oid: string;
+  /** Quoted, with its schema. */
+  readonly sql: string;
+  /** `r` table, `p` partitioned table, `v` view, and others. */
+  readonly kind: string;
+  /** In their order in the table. */
+  readonly columns: readonly Column[];
+}
+
+const COLUMNS = `
+  SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, a.attnum, format_type(a.atttypid, -1), coalesce(e.typname, b.typname),
+    e.oid IS NOT NULL, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attnotnull OR t.typnotnull,
+    coalesce(l.collisdeterministic, true)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+  LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
+  LEFT JOIN pg_collation l ON l.oid = a.attcollation
+  WHERE c.oid = to_regclass($1)
+  ORDER BY a.attnum`;
+
+/** The table of that name, `undefined` where there is none. */
+export async function findTable(session: Session, name: string): Promise<Table | undefined> {
+  const rows = await session.query(`looking up the table ${name}`, COLUMNS, [quoteTable(name)]);
+  const [oid, schema, table, kind] = rows[0] ?? [];
+  if (oid == null || schema == null || table == null || kind == null) return undefined;
+  return { oid, sql: `${quote(schema)}.${quote(table)}`, kind, columns: rows.map(columnOf) };
+}
+
+/** The table of that name. Error: `POSTGRES_TABLE_MISMATCH`. */
+export async function readTable(session: Session, name: string): Promise<Table> {
+  const table = await findTable(session, name);
+  if (table !== undefined) return table;
+  throw new MillraceError(
+    "POSTGRES_TABLE_MISMATCH",
+    `there is no table ${name}, or the user may not see it`,
+    {
+      hint: "Name it as schema.table; capital letters count.",
+    },
+  );
+}
+
+function columnOf(row: readonly (string | null)[]): Column {
+  const [name, number, type, base, isArray, modifier, isNotNull, isExact] = row.slice(4);
+  return {
+    name: name ?? "",
+    number: number ?? "",
+    type: type ?? "",
+    base: base ?? "",
+    isArray: isArray === "t",
+    digits: base === "numeric" ? digitsOf(Number(modifier)) : undefined,
+    isNullable: isNotNull === "f",
+    isExact: isExact === "t",
+  };
+}
+
+/** Of the type modifier of a `numeric`, which is -1 where it has none. */
+function digitsOf(modifier: number): readonly [number, number] | undefined {
+  if (modifier < 0) return undefined;
+  // Since PostgreSQL 15 the scale is a number of 11 bits that may be negative.
+  return [((modifier - 4) >> 16) & 0xffff, (((modifier - 4) & 0x7ff) ^ 1024) - 1024];
+}
+
+/** The column of that name. Error: `POSTGRES_TABLE_MISMATCH`. */
+export function columnNamed(table: Table, name: string): Column {
+  const column = table.columns.find((one) => one.name === name);
+  if (column !== undefined) return column;
+  const names = table.columns.map((one) => one.name);
+  throw new MillraceError(
+    "POSTGRES_TABLE_MISMATCH",
+    `${table.sql} has no column "${name}"${suggest(name, names)}`,
+    { hint: "Write columns as the table has them; capital letters count." },
+  );
+}
+
+const TYPES: Readonly<Record<string, () => DataType>> = {
+  bool: () => new Bool(),
+  int2: () => new Int16(),
+  int4: () => new Int32(),
+  int8: () => new Int64(),
+  float4: () => new Float32(),
+  float8: () => new Float64(),
+  bytea: () => new Binary(),
+  date: () => new DateDay(),
+  timestamp: () => new TimestampMicrosecond(),
+  timestamptz: () => new TimestampMicrosecond("UTC"),
+};
+
+/** The schema of these columns' rows. Types that Arrow does not have are strings, as PostgreSQL prints them. Error: `POSTGRES_TABLE_MISMATCH`. */
+export function schemaOf(table: Table, names: readonly string[] | undefined): Schema {
+  const columns = names?.map((name) => columnNamed(table, name)) ?? table.columns;
+  return new Schema(
+    columns.map((column) => new Field(column.name, typeOf(table, column), column.isNullable)),
+  );
+}
+
+function typeOf(table: Table, column: Column): DataType {
+  const type = column.base === "numeric" ? decimalOf(table, column) : (TYPES[column.base]?.() ?? new Utf8());
+  return column.isArray ? new List(new Field("element", type, true)) : type;
+}
+
+function decimalOf(table: Table, { name, digits }: Column): DataType {
+  const [precision, scale] = digits ?? [0, 0];
+  if (precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision)
+    return new Decimal(scale, precision, 128);
+  const problem = digits === undefined ? "no precision" : `the precision ${precision} and the scale ${scale}`;
+  throw new MillraceError(
+    "POSTGRES_TABLE_MISMATCH",
+    `the numeric column "${name}" of ${table.sql} has ${problem}, which no decimal can hold`,
+    {
+      hint: `Give the schema with .schema(…), in it "${name}" as a decimal(38,9) that is wide enough, or as a string.`,
+    },
+  );
+}
+
+/** A name as SQL takes it, whatever it has. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `schema.table` or `table`, parts quoted or not, as SQL takes it. Error: `OPTIONS_INVALID`. */
+export function quoteTable(name: string): string {
+  const parts = /^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/.exec(name);
+  if (parts === null) {
+    throw new MillraceError("OPTIONS_INVALID", `Postgres: "${name}" names no table`, {
+      hint: 'Write schema.table or table; "my.table" in quotes where a name has a dot.',
+    });
+  }
+  return parts
+    .slice(1)
+    .filter((part) => part !== undefined)
+    .map((part) => (part.startsWith('"') ? part : quote(part)))
+    .join(".");
+}

@@ -1,0 +1,41 @@
+import { DataType, type Field, type Schema } from "apache-arrow";
+import { types as pgTypes } from "pg";
+import type { Row } from "../../contract/stream-reader.ts";
+import type { Cells } from "./connection.ts";
+
+const JSON_TYPES: ReadonlySet<number> = new Set([pgTypes.builtins.JSON, pgTypes.builtins.JSONB]);
+/** Parses any array into the texts of its elements. */
+const parseArray = pgTypes.getTypeParser(1009 as never) as (text: string) => readonly unknown[];
+
+type Converter = (text: string) => unknown;
+
+/** Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and fails where it is put into a record batch. */
+export function rowConverter(schema: Schema, types: readonly number[]): (cells: Cells) => Row {
+  const converters = schema.fields.map((field, i) => converterOf(field, types[i] ?? 0));
+  return (cells) =>
+    cells.map((text, i) => {
+      const convert = converters[i];
+      return text === null || convert === undefined ? text : convert(text);
+    });
+}
+
+/** `undefined` where the text is the value: strings, decimals, dates and times. */
+function converterOf({ type }: Field, oid: number): Converter | undefined {
+  if (DataType.isBool(type)) return (text) => (text === "t" ? true : text === "f" ? false : text);
+  if (DataType.isInt(type)) return (text) => (/^-?\d+$/.test(text) ? BigInt(text) : text);
+  if (DataType.isFloat(type)) return numberOf;
+  if (DataType.isBinary(type)) return (text) => Buffer.from(text.replace(/^\\x/, ""), "hex");
+  if (JSON_TYPES.has(oid) && !DataType.isUtf8(type)) return (text) => JSON.parse(text) as unknown;
+  if (!DataType.isList(type)) return undefined;
+  const [element] = type.children;
+  const convert = element === undefined ? undefined : converterOf(element, 0);
+  return (text) =>
+    parseArray(text).map((item) =>
+      typeof item === "string" && convert !== undefined ? convert(item) : item,
+    );
+}
+
+function numberOf(text: string): unknown {
+  const number = Number(text);
+  return Number.isNaN(number) && text !== "NaN" ? text : number;
+}

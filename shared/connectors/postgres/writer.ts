@@ -1,0 +1,137 @@
+import type { RecordBatch, Schema } from "apache-arrow";
+import type { SupportsExists } from "../../contract/batch-writer.ts";
+import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { suggest } from "../../contract/options.ts";
+import {
+  DataSourceStreamArrowWriter,
+  type SupportsCommitLookup,
+  type SupportsTaskAbort,
+  type SupportsVacuum,
+  type VacuumContext,
+  type VacuumResult,
+} from "../../contract/stream-writer.ts";
+import { dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
+import { BatchesTable, makeTable } from "./batches-table.ts";
+import type { Server, Session } from "./connection.ts";
+import { definitionOf } from "./create.ts";
+import { Loader } from "./load.ts";
+import type { ParsedOptions } from "./options.ts";
+import { findTable, quoteTable, readTable, type Table } from "./table.ts";
+
+/** Stages one Arrow file a task; the commit puts all of them into the table, and records the batch, in one transaction. */
+export class PostgresWriter
+  extends DataSourceStreamArrowWriter<StagedRows>
+  implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsVacuum, SupportsExists
+{
+  readonly #schema: Schema;
+  readonly #options: ParsedOptions;
+  readonly #overwrite: boolean;
+  readonly #server: Server;
+  readonly #runtime: Runtime;
+  readonly #batches: BatchesTable;
+
+  constructor(schema: Schema, options: ParsedOptions, overwrite: boolean, server: Server, runtime: Runtime) {
+    super();
+    this.#schema = schema;
+    this.#options = options;
+    this.#overwrite = overwrite;
+    this.#server = server;
+    this.#runtime = runtime;
+    this.#batches = new BatchesTable(options.batchesTable ?? besideTable(options.table, "millrace_batches"));
+  }
+
+  /** Error: `OPTIONS_INVALID`. */
+  get #keyColumns(): readonly string[] {
+    const { keyColumns = [] } = this.#options;
+    const names = this.#schema.fields.map((field) => field.name);
+    const unknown = keyColumns.find((name) => !names.includes(name));
+    if (unknown === undefined) return keyColumns;
+    throw new MillraceError(
+      "OPTIONS_INVALID",
+      `Postgres: the rows have no field "${unknown}", which keyColumns names${suggest(unknown, names)}`,
+      { hint: "Name fields of the rows that tell them apart." },
+    );
+  }
+
+  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
+    return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
+  }
+
+  /** A null in a key would be equal to no other one, and so never be updated. */
+  async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
+    const keyColumns = this.#keyColumns;
+    for await (const batch of batches) {
+      const field = keyColumns.find((name) => (batch.getChild(name)?.nullCount ?? 0) > 0);
+      if (field !== undefined) {
+        throw new MillraceError("ROW_MISMATCH", `field "${field}", which is one of keyColumns, is null`, {
+          where: { field },
+          hint: "Leave rows without a key out, or name other key columns.",
+        });
+      }
+      yield batch;
+    }
+  }
+
+  async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
+    await dropStaged([message], task);
+  }
+
+  override async commit(
+    messages: readonly (StagedRows | null)[],
+    batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    await this.#server.use(async (session) => {
+      await this.#batches.make(session);
+      await session.transaction("READ WRITE", async () => {
+        if (!(await this.#batches.record(session, batch, batchId))) return;
+        const table = await this.#makeTable(session);
+        if (this.#overwrite) await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
+        const loader = new Loader(session, table, this.#schema, this.#keyColumns);
+        for await (const staged of readStaged(messages, batch)) await loader.add(staged.batch);
+        await loader.flush();
+      });
+    });
+    // It has landed: nobody asks for them again. What is left is removed by vacuum.
+    await dropStaged(messages, batch).catch(() => undefined);
+  }
+
+  async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
+    return (await this.#server.use((session) => this.#batches.last(session, batch))) >= batchId;
+  }
+
+  override async abort(
+    messages: readonly (StagedRows | null)[],
+    _batchId: number,
+    batch: BatchContext,
+  ): Promise<void> {
+    // A commit that was tried may still be under way, and must then find its files.
+    if (!batch.commitTried) await dropStaged(messages, batch);
+  }
+
+  /** True where the table is there, as in Spark's JDBC: also where it has no rows. */
+  async exists(): Promise<boolean> {
+    return (await this.#server.use((session) => findTable(session, this.#options.table))) !== undefined;
+  }
+
+  async vacuum(context: VacuumContext): Promise<VacuumResult> {
+    return await vacuumStaged(context, () =>
+      this.#server.use((session) => this.#batches.last(session, context)),
+    );
+  }
+
+  async #makeTable(session: Session): Promise<Table> {
+    const { table } = this.#options;
+    const there = await findTable(session, table);
+    if (there !== undefined) return there;
+    await makeTable(session, quoteTable(table), definitionOf(this.#schema, this.#keyColumns));
+    return await readTable(session, table);
+  }
+}
+
+/** The name of a table in the schema of another one. */
+function besideTable(table: string, name: string): string {
+  const schema = /^(.+)\.("[^"]*(?:""[^"]*)*"|[^".]+)$/.exec(table)?.[1];
+  return schema === undefined ? name : `${schema}.${name}`;
+}

@@ -1,0 +1,138 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { type Database, type PostgresServer, startPostgres } from "../postgres/server.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { filesBelow, killTree, millrace, ROOT, startMillrace } from "../support/process.ts";
+
+const COPY = join(ROOT, "test/postgres/pipelines/copy.ts");
+const LATEST = "SELECT DISTINCT ON (id) id, seq, word FROM changes ORDER BY id, seq DESC";
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+
+async function changes(rows: number): Promise<Database> {
+  const db = await server.database();
+  await db.query(`CREATE TABLE changes (seq bigserial PRIMARY KEY, id int NOT NULL, word text);
+    INSERT INTO changes (id, word) SELECT random() * 100, 'w' || n FROM generate_series(1, ${rows}) AS n`);
+  return db;
+}
+
+/** Sessions that go on writing, several rows a transaction, some of which are rolled back; gives what ends them. */
+async function keepWriting(db: Database, sessions: number): Promise<() => Promise<void>> {
+  let isWriting = true;
+  const writers = Array.from({ length: sessions }, async () => {
+    const session = await db.session();
+    onTestFinished(() => session.end());
+    while (isWriting) {
+      await session.query("BEGIN");
+      for (let i = 0; i < 4; i++) {
+        await session.query("INSERT INTO changes (id, word) VALUES (random() * 100, 'live')");
+        await setTimeout(Math.random() * 80);
+      }
+      await session.query(Math.random() < 0.2 ? "ROLLBACK" : "COMMIT");
+    }
+  });
+  return async () => {
+    isWriting = false;
+    await Promise.all(writers);
+  };
+}
+
+describe("kill -9", () => {
+  it("at random moments loses nothing and doubles nothing, while others write the source", {
+    timeout: 180_000,
+  }, async () => {
+    const db = await changes(1000);
+    const stopWriting = await keepWriting(db, 2);
+    const home = temporaryFolder();
+    const kinds = [{}, { COPY_KEY: "id" }];
+    for (let kill = 0; kill < 5; kill++) {
+      await Promise.all(
+        kinds.map(async (kind) => {
+          const running = startMillrace(["run", COPY, "--home", home], { ...db.env, ...kind });
+          await expect.poll(() => running.stderr(), { timeout: 30_000 }).toContain("batch");
+          await setTimeout(Math.random() * 1000);
+          killTree(running.process);
+          await running.ended;
+        }),
+      );
+    }
+    await stopWriting();
+    for (const kind of kinds) {
+      const { code, stderr } = await millrace(["run", COPY, "--home", home], { ...db.env, ...kind });
+      expect(code, stderr).toBe(0);
+    }
+    expect(await db.query("SELECT seq, id, word FROM copies ORDER BY seq")).toEqual(
+      await db.query("SELECT seq, id, word FROM changes ORDER BY seq"),
+    );
+    expect(await db.query("SELECT id, seq, word FROM latest ORDER BY id")).toEqual(await db.query(LATEST));
+    for (const kind of kinds) {
+      const vacuum = ["vacuum", COPY, "--older-than", "0s", "--home", home];
+      expect((await millrace(vacuum, { ...db.env, ...kind })).code).toBe(0);
+    }
+    expect(filesBelow(home).filter((file) => file.includes("staging"))).toEqual([]);
+  });
+
+  it("in the middle of a commit leaves nothing of it, and the next run lands the batch", async () => {
+    const db = await changes(50);
+    const home = temporaryFolder();
+    await db.query("CREATE TABLE copies (seq bigint, id int, word text)");
+    const locking = await db.session();
+    onTestFinished(() => locking.end());
+    await locking.query("BEGIN; LOCK TABLE copies IN SHARE MODE");
+    const running = startMillrace(["run", COPY, "--home", home], db.env);
+    const waiting =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace' AND wait_event_type = 'Lock'";
+    await expect.poll(async () => (await db.query(waiting))[0]?.[0], { timeout: 30_000 }).toBe("1");
+    killTree(running.process);
+    await running.ended;
+    await locking.query("ROLLBACK");
+    const { code, stderr } = await millrace(["run", COPY, "--home", home], db.env);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain("batch 0, resumed");
+    expect(await db.query("SELECT seq, id, word FROM copies ORDER BY seq")).toEqual(
+      await db.query("SELECT seq, id, word FROM changes ORDER BY seq"),
+    );
+  });
+});
+
+describe("a run", () => {
+  it("tells a password that is wrong in one line, keeps it out of the ledger, and ends with 1", async () => {
+    const db = await changes(1);
+    const home = temporaryFolder();
+    const env = { ...db.env, PGPASSWORD: "wrong-secret" };
+    const { code, stdout, stderr } = await millrace(["run", COPY, "--home", home], env);
+    expect(code).toBe(1);
+    expect(stderr).toContain("error POSTGRES_FAILED: connecting: SQLSTATE 28P01");
+    expect(stdout + stderr).not.toContain("wrong-secret");
+  });
+});
+
+describe("docs/postgres.md", () => {
+  it("has pipelines that type-check in strict mode", () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "node_modules"));
+    symlinkSync(ROOT, join(folder, "node_modules/millrace"));
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+    const page = readFileSync(join(ROOT, "docs/postgres.md"), "utf8");
+    const files = [...page.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, name = "", code = ""]) => {
+      writeFileSync(join(folder, name), code);
+      return name;
+    });
+    expect(files).toEqual(["orders.ts", "customers.ts"]);
+    const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--skipLibCheck"];
+    const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"];
+    const { stdout } = spawnSync(
+      process.execPath,
+      [join(ROOT, "node_modules/typescript/bin/tsc"), ...flags, ...types, ...files],
+      { cwd: folder, encoding: "utf8" },
+    );
+    expect(stdout).toBe("");
+  });
+});

@@ -1,0 +1,40 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { temporaryFolder } from "../support/folder.ts";
+import { ROOT } from "../support/process.ts";
+
+/** Examples are files of a user's project: they begin with their name. */
+const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
+
+it("each example of the documentation type-checks in strict mode, in a project that has the package", () => {
+  const folder = temporaryFolder();
+  const modules = join(folder, "node_modules");
+  mkdirSync(modules);
+  symlinkSync(ROOT, join(modules, "millrace"));
+  for (const name of ["apache-arrow", "vitest", "zod", "aws-cdk-lib", "constructs"])
+    symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  const files: string[] = [];
+  for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {
+    const text = readFileSync(join(ROOT, "docs", page), "utf8");
+    const project = page.replace(/\.md$/, "");
+    for (const [, name = "", code = ""] of text.matchAll(EXAMPLE)) {
+      mkdirSync(join(folder, project), { recursive: true });
+      writeFileSync(join(folder, project, name), code);
+      files.push(join(project, name));
+    }
+  }
+  expect(files.length).toBeGreaterThan(20);
+  const flags =
+    /npx tsc (.*) pipeline.ts/.exec(readFileSync(join(ROOT, "README.md"), "utf8"))?.[1]?.split(" ") ?? [];
+  const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--allowImportingTsExtensions", "--skipLibCheck"];
+  const tsc = spawnSync(
+    process.execPath,
+    [join(ROOT, "node_modules/typescript/bin/tsc"), ...types, ...flags, ...files],
+    { cwd: folder, encoding: "utf8" },
+  );
+  expect(tsc.stdout).toBe("");
+  expect(tsc.status).toBe(0);
+});

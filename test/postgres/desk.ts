@@ -1,0 +1,182 @@
+import { onTestFinished } from "vitest";
+import { recordBatchOf, toRecordBatches } from "../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../shared/arrow/rows.ts";
+import type { PostgresReader } from "../../shared/connectors/postgres/batch-reader.ts";
+import type { Position, Range } from "../../shared/connectors/postgres/cursor.ts";
+import { Postgres, type PostgresOptions } from "../../shared/connectors/postgres/index.ts";
+import type { PostgresStreamReader } from "../../shared/connectors/postgres/stream-reader.ts";
+import type { PostgresWriter } from "../../shared/connectors/postgres/writer.ts";
+import type { StagedRows } from "../../shared/connectors/staging.ts";
+import type { BatchContext, Runtime, TaskContext } from "../../shared/contract/context.ts";
+import { parseOptions } from "../../shared/contract/options.ts";
+import { ReadAllAvailable, type ReadLimit } from "../../shared/contract/read-limit.ts";
+import { parseDdl, toSchema } from "../../shared/contract/schema.ts";
+import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
+import type { VacuumContext } from "../../shared/contract/stream-writer.ts";
+import { DirectoryStore } from "../../shared/store/directory.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { withStores } from "../support/runtime.ts";
+import type { Database, PostgresServer } from "./server.ts";
+
+export type NamedRow = Record<string, unknown>;
+type Session = Awaited<ReturnType<Database["session"]>>;
+
+/** A database of a test, and the connector on it. */
+export class Desk {
+  readonly db: Database;
+  readonly folder: string = temporaryFolder();
+  readonly store: DirectoryStore = new DirectoryStore(this.folder);
+  /** Called where the connector waits. */
+  onSleep: () => void | Promise<void> = () => undefined;
+  sleeps = 0;
+  env: Record<string, string>;
+
+  static async open(server: PostgresServer): Promise<Desk> {
+    return new Desk(await server.database());
+  }
+
+  private constructor(db: Database) {
+    this.db = db;
+    this.env = db.env;
+  }
+
+  /** A session that ends with the test. */
+  async session(): Promise<Session> {
+    const session = await this.db.session();
+    onTestFinished(() => session.end());
+    return session;
+  }
+
+  get runtime(): Runtime {
+    return {
+      now: Date.now,
+      newId: () => crypto.randomUUID(),
+      env: this.env,
+      sleep: async () => {
+        this.sleeps++;
+        await this.onSleep();
+      },
+    };
+  }
+
+  async source(options: PostgresOptions): Promise<Postgres> {
+    return new Postgres(await parseOptions(Postgres, { ...options }), withStores(this.runtime));
+  }
+
+  /** A reader of new rows of table `t`, unless the options say otherwise. */
+  async streamReader(options: Partial<PostgresOptions> = {}, ddl?: string): Promise<PostgresStreamReader> {
+    const source = await this.source({ table: "t", cursorColumn: "id", ...options });
+    const schema = ddl === undefined ? await source.schema() : parseDdl(ddl);
+    return source.streamReader(schema) as PostgresStreamReader;
+  }
+
+  async reader(options: Partial<PostgresOptions> = {}, ddl?: string): Promise<PostgresReader> {
+    const source = await this.source({ table: "t", ...options });
+    const schema = ddl === undefined ? await source.schema() : parseDdl(ddl);
+    return source.reader(schema) as PostgresReader;
+  }
+
+  async writer(
+    options: Partial<PostgresOptions> = {},
+    ddl = "id bigint NOT NULL, word string",
+    overwrite = false,
+  ): Promise<PostgresWriter> {
+    const sink = await this.source({ table: "t", ...options });
+    return sink.writer(parseDdl(ddl), overwrite) as PostgresWriter;
+  }
+
+  /** Rows as the engine would hand them on. */
+  async rows(options: Partial<PostgresOptions>, source: RowSource, ddl?: string): Promise<NamedRow[]> {
+    const schema =
+      ddl === undefined
+        ? toSchema(await (await this.source({ table: "t", ...options })).schema())
+        : parseDdl(ddl);
+    const batches = await Array.fromAsync(toRecordBatches(schema, source, {}));
+    return batches.flatMap((batch) => [...rowsOf(batch)]);
+  }
+
+  /** The next batch, each partition read by a reader of its own. */
+  async batch(
+    start: Position,
+    options: Partial<PostgresOptions> = {},
+    limit: ReadLimit = new ReadAllAvailable(),
+  ): Promise<{ end: Position; partitions: readonly NamedRow[][] }> {
+    const planner = await this.streamReader(options);
+    const end = json(await planner.latestOffset(json(start), limit));
+    const ranges = JSON.stringify(end) === JSON.stringify(start) ? [] : await planner.partitions(start, end);
+    return { end, partitions: await Promise.all(ranges.map((range) => this.read(json(range), options))) };
+  }
+
+  async read(range: Range, options: Partial<PostgresOptions> = {}): Promise<NamedRow[]> {
+    const reader = await this.streamReader(options);
+    return await this.rows(options, reader.read(range, this.task()));
+  }
+
+  context(overrides: Partial<BatchContext> = {}): BatchContext {
+    return {
+      pipeline: "orders",
+      incarnation: "life-1",
+      batchId: 0,
+      attempt: 1,
+      commitTried: false,
+      plannedAt: 0,
+      store: this.store,
+      openStore: (path) => new DirectoryStore(path),
+      ...overrides,
+    };
+  }
+
+  task(overrides: Partial<TaskContext> = {}): TaskContext {
+    return {
+      ...this.context(),
+      partitionId: 0,
+      attemptNumber: 0,
+      signal: new AbortController().signal,
+      ...overrides,
+    };
+  }
+
+  vacuumContext(overrides: Partial<VacuumContext> = {}): VacuumContext {
+    return {
+      ...this.context(),
+      now: Date.now(),
+      olderThan: 0,
+      dryRun: false,
+      readOpenBatch: async () => undefined,
+      ...overrides,
+    };
+  }
+
+  async stage(
+    writer: PostgresWriter,
+    rows: readonly Row[],
+    ddl = "id bigint NOT NULL, word string",
+    task: Partial<TaskContext> = {},
+  ): Promise<StagedRows> {
+    async function* batches() {
+      if (rows.length > 0) yield recordBatchOf(parseDdl(ddl), rows);
+    }
+    return await writer.write(batches(), this.task(task));
+  }
+
+  /** Writes rows as one batch, one partition for each array of them. */
+  async land(
+    partitions: readonly (readonly Row[])[],
+    options: Partial<PostgresOptions> = {},
+    overrides: Partial<BatchContext> & { ddl?: string; overwrite?: boolean } = {},
+  ): Promise<void> {
+    const { ddl, overwrite, ...context } = overrides;
+    const writer = await this.writer(options, ddl, overwrite);
+    const messages: StagedRows[] = [];
+    for (const rows of partitions) messages.push(await this.stage(writer, rows, ddl, context));
+    const batch = this.context(context);
+    await writer.commit(json(messages), batch.batchId, batch);
+  }
+}
+
+export const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+
+/** The values of one column, in the order of partitions and rows. */
+export function valuesOf(partitions: readonly NamedRow[][], column = "id"): unknown[] {
+  return partitions.flat().map((row) => row[column]);
+}

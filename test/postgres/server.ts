@@ -1,0 +1,261 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { Client } from "pg";
+import { installPostgres, librariesOf, type Programs } from "./install.ts";
+
+/** A PostgreSQL server for the tests of one file, on a free port of 127.0.0.1, with all it writes in a temporary folder. */
+
+export const PASSWORD = "it's a % secret: √@/";
+const START_TIMEOUT = 60_000;
+/** Nothing of it outlives the tests. */
+const SETTINGS = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  jit: "off",
+  shared_buffers: "32MB",
+  max_connections: "100",
+  max_prepared_transactions: "5",
+};
+
+/** The server and all that it wrote end with the process that holds the other end of stdin, however that ends. */
+const GUARDED = `
+  exec 3<&0
+  end() {
+    cat <&3 >/dev/null
+    kill -QUIT $$
+    for _ in $(seq 100); do [ -e "$FOLDER/data/postmaster.pid" ] && sleep 0.1; done
+    rm -rf "$FOLDER"
+  }
+  end 2>/dev/null &
+  exec "$@" </dev/null 3<&-`;
+
+/** Whom the server runs as: it refuses to be root. */
+interface User {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface PostgresServer {
+  readonly port: number;
+  /** Makes an empty database. */
+  database(): Promise<Database>;
+  stop(): Promise<void>;
+}
+
+/** One database, and what a pipeline needs to reach it. */
+export interface Database {
+  readonly name: string;
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly database: string;
+  };
+  /** Variables of the environment, with the password. */
+  readonly env: Record<string, string>;
+  /** Runs statements; gives the rows of the last one, all values as text. */
+  query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>;
+  /** A session of its own, which the caller ends. */
+  session(): Promise<Client>;
+}
+
+/** `standby`: a server that replays a primary that never writes. It has the one database `postgres`. */
+export async function startPostgres({ standby = false } = {}): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-postgres-"));
+  try {
+    const user = userOf(folder);
+    const programs = readable(installPostgres(), folder, user);
+    initialize(programs, folder, user);
+    if (standby) writeFileSync(join(folder, "data/standby.signal"), "");
+    return await started(programs, folder, user, standby);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function userOf(folder: string): User {
+  if (process.getuid?.() !== 0) return {};
+  const idOf = (flag: string) => Number(spawnSync("id", [flag, "nobody"], { encoding: "utf8" }).stdout);
+  const user = { uid: idOf("-u"), gid: idOf("-g") };
+  chownSync(folder, user.uid, user.gid);
+  return user;
+}
+
+/** A project below root's home cannot be read by anybody else. */
+function readable(programs: Programs, folder: string, user: User): Programs {
+  const { status } = spawnSync(join(programs.bin, "postgres"), ["--version"], {
+    ...user,
+    env: librariesOf(programs.root),
+  });
+  if (status === 0 || programs.root === undefined) return programs;
+  const root = join(folder, "root");
+  cpSync(programs.root, root, { recursive: true, verbatimSymlinks: true });
+  return { bin: programs.bin.replace(programs.root, root), root };
+}
+
+function initialize(programs: Programs, folder: string, user: User): void {
+  const password = join(folder, "password");
+  writeFileSync(password, `${PASSWORD}\n`);
+  chmodSync(password, 0o644);
+  const flags = [
+    "--username=postgres",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--no-locale",
+    "--no-sync",
+  ];
+  const { status, stderr, error } = spawnSync(
+    join(programs.bin, "initdb"),
+    [...flags, `--pwfile=${password}`, "-D", join(folder, "data")],
+    { ...user, cwd: folder, env: environment(programs, folder), encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`initdb failed: ${error?.message ?? stderr}`);
+}
+
+async function started(
+  programs: Programs,
+  folder: string,
+  user: User,
+  isStandby: boolean,
+): Promise<PostgresServer> {
+  const port = await freePort();
+  const output = openSync(join(folder, "log"), "w+");
+  const settings = {
+    ...SETTINGS,
+    listen_addresses: "127.0.0.1",
+    port: String(port),
+    unix_socket_directories: folder,
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const child = spawn(
+    "sh",
+    ["-c", GUARDED, "sh", join(programs.bin, "postgres"), "-D", join(folder, "data"), ...args],
+    { ...user, cwd: folder, env: environment(programs, folder), stdio: ["pipe", output, output] },
+  );
+  const server = new Server(child, folder, port, isStandby);
+  const deadline = performance.now() + START_TIMEOUT;
+  while (!(await server.answers())) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      const said = Buffer.alloc(20_000);
+      readSync(output, said, { position: 0 });
+      await server.stop();
+      throw new Error(`PostgreSQL did not start:\n${said.toString().replaceAll("\0", "")}`);
+    }
+    await setTimeout(50);
+  }
+  return server;
+}
+
+class Server implements PostgresServer {
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #isStandby: boolean;
+  #databases = 0;
+
+  constructor(child: ChildProcess, folder: string, port: number, isStandby: boolean) {
+    this.#isStandby = isStandby;
+    this.#child = child;
+    this.#folder = folder;
+    this.port = port;
+  }
+
+  async answers(): Promise<boolean> {
+    try {
+      await this.#query("postgres", "SELECT 1");
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async database(): Promise<Database> {
+    const name = this.#isStandby ? "postgres" : `test_${++this.#databases}`;
+    if (!this.#isStandby) await this.#query("postgres", `CREATE DATABASE ${name}`);
+    const connection = { host: "127.0.0.1", port: this.port, user: "postgres", database: name };
+    return {
+      name,
+      connection,
+      env: {
+        PGHOST: connection.host,
+        PGPORT: String(this.port),
+        PGUSER: connection.user,
+        PGDATABASE: name,
+        PGPASSWORD: PASSWORD,
+      },
+      query: (sql, values) => this.#query(name, sql, values),
+      session: () => this.#session(name),
+    };
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.stdin?.end();
+    if (child.exitCode === null && child.signalCode === null) await ended;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #session(database: string): Promise<Client> {
+    const client = new Client({
+      host: "127.0.0.1",
+      port: this.port,
+      user: "postgres",
+      password: PASSWORD,
+      database,
+      types: { getTypeParser: () => (text: string) => text },
+    });
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  async #query(database: string, sql: string, values: readonly unknown[] = []): Promise<(string | null)[][]> {
+    const client = await this.#session(database);
+    try {
+      const result: unknown = await client.query({ text: sql, values: [...values], rowMode: "array" });
+      const last = (Array.isArray(result) ? result.at(-1) : result) as { rows: (string | null)[][] };
+      return last.rows;
+    } finally {
+      await client.end();
+    }
+  }
+}
+
+/** Without the variables of whoever runs the tests: PGHOST and the like would lead elsewhere. */
+function environment(programs: Programs, folder: string): Record<string, string> {
+  return {
+    PATH: process.env["PATH"] ?? "",
+    HOME: folder,
+    FOLDER: folder,
+    LC_ALL: "C",
+    ...librariesOf(programs.root),
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== "object" || address === null) throw new Error("there is no free port");
+  return address.port;
+}
