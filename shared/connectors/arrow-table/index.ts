@@ -1,14 +1,19 @@
 import type { Schema } from "apache-arrow";
 import * as z from "zod";
+import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
+import { toDdl } from "../../contract/schema.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import type { StagedFile } from "./log.ts";
+import { latestVersion, readEntry, type StagedFile } from "./log.ts";
+import { ArrowTableReader } from "./reader.ts";
 import { ArrowTableWriter } from "./writer.ts";
 
 /** Where the table lies. */
 export interface ArrowTableOptions {
-  /** The table's folder, absolute or relative to the working directory. Default: `table` in the pipeline's own folder. */
+  /** The table's folder, absolute or relative to the working directory. Default, of a sink: `table` in the pipeline's own folder. */
   readonly path?: string;
 }
 
@@ -17,7 +22,7 @@ const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
 type ParsedOptions = z.output<typeof OPTIONS>;
 
 /**
- * A table of Arrow IPC files with a log of commits, as a sink: each batch lands whole and once, whatever
+ * A table of Arrow IPC files with a log of commits: as a sink, and read as a batch. Each batch lands whole and once, whatever
  * fails. The format is in docs/arrow-table.md. Error: `OPTIONS_INVALID`.
  */
 export class ArrowTable extends DataSource<ParsedOptions> {
@@ -25,6 +30,34 @@ export class ArrowTable extends DataSource<ParsedOptions> {
   static override readonly name: string = "arrow-table";
   /** See `ArrowTableOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<ArrowTableOptions, ParsedOptions>;
+
+  /** The schema of the newest commit. Error: `TABLE_NOT_FOUND`. */
+  override async schema(): Promise<string> {
+    const table = this.#table();
+    const latest = await latestVersion(table);
+    if (latest >= 0) return toDdl((await readEntry(table, latest)).schema);
+    throw new MillraceError("TABLE_NOT_FOUND", `there is no Arrow table in ${table.location}`, {
+      where: { path: table.location },
+      hint: "Check path: the table's folder has _log and data in it. Nothing was committed to it, or it lies elsewhere.",
+    });
+  }
+
+  /** A reader of all rows that are there. */
+  override reader(_schema: Schema): DataSourceReader<readonly string[]> {
+    return new ArrowTableReader(this.#table());
+  }
+
+  #table(): ObjectStore {
+    const { path } = this.options;
+    if (path !== undefined) return this.runtime.openStore(path);
+    throw new MillraceError(
+      "OPTIONS_INVALID",
+      "arrow-table cannot use its options: path: needed to read a table",
+      {
+        hint: "Name the table's folder: of a pipeline here it is .millrace/<pipeline>/table.",
+      },
+    );
+  }
 
   /** A writer that appends. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {

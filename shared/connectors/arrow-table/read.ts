@@ -6,11 +6,20 @@ import { liveFiles } from "./log.ts";
 
 /** The record batches of a table, in the order of its commits. Error: `TABLE_FILE_MISSING`. */
 export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch> {
-  for (const file of await liveFiles(table)) {
-    const bytes = await table.get(file.path);
+  const live = await liveFiles(table);
+  yield* readFiles(
+    table,
+    live.map((file) => file.path),
+  );
+}
+
+/** The record batches of these data files, in their order. Error: `TABLE_FILE_MISSING`. */
+export async function* readFiles(table: ObjectStore, paths: readonly string[]): AsyncGenerator<RecordBatch> {
+  for (const path of paths) {
+    const bytes = await table.get(path);
     if (bytes === undefined) {
-      throw new MillraceError("TABLE_FILE_MISSING", `the log names ${file.path}, which is gone`, {
-        where: { path: `${table.location}/${file.path}` },
+      throw new MillraceError("TABLE_FILE_MISSING", `the log names ${path}, which is gone`, {
+        where: { path: `${table.location}/${path}` },
         hint: "Somebody deleted it: restore it from a backup, or read the batch again into another table.",
       });
     }

@@ -4,7 +4,7 @@ import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { schemaToJson } from "../../contract/schema.ts";
+import { schemaToJson, toDdl } from "../../contract/schema.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsCommitLookup,
@@ -168,11 +168,9 @@ export class ArrowTableWriter
     const { schema } = await readEntry(table, latest);
     const mine = schemaToJson(this.#schema);
     if (JSON.stringify(schema) === JSON.stringify(mine)) return;
-    const ddl = (json: typeof mine) =>
-      json.fields.map((f) => `${f.name} ${f.type}${f.nullable ? "" : " NOT NULL"}`).join(", ");
     throw new MillraceError(
       "TABLE_SCHEMA_MISMATCH",
-      `the table has (${ddl(schema)}), the batch has (${ddl(mine)})`,
+      `the table has (${toDdl(schema)}), the batch has (${toDdl(mine)})`,
       {
         where: { path: table.location },
         hint: "An Arrow table keeps its schema: write to another path, or change the schema back.",
