@@ -2,7 +2,9 @@ import {
   type Data,
   DataType,
   DateUnit,
+  type Duration,
   type RecordBatch,
+  type Time,
   type Timestamp,
   TimeUnit,
   Vector,
@@ -16,68 +18,121 @@ const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly di
   [TimeUnit.NANOSECOND]: { parts: 1_000_000_000n, digits: 9 },
 };
 
+/** Gives the value at an index of a column. */
+type Reader = (index: number) => unknown;
+
 /**
  * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 with all their digits, 64-bit integers as numbers
  * or, beyond 2^53, as strings, decimals as strings, bytes in base64.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
-  const columns = batch.schema.fields.map((field, i) => [field.name, batch.data.children[i]] as const);
+  const columns = batch.schema.fields.map(({ name }, i) => [name, childReader(batch.data, i)] as const);
   for (let row = 0; row < batch.numRows; row++) {
-    yield Object.fromEntries(
-      columns.map(([name, data]) => [name, data === undefined ? null : valueAt(data, row)]),
-    );
+    yield Object.fromEntries(columns.map(([name, read]) => [name, read(row)]));
   }
+}
+
+function childReader(data: Data, child: number): Reader {
+  const column = data.children[child];
+  return column === undefined ? () => null : readerOf(column);
+}
+
+function readerOf(data: Data): Reader {
+  const read = valueReader(data);
+  return (index) => (data.getValid(index) ? read(index) : null);
 }
 
 /** Reads the buffers of what Arrow's own accessors would round (times) or hide in a view (lists, structs, maps). */
-function valueAt(data: Data, index: number): unknown {
-  if (!data.getValid(index)) return null;
+function valueReader(data: Data): Reader {
   const { type } = data;
-  if (DataType.isTimestamp(type)) return isoOf(type, (data.values as BigInt64Array)[index] ?? 0n);
+  if (DataType.isTimestamp(type)) return (index) => isoOf(type, integerAt(data, index));
+  if (DataType.isTime(type)) return (index) => timeOf(type, integerAt(data, index));
+  if (DataType.isDuration(type)) return (index) => durationOf(type, integerAt(data, index));
+  if (DataType.isDate(type) && type.unit === DateUnit.DAY) return (index) => dayOf(integerAt(data, index));
   if (DataType.isStruct(type)) {
-    return Object.fromEntries(type.children.map((field, i) => [field.name, childAt(data, i, index)]));
+    const children = type.children.map(({ name }, i) => [name, childReader(data, i)] as const);
+    return (index) => Object.fromEntries(children.map(([name, read]) => [name, read(index)]));
   }
-  if (DataType.isList(type)) return itemsOf(data, index);
+  if (DataType.isList(type)) {
+    const read = childReader(data, 0);
+    return (index) => placesOf(data, index).map((place) => read(place));
+  }
   if (DataType.isMap(type)) {
-    const entries = itemsOf(data, index) as { readonly [name: string]: unknown }[];
-    const [key = "key", value = "value"] = type.childType.children.map((field) => field.name);
-    return Object.fromEntries(entries.map((entry) => [String(entry[key]), entry[value]]));
+    const entries = data.children[0];
+    if (entries === undefined) return () => ({});
+    const [key, value] = [childReader(entries, 0), childReader(entries, 1)];
+    return (index) =>
+      Object.fromEntries(placesOf(data, index).map((place) => [String(key(place)), value(place)]));
   }
-  return scalar(type, new Vector([data]).get(index));
+  const vector = new Vector([data]);
+  return (index) => scalar(type, vector.get(index));
 }
 
-function childAt(data: Data, child: number, index: number): unknown {
-  const column = data.children[child];
-  return column === undefined ? null : valueAt(column, index);
+function integerAt(data: Data, index: number): bigint {
+  return BigInt((data.values as BigInt64Array | Int32Array)[index] ?? 0);
 }
 
-function itemsOf(data: Data, index: number): unknown[] {
-  const items: unknown[] = [];
-  const end = data.valueOffsets[index + 1] ?? 0;
-  for (let i = data.valueOffsets[index] ?? 0; i < end; i++) items.push(childAt(data, 0, i));
-  return items;
+/** Where the items of a list lie among all items of its column. */
+function placesOf(data: Data, index: number): number[] {
+  const begin = data.valueOffsets[index] ?? 0;
+  return Array.from({ length: (data.valueOffsets[index + 1] ?? begin) - begin }, (_, i) => begin + i);
 }
 
 function scalar(type: DataType, value: unknown): unknown {
-  if (DataType.isDate(type) && type.unit === DateUnit.DAY)
-    return new Date(Number(value)).toISOString().slice(0, 10);
   if (DataType.isDecimal(type)) return decimalText(value as Uint32Array, type.scale);
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   return value;
 }
 
-/** Milliseconds are always shown, smaller parts where there are any. A time beyond JavaScript's calendar is told in its own unit. */
+/** A day, or below a time, beyond JavaScript's calendar is told in its own unit. */
+function dayOf(days: bigint): string {
+  const date = new Date(Number(days) * 86_400_000);
+  if (Number.isNaN(date.getTime())) return `${days} days since 1970-01-01`;
+  return date.toISOString().slice(0, -"T00:00:00.000Z".length);
+}
+
 function isoOf(type: Timestamp, value: bigint): string {
-  const { parts, digits } = FRACTIONS[type.unit];
+  const { parts } = FRACTIONS[type.unit];
   const fraction = ((value % parts) + parts) % parts;
   const date = new Date(Number((value - fraction) / parts) * 1000);
   if (Number.isNaN(date.getTime())) return `${value} ${TimeUnit[type.unit].toLowerCase()}s since 1970-01-01`;
-  const shown = String(fraction)
-    .padStart(digits, "0")
-    .replace(/(?<=^\d{6})000$/, "")
-    .replace(/(?<=^\d{3})000$/, "");
-  return `${date.toISOString().slice(0, -5)}${digits === 0 ? "" : `.${shown}`}${type.timezone ? "Z" : ""}`;
+  return `${date.toISOString().slice(0, -5)}${fractionText(type, fraction)}${type.timezone ? "Z" : ""}`;
+}
+
+function timeOf(type: Time, value: bigint): string {
+  const { parts } = FRACTIONS[type.unit];
+  const second = new Date(Number(value / parts) * 1000).toISOString().slice(11, 19);
+  return `${second}${fractionText(type, value % parts)}`;
+}
+
+/** Milliseconds are always shown where the unit has them, smaller parts where there are any. */
+function fractionText({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
+  const { digits } = FRACTIONS[unit];
+  if (digits === 0) return "";
+  const shown = String(fraction).padStart(digits, "0");
+  return `.${shown.replace(/(?<=^\d{6})000$/, "").replace(/(?<=^\d{3})000$/, "")}`;
+}
+
+function durationOf(type: Duration, value: bigint): string {
+  const { parts, digits } = FRACTIONS[type.unit];
+  const size = value < 0n ? -value : value;
+  const fraction =
+    digits === 0
+      ? ""
+      : String(size % parts)
+          .padStart(digits, "0")
+          .replace(/0+$/, "");
+  const seconds = size / parts;
+  const part = (count: bigint | string, unit: string) =>
+    count === 0n || count === "0" ? "" : `${count}${unit}`;
+  const time = [
+    part((seconds / 3600n) % 24n, "H"),
+    part((seconds / 60n) % 60n, "M"),
+    part(`${seconds % 60n}${fraction === "" ? "" : `.${fraction}`}`, "S"),
+  ].join("");
+  const text = `${part(seconds / 86_400n, "D")}${time === "" ? "" : `T${time}`}`;
+  return `${value < 0n ? "-" : ""}P${text === "" ? "T0S" : text}`;
 }
 
 /** Little-endian words of a two's complement number, with a point `scale` digits from the right. */

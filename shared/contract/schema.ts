@@ -4,6 +4,7 @@ import {
   DataType,
   DateDay,
   Decimal,
+  DurationMicrosecond,
   Field,
   Float32,
   Float64,
@@ -13,8 +14,10 @@ import {
   Int64,
   List,
   Map_,
+  Null,
   Schema,
   Struct,
+  TimeNanosecond,
   TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
@@ -42,9 +45,16 @@ const SIMPLE_TYPES = new Map<string, () => DataType>(
     timestamp: () => new TimestampMicrosecond("UTC"),
     timestamp_ltz: () => new TimestampMicrosecond("UTC"),
     timestamp_ntz: () => new TimestampMicrosecond(),
+    time: () => new TimeNanosecond(),
+    "interval day to second": () => new DurationMicrosecond(),
+    void: () => new Null(),
   }),
 );
 const MAX_DECIMAL_PRECISION = 38;
+/** Digits of a second in Spark's `time`, where its DDL names none. */
+const TIME_PRECISION = 6;
+/** Where Spark keeps `varchar(20)`, for which Arrow has no type, in a field's metadata. */
+const CHAR_TYPE = "__CHAR_VARCHAR_TYPE_STRING";
 
 /**
  * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags array<string>"`. Names are case-sensitive
@@ -72,19 +82,41 @@ export function toSchema(given: unknown): Schema {
     );
   }
   if (given instanceof Schema) return given;
-  const quoted = schemaToJson(given as Schema).fields.map(
-    ({ name, type, nullable }) => `\`${name.replaceAll("`", "``")}\` ${type}${nullable ? "" : " NOT NULL"}`,
+  const { metadata } = given as Schema;
+  return new Schema((fields as Field[]).map(ownField), new Map(metadata));
+}
+
+/** The same field, of this copy of Arrow. */
+function ownField(field: Field): Field {
+  return new Field(field.name, ownType(field.type, field.name), field.nullable, new Map(field.metadata));
+}
+
+function ownType(type: DataType, name: string): DataType {
+  const [child] = (type.children ?? []) as Field[];
+  if (DataType.isStruct(type)) return new Struct(type.children.map(ownField));
+  if (DataType.isList(type) && child !== undefined) return new List(ownField(child));
+  if (DataType.isMap(type) && child !== undefined) {
+    return new Map_(ownField(child) as Field<Struct>, type.keysSorted);
+  }
+  if (DataType.isDecimal(type)) return new Decimal(type.scale, type.precision, type.bitWidth);
+  const simple = SIMPLE_TYPES.get(typeName(type));
+  if (simple !== undefined) return simple();
+  throw new MillraceError(
+    "SCHEMA_INVALID",
+    `field "${name}" has the Arrow type ${typeName(type)}, of another copy of apache-arrow, for which there is no DDL`,
+    { hint: "Install one apache-arrow, of the version that millrace asks for, or choose a type of the DDL." },
   );
-  return parseDdl(quoted.join(", "));
 }
 
 /** The DDL type name of an Arrow type, or Arrow's own name where DDL has none. */
 export function typeName(type: DataType): string {
-  if (DataType.isDecimal(type)) return `decimal(${type.precision},${type.scale})`;
+  if (DataType.isDecimal(type)) {
+    return `decimal${type.bitWidth === 128 ? "" : type.bitWidth}(${type.precision},${type.scale})`;
+  }
   if (DataType.isList(type)) return `array<${typeName(type.valueType)}>`;
   if (DataType.isMap(type)) return `map<${typeName(type.keyType)},${typeName(type.valueType)}>`;
   if (DataType.isStruct(type)) {
-    return `struct<${type.children.map((field) => `${field.name}:${typeName(field.type)}`).join(",")}>`;
+    return `struct<${type.children.map((field) => `${quoted(field.name)}:${typeName(field.type)}`).join(",")}>`;
   }
   const text = type.toString();
   for (const name of DISPLAY_NAMES) if (SIMPLE_TYPES.get(name)?.().toString() === text) return name;
@@ -103,7 +135,22 @@ const DISPLAY_NAMES = [
   "date",
   "timestamp",
   "timestamp_ntz",
+  "time",
+  "interval day to second",
+  "void",
 ];
+
+/** A name as DDL has it: in backticks where it would not be one word. */
+function quoted(name: string): string {
+  return /^[\p{L}\p{N}_$.-]+$/u.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
+}
+
+/** What DDL says of the length of a field's strings: `varchar(20)` is at most 20 characters (code points). */
+export function lengthLimit(field: Field): { readonly type: string; readonly length: number } | undefined {
+  const type = field.metadata.get(CHAR_TYPE);
+  const length = /^(?:var)?char\((\d+)\)$/.exec(type ?? "")?.[1];
+  return type === undefined || length === undefined ? undefined : { type, length: Number(length) };
+}
 
 /** A schema as JSON: `{ fields: [{ name, type, nullable }] }`, types as in DDL. */
 export interface SchemaJson {
@@ -118,6 +165,23 @@ export function schemaToJson(schema: Schema): SchemaJson {
       nullable: field.nullable,
     })),
   };
+}
+
+/** The DDL of a schema in JSON. */
+export function toDdl({ fields }: SchemaJson): string {
+  return fields
+    .map(({ name, type, nullable }) => `${quoted(name)} ${type}${nullable ? "" : " NOT NULL"}`)
+    .join(", ");
+}
+
+/** A type, with what Arrow's has no room for as metadata of its field. */
+interface Typed {
+  readonly type: DataType;
+  readonly metadata?: Map<string, string>;
+}
+
+function fieldOf(name: string, { type, metadata }: Typed, nullable: boolean): Field {
+  return new Field(name, type, nullable, metadata);
 }
 
 class DdlParser {
@@ -139,38 +203,42 @@ class DdlParser {
       if (names.has(name)) this.#fail(`field "${name}" is there twice`, this.#word);
       names.add(name);
       this.#take(":");
-      const type = this.#type();
+      const typed = this.#type();
       const nullable = !this.#takeWord("not");
       if (!nullable && !this.#takeWord("null")) this.#fail("expected NULL after NOT");
       if (this.#takeWord("comment")) this.#match(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/y, "a quoted comment");
-      fields.push(new Field(name, type, nullable));
+      fields.push(fieldOf(name, typed, nullable));
     } while (this.#take(","));
     if (close !== undefined) this.#expect(close);
     else if (this.#rest() !== "") this.#fail('expected "," or the end');
     return fields;
   }
 
-  #type(): DataType {
+  #type(): Typed {
     const name = this.#match(/[a-z_]+/iy, "a type").toLowerCase();
-    const simple = SIMPLE_TYPES.get(name);
-    if (simple !== undefined) return simple();
+    const start = this.#word;
+    if (name === "varchar" || name === "char") return this.#string(name);
+    return { type: this.#typeNamed(name, start) };
+  }
+
+  #typeNamed(name: string, start: number): DataType {
     switch (name) {
       case "decimal":
       case "dec":
       case "numeric":
         return this.#decimal();
-      case "varchar":
-      case "char":
-        if (this.#take("(")) {
-          this.#number();
-          this.#expect(")");
+      case "time":
+        return this.#time(start);
+      case "interval":
+        if (!this.#takeWord("day") || !this.#takeWord("to") || !this.#takeWord("second")) {
+          this.#fail("the only interval is INTERVAL DAY TO SECOND", start);
         }
-        return new Utf8();
+        return new DurationMicrosecond();
       case "array": {
         this.#expect("<");
         const element = this.#type();
         this.#expect(">");
-        return new List(new Field("element", element, true));
+        return new List(fieldOf("element", element, true));
       }
       case "map": {
         this.#expect("<");
@@ -179,20 +247,41 @@ class DdlParser {
         const value = this.#type();
         this.#expect(">");
         const entries = new Struct<{ key: DataType; value: DataType }>([
-          new Field("key", key, false),
-          new Field("value", value, true),
+          fieldOf("key", key, false),
+          fieldOf("value", value, true),
         ]);
         return new Map_(new Field("entries", entries, false));
       }
       case "struct":
         this.#expect("<");
         return new Struct(this.fields(">"));
-      default:
+      default: {
+        const simple = SIMPLE_TYPES.get(name);
+        if (simple !== undefined) return simple();
         return this.#fail(
           `"${name}" is no type (${DISPLAY_NAMES.join(", ")}, decimal(p,s), array<…>, map<…,…>, struct<…>)`,
-          this.#word,
+          start,
         );
+      }
     }
+  }
+
+  #string(name: string): Typed {
+    if (!this.#take("(")) return { type: new Utf8() };
+    const length = this.#number();
+    this.#expect(")");
+    return { type: new Utf8(), metadata: new Map([[CHAR_TYPE, `${name}(${length})`]]) };
+  }
+
+  #time(start: number): DataType {
+    if (this.#take("(")) {
+      const precision = this.#number();
+      this.#expect(")");
+      // Arrow's type has no place for fewer, so they could not be held to.
+      if (precision !== TIME_PRECISION)
+        this.#fail(`time(${precision}) must be time(${TIME_PRECISION})`, start);
+    }
+    return new TimeNanosecond();
   }
 
   #decimal(): DataType {

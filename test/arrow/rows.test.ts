@@ -1,11 +1,20 @@
 import {
+  DataType,
   Date_,
   DateUnit,
+  type Duration,
+  DurationMillisecond,
+  DurationNanosecond,
+  DurationSecond,
   Field,
   makeData,
   RecordBatch,
   Schema,
   Struct,
+  type Time,
+  TimeMillisecond,
+  TimeNanosecond,
+  TimeSecond,
   Timestamp,
   TimeUnit,
 } from "apache-arrow";
@@ -70,6 +79,20 @@ describe("rowsOf", () => {
     expect(shown("timestamp_ntz", time.slice(0, -1))).toBe(time.slice(0, -1));
   });
 
+  it.each(["2026-11-21", "0001-01-01", "+012026-11-21", "-000044-03-15"])(
+    "gives the day %s as it was written",
+    (day) => {
+      expect(shown("date", day)).toBe(day);
+    },
+  );
+
+  it.each(["00:00:00.000", "23:59:59.999999", "03:04:05.678"])(
+    "gives the time of day %s as it was written",
+    (time) => {
+      expect(shown("time", time)).toBe(time);
+    },
+  );
+
   it.each([2n ** 63n - 1n, -(2n ** 63n), 10n ** 17n * 86n])(
     "gives something for a time far outside any calendar: %s",
     (micros) => {
@@ -89,11 +112,31 @@ describe("rowsOf", () => {
     expect([...rowsOf(new RecordBatch(schema, data))]).toEqual([{ v: text }]);
   });
 
+  it.each<[Time | Duration, bigint, string]>([
+    [new TimeMillisecond(), 1001n, "00:00:01.001"],
+    [new TimeSecond(), 86_399n, "23:59:59"],
+    [new TimeNanosecond(), 1n, "00:00:00.000000001"],
+    [new DurationSecond(), -90_061n, "-P1DT1H1M1S"],
+    [new DurationNanosecond(), 1n, "PT0.000000001S"],
+    [new DurationMillisecond(), 86_400_000n, "P1D"],
+  ])("reads %s, which other programs write", (type, value, text) => {
+    const schema = new Schema([new Field("v", type, true)]);
+    const isShort = DataType.isTime(type) && type.bitWidth === 32;
+    const values = isShort ? Int32Array.of(Number(value)) : BigInt64Array.of(value);
+    const child = makeData({ type, length: 1, nullCount: 0, data: values } as never);
+    const data = makeData({ type: new Struct(schema.fields), length: 1, nullCount: 0, children: [child] });
+    expect([...rowsOf(new RecordBatch(schema, data))]).toEqual([{ v: text }]);
+  });
+
   it("tells dates from the day count", () => {
     const type = new Date_(DateUnit.DAY);
     const schema = new Schema([new Field("v", type, true)]);
-    const child = makeData({ type, length: 2, nullCount: 0, data: Int32Array.of(-1, 20_000) });
-    const data = makeData({ type: new Struct(schema.fields), length: 2, nullCount: 0, children: [child] });
-    expect([...rowsOf(new RecordBatch(schema, data))]).toEqual([{ v: "1969-12-31" }, { v: "2024-10-04" }]);
+    const child = makeData({ type, length: 3, nullCount: 0, data: Int32Array.of(-1, 20_000, 2e9) });
+    const data = makeData({ type: new Struct(schema.fields), length: 3, nullCount: 0, children: [child] });
+    expect([...rowsOf(new RecordBatch(schema, data))]).toEqual([
+      { v: "1969-12-31" },
+      { v: "2024-10-04" },
+      { v: "2000000000 days since 1970-01-01" },
+    ]);
   });
 });

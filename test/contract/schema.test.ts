@@ -1,7 +1,7 @@
-import { DateMillisecond, Dictionary, type Field, Int32, Schema, Uint8, Utf8 } from "apache-arrow";
+import { DateMillisecond, Decimal, Dictionary, Field, Int32, Schema, Uint8, Utf8 } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import type { MillraceError } from "../../shared/contract/errors.ts";
-import { parseDdl, schemaToJson, toSchema, typeName } from "../../shared/contract/schema.ts";
+import { lengthLimit, parseDdl, schemaToJson, toSchema, typeName } from "../../shared/contract/schema.ts";
 
 /** The fields as DDL, written in one way. */
 const read = (ddl: string): string =>
@@ -46,6 +46,11 @@ describe("parseDdl", () => {
     ["timestamp", "Timestamp<MICROSECOND, UTC>"],
     ["timestamp_ltz", "Timestamp<MICROSECOND, UTC>"],
     ["timestamp_ntz", "Timestamp<MICROSECOND>"],
+    ["time", "Time64<NANOSECOND>"],
+    ["time(6)", "Time64<NANOSECOND>"],
+    ["interval day to second", "Duration<MICROSECOND>"],
+    ["INTERVAL DAY TO SECOND", "Duration<MICROSECOND>"],
+    ["void", "Null"],
   ])("maps Spark's %s to Arrow's %s", (type, arrow) => {
     expect(String(parseDdl(`a ${type}`).fields[0]?.type)).toBe(arrow);
   });
@@ -67,6 +72,24 @@ describe("parseDdl", () => {
     ["not int, comment string, null int", "not int, comment string, null int"],
   ])("reads %o", (ddl, fields) => {
     expect(read(ddl)).toBe(fields);
+  });
+
+  it("keeps the length of a varchar or char as Spark does, in the field's metadata, at any depth", () => {
+    const fields = parseDdl(
+      "a varchar(20) NOT NULL, b array<char(3)>, c map<varchar(1),varchar(2)>, d varchar",
+    ).fields;
+    const [b, c] = [
+      fields[1]?.type.children[0] as Field,
+      fields[2]?.type.children[0]?.type.children as Field[],
+    ];
+    expect([fields[0], b, ...c, fields[3]].map((field) => field && lengthLimit(field))).toEqual([
+      { type: "varchar(20)", length: 20 },
+      { type: "char(3)", length: 3 },
+      { type: "varchar(1)", length: 1 },
+      { type: "varchar(2)", length: 2 },
+      undefined,
+    ]);
+    expect([...(fields[0]?.metadata ?? [])]).toEqual([["__CHAR_VARCHAR_TYPE_STRING", "varchar(20)"]]);
   });
 
   it("keeps NOT NULL inside a struct, and lets elements and values of collections be null", () => {
@@ -110,6 +133,9 @@ describe("parseDdl", () => {
     ["a decimal(39,2)", "decimal(39,2) must have 1 to 38 digits"],
     ["a decimal(0)", "decimal(0,0) must have 1 to 38 digits"],
     ["a decimal(2,3)", "decimal(2,3) must have 1 to 38 digits"],
+    ["a time(3)", "time(3) must be time(6), at character 3"],
+    ["a interval year to month", "the only interval is INTERVAL DAY TO SECOND, at character 3"],
+    ["a interval", "the only interval is INTERVAL DAY TO SECOND, at character 3"],
   ])("refuses %o", (ddl, problem) => {
     expect(problemOf(ddl)).toContain(problem);
   });
@@ -130,7 +156,8 @@ describe("parseDdl", () => {
 describe("typeName", () => {
   it("gives types as DDL writes them, which parses to the same types again", () => {
     const ddl =
-      "a map<string,array<struct<x:decimal(5,2),y:timestamp_ntz>>>, b timestamp NOT NULL, c tinyint";
+      "a map<string,array<struct<x:decimal(5,2),y:timestamp_ntz>>>, b timestamp NOT NULL, c tinyint, " +
+      "d struct<`a b`:int,`c``d`:time,`e,f`:interval day to second>, g void";
     expect(read(ddl)).toBe(ddl);
     expect(read(read(ddl))).toBe(ddl);
   });
@@ -140,6 +167,7 @@ describe("typeName", () => {
       "Uint8",
       "Date64<MILLISECOND>",
     ]);
+    expect(typeName(new Decimal(2, 5, 256))).toBe("decimal256(5,2)");
     expect(typeName(new Dictionary(new Utf8(), new Int32()))).toBe("Dictionary<Int32, Utf8>");
   });
 });
@@ -153,7 +181,26 @@ describe("toSchema", () => {
   );
 
   it("takes a schema of another copy of Arrow", () => {
-    const { fields } = parseDdl("id bigint NOT NULL, `a b` decimal(5,2), l array<string>");
-    expect(schemaToJson(toSchema({ fields }))).toEqual(schemaToJson(new Schema(fields)));
+    const { fields } = parseDdl(
+      "id bigint NOT NULL, `a b` decimal(5,2), l array<varchar(3)>, s struct<`c d`:int NOT NULL,t:time>, m map<string,date>",
+    );
+    const schema = toSchema({ fields });
+    expect(schemaToJson(schema)).toEqual(schemaToJson(new Schema(fields)));
+    expect(schema.fields[3]?.type.children.map((field: Field) => field.nullable)).toEqual([false, true]);
+    expect(lengthLimit(schema.fields[2]?.type.children[0] as Field)).toEqual({
+      type: "varchar(3)",
+      length: 3,
+    });
+  });
+
+  it("refuses a type of another copy of Arrow that it cannot make again", () => {
+    const fields = [new Field("v", new Uint8(), true)];
+    expect(() => toSchema({ fields })).toThrow(
+      expect.objectContaining({
+        code: "SCHEMA_INVALID",
+        message:
+          'field "v" has the Arrow type Uint8, of another copy of apache-arrow, for which there is no DDL',
+      }),
+    );
   });
 });

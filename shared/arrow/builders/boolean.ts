@@ -7,9 +7,9 @@ export class BooleanBuilder implements ColumnBuilder {
   #bits: Uint8Array;
   #length = 0;
 
-  constructor(capacity: number) {
+  constructor(nullable: boolean, capacity: number) {
     this.#bits = new Uint8Array((capacity + 7) >> 3);
-    this.#validity = new Validity(capacity);
+    this.#validity = new Validity(capacity, nullable);
   }
 
   get bytes(): number {
@@ -17,16 +17,27 @@ export class BooleanBuilder implements ColumnBuilder {
   }
 
   append(value: unknown): void {
-    const index = this.#length++;
+    const index = this.#length;
+    const byte = this.#reserve(index);
+    if (value === true) this.#bits[byte] = (this.#bits[byte] ?? 0) | (1 << (index & 7));
+    else if (value === null) this.#validity.setNull(index);
+    else if (value !== false) throw new ValueMismatch("boolean", value);
+    this.#length = index + 1;
+  }
+
+  skip(): void {
+    this.#reserve(this.#length);
+    this.#validity.clear(this.#length++);
+  }
+
+  #reserve(index: number): number {
     const byte = index >> 3;
     if (byte === this.#bits.length) {
       const grown = new Uint8Array(Math.max(8, byte * 2));
       grown.set(this.#bits);
       this.#bits = grown;
     }
-    if (value === true) this.#bits[byte] = (this.#bits[byte] ?? 0) | (1 << (index & 7));
-    else if (value === null) this.#validity.setNull(index);
-    else if (value !== false) throw new ValueMismatch("boolean", value);
+    return byte;
   }
 
   finish(): Data {

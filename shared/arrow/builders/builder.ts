@@ -5,6 +5,8 @@ import { kindOf } from "../../contract/json.ts";
 export interface ColumnBuilder {
   /** Appends a value, or throws a `ValueMismatch` and is then of no further use. */
   append(value: unknown): void;
+  /** Appends an empty slot, which a null above it hides. */
+  skip(): void;
   /** The column's data; the builder is then of no further use. */
   finish(): Data;
   /** Bytes that the data takes so far, about. */
@@ -17,39 +19,53 @@ export class ValueMismatch extends Error {
   readonly problem: string;
   readonly value: unknown;
   readonly path: string;
+  /** The name under which a missing field seems to be there. */
+  readonly meant: string | undefined;
 
-  constructor(expected: string, value: unknown, problem: string = kindOf(value), path = "") {
-    super(`expected ${expected}, found ${problem}`);
+  constructor(expected: string, value: unknown, problem?: string, path = "", meant?: string) {
+    const found = problem ?? (value === undefined ? "nothing" : kindOf(value));
+    super(`expected ${expected}, found ${found}`);
     this.expected = expected;
     this.value = value;
-    this.problem = problem;
+    this.problem = found;
     this.path = path;
+    this.meant = meant;
   }
 
   /** The same, seen from the parent of the place. */
   below(step: string): ValueMismatch {
-    return new ValueMismatch(this.expected, this.value, this.problem, step + this.path);
+    return new ValueMismatch(this.expected, this.value, this.problem, step + this.path, this.meant);
   }
 }
 
 /** Arrow's validity bitmap: bit set for a value, clear for null. Takes no memory while there is no null. */
 export class Validity {
   readonly #capacity: number;
+  readonly #nullable: boolean;
   #bits: Uint8Array | undefined;
   nullCount = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, nullable: boolean) {
     this.#capacity = capacity;
+    this.#nullable = nullable;
   }
 
+  /** Error: `ValueMismatch` where the column takes no null. */
   setNull(index: number): void {
-    if (index >= (this.#bits?.length ?? 0) * 8) {
-      const grown = new Uint8Array(((Math.max(this.#capacity, index + 1) + 63) >> 6) << 3).fill(0xff);
-      if (this.#bits !== undefined) grown.set(this.#bits);
-      this.#bits = grown;
+    if (!this.#nullable) throw new ValueMismatch("a value (NOT NULL)", null);
+    this.clear(index);
+  }
+
+  /** As `setNull`, also where the column takes no null. */
+  clear(index: number): void {
+    let bits = this.#bits;
+    if (bits === undefined || index >= bits.length * 8) {
+      const needed = Math.max(this.#capacity, index + 1, (bits?.length ?? 0) * 16);
+      const grown = new Uint8Array(((needed + 63) >> 6) << 3).fill(0xff);
+      if (bits !== undefined) grown.set(bits);
+      this.#bits = bits = grown;
     }
-    const byte = this.#bits?.[index >> 3] ?? 0xff;
-    if (this.#bits !== undefined) this.#bits[index >> 3] = byte & ~(1 << (index & 7));
+    bits[index >> 3] = (bits[index >> 3] ?? 0) & ~(1 << (index & 7));
     this.nullCount++;
   }
 

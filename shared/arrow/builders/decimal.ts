@@ -2,19 +2,27 @@ import { type Data, type Decimal, makeData } from "apache-arrow";
 import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
 
 const TEXT = /^([+-]?)(\d*)(?:\.(\d*))?$/;
-const LOW_64 = (1n << 64n) - 1n;
+/** What a number below 10^-6 looks like: `1.5e-7`. */
+const SMALL = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/;
 
 /** Decimals of up to 38 digits, from strings, bigints (whole units) or numbers whose shortest text fits the scale. */
 export class DecimalBuilder implements ColumnBuilder {
   readonly #type: Decimal;
+  readonly #name: string;
+  readonly #scale: number;
+  /** The least number that has too many digits. */
+  readonly #limit: bigint;
   readonly #validity: Validity;
-  #words: BigUint64Array;
+  #words: BigInt64Array;
   #length = 0;
 
-  constructor(type: Decimal, capacity: number) {
+  constructor(type: Decimal, nullable: boolean, capacity: number) {
     this.#type = type;
-    this.#words = new BigUint64Array(capacity * 2);
-    this.#validity = new Validity(capacity);
+    this.#name = `decimal(${type.precision},${type.scale})`;
+    this.#scale = type.scale;
+    this.#limit = 10n ** BigInt(type.precision);
+    this.#words = new BigInt64Array(capacity * 2);
+    this.#validity = new Validity(capacity, nullable);
   }
 
   get bytes(): number {
@@ -22,38 +30,56 @@ export class DecimalBuilder implements ColumnBuilder {
   }
 
   append(value: unknown): void {
-    const at = this.#length * 2;
-    if (at === this.#words.length) {
-      const grown = new BigUint64Array(Math.max(16, at * 2));
-      grown.set(this.#words);
-      this.#words = grown;
-    }
+    const index = this.#length;
+    this.#reserve(index);
     if (value === null) {
-      this.#validity.setNull(this.#length);
+      this.#validity.setNull(index);
     } else {
       const unscaled = this.#unscaled(value);
-      this.#words[at] = unscaled & LOW_64;
-      this.#words[at + 1] = (unscaled >> 64n) & LOW_64;
+      if (unscaled >= this.#limit || unscaled <= -this.#limit)
+        throw new ValueMismatch(this.#name, value, "a number with too many digits");
+      // Stored modulo 2^64: the low half, then the high one.
+      this.#words[2 * index] = unscaled;
+      this.#words[2 * index + 1] = unscaled >> 64n;
     }
-    this.#length++;
+    this.#length = index + 1;
+  }
+
+  skip(): void {
+    this.#reserve(this.#length);
+    this.#validity.clear(this.#length++);
+  }
+
+  #reserve(index: number): void {
+    if (2 * index < this.#words.length) return;
+    const grown = new BigInt64Array(Math.max(16, index * 4));
+    grown.set(this.#words);
+    this.#words = grown;
   }
 
   #unscaled(value: unknown): bigint {
-    const { precision, scale } = this.#type;
-    const expected = `decimal(${precision},${scale})`;
-    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "bigint") {
-      throw new ValueMismatch(expected, value);
-    }
-    const match = TEXT.exec(String(value));
+    if (typeof value === "string") return this.#parse(value, value);
+    if (typeof value === "bigint") return value * 10n ** BigInt(this.#scale);
+    if (typeof value !== "number") throw new ValueMismatch(this.#name, value);
+    if (Number.isInteger(value) && !Number.isSafeInteger(value))
+      throw new ValueMismatch(
+        `${this.#name} (beyond 2^53 a string or a bigint)`,
+        value,
+        "a number beyond 2^53",
+      );
+    return this.#parse(plainText(value), value);
+  }
+
+  #parse(text: string, value: unknown): bigint {
+    const match = TEXT.exec(text);
     const whole = match?.[2] ?? "";
-    const fraction = (match?.[3] ?? "").replace(/0+$/, "");
-    if (match === null || (whole === "" && (match[3] ?? "") === "")) throw new ValueMismatch(expected, value);
-    if (fraction.length > scale)
-      throw new ValueMismatch(expected, value, `${fraction.length} digits after the point`);
-    const digits = BigInt(whole + fraction.padEnd(scale, "0"));
-    if (digits >= 10n ** BigInt(precision))
-      throw new ValueMismatch(expected, value, "a number with too many digits");
-    return match[1] === "-" ? -digits : digits;
+    const digits = match?.[3] ?? "";
+    if (match === null || (whole === "" && digits === "")) throw new ValueMismatch(this.#name, value);
+    const fraction = digits.length > this.#scale ? digits.replace(/0+$/, "") : digits;
+    if (fraction.length > this.#scale)
+      throw new ValueMismatch(this.#name, value, `${fraction.length} digits after the point`);
+    const unscaled = BigInt(whole + fraction.padEnd(this.#scale, "0"));
+    return match[1] === "-" ? -unscaled : unscaled;
   }
 
   finish(): Data {
@@ -66,4 +92,13 @@ export class DecimalBuilder implements ColumnBuilder {
       data: new Uint32Array(words.buffer, words.byteOffset, words.length * 2),
     });
   }
+}
+
+/** The shortest text of a number, without exponent. */
+function plainText(value: number): string {
+  const text = String(value);
+  const match = SMALL.exec(text);
+  if (match === null) return text;
+  const [, sign = "", digit = "", rest = "", exponent] = match;
+  return `${sign}0.${"0".repeat(Number(exponent) - 1)}${digit}${rest}`;
 }

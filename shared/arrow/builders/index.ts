@@ -1,47 +1,51 @@
-import { DataType, DateUnit, type Int, Precision, type Struct, TimeUnit } from "apache-arrow";
+import { DataType, DateUnit, type Field, type Int, Precision, TimeUnit } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
-import { typeName } from "../../contract/schema.ts";
+import { lengthLimit, typeName } from "../../contract/schema.ts";
 import { BooleanBuilder } from "./boolean.ts";
 import type { ColumnBuilder } from "./builder.ts";
+import { DateBuilder } from "./date.ts";
 import { DecimalBuilder } from "./decimal.ts";
-import { FixedWidthBuilder } from "./fixed-width.ts";
+import { DoubleBuilder, FloatBuilder } from "./float.ts";
+import { Int64Builder, IntegerBuilder, Uint64Builder } from "./integer.ts";
+import { IntervalBuilder } from "./interval.ts";
 import { ListBuilder, MapBuilder, StructBuilder } from "./nested.ts";
-import {
-  toDays,
-  toDouble,
-  toFloat,
-  toInt64,
-  toInteger,
-  toMicrosLocal,
-  toMicrosUtc,
-  toUint64,
-} from "./values.ts";
+import { TimeBuilder } from "./time.ts";
+import { TimestampBuilder, TimestampNtzBuilder } from "./timestamp.ts";
 import { BinaryBuilder, StringBuilder } from "./variable-width.ts";
+import { VoidBuilder } from "./void.ts";
 
 /**
- * The builder for a type; `capacity` is the number of values expected. Types are told by their ids, not by their classes: a schema
+ * The builder for a field; `capacity` is the number of values expected. Types are told by their ids, not by their classes: a schema
  * that was read back has only the base classes. Error: `TYPE_NOT_SUPPORTED`.
  */
-export function columnBuilder(type: DataType, capacity: number): ColumnBuilder {
-  if (DataType.isUtf8(type)) return new StringBuilder(capacity);
-  if (DataType.isFloat(type) && type.precision === Precision.DOUBLE) {
-    return new FixedWidthBuilder(type, capacity, Float64Array, toDouble);
-  }
-  if (DataType.isFloat(type) && type.precision === Precision.SINGLE) {
-    return new FixedWidthBuilder(type, capacity, Float32Array, toFloat);
-  }
-  if (DataType.isInt(type)) return integerBuilder(type, capacity);
+export function columnBuilder(field: Field, capacity: number): ColumnBuilder {
+  const { type, nullable } = field;
+  if (DataType.isUtf8(type)) return new StringBuilder(nullable, capacity, lengthLimit(field));
+  if (DataType.isFloat(type) && type.precision === Precision.DOUBLE)
+    return new DoubleBuilder(type, nullable, capacity);
+  if (DataType.isFloat(type) && type.precision === Precision.SINGLE)
+    return new FloatBuilder(type, nullable, capacity);
+  if (DataType.isInt(type)) return integerBuilder(type, nullable, capacity);
   if (DataType.isTimestamp(type) && type.unit === TimeUnit.MICROSECOND) {
-    return new FixedWidthBuilder(type, capacity, BigInt64Array, type.timezone ? toMicrosUtc : toMicrosLocal);
+    return new (type.timezone ? TimestampBuilder : TimestampNtzBuilder)(type, nullable, capacity);
   }
-  if (DataType.isBool(type)) return new BooleanBuilder(capacity);
-  if (DataType.isDate(type) && type.unit === DateUnit.DAY)
-    return new FixedWidthBuilder(type, capacity, Int32Array, toDays);
-  if (DataType.isDecimal(type) && type.bitWidth === 128) return new DecimalBuilder(type, capacity);
-  if (DataType.isBinary(type)) return new BinaryBuilder(capacity);
-  if (DataType.isList(type)) return new ListBuilder(type, columnBuilder(type.valueType, capacity), capacity);
-  if (DataType.isStruct(type)) return structBuilder(type, capacity);
-  if (DataType.isMap(type)) return new MapBuilder(type, structBuilder(type.childType, capacity), capacity);
+  if (DataType.isBool(type)) return new BooleanBuilder(nullable, capacity);
+  if (DataType.isDate(type) && type.unit === DateUnit.DAY) return new DateBuilder(type, nullable, capacity);
+  if (DataType.isDecimal(type) && isDdlDecimal(type)) return new DecimalBuilder(type, nullable, capacity);
+  if (DataType.isBinary(type)) return new BinaryBuilder(nullable, capacity);
+  if (DataType.isTime(type) && type.unit === TimeUnit.NANOSECOND)
+    return new TimeBuilder(type, nullable, capacity);
+  if (DataType.isDuration(type) && type.unit === TimeUnit.MICROSECOND)
+    return new IntervalBuilder(type, nullable, capacity);
+  if (DataType.isNull(type)) return new VoidBuilder();
+  if (DataType.isList(type))
+    return new ListBuilder(type, columnBuilder(type.valueField, capacity), nullable, capacity);
+  if (DataType.isStruct(type)) return structBuilder(type.children, nullable, capacity);
+  if (DataType.isMap(type)) {
+    const [keys, values] = type.childType.children as [Field, Field];
+    const [keyBuilder, valueBuilder] = [columnBuilder(keys, capacity), columnBuilder(values, capacity)];
+    return new MapBuilder(type, keyBuilder, valueBuilder, nullable, capacity);
+  }
   throw new MillraceError(
     "TYPE_NOT_SUPPORTED",
     `rows cannot be turned into the Arrow type ${typeName(type)}`,
@@ -51,42 +55,34 @@ export function columnBuilder(type: DataType, capacity: number): ColumnBuilder {
   );
 }
 
-function structBuilder(type: Struct, capacity: number): StructBuilder {
-  return new StructBuilder(
-    type,
-    type.children.map((field) => columnBuilder(field.type, capacity)),
-    capacity,
-  );
+/** The builder for structs of these fields; for rows too, where `noun` is `"row"`. */
+export function structBuilder(
+  fields: readonly Field[],
+  nullable: boolean,
+  capacity: number,
+  noun?: string,
+): StructBuilder {
+  if (fields.some(({ name }) => name === "__proto__")) {
+    throw new MillraceError("TYPE_NOT_SUPPORTED", 'rows cannot have a field "__proto__"', {
+      hint: "Call it something else: every JavaScript object has one.",
+    });
+  }
+  const columns = fields.map((field) => columnBuilder(field, capacity));
+  return new StructBuilder(fields, columns, nullable, capacity, noun);
 }
 
-function integerBuilder(type: Int, capacity: number): ColumnBuilder {
-  const name = typeName(type);
-  const signed = type.isSigned;
-  switch (type.bitWidth) {
-    case 8:
-      return new FixedWidthBuilder<Int8Array | Uint8Array>(
-        type,
-        capacity,
-        signed ? Int8Array : Uint8Array,
-        toInteger(name, 8, signed),
-      );
-    case 16:
-      return new FixedWidthBuilder<Int16Array | Uint16Array>(
-        type,
-        capacity,
-        signed ? Int16Array : Uint16Array,
-        toInteger(name, 16, signed),
-      );
-    case 32:
-      return new FixedWidthBuilder<Int32Array | Uint32Array>(
-        type,
-        capacity,
-        signed ? Int32Array : Uint32Array,
-        toInteger(name, 32, signed),
-      );
-    default:
-      return signed
-        ? new FixedWidthBuilder(type, capacity, BigInt64Array, toInt64)
-        : new FixedWidthBuilder(type, capacity, BigUint64Array, toUint64);
-  }
+/** What of Arrow's decimals DDL can say; of another precision or scale the digits would be in the wrong place. */
+function isDdlDecimal(type: { bitWidth: number; precision: number; scale: number }): boolean {
+  return type.bitWidth === 128 && type.precision <= 38 && type.scale >= 0 && type.scale <= type.precision;
+}
+
+function integerBuilder(type: Int, nullable: boolean, capacity: number): ColumnBuilder {
+  const { bitWidth, isSigned } = type;
+  if (bitWidth === 64) return new (isSigned ? Int64Builder : Uint64Builder)(type, nullable, capacity);
+  const make = isSigned
+    ? { 8: Int8Array, 16: Int16Array, 32: Int32Array }[bitWidth]
+    : { 8: Uint8Array, 16: Uint16Array, 32: Uint32Array }[bitWidth];
+  const min = isSigned ? -(2 ** (bitWidth - 1)) : 0;
+  const max = 2 ** (isSigned ? bitWidth - 1 : bitWidth) - 1;
+  return new IntegerBuilder(type, nullable, capacity, { make, name: typeName(type), min, max });
 }

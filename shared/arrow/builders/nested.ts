@@ -1,84 +1,149 @@
-import { type Data, type List, type Map_, makeData, type Struct } from "apache-arrow";
-import { isPlainObject } from "../../contract/json.ts";
+import { type Data, type Field, type List, type Map_, makeData, Struct } from "apache-arrow";
+import { isPlainObject, kindOf } from "../../contract/json.ts";
+import { typeName } from "../../contract/schema.ts";
 import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
+import { missingField } from "./missing-field.ts";
 import { Offsets } from "./offsets.ts";
 
-/** Appends to a child column, and names the step to it in an error. */
-export function appendBelow(child: ColumnBuilder, value: unknown, nullable: boolean, step: string): void {
-  try {
-    if (value === undefined) throw new ValueMismatch("a value or null", value, "nothing");
-    if (value === null && !nullable) throw new ValueMismatch("a value (NOT NULL)", value);
-    child.append(value);
-  } catch (error) {
-    throw error instanceof ValueMismatch ? error.below(step) : error;
-  }
+interface Child {
+  readonly index: number;
+  readonly name: string;
+  readonly column: ColumnBuilder;
 }
 
-/** A field of a row or struct; what every object inherits, such as `constructor`, is no field. */
-export function fieldOf(row: Readonly<Record<string, unknown>>, name: string): unknown {
-  const value = row[name];
-  return typeof value === "function" && !Object.hasOwn(row, name) ? undefined : value;
-}
-
-/** Structs from objects. A missing field is an error; `null` is no value. */
+/**
+ * Structs, and rows, from objects by field name or arrays by position. A missing field is an error; `null` is no value; what an object has beyond
+ * the fields is left out.
+ */
 export class StructBuilder implements ColumnBuilder {
   readonly #type: Struct;
-  readonly #children: readonly ColumnBuilder[];
+  readonly #noun: string;
+  readonly #children: readonly Child[];
   readonly #validity: Validity;
   #length = 0;
 
-  constructor(type: Struct, children: readonly ColumnBuilder[], capacity: number) {
-    this.#type = type;
-    this.#children = children;
-    this.#validity = new Validity(capacity);
+  /** `noun` is what one of them is called in an error. */
+  constructor(
+    fields: readonly Field[],
+    columns: readonly ColumnBuilder[],
+    nullable: boolean,
+    capacity: number,
+    noun = "struct",
+  ) {
+    this.#type = new Struct([...fields]);
+    this.#noun = noun;
+    this.#children = fields.flatMap(({ name }, index) => {
+      const column = columns[index];
+      return column === undefined ? [] : [{ index, name, column }];
+    });
+    this.#validity = new Validity(capacity, nullable);
   }
 
   get bytes(): number {
-    return this.#children.reduce((sum, child) => sum + child.bytes, 0);
+    let sum = 0;
+    for (const { column } of this.#children) sum += column.bytes;
+    return sum;
   }
 
   append(value: unknown): void {
-    if (value === null) this.#validity.setNull(this.#length);
-    else if (!isPlainObject(value)) throw new ValueMismatch("struct (an object)", value);
+    if (Array.isArray(value)) {
+      this.#appendArray(value);
+    } else if (hasFields(value)) {
+      this.#appendObject(value);
+    } else if (value === null) {
+      this.#validity.setNull(this.#length);
+      for (const { column } of this.#children) column.skip();
+    } else {
+      throw this.#noFields(value);
+    }
     this.#length++;
-    this.#children.forEach((child, i) => {
-      const field = this.#type.children[i];
-      if (field === undefined) return;
-      if (value === null) {
-        // A child needs a slot below a null parent too; the parent's bitmap hides it.
-        child.append(null);
-        return;
-      }
-      appendBelow(
-        child,
-        fieldOf(value as Record<string, unknown>, field.name),
-        field.nullable,
-        `.${field.name}`,
-      );
-    });
   }
 
-  finish(): Data {
+  #appendArray(values: readonly unknown[]): void {
+    const children = this.#children;
+    if (values.length !== children.length) {
+      const names = children.map(({ name }) => name).join(", ");
+      const count = children.length === 1 ? "1 value" : `${children.length} values`;
+      throw new ValueMismatch(`${count} (${names})`, values, String(values.length));
+    }
+    let child: Child | undefined;
+    try {
+      for (child of children) child.column.append(values[child.index]);
+    } catch (error) {
+      throw below(error, `.${child?.name}`);
+    }
+  }
+
+  #appendObject(object: Readonly<Record<string, unknown>>): void {
+    let child: Child | undefined;
+    try {
+      for (child of this.#children) child.column.append(object[child.name]);
+    } catch (error) {
+      if (child === undefined || !(error instanceof ValueMismatch)) throw error;
+      if (error.path === "" && fieldOf(object, child.name) === undefined) throw this.#missing(object, child);
+      throw error.below(`.${child.name}`);
+    }
+  }
+
+  #missing(object: Readonly<Record<string, unknown>>, { index, name }: Child): ValueMismatch {
+    const names = this.#children.map((child) => child.name);
+    if (!isPlainObject(object) && names.every((known) => fieldOf(object, known) === undefined))
+      return this.#noFields(object);
+    const field = this.#type.children[index];
+    const expected = field === undefined ? "a value" : typeName(field.type);
+    return missingField(expected, this.#noun, object, name, names);
+  }
+
+  #noFields(value: unknown): ValueMismatch {
+    const kind = "an object or an array";
+    return new ValueMismatch(this.#noun === "row" ? kind : `${this.#noun} (${kind})`, value, kindOf(value));
+  }
+
+  skip(): void {
+    this.#validity.clear(this.#length++);
+    for (const { column } of this.#children) column.skip();
+  }
+
+  finish(): Data<Struct> {
     return makeData({
       type: this.#type,
       length: this.#length,
       nullCount: this.#validity.nullCount,
       nullBitmap: this.#validity.finish(this.#length),
-      children: this.#children.map((child) => child.finish()),
+      children: this.#children.map(({ column }) => column.finish()),
     });
   }
 }
 
-/** Lists from arrays. */
+/** An error seen from the parent of the place. */
+function below(error: unknown, step: string): unknown {
+  return error instanceof ValueMismatch ? error.below(step) : error;
+}
+
+/** True for objects with properties of the user's own: a Map's or an array's `size` and `length` are none. */
+function hasFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return true;
+  return !(value instanceof Map || value instanceof Set || ArrayBuffer.isView(value));
+}
+
+/** A field of a row or struct; what every object inherits, such as `constructor`, and other methods are none. */
+export function fieldOf(row: Readonly<Record<string, unknown>>, name: string): unknown {
+  const value = row[name];
+  return typeof value === "function" && !Object.hasOwn(row, name) ? undefined : value;
+}
+
+/** Lists from arrays, typed ones too. */
 export class ListBuilder implements ColumnBuilder {
   readonly #type: List;
   readonly #child: ColumnBuilder;
   readonly #offsets: Offsets;
 
-  constructor(type: List, child: ColumnBuilder, capacity: number) {
+  constructor(type: List, child: ColumnBuilder, nullable: boolean, capacity: number) {
     this.#type = type;
     this.#child = child;
-    this.#offsets = new Offsets(capacity);
+    this.#offsets = new Offsets(nullable, capacity);
   }
 
   get bytes(): number {
@@ -90,12 +155,19 @@ export class ListBuilder implements ColumnBuilder {
       this.#offsets.closeNull();
       return;
     }
-    if (!Array.isArray(value)) throw new ValueMismatch("array", value);
-    const { nullable } = this.#type.valueField;
-    // Not forEach, which passes over holes.
-    for (let i = 0; i < value.length; i++) appendBelow(this.#child, value[i], nullable, `[${i}]`);
+    if (!isArray(value)) throw new ValueMismatch("array", value);
+    let i = 0;
+    try {
+      for (; i < value.length; i++) this.#child.append(value[i]);
+    } catch (error) {
+      throw below(error, `[${i}]`);
+    }
     this.#offsets.end += value.length;
     this.#offsets.close();
+  }
+
+  skip(): void {
+    this.#offsets.skip();
   }
 
   finish(): Data {
@@ -103,20 +175,26 @@ export class ListBuilder implements ColumnBuilder {
   }
 }
 
+function isArray(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
 /** Maps from `Map`s or plain objects. */
 export class MapBuilder implements ColumnBuilder {
   readonly #type: Map_;
-  readonly #entries: StructBuilder;
+  readonly #keys: ColumnBuilder;
+  readonly #values: ColumnBuilder;
   readonly #offsets: Offsets;
 
-  constructor(type: Map_, entries: StructBuilder, capacity: number) {
+  constructor(type: Map_, keys: ColumnBuilder, values: ColumnBuilder, nullable: boolean, capacity: number) {
     this.#type = type;
-    this.#entries = entries;
-    this.#offsets = new Offsets(capacity);
+    this.#keys = keys;
+    this.#values = values;
+    this.#offsets = new Offsets(nullable, capacity);
   }
 
   get bytes(): number {
-    return this.#entries.bytes;
+    return this.#keys.bytes + this.#values.bytes;
   }
 
   append(value: unknown): void {
@@ -127,14 +205,32 @@ export class MapBuilder implements ColumnBuilder {
     const entries =
       value instanceof Map ? value.entries() : isPlainObject(value) ? Object.entries(value) : undefined;
     if (entries === undefined) throw new ValueMismatch("map (a Map or an object)", value);
-    for (const [key, item] of entries) {
-      this.#entries.append({ key, value: item });
-      this.#offsets.end++;
+    let step = ".key";
+    try {
+      for (const [key, item] of entries) {
+        step = ".key";
+        this.#keys.append(key);
+        step = ".value";
+        this.#values.append(item);
+        this.#offsets.end++;
+      }
+    } catch (error) {
+      throw below(error, step);
     }
     this.#offsets.close();
   }
 
+  skip(): void {
+    this.#offsets.skip();
+  }
+
   finish(): Data {
-    return makeData({ type: this.#type, ...this.#offsets.layout(), child: this.#entries.finish() as never });
+    const entries = makeData({
+      type: this.#type.childType,
+      length: this.#offsets.end,
+      nullCount: 0,
+      children: [this.#keys.finish(), this.#values.finish()],
+    });
+    return makeData({ type: this.#type, ...this.#offsets.layout(), child: entries as never });
   }
 }

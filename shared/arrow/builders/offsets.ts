@@ -9,25 +9,45 @@ export class Offsets {
   end = 0;
   #offsets: Int32Array;
 
-  constructor(capacity: number) {
+  constructor(nullable: boolean, capacity: number) {
     this.#offsets = new Int32Array(capacity + 1);
-    this.validity = new Validity(capacity);
+    this.validity = new Validity(capacity, nullable);
   }
 
   /** Ends the value that goes up to `end`. */
   close(): void {
-    this.length++;
-    if (this.length === this.#offsets.length) {
-      const grown = new Int32Array(this.length * 2);
+    const length = ++this.length;
+    if (length === this.#offsets.length) {
+      const grown = new Int32Array(length * 2);
       grown.set(this.#offsets);
       this.#offsets = grown;
     }
-    this.#offsets[this.length] = this.end;
+    this.#offsets[length] = this.end;
   }
 
+  /** Error: `ValueMismatch` where the column takes no null. */
   closeNull(): void {
     this.validity.setNull(this.length);
     this.close();
+  }
+
+  /** An empty slot, which a null above it hides. */
+  skip(): void {
+    this.validity.clear(this.length);
+    this.close();
+  }
+
+  /** Puts the values from `first` on at new places: `endOf` gives the end of one from its begin and its length as it was. */
+  moveEnds(first: number, endOf: (begin: number, length: number) => number): void {
+    let before = this.#offsets[first] ?? 0;
+    let end = before;
+    for (let i = first + 1; i <= this.length; i++) {
+      const after = this.#offsets[i] ?? 0;
+      end = endOf(end, after - before);
+      this.#offsets[i] = end;
+      before = after;
+    }
+    this.end = end;
   }
 
   /** What all columns of this kind have in Arrow's layout. */

@@ -1,0 +1,92 @@
+import { type Data, DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
+import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
+import { typeName } from "../contract/schema.ts";
+import { rebind } from "./ipc-file.ts";
+
+/** Names that a hint shows at most. */
+const MAX_NAMES = 5;
+
+/**
+ * The columns of a reader's record batch under our schema. `name` is what it is called in an error. Error: `BATCH_SCHEMA_MISMATCH` where they are
+ * not those of our schema, in its order, or have nulls where it says NOT NULL.
+ */
+export function conform(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): RecordBatch {
+  checkSchema(schema, batch.schema, name, where);
+  for (const [i, field] of schema.fields.entries()) {
+    const place = findNull(field, batch.data.children[i]);
+    if (place === undefined) continue;
+    throw new MillraceError(
+      "BATCH_SCHEMA_MISMATCH",
+      `${name}, field "${place}": expected no null (NOT NULL), found one`,
+      {
+        where: { ...where, field: place },
+        hint: "Leave such rows out, or let the field be null in the schema.",
+      },
+    );
+  }
+  return rebind(schema, batch);
+}
+
+/** Error: `BATCH_SCHEMA_MISMATCH`, as above. */
+export function checkSchema(schema: Schema, found: Schema, name: string, where: ErrorLocation): void {
+  const [ours, theirs] = [describe(schema), describe(found)];
+  if (ours === theirs) return;
+  throw new MillraceError("BATCH_SCHEMA_MISMATCH", `${name}: expected (${ours}), found (${theirs})`, {
+    where,
+    hint: differenceOf(schema, found),
+  });
+}
+
+function describe(schema: Schema): string {
+  return schema.fields.map((field) => `${field.name} ${typeName(field.type)}`).join(", ");
+}
+
+function differenceOf(schema: Schema, found: Schema): string {
+  const names = schema.fields.map((field) => field.name);
+  const missing = names.filter((name) => !found.fields.some((field) => field.name === name));
+  const extra = found.fields.map((field) => field.name).filter((name) => !names.includes(name));
+  const list = (some: readonly string[]) => {
+    const more = some.length > MAX_NAMES ? ` and ${some.length - MAX_NAMES} more` : "";
+    return `${some
+      .slice(0, MAX_NAMES)
+      .map((name) => `"${name}"`)
+      .join(", ")}${more} ${some.length === 1 ? "is" : "are"}`;
+  };
+  if (missing.length > 0 && extra.length > 0) {
+    return `${list(missing)} missing, and ${list(extra)} not in the schema: call the columns as the schema does.`;
+  }
+  if (missing.length > 0) return `${list(missing)} missing.`;
+  for (const { name, type } of schema.fields) {
+    const other = found.fields.find((field) => field.name === name)?.type;
+    if (other === undefined || typeName(other) === typeName(type)) continue;
+    const isDictionary = DataType.isDictionary(other);
+    return `"${name}" must be ${typeName(type)}, not ${typeName(other)}: ${
+      isDictionary
+        ? "Arrow makes dictionaries of strings where it is not told the type, as in vectorFromArray(values, new Utf8())."
+        : "build the column with that type, or change the schema."
+    }`;
+  }
+  const select = `yield batch.select([${names.map((name) => JSON.stringify(name)).join(", ")}])`;
+  if (extra.length > 0) return `${list(extra)} not in the schema: add it there, or ${select}.`;
+  return `The columns are in another order: ${select}.`;
+}
+
+/** Where a value is null that must not be, in structs too; what a null above it hides does not count. */
+function findNull(
+  field: Field,
+  data: Data | undefined,
+  isSeen?: (index: number) => boolean,
+): string | undefined {
+  if (data === undefined) return undefined;
+  const { type, nullable, name } = field;
+  const isThere = (index: number) => (isSeen?.(index) ?? true) && data.getValid(index);
+  if (!nullable && data.nullCount > 0) {
+    for (let i = 0; i < data.length; i++) if ((isSeen?.(i) ?? true) && !data.getValid(i)) return name;
+  }
+  if (!DataType.isStruct(type)) return undefined;
+  for (const [i, child] of type.children.entries()) {
+    const place = findNull(child, data.children[i], isThere);
+    if (place !== undefined) return `${name}.${place}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,97 @@
+import { RecordBatch, type Schema } from "apache-arrow";
+import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
+import type { Row } from "../contract/stream-reader.ts";
+import { ValueMismatch } from "./builders/builder.ts";
+import { structBuilder } from "./builders/index.ts";
+import type { StructBuilder } from "./builders/nested.ts";
+
+/** Rows in one record batch at most, as Spark's `spark.sql.execution.arrow.maxRecordsPerBatch`. */
+const MAX_ROWS = 10_000;
+/** Bytes of values after which a record batch ends early. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** Rows between two looks at the bytes, at most: adding them up for each row would cost more than it saves. */
+const MAX_STRIDE = 64;
+
+/** Gathers rows into record batches, and numbers them from 1 in its errors: `ROW_MISMATCH`, `ROW_NOT_A_ROW`. */
+export class RowCollector {
+  readonly #schema: Schema;
+  readonly #where: ErrorLocation;
+  #rows: StructBuilder;
+  #nextLook = 1;
+  /** Rows of this partition in the record batches before the pending one. */
+  passed = 0;
+  pending = 0;
+
+  constructor(schema: Schema, where: ErrorLocation) {
+    this.#schema = schema;
+    this.#where = where;
+    this.#rows = this.#newBuilder();
+  }
+
+  #newBuilder(): StructBuilder {
+    return structBuilder(this.#schema.fields, false, MAX_ROWS, "row");
+  }
+
+  /** At first looks at the bytes after 1, 2, 4, 8 … rows: they may be large. */
+  get isFull(): boolean {
+    if (this.pending < this.#nextLook) return false;
+    this.#nextLook = Math.min(MAX_ROWS, this.pending + Math.min(MAX_STRIDE, this.pending));
+    return this.pending >= MAX_ROWS || this.#rows.bytes >= MAX_BYTES;
+  }
+
+  append(row: unknown): void {
+    try {
+      if (row === null) throw new ValueMismatch("an object or an array", row);
+      this.#rows.append(row);
+    } catch (error) {
+      if (!(error instanceof ValueMismatch)) throw error;
+      throw error.path === "" ? this.#notARow(error) : this.#doesNotFit(error);
+    }
+    this.pending++;
+  }
+
+  flush(): RecordBatch {
+    const batch = new RecordBatch(this.#schema, this.#rows.finish());
+    this.passed += this.pending;
+    this.pending = 0;
+    this.#nextLook = 1;
+    this.#rows = this.#newBuilder();
+    return batch;
+  }
+
+  #doesNotFit({ path, message, value, meant }: ValueMismatch): MillraceError {
+    const row = this.passed + this.pending + 1;
+    // Without the point that leads from the row to its field.
+    const field = path.slice(1);
+    const hint =
+      meant !== undefined
+        ? `Call it "${field}" in read(), or "${meant}" in the schema.`
+        : value === undefined
+          ? `Yield every field of the schema in each row; give null where "${field}" has no value.`
+          : `Convert "${field}" in read(), or change its type in the schema.`;
+    return new MillraceError("ROW_MISMATCH", `row ${row}, field "${field}": ${message}`, {
+      where: { ...this.#where, row, field },
+      hint,
+      ...(value === undefined ? {} : { found: show(value) }),
+    });
+  }
+
+  #notARow({ message, value }: ValueMismatch): MillraceError {
+    const row = this.passed + this.pending + 1;
+    const isArray = Array.isArray(value);
+    const hasRows = isArray && value.length > 0 && value.every((item) => isPlainRow(item));
+    return new MillraceError(isArray ? "ROW_MISMATCH" : "ROW_NOT_A_ROW", `row ${row}: ${message}`, {
+      where: { ...this.#where, row },
+      hint: hasRows
+        ? "To yield the rows of an array one by one, write yield* instead of yield."
+        : "Yield objects by field name, arrays in the order of the schema, or Arrow record batches.",
+      found: show(value),
+    });
+  }
+}
+
+/** True for what can be nothing but a row. */
+export function isPlainRow(item: unknown): item is Row {
+  if (typeof item !== "object" || item === null) return false;
+  return Array.isArray(item) || Object.getPrototypeOf(item) === Object.prototype;
+}
