@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { constants, existsSync, readFileSync } from "node:fs";
+import { access, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
@@ -11,6 +12,7 @@ import type { Ports } from "../shared/engine/ports.ts";
 import { SqliteLedger } from "../shared/ledger/sqlite.ts";
 import { DirectoryStore } from "../shared/store/directory.ts";
 import { makeDurableFolder } from "../shared/store/durable.ts";
+import { LazyS3Store } from "./s3-store.ts";
 
 /** The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one folder for each pipeline. */
 export class Home {
@@ -36,7 +38,7 @@ export class Home {
     return join(this.root, pipeline);
   }
 
-  /** Opens the ledger; `create` makes home and ledger where there are none. Error: `HOME_NOT_FOUND`. */
+  /** Opens the ledger, only to read where one may not write; `create` makes home and ledger where there are none. Error: `HOME_NOT_FOUND`. */
   async openLedger(options: { readonly create: boolean }): Promise<SqliteLedger> {
     if (options.create) await makeDurableFolder(this.root);
     else if (!this.exists) {
@@ -45,7 +47,15 @@ export class Home {
         hint: "Name the folder that `millrace run` used: --home DIR.",
       });
     }
-    return new SqliteLedger(this.#ledgerPath);
+    return new SqliteLedger(this.#ledgerPath, { readOnly: !options.create && !(await this.#isWritable()) });
+  }
+
+  async #isWritable(): Promise<boolean> {
+    const rights = [this.root, this.#ledgerPath].map((path) => access(path, constants.W_OK));
+    return await Promise.all(rights).then(
+      () => true,
+      () => false,
+    );
   }
 
   ports(pipeline: string, ledger: SqliteLedger): Ports {
@@ -97,13 +107,27 @@ export const runtime: Runtime = {
   },
 };
 
-/** A folder, or a `file:` URL. Error: `LOCATION_NOT_SUPPORTED`. */
+/** A folder, a `file:` URL, or `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
 export function openStore(location: string): ObjectStore {
   if (location.startsWith("file:")) return new DirectoryStore(fileURLToPath(location));
+  const place = parseS3Url(location);
+  if (place !== undefined) return new LazyS3Store(location.replace(/\/+$/, ""), () => openS3(place));
   if (/^[a-z][a-z0-9+.-]+:/i.test(location)) {
     throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened here`, {
-      hint: "Pipelines that run embedded read and write folders: give a path.",
+      hint: "Give the path of a folder, or s3://bucket/prefix.",
     });
   }
   return new DirectoryStore(resolve(location));
+}
+
+/** With the credentials, the region and the endpoint that any AWS SDK finds. */
+async function openS3(place: { readonly bucket: string; readonly prefix: string }): Promise<ObjectStore> {
+  const { S3Client } = await import("@aws-sdk/client-s3");
+  const { S3Store } = await import("../shared/store/s3.ts");
+  const client = new S3Client({
+    // An endpoint of one's own, such as LocalStack's, has no names for its buckets.
+    forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
+    followRegionRedirects: true,
+  });
+  return new S3Store({ client, ...place, runtime, random: Math.random });
 }

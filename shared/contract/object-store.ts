@@ -6,6 +6,8 @@ export interface ObjectInfo {
   readonly bytes: number;
   /** Epoch milliseconds. */
   readonly modifiedAt: number;
+  /** Another one once somebody has put other bytes in its place. */
+  readonly etag: string;
 }
 
 /** An upload that was begun and not ended: a crash leaves it, no reader sees it. */
@@ -32,8 +34,11 @@ export interface ObjectStore {
   put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean>;
   /** The whole object, or `undefined` where there is none. */
   get(key: string): Promise<Uint8Array | undefined>;
-  /** Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` where there is no such object. */
-  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined>;
+  /**
+   * Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` where there is no such object, or, with `etag`, where it is no longer the
+   * one that was listed.
+   */
+  getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined>;
   /** Objects whose key begins with `prefix` and comes after `startAfter`, in the order of their keys' UTF-8 bytes. */
   list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo>;
   /** Deletes objects; keys that are absent are fine. */

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Stats } from "node:fs";
 import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { MillraceError } from "../contract/errors.ts";
@@ -54,7 +55,7 @@ export class DirectoryStore implements ObjectStore {
     return await this.#guard(path, () => orUndefined(readFile(path)));
   }
 
-  async getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
+  async getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
     const path = this.#path(key);
     return await this.#guard(path, async () => {
       const file = await orUndefined(open(path, "r"));
@@ -67,6 +68,8 @@ export class DirectoryStore implements ObjectStore {
           if (bytesRead === 0) break;
           length += bytesRead;
         }
+        // After the read, so that what was written meanwhile shows.
+        if (etag !== undefined && etagOf(await file.stat()) !== etag) return undefined;
         return bytes.subarray(0, length);
       } finally {
         await file.close();
@@ -79,7 +82,8 @@ export class DirectoryStore implements ObjectStore {
     for (const key of await this.#keys(prefix)) {
       if (UPLOAD.test(key) || (startAfter !== undefined && compareBytes(key, startAfter) <= 0)) continue;
       const info = await this.#guard(key, () => orUndefined(stat(this.#path(key))));
-      if (info !== undefined) yield { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs) };
+      if (info !== undefined)
+        yield { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs), etag: etagOf(info) };
     }
   }
 
@@ -136,6 +140,11 @@ export class DirectoryStore implements ObjectStore {
       });
     }
   }
+}
+
+/** With the microseconds that a double of milliseconds can hold. */
+function etagOf({ size, mtimeMs }: Stats): string {
+  return `${size}-${mtimeMs}`;
 }
 
 /** The order of S3: by UTF-8 bytes, which differs from JavaScript's for characters beyond the basic plane. */

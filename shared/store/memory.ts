@@ -50,8 +50,11 @@ export class MemoryStore implements ObjectStore {
     return this.#shared.objects.get(this.#path(key))?.bytes;
   }
 
-  async getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
-    return (await this.get(key))?.subarray(start, end);
+  async getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    const object = this.#shared.objects.get(this.#path(key));
+    return etag === undefined || (object && etagOf(object)) === etag
+      ? object?.bytes.subarray(start, end)
+      : undefined;
   }
 
   async *list(prefix: string, options?: { readonly startAfter?: string }): AsyncGenerator<ObjectInfo> {
@@ -69,6 +72,7 @@ export class MemoryStore implements ObjectStore {
         key: path.slice(this.#prefix.length),
         bytes: object.bytes.length,
         modifiedAt: object.modifiedAt,
+        etag: etagOf(object),
       };
     }
   }
@@ -95,6 +99,10 @@ export class MemoryStore implements ObjectStore {
     checkKey(key);
     return this.#prefix + key;
   }
+}
+
+function etagOf({ bytes, modifiedAt }: Stored): string {
+  return `${bytes.length}-${modifiedAt}`;
 }
 
 function bytesOf(text: string): Uint8Array {

@@ -101,9 +101,9 @@ export class S3Store implements ObjectStore {
     return await this.#read(key);
   }
 
-  async getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
-    if (end <= start) return (await this.#read(key, "bytes=0-0")) && new Uint8Array();
-    return await this.#read(key, `bytes=${start}-${end - 1}`);
+  async getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    if (end <= start) return (await this.#read(key, "bytes=0-0", etag)) && new Uint8Array();
+    return await this.#read(key, `bytes=${start}-${end - 1}`, etag);
   }
 
   async *list(prefix: string, options: { readonly startAfter?: string } = {}): AsyncGenerator<ObjectInfo> {
@@ -122,8 +122,13 @@ export class S3Store implements ObjectStore {
           new ListObjectsV2Command(token === undefined ? asked : { ...asked, ContinuationToken: token }),
         ),
       );
-      for (const { Key, Size, LastModified } of page.Contents ?? []) {
-        yield { key: this.#relative(Key), bytes: Size ?? 0, modifiedAt: LastModified?.getTime() ?? 0 };
+      for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
+        yield {
+          key: this.#relative(Key),
+          bytes: Size ?? 0,
+          modifiedAt: LastModified?.getTime() ?? 0,
+          etag: ETag ?? "",
+        };
       }
       token = page.NextContinuationToken;
     } while (token !== undefined);
@@ -177,16 +182,20 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async #read(key: string, range?: string): Promise<Uint8Array | undefined> {
+  async #read(key: string, range?: string, etag?: string): Promise<Uint8Array | undefined> {
     const { client } = this.#options;
+    const asked = {
+      ...this.#target(key),
+      ...(range === undefined ? {} : { Range: range }),
+      ...(etag === undefined ? {} : { IfMatch: etag }),
+    };
     try {
       return await this.#calling(key, async () => {
-        const { Body } = await client.send(
-          new GetObjectCommand({ ...this.#target(key), ...(range === undefined ? {} : { Range: range }) }),
-        );
+        const { Body } = await client.send(new GetObjectCommand(asked));
         return (await Body?.transformToByteArray()) ?? new Uint8Array();
       });
     } catch (error) {
+      if (statusOf(error) === 412) return undefined;
       const status = MillraceError.is(error) ? statusOf(error.cause) : undefined;
       if (status === 404) return undefined;
       // To a role that may not list the bucket, or only below a prefix, S3 does not say that an object is missing.

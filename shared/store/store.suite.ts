@@ -118,6 +118,21 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await store.getRange("b", 0, 1)).toBeUndefined();
     });
 
+    it("gives a range of the object that was listed, and of no other in its place", async () => {
+      await store.put("a", text("0123456789"));
+      const listed = async () => (await Array.fromAsync(store.list("a")))[0]?.etag ?? "";
+      const etag = await listed();
+      expect((await store.getRange("a", 2, 5, etag))?.length).toBe(3);
+      await store.delete(["a"]);
+      expect(await store.getRange("a", 2, 5, etag)).toBeUndefined();
+      await store.put("a", text("something else"));
+      expect(await store.getRange("a", 2, 5, etag)).toBeUndefined();
+      expect((await store.getRange("a", 2, 5, await listed()))?.length).toBe(3);
+      await store.put("empty", new Uint8Array());
+      const [empty] = await Array.fromAsync(store.list("empty"));
+      expect((await store.getRange("empty", 0, 0, empty?.etag))?.length).toBe(0);
+    });
+
     it("lists keys by prefix in the order of their bytes, with size and time", async () => {
       const all = ["a/b", "a-b", "a/b/c", "a0", "b", "a/é", "a/\u{1F600}", "a/\uFF5E"].filter(
         (key) => key !== "a/b",

@@ -1,0 +1,106 @@
+import { Decompress } from "fzstd";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
+import type { PlannedFile } from "./folder.ts";
+import { gunzip } from "./node.ts";
+
+/** A file up to this size is read in one request, a larger one in pieces of it, or as its format asks. */
+const CHUNK_BYTES = 8 * 1024 * 1024;
+/** A file up to this size may be asked for before its turn. */
+const AHEAD_BYTES = 1024 * 1024;
+
+/** Text is given in smaller pieces: what is made of it takes many times the memory. */
+const TEXT_BYTES = 1024 * 1024;
+
+/** The bytes of a file, as it was when it was planned. */
+export class FileBytes {
+  readonly size: number;
+  readonly path: string;
+  readonly #store: ObjectStore;
+  readonly #file: PlannedFile;
+  #whole: Promise<Uint8Array | undefined> | undefined;
+
+  constructor(store: ObjectStore, file: PlannedFile) {
+    this.size = file.bytes;
+    this.path = `${store.location}/${file.key}`;
+    this.#store = store;
+    this.#file = file;
+  }
+
+  /** True for a file that is small enough to be held in memory. */
+  get isSmall(): boolean {
+    return this.size <= CHUNK_BYTES;
+  }
+
+  /** Begins to read a very small file, so that many of them need not wait for each other. */
+  readAhead(): void {
+    if (this.size > 0 && this.size <= AHEAD_BYTES) this.#readWhole().catch(() => undefined);
+  }
+
+  /** False where the file is gone, or another is in its place. */
+  async isThere(): Promise<boolean> {
+    return (await (this.isSmall ? this.#readWhole() : this.#read(0, 1))) !== undefined;
+  }
+
+  /** Bytes `start` to `end` (exclusive). Error: `FILE_CHANGED`. */
+  async range(start: number, end: number): Promise<Uint8Array> {
+    const bytes = this.isSmall
+      ? (await this.#readWhole())?.subarray(start, end)
+      : await this.#read(start, end);
+    if (bytes?.length === end - start) return bytes;
+    throw new MillraceError(
+      "FILE_CHANGED",
+      `${this.#file.key} is gone, or was changed after its batch was planned`,
+      {
+        where: { path: this.path },
+        hint: "Put it back as it was, with its time, or set ignoreMissingFiles to go on without it; then run again.",
+      },
+    );
+  }
+
+  /** All bytes, in pieces. Error: `FILE_CHANGED`. */
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for (let start = 0; start < this.size; start += CHUNK_BYTES) {
+      yield await this.range(start, Math.min(start + CHUNK_BYTES, this.size));
+    }
+  }
+
+  #readWhole(): Promise<Uint8Array | undefined> {
+    this.#whole ??= this.#read(0, this.size);
+    return this.#whole;
+  }
+
+  async #read(start: number, end: number): Promise<Uint8Array | undefined> {
+    return await this.#store.getRange(this.#file.key, start, end, this.#file.etag);
+  }
+}
+
+/** The text of a file in UTF-8, without its byte order mark, unpacked as its name says. */
+export async function* textOf(file: FileBytes): AsyncGenerator<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for await (const chunk of unpacked(file)) {
+    for (let start = 0; start < chunk.length; start += TEXT_BYTES)
+      yield decoder.decode(chunk.subarray(start, start + TEXT_BYTES), { stream: true });
+  }
+  yield decoder.decode();
+}
+
+function unpacked(file: FileBytes): AsyncIterable<Uint8Array> {
+  // An empty file is empty, whatever its name.
+  if (file.size > 0 && file.path.endsWith(".gz")) return gunzip(file.chunks());
+  if (file.size > 0 && file.path.endsWith(".zst")) return unzstd(file.chunks());
+  return file.chunks();
+}
+
+/** Not Node's own decoder, which ends, without a word, at the end of the first frame. */
+async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let unpacked: Uint8Array[] = [];
+  const decoder = new Decompress((chunk) => unpacked.push(chunk));
+  for await (const chunk of chunks) {
+    decoder.push(chunk);
+    yield* unpacked;
+    unpacked = [];
+  }
+  decoder.push(new Uint8Array(), true);
+  yield* unpacked;
+}

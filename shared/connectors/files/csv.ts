@@ -1,0 +1,144 @@
+import { DataType, type Schema } from "apache-arrow";
+import { parse } from "csv-parse";
+import { MillraceError } from "../../contract/errors.ts";
+import { typeName } from "../../contract/schema.ts";
+import type { Row } from "../../contract/stream-reader.ts";
+import { type FileBytes, textOf } from "./bytes.ts";
+import { Malformed } from "./malformed.ts";
+import type { ParsedOptions } from "./options.ts";
+
+/** The longest record: a quote that is never closed is told as such before it fills the memory. */
+const MAX_RECORD_BYTES = 16 * 1024 * 1024;
+
+const PROBLEMS: Readonly<Record<string, string>> = {
+  CSV_RECORD_INCONSISTENT_FIELDS_LENGTH: "it has not as many fields as the first one",
+  CSV_INVALID_CLOSING_QUOTE: "a quote within quotes is neither doubled nor followed by a delimiter",
+  INVALID_OPENING_QUOTE: "a quote in a field that does not begin with one",
+  CSV_QUOTE_NOT_CLOSED: "a quote is never closed",
+  CSV_MAX_RECORD_SIZE: `it has more than ${MAX_RECORD_BYTES} bytes`,
+};
+
+interface Parsed {
+  readonly record: readonly (string | null)[];
+  /** Where it ends. */
+  readonly line: number;
+}
+
+/** The records of a CSV file (RFC 4180), by position. Empty lines are no rows. */
+export async function* readCsv(
+  file: FileBytes,
+  schema: Schema,
+  options: ParsedOptions,
+): AsyncGenerator<Iterable<Row>> {
+  const converters = schema.fields.map(({ type, name }) => converter(type, name));
+  let positions: readonly number[] | undefined;
+  for await (const records of recordsOf(file, options)) {
+    const [first] = records;
+    if (positions === undefined && first !== undefined) {
+      positions = options.header ? fromHeader(schema, first.record) : inOrder(schema, first);
+      if (options.header) records.shift();
+    }
+    const at = positions ?? [];
+    yield records.values().map(({ record }) =>
+      converters.map((convert, i) => {
+        const text = record[at[i] ?? -1] ?? null;
+        return text === null ? null : convert(text);
+      }),
+    );
+  }
+}
+
+/** The records of each piece of the file. */
+async function* recordsOf(file: FileBytes, options: ParsedOptions): AsyncGenerator<Parsed[]> {
+  const { delimiter, quote, nullValue } = options;
+  let records: Parsed[] = [];
+  const parser = parse({
+    delimiter,
+    quote,
+    escape: options.escape ?? quote,
+    record_delimiter: ["\r\n", "\n"],
+    skip_empty_lines: true,
+    max_record_size: MAX_RECORD_BYTES,
+    cast: (text, { quoting }) => (text === nullValue && !quoting ? null : text),
+    // Not as a stream of records, which would be waited for one by one.
+    on_record: (record: Parsed["record"], { lines }) => {
+      records.push({ record, line: lines });
+      return null;
+    },
+  });
+  // Told by the call that failed.
+  parser.on("error", () => undefined);
+  const failureOf = (call: (callback: (error?: Error | null) => void) => unknown) =>
+    new Promise<Error | null | undefined>((resolve) => call(resolve));
+  for await (const text of textOf(file)) {
+    const failure = await failureOf((callback) => parser.write(text, callback));
+    // Those before it first, so that the failure is seen in its place.
+    yield records;
+    if (failure) throw explain(failure);
+    records = [];
+  }
+  const failure = await failureOf((callback) => parser.end(callback));
+  yield records;
+  if (failure) throw explain(failure);
+}
+
+function explain(error: Error): Error {
+  if (!("code" in error && typeof error.code === "string" && "lines" in error)) return error;
+  const problem = PROBLEMS[error.code] ?? error.code;
+  return new Malformed(`the record that ends in line ${error.lines}: ${problem}`, { cause: error });
+}
+
+/** Where the columns of the schema are; one that the file does not have is null. */
+function fromHeader(schema: Schema, names: Parsed["record"]): readonly number[] {
+  const positions = schema.fields.map(({ name }) => {
+    const position = names.indexOf(name);
+    if (position !== names.lastIndexOf(name)) throw new Malformed(`its header has "${name}" twice`);
+    return position;
+  });
+  if (positions.some((position) => position >= 0)) return positions;
+  throw new Malformed(
+    "its header has none of the columns of the schema: check delimiter, or set header to false",
+  );
+}
+
+function inOrder({ fields }: Schema, { record, line }: Parsed): readonly number[] {
+  if (record.length === fields.length) return fields.map((_, i) => i);
+  throw new Malformed(
+    `the record that ends in line ${line} has ${record.length} fields, the schema ${fields.length} columns`,
+  );
+}
+
+/** What is not of the type is left as it is: the conversion to Arrow names row and field. */
+function converter(type: DataType, name: string): (text: string) => unknown {
+  if (DataType.isUtf8(type)) return (text) => text;
+  if (DataType.isBinary(type)) return (text) => Buffer.from(text, "base64");
+  const convert = ofText(type);
+  if (convert === undefined) {
+    throw new MillraceError("TYPE_NOT_SUPPORTED", `CSV has no values of the type ${typeName(type)}`, {
+      where: { field: name },
+      hint: `Make "${name}" a string in .schema(…), or leave it out.`,
+    });
+  }
+  return (text) => {
+    const trimmed = text.trim();
+    // Many quote every field, also that which is empty.
+    return trimmed === "" ? null : convert(trimmed);
+  };
+}
+
+function ofText(type: DataType): ((text: string) => unknown) | undefined {
+  if (DataType.isInt(type)) return (text) => (/^[+-]?\d+$/.test(text) ? BigInt(text.replace("+", "")) : text);
+  if (DataType.isFloat(type)) return toFloat;
+  if (DataType.isBool(type)) {
+    return (text) => (/^true$/i.test(text) ? true : /^false$/i.test(text) ? false : text);
+  }
+  const isTime = DataType.isTimestamp(type) || DataType.isDate(type) || DataType.isTime(type);
+  return isTime || DataType.isDuration(type) || DataType.isDecimal(type) ? (text) => text : undefined;
+}
+
+/** The words for what is no number are Spark's. */
+function toFloat(text: string): unknown {
+  if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return Number(text);
+  if (/^[+-]?inf(?:inity)?$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
+  return /^nan$/i.test(text) ? Number.NaN : text;
+}

@@ -1,0 +1,64 @@
+import type { Schema } from "apache-arrow";
+import { DataSourceReader } from "../../contract/batch-reader.ts";
+import { DataSource } from "../../contract/data-source.ts";
+import type { ObjectInfo } from "../../contract/object-store.ts";
+import type { OptionsSchema } from "../../contract/options.ts";
+import type { DataSourceStreamReader, RowSource } from "../../contract/stream-reader.ts";
+import { byTime, type FileGroup, group, listFiles } from "./folder.ts";
+import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
+import { inferSchema, readFiles } from "./read.ts";
+import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
+
+export type { FilesOptions } from "./options.ts";
+
+/**
+ * Files in a folder, or below a prefix of S3, as a source: CSV, JSON lines, Arrow, Parquet. As a stream, each new file once. Guide: docs/files.md.
+ * Error: `OPTIONS_INVALID`.
+ */
+export class Files extends DataSource<ParsedOptions> {
+  /** For `.format("files")`, once it is registered. */
+  static override readonly name: string = "files";
+  /** See `FilesOptions`. */
+  static readonly optionsSchema = OPTIONS as OptionsSchema<FilesOptions, ParsedOptions>;
+
+  /** That of the first file by name, of Arrow and Parquet. Error: `SCHEMA_REQUIRED`. */
+  override async schema(): Promise<Schema> {
+    return await inferSchema(this.runtime.openStore(this.options.path), this.options);
+  }
+
+  /** A reader of all files that are there. */
+  override reader(schema: Schema): DataSourceReader<FileGroup> {
+    return new AllFilesReader(this, schema);
+  }
+
+  /** A reader of the files that were not read yet. */
+  override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
+    const { options, runtime } = this;
+    return options.order === "key"
+      ? new KeyOrderReader(schema, options, runtime)
+      : new TimeOrderReader(schema, options, runtime);
+  }
+}
+
+/** All files that are there, once. */
+class AllFilesReader extends DataSourceReader<FileGroup> {
+  readonly #source: Files;
+  readonly #schema: Schema;
+
+  constructor(source: Files, schema: Schema) {
+    super();
+    this.#source = source;
+    this.#schema = schema;
+  }
+
+  override async partitions(): Promise<FileGroup[]> {
+    const { options, runtime } = this.#source;
+    const files: ObjectInfo[] = await Array.fromAsync(listFiles(runtime.openStore(options.path), options));
+    return group(files.sort(byTime), options);
+  }
+
+  override read(partition: FileGroup): RowSource {
+    const { options, runtime } = this.#source;
+    return readFiles(runtime.openStore(options.path), this.#schema, options, partition);
+  }
+}

@@ -1,0 +1,50 @@
+import { DataType, type Schema } from "apache-arrow";
+import { isPlainObject, kindOf } from "../../contract/json.ts";
+import type { Row } from "../../contract/stream-reader.ts";
+import { parseJson } from "../json-text.ts";
+import { type FileBytes, textOf } from "./bytes.ts";
+import { jsonRow } from "./json-values.ts";
+import { Malformed } from "./malformed.ts";
+
+/** The longest line: a file without line breaks is told as such before it fills the memory. */
+const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
+
+/** One JSON object a line. Empty lines are no rows. */
+export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
+  const toRow = jsonRow(schema);
+  const decimals = schema.fields.some(({ type }) => hasDecimal(type));
+  let number = 0;
+  function* rowsOf(lines: readonly string[]): Generator<Row> {
+    for (const line of lines) {
+      number++;
+      if (line.trim() !== "") yield toRow(recordOf(line, number, decimals));
+    }
+  }
+  let rest = "";
+  for await (const text of textOf(file)) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > MAX_LINE_CHARACTERS)
+      throw new Malformed(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
+    yield rowsOf(lines);
+  }
+  yield rowsOf([rest]);
+}
+
+function recordOf(line: string, number: number, decimals: boolean): Readonly<Record<string, unknown>> {
+  let record: unknown;
+  try {
+    record = parseJson(line, { decimals });
+  } catch (cause) {
+    throw new Malformed(`line ${number} is not JSON`, { cause });
+  }
+  if (isPlainObject(record)) return record;
+  throw new Malformed(`line ${number} is ${kindOf(record)}, not an object`);
+}
+
+function hasDecimal(type: DataType): boolean {
+  return (
+    DataType.isDecimal(type) ||
+    ((type.children ?? []) as Schema["fields"]).some((child) => hasDecimal(child.type))
+  );
+}

@@ -1,0 +1,18 @@
+// biome-ignore-all lint/style/noRestrictedImports: streams, gzip, hashes and globs come with Node.
+import { hash } from "node:crypto";
+import { matchesGlob } from "node:path/posix";
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
+
+/** SHA-256. */
+export function digest(text: string): Buffer {
+  return hash("sha256", text, "buffer");
+}
+
+export { matchesGlob };
+
+/** The bytes of a gzip file, of any number of members. */
+export function gunzip(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  // An error of either comes out of the iteration.
+  return pipeline(source, createGunzip(), () => undefined);
+}

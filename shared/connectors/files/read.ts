@@ -1,0 +1,131 @@
+import { RecordBatch, type Schema } from "apache-arrow";
+import { RowCollector } from "../../arrow/row-collector.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
+import type { Row } from "../../contract/stream-reader.ts";
+import { arrowSchema, readArrow } from "./arrow.ts";
+import { FileBytes } from "./bytes.ts";
+import { readCsv } from "./csv.ts";
+import { type FileGroup, listFiles, type PlannedFile } from "./folder.ts";
+import { readJsonLines } from "./json-lines.ts";
+import { Malformed } from "./malformed.ts";
+import type { ParsedOptions } from "./options.ts";
+import { parquetFileSchema, readParquet } from "./parquet.ts";
+
+/** The file that is being read, and the rows that were read of it. */
+interface Place {
+  path: string;
+  row: number;
+}
+
+const READ_AHEAD = 8;
+
+const PUT_RIGHT =
+  "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
+
+/** The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not fit, each with the file and the row in it. */
+export async function* readFiles(
+  store: ObjectStore,
+  schema: Schema,
+  options: ParsedOptions,
+  { files }: FileGroup,
+): AsyncGenerator<RecordBatch> {
+  // One for all files: rows of many small ones share a record batch.
+  const rows = new RowCollector(schema, {});
+  for (const file of inTurn(store, files)) {
+    if (options.ignoreMissingFiles && !(await file.isThere())) continue;
+    const place: Place = { path: file.path, row: 0 };
+    try {
+      for await (const chunk of chunksOf(file, schema, options)) {
+        if (chunk instanceof RecordBatch) {
+          if (rows.pending > 0) yield rows.flush();
+          yield chunk;
+          continue;
+        }
+        for (const row of chunk) {
+          place.row++;
+          rows.append(row);
+          if (rows.isFull) yield rows.flush();
+        }
+      }
+    } catch (error) {
+      throw inFile(error, options, place);
+    }
+  }
+  if (rows.pending > 0) yield rows.flush();
+}
+
+/** Very small files are mostly waited for: some of them are asked for at once. */
+function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
+  const asked: FileBytes[] = [];
+  for (const planned of files) {
+    const file = new FileBytes(store, planned);
+    file.readAhead();
+    asked.push(file);
+    const first = asked.length > READ_AHEAD ? asked.shift() : undefined;
+    if (first !== undefined) yield first;
+  }
+  yield* asked;
+}
+
+/** The schema of the first file by name. Error: `SCHEMA_REQUIRED` where files of the format have none, or there is no file. */
+export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {
+  const { format } = options;
+  const hint = 'Call .schema("id bigint, name string") after .format(Files).';
+  if (format === "csv" || format === "jsonl") {
+    throw new MillraceError("SCHEMA_REQUIRED", `files of the format ${format} do not tell their schema`, {
+      hint,
+    });
+  }
+  for await (const info of listFiles(store, options)) {
+    const file = new FileBytes(store, info);
+    const place = { path: file.path, row: 0 };
+    try {
+      return format === "arrow" ? await arrowSchema(file) : await parquetFileSchema(file);
+    } catch (error) {
+      throw inFile(error, options, place);
+    }
+  }
+  throw new MillraceError("SCHEMA_REQUIRED", "there is no file yet that would tell the schema", {
+    where: { path: store.location },
+    hint,
+  });
+}
+
+/** Rows in as many pieces as it takes: to wait for each row would take longer than to read it. */
+function chunksOf(
+  file: FileBytes,
+  schema: Schema,
+  options: ParsedOptions,
+): AsyncGenerator<RecordBatch | Iterable<Row>> {
+  switch (options.format) {
+    case "csv":
+      return readCsv(file, schema, options);
+    case "jsonl":
+      return readJsonLines(file, schema);
+    case "arrow":
+      return readArrow(file, schema);
+    case "parquet":
+      return readParquet(file, schema);
+  }
+}
+
+/** The error with its place: the rows of a partition are numbered, and those of its files are what people look at. */
+function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
+  if (!MillraceError.is(error)) {
+    const problem = error instanceof Malformed ? `: ${error.message}` : "";
+    return new MillraceError("FILE_MALFORMED", `${path} cannot be read as ${format}${problem}`, {
+      where: { path, row: row + 1 },
+      hint: PUT_RIGHT,
+      cause: error instanceof Malformed ? error.cause : error,
+    });
+  }
+  const { code, message, where, found, cause } = error;
+  if (where.row === undefined) return error.at({ path });
+  return new MillraceError(code, message.replace(/^row \d+/, `row ${row}`), {
+    where: { ...where, path, row },
+    hint: PUT_RIGHT,
+    ...(found === undefined ? {} : { found }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

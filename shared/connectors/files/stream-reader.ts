@@ -1,0 +1,207 @@
+import type { Schema } from "apache-arrow";
+import type { DataSourceRuntime } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { JsonValue } from "../../contract/json.ts";
+import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
+import { type ReadLimit, ReadMaxFiles } from "../../contract/read-limit.ts";
+import {
+  DataSourceStreamReader,
+  type RowSource,
+  type SupportsTriggerAvailableNow,
+} from "../../contract/stream-reader.ts";
+import { Batch, byTime, type FileGroup, group, listFiles } from "./folder.ts";
+import type { ParsedOptions } from "./options.ts";
+import { readFiles } from "./read.ts";
+import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
+
+/** What the readers of both orders share: an offset counts the files that were read. */
+abstract class FilesReader<O extends { readonly files: number }>
+  extends DataSourceStreamReader<O, FileGroup>
+  implements SupportsTriggerAvailableNow
+{
+  protected readonly options: ParsedOptions;
+  protected readonly runtime: DataSourceRuntime;
+  protected readonly store: ObjectStore;
+  readonly #schema: Schema;
+  #availableNow: number | undefined;
+
+  constructor(schema: Schema, options: ParsedOptions, runtime: DataSourceRuntime) {
+    super();
+    this.#schema = schema;
+    this.options = options;
+    this.runtime = runtime;
+    this.store = runtime.openStore(options.path);
+  }
+
+  prepareForTriggerAvailableNow(): void {
+    this.#availableNow = this.runtime.now();
+  }
+
+  availableNowTarget(): number | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: JsonValue): void {
+    this.#availableNow = Number(target);
+  }
+
+  override getDefaultReadLimit(): ReadLimit {
+    return new ReadMaxFiles(this.options.maxFilesPerBatch);
+  }
+
+  override read(partition: FileGroup): RowSource {
+    return readFiles(this.store, this.#schema, this.options, partition);
+  }
+
+  override compareOffsets(a: O, b: O): number {
+    return a.files - b.files;
+  }
+
+  protected get isBounded(): boolean {
+    return this.#availableNow !== undefined;
+  }
+
+  /** Files of a later time may still be written. To be asked before they are listed. */
+  protected settledAt(): number {
+    return (this.#availableNow ?? this.runtime.now()) - this.options.settleSeconds * 1000;
+  }
+
+  /** The partitions of the files between two offsets. Error: `FILE_CHANGED` where they are not all there. */
+  protected partitionsOf(files: readonly ObjectInfo[], start: O, end: O): FileGroup[] {
+    const expected = end.files - start.files;
+    if (files.length === expected) return group(files, this.options);
+    throw new MillraceError(
+      "FILE_CHANGED",
+      `the batch had ${expected} files when its end was found, and has ${files.length} now`,
+      {
+        where: { path: this.store.location },
+        hint: "Files must stay as they are until their batch is committed. Run again: the batch was not recorded.",
+      },
+    );
+  }
+}
+
+/** The last file that was read, how many have been, and where it is kept which ones. */
+type TimeOffset = {
+  readonly files: number;
+  readonly time?: string;
+  readonly key?: string;
+  readonly seen?: string;
+};
+
+interface ListedFile extends Fingerprint {
+  readonly info: ObjectInfo;
+}
+
+/** Reads each file that is there and was not read yet, oldest first. Which ones were read is kept in the pipeline's store. */
+export class TimeOrderReader extends FilesReader<TimeOffset> {
+  readonly #seen: SeenFiles;
+  #listed: ReadonlyMap<bigint, ListedFile> | undefined;
+
+  constructor(schema: Schema, options: ParsedOptions, runtime: DataSourceRuntime) {
+    super(schema, options, runtime);
+    this.#seen = new SeenFiles(runtime.store);
+  }
+
+  override initialOffset(): TimeOffset {
+    return { files: 0 };
+  }
+
+  override async latestOffset(start: TimeOffset, limit: ReadLimit): Promise<TimeOffset> {
+    const settledAt = this.settledAt();
+    // A run that has an end asks once what there is.
+    if (!this.isBounded) this.#listed = undefined;
+    const listed = await this.#list();
+    const versionOf = await this.#seen.at(start.seen);
+    const unread: ObjectInfo[] = [];
+    for (const { info, name, version } of listed.values()) {
+      const read = versionOf(name);
+      if (read === version) continue;
+      if (read !== undefined && !this.options.allowOverwrites) throw changed(this.store, info);
+      if (info.modifiedAt <= settledAt) unread.push(info);
+    }
+    const batch = new Batch(limit, this.options);
+    for (const file of unread.sort(byTime)) if (!batch.take(file)) break;
+    const last = batch.files.at(-1);
+    if (last === undefined) return start;
+    const fingerprints = batch.files.map(fingerprint);
+    return {
+      files: start.files + batch.files.length,
+      time: new Date(last.modifiedAt).toISOString(),
+      key: last.key,
+      seen: await this.#seen.add(start.seen, fingerprints, listed, this.runtime.now()),
+    };
+  }
+
+  override async partitions(start: TimeOffset, end: TimeOffset): Promise<FileGroup[]> {
+    const before = await this.#seen.at(start.seen);
+    const after = await this.#seen.at(end.seen);
+    const files = [...(await this.#list()).values()]
+      .filter(({ name, version }) => after(name) === version && before(name) !== version)
+      .map(({ info }) => info);
+    return this.partitionsOf(files.sort(byTime), start, end);
+  }
+
+  override async commit(end: TimeOffset): Promise<void> {
+    if (end.seen !== undefined) await this.#seen.tidy(end.seen);
+  }
+
+  async #list(): Promise<ReadonlyMap<bigint, ListedFile>> {
+    if (this.#listed !== undefined) return this.#listed;
+    const listed = new Map<bigint, ListedFile>();
+    for await (const info of listFiles(this.store, this.options)) {
+      const file = { info, ...fingerprint(info) };
+      listed.set(file.name, file);
+    }
+    this.#listed = listed;
+    return listed;
+  }
+}
+
+/** The last file that was read, and how many have been. */
+type KeyOffset = { readonly files: number; readonly key?: string };
+
+/** Reads the files whose names come after the last one read. */
+export class KeyOrderReader extends FilesReader<KeyOffset> {
+  /** The batch that was planned last. */
+  #planned:
+    | { readonly start: KeyOffset; readonly end: KeyOffset; readonly files: readonly ObjectInfo[] }
+    | undefined;
+
+  override initialOffset(): KeyOffset {
+    return { files: 0 };
+  }
+
+  override async latestOffset(start: KeyOffset, limit: ReadLimit): Promise<KeyOffset> {
+    const settledAt = this.settledAt();
+    const batch = new Batch(limit, this.options);
+    for await (const file of listFiles(this.store, this.options, start.key)) {
+      // Nothing may be passed: what comes before the offset is never looked at again.
+      if (file.modifiedAt > settledAt || !batch.take(file)) break;
+    }
+    const key = batch.files.at(-1)?.key;
+    if (key === undefined) return start;
+    const end = { files: start.files + batch.files.length, key };
+    this.#planned = { start, end, files: batch.files };
+    return end;
+  }
+
+  override async partitions(start: KeyOffset, end: KeyOffset): Promise<FileGroup[]> {
+    const planned = this.#planned;
+    if (planned !== undefined && planned.start.key === start.key && planned.end.key === end.key)
+      return this.partitionsOf(planned.files, start, end);
+    const files: ObjectInfo[] = [];
+    for await (const file of listFiles(this.store, this.options, start.key)) {
+      files.push(file);
+      if (file.key === end.key) break;
+    }
+    return this.partitionsOf(files, start, end);
+  }
+}
+
+function changed(store: ObjectStore, { key }: ObjectInfo): MillraceError {
+  return new MillraceError("FILE_CHANGED", `${key} was read, and has changed since`, {
+    where: { path: `${store.location}/${key}` },
+    hint: "Write each file once, whole, under a name of its own. To read this one again: give it another name, or set allowOverwrites.",
+  });
+}
