@@ -34,6 +34,9 @@ interface Part {
 const DYNAMODB = join(LIBRARIES, "dynamodb-local/2");
 const JSONATA = join(LIBRARIES, "jsonata/0.9.7");
 const JAVA = join(LIBRARIES, "java/21");
+/** The version that LocalStack asks for; its one dependency is exact, too. */
+const KINESIS_VERSION = "0.5.2";
+const KINESIS = join(LIBRARIES, "kinesis-local", KINESIS_VERSION);
 const PIP_INSTALL = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"];
 
 const python: Part = {
@@ -104,11 +107,18 @@ const dynamoDb: Part = {
   },
 };
 
+const kinesis: Part = {
+  name: "kinesis",
+  sources: [],
+  result: join(KINESIS, "node_modules/kinesis-local/main.js"),
+  install: async (_tools, signal) => {
+    const flags = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", emptied(KINESIS)];
+    await must("npm install", "npm", ["install", ...flags, `kinesis-local@${KINESIS_VERSION}`], signal);
+  },
+};
+
 /** Rows of parts of which each needs the ones before it; the rows are installed side by side. */
-const ROWS: readonly (readonly Part[])[] = [
-  [python, executor],
-  [java, jsonata, dynamoDb],
-];
+const ROWS: readonly (readonly Part[])[] = [[python, executor], [java, jsonata, dynamoDb], [kinesis]];
 
 export async function install(signal: AbortSignal): Promise<void> {
   if (ROWS.flat().every(isInstalled)) return;

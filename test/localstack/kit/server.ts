@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { HOME, LIBRARIES, LOG, PYTHON } from "./paths.ts";
 import { exitCode, family, residentBytes, signalProcess } from "./processes.ts";
@@ -84,6 +84,11 @@ function settings(root: string): Record<string, string> {
     TMPDIR: join(root, "tmp"),
     GATEWAY_LISTEN: "127.0.0.1:4566",
     LOCALSTACK_HOST: "127.0.0.1:4566",
+    // Kinesis is a program for Node, which LocalStack starts by its name.
+    PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
+    // Streams are made and split in no time, and queues have URLs that need no DNS.
+    KINESIS_LATENCY: "50",
+    SQS_ENDPOINT_STRATEGY: "path",
     DYNAMODB_IN_MEMORY: "1",
     LAMBDA_RUNTIME_EXECUTOR: "local-process",
     LOCAL_PROCESS_NODE: process.execPath,

@@ -1,0 +1,39 @@
+import type { Schema } from "apache-arrow";
+import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { OptionsSchema } from "../../contract/options.ts";
+import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import { type KinesisOptions, OPTIONS, type ParsedOptions } from "./options.ts";
+import { RAW_SCHEMA } from "./records.ts";
+import { Stream } from "./stream.ts";
+import { KinesisReader } from "./stream-reader.ts";
+
+export type { KinesisOptions } from "./options.ts";
+
+/** A stream of Kinesis Data Streams as a streaming source, each record once, in order within its key. Guide: docs/kinesis.md. Error: `OPTIONS_INVALID`. */
+export class Kinesis extends DataSource<ParsedOptions> {
+  /** For `.format("kinesis")`, once it is registered. */
+  static override readonly name: string = "kinesis";
+  /** See `KinesisOptions`. */
+  static readonly optionsSchema = OPTIONS as OptionsSchema<KinesisOptions, ParsedOptions>;
+
+  /** The option `schema`, or the columns of a raw record. Error: `SCHEMA_REQUIRED`. */
+  override schema(): string {
+    const { format, schema } = this.options;
+    if (format === "raw") return RAW_SCHEMA;
+    if (schema !== undefined) return schema;
+    throw new MillraceError(
+      "SCHEMA_REQUIRED",
+      "Kinesis does not know the columns of the rows: JSON has no schema",
+      {
+        hint: 'Set the option schema, or .schema("id bigint NOT NULL, time timestamp") on the reading side of the pipeline.',
+      },
+    );
+  }
+
+  /** A reader of all shards. */
+  override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
+    const stream = new Stream(this.options, this.runtime);
+    return new KinesisReader(schema, this.options, stream, this.runtime);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Schema } from "apache-arrow";
+import { MillraceError } from "../../contract/errors.ts";
+import type { Row } from "../../contract/stream-reader.ts";
+import { jsonRecord } from "../json-record.ts";
+import type { ParsedOptions } from "./options.ts";
+import type { StreamRecord } from "./stream.ts";
+
+/** The columns of `format: "raw"`. */
+export const RAW_SCHEMA: string =
+  "partitionKey string NOT NULL, sequenceNumber string NOT NULL, shardId string NOT NULL, " +
+  "approximateArrivalTimestamp timestamp NOT NULL, data binary NOT NULL";
+
+/** What the Kinesis Producer Library begins a record with that holds many. */
+const AGGREGATED = Buffer.from([0xf3, 0x89, 0x9a, 0xc2]);
+
+/** Turns a record into a row. Errors: `KINESIS_RECORD_AGGREGATED`, `RECORD_NOT_JSON`. */
+export function recordReader(
+  schema: Schema,
+  format: ParsedOptions["format"],
+  shardId: string,
+): (record: StreamRecord) => Row {
+  if (format === "raw") {
+    return ({ partitionKey, sequenceNumber, arrivedAt, data }) => ({
+      partitionKey,
+      sequenceNumber,
+      shardId,
+      approximateArrivalTimestamp: new Date(arrivedAt),
+      data,
+    });
+  }
+  const toRow = jsonRecord(schema);
+  return ({ sequenceNumber, data }) => {
+    const name = `record ${sequenceNumber} of ${shardId}`;
+    if (AGGREGATED.equals(data.subarray(0, AGGREGATED.length))) {
+      throw new MillraceError(
+        "KINESIS_RECORD_AGGREGATED",
+        `${name} holds many records, as the Kinesis Producer Library aggregates them`,
+        {
+          hint: "Turn aggregation off in the producer (AggregationEnabled=false), or read format: raw and take them apart in a pipeline of your own.",
+        },
+      );
+    }
+    return toRow(data, name);
+  };
+}

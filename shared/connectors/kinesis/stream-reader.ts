@@ -1,0 +1,183 @@
+import type { Schema } from "apache-arrow";
+import type { Runtime, TaskContext } from "../../contract/context.ts";
+import {
+  DataSourceStreamReader,
+  type Row,
+  type SupportsTriggerAvailableNow,
+} from "../../contract/stream-reader.ts";
+import { lookAhead } from "./look-ahead.ts";
+import type { ParsedOptions } from "./options.ts";
+import { recordReader } from "./records.ts";
+import { SHORTEST_RETENTION, ShardsPlan, type StreamOffset } from "./shards-plan.ts";
+import { expired, type Mark, markOf, PAGE_RECORDS, type Position, type Shard, type Stream } from "./stream.ts";
+
+/** The records of a shard from `first` to `last`, both of them in it. */
+export type ShardRange = { readonly shardId: string; readonly first: Mark; readonly last: Mark };
+
+const SHARDS_AT_ONCE = 16;
+
+/** Reads a stream by sequence numbers: planning finds where each shard's part of a batch begins and ends, the tasks read it, a shard each. */
+export class KinesisReader
+  extends DataSourceStreamReader<StreamOffset, ShardRange>
+  implements SupportsTriggerAvailableNow
+{
+  readonly #schema: Schema;
+  readonly #options: ParsedOptions;
+  readonly #stream: Stream;
+  readonly #runtime: Runtime;
+  /** Records that came later are for another run. Epoch milliseconds. */
+  #availableNow: number | undefined;
+  /** What `latestOffset` saw, so that `partitions` need not ask again: by shard, the first record after a sequence number. */
+  readonly #firsts = new Map<string, { readonly after: string | undefined; readonly first: Mark }>();
+
+  constructor(schema: Schema, options: ParsedOptions, stream: Stream, runtime: Runtime) {
+    super();
+    this.#schema = schema;
+    this.#options = options;
+    this.#stream = stream;
+    this.#runtime = runtime;
+  }
+
+  prepareForTriggerAvailableNow(): void {
+    this.#availableNow = this.#runtime.now();
+  }
+
+  availableNowTarget(): number | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: number): void {
+    this.#availableNow = target;
+  }
+
+  override initialOffset(): StreamOffset {
+    const { startingPosition } = this.#options;
+    const now = new Date(this.#runtime.now()).toISOString();
+    const from =
+      startingPosition === "LATEST"
+        ? now
+        : startingPosition === "TRIM_HORIZON"
+          ? startingPosition
+          : new Date(startingPosition.timestamp).toISOString();
+    return { from, readUpTo: now, shards: {} };
+  }
+
+  /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
+  override async latestOffset(start: StreamOffset): Promise<StreamOffset> {
+    const now = this.#runtime.now();
+    const listed = await this.#stream.shards();
+    this.#refuseVanished(start, listed);
+    const plan = new ShardsPlan(start, listed);
+    const mayHaveExpired = await this.#mayHaveExpired(start, now);
+    for (let ready = plan.next(); ready.length > 0; ready = plan.next()) {
+      await atOnce(ready, async (shardId) => {
+        if (mayHaveExpired) await this.#refuseExpired(start, shardId);
+        await this.#look(plan, shardId, now);
+      });
+    }
+    return plan.end(now);
+  }
+
+  async #look(plan: ShardsPlan, shardId: string, now: number): Promise<void> {
+    const until = this.#availableNow;
+    const { first, last, stop } = await lookAhead(this.#stream, shardId, begin(plan.start, shardId), {
+      maxRecords: this.#options.maxRecordsPerShard,
+      now,
+      until,
+    });
+    if (first !== undefined)
+      this.#firsts.set(shardId, { after: plan.start.shards[shardId]?.last?.seq, first: markOf(first) });
+    const readUpTo = stop === "tip" ? now : stop === "until" ? (until ?? now) : last?.arrivedAt;
+    plan.saw(shardId, last && markOf(last), stop === "end", readUpTo);
+  }
+
+  /** Whether records may have expired unread: the last look was longer ago than the stream keeps them. */
+  async #mayHaveExpired({ readUpTo }: StreamOffset, now: number): Promise<boolean> {
+    const age = now - Date.parse(readUpTo);
+    if (!this.#options.failOnDataLoss || age <= SHORTEST_RETENTION) return false;
+    return age > (await this.#stream.retention());
+  }
+
+  /** Where the last record that was read is still there, so are all that follow. */
+  async #refuseExpired({ shards, readUpTo }: StreamOffset, shardId: string): Promise<void> {
+    const { last } = shards[shardId] ?? {};
+    const there = last === undefined ? undefined : await this.#stream.first(shardId, { from: last });
+    if (there !== undefined && there.sequenceNumber === last?.seq) return;
+    throw expired(
+      `stream ${this.#stream.name}: ${shardId} was read up to ${readUpTo}${last === undefined ? "" : `, sequence number ${last.seq}`}, and what came then is no longer kept`,
+    );
+  }
+
+  #refuseVanished({ shards }: StreamOffset, listed: readonly Shard[]): void {
+    if (!this.#options.failOnDataLoss) return;
+    const there = new Set(listed.map(({ shardId }) => shardId));
+    const gone = Object.entries(shards).find(([shardId, { ended }]) => !ended && !there.has(shardId));
+    if (gone === undefined) return;
+    const [shardId, { last }] = gone;
+    throw expired(
+      `stream ${this.#stream.name}: ${shardId} is gone, and was read only up to ${last === undefined ? "its beginning" : `sequence number ${last.seq}`}`,
+    );
+  }
+
+  /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
+  override async partitions(start: StreamOffset, end: StreamOffset): Promise<ShardRange[]> {
+    const ranges: ShardRange[] = [];
+    await atOnce(Object.entries(end.shards), async ([shardId, { last }]) => {
+      const after = start.shards[shardId]?.last?.seq;
+      if (last === undefined || last.seq === after) return;
+      const seen = this.#firsts.get(shardId);
+      if (seen !== undefined && seen.after === after) ranges.push({ shardId, first: seen.first, last });
+      else ranges.push({ shardId, first: await this.#first(start, shardId, last), last });
+    });
+    return ranges.sort((a, b) => (a.shardId < b.shardId ? -1 : 1));
+  }
+
+  async #first(start: StreamOffset, shardId: string, last: Mark): Promise<Mark> {
+    const first = await this.#stream.first(shardId, begin(start, shardId));
+    if (first !== undefined && BigInt(first.sequenceNumber) <= BigInt(last.seq)) return markOf(first);
+    throw expired(`stream ${this.#stream.name}: ${shardId} has nothing left up to sequence number ${last.seq}`);
+  }
+
+  /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that are no rows. */
+  override async *read({ shardId, first, last }: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+    const toRow = recordReader(this.#schema, this.#options.format, shardId);
+    const [begin, end] = [BigInt(first.seq), BigInt(last.seq)];
+    const lost = (problem: string) =>
+      expired(
+        `stream ${this.#stream.name}: ${shardId} ${problem}; the batch has ${first.seq} to ${last.seq}`,
+      );
+    let isFirst = true;
+    for await (const page of this.#stream.pages(shardId, { from: first }, PAGE_RECORDS, task.signal)) {
+      for (const record of page.records) {
+        if (isFirst && record.sequenceNumber !== first.seq && this.#options.failOnDataLoss)
+          throw lost(`begins at sequence number ${record.sequenceNumber}`);
+        isFirst = false;
+        const sequenceNumber = BigInt(record.sequenceNumber);
+        if (sequenceNumber >= begin && sequenceNumber <= end) yield toRow(record);
+        // Beyond it only where all of the range has expired.
+        if (sequenceNumber >= end) return;
+      }
+      if (page.isTip || page.isEnd) break;
+    }
+    if (this.#options.failOnDataLoss) throw lost("has no more records");
+  }
+
+  override stop(): void {
+    this.#stream.close();
+  }
+}
+
+/** Where the next batch of a shard begins. */
+function begin({ from, shards }: StreamOffset, shardId: string): Position {
+  const { last } = shards[shardId] ?? {};
+  if (last !== undefined) return { after: last };
+  return from === "TRIM_HORIZON" ? { at: from } : { since: Date.parse(from) };
+}
+
+async function atOnce<T>(items: readonly T[], body: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  const worker = async () => {
+    for (const item of left) await body(item);
+  };
+  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, worker));
+}

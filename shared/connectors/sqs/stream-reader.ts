@@ -1,0 +1,78 @@
+import type { RecordBatch } from "apache-arrow";
+import { decodeFile } from "../../arrow/ipc-file.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
+import type { MessagesFile, QueueOffset } from "./batches.ts";
+import { Receiving, type Surroundings } from "./receiving.ts";
+
+/** What a run of `availableNow` reads: it ends with the first batch whose messages were all sent after `sentBy`, epoch milliseconds. */
+type AvailableNow = { readonly sentBy: number; readonly isReached: boolean };
+
+/**
+ * Reads a queue. It has no positions to go back to, so planning receives the messages and keeps them in the pipeline's store, where tasks and replays read
+ * them; once the batch is committed they are deleted from the queue.
+ */
+export class SqsReader
+  extends DataSourceStreamReader<QueueOffset, MessagesFile>
+  implements SupportsTriggerAvailableNow
+{
+  readonly #around: Surroundings;
+  #availableNow: AvailableNow | undefined;
+
+  constructor(around: Surroundings) {
+    super();
+    this.#around = around;
+  }
+
+  prepareForTriggerAvailableNow(): void {
+    this.#availableNow = { sentBy: this.#around.runtime.now(), isReached: false };
+  }
+
+  availableNowTarget(): AvailableNow | undefined {
+    return this.#availableNow;
+  }
+
+  restoreAvailableNow(target: AvailableNow): void {
+    this.#availableNow = target;
+  }
+
+  override initialOffset(): QueueOffset {
+    return { batch: 0 };
+  }
+
+  /** Errors: `SQS_FAILED`, and those of messages that are no rows. */
+  override async latestOffset(start: QueueOffset): Promise<QueueOffset> {
+    const target = this.#availableNow;
+    if (target?.isReached) return start;
+    const receiving = new Receiving(this.#around, start, await this.#around.batches.seen(start));
+    const end = await receiving.run();
+    if (target !== undefined)
+      this.#availableNow = { ...target, isReached: !receiving.hasSentBy(target.sentBy) };
+    return end ?? start;
+  }
+
+  /** Error: `PARTITIONS_MISSING` for more than one batch: those before were deleted. */
+  override partitions(start: QueueOffset, end: QueueOffset): MessagesFile[] {
+    if (end.batch === start.batch + 1) return this.#around.batches.files(end);
+    throw new MillraceError(
+      "PARTITIONS_MISSING",
+      `a queue has no messages to read again: batch ${start.batch + 1} to ${end.batch} were asked for`,
+    );
+  }
+
+  /** Error: `PARTITIONS_MISSING`. */
+  override async *read(file: MessagesFile): AsyncGenerator<RecordBatch> {
+    yield* decodeFile(await this.#around.batches.readFile(file));
+  }
+
+  /** Deletes the messages of the batch. Error: `SQS_FAILED`. */
+  override async commit(end: QueueOffset): Promise<void> {
+    const { queue, batches } = this.#around;
+    await queue.delete(await batches.receipts(end));
+    await batches.clearUp(end);
+  }
+
+  override stop(): void {
+    this.#around.queue.close();
+  }
+}
