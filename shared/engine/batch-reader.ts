@@ -15,18 +15,22 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   readonly #schema: Schema;
   readonly #filters: readonly Filter[];
   readonly #where: ErrorLocation;
+  readonly #notice: (rows: RowSource) => RowSource;
 
+  /** `notice` is given the rows as the source gives them, before any is left out. */
   constructor(
     reader: DataSourceReader<unknown>,
     schema: Schema,
     filters: readonly Filter[],
     where: ErrorLocation,
+    notice: (rows: RowSource) => RowSource = (rows) => rows,
   ) {
     super();
     this.#reader = reader;
     this.#schema = schema;
     this.#filters = filters;
     this.#where = where;
+    this.#notice = notice;
   }
 
   override initialOffset(): BatchCount {
@@ -38,24 +42,26 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   }
 
   override async partitions(): Promise<readonly unknown[]> {
-    await this.#pushFilters();
+    await this.#pushFilters({ retryable: false });
     return await this.#reader.partitions();
   }
 
   override async read(partition: unknown, task: TaskContext): Promise<RowSource> {
-    const rest = await this.#pushFilters();
+    const rest = await this.#pushFilters({ retryable: true });
     const rows = await this.#reader.read(partition, task);
-    return rest.length === 0 ? rows : filtered(this.#schema, rows, rest, this.#where);
+    return rest.length === 0 ? rows : filtered(this.#schema, this.#notice(rows), rest, this.#where);
   }
 
   /** Gives what the source leaves to do. */
-  async #pushFilters(): Promise<readonly Filter[]> {
+  async #pushFilters({ retryable }: { readonly retryable: boolean }): Promise<readonly Filter[]> {
     if (this.#filters.length === 0) return [];
     checkFilters(this.#schema, this.#filters);
     try {
-      return [...(await this.#reader.pushFilters(this.#filters))];
+      const rest = [...(await this.#reader.pushFilters(this.#filters))];
+      checkFilters(this.#schema, rest);
+      return rest;
     } catch (error) {
-      throw toMillraceError(error, "SOURCE_FAILED", "pushFilters() failed", this.#where);
+      throw toMillraceError(error, "SOURCE_FAILED", "pushFilters() failed", this.#where, retryable);
     }
   }
 }

@@ -1,15 +1,15 @@
-import { DataType, type Field, type RecordBatch, Schema, type Struct } from "apache-arrow";
+import { type Data, DataType, type Field, type RecordBatch, Schema, type Struct, Vector } from "apache-arrow";
 import { recordBatchOf, toRecordBatches } from "../arrow/record-batches.ts";
-import { rowsOf } from "../arrow/rows.ts";
+import { takeRows } from "../arrow/take.ts";
 import type { ErrorLocation } from "../contract/errors.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Attribute, Filter, FilterValue } from "../contract/filters.ts";
 import { suggest } from "../contract/options.ts";
 import { typeName } from "../contract/schema.ts";
-import type { NamedRow, RowSource } from "../contract/stream-reader.ts";
+import type { RowSource } from "../contract/stream-reader.ts";
 
-/** True, false, or unknown (`undefined`) because of a null: SQL's logic. */
-type Test = (row: NamedRow) => boolean | undefined;
+/** What a filter says of one row: true, false, or unknown (`undefined`) because of a null: SQL's logic. */
+type Test = (row: number) => boolean | undefined;
 
 /** The rows for which all filters hold: what the source could not do itself. Error: `FILTER_INVALID`, and those of rows. */
 export async function* filtered(
@@ -17,118 +17,187 @@ export async function* filtered(
   rows: RowSource,
   filters: readonly Filter[],
   where: ErrorLocation,
-): AsyncGenerator<NamedRow | RecordBatch> {
-  const tests = filters.map((filter) => testOf(schema, filter));
+): AsyncGenerator<RecordBatch> {
+  const compiled = filters.map((filter) => compile(schema, filter));
   for await (const batch of toRecordBatches(schema, rows, where)) {
-    const kept = [...rowsOf(batch)].filter((row) => tests.every((test) => test(row) === true));
+    const tests = compiled.map((testOf) => testOf(batch));
+    const kept: number[] = [];
+    for (let row = 0; row < batch.numRows; row++)
+      if (tests.every((test) => test(row) === true)) kept.push(row);
     if (kept.length === batch.numRows) yield batch;
-    else yield* kept;
+    else if (kept.length > 0) yield takeRows(batch, kept);
   }
 }
 
 /** Error: `FILTER_INVALID`, where a filter names no column, or compares with what the column cannot hold. */
 export function checkFilters(schema: Schema, filters: readonly Filter[]): void {
-  for (const filter of filters) testOf(schema, filter);
+  for (const filter of filters) compile(schema, filter);
 }
 
-function testOf(schema: Schema, filter: Filter): Test {
+function compile(schema: Schema, filter: Filter): (batch: RecordBatch) => Test {
   if (filter.kind === "Not") {
-    const child = testOf(schema, filter.child);
-    return (row) => {
-      const is = child(row);
-      return is === undefined ? undefined : !is;
+    const child = compile(schema, filter.child);
+    return (batch) => {
+      const test = child(batch);
+      return (row) => {
+        const is = test(row);
+        return is === undefined ? undefined : !is;
+      };
     };
   }
-  const { attribute } = filter;
-  const field = fieldAt(schema, filter.kind, attribute);
-  const read = (row: NamedRow) => valueAt(row, attribute);
-  if (filter.kind === "IsNull") return (row) => read(row) === null;
-  if (filter.kind === "IsNotNull") return (row) => read(row) !== null;
-  if (filter.kind === "In") {
-    const values = filter.value.map((value) => comparable(field, value, filter.kind));
-    return (row) => {
-      const value = keyOf(field, read(row));
-      if (value === null) return undefined;
-      return values.includes(value) || (values.includes(null) ? undefined : false);
-    };
-  }
-  const wanted = comparable(field, filter.value, filter.kind);
-  if (filter.kind === "EqualNullSafe") return (row) => keyOf(field, read(row)) === wanted;
-  const compare = COMPARISONS[filter.kind];
-  return (row) => {
-    const value = keyOf(field, read(row));
-    return value === null || wanted === null ? undefined : compare(value, wanted);
+  const { field, path } = columnAt(schema, filter);
+  const decide = decisionOf(field, filter);
+  return (batch) => {
+    const keyAt = keysOf(batch, path);
+    return (row) => decide(keyAt(row));
   };
 }
 
-type Key = string | number | bigint | boolean;
+/** What has the order and equality of a column's values: of strings their UTF-8, as in Spark; of decimals their digits. */
+type Key = number | bigint | boolean | Buffer;
+
+/** What a filter says of a value. */
+function decisionOf(
+  field: Field,
+  filter: Exclude<Filter, { readonly kind: "Not" }>,
+): (key: Key | null) => boolean | undefined {
+  if (filter.kind === "IsNull") return (key) => key === null;
+  if (filter.kind === "IsNotNull") return (key) => key !== null;
+  if (filter.kind === "In") return isAmong(filter.value.map((value) => keyFor(field, value, filter.kind)));
+  const wanted = keyFor(field, filter.value, filter.kind);
+  if (filter.kind === "EqualNullSafe")
+    return (key) => (key === null || wanted === null ? key === wanted : compare(key, wanted) === 0);
+  const holds = COMPARISONS[filter.kind];
+  return (key) => (key === null || wanted === null ? undefined : holds(key, wanted));
+}
+
+/** As in Spark: in an empty list there is nothing, not even a null. */
+function isAmong(wanted: readonly (Key | null)[]): (key: Key | null) => boolean | undefined {
+  // A Set takes NaN for equal to itself and 0 for equal to -0, as `compare` does.
+  const known = new Set(wanted.map(hashable));
+  const otherwise = known.has(null) ? undefined : false;
+  return (key) => {
+    if (known.size === 0) return false;
+    return key === null ? undefined : known.has(hashable(key)) || otherwise;
+  };
+}
+
+function hashable(key: Key | null): number | bigint | boolean | string | null {
+  return Buffer.isBuffer(key) ? key.toString("latin1") : key;
+}
 
 const COMPARISONS: Readonly<
   Record<
     Exclude<Filter["kind"], "Not" | "IsNull" | "IsNotNull" | "In" | "EqualNullSafe">,
-    (value: Key, wanted: Key) => boolean
+    (key: Key, wanted: Key) => boolean
   >
 > = {
-  EqualTo: (value, wanted) => value === wanted,
-  GreaterThan: (value, wanted) => value > wanted,
-  GreaterThanOrEqual: (value, wanted) => value >= wanted,
-  LessThan: (value, wanted) => value < wanted,
-  LessThanOrEqual: (value, wanted) => value <= wanted,
-  StringStartsWith: (value, wanted) => String(value).startsWith(String(wanted)),
-  StringEndsWith: (value, wanted) => String(value).endsWith(String(wanted)),
-  StringContains: (value, wanted) => String(value).includes(String(wanted)),
+  EqualTo: (key, wanted) => compare(key, wanted) === 0,
+  GreaterThan: (key, wanted) => compare(key, wanted) > 0,
+  GreaterThanOrEqual: (key, wanted) => compare(key, wanted) >= 0,
+  LessThan: (key, wanted) => compare(key, wanted) < 0,
+  LessThanOrEqual: (key, wanted) => compare(key, wanted) <= 0,
+  StringStartsWith: (key, wanted) => bytes(key).subarray(0, bytes(wanted).length).equals(bytes(wanted)),
+  StringEndsWith: (key, wanted) =>
+    bytes(key).length >= bytes(wanted).length &&
+    bytes(key)
+      .subarray(bytes(key).length - bytes(wanted).length)
+      .equals(bytes(wanted)),
+  StringContains: (key, wanted) => bytes(key).includes(bytes(wanted)),
 };
 
-function fieldAt(schema: Schema, kind: string, attribute: Attribute): Field {
+const bytes = (key: Key): Buffer => key as Buffer;
+
+/** As in Spark: NaN equals itself and is greater than any other number, and 0 equals -0. */
+function compare(a: Key, b: Key): number {
+  if (Buffer.isBuffer(a)) return a.compare(bytes(b));
+  if (a === b) return 0;
+  if (Number.isNaN(a)) return Number.isNaN(b) ? 0 : 1;
+  return a < b || Number.isNaN(b) ? -1 : 1;
+}
+
+interface Column {
+  readonly field: Field;
+  /** Indexes, from that of the column down to the field. */
+  readonly path: readonly number[];
+}
+
+function columnAt(schema: Schema, { kind, attribute }: { kind: string; attribute: Attribute }): Column {
+  const name = attribute.join(".");
+  const path: number[] = [];
   let fields: readonly Field[] = schema.fields;
-  let found: Field | undefined;
-  for (const name of attribute) {
-    found = fields.find((field) => field.name === name);
-    if (found === undefined) {
-      const names = fields.map((field) => field.name);
-      throw invalid(
-        `${kind} names the column "${attribute.join(".")}", which is not there${suggest(name, names)}`,
-      );
+  let field: Field | undefined;
+  for (const part of attribute) {
+    const index = fields.findIndex((other) => other.name === part);
+    field = fields[index];
+    if (field === undefined) {
+      const names = fields.map((other) => other.name);
+      throw invalid(`${kind} names the column "${name}", which is not there${suggest(part, names)}`);
     }
-    fields = DataType.isStruct(found.type) ? (found.type as Struct).children : [];
+    path.push(index);
+    fields = DataType.isStruct(field.type) ? (field.type as Struct).children : [];
   }
-  if (found === undefined) throw invalid(`${kind} names no column`);
-  if (!DataType.isStruct(found.type) && !DataType.isList(found.type) && !DataType.isMap(found.type))
-    return found;
-  if (kind === "IsNull" || kind === "IsNotNull") return found;
-  throw invalid(`${kind} cannot compare "${attribute.join(".")}", which is ${typeName(found.type)}`);
+  if (field === undefined) throw invalid(`${kind} names no column`);
+  const { type } = field;
+  const isString = DataType.isUtf8(type) || DataType.isLargeUtf8(type);
+  if (kind.startsWith("String") && !isString)
+    throw invalid(`${kind} looks into "${name}", which is no string but ${typeName(type)}`);
+  const isNested = DataType.isStruct(type) || DataType.isList(type) || DataType.isMap(type);
+  if (isNested && kind !== "IsNull" && kind !== "IsNotNull")
+    throw invalid(`${kind} cannot compare "${name}", which is ${typeName(type)}`);
+  return { field, path };
 }
 
-function valueAt(row: NamedRow, [name = "", ...below]: Attribute): unknown {
-  const value = row[name] ?? null;
-  return below.length === 0 || value === null ? value : valueAt(value as NamedRow, below);
+/** The key of a row's value; null where it is null, or what it is part of. */
+function keysOf(batch: RecordBatch, path: readonly number[]): (row: number) => Key | null {
+  const levels: Data[] = [];
+  let data: Data = batch.data;
+  for (const index of path) {
+    data = data.children[index] as Data;
+    levels.push(data);
+  }
+  if (DataType.isNull(data.type)) return () => null;
+  const keyAt = keyReader(data);
+  return (row) => (levels.every((level) => level.getValid(row)) ? keyAt(row) : null);
 }
 
-/** A value of the filter, in the same form as that of a row: it takes the same way into the column's type. */
-function comparable(field: Field, value: FilterValue, kind: string): Key | null {
+function keyReader(data: Data): (row: number) => Key {
+  const { type, values, valueOffsets: offsets, stride } = data;
+  if (DataType.isBool(type)) {
+    const vector = new Vector([data]);
+    return (row) => vector.get(row) as boolean;
+  }
+  if (DataType.isDecimal(type)) return (row) => integerOf(values, row * stride, stride);
+  // What cannot be compared is there, and no more.
+  if (data.children.length > 0) return () => true;
+  if (offsets === undefined) return (row) => values[row] as number | bigint;
+  const { buffer, byteOffset } = values as Uint8Array;
+  return (row) => {
+    const start = Number(offsets[row]);
+    return Buffer.from(buffer, byteOffset + start, Number(offsets[row + 1]) - start);
+  };
+}
+
+/** A two's complement number of 32-bit words, the lowest first. */
+function integerOf(words: Uint32Array, from: number, count: number): bigint {
+  let integer = 0n;
+  for (let i = from + count - 1; i >= from; i--) integer = (integer << 32n) | BigInt(words[i] ?? 0);
+  return BigInt.asIntN(count * 32, integer);
+}
+
+/** The key of a filter's value: it takes the same way into the column's type as a row's. */
+function keyFor(field: Field, value: FilterValue, kind: string): Key | null {
   const column = new Schema([field.clone({ nullable: true })]);
   try {
-    const [row = {}] = rowsOf(recordBatchOf(column, [[value]]));
-    return keyOf(field, row[field.name] ?? null);
+    return keysOf(recordBatchOf(column, [[value]]), [0])(0);
   } catch (error) {
     const problem = MillraceError.is(error) ? error.message.replace(/^row 1, /, "") : String(error);
     throw invalid(`${kind} compares with a value that does not fit: ${problem}`);
   }
 }
 
-/** What orders as the column's type does. */
-function keyOf({ type }: Field, value: unknown): Key | null {
-  if (value === null) return null;
-  if (DataType.isInt(type)) return BigInt(value as number | string);
-  // Of one column all have the same digits after the point.
-  if (DataType.isDecimal(type)) return BigInt(String(value).replace(".", ""));
-  // Up to three or six digits after the point: as text, "…00Z" would come after "…00.5Z".
-  if (DataType.isTimestamp(type)) return String(value).replace(/Z$/, "").padEnd(26, "0");
-  return value as Key;
-}
-
 function invalid(problem: string): MillraceError {
   return new MillraceError("FILTER_INVALID", problem, {
-    hint: "Name a column of the schema, and compare it with a value that it can hold.",
+    hint: 'Name a column of the schema, or ["place", "x"] for a field of a struct, and compare it with a value that it can hold.',
   });
 }

@@ -12,6 +12,7 @@ import { toSchema } from "../contract/schema.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
+  RowSource,
   SimpleDataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
@@ -104,15 +105,18 @@ export class OpenPipeline {
     }
   }
 
-  /** A reader for a task, or for planning. */
-  async newReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
+  /** A reader for a task, or for planning. `notice` is given the rows that filters are to choose from. */
+  async newReader(
+    schema: Schema,
+    notice?: (rows: RowSource) => RowSource,
+  ): Promise<DataSourceStreamReader<object, unknown>> {
     const where = { pipeline: this.pipeline.name };
     if (!this.#isBatch)
       return await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
         this.#source.streamReader(schema),
       );
     const reader = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
-    return new BatchPlanner(reader, schema, this.pipeline.source.filters ?? [], where);
+    return new BatchPlanner(reader, schema, this.pipeline.source.filters ?? [], where, notice);
   }
 
   get #isBatch(): boolean {
@@ -289,13 +293,15 @@ export class OpenPipeline {
   }
 
   batchContext(batch: Batch, lastCommit: JsonValue | undefined): BatchContext {
+    // The other modes do not go on from what is there: it may have been removed since.
+    const { saveMode = "append" } = this.pipeline;
     return {
       ...this.sinkContext(batch.incarnation),
       batchId: batch.batchId,
       attempt: batch.attempt,
       commitTried: batch.lastTriedAttempt === batch.attempt,
       plannedAt: batch.plannedAt,
-      ...(lastCommit === undefined ? {} : { lastCommit }),
+      ...(lastCommit === undefined || saveMode !== "append" ? {} : { lastCommit }),
     };
   }
 

@@ -117,6 +117,24 @@ describe("trigger", () => {
   });
 });
 
+describe("stallAfter", () => {
+  it("says when a partition has stalled and whether its task fails, of streams and of batches", () => {
+    expect(orders.stall).toBeUndefined();
+    expect(orders.stallAfter("5 minutes").stall).toEqual({ after: "5 minutes", fail: false });
+    const stall = { after: "90s", fail: true };
+    expect(orders.stallAfter("90s", { fail: true }).option("path", "x").stall).toEqual(stall);
+    const batch = pipeline("orders")
+      .read.format(Shelf)
+      .write.format(Drawer)
+      .stallAfter("90s", { fail: true });
+    expect(batch.mode("append")).toMatchObject({ stall, saveMode: "append" });
+  });
+
+  it.each(["often", "0s", "999ms"])("refuses %s", (after) => {
+    expect(() => orders.stallAfter(after)).toThrow(expect.objectContaining({ code: "DURATION_INVALID" }));
+  });
+});
+
 describe("registerDataSource", () => {
   it("lets pipelines name a data source, whatever the case of its name", () => {
     registerDataSource(Shelf);

@@ -217,10 +217,14 @@ class Comparer {
   }
 
   #compareMade(where: string, run: Run, other: Run, recordedMade: readonly Call[]): void {
-    const writers = recordedMade.filter(({ call }) => call === "writer.__init__");
+    const isWriter = ({ call }: Call) => call === "writer.__init__";
+    // Spark makes no writer for what it refuses; each other action of a batch has the only one that it may have.
+    const writers = run.isBatch && run.made.some(isWriter) ? [] : recordedMade.filter(isWriter);
     const sink = {
       call: "DataSource.__init__",
-      args: { cls: "Src", options: asText(withoutFault(run.start.wopts)) },
+      args: run.isBatch
+        ? { options: {}, get_CaseTest: null, get_casetest: null }
+        : { cls: "Src", options: asText(withoutFault(run.start.wopts)) },
     };
     const allowed = [...run.made, ...writers, sink];
     for (const made of run.made) {
@@ -229,8 +233,8 @@ class Comparer {
       this.calls++;
     }
     for (const mine of other.made) {
-      const isWriter = mine.call === "writer.__init__" && writers.length === 0;
-      if (!isWriter && !allowed.some((made) => sameCall(made, mine)))
+      const isUnknown = isWriter(mine) && !recordedMade.some(isWriter);
+      if (!isUnknown && !allowed.some((made) => sameCall(made, mine)))
         differ(`${where}, constructions`, "never made", shown(mine));
     }
     if (other.made.length > 0) this.used.add(TOLERANCES.madeWhereNeeded.id);
@@ -245,7 +249,8 @@ class Comparer {
       differ(`${where}, what is recorded of batches`, JSON.stringify(theirs), JSON.stringify(ours));
   }
 
-  #remember({ tasks, driver }: Run): void {
+  #remember({ isBatch, tasks, driver }: Run): void {
+    if (isBatch) return;
     for (const task of tasks)
       if (exitOf(task) !== undefined) this.#finished.set(`${task.batch}.${task.partition}`, task);
     // An attempt that was aborted begins anew.
@@ -291,12 +296,15 @@ function withoutFault(options: Args): Args {
 function sameEnd(spark: Ended | undefined, millrace: Ended | undefined): boolean {
   if (spark === undefined || millrace === undefined) return spark === millrace;
   if (spark.failed !== millrace.failed) return false;
+  if (spark.refusal !== undefined && spark.refusal !== millrace.refusal) return false;
+  if (spark.value !== undefined && !sameJson(spark.value, millrace.value)) return false;
   return spark.faults.length === 0 || spark.faults.some((point) => millrace.faults.includes(point));
 }
 
 function showEnd(ended: Ended | undefined): string {
   if (ended === undefined) return "killed";
-  return ended.failed ? `failed ${ended.faults.join(", ")}` : "ended well";
+  if (ended.failed) return `failed ${[...ended.faults, ended.refusal ?? ""].filter(Boolean).join(", ")}`;
+  return ended.value === undefined ? "ended well" : `gave ${JSON.stringify(ended.value)}`;
 }
 
 function checkpointOf({ checkpoint }: Run): JsonValue {

@@ -1,13 +1,26 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import { BATCH_REWRITES } from "./batch-exceptions.ts";
+import { stepOf } from "./batch-step.ts";
 import { compare, TOLERANCES } from "./compare.ts";
 import { type Exception, REWRITES, rewritten } from "./exceptions.ts";
 import { replay } from "./replay.ts";
 import { isKnownBad, NOT_BUILT, SOURCES } from "./sources.ts";
-import { type Recording, readRecording, runsOf, unknownDriverEntries } from "./trace.ts";
+import {
+  isBatchTrace,
+  type Recording,
+  type Run,
+  readRecording,
+  runsOf,
+  unknownDriverEntries,
+} from "./trace.ts";
 
 /** Every difference from Spark that is there on purpose. */
-export const EXCEPTIONS: readonly Exception[] = [...Object.values(TOLERANCES), ...REWRITES];
+export const EXCEPTIONS: readonly Exception[] = [
+  ...Object.values(TOLERANCES),
+  ...REWRITES,
+  ...BATCH_REWRITES,
+];
 
 /**
  * `same`: apart from the exceptions named. `differs`: `detail` has the first difference. `not built`, `no trace`: nothing to compare;
@@ -61,11 +74,9 @@ export async function conformRecording(recording: Recording): Promise<Result> {
 
 /** What the scenario needs that Millrace does not have yet. */
 function findMissing({ trace }: Recording): string | undefined {
+  if (isBatchTrace(trace)) return findUnknownStep(runsOf(trace));
   const [unknown] = unknownDriverEntries(trace);
-  if (unknown !== undefined) {
-    const isBatch = trace.every(({ call }) => !call.startsWith("== driver: start query"));
-    return isBatch ? "DataSourceReader and DataSourceWriter (batch)" : `the driver's "${unknown}"`;
-  }
+  if (unknown !== undefined) return `the driver's "${unknown}"`;
   for (const { start, source, made } of runsOf(trace)) {
     if (JSON.stringify(start.trigger).includes("continuous")) return "the continuous trigger";
     const reason = NOT_BUILT.get(source);
@@ -80,6 +91,15 @@ function findMissing({ trace }: Recording): string | undefined {
     if (other !== undefined) return `the sink "${String(other.args["cls"])}", which is not in sources.py`;
   }
   return undefined;
+}
+
+/** The first action of batches that does not say what it is. */
+function findUnknownStep(runs: readonly Run[]): string | undefined {
+  const { expected } = rewritten(runs);
+  const unknown = expected.find((run) => stepOf(run, expected) === undefined);
+  return unknown === undefined
+    ? undefined
+    : `the driver's "${unknown.start.label}", of which there are no calls`;
 }
 
 /** The table: a line a scenario, and what its exceptions mean. */

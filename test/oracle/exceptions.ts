@@ -1,4 +1,5 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
+import { BATCH_REWRITES } from "./batch-exceptions.ts";
 import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson, simpleEnd } from "./trace.ts";
 
 /** A difference from Spark that is there on purpose. */
@@ -467,6 +468,7 @@ export function rewritten(recorded: readonly Run[]): {
   readonly used: Set<string>;
 } {
   const expected = structuredClone([...recorded]);
-  const used = REWRITES.filter((rule) => rule.rewrite(expected)).map(({ id }) => id);
+  const rules = recorded.some(({ isBatch }) => isBatch) ? BATCH_REWRITES : REWRITES;
+  const used = rules.filter((rule) => rule.rewrite(expected)).map(({ id }) => id);
   return { expected, used: new Set(used) };
 }

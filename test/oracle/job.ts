@@ -1,4 +1,5 @@
 import type { Trigger } from "../../shared/contract/pipeline.ts";
+import type { BatchStep } from "./batch-step.ts";
 
 /** After so many triggers that found nothing new, or, where there was none, so many batches. */
 export type Until = { readonly idle: number } | { readonly batch: number };
@@ -15,6 +16,8 @@ export interface Job {
   readonly trigger: Trigger;
   /** Attempts of one task at most. (Spark: the `N` of `local[2, N]`.) */
   readonly maxAttempts: number;
+  /** The action of a batch; absent in a query. */
+  readonly batch?: BatchStep;
   /** When the driver ends a run on an interval; a run of another trigger ends by itself. */
   readonly until?: Until;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Home } from "../../local/home.ts";
 import type { Trigger } from "../../shared/contract/pipeline.ts";
+import { stepOf } from "./batch-step.ts";
 import { environmentOf, type Job, type Until } from "./job.ts";
 import { type Args, type Checkpoint, countIdlePolls, type Entry, type Run, runsOf } from "./trace.ts";
 
@@ -16,14 +17,20 @@ const LONGEST_RUN_MILLISECONDS = 60_000;
 /** Time is not compared, so intervals are as short as the contract allows. */
 const INTERVAL = "100 milliseconds";
 
-/** Drives the engine through a scenario: each of its runs in a process of its own, which a fault may kill, all on one ledger. */
+/**
+ * Drives the engine through a scenario: each of its runs in a process of its own, which a fault may kill. Those of a query are on one ledger; actions of
+ * batches are jobs of their own.
+ */
 export async function replay(expected: readonly Run[]): Promise<Run[]> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-oracle-"));
   try {
     const runs: Run[] = [];
     const maxAttempts = maxAttemptsOf(expected);
     for (const [i, run] of expected.entries()) {
-      const job = jobOf(run, { folder, maxAttempts, trace: join(folder, `${i}.jsonl`) });
+      const home = join(folder, run.isBatch ? `home-${i}` : "home");
+      const trace = join(folder, `${i}.jsonl`);
+      const batch = run.isBatch ? stepOf(run, expected) : undefined;
+      const job = { ...jobOf(run, { home, maxAttempts, trace }), ...(batch === undefined ? {} : { batch }) };
       await start(job);
       runs.push(await readRun(job, run));
     }
@@ -35,13 +42,13 @@ export async function replay(expected: readonly Run[]): Promise<Run[]> {
 
 function jobOf(
   run: Run,
-  { folder, maxAttempts, trace }: { folder: string; maxAttempts: number; trace: string },
+  { home, maxAttempts, trace }: { home: string; maxAttempts: number; trace: string },
 ): Job {
   const { start, source } = run;
   const trigger = triggerOf(start.trigger);
   return {
     trace,
-    home: join(folder, "home"),
+    home,
     source,
     ropts: asText(start.ropts),
     wopts: asText(start.wopts),
@@ -95,12 +102,13 @@ async function start(job: Job): Promise<void> {
   if (code !== null && code !== 0) throw new Error(`the run ended with code ${code}:\n${stderr}`);
 }
 
-async function readRun(job: Job, { start, source }: Run): Promise<Run> {
+async function readRun(job: Job, { start, source, isBatch }: Run): Promise<Run> {
   const lines = readFileSync(job.trace, "utf8").trimEnd().split("\n");
   const entries = lines.map((line) => JSON.parse(line) as Entry);
-  const [run] = runsOf([{ call: "== driver: start query", args: {} }, ...entries]);
+  const begun = { call: isBatch ? "== driver: a batch" : "== driver: start query", args: {} };
+  const [run] = runsOf([begun, ...entries], isBatch);
   if (run === undefined) throw new Error("the run left no trace");
-  return { ...run, start, source, checkpoint: await readCheckpoint(job.home) };
+  return { ...run, start, source, checkpoint: isBatch ? undefined : await readCheckpoint(job.home) };
 }
 
 /** What the ledger holds, in the form of Spark's checkpoint. */

@@ -5,14 +5,17 @@ import { loadPipeline } from "../../local/load-pipeline.ts";
 import { run } from "../../local/runner.ts";
 import { causeOf, MillraceError } from "../../shared/contract/errors.ts";
 import { readJob } from "./job.ts";
+import type { Entry } from "./trace.ts";
 
 /** The process of one run: the embedded runner as `millrace run` starts it, with two threads as Spark's `local[2]`. */
 
 const job = readJob();
-const entry = fileURLToPath(new URL("numbers.pipeline.ts", import.meta.url));
+const file = job.batch === undefined ? "numbers.pipeline.ts" : "batch.pipeline.ts";
+const entry = fileURLToPath(new URL(file, import.meta.url));
 const stopping = new AbortController();
 const left: { idle?: number; batch?: number } = { ...job.until };
-let exception: string | null = null;
+let exception: { readonly code?: string; readonly text: string } | null = null;
+let rows = 0;
 
 try {
   await run({
@@ -23,7 +26,9 @@ try {
     maxConcurrency: 2,
     maxAttempts: job.maxAttempts,
     signal: stopping.signal,
-    onEvent: ({ type }) => {
+    onEvent: (event) => {
+      const { type } = event;
+      if (event.type === "ended") rows = event.rows;
       if (type !== "idle" && type !== "batch") return;
       const count = (left[type] ?? Number.POSITIVE_INFINITY) - 1;
       left[type] = count;
@@ -32,7 +37,16 @@ try {
   });
 } catch (error) {
   const cause = MillraceError.is(error) ? causeOf(error) : undefined;
-  exception = `${String(error)}\n${cause ?? ""}`;
+  exception = {
+    ...(MillraceError.is(error) ? { code: error.code } : {}),
+    text: `${String(error)}\n${cause ?? ""}`,
+  };
 }
-const ended = { call: "== driver: query ended", args: { exception } };
-appendFileSync(job.trace, `${JSON.stringify(ended)}\n`);
+appendFileSync(job.trace, `${JSON.stringify(ended())}\n`);
+
+function ended(): Entry {
+  if (job.batch === undefined)
+    return { call: "== driver: query ended", args: { exception: exception?.text ?? null } };
+  if (exception !== null) return { call: "== driver: exception", args: exception };
+  return { call: "== driver: returned", args: { value: job.batch.kind === "read" ? rows : null } };
+}

@@ -31,7 +31,7 @@ import type { Args, TaskId } from "./trace.ts";
 /** As Spark hands options over: all are text. `trace` is the file to log to. */
 export type Options = { readonly trace: string; readonly [option: string]: string };
 
-function log(options: Options, call: string, args: Args, task?: TaskContext): void {
+export function log(options: Options, call: string, args: Args, task?: TaskContext): void {
   const proc = isMainThread ? "driver" : `worker ${threadId}`;
   const entry = { call, args, proc, ...(task === undefined ? {} : { task: taskId(task) }) };
   // One call, so that lines of several threads do not mix.
@@ -58,7 +58,7 @@ interface FaultOption {
 }
 
 /** Does what the option `fault` says of this point. As the original it blocks: a process that is being killed must not go on. */
-function fault(options: Options, point: string, where: Args, task?: TaskContext): void {
+export function fault(options: Options, point: string, where: Args, task?: TaskContext): void {
   for (const option of JSON.parse(options["fault"] ?? "[]") as FaultOption[]) {
     if (option.point !== point) continue;
     if (Object.entries(where).some(([key, value]) => key in option && option[key] !== value)) continue;
@@ -87,7 +87,7 @@ const repr = ({ idx, start, end }: Part) => `Part(idx=${idx},start=${start},end=
 const n = (offset: Offset) => Number(offset["n"]);
 
 /** As Spark's `simpleString`. */
-function ddlOf(schema: Schema): string {
+export function ddlOf(schema: Schema): string {
   const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
   return `struct<${fields.join(",")}>`;
 }
@@ -165,6 +165,16 @@ class StreamReader extends DataSourceStreamReader<Offset, Part> {
 type Msg = { partition: number; attempt: number; rows: number; lo: number | null; hi: number | null };
 type Message = Msg | { rows: number };
 
+/** The name that Spark has for the class of an item. */
+export function kindOfBatch(batch: RecordBatch): string {
+  return batch.constructor.name.replace(/^_/, "");
+}
+
+/** A plain object is what Spark's Row is here. */
+export function kindOfRow(row: NamedRow): string {
+  return Object.getPrototypeOf(row) === Object.prototype ? "Row" : typeof row;
+}
+
 /** What both forms of the writer do. */
 class StreamW {
   readonly #options: Options;
@@ -228,8 +238,7 @@ class ArrowW extends DataSourceStreamArrowWriter<Message> {
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<Message | undefined> {
-    const kindOf = (batch: RecordBatch) => batch.constructor.name.replace(/^_/, "");
-    return await this.#writer.write(batches, task, kindOf, (batch) => batch.getChildAt(0) ?? []);
+    return await this.#writer.write(batches, task, kindOfBatch, (batch) => batch.getChildAt(0) ?? []);
   }
 
   override commit(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {
@@ -250,9 +259,7 @@ class RowW extends DataSourceStreamWriter<Message> {
   }
 
   override async write(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<Message | undefined> {
-    // A plain object is what Spark's Row is here.
-    const kindOf = (row: NamedRow) => (Object.getPrototypeOf(row) === Object.prototype ? "Row" : typeof row);
-    return await this.#writer.write(rows, task, kindOf, (row) => [row["id"]]);
+    return await this.#writer.write(rows, task, kindOfRow, (row) => [row["id"]]);
   }
 
   override commit(messages: readonly (Message | null)[], batchId: number, _batch: BatchContext): void {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { canonicalJson, type JsonValue } from "../../shared/contract/json.ts";
+import { parseFilter } from "./python-repr.ts";
 
 /** Arguments of a call by name, as the oracle writes them. */
 export type Args = { readonly [name: string]: JsonValue };
@@ -52,11 +53,19 @@ export interface Checkpoint {
 export interface Ended {
   readonly failed: boolean;
   readonly faults: readonly string[];
+  /** Code of the error with which the engine refuses such a thing, where Spark refused it; in the words of Millrace. */
+  readonly refusal?: string;
+  /** What an action of a batch gave: the number of rows that it collected, nothing where it wrote them. */
+  readonly value?: JsonValue;
+  /** All that is recorded of the exception of such an action. */
+  readonly exception?: string;
 }
 
-/** One run of a query, from its start to its end or its death, with the processes mapped away. */
+/** One run of a query, or one action of a batch, from its start to its end or its death, with the processes mapped away. */
 export interface Run {
   start: Start;
+  /** An action of a batch: a job of its own, with nothing to resume. */
+  isBatch: boolean;
   /** Class of the source. */
   source: string;
   /** The calls of planning, commit and abort, in their order. A writer's construction is among them where it is made for a commit or an abort. */
@@ -83,15 +92,31 @@ export function readRecording(path: string): Recording | undefined {
 const START = "== driver: start query";
 const ENDED = "== driver: query ended";
 const CHECKPOINT = "== checkpoint";
+/** Of an action of a batch; it begins with any other entry of the driver. */
+const RETURNED = "== driver: returned";
+const EXCEPTION = "== driver: exception";
 const MADE = new Set([
   "DataSource.__init__",
   "DataSource.schema",
   "DataSource.streamReader",
   "DataSource.streamReader -> NOT_IMPLEMENTED (as the base class)",
   "DataSource.simpleStreamReader",
+  "reader.__init__",
   "writer.__init__",
 ]);
 const ENDS = new Set(["writer.commit", "writer.abort"]);
+
+/** True for the trace of a driver program that reads and writes batches, one action after the other, and starts no query. */
+export function isBatchTrace(trace: readonly Entry[]): boolean {
+  return (
+    trace.some(({ call }) => isBatchEnd(call)) &&
+    !trace.some(({ call }) => [START, ENDED, CHECKPOINT].some((known) => call.startsWith(known)))
+  );
+}
+
+function isBatchEnd(call: string): boolean {
+  return call === RETURNED || call === EXCEPTION;
+}
 
 /** Entries of the driver program that mean something else than the start and the end of a stream. */
 export function unknownDriverEntries(trace: readonly Entry[]): readonly string[] {
@@ -102,13 +127,16 @@ export function unknownDriverEntries(trace: readonly Entry[]): readonly string[]
     );
 }
 
-/** Splits a trace into its runs. */
-export function runsOf(trace: readonly Entry[]): Run[] {
+/** Splits a trace into its runs: a query's, or the actions of batches. */
+export function runsOf(trace: readonly Entry[], isBatch: boolean = isBatchTrace(trace)): Run[] {
+  const begins = isBatch
+    ? ({ call }: Entry) => call.startsWith("==") && !isBatchEnd(call)
+    : ({ call }: Entry) => call.startsWith(START);
   const runs: { run: Run; driver: Entry[] }[] = [];
   const begun: Begun = new Map();
-  for (const entry of trace.flatMap(normalised)) {
-    if (entry.call.startsWith(START)) {
-      runs.push({ run: emptyRun(entry), driver: [] });
+  for (const entry of trace.flatMap(isBatch ? normalisedBatch : normalised)) {
+    if (begins(entry)) {
+      runs.push({ run: emptyRun(entry, isBatch), driver: [] });
       continue;
     }
     const last = runs.at(-1);
@@ -121,11 +149,13 @@ export function runsOf(trace: readonly Entry[]): Run[] {
   });
 }
 
-function emptyRun({ call, args }: Entry): Run {
-  const { trigger = null, ropts = {}, wopts = {} } = args;
+function emptyRun({ call, args }: Entry, isBatch: boolean): Run {
+  const { trigger = isBatch ? { once: true } : null, ropts = {}, wopts = {} } = args;
+  const label = call.startsWith(START) ? call.slice(START.length) : call.replace("== driver: ", "");
   return {
+    isBatch,
     start: {
-      label: call.slice(START.length).replace(/^[ (]+|[ )]+$/g, "") || "start",
+      label: label.replace(/^[ (]+|[ )]+$/g, "") || "start",
       trigger,
       ropts: ropts as Args,
       wopts: wopts as Args,
@@ -145,6 +175,8 @@ type Begun = Map<string, Run>;
 function addEntry(run: Run, driver: Entry[], begun: Begun, entry: Entry): void {
   const { call, args, task } = entry;
   if (call.startsWith(ENDED)) run.ended = endedOf(args["exception"] ?? null);
+  else if (call === RETURNED) run.ended = { failed: false, faults: [], value: args["value"] ?? null };
+  else if (call === EXCEPTION) run.ended = refusedOf(args);
   else if (call.startsWith(CHECKPOINT)) run.checkpoint = checkpointOf(args);
   else if (task !== undefined && task !== null) {
     const side = /^(reader\.|!! .* read$)/.test(call) ? "reader" : "writer";
@@ -196,6 +228,28 @@ function normalised(entry: Entry): Entry[] {
   return [{ ...entry, args }];
 }
 
+/** Of a batch: Python's name for the class of its options, and its way of writing filters. Its only batch has no id in Spark. */
+function normalisedBatch(entry: Entry): Entry[] {
+  return normalised(entry).map((normal) => {
+    const { call, args } = normal;
+    if (call === "DataSource.__init__") {
+      const { type: _, ...others } = args;
+      return { ...normal, args: others };
+    }
+    if (/^writer\.(commit|commit:return|abort)$/.test(call))
+      return { ...normal, args: { ...args, batchId: 0 } };
+    const lists = Object.entries(args).filter(([name]) => name === "filters" || name === "filters_seen");
+    const parsedLists = lists.map(
+      ([name, filters]) => [name, (filters as JsonValue[]).map(filterOf)] as const,
+    );
+    return { ...normal, args: { ...args, ...Object.fromEntries(parsedLists) } };
+  });
+}
+
+function filterOf(filter: JsonValue): JsonValue {
+  return typeof filter === "string" ? parseFilter(filter) : filter;
+}
+
 function taskOf(run: Run, { batchIdProp, partitionId, attemptNumber }: TaskId): TaskCalls {
   const batch = Number(batchIdProp);
   const known = run.tasks.find(
@@ -212,6 +266,16 @@ function endedOf(exception: JsonValue): Ended {
   if (exception === null) return { failed: false, faults: [] };
   const points = JSON.stringify(exception).matchAll(/injected fault at ([\w.:]+)/g);
   return { failed: true, faults: [...new Set([...points].map(([, point]) => point ?? ""))] };
+}
+
+/** What Spark calls what Millrace refuses as well. */
+const REFUSALS = new Map([["UNSUPPORTED_DATA_SOURCE_SAVE_MODE", "SAVE_MODE_NOT_SUPPORTED"]]);
+
+function refusedOf(args: Args): Ended {
+  const condition = String(args["condition"]);
+  const refusal = String(args["code"] ?? REFUSALS.get(condition) ?? "");
+  const exception = JSON.stringify(args);
+  return { ...endedOf(args), exception, ...(refusal === "" ? {} : { refusal }) };
 }
 
 function checkpointOf(args: Args): Checkpoint {

@@ -1,0 +1,129 @@
+import type { JsonValue } from "../../shared/contract/json.ts";
+import type { FilterJson } from "./python-repr.ts";
+import type { Args, Call, Run, TaskCalls } from "./trace.ts";
+
+/** A partition of the recorded source. */
+export type Part = { readonly idx: number; readonly start: number; readonly end: number };
+
+/** All that it takes to do one action of a batch again. A recording does not say it: it is read off the calls. */
+export interface BatchStep {
+  /** Whether the recorded data source is read, or written to. */
+  readonly kind: "read" | "write";
+  /** The name that the driver called it by. */
+  readonly format: string;
+  readonly options: Readonly<Record<string, string>>;
+  /** Spark DDL of the rows that are read or written. */
+  readonly columns: string;
+  /** True where the driver gave the schema. */
+  readonly isUserSchema: boolean;
+  readonly filters: readonly FilterJson[];
+  /** What there is to read. */
+  readonly parts: readonly Part[];
+  /** Rows in each partition of what is written. */
+  readonly rows: readonly number[];
+  readonly mode: string;
+}
+
+/** What sources.py has of the class `B`. */
+const NAME = "FzBatch";
+const PARTS: readonly Part[] = [
+  { idx: 0, start: 0, end: 10 },
+  { idx: 1, start: 10, end: 20 },
+];
+const WRITTEN = "struct<id:bigint>";
+
+/** The action of a run; nothing, where it has no calls that tell it. What it had no time to show, another action of the recording may have. */
+export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
+  const { made, driver, start, ended } = run;
+  const isMade = (name: string) => [...made, ...driver].find(({ call }) => call === name);
+  const reader = isMade("reader.__init__");
+  const writer = isMade("writer.__init__");
+  const [, refusedMode] = /cannot be written in the \\+"(\w+)\\+" mode/.exec(ended?.exception ?? "") ?? [];
+  if (reader === undefined && writer === undefined && refusedMode === undefined) return undefined;
+  const schema = String((reader ?? writer)?.args["schema"] ?? WRITTEN);
+  const [, named] = /format name .*'(\w+)'/.exec(start.label) ?? [];
+  const faults = faultsOf(run);
+  return {
+    kind: reader === undefined ? "write" : "read",
+    format: named ?? NAME,
+    options: {
+      ...(isMade("DataSource.__init__")?.args["options"] as Record<string, string> | undefined),
+      ...(faults.length === 0 ? {} : { fault: JSON.stringify(faults) }),
+    },
+    columns: schema.replace(/^struct<(.*)>$/, "$1"),
+    isUserSchema: isMade("DataSource.schema") === undefined,
+    filters: (driver.find(({ call }) => call === "reader.pushFilters")?.args["filters"] ??
+      []) as FilterJson[],
+    parts: partsOf(run, all),
+    rows: rowsOf(run, all),
+    mode: refusedMode ?? (writer?.args["overwrite"] === true ? "overwrite" : "append"),
+  };
+}
+
+/** What there is to read in an action: what it reads, or where it reads nothing, what the others do. */
+export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
+  const own = partsRead([run]);
+  if (own.length > 0) return own;
+  const others = partsRead(all);
+  return others.length > 0 ? others : PARTS;
+}
+
+/** How a part is shown, as sources.py does. */
+export function reprOf({ idx, start, end }: Part): string {
+  return `Part(idx=${idx},start=${start},end=${end})`;
+}
+
+function partsRead(runs: readonly Run[]): readonly Part[] {
+  const parts = new Map<number, Part>();
+  for (const { args } of runs.flatMap(({ tasks }) => tasks.flatMap(({ reader }) => reader))) {
+    const [idx, start, end] = String(args["partition"] ?? "").match(/\d+/g) ?? [];
+    if (end !== undefined)
+      parts.set(Number(idx), { idx: Number(idx), start: Number(start), end: Number(end) });
+  }
+  return [...parts.values()].sort((a, b) => a.idx - b.idx);
+}
+
+/** Rows of each partition, as the writer of its task counted them; where it did not come so far, as that of another action did. */
+function rowsOf(run: Run, all: readonly Run[]): readonly number[] {
+  const messages = run.driver.map(({ args }) => ((args["messages"] ?? []) as JsonValue[]).length);
+  const count = Math.max(0, ...messages, ...run.tasks.map(({ partition }) => partition + 1));
+  const rowsIn = (runs: readonly Run[], index: number) =>
+    runs
+      .flatMap(({ tasks }) => tasks)
+      .filter(({ partition }) => partition === index)
+      .map(writtenRows)
+      .find((rows) => rows !== undefined);
+  const rows = Array.from({ length: count }, (_, i) => rowsIn([run], i) ?? rowsIn(all, i) ?? 0);
+  // Spark has one task for what has no partitions at all.
+  return rows.length === 1 && rows[0] === 0 ? [] : rows;
+}
+
+function writtenRows({ writer }: TaskCalls): number | undefined {
+  const exit = writer.find(({ call }) => call === "writer.write:exit");
+  return exit === undefined ? undefined : Number(exit.args["rows"]);
+}
+
+/** The faults that were put in, as the option that puts them in. */
+function faultsOf({ driver, tasks }: Run): readonly Args[] {
+  const faults = faultsIn(driver);
+  for (const index of new Set(tasks.map(({ partition }) => partition))) {
+    const attempts = tasks.filter(({ partition }) => partition === index);
+    const failed = attempts.filter(({ reader, writer }) => faultsIn([...reader, ...writer]).length > 0);
+    const [fault] = failed.flatMap(({ reader, writer }) => faultsIn([...reader, ...writer]));
+    if (fault === undefined) continue;
+    const below = Math.max(...failed.map(({ attempt }) => attempt)) + 1;
+    const hasRecovered = attempts.some(({ attempt }) => attempt >= below);
+    faults.push(hasRecovered ? { ...fault, attempts_below: below } : fault);
+  }
+  return faults;
+}
+
+function faultsIn(calls: readonly Call[]): Args[] {
+  return calls.map(faultOf).filter((fault) => fault !== undefined);
+}
+
+function faultOf({ call, args }: Call): Args | undefined {
+  const [, what, point] = /^!! (raise in|kill -9 JVM from) (.+)$/.exec(call) ?? [];
+  if (point === undefined) return undefined;
+  return { ...args, point, ...(what === "raise in" ? {} : { kill_jvm: true }) };
+}
