@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { MillraceError } from "../shared/contract/errors.ts";
 import { checkOffset, type Offset } from "../shared/contract/offset.ts";
+import { checkStall } from "../shared/contract/pipeline.ts";
 import { batchCommand, batchesCommand } from "./commands/batches.ts";
 import { catCommand } from "./commands/cat.ts";
 import { deployCommand } from "./commands/deploy.ts";
@@ -65,6 +67,8 @@ function addRunning(command: Command): void {
     )
     .addOption(maxConcurrency())
     .addOption(maxAttempts())
+    .addOption(stallAfter())
+    .addOption(failStalled())
     .addHelpText("after", EXIT_CODES)
     .action(async (pipeline: string | undefined, flags) => {
       process.exitCode = await runCommand(pipeline, flags);
@@ -74,6 +78,8 @@ function addRunning(command: Command): void {
     .argument("<pipeline>")
     .addOption(maxConcurrency())
     .addOption(maxAttempts())
+    .addOption(stallAfter())
+    .addOption(failStalled())
     .action(async (pipeline: string, flags) => {
       process.exitCode = await replayCommand(pipeline, flags);
     });
@@ -145,6 +151,12 @@ const maxConcurrency = () =>
     .conflicts("stack");
 const maxAttempts = () =>
   new Option("--max-attempts <n>", "attempts of a task").argParser(positive).default(3).conflicts("stack");
+const stallAfter = () =>
+  new Option("--stall-after <duration>", "report a partition that stands still for so long")
+    .argParser(duration)
+    .conflicts("stack");
+const failStalled = () =>
+  new Option("--fail-stalled", "fail the task of a partition that has stalled").conflicts("stack");
 
 /** A command for pipelines of a home, a stack or a table. */
 function inTarget(command: Command): Command {
@@ -183,6 +195,15 @@ function positive(text: string): number {
 function natural(text: string): number {
   if (/^\d{1,12}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("It must be a whole number from 0.");
+}
+
+function duration(text: string): string {
+  try {
+    checkStall({ after: text });
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(MillraceError.is(error) ? (error.hint ?? error.message) : String(error));
+  }
 }
 
 function offset(text: string): Offset {

@@ -1,7 +1,9 @@
 import { Home, runtime } from "../local/home.ts";
 import { hasEnded, OwnerLock } from "../local/owner-lock.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
+import type { ObjectStore } from "../shared/contract/object-store.ts";
 import type { Head, Lease, Ledger, Owner } from "../shared/ledger/ledger.ts";
+import { DirectoryStore } from "../shared/store/directory.ts";
 import type { StackTarget } from "./deployed/target.ts";
 
 /** The flags that say where pipelines are. */
@@ -19,6 +21,8 @@ export interface Target {
   names(): Promise<readonly string[]>;
   /** The ledger of a pipeline, where the target has it. */
   ledgerOf(pipeline: string): Promise<Ledger | undefined>;
+  /** The store of a pipeline, where the target knows it. */
+  storeOf(pipeline: string): ObjectStore | undefined;
   /** True where the owner of a lease has provably ended. */
   hasEnded(owner: Owner): Promise<boolean>;
   /** Makes this process an owner of leases, until `end`. */
@@ -71,6 +75,7 @@ async function homeTarget(folder: string): Promise<Target> {
   const ledger = await home.openLedger({ create: false });
   return {
     ...ledgerTarget(ledger, `in ${home.root}`),
+    storeOf: (pipeline) => new DirectoryStore(home.pipelineFolder(pipeline)),
     hasEnded: (owner) => hasEnded(home.ownersFolder, owner),
     claim(description) {
       const lock = new OwnerLock(home.ownersFolder, runtime.newId(), description);

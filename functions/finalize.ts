@@ -2,6 +2,7 @@ import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import type { Ports } from "../shared/engine/ports.ts";
+import { progressOf } from "../shared/engine/progress.ts";
 import type { Batch } from "../shared/ledger/ledger.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
@@ -55,6 +56,8 @@ function tell(batch: Batch): void {
   metrics.addMetric("BatchDuration", MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
   metrics.addMetric("BatchAge", MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
   if (!isCommitted) return;
+  const progress = progressOf(batch);
+  if (progress !== undefined) logger.info("progress", { progress });
   metrics.addMetric("Progress", MetricUnit.Count, 1);
   metrics.addMetric("Rows", MetricUnit.Count, summary.rows);
   metrics.addMetric("Bytes", MetricUnit.Bytes, summary.bytes);

@@ -1,4 +1,5 @@
 import { MillraceError } from "../shared/contract/errors.ts";
+import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import type { SecretReference } from "./secrets.ts";
 
 /** What the construct tells the functions, in their environment variables. infra/functions.ts writes the same names. */
@@ -17,6 +18,8 @@ export interface Settings {
   readonly distributeAbove: number;
   /** Of one task. */
   readonly maxAttempts: number;
+  /** What counts as a stalled partition, over what the pipeline's own file says. */
+  readonly stall: Partial<StallPolicy>;
   /** By the name under which the pipeline finds them in `runtime.env`. */
   readonly secrets: Readonly<Record<string, SecretReference>>;
 }
@@ -31,6 +34,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   };
   const distributeAbove = required("MILLRACE_DISTRIBUTE_ABOVE");
   const trigger = env["MILLRACE_TRIGGER"];
+  const stallAfter = env["MILLRACE_STALL_AFTER_SECONDS"];
+  const failStalled = env["MILLRACE_FAIL_STALLED"];
   return {
     pipeline: required("MILLRACE_PIPELINE"),
     table: required("MILLRACE_TABLE"),
@@ -41,6 +46,10 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     executionMilliseconds: Number(required("MILLRACE_EXECUTION_SECONDS")) * 1000,
     distributeAbove: distributeAbove === "never" ? Number.POSITIVE_INFINITY : Number(distributeAbove),
     maxAttempts: Number(required("MILLRACE_MAX_ATTEMPTS")),
+    stall: {
+      ...(stallAfter === undefined ? {} : { after: `${stallAfter}s` }),
+      ...(failStalled === undefined ? {} : { fail: failStalled === "true" }),
+    },
     secrets: JSON.parse(env["MILLRACE_SECRETS"] ?? "{}") as Settings["secrets"],
   };
 }

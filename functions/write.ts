@@ -1,22 +1,29 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import { MillraceError } from "../shared/contract/errors.ts";
+import { rowsPerSecond } from "../shared/engine/progress.ts";
+import { stallPolicyOf } from "../shared/engine/progress-watch.ts";
 import { type TaskResult, write } from "../shared/engine/write.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
 import { type Opened, step } from "./step.ts";
 import type { WriteEvent } from "./steps.ts";
 import { withinTime } from "./time-limit.ts";
+import { watchOf } from "./watch.ts";
 
 /** Reads one partition, has the writer stage it, and records its commit message. */
 export const handler = step(
   "write",
-  async (event: WriteEvent, { open, ports }: Opened, lambda: Context): Promise<TaskResult> => {
+  async (event: WriteEvent, { open, ports, pipeline }: Opened, lambda: Context): Promise<TaskResult> => {
     const { run, partition, attemptNumber } = event;
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt, partition, attemptNumber });
     try {
-      const result = await withinTime(lambda, (signal) => write(open, ports, event, { signal }));
-      logger.info("written", { ...result });
+      const watch = watchOf(stallPolicyOf(pipeline, settings.stall), { logger, metrics });
+      const result = await withinTime(lambda, (signal) => write(open, ports, event, { signal, watch }));
+      logger.info("written", {
+        ...result,
+        rowsPerSecond: rowsPerSecond(result.rows, result.milliseconds),
+      });
       metrics.addMetric("TaskDuration", MetricUnit.Milliseconds, result.milliseconds);
       return result;
     } catch (error) {

@@ -160,6 +160,10 @@ function environmentOf({ props, figures, places }: FunctionContext): Record<stri
       ? String(figures.distributeAbove)
       : "never",
     MILLRACE_MAX_ATTEMPTS: String(figures.maxAttempts),
+    ...(props.stallAfter === undefined
+      ? {}
+      : { MILLRACE_STALL_AFTER_SECONDS: String(props.stallAfter.toSeconds()) }),
+    ...(props.failStalled === undefined ? {} : { MILLRACE_FAIL_STALLED: String(props.failStalled) }),
     ...(secrets.length === 0
       ? {}
       : { MILLRACE_SECRETS: Stack.of(table).toJsonString(Object.fromEntries(secrets)) }),

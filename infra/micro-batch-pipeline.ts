@@ -144,6 +144,11 @@ export class MicroBatchPipeline extends Construct {
     return this.metric("TaskFailures", options);
   }
 
+  /** Partitions that stalled, each time that they did. */
+  metricStalledPartitions(options?: MetricOptions): Metric {
+    return this.metric("StalledPartitions", options);
+  }
+
   /** Part of the batch attempts of an hour that were aborted, 0 to 1. */
   metricAbortRate(options?: MetricOptions): MathExpression {
     return this.#metrics.abortRate(options);

@@ -30,6 +30,7 @@ export type MetricName =
   | "Partitions"
   | "Progress"
   | "Rows"
+  | "StalledPartitions"
   | "TaskDuration"
   | "TaskFailures";
 
@@ -148,9 +149,19 @@ export class Monitoring extends Construct {
       threshold: thresholds.abortRate ?? 0.5,
       evaluationPeriods: 1,
     });
+    alarm(
+      "StalledPartitions",
+      "the source of a partition gave no row for too long, or its sink took none: `stalled` in the log of Write says which, and its offsets.",
+      {
+        metric: metrics.get("StalledPartitions"),
+        threshold: 0,
+        evaluationPeriods: 1,
+      },
+    );
     const stalledAfter = thresholds.stalledAfter ?? stallOf(props);
     if (stalledAfter !== undefined) {
       const { period, evaluationPeriods } = windowOf(stalledAfter);
+      // The whole pipeline, beside its partitions.
       alarm("Stalled", "no batch was committed, nor found that nothing is new, for too long.", {
         metric: metrics.get("Progress", { period }),
         comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
@@ -204,7 +215,11 @@ export class Monitoring extends Construct {
         metrics.get("TaskDuration"),
         metrics.get("TaskDuration", { statistic: Stats.percentile(50) }),
       ),
-      graph("Tasks: failed attempts", metrics.get("TaskFailures")),
+      graph(
+        "Tasks: failed attempts, stalled partitions",
+        metrics.get("TaskFailures"),
+        metrics.get("StalledPartitions"),
+      ),
       graph(
         "Executions",
         stateMachine.metricSucceeded(),

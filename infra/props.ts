@@ -76,6 +76,13 @@ export interface MicroBatchPipelineProps {
   readonly maxConcurrency?: number;
   /** Attempts of one task. Default: 3. */
   readonly maxAttempts?: number;
+  /**
+   * A partition is reported as stalled when its source has given no row, or its sink has taken none, for this long; less than `writerTimeout`. Default: as
+   * the pipeline says, else 5 minutes.
+   */
+  readonly stallAfter?: Duration;
+  /** Whether the task of a stalled partition fails, and is tried again. Default: as the pipeline says, else false. */
+  readonly failStalled?: boolean;
   /** Partitions up to which the Map runs inline, at most 1,000. Default: 200. */
   readonly distributeAbove?: number;
   /** Environment variables of all functions. */

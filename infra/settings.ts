@@ -97,6 +97,12 @@ function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpres
       "One batch may need plannerTimeout + writerTimeout + plannerTimeout: make timeout longer, or those shorter.",
     );
   }
+  const stallAfter = props.stallAfter?.toSeconds() ?? 1;
+  if (stallAfter < 1 || stallAfter >= writerTimeout.toSeconds())
+    throw invalid(
+      `stallAfter is ${stallAfter} s`,
+      `Give a second at least, and less than the ${writerTimeout.toSeconds()} s of writerTimeout: a task is stopped then.`,
+    );
   const stalledAfter = props.alarms === false ? undefined : props.alarms?.stalledAfter;
   if (stalledAfter !== undefined && stalledAfter.toSeconds() > MAX_STALL_SECONDS)
     throw invalid(

@@ -226,7 +226,8 @@ export class PipelineStateMachine extends Construct {
     const start = StepFunctionsStartExecution.jsonata(this, "Go on in a new execution", {
       stateMachine: StateMachine.fromStateMachineArn(this, "Itself", machine.arn),
       input: TaskInput.fromText("{% $states.input.input %}"),
-      outputs: "{% $states.input %}",
+      // Whoever follows this execution goes on with that one.
+      outputs: '{% $merge([$states.input, { "execution": $states.result.ExecutionArn }]) %}',
     });
     // Two of them do no harm: one finds that the other has the pipeline.
     start.addRetry({

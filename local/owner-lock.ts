@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -39,9 +39,12 @@ export async function hasEnded(folder: string, owner: Owner): Promise<boolean> {
   const path = lockPath(folder, owner.id);
   for (let probe = 0; probe < PROBES; probe++) {
     if (probe > 0) await setTimeout(PROBE_PAUSE_MILLISECONDS);
-    if (!canLock(path)) continue;
-    rmSync(path, { force: true });
-    return true;
+    if (!isWritable(folder)) {
+      if (!existsSync(path) || canRead(path)) return true;
+    } else if (canLock(path)) {
+      rmSync(path, { force: true });
+      return true;
+    }
   }
   return false;
 }
@@ -57,6 +60,29 @@ function canLock(path: string): boolean {
     return false;
   } finally {
     probe?.close();
+  }
+}
+
+/** One who may not write can at least see whether the lock, which lets nobody read, is held. */
+function canRead(path: string): boolean {
+  let probe: DatabaseSync | undefined;
+  try {
+    probe = new DatabaseSync(path, { readOnly: true });
+    probe.prepare("SELECT * FROM sqlite_schema").all();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    probe?.close();
+  }
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

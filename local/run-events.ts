@@ -1,5 +1,7 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 import type { Offset } from "../shared/contract/offset.ts";
+import type { StreamingQueryProgress } from "../shared/engine/progress.ts";
+import type { StalledTask } from "../shared/engine/progress-stall.ts";
 import type { Action } from "../shared/ledger/ledger.ts";
 
 /** What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times are in milliseconds. */
@@ -37,6 +39,20 @@ export type RunEvent =
       readonly bytes: number;
     }
   | {
+      /** At most once a second and partition while it runs, and once when it is written. */
+      readonly type: "partition";
+      readonly batchId: number;
+      readonly attempt: number;
+      readonly partition: number;
+      readonly attemptNumber: number;
+      readonly state: "running" | "written";
+      readonly rows: number;
+      readonly bytes: number;
+      readonly milliseconds: number;
+      readonly rowsPerSecond: number;
+    }
+  | ({ readonly type: "stalled" } & StalledTask)
+  | {
       readonly type: "retry";
       readonly delay: number;
       readonly error: ErrorRecord;
@@ -58,6 +74,7 @@ export type RunEvent =
       /** From the plan of this attempt to its end. */
       readonly milliseconds: number;
     }
+  | { readonly type: "batchProgress"; readonly progress: StreamingQueryProgress }
   | { readonly type: "idle"; readonly latest?: Offset }
   | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }

@@ -1,7 +1,8 @@
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports.ts";
+import { rowsPerSecond } from "../shared/engine/progress.ts";
 import { backOff } from "../shared/engine/retry.ts";
-import type { TaskProgress } from "../shared/engine/write.ts";
+import type { TaskProgress, TaskResult } from "../shared/engine/write.ts";
 import type { BatchRun } from "../shared/ledger/ledger.ts";
 import type { RunEvent } from "./run-events.ts";
 import type { TaskPool } from "./task-pool.ts";
@@ -18,6 +19,9 @@ export interface TasksRequest {
   onEvent(event: RunEvent): void;
 }
 
+/** A partition that runs is told of no more often. */
+const PARTITION_EVENT_MILLISECONDS = 1000;
+
 /** Runs the tasks of a batch until all are done, or one has failed for good, or the run is interrupted; gives the failure. */
 export async function runTasks(
   pool: TaskPool,
@@ -27,7 +31,7 @@ export async function runTasks(
   const queue = [...request.todo];
   const stopping = new AbortController();
   const signal = AbortSignal.any([request.signal, stopping.signal]);
-  const progress = new BatchProgressCounter(request);
+  const progress = new BatchProgressCounter(request, ports);
   let failure: MillraceError | undefined;
 
   async function drainQueue(): Promise<void> {
@@ -55,15 +59,20 @@ async function runTask(
   progress: BatchProgressCounter,
 ): Promise<void> {
   for (let attemptNumber = 0; ; attemptNumber++) {
+    const attempt = progress.begin(partition, attemptNumber);
     try {
       const result = await pool.run(
         { run: request.run, partition, attemptNumber },
-        { signal, onProgress: (now) => progress.update(partition, now) },
+        {
+          signal,
+          onProgress: (now) => progress.update(attempt, now),
+          onStalled: (stalled) => request.onEvent({ type: "stalled", ...stalled }),
+        },
       );
-      progress.finish(partition, result);
+      progress.finish(attempt, result);
       return;
     } catch (error) {
-      progress.update(partition, { rows: 0, bytes: 0 });
+      progress.drop(attempt);
       if (
         !MillraceError.is(error) ||
         !error.retryable ||
@@ -85,42 +94,85 @@ async function runTask(
   }
 }
 
-/** Adds up the tasks of a batch. */
+/** An attempt of a task, and when it was told of last. */
+interface Attempt {
+  readonly partition: number;
+  readonly attemptNumber: number;
+  readonly startedAt: number;
+  toldAt: number;
+}
+
+/** Adds up the tasks of a batch, and tells of each. */
 class BatchProgressCounter {
   readonly #request: TasksRequest;
+  readonly #now: () => number;
   readonly #tasks = new Map<number, TaskProgress>();
+  #rows = 0;
+  #bytes = 0;
   #done: number;
 
-  constructor(request: TasksRequest) {
+  constructor(request: TasksRequest, { runtime }: Ports) {
     this.#request = request;
+    this.#now = () => runtime.now();
     this.#done = request.partitions - request.todo.length;
   }
 
-  update(partition: number, progress: TaskProgress): void {
-    this.#tasks.set(partition, progress);
-    this.#tell();
+  begin(partition: number, attemptNumber: number): Attempt {
+    const now = this.#now();
+    return { partition, attemptNumber, startedAt: now, toldAt: now };
   }
 
-  finish(partition: number, progress: TaskProgress): void {
+  update(attempt: Attempt, progress: TaskProgress): void {
+    this.#add(attempt, progress);
+    const now = this.#now();
+    if (now - attempt.toldAt < PARTITION_EVENT_MILLISECONDS) return;
+    attempt.toldAt = now;
+    this.#tellPartition(attempt, "running", { ...progress, milliseconds: now - attempt.startedAt });
+  }
+
+  finish(attempt: Attempt, result: TaskResult): void {
     this.#done++;
-    this.update(partition, progress);
+    this.#tellPartition(attempt, "written", result);
+    this.#add(attempt, result);
   }
 
-  #tell(): void {
-    let rows = 0;
-    let bytes = 0;
-    for (const task of this.#tasks.values()) {
-      rows += task.rows;
-      bytes += task.bytes;
-    }
-    const { run, partitions } = this.#request;
+  /** What the attempt had written counts for nothing. */
+  drop(attempt: Attempt): void {
+    this.#add(attempt, { rows: 0, bytes: 0 });
+  }
+
+  #add({ partition }: Attempt, { rows, bytes }: TaskProgress): void {
+    const before = this.#tasks.get(partition) ?? { rows: 0, bytes: 0 };
+    this.#tasks.set(partition, { rows, bytes });
+    this.#rows += rows - before.rows;
+    this.#bytes += bytes - before.bytes;
     this.#request.onEvent({
       type: "progress",
-      batchId: run.batchId,
+      batchId: this.#request.run.batchId,
       partitionsDone: this.#done,
-      partitions,
+      partitions: this.#request.partitions,
+      rows: this.#rows,
+      bytes: this.#bytes,
+    });
+  }
+
+  #tellPartition(
+    { partition, attemptNumber }: Attempt,
+    state: "running" | "written",
+    { rows, bytes, milliseconds }: TaskProgress & { readonly milliseconds: number },
+  ): void {
+    const { batchId, attempt } = this.#request.run;
+    this.#request.onEvent({
+      type: "partition",
+      batchId,
+      attempt,
+      partition,
+      attemptNumber,
+      state,
       rows,
       bytes,
+      milliseconds,
+      rowsPerSecond: rowsPerSecond(rows, milliseconds),
     });
   }
 }

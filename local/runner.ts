@@ -2,12 +2,13 @@ import { encodeSchema } from "../shared/arrow/ipc-file.ts";
 import { parseDuration } from "../shared/contract/duration.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Offset } from "../shared/contract/offset.ts";
-import type { Pipeline, Trigger } from "../shared/contract/pipeline.ts";
+import type { Pipeline, StallPolicy, Trigger } from "../shared/contract/pipeline.ts";
 import type { ReadLimit } from "../shared/contract/read-limit.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports.ts";
+import { progressOf } from "../shared/engine/progress.ts";
 import type { Batch, Fence } from "../shared/ledger/ledger.ts";
 import type { BatchState } from "../shared/ledger/states.ts";
 import type { Home } from "./home.ts";
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly maxConcurrency: number;
   /** Attempts of one task at most. */
   readonly maxAttempts: number;
+  /** When a partition counts as stalled, over what the pipeline says. */
+  readonly stall?: Partial<StallPolicy>;
   /** Interrupts the run: tasks stop and drop what they staged, finished ones stay for the next run. A commit goes on to its end. */
   readonly signal: AbortSignal;
   onEvent(event: RunEvent): void;
@@ -59,6 +62,7 @@ export async function run(options: RunOptions): Promise<void> {
       home: home.root,
       pipeline: pipeline.name,
       schema: encodeSchema(schema),
+      stall: options.stall ?? {},
     };
     session = new Session(options, open, ports, lock, new TaskPool(options.maxConcurrency, setup));
     await session.run();
@@ -201,6 +205,8 @@ class Session {
     const { rows, bytes } = ended.batch.progress ?? { rows: 0, bytes: 0 };
     const milliseconds = (ended.batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
     onEvent({ type: "batch", ...range, state, rows, bytes, milliseconds });
+    const progress = progressOf(ended.batch);
+    if (progress !== undefined) onEvent({ type: "batchProgress", progress });
     if (state === "committed") {
       this.#batches++;
       this.#rows += rows;

@@ -1,7 +1,8 @@
 import { extname } from "node:path";
-import { MessageChannel } from "node:worker_threads";
+import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { MillraceError } from "../shared/contract/errors.ts";
+import type { StalledTask } from "../shared/engine/progress-stall.ts";
 import { placeOf, type TaskProgress, type TaskResult, type WriteRequest } from "../shared/engine/write.ts";
 import {
   type FromTask,
@@ -14,6 +15,13 @@ import {
 
 /** How long a task that was told to stop may take before its thread is ended. */
 const GRACE_MILLISECONDS = 5000;
+
+export interface TaskListener {
+  /** Aborts when the task is to stop. */
+  readonly signal: AbortSignal;
+  onProgress(progress: TaskProgress): void;
+  onStalled(stalled: StalledTask): void;
+}
 
 /** Worker threads that run writer tasks. */
 export class TaskPool {
@@ -33,10 +41,7 @@ export class TaskPool {
   }
 
   /** Runs one task. `signal` asks it to stop, and ends its thread where it does not: it fails with `TASK_CANCELLED`. */
-  async run(
-    request: WriteRequest,
-    options: { readonly signal: AbortSignal; onProgress(progress: TaskProgress): void },
-  ): Promise<TaskResult> {
+  async run(request: WriteRequest, options: TaskListener): Promise<TaskResult> {
     const { port1: here, port2: there } = new MessageChannel();
     const terminating = new AbortController();
     let grace: NodeJS.Timeout | undefined;
@@ -44,7 +49,11 @@ export class TaskPool {
       here.postMessage("stop" satisfies ToTask);
       grace = setTimeout(() => terminating.abort(), GRACE_MILLISECONDS);
     };
-    here.on("message", (progress: FromTask) => options.onProgress(progress));
+    const hear = (news: FromTask) => {
+      if ("stalled" in news) options.onStalled(news.stalled);
+      else options.onProgress(news.progress);
+    };
+    here.on("message", hear);
     options.signal.addEventListener("abort", stop, { once: true });
     if (options.signal.aborted) stop();
     let answer: TaskAnswer;
@@ -69,6 +78,9 @@ export class TaskPool {
     } finally {
       clearTimeout(grace);
       options.signal.removeEventListener("abort", stop);
+      // The answer takes another way, and may have come first.
+      for (let left = receiveMessageOnPort(here); left !== undefined; left = receiveMessageOnPort(here))
+        hear(left.message as FromTask);
       here.close();
     }
     if ("error" in answer) throw fromWire(answer.error);

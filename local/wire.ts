@@ -1,5 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { causeOf, type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
+import type { StallPolicy } from "../shared/contract/pipeline.ts";
+import type { StalledTask } from "../shared/engine/progress-stall.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write.ts";
 
 /** What every worker thread is started with. */
@@ -9,6 +11,8 @@ export interface WorkerSetup {
   readonly pipeline: string;
   /** The schema as the main thread resolved it, so that all tasks have the same one. */
   readonly schema: string;
+  /** Over what the pipeline says. */
+  readonly stall: Partial<StallPolicy>;
 }
 
 export interface TaskCall {
@@ -19,7 +23,7 @@ export interface TaskCall {
 
 export type TaskAnswer = { readonly result: TaskResult } | { readonly error: ErrorOnWire };
 export type ToTask = "stop";
-export type FromTask = TaskProgress;
+export type FromTask = { readonly progress: TaskProgress } | { readonly stalled: StalledTask };
 
 /** A MillraceError as a structured clone; the class would be lost between threads. */
 export interface ErrorOnWire {

@@ -3,6 +3,7 @@ import { decodeSchema } from "../shared/arrow/ipc-file.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import type { Ports } from "../shared/engine/ports.ts";
+import { stallPolicyOf } from "../shared/engine/progress-watch.ts";
 import { placeOf, write } from "../shared/engine/write.ts";
 import { Home } from "./home.ts";
 import { loadPipeline } from "./load-pipeline.ts";
@@ -15,6 +16,8 @@ import {
   type WorkerSetup,
 } from "./wire.ts";
 
+const setup = Piscina.workerData as WorkerSetup;
+
 interface Opened {
   readonly open: OpenPipeline;
   readonly ports: Ports;
@@ -26,7 +29,7 @@ process.stdout.write = process.stderr.write.bind(process.stderr) as typeof proce
 let opened: Promise<Opened> | undefined;
 
 /** Opened once a thread: its own instance of the source and the sink, its own connection to the ledger. */
-async function openOnce(setup: WorkerSetup): Promise<Opened> {
+async function openOnce(): Promise<Opened> {
   const home = new Home(setup.home);
   const ledger = await home.openLedger({ create: false });
   try {
@@ -44,15 +47,21 @@ async function openOnce(setup: WorkerSetup): Promise<Opened> {
 /** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
   const stopping = new AbortController();
+  const tell = (news: FromTask) => port.postMessage(news);
   port.on("message", (message: ToTask) => {
     if (message === "stop") stopping.abort();
   });
   try {
-    opened ??= openOnce(Piscina.workerData as WorkerSetup);
+    opened ??= openOnce();
     const { open, ports } = await opened;
     const result = await write(open, ports, request, {
       signal: stopping.signal,
-      onProgress: (progress) => port.postMessage(progress satisfies FromTask),
+      watch: {
+        stall: stallPolicyOf(open.pipeline, setup.stall),
+        onRunning: ({ rows, bytes }) => tell({ progress: { rows, bytes } }),
+        onStalled: (stalled) => tell({ stalled }),
+      },
+      onProgress: (progress) => tell({ progress }),
     });
     return { result };
   } catch (error) {

@@ -27,6 +27,8 @@ const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
 /** What the tests count (test/localstack), and what they cannot: seconds of a step. */
 const PLAN_SECONDS = 0.3;
 const FINALIZE_SECONDS = 0.4;
+/** A writer that runs for longer tells the ledger how far it is, each time that so many seconds have passed. */
+const REPORT_SECONDS = 10;
 const PLANNER_GIGABYTES = 0.5;
 const WRITER_GIGABYTES = 1;
 /** A log line of 1 KB for each step, and Lambda's own three. */
@@ -75,6 +77,7 @@ export function batchCost(
   const seconds = PLAN_SECONDS + FINALIZE_SECONDS + writerSeconds * Math.ceil(partitions / 40);
   // plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which doubles them; acquire, acknowledge, release.
   const writeUnits = 3 * (2 * (2 + 1)) + 3;
+  const reports = partitions * Math.max(0, Math.ceil(writerSeconds / REPORT_SECONDS) - 1);
   return {
     "Step Functions":
       workflow === "standard"
@@ -86,7 +89,7 @@ export function batchCost(
         partitions * writerSeconds * WRITER_GIGABYTES) *
         PRICES.lambdaGigabyteSecondArm,
     DynamoDB:
-      (writeUnits + partitions) * PRICES.dynamodbWriteUnit +
+      (writeUnits + partitions + reports) * PRICES.dynamodbWriteUnit +
       (1 + Math.ceil((partitions * 0.5) / 4) + partitions) * PRICES.dynamodbReadUnit,
     S3: (3 + partitions) * PRICES.s3Put + partitions * PRICES.s3Get,
     Logs: calls * LOG_GIGABYTES_A_CALL * PRICES.logGigabyte,
@@ -108,7 +111,7 @@ export function idleCost(): Lines {
 /** Dollars a month that a pipeline costs however little it does. */
 export const FIXED_MONTH: Lines = {
   "10 metrics": 10 * PRICES.customMetricMonth,
-  "6 alarms on 9 metrics": 9 * PRICES.alarmMetricMonth,
+  "7 alarms on 10 metrics": 10 * PRICES.alarmMetricMonth,
   "1 dashboard": PRICES.dashboardMonth,
 };
 

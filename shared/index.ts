@@ -7,7 +7,20 @@ export {
   type SupportsExists,
   type Writer,
 } from "./contract/batch-writer.ts";
-export type { BatchContext, DataSourceRuntime, Runtime, SinkContext, TaskContext } from "./contract/context.ts";
+export {
+  CompositeOffset,
+  type OffsetFields,
+  type OffsetFieldsAs,
+  type OffsetFieldTypes,
+  type OffsetOf,
+} from "./contract/composite-offset.ts";
+export type {
+  BatchContext,
+  DataSourceRuntime,
+  Runtime,
+  SinkContext,
+  TaskContext,
+} from "./contract/context.ts";
 export {
   type CheckedDataSourceClass,
   DataSource,
@@ -53,6 +66,7 @@ export {
   pipeline,
   type Read,
   type ReadStream,
+  type StallPolicy,
   StreamPipeline,
   type Trigger,
 } from "./contract/pipeline.ts";
@@ -83,9 +97,13 @@ export {
   type OpenBatch,
   type StreamWriter,
   type SupportsCommitLookup,
+  type SupportsLedgerTransaction,
   type SupportsTaskAbort,
   type SupportsVacuum,
+  type TransactionItem,
   type VacuumContext,
   type VacuumResult,
   type WriterCommitMessage,
 } from "./contract/stream-writer.ts";
+export { type InstantLike, roundDown, settledNow } from "./contract/time.ts";
+export { TimeRange, type TimeRangeJson } from "./contract/time-range.ts";

@@ -1,6 +1,12 @@
+import { runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import type { Batch, Task } from "../../shared/ledger/ledger.ts";
+import type { JsonValue } from "../../shared/contract/json.ts";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import { readPartitions } from "../../shared/engine/partitions-file.ts";
+import { clipped, clippedText } from "../../shared/engine/progress.ts";
+import type { Batch, RunningTask, Task } from "../../shared/ledger/ledger.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
+import { publicRunning, publicTask, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/print.ts";
 import {
   formatBytes,
@@ -8,10 +14,15 @@ import {
   formatDuration,
   formatFields,
   formatOffset,
+  formatRate,
   formatTable,
   formatTime,
+  printable,
 } from "../render/text.ts";
 import { findOne, findSome, type TargetFlags, withTarget } from "../targets.ts";
+
+/** Characters of a partition in a column. */
+const MAX_VALUE = 60;
 
 interface BatchFlags extends TargetFlags {
   readonly limit: number;
@@ -39,7 +50,10 @@ export async function batchCommand(
     const { name, ledger } = await findOne(target, pipeline);
     const batch = await ledger.batch(name, batchId);
     if (batch === undefined) throw batchNotFound(name, batchId);
-    const details = detailsOf(batch, await ledger.tasks(batch), flags.limit);
+    const tasks = await ledger.tasks(batch);
+    const running = await runningOf(ledger, batch, tasks);
+    const values = await valuesOf(target.storeOf(name), batch);
+    const details = detailsOf(batch, tasks, running, values, flags.limit);
     if (flags.json) printJson(details);
     else printLine(describe(details));
   });
@@ -53,7 +67,28 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
   });
 }
 
-function detailsOf(batch: Batch, tasks: readonly Task[], limit: number) {
+/** The partitions as the source planned them; none where their file is out of reach, or was removed. */
+async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
+  if (store === undefined) return [];
+  try {
+    return (await readPartitions(store, batch.partitionsKey)).partitions;
+  } catch {
+    return [];
+  }
+}
+
+function detailsOf(
+  batch: Batch,
+  tasks: readonly Task[],
+  running: readonly RunningTask[],
+  values: readonly unknown[],
+  limit: number,
+) {
+  const now = runtime.now();
+  const withValue = <T extends { readonly partition: number }>(task: T) => {
+    const value = values[task.partition] as JsonValue | undefined;
+    return { ...task, ...(value === undefined ? {} : { value: clipped(value) }) };
+  };
   const done = new Set(tasks.map(({ partition }) => partition));
   // Tasks of a batch that was committed long ago are forgotten: then they are not unfinished.
   const unfinished =
@@ -64,20 +99,15 @@ function detailsOf(batch: Batch, tasks: readonly Task[], limit: number) {
     ...publicBatch(batch),
     firstPlannedAt: new Date(batch.firstPlannedAt).toISOString(),
     tasksDone: tasks.length,
-    tasks: tasks.slice(0, limit).map(({ partition, rows, bytes, milliseconds, attemptNumber }) => ({
-      partition,
-      rows,
-      bytes,
-      milliseconds,
-      attemptNumber,
-    })),
+    tasks: tasks.slice(0, limit).map((task) => withValue(publicTask(task))),
+    running: running.slice(0, limit).map((task) => withValue(publicRunning(task, now))),
     unfinished: unfinished.slice(0, limit),
     unfinishedCount: unfinished.length,
   };
 }
 
 function describe(batch: ReturnType<typeof detailsOf>): string {
-  const { error, finishedAt, tasks } = batch;
+  const { error, finishedAt, tasks, running } = batch;
   const milliseconds = Date.parse(finishedAt ?? batch.plannedAt) - Date.parse(batch.plannedAt);
   const fields: [string, string][] = [
     ["state", `${batch.state}, attempt ${batch.attempt}`],
@@ -103,6 +133,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   const lines = [`${batch.pipeline}: batch ${batch.batchId}`, formatFields(fields)];
   if (tasks.length > 0) lines.push("", taskTable(tasks));
   if (tasks.length < batch.tasksDone) lines.push(`and ${batch.tasksDone - tasks.length} more: --limit`);
+  if (running.length > 0) lines.push("", runningTable(running));
   return lines.join("\n");
 }
 
@@ -110,15 +141,42 @@ function cut(text: string, more: number): string {
   return more === 0 ? text : `${text} and ${formatCount(more)} more`;
 }
 
-function taskTable(tasks: ReturnType<typeof detailsOf>["tasks"]): string {
+type Details = ReturnType<typeof detailsOf>;
+
+function taskTable(tasks: Details["tasks"]): string {
   return formatTable(
-    ["partition", "rows", "bytes", "time", "task attempt"],
-    tasks.map((task) => [
-      String(task.partition),
-      formatCount(task.rows),
-      formatBytes(task.bytes),
-      formatDuration(task.milliseconds),
-      String(task.attemptNumber),
+    ["partition", "rows", "bytes", "time", "rows/s", "task attempt", "value"],
+    tasks.map((task) => [...figuresOf(task), formatValue(task.value)]),
+  );
+}
+
+/** Tasks that are at work, as they told last. */
+function runningTable(running: Details["running"]): string {
+  return formatTable(
+    ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "value"],
+    running.map((task) => [
+      ...figuresOf(task),
+      task.waitsFor,
+      formatDuration(task.idleMilliseconds),
+      formatValue(task.value),
     ]),
   );
+}
+
+function figuresOf(task: Details["tasks"][number] | Details["running"][number]): string[] {
+  return [
+    String(task.partition),
+    formatCount(task.rows),
+    formatBytes(task.bytes),
+    formatDuration(task.milliseconds),
+    formatRate(task.rowsPerSecond),
+    String(task.attemptNumber),
+  ];
+}
+
+/** A partition in a column. */
+function formatValue(value: JsonValue | undefined): string {
+  if (value === undefined) return "";
+  const text = printable(typeof value === "string" ? value : clippedText(value));
+  return text.length <= MAX_VALUE ? text : `${text.slice(0, MAX_VALUE - 1)}…`;
 }

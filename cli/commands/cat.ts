@@ -41,7 +41,12 @@ async function* firstRows(batches: AsyncIterable<RecordBatch>, limit: number): A
 }
 
 async function* jsonLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
-  for await (const row of rows) yield JSON.stringify(row);
+  for await (const row of rows) yield JSON.stringify(row, nameOfNoNumber);
+}
+
+/** JSON has no NaN and no infinities: their names, as Spark's `to_json` writes them. */
+function nameOfNoNumber(_key: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
 async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
@@ -77,5 +82,5 @@ function locate(table: string, home: string): string {
 
 function cellOf(value: unknown): string {
   if (value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : printable(String(value));
+  return typeof value === "object" ? JSON.stringify(value, nameOfNoNumber) : printable(String(value));
 }

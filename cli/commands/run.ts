@@ -16,6 +16,8 @@ export interface HereFlags {
   readonly home: string;
   readonly maxConcurrency?: number;
   readonly maxAttempts: number;
+  readonly stallAfter?: string;
+  readonly failStalled?: boolean;
   readonly json?: boolean;
 }
 
@@ -66,6 +68,10 @@ export async function runHere(
       trigger: triggerOf(pipeline, trigger),
       maxConcurrency: flags.maxConcurrency ?? availableParallelism(),
       maxAttempts: flags.maxAttempts,
+      stall: {
+        ...(flags.stallAfter === undefined ? {} : { after: flags.stallAfter }),
+        ...(flags.failStalled === undefined ? {} : { fail: flags.failStalled }),
+      },
       signal: interruption.signal,
       onEvent: (event) => view.show(event),
     });

@@ -1,9 +1,14 @@
+import { runtime } from "../../local/home.ts";
 import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/ledger/ledger.ts";
 import { dated } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
+import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { describeAction, formatFields, formatOffset } from "../render/text.ts";
 import { type Found, findSome, liveLease, type Target, type TargetFlags, withTarget } from "../targets.ts";
+
+/** Partitions that are shown of a batch that is being written. */
+const MAX_RUNNING = 5;
 
 interface StatusFlags extends TargetFlags {
   readonly json?: boolean;
@@ -27,7 +32,7 @@ interface Status {
   readonly paused: ReturnType<typeof dated<Action>> | null;
   readonly offset: Head["offset"] | null;
   readonly lastCommittedBatchId: number | null;
-  readonly openBatch: (ReturnType<typeof publicBatch> & { readonly tasksDone: number }) | null;
+  readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
   /** The batch whose `commit(end)` the source has still to be told. */
   readonly unacknowledgedBatchId: number | null;
   readonly lastAction: ReturnType<typeof dated<JournalEntry>> | null;
@@ -47,7 +52,7 @@ async function statusOf(target: Target, { name, ledger }: Found): Promise<Status
     paused: head?.paused === undefined ? null : dated(head.paused),
     offset: head?.offset ?? null,
     lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
-    openBatch: open === undefined ? null : { ...publicBatch(open), tasksDone: await tasksDone(ledger, open) },
+    openBatch: open === undefined ? null : { ...publicBatch(open), ...(await tasksOf(ledger, open)) },
     unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
     lastAction: lastAction === undefined ? null : dated(lastAction),
     incarnation: head?.incarnation ?? null,
@@ -62,9 +67,20 @@ function stateOf(head: Head | undefined, lease: Lease | undefined): Status["stat
   return head.openBatchId === undefined ? "idle" : "batch open";
 }
 
-/** Tasks that the next run need not do again; an aborted attempt has none. */
-async function tasksDone(ledger: Ledger, batch: Batch): Promise<number> {
-  return batch.state === "aborted" ? 0 : (await ledger.tasks(batch)).length;
+/** How the tasks of an open batch are. */
+interface Tasks {
+  /** Tasks that the next run need not do again; an aborted attempt has none. */
+  readonly tasksDone: number;
+  /** Those that run for long, the one that stands still for longest first. */
+  readonly running: readonly ReturnType<typeof publicRunning>[];
+}
+
+async function tasksOf(ledger: Ledger, batch: Batch): Promise<Tasks> {
+  if (batch.state === "aborted") return { tasksDone: 0, running: [] };
+  const tasks = await ledger.tasks(batch);
+  const running = await runningOf(ledger, batch, tasks);
+  const now = runtime.now();
+  return { tasksDone: tasks.length, running: running.map((each) => publicRunning(each, now)) };
 }
 
 function describe(status: Status): string {
@@ -80,6 +96,10 @@ function describe(status: Status): string {
     const { batchId, attempt, state, tasksDone, partitions, error } = openBatch;
     const tasks = `${tasksDone} of ${partitions} partitions written`;
     lines.push(["open", `batch ${batchId}, attempt ${attempt}, ${state}, ${tasks}`]);
+    for (const running of openBatch.running.slice(0, MAX_RUNNING))
+      lines.push([`partition ${running.partition}`, describeRunning(running)]);
+    const more = openBatch.running.length - MAX_RUNNING;
+    if (more > 0) lines.push(["", `and ${more} more: millrace batch ${batchId} ${status.pipeline}`]);
     if (error !== null) lines.push(["last error", `${error.code}: ${error.message}`]);
   }
   if (status.unacknowledgedBatchId !== null)

@@ -12,12 +12,18 @@ export interface ExecutionState {
   readonly isRefused?: boolean;
   /** True where another execution goes on from it. */
   readonly isContinued?: boolean;
+  /** ARN of that one; a state machine that an older version deployed does not tell. */
+  readonly continuedBy?: string;
 }
 
 const REFUSED: Done["why"] = "another run has the pipeline";
 const CONTINUED: Finalized["next"] = "Continue";
 
-const Output = z.object({ next: z.string().optional(), why: z.string().optional() });
+const Output = z.object({
+  next: z.string().optional(),
+  why: z.string().optional(),
+  execution: z.string().optional(),
+});
 /** What Step Functions passes on of a function that failed. */
 const Cause = z.object({ errorMessage: z.string() });
 
@@ -41,8 +47,14 @@ export async function describeExecution(executionArn: string): Promise<Execution
   );
   if (status === "RUNNING") return { status: "running" };
   if (status === "SUCCEEDED") {
-    const { next, why } = Output.safeParse(parsed(output)).data ?? {};
-    return { status: "succeeded", isRefused: why === REFUSED, isContinued: next === CONTINUED };
+    const { next, why, execution } = Output.safeParse(parsed(output)).data ?? {};
+    const isContinued = next === CONTINUED;
+    return {
+      status: "succeeded",
+      isRefused: why === REFUSED,
+      isContinued,
+      ...(isContinued && execution !== undefined ? { continuedBy: execution } : {}),
+    };
   }
   const reason = Cause.safeParse(parsed(cause)).data?.errorMessage ?? cause;
   const problem = [status, error, reason].filter((part) => part !== undefined && part !== "").join(": ");

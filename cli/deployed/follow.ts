@@ -1,12 +1,16 @@
 import type { RunEvent } from "../../local/run-events.ts";
 import type { Runtime } from "../../shared/contract/context.ts";
-import type { Batch, Head, Ledger } from "../../shared/ledger/ledger.ts";
+import { progressOf, rowsPerSecond } from "../../shared/engine/progress.ts";
+import type { Batch, Head, Ledger, Task } from "../../shared/ledger/ledger.ts";
+import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
 
 const POLL_MILLISECONDS = 1000;
 /** Each look at the tasks reads them all: those of a batch with many partitions are looked at less often. */
 const MILLISECONDS_PER_PARTITION = 10;
 const LONGEST_MILLISECONDS = 60_000;
+/** Tasks tell of themselves no more often. */
+const RUNNING_MILLISECONDS = 10_000;
 
 export interface FollowOptions {
   readonly ledger: Ledger;
@@ -14,6 +18,8 @@ export interface FollowOptions {
   readonly runtime: Pick<Runtime, "now" | "sleep">;
   onEvent(event: RunEvent): void;
 }
+
+type Figures = Pick<Task, "partition" | "attemptNumber" | "rows" | "bytes" | "milliseconds">;
 
 /** How following ended. */
 export interface Followed {
@@ -35,6 +41,9 @@ export class Follower {
   #told = "";
   #ended = "";
   #tasksDueAt = 0;
+  #runningDueAt = 0;
+  /** Partitions whose end was told. */
+  readonly #written = new Set<number>();
   #batches = 0;
   #rows = 0;
   /** The batch as it was seen last, unless it was committed. */
@@ -82,7 +91,7 @@ export class Follower {
       if (batch === undefined || this.#ended === attemptOf(batch)) return;
       this.#open = batch;
       if (this.#told !== attemptOf(batch)) await this.#tellPlanned(batch);
-      if (batch.state === "committed" || batch.state === "aborted") this.#tellEnded(batch, batch.state);
+      if (batch.state === "committed" || batch.state === "aborted") await this.#tellEnded(batch, batch.state);
       else await this.#tellProgress(batch);
       if (batch.state !== "committed") return;
       this.#open = undefined;
@@ -93,16 +102,24 @@ export class Follower {
   async #tellPlanned(batch: Batch): Promise<void> {
     this.#told = attemptOf(batch);
     this.#tasksDueAt = 0;
+    this.#runningDueAt = this.#options.runtime.now() + RUNNING_MILLISECONDS;
+    this.#written.clear();
     const resumed = batch.batchId < this.#firstNewBatchId;
-    const done = resumed && batch.state === "planned" ? (await this.#options.ledger.tasks(batch)).length : 0;
-    this.#options.onEvent({ type: "planned", ...rangeOf(batch), todo: batch.tasks - done, resumed });
+    const done = resumed && batch.state === "planned" ? await this.#options.ledger.tasks(batch) : [];
+    for (const { partition } of done) this.#written.add(partition);
+    const latest = batch.latest === undefined ? {} : { latest: batch.latest };
+    const todo = batch.tasks - done.length;
+    this.#options.onEvent({ type: "planned", ...rangeOf(batch), ...latest, todo, resumed });
   }
 
-  #tellEnded(batch: Batch, state: "committed" | "aborted"): void {
+  async #tellEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
     this.#ended = attemptOf(batch);
+    this.#tellWritten(batch, await this.#options.ledger.tasks(batch));
     const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
     const milliseconds = (batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
     this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, rows, bytes, milliseconds });
+    const progress = progressOf(batch);
+    if (progress !== undefined) this.#options.onEvent({ type: "batchProgress", progress });
     if (state === "aborted") return;
     this.#batches++;
     this.#rows += rows;
@@ -114,6 +131,7 @@ export class Follower {
     const tasks = await ledger.tasks(batch);
     const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
     this.#tasksDueAt = runtime.now() + pause;
+    await this.#tellPartitions(batch, tasks);
     onEvent({
       type: "progress",
       batchId: batch.batchId,
@@ -121,6 +139,43 @@ export class Follower {
       partitions: batch.tasks,
       rows: tasks.reduce((sum, task) => sum + task.rows, 0),
       bytes: tasks.reduce((sum, task) => sum + task.bytes, 0),
+    });
+  }
+
+  /** Those that have ended since the last look, and, now and then, how far those are that run for long. */
+  async #tellPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
+    const { ledger, runtime } = this.#options;
+    this.#tellWritten(batch, tasks);
+    if (runtime.now() < this.#runningDueAt) return;
+    this.#runningDueAt = runtime.now() + RUNNING_MILLISECONDS;
+    for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, batch, tasks))
+      this.#tellPartition(batch, "running", { ...task, milliseconds: reportedAt - startedAt });
+  }
+
+  #tellWritten(batch: Batch, tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      if (this.#written.has(task.partition)) continue;
+      this.#written.add(task.partition);
+      this.#tellPartition(batch, "written", task);
+    }
+  }
+
+  #tellPartition(
+    { batchId, attempt }: Batch,
+    state: "running" | "written",
+    { partition, attemptNumber, rows, bytes, milliseconds }: Figures,
+  ): void {
+    this.#options.onEvent({
+      type: "partition",
+      batchId,
+      attempt,
+      partition,
+      attemptNumber,
+      state,
+      rows,
+      bytes,
+      milliseconds,
+      rowsPerSecond: rowsPerSecond(rows, milliseconds),
     });
   }
 

@@ -33,17 +33,34 @@ export async function runDeployed(
   try {
     const trigger = input.trigger ?? "deployed";
     onEvent({ type: "started", pipeline: name, trigger, stack: stack.name, execution });
-    const look = canDescribe(execution)
-      ? () => describeExecution(execution)
-      : leaseWatch(found, follower.epoch);
+    const relay = new Relay(execution);
+    const look = canDescribe(execution) ? () => relay.look() : leaseWatch(found, follower.epoch);
     const followed = await follower.follow(look, interruption.signal);
     if (interruption.exitCode !== undefined) return interruption.exitCode;
-    throwFailure(name, execution, followed);
+    throwFailure(name, relay.execution, followed);
     if (followed.state.isContinued)
       process.stderr.write("another execution goes on: see `millrace status`\n");
     return EXIT.ok;
   } finally {
     interruption.end();
+  }
+}
+
+/** An execution and those that go on from it, looked at as one. */
+class Relay {
+  /** The one that is at work, ARN. */
+  execution: string;
+
+  constructor(execution: string) {
+    this.execution = execution;
+  }
+
+  async look(): Promise<ExecutionState> {
+    const state = await describeExecution(this.execution);
+    if (state.continuedBy === undefined) return state;
+    this.execution = state.continuedBy;
+    process.stderr.write(`goes on in ${this.execution}\n`);
+    return { status: "running" };
   }
 }
 

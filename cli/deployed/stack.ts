@@ -9,6 +9,9 @@ const Output = z.object({
   pipeline: z.string(),
   /** Name of the ledger's table. */
   table: z.string(),
+  /** Of the pipeline's store. */
+  bucket: z.string().optional(),
+  prefix: z.string().optional(),
   /** ARN. */
   stateMachine: z.string(),
   /** Name of the function. */

@@ -1,7 +1,10 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
 import { hasEnded } from "../../functions/executions.ts";
 import { runtime } from "../../local/home.ts";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
+import { S3Store } from "../../shared/store/s3.ts";
 import { ledgerTarget, type Target } from "../targets.ts";
 import { type DeployedPipeline, readStack } from "./stack.ts";
 
@@ -14,7 +17,7 @@ export interface StackTarget extends Target {
 
 /** The ledgers of one table. */
 export function tableTarget(table: string): Target {
-  return { ...ledgerTarget(openLedger(table), `in table ${table}`), ...AWS };
+  return { ...ledgerTarget(openLedger(table), `in table ${table}`), ...AWS, storeOf: () => undefined };
 }
 
 /** The pipelines of one stack. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
@@ -29,6 +32,7 @@ export async function stackTarget(name: string): Promise<StackTarget> {
       const table = pipelines.get(pipeline)?.table;
       return table === undefined ? undefined : openLedger(table);
     },
+    storeOf: (pipeline) => openStore(pipelines.get(pipeline)),
     deployed(pipeline) {
       const deployed = pipelines.get(pipeline);
       if (deployed === undefined) throw new Error(`${pipeline} was not found in stack ${name} before`);
@@ -43,6 +47,13 @@ const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
   claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
   close: () => undefined,
 };
+
+/** Nothing, where the stack was deployed by a version that did not tell. */
+function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
+  if (bucket === undefined || prefix === undefined) return undefined;
+  const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });
+  return new S3Store({ client, bucket, prefix, runtime, random: Math.random });
+}
 
 function openLedger(tableName: string): DynamoDbLedger {
   return new DynamoDbLedger({ client: new DynamoDBClient({}), tableName, runtime, random: Math.random });

@@ -1,5 +1,6 @@
+import { progressOf, rowsPerSecond } from "../../shared/engine/progress.ts";
 import type { Batch } from "../../shared/ledger/ledger.ts";
-import { formatBytes, formatCount, formatDuration, formatOffset, formatTable } from "./text.ts";
+import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
 
 /** A batch as `--json` prints it: without the engine's own business. */
 export function publicBatch(batch: Batch) {
@@ -16,13 +17,14 @@ export function publicBatch(batch: Batch) {
     plannedAt: new Date(batch.plannedAt).toISOString(),
     finishedAt: batch.finishedAt === undefined ? null : new Date(batch.finishedAt).toISOString(),
     error: batch.error ?? null,
+    progress: progressOf(batch) ?? null,
   };
 }
 
 /** One line a batch. */
 export function batchTable(batches: readonly Batch[]): string {
   return formatTable(
-    ["batch", "from", "to", "partitions", "rows", "bytes", "time", "attempt", "state", "error"],
+    ["batch", "from", "to", "partitions", "rows", "bytes", "time", "rows/s", "attempt", "state", "error"],
     batches.map((batch) => [
       String(batch.batchId),
       formatOffset(batch.start),
@@ -31,9 +33,15 @@ export function batchTable(batches: readonly Batch[]): string {
       batch.progress === undefined ? "-" : formatCount(batch.progress.rows),
       batch.progress === undefined ? "-" : formatBytes(batch.progress.bytes),
       batch.finishedAt === undefined ? "-" : formatDuration(batch.finishedAt - batch.plannedAt),
+      rateOf(batch),
       String(batch.attempt),
       batch.state,
       batch.error?.code ?? "",
     ]),
   );
+}
+
+function rateOf({ progress, plannedAt, finishedAt }: Batch): string {
+  if (progress === undefined || finishedAt === undefined) return "-";
+  return formatRate(rowsPerSecond(progress.rows, finishedAt - plannedAt));
 }

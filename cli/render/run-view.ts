@@ -7,6 +7,7 @@ import {
   formatCount,
   formatDuration,
   formatOffset,
+  formatRate,
   formatTable,
   plural,
   printable,
@@ -40,6 +41,7 @@ class JsonView implements RunView {
 }
 
 type BatchEvent = Extract<RunEvent, { type: "batch" }>;
+type PartitionEvent = Extract<RunEvent, { type: "partition" }>;
 
 /** Lines for people: with a bar for the batch at work on a terminal, without elsewhere. */
 class TextView implements RunView {
@@ -52,6 +54,8 @@ class TextView implements RunView {
   #batchStartedAt = 0;
   #lastDrawn = 0;
   #hasBar = false;
+  /** Partitions that have run for a second, and how far they are. */
+  readonly #running = new Map<number, PartitionEvent>();
 
   constructor(print: Print, now: () => number) {
     this.#print = print;
@@ -73,6 +77,7 @@ class TextView implements RunView {
       }
       case "planned": {
         this.#batchStartedAt = this.#now();
+        this.#running.clear();
         const again = event.attempt > 1 ? `, attempt ${event.attempt}` : event.resumed ? ", resumed" : "";
         const all = plural(event.partitions, "partition");
         const todo = event.todo === event.partitions ? all : `${event.todo} of ${all}`;
@@ -84,7 +89,19 @@ class TextView implements RunView {
       case "progress":
         this.#drawBar(event);
         break;
+      case "partition":
+        if (event.state === "running") this.#running.set(event.partition, event);
+        else this.#running.delete(event.partition);
+        break;
+      case "stalled":
+        this.#line(
+          `${styled("yellow", `stalled: partition ${event.where.partition}:`, this.#stream)} ${printable(event.message)}`,
+        );
+        break;
+      case "batchProgress":
+        break;
       case "retry":
+        this.#running.delete(event.error.where.partition ?? -1);
         this.#line(
           styled(
             "yellow",
@@ -146,11 +163,19 @@ class TextView implements RunView {
       styled("green", "█".repeat(filled), this.#stream) +
       styled("dim", "░".repeat(width - filled), this.#stream);
     const rate = Math.round(event.rows / Math.max(0.001, (now - this.#batchStartedAt) / 1000));
+    const figures = ` ${event.partitionsDone}/${event.partitions} partitions  ${formatCount(event.rows)} rows  ${formatCount(rate)} rows/s`;
+    const slowest = this.#slowest();
+    const room = (this.#stream.columns ?? 80) - width - figures.length;
     this.#clearBar();
-    this.#stream.write(
-      `${bar} ${event.partitionsDone}/${event.partitions} partitions  ${formatCount(event.rows)} rows  ${formatCount(rate)} rows/s`,
-    );
+    this.#stream.write(`${bar}${figures}${slowest.length < room ? slowest : ""}`);
     this.#hasBar = true;
+  }
+
+  /** Of those that run, the one with the fewest rows a second. */
+  #slowest(): string {
+    const [slowest] = [...this.#running.values()].sort((a, b) => a.rowsPerSecond - b.rowsPerSecond);
+    if (slowest === undefined) return "";
+    return `  slowest: partition ${slowest.partition}, ${formatRate(slowest.rowsPerSecond)} rows/s`;
   }
 
   #clearBar(): void {

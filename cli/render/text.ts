@@ -26,6 +26,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+/** `1,707`; `0.3` of what is slower than ten. */
+export function formatRate(rate: number): string {
+  return rate < 10 ? String(Math.round(rate * 10) / 10) : formatCount(Math.round(rate));
+}
+
 /** `1 row`, `2 rows`. */
 export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;

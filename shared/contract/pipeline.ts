@@ -15,6 +15,14 @@ export type Trigger =
   | { readonly availableNow: true }
   | { readonly processingTime: string };
 
+/** When a partition counts as stalled, and what comes of it. */
+export interface StallPolicy {
+  /** How long the source may give nothing, or the sink take nothing, such as `"5 minutes"`. */
+  readonly after: string;
+  /** Whether its task then fails and is tried again; else it is only reported. */
+  readonly fail: boolean;
+}
+
 /** A data source class with its options. */
 export interface Configured {
   /** The class. */
@@ -43,9 +51,12 @@ export interface PipelineDefinition {
   readonly triggered?: Trigger;
   /** What a batch does with what is there; absent in a stream. */
   readonly saveMode?: SaveMode;
+  /** As set by `.stallAfter()`. */
+  readonly stall?: StallPolicy;
 }
 
 const SHORTEST_INTERVAL_MILLISECONDS = 100;
+const SHORTEST_STALL_MILLISECONDS = 1000;
 
 /** Lower case only: names become folders, and some file systems do not tell cases apart. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
@@ -62,15 +73,18 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly triggered?: Trigger;
   /** What a batch does with what is there; absent in a stream. */
   readonly saveMode?: SaveMode;
+  /** As set by `.stallAfter()`; a pipeline without it reports partitions that stall for 5 minutes. */
+  readonly stall?: StallPolicy;
   /** Marks the class across two copies of the package. */
   readonly kind = "millrace.pipeline" as const;
 
-  constructor({ name, source, sink, triggered, saveMode }: PipelineDefinition) {
+  constructor({ name, source, sink, triggered, saveMode, stall }: PipelineDefinition) {
     this.name = name;
     this.source = source;
     this.sink = sink;
     if (triggered !== undefined) this.triggered = triggered;
     if (saveMode !== undefined) this.saveMode = saveMode;
+    if (stall !== undefined) this.stall = stall;
   }
 
   /** Works across two copies of the package. */
@@ -88,6 +102,14 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   /** Sets one option of the sink. */
   option<K extends keyof SinkOptions & string>(name: K, value: SinkOptions[K]): this {
     return this.with({ sink: withOptions(this.sink, { [name]: value }) });
+  }
+
+  /**
+   * Sets after what time without a row from the source, or none taken by the sink, a partition is reported as stalled; with `fail` its task then fails, and
+   * is tried again. Default: reported after 5 minutes. Error: `DURATION_INVALID`.
+   */
+  stallAfter(after: string, { fail = false }: { readonly fail?: boolean } = {}): this {
+    return this.with({ stall: checkStall({ after, fail }) });
   }
 
   /** The same pipeline with something else. */
@@ -265,6 +287,15 @@ export function checkTrigger(trigger: Trigger): Trigger {
       hint: 'Write .trigger({ availableNow: true }), .trigger({ once: true }) or .trigger({ processingTime: "10 seconds" }).',
     },
   );
+}
+
+/** `stall`, where its time is one. Error: `DURATION_INVALID`. */
+export function checkStall<S extends Partial<StallPolicy>>(stall: S): S {
+  const { after } = stall;
+  if (after === undefined || parseDuration(after) >= SHORTEST_STALL_MILLISECONDS) return stall;
+  throw new MillraceError("DURATION_INVALID", `to call a partition stalled after ${after} is too soon`, {
+    hint: "Choose 1s or more: progress is looked at once a second.",
+  });
 }
 
 const SAVE_MODES: ReadonlySet<string> = new Set<SaveMode>(["append", "overwrite", "errorifexists", "ignore"]);

@@ -62,6 +62,27 @@ export interface SupportsCommitLookup {
   hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
 }
 
+/** An item for a DynamoDB table of the ledger's account and region; it takes the place of one with its key. */
+export interface TransactionItem {
+  /** The table's name or ARN. */
+  readonly table: string;
+  /** Attribute values in DynamoDB's form: `{ "id": { "N": "42" } }`. */
+  readonly item: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A writer to DynamoDB whose rows can become visible in the very transaction that moves the offset: exactly once, with no moment in between. Asked where the ledger is a DynamoDB table,
+ * in place of `commit`.
+ */
+export interface SupportsLedgerTransaction<M = WriterCommitMessage> {
+  /** The batch's items, `most` at most, of different keys, 4 MB together; `undefined` where they are more: `commit` is then called. */
+  transactionItems(
+    messages: readonly (M | null)[],
+    batch: BatchContext,
+    most: number,
+  ): Awaitable<readonly TransactionItem[] | undefined>;
+}
+
 /** How far the attempts of an open batch have come. */
 export interface OpenBatch {
   /** Its id. */

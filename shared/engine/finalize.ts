@@ -1,10 +1,16 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
-import { writesBatches } from "../contract/batch-writer.ts";
+import { type Writer, writesBatches } from "../contract/batch-writer.ts";
+import type { BatchContext } from "../contract/context.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
-import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
+import type {
+  SupportsCommitLookup,
+  SupportsLedgerTransaction,
+  TransactionItem,
+} from "../contract/stream-writer.ts";
 import {
   type Batch,
+  type BatchProgress,
   type BatchRun,
   type Decision,
   type Fence,
@@ -16,6 +22,7 @@ import type { BatchState } from "../ledger/states.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { guard, type OpenPipeline } from "./open-pipeline.ts";
 import type { Ports } from "./ports.ts";
+import { measured } from "./progress.ts";
 import { confirmed, retried } from "./retry.ts";
 
 const COMMIT_ATTEMPTS = 5;
@@ -61,12 +68,23 @@ export async function finalize(
     if (batch.state !== to) tasks = await ports.ledger.tasks(run);
   }
   if (batch.state === "committing") {
-    const landing = await commit(open, ports, run, batch, tasks);
+    const ready = await makeReady(open, ports, run, batch, tasks);
+    const landing = await land(ports, ready);
     failure = landing.failure;
-    batch =
-      failure === undefined
-        ? await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), ...landing, to: "committed" })
-        : await decide(ports, fence, batch, { to: "aborting", error: failure.toRecord() });
+    if (failure === undefined) {
+      try {
+        batch = await finish(ports, fence, batch, {
+          ...outcomeOf(ports, tasks, measured(open, ports.runtime.now(), run)),
+          ...landing,
+          to: "committed",
+        });
+      } catch (error) {
+        if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
+        failure = error;
+      }
+    }
+    if (failure !== undefined)
+      batch = await decide(ports, fence, batch, { to: "aborting", error: failure.toRecord() });
   }
   if (batch.state === "aborting") {
     await abort(open, ports, run, batch, tasks);
@@ -98,29 +116,63 @@ async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): 
 interface Landing {
   readonly failure?: MillraceError;
   readonly lastCommit?: JsonValue;
+  /** What the sink has yet to write, in the ledger's own transaction. */
+  readonly join?: readonly TransactionItem[];
 }
 
-async function commit(
+/** What a commit is called with. */
+interface Ready {
+  readonly batch: Batch;
+  readonly writer: Writer<unknown>;
+  readonly messages: readonly JsonValue[];
+  readonly context: BatchContext;
+}
+
+async function makeReady(
   open: OpenPipeline,
   ports: Ports,
   run: BatchRun,
   batch: Batch,
   tasks: readonly Task[],
-): Promise<Landing> {
-  const where = placeOf(batch);
+): Promise<Ready> {
   if (tasks.length !== batch.tasks) {
     throw new MillraceError(
       "LEDGER_FAILED",
       `batch ${batch.batchId} was decided, but ${batch.tasks - tasks.length} of its commit messages are gone`,
       {
-        where,
+        where: placeOf(batch),
         hint: "Somebody deleted them from the ledger. Look in the sink whether the batch landed before you go on.",
       },
     );
   }
   const writer = await open.newWriter(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
-  const context = open.batchContext(batch, run.lastCommit);
+  return { batch, writer, messages, context: open.batchContext(batch, run.lastCommit) };
+}
+
+/** The sink's commit; or its items, where the ledger's own transaction can take them along. */
+async function land(ports: Ports, ready: Ready): Promise<Landing> {
+  const { batch, writer, messages, context } = ready;
+  const { joins } = ports.ledger;
+  const joining = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
+  if (joins === undefined || joining.transactionItems === undefined) return await commit(ports, ready);
+  let join: readonly TransactionItem[] | undefined;
+  try {
+    join = await retried(ports, COMMIT_ATTEMPTS, () =>
+      guard("SINK_FAILED", "transactionItems() failed", placeOf(batch), () =>
+        joining.transactionItems?.(messages, context, joins),
+      ),
+    );
+  } catch (error) {
+    // Nothing was written yet.
+    if (!MillraceError.is(error)) throw error;
+    return { failure: error };
+  }
+  return join !== undefined && join.length <= joins ? { join } : await commit(ports, ready);
+}
+
+async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<Landing> {
+  const where = placeOf(batch);
   try {
     const given = await retried(ports, COMMIT_ATTEMPTS, () =>
       guard("SINK_FAILED", "commit() failed", where, () =>
@@ -233,9 +285,14 @@ function placeOf(batch: Batch): ErrorLocation {
   return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
 }
 
-function outcomeOf(ports: Ports, tasks: readonly Task[]): Pick<Outcome, "progress" | "now"> {
+function outcomeOf(
+  ports: Ports,
+  tasks: readonly Task[],
+  trigger: Pick<BatchProgress, "trigger"> = {},
+): Pick<Outcome, "progress" | "now"> {
   return {
     progress: {
+      ...trigger,
       rows: tasks.reduce((sum, task) => sum + task.rows, 0),
       bytes: tasks.reduce((sum, task) => sum + task.bytes, 0),
     },

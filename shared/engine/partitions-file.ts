@@ -3,6 +3,7 @@ import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { findNonJson } from "../contract/json.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
+import type { Offset } from "../contract/offset.ts";
 import { checkOverlap } from "./overlap.ts";
 
 /** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
@@ -11,16 +12,21 @@ export interface PlannedPartitions {
   readonly partitions: readonly unknown[];
   /** Where the rows of a simple reader's batch are kept: an Arrow IPC file. */
   readonly rowsKey?: string;
+  /** Offsets of the batch, for whoever tells of its tasks; absent in files of an older version. */
+  readonly start?: Offset;
+  readonly end?: Offset;
 }
 
 /**
  * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go through it. The first one also has
- * the schema, and of a simple reader the key of the rows. The one task of a batch without partitions has none.
+ * the schema, the offsets of the batch, and of a simple reader the key of the rows. The one task of a batch without partitions has none.
  */
 interface Entry {
   readonly task: number;
   readonly schema?: string;
   readonly rows?: string;
+  readonly start?: Offset;
+  readonly end?: Offset;
   readonly partition?: unknown;
 }
 
@@ -83,8 +89,13 @@ export async function writePartitions(
 ): Promise<void> {
   const schema = encodeSchema(planned.schema);
   const tasks: Entry[] = planned.partitions.map((partition, task) => ({ task, partition }));
-  const rows = planned.rowsKey === undefined ? {} : { rows: planned.rowsKey };
-  await writeEntries(store, key, [{ ...(tasks[0] ?? { task: 0 }), ...rows, schema }, ...tasks.slice(1)]);
+  const { rowsKey: rows, start, end } = planned;
+  const ofBatch = {
+    ...(rows === undefined ? {} : { rows }),
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
+  };
+  await writeEntries(store, key, [{ ...(tasks[0] ?? { task: 0 }), ...ofBatch, schema }, ...tasks.slice(1)]);
 }
 
 /** Some tasks of a batch, to go through in place of all. */
@@ -110,10 +121,12 @@ export async function readPartitions(store: ObjectStore, key: string): Promise<P
     });
   }
   const entries = JSON.parse(Buffer.from(bytes).toString()) as readonly Entry[];
-  const { rows, schema = "" } = entries[0] ?? {};
+  const { rows, start, end, schema = "" } = entries[0] ?? {};
   return {
     schema: decodeSchema(schema),
     ...(rows === undefined ? {} : { rowsKey: rows }),
+    ...(start === undefined ? {} : { start }),
+    ...(end === undefined ? {} : { end }),
     partitions: entries.flatMap((entry) => ("partition" in entry ? [entry.partition] : [])),
   };
 }

@@ -3,12 +3,13 @@ import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { ReadAllAvailable, type ReadLimit } from "../contract/read-limit.ts";
-import type { Action, Batch, BatchRun, Fence, Head, Owner } from "../ledger/ledger.ts";
+import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning } from "../ledger/ledger.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { findClock } from "./clock-check.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
 import { checkPartitions, partitionsKey, rowsKey, writePartitions } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
+import { Stopwatch } from "./progress.ts";
 import { confirmed } from "./retry.ts";
 
 /** Task records are kept at least this long: a batch that is open for longer can no longer be resumed from them. */
@@ -67,11 +68,12 @@ export function limitOf(
  * `LEASE_HELD`, and those of the reader's methods.
  */
 export async function plan(open: OpenPipeline, ports: Ports, request: PlanRequest): Promise<PlanResult> {
+  const startedAt = ports.runtime.now();
   const head = await acquire(open.pipeline.name, ports, request);
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
   if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
-    return await planAs(open, ports, fence, head, request);
+    return await planAs(open, ports, fence, head, request, startedAt);
   } catch (error) {
     // So that the next run need not find out first that this one is over.
     await ports.ledger.release(fence).catch(() => undefined);
@@ -85,9 +87,20 @@ async function planAs(
   fence: Fence,
   head: Head,
   request: PlanRequest,
+  startedAt: number,
 ): Promise<PlanResult> {
+  const planning = (measured: Pick<Planning, "durationMs" | "sincePrevious">): Planning => ({
+    runId: request.owner.id,
+    startedAt,
+    endedAt: ports.runtime.now(),
+    ...measured,
+  });
   const limit = request.prepare === undefined ? request.limit : await request.prepare();
-  if (head.unacknowledged !== undefined) await acknowledge(open, ports, fence, head.unacknowledged);
+  if (head.unacknowledged !== undefined) {
+    await acknowledge(open, ports, fence, head.unacknowledged);
+    // The run of a batch has one, and this run has ended the one before, which was killed in between.
+    if (open.pipeline.saveMode !== undefined) return { kind: "idle", fence };
+  }
 
   const openBatch = await resume(ports, fence, head);
   if (openBatch !== undefined) {
@@ -95,21 +108,23 @@ async function planAs(
     return {
       kind: "batch",
       fence,
-      run: runOf(openBatch, fence, head),
+      run: runOf(openBatch, fence, head, planning({ durationMs: {} })),
       batch: openBatch,
       todo,
       resumed: true,
     };
   }
-  const { batch, ...reported } = await planNext(open, ports, fence, head, {
+  const { batch, durationMs, ...reported } = await planNext(open, ports, fence, head, {
     limit,
     maxTasks: request.maxTasks,
   });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
+  const { lastPlannedAt } = head;
+  const sincePrevious = lastPlannedAt === undefined ? {} : { sincePrevious: batch.plannedAt - lastPlannedAt };
   return {
     kind: "batch",
     fence,
-    run: runOf(batch, fence, head),
+    run: runOf(batch, fence, head, planning({ durationMs, ...sincePrevious })),
     batch,
     todo: range(batch.tasks),
     resumed: false,
@@ -192,6 +207,7 @@ interface Next {
   readonly batch?: Batch;
   readonly latest?: Offset;
   readonly warning?: MillraceError;
+  readonly durationMs: Planning["durationMs"];
 }
 
 /** Records the next batch. */
@@ -205,19 +221,23 @@ async function planNext(
     maxTasks = Number.POSITIVE_INFINITY,
   }: { limit: ReadLimit | undefined; maxTasks: number | undefined },
 ): Promise<Next> {
-  if (!(await open.mayWrite(head.incarnation))) return {};
+  const stopwatch = new Stopwatch(ports.runtime);
+  const { durationMs } = stopwatch;
+  if (!(await open.mayWrite(head.incarnation))) return { durationMs };
   // Asked for also where the run has a limit of its own, as in Spark.
   const ownLimit = await open.defaultReadLimit();
   const start = head.offset ?? (await open.initialOffset());
-  const end = await open.latestOffset(start, limit ?? ownLimit);
-  const latest = await open.reportLatestOffset();
+  const { end, latest } = await stopwatch.time("latestOffset", async () => ({
+    end: await open.latestOffset(start, limit ?? ownLimit),
+    latest: await open.reportLatestOffset(),
+  }));
   const reported = latest === undefined ? {} : { latest };
   if (sameOffset(start, end)) {
     // Rows that come before the next run must not be missed by a source whose initial offset is "now".
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
-    return reported;
+    return { ...reported, durationMs };
   }
-  const partitions = await open.partitions(start, end);
+  const partitions = await stopwatch.time("queryPlanning", () => open.partitions(start, end));
   checkPartitions(partitions, maxTasks);
   const { runtime } = ports;
   const isFirst = head.lastCommittedBatchId === undefined && open.rereadsOffsets;
@@ -230,15 +250,17 @@ async function planNext(
       )
     : undefined;
   const schema = await open.schema();
+  const recordingFrom = runtime.now();
   const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
   const rows = open.takeRows();
   const kept = rows === undefined ? {} : { rowsKey: await keepRows(ports, rowsKey(key), schema, rows) };
-  await writePartitions(ports.store, key, { schema, partitions, ...kept });
+  await writePartitions(ports.store, key, { schema, partitions, start, end, ...kept });
   const batch = {
     incarnation: head.incarnation,
     batchId: head.nextBatchId,
     start,
     end,
+    ...reported,
     partitionsKey: key,
     // As in Spark, a batch without partitions runs as one task without rows: the sink sees each batch.
     tasks: Math.max(1, partitions.length),
@@ -252,7 +274,8 @@ async function planNext(
       return there?.partitionsKey === key ? there : undefined;
     },
   );
-  return { batch: recorded, ...reported, ...(warning === undefined ? {} : { warning }) };
+  durationMs["walCommit"] = runtime.now() - recordingFrom;
+  return { batch: recorded, ...reported, ...(warning === undefined ? {} : { warning }), durationMs };
 }
 
 /** Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so in one piece. */
@@ -274,7 +297,7 @@ async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly num
   return range(batch.tasks).filter((partition) => !done.has(partition));
 }
 
-function runOf(batch: Batch, fence: Fence, { lastCommit }: Head): BatchRun {
+function runOf(batch: Batch, fence: Fence, { lastCommit }: Head, planning: Planning): BatchRun {
   return {
     pipeline: batch.pipeline,
     incarnation: batch.incarnation,
@@ -283,6 +306,7 @@ function runOf(batch: Batch, fence: Fence, { lastCommit }: Head): BatchRun {
     attempt: batch.attempt,
     partitionsKey: batch.partitionsKey,
     ...(lastCommit === undefined ? {} : { lastCommit }),
+    planning,
   };
 }
 

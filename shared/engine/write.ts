@@ -6,16 +6,21 @@ import { takesRows, type Writer } from "../contract/batch-writer.ts";
 import type { TaskContext } from "../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
+import type { StallPolicy } from "../contract/pipeline.ts";
 import type { NamedRow, Row, RowSource } from "../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../contract/stream-writer.ts";
-import type { BatchRun, Task, TaskKey } from "../ledger/ledger.ts";
+import type { BatchRun, RunningTask, Task, TaskKey } from "../ledger/ledger.ts";
 import { guard, type OpenPipeline, stopReader } from "./open-pipeline.ts";
 import { batchFolder, type PlannedPartitions, readPartitions } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
+import { type StalledTask, stalledError, stalledTask } from "./progress-stall.ts";
+import { TaskWatch } from "./progress-watch.ts";
 import type { SimplePartition } from "./simple-reader.ts";
 
 /** A message above this goes to the store, because an item of the ledger may hold no more than 400 KB. */
 const LARGE_MESSAGE_BYTES = 100 * 1024;
+/** How long a sink that stalled may take to heed its signal. */
+const GRACE_MILLISECONDS = 5000;
 
 export interface WriteRequest {
   readonly run: BatchRun;
@@ -41,12 +46,24 @@ export interface TaskResult extends TaskProgress {
 
 export interface WriteOptions {
   readonly signal: AbortSignal;
+  /** Watches the task; without it a stall is not noticed, and the ledger is told nothing before the task has ended. */
+  readonly watch?: WatchOptions;
+  /** Called with each record batch that the sink is given. */
   onProgress?(progress: TaskProgress): void;
+}
+
+/** How a task is watched. */
+export interface WatchOptions {
+  readonly stall: StallPolicy;
+  /** Called each ten seconds. */
+  onRunning?(running: RunningTask): void;
+  /** Called once a stall, again only after rows have moved. */
+  onStalled?(stalled: StalledTask): void;
 }
 
 /**
  * Runs one task: reads a partition, has the writer stage it, and records the commit message, unless another attempt of the
- * task has one recorded. Errors: `TASK_CANCELLED`, `SOURCE_FAILED`, `SINK_FAILED`, and those of rows that do not fit.
+ * task has one recorded. Errors: `TASK_CANCELLED`, `PARTITION_STALLED`, `SOURCE_FAILED`, `SINK_FAILED`, and those of rows that do not fit.
  */
 export async function write(
   open: OpenPipeline,
@@ -55,12 +72,14 @@ export async function write(
   options: WriteOptions,
 ): Promise<TaskResult> {
   const where = placeOf(request);
+  const stalling = new AbortController();
+  const signal = AbortSignal.any([options.signal, stalling.signal]);
   try {
-    return await writeTask(open, ports, request, options, where);
+    return await writeTask(open, ports, request, { ...options, signal }, where, stalling);
   } catch (error) {
     // Whatever a source or a sink makes of the signal, it is not a failure of theirs.
-    throw options.signal.aborted
-      ? cancelled(options.signal).at(where)
+    throw signal.aborted
+      ? cancelled(signal).at(where)
       : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
   }
 }
@@ -84,6 +103,7 @@ async function writeTask(
   request: WriteRequest,
   options: WriteOptions,
   where: ErrorLocation,
+  stalling: AbortController,
 ): Promise<TaskResult> {
   const { run, partition, attemptNumber } = request;
   const key: TaskKey = { ...run, partition };
@@ -100,15 +120,23 @@ async function writeTask(
     attemptNumber,
     signal: options.signal,
   };
-  const counted = new CountedBatches(readPartition(open, ports, planned, task, where), options);
+  const watch = new TaskWatch(ports.runtime);
+  const counted = new CountedBatches(readPartition(open, ports, planned, task, watch, where), watch, options);
   const writer = await open.newWriter(planned.schema);
-  const message = await guard(
-    "SINK_FAILED",
-    "write() failed",
-    where,
-    () => (takesRows(writer) ? writer.write(rowsIn(counted), task) : writer.write(counted, task)),
-    true,
-  );
+  beginWatch(watch, ports, request, planned, options, stalling);
+  let message: unknown;
+  try {
+    const writing = guard(
+      "SINK_FAILED",
+      "write() failed",
+      where,
+      () => (takesRows(writer) ? writer.write(rowsIn(counted, watch), task) : writer.write(counted, task)),
+      true,
+    );
+    message = await unlessStalled(writing, stalling.signal, ports, (late) => abortTask(writer, late, task));
+  } finally {
+    watch.end();
+  }
   if (counted.failure !== undefined) {
     await abortTask(writer, message, task);
     throw counted.failure;
@@ -116,8 +144,8 @@ async function writeTask(
   const writerId = ports.runtime.newId();
   const record: Omit<Task, "message" | "messageKey"> = {
     partition,
-    rows: counted.rows,
-    bytes: counted.bytes,
+    rows: watch.rows,
+    bytes: watch.bytes,
     milliseconds: ports.runtime.now() - startedAt,
     attemptNumber,
     writerId,
@@ -131,6 +159,65 @@ async function writeTask(
     throw error;
   }
   return await recordOnce(ports, key, { ...record, ...carried }, () => abortTask(writer, message, task));
+}
+
+/** Has the task watched, as far as that is asked for. */
+function beginWatch(
+  watch: TaskWatch,
+  { ledger }: Ports,
+  request: WriteRequest,
+  planned: PlannedPartitions,
+  options: WriteOptions,
+  stalling: AbortController,
+): void {
+  if (options.watch === undefined) return;
+  const { run, partition, attemptNumber } = request;
+  const { stall, onRunning, onStalled } = options.watch;
+  let isTelling = false;
+  watch.begin({
+    stallAfter: stall.after,
+    onReport(advance) {
+      const running = { partition, attemptNumber, ...advance };
+      onRunning?.(running);
+      if (isTelling) return;
+      isTelling = true;
+      // Best effort: it is for people who look on.
+      ledger
+        .reportProgress({ ...run, partition }, running)
+        .catch(() => undefined)
+        .finally(() => {
+          isTelling = false;
+        });
+    },
+    onStalled(advance) {
+      const stalled = stalledTask(placeOf(request), planned, advance, stall.fail);
+      onStalled?.(stalled);
+      if (stall.fail) stalling.abort(stalledError(stalled));
+    },
+  });
+}
+
+/** What the sink gives; where the task is to fail for a stall, the sink may take a moment to heed it, and is left behind then. */
+async function unlessStalled<T>(
+  writing: Promise<T>,
+  stalled: AbortSignal,
+  { runtime }: Ports,
+  dropLate: (late: T) => Promise<void>,
+): Promise<T> {
+  const over = new AbortController();
+  const givenUp = new Promise<never>((_, reject) => {
+    const giveUp = () => {
+      writing.then(dropLate, () => undefined);
+      reject(stalled.reason as MillraceError);
+    };
+    const wait = () => runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
+    stalled.addEventListener("abort", wait, { signal: over.signal });
+  });
+  try {
+    return await Promise.race([writing, givenUp]);
+  } finally {
+    over.abort();
+  }
 }
 
 /** The first recorded task wins; a loser drops what it staged, and answers as the winner. */
@@ -202,19 +289,20 @@ async function* readPartition(
   ports: Ports,
   planned: PlannedPartitions,
   task: TaskContext,
+  watch: TaskWatch,
   where: ErrorLocation,
 ): AsyncGenerator<RecordBatch> {
   if (planned.partitions.length === 0) return;
   if (planned.rowsKey !== undefined) {
     const kept = await ports.store.get(planned.rowsKey);
     const rows = kept === undefined ? readAgain(open, planned, where) : decodeFile(kept);
-    yield* untilAborted(toRecordBatches(planned.schema, rows, where), task.signal);
+    yield* untilAborted(toRecordBatches(planned.schema, watch.over(rows), where), task.signal);
     return;
   }
-  const reader = await open.newReader(planned.schema);
+  const reader = await open.newReader(planned.schema, (rows) => watch.over(rows));
   try {
     const rows = (await reader.read(planned.partitions[task.partitionId], task)) as RowSource;
-    yield* untilAborted(toRecordBatches(planned.schema, rows, where), task.signal);
+    yield* untilAborted(toRecordBatches(planned.schema, watch.over(rows), where), task.signal);
   } catch (error) {
     throw toMillraceError(error, "SOURCE_FAILED", "read() failed", where, true);
   } finally {
@@ -238,8 +326,13 @@ async function* readAgain(
 }
 
 /** For a writer in row form. */
-async function* rowsIn(batches: AsyncIterable<RecordBatch>): AsyncGenerator<NamedRow> {
-  for await (const batch of batches) yield* rowsOf(batch);
+async function* rowsIn(batches: AsyncIterable<RecordBatch>, watch: TaskWatch): AsyncGenerator<NamedRow> {
+  for await (const batch of batches) {
+    for (const row of rowsOf(batch)) {
+      yield row;
+      watch.took();
+    }
+  }
 }
 
 /** Ends with `TASK_CANCELLED` as soon as the signal aborts, though the source may hang. */
@@ -267,26 +360,29 @@ async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal):
 
 /** Record batches on their way to the writer, counted. */
 class CountedBatches implements AsyncIterable<RecordBatch> {
-  rows = 0;
-  bytes = 0;
   /** The error of the source, which a sink might swallow. */
   failure: unknown;
   readonly #source: AsyncGenerator<RecordBatch>;
+  readonly #watch: TaskWatch;
   readonly #options: WriteOptions;
 
-  constructor(source: AsyncGenerator<RecordBatch>, options: WriteOptions) {
+  constructor(source: AsyncGenerator<RecordBatch>, watch: TaskWatch, options: WriteOptions) {
     this.#source = source;
+    this.#watch = watch;
     this.#options = options;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RecordBatch> {
+    const watch = this.#watch;
     try {
+      watch.asks();
       for await (const batch of this.#source) {
-        this.rows += batch.numRows;
-        this.bytes += batch.data.byteLength;
-        this.#options.onProgress?.({ rows: this.rows, bytes: this.bytes });
+        watch.gives(batch);
+        this.#options.onProgress?.({ rows: watch.rows, bytes: watch.bytes });
         yield batch;
+        watch.asks();
       }
+      watch.gives();
     } catch (error) {
       this.failure = error;
       throw error;

@@ -1,5 +1,5 @@
 import { ConditionalCheckFailedException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
-import { mayPass } from "../aws/passing.ts";
+import { mayPass, statusOf } from "../aws/passing.ts";
 import type { Runtime } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Item } from "./dynamodb-items.ts";
@@ -38,6 +38,19 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
   return reasons.some((reason) => reason.Code === "ConditionalCheckFailed")
     ? reasons.map((reason) => reason.Item)
     : undefined;
+}
+
+/** The error of a transaction with items of a sink, where these were surely refused, and so nothing was written; else `error` itself. */
+export function refusedItems(error: unknown, pipeline: string, batchId: number): unknown {
+  const cause = MillraceError.is(error) ? error.cause : undefined;
+  if (isPassing(cause) || statusOf(cause) !== 400) return error;
+  const codes = cause instanceof TransactionCanceledException ? cause.CancellationReasons : undefined;
+  const code = codes?.find((reason) => reason.Code !== "None")?.Code ?? (cause as Error).name;
+  return new MillraceError("TRANSACTION_REFUSED", `DynamoDB refused the items of the sink: ${code}`, {
+    where: { pipeline, batchId },
+    hint: "Nothing was written. Check that the table is there, that its keys are those of the sink's options, and that the role of Finalize may put items; its own message is below.",
+    cause,
+  });
 }
 
 function isPassing(error: unknown): boolean {

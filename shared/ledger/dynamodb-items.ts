@@ -2,7 +2,7 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { canonicalJson, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import type { Action, Batch, Head, JournalEntry, Task, TaskKey } from "./ledger.ts";
+import type { Action, Batch, Head, JournalEntry, RunningTask, Task, TaskKey } from "./ledger.ts";
 import { optional } from "./optional.ts";
 
 /** An item as DynamoDB gives and takes it. */
@@ -15,6 +15,8 @@ export type Key = { readonly pk: string; readonly sk: string };
  * A task is recorded after its attempt was planned, and Plan gives up on tasks 90 days after that.
  */
 const TASK_LIFE_SECONDS = 100 * 86_400;
+/** What a task told of itself is of no use once the task has ended. */
+const PROGRESS_LIFE_SECONDS = 7 * 86_400;
 
 export function headKey(pipeline: string): Key {
   return { pk: `P#${pipeline}`, sk: "HEAD" };
@@ -36,6 +38,11 @@ export function taskPartition(key: Omit<TaskKey, "partition">): string {
 
 export function taskKey(key: TaskKey): Key {
   return { pk: taskPartition(key), sk: String(key.partition).padStart(6, "0") };
+}
+
+/** Beside the tasks, whose reader must not have to read it. The role of Write may put it, too. */
+export function progressPartition(key: Omit<TaskKey, "partition">): string {
+  return `${taskPartition(key)}#P`;
 }
 
 /** The values of an expression, or an item. Offsets and the like travel as canonical JSON, so that conditions can compare them. */
@@ -67,6 +74,7 @@ export function headOf(item: Item): Head {
     ...optional("offset", parsed<Offset>(head["position"])),
     ...optional("lastCommit", parsed<JsonValue>(head.lastCommit)),
     ...optional("lastCommittedBatchId", head.lastCommittedBatchId),
+    ...optional("lastPlannedAt", head.lastPlannedAt),
     ...optional("openBatchId", head.openBatchId),
     ...(unacknowledged === undefined
       ? {}
@@ -78,23 +86,25 @@ export function headOf(item: Item): Head {
 }
 
 export function batchItem(batch: Batch): Item {
-  const { start, end, progress, error, ...fields } = batch;
+  const { start, end, latest, progress, error, ...fields } = batch;
   return toItem({
     ...batchKey(batch.pipeline, batch.batchId),
     ...fields,
     start: jsonOf(start),
     end: jsonOf(end),
+    latest: latest && jsonOf(latest),
     progress: progress && JSON.stringify(progress),
     error: error && JSON.stringify(error),
   });
 }
 
 export function batchOf(item: Item): Batch {
-  const { pk: _pk, sk: _sk, start, end, progress, error, ...fields } = unmarshall(item);
+  const { pk: _pk, sk: _sk, start, end, latest, progress, error, ...fields } = unmarshall(item);
   return {
-    ...(fields as Omit<Batch, "start" | "end" | "progress" | "error">),
+    ...(fields as Omit<Batch, "start" | "end" | "latest" | "progress" | "error">),
     start: parsed<Offset>(start) ?? {},
     end: parsed<Offset>(end) ?? {},
+    ...optional("latest", parsed<Offset>(latest)),
     ...optional("progress", parsed<Exclude<Batch["progress"], undefined>>(progress)),
     ...optional("error", parsed<Exclude<Batch["error"], undefined>>(error)),
   };
@@ -109,6 +119,17 @@ export function taskItem(key: TaskKey, task: Task): Item {
 export function taskOf(item: Item): Task {
   const { pk: _pk, sk: _sk, expiresAt: _expiresAt, message, ...fields } = unmarshall(item);
   return { ...(fields as Omit<Task, "message">), message: JSON.parse(String(message)) as Task["message"] };
+}
+
+export function progressItem(key: TaskKey, running: RunningTask): Item {
+  const expiresAt = Math.floor(running.reportedAt / 1000) + PROGRESS_LIFE_SECONDS;
+  const { sk } = taskKey(key);
+  return toItem({ pk: progressPartition(key), sk, ...running, expiresAt });
+}
+
+export function runningTaskOf(item: Item): RunningTask {
+  const { pk: _pk, sk: _sk, expiresAt: _expiresAt, ...running } = unmarshall(item);
+  return running as RunningTask;
 }
 
 export function journalItem(pipeline: string, entry: JournalEntry, id: string): Item {

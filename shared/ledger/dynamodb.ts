@@ -12,7 +12,7 @@ import {
   type UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { Runtime } from "../contract/context.ts";
-import { calling, cancelledBy } from "./dynamodb-calls.ts";
+import { calling, cancelledBy, refusedItems } from "./dynamodb-calls.ts";
 import {
   batchItem,
   batchKey,
@@ -25,6 +25,9 @@ import {
   journalKey,
   jsonOf,
   type Key,
+  progressItem,
+  progressPartition,
+  runningTaskOf,
   taskItem,
   taskKey,
   taskOf,
@@ -48,6 +51,7 @@ import {
   type NewBatch,
   type Outcome,
   type Rewind,
+  type RunningTask,
   type Task,
   type TaskKey,
   unknownPipeline,
@@ -66,6 +70,8 @@ export interface DynamoDbLedgerOptions {
 const EPOCH_IS_MINE = "epoch = :epoch";
 /** The last time that is written with a year of four digits. */
 const LAST_TIME = Date.UTC(9999, 11, 31);
+/** A transaction has 100 items at most, and the ledger's own are two. */
+const JOINED_ITEMS = 90;
 const HEAD_EXISTS = "attribute_exists(pk)";
 
 /**
@@ -74,6 +80,7 @@ const HEAD_EXISTS = "attribute_exists(pk)";
  * that losing costs no second read.
  */
 export class DynamoDbLedger implements Ledger {
+  readonly joins: number = JOINED_ITEMS;
   readonly #options: DynamoDbLedgerOptions;
 
   constructor(options: DynamoDbLedgerOptions) {
@@ -152,7 +159,8 @@ export class DynamoDbLedger implements Ledger {
       {
         Update: {
           ...this.#target(headKey(fence.pipeline)),
-          UpdateExpression: "SET openBatchId = :batchId, nextBatchId = :nextBatchId, #position = :start",
+          UpdateExpression:
+            "SET openBatchId = :batchId, nextBatchId = :nextBatchId, #position = :start, lastPlannedAt = :now",
           ConditionExpression: [EPOCH_IS_MINE, noBatchIsOpen, idIsNext, startsAtOffset].join(" AND "),
           ExpressionAttributeNames: { "#position": "position" },
           ExpressionAttributeValues: toItem({
@@ -160,6 +168,7 @@ export class DynamoDbLedger implements Ledger {
             ":batchId": batch.batchId,
             ":nextBatchId": batch.batchId + 1,
             ":start": jsonOf(batch.start),
+            ":now": now,
           }),
         },
       },
@@ -209,6 +218,12 @@ export class DynamoDbLedger implements Ledger {
         return taskOf(error.Item);
       throw error;
     }
+  }
+
+  async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {
+    const { client, tableName } = this.#options;
+    const item = progressItem(key, running);
+    await calling(this.#options, () => client.send(new PutItemCommand({ TableName: tableName, Item: item })));
   }
 
   async decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch> {
@@ -265,6 +280,7 @@ export class DynamoDbLedger implements Ledger {
             },
           }
         : undefined,
+      outcome.join?.map(({ table, item }) => ({ Put: { TableName: table, Item: item as Item } })),
     );
     const reason = isCommit || error === undefined ? {} : { error };
     return failed ?? { ...kept, ...reason, batchId, attempt, end, state: to, progress, finishedAt: now };
@@ -351,21 +367,11 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]> {
-    const { client, tableName } = this.#options;
-    return await calling(this.#options, async () => {
-      const tasks: Task[] = [];
-      const pages = paginateQuery(
-        { client },
-        {
-          TableName: tableName,
-          ConsistentRead: true,
-          KeyConditionExpression: "pk = :pk",
-          ExpressionAttributeValues: toItem({ ":pk": taskPartition(key) }),
-        },
-      );
-      for await (const page of pages) tasks.push(...(page.Items ?? []).map(taskOf));
-      return tasks;
-    });
+    return await this.#below(taskPartition(key), taskOf);
+  }
+
+  async progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]> {
+    return await this.#below(progressPartition(key), runningTaskOf);
   }
 
   async batches(
@@ -405,6 +411,25 @@ export class DynamoDbLedger implements Ledger {
 
   /** Nothing to do: task items have a time to live. */
   async expireTasks(): Promise<void> {}
+
+  /** All that has this partition key. */
+  async #below<T>(pk: string, of: (item: Item) => T): Promise<readonly T[]> {
+    const { client, tableName } = this.#options;
+    return await calling(this.#options, async () => {
+      const all: T[] = [];
+      const pages = paginateQuery(
+        { client },
+        {
+          TableName: tableName,
+          ConsistentRead: true,
+          KeyConditionExpression: "pk = :pk",
+          ExpressionAttributeValues: toItem({ ":pk": pk }),
+        },
+      );
+      for await (const page of pages) all.push(...(page.Items ?? []).map(of));
+      return all;
+    });
+  }
 
   /** The last items of a pipeline between two keys, the last one first. */
   async #newest([first, last]: readonly [Key, Key], limit: number): Promise<readonly Item[]> {
@@ -464,6 +489,7 @@ export class DynamoDbLedger implements Ledger {
       readonly ExpressionAttributeNames: Record<string, string>;
       readonly values: Readonly<Record<string, unknown>>;
     },
+    join: readonly TransactWriteItem[] = [],
   ): Promise<Batch | undefined> {
     const head = this.#target(headKey(fence.pipeline));
     const failed = await this.#transact([
@@ -485,7 +511,10 @@ export class DynamoDbLedger implements Ledger {
               ExpressionAttributeValues: toItem({ ":epoch": fence.epoch, ...advance.values }),
             },
           },
-    ]);
+      ...join,
+    ]).catch((error: unknown) => {
+      throw join.length === 0 ? error : refusedItems(error, fence.pipeline, batchId);
+    });
     if (failed === undefined) return undefined;
     this.#checkEpoch(fence, failed[1] ?? (await this.#get(headKey(fence.pipeline))));
     const [batch] = failed;

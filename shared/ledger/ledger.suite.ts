@@ -7,6 +7,7 @@ import type {
   Ledger,
   NewBatch,
   Outcome,
+  RunningTask,
   Task,
   TaskKey,
 } from "./ledger.ts";
@@ -27,6 +28,17 @@ const FIRST: NewBatch = {
   now: 1000,
 };
 const PROGRESS = { rows: 10, bytes: 80 };
+const MEASURED = {
+  ...PROGRESS,
+  trigger: {
+    runId: "alice",
+    startedAt: 900,
+    sincePrevious: 60_000,
+    durationMs: { latestOffset: 12, queryPlanning: 3, walCommit: 7, addBatch: 900, triggerExecution: 1100 },
+    source: "rest-api",
+    sink: "arrow-table",
+  },
+};
 
 /**
  * What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one ledger may come from several runs.
@@ -107,6 +119,16 @@ export function ledgerSuite(
       attemptNumber: 0,
       writerId: "writer-1",
       recordedAt: 1500,
+    };
+    const RUNNING: RunningTask = {
+      partition: 0,
+      attemptNumber: 0,
+      startedAt: 1000,
+      rows: 33,
+      bytes: 0,
+      waitsFor: "source",
+      progressedAt: 4000,
+      reportedAt: 11_000,
     };
 
     describe("acquire", () => {
@@ -294,6 +316,30 @@ export function ledgerSuite(
         expect((await ledger.head(PIPELINE))?.openBatchId).toBeUndefined();
       });
 
+      it("keeps the end of all that was there, through the attempts of the batch", async () => {
+        const mine = await fence();
+        const latest = { n: 25, shard: { a: [1, 2] } };
+        const batch = await ledger.plan(mine, { ...FIRST, latest });
+        expect(batch).toMatchObject({ end: { n: 10 }, latest });
+        expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        expect(await replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, latest });
+      });
+
+      it("tells the next run when it was, whatever becomes of the batch", async () => {
+        await planned();
+        expect(await ledger.head(PIPELINE)).toMatchObject({ lastPlannedAt: 1000 });
+        const mine = await fence();
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        await finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+        const { head } = await acquire();
+        expect(head).toMatchObject({ lastPlannedAt: 1000 });
+        const next: Fence = { pipeline: PIPELINE, epoch: head.epoch };
+        await ledger.plan(next, { ...FIRST, batchId: 1, start: { n: 10 }, end: { n: 20 }, now: 61_000 });
+        expect(await ledger.head(PIPELINE)).toMatchObject({ lastPlannedAt: 61_000 });
+      });
+
       it("takes offsets as equal whatever the order of their keys", async () => {
         const mine = await fence();
         await ledger.initialize(mine, { a: 1, b: { c: 2, d: 3 } });
@@ -350,7 +396,54 @@ export function ledgerSuite(
       expect(tasks.map((task) => task.partition)).toEqual(partitions.toSorted((a, b) => a - b));
     });
 
+    describe("reportProgress", () => {
+      it("keeps what a task told last, in partition order, apart from what it records", async () => {
+        await ledger.reportProgress({ ...KEY, partition: 1 }, { ...RUNNING, partition: 1 });
+        await ledger.reportProgress(KEY, RUNNING);
+        const later = {
+          ...RUNNING,
+          rows: 50,
+          waitsFor: "sink",
+          progressedAt: 20_000,
+          reportedAt: 21_000,
+        } as const;
+        await ledger.reportProgress(KEY, later);
+        expect(await ledger.progress(KEY)).toEqual([later, { ...RUNNING, partition: 1 }]);
+        expect(await ledger.tasks(KEY)).toEqual([]);
+        expect(await ledger.task(KEY)).toBeUndefined();
+        expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
+        expect(await ledger.tasks(KEY)).toEqual([TASK]);
+        expect(await ledger.progress(KEY)).toHaveLength(2);
+      });
+
+      it.each<[string, Partial<TaskKey>]>([
+        ["pipelines", { pipeline: "clicks" }],
+        ["incarnations", { incarnation: "life-2" }],
+        ["batches", { batchId: 1 }],
+        ["attempts", { attempt: 2 }],
+      ])("keeps %s apart", async (_what, other) => {
+        await ledger.reportProgress(KEY, RUNNING);
+        expect(await ledger.progress({ ...KEY, ...other })).toEqual([]);
+      });
+
+      it("is not fenced, and needs no batch: it decides nothing", async () => {
+        await lostFence();
+        await ledger.reportProgress(KEY, RUNNING);
+        expect(await ledger.progress(KEY)).toEqual([RUNNING]);
+      });
+    });
+
     if (options.forgetsByItself !== true) {
+      it("forgets what tasks told before a time", async () => {
+        await ledger.reportProgress(KEY, RUNNING);
+        await ledger.reportProgress(
+          { ...KEY, partition: 1 },
+          { ...RUNNING, partition: 1, reportedAt: 11_001 },
+        );
+        await ledger.expireTasks(11_001);
+        expect((await ledger.progress(KEY)).map((running) => running.partition)).toEqual([1]);
+      });
+
       it("forgets tasks that were recorded before a time, and no later ones", async () => {
         await ledger.recordTask(KEY, TASK);
         await ledger.recordTask({ ...KEY, partition: 1 }, { ...TASK, partition: 1, recordedAt: 1501 });
@@ -451,6 +544,21 @@ export function ledgerSuite(
           unacknowledged: { batchId: 0, end: { n: 10 } },
         });
         expect(head?.openBatchId).toBeUndefined();
+      });
+
+      it("keeps what was measured", async () => {
+        const { fence: mine } = await planned();
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        const ended = await finish(mine, {
+          batchId: 0,
+          attempt: 1,
+          to: "committed",
+          progress: MEASURED,
+          now: 2000,
+        });
+        expect(ended.progress).toEqual(MEASURED);
+        expect(await ledger.batch(PIPELINE, 0)).toEqual(ended);
+        expect(await ledger.batches(PIPELINE, { limit: 1 })).toEqual([ended]);
       });
 
       it("committed keeps what the sink gave, until the next commit gives something else or nothing", async () => {

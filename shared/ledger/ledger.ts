@@ -1,6 +1,7 @@
 import { type ErrorRecord, MillraceError } from "../contract/errors.ts";
 import type { JsonValue } from "../contract/json.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
+import type { TransactionItem } from "../contract/stream-writer.ts";
 import type { BatchState } from "./states.ts";
 
 /** Who works on a pipeline. `id` tells two runs apart; `description` tells a person where to look. */
@@ -57,6 +58,8 @@ export interface Head {
   /** Where the next batch starts; absent until the pipeline knows. */
   readonly offset?: Offset;
   readonly lastCommittedBatchId?: number;
+  /** When the newest batch was planned first. Epoch milliseconds. */
+  readonly lastPlannedAt?: number;
   /** The batch that was planned and is not committed. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
@@ -66,11 +69,34 @@ export interface Head {
   readonly paused?: Action;
 }
 
+/** What a run measured when it took up a batch attempt. */
+export interface Planning {
+  /** Of the run: the id of its lease's owner. */
+  readonly runId: string;
+  /** When the run began to plan. Epoch milliseconds. */
+  readonly startedAt: number;
+  /** When the tasks could begin. */
+  readonly endedAt: number;
+  /** Milliseconds since the batch before was planned; only of the run that planned this one. */
+  readonly sincePrevious?: number;
+  /** Milliseconds of its steps, by the names that Spark has for them; empty for a batch that was planned before. */
+  readonly durationMs: Readonly<Record<string, number>>;
+}
+
+/** What the progress record of a committed batch is made of, beside the batch itself. */
+export interface TriggerProgress extends Omit<Planning, "endedAt"> {
+  /** Names of the data sources. */
+  readonly source: string;
+  readonly sink: string;
+}
+
 /** Figures of a batch attempt that ended. */
 export interface BatchProgress {
   readonly rows: number;
   /** Bytes of Arrow data that went to the writer, before any encoding. */
   readonly bytes: number;
+  /** Of a committed attempt. */
+  readonly trigger?: TriggerProgress;
 }
 
 /** One batch, in its latest attempt. */
@@ -80,6 +106,8 @@ export interface Batch {
   readonly batchId: number;
   readonly start: Offset;
   readonly end: Offset;
+  /** The end of all that was there when the batch was planned, where the reader reported it. */
+  readonly latest?: Offset;
   /** Key of the partitions file in the pipeline's store. */
   readonly partitionsKey: string;
   /** Number of writer tasks: the partitions, or one for a batch that has none. */
@@ -104,7 +132,7 @@ export interface Batch {
   readonly error?: ErrorRecord;
 }
 
-/** What a writer needs to know of the attempt it writes for; of a fixed size, so that a state machine can carry it. */
+/** What the steps of a run tell each other of the attempt they work on; of a fixed size, so that a state machine can carry it. */
 export interface BatchRun {
   readonly pipeline: string;
   readonly incarnation: string;
@@ -114,6 +142,8 @@ export interface BatchRun {
   readonly partitionsKey: string;
   /** Of the head: a hint for the sink, of at most 1 KiB. */
   readonly lastCommit?: JsonValue;
+  /** Absent in a run that an older version began. */
+  readonly planning?: Planning;
 }
 
 export interface TaskKey {
@@ -139,6 +169,22 @@ export interface Task {
   /** Unique to the attempt that won, so that a writer can recognise its own record. */
   readonly writerId: string;
   readonly recordedAt: number;
+}
+
+/** How far a task was that runs for long, when it told last. All times are epoch milliseconds. */
+export interface RunningTask {
+  readonly partition: number;
+  readonly attemptNumber: number;
+  readonly startedAt: number;
+  /** That the source has given. */
+  readonly rows: number;
+  /** Bytes of Arrow data that the sink has taken. */
+  readonly bytes: number;
+  /** Whose turn it is. */
+  readonly waitsFor: "source" | "sink";
+  /** When rows moved last, to the second. */
+  readonly progressedAt: number;
+  readonly reportedAt: number;
 }
 
 /** What a transition is conditional on. */
@@ -168,6 +214,7 @@ export interface NewBatch {
   readonly batchId: number;
   readonly start: Offset;
   readonly end: Offset;
+  readonly latest?: Offset;
   readonly partitionsKey: string;
   readonly tasks: number;
   readonly schema: string;
@@ -185,6 +232,8 @@ export interface Outcome {
   readonly now: number;
   /** Kept in the head until the next commit. */
   readonly lastCommit?: JsonValue;
+  /** Items of the sink that are written in the same transaction, `joins` at most. */
+  readonly join?: readonly TransactionItem[];
 }
 
 /**
@@ -192,6 +241,8 @@ export interface Outcome {
  * another run has acquired the pipeline since. A call that fails in another way may have taken effect: read back before judging.
  */
 export interface Ledger {
+  /** How many items of a sink the transaction of `finish` can take along; absent where it can take none. */
+  readonly joins?: number;
   /** Takes the lease with a new epoch, where it is free, over, one's own, or to be taken over; makes the head where there is none. */
   acquire(request: AcquireRequest): Promise<Acquired>;
   /** Gives the lease back. No error where it was lost already. */
@@ -207,11 +258,13 @@ export interface Ledger {
    * may still win, because its rows are the same.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
+  /** Keeps how far a task is, in place of what it told before. Nothing is decided by it: not fenced, and whoever calls it passes over its errors. */
+  reportProgress(key: TaskKey, running: RunningTask): Promise<void>;
   /** Moves the attempt from the state in which `batch` was read to `to`, unless it has left that state; gives the batch as it is then. Whoever comes late follows it. */
   decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch>;
   /**
    * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its acknowledgement to do, all in one
-   * transaction. Gives the batch as it is then.
+   * transaction. Gives the batch as it is then. Error: `TRANSACTION_REFUSED`, for the sink's items: nothing was written.
    */
   finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch>;
   /** Notes that `reader.commit(end)` of this batch succeeded. */
@@ -234,6 +287,8 @@ export interface Ledger {
   task(key: TaskKey): Promise<Task | undefined>;
   /** The recorded tasks of an attempt, in partition order. */
   tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]>;
+  /** What the tasks of an attempt have told of themselves, in partition order: also those that have ended since. */
+  progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]>;
   /** Newest first; `before` is a batch id (exclusive). */
   batches(
     pipeline: string,
@@ -243,7 +298,7 @@ export interface Ledger {
   journal(pipeline: string, options: { readonly limit: number }): Promise<readonly JournalEntry[]>;
   /** Names of all pipelines, sorted. */
   pipelines(): Promise<readonly string[]>;
-  /** Forgets tasks recorded before `before` (epoch milliseconds). */
+  /** Forgets tasks recorded before `before` (epoch milliseconds), and what tasks told before it. */
   expireTasks(before: number): Promise<void>;
 }
 

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { MillraceError } from "../contract/errors.ts";
 import type { Row } from "./sqlite-rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
@@ -17,11 +19,15 @@ export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** Opens the file, and makes it where there is none. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
-  constructor(path: string) {
+  /** Opens the file, and makes it where there is none, unless it is only to be read. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
+  constructor(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
     try {
-      this.#database = new DatabaseSync(path);
+      this.#database = readOnly ? openReadOnly(path) : new DatabaseSync(path);
       this.#database.exec(`PRAGMA busy_timeout = ${BUSY_MILLISECONDS}`);
+      if (readOnly) {
+        this.#checkVersion(path);
+        return;
+      }
       this.#switchToWal();
       this.#database.exec("PRAGMA synchronous = FULL");
       this.write(() => this.#migrate(path));
@@ -93,8 +99,25 @@ export class SqliteConnection {
     }
   }
 
+  get #version(): number {
+    return Number(this.one("PRAGMA user_version")?.["user_version"]);
+  }
+
+  /** Where nothing can be changed, nothing can be brought to this version either. */
+  #checkVersion(path: string): void {
+    if (this.#version === MIGRATIONS.length) return;
+    throw new MillraceError(
+      "LEDGER_VERSION",
+      `the ledger ${path} has version ${this.#version}, this Millrace knows ${MIGRATIONS.length}, and may not write to it`,
+      {
+        where: { path },
+        hint: "Use the Millrace that wrote it, or have somebody run this one who may write.",
+      },
+    );
+  }
+
   #migrate(path: string): void {
-    const version = Number(this.one("PRAGMA user_version")?.["user_version"]);
+    const version = this.#version;
     if (version === MIGRATIONS.length) return;
     if (version > MIGRATIONS.length) {
       throw new MillraceError(
@@ -106,6 +129,15 @@ export class SqliteConnection {
     for (const migration of MIGRATIONS.slice(version)) this.#database.exec(migration);
     this.#database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   }
+}
+
+/**
+ * For one who may not write. SQLite reads a WAL beside the file by an index that it would have to make; where nobody has the file open there is
+ * neither, and nothing can change while it is read.
+ */
+function openReadOnly(path: string): DatabaseSync {
+  if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });
+  return new DatabaseSync(new URL("?immutable=1", pathToFileURL(path)), { readOnly: true });
 }
 
 function isBusy(error: unknown): boolean {

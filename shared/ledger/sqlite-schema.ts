@@ -56,5 +56,21 @@ CREATE TABLE journal (
 CREATE INDEX journal_by_pipeline ON journal (pipeline, id);
 `;
 
+const PROGRESS = `
+ALTER TABLE heads ADD COLUMN last_planned_at INTEGER;
+ALTER TABLE batches ADD COLUMN latest_offset TEXT;
+CREATE TABLE task_progress (
+  pipeline TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  batch_id INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  partition INTEGER NOT NULL,
+  reported_at INTEGER NOT NULL,
+  running TEXT NOT NULL,
+  PRIMARY KEY (pipeline, incarnation, batch_id, attempt, partition)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_progress_by_time ON task_progress (reported_at);
+`;
+
 /** Each leads from the version of its index to the next one; a file that is there is brought to the last. Only ever added to. */
-export const MIGRATIONS: readonly string[] = [FIRST, OPERATING];
+export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS];

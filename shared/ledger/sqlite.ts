@@ -17,6 +17,7 @@ import {
   type NewBatch,
   type Outcome,
   type Rewind,
+  type RunningTask,
   type Task,
   type TaskKey,
   unknownPipeline,
@@ -29,9 +30,9 @@ import { type BatchState, statesBefore } from "./states.ts";
 export class SqliteLedger implements Ledger {
   readonly #sql: SqliteConnection;
 
-  /** Opens the file, and makes it where there is none. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
-  constructor(path: string) {
-    this.#sql = new SqliteConnection(path);
+  /** Opens the file, and makes it where there is none, unless it is only to be read. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
+  constructor(path: string, options: { readonly readOnly?: boolean } = {}) {
+    this.#sql = new SqliteConnection(path, options);
   }
 
   close(): void {
@@ -98,13 +99,14 @@ export class SqliteLedger implements Ledger {
         throw conflict(fence.pipeline, batch.batchId, "it does not start where the batch before it ended");
       }
       this.#sql.run(
-        `INSERT INTO batches (pipeline, batch_id, incarnation, start_offset, end_offset, partitions_key, tasks, schema, attempt,
-           state, last_tried_attempt, planned_at, first_planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 'planned', 0, ?, ?)`,
+        `INSERT INTO batches (pipeline, batch_id, incarnation, start_offset, end_offset, latest_offset, partitions_key, tasks, schema,
+           attempt, state, last_tried_attempt, planned_at, first_planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'planned', 0, ?, ?)`,
         fence.pipeline,
         batch.batchId,
         head.incarnation,
         JSON.stringify(batch.start),
         JSON.stringify(batch.end),
+        batch.latest === undefined ? null : JSON.stringify(batch.latest),
         batch.partitionsKey,
         batch.tasks,
         batch.schema,
@@ -112,10 +114,11 @@ export class SqliteLedger implements Ledger {
         batch.now,
       );
       this.#sql.run(
-        "UPDATE heads SET open_batch_id = ?, next_batch_id = ?, start_offset = ? WHERE pipeline = ?",
+        "UPDATE heads SET open_batch_id = ?, next_batch_id = ?, start_offset = ?, last_planned_at = ? WHERE pipeline = ?",
         batch.batchId,
         batch.batchId + 1,
         JSON.stringify(batch.start),
+        batch.now,
         fence.pipeline,
       );
       return this.#mustHaveBatch(fence.pipeline, batch.batchId);
@@ -153,6 +156,22 @@ export class SqliteLedger implements Ledger {
       );
       return this.#readTask(key) ?? task;
     });
+  }
+
+  async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {
+    this.#sql.write(() =>
+      this.#sql.run(
+        `INSERT INTO task_progress (pipeline, incarnation, batch_id, attempt, partition, reported_at, running)
+         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reported_at = excluded.reported_at, running = excluded.running`,
+        key.pipeline,
+        key.incarnation,
+        key.batchId,
+        key.attempt,
+        key.partition,
+        running.reportedAt,
+        JSON.stringify(running),
+      ),
+    );
   }
 
   async decide(fence: Fence, { batchId, attempt, state }: Batch, decision: Decision): Promise<Batch> {
@@ -271,6 +290,20 @@ export class SqliteLedger implements Ledger {
     );
   }
 
+  async progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]> {
+    return this.#sql.read(() =>
+      this.#sql
+        .all(
+          `SELECT running FROM task_progress WHERE pipeline = ? AND incarnation = ? AND batch_id = ? AND attempt = ? ORDER BY partition`,
+          key.pipeline,
+          key.incarnation,
+          key.batchId,
+          key.attempt,
+        )
+        .map((row) => JSON.parse(String(row["running"])) as RunningTask),
+    );
+  }
+
   async batches(
     pipeline: string,
     options: { readonly limit: number; readonly before?: number },
@@ -302,7 +335,10 @@ export class SqliteLedger implements Ledger {
   }
 
   async expireTasks(before: number): Promise<void> {
-    this.#sql.write(() => this.#sql.run("DELETE FROM tasks WHERE recorded_at < ?", before));
+    this.#sql.write(() => {
+      this.#sql.run("DELETE FROM tasks WHERE recorded_at < ?", before);
+      this.#sql.run("DELETE FROM task_progress WHERE reported_at < ?", before);
+    });
   }
 
   #readHead(pipeline: string): Head | undefined {

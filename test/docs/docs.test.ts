@@ -81,15 +81,23 @@ describe("the documentation", () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "node_modules"));
     symlinkSync(ROOT, join(folder, "node_modules/millrace"));
-    symlinkSync(join(ROOT, "node_modules/apache-arrow"), join(folder, "node_modules/apache-arrow"));
+    for (const name of ["apache-arrow", "zod"])
+      symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
     writeFileSync(join(folder, "app.log"), "one\ntwo\n");
+    mkdirSync(join(folder, "sales"));
+    const sold = (amounts: readonly string[]) =>
+      amounts.map((amount) => `${JSON.stringify({ product: "tea", amount })}\n`).join("");
+    writeFileSync(join(folder, "sales/2025.jsonl"), sold(["500"]));
     const blocks = [...read("docs/sources-and-sinks.md").matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)];
     const files = blocks.map(([, name = "", code = ""]) => {
       writeFileSync(join(folder, name), code.replace('processingTime: "10 seconds"', "availableNow: true"));
       return name;
     });
-    expect(files).toEqual(["orders.ts", "log.ts", "lines.ts", "arrow-files.ts", "pipeline.ts"]);
+    expect(files).toEqual([
+      ...["orders.ts", "log.ts", "lines.ts", "arrow-files.ts", "pipeline.ts"],
+      ...["sales.ts", "report.ts", "yearly.ts", "shelf.ts"],
+    ]);
     const flags = /npx tsc (.*) pipeline.ts/.exec(read("README.md"))?.[1]?.split(" ") ?? [];
     const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--allowImportingTsExtensions"];
     const tsc = spawnSync(
@@ -113,6 +121,29 @@ describe("the documentation", () => {
     expect(readdirSync(lines).map((file) => readFileSync(join(lines, file), "utf8"))).toEqual([
       '{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n',
     ]);
+    const reports = (name: string) => {
+      const report = join(folder, ".millrace", name, "report");
+      return readdirSync(report).map((file) => readFileSync(join(report, file), "utf8"));
+    };
+    for (const amounts of [["99.99"], ["7", "100.00", "1000"]]) {
+      writeFileSync(join(folder, "sales/2026.jsonl"), sold(amounts));
+      const { code, stderr } = await millrace(["run", "yearly.ts"], {}, folder);
+      expect(code, stderr).toBe(0);
+    }
+    const row = (amount: string) => `{"year":2026,"product":"tea","amount":"${amount}"}\n`;
+    expect(reports("yearly")).toEqual([row("100.00") + row("1000.00")]);
+    expect((await millrace(["run", "shelf.ts"], {}, folder)).code).toBe(0);
+    expect(reports("shelf")).toEqual(['{"title":"a/0"}\n{"title":"a/1"}\n{"title":"a/2"}\n']);
+    const again = await millrace(["run", "shelf.ts"], {}, folder);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("TARGET_EXISTS")]);
+    const shelf = readFileSync(join(folder, "shelf.ts"), "utf8");
+    writeFileSync(
+      join(folder, "wrong.ts"),
+      shelf.replace('{ path: "a", maxRows: 3 }', "{ maxRow: 3 } as never"),
+    );
+    const wrong = await millrace(["run", "wrong.ts"], {}, folder);
+    const [told = ""] = /^error OPTIONS_INVALID: .*$/m.exec(read("docs/sources-and-sinks.md")) ?? [];
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining(told)]);
   });
 
   it("says which Node it needs, in one line, where it is too old", () => {

@@ -29,7 +29,12 @@ it("each example of the documentation type-checks in strict mode, in a project t
   expect(files.length).toBeGreaterThan(20);
   const flags =
     /npx tsc (.*) pipeline.ts/.exec(readFileSync(join(ROOT, "README.md"), "utf8"))?.[1]?.split(" ") ?? [];
-  const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--allowImportingTsExtensions", "--skipLibCheck"];
+  const types = [
+    "--typeRoots",
+    join(ROOT, "node_modules/@types"),
+    "--allowImportingTsExtensions",
+    "--skipLibCheck",
+  ];
   const tsc = spawnSync(
     process.execPath,
     [join(ROOT, "node_modules/typescript/bin/tsc"), ...types, ...flags, ...files],

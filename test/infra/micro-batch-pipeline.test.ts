@@ -27,6 +27,9 @@ describe("the props of MicroBatchPipeline", () => {
     ["timeout", { workflow: "express", timeout: Duration.minutes(6) }],
     ["distributeAbove", { workflow: "express", distributeAbove: 10 }],
     ["stalledAfter", { alarms: { stalledAfter: Duration.days(8) } }],
+    ["stallAfter", { stallAfter: Duration.minutes(15) }],
+    ["stallAfter", { stallAfter: Duration.minutes(2), workflow: "express" }],
+    ["stallAfter", { stallAfter: Duration.seconds(0) }],
     ["vpcSubnets", { vpcSubnets: { subnetGroupName: "apps" } }],
     ["securityGroups", { securityGroups: [] }],
     ["MILLRACE_TABLE", { environment: { MILLRACE_TABLE: "mine" } }],
@@ -240,6 +243,16 @@ describe("what is deployed", () => {
     first.template.resourceCountIs("AWS::S3::Bucket", 1);
   });
 
+  it("says what counts as a stall only where it is asked to: else the pipeline does", () => {
+    const plain = new Synthesized().environment("Write");
+    expect(Object.keys(plain).filter((name) => name.includes("STALL"))).toEqual([]);
+    const stall = { stallAfter: Duration.seconds(90), failStalled: true };
+    expect(new Synthesized(stall).environment("Write")).toMatchObject({
+      MILLRACE_STALL_AFTER_SECONDS: "90",
+      MILLRACE_FAIL_STALLED: "true",
+    });
+  });
+
   it("gets variables, and the places of its secrets but never their values", () => {
     const synthesized = new Synthesized((scope) => ({
       environment: { REGION_NAME: "north" },
@@ -312,6 +325,7 @@ describe("alarms and dashboard", () => {
       "BatchAge",
       "BatchDuration",
       "AbortRate",
+      "StalledPartitions",
       "Stalled",
     ]);
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
@@ -324,8 +338,23 @@ describe("alarms and dashboard", () => {
       ComparisonOperator: "LessThanThreshold",
       TreatMissingData: "breaching",
     });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-StalledPartitions",
+      MetricName: "StalledPartitions",
+      Threshold: 0,
+      ComparisonOperator: "GreaterThanThreshold",
+      TreatMissingData: "notBreaching",
+    });
     const dashboard = JSON.stringify(template.findResources("AWS::CloudWatch::Dashboard"));
-    for (const metric of ["Rows", "BatchAge", "BatchDuration", "BatchesAborted", "Progress", "TaskFailures"])
+    for (const metric of [
+      "Rows",
+      "BatchAge",
+      "BatchDuration",
+      "BatchesAborted",
+      "Progress",
+      "TaskFailures",
+      "StalledPartitions",
+    ])
       expect(dashboard).toContain(metric);
   });
 
@@ -381,6 +410,7 @@ describe("alarms and dashboard", () => {
       pipeline.metricBatchDuration(),
       pipeline.metricBatchAge(),
       pipeline.metricTaskFailures({ period: Duration.minutes(1) }),
+      pipeline.metricStalledPartitions(),
     ];
     for (const metric of metrics)
       expect(metric).toMatchObject({ namespace: "Shop", dimensions: { service: "orders" } });

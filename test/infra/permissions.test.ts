@@ -39,6 +39,7 @@ describe("the role of Write", () => {
   it("reads and puts tasks of its own pipeline", async () => {
     expect(await item("Write", "GetItem", TASKS)).toBe(true);
     expect(await item("Write", "PutItem", TASKS)).toBe(true);
+    expect(await item("Write", "PutItem", `${TASKS}#P`)).toBe(true);
   });
 
   it.each(["UpdateItem", "PutItem", "GetItem", "DeleteItem", "Query"])(

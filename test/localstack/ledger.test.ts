@@ -17,6 +17,17 @@ const TASK = {
   recordedAt: Date.UTC(2026, 10, 21),
 };
 
+const RUNNING = {
+  partition: 7,
+  attemptNumber: 0,
+  startedAt: Date.UTC(2026, 10, 21),
+  rows: 33,
+  bytes: 0,
+  waitsFor: "source",
+  progressedAt: Date.UTC(2026, 10, 21, 0, 0, 9),
+  reportedAt: Date.UTC(2026, 10, 21, 0, 0, 10),
+} as const;
+
 describe("the DynamoDB ledger", () => {
   it("keeps tasks under a key of their own, with a time to live beyond the 90 days that a batch may stay open", async () => {
     const { ledger, tableName } = await newLedger();
@@ -25,6 +36,15 @@ describe("the DynamoDB ledger", () => {
     const { Item } = await dynamodb.send(new GetItemCommand({ TableName: tableName, Key }));
     const days = (Number(Item?.["expiresAt"]?.N) * 1000 - TASK.recordedAt) / 86_400_000;
     expect(days).toBe(100);
+  });
+
+  it("keeps what running tasks tell beside them, for a week", async () => {
+    const { ledger, tableName } = await newLedger();
+    const { reportedAt } = RUNNING;
+    await ledger.reportProgress(KEY, RUNNING);
+    const Key = { pk: { S: "T#orders#life-1#000000000003#2#P" }, sk: { S: "000007" } };
+    const { Item } = await dynamodb.send(new GetItemCommand({ TableName: tableName, Key }));
+    expect((Number(Item?.["expiresAt"]?.N) * 1000 - reportedAt) / 86_400_000).toBe(7);
   });
 
   it("names what failed, and says that nothing is lost", async () => {

@@ -168,6 +168,16 @@ describe("a stack", () => {
       Work: { Type: "Pass", Result: { next: "Done", why: "another run has the pipeline" }, End: true },
     });
     await createStateMachine("views", { Work: { Type: "Pass", End: true } }, "EXPRESS");
+    await createStateMachine("relayed", {
+      Work: {
+        Type: "Task",
+        QueryLanguage: "JSONata",
+        Resource: "arn:aws:states:::states:startExecution",
+        Arguments: { StateMachineArn: stateMachines.get("orders"), Input: {} },
+        Output: '{% { "next": "Continue", "execution": $states.result.ExecutionArn } %}',
+        End: true,
+      },
+    });
     const source = `export const handler = async (event) => {
       if (event.olderThan === 0) throw new RangeError("too young");
       return { staged: { files: 3, bytes: 2048 }, planned: { files: event.dryRun ? 0 : 1, bytes: 10 } };
@@ -230,11 +240,13 @@ describe("a stack", () => {
 
   it("has the pipelines of its outputs, also those that have not run yet", async () => {
     const { code, stdout } = await millrace(["status", ...there]);
-    expect(stdout).toMatch(/^clicks: new\n[\s\S]*^orders: new\n[\s\S]*^refused: new\n[\s\S]*^views: new\n/m);
+    expect(stdout).toMatch(
+      /^clicks: new\n[\s\S]*^orders: new\n[\s\S]*^refused: new\n[\s\S]*^relayed: new\n[\s\S]*^views: new\n/m,
+    );
     expect(code).toBe(0);
     const several = await millrace(["run", ...there]);
     expect(several.stderr).toContain(
-      `there are several pipelines in stack ${stack}: clicks, orders, refused, views`,
+      `there are several pipelines in stack ${stack}: clicks, orders, refused, relayed, views`,
     );
     expect(several.code).toBe(2);
     const paused = await millrace(["pause", "orders", ...there]);
@@ -312,7 +324,21 @@ describe("a stack", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
-    expect(events.map(({ type }) => type)).toEqual(["started", "planned", "batch", "ended"]);
+    expect(events.map(({ type }) => type)).toEqual(["started", "planned", "partition", "batch", "ended"]);
+    expect(code).toBe(0);
+  });
+
+  it("is followed into the execution that goes on where one hands on to another", async () => {
+    const running = startMillrace(["run", "relayed", ...there]);
+    await printed(running, "goes on in arn:");
+    const fence = await acquire(ledger, "relayed");
+    await endBatch(ledger, fence, await planBatch(ledger, fence, 0), "committed");
+    await ledger.release(fence);
+    const { code, stderr } = await running.ended;
+    expect(stderr).toContain(
+      `goes on in ${stateMachines.get("orders")?.replace(":stateMachine:", ":execution:")}`,
+    );
+    expect(stderr).toContain("batch 0 committed: 10 rows");
     expect(code).toBe(0);
   });
 
@@ -341,7 +367,7 @@ describe("a stack", () => {
       "orders: removed 3 staged files (2.0 KiB) that no commit names, 1 plans and messages of closed batches\n",
     );
     const all = await millrace(["vacuum", ...there, "--dry-run", "--json"]);
-    expect(all.stdout.trimEnd().split("\n")).toHaveLength(4);
+    expect(all.stdout.trimEnd().split("\n")).toHaveLength(5);
     expect(all.stdout).toContain(
       '{"pipeline":"views","dryRun":true,"staged":{"files":3,"bytes":2048},"planned":{"files":0',
     );

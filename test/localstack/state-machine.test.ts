@@ -214,7 +214,11 @@ describe("a run that would become too long", () => {
     const first = await relayed.execute();
     expect(first).toMatchObject({
       status: "SUCCEEDED",
-      output: { next: "Continue", input: { target: { n: 20 } } },
+      output: {
+        next: "Continue",
+        input: { target: { n: 20 } },
+        execution: expect.stringContaining(":execution:") as string,
+      },
     });
     const executions = await until("the last execution ended", async () => {
       const all = await relayed.executions();

@@ -46,7 +46,8 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
       if (n === 33 && fault === "fail always") throw new Error("the source is ill");
       if (n === 20 && fault === "stuck") throw new Error("the source is ill");
       while (n === 33 && fault === "stuck") await null;
-      if (n === 33 && fault === "hang") await new Promise(() => setTimeout(1e6));
+      const hangs = fault === "hang" || (fault === "hang once" && task.attemptNumber === 0);
+      if (n === 33 && hangs) await new Promise(() => setTimeout(1e6));
       yield { n, word: `number ${n}` };
     }
   }

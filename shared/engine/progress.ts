@@ -1,0 +1,118 @@
+import type { Runtime } from "../contract/context.ts";
+import type { JsonValue } from "../contract/json.ts";
+import type { Offset } from "../contract/offset.ts";
+import type { Batch, BatchProgress, BatchRun } from "../ledger/ledger.ts";
+import type { OpenPipeline } from "./open-pipeline.ts";
+
+/** What there is to tell of a source of one batch, by the names of Spark's `SourceProgress`. */
+export interface SourceProgress {
+  /** Name of the data source. */
+  readonly description: string;
+  readonly startOffset: Offset;
+  readonly endOffset: Offset;
+  /** The end of all that was there when the batch was planned; `null` where the reader does not report it. */
+  readonly latestOffset: Offset | null;
+  readonly numInputRows: number;
+  readonly inputRowsPerSecond?: number;
+  readonly processedRowsPerSecond?: number;
+}
+
+/** One committed batch, by the names of Spark's `StreamingQueryProgress`, as its JSON has them. docs/progress.md says what each is here. */
+export interface StreamingQueryProgress {
+  readonly id: string;
+  readonly runId: string;
+  readonly name: string;
+  /** ISO 8601. */
+  readonly timestamp: string;
+  readonly batchId: number;
+  /** Milliseconds. */
+  readonly batchDuration: number;
+  readonly numInputRows: number;
+  readonly inputRowsPerSecond?: number;
+  readonly processedRowsPerSecond?: number;
+  readonly durationMs: Readonly<Record<string, number>>;
+  readonly sources: readonly SourceProgress[];
+  readonly sink: { readonly description: string; readonly numOutputRows: number };
+}
+
+/** The progress record of a batch; nothing where it is not committed, or was by a version that measured nothing. */
+export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
+  const { progress, incarnation, pipeline, batchId, start, end, latest = null } = batch;
+  if (batch.state !== "committed" || progress?.trigger === undefined) return undefined;
+  const { rows, trigger } = progress;
+  const { durationMs, sincePrevious = 0 } = trigger;
+  const batchDuration = durationMs["triggerExecution"] ?? 0;
+  const figures = {
+    numInputRows: rows,
+    ...(sincePrevious > 0 ? { inputRowsPerSecond: rowsPerSecond(rows, sincePrevious) } : {}),
+    ...(batchDuration > 0 ? { processedRowsPerSecond: rowsPerSecond(rows, batchDuration) } : {}),
+  };
+  return {
+    id: incarnation,
+    runId: trigger.runId,
+    name: pipeline,
+    timestamp: new Date(trigger.startedAt).toISOString(),
+    batchId,
+    batchDuration,
+    ...figures,
+    durationMs,
+    sources: [
+      { description: trigger.source, startOffset: start, endOffset: end, latestOffset: latest, ...figures },
+    ],
+    sink: { description: trigger.sink, numOutputRows: rows },
+  };
+}
+
+/** What a run has measured of a batch whose commit has just landed, for its record. */
+export function measured(
+  { pipeline: { source, sink } }: Pick<OpenPipeline, "pipeline">,
+  now: number,
+  { planning }: BatchRun,
+): Pick<BatchProgress, "trigger"> {
+  if (planning === undefined) return {};
+  const { endedAt, durationMs, ...trigger } = planning;
+  return {
+    trigger: {
+      ...trigger,
+      durationMs: { ...durationMs, addBatch: now - endedAt, triggerExecution: now - planning.startedAt },
+      source: source.dataSource.name,
+      sink: sink.dataSource.name,
+    },
+  };
+}
+
+/** Three digits after the point are plenty. */
+export function rowsPerSecond(rows: number, milliseconds: number): number {
+  return Math.round((rows * 1e6) / Math.max(1, milliseconds)) / 1000;
+}
+
+/** Milliseconds of steps, by the names that Spark has for them. */
+export class Stopwatch {
+  readonly durationMs: Record<string, number> = {};
+  readonly #runtime: Pick<Runtime, "now">;
+
+  constructor(runtime: Pick<Runtime, "now">) {
+    this.#runtime = runtime;
+  }
+
+  async time<T>(step: string, body: () => Promise<T>): Promise<T> {
+    const startedAt = this.#runtime.now();
+    const result = await body();
+    this.durationMs[step] = this.#runtime.now() - startedAt;
+    return result;
+  }
+}
+
+const MAX_CHARACTERS = 1024;
+
+/** The JSON of a partition or an offset, for a message: cut after 1,024 characters. */
+export function clippedText(value: unknown): string {
+  const text = JSON.stringify(value) ?? "null";
+  return text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS - 1)}…`;
+}
+
+/** A partition or an offset for a log: itself, or the beginning of its JSON where that is long. */
+export function clipped(value: JsonValue): JsonValue {
+  const text = clippedText(value);
+  return text.endsWith("…") ? text : value;
+}

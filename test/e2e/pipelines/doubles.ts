@@ -1,0 +1,26 @@
+import { DataSource, DataSourceReader, pipeline, type Row } from "millrace";
+import { ArrowTable } from "millrace/connectors/arrow-table";
+
+/** Numbers that JSON does not have. */
+class DoublesReader extends DataSourceReader {
+  override partitions(): null[] {
+    return [null];
+  }
+
+  override *read(): Generator<Row> {
+    yield { number: Number.NaN, numbers: [1.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, null] };
+    yield { number: 2, numbers: null };
+  }
+}
+
+class Doubles extends DataSource {
+  override schema(): string {
+    return "number double, numbers array<double>";
+  }
+
+  override reader(): DoublesReader {
+    return new DoublesReader();
+  }
+}
+
+export default pipeline("doubles").read.format(Doubles).write.format(ArrowTable);

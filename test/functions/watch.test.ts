@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { readSettings } from "../../functions/settings.ts";
+import { type Teller, watchOf } from "../../functions/watch.ts";
+import type { StalledTask } from "../../shared/engine/progress-stall.ts";
+import type { RunningTask } from "../../shared/ledger/ledger.ts";
+
+const STALL = { after: "5 minutes", fail: false };
+const STARTED = Date.UTC(2026, 10, 21);
+const MINUTE = 60_000;
+
+/** What was told, in its order. */
+function teller(): Teller & { readonly told: unknown[][] } {
+  const told: unknown[][] = [];
+  return {
+    told,
+    logger: {
+      info: (message, fields) => told.push(["info", message, fields]),
+      warn: (message, fields) => told.push(["warn", message, fields]),
+    },
+    metrics: {
+      addMetric: (name, unit, value) => told.push(["metric", name, unit, value]),
+      publishStoredMetrics: () => told.push(["published"]),
+    },
+  };
+}
+
+const runningAt = (milliseconds: number): RunningTask => ({
+  partition: 3,
+  attemptNumber: 0,
+  startedAt: STARTED,
+  rows: milliseconds / 100,
+  bytes: milliseconds,
+  waitsFor: "source",
+  progressedAt: STARTED + milliseconds - 2000,
+  reportedAt: STARTED + milliseconds,
+});
+
+describe("a task in Lambda", () => {
+  it("logs once a minute how far it is, and nothing where it is shorter", () => {
+    const tell = teller();
+    const { onRunning } = watchOf(STALL, tell);
+    for (let seconds = 10; seconds <= 180; seconds += 10) onRunning?.(runningAt(seconds * 1000));
+    expect(tell.told.map(([, , fields]) => (fields as { rows: number }).rows)).toEqual([600, 1200, 1800]);
+    expect(tell.told[0]).toEqual([
+      "info",
+      "writing",
+      {
+        rows: 600,
+        bytes: MINUTE,
+        milliseconds: MINUTE,
+        rowsPerSecond: 10,
+        waitsFor: "source",
+        idleMilliseconds: 2000,
+      },
+    ]);
+  });
+
+  it("that stalls says so at once, with its offsets, and raises the metric of the alarm", () => {
+    const tell = teller();
+    const stalled: StalledTask = {
+      where: { pipeline: "orders", batchId: 7, partition: 3, attempt: 1, attemptNumber: 0 },
+      waitsFor: "source",
+      milliseconds: 300_000,
+      rows: 33,
+      bytes: 0,
+      value: { from: 30, to: 40 },
+      start: { n: 20 },
+      end: { n: 40 },
+      fails: false,
+      message: "the source has given nothing for 300 s",
+    };
+    watchOf(STALL, tell).onStalled?.(stalled);
+    const { where: _where, message: problem, ...fields } = stalled;
+    expect(tell.told).toEqual([
+      ["warn", "stalled", { ...fields, problem }],
+      ["metric", "StalledPartitions", "Count", 1],
+      ["published"],
+    ]);
+  });
+});
+
+describe("the settings of a stall", () => {
+  const env = {
+    MILLRACE_PIPELINE: "orders",
+    MILLRACE_TABLE: "table",
+    MILLRACE_BUCKET: "bucket",
+    MILLRACE_PREFIX: "orders",
+    MILLRACE_LEASE_SECONDS: "60",
+    MILLRACE_EXECUTION_SECONDS: "60",
+    MILLRACE_DISTRIBUTE_ABOVE: "200",
+    MILLRACE_MAX_ATTEMPTS: "3",
+  };
+
+  it("are the pipeline's own where the construct has none", () => {
+    expect(readSettings(env).stall).toEqual({});
+  });
+
+  it("are the construct's where it has some", () => {
+    const set = { ...env, MILLRACE_STALL_AFTER_SECONDS: "90", MILLRACE_FAIL_STALLED: "true" };
+    expect(readSettings(set).stall).toEqual({ after: "90s", fail: true });
+    expect(readSettings({ ...env, MILLRACE_FAIL_STALLED: "false" }).stall).toEqual({ fail: false });
+  });
+});

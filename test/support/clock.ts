@@ -1,0 +1,49 @@
+import { setImmediate } from "node:timers/promises";
+import type { Runtime } from "../../shared/contract/context.ts";
+
+interface Sleeper {
+  readonly until: number;
+  wake(): void;
+}
+
+/** A clock that a test moves. Whoever sleeps until then is woken in order, and gets to do what it does next. */
+export class Clock {
+  now = Date.UTC(2026, 10, 21);
+  readonly #sleepers = new Set<Sleeper>();
+  #ids = 0;
+
+  readonly runtime: Runtime = {
+    now: () => this.now,
+    newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
+    env: {},
+    sleep: (milliseconds, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper: Sleeper = { until: this.now + milliseconds, wake: resolve };
+        this.#sleepers.add(sleeper);
+        signal?.addEventListener("abort", () => {
+          this.#sleepers.delete(sleeper);
+          reject(signal.reason as Error);
+        });
+      }),
+  };
+
+  /** Moves the clock on. */
+  async pass(milliseconds: number): Promise<void> {
+    const end = this.now + milliseconds;
+    for (;;) {
+      await settled();
+      const [next] = [...this.#sleepers].sort((a, b) => a.until - b.until);
+      if (next === undefined || next.until > end) break;
+      this.now = Math.max(this.now, next.until);
+      this.#sleepers.delete(next);
+      next.wake();
+    }
+    this.now = end;
+    await settled();
+  }
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await setImmediate();
+}
