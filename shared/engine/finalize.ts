@@ -56,6 +56,7 @@ export async function finalize(
   const { run } = request;
   const fence: Fence = { pipeline: run.pipeline, epoch: run.epoch };
   let batch = await readBatch(ports, run);
+  open.assumeSchema(batch.schema);
   let tasks = await ports.ledger.tasks(run);
   let failure: MillraceError | undefined;
   const isOver = batch.state === "committed";

@@ -1,4 +1,5 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import { decodeSchema } from "../arrow/ipc-file.ts";
 import type { SupportsExists, Writer } from "../contract/batch-writer.ts";
 import type { BatchContext, DataSourceRuntime, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
@@ -84,6 +85,11 @@ export class OpenPipeline {
       ),
     );
     return this.#schema;
+  }
+
+  /** Goes by the schema of a batch that was planned where the source was not asked yet: whoever ends it need not be able to ask. */
+  assumeSchema(encoded: string): void {
+    this.#schema ??= decodeSchema(encoded);
   }
 
   /** The reader that plans: one for the whole run. */

@@ -31,6 +31,8 @@ export async function vacuum(
   const nothing = { files: 0, bytes: 0 };
   const head = await ledger.head(open.pipeline.name);
   if (head === undefined) return { staged: nothing, planned: nothing };
+  const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
+  if (last !== undefined) open.assumeSchema(last.schema);
   const writer = (await open.newWriter(await open.schema())) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
     writer.vacuum?.({

@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Kinesis } from "../../shared/connectors/kinesis/index.ts";
-import {
-  type ShardRange,
-  ShardsPlan,
-  type StreamOffset,
-} from "../../shared/connectors/kinesis/shards-plan.ts";
+import { ShardsPlan, type StreamOffset } from "../../shared/connectors/kinesis/shards-plan.ts";
 import type { Mark, Shard } from "../../shared/connectors/kinesis/stream.ts";
 import { parseOptions } from "../../shared/contract/options.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
@@ -73,7 +69,10 @@ describe("the plan of a batch of shards", () => {
   });
 
   it("keeps of the shards that were not read where they stand, and nothing of those that are gone", () => {
-    const start = { ...START, shards: { a: { ended: true as const }, b: { last: mark(5) }, c: { last: mark(9) } } };
+    const start = {
+      ...START,
+      shards: { a: { ended: true as const }, b: { last: mark(5) }, c: { last: mark(9) } },
+    };
     const plan = new ShardsPlan(start, [shard("b"), shard("c")]);
     plan.next();
     plan.saw("b", undefined, false, NOON);

@@ -23,6 +23,7 @@ import { KinesisReader } from "../../shared/connectors/kinesis/stream-reader.ts"
 import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
 import { parseOptions } from "../../shared/contract/options.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
+import { checkSource } from "../../shared/testing/index.ts";
 import { withStores } from "../support/runtime.ts";
 import { CollectingWorld } from "./collecting.ts";
 
@@ -239,6 +240,19 @@ describe("kinesis", () => {
     expect(await reading()).toEqual(once);
   });
 
+  it("passes the checks of any source", async () => {
+    const stream = await newStream(2);
+    let records = 0;
+    const advance = async () => {
+      await put(stream, records, records + 100);
+      records += 100;
+    };
+    await advance();
+    await realRuntime.sleep(20);
+    const report = await checkSource(Kinesis, { options: { streamName: stream }, advance });
+    expect(report.skipped).toEqual([]);
+  });
+
   it("says nothing is new by giving the start itself", async () => {
     const stream = await newStream(2);
     const reader = await readerOf(stream);
@@ -326,7 +340,9 @@ describe("kinesis", () => {
     const end = await narrowed.latestOffset(start);
     expect(pages).toBe(3);
     const rows = await Promise.all(
-      (await narrowed.partitions(start, end)).map(async (one) => await read(await readerOf(stream), one, RAW)),
+      (await narrowed.partitions(start, end)).map(
+        async (one) => await read(await readerOf(stream), one, RAW),
+      ),
     );
     expect(sorted(idsOf(rows.flat()))).toEqual(range(0, 200));
   });

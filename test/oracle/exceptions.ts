@@ -53,6 +53,45 @@ const checkpointOption: Rewrite = {
   },
 };
 
+/** True for a `latestOffset` whose end is before its start, as far as their one number tells. */
+function goesBack(call: Call): boolean {
+  const { start, end } = rangeOf(call) ?? {};
+  const [from, to] = [start, end].map((offset) => Object.entries((offset ?? {}) as Args));
+  const [[name, first] = [], ...more] = from ?? [];
+  const [[otherName, last] = [], ...others] = to ?? [];
+  const isOneNumber = name === otherName && more.length === 0 && others.length === 0;
+  return isOneNumber && typeof first === "number" && typeof last === "number" && last < first;
+}
+
+const forwardOnly: Rewrite = {
+  id: "no-offset-backwards",
+  reason:
+    "Spark follows an offset that goes backwards, and reads rows again. Millrace refuses an end that is before its start, where their one number or time, or `compareOffsets`, tells (docs/architecture.md): nothing is planned, and the run fails, as does each after it.",
+  rewrite(runs) {
+    const at = runs.findIndex(({ driver }) => driver.some(goesBack));
+    const asked = runs[at]?.driver.find(goesBack);
+    if (asked === undefined) return false;
+    const committed: number[] = [-1];
+    for (const [i, run] of runs.entries()) {
+      if (i === at) run.driver.length = run.driver.indexOf(asked) + 1;
+      if (i > at) run.driver = [asked];
+      for (const call of run.driver)
+        if (isCall(call, "writer.commit:return")) committed.push(Number(call.args["batchId"]));
+      if (i < at) continue;
+      const isKept = (batch: number) => batch <= Math.max(...committed);
+      run.tasks = i === at ? run.tasks.filter(({ batch }) => isKept(batch)) : [];
+      run.ended = { failed: true, faults: [], refusal: "OFFSET_WENT_BACK" };
+      if (run.checkpoint === undefined) continue;
+      const { offsets, commits } = run.checkpoint;
+      run.checkpoint = {
+        offsets: Object.fromEntries(Object.entries(offsets).filter(([id]) => isKept(Number(id)))),
+        commits: commits.filter((id) => isKept(Number(id))),
+      };
+    }
+    return true;
+  },
+};
+
 /** Takes a batch out of the recording, and counts those after it from one less. */
 function removeBatch(runs: readonly Run[], at: number, batchId: number, end: JsonValue): void {
   let isAcknowledged = false;
@@ -447,6 +486,7 @@ const readOnDemand: Rewrite = {
 /** In the order in which they are applied. */
 export const REWRITES: readonly Rewrite[] = [
   checkpointOption,
+  forwardOnly,
   emptyFirstBatch,
   keyOrder,
   nullMessage,

@@ -46,7 +46,10 @@ appendFileSync(job.trace, `${JSON.stringify(ended())}\n`);
 
 function ended(): Entry {
   if (job.batch === undefined)
-    return { call: "== driver: query ended", args: { exception: exception?.text ?? null } };
+    return {
+      call: "== driver: query ended",
+      args: { exception: exception?.text ?? null, code: exception?.code ?? null },
+    };
   if (exception !== null) return { call: "== driver: exception", args: exception };
   return { call: "== driver: returned", args: { value: job.batch.kind === "read" ? rows : null } };
 }

@@ -174,8 +174,10 @@ type Begun = Map<string, Run>;
 
 function addEntry(run: Run, driver: Entry[], begun: Begun, entry: Entry): void {
   const { call, args, task } = entry;
-  if (call.startsWith(ENDED)) run.ended = endedOf(args["exception"] ?? null);
-  else if (call === RETURNED) run.ended = { failed: false, faults: [], value: args["value"] ?? null };
+  if (call.startsWith(ENDED)) {
+    const { exception = null, code } = args;
+    run.ended = { ...endedOf(exception), ...(typeof code === "string" ? { refusal: code } : {}) };
+  } else if (call === RETURNED) run.ended = { failed: false, faults: [], value: args["value"] ?? null };
   else if (call === EXCEPTION) run.ended = refusedOf(args);
   else if (call.startsWith(CHECKPOINT)) run.checkpoint = checkpointOf(args);
   else if (task !== undefined && task !== null) {

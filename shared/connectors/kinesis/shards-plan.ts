@@ -1,3 +1,4 @@
+import { roundDown } from "../../contract/time.ts";
 import type { Mark, Shard } from "./stream.ts";
 
 /** How far a shard was read. */
@@ -75,13 +76,18 @@ export class ShardsPlan {
    * then known to be nothing that was missed.
    */
   end(now: number): StreamOffset {
-    const readUpTo = Math.min(this.#readUpTo, now);
-    const isConfirmed = readUpTo - Date.parse(this.start.readUpTo) < SHORTEST_RETENTION / 2;
+    const readUpTo = wholeMinute(Math.min(this.#readUpTo, now));
+    const isConfirmed = Date.parse(readUpTo) - Date.parse(this.start.readUpTo) < SHORTEST_RETENTION / 2;
     if (!this.#hasNews && isConfirmed) return this.start;
     return {
       from: this.start.from,
-      readUpTo: new Date(readUpTo).toISOString(),
+      readUpTo,
       shards: Object.fromEntries(this.#states),
     };
   }
+}
+
+/** So that two looks at one moment give one offset. */
+export function wholeMinute(time: number): string {
+  return roundDown(new Date(time), "1 minute");
 }

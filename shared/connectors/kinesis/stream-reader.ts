@@ -8,8 +8,16 @@ import {
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
 import { recordReader } from "./records.ts";
-import { SHORTEST_RETENTION, ShardsPlan, type StreamOffset } from "./shards-plan.ts";
-import { expired, type Mark, markOf, PAGE_RECORDS, type Position, type Shard, type Stream } from "./stream.ts";
+import { SHORTEST_RETENTION, ShardsPlan, type StreamOffset, wholeMinute } from "./shards-plan.ts";
+import {
+  expired,
+  type Mark,
+  markOf,
+  PAGE_RECORDS,
+  type Position,
+  type Shard,
+  type Stream,
+} from "./stream.ts";
 
 /** The records of a shard from `first` to `last`, both of them in it. */
 export type ShardRange = { readonly shardId: string; readonly first: Mark; readonly last: Mark };
@@ -52,14 +60,14 @@ export class KinesisReader
 
   override initialOffset(): StreamOffset {
     const { startingPosition } = this.#options;
-    const now = new Date(this.#runtime.now()).toISOString();
+    const now = this.#runtime.now();
     const from =
       startingPosition === "LATEST"
-        ? now
+        ? new Date(now).toISOString()
         : startingPosition === "TRIM_HORIZON"
           ? startingPosition
           : new Date(startingPosition.timestamp).toISOString();
-    return { from, readUpTo: now, shards: {} };
+    return { from, readUpTo: wholeMinute(now), shards: {} };
   }
 
   /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
@@ -135,7 +143,9 @@ export class KinesisReader
   async #first(start: StreamOffset, shardId: string, last: Mark): Promise<Mark> {
     const first = await this.#stream.first(shardId, begin(start, shardId));
     if (first !== undefined && BigInt(first.sequenceNumber) <= BigInt(last.seq)) return markOf(first);
-    throw expired(`stream ${this.#stream.name}: ${shardId} has nothing left up to sequence number ${last.seq}`);
+    throw expired(
+      `stream ${this.#stream.name}: ${shardId} has nothing left up to sequence number ${last.seq}`,
+    );
   }
 
   /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that are no rows. */
