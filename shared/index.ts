@@ -35,6 +35,7 @@ export {
 } from "./contract/errors.ts";
 export {
   type Attribute,
+  type ColumnFilter,
   EqualNullSafe,
   EqualTo,
   type Filter,
@@ -50,6 +51,7 @@ export {
   StringContains,
   StringEndsWith,
   StringStartsWith,
+  type ValueFilter,
 } from "./contract/filters.ts";
 export type { JsonValue } from "./contract/json.ts";
 export type { ObjectInfo, ObjectStore, UnfinishedUpload } from "./contract/object-store.ts";
@@ -58,6 +60,7 @@ export type { OptionsSchema } from "./contract/options.ts";
 export {
   BatchPipeline,
   type Chooser,
+  type Chosen,
   type Configured,
   type ConfiguredSource,
   Pipeline,
@@ -67,6 +70,7 @@ export {
   type Read,
   type ReadStream,
   type StallPolicy,
+  type Source,
   StreamPipeline,
   type Trigger,
 } from "./contract/pipeline.ts";

@@ -1,5 +1,6 @@
 import { RecordBatch, type Schema } from "apache-arrow";
 import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
+import { isPlainObject } from "../contract/json.ts";
 import type { Row } from "../contract/stream-reader.ts";
 import { ValueMismatch } from "./builders/builder.ts";
 import { structBuilder } from "./builders/index.ts";
@@ -92,6 +93,5 @@ export class RowCollector {
 
 /** True for what can be nothing but a row. */
 export function isPlainRow(item: unknown): item is Row {
-  if (typeof item !== "object" || item === null) return false;
-  return Array.isArray(item) || Object.getPrototypeOf(item) === Object.prototype;
+  return Array.isArray(item) || isPlainObject(item);
 }

@@ -5,7 +5,7 @@ export type FilterValue = unknown;
 export type Attribute = readonly string[];
 
 /** What all filters have; told apart by `kind`, also across two copies of the package. */
-abstract class ColumnFilter {
+export abstract class ColumnFilter {
   /** The column's name, and the path below it. */
   readonly attribute: Attribute;
 
@@ -14,7 +14,8 @@ abstract class ColumnFilter {
   }
 }
 
-abstract class ValueFilter<V = FilterValue> extends ColumnFilter {
+/** What filters that compare have. */
+export abstract class ValueFilter<V = FilterValue> extends ColumnFilter {
   /** What the column is compared with. */
   readonly value: V;
 

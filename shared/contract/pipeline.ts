@@ -136,7 +136,7 @@ export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<
 }
 
 /** The source of a pipeline, with its options. */
-abstract class Source<Options extends object> {
+export abstract class Source<Options extends object> {
   /** Name of the pipeline. */
   protected readonly name: string;
   /** What has been set. */
@@ -199,10 +199,14 @@ export class Read<Options extends object> extends Source<Options> {
 }
 
 /** What follows the choice of a data source. */
-interface Chosen<Options extends object> {
+export interface Chosen<Options extends object> {
+  /** Of `readStream`. */
   readonly readStream: ReadStream<Options>;
+  /** Of `read`. */
   readonly read: Read<Options>;
+  /** Of `writeStream`. */
   readonly stream: StreamPipeline<Options>;
+  /** Of `write`. */
   readonly batch: BatchPipeline<Options>;
 }
 

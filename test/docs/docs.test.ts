@@ -32,8 +32,18 @@ describe("the documentation", () => {
     const known = new Set(
       sources().match(/(?<=")[A-Z]+(?:_[A-Z]+)+(?=")|(?<=")(?:FENCED|USAGE|UNEXPECTED)(?=")/g),
     );
-    // What Node and DynamoDB call theirs.
-    for (const name of ["ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX", "ALL_NEW", "ALL_OLD", "TIMED_OUT", "EAI_AGAIN"])
+    // What Node, DynamoDB and Kinesis call theirs.
+    for (const name of [
+      "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX",
+      "ALL_NEW",
+      "ALL_OLD",
+      "TIMED_OUT",
+      "EAI_AGAIN",
+      "TRIM_HORIZON",
+      "AT_TIMESTAMP",
+      "AT_SEQUENCE_NUMBER",
+      "AFTER_SEQUENCE_NUMBER",
+    ])
       known.delete(name);
     // Variables of the environment.
     for (const name of known) if (/^(MILLRACE|AWS_ENDPOINT|EARTHQUAKES)_/.test(name)) known.delete(name);

@@ -1,9 +1,10 @@
 import { pipeline } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
-import { RestApi } from "millrace/connectors/rest-api";
+import { Files } from "millrace/connectors/files";
 
 export default pipeline("orders")
-  .readStream.format(RestApi)
-  .options({ url: "http://127.0.0.1:8000/orders", schema: "id bigint" })
+  .readStream.format(Files)
+  .schema("id bigint")
+  .options({ path: "s3://landing/orders/new", format: "jsonl" })
   .writeStream.format(ArrowTable)
   .options({ path: "s3://lake/shop/orders" });

@@ -189,17 +189,29 @@ describe("the role of the state machine", () => {
 });
 
 describe("a table in another bucket", () => {
+  const lake = new Synthesized({ entry: "test/infra/lake.pipeline.ts", pipelineName: undefined as never });
+  const rightsOn = (bucketName: string, step: string) =>
+    lake
+      .statements(step)
+      .flatMap(({ Action, Resource }) =>
+        all(Resource).flatMap((arn) => all(Action).map((action) => `${action} ${arn}`)),
+      )
+      .filter((right) => right.includes(`:::${bucketName}`));
+
+  it("with files to read lets Plan list and read them, Write read them, and the others nothing", () => {
+    const on = (step: string) => rightsOn("landing", step);
+    expect(on("Plan")).toEqual([
+      "s3:ListBucket arn:aws:s3:::landing",
+      "s3:GetObject arn:aws:s3:::landing/orders/new/*",
+    ]);
+    expect(on("Write")).toEqual(["s3:GetObject arn:aws:s3:::landing/orders/new/*"]);
+    expect([...on("Finalize"), ...on("Vacuum")]).toEqual([]);
+  });
+
   it("lets Write stage, Finalize commit and Vacuum tidy below its folder, and Plan nothing", () => {
     const { pipeline } = synthesized;
     expect(pipeline.pipelineName).toBe("orders");
-    const lake = new Synthesized({ entry: "test/infra/lake.pipeline.ts", pipelineName: undefined as never });
-    const on = (step: string) =>
-      lake
-        .statements(step)
-        .flatMap(({ Action, Resource }) =>
-          all(Resource).flatMap((arn) => all(Action).map((action) => `${action} ${arn}`)),
-        )
-        .filter((right) => right.includes(":::lake"));
+    const on = (step: string) => rightsOn("lake", step);
     expect(on("Plan")).toEqual([]);
     expect(on("Write")).toEqual(
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"].map(
