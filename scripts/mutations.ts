@@ -176,7 +176,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "vacuum goes by age alone",
     edits: [
       {
-        file: "shared/connectors/arrow-table/vacuum.ts",
+        file: "shared/connectors/staging.ts",
         find: "if (staged.batchId <= landed) return true;",
         replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
       },

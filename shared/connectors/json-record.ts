@@ -2,8 +2,8 @@ import type { Schema } from "apache-arrow";
 import { MillraceError, show } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { Row } from "../contract/stream-reader.ts";
-import { jsonRow } from "./files/json-values.ts";
 import { parseJson } from "./json-text.ts";
+import { jsonRow } from "./json-values.ts";
 
 /**
  * Turns a message that is one JSON object into a row of `schema`; `name` is what an error calls it. What is not there is null. Error:

@@ -27,15 +27,23 @@ export async function stageRows(
   task: TaskContext,
   id: string,
 ): Promise<StagedRows> {
+  return await putRows(stagingOf(task), keyOf(task, id), schema, batches);
+}
+
+/** Puts an Arrow IPC file; none, where there are no rows. What an error leaves behind is removed. */
+export async function putRows(
+  store: ObjectStore,
+  path: string,
+  schema: Schema,
+  batches: AsyncIterable<RecordBatch>,
+): Promise<StagedRows> {
   const source = batches[Symbol.asyncIterator]();
   const first = await source.next();
   if (first.done) return { path: null, rows: 0, bytes: 0 };
-  const path = keyOf(task, id);
-  const store = stagingOf(task);
   let rows = 0;
   let bytes = 0;
   async function* counted(): AsyncGenerator<RecordBatch> {
-    for (let next = first; !next.done; next = await source.next()) {
+    for (let next: IteratorResult<RecordBatch> = first; !next.done; next = await source.next()) {
       rows += next.value.numRows;
       yield next.value;
     }

@@ -324,7 +324,9 @@ describe("a stack", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
-    expect(events.map(({ type }) => type)).toEqual(["started", "planned", "partition", "batch", "ended"]);
+    // Whether the batch is seen before it has ended is a matter of the moment.
+    const types = events.map(({ type }) => type).filter((type) => type !== "progress");
+    expect(types).toEqual(["started", "planned", "partition", "batch", "ended"]);
     expect(code).toBe(0);
   });
 

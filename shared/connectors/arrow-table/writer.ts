@@ -1,5 +1,4 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { encodeFile } from "../../arrow/ipc-file.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -13,6 +12,7 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
+import { putRows } from "../staging.ts";
 import { dataKey } from "./data-files.ts";
 import {
   LOG_START,
@@ -49,40 +49,9 @@ export class ArrowTableWriter
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedFile> {
-    const rest = batches[Symbol.asyncIterator]();
     const table = this.#table(task);
-    const first = await rest.next();
-    if (first.done) return { table: this.#place(table), path: null, rows: 0, bytes: 0 };
-    const path = dataKey(task, this.#runtime.newId());
-    let rows = 0;
-    let bytes = 0;
-    const schema = this.#schema;
-    async function* file(): AsyncGenerator<Uint8Array> {
-      async function* counted(): AsyncGenerator<RecordBatch> {
-        for (
-          let next: IteratorResult<RecordBatch> = first as IteratorResult<RecordBatch>;
-          !next.done;
-          next = await rest.next()
-        ) {
-          rows += next.value.numRows;
-          yield next.value;
-        }
-      }
-      for await (const chunk of encodeFile(schema, counted())) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    }
-    try {
-      await table.put(path, file());
-    } catch (error) {
-      // Nobody was told of the file, so nobody can come to name it.
-      await table.delete([path]).catch(() => undefined);
-      throw error;
-    } finally {
-      await rest.return?.();
-    }
-    return { table: this.#place(table), path, rows, bytes };
+    const staged = await putRows(table, dataKey(task, this.#runtime.newId()), this.#schema, batches);
+    return { table: this.#place(table), ...staged };
   }
 
   async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {

@@ -20,8 +20,8 @@ import { decompress } from "fzstd";
 import { rowsOf } from "../../arrow/rows.ts";
 import { schemaToJson } from "../../contract/schema.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { jsonRow } from "../json-values.ts";
 import type { FileBytes } from "./bytes.ts";
-import { jsonRow } from "./json-values.ts";
 import { Malformed } from "./malformed.ts";
 
 // Arrow for JavaScript brings no codec. There is none here for LZ4. A copy, because what `decompress` gives may not be aligned.

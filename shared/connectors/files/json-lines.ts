@@ -2,8 +2,8 @@ import { DataType, type Schema } from "apache-arrow";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { parseJson } from "../json-text.ts";
+import { jsonRow } from "../json-values.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { jsonRow } from "./json-values.ts";
 import { Malformed } from "./malformed.ts";
 
 /** The longest line: a file without line breaks is told as such before it fills the memory. */

@@ -1,8 +1,8 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
-import { fieldOf } from "../../arrow/builders/nested.ts";
-import { isPlainObject } from "../../contract/json.ts";
-import type { Row } from "../../contract/stream-reader.ts";
-import { JsonNumber } from "../json-text.ts";
+import { fieldOf } from "../arrow/builders/nested.ts";
+import { isPlainObject } from "../contract/json.ts";
+import type { Row } from "../contract/stream-reader.ts";
+import { JsonNumber } from "./json-text.ts";
 
 type Convert = (value: unknown) => unknown;
 
