@@ -131,9 +131,8 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: PLAN,
-        find: "if (head.unacknowledged !== undefined) await acknowledge(open, ports, fence, head.unacknowledged);",
-        replace:
-          "if (head.unacknowledged !== undefined) await ports.ledger.acknowledge(fence, head.unacknowledged.batchId);",
+        find: "await acknowledge(open, ports, fence, head.unacknowledged);",
+        replace: "await ports.ledger.acknowledge(fence, head.unacknowledged.batchId);",
       },
     ],
   },
