@@ -69,8 +69,8 @@ export {
   pipeline,
   type Read,
   type ReadStream,
-  type StallPolicy,
   type Source,
+  type StallPolicy,
   StreamPipeline,
   type Trigger,
 } from "./contract/pipeline.ts";
