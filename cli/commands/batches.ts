@@ -153,11 +153,12 @@ function taskTable(tasks: Details["tasks"]): string {
 /** Tasks that are at work, as they told last. */
 function runningTable(running: Details["running"]): string {
   return formatTable(
-    ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "value"],
+    ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
     running.map((task) => [
       ...figuresOf(task),
       task.waitsFor,
       formatDuration(task.idleMilliseconds),
+      `${formatDuration(task.ageMilliseconds)} ago`,
       formatValue(task.value),
     ]),
   );

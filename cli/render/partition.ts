@@ -2,6 +2,11 @@ import { rowsPerSecond } from "../../shared/engine/progress.ts";
 import type { Batch, Ledger, RunningTask, Task } from "../../shared/ledger/ledger.ts";
 import { formatBytes, formatDuration, formatRate, plural } from "./text.ts";
 
+/** Not worth a word. */
+const SHORT_MILLISECONDS = 5000;
+/** A task that is at work tells each ten seconds. */
+const LATE_MILLISECONDS = 20_000;
+
 /** What is told of the tasks that an attempt still runs, the one that stands still for longest first. */
 export async function runningOf(
   ledger: Ledger,
@@ -44,14 +49,20 @@ export function publicRunning(running: RunningTask, now: number) {
     waitsFor,
     progressedAt: new Date(progressedAt).toISOString(),
     reportedAt: new Date(reportedAt).toISOString(),
-    /** Since rows moved last. */
-    idleMilliseconds: Math.max(0, now - progressedAt),
+    /** For which rows had not moved then. */
+    idleMilliseconds: reportedAt - progressedAt,
+    /** Since then. */
+    ageMilliseconds: Math.max(0, now - reportedAt),
   };
 }
 
 /** `33 rows, 1.2 KiB, 3 rows/s; nothing from the source for 12.0 s`. */
 export function describeRunning(running: ReturnType<typeof publicRunning>): string {
-  const { rows, bytes, rowsPerSecond: rate, waitsFor, idleMilliseconds } = running;
-  const still = waitsFor === "source" ? "nothing from the source" : "nothing taken by the sink";
-  return `${plural(rows, "row")}, ${formatBytes(bytes)}, ${formatRate(rate)} rows/s; ${still} for ${formatDuration(idleMilliseconds)}`;
+  const { rows, bytes, rowsPerSecond: rate, waitsFor, idleMilliseconds, ageMilliseconds } = running;
+  const nothing = waitsFor === "source" ? "nothing from the source" : "nothing taken by the sink";
+  return [
+    `${plural(rows, "row")}, ${formatBytes(bytes)}, ${formatRate(rate)} rows/s`,
+    ...(idleMilliseconds < SHORT_MILLISECONDS ? [] : [`${nothing} for ${formatDuration(idleMilliseconds)}`]),
+    ...(ageMilliseconds < LATE_MILLISECONDS ? [] : [`told ${formatDuration(ageMilliseconds)} ago`]),
+  ].join("; ");
 }

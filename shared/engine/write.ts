@@ -170,9 +170,12 @@ function beginWatch(
   options: WriteOptions,
   stalling: AbortController,
 ): void {
-  if (options.watch === undefined) return;
+  const { signal } = options;
+  if (options.watch === undefined || signal.aborted) return;
   const { run, partition, attemptNumber } = request;
   const { stall, onRunning, onStalled } = options.watch;
+  // A task that was told to stop is nobody's business any more, though its sink may hang on.
+  signal.addEventListener("abort", () => watch.end(), { once: true });
   let isTelling = false;
   watch.begin({
     stallAfter: stall.after,

@@ -102,8 +102,9 @@ describe("a run", () => {
       bytes: expect.any(Number) as number,
       rowsPerSecond: expect.any(Number) as number,
     };
-    expect(events.filter(({ type }) => type === "partition")).toHaveLength(6);
-    expect(events).toContainEqual({
+    const written = events.filter((event) => "state" in event && event.state === "written");
+    expect(written).toHaveLength(6);
+    expect(written).toContainEqual({
       type: "partition",
       batchId: 0,
       attempt: 1,

@@ -43,6 +43,8 @@ class Scene {
   readonly dropped: unknown[] = [];
   readonly signals: AbortSignal[] = [];
   readonly world = new World();
+  /** Tells the task that was begun last to stop. */
+  stop: () => void = () => undefined;
   readonly #part: Part;
   #batch: BatchRun | undefined;
   #run: Run | undefined;
@@ -119,7 +121,8 @@ class Scene {
       this.#batch = planned.run;
     }
     const stopping = new AbortController();
-    onTestFinished(() => stopping.abort());
+    this.stop = () => stopping.abort();
+    onTestFinished(this.stop);
     const ended = write(
       open,
       ports,
@@ -439,6 +442,21 @@ describe("a task that runs for long", () => {
     await scene.clock.pass(31_000);
     expect(await ended).toMatchObject({ rows: 3, won: true });
     expect(scene.running.length).toBeGreaterThan(1);
+  });
+
+  it("tells nothing once it was told to stop, though its sink does not heed it", async () => {
+    const scene: Scene = new Scene({
+      rows: (task) => rowsEach(() => scene, 3, 0)(task),
+      take: () => new Promise(() => undefined),
+    });
+    await scene.begin();
+    await scene.clock.pass(MINUTE);
+    const before = scene.running.length;
+    expect(before).toBe(6);
+    scene.stop();
+    await scene.clock.pass(10 * MINUTE);
+    expect(scene.running).toHaveLength(before);
+    expect(scene.stalled).toEqual([]);
   });
 
   it("tells nothing once it has ended, and nothing at all where it is short", async () => {
