@@ -1,18 +1,17 @@
 """The other side of bench/rows.ts: rows as tuples to an Arrow IPC file, the way PySpark 4.3 takes them from a data source's `read`.
 
-Follows, with pyarrow alone: `records_to_arrow_batches` of pyspark/sql/worker/plan_data_source_read.py, and
-`LocalDataToArrowConversion._create_converter` of pyspark/sql/conversion.py for the types of these columns. What PySpark does
-with the record batches afterwards (a socket to the JVM) is left out; they go to a file, as ours do.
+Does with pyarrow alone, for each row and value, what these do: `records_to_arrow_batches` of pyspark/sql/worker/plan_data_source_read.py,
+and the converters of `LocalDataToArrowConversion._create_converter` of pyspark/sql/conversion.py for the types of these columns. What
+PySpark does with the record batches afterwards (a socket to the JVM) is left out; they go to a file, as ours do.
 
 Reads one JSON command a line: {"write": path, "rows": n} answers {"seconds": …, "cpu": …}; {"compare": [path, …]} answers {"rows": n}, or fails.
 """
 
 import datetime
-import functools
 import json
 import sys
 import time
-from itertools import chain, islice
+from itertools import islice
 
 import pyarrow as pa
 
@@ -41,66 +40,53 @@ def read(rows):
         )
 
 
-def create_converter(arrow_type):
-    """`LocalDataToArrowConversion._create_converter(dataType)`: a nullable one for each column, as the worker asks for them."""
+def to_utc(value):
+    if value is None:
+        return None
+    assert isinstance(value, datetime.datetime)
+    return value.astimezone(datetime.timezone.utc)
+
+
+def to_text(value):
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def converter_for(arrow_type):
+    """Each column has one, called for each value, also where there is nothing to convert."""
     if pa.types.is_timestamp(arrow_type):
-
-        def convert_timestamp(value):
-            if value is None:
-                return None
-            else:
-                assert isinstance(value, datetime.datetime)
-                return value.astimezone(datetime.timezone.utc)
-
-        return convert_timestamp
+        return to_utc
     if pa.types.is_string(arrow_type):
-
-        def convert_string(value):
-            if value is None:
-                return None
-            else:
-                if isinstance(value, bool):
-                    return str(value).lower()
-                else:
-                    return str(value)
-
-        return convert_string
+        return to_text
     return lambda value: value
 
 
 class Row(tuple):
-    """`pyspark.sql.Row`, which the worker looks for in each row."""
+    """Stands for `pyspark.sql.Row`, which the worker looks for in each row."""
 
 
-def records_to_arrow_batches(output_iter, max_arrow_batch_size):
-    column_converters = [create_converter(field.type) for field in SCHEMA]
-    num_cols = len(SCHEMA)
-    first_element = next(output_iter)
-    if isinstance(first_element, pa.RecordBatch):
-        raise TypeError("not measured here")
-    output_iter = chain([first_element], output_iter)
-
-    def batched(iterator, n):
-        return iter(functools.partial(lambda it: list(islice(it, n)), iterator), [])
-
-    for batch in batched(output_iter, max_arrow_batch_size):
-        pylist = [[] for _ in range(num_cols)]
-        for result in batch:
-            if hasattr(result, "__len__") and len(result) != num_cols:
-                raise ValueError("DATA_SOURCE_RETURN_SCHEMA_MISMATCH")
-            if not isinstance(result, (list, tuple)):
-                raise TypeError("DATA_SOURCE_INVALID_RETURN_TYPE")
-            if isinstance(result, Row) and hasattr(result, "__fields__"):
-                raise TypeError("not measured here")
-            else:
-                for col in range(num_cols):
-                    pylist[col].append(column_converters[col](result[col]))
-        yield pa.RecordBatch.from_arrays(pylist, schema=SCHEMA)
+def to_batches(rows):
+    """Gathers rows, checks each, converts value by value into a list a column, and has pyarrow make arrays of the lists."""
+    width = len(SCHEMA)
+    converters = [converter_for(field.type) for field in SCHEMA]
+    while chunk := list(islice(rows, MAX_RECORDS_PER_BATCH)):
+        columns = [[] for _ in range(width)]
+        for row in chunk:
+            if hasattr(row, "__len__") and len(row) != width:
+                raise ValueError("a row of another length")
+            if not isinstance(row, (list, tuple)):
+                raise TypeError("no row")
+            if isinstance(row, Row) and hasattr(row, "__fields__"):
+                raise TypeError("rows by name are not measured here")
+            for i in range(width):
+                columns[i].append(converters[i](row[i]))
+        yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
 def write(path, rows):
     with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-        for batch in records_to_arrow_batches(read(rows), MAX_RECORDS_PER_BATCH):
+        for batch in to_batches(read(rows)):
             writer.write_batch(batch)
 
 
