@@ -153,9 +153,14 @@ export function show(value: unknown): string {
   try {
     if (typeof value === "bigint") text = `${value}n`;
     else if (typeof value === "number") text = String(value);
-    else text = JSON.stringify(value) ?? String(value);
+    else text = JSON.stringify(value, digitsOf) ?? String(value);
   } catch {
     text = String(value);
   }
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+}
+
+/** JSON has no bigint. */
+function digitsOf(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `${value}n` : value;
 }

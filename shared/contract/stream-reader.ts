@@ -1,4 +1,4 @@
-import type { RecordBatch } from "apache-arrow";
+import type { RecordBatch, Table } from "apache-arrow";
 import type { TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Offset } from "./offset.ts";
@@ -7,8 +7,8 @@ import { ReadAllAvailable, type ReadLimit } from "./read-limit.ts";
 /** A result now or later. */
 export type Awaitable<T> = T | PromiseLike<T>;
 
-/** Rows or Arrow record batches, as they come. */
-export type RowSource = AsyncIterable<Row | RecordBatch> | Iterable<Row | RecordBatch>;
+/** Rows, or Arrow record batches or tables, as they come. */
+export type RowSource = AsyncIterable<Row | RecordBatch | Table> | Iterable<Row | RecordBatch | Table>;
 
 /** A row by field name. */
 export type NamedRow = { readonly [field: string]: unknown };

@@ -1,4 +1,4 @@
-import type { RecordBatch } from "apache-arrow";
+import type { RecordBatch, Table } from "apache-arrow";
 import { decodeFile } from "../arrow/ipc-file.ts";
 import { toRecordBatches } from "../arrow/record-batches.ts";
 import { rowsOf } from "../arrow/rows.ts";
@@ -318,7 +318,7 @@ async function* readAgain(
   open: OpenPipeline,
   { schema, partitions }: PlannedPartitions,
   where: ErrorLocation,
-): AsyncGenerator<Row | RecordBatch> {
+): AsyncGenerator<Row | RecordBatch | Table> {
   const { start, end } = partitions[0] as SimplePartition;
   const reader = await open.newSimpleReader(schema);
   try {

@@ -101,7 +101,7 @@ describe("show", () => {
     [{ a: [1] }, '{"a":[1]}'],
     [new Date(0), '"1970-01-01T00:00:00.000Z"'],
     [cyclic, "[object Object]"],
-    [{ a: 1n }, "[object Object]"],
+    [{ a: 1n }, '{"a":"1n"}'],
     ["x".repeat(78), `"${"x".repeat(78)}"`],
     ["x".repeat(79), `"${"x".repeat(78)}…`],
   ])("shows %o, shortened to 80 characters", (value, text) => {
