@@ -1,5 +1,6 @@
 import { parseDuration } from "./duration.ts";
 import { MillraceError, show } from "./errors.ts";
+import { scanMoment } from "./iso.ts";
 import { kindOf } from "./json.ts";
 
 /**
@@ -8,25 +9,21 @@ import { kindOf } from "./json.ts";
  */
 export type InstantLike = string | Date | bigint | { readonly epochNanoseconds: bigint };
 
-const ISO =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(?:([Zz])|([+-])(\d\d):?(\d\d)?)$/;
 /** The years 0000 to 9999: those that ISO 8601 can write with four digits. */
 const FIRST = -62_167_219_200_000_000n;
 const LAST = 253_402_300_799_999_999n;
 
 /** Microseconds since the epoch. Error: `TIME_INVALID`, also for what is finer than a microsecond, and outside the years 0000 to 9999. */
 export function toMicros(instant: InstantLike): bigint {
-  const nanos = toNanos(instant);
-  const micros = floorMicros(instant);
-  if (micros * 1000n !== nanos)
-    throw invalid("a time with nanoseconds", instant, "Give a time of whole microseconds.");
+  const { micros, isFiner } = read(instant);
+  if (isFiner) throw invalid("a time with nanoseconds", instant, "Give a time of whole microseconds.");
   if (micros < FIRST || micros > LAST) throw invalid("a time outside the years 0000 to 9999", instant);
   return micros;
 }
 
 /** Microseconds since the epoch; what is finer is rounded down. Error: `TIME_INVALID`. */
 export function floorMicros(instant: InstantLike): bigint {
-  return floorTo(toNanos(instant), 1000n) / 1000n;
+  return read(instant).micros;
 }
 
 /** ISO 8601 in UTC of a time that `toMicros` gives: equal times give equal text. Milliseconds are always written, microseconds where there are any. */
@@ -81,36 +78,34 @@ export function settledNow(
   return toIso(last < settled ? last : settled);
 }
 
-function toNanos(instant: unknown): bigint {
-  if (typeof instant === "string") return parseIso(instant);
-  if (typeof instant === "bigint") return instant * 1000n;
+/** Microseconds since the epoch, rounded down where there is more. */
+interface Reading {
+  readonly micros: bigint;
+  readonly isFiner: boolean;
+}
+
+function read(instant: unknown): Reading {
+  if (typeof instant === "string") return readIso(instant);
+  if (typeof instant === "bigint") return { micros: instant, isFiner: false };
   if (instant instanceof Date) {
     const millis = instant.getTime();
     if (Number.isNaN(millis)) throw invalid("an invalid Date", instant);
-    return BigInt(millis) * 1_000_000n;
+    return { micros: BigInt(millis) * 1000n, isFiner: false };
   }
   if (typeof instant === "object" && instant !== null && "epochNanoseconds" in instant) {
     const { epochNanoseconds } = instant;
-    if (typeof epochNanoseconds === "bigint") return epochNanoseconds;
+    if (typeof epochNanoseconds === "bigint")
+      return { micros: floorTo(epochNanoseconds, 1000n) / 1000n, isFiner: epochNanoseconds % 1000n !== 0n };
   }
   throw invalid(kindOf(instant), instant);
 }
 
-function parseIso(text: string): bigint {
-  const match = ISO.exec(text);
-  if (match === null) throw invalid(kindOf(text), text);
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-    .slice(1, 7)
-    .map((part) => Number(part ?? 0));
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-  const [zoneHours, zoneMinutes] = [Number(match[10] ?? 0), Number(match[11] ?? 0)];
-  if (!isDay || hour > 23 || minute > 59 || second > 59 || zoneHours > 23 || zoneMinutes > 59)
-    throw invalid("a time that does not exist", text);
-  const zone = (zoneHours * 60 + zoneMinutes) * (match[9] === "-" ? -60 : 60);
-  const seconds = date.getTime() / 1000 + (hour * 60 + minute) * 60 + second - zone;
-  return BigInt(seconds) * 1_000_000_000n + BigInt((match[7] ?? "").padEnd(9, "0"));
+function readIso(text: string): Reading {
+  const moment = scanMoment(text);
+  if (moment?.offset === undefined) throw invalid(kindOf(text), text);
+  const seconds = moment.seconds - moment.offset;
+  if (Number.isNaN(seconds)) throw invalid("a time that does not exist", text);
+  return { micros: BigInt(seconds) * 1_000_000n + BigInt(moment.micros), isFiner: moment.isFiner };
 }
 
 function invalid(

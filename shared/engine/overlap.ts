@@ -1,4 +1,5 @@
 import { MillraceError, show } from "../contract/errors.ts";
+import { scanMoment } from "../contract/iso.ts";
 import { canonicalJson, isPlainObject, type JsonValue } from "../contract/json.ts";
 
 /** How people name the two ends of a range: the rest of the name, such as `Time` or `_id`, is the same for both. */
@@ -92,13 +93,11 @@ function instantOrNumber(value: unknown): number | bigint | undefined {
   if (typeof value === "number") return value;
   if (typeof value !== "string") return undefined;
   if (/^-?\d+$/.test(value)) return BigInt(value);
-  const match = /^(\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?$/.exec(
-    value,
-  );
-  if (match === null) return undefined;
-  const seconds = Date.parse(`${match[1]}${match[3] ?? (match[1]?.includes(":") ? "Z" : "")}`);
-  if (Number.isNaN(seconds)) return undefined;
-  return BigInt(seconds) * 1_000_000n + BigInt((match[2] ?? "").padEnd(9, "0"));
+  const moment = scanMoment(value) ?? scanMoment(`${value}T00:00`);
+  const seconds = (moment?.seconds ?? Number.NaN) - (moment?.offset ?? 0);
+  return moment === undefined || Number.isNaN(seconds)
+    ? undefined
+    : BigInt(seconds) * 1_000_000n + BigInt(moment.micros);
 }
 
 function overlap(a: number, b: number, problem: string): MillraceError {

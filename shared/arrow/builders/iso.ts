@@ -1,42 +1,22 @@
+import { type IsoMoment, IsoScanner, scanMoment } from "../../contract/iso.ts";
 import { ValueMismatch } from "./builder.ts";
-
-/** ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes several times as long. */
-
-const SECONDS_PER_DAY = 86_400;
-
-/** A moment: its wall clock, and the zone that is written beside it. */
-export interface Moment {
-  /** Since 1970-01-01T00:00:00 on the wall clock. */
-  readonly seconds: number;
-  /** 0 to 999,999. */
-  readonly micros: number;
-  /** Seconds east of UTC; `undefined` where no zone is written. */
-  readonly offset: number | undefined;
-}
 
 /**
  * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing. `undefined` for other text; errors: `ValueMismatch` for a
  * moment that is in no calendar, or finer than a microsecond. `type` and `value` are for the error.
  */
-export function parseMoment(text: string, type: string, value: unknown): Moment | undefined {
-  const scanner = new Scanner(text);
-  const days = scanner.date();
-  if (days === undefined || !scanner.take("T", "t", " ")) return undefined;
-  const time = scanner.time();
-  if (time === undefined) return undefined;
-  while (scanner.take(" "));
-  const offset = scanner.offset();
-  if (!scanner.isEnd) return undefined;
-  if (Number.isNaN(days) || Number.isNaN(time))
-    throw new ValueMismatch(type, value, "a date that does not exist");
-  if (Number.isNaN(offset)) throw new ValueMismatch(type, value, "a zone that does not exist");
-  if (scanner.isFiner) throw new ValueMismatch(`${type} (microseconds)`, value, "a time with nanoseconds");
-  return { seconds: days * SECONDS_PER_DAY + time, micros: scanner.micros, offset };
+export function parseMoment(text: string, type: string, value: unknown): IsoMoment | undefined {
+  const moment = scanMoment(text);
+  if (moment === undefined) return undefined;
+  if (Number.isNaN(moment.seconds)) throw new ValueMismatch(type, value, "a date that does not exist");
+  if (Number.isNaN(moment.offset)) throw new ValueMismatch(type, value, "a zone that does not exist");
+  if (moment.isFiner) throw new ValueMismatch(`${type} (microseconds)`, value, "a time with nanoseconds");
+  return moment;
 }
 
 /** Days from 1970-01-01 to `2026-11-21`. Otherwise as `parseMoment`. */
 export function parseDate(text: string, type: string, value: unknown): number | undefined {
-  const scanner = new Scanner(text);
+  const scanner = new IsoScanner(text);
   const days = scanner.date();
   if (days === undefined || !scanner.isEnd) return undefined;
   if (Number.isNaN(days)) throw new ValueMismatch(type, value, "a date that does not exist");
@@ -45,121 +25,10 @@ export function parseDate(text: string, type: string, value: unknown): number | 
 
 /** Microseconds from midnight to `03:04:05.678901`. Otherwise as `parseMoment`. */
 export function parseTime(text: string, type: string, value: unknown): number | undefined {
-  const scanner = new Scanner(text);
+  const scanner = new IsoScanner(text);
   const time = scanner.time();
   if (time === undefined || !scanner.isEnd) return undefined;
   if (Number.isNaN(time)) throw new ValueMismatch(type, value, "a time that does not exist");
   if (scanner.isFiner) throw new ValueMismatch(`${type} (microseconds)`, value, "a time with nanoseconds");
   return time * 1_000_000 + scanner.micros;
-}
-
-/** Each part gives `undefined` where the text is another, and NaN where the text names something that does not exist. */
-class Scanner {
-  readonly #text: string;
-  #at = 0;
-  /** Of the last `time()`. */
-  micros = 0;
-  /** True where the last `time()` had more than microseconds. */
-  isFiner = false;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  get isEnd(): boolean {
-    return this.#at === this.#text.length;
-  }
-
-  take(...symbols: readonly string[]): boolean {
-    const symbol = this.#text[this.#at];
-    if (symbol === undefined || !symbols.includes(symbol)) return false;
-    this.#at++;
-    return true;
-  }
-
-  /** A number of so many digits, or -1. */
-  #digits(count: number): number {
-    let value = 0;
-    for (let i = 0; i < count; i++) {
-      const digit = this.#digit();
-      if (digit < 0) return -1;
-      value = value * 10 + digit;
-    }
-    return value;
-  }
-
-  #digit(): number {
-    const digit = this.#text.charCodeAt(this.#at) - 48;
-    if (!(digit >= 0 && digit <= 9)) return -1;
-    this.#at++;
-    return digit;
-  }
-
-  /** Days since 1970-01-01. A year has four digits, or a sign and six. */
-  date(): number | undefined {
-    const isBefore = this.take("-");
-    const digits = this.#digits(isBefore || this.take("+") ? 6 : 4);
-    if (digits < 0 || !this.take("-")) return undefined;
-    const month = this.#digits(2);
-    if (month < 0 || !this.take("-")) return undefined;
-    const day = this.#digits(2);
-    if (day < 0) return undefined;
-    return daysOf(isBefore ? -digits : digits, month, day);
-  }
-
-  /** Seconds since midnight. */
-  time(): number | undefined {
-    const hours = this.#digits(2);
-    if (hours < 0 || !this.take(":")) return undefined;
-    const minutes = this.#digits(2);
-    if (minutes < 0) return undefined;
-    let seconds = 0;
-    if (this.take(":")) {
-      seconds = this.#digits(2);
-      if (seconds < 0) return undefined;
-      if (this.take(".", ",") && !this.#fraction()) return undefined;
-    }
-    return hours > 23 || minutes > 59 || seconds > 59 ? Number.NaN : (hours * 60 + minutes) * 60 + seconds;
-  }
-
-  #fraction(): boolean {
-    let unit = 100_000;
-    let digit = this.#digit();
-    if (digit < 0) return false;
-    for (; digit >= 0; digit = this.#digit()) {
-      if (unit >= 1) this.micros += digit * unit;
-      else if (digit > 0) this.isFiner = true;
-      unit /= 10;
-    }
-    return true;
-  }
-
-  /** Seconds east of UTC. */
-  offset(): number | undefined {
-    if (this.take("Z", "z")) return 0;
-    const isWest = this.take("-");
-    if (!isWest && !this.take("+")) return undefined;
-    const hours = this.#digits(2);
-    this.take(":");
-    const minutes = this.isEnd ? 0 : this.#digits(2);
-    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return Number.NaN;
-    return (hours * 60 + minutes) * (isWest ? -60 : 60);
-  }
-}
-
-/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN where it has no such day. */
-function daysOf(year: number, month: number, day: number): number {
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return Number.NaN;
-  // Eras of 400 years repeat; years that begin in March have their leap day at the end.
-  const shifted = month > 2 ? year : year - 1;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
-}
-
-function daysIn(year: number, month: number): number {
-  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
-  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }

@@ -1,5 +1,6 @@
+import type { IsoMoment } from "../../contract/iso.ts";
 import { ValueMismatch } from "./builder.ts";
-import { type Moment, parseMoment } from "./iso.ts";
+import { parseMoment } from "./iso.ts";
 import { temporalClass, temporalText } from "./temporal.ts";
 
 /**
@@ -34,7 +35,7 @@ export function toMicrosLocal(value: unknown): bigint {
 }
 
 /** A moment of UTC from an ISO string with its zone. Error: `ValueMismatch`. */
-export function parseZoned(text: string): Pick<Moment, "seconds" | "micros"> {
+export function parseZoned(text: string): Pick<IsoMoment, "seconds" | "micros"> {
   const moment = parseMoment(text, "timestamp", text);
   if (moment === undefined) throw noTimestamp(text);
   const { seconds, micros, offset } = moment;
@@ -44,7 +45,7 @@ export function parseZoned(text: string): Pick<Moment, "seconds" | "micros"> {
 }
 
 /** A moment of a wall clock from an ISO string without zone, or a `Temporal.PlainDateTime`. Error: `ValueMismatch`. */
-export function parseLocal(value: unknown): Pick<Moment, "seconds" | "micros"> {
+export function parseLocal(value: unknown): Pick<IsoMoment, "seconds" | "micros"> {
   const text = temporalText(value, "PlainDateTime");
   const moment = text === undefined ? undefined : parseMoment(text, "timestamp_ntz", value);
   if (moment === undefined)
