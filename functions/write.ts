@@ -3,7 +3,7 @@ import type { Context } from "aws-lambda";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/progress.ts";
 import { stallPolicyOf } from "../shared/engine/progress-watch.ts";
-import { type TaskResult, write } from "../shared/engine/write.ts";
+import { type TaskResult, unreadWarning, write } from "../shared/engine/write.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
 import { type Opened, step } from "./step.ts";
@@ -24,6 +24,8 @@ export const handler = step(
         ...result,
         rowsPerSecond: rowsPerSecond(result.rows, result.milliseconds),
       });
+      if (result.unread)
+        logger.warn("the sink may be mistaken", { problem: unreadWarning(event).toRecord() });
       metrics.addMetric("TaskDuration", MetricUnit.Milliseconds, result.milliseconds);
       return result;
     } catch (error) {

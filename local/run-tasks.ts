@@ -2,7 +2,7 @@ import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports.ts";
 import { rowsPerSecond } from "../shared/engine/progress.ts";
 import { backOff } from "../shared/engine/retry.ts";
-import type { TaskProgress, TaskResult } from "../shared/engine/write.ts";
+import { type TaskProgress, type TaskResult, unreadWarning } from "../shared/engine/write.ts";
 import type { BatchRun } from "../shared/ledger/ledger.ts";
 import type { RunEvent } from "./run-events.ts";
 import type { TaskPool } from "./task-pool.ts";
@@ -70,6 +70,11 @@ async function runTask(
         },
       );
       progress.finish(attempt, result);
+      if (result.unread && progress.isFirstUnread())
+        request.onEvent({
+          type: "warning",
+          error: unreadWarning({ run: request.run, partition, attemptNumber }).toRecord(),
+        });
       return;
     } catch (error) {
       progress.drop(attempt);
@@ -109,12 +114,20 @@ class BatchProgressCounter {
   readonly #tasks = new Map<number, TaskProgress>();
   #rows = 0;
   #bytes = 0;
+  #hasUnread = false;
   #done: number;
 
   constructor(request: TasksRequest, { runtime }: Ports) {
     this.#request = request;
     this.#now = () => runtime.now();
     this.#done = request.partitions - request.todo.length;
+  }
+
+  /** True once: what one partition shows, all of them would say. */
+  isFirstUnread(): boolean {
+    const isFirst = !this.#hasUnread;
+    this.#hasUnread = true;
+    return isFirst;
   }
 
   begin(partition: number, attemptNumber: number): Attempt {

@@ -9,6 +9,7 @@ import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports.ts";
 import { progressOf } from "../shared/engine/progress.ts";
+import { stallPolicyOf } from "../shared/engine/progress-watch.ts";
 import type { Batch, Fence } from "../shared/ledger/ledger.ts";
 import type { BatchState } from "../shared/ledger/states.ts";
 import type { Home } from "./home.ts";
@@ -143,6 +144,7 @@ class Session {
     const { signal } = this.#options;
     const ended = new AbortController();
     const { sleep } = this.#ports.runtime;
+    this.#tellIfStalled(ended.signal);
     const interrupted = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true, signal: ended.signal });
@@ -160,6 +162,24 @@ class Session {
       // Left behind, and of no effect: the process ends.
       planning.catch(() => undefined);
     }
+  }
+
+  /** A source that never answers would else keep the run waiting without a word. */
+  #tellIfStalled(ended: AbortSignal): void {
+    const { pipeline, stall, onEvent } = this.#options;
+    const { after } = stallPolicyOf(pipeline, stall);
+    const tell = () => {
+      const error = new MillraceError(
+        "PLANNING_STALLED",
+        `${this.#open.waitsFor ?? "planning"} has not answered for ${after}`,
+        {
+          where: { pipeline: pipeline.name },
+          hint: "Look whether the source answers, and give what its reader waits for a time limit. Raise stallAfter where it is only slow.",
+        },
+      );
+      onEvent({ type: "warning", error: error.toRecord() });
+    };
+    this.#ports.runtime.sleep(parseDuration(after), ended).then(tell, () => undefined);
   }
 
   async #plan(limit: ReadLimit | undefined): Promise<PlanResult> {

@@ -2,9 +2,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
 import { Home, openStore } from "../../local/home.ts";
+import { loadPipeline } from "../../local/load-pipeline.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { parseOptions } from "../../shared/contract/options.ts";
 import { printable, TableLayout } from "../render/text.ts";
 
 /** Rows by which the widths of the columns are chosen. */
@@ -19,7 +21,7 @@ interface CatFlags {
 /** `millrace cat`: rows of an Arrow table, in the order of its commits. `table` is its folder, or the name of a pipeline here. */
 export async function catCommand(table: string, flags: CatFlags): Promise<void> {
   const rows = firstRows(
-    readTable(openStore(locate(table, flags.home))),
+    readTable(openStore(await locate(table, flags.home))),
     flags.limit ?? Number.POSITIVE_INFINITY,
   );
   for await (const line of flags.json ? jsonLines(rows) : tableLines(rows)) {
@@ -68,16 +70,30 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
   yield* flush();
 }
 
-function locate(table: string, home: string): string {
-  const own = join(new Home(home).pipelineFolder(table), "table");
-  for (const folder of [own, table]) if (existsSync(join(folder, "_log"))) return folder;
+/** The table's folder: of a pipeline its own, or the one that its sink names. */
+async function locate(table: string, home: string): Promise<string> {
+  const folders = new Home(home);
+  const own = join(folders.pipelineFolder(table), "table");
+  const isTable = (folder: string) => existsSync(join(folder, "_log"));
+  if (isTable(own)) return own;
+  if (isTable(table)) return table;
+  const entry = folders.entryOf(table);
+  if (entry !== undefined) {
+    const { sink } = await loadPipeline(entry);
+    const { path } = (await parseOptions(sink.dataSource, sink.options)) as { readonly path?: unknown };
+    if (typeof path === "string" && (isUrl(path) || isTable(path))) return path;
+  }
   throw new MillraceError(
     "TABLE_NOT_FOUND",
-    `there is no table at ${table}, and no pipeline of that name has one in ${home}`,
+    `there is no Arrow table at ${table}, and no pipeline of that name has one in ${home}`,
     {
-      hint: "Name the table's folder, the one that holds _log, or a pipeline that has committed a batch.",
+      hint: "Name the table's folder, the one that holds _log, or a pipeline that has committed a batch to an Arrow table.",
     },
   );
+}
+
+function isUrl(path: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:/i.test(path);
 }
 
 function cellOf(value: unknown): string {

@@ -32,6 +32,8 @@ const MAX_TARGET_CHARACTERS = 16 * 1024;
 export class OpenPipeline {
   readonly pipeline: Pipeline;
   readonly runtime: Runtime;
+  /** The method of the reader that plans that is being called. */
+  waitsFor: string | undefined;
   readonly #ports: Ports;
   readonly #source: DataSource<object>;
   readonly #sinkOptions: object;
@@ -316,9 +318,14 @@ export class OpenPipeline {
     body: (reader: DataSourceStreamReader<object, unknown>) => Awaitable<T>,
   ): Promise<T> {
     const reader = await this.#planner();
-    return await guard("SOURCE_FAILED", `${method}() failed`, { pipeline: this.pipeline.name }, () =>
-      body(reader),
-    );
+    this.waitsFor = `${method}()`;
+    try {
+      return await guard("SOURCE_FAILED", `${method}() failed`, { pipeline: this.pipeline.name }, () =>
+        body(reader),
+      );
+    } finally {
+      this.waitsFor = undefined;
+    }
   }
 }
 

@@ -42,6 +42,8 @@ export interface TaskResult extends TaskProgress {
   readonly milliseconds: number;
   /** False where another attempt of the task had been recorded before. */
   readonly won: boolean;
+  /** True where the writer did not take all rows: the batch goes on without those that are left. */
+  readonly unread?: boolean;
 }
 
 export interface WriteOptions {
@@ -158,7 +160,22 @@ async function writeTask(
     await abortTask(writer, message, task);
     throw error;
   }
-  return await recordOnce(ports, key, { ...record, ...carried }, () => abortTask(writer, message, task));
+  const result = await recordOnce(ports, key, { ...record, ...carried }, () =>
+    abortTask(writer, message, task),
+  );
+  return counted.isWhole || planned.partitions.length === 0 ? result : { ...result, unread: true };
+}
+
+/** As in Spark a writer may leave rows unread, and its task succeeds. Hardly anybody means it. */
+export function unreadWarning({ run, partition, attemptNumber }: WriteRequest): MillraceError {
+  return new MillraceError(
+    "ROWS_NOT_CONSUMED",
+    `write() returned before it had all rows of partition ${partition}: the others will not be read again`,
+    {
+      where: placeOf({ run, partition, attemptNumber }),
+      hint: "Go through the rows to their end: for await (const row of rows) …; what is not to be written can be passed over.",
+    },
+  );
 }
 
 /** Has the task watched, as far as that is asked for. */
@@ -365,6 +382,8 @@ async function* untilAborted<T>(source: AsyncGenerator<T>, signal: AbortSignal):
 class CountedBatches implements AsyncIterable<RecordBatch> {
   /** The error of the source, which a sink might swallow. */
   failure: unknown;
+  /** True once the source has no more. */
+  isWhole = false;
   readonly #source: AsyncGenerator<RecordBatch>;
   readonly #watch: TaskWatch;
   readonly #options: WriteOptions;
@@ -386,6 +405,7 @@ class CountedBatches implements AsyncIterable<RecordBatch> {
         watch.asks();
       }
       watch.gives();
+      this.isWhole = true;
     } catch (error) {
       this.failure = error;
       throw error;

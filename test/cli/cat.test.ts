@@ -1,3 +1,4 @@
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
@@ -17,4 +18,22 @@ it("cat names the numbers that JSON does not have, as Spark's to_json does", asy
   );
   const { stdout } = await millrace(["cat", "doubles", "--home", home]);
   expect(stdout).toMatch(/^NaN +\[1\.5,"Infinity","-Infinity",null\]$/m);
+});
+
+it("cat finds the table of a pipeline by its name, also where its sink has a path", async () => {
+  const folder = temporaryFolder();
+  const lines = [
+    'import { pipeline } from "millrace";',
+    'import { ArrowTable } from "millrace/connectors/arrow-table";',
+    'import { Events } from "millrace/connectors/events";',
+    'export default pipeline("clicks").read.format(Events)',
+    '  .options({ start: "2026-01-01T00:00:00Z", until: "2026-01-01T00:00:03Z", eventsPerSecond: 1 })',
+    '  .write.format(ArrowTable).options({ path: "lake/clicks" }).mode("append");',
+  ];
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(ROOT, join(folder, "node_modules/millrace"));
+  writeFileSync(join(folder, "clicks.ts"), lines.join("\n"));
+  expect((await millrace(["run", "clicks.ts"], {}, folder)).code).toBe(0);
+  const { stdout } = await millrace(["cat", "clicks", "--json"], {}, folder);
+  expect(stdout.trim().split("\n")).toHaveLength(3);
 });

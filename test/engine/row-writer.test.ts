@@ -133,12 +133,24 @@ describe("a writer of rows", () => {
     expect(calls).toEqual([["commit", { messages, batchId: 0, attempt: 1 }]]);
   });
 
-  it("may stop in the middle", async () => {
+  it("may stop in the middle, and its task says so", async () => {
     const { seen, script, definition } = written("id bigint", ROWS);
     script.stopAfter = 1;
-    const ended = await (await new World().run(definition, "a")).batch();
-    expect(ended?.batch.state).toBe("committed");
+    const run = await new World().run(definition, "a");
+    const planned = await run.plan();
+    expect([await run.write(planned, 0), await run.write(planned, 1)]).toMatchObject([
+      { rows: 2, unread: true },
+      { rows: 1, unread: true },
+    ]);
+    expect((await run.finalize(planned)).batch.state).toBe("committed");
     expect(seen).toEqual([{ id: 1 }, { id: 3 }]);
+  });
+
+  it("that takes all rows, or has none to take, says nothing of the kind", async () => {
+    const run = await new World().run(written("id bigint", ROWS).definition, "a");
+    expect(await run.write(await run.plan(), 0)).not.toHaveProperty("unread");
+    const empty = await new World().run(written("id bigint", []).definition, "a");
+    expect(await empty.write(await empty.plan(), 0)).not.toHaveProperty("unread");
   });
 
   it("does not get its task recorded where it swallows the source's error", async () => {
