@@ -75,7 +75,12 @@ export type RunEvent =
       readonly milliseconds: number;
     }
   | { readonly type: "batchProgress"; readonly progress: StreamingQueryProgress }
-  | { readonly type: "idle"; readonly latest?: Offset }
+  | {
+      readonly type: "idle";
+      readonly latest?: Offset;
+      /** True where a batch of the mode `ignore` is left out, because its target is there. */
+      readonly targetExists?: true;
+    }
   | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };

@@ -124,8 +124,10 @@ class Session {
       const planned = await this.#unlessStuck(this.#plan(limit));
       if (planned === undefined) break;
       let state: BatchState | undefined;
-      if (planned.kind === "idle") onEvent({ type: "idle", ...latestOf(planned) });
-      else if (planned.kind === "paused") await this.#tellPaused(planned);
+      if (planned.kind === "idle") {
+        const why = planned.targetExists ? ({ targetExists: true } as const) : {};
+        onEvent({ type: "idle", ...latestOf(planned), ...why });
+      } else if (planned.kind === "paused") await this.#tellPaused(planned);
       else state = await this.#runBatch(planned);
       if (state === "planned") break;
       if (state === "aborted") continue;

@@ -128,7 +128,9 @@ class TextView implements RunView {
         break;
       }
       case "idle":
-        this.#line("nothing new");
+        this.#line(
+          event.targetExists ? "the target is there already: nothing was read or written" : "nothing new",
+        );
         break;
       case "paused":
         this.#line(

@@ -34,6 +34,8 @@ export type PlanResult =
       readonly fence: Fence;
       /** The end of all that is there, where the reader reports it. */
       readonly latest?: Offset;
+      /** True where that is why a batch is left out, as its mode wants it. */
+      readonly targetExists?: boolean;
     }
   | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action }
   | {
@@ -207,6 +209,7 @@ interface Next {
   readonly batch?: Batch;
   readonly latest?: Offset;
   readonly warning?: MillraceError;
+  readonly targetExists?: boolean;
   readonly durationMs: Planning["durationMs"];
 }
 
@@ -223,7 +226,7 @@ async function planNext(
 ): Promise<Next> {
   const stopwatch = new Stopwatch(ports.runtime);
   const { durationMs } = stopwatch;
-  if (!(await open.mayWrite(head.incarnation))) return { durationMs };
+  if (!(await open.mayWrite(head.incarnation))) return { targetExists: true, durationMs };
   // Asked for also where the run has a limit of its own, as in Spark.
   const ownLimit = await open.defaultReadLimit();
   const start = head.offset ?? (await open.initialOffset());

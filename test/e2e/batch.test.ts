@@ -136,7 +136,11 @@ describe("a target that is there", () => {
     expect((await run(home, { BATCH_MODE: "ignore" })).code).toBe(0);
     const second = await run(home, { BATCH_MODE: "ignore", BATCH_MAX: "100" });
     expect(second.code).toBe(0);
-    expect(eventsOf(second).map(({ type }) => type)).toEqual(["started", "idle", "ended"]);
+    expect(eventsOf(second)).toMatchObject([
+      { type: "started" },
+      { type: "idle", targetExists: true },
+      { type: "ended" },
+    ]);
     expect(second.stderr).not.toContain("planning");
     expect(await numbers(home)).toEqual(from5To(40));
   });
