@@ -106,6 +106,17 @@ async function countedLedger() {
   return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime, random: () => 0.5 }) };
 }
 
+/** A ledger whose `finish` is another one. */
+function failing(ledger: DynamoDbLedger, finish: DynamoDbLedger["finish"]): DynamoDbLedger {
+  return new Proxy(ledger, {
+    get: (target, key) => {
+      if (key === "finish") return finish;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 describe("the DynamoDB sink", () => {
   it("puts few rows in the very transaction that moves the offset", async () => {
     const table = await createTable();
@@ -126,6 +137,31 @@ describe("the DynamoDB sink", () => {
     expect((await ledger.head("items"))?.offset).toEqual({ n: 1 });
   });
 
+  it("has the few rows of a batch once, where the finalizer dies before the transaction, or never hears of it", async () => {
+    const table = await createTable();
+    const { world, ledger } = await countedLedger();
+    const definition = pipelineOf([[rows(1, 5)], [rows(6, 5)]], { table, partitionKey: "id" });
+    const first = await world.run(definition, "a", { ledger });
+    const planned = await first.plan();
+    await first.write(planned, 0);
+    const dead = failing(ledger, () => Promise.reject(new Error("the function died")));
+    await expect((await world.run(definition, "a", { ledger: dead })).finalize(planned)).rejects.toThrow();
+    expect(await itemsOf(table)).toEqual([]);
+    const second = await world.run(definition, "b", { ledger });
+    expect(await second.finalize(await second.plan({ ended: true }))).toMatchObject({
+      batch: { state: "committed", batchId: 0, attempt: 1 },
+    });
+    expect(await itemsOf(table)).toHaveLength(5);
+    const deaf = failing(ledger, async (...args) => {
+      await ledger.finish(...args);
+      throw new Error("the connection broke off");
+    });
+    const third = await world.run(definition, "b", { ledger: deaf });
+    expect((await third.batch())?.batch).toMatchObject({ state: "committed", batchId: 1 });
+    expect(await itemsOf(table)).toHaveLength(10);
+    expect((await ledger.head("items"))?.offset).toEqual({ n: 2 });
+  });
+
   it("puts many rows one by one, and again without harm where the finalizer died in between", async () => {
     const table = await createTable();
     const { world, ledger } = await countedLedger();
@@ -133,12 +169,7 @@ describe("the DynamoDB sink", () => {
     const first = await world.run(definition, "a", { ledger });
     const planned = await first.plan();
     for (const partition of [0, 1]) await first.write(planned, partition);
-    const dies = Object.assign(Object.create(ledger) as DynamoDbLedger, {
-      finish: () => Promise.reject(new Error("the function died")),
-      decide: ledger.decide.bind(ledger),
-      batch: ledger.batch.bind(ledger),
-      tasks: ledger.tasks.bind(ledger),
-    });
+    const dies = failing(ledger, () => Promise.reject(new Error("the function died")));
     const dying = await world.run(definition, "a", { ledger: dies });
     await expect(dying.finalize(planned)).rejects.toThrow("the function died");
     expect(await itemsOf(table)).toHaveLength(120);
