@@ -65,6 +65,8 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     objects(places, ["PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+    // A batch that is tried again after its schema was corrected has its partitions copied.
+    objects(places, ["GetObject"], ["batches/*/partitions-*"]),
     listing(places, `${places.prefix}/source`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], ["source/*"]),
   ],

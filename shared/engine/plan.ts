@@ -3,11 +3,26 @@ import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { ReadAllAvailable, type ReadLimit } from "../contract/read-limit.ts";
-import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning } from "../ledger/ledger.ts";
+import type {
+  Action,
+  Batch,
+  BatchRun,
+  Fence,
+  Head,
+  Owner,
+  Planning,
+  PlanOfAttempt,
+} from "../ledger/ledger.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { findClock } from "./clock-check.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
-import { checkPartitions, partitionsKey, rowsKey, writePartitions } from "./partitions-file.ts";
+import {
+  checkPartitions,
+  partitionsKey,
+  readPartitions,
+  rowsKey,
+  writePartitions,
+} from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
 import { Stopwatch } from "./progress.ts";
 import { confirmed } from "./retry.ts";
@@ -104,7 +119,7 @@ async function planAs(
     if (open.pipeline.saveMode !== undefined) return { kind: "idle", fence };
   }
 
-  const openBatch = await resume(ports, fence, head);
+  const openBatch = await resume(open, ports, fence, head);
   if (openBatch !== undefined) {
     const todo = openBatch.state === "planned" ? await unfinishedTasks(ports, openBatch) : [];
     return {
@@ -168,7 +183,12 @@ export async function acquire(
 }
 
 /** The batch that an earlier run left open, ready to go on; a new attempt of it where it was aborted. */
-async function resume(ports: Ports, fence: Fence, head: Head): Promise<Batch | undefined> {
+async function resume(
+  open: OpenPipeline,
+  ports: Ports,
+  fence: Fence,
+  head: Head,
+): Promise<Batch | undefined> {
   if (head.openBatchId === undefined) return undefined;
   const batch = await ports.ledger.batch(head.pipeline, head.openBatchId);
   if (batch === undefined) {
@@ -194,13 +214,34 @@ async function resume(ports: Ports, fence: Fence, head: Head): Promise<Batch | u
     );
   }
   if (batch.state !== "aborted" && !(batch.state === "planned" && isForgotten)) return batch;
+  const plan = await planAnew(open, ports, fence, batch);
   return await confirmed(
-    () => ports.ledger.replan(fence, batch, now),
+    () => ports.ledger.replan(fence, batch, now, plan),
     async () => {
       const there = await ports.ledger.batch(fence.pipeline, batch.batchId);
       return there?.attempt === batch.attempt + 1 && there.state === "planned" ? there : undefined;
     },
   );
+}
+
+/**
+ * The plan of the next attempt: the same offsets and partitions under the schema as it is now, for a wrong schema may be why the last attempt failed. The rows of a simple
+ * reader were read under the schema that they have.
+ */
+async function planAnew(
+  open: OpenPipeline,
+  ports: Ports,
+  fence: Fence,
+  batch: Batch,
+): Promise<PlanOfAttempt | undefined> {
+  const schema = await open.schema();
+  const encoded = encodeSchema(schema);
+  if (encoded === batch.schema) return undefined;
+  const planned = await readPartitions(ports.store, batch.partitionsKey);
+  if (planned.rowsKey !== undefined) return undefined;
+  const key = partitionsKey(batch.batchId, fence.epoch, ports.runtime.newId());
+  await writePartitions(ports.store, key, { ...planned, schema });
+  return { partitionsKey: key, schema: encoded };
 }
 
 /** What comes of asking for the next batch. */

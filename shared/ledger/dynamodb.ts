@@ -50,6 +50,7 @@ import {
   type Ledger,
   type NewBatch,
   type Outcome,
+  type PlanOfAttempt,
   type Rewind,
   type RunningTask,
   type Task,
@@ -178,14 +179,17 @@ export class DynamoDbLedger implements Ledger {
     throw conflict(fence.pipeline, batch.batchId, "it does not follow what the ledger has");
   }
 
-  async replan(fence: Fence, batch: Batch, now: number): Promise<Batch> {
+  async replan(fence: Fence, batch: Batch, now: number, plan: PlanOfAttempt = batch): Promise<Batch> {
     const { batchId, attempt, finishedAt: _finishedAt, progress: _progress, ...kept } = batch;
+    const { partitionsKey, schema } = plan;
     const failed = await this.#transition(fence, batchId, {
       UpdateExpression:
-        "SET attempt = :next, #state = :planned, plannedAt = :now REMOVE finishedAt, progress",
+        "SET attempt = :next, #state = :planned, plannedAt = :now, partitionsKey = :partitionsKey, #schema = :schema REMOVE finishedAt, progress",
       ConditionExpression: "attempt = :attempt AND #state IN (:aborted, :planned)",
-      ExpressionAttributeNames: { "#state": "state" },
+      ExpressionAttributeNames: { "#state": "state", "#schema": "schema" },
       ExpressionAttributeValues: toItem({
+        ":partitionsKey": partitionsKey,
+        ":schema": schema,
         ":attempt": attempt,
         ":next": attempt + 1,
         ":planned": "planned",
@@ -195,7 +199,15 @@ export class DynamoDbLedger implements Ledger {
     });
     if (failed !== undefined)
       throw conflict(fence.pipeline, batchId, `attempt ${attempt} cannot be followed by another`);
-    return { ...kept, batchId, attempt: attempt + 1, state: "planned", plannedAt: now };
+    return {
+      ...kept,
+      partitionsKey,
+      schema,
+      batchId,
+      attempt: attempt + 1,
+      state: "planned",
+      plannedAt: now,
+    };
   }
 
   async recordTask(key: TaskKey, task: Task): Promise<Task> {

@@ -652,6 +652,17 @@ export function ledgerSuite(
         });
       });
 
+      it("may give the next attempt another plan, which is read back", async () => {
+        const { fence: mine, batch } = await planned();
+        const aborted = { ...batch, state: "aborted" as const };
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+        await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
+        const plan = { partitionsKey: "batches/another.json", schema: "another" };
+        const next = await ledger.replan(mine, aborted, 3000, plan);
+        expect(next).toMatchObject({ ...plan, attempt: 2, start: batch.start, end: batch.end });
+        expect(await ledger.batch(PIPELINE, 0)).toMatchObject(plan);
+      });
+
       it("still knows which attempts had their commit tried", async () => {
         const { fence: mine } = await planned();
         await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });

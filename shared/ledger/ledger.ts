@@ -221,6 +221,9 @@ export interface NewBatch {
   readonly now: number;
 }
 
+/** What may differ from one attempt of a batch to the next: its schema, and so the file that holds it. */
+export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema">;
+
 export interface Decision {
   readonly to: "committing" | "aborting";
   readonly error?: ErrorRecord;
@@ -251,8 +254,10 @@ export interface Ledger {
   initialize(fence: Fence, offset: Offset): Promise<void>;
   /** Records a batch and opens it. `FENCED` or `LEDGER_CONFLICT` where one is open, the id is not the next, or `start` is not the offset. */
   plan(fence: Fence, batch: NewBatch): Promise<Batch>;
-  /** Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that its tasks are forgotten. */
-  replan(fence: Fence, batch: Batch, now: number): Promise<Batch>;
+  /**
+   * Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that its tasks are forgotten; with another plan, where one is given.
+   */
+  replan(fence: Fence, batch: Batch, now: number, plan?: PlanOfAttempt): Promise<Batch>;
   /**
    * Records a finished task unless its key has one; gives the one that is there. Not fenced: a late writer of a lost run
    * may still win, because its rows are the same.

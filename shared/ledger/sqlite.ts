@@ -16,6 +16,7 @@ import {
   type Ledger,
   type NewBatch,
   type Outcome,
+  type PlanOfAttempt,
   type Rewind,
   type RunningTask,
   type Task,
@@ -125,12 +126,16 @@ export class SqliteLedger implements Ledger {
     });
   }
 
-  async replan(fence: Fence, { batchId, attempt }: Batch, now: number): Promise<Batch> {
+  async replan(fence: Fence, batch: Batch, now: number, plan: PlanOfAttempt = batch): Promise<Batch> {
+    const { batchId, attempt } = batch;
     return this.#fencedWrite(fence, () => {
       const changed = this.#sql.run(
-        `UPDATE batches SET attempt = attempt + 1, state = 'planned', planned_at = ?, finished_at = NULL, progress = NULL
+        `UPDATE batches SET attempt = attempt + 1, state = 'planned', planned_at = ?, finished_at = NULL, progress = NULL,
+           partitions_key = ?, schema = ?
          WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state IN ('aborted', 'planned')`,
         now,
+        plan.partitionsKey,
+        plan.schema,
         fence.pipeline,
         batchId,
         attempt,

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
 import type { PlanResult } from "../../shared/engine/plan.ts";
 import type { Ledger } from "../../shared/ledger/ledger.ts";
 import { type Script, scripted, World } from "../support/engine.ts";
@@ -512,6 +516,63 @@ describe("what a source answers", () => {
     await expect(open.latestOffset({ n: 8 }, { kind: "ReadAllAvailable" })).rejects.toMatchObject({
       code: "OFFSET_WENT_BACK",
       message: 'latestOffset() gave {"n":3}, which is before the start {"n":8}',
+    });
+  });
+});
+
+describe("a batch that is tried again", () => {
+  /** A source of one batch whose schema and rows are as the script has them. */
+  function ofSchema() {
+    const script = { schema: "user_name string NOT NULL", planned: 0 };
+    class Reader extends DataSourceStreamReader<{ n: number }, { n: number }> {
+      override initialOffset() {
+        return { n: 0 };
+      }
+      override latestOffset() {
+        return { n: 1 };
+      }
+      override partitions() {
+        script.planned++;
+        return [{ n: 0 }];
+      }
+      override *read() {
+        yield { userName: "ann" };
+      }
+    }
+    class Source extends DataSource {
+      override schema() {
+        return script.schema;
+      }
+      override streamReader() {
+        return new Reader();
+      }
+    }
+    const definition = pipeline("users").readStream.format(Source).writeStream.format(ArrowTable);
+    return { script, definition: definition as unknown as Pipeline };
+  }
+
+  it("after it was aborted has the schema of today: a wrong one may be why it failed", async () => {
+    const { script, definition } = ofSchema();
+    const world = new World();
+    expect((await (await world.run(definition, "a")).batch())?.batch.state).toBe("aborted");
+    script.schema = "userName string NOT NULL";
+    const again = await (await world.run(definition, "a")).batch();
+    expect(again?.batch).toMatchObject({ state: "committed", batchId: 0, attempt: 2, end: { n: 1 } });
+    expect(script.planned).toBe(1);
+  });
+
+  it("after a crash keeps the schema that it was planned with, as its finished tasks have", async () => {
+    const { script, definition } = ofSchema();
+    script.schema = "userName string";
+    const world = new World();
+    const planned = await (await world.run(definition, "a")).plan();
+    script.schema = "userName string, more string";
+    const run = await world.run(definition, "a");
+    const resumed = await run.plan({ ended: true });
+    await run.write(resumed, 0);
+    expect((await run.finalize(resumed)).batch).toMatchObject({
+      state: "committed",
+      schema: planned.kind === "batch" ? planned.batch.schema : "",
     });
   });
 });

@@ -88,7 +88,8 @@ describe("the other roles", () => {
     expect(await item("Plan", "PutItem", TASKS)).toBe(false);
     expect(await object("Plan", "PutObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(true);
     expect(await object("Plan", "PutObject", "orders/table/data/x.arrow")).toBe(false);
-    expect(await object("Plan", "GetObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(false);
+    expect(await object("Plan", "GetObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(true);
+    expect(await object("Plan", "GetObject", "orders/batches/000000000003/message-x.json")).toBe(false);
   });
 
   it("of Finalize decides and commits, and writes no task and no plan", async () => {
