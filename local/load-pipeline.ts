@@ -30,9 +30,7 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
       `${entry} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
       {
         where: { path },
-        hint: isUnstrippable(error)
-          ? "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly)."
-          : "Correct the file; the cause is below.",
+        hint: hintFor(error),
         cause: error,
       },
     );
@@ -64,6 +62,18 @@ function hookTypeScript(): void {
     },
   });
 }
+
+function hintFor(error: unknown): string {
+  if (isUnstrippable(error))
+    return "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly).";
+  const [, call] = (error instanceof TypeError && STARTS.exec(error.message)) || [];
+  return call === undefined
+    ? "Correct the file; the cause is below."
+    : `If this is the pipeline's, write export default, and leave .${call}() out: millrace run starts it.`;
+}
+
+/** How Spark starts a query. */
+const STARTS = /\.(start|save|awaitTermination) is not a function$/;
 
 function isUnstrippable(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX";

@@ -25,7 +25,9 @@ export function formatError(error: unknown, stream: NodeJS.WriteStream): string 
   const where = PLACES.flatMap(([key, name]) =>
     error.where[key] === undefined ? [] : [`${name} ${error.where[key]}`],
   );
-  const lines = [`${styled("red", `error ${error.code}`, stream)}: ${error.message}`];
+  const lines = [
+    `${styled("red", `error ${error.code}`, stream)}: ${error.message.replaceAll("\n", "\n  ")}`,
+  ];
   if (error.found !== undefined) lines.push(`  found: ${error.found}`);
   if (where.length > 0) lines.push(`  where: ${where.join(", ")}`);
   if (error.hint !== undefined) lines.push(`  do:    ${error.hint}`);

@@ -4,7 +4,8 @@ import { kindOf } from "../contract/json.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
 import { checkSchema, conform } from "./conform.ts";
 import { pull } from "./pull.ts";
-import { isPlainRow, RowCollector } from "./row-collector.ts";
+import { RowCollector } from "./row-collector.ts";
+import { isPlainRow } from "./row-hints.ts";
 
 /**
  * What a reader yields, as Arrow record batches of `schema`: rows are gathered; record batches, and those of tables, pass through once their
@@ -36,7 +37,8 @@ export function recordBatchOf(schema: Schema, rows: Iterable<Row>): RecordBatch 
   return collector.flush();
 }
 
-function itemsOf(source: unknown, where: ErrorLocation): AsyncIterable<unknown> | Iterable<unknown> {
+/** What a reader gave, to be gone through. Error: `READ_NOT_ITERABLE`. */
+export function itemsOf(source: unknown, where: ErrorLocation): AsyncIterable<unknown> | Iterable<unknown> {
   // Both are iterables of rows as Arrow shows them, which rounds times.
   if (isTable(source) || isRecordBatch(source)) return [source];
   const isIterable =

@@ -1,10 +1,9 @@
 import { RecordBatch, type Schema } from "apache-arrow";
 import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
-import { isPlainObject } from "../contract/json.ts";
-import type { Row } from "../contract/stream-reader.ts";
 import { ValueMismatch } from "./builders/builder.ts";
 import { structBuilder } from "./builders/index.ts";
 import type { StructBuilder } from "./builders/nested.ts";
+import { fieldHint, rowHint } from "./row-hints.ts";
 
 /** Rows in one record batch at most, as Spark's `spark.sql.execution.arrow.maxRecordsPerBatch`. */
 const MAX_ROWS = 10_000;
@@ -46,7 +45,7 @@ export class RowCollector {
       this.#rows.append(row);
     } catch (error) {
       if (!(error instanceof ValueMismatch)) throw error;
-      throw error.path === "" ? this.#notARow(error) : this.#doesNotFit(error);
+      throw error.path === "" ? this.#notARow(error) : this.#doesNotFit(row, error);
     }
     this.pending++;
   }
@@ -60,38 +59,28 @@ export class RowCollector {
     return batch;
   }
 
-  #doesNotFit({ path, message, value, meant }: ValueMismatch): MillraceError {
+  #doesNotFit(values: unknown, mismatch: ValueMismatch): MillraceError {
+    const { path, message, value } = mismatch;
     const row = this.passed + this.pending + 1;
     // Without the point that leads from the row to its field.
     const field = path.slice(1);
-    const hint =
-      meant !== undefined
-        ? `Call it "${field}" in read(), or "${meant}" in the schema.`
-        : value === undefined
-          ? `Yield every field of the schema in each row; give null where "${field}" has no value.`
-          : `Convert "${field}" in read(), or change its type in the schema.`;
     return new MillraceError("ROW_MISMATCH", `row ${row}, field "${field}": ${message}`, {
       where: { ...this.#where, row, field },
-      hint,
+      hint: fieldHint(this.#schema, values, field, mismatch),
       ...(value === undefined ? {} : { found: show(value) }),
     });
   }
 
   #notARow({ message, value }: ValueMismatch): MillraceError {
     const row = this.passed + this.pending + 1;
-    const isArray = Array.isArray(value);
-    const hasRows = isArray && value.length > 0 && value.every((item) => isPlainRow(item));
-    return new MillraceError(isArray ? "ROW_MISMATCH" : "ROW_NOT_A_ROW", `row ${row}: ${message}`, {
-      where: { ...this.#where, row },
-      hint: hasRows
-        ? "To yield the rows of an array one by one, write yield* instead of yield."
-        : "Yield objects by field name, arrays in the order of the schema, or Arrow record batches.",
-      found: show(value),
-    });
+    return new MillraceError(
+      Array.isArray(value) ? "ROW_MISMATCH" : "ROW_NOT_A_ROW",
+      `row ${row}: ${message}`,
+      {
+        where: { ...this.#where, row },
+        hint: rowHint(value),
+        found: show(value),
+      },
+    );
   }
-}
-
-/** True for what can be nothing but a row. */
-export function isPlainRow(item: unknown): item is Row {
-  return Array.isArray(item) || isPlainObject(item);
 }

@@ -2,14 +2,16 @@ import type { Schema } from "apache-arrow";
 import { MillraceError, show } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { Row } from "../contract/stream-reader.ts";
+import { checkColumnNames } from "./column-names.ts";
 import { parseJson } from "./json-text.ts";
 import { jsonRow } from "./json-values.ts";
 
 /**
  * Turns a message that is one JSON object into a row of `schema`; `name` is what an error calls it. What is not there is null. Error:
- * `RECORD_NOT_JSON`.
+ * `RECORD_NOT_JSON`, `COLUMN_MISNAMED`.
  */
 export function jsonRecord(schema: Schema): (message: string | Uint8Array, name: string) => Row {
+  const names = schema.fields.map((field) => field.name);
   const toRow = jsonRow(schema);
   const utf8 = new TextDecoder("utf-8", { fatal: true });
   return (message, name) => {
@@ -20,8 +22,9 @@ export function jsonRecord(schema: Schema): (message: string | Uint8Array, name:
       // The parser's error quotes the message.
       throw notJson(`${name} is not JSON`, message);
     }
-    if (isPlainObject(value)) return toRow(value);
-    throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
+    if (!isPlainObject(value)) throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
+    checkColumnNames(names, Object.keys(value), { prefix: `${name}: ` });
+    return toRow(value);
   };
 }
 

@@ -1,3 +1,6 @@
+import { MillraceError } from "./errors.ts";
+import { isPlainObject, kindOf } from "./json.ts";
+
 /** A value to compare with: whatever a row may have in that column. */
 export type FilterValue = unknown;
 
@@ -124,3 +127,31 @@ export type Filter =
   | StringEndsWith
   | StringContains
   | Not;
+
+const KINDS: ReadonlySet<unknown> = new Set<Filter["kind"]>([
+  "EqualTo",
+  "EqualNullSafe",
+  "GreaterThan",
+  "GreaterThanOrEqual",
+  "LessThan",
+  "LessThanOrEqual",
+  "In",
+  "IsNull",
+  "IsNotNull",
+  "StringStartsWith",
+  "StringEndsWith",
+  "StringContains",
+  "Not",
+]);
+
+/** `value`, where it is a filter, of this copy of the package or another. Error: `FILTER_INVALID`. */
+export function checkFilter(value: unknown): Filter {
+  if (typeof value === "object" && value !== null && "kind" in value && KINDS.has(value.kind)) {
+    if ("child" in value) checkFilter(value.child);
+    return value as Filter;
+  }
+  const found = isPlainObject(value) ? "an object of another kind" : kindOf(value);
+  throw new MillraceError("FILTER_INVALID", `a filter is new GreaterThan("id", 5), not ${found}`, {
+    hint: 'Give .filter() filters of "millrace", one after the other: .filter(new GreaterThan("id", 5), new IsNotNull("name")). All of them have to hold.',
+  });
+}

@@ -54,6 +54,15 @@ export function findNonJson(value: unknown, path = "$", parents: readonly object
   return undefined;
 }
 
+/** What to do about a problem that `findNonJson` found, where more can be said than about any other. */
+export function hintOfNonJson(problem: string): string | undefined {
+  if (problem.endsWith("an instance of Promise"))
+    return "Await it: await, or await Promise.all(…) of an array, such as that of map(async …).";
+  if (problem.endsWith("an instance of TimeRange"))
+    return "Give it as JSON: .map((range) => range.toJSON()); read() makes it anew: TimeRange.fromJSON(partition).";
+  return undefined;
+}
+
 /** What a value is, in words for an error message; never its content. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
@@ -61,7 +70,7 @@ export function kindOf(value: unknown): string {
     case "undefined":
       return "undefined";
     case "string":
-      return `a string of ${value.length} characters`;
+      return value.length === 1 ? "a string of 1 character" : `a string of ${value.length} characters`;
     case "number":
       return Number.isInteger(value)
         ? "an integer"
@@ -78,6 +87,9 @@ export function kindOf(value: unknown): string {
       const prototype = Object.getPrototypeOf(value) as {
         readonly constructor?: { readonly name?: unknown };
       };
+      const tag = Object.prototype.toString.call(value);
+      if (tag === "[object Generator]") return "a generator";
+      if (tag === "[object AsyncGenerator]") return "an async generator";
       const name = prototype.constructor?.name;
       return typeof name === "string" && name !== ""
         ? `an instance of ${name}`

@@ -1,5 +1,5 @@
 import { MillraceError } from "./errors.ts";
-import { canonicalJson, findNonJson, isPlainObject, type JsonValue, kindOf } from "./json.ts";
+import { canonicalJson, findNonJson, hintOfNonJson, isPlainObject, type JsonValue, kindOf } from "./json.ts";
 
 /**
  * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are compared as canonical
@@ -17,7 +17,9 @@ export function checkOffset(value: unknown, method: string): Offset {
   const problem = isPlainObject(value) ? findNonJson(value) : `$: ${kindOf(value)}`;
   if (problem === undefined) return value as Offset;
   throw new MillraceError("OFFSET_NOT_JSON", `${method} must give a JSON object, but gave ${problem}`, {
-    hint: 'Give a plain object of JSON values, such as { "id": 42 }; write dates as ISO strings and 64-bit integers as strings.',
+    hint:
+      hintOfNonJson(problem) ??
+      'Give a plain object of JSON values, such as { "id": 42 }; write dates as ISO strings and 64-bit integers as strings.',
   });
 }
 

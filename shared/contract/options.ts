@@ -44,6 +44,11 @@ export async function parseOptions<Output = Options>(
 export async function parseOptions(dataSource: HasOptions, options: Options): Promise<unknown> {
   const { optionsSchema } = dataSource;
   if (optionsSchema === undefined) return caseInsensitive(options);
+  if (!isStandardSchema(optionsSchema)) {
+    throw new MillraceError("OPTIONS_INVALID", `optionsSchema of ${dataSource.name} is no Standard Schema`, {
+      hint: "Write it with zod, Valibot, ArkType or another library that speaks Standard Schema, such as z.strictObject({ path: z.string() }). A JSON Schema alone checks nothing.",
+    });
+  }
   const keys = KeyChecker.of(optionsSchema);
   const known = keys?.check(options) ?? caseInsensitive(options);
   const result =
@@ -55,9 +60,19 @@ export async function parseOptions(dataSource: HasOptions, options: Options): Pr
   if (result.issues === undefined && problems.length === 0) return result.value;
   throw new MillraceError(
     "OPTIONS_INVALID",
-    `${dataSource.name} cannot use its options: ${problems.join("; ")}`,
+    `${dataSource.name} cannot use its options:${listed(problems)}`,
     { hint: `Correct the options of .format(${dataSource.name}) in the pipeline.` },
   );
+}
+
+function isStandardSchema(schema: unknown): boolean {
+  const standard: unknown = (schema as Partial<OptionsSchema> | null)?.["~standard"];
+  return typeof (standard as Partial<OptionsSchema["~standard"]> | undefined)?.validate === "function";
+}
+
+/** One problem in the same line, several in lines of their own. */
+function listed(problems: readonly string[]): string {
+  return problems.length === 1 ? ` ${problems[0]}` : problems.map((problem) => `\n- ${problem}`).join("");
 }
 
 /**

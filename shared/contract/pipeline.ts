@@ -2,7 +2,7 @@ import type { SaveMode } from "./batch-writer.ts";
 import type { CheckedDataSourceClass, DataSourceClass, SchemaLike } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
-import type { Filter } from "./filters.ts";
+import { checkFilter, type Filter } from "./filters.ts";
 import { mergeOptions } from "./options.ts";
 import { findDataSource } from "./registry.ts";
 
@@ -11,9 +11,9 @@ import { findDataSource } from "./registry.ts";
  * `processingTime`: a batch at each interval, such as `"10 seconds"`, until stopped. (Spark: `DataStreamWriter.trigger`.)
  */
 export type Trigger =
-  | { readonly once: true }
-  | { readonly availableNow: true }
-  | { readonly processingTime: string };
+  | { readonly once: true; readonly availableNow?: never; readonly processingTime?: never }
+  | { readonly availableNow: true; readonly once?: never; readonly processingTime?: never }
+  | { readonly processingTime: string; readonly once?: never; readonly availableNow?: never };
 
 /** When a partition counts as stalled, and what comes of it. */
 export interface StallPolicy {
@@ -185,10 +185,11 @@ export class ReadStream<Options extends object> extends Source<Options> {
 /** The source of a batch. (Spark: `DataFrameReader`.) */
 export class Read<Options extends object> extends Source<Options> {
   /**
-   * Reads only rows for which all of these hold, and those set before. The source does what it can of them; Millrace does the rest. (Spark: `DataFrame.filter`.)
+   * Reads only rows for which all of these hold, and those set before. The source does what it can of them; Millrace does the rest. (Spark: `DataFrame.filter`.) Error:
+   * `FILTER_INVALID`.
    */
   filter(...filters: readonly Filter[]): this {
-    return this.with({ filters: [...(this.source.filters ?? []), ...filters] });
+    return this.with({ filters: [...(this.source.filters ?? []), ...filters.map(checkFilter)] });
   }
 
   /** Chooses where the batch is written. (Spark: `DataFrame.write`.) */
@@ -275,7 +276,7 @@ export function checkTrigger(trigger: Trigger): Trigger {
   const kinds: Readonly<Record<string, unknown>> = trigger;
   const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
   const isFlag = kinds["once"] === true || kinds["availableNow"] === true;
-  if (set.length === 1 && "processingTime" in trigger) {
+  if (set.length === 1 && trigger.processingTime !== undefined) {
     if (parseDuration(trigger.processingTime) < SHORTEST_INTERVAL_MILLISECONDS) {
       throw new MillraceError("TRIGGER_INVALID", `an interval of ${trigger.processingTime} is too short`, {
         hint: "Choose 100ms or more: each interval asks the source and writes to the ledger.",

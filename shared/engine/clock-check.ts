@@ -34,6 +34,7 @@ export async function findClock(
 function isNear(value: unknown, now: number): boolean {
   if (isPlainObject(value)) return Object.values(value).some((item) => isNear(item, now));
   if (Array.isArray(value)) return value.some((item) => isNear(item, now));
+  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return isNear(Number(value), now);
   if (typeof value === "string") return TIME.test(value) && isWithin(Date.parse(withZone(value)), now);
   if (typeof value !== "number") return false;
   // Milliseconds, microseconds, and seconds with a fraction.

@@ -4,7 +4,7 @@ import type { SupportsExists, Writer } from "../contract/batch-writer.ts";
 import type { BatchContext, DataSourceRuntime, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
-import { findNonJson, type JsonValue, kindOf } from "../contract/json.ts";
+import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { checkOffset, compareByValue, type Offset } from "../contract/offset.ts";
 import { parseOptions } from "../contract/options.ts";
 import type { Configured, Pipeline } from "../contract/pipeline.ts";
@@ -19,6 +19,15 @@ import type {
 } from "../contract/stream-reader.ts";
 import type { Batch } from "../ledger/ledger.ts";
 import { BatchPlanner } from "./batch-reader.ts";
+import {
+  BATCH_READER,
+  BATCH_WRITER,
+  checkMade,
+  SIMPLE_READER,
+  STREAM_READER,
+  STREAM_WRITER,
+} from "./made.ts";
+import { checkPartitionsArray } from "./partitions-file.ts";
 import type { Ports } from "./ports.ts";
 import { SimplePlanner } from "./simple-reader.ts";
 
@@ -119,11 +128,14 @@ export class OpenPipeline {
     notice?: (rows: RowSource) => RowSource,
   ): Promise<DataSourceStreamReader<object, unknown>> {
     const where = { pipeline: this.pipeline.name };
-    if (!this.#isBatch)
-      return await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
+    if (!this.#isBatch) {
+      const made = await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
         this.#source.streamReader(schema),
       );
-    const reader = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
+      return checkMade(made, "streamReader", STREAM_READER, where);
+    }
+    const made = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
+    const reader = checkMade(made, "reader", BATCH_READER, where);
     return new BatchPlanner(reader, schema, this.pipeline.source.filters ?? [], where, notice);
   }
 
@@ -133,9 +145,11 @@ export class OpenPipeline {
 
   /** A simple reader, for rows that are no longer kept. */
   async newSimpleReader(schema: Schema): Promise<SimpleDataSourceStreamReader<object>> {
-    return await guard("SOURCE_FAILED", "simpleStreamReader() failed", { pipeline: this.pipeline.name }, () =>
+    const where = { pipeline: this.pipeline.name };
+    const made = await guard("SOURCE_FAILED", "simpleStreamReader() failed", where, () =>
       this.#source.simpleStreamReader(schema),
     );
+    return checkMade(made, "simpleStreamReader", SIMPLE_READER, where);
   }
 
   /**
@@ -199,7 +213,7 @@ export class OpenPipeline {
     if ((order ?? compareByValue(end, start) ?? 0) >= 0) return end;
     throw new MillraceError(
       "OFFSET_WENT_BACK",
-      `latestOffset() gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,
+      `${this.rereadsOffsets ? "latestOffset()" : "read(start)"} gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,
       {
         where: { pipeline: this.pipeline.name },
         hint: "Give the start itself where nothing is new, never an offset before it.",
@@ -215,15 +229,7 @@ export class OpenPipeline {
 
   async partitions(start: Offset, end: Offset): Promise<readonly unknown[]> {
     const partitions: unknown = await this.#call("partitions", (reader) => reader.partitions(start, end));
-    if (Array.isArray(partitions)) return partitions as readonly unknown[];
-    throw new MillraceError(
-      "PARTITIONS_NOT_AN_ARRAY",
-      `${this.#isBatch ? "partitions()" : "partitions(start, end)"} must give an array, but gave ${kindOf(partitions)}`,
-      {
-        where: { pipeline: this.pipeline.name },
-        hint: "Give an array of JSON values, one for each task; [] for a batch without rows.",
-      },
-    );
+    return checkPartitionsArray(partitions, this.#isBatch, { pipeline: this.pipeline.name });
   }
 
   /** False of a simple reader, which reads its rows to find an offset. */
@@ -252,17 +258,16 @@ export class OpenPipeline {
   async newWriter(schema: Schema): Promise<Writer<unknown>> {
     const { sink, saveMode, name } = this.pipeline;
     const { dataSource } = sink;
-    return await guard(
-      "SINK_FAILED",
-      `making the sink "${dataSource.name}" failed`,
-      { pipeline: name },
-      () => {
-        const made = new dataSource(this.#sinkOptions as never, runtimeOf(this.#ports));
-        return saveMode === undefined
-          ? made.streamWriter(schema, false)
-          : made.writer(schema, saveMode === "overwrite");
-      },
-    );
+    const where = { pipeline: name };
+    const made = await guard("SINK_FAILED", `making the sink "${dataSource.name}" failed`, where, () => {
+      const sink = new dataSource(this.#sinkOptions as never, runtimeOf(this.#ports));
+      return saveMode === undefined
+        ? sink.streamWriter(schema, false)
+        : sink.writer(schema, saveMode === "overwrite");
+    });
+    return saveMode === undefined
+      ? checkMade(made, "streamWriter", STREAM_WRITER, where)
+      : checkMade(made, "writer", BATCH_WRITER, where);
   }
 
   /**

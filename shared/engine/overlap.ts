@@ -15,67 +15,210 @@ const ENDS: readonly (readonly [string, string])[] = [
   ["min", "max"],
   ["since", "until"],
   ["after", "before"],
+  ["after", "upto"],
   ["first", "last"],
+  ["gte", "lt"],
+  ["gt", "lte"],
 ];
 
-interface Range {
+/** A start, and how much there is from it on. */
+const LENGTHS: readonly (readonly [string, string])[] = [
+  ["offset", "limit"],
+  ["offset", "length"],
+  ["offset", "count"],
+  ["offset", "size"],
+  ["start", "length"],
+  ["start", "count"],
+  ["start", "size"],
+];
+
+/** Names under which partitions are numbered. Not `shard`, `table`, `worker`: each of these may well have a range of its own. */
+const NUMBERED: ReadonlySet<string> = new Set(["index", "idx", "i", "seq", "ordinal", "part"]);
+/** A number under these may name something that has ranges of its own: a partition of a log, a customer. `p0` does not. */
+const NAMED: ReadonlySet<string> = new Set([...NUMBERED, "id", "partition", "partitionid"]);
+const RUNNING_NAME = /^(?:p|part|partition|slice|chunk|range|task)?[-_ #]?(\d{1,9})$/i;
+
+type End = number | bigint | string;
+
+/** `from` is in it, `to` is not. */
+interface Interval {
+  readonly from: End;
+  readonly to: End;
+}
+
+interface Range extends Interval {
+  /** Of the partition. */
   readonly index: number;
-  readonly from: number | bigint;
-  readonly to: number | bigint;
+  /** What the same fields may mean instead. */
+  readonly otherwise?: Interval;
+  /** A length that may be that of the whole. */
+  readonly whole?: number;
+}
+
+/** A range as a partition has it, and all else of the partition. */
+interface Found {
+  readonly range: Omit<Range, "index">;
+  readonly rest: Readonly<Record<string, unknown>>;
+  /** Where it was found, and what kind of ends it has: ranges of different forms are not compared. */
+  readonly form: string;
 }
 
 /**
  * Refuses partitions that read rows twice, as far as that can be seen: equal ones, and ranges such as `{ from, to }` that overlap although all else in
- * them is equal. Ranges are half-open: where one ends the next may begin. Error: `PARTITIONS_OVERLAP`.
+ * them is equal, or is a running number. Ranges are half-open: where one ends the next may begin. What may as well be something else is let through. Error:
+ * `PARTITIONS_OVERLAP`.
  */
 export function checkOverlap(partitions: readonly unknown[]): void {
   const seen = new Map<string, number>();
-  const ranges = new Map<string, Range[]>();
+  const alike = new Map<string, Range[]>();
+  const numbered = new Map<string, { readonly number: number; readonly range: Range }[]>();
   partitions.forEach((partition, index) => {
     const text = canonicalJson(partition as JsonValue);
     const twin = seen.get(text);
     if (twin !== undefined) throw overlap(twin, index, `are equal: ${show(partition)}`);
     seen.set(text, index);
-    const found = rangeOf(partition, index);
+    const found = rangeIn(partition);
     if (found === undefined) return;
-    const group = ranges.get(found.rest);
-    if (group === undefined) ranges.set(found.rest, [found.range]);
-    else group.push(found.range);
-  });
-  for (const group of ranges.values()) {
-    group.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-    let last: Range | undefined;
-    for (const range of group) {
-      if (last !== undefined && range.from < last.to && range.from < range.to)
-        throw overlap(
-          last.index,
-          range.index,
-          `overlap: ${show(partitions[last.index])} and ${show(partitions[range.index])}`,
-        );
-      if (last === undefined || range.to > last.to) last = range;
+    const range = { index, ...found.range };
+    push(alike, canonicalJson([found.form, found.rest as JsonValue]), range);
+    for (const [name, value] of Object.entries(found.rest)) {
+      const number = runningNumber(name, value);
+      if (number === undefined) continue;
+      const { [name]: _number, ...rest } = found.rest;
+      push(numbered, canonicalJson([found.form, name, rest as JsonValue]), { number, range });
     }
+  });
+  for (const ranges of alike.values()) refuse(partitions, overlapOf(ranges));
+  for (const group of numbered.values()) {
+    group.sort((a, b) => a.number - b.number);
+    const isRunning = group.every(({ number }, i) => number - i === group[0]?.number && number - i <= 1);
+    const ranges = group.map(({ range }) => range);
+    if (isRunning && isChain(ranges)) refuse(partitions, overlapOf(ranges));
   }
 }
 
-/** A partition with one pair of ends, and all else of it as text: only ranges of the same rest can overlap. */
-function rangeOf(
-  partition: unknown,
-  index: number,
-): { readonly range: Range; readonly rest: string } | undefined {
-  if (!isPlainObject(partition)) return undefined;
+function push<T>(groups: Map<string, T[]>, key: string, item: T): void {
+  const group = groups.get(key);
+  if (group === undefined) groups.set(key, [item]);
+  else group.push(item);
+}
+
+function refuse(partitions: readonly unknown[], found: readonly [Range, Range] | undefined): void {
+  if (found === undefined) return;
+  const [{ index: a }, { index: b }] = found;
+  throw overlap(a, b, `overlap: ${show(partitions[a])} and ${show(partitions[b])}`);
+}
+
+/** Two ranges that have something in common, however their fields are read. */
+function overlapOf(ranges: readonly Range[]): readonly [Range, Range] | undefined {
+  const found = firstOverlap(ranges);
+  if (found === undefined) return undefined;
+  const others = ranges.flatMap(({ otherwise }) => otherwise ?? []);
+  const fits =
+    others.length === ranges.length &&
+    others.every(({ from, to }) => from < to) &&
+    firstOverlap(others) === undefined;
+  const [{ whole }] = found;
+  const isWhole =
+    whole !== undefined && ranges.every((range) => range.whole === whole && Number(range.from) < whole);
+  return fits || isWhole ? undefined : found;
+}
+
+function firstOverlap<I extends Interval>(intervals: readonly I[]): readonly [I, I] | undefined {
+  const sorted = intervals
+    .filter(({ from, to }) => from < to)
+    .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  let last: I | undefined;
+  for (const interval of sorted) {
+    if (last !== undefined && interval.from < last.to) return [last, interval];
+    if (last === undefined || interval.to > last.to) last = interval;
+  }
+  return undefined;
+}
+
+/** True where each range goes on from the one before, with at most half of it in common: numbered things of their own have other ranges, or all the same. */
+function isChain(ranges: readonly Range[]): boolean {
+  return ranges.every((range, i) => {
+    const before = ranges[i - 1];
+    if (before === undefined) return true;
+    if (range.from <= before.from || range.to <= before.to) return false;
+    const common = distance(range.from, before.to);
+    return common <= Math.min(distance(range.from, range.to), distance(before.from, before.to)) / 2;
+  });
+}
+
+function distance(from: End, to: End): number {
+  return typeof from === "bigint" && typeof to === "bigint" ? Number(to - from) : Number(to) - Number(from);
+}
+
+function runningNumber(name: string, value: unknown): number | undefined {
+  const key = name.toLowerCase().replace(/_/g, "");
+  if (typeof value === "number") return NUMBERED.has(key) && Number.isInteger(value) ? value : undefined;
+  if (typeof value !== "string" || !NAMED.has(key)) return undefined;
+  const [, digits] = RUNNING_NAME.exec(value) ?? [];
+  return digits === undefined || (digits === value && !NUMBERED.has(key)) ? undefined : Number(digits);
+}
+
+/** The range of a partition: in two of its fields, in one of them, or the whole of it. */
+function rangeIn(value: unknown): Found | undefined {
+  const own = ownRange(value);
+  if (own !== undefined || !isPlainObject(value)) return own;
+  for (const [key, item] of Object.entries(value)) {
+    const inner = ownRange(item);
+    if (inner === undefined) continue;
+    const { [key]: _inner, ...rest } = value;
+    const form = canonicalJson([key, inner.form, inner.rest as JsonValue]);
+    return { range: inner.range, rest, form };
+  }
+  return undefined;
+}
+
+function ownRange(value: unknown): Found | undefined {
+  if (typeof value === "string") {
+    const [from, to, ...more] = value.split("/");
+    return more.length === 0 ? timesOf("text", from, to) : undefined;
+  }
+  // Pairs of numbers may be anything.
+  if (Array.isArray(value)) return value.length === 2 ? timesOf("pair", value[0], value[1]) : undefined;
+  return isPlainObject(value) ? (rangeOfEnds(value) ?? rangeOfLength(value)) : undefined;
+}
+
+function timesOf(form: string, from: unknown, to: unknown): Found | undefined {
+  const [first, last] = [endOf(from), endOf(to)];
+  if (first?.kind !== "time" || last?.kind !== "time") return undefined;
+  return { range: { from: first.value, to: last.value }, rest: {}, form };
+}
+
+function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | undefined {
   const keys = Object.keys(partition);
   for (const [first, last] of ENDS) {
     for (const fromKey of keys) {
-      const toKey = keys.find(
-        (key) => key !== fromKey && key.toLowerCase() === withEnd(fromKey, first, last),
-      );
+      const other = withEnd(fromKey, first, last);
+      if (other === undefined) continue;
+      const toKey = keys.find((key) => key !== fromKey && key.toLowerCase() === other);
       if (toKey === undefined) continue;
-      const from = instantOrNumber(partition[fromKey]);
-      const to = instantOrNumber(partition[toKey]);
-      if (from === undefined || to === undefined || typeof from !== typeof to) return undefined;
-      const { [fromKey]: _from, [toKey]: _to, ...rest } = partition;
-      return { range: { index, from, to }, rest: canonicalJson([fromKey, rest as JsonValue]) };
+      const { [fromKey]: from, [toKey]: to, ...rest } = partition;
+      const [start, end] = [endOf(from), endOf(to)];
+      if (start === undefined || start.kind !== end?.kind) return undefined;
+      // Digits of a column of text are in another order.
+      const { text } = start;
+      const otherwise =
+        text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
+      const range = { from: start.value, to: end.value, ...otherwise };
+      return { range, rest, form: `${fromKey} ${start.kind}` };
     }
+  }
+  return undefined;
+}
+
+function rangeOfLength(partition: Readonly<Record<string, unknown>>): Found | undefined {
+  for (const [first, second] of LENGTHS) {
+    const { [first]: from, [second]: length, ...rest } = partition;
+    if (typeof from !== "number" || typeof length !== "number") continue;
+    // `limit` may also be where it ends, `size` and `count` those of all.
+    const whole = second === "size" || second === "count" ? { whole: length } : {};
+    const range = { from, to: from + length, otherwise: { from, to: length }, ...whole };
+    return { range, rest, form: `${first} ${second}` };
   }
   return undefined;
 }
@@ -88,20 +231,26 @@ function withEnd(key: string, first: string, last: string): string | undefined {
   return undefined;
 }
 
-/** What orders: a number, a whole number as text, or a time. */
-function instantOrNumber(value: unknown): number | bigint | undefined {
-  if (typeof value === "number") return value;
+/** What orders: a number, a whole number as text, a time, or an object that has nothing but one of these, such as an offset. */
+function endOf(
+  value: unknown,
+  within = "",
+): { readonly kind: string; readonly value: number | bigint; readonly text?: string } | undefined {
+  if (typeof value === "number") return { kind: `${within}number`, value };
+  if (isPlainObject(value) && within === "") {
+    const [[name, item] = [], ...more] = Object.entries(value);
+    return name === undefined || more.length > 0 ? undefined : endOf(item, `${name}: `);
+  }
   if (typeof value !== "string") return undefined;
-  if (/^-?\d+$/.test(value)) return BigInt(value);
+  if (/^-?\d+$/.test(value)) return { kind: `${within}number`, value: BigInt(value), text: value };
   const moment = scanMoment(value) ?? scanMoment(`${value}T00:00`);
   const seconds = (moment?.seconds ?? Number.NaN) - (moment?.offset ?? 0);
-  return moment === undefined || Number.isNaN(seconds)
-    ? undefined
-    : BigInt(seconds) * 1_000_000n + BigInt(moment.micros);
+  if (moment === undefined || Number.isNaN(seconds)) return undefined;
+  return { kind: `${within}time`, value: BigInt(seconds) * 1_000_000n + BigInt(moment.micros) };
 }
 
 function overlap(a: number, b: number, problem: string): MillraceError {
   return new MillraceError("PARTITIONS_OVERLAP", `partitions ${a} and ${b} ${problem}`, {
-    hint: "Their rows would be written twice. Ranges are half-open: the first row of one is the end of the one before it. TimeRange.split makes such ranges.",
+    hint: "Their rows would be written twice. Ranges are half-open: the first row of one is the end of the one before it. TimeRange.split makes such ranges. If these are no ranges, call the fields otherwise.",
   });
 }

@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
-import { MillraceError } from "../contract/errors.ts";
-import { findNonJson } from "../contract/json.ts";
+import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
+import { findNonJson, hintOfNonJson, kindOf } from "../contract/json.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
 import type { Offset } from "../contract/offset.ts";
 import { checkOverlap } from "./overlap.ts";
@@ -59,6 +59,31 @@ export function todoKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}todo-${epoch}-${id}.json`;
 }
 
+/** What a reader planned, where it is an array. Error: `PARTITIONS_NOT_AN_ARRAY`. */
+export function checkPartitionsArray(
+  partitions: unknown,
+  isBatch: boolean,
+  where: ErrorLocation,
+): readonly unknown[] {
+  if (Array.isArray(partitions)) return partitions as readonly unknown[];
+  throw new MillraceError(
+    "PARTITIONS_NOT_AN_ARRAY",
+    `${isBatch ? "partitions()" : "partitions(start, end)"} must give an array, but gave ${kindOf(partitions)}`,
+    {
+      where,
+      hint: `Give an array of JSON values, one for each task; [] for a batch without rows.${
+        isIterable(partitions) ? " Instead of yield: return [a, b]." : ""
+      }`,
+    },
+  );
+}
+
+function isIterable(value: unknown): boolean {
+  return (
+    typeof value === "object" && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value)
+  );
+}
+
 /** Errors: `PARTITION_NOT_JSON`, with the place; `PARTITIONS_OVERLAP`; `TOO_MANY_PARTITIONS`. */
 export function checkPartitions(partitions: readonly unknown[], maxTasks: number): void {
   if (partitions.length > maxTasks) {
@@ -75,7 +100,9 @@ export function checkPartitions(partitions: readonly unknown[], maxTasks: number
       "PARTITION_NOT_JSON",
       `partitions(start, end) must give JSON values, but gave ${problem}`,
       {
-        hint: "Give plain objects, and make anew in read() what has methods: a partition is stored, and read on another machine.",
+        hint:
+          hintOfNonJson(problem) ??
+          "Give plain objects, and make anew in read() what has methods: a partition is stored, and read on another machine.",
       },
     );
   });

@@ -1,9 +1,13 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { toRecordBatches } from "../arrow/record-batches.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
-import { kindOf } from "../contract/json.ts";
+import { isPlainObject, kindOf } from "../contract/json.ts";
 import { checkOffset, type Offset, sameOffset } from "../contract/offset.ts";
-import { DataSourceStreamReader, type SimpleDataSourceStreamReader } from "../contract/stream-reader.ts";
+import {
+  DataSourceStreamReader,
+  type SimpleDataSourceStreamReader,
+  type SimpleRead,
+} from "../contract/stream-reader.ts";
 
 /** The one partition of a simple reader's batch. */
 export type SimplePartition = { readonly start: Offset; readonly end: Offset };
@@ -38,15 +42,8 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     } catch (error) {
       throw toMillraceError(error, "SOURCE_FAILED", "read() failed", this.#where);
     }
-    if (typeof read !== "object" || read === null || !("rows" in read) || !("offset" in read)) {
-      throw new MillraceError(
-        "READ_NOT_ITERABLE",
-        `read(start) must give { rows, offset }, but gave ${kindOf(read)}`,
-        { where: this.#where, hint: "Give the rows as an iterable, and the offset that follows them." },
-      );
-    }
-    const end = checkOffset(read.offset, "read(start), as its offset,");
-    const rows = toRecordBatches(this.#schema, read.rows as Iterable<never>, this.#where);
+    const { offset: end, rows: source } = checkSimpleRead(read, this.#where);
+    const rows = toRecordBatches(this.#schema, source, this.#where);
     if (!sameOffset(start, end)) this.#rows = rows;
     else await this.#refuseRows(rows, start);
     return end;
@@ -56,14 +53,7 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
   async #refuseRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
     for await (const { numRows } of failingAsRead(rows, this.#where)) {
       if (numRows === 0) continue;
-      throw new MillraceError(
-        "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
-        `read(start) gave rows, but as their end the start itself: ${JSON.stringify(start)}`,
-        {
-          where: this.#where,
-          hint: "Give the offset that follows the rows; the start itself only where there are none.",
-        },
-      );
+      throw didNotAdvance(start, this.#where);
     }
   }
 
@@ -85,6 +75,42 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
   override async commit(end: Offset): Promise<void> {
     await this.#reader.commit(end);
   }
+}
+
+/** Names of fields are no content; those of a long list may be. */
+function shapeOf(read: unknown): string {
+  if (!isPlainObject(read)) return kindOf(read);
+  const missing = ["rows", "offset"].filter((name) => !(name in read)).join(" and ");
+  const keys = Object.keys(read);
+  const had = keys.length === 0 || keys.length > 5 ? "an object" : `an object of ${keys.join(", ")}`;
+  return `${had}, without ${missing}`;
+}
+
+/** What `read(start)` gave, where it is rows and an offset. Errors: `READ_NOT_ITERABLE`, `OFFSET_NOT_JSON`. */
+export function checkSimpleRead(read: unknown, where: ErrorLocation): SimpleRead {
+  if (typeof read !== "object" || read === null || !("rows" in read) || !("offset" in read)) {
+    throw new MillraceError(
+      "READ_NOT_ITERABLE",
+      `read(start) must give { rows, offset }, but gave ${shapeOf(read)}`,
+      {
+        where,
+        hint: "Write return { rows, offset }: the rows as an iterable, and the offset that follows them.",
+      },
+    );
+  }
+  return {
+    rows: read.rows as SimpleRead["rows"],
+    offset: checkOffset(read.offset, "read(start), as its offset,"),
+  };
+}
+
+/** For rows whose end is their start. */
+export function didNotAdvance(start: Offset, where: ErrorLocation): MillraceError {
+  return new MillraceError(
+    "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
+    `read(start) gave rows, but as their end the start itself: ${JSON.stringify(start)}`,
+    { where, hint: "Give the offset that follows the rows; the start itself only where there are none." },
+  );
 }
 
 /** An error of the user's own, in the rows as they come, with its place. */

@@ -9,7 +9,7 @@ import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { toSchema } from "../contract/schema.ts";
 import type { Awaitable, NamedRow } from "../contract/stream-reader.ts";
 import type { SupportsCommitLookup, SupportsTaskAbort } from "../contract/stream-writer.ts";
-import { type CheckReport, Findings } from "./report.ts";
+import { type CheckReport, Findings, type Problem } from "./report.ts";
 import { sampleRows } from "./samples.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 import { type SinkTarget, type WriterMaker, writersOf } from "./target.ts";
@@ -97,12 +97,16 @@ class SinkCheck {
 
   async run(): Promise<void> {
     const incarnation = this.#surroundings.runtime.newId();
-    this.#expected = (await this.#count()) ?? 0;
+    const isRead = await this.#findings.check("readBack() before anything is written", async () => {
+      this.#expected = (await this.#count()) ?? 0;
+    });
+    if (!isRead) return;
     const first = { incarnation, batchId: 0, attempt: 1 };
     const second = { incarnation, batchId: 1, attempt: 1 };
     const messages = await this.#stage(first, "write() of a batch of two partitions");
     if (messages === undefined) return;
-    await this.#see("VISIBLE_BEFORE_COMMIT", "before commit()", VISIBLE_HINT);
+    // What follows from it would only confuse.
+    if (!(await this.#see("VISIBLE_BEFORE_COMMIT", "before commit()", VISIBLE_HINT))) return;
     if (!(await this.#commit(first, messages, "commit()"))) return;
     this.#expected += 2 * ROWS;
     await this.#see(
@@ -148,12 +152,34 @@ class SinkCheck {
 
   async #writeRows(rows: readonly NamedRow[], task: TaskContext, overwrite = false): Promise<Message> {
     const writer = await this.#maker.make(this.#schema, overwrite);
-    const message = await stage(writer, this.#batches(rows), task);
+    let read = 0;
+    const batches = this.#batches(rows);
+    const counted = async function* <T>(items: AsyncIterable<T>, count: (item: T) => number) {
+      for await (const item of items) {
+        read += count(item);
+        yield item;
+      }
+    };
+    const message = takesRows(writer)
+      ? await writer.write(
+          counted(rowsIn(batches), () => 1),
+          task,
+        )
+      : await writer.write(
+          counted(batches, ({ numRows }) => numRows),
+          task,
+        );
+    if (read < rows.length)
+      throw new MillraceError("ROWS_NOT_CONSUMED", `write() read ${read} of ${rows.length} rows`, {
+        hint: "Read all that write() is given, to its end: for await (const row of rows) { … }. What it leaves is lost once the batch is committed.",
+      });
     return this.#checkedMessage(message);
   }
 
   async *#batches(rows: readonly NamedRow[]): AsyncGenerator<RecordBatch> {
-    if (rows.length > 0) yield recordBatchOf(this.#schema, rows);
+    // Two, so that a writer that takes the first only is seen.
+    for (const part of [rows.slice(0, 1), rows.slice(1)])
+      if (part.length > 0) yield recordBatchOf(this.#schema, part);
   }
 
   #checkedMessage(message: unknown): Message {
@@ -169,8 +195,13 @@ class SinkCheck {
     return throughJson((message ?? null) as JsonValue);
   }
 
-  async #commit(attempt: Attempt, messages: Messages, what: string, overwrite = false): Promise<boolean> {
-    return await this.#findings.check(what, async () => {
+  async #commit(
+    attempt: Attempt,
+    messages: Messages,
+    what: string,
+    { overwrite = false, named }: { overwrite?: boolean; named?: Pick<Problem, "code" | "hint"> } = {},
+  ): Promise<boolean> {
+    const commit = async () => {
       const writer = await this.#maker.make(this.#schema, overwrite);
       // The id is an argument of a stream's commit: one that does not declare it cannot go by it.
       this.#knowsBatch ||= !writesBatches(writer) && writer.commit.length !== 1;
@@ -178,7 +209,8 @@ class SinkCheck {
       await (writesBatches(writer)
         ? writer.commit(throughJson(messages), context)
         : writer.commit(throughJson(messages), attempt.batchId, context));
-    });
+    };
+    return await this.#findings.check(what, commit, named);
   }
 
   /** Notes whether the sink asks which batch it is. */
@@ -191,14 +223,15 @@ class SinkCheck {
     });
   }
 
-  async #abort(attempt: Attempt, messages: Messages, what: string): Promise<boolean> {
-    return await this.#findings.check(what, async () => {
+  async #abort(attempt: Attempt, messages: Messages, what: string, hint: string): Promise<boolean> {
+    const abort = async () => {
       const writer = await this.#maker.make(this.#schema, false);
       const context = this.#batch(attempt, false);
       await (writesBatches(writer)
         ? writer.abort(throughJson(messages), context)
         : writer.abort(throughJson(messages), attempt.batchId, context));
-    });
+    };
+    return await this.#findings.check(what, abort, { code: "ABORT_INCOMPLETE", hint });
   }
 
   async #commitAgain(
@@ -206,7 +239,8 @@ class SinkCheck {
     messages: Messages,
     what = "commit() again, with equal messages",
   ): Promise<void> {
-    if (!(await this.#commit(attempt, messages, what))) return;
+    const named = { code: "SINK_NOT_IDEMPOTENT", hint: IDEMPOTENT_HINT };
+    if (!(await this.#commit(attempt, messages, what, { named }))) return;
     if (this.#options.readBack === undefined && !this.#knowsBatch) {
       this.#findings.add({
         code: "SINK_NOT_IDEMPOTENT",
@@ -229,14 +263,14 @@ class SinkCheck {
   }
 
   async #lookUp({ incarnation, batchId }: Attempt, landed: boolean): Promise<void> {
-    const writer = (await this.#maker.make(this.#schema, false)) as Partial<SupportsCommitLookup>;
-    if (writer.hasCommitted === undefined) {
-      this.#findings.skip(
-        "hasCommitted(): the sink has none; after a failed commit() it gets abort(), as in Spark",
-      );
-      return;
-    }
     await this.#findings.check("hasCommitted()", async () => {
+      const writer = (await this.#maker.make(this.#schema, false)) as Partial<SupportsCommitLookup>;
+      if (writer.hasCommitted === undefined) {
+        this.#findings.skip(
+          "hasCommitted(): the sink has none; after a failed commit() it gets abort(), as in Spark",
+        );
+        return;
+      }
       for (const [id, expected] of [
         [batchId, landed],
         [batchId + 1, false],
@@ -264,18 +298,15 @@ class SinkCheck {
     });
     if (!isStaged) return;
     await this.#failInside(attempt);
-    await this.#abort(attempt, [message, null], "abort() of a batch that failed half way");
-    await this.#see(
-      "ABORT_INCOMPLETE",
-      "after abort() of another batch",
-      "abort(messages) must take away what its own batch staged, and touch nothing else.",
+    const abort = async (what: string, hint: string) => {
+      if (await this.#abort(attempt, [message, null], what, hint))
+        await this.#see("ABORT_INCOMPLETE", `after ${what}`, hint);
+    };
+    await abort(
+      "abort() of a batch that failed half way",
+      "abort(messages) must take away what its own batch staged, and touch nothing else. The message of a task that failed is null.",
     );
-    await this.#abort(attempt, [message, null], "abort() again");
-    await this.#see(
-      "ABORT_INCOMPLETE",
-      "after abort() was called again",
-      "abort may be called again after a crash: what is gone already is fine.",
-    );
+    await abort("abort() again", "abort may be called again after a crash: what is gone already is fine.");
   }
 
   /** A source that fails in the middle: the writer may throw the error on, or swallow it. */
@@ -287,8 +318,11 @@ class SinkCheck {
       yield recordBatchOf(schema, [row]);
       throw failure;
     }
-    const writer = await this.#maker.make(schema, false);
-    await stage(writer, failing(), this.#task(attempt, 1, 0)).catch(() => undefined);
+    try {
+      await stage(await this.#maker.make(schema, false), failing(), this.#task(attempt, 1, 0));
+    } catch {
+      // As a writer should.
+    }
   }
 
   /** As a retry beside a straggler: the first to be recorded counts, the other is dropped. */
@@ -313,7 +347,10 @@ class SinkCheck {
     await this.#see(
       "TASK_NOT_ISOLATED",
       "after commit() of a batch of which one task ran twice",
-      "Stage under a name that no other attempt uses (task.attempt, task.attemptNumber and a random id), and commit only what the messages name.",
+      this.#options.showsRowsBeforeCommit === true
+        ? "A task that fails and one that is slow run again, with the same rows: write by key (upsert), or insert in commit()."
+        : "Stage under a name that no other attempt uses (task.attempt, task.attemptNumber and a random id), and commit only what the messages name.",
+      ": the task that ran twice wrote its rows twice",
     );
   }
 
@@ -353,15 +390,23 @@ class SinkCheck {
     try {
       await this.#maker.make(this.#schema, true);
     } catch (error) {
-      if (!MillraceError.is(error) || error.code !== "NOT_SUPPORTED") throw error;
-      this.#findings.skip("overwrite: the sink does not support it");
+      const isKnown = MillraceError.is(error) && error.code === "NOT_SUPPORTED";
+      const message = error instanceof Error ? error.message : String(error);
+      this.#findings.skip(
+        isKnown
+          ? "overwrite: the sink does not support it"
+          : `overwrite: the sink refuses overwrite: ${message}`,
+      );
       return;
     }
     const messages = await this.#stage(attempt, "write() that overwrites", true);
     if (messages === undefined) return;
-    await this.#see("VISIBLE_BEFORE_COMMIT", "before commit() of a batch that overwrites", VISIBLE_HINT);
+    if (
+      !(await this.#see("VISIBLE_BEFORE_COMMIT", "before commit() of a batch that overwrites", VISIBLE_HINT))
+    )
+      return;
     for (const what of ["commit() that overwrites", "commit() that overwrites, again"]) {
-      if (!(await this.#commit(attempt, messages, what, true))) return;
+      if (!(await this.#commit(attempt, messages, what, { overwrite: true }))) return;
       this.#expected = 2 * ROWS;
       await this.#see(
         "OVERWRITE_INCOMPLETE",
@@ -371,21 +416,22 @@ class SinkCheck {
     }
   }
 
-  /** What is seen must be what is expected. */
-  async #see(code: string, when: string, hint: string): Promise<void> {
+  /** What is seen must be what is expected; false where it is not. `surplus` says what more rows come of. */
+  async #see(code: string, when: string, hint: string, surplus = ""): Promise<boolean> {
     const isBeforeCommit = code === "VISIBLE_BEFORE_COMMIT" || code === "ABORT_INCOMPLETE";
-    if (isBeforeCommit && this.#options.showsRowsBeforeCommit === true) return;
+    if (isBeforeCommit && this.#options.showsRowsBeforeCommit === true) return true;
     let found: number | undefined;
     const isRead = await this.#findings.check(`readBack() ${when}`, async () => {
       found = await this.#count();
     });
-    if (!isRead || found === undefined || found === this.#expected) return;
+    if (!isRead || found === undefined || found === this.#expected) return true;
     this.#findings.add({
       code,
-      message: `${when}, ${found} rows are seen instead of ${this.#expected}`,
+      message: `${when}, ${found} rows are seen instead of ${this.#expected}${found > this.#expected ? surplus : ""}`,
       hint,
     });
     this.#expected = found;
+    return false;
   }
 
   async #count(): Promise<number | undefined> {
@@ -413,7 +459,7 @@ class SinkCheck {
 }
 
 const VISIBLE_HINT =
-  "write() must stage: a batch that fails, or a task that runs twice, must leave nothing that readers see. Make it visible in commit().";
+  "write() must stage: a batch that fails, or a task that runs twice, must leave nothing that readers see. Stage in write and insert in commit, or write by key (upsert) and set showsRowsBeforeCommit.";
 const IDEMPOTENT_HINT =
   "The engine calls commit() again after a crash: recognise (batch.incarnation, batchId), written in one step with the rows, and do nothing where it is there.";
 

@@ -46,14 +46,22 @@ export class Findings {
     this.#what = what;
   }
 
-  /** Runs one check. An error that it throws is a finding; `false` says that what follows cannot be tried. */
-  async check(what: string, body: () => Promise<void>): Promise<boolean> {
+  /** Runs one check. An error that it throws is a finding, `named` where it is known what it means; `false` says that what follows cannot be tried. */
+  async check(
+    what: string,
+    body: () => Promise<void>,
+    named?: Pick<Problem, "code" | "hint">,
+  ): Promise<boolean> {
     this.#checked.push(what);
     try {
       await body();
       return true;
     } catch (error) {
-      this.add(problemOf(error, what));
+      this.add(
+        named === undefined
+          ? problemOf(error, what)
+          : { ...named, message: `${what} threw ${textOf(error)}` },
+      );
       return false;
     }
   }
@@ -79,8 +87,11 @@ export class Findings {
 /** The kit runs in the user's own tests: what an error says of its rows is shown there. */
 function problemOf(error: unknown, doing: string): Problem {
   if (!MillraceError.is(error)) {
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return { code: THREW, message: `${doing}: ${text}`, hint: "A source or sink must not fail here." };
+    return {
+      code: THREW,
+      message: `${doing}: ${textOf(error)}`,
+      hint: `It came of ${doing}: the engine would fail there, too. The error is your own code's, or that of a library it calls.`,
+    };
   }
   const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
   const found = error.found === undefined ? "" : ` (found: ${error.found})`;
@@ -89,4 +100,9 @@ function problemOf(error: unknown, doing: string): Problem {
     message: `${error.message}${found}${cause}`,
     hint: error.hint ?? `It was thrown by: ${doing}.`,
   };
+}
+
+/** What was thrown, with its class, or its code. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

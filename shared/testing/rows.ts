@@ -1,6 +1,7 @@
 import type { Schema } from "apache-arrow";
-import { toRecordBatches } from "../arrow/record-batches.ts";
+import { itemsOf, toRecordBatches } from "../arrow/record-batches.ts";
 import { rowsOf } from "../arrow/rows.ts";
+import { MillraceError } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
 import type { Problem } from "./report.ts";
@@ -21,7 +22,7 @@ export async function readRows(
     return texts;
   }
   let fields: readonly string[] | undefined;
-  for await (const row of rows as AsyncIterable<unknown>) {
+  for await (const row of itemsOf(rows, {})) {
     if (typeof row === "object" && row !== null && "numRows" in row && "schema" in row) {
       for (const one of rowsOf(row as never)) texts.push(JSON.stringify(one));
       continue;
@@ -33,7 +34,9 @@ export async function readRows(
       const extra = names.filter((name) => !fields?.includes(name));
       if (missing.length + extra.length > 0) tell(differentFields(texts.length + 1, missing, extra));
     } else if (!Array.isArray(row)) {
-      throw new TypeError(`read() must yield rows, but yielded ${kindOf(row)}`);
+      throw new MillraceError("ROW_NOT_A_ROW", `row ${texts.length + 1}: read() yielded ${kindOf(row)}`, {
+        hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
+      });
     }
     texts.push(JSON.stringify(row, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)));
   }

@@ -3,10 +3,11 @@ import { rowsOf } from "../arrow/rows.ts";
 import { takesRows, type Writer } from "../contract/batch-writer.ts";
 import type { TaskContext } from "../contract/context.ts";
 import type { DataSourceClass } from "../contract/data-source.ts";
-import type { MillraceError } from "../contract/errors.ts";
-import type { JsonValue } from "../contract/json.ts";
+import { parseDuration } from "../contract/duration.ts";
+import { MillraceError } from "../contract/errors.ts";
+import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import { type Pipeline, triggerOf } from "../contract/pipeline.ts";
+import { Pipeline, triggerOf } from "../contract/pipeline.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
 import { finalize } from "../engine/finalize.ts";
 import { OpenPipeline } from "../engine/open-pipeline.ts";
@@ -18,7 +19,7 @@ import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 
 /** How far to run, and from where. */
 export interface RunPipelineOptions extends SurroundingsOptions {
-  /** Batches to run at most, until nothing is new. Default: as the pipeline's trigger has it. */
+  /** Batches to run at most, until nothing is new; between them passes the interval of a trigger `processingTime`. Default: as the pipeline's trigger has it. */
   readonly batches?: number;
   /** What an earlier run left: its ledger and its store. Default: a pipeline that never ran. */
   readonly after?: PipelineRun;
@@ -68,6 +69,8 @@ export interface RunState {
 
 const LEASE_MILLISECONDS = 3_600_000;
 const MAX_BATCHES = 10_000;
+/** Intervals of a trigger in a row without anything new, after which a run ends. */
+const MAX_IDLE = 3;
 
 /**
  * Runs a pipeline in this process, its ledger and store in memory, with the steps that also run on AWS. Tasks run one after the other. What a task or a commit
@@ -77,6 +80,7 @@ export async function runPipeline<SinkOptions extends object>(
   pipeline: Pipeline<SinkOptions>,
   options: RunPipelineOptions = {},
 ): Promise<PipelineRun> {
+  if (!Pipeline.is(pipeline)) throw noPipeline(pipeline);
   const surroundings =
     (options.after?.state.surroundings as Surroundings | undefined) ?? new Surroundings(options);
   const ledger = options.after?.state.ledger ?? new SqliteLedger(":memory:");
@@ -99,6 +103,8 @@ export async function runPipeline<SinkOptions extends object>(
     const isCounted = options.batches !== undefined && pipeline.saveMode === undefined;
     const most = isCounted ? options.batches : isBounded ? MAX_BATCHES : 1;
     const limit = isCounted ? undefined : limitOf(kind, isBounded);
+    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+    let idle = 0;
     while (batches.length < most) {
       const planned = await plan(open, ports, {
         owner: { id: "runPipeline", description: "runPipeline" },
@@ -106,8 +112,13 @@ export async function runPipeline<SinkOptions extends object>(
         limit,
         hasEnded: async () => true,
       });
-      if (planned.kind !== "batch") break;
-      batches.push(await runBatch(open, ports, planned, tap, options.maxAttempts ?? 1));
+      if (planned.kind === "batch") {
+        batches.push(await runBatch(open, ports, planned, tap, options.maxAttempts ?? 1));
+        idle = 0;
+      } else if (planned.kind === "paused" || interval === undefined || ++idle === MAX_IDLE) {
+        break;
+      }
+      surroundings.now += interval ?? 0;
     }
   } finally {
     await open.stop();
@@ -120,6 +131,17 @@ export async function runPipeline<SinkOptions extends object>(
     store: surroundings.store,
     state: { ledger, surroundings },
   };
+}
+
+function noPipeline(given: unknown): MillraceError {
+  const name = typeof given === "function" ? given.name : undefined;
+  return new MillraceError(
+    "CHECK_INVALID",
+    `runPipeline was given ${name === undefined ? kindOf(given) : `the class ${name}`}`,
+    {
+      hint: `Give it a pipeline: pipeline("name").readStream.format(${name ?? "…"}).writeStream.format(…).`,
+    },
+  );
 }
 
 async function runBatch(

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import type { DataSourceRuntime, Runtime, SinkContext, TaskContext } from "../contract/context.ts";
 import { DirectoryStore } from "../store/directory.ts";
 import { type MemoryObjects, MemoryStore } from "../store/memory.ts";
@@ -29,6 +30,8 @@ export class Surroundings {
       newId: randomUUID,
       env,
       sleep: async (milliseconds, signal) => {
+        // A time limit that is called off at once is no waiting.
+        if (signal !== undefined) await setImmediate();
         signal?.throwIfAborted();
         this.now += milliseconds;
       },

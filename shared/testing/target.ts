@@ -57,8 +57,8 @@ export async function readersOf(
   const schema = given.schema === undefined ? undefined : toSchema(given.schema);
   const definition = definitionOf(target, given, (pipeline) => pipeline.source);
   if (definition !== undefined) {
-    const { dataSource, options } = definition;
-    const parsed = await parseOptions(dataSource, options);
+    const { dataSource } = definition;
+    const parsed = await parsedOptions(target, definition, "checkSource");
     const newSource = (): DataSource<object> =>
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
     const own = definition.schema ?? given.schema ?? (await newSource().schema());
@@ -92,8 +92,8 @@ export async function writersOf(
 ): Promise<readonly WriterMaker[]> {
   const definition = definitionOf(target, given, (pipeline) => pipeline.sink);
   if (definition !== undefined) {
-    const { dataSource, options } = definition;
-    const parsed = await parseOptions(dataSource, options);
+    const { dataSource } = definition;
+    const parsed = await parsedOptions(target, definition, "checkSink");
     const newSink = (): DataSource<object> =>
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
     const makers: WriterMaker[] = [];
@@ -132,6 +132,23 @@ function definitionOf(
     typeof target === "function" && isObject(target.prototype) && "streamReader" in target.prototype;
   if (!isDataSource) return undefined;
   return { dataSource: target as unknown as DataSourceClass<never>, options: given.options ?? {} };
+}
+
+/** The options of a class come from the call of the check, and not from a pipeline. */
+async function parsedOptions(
+  target: unknown,
+  { dataSource, options }: Pipeline["source"],
+  check: string,
+): Promise<unknown> {
+  try {
+    return await parseOptions(dataSource, options);
+  } catch (error) {
+    const isOfOptions = MillraceError.is(error) && error.hint?.startsWith("Correct the options of .format");
+    if (Pipeline.is(target) || isOfOptions !== true) throw error;
+    throw new MillraceError(error.code, error.message, {
+      hint: `Correct { options: … } of ${check}, its second argument.`,
+    });
+  }
 }
 
 function isClass(target: (...args: never) => unknown): boolean {

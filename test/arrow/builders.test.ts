@@ -235,7 +235,7 @@ describe("values that a column refuses", () => {
       `${-(2n ** 70n)}n`,
     ],
     ["int", 1.5, "expected int, found a number with a fraction", "1.5"],
-    ["int", "1", "expected int, found a string of 1 characters", '"1"'],
+    ["int", "1", "expected int, found a string of 1 character", '"1"'],
     [
       "bigint",
       2 ** 53,
@@ -250,9 +250,9 @@ describe("values that a column refuses", () => {
       "-9223372036854775809n",
     ],
     ["bigint", 0.5, "expected bigint, found a number with a fraction", "0.5"],
-    ["bigint", "1", "expected bigint, found a string of 1 characters", '"1"'],
+    ["bigint", "1", "expected bigint, found a string of 1 character", '"1"'],
     ["float", 3.5e38, "expected float, found a number outside it", "3.5e+38"],
-    ["float", "1", "expected float, found a string of 1 characters", '"1"'],
+    ["float", "1", "expected float, found a string of 1 character", '"1"'],
     ["double", "1.5", "expected double, found a string of 3 characters", '"1.5"'],
     ["string", 1, "expected string, found an integer", "1"],
     ["string", "a\ud800", "expected string, found a string with a lone surrogate", '"a\\ud800"'],
@@ -364,7 +364,7 @@ describe("values that a column refuses", () => {
     ["decimal(5,2)", 1.005, "expected decimal(5,2), found 3 digits after the point", "1.005"],
     ["decimal(5,2)", "1e2", "expected decimal(5,2), found a string of 3 characters", '"1e2"'],
     ["decimal(5,2)", "", "expected decimal(5,2), found a string of 0 characters", '""'],
-    ["decimal(5,2)", ".", "expected decimal(5,2), found a string of 1 characters", '"."'],
+    ["decimal(5,2)", ".", "expected decimal(5,2), found a string of 1 character", '"."'],
     ["decimal(5,2)", true, "expected decimal(5,2), found a boolean", "true"],
     ["decimal(5,2)", Number.NaN, "expected decimal(5,2), found NaN", "NaN"],
     ["decimal(5,2)", Number.NEGATIVE_INFINITY, "expected decimal(5,2), found -Infinity", "-Infinity"],
@@ -418,7 +418,7 @@ describe("values that a column refuses", () => {
     [
       "interval day to second",
       "P",
-      'expected interval day to second (such as "P1DT2H3M4.5S"), found a string of 1 characters',
+      'expected interval day to second (such as "P1DT2H3M4.5S"), found a string of 1 character',
       '"P"',
     ],
     [
@@ -465,33 +465,41 @@ describe("values that a column refuses", () => {
     ["int NOT NULL", null, "expected a value (NOT NULL), found null", "null"],
   ];
 
+  const hintFor = (type: string, value: unknown): string => {
+    if (value === null) return 'Give "v" a value, leave the row out, or drop NOT NULL from the schema.';
+    const convert = type === "bigint" ? "BigInt" : "Number";
+    if (value === "1" && /int$/.test(type))
+      return `Yield ${convert}(value) for "v", or make it a string in the schema.`;
+    return 'Convert "v" in read(), or change its type in the schema.';
+  };
+
   it.each(cases)("%s refuses %o", (type, value, problem, found) => {
     const row = type.endsWith("NOT NULL") ? 1 : 2;
     expect(refusal(type, value)).toMatchObject({
       code: "ROW_MISMATCH",
       message: `row ${row}, field "v": ${problem}`,
       where: { row, field: "v" },
-      hint: 'Convert "v" in read(), or change its type in the schema.',
+      hint: hintFor(type, value),
       found,
       retryable: false,
     });
   });
 
   it.each<[string, unknown, string, string]>([
-    ["array<int>", [1, "2"], "v[1]", "expected int, found a string of 1 characters"],
+    ["array<int>", [1, "2"], "v[1]", "expected int, found a string of 1 character"],
     ["array<int>", [1, undefined], "v[1]", "expected int, found nothing"],
     ["array<varchar(1)>", ["a", "ab"], "v[1]", "expected varchar(1), found a string of 2 characters"],
     ["map<varchar(1),int>", { ab: 1 }, "v.key", "expected varchar(1), found a string of 2 characters"],
-    ["struct<x:int,y:array<int>>", [1, [2, "3"]], "v.y[1]", "expected int, found a string of 1 characters"],
+    ["struct<x:int,y:array<int>>", [1, [2, "3"]], "v.y[1]", "expected int, found a string of 1 character"],
     [
       "array<tinyint>",
       Int16Array.of(1, 128),
       "v[1]",
       "expected tinyint (-128 to 127), found a number outside it",
     ],
-    ["map<string,int>", { a: 1, b: "x" }, "v.value", "expected int, found a string of 1 characters"],
+    ["map<string,int>", { a: 1, b: "x" }, "v.value", "expected int, found a string of 1 character"],
     ["map<string,int>", new Map([[null, 1]]), "v.key", "expected a value (NOT NULL), found null"],
-    ["map<int,int>", { 1: 1 }, "v.key", "expected int, found a string of 1 characters"],
+    ["map<int,int>", { 1: 1 }, "v.key", "expected int, found a string of 1 character"],
     ["struct<x:int,y:int>", { x: 1 }, "v.y", "expected int, found nothing"],
     [
       "struct<x:int,zipCode:int>",

@@ -75,7 +75,7 @@ describe("rows", () => {
     rows[number - 1] = { id: "x", name: "secret name" };
     expect(await refusal(rows)).toMatchObject({
       code: "ROW_MISMATCH",
-      message: `row ${number}, field "id": expected int, found a string of 1 characters`,
+      message: `row ${number}, field "id": expected int, found a string of 1 character`,
       where: { ...place, row: number, field: "id" },
       found: '"x"',
     });
@@ -118,6 +118,64 @@ describe("rows", () => {
   it("get the hint to rename a field that is there under another name", async () => {
     expect((await refusal([{ user_id: 1 }], parseDdl("userId bigint"))).hint).toBe(
       'Call it "userId" in read(), or "user_id" in the schema.',
+    );
+  });
+
+  it("get it also where two letters changed places, and inside a struct", async () => {
+    expect((await refusal([{ nmae: "a" }], parseDdl("name string"))).hint).toBe(
+      'Call it "name" in read(), or "nmae" in the schema.',
+    );
+    const nested = await refusal([{ place: { ZIP: 1 } }], parseDdl("place struct<zip:int>"));
+    expect(nested.hint).toBe('In "place" call it "zip" in read(), or "ZIP" in the schema.');
+  });
+
+  it.each<[string, unknown, string]>([
+    [
+      "id bigint, name string",
+      [{ id: 1 }, { id: 2 }],
+      "To yield the rows of an array one by one, write yield* instead of yield.",
+    ],
+    [
+      "id bigint, name string",
+      [
+        [1, "a"],
+        [2, "b"],
+      ],
+      "To yield the rows of an array one by one, write yield* instead of yield.",
+    ],
+    [
+      "a struct<x:int>, b struct<x:int>",
+      [{ x: "a" }, { x: 1 }],
+      'Convert "a.x" in read(), or change its type in the schema.',
+    ],
+    [
+      "id bigint, name string",
+      ["a", 1],
+      "The values fit in the order (name, id): yield them in the order of the schema, (id, name).",
+    ],
+    [
+      "id bigint, name string, at date",
+      ["a", "2026-01-01", 1],
+      "The values fit in the order (name, at, id): yield them in the order of the schema, (id, name, at).",
+    ],
+    ["id bigint, name string", ["a", "b"], 'Convert "id" in read(), or change its type in the schema.'],
+    ["id bigint, name string", ["a", null], 'Convert "id" in read(), or change its type in the schema.'],
+    [
+      "id bigint, name string",
+      ["1", null],
+      'Yield BigInt(value) for "id", or make it a string in the schema.',
+    ],
+    ["id bigint", { id: "-12" }, 'Yield BigInt(value) for "id", or make it a string in the schema.'],
+    ["n int", { n: "12" }, 'Yield Number(value) for "n", or make it a string in the schema.'],
+    ["n int", { n: "12 km" }, 'Convert "n" in read(), or change its type in the schema.'],
+    ["n int NOT NULL", { n: null }, 'Give "n" a value, leave the row out, or drop NOT NULL from the schema.'],
+  ])("of (%s) that do not fit get a hint that fits: %j", async (ddl, bad, hint) => {
+    expect((await refusal([bad], parseDdl(ddl))).hint).toBe(hint);
+  });
+
+  it("that are Maps get the hint to make objects of them", async () => {
+    expect((await refusal([new Map([["id", 1]])])).hint).toBe(
+      "Yield Object.fromEntries(row) in place of a Map.",
     );
   });
 

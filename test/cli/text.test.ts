@@ -1,4 +1,6 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
+import { formatError } from "../../cli/render/error.ts";
 import {
   formatBytes,
   formatDuration,
@@ -7,6 +9,7 @@ import {
   plural,
   printable,
 } from "../../cli/render/text.ts";
+import { MillraceError } from "../../shared/contract/errors.ts";
 
 describe("text for a terminal", () => {
   it("shows control characters of a feed instead of obeying them", () => {
@@ -39,5 +42,21 @@ describe("text for a terminal", () => {
     [formatOffset({ page: 2, row: 5 }), '{"page":2,"row":5}'],
   ])("reads %s as a person would write it", (text, expected) => {
     expect(text).toBe(expected);
+  });
+});
+
+describe("an error for a terminal", () => {
+  it("has all lines of its message before the place and what to do", () => {
+    const error = new MillraceError("OPTIONS_INVALID", "Shelf cannot use its options:\n- a: one\n- b: two", {
+      where: { pipeline: "orders" },
+      hint: "Correct them.",
+    });
+    expect(stripVTControlCharacters(formatError(error, process.stderr)).split("\n")).toEqual([
+      "error OPTIONS_INVALID: Shelf cannot use its options:",
+      "  - a: one",
+      "  - b: two",
+      "  where: pipeline orders",
+      "  do:    Correct them.",
+    ]);
   });
 });

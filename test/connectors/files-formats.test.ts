@@ -9,7 +9,7 @@ import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { Files, type FilesOptions } from "../../shared/connectors/files/index.ts";
 import type { TaskContext } from "../../shared/contract/context.ts";
-import type { MillraceError } from "../../shared/contract/errors.ts";
+import { causeOf, type MillraceError } from "../../shared/contract/errors.ts";
 import { parseOptions } from "../../shared/contract/options.ts";
 import { parseDdl, schemaToJson } from "../../shared/contract/schema.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -138,20 +138,61 @@ describe("a CSV file", () => {
       });
       expect(error.message).toContain(problem);
       expect(error.message).not.toContain("content");
+      expect(causeOf(error)?.split("\n")).toHaveLength(1);
     },
   );
 
   it.each([
-    ["a;b\n1;2\n", "none of the columns of the schema"],
-    ["id,id\n1,2\n", 'has "id" twice'],
-  ])("whose header does not fit is an error: %j", async (body, problem) => {
+    ["id, name, price\n1,a,2\n", 'columns "name", "price" are not there, but " name", " price" are'],
+    ["ID,Name,Price\n1,a,2\n", 'columns "id", "name", "price" are not there, but "ID", "Name", "Price" are'],
+    ["id,name,Pri-ce\n1,a,2\n", 'column "price" is not there, but "Pri-ce" is'],
+  ])("whose header has columns under a name of its own is an error, not null: %j", async (body, problem) => {
+    const options = csv({}, { "a.csv": body });
+    const error = await failure(rowsIn(options, "id int, name string, price int"));
+    expect(error).toMatchObject({
+      code: "COLUMN_MISNAMED",
+      message: problem,
+      where: { path: join(options.path, "a.csv") },
+    });
+    expect(error.where.row).toBeUndefined();
+    expect(error.hint?.includes("trim: true")).toBe(body.includes(" "));
+  });
+
+  it("may have a column of nearly the same name as one that it has not, where the schema has both", async () => {
+    expect(await rowsIn(csv({}, { "a.csv": "userId\n1\n" }), "userId int, user_id int")).toEqual([
+      { userId: 1, user_id: null },
+    ]);
+  });
+
+  it("has no spaces around fields with trim", async () => {
+    const files = { "a.csv": 'id, name ,price\n1, "a, b" , 2\n' };
+    expect(await rowsIn(csv({ trim: true }, files), "id int, name string, price int")).toEqual([
+      { id: 1, name: "a, b", price: 2 },
+    ]);
+  });
+
+  it.each([
+    [
+      "a;b\n1;2\n",
+      'its header has 1 column, and none of the schema\'s: "id"',
+      /delimiter.*header.*schema/,
+      '["a;b"]',
+    ],
+    ["id,id\n1,2\n", 'its header has "id" twice', /ignoreMissingFiles/, undefined],
+  ])("whose header does not fit is an error: %j", async (body, problem, hint, found) => {
     const error = await failure(rowsIn(csv({}, { "a.csv": body }), "id int"));
-    expect(error).toMatchObject({ code: "FILE_MALFORMED", message: expect.stringContaining(problem) });
+    expect(error).toMatchObject({ code: "FILE_MALFORMED", hint: expect.stringMatching(hint), found });
+    expect(error.message.endsWith(`: ${problem}`)).toBe(true);
+    expect(error.where.row).toBeUndefined();
   });
 
   it("without a header must have as many fields as the schema", async () => {
     const error = await failure(rowsIn(csv({ header: false }, { "a.csv": "1,2,3\n" }), "a int, b int"));
-    expect(error).toMatchObject({ code: "FILE_MALFORMED", message: expect.stringContaining("has 3 fields") });
+    expect(error).toMatchObject({
+      code: "FILE_MALFORMED",
+      message: expect.stringContaining("has 3 fields"),
+      hint: expect.stringMatching(/delimiter.*schema/),
+    });
   });
 
   it("whose value does not fit is told with its file, its row in it and the field; the value is not in the message", async () => {
@@ -168,9 +209,21 @@ describe("a CSV file", () => {
 
   it("that is not in UTF-8 is an error, not text with holes", async () => {
     const error = await failure(
-      rowsIn(csv({}, { "a.csv": Buffer.from("id\nM\xfcller\n", "latin1") }), "id string"),
+      rowsIn(csv({}, { "a.csv": Buffer.from("id\nx\nM\xfcller\n", "latin1") }), "id string"),
     );
-    expect(error).toMatchObject({ code: "FILE_MALFORMED" });
+    expect(error).toMatchObject({
+      code: "FILE_MALFORMED",
+      message: expect.stringMatching(/: line 3 is not UTF-8$/),
+    });
+    expect(error.where.row).toBeUndefined();
+  });
+
+  it("that is not in UTF-8 far below, or cut off within a character, is told with its line", async () => {
+    const lines = Buffer.from(`id\n${"é".repeat(40)}\n`.repeat(120_000));
+    const cut = Buffer.concat([lines, Buffer.from("é").subarray(0, 1)]);
+    expect(cut.length).toBeGreaterThan(9 * 1024 * 1024);
+    const error = await failure(rowsIn(csv({}, { "a.csv.gz": gzipSync(cut) }), "id string"));
+    expect(error.message).toMatch(/: line 240001 is not UTF-8$/);
   });
 
   it("cannot hold nested values", async () => {
@@ -243,6 +296,23 @@ describe("a file of JSON lines", () => {
     const error = await failure(rowsIn(options, "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED", where: { path: join(options.path, "a.jsonl") } });
     expect(error.message).toContain(problem);
+    // A stack would be that of the parser.
+    expect(causeOf(error) ?? "").not.toContain("\n");
+  });
+
+  it("whose first record has a column under a name of its own is an error, not null; what is not there is null", async () => {
+    const options = jsonl({ "a.jsonl": '{}\n{"userId":"a"}\n', "b.jsonl": '\n{"userId":"a"}\n' });
+    expect(await failure(rowsIn(options, "user_id string"))).toMatchObject({
+      code: "COLUMN_MISNAMED",
+      message: 'column "user_id" is not there, but "userId" is',
+      where: { path: join(options.path, "b.jsonl") },
+      hint: 'Call it "userId" in .schema(…).',
+    });
+    const fine = jsonl({ "a.jsonl": '{"id":1}\n{"user_id":null,"userId":2}\n' });
+    expect(await rowsIn(fine, "id int, user_id string")).toEqual([
+      { id: 1, user_id: null },
+      { id: null, user_id: null },
+    ]);
   });
 
   it.each([
@@ -310,7 +380,17 @@ describe("an Arrow file", () => {
       { id: 2, name: "a" },
       { id: "9007199254740993", name: null },
     ]);
-    expect(await failure(rowsIn(options, "other int"))).toMatchObject({ code: "FILE_MALFORMED" });
+    expect(await failure(rowsIn(options, "other int"))).toMatchObject({
+      code: "FILE_MALFORMED",
+      message: expect.stringMatching(
+        /its columns are "name", "extra", "id", and none of the schema's: "other"$/,
+      ),
+      hint: expect.stringContaining(".schema(…)"),
+    });
+    expect(await failure(rowsIn(options, "ID int, name string"))).toMatchObject({
+      code: "COLUMN_MISNAMED",
+      message: 'column "ID" is not there, but "id" is',
+    });
     expect(await failure(rowsIn(options, "id bigint, name int"))).toMatchObject({
       code: "ROW_MISMATCH",
       where: { row: 1, field: "name", path: join(options.path, "a.arrow") },

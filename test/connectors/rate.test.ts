@@ -161,7 +161,7 @@ describe("rate", () => {
     await expect(rate({ rowsPerSecond: 0, rampUpTime: "soon" })).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringMatching(
-        /rowsPerSecond: .*rampUpTime: expected a number and a unit, such as 30s/,
+        /rowsPerSecond: .*rampUpTime: expected a number and a unit, such as 30s/s,
       ),
     });
   });

@@ -645,6 +645,28 @@ describe("values", () => {
     expect(await rows).toEqual([{ id: 1, constructor: null }]);
   });
 
+  it("under another name than the schema's are an error, not null, in the first record of a page", async () => {
+    const json = [{ id: 1, userName: "a" }];
+    const error = await failed({ json }, { schema: "id bigint, user_name string" });
+    expect(error).toMatchObject({
+      code: "COLUMN_MISNAMED",
+      message: 'column "user_name" is not there, but "userName" is',
+      where: { url: error.api.url },
+      hint: 'Call it "userName" in the schema, or set columns: { "user_name": "userName" }.',
+    });
+  });
+
+  it.each<[string, RestApiOptions["columns"], object]>([
+    ["columns", { user_name: "userName" }, { id: 1, user_name: "a" }],
+    ["columns, where it is another one", { id: "userName" }, { id: "a", user_name: null }],
+    ["columns, as nothing", { user_name: "user_name" }, { id: 1, user_name: null }],
+  ])("may have another name than the schema's where that is told by %s", async (_, columns, expected) => {
+    const schema =
+      columns?.["id"] === undefined ? "id bigint, user_name string" : "id string, user_name string";
+    const { rows } = await read({ json: [{ id: 1, userName: "a" }] }, { schema, columns: columns ?? {} });
+    expect(await rows).toEqual([expected]);
+  });
+
   it("of a column whose name has dots lie under that name, unless columns has a path for it", async () => {
     const { rows } = await read({ text: '[{"a.b":1,"a":{"b":2}}]' }, { schema: "`a.b` bigint" });
     expect(await rows).toEqual([{ "a.b": 1 }]);
@@ -669,7 +691,7 @@ describe("values", () => {
     [
       { data: { items: "x" } },
       "data.items",
-      '"data.items" in the answer is a string of 1 characters, not an array of records',
+      '"data.items" in the answer is a string of 1 character, not an array of records',
     ],
   ])("that are not where rows says are an error: %o, %s", async (body, rows, problem) => {
     const error = await failed({ json: body }, rows === undefined ? {} : { rows });
@@ -1061,7 +1083,7 @@ describe("options", () => {
     });
     expect(error).toMatchObject({
       code: "OPTIONS_INVALID",
-      message: expect.stringMatching(/^rest-api cannot use its options: /),
+      message: expect.stringMatching(/^rest-api cannot use its options:/),
     });
     for (const name of [
       "url",

@@ -66,6 +66,17 @@ describe("messages of sqs", () => {
       ["m4", "ROW_MISMATCH"],
     ]);
   });
+
+  it("whose columns have other names are told apart, those that lack one are rows", async () => {
+    const messages = ['{"userId": 1}', "{}"].map((body, i) => message(`m${i}`, body));
+    const { fitting, misfits } = await convert(parseDdl("user_id int"), "json", messages);
+    expect(fitting.map(({ messageId }) => messageId)).toEqual(["m1"]);
+    expect(misfits[0]?.error).toMatchObject({
+      code: "COLUMN_MISNAMED",
+      message: 'message m0: column "user_id" is not there, but "userId" is',
+      hint: 'Call it "userId" in the schema.',
+    });
+  });
 });
 
 describe("batches of sqs in the store", () => {

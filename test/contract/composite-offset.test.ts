@@ -118,7 +118,7 @@ describe("a composite offset", () => {
 
   it.each<["number" | "string", unknown, string]>([
     ["number", Number.NaN, "expected a finite number, found NaN"],
-    ["number", "1", "expected a finite number, found a string of 1 characters"],
+    ["number", "1", "expected a finite number, found a string of 1 character"],
     ["string", 1, "expected a string, found an integer"],
   ])("refuses as a %s %o", (type, value, problem) => {
     expect(() => new CompositeOffset({ f: type }).of({ f: value } as never)).toThrow(

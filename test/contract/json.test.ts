@@ -3,10 +3,12 @@ import { describe, expect, it } from "vitest";
 import {
   canonicalJson,
   findNonJson,
+  hintOfNonJson,
   isPlainObject,
   type JsonValue,
   kindOf,
 } from "../../shared/contract/json.ts";
+import { TimeRange } from "../../shared/contract/time-range.ts";
 
 /** The same value with the keys of every object in the opposite order. */
 function reversed(value: JsonValue): JsonValue {
@@ -101,12 +103,28 @@ describe("kindOf", () => {
     [Object.create(null), "an object"],
     [new Date(0), "an instance of Date"],
     [() => 1, "a function"],
+    [(function* () {})(), "a generator"],
+    [(async function* () {})(), "an async generator"],
+    [Promise.resolve(), "an instance of Promise"],
   ])("says what %o is in words", (value, words) => {
     expect(kindOf(value)).toBe(words);
   });
 
   it("never shows the content of an object, also where a field is called constructor", () => {
     expect(kindOf({ constructor: { name: "Ferrari" } })).toBe("an object");
+  });
+});
+
+describe("hintOfNonJson", () => {
+  it.each<readonly [unknown, string | undefined]>([
+    [[Promise.resolve(1)], "await Promise.all("],
+    [{ at: Promise.resolve(1) }, "Await it"],
+    [[new TimeRange(0n, 1n)], "range.toJSON()"],
+    [[new Date(0)], undefined],
+  ])("says what to do about %o where that is known", (value, hint) => {
+    const found = hintOfNonJson(findNonJson(value) ?? "");
+    if (hint === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(hint);
   });
 });
 

@@ -11,6 +11,15 @@ describe("sameOffset", () => {
 });
 
 describe("checkOffset", () => {
+  it("says what to do about a promise in an offset", () => {
+    expect(() => checkOffset({ n: Promise.resolve(1) }, "latestOffset()")).toThrow(
+      expect.objectContaining({
+        message: "latestOffset() must give a JSON object, but gave $.n: an instance of Promise",
+        hint: expect.stringContaining("Await it") as string,
+      }),
+    );
+  });
+
   it("gives back an offset as it is", () => {
     const offset = { time: "2026-11-21T00:00:00Z", parts: [1, { n: null }] };
     expect(checkOffset(offset, "latestOffset()")).toBe(offset);

@@ -24,8 +24,8 @@ async function problemsOf(optionsSchema: OptionsSchema, options: Options): Promi
   if (!MillraceError.is(error)) throw error;
   expect(error.code).toBe("OPTIONS_INVALID");
   expect(error.hint).toBe("Correct the options of .format(Shelf) in the pipeline.");
-  const [, list = ""] = /^Shelf cannot use its options: (.*)$/.exec(error.message) ?? [];
-  return list.split("; ");
+  const [, list = ""] = /^Shelf cannot use its options:(?: |\n- )(.*)$/s.exec(error.message) ?? [];
+  return list.split("\n- ");
 }
 
 const zod = z.strictObject({ path: z.string(), pageSize: z.int().positive().default(100) });
@@ -105,6 +105,38 @@ describe.each(LIBRARIES)("options whose names %s can tell", (_, schema) => {
         `${name}: there is no such option (there are pageSize, path)`,
       ]);
     }
+  });
+});
+
+describe("options with several problems", () => {
+  it("are refused with one in a line, a single one in the line of the error", async () => {
+    const single = {
+      message: "Shelf cannot use its options: colour: there is no such option (there are path)",
+    };
+    const schema = z.strictObject({ path: z.string() });
+    await expect(parse(schema, { path: "a", colour: 1 })).rejects.toMatchObject(single);
+    const several = {
+      message: [
+        "Shelf cannot use its options:",
+        "- pth: there is no such option (did you mean path?)",
+        "- path: Invalid input: expected string, received undefined",
+      ].join("\n"),
+    };
+    await expect(parse(schema, { pth: "a" })).rejects.toMatchObject(several);
+  });
+});
+
+describe("what is no Standard Schema", () => {
+  it.each<readonly [string, unknown]>([
+    ["a JSON Schema", { type: "object" }],
+    ["the library's own", z],
+    ["nothing", null],
+  ])("is refused by name: %s", async (_, schema) => {
+    await expect(parse(schema as OptionsSchema, { path: "a" })).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+      message: "optionsSchema of Shelf is no Standard Schema",
+      hint: expect.stringContaining("zod, Valibot, ArkType") as string,
+    });
   });
 });
 

@@ -1,5 +1,7 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DataSource } from "../../shared/contract/data-source.ts";
+import { GreaterThan, IsNull, Not } from "../../shared/contract/filters.ts";
 import { checkTrigger, Pipeline, pipeline, type Trigger } from "../../shared/contract/pipeline.ts";
 import { findDataSource, registerDataSource } from "../../shared/contract/registry.ts";
 import { withStores } from "../support/runtime.ts";
@@ -82,7 +84,40 @@ describe("pipeline", () => {
   });
 });
 
+describe("filter", () => {
+  const read = pipeline("p").read.format(Shelf);
+
+  it("takes filters, also of another copy of the package", () => {
+    const other = { kind: "IsNull", attribute: ["name"] } as IsNull;
+    const filters = [new GreaterThan("id", 5), new Not(new IsNull("name")), other];
+    expect(read.filter(...filters).write.format(Drawer).source.filters).toEqual(filters);
+  });
+
+  it.each<readonly [unknown, string]>([
+    ["id > 5", "a string of 6 characters"],
+    [[new GreaterThan("id", 5)], "an array of 1"],
+    [{ id: 5 }, "an object of another kind"],
+    [GreaterThan, "a function"],
+    [undefined, "undefined"],
+    [new Not("id > 5" as never), "a string of 6 characters"],
+  ])("refuses %o, and says how filters are written", (filter, found) => {
+    expect(() => read.filter(filter as never)).toThrow(
+      expect.objectContaining({
+        code: "FILTER_INVALID",
+        message: `a filter is new GreaterThan("id", 5), not ${found}`,
+      }),
+    );
+  });
+});
+
 describe("trigger", () => {
+  it("is of one kind, which types tell", () => {
+    // @ts-expect-error two at once
+    expect(() => orders.trigger({ once: true, availableNow: true })).toThrow();
+    // @ts-expect-error two at once
+    expect(() => orders.trigger({ once: true, processingTime: "1s" })).toThrow();
+  });
+
   it.each<Trigger>([{ once: true }, { availableNow: true }, { processingTime: "10 seconds" }])(
     "takes %o",
     (trigger) => {
@@ -149,6 +184,39 @@ describe("registerDataSource", () => {
     }
     registerDataSource(Other);
     expect(findDataSource("shelf")).toBe(Other);
+  });
+
+  it.each([
+    ["rate", 'import { Rate } from "millrace/connectors/rate"; registerDataSource(Rate)'],
+    ["Kinesis", 'import { Kinesis } from "millrace/connectors/kinesis"; registerDataSource(Kinesis)'],
+    ["parquet", '.format(Files).option("format", "parquet")'],
+    ["json", '.format(Files).option("format", "jsonl")'],
+    ["mine", 'registerDataSource(YourClass) before .format("mine")'],
+  ])("says how %s gets there where nothing is registered under it", (name, hint) => {
+    expect(() => pipeline("p").readStream.format(name)).toThrow(
+      expect.objectContaining({
+        code: "DATA_SOURCE_NOT_FOUND",
+        hint: expect.stringContaining(hint) as string,
+      }),
+    );
+  });
+
+  it("knows each class of the package by its name", async () => {
+    const folder = new URL("../../shared/connectors/", import.meta.url);
+    const folders = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    for (const { name: connector } of folders) {
+      const module = (await import(new URL(`${connector}/index.ts`, folder).href)) as Record<string, unknown>;
+      const classes = Object.entries(module).filter(
+        ([, value]) => typeof value === "function" && value.prototype instanceof DataSource,
+      );
+      expect(classes.length).toBeGreaterThan(0);
+      for (const [className, dataSource] of classes) {
+        const hint = `import { ${className} } from "millrace/connectors/${connector}"; registerDataSource(${className})`;
+        expect(() => findDataSource((dataSource as typeof DataSource).name)).toThrow(
+          expect.objectContaining({ hint: expect.stringContaining(hint) as string }),
+        );
+      }
+    }
   });
 
   it("names what is registered where a name is unknown", () => {

@@ -214,7 +214,26 @@ describe("what a simple reader gives", () => {
       {
         code: "READ_NOT_ITERABLE",
         message: "read(start) must give { rows, offset }, but gave an array of 1",
+        hint: expect.stringContaining("return { rows, offset }") as string,
       },
+    ],
+    [
+      "an end of another name",
+      { rows: [["a"]], end: { n: 1 } },
+      {
+        code: "READ_NOT_ITERABLE",
+        message: "read(start) must give { rows, offset }, but gave an object of rows, end, without offset",
+      },
+    ],
+    [
+      "neither",
+      {},
+      { message: "read(start) must give { rows, offset }, but gave an object, without rows and offset" },
+    ],
+    [
+      "an offset before its start",
+      { rows: [], offset: { n: -1 } },
+      { code: "OFFSET_WENT_BACK", message: /^read\(start\) gave {"n":-1}, which is before/ },
     ],
     ["rows that are none", { rows: 5, offset: { n: 1 } }, { code: "READ_NOT_ITERABLE" }],
     ["an offset that is none", { rows: [], offset: 1 }, { code: "OFFSET_NOT_JSON" }],

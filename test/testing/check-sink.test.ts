@@ -116,7 +116,9 @@ describe("checkSink", () => {
       }
       override commit() {}
     }
-    expect(await codesOf((target) => new Eager(target))).toContain("VISIBLE_BEFORE_COMMIT");
+    expect(await problemsOf((target) => new Eager(target))).toMatchObject([
+      { code: "VISIBLE_BEFORE_COMMIT", hint: expect.stringContaining("showsRowsBeforeCommit") },
+    ]);
     const target = new Target();
     const { readBack } = target;
     await checkSink(() => new Eager(target), { readBack, showsRowsBeforeCommit: true });
@@ -164,9 +166,109 @@ describe("checkSink", () => {
     expect(await codesOf((target) => new Instance(target))).toEqual(["MESSAGE_NOT_JSON"]);
     expect(await codesOf((target) => new Razes(target))).toContain("ABORT_INCOMPLETE");
     expect(await problemsOf((target) => new Once(target))).toMatchObject([
-      { code: "THREW", message: "abort() again: Error: no such file" },
+      { code: "ABORT_INCOMPLETE", message: "abort() again threw Error: no such file" },
     ]);
     expect(await codesOf((target) => new Says(target))).toEqual(["COMMIT_LOOKUP_WRONG"]);
+  });
+
+  it("names only the insert of a sink that inserts in write(), and the doubled rows of one that is allowed to", async () => {
+    class Inserts extends Good {
+      override async write(rows: AsyncIterable<NamedRow>) {
+        const key = String(this.target.batches.size);
+        this.target.batches.set(key, await Array.fromAsync(rows));
+        return { key };
+      }
+      override commit() {}
+      override abort() {}
+    }
+    expect(await codesOf((target) => new Inserts(target))).toEqual(["VISIBLE_BEFORE_COMMIT"]);
+    const target = new Target();
+    const { readBack } = target;
+    await expect(
+      checkSink(() => new Inserts(target), { readBack, showsRowsBeforeCommit: true }),
+    ).rejects.toMatchObject({
+      problems: [
+        {
+          code: "TASK_NOT_ISOLATED",
+          message: expect.stringContaining("wrote its rows twice"),
+          hint: expect.stringContaining("write by key (upsert), or insert in commit()"),
+        },
+      ],
+    });
+  });
+
+  it("names a write() that reads no rows, or some only, and goes no further", async () => {
+    class Unread extends Good {
+      override async write(_rows: AsyncIterable<NamedRow>, task: TaskContext) {
+        return { key: this.keyOf(task) };
+      }
+    }
+    class First extends Good {
+      override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
+        for await (const row of rows) {
+          this.target.staged.set(this.keyOf(task), [row]);
+          break;
+        }
+        return { key: this.keyOf(task) };
+      }
+    }
+    expect(await problemsOf((target) => new Unread(target))).toMatchObject([
+      { code: "ROWS_NOT_CONSUMED", message: "write() read 0 of 3 rows" },
+    ]);
+    expect(await problemsOf((target) => new First(target))).toMatchObject([
+      { code: "ROWS_NOT_CONSUMED", message: "write() read 1 of 3 rows" },
+    ]);
+  });
+
+  it("names a commit that fails when it comes again, such as one that renames", async () => {
+    class Renames extends Good {
+      override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext) {
+        for (const message of messages)
+          if (!this.target.staged.has(message?.key ?? "")) throw new Error("ENOENT: no such file, rename");
+        super.commit(messages, batchId, batch);
+        for (const message of messages) this.target.staged.delete(message?.key ?? "");
+      }
+    }
+    expect(await problemsOf((target) => new Renames(target))).toMatchObject([
+      {
+        code: "SINK_NOT_IDEMPOTENT",
+        message: "commit() again, with equal messages threw Error: ENOENT: no such file, rename",
+      },
+    ]);
+  });
+
+  it("names a readBack that fails, and keeps what it found", async () => {
+    const readBack = () => {
+      throw new Error("there is no such table");
+    };
+    await expect(checkSink(() => new Good(new Target()), { readBack })).rejects.toMatchObject({
+      problems: [{ code: "THREW", message: expect.stringContaining("there is no such table") }],
+    });
+  });
+
+  it("says that a sink of batches refuses to overwrite, whatever it throws", async () => {
+    const target = new Target();
+    class Writer extends DataSourceArrowWriter<Message> {
+      override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext) {
+        const key = new Good(target).keyOf(task);
+        const rows: NamedRow[] = [];
+        for await (const batch of batches) rows.push(...rowsOf(batch));
+        target.staged.set(key, rows);
+        return { key };
+      }
+      override commit(messages: readonly (Message | null)[], batch: BatchContext) {
+        new Good(target).commit(messages, batch.batchId, batch);
+      }
+      override abort() {}
+    }
+    class Sink extends DataSource {
+      override writer(_schema: unknown, overwrite: boolean) {
+        if (overwrite) throw new Error("this table is only added to");
+        return new Writer();
+      }
+    }
+    const { notChecked } = await checkSink(Sink, { readBack: target.readBack });
+    expect(notChecked).toContain("overwrite: the sink refuses overwrite: this table is only added to");
   });
 
   it("names a sink of batches whose overwrite keeps the rows that were there", async () => {

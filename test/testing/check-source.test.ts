@@ -228,21 +228,177 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Endless())).toEqual(["AVAILABLE_NOW_ENDLESS"]);
   });
 
-  it("has a source bring about more, and says what it could not check without it", async () => {
+  it("has a source bring about more, or tries an offset within its only range", async () => {
     let available = 5;
     class Growing extends Good {
       override latestOffset({ n }: Offset) {
         return { n: Math.max(n, available) };
       }
     }
-    const still = await checkSource(() => new Growing());
-    expect(still.notChecked).toEqual([expect.stringContaining("[a,b) + [b,c)")]);
+    expect((await checkSource(() => new Growing())).notChecked).toEqual([]);
+    class Inclusive extends Growing {
+      override *read({ from, to }: Slice) {
+        for (let n = from; n <= to; n++) yield { n };
+      }
+      override partitions(start: Offset, end: Offset) {
+        return [{ from: start.n, to: end.n }];
+      }
+    }
+    expect(await problemsOf(() => new Inclusive())).toMatchObject([
+      { code: "RANGES_OVERLAP", message: expect.stringContaining('b = {"n":2}, which the kit made up') },
+    ]);
     const grown = await checkSource(() => new Growing(), {
       advance: () => {
         available += 5;
       },
     });
     expect(grown.notChecked).toEqual([]);
+  });
+
+  it("does not pass a source whose only range cannot be told apart into two, unless it is to have no more", async () => {
+    class Named extends DataSourceStreamReader<{ version: string }, string> {
+      override initialOffset() {
+        return { version: "" };
+      }
+      override latestOffset() {
+        return { version: "b" };
+      }
+      override partitions() {
+        return ["b"];
+      }
+      override *read() {
+        yield { n: 1 };
+      }
+    }
+    class Refuses extends Good {
+      override latestOffset() {
+        return { n: 10 };
+      }
+      override partitions(start: Offset, end: Offset) {
+        if (end.n !== 10 || start.n !== 0) throw new Error("there is no such snapshot");
+        return super.partitions(start, end);
+      }
+    }
+    /** Lines of a file: an offset within a line has half a line. */
+    class Bytes extends Refuses {
+      override partitions(start: Offset, end: Offset) {
+        return [{ from: start.n, to: end.n }];
+      }
+      override *read({ from, to }: Slice) {
+        for (const line of "abc\ndefgh\n".slice(from, to).split("\n")) yield { line } as never;
+      }
+    }
+    for (const make of [() => new Named(), () => new Refuses(), () => new Bytes()]) {
+      expect(await problemsOf(make)).toMatchObject([
+        { code: "RANGES_NOT_VERIFIED", hint: expect.stringContaining("advance") },
+      ]);
+      const { notChecked } = await checkSource(make, { singleRange: true });
+      expect(notChecked).toEqual([expect.stringContaining("[a,b) + [b,c)")]);
+    }
+  });
+
+  it("tries the time of a row within an only range of times, and a round one", async () => {
+    const at = (hour: number) => `2026-11-21T${String(hour).padStart(2, "0")}:30:00Z`;
+    class Timed extends DataSourceStreamReader<{ time: string }, { from: string; to: string }> {
+      override initialOffset() {
+        return { time: "2026-11-21T00:00:00Z" };
+      }
+      override latestOffset() {
+        return { time: "2026-11-22T00:00:00Z" };
+      }
+      override partitions(start: { time: string }, end: { time: string }) {
+        return [{ from: start.time, to: end.time }];
+      }
+      isIn(time: string, { from, to }: { from: string; to: string }) {
+        return time >= from && time < to;
+      }
+      override *read(range: { from: string; to: string }) {
+        for (let hour = 0; hour < 24; hour++)
+          if (this.isIn(at(hour), range)) yield { time: at(hour), n: hour };
+      }
+    }
+    class Inclusive extends Timed {
+      override isIn(time: string, { from, to }: { from: string; to: string }) {
+        return time >= from && time <= to;
+      }
+    }
+    expect((await checkSource(() => new Timed())).notChecked).toEqual([]);
+    expect(await codesOf(() => new Inclusive())).toEqual(["RANGES_OVERLAP"]);
+  });
+
+  it("does not accuse a source to which data arrives all the time, but one that gives any number", async () => {
+    let count = 0;
+    class Live extends Good {
+      override latestOffset() {
+        return { n: count++ };
+      }
+    }
+    expect((await checkSource(() => new Live())).notChecked).toEqual([
+      expect.stringContaining("latestOffset() grows while it is asked"),
+    ]);
+    class Chance extends Good {
+      override latestOffset() {
+        return { n: Math.floor(Math.random() * 1e6) + 1 };
+      }
+    }
+    const [problem] = await problemsOf(() => new Chance());
+    expect(problem).toMatchObject({ code: "OFFSET_NOT_STABLE", message: expect.stringContaining("chance") });
+  });
+
+  it("names the process's own clock, and a time as a string of digits", async () => {
+    class Monotonic extends Good {
+      override latestOffset() {
+        return { n: performance.now() };
+      }
+    }
+    class Digits extends Good {
+      override latestOffset() {
+        return { n: String(Date.now()) } as never;
+      }
+    }
+    expect((await codesOf(() => new Monotonic()))[0]).toBe("OFFSET_NOT_STABLE");
+    expect((await codesOf(() => new Digits()))[0]).toBe("OFFSET_NOT_STABLE");
+  });
+
+  it("notes an end that is the present second: it leaves late rows no time", async () => {
+    class Rounded extends Good {
+      override initialOffset() {
+        return { n: Math.floor(Date.now() / 1000) - 60 };
+      }
+      override latestOffset() {
+        return { n: Math.floor(Date.now() / 1000) };
+      }
+    }
+    expect((await checkSource(() => new Rounded())).notChecked).toContainEqual(
+      expect.stringContaining("the end is the present second"),
+    );
+  });
+
+  it("has the engine's errors for partitions that are no array and rows that are none, and says where another was thrown", async () => {
+    class NoArray extends Good {
+      override partitions() {
+        return { from: 0 } as never;
+      }
+    }
+    class NoRows extends Good {
+      override read() {
+        return 7 as never;
+      }
+    }
+    class Fails extends Good {
+      override partitions(): never {
+        throw new TypeError("no such thing");
+      }
+    }
+    expect(await codesOf(() => new NoArray())).toEqual(["PARTITIONS_NOT_AN_ARRAY"]);
+    expect(await codesOf(() => new NoRows())).toEqual(["READ_NOT_ITERABLE"]);
+    expect(await problemsOf(() => new Fails())).toMatchObject([
+      {
+        code: "THREW",
+        message: expect.stringMatching(/^partitions of .*: TypeError: no such thing$/),
+        hint: expect.stringMatching(/partitions of .* the engine/),
+      },
+    ]);
   });
 
   it("does not pass a source that has nothing to read", async () => {
@@ -274,7 +430,7 @@ describe("checkSource", () => {
         yield [n];
       }
     }
-    expect(await codesOf(() => new Simple())).toEqual(["READ_NOT_REPEATABLE"]);
+    expect((await codesOf(() => new Simple()))[0]).toBe("READ_NOT_REPEATABLE");
     expect(await codesOf(() => new Batch())).toEqual(["PARTITIONS_OVERLAP"]);
   });
 
@@ -286,7 +442,9 @@ describe("checkSource", () => {
     }
     expect(await codesOf(Nothing)).toEqual(["CHECK_INVALID"]);
     expect(await codesOf(7 as never)).toEqual(["CHECK_INVALID"]);
-    expect(await codesOf(ArrowTable, { options: { paht: "x" } })).toEqual(["OPTIONS_INVALID"]);
+    expect(await problemsOf(ArrowTable, { options: { paht: "x" } })).toMatchObject([
+      { code: "OPTIONS_INVALID", hint: expect.stringContaining("{ options: … } of checkSource") },
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { liveFiles } from "../../shared/connectors/arrow-table/log.ts";
+import { Rate } from "../../shared/connectors/rate/index.ts";
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
@@ -84,6 +85,24 @@ describe("runPipeline", () => {
     script.fails = false;
     const again = await runPipeline(numbers, { batches: 1, after: first });
     expect(again.batches).toMatchObject([{ batchId: 1, attempt: 2, rows: ns(4, 8) }]);
+  });
+
+  it("says that it was given a class, or something else, and what to do", async () => {
+    await expect(runPipeline(Numbers as never)).rejects.toMatchObject({
+      code: "CHECK_INVALID",
+      message: "runPipeline was given the class Numbers",
+      hint: expect.stringContaining(".readStream.format(Numbers)"),
+    });
+    await expect(runPipeline(undefined as never)).rejects.toMatchObject({ code: "CHECK_INVALID" });
+  });
+
+  it("lets the interval of a trigger pass between batches, until nothing is new for three of them", async () => {
+    const rate = pipeline("rate").readStream.format(Rate).options({ rowsPerSecond: 1 });
+    const ticking = rate.writeStream.format(ArrowTable).trigger({ processingTime: "2 seconds" });
+    const { batches } = await runPipeline(ticking, { batches: 3, now: "2026-11-21T00:00:00Z" });
+    expect(batches.map(({ rows }) => rows.length)).toEqual([2, 2, 2]);
+    const ended = numbers.trigger({ processingTime: "1 second" });
+    expect((await runPipeline(ended, { batches: 9 })).batches).toHaveLength(3);
   });
 
   it("runs one batch of a batch pipeline", async () => {

@@ -13,16 +13,21 @@ export interface ColumnBuilder {
   readonly bytes: number;
 }
 
+/** A field that is missing, and the name under which it seems to be there. */
+export interface MeantField {
+  readonly name: string;
+  readonly found: string;
+}
+
 /** A value that does not fit its column. `path` leads from the column to the place, such as `.tags[2]`. */
 export class ValueMismatch extends Error {
   readonly expected: string;
   readonly problem: string;
   readonly value: unknown;
   readonly path: string;
-  /** The name under which a missing field seems to be there. */
-  readonly meant: string | undefined;
+  readonly meant: MeantField | undefined;
 
-  constructor(expected: string, value: unknown, problem?: string, path = "", meant?: string) {
+  constructor(expected: string, value: unknown, problem?: string, path = "", meant?: MeantField) {
     const found = problem ?? (value === undefined ? "nothing" : kindOf(value));
     super(`expected ${expected}, found ${found}`);
     this.expected = expected;

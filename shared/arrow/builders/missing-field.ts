@@ -14,11 +14,12 @@ export function missingField(
   names: readonly string[],
 ): ValueMismatch {
   const others = Object.keys(object).filter((key) => !names.includes(key));
-  const meant = closestTo(name, others);
-  const shown = meant === undefined ? others : [meant];
+  const found = closestTo(name, others);
+  const shown = found === undefined ? others : [found];
   if (shown.length === 0) return new ValueMismatch(expected, undefined, "nothing", `.${name}`);
   const more = shown.length > MAX_NAMES ? ` and ${shown.length - MAX_NAMES} more` : "";
   const list = `${shown.slice(0, MAX_NAMES).map(quote).join(", ")}${more}`;
+  const meant = found === undefined ? undefined : { name, found };
   return new ValueMismatch(expected, undefined, `nothing (the ${noun} has ${list})`, `.${name}`, meant);
 }
 
@@ -28,8 +29,16 @@ function closestTo(name: string, others: readonly string[]): string | undefined 
   const wanted = plain(name);
   const byPlain = new Map(others.slice(0, 1000).map((other) => [plain(other), other]));
   const maxDistance = Math.floor(wanted.length / 3);
-  const closest = closestMatch(wanted, [...byPlain.keys()], { maxDistance });
+  const known = [...byPlain.keys()];
+  const closest =
+    closestMatch(wanted, known, { maxDistance }) ?? known.find((other) => isSwapped(wanted, other));
   return closest === undefined ? undefined : byPlain.get(closest);
+}
+
+/** True where two neighbours changed places, which counts as two mistakes elsewhere. */
+function isSwapped(a: string, b: string): boolean {
+  const at = Array.from(a).findIndex((letter, i) => letter !== b[i]);
+  return at >= 0 && a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2) === b;
 }
 
 function quote(name: string): string {

@@ -22,6 +22,7 @@ import { schemaToJson } from "../../contract/schema.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { jsonRow } from "../json-values.ts";
 import type { FileBytes } from "./bytes.ts";
+import { checkColumns } from "./columns.ts";
 import { Malformed } from "./malformed.ts";
 
 // Arrow for JavaScript brings no codec. There is none here for LZ4. A copy, because what `decompress` gives may not be aligned.
@@ -38,7 +39,10 @@ export async function* readArrow(
     const positions = schema.fields
       .map(({ name }) => batch.schema.fields.findIndex((field) => field.name === name))
       .filter((position) => position >= 0);
-    if (positions.length === 0) throw new Malformed("it has none of the columns of the schema");
+    checkColumns(
+      schema,
+      batch.schema.fields.map(({ name }) => name),
+    );
     const selected = batch.selectAt(positions);
     yield describe(selected.schema) === expected ? selected : rowsOf(selected).map(toRow);
   }

@@ -2,12 +2,15 @@ import { Decompress } from "fzstd";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { PlannedFile } from "./folder.ts";
-import { gunzip } from "./node.ts";
+import { Malformed } from "./malformed.ts";
+import { gunzip, isUtf8 } from "./node.ts";
 
 /** A file up to this size is read in one request, a larger one in pieces of it, or as its format asks. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 /** A file up to this size may be asked for before its turn. */
 const AHEAD_BYTES = 1024 * 1024;
+
+const LINE_BREAK = 0x0a;
 
 /** Text is given in smaller pieces: what is made of it takes many times the memory. */
 const TEXT_BYTES = 1024 * 1024;
@@ -75,14 +78,41 @@ export class FileBytes {
   }
 }
 
-/** The text of a file in UTF-8, without its byte order mark, unpacked as its name says. */
+/** The text of a file in UTF-8, without its byte order mark, unpacked as its name says. Error: `Malformed`. */
 export async function* textOf(file: FileBytes): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const chunk of unpacked(file)) {
-    for (let start = 0; start < chunk.length; start += TEXT_BYTES)
-      yield decoder.decode(chunk.subarray(start, start + TEXT_BYTES), { stream: true });
+    for (let start = 0; start < chunk.length; start += TEXT_BYTES) {
+      const piece = chunk.subarray(start, start + TEXT_BYTES);
+      yield await textOr(file, () => decoder.decode(piece, { stream: true }));
+    }
   }
-  yield decoder.decode();
+  yield await textOr(file, () => decoder.decode());
+}
+
+async function textOr(file: FileBytes, decode: () => string): Promise<string> {
+  try {
+    return decode();
+  } catch {
+    throw new Malformed(`line ${await wrongLine(file)} is not UTF-8`);
+  }
+}
+
+/** The first line that is not UTF-8. A line break is part of no other character, so that each line is or is not by itself. */
+async function wrongLine(file: FileBytes): Promise<number> {
+  let line = 1;
+  let rest = new Uint8Array();
+  for await (const chunk of unpacked(file)) {
+    const bytes = Buffer.concat([rest, chunk]);
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_BREAK); end >= 0; end = bytes.indexOf(LINE_BREAK, start)) {
+      if (!isUtf8(bytes.subarray(start, end))) return line;
+      line++;
+      start = end + 1;
+    }
+    rest = bytes.subarray(start);
+  }
+  return line;
 }
 
 function unpacked(file: FileBytes): AsyncIterable<Uint8Array> {

@@ -1,19 +1,24 @@
 import { DataType, type Schema } from "apache-arrow";
 import { parse } from "csv-parse";
-import { MillraceError } from "../../contract/errors.ts";
+import { MillraceError, show } from "../../contract/errors.ts";
 import { typeName } from "../../contract/schema.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { checkColumnNames, type Misnamed, quoted } from "../column-names.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { Malformed } from "./malformed.ts";
+import { Malformed, MalformedRow } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /** The longest record: a quote that is never closed is told as such before it fills the memory. */
 const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
+/** Columns of a header that an error shows at most. */
+const MAX_FOUND = 10;
+
 const PROBLEMS: Readonly<Record<string, string>> = {
   CSV_RECORD_INCONSISTENT_FIELDS_LENGTH: "it has not as many fields as the first one",
   CSV_INVALID_CLOSING_QUOTE: "a quote within quotes is neither doubled nor followed by a delimiter",
-  INVALID_OPENING_QUOTE: "a quote in a field that does not begin with one",
+  INVALID_OPENING_QUOTE:
+    "a quote in a field that does not begin with one (where only spaces stand before it, set trim: true)",
   CSV_QUOTE_NOT_CLOSED: "a quote is never closed",
   CSV_MAX_RECORD_SIZE: `it has more than ${MAX_RECORD_BYTES} bytes`,
 };
@@ -57,6 +62,7 @@ async function* recordsOf(file: FileBytes, options: ParsedOptions): AsyncGenerat
     quote,
     escape: options.escape ?? quote,
     record_delimiter: ["\r\n", "\n"],
+    trim: options.trim,
     skip_empty_lines: true,
     max_record_size: MAX_RECORD_BYTES,
     cast: (text, { quoting }) => (text === nullValue && !quoting ? null : text),
@@ -85,26 +91,42 @@ async function* recordsOf(file: FileBytes, options: ParsedOptions): AsyncGenerat
 function explain(error: Error): Error {
   if (!("code" in error && typeof error.code === "string" && "lines" in error)) return error;
   const problem = PROBLEMS[error.code] ?? error.code;
-  return new Malformed(`the record that ends in line ${error.lines}: ${problem}`, { cause: error });
+  // Without its stack, which is that of the parser.
+  return new MalformedRow(`the record that ends in line ${error.lines}: ${problem}`, {
+    cause: error.message,
+  });
 }
 
-/** Where the columns of the schema are; one that the file does not have is null. */
-function fromHeader(schema: Schema, names: Parsed["record"]): readonly number[] {
-  const positions = schema.fields.map(({ name }) => {
-    const position = names.indexOf(name);
-    if (position !== names.lastIndexOf(name)) throw new Malformed(`its header has "${name}" twice`);
+/** Where the columns of the schema are; one that the file does not have is null. Error: `COLUMN_MISNAMED`. */
+function fromHeader(schema: Schema, header: Parsed["record"]): readonly number[] {
+  const names = header.map((name) => name ?? "");
+  const columns = schema.fields.map(({ name }) => name);
+  const positions = columns.map((column) => {
+    const position = names.indexOf(column);
+    if (position !== names.lastIndexOf(column)) throw new Malformed(`its header has "${column}" twice`);
     return position;
   });
+  checkColumnNames(columns, names, { schema: ".schema(…)", orElse: orTrim });
   if (positions.some((position) => position >= 0)) return positions;
-  throw new Malformed(
-    "its header has none of the columns of the schema: check delimiter, or set header to false",
-  );
+  const count = names.length === 1 ? "1 column" : `${names.length} columns`;
+  throw new Malformed(`its header has ${count}, and none of the schema's: ${quoted(columns)}`, {
+    hint: "Set delimiter to what separates the fields, set header to false where the first line is a row, or call the columns in .schema(…) as the header does.",
+    // Where there is no header, they are a row.
+    found: show(names.slice(0, MAX_FOUND)),
+  });
+}
+
+function orTrim(misnamed: readonly Misnamed[]): string {
+  return misnamed.some(({ column, found }) => found !== column && found.trim() === column)
+    ? ", or set trim: true: spaces around fields are then left out"
+    : "";
 }
 
 function inOrder({ fields }: Schema, { record, line }: Parsed): readonly number[] {
   if (record.length === fields.length) return fields.map((_, i) => i);
-  throw new Malformed(
+  throw new MalformedRow(
     `the record that ends in line ${line} has ${record.length} fields, the schema ${fields.length} columns`,
+    { hint: "Set delimiter to what separates the fields, or give in .schema(…) a column for each field." },
   );
 }
 

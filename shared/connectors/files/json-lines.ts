@@ -1,10 +1,11 @@
 import { DataType, type Schema } from "apache-arrow";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { checkColumnNames } from "../column-names.ts";
 import { parseJson } from "../json-text.ts";
 import { jsonRow } from "../json-values.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { Malformed } from "./malformed.ts";
+import { Malformed, MalformedRow } from "./malformed.ts";
 
 /** The longest line: a file without line breaks is told as such before it fills the memory. */
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
@@ -12,12 +13,18 @@ const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
 /** One JSON object a line. Empty lines are no rows. */
 export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
   const toRow = jsonRow(schema);
+  const names = schema.fields.map(({ name }) => name);
   const decimals = schema.fields.some(({ type }) => hasDecimal(type));
   let number = 0;
+  let isFirst = true;
   function* rowsOf(lines: readonly string[]): Generator<Row> {
     for (const line of lines) {
       number++;
-      if (line.trim() !== "") yield toRow(recordOf(line, number, decimals));
+      if (line.trim() === "") continue;
+      const record = recordOf(line, number, decimals);
+      if (isFirst) checkColumnNames(names, Object.keys(record), { schema: ".schema(…)" });
+      isFirst = false;
+      yield toRow(record);
     }
   }
   let rest = "";
@@ -35,11 +42,12 @@ function recordOf(line: string, number: number, decimals: boolean): Readonly<Rec
   let record: unknown;
   try {
     record = parseJson(line, { decimals });
-  } catch (cause) {
-    throw new Malformed(`line ${number} is not JSON`, { cause });
+  } catch (error) {
+    // Its stack is that of the parser.
+    throw new MalformedRow(`line ${number} is not JSON`, { cause: String(error) });
   }
   if (isPlainObject(record)) return record;
-  throw new Malformed(`line ${number} is ${kindOf(record)}, not an object`);
+  throw new MalformedRow(`line ${number} is ${kindOf(record)}, not an object`);
 }
 
 function hasDecimal(type: DataType): boolean {

@@ -1,4 +1,5 @@
 // biome-ignore-all lint/style/noRestrictedImports: streams, gzip, hashes and globs come with Node.
+import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import { matchesGlob } from "node:path/posix";
 import { pipeline } from "node:stream";
@@ -9,7 +10,7 @@ export function digest(text: string): Buffer {
   return hash("sha256", text, "buffer");
 }
 
-export { matchesGlob };
+export { isUtf8, matchesGlob };
 
 /** The bytes of a gzip file, of any number of members. */
 export function gunzip(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

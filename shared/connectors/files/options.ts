@@ -36,6 +36,8 @@ export interface FilesOptions {
   readonly escape?: string;
   /** CSV: the field, without quotes, that is null. Default: the empty one. */
   readonly nullValue?: string;
+  /** CSV: true where spaces around fields, and around names in the header, count for nothing. Default false. (Spark: `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`.) */
+  readonly trim?: boolean;
 }
 
 const count = z.int().positive();
@@ -58,6 +60,7 @@ export const OPTIONS = z.strictObject({
   quote: character.default('"'),
   escape: character.optional(),
   nullValue: z.string().default(""),
+  trim: z.boolean().default(false),
 });
 
 /** Options with their defaults. */

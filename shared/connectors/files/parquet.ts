@@ -39,7 +39,8 @@ import { MillraceError } from "../../contract/errors.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { FileBytes } from "./bytes.ts";
-import { Malformed } from "./malformed.ts";
+import { checkColumns } from "./columns.ts";
+import { Malformed, MalformedRow } from "./malformed.ts";
 
 type Convert = (value: unknown) => unknown;
 
@@ -69,7 +70,10 @@ export async function* readParquet(file: FileBytes, schema: Schema): AsyncGenera
     return tree && columnOf(tree);
   });
   const names = columns.flatMap((column) => column?.field.name ?? []);
-  if (names.length === 0) throw new Malformed("it has none of the columns of the schema");
+  checkColumns(
+    schema,
+    trees.map(({ element }) => element.name),
+  );
   const scan = await parquetScan({
     file: bufferOf(file),
     metadata: { ...metadata, schema: metadata.schema.map(plain) },
@@ -313,7 +317,7 @@ function bigEndian(bytes: Uint8Array): bigint {
 
 function toMicros(nanos: bigint): bigint {
   if (nanos % 1000n === 0n) return nanos / 1000n;
-  throw new Malformed("it has a time with nanoseconds, and times are of microseconds here");
+  throw new MalformedRow("it has a time with nanoseconds, and times are of microseconds here");
 }
 
 function orNull<T>(value: unknown, convert: () => T): T | null {

@@ -8,7 +8,7 @@ import { FileBytes } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
 import { type FileGroup, listFiles, type PlannedFile } from "./folder.ts";
 import { readJsonLines } from "./json-lines.ts";
-import { Malformed } from "./malformed.ts";
+import { Malformed, MalformedRow } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
 
@@ -113,11 +113,14 @@ function chunksOf(
 /** The error with its place: the rows of a partition are numbered, and those of its files are what people look at. */
 function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
   if (!MillraceError.is(error)) {
-    const problem = error instanceof Malformed ? `: ${error.message}` : "";
+    const { message, hint, found, cause } =
+      error instanceof Malformed ? error : new Malformed("", { cause: error });
+    const problem = message === "" ? "" : `: ${message}`;
     return new MillraceError("FILE_MALFORMED", `${path} cannot be read as ${format}${problem}`, {
-      where: { path, row: row + 1 },
-      hint: PUT_RIGHT,
-      cause: error instanceof Malformed ? error.cause : error,
+      where: { path, ...(error instanceof MalformedRow ? { row: row + 1 } : {}) },
+      hint: hint ?? PUT_RIGHT,
+      ...(found === undefined ? {} : { found }),
+      ...(cause === undefined ? {} : { cause }),
     });
   }
   const { code, message, where, found, cause } = error;

@@ -2,8 +2,9 @@ import { DataType, type RecordBatch, type Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
-import { kindOf } from "../../contract/json.ts";
+import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { checkColumnNames, type Misnamed } from "../column-names.ts";
 import type { ColumnPath, SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 
@@ -25,7 +26,7 @@ export function valueAt(value: unknown, path: string): unknown {
 
 /**
  * The records of these pages as record batches of `schema`; of their rows only those that `keep` says. They are made here, and not by the engine, so that the error of a
- * row names its page. Errors: `OPTIONS_INVALID`, and those of pages and rows.
+ * row names its page. Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
  */
 export async function* recordBatches(
   schema: Schema,
@@ -34,10 +35,12 @@ export async function* recordBatches(
   keep: (row: Row) => boolean = () => true,
 ): AsyncGenerator<RecordBatch> {
   const toRow = rowReader(schema, columns);
+  const checkNames = nameCheck(schema, columns);
   let at: { readonly url?: string } = {};
   async function* rows(): AsyncGenerator<Row> {
     for await (const { records, url } of pages) {
       at = { url };
+      checkNames(records[0]);
       for (const record of records) {
         const row = toRow(record);
         if (keep(row)) yield row;
@@ -87,6 +90,22 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
       found: show(record),
     });
   };
+}
+
+/** Of a page's first record, as an API gives all of them the same names. Error: `COLUMN_MISNAMED`. */
+function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
+  const names = schema.fields.map(({ name }) => name);
+  const paths = Object.values(columns).map((column) => (typeof column === "string" ? column : column.path));
+  const known = [...names, ...paths.flatMap((path) => path.split(".", 1))];
+  const plain = names.filter((name) => !Object.hasOwn(columns, name));
+  return (record) => {
+    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: orColumns });
+  };
+}
+
+function orColumns(misnamed: readonly Misnamed[]): string {
+  const pairs = misnamed.map(({ column, found }) => `${JSON.stringify(column)}: ${JSON.stringify(found)}`);
+  return `, or set columns: { ${pairs.join(", ")} }`;
 }
 
 /** Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still holds. */

@@ -1,0 +1,89 @@
+import type { Field, Schema } from "apache-arrow";
+import { isPlainObject, kindOf } from "../contract/json.ts";
+import type { Row } from "../contract/stream-reader.ts";
+import { ValueMismatch } from "./builders/builder.ts";
+import { columnBuilder } from "./builders/index.ts";
+
+/** Columns of which another order is looked for, at most. */
+const MAX_COLUMNS = 8;
+
+const YIELD_EACH = "To yield the rows of an array one by one, write yield* instead of yield.";
+
+/** What text of digits becomes a number of the type by. */
+const FROM_DIGITS: Readonly<Record<string, string>> = {
+  bigint: "BigInt(value)",
+  int: "Number(value)",
+  smallint: "Number(value)",
+  tinyint: "Number(value)",
+};
+
+/** True for what can be nothing but a row. */
+export function isPlainRow(item: unknown): item is Row {
+  return Array.isArray(item) || isPlainObject(item);
+}
+
+/** What to do about a row whose field `field` does not fit. */
+export function fieldHint(schema: Schema, row: unknown, field: string, mismatch: ValueMismatch): string {
+  const { value, meant, expected, problem } = mismatch;
+  if (meant !== undefined) {
+    const parent = field.slice(0, -meant.name.length - 1);
+    const call = parent === "" ? "Call it" : `In "${parent}" call it`;
+    return `${call} "${meant.name}" in read(), or "${meant.found}" in the schema.`;
+  }
+  if (value === undefined)
+    return `Yield every field of the schema in each row; give null where "${field}" has no value.`;
+  if (value === null) return `Give "${field}" a value, leave the row out, or drop NOT NULL from the schema.`;
+  if (Array.isArray(row)) {
+    if (isArrayOfRows(row) && !schema.fields.some(isNested)) return YIELD_EACH;
+    // A value outside the range of its type is no value of another column.
+    const order = problem === kindOf(value) ? otherOrder(schema.fields, row) : undefined;
+    const names = schema.fields.map(({ name }) => name).join(", ");
+    if (order !== undefined)
+      return `The values fit in the order (${order.join(", ")}): yield them in the order of the schema, (${names}).`;
+  }
+  const convert = FROM_DIGITS[expected];
+  return convert !== undefined && typeof value === "string" && /^-?\d+$/.test(value)
+    ? `Yield ${convert} for "${field}", or make it a string in the schema.`
+    : `Convert "${field}" in read(), or change its type in the schema.`;
+}
+
+/** What to do about something that is no row, or has another number of values. */
+export function rowHint(row: unknown): string {
+  if (isArrayOfRows(row)) return YIELD_EACH;
+  if (row instanceof Map) return "Yield Object.fromEntries(row) in place of a Map.";
+  return "Yield objects by field name, arrays in the order of the schema, or Arrow record batches.";
+}
+
+function isArrayOfRows(row: unknown): boolean {
+  return Array.isArray(row) && row.length > 0 && row.every(isPlainRow);
+}
+
+function isNested({ type }: Field): boolean {
+  return (type.children ?? []).length > 0;
+}
+
+/** The names of the columns in the order in which all these values fit. A null fits anywhere, and tells nothing. */
+function otherOrder(fields: readonly Field[], values: readonly unknown[]): string[] | undefined {
+  if (fields.length > MAX_COLUMNS || values.some((value) => value === null || value === undefined))
+    return undefined;
+  const fitting = values.map((value) => fields.filter((field) => fits(field, value)));
+  const place = (taken: readonly Field[]): readonly Field[] | undefined => {
+    if (taken.length === values.length) return taken;
+    for (const field of fitting[taken.length] ?? []) {
+      const order = taken.includes(field) ? undefined : place([...taken, field]);
+      if (order !== undefined) return order;
+    }
+    return undefined;
+  };
+  return place([])?.map(({ name }) => name);
+}
+
+function fits(field: Field, value: unknown): boolean {
+  try {
+    columnBuilder(field, 1).append(value);
+    return true;
+  } catch (error) {
+    if (error instanceof ValueMismatch) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+import { isPlainObject } from "../contract/json.ts";
+import type { Offset } from "../contract/offset.ts";
+
+/** An end that was asked for, and when. */
+export interface Asked {
+  readonly end: Offset;
+  /** The clock of the kit, epoch milliseconds. */
+  readonly now: number;
+  /** Real time before and after, `performance.now()`. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Why ends differ that were asked for one after the other: by the clock, by data that arrives, or out of order. */
+export type Change = "clock" | "growth" | "chance";
+
+type Leaf = number | string;
+
+const NEAR_MILLISECONDS = 5000;
+/** Milliseconds of a unit. */
+const UNITS = [1, 1000, 1e-3, 1e-6];
+const DIGITS = /^-?\d+$/;
+const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/;
+
+/** `pairs` were asked for with a pause between; `all`, in order, also without. */
+export function changeOf(
+  pairs: readonly (readonly [Asked, Asked])[],
+  all: readonly Asked[],
+  compare: ((a: Offset, b: Offset) => number) | undefined,
+): Change {
+  if (pairs.every(([first, second]) => followsClock(first, second))) return "clock";
+  const isOrdered = all.every((asked, i) => {
+    const before = all[i - 1];
+    return before === undefined || isInOrder(before.end, asked.end, compare);
+  });
+  return isOrdered ? "growth" : "chance";
+}
+
+function followsClock(first: Asked, second: Asked): boolean {
+  const earlier = leavesOf(first.end);
+  return [...leavesOf(second.end)].some(([path, value]) => {
+    const before = earlier.get(path);
+    if (before === undefined || before === value) return false;
+    if (isNear(before, first.now) && isNear(value, second.now)) return true;
+    if (isNear(before, Date.now()) && isNear(value, Date.now())) return true;
+    const passed = numberOf(value) - numberOf(before);
+    return UNITS.some((unit) => {
+      const milliseconds = passed * unit;
+      const isReal = milliseconds >= second.from - first.to - 1 && milliseconds <= second.to - first.from + 1;
+      return isReal || milliseconds === second.now - first.now;
+    });
+  });
+}
+
+/** True where a number, a string of digits or a time is within seconds of `now`. */
+function isNear(value: Leaf, now: number, milliseconds = NEAR_MILLISECONDS): boolean {
+  return timesOf(value).some((time) => Math.abs(time - now) <= milliseconds);
+}
+
+/** True where an end of one field is the present second, by one of the clocks. */
+export function isPresentSecond(end: Offset, now: number): boolean {
+  const [value, ...others] = leavesOf(end).values();
+  if (value === undefined || others.length > 0) return false;
+  return [now, Date.now()].some((clock) =>
+    timesOf(value).some((time) => time % 1000 === 0 && time <= clock && clock - time <= 1100),
+  );
+}
+
+function timesOf(value: Leaf): number[] {
+  if (typeof value === "string" && TIME.test(value))
+    return [Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)];
+  return UNITS.map((unit) => numberOf(value) * unit);
+}
+
+function numberOf(value: Leaf): number {
+  if (typeof value === "number") return value;
+  return DIGITS.test(value) ? Number(value) : Number.NaN;
+}
+
+function isInOrder(a: Offset, b: Offset, compare: ((a: Offset, b: Offset) => number) | undefined): boolean {
+  if (compare !== undefined) return compare(a, b) <= 0;
+  const earlier = leavesOf(a);
+  return [...leavesOf(b)].every(([path, value]) => {
+    const before = earlier.get(path);
+    if (before === undefined || typeof before !== typeof value) return true;
+    const [x, y] = [numberOf(before), numberOf(value)];
+    return Number.isNaN(x) || Number.isNaN(y) ? before <= value : x <= y;
+  });
+}
+
+/** Numbers and strings by their path. */
+function leavesOf(value: unknown, path = "$", found = new Map<string, Leaf>()): Map<string, Leaf> {
+  if (typeof value === "number" || typeof value === "string") found.set(path, value);
+  else if (Array.isArray(value) || isPlainObject(value))
+    for (const [key, item] of Object.entries(value)) leavesOf(item, `${path}.${key}`, found);
+  return found;
+}

@@ -1,0 +1,73 @@
+import type { Offset } from "../contract/offset.ts";
+import type { RowTexts } from "./rows.ts";
+
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/;
+const INTEGER = /^-?\d+$/;
+const UNITS = [86_400_000, 3_600_000, 60_000, 1000];
+
+/**
+ * Offsets between two of one integer or time each, at most two: where a row is, by a value of its own, which shows what happens to a row at a border; and the
+ * middle. None for other offsets.
+ */
+export function middlesOf(a: Offset, b: Offset, rows: RowTexts): readonly Offset[] {
+  const [[name = "", from] = [], ...others] = Object.entries(a);
+  const to = b[name];
+  if (others.length > 0 || Object.keys(b).length !== 1) return [];
+  const values = rows.flatMap((row) => [...leaves(JSON.parse(row))]);
+  const between =
+    typeof from === "string" && typeof to === "string" && TIME.test(from) && from.length === to.length
+      ? timesBetween(from, to, values)
+      : integersBetween(from, to, values);
+  return between.map((value) => ({ [name]: value }));
+}
+
+function integersBetween(from: unknown, to: unknown, values: readonly unknown[]): (number | string)[] {
+  const [first, last] = [integerOf(from), integerOf(to)];
+  if (first === undefined || last === undefined || typeof from !== typeof to || last - first < 2n) return [];
+  const middle = (first + last) / 2n;
+  const distance = (n: bigint) => (n > middle ? n - middle : middle - n);
+  let nearest: bigint | undefined;
+  for (const value of values) {
+    const n = integerOf(value);
+    if (n === undefined || n <= first || n >= last) continue;
+    if (nearest === undefined || distance(n) < distance(nearest)) nearest = n;
+  }
+  return [...new Set([nearest ?? middle, middle])].map((n) =>
+    typeof from === "string" ? `${n}` : Number(n),
+  );
+}
+
+function integerOf(value: unknown): bigint | undefined {
+  const isInteger = typeof value === "string" ? INTEGER.test(value) : Number.isSafeInteger(value);
+  return isInteger ? BigInt(value as string | number) : undefined;
+}
+
+function timesBetween(from: string, to: string, values: readonly unknown[]): string[] {
+  const digits = TIME.exec(from)?.[2]?.length ?? 0;
+  const middle = (Date.parse(from) + Date.parse(to)) / 2;
+  const isWithin = (time: string) => time > from && time < to;
+  const [nearest] = values
+    .flatMap((value) => inForm(value, digits) ?? [])
+    .filter(isWithin)
+    .sort((x, y) => Math.abs(Date.parse(x) - middle) - Math.abs(Date.parse(y) - middle));
+  // The roundest there is: many a source has only whole days or hours.
+  const round = UNITS.map((unit) => new Date(middle - (middle % unit)).toISOString())
+    .flatMap((time) => inForm(time, digits) ?? [])
+    .find(isWithin);
+  return [...new Set([nearest, round])].filter((time) => time !== undefined);
+}
+
+/** A time with so many digits of a second; nothing for one that has more, or is none. */
+function inForm(value: unknown, digits: number): string | undefined {
+  const match = typeof value === "string" ? TIME.exec(value) : null;
+  if (match === null) return undefined;
+  const fraction = (match[2] ?? "").replace(/0+$/, "");
+  if (fraction.length > digits) return undefined;
+  return digits === 0 ? `${match[1]}Z` : `${match[1]}.${fraction.padEnd(digits, "0")}Z`;
+}
+
+function* leaves(value: unknown): Generator<unknown> {
+  if (typeof value === "object" && value !== null)
+    for (const item of Object.values(value)) yield* leaves(item);
+  else yield value;
+}

@@ -1,0 +1,194 @@
+import { describe, expect, it } from "vitest";
+import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader, SimpleDataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
+import { TimeRange } from "../../shared/contract/time-range.ts";
+import { World } from "../support/engine.ts";
+
+class Reader extends DataSourceStreamReader {
+  override initialOffset() {
+    return { n: 0 };
+  }
+  override latestOffset() {
+    return { n: 0 };
+  }
+  override partitions(): never[] {
+    return [];
+  }
+  override read(): never[] {
+    return [];
+  }
+}
+class Writer extends DataSourceStreamWriter {
+  override write(): null {
+    return null;
+  }
+  override commit(): void {}
+  override abort(): void {}
+}
+/** The same object as its class makes, in another copy of the package or with something else. */
+const copied = (made: object, changes: object = {}): object => {
+  const methods = [
+    made,
+    Reflect.getPrototypeOf(made) ?? {},
+    Reflect.getPrototypeOf(Reflect.getPrototypeOf(made) ?? {}) ?? {},
+  ];
+  const own = methods.reverse().map((from) => Object.getOwnPropertyDescriptors(from));
+  const copy: object = Object.defineProperties({}, Object.assign({}, ...own) as PropertyDescriptorMap);
+  return Object.assign(copy, changes);
+};
+
+type Made = Partial<
+  Record<"streamReader" | "simpleStreamReader" | "reader" | "streamWriter" | "writer", unknown>
+>;
+
+/** A stream, or a batch, whose data source makes these. */
+async function opened(made: Made, kind: "stream" | "batch" = "stream") {
+  class Source extends DataSource {
+    override schema() {
+      return "n bigint";
+    }
+  }
+  for (const [method, value] of Object.entries(made))
+    Object.defineProperty(Source.prototype, method, { value: () => value });
+  const start = pipeline("numbers");
+  const definition =
+    kind === "stream"
+      ? start.readStream.format(Source).writeStream.format(Source)
+      : start.read.format(Source).write.format(Source).mode("append");
+  return await new World().run(definition as unknown as Pipeline, "a");
+}
+
+describe("what a data source makes to read", () => {
+  // @ts-expect-error Types are stripped where a pipeline runs.
+  class Typo extends DataSourceStreamReader {
+    override initialOffset() {
+      return { n: 0 };
+    }
+    latestOfset() {
+      return { n: 0 };
+    }
+    override partitions(): never[] {
+      return [];
+    }
+    override read(): never[] {
+      return [];
+    }
+  }
+  // @ts-expect-error Types are stripped where a pipeline runs.
+  class Simple extends SimpleDataSourceStreamReader {
+    override initialOffset() {
+      return {};
+    }
+    override read() {
+      return { rows: [], offset: {} };
+    }
+    readBetween(): never[] {
+      return [];
+    }
+  }
+  class Batch extends DataSourceReader {
+    override read(): never[] {
+      return [];
+    }
+  }
+  const bare = copied(new Reader(), { commit: undefined });
+
+  it.each<readonly [string, Made, string]>([
+    [
+      "a method of another name",
+      { streamReader: new Typo() },
+      "streamReader() gave an instance of Typo, which has no latestOffset() (did you mean latestOfset?)",
+    ],
+    ["the class", { streamReader: Reader }, "streamReader() gave the class Reader, not an instance"],
+    ["nothing", { streamReader: undefined }, "streamReader() gave undefined"],
+    [
+      "an object of its own",
+      { streamReader: bare },
+      "streamReader() gave an object that does not extend DataSourceStreamReader: it has no commit()",
+    ],
+    [
+      "a simple reader with a method of another name",
+      { simpleStreamReader: new Simple() },
+      "simpleStreamReader() gave an instance of Simple, which has no readBetweenOffsets() (there are readBetween)",
+    ],
+  ])("is refused where it is %s", async (_, made, message) => {
+    const run = await opened(made);
+    await expect(run.plan()).rejects.toMatchObject({
+      code: "READER_INVALID",
+      message,
+      where: { pipeline: "numbers" },
+    });
+  });
+
+  it("is refused of a batch, too", async () => {
+    const run = await opened({ reader: { reed: () => [] }, writer: new Writer() }, "batch");
+    await expect(run.plan()).rejects.toMatchObject({
+      code: "READER_INVALID",
+      message: "reader() gave an object, which has no read() (did you mean reed?)",
+    });
+    const good = await opened({ reader: new Batch(), writer: new Writer() }, "batch");
+    expect((await good.plan()).kind).toBe("batch");
+  });
+
+  it("may be of another copy of the package, or come later", async () => {
+    for (const streamReader of [new Reader(), copied(new Reader()), Promise.resolve(new Reader())])
+      expect((await (await opened({ streamReader })).plan()).kind).toBe("idle");
+  });
+});
+
+describe("what a data source makes to write", () => {
+  it.each<readonly [unknown, string]>([
+    [Writer, "streamWriter() gave the class Writer, not an instance"],
+    [null, "streamWriter() gave null"],
+    [
+      copied(new Writer(), { abort: undefined, abrt: () => undefined }),
+      "streamWriter() gave an object, which has no abort() (did you mean abrt?)",
+    ],
+  ])("is refused where it cannot be called: %o", async (streamWriter, message) => {
+    const { open } = await opened({ streamWriter });
+    await expect(open.newWriter(await open.schema())).rejects.toMatchObject({
+      code: "WRITER_INVALID",
+      message,
+    });
+  });
+
+  it("may be of another copy of the package", async () => {
+    const { open } = await opened({ streamWriter: copied(new Writer()) });
+    expect(await open.newWriter(await open.schema())).toBeDefined();
+  });
+});
+
+describe("partitions that are none", () => {
+  it.each<readonly [string, unknown, object]>([
+    [
+      "a generator",
+      (function* () {
+        yield { n: 0 };
+      })(),
+      {
+        code: "PARTITIONS_NOT_AN_ARRAY",
+        message: "partitions(start, end) must give an array, but gave a generator",
+        hint: expect.stringContaining("return [a, b]") as string,
+      },
+    ],
+    [
+      "promises",
+      [Promise.resolve({ n: 0 })],
+      { code: "PARTITION_NOT_JSON", hint: expect.stringContaining("await Promise.all(") as string },
+    ],
+    [
+      "ranges of time",
+      [new TimeRange(0n, 5n)],
+      { code: "PARTITION_NOT_JSON", hint: expect.stringContaining("range.toJSON()") as string },
+    ],
+  ])("are refused with what to do: %s", async (_, partitions, error) => {
+    const streamReader = Object.assign(new Reader(), {
+      latestOffset: () => ({ n: 1 }),
+      partitions: () => partitions,
+    });
+    await expect((await opened({ streamReader })).plan()).rejects.toMatchObject(error);
+  });
+});
