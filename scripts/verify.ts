@@ -1,13 +1,11 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
 
 /** `npm test`: every check of the project. Closes with the line `N passed, N failed`, which counts tests and checks. */
 
 /** Where vitest tells what it counted. */
 const RESULTS = ".cache/vitest.json";
 const LOCALSTACK_RESULTS = ".cache/vitest-localstack.json";
-const LOCALSTACK_LOG = ".cache/vitest-localstack.log";
 const tool = (path: string, ...args: string[]): string[] => [`node_modules/${path}`, ...args];
 const CHECKS: readonly (readonly [string, readonly string[]])[] = [
   ["build", ["scripts/build.ts"]],
@@ -26,24 +24,12 @@ let failed = 0;
 
 for (const [name, args] of CHECKS) check(name, args);
 
-// LocalStack is waited for more than it computes, so both suites go side by side; what it tells comes afterwards, in one piece.
-console.log("\n— tests, and beside them those on LocalStack");
-rmSync(RESULTS, { force: true });
-rmSync(LOCALSTACK_RESULTS, { force: true });
-mkdirSync(".cache", { recursive: true });
-const log = openSync(LOCALSTACK_LOG, "w");
-const onLocalStack = spawn(process.execPath, ["scripts/localstack.ts"], { stdio: ["ignore", log, log] });
-const localStackEnded = once(onLocalStack, "exit") as Promise<[number | null]>;
+console.log("\n— tests");
 const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
-const unit = spawn(process.execPath, tool("vitest/vitest.mjs", "run", ...reporters), { stdio: "inherit" });
-const [unitStatus] = (await once(unit, "exit")) as [number | null];
-count(unitStatus, RESULTS);
+runTests(tool("vitest/vitest.mjs", "run", ...reporters), RESULTS);
 
 console.log("\n— tests on LocalStack");
-const [localStackStatus] = await localStackEnded;
-closeSync(log);
-process.stdout.write(readFileSync(LOCALSTACK_LOG));
-count(localStackStatus, LOCALSTACK_RESULTS);
+runTests(["scripts/localstack.ts"], LOCALSTACK_RESULTS);
 
 check("faults, for a minute", ["scripts/faults.ts", "--seconds", "60"]);
 check("mutations of the protocol's rules", ["scripts/mutations.ts"]);
@@ -61,8 +47,10 @@ function check(name: string, args: readonly string[]): void {
   }
 }
 
-/** Counts the tests of a suite that has ended. One that says that it cannot run here, and ends well, counts for nothing. */
-function count(status: number | null, results: string): void {
+/** Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts for nothing. */
+function runTests(args: readonly string[], results: string): void {
+  rmSync(results, { force: true });
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
   const { numPassedTests, numFailedTests, numPendingTests } = readResults(results);
   passed += numPassedTests;
   failed += numFailedTests;
