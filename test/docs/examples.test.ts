@@ -8,7 +8,8 @@ import { ROOT } from "../support/process.ts";
 /** Examples are files of a user's project: they begin with their name. */
 const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
 
-it("each example of the documentation type-checks in strict mode, in a project that has the package", () => {
+/** A folder of a user's own, in which the package is installed. */
+function project(): string {
   const folder = temporaryFolder();
   const modules = join(folder, "node_modules");
   mkdirSync(modules);
@@ -16,6 +17,24 @@ it("each example of the documentation type-checks in strict mode, in a project t
   for (const name of ["apache-arrow", "vitest", "zod", "aws-cdk-lib", "constructs"])
     symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  return folder;
+}
+
+it("the tests that docs/testing.md shows pass", () => {
+  const folder = project();
+  const text = readFileSync(join(ROOT, "docs/testing.md"), "utf8");
+  for (const [, name = "", code = ""] of text.matchAll(EXAMPLE)) writeFileSync(join(folder, name), code);
+  const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
+  const { status, stdout } = spawnSync(process.execPath, [vitest, "run", "--root", folder], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  expect(stdout).toMatch(/3 passed/);
+  expect(status, stdout).toBe(0);
+});
+
+it("each example of the documentation type-checks in strict mode, in a project that has the package", () => {
+  const folder = project();
   const files: string[] = [];
   for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {
     const text = readFileSync(join(ROOT, "docs", page), "utf8");

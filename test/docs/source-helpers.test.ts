@@ -1,5 +1,4 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -61,39 +60,6 @@ async function drain(
 }
 
 describe("the pages on helpers and made-up sources", () => {
-  it("have examples that type-check in strict mode", () => {
-    const folder = temporaryFolder();
-    mkdirSync(join(folder, "node_modules"));
-    for (const name of ["apache-arrow", "@types", "zod", "@standard-schema"])
-      symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-    const pages = ["source-helpers.md", "events.md", "rate.md", "memory.md"].map(examples);
-    for (const [name, code] of pages.flatMap((page) => [...page])) writeFileSync(join(folder, name), code);
-    expect(pages.map((page) => page.size)).toEqual([2, 2, 2, 1]);
-    const compilerOptions = {
-      strict: true,
-      noImplicitOverride: true,
-      module: "nodenext",
-      target: "esnext",
-      noEmit: true,
-      skipLibCheck: true,
-      allowImportingTsExtensions: true,
-      types: ["node"],
-      paths: {
-        millrace: [join(ROOT, "shared/index.ts")],
-        "millrace/connectors/*": [join(ROOT, "shared/connectors/*/index.ts")],
-      },
-    };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
-    const { stdout, status } = spawnSync(
-      process.execPath,
-      [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", folder],
-      { encoding: "utf8" },
-    );
-    expect(stdout).toBe("");
-    expect(status).toBe(0);
-  });
-
   it("have a source by ranges of time that reads each row once from an API whose ends are inclusive", async () => {
     const [start, now] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2, 12)];
     // Two at each half of an hour: every other pair on the border of two partitions.
