@@ -1,5 +1,3 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -111,28 +109,5 @@ describe("a run", () => {
     expect(code).toBe(1);
     expect(stderr).toContain("error POSTGRES_FAILED: connecting: SQLSTATE 28P01");
     expect(stdout + stderr).not.toContain("wrong-secret");
-  });
-});
-
-describe("docs/postgres.md", () => {
-  it("has pipelines that type-check in strict mode", () => {
-    const folder = temporaryFolder();
-    mkdirSync(join(folder, "node_modules"));
-    symlinkSync(ROOT, join(folder, "node_modules/millrace"));
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-    const page = readFileSync(join(ROOT, "docs/postgres.md"), "utf8");
-    const files = [...page.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, name = "", code = ""]) => {
-      writeFileSync(join(folder, name), code);
-      return name;
-    });
-    expect(files).toEqual(["orders.ts", "customers.ts"]);
-    const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--skipLibCheck"];
-    const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"];
-    const { stdout } = spawnSync(
-      process.execPath,
-      [join(ROOT, "node_modules/typescript/bin/tsc"), ...flags, ...types, ...files],
-      { cwd: folder, encoding: "utf8" },
-    );
-    expect(stdout).toBe("");
   });
 });
