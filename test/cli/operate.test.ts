@@ -18,7 +18,8 @@ async function homeWithThreeBatches(): Promise<string> {
 /** A home whose batch 1 was aborted. */
 async function homeWithOpenBatch(): Promise<string> {
   const home = temporaryFolder();
-  const args = ["run", COUNTER, "--home", home, "--max-attempts", "1"];
+  // One after the other: the failure of the second task would else stop the first.
+  const args = ["run", COUNTER, "--home", home, "--max-attempts", "1", "--max-concurrency", "1"];
   expect((await millrace(args, { COUNTER_FAULT: "fail always" })).code).toBe(1);
   return home;
 }
