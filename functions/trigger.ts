@@ -1,4 +1,8 @@
-import { type PipelineDefinition, triggerOf as triggerOfRun } from "../shared/contract/pipeline.ts";
+import {
+  type PipelineDefinition,
+  triggerKind,
+  triggerOf as triggerOfRun,
+} from "../shared/contract/pipeline.ts";
 
 /**
  * The trigger of an execution: as its input, the construct or the pipeline says, in this order. The schedule is what a processing time is on AWS: each
@@ -10,7 +14,7 @@ export function triggerOf(
   pipeline: Pick<PipelineDefinition, "name" | "saveMode" | "triggered">,
 ): "once" | "availableNow" | "processingTime" {
   const asked = input === "once" || input === "availableNow" ? input : construct;
-  const trigger = triggerOfRun(pipeline, asked === "once" ? { once: true } : asked && { availableNow: true });
-  if ("once" in trigger) return "once";
-  return "availableNow" in trigger ? "availableNow" : "processingTime";
+  return triggerKind(
+    triggerOfRun(pipeline, asked === "once" ? { once: true } : asked && { availableNow: true }),
+  );
 }

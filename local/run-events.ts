@@ -1,8 +1,8 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 import type { Offset } from "../shared/contract/offset.ts";
-import type { StreamingQueryProgress } from "../shared/engine/progress.ts";
+import { rowsPerSecond, type StreamingQueryProgress } from "../shared/engine/progress.ts";
 import type { StalledTask } from "../shared/engine/progress-stall.ts";
-import type { Action } from "../shared/ledger/ledger.ts";
+import type { Action, BatchRun, Task } from "../shared/ledger/ledger.ts";
 
 /** What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times are in milliseconds. */
 export type RunEvent =
@@ -84,3 +84,25 @@ export type RunEvent =
   | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };
+
+/** How far a partition is. */
+export type PartitionFigures = Pick<Task, "partition" | "attemptNumber" | "rows" | "bytes" | "milliseconds">;
+
+export function partitionEvent(
+  { batchId, attempt }: Pick<BatchRun, "batchId" | "attempt">,
+  state: "running" | "written",
+  { partition, attemptNumber, rows, bytes, milliseconds }: PartitionFigures,
+): RunEvent {
+  return {
+    type: "partition",
+    batchId,
+    attempt,
+    partition,
+    attemptNumber,
+    state,
+    rows,
+    bytes,
+    milliseconds,
+    rowsPerSecond: rowsPerSecond(rows, milliseconds),
+  };
+}

@@ -1,10 +1,9 @@
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports.ts";
-import { rowsPerSecond } from "../shared/engine/progress.ts";
 import { backOff } from "../shared/engine/retry.ts";
 import { type TaskProgress, type TaskResult, unreadWarning } from "../shared/engine/write.ts";
 import type { BatchRun } from "../shared/ledger/ledger.ts";
-import type { RunEvent } from "./run-events.ts";
+import { partitionEvent, type RunEvent } from "./run-events.ts";
 import type { TaskPool } from "./task-pool.ts";
 
 export interface TasksRequest {
@@ -140,12 +139,12 @@ class BatchProgressCounter {
     const now = this.#now();
     if (now - attempt.toldAt < PARTITION_EVENT_MILLISECONDS) return;
     attempt.toldAt = now;
-    this.#tellPartition(attempt, "running", { ...progress, milliseconds: now - attempt.startedAt });
+    this.#tellPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
   }
 
   finish(attempt: Attempt, result: TaskResult): void {
     this.#done++;
-    this.#tellPartition(attempt, "written", result);
+    this.#tellPartition("written", attempt, result);
     this.#add(attempt, result);
   }
 
@@ -170,22 +169,11 @@ class BatchProgressCounter {
   }
 
   #tellPartition(
-    { partition, attemptNumber }: Attempt,
     state: "running" | "written",
+    { partition, attemptNumber }: Attempt,
     { rows, bytes, milliseconds }: TaskProgress & { readonly milliseconds: number },
   ): void {
-    const { batchId, attempt } = this.#request.run;
-    this.#request.onEvent({
-      type: "partition",
-      batchId,
-      attempt,
-      partition,
-      attemptNumber,
-      state,
-      rows,
-      bytes,
-      milliseconds,
-      rowsPerSecond: rowsPerSecond(rows, milliseconds),
-    });
+    const { run, onEvent } = this.#request;
+    onEvent(partitionEvent(run, state, { partition, attemptNumber, rows, bytes, milliseconds }));
   }
 }

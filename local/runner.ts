@@ -2,7 +2,7 @@ import { encodeSchema } from "../shared/arrow/ipc-file.ts";
 import { parseDuration } from "../shared/contract/duration.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Offset } from "../shared/contract/offset.ts";
-import type { Pipeline, StallPolicy, Trigger } from "../shared/contract/pipeline.ts";
+import { type Pipeline, type StallPolicy, type Trigger, triggerKind } from "../shared/contract/pipeline.ts";
 import type { ReadLimit } from "../shared/contract/read-limit.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
@@ -116,8 +116,7 @@ class Session {
     const isBounded =
       "availableNow" in trigger &&
       (await this.#unlessStuck(this.#open.prepareForTriggerAvailableNow())) === true;
-    const kind = "once" in trigger ? "once" : "availableNow" in trigger ? "availableNow" : "processingTime";
-    const limit = limitOf(kind, isBounded);
+    const limit = limitOf(triggerKind(trigger), isBounded);
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
     while (!signal.aborted) {
       const startedAt = this.#ports.runtime.now();

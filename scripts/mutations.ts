@@ -105,7 +105,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "the name of a staged file says batch and partition only",
     edits: [
       {
-        file: "shared/connectors/arrow-table/data-files.ts",
+        file: "shared/connectors/staging.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
         find: "${task.attempt}-${task.attemptNumber}-${id}.arrow",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code

@@ -1,6 +1,6 @@
-import type { RunEvent } from "../../local/run-events.ts";
+import { partitionEvent, type RunEvent } from "../../local/run-events.ts";
 import type { Runtime } from "../../shared/contract/context.ts";
-import { progressOf, rowsPerSecond } from "../../shared/engine/progress.ts";
+import { progressOf } from "../../shared/engine/progress.ts";
 import type { Batch, Head, Ledger, Task } from "../../shared/ledger/ledger.ts";
 import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
@@ -18,8 +18,6 @@ export interface FollowOptions {
   readonly runtime: Pick<Runtime, "now" | "sleep">;
   onEvent(event: RunEvent): void;
 }
-
-type Figures = Pick<Task, "partition" | "attemptNumber" | "rows" | "bytes" | "milliseconds">;
 
 /** How following ended. */
 export interface Followed {
@@ -144,39 +142,20 @@ export class Follower {
 
   /** Those that have ended since the last look, and, now and then, how far those are that run for long. */
   async #tellPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
-    const { ledger, runtime } = this.#options;
+    const { ledger, runtime, onEvent } = this.#options;
     this.#tellWritten(batch, tasks);
     if (runtime.now() < this.#runningDueAt) return;
     this.#runningDueAt = runtime.now() + RUNNING_MILLISECONDS;
     for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, batch, tasks))
-      this.#tellPartition(batch, "running", { ...task, milliseconds: reportedAt - startedAt });
+      onEvent(partitionEvent(batch, "running", { ...task, milliseconds: reportedAt - startedAt }));
   }
 
   #tellWritten(batch: Batch, tasks: readonly Task[]): void {
     for (const task of tasks) {
       if (this.#written.has(task.partition)) continue;
       this.#written.add(task.partition);
-      this.#tellPartition(batch, "written", task);
+      this.#options.onEvent(partitionEvent(batch, "written", task));
     }
-  }
-
-  #tellPartition(
-    { batchId, attempt }: Batch,
-    state: "running" | "written",
-    { partition, attemptNumber, rows, bytes, milliseconds }: Figures,
-  ): void {
-    this.#options.onEvent({
-      type: "partition",
-      batchId,
-      attempt,
-      partition,
-      attemptNumber,
-      state,
-      rows,
-      bytes,
-      milliseconds,
-      rowsPerSecond: rowsPerSecond(rows, milliseconds),
-    });
   }
 
   /** Why the run did no more. */

@@ -21,23 +21,12 @@ export async function runningOf(
     .toSorted((a, b) => a.progressedAt - b.progressedAt || a.partition - b.partition);
 }
 
-/** A finished task as `--json` prints it. */
-export function publicTask({ partition, rows, bytes, milliseconds, attemptNumber, recordedAt }: Task) {
-  return {
-    partition,
-    rows,
-    bytes,
-    milliseconds,
-    rowsPerSecond: rowsPerSecond(rows, milliseconds),
-    attemptNumber,
-    startedAt: new Date(recordedAt - milliseconds).toISOString(),
-  };
-}
-
-/** A task that is at work, as `--json` prints it. */
-export function publicRunning(running: RunningTask, now: number) {
-  const { partition, rows, bytes, attemptNumber, waitsFor, startedAt, progressedAt, reportedAt } = running;
-  const milliseconds = reportedAt - startedAt;
+/** Figures of a task as `--json` prints them. */
+function figuresOf(
+  { partition, rows, bytes, attemptNumber }: Pick<Task, "partition" | "rows" | "bytes" | "attemptNumber">,
+  milliseconds: number,
+  startedAt: number,
+) {
   return {
     partition,
     rows,
@@ -46,6 +35,19 @@ export function publicRunning(running: RunningTask, now: number) {
     rowsPerSecond: rowsPerSecond(rows, milliseconds),
     attemptNumber,
     startedAt: new Date(startedAt).toISOString(),
+  };
+}
+
+/** A finished task as `--json` prints it. */
+export function publicTask(task: Task) {
+  return figuresOf(task, task.milliseconds, task.recordedAt - task.milliseconds);
+}
+
+/** A task that is at work, as `--json` prints it. */
+export function publicRunning(running: RunningTask, now: number) {
+  const { waitsFor, startedAt, progressedAt, reportedAt } = running;
+  return {
+    ...figuresOf(running, reportedAt - startedAt, startedAt),
     waitsFor,
     progressedAt: new Date(progressedAt).toISOString(),
     reportedAt: new Date(reportedAt).toISOString(),

@@ -1,8 +1,7 @@
-import { MillraceError } from "../contract/errors.ts";
+import { listNames, MillraceError } from "../contract/errors.ts";
 
-/** Names that an error shows at most, and characters of each. */
+/** Names that an error shows at most. */
 const MAX_NAMES = 10;
-const MAX_LENGTH = 40;
 
 /** A column of the schema, and the name under which it seems to be there. */
 export interface Misnamed {
@@ -49,11 +48,7 @@ export function checkColumnNames(
 
 /** Names for an error: `"a", "b" and 3 more`. */
 export function quoted(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).map((name) => {
-    return JSON.stringify(name.length > MAX_LENGTH ? `${name.slice(0, MAX_LENGTH - 1)}…` : name);
-  });
-  const more = names.length - shown.length;
-  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return listNames(names, MAX_NAMES);
 }
 
 function plain(name: string): string {

@@ -1,6 +1,6 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { decodeFile, encodeFile } from "../arrow/ipc-file.ts";
-import type { SinkContext, TaskContext } from "../contract/context.ts";
+import type { BatchContext, SinkContext, TaskContext } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
 import type { OpenBatch, VacuumContext, VacuumResult } from "../contract/stream-writer.ts";
@@ -13,11 +13,18 @@ function stagingOf(context: SinkContext): ObjectStore {
   return context.store.at("staging");
 }
 
-/** Below the folder of the pipeline's present life: batch, partition, attempts, and a random id. */
-function keyOf(task: TaskContext, id: string): string {
+/** A file's name that no other attempt ever uses: batch, partition, attempts, and a random id. */
+export function attemptName(task: TaskContext, id: string): string {
   const batch = String(task.batchId).padStart(12, "0");
   const partition = String(task.partitionId).padStart(6, "0");
-  return `${task.incarnation}/${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}.arrow`;
+  return `${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}.arrow`;
+}
+
+/** Batch and attempt of a file in `folder`, `undefined` for a file of another making. */
+export function parseAttempt(key: string, folder: string): StagedAttempt | undefined {
+  const name = key.startsWith(folder) ? key.slice(folder.length) : "";
+  const match = /^(\d{12})-\d{6}-(\d+)-\d+-[0-9a-f-]+\.arrow$/.exec(name);
+  return match === null ? undefined : { batchId: Number(match[1]), attempt: Number(match[2]) };
 }
 
 /** Stages the rows of a task under a name that no other attempt ever uses. */
@@ -27,7 +34,7 @@ export async function stageRows(
   task: TaskContext,
   id: string,
 ): Promise<StagedRows> {
-  return await putRows(stagingOf(task), keyOf(task, id), schema, batches);
+  return await putRows(stagingOf(task), `${task.incarnation}/${attemptName(task, id)}`, schema, batches);
 }
 
 /** Puts an Arrow IPC file; none, where there are no rows. What an error leaves behind is removed. */
@@ -93,6 +100,14 @@ export async function dropStaged(
   await stagingOf(context).delete(messages.flatMap((message) => message?.path ?? []));
 }
 
+/** What `abort` deletes of an attempt: nothing where a commit of it was tried, which may still be under way and must then find its files. */
+export async function dropAborted(
+  messages: readonly (StagedRows | null)[],
+  batch: BatchContext,
+): Promise<void> {
+  if (!batch.commitTried) await dropStaged(messages, batch);
+}
+
 /**
  * Removes staged files that no commit will read. `landed` gives the newest batch that the sink has, where it can tell; else the ledger is believed. In this order: what is staged,
  * what is open, what has landed; so that a batch that lands meanwhile is seen as open, or as landed.
@@ -110,18 +125,13 @@ export async function vacuumStaged(
   );
   const open = await context.readOpenBatch();
   const newest = (await landed?.()) ?? (open === undefined ? Number.POSITIVE_INFINITY : open.batchId - 1);
-  const dead = files.filter((file) => isDead(parseKey(file.key), newest, open));
+  const dead = files.filter((file) => isDead(parseAttempt(file.key, folder), newest, open));
   if (!context.dryRun) {
     await store.delete(dead.map((file) => file.key));
-    for (const upload of uploads) if (isDead(parseKey(upload.key), newest, open)) await store.abandon(upload);
+    for (const upload of uploads)
+      if (isDead(parseAttempt(upload.key, folder), newest, open)) await store.abandon(upload);
   }
   return { files: dead.length, bytes: dead.reduce((sum, file) => sum + file.bytes, 0) };
-}
-
-/** Batch and attempt of a staged file, `undefined` for a file of another making. */
-function parseKey(key: string): StagedAttempt | undefined {
-  const match = /\/(\d{12})-\d{6}-(\d+)-\d+-[^/]+\.arrow$/.exec(key);
-  return match === null ? undefined : { batchId: Number(match[1]), attempt: Number(match[2]) };
 }
 
 /** The batch attempt that a file was staged for. */

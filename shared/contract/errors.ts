@@ -160,6 +160,17 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
+const LONGEST_NAME = 40;
+
+/** Names for an error: `"a", "b" and 3 more`; each cut at 40 characters. */
+export function listNames(names: readonly string[], most: number): string {
+  const shown = names
+    .slice(0, most)
+    .map((name) => JSON.stringify(name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name));
+  const more = names.length - shown.length;
+  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
 /** JSON has no bigint. */
 function digitsOf(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;

@@ -271,6 +271,12 @@ export function triggerOf(
   );
 }
 
+/** Which of the three a trigger is. */
+export function triggerKind(trigger: Trigger): "once" | "availableNow" | "processingTime" {
+  if ("once" in trigger) return "once";
+  return "availableNow" in trigger ? "availableNow" : "processingTime";
+}
+
 /** `trigger`, where it is one. */
 export function checkTrigger(trigger: Trigger): Trigger {
   const kinds: Readonly<Record<string, unknown>> = trigger;

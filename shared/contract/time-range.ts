@@ -1,4 +1,5 @@
 import { MillraceError } from "./errors.ts";
+import { firstOverlap } from "./intervals.ts";
 import { floorMicros, floorTo, type InstantLike, stepMicros, toIso, toMicros } from "./time.ts";
 
 /** A range of time as JSON: ISO 8601 in UTC, with up to six digits of a second. `from` is in it, `to` is not. */
@@ -49,15 +50,7 @@ export class TimeRange {
    * overlap give rows twice.
    */
   static overlaps(ranges: Iterable<TimeRange>): readonly [TimeRange, TimeRange] | undefined {
-    const sorted = [...ranges]
-      .filter((range) => !range.isEmpty)
-      .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-    let longest: TimeRange | undefined;
-    for (const range of sorted) {
-      if (longest !== undefined && range.from < longest.to) return [longest, range];
-      if (longest === undefined || range.to > longest.to) longest = range;
-    }
-    return undefined;
+    return firstOverlap(ranges);
   }
 
   /** True where no moment is in it. */

@@ -1,4 +1,5 @@
 import { MillraceError, show } from "../contract/errors.ts";
+import { firstOverlap, type Interval } from "../contract/intervals.ts";
 import { scanMoment } from "../contract/iso.ts";
 import { canonicalJson, isPlainObject, type JsonValue } from "../contract/json.ts";
 
@@ -40,17 +41,11 @@ const RUNNING_NAME = /^(?:p|part|partition|slice|chunk|range|task)?[-_ #]?(\d{1,
 
 type End = number | bigint | string;
 
-/** `from` is in it, `to` is not. */
-interface Interval {
-  readonly from: End;
-  readonly to: End;
-}
-
-interface Range extends Interval {
+interface Range extends Interval<End> {
   /** Of the partition. */
   readonly index: number;
   /** What the same fields may mean instead. */
-  readonly otherwise?: Interval;
+  readonly otherwise?: Interval<End>;
   /** A length that may be that of the whole. */
   readonly whole?: number;
 }
@@ -122,18 +117,6 @@ function overlapOf(ranges: readonly Range[]): readonly [Range, Range] | undefine
   const isWhole =
     whole !== undefined && ranges.every((range) => range.whole === whole && Number(range.from) < whole);
   return fits || isWhole ? undefined : found;
-}
-
-function firstOverlap<I extends Interval>(intervals: readonly I[]): readonly [I, I] | undefined {
-  const sorted = intervals
-    .filter(({ from, to }) => from < to)
-    .sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-  let last: I | undefined;
-  for (const interval of sorted) {
-    if (last !== undefined && interval.from < last.to) return [last, interval];
-    if (last === undefined || interval.to > last.to) last = interval;
-  }
-  return undefined;
 }
 
 /** True where each range goes on from the one before, with at most half of it in common: numbered things of their own have other ranges, or all the same. */

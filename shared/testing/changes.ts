@@ -6,6 +6,8 @@ export interface Asked {
   readonly end: Offset;
   /** The clock of the kit, epoch milliseconds. */
   readonly now: number;
+  /** The clock of the machine, likewise, when the end was there. */
+  readonly realNow: number;
   /** Real time before and after, `performance.now()`. */
   readonly from: number;
   readonly to: number;
@@ -42,7 +44,7 @@ function followsClock(first: Asked, second: Asked): boolean {
     const before = earlier.get(path);
     if (before === undefined || before === value) return false;
     if (isNear(before, first.now) && isNear(value, second.now)) return true;
-    if (isNear(before, Date.now()) && isNear(value, Date.now())) return true;
+    if (isNear(before, first.realNow) && isNear(value, second.realNow)) return true;
     const passed = numberOf(value) - numberOf(before);
     return UNITS.some((unit) => {
       const milliseconds = passed * unit;
@@ -53,15 +55,15 @@ function followsClock(first: Asked, second: Asked): boolean {
 }
 
 /** True where a number, a string of digits or a time is within seconds of `now`. */
-function isNear(value: Leaf, now: number, milliseconds = NEAR_MILLISECONDS): boolean {
-  return timesOf(value).some((time) => Math.abs(time - now) <= milliseconds);
+function isNear(value: Leaf, now: number): boolean {
+  return timesOf(value).some((time) => Math.abs(time - now) <= NEAR_MILLISECONDS);
 }
 
-/** True where an end of one field is the present second, by one of the clocks. */
-export function isPresentSecond(end: Offset, now: number): boolean {
+/** True where an end of one field is the present second by one of the clocks, epoch milliseconds. */
+export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean {
   const [value, ...others] = leavesOf(end).values();
   if (value === undefined || others.length > 0) return false;
-  return [now, Date.now()].some((clock) =>
+  return clocks.some((clock) =>
     timesOf(value).some((time) => time % 1000 === 0 && time <= clock && clock - time <= 1100),
   );
 }

@@ -13,6 +13,7 @@ import { type CheckReport, Findings, type Problem } from "./report.ts";
 import { sampleRows } from "./samples.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 import { type SinkTarget, type WriterMaker, writersOf } from "./target.ts";
+import { throughJson } from "./through-json.ts";
 
 /** What is in the sink's target, for `readBack`. */
 export interface ReadBackContext {
@@ -473,8 +474,4 @@ async function stage(
 
 async function* rowsIn(batches: AsyncIterable<RecordBatch>): AsyncGenerator<NamedRow> {
   for await (const batch of batches) yield* rowsOf(batch);
-}
-
-function throughJson<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value)) as T;
 }

@@ -27,6 +27,7 @@ import { type CheckReport, Findings } from "./report.ts";
 import { type RowTexts, readRows, some, surplus } from "./rows.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 import { type AnyReader, type ReaderMaker, readersOf, type SourceTarget } from "./target.ts";
+import { throughJson } from "./through-json.ts";
 
 /** What the check may need besides the source. */
 export interface CheckSourceOptions extends SurroundingsOptions {
@@ -307,7 +308,7 @@ class SourceCheck {
       const { now } = this.#surroundings;
       const from = performance.now();
       const end = await askEnd();
-      return { end, now, from, to: performance.now() };
+      return { end, now, realNow: this.#surroundings.realNow(), from, to: performance.now() };
     };
     const pairs: (readonly [Asked, Asked])[] = [];
     for (const pause of PAUSES) {
@@ -345,7 +346,8 @@ class SourceCheck {
   /** An end that is the present second, and goes with it. */
   async #noteLag(start: Offset, ask: () => Promise<Offset>): Promise<void> {
     const end = await ask();
-    if (sameOffset(start, end) || !isPresentSecond(end, this.#surroundings.now)) return;
+    const clocks = [this.#surroundings.now, this.#surroundings.realNow()];
+    if (sameOffset(start, end) || !isPresentSecond(end, clocks)) return;
     this.#surroundings.now += SECOND;
     await setTimeout(SECOND);
     if (sameOffset(end, await ask())) return;
@@ -674,8 +676,4 @@ function checkedPartitions(given: unknown, isBatch: boolean): readonly unknown[]
   const partitions = checkPartitionsArray(given, isBatch, {});
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
   return throughJson(partitions);
-}
-
-function throughJson<T>(value: T): T {
-  return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
 }

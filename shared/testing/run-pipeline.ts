@@ -7,7 +7,7 @@ import { parseDuration } from "../contract/duration.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import { Pipeline, triggerOf } from "../contract/pipeline.ts";
+import { Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
 import { finalize } from "../engine/finalize.ts";
 import { OpenPipeline } from "../engine/open-pipeline.ts";
@@ -99,10 +99,9 @@ export async function runPipeline<SinkOptions extends object>(
     await open.newWriter(await open.schema());
     const trigger = triggerOf(pipeline, undefined);
     const isBounded = "availableNow" in trigger && (await open.prepareForTriggerAvailableNow());
-    const kind = "once" in trigger ? "once" : "availableNow" in trigger ? "availableNow" : "processingTime";
     const isCounted = options.batches !== undefined && pipeline.saveMode === undefined;
     const most = isCounted ? options.batches : isBounded ? MAX_BATCHES : 1;
-    const limit = isCounted ? undefined : limitOf(kind, isBounded);
+    const limit = isCounted ? undefined : limitOf(triggerKind(trigger), isBounded);
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
     let idle = 0;
     while (batches.length < most) {

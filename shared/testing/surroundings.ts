@@ -38,6 +38,11 @@ export class Surroundings {
     };
   }
 
+  /** The clock of the machine, which a source may go by in place of that of its runtime. Epoch milliseconds. */
+  realNow(): number {
+    return Date.now();
+  }
+
   /** Folders are real; what has a scheme, such as `s3://`, is in memory. */
   openStore(location: string): DirectoryStore | MemoryStore {
     if (!/^[a-z][a-z0-9+.-]+:/i.test(location)) return new DirectoryStore(location);

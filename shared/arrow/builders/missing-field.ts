@@ -1,9 +1,9 @@
 import { closestMatch } from "leven";
+import { listNames } from "../../contract/errors.ts";
 import { ValueMismatch } from "./builder.ts";
 
-/** Names that an error shows at most, and characters of each. */
+/** Names that an error shows at most. */
 const MAX_NAMES = 5;
-const MAX_LENGTH = 40;
 
 /** The error for an object without the field `name`, which may be there under a name of its own: `the row has "user_id"`. */
 export function missingField(
@@ -17,10 +17,14 @@ export function missingField(
   const found = closestTo(name, others);
   const shown = found === undefined ? others : [found];
   if (shown.length === 0) return new ValueMismatch(expected, undefined, "nothing", `.${name}`);
-  const more = shown.length > MAX_NAMES ? ` and ${shown.length - MAX_NAMES} more` : "";
-  const list = `${shown.slice(0, MAX_NAMES).map(quote).join(", ")}${more}`;
   const meant = found === undefined ? undefined : { name, found };
-  return new ValueMismatch(expected, undefined, `nothing (the ${noun} has ${list})`, `.${name}`, meant);
+  return new ValueMismatch(
+    expected,
+    undefined,
+    `nothing (the ${noun} has ${listNames(shown, MAX_NAMES)})`,
+    `.${name}`,
+    meant,
+  );
 }
 
 function closestTo(name: string, others: readonly string[]): string | undefined {
@@ -39,8 +43,4 @@ function closestTo(name: string, others: readonly string[]): string | undefined 
 function isSwapped(a: string, b: string): boolean {
   const at = Array.from(a).findIndex((letter, i) => letter !== b[i]);
   return at >= 0 && a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2) === b;
-}
-
-function quote(name: string): string {
-  return JSON.stringify(name.length > MAX_LENGTH ? `${name.slice(0, MAX_LENGTH - 1)}…` : name);
 }

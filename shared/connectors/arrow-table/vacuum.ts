@@ -1,7 +1,7 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
-import { isDead } from "../staging.ts";
-import { dataFolder, parseDataKey } from "./data-files.ts";
+import { isDead, parseAttempt } from "../staging.ts";
+import { dataFolder } from "./data-files.ts";
 import { LOG_FOLDER, lastLanded, latestVersion, liveFiles, versionOf } from "./log.ts";
 
 /** A put of a log entry takes milliseconds; one that is older has failed. */
@@ -26,11 +26,13 @@ export async function vacuumTable(table: ObjectStore, context: VacuumContext): P
   const latest = await latestVersion(table);
   const landed = await lastLanded(table, latest, context);
   const named = new Set((await liveFiles(table, context.now - context.olderThan)).map(({ path }) => path));
-  const dead = files.filter((file) => !named.has(file.key) && isDead(parseDataKey(file.key), landed, open));
+  const dead = files.filter(
+    (file) => !named.has(file.key) && isDead(parseAttempt(file.key, folder), landed, open),
+  );
   if (!context.dryRun) {
     await table.delete(dead.map((file) => file.key));
     for (const upload of uploads)
-      if (isDead(parseDataKey(upload.key), landed, open)) await table.abandon(upload);
+      if (isDead(parseAttempt(upload.key, folder), landed, open)) await table.abandon(upload);
     for (const upload of entries) {
       const isTaken = (versionOf(upload.key) ?? -1) <= latest;
       if (isTaken || context.now - upload.startedAt >= PUT_MILLISECONDS) await table.abandon(upload);

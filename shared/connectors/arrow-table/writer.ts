@@ -12,6 +12,7 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
+import { sha256 } from "../sha256.ts";
 import { putRows } from "../staging.ts";
 import { dataKey } from "./data-files.ts";
 import {
@@ -67,7 +68,7 @@ export class ArrowTableWriter
     const place = this.#place(table);
     checkPlace(place, messages, table.location);
     const schema = schemaToJson(this.#schema);
-    const schemaDigest = await digest(JSON.stringify(schema));
+    const schemaDigest = await sha256(JSON.stringify(schema));
     const known = hintFor(place, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
@@ -164,11 +165,6 @@ function hintFor(
   const isHint =
     typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === place;
   return isHint ? (hint as CommitHint) : LOG_START;
-}
-
-async function digest(text: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A batch that was begun on one table must not end on another, where its files are not. */

@@ -17,7 +17,7 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
-import { dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
+import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 
@@ -95,8 +95,7 @@ export class DynamoDbWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    // A commit that was tried may still be under way, and must then find its rows.
-    if (!batch.commitTried) await dropStaged(messages, batch);
+    await dropAborted(messages, batch);
   }
 
   async vacuum(context: VacuumContext): Promise<VacuumResult> {

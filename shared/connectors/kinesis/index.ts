@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import { requiredSchema } from "../required-schema.ts";
 import { type KinesisOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { RAW_SCHEMA } from "./records.ts";
 import { Stream } from "./stream.ts";
@@ -21,14 +21,7 @@ export class Kinesis extends DataSource<ParsedOptions> {
   override schema(): string {
     const { format, schema } = this.options;
     if (format === "raw") return RAW_SCHEMA;
-    if (schema !== undefined) return schema;
-    throw new MillraceError(
-      "SCHEMA_REQUIRED",
-      "Kinesis does not know the columns of the rows: JSON has no schema",
-      {
-        hint: 'Set the option schema, or .schema("id bigint NOT NULL, time timestamp") on the reading side of the pipeline.',
-      },
-    );
+    return requiredSchema(schema, "Kinesis", "id bigint NOT NULL, time timestamp");
   }
 
   /** A reader of all shards. */

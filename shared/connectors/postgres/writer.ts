@@ -11,7 +11,7 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
-import { dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
+import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
 import type { Server, Session } from "./connection.ts";
 import { definitionOf } from "./create.ts";
@@ -106,8 +106,7 @@ export class PostgresWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    // A commit that was tried may still be under way, and must then find its files.
-    if (!batch.commitTried) await dropStaged(messages, batch);
+    await dropAborted(messages, batch);
   }
 
   /** True where the table is there, as in Spark's JDBC: also where it has no rows. */

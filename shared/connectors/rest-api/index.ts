@@ -5,6 +5,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import { requiredSchema } from "../required-schema.ts";
 import { ListReader, TimeRangeBatchReader } from "./batch-reader.ts";
 import { RestClient } from "./client.ts";
 import { OPTIONS, type ParsedOptions, type RestApiOptions, sinkOptions, sourceOptions } from "./options.ts";
@@ -37,14 +38,7 @@ export class RestApi extends DataSource<ParsedOptions> {
   /** The option `schema`. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {
     const { schema } = this.options;
-    if (schema !== undefined) return schema;
-    throw new MillraceError(
-      "SCHEMA_REQUIRED",
-      "RestApi does not know the columns of the rows: JSON has no schema",
-      {
-        hint: 'Set the option schema, or .schema("id string NOT NULL, time timestamp, mag double") on the reading side of the pipeline.',
-      },
-    );
+    return requiredSchema(schema, "RestApi", "id string NOT NULL, time timestamp, mag double");
   }
 
   /** A reader by ranges of time, or of the whole list. */

@@ -4,6 +4,7 @@ import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import { sha256 } from "../sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
 
@@ -130,16 +131,11 @@ function toJson(value: unknown): string {
 
 async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promise<string> {
   const { pipeline, incarnation, batchId, partitionId } = task;
-  return await sha256(
+  const parts: JsonValue =
     cut.idempotencyKey === "content"
       ? [pipeline, toJson(rows)]
-      : [pipeline, incarnation, batchId, partitionId, first, rows.length],
-  );
-}
-
-async function sha256(parts: JsonValue): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonicalJson(parts)));
-  return Buffer.from(bytes).toString("hex");
+      : [pipeline, incarnation, batchId, partitionId, first, rows.length];
+  return await sha256(canonicalJson(parts));
 }
 
 function cutKey({ incarnation }: SinkContext, batchId: number): string {

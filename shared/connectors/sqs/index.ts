@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import { requiredSchema } from "../required-schema.ts";
 import { Batches } from "./batches.ts";
 import { RAW_SCHEMA } from "./messages.ts";
 import { OPTIONS, type ParsedOptions, type SqsOptions } from "./options.ts";
@@ -22,14 +22,7 @@ export class Sqs extends DataSource<ParsedOptions> {
   override schema(): string {
     const { format, schema } = this.options;
     if (format === "raw") return RAW_SCHEMA;
-    if (schema !== undefined) return schema;
-    throw new MillraceError(
-      "SCHEMA_REQUIRED",
-      "Sqs does not know the columns of the rows: JSON has no schema",
-      {
-        hint: 'Set the option schema, or .schema("id bigint NOT NULL, time timestamp") on the reading side of the pipeline.',
-      },
-    );
+    return requiredSchema(schema, "Sqs", "id bigint NOT NULL, time timestamp");
   }
 
   /** A reader of the queue: the one that plans receives. */
