@@ -2,8 +2,8 @@ import { Home, runtime } from "../local/home.ts";
 import { hasEnded, OwnerLock } from "../local/owner-lock.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
-import type { Head, Lease, Ledger, Owner } from "../shared/ledger/ledger.ts";
-import { DirectoryStore } from "../shared/store/directory.ts";
+import type { Head, Lease, Ledger, Owner } from "../shared/engine/ports/ledger.ts";
+import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
 import type { StackTarget } from "./deployed/target.ts";
 
 /** The flags that say where pipelines are. */

@@ -11,9 +11,9 @@ import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
-import type { Ports } from "../shared/engine/ports.ts";
-import { DynamoDbLedger } from "../shared/ledger/dynamodb.ts";
-import { S3Store } from "../shared/store/s3.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { DynamoDbLedger } from "../shared/platform/aws/dynamodb-ledger.ts";
+import { S3Store } from "../shared/platform/aws/s3-store.ts";
 import { Secrets } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 

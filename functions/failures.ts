@@ -1,7 +1,7 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import { batchFolder } from "../shared/engine/partitions-file.ts";
-import type { BatchRun } from "../shared/ledger/ledger.ts";
+import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 
 /**
  * Errors of tasks that failed for good, so that Finalize can tell why a batch was aborted: a state machine with ten thousand tasks has no

@@ -1,9 +1,9 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
-import type { Ports } from "../shared/engine/ports.ts";
+import type { Batch } from "../shared/engine/ports/ledger.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { progressOf } from "../shared/engine/progress.ts";
-import type { Batch } from "../shared/ledger/ledger.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { nextOf, summaryOf } from "./next-step.ts";

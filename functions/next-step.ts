@@ -1,6 +1,6 @@
 import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
-import type { Batch } from "../shared/ledger/ledger.ts";
+import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { describeError } from "./describe-error.ts";
 import type { BatchSummary, Finalized, Written } from "./steps.ts";
 

@@ -2,7 +2,7 @@ import type { Context } from "aws-lambda";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
-import type { Ports } from "../shared/engine/ports.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
 

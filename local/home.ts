@@ -8,11 +8,11 @@ import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
-import type { Ports } from "../shared/engine/ports.ts";
-import { SqliteLedger } from "../shared/ledger/sqlite.ts";
-import { DirectoryStore } from "../shared/store/directory.ts";
-import { makeDurableFolder } from "../shared/store/durable.ts";
-import { LazyS3Store } from "./s3-store.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { LazyS3Store } from "../shared/platform/aws/lazy-s3-store.ts";
+import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
+import { makeDurableFolder } from "../shared/platform/embedded/durable.ts";
+import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
 
 /** The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one folder for each pipeline. */
 export class Home {
@@ -123,7 +123,7 @@ export function openStore(location: string): ObjectStore {
 /** With the credentials, the region and the endpoint that any AWS SDK finds. */
 async function openS3(place: { readonly bucket: string; readonly prefix: string }): Promise<ObjectStore> {
   const { S3Client } = await import("@aws-sdk/client-s3");
-  const { S3Store } = await import("../shared/store/s3.ts");
+  const { S3Store } = await import("../shared/platform/aws/s3-store.ts");
   const client = new S3Client({
     // An endpoint of one's own, such as LocalStack's, has no names for its buckets.
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,

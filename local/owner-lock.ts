@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout } from "node:timers/promises";
-import type { Owner } from "../shared/ledger/ledger.ts";
+import type { Owner } from "../shared/engine/ports/ledger.ts";
 
 /**
  * Proof that a run is alive: a file that it keeps locked. The operating system drops the lock when the process ends, however it

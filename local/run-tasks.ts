@@ -1,9 +1,9 @@
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
-import type { Ports } from "../shared/engine/ports.ts";
+import type { BatchRun } from "../shared/engine/ports/ledger.ts";
+import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { backOff } from "../shared/engine/retry.ts";
-import { type TaskProgress, type TaskResult, unreadWarning } from "../shared/engine/write.ts";
-import type { BatchRun } from "../shared/ledger/ledger.ts";
-import { partitionEvent, type RunEvent } from "./run-events.ts";
+import { type TaskProgress, type TaskResult, unreadWarning } from "../shared/engine/write/task.ts";
 import type { TaskPool } from "./task-pool.ts";
 
 export interface TasksRequest {

@@ -2,8 +2,13 @@ import { extname } from "node:path";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { StalledTask } from "../shared/engine/progress-stall.ts";
-import { placeOf, type TaskProgress, type TaskResult, type WriteRequest } from "../shared/engine/write.ts";
+import type { StalledTask } from "../shared/engine/write/stall.ts";
+import {
+  placeOf,
+  type TaskProgress,
+  type TaskResult,
+  type WriteRequest,
+} from "../shared/engine/write/task.ts";
 import {
   type FromTask,
   fromWire,

@@ -2,9 +2,9 @@ import { Piscina } from "piscina";
 import { decodeSchema } from "../shared/arrow/ipc-file.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
-import type { Ports } from "../shared/engine/ports.ts";
-import { stallPolicyOf } from "../shared/engine/progress-watch.ts";
-import { placeOf, write } from "../shared/engine/write.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { placeOf, write } from "../shared/engine/write/task.ts";
+import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { Home } from "./home.ts";
 import { loadPipeline } from "./load-pipeline.ts";
 import {

@@ -23,9 +23,9 @@ interface Mutation {
   readonly edits: readonly Edit[];
 }
 
-const SQLITE = "shared/ledger/sqlite.ts";
+const SQLITE = "shared/platform/embedded/sqlite-ledger.ts";
 const PLAN = "shared/engine/plan.ts";
-const WRITE = "shared/engine/write.ts";
+const WRITE = "shared/engine/write/task.ts";
 const FINALIZE = "shared/engine/finalize.ts";
 const SINK = "shared/connectors/arrow-table/writer.ts";
 
@@ -105,7 +105,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "the name of a staged file says batch and partition only",
     edits: [
       {
-        file: "shared/connectors/staging.ts",
+        file: "shared/connectors/kit/staging.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
         find: "${task.attempt}-${task.attemptNumber}-${id}.arrow",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
@@ -175,7 +175,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "vacuum goes by age alone",
     edits: [
       {
-        file: "shared/connectors/staging.ts",
+        file: "shared/connectors/kit/staging.ts",
         find: "if (staged.batchId <= landed) return true;",
         replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
       },

@@ -1,5 +1,5 @@
 import { runtime } from "../../local/home.ts";
-import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/ledger/ledger.ts";
+import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { dated } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";

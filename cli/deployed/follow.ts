@@ -1,7 +1,7 @@
-import { partitionEvent, type RunEvent } from "../../local/run-events.ts";
 import type { Runtime } from "../../shared/contract/context.ts";
+import type { Batch, Head, Ledger, Task } from "../../shared/engine/ports/ledger.ts";
+import { partitionEvent, type RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { progressOf } from "../../shared/engine/progress.ts";
-import type { Batch, Head, Ledger, Task } from "../../shared/ledger/ledger.ts";
 import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
 

@@ -1,10 +1,10 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
-import { hasEnded } from "../../functions/executions.ts";
 import { runtime } from "../../local/home.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
-import { S3Store } from "../../shared/store/s3.ts";
+import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
+import { hasEnded } from "../../shared/platform/aws/executions.ts";
+import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { ledgerTarget, type Target } from "../targets.ts";
 import { type DeployedPipeline, readStack } from "./stack.ts";
 

@@ -1,6 +1,6 @@
 import { clearLine, cursorTo } from "node:readline";
 import { runtime } from "../../local/home.ts";
-import type { RunEvent } from "../../local/run-events.ts";
+import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import {
   describeAction,
   formatBytes,

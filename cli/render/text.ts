@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { Offset } from "../../shared/contract/offset.ts";
-import type { Action } from "../../shared/ledger/ledger.ts";
+import type { Action } from "../../shared/engine/ports/ledger.ts";
 
 type Style = Parameters<typeof styleText>[0];
 

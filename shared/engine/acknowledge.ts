@@ -1,6 +1,6 @@
-import type { Fence, Unacknowledged } from "../ledger/ledger.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
-import type { Ports } from "./ports.ts";
+import type { Fence, Unacknowledged } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
 
 /**
  * Tells the source that it may forget the rows of a committed batch. The ledger remembers until it succeeded: an error fails the

@@ -8,6 +8,8 @@ import type {
   SupportsLedgerTransaction,
   TransactionItem,
 } from "../contract/stream-writer.ts";
+import { acknowledge } from "./acknowledge.ts";
+import { guard, type OpenPipeline } from "./open-pipeline.ts";
 import {
   type Batch,
   type BatchProgress,
@@ -17,11 +19,9 @@ import {
   fenced,
   type Outcome,
   type Task,
-} from "../ledger/ledger.ts";
-import type { BatchState } from "../ledger/states.ts";
-import { acknowledge } from "./acknowledge.ts";
-import { guard, type OpenPipeline } from "./open-pipeline.ts";
-import type { Ports } from "./ports.ts";
+} from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
+import type { BatchState } from "./ports/states.ts";
 import { measured } from "./progress.ts";
 import { confirmed, retried } from "./retry.ts";
 

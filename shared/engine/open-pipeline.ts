@@ -17,7 +17,6 @@ import type {
   SimpleDataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
-import type { Batch } from "../ledger/ledger.ts";
 import { BatchPlanner } from "./batch-reader.ts";
 import {
   BATCH_READER,
@@ -28,7 +27,8 @@ import {
   STREAM_WRITER,
 } from "./made.ts";
 import { checkPartitionsArray } from "./partitions-file.ts";
-import type { Ports } from "./ports.ts";
+import type { Batch } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
 import { SimplePlanner } from "./simple-reader.ts";
 
 /** Step Functions carries 256 KiB of state, and the target is one part of it. */

@@ -3,16 +3,6 @@ import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { ReadAllAvailable, type ReadLimit } from "../contract/read-limit.ts";
-import type {
-  Action,
-  Batch,
-  BatchRun,
-  Fence,
-  Head,
-  Owner,
-  Planning,
-  PlanOfAttempt,
-} from "../ledger/ledger.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { findClock } from "./clock-check.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
@@ -23,7 +13,8 @@ import {
   rowsKey,
   writePartitions,
 } from "./partitions-file.ts";
-import type { Ports } from "./ports.ts";
+import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning, PlanOfAttempt } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
 import { Stopwatch } from "./progress.ts";
 import { confirmed } from "./retry.ts";
 

@@ -1,8 +1,8 @@
 import type { Runtime } from "../contract/context.ts";
 import type { JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import type { Batch, BatchProgress, BatchRun } from "../ledger/ledger.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
+import type { Batch, BatchProgress, BatchRun } from "./ports/ledger.ts";
 
 /** What there is to tell of a source of one batch, by the names of Spark's `SourceProgress`. */
 export interface SourceProgress {

@@ -1,5 +1,5 @@
 import { MillraceError } from "../contract/errors.ts";
-import type { Ports } from "./ports.ts";
+import type { Ports } from "./ports/runtime.ts";
 
 const FIRST_DELAY_MILLISECONDS = 200;
 const LONGEST_DELAY_MILLISECONDS = 10_000;

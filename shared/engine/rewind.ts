@@ -1,6 +1,6 @@
-import type { Fence, Owner, Rewind } from "../ledger/ledger.ts";
 import { acquire } from "./plan.ts";
-import type { Ports } from "./ports.ts";
+import type { Fence, Owner, Rewind } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
 import { confirmed } from "./retry.ts";
 
 /** For the one step that it takes; a process that dies in it keeps others waiting no longer than this. */

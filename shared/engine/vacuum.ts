@@ -1,10 +1,10 @@
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
-import type { Head } from "../ledger/ledger.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
 import { guard } from "./open-pipeline.ts";
 import { parseBatchKey, rowsKey } from "./partitions-file.ts";
 import { TASKS_KEPT_MILLISECONDS } from "./plan.ts";
-import type { Ports } from "./ports.ts";
+import type { Head } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
 
 export interface VacuumRequest {
   /** Milliseconds. */

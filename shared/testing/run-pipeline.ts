@@ -12,9 +12,9 @@ import type { NamedRow } from "../contract/stream-reader.ts";
 import { finalize } from "../engine/finalize.ts";
 import { OpenPipeline } from "../engine/open-pipeline.ts";
 import { limitOf, type PlanResult, plan } from "../engine/plan.ts";
-import type { Ports } from "../engine/ports.ts";
-import { write } from "../engine/write.ts";
-import { SqliteLedger } from "../ledger/sqlite.ts";
+import type { Ports } from "../engine/ports/runtime.ts";
+import { write } from "../engine/write/task.ts";
+import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 
 /** How far to run, and from where. */

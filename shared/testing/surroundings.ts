@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { DataSourceRuntime, Runtime, SinkContext, TaskContext } from "../contract/context.ts";
-import { DirectoryStore } from "../store/directory.ts";
-import { type MemoryObjects, MemoryStore } from "../store/memory.ts";
+import { DirectoryStore } from "../platform/embedded/directory-store.ts";
+import { type MemoryObjects, MemoryStore } from "../platform/memory/memory-store.ts";
 
 /** What a test may set of the surroundings. */
 export interface SurroundingsOptions {

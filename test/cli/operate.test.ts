@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
+import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { killTree, millrace, ROOT, type Running, startMillrace } from "../support/process.ts";
 

@@ -1,8 +1,8 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Fence } from "../../shared/ledger/ledger.ts";
-import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
+import type { Fence } from "../../shared/engine/ports/ledger.ts";
+import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { millrace, ROOT } from "../support/process.ts";
 

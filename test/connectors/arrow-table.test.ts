@@ -23,7 +23,7 @@ import { parseOptions } from "../../shared/contract/options.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { checkSource, runPipeline } from "../../shared/testing/index.ts";
 import { World } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";

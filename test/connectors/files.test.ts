@@ -30,8 +30,8 @@ import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,
 } from "../../shared/contract/stream-reader.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
-import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/store/memory.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
+import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { checkSource } from "../../shared/testing/index.ts";
 import { World } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";

@@ -11,7 +11,7 @@ import { parseOptions } from "../../shared/contract/options.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import type { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { type Fault, failure, type JsonRow, runtimeAt, serve, serveRows } from "../support/api-server.ts";
 import { World } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";

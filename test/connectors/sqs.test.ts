@@ -6,7 +6,7 @@ import { convert } from "../../shared/connectors/sqs/messages.ts";
 import type { Received } from "../../shared/connectors/sqs/queue.ts";
 import { parseOptions } from "../../shared/contract/options.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
-import { MemoryStore, memoryObjects } from "../../shared/store/memory.ts";
+import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { World } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 

@@ -22,7 +22,7 @@ import {
 import type { NamedRow, Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import { type Call, type Run, World } from "../support/engine.ts";
 
 type Slice = { from: number; to: number };

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
+import type { Rewind } from "../../shared/engine/ports/ledger.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import type { Rewind } from "../../shared/ledger/ledger.ts";
 import { scripted, World } from "../support/engine.ts";
 
 const ANN = { id: "ann", description: "millrace rewind by ann" };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Batch } from "../../shared/engine/ports/ledger.ts";
 import { clipped, clippedText, progressOf } from "../../shared/engine/progress.ts";
-import type { Batch } from "../../shared/ledger/ledger.ts";
 import { scripted, World } from "../support/engine.ts";
 
 const SECOND = 1000;

@@ -5,7 +5,7 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
 import type { PlanResult } from "../../shared/engine/plan.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import { type Script, scripted, World } from "../support/engine.ts";
 
 const names = (script: Script) => script.calls.map(({ call }) => call);

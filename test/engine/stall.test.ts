@@ -7,12 +7,12 @@ import { GreaterThan } from "../../shared/contract/filters.ts";
 import { type Pipeline, pipeline, type StallPolicy } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type NamedRow, type Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import type { Ports } from "../../shared/engine/ports.ts";
-import type { StalledTask } from "../../shared/engine/progress-stall.ts";
-import { stallPolicyOf } from "../../shared/engine/progress-watch.ts";
-import { type TaskResult, write } from "../../shared/engine/write.ts";
-import type { BatchRun, Ledger, RunningTask } from "../../shared/ledger/ledger.ts";
-import { MemoryStore, memoryObjects } from "../../shared/store/memory.ts";
+import type { BatchRun, Ledger, RunningTask } from "../../shared/engine/ports/ledger.ts";
+import type { Ports } from "../../shared/engine/ports/runtime.ts";
+import type { StalledTask } from "../../shared/engine/write/stall.ts";
+import { type TaskResult, write } from "../../shared/engine/write/task.ts";
+import { stallPolicyOf } from "../../shared/engine/write/watch.ts";
+import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { Clock } from "../support/clock.ts";
 import { type Run, World } from "../support/engine.ts";
 

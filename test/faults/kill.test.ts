@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
+import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { countCalls, SHAPE } from "./cases.ts";
 import { judge, type Sight } from "./real.ts";
 

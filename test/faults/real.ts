@@ -1,8 +1,8 @@
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
-import type { BatchState } from "../../shared/ledger/states.ts";
-import { type MemoryObjects, memoryObjects } from "../../shared/store/memory.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { BatchState } from "../../shared/engine/ports/states.ts";
+import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
 /** What the judge is told of what was seen, as JSON: it may have been seen by a process that is dead by now. */

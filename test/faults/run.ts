@@ -11,9 +11,9 @@ import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-r
 import { finalize } from "../../shared/engine/finalize.ts";
 import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { type PlanResult, plan } from "../../shared/engine/plan.ts";
-import type { Ports } from "../../shared/engine/ports.ts";
-import { write } from "../../shared/engine/write.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Ports } from "../../shared/engine/ports/runtime.ts";
+import { write } from "../../shared/engine/write/task.ts";
 import type { Surroundings } from "./world.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Batch, Head, Ledger } from "../../shared/ledger/ledger.ts";
+import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { finish, SHAPE, tidy } from "./cases.ts";
 import { Run } from "./run.ts";
 import { World } from "./world.ts";

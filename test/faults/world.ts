@@ -1,10 +1,10 @@
 import { tableFromIPC } from "apache-arrow";
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../shared/contract/object-store.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
-import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
-import type { BatchState } from "../../shared/ledger/states.ts";
-import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/store/memory.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { BatchState } from "../../shared/engine/ports/states.ts";
+import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
+import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 
 /** Rows of the source, and how they are cut. */
 export interface Shape {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { nextOf } from "../../functions/next-step.ts";
 import type { Written } from "../../functions/steps.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import type { Batch } from "../../shared/ledger/ledger.ts";
+import type { Batch } from "../../shared/engine/ports/ledger.ts";
 
 const STARTED = "2026-11-21T03:00:00.000Z";
 const HOUR = 3_600_000;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { readSettings } from "../../functions/settings.ts";
 import { type Teller, watchOf } from "../../functions/watch.ts";
-import type { StalledTask } from "../../shared/engine/progress-stall.ts";
-import type { RunningTask } from "../../shared/ledger/ledger.ts";
+import type { RunningTask } from "../../shared/engine/ports/ledger.ts";
+import type { StalledTask } from "../../shared/engine/write/stall.ts";
 
 const STALL = { after: "5 minutes", fail: false };
 const STARTED = Date.UTC(2026, 10, 21);

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { runtime } from "../../local/home.ts";
-import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
-import { S3Store } from "../../shared/store/s3.ts";
+import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
+import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 
 /** Clients of the LocalStack at AWS_ENDPOINT_URL, as any AWS SDK finds it. */
 export const dynamodb: DynamoDBClient = new DynamoDBClient({});

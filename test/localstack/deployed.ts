@@ -19,8 +19,8 @@ import {
   StopExecutionCommand,
 } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
-import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
-import { S3Store } from "../../shared/store/s3.ts";
+import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
+import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 import { documentedReader, hasPython, runPython } from "../support/python.ts";

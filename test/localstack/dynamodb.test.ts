@@ -14,7 +14,7 @@ import { DataSource } from "../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
+import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { checkSink } from "../../shared/testing/index.ts";
 import { World } from "../support/engine.ts";
 import { dynamodb, newLedger } from "./clients.ts";

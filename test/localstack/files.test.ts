@@ -19,9 +19,9 @@ import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { finalize } from "../../shared/engine/finalize.ts";
 import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { plan } from "../../shared/engine/plan.ts";
-import { write } from "../../shared/engine/write.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
-import { S3Store } from "../../shared/store/s3.ts";
+import { write } from "../../shared/engine/write/task.ts";
+import { S3Store } from "../../shared/platform/aws/s3-store.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { World } from "../support/engine.ts";
 import { s3 } from "./clients.ts";
 

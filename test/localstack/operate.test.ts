@@ -16,8 +16,8 @@ import {
 } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runtime } from "../../local/home.ts";
-import { DynamoDbLedger } from "../../shared/ledger/dynamodb.ts";
-import type { Batch, Fence, Ledger } from "../../shared/ledger/ledger.ts";
+import type { Batch, Fence, Ledger } from "../../shared/engine/ports/ledger.ts";
+import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { millrace, type Running, startMillrace } from "../support/process.ts";
 import { dynamodb, newLedger } from "./clients.ts";
 import { zip } from "./kit/zip.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Batch, Task } from "../../shared/ledger/ledger.ts";
+import type { Batch, Task } from "../../shared/engine/ports/ledger.ts";
 import { type Call, Control, type Deed } from "./control.ts";
 import { type DeployedPipeline, deployed, transitions, until } from "./deployed.ts";
 

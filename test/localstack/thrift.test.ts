@@ -5,7 +5,7 @@ import type { PlanEvent } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
-import { S3Store } from "../../shared/store/s3.ts";
+import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { s3 } from "./clients.ts";
 import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";

@@ -10,11 +10,11 @@ import { DataSourceStreamArrowWriter } from "../../shared/contract/stream-writer
 import { type FinalizeResult, finalize } from "../../shared/engine/finalize.ts";
 import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { type PlanResult, plan } from "../../shared/engine/plan.ts";
-import type { Ports } from "../../shared/engine/ports.ts";
-import { type TaskResult, write } from "../../shared/engine/write.ts";
-import type { Ledger } from "../../shared/ledger/ledger.ts";
-import { SqliteLedger } from "../../shared/ledger/sqlite.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Ports } from "../../shared/engine/ports/runtime.ts";
+import { type TaskResult, write } from "../../shared/engine/write/task.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
+import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { temporaryFolder } from "./folder.ts";
 
 type Position = { n: number };

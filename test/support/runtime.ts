@@ -1,6 +1,6 @@
 import type { DataSourceRuntime, Runtime } from "../../shared/contract/context.ts";
-import { DirectoryStore } from "../../shared/store/directory.ts";
-import { MemoryStore } from "../../shared/store/memory.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
+import { MemoryStore } from "../../shared/platform/memory/memory-store.ts";
 
 /** What a data source gets of its surroundings, beside a clock and chance: a store of its own, and folders elsewhere. */
 export function withStores(runtime: Runtime): DataSourceRuntime {

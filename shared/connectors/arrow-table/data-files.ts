@@ -1,5 +1,5 @@
 import type { TaskContext } from "../../contract/context.ts";
-import { attemptName } from "../staging.ts";
+import { attemptName } from "../kit/staging.ts";
 
 /** `data/<pipeline>/<incarnation>/`: the files that one pipeline staged in its present life. */
 export function dataFolder(owner: { readonly pipeline: string; readonly incarnation: string }): string {

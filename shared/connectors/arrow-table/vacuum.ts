@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
-import { isDead, parseAttempt } from "../staging.ts";
+import { isDead, parseAttempt } from "../kit/staging.ts";
 import { dataFolder } from "./data-files.ts";
 import { LOG_FOLDER, lastLanded, latestVersion, liveFiles, versionOf } from "./log.ts";
 

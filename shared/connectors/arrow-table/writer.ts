@@ -12,8 +12,8 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
-import { sha256 } from "../sha256.ts";
-import { putRows } from "../staging.ts";
+import { sha256 } from "../kit/sha256.ts";
+import { putRows } from "../kit/staging.ts";
 import { dataKey } from "./data-files.ts";
 import {
   LOG_START,

@@ -3,7 +3,7 @@ import { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import type { StagedRows } from "../staging.ts";
+import type { StagedRows } from "../kit/staging.ts";
 import { type DynamoDbOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { DynamoDbWriter } from "./writer.ts";
 

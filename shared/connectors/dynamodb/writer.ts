@@ -5,7 +5,7 @@ import {
   type PutItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
-import { mayPass } from "../../aws/passing.ts";
+import { mayPass } from "../../aws/transient.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
@@ -17,7 +17,14 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
-import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows, vacuumStaged } from "../staging.ts";
+import {
+  dropAborted,
+  dropStaged,
+  readStaged,
+  type StagedRows,
+  stageRows,
+  vacuumStaged,
+} from "../kit/staging.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 

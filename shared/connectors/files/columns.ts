@@ -1,5 +1,5 @@
 import type { Schema } from "apache-arrow";
-import { checkColumnNames, quoted } from "../column-names.ts";
+import { checkColumnNames, quoted } from "../kit/column-names.ts";
 import { Malformed } from "./malformed.ts";
 
 /** That a file which tells its columns has at least one of the schema's, and none under a name of its own. Error: `COLUMN_MISNAMED`. */

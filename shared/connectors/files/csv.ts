@@ -3,7 +3,7 @@ import { parse } from "csv-parse";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { typeName } from "../../contract/schema.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { checkColumnNames, type Misnamed, quoted } from "../column-names.ts";
+import { checkColumnNames, type Misnamed, quoted } from "../kit/column-names.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
 import { Malformed, MalformedRow } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";

@@ -10,7 +10,7 @@ import {
   ResourceNotFoundException,
 } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { mayPass } from "../../aws/passing.ts";
+import { mayPass } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ParsedOptions } from "./options.ts";

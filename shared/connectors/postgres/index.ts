@@ -4,7 +4,7 @@ import { DataSource } from "../../contract/data-source.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import type { StagedRows } from "../staging.ts";
+import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
 import { Server } from "./connection.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";

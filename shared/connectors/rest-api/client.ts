@@ -1,6 +1,6 @@
 import type { Runtime } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
-import { parseJson } from "../json-text.ts";
+import { parseJson } from "../kit/json-text.ts";
 import { Credentials, isFromEnvironment } from "./credentials.ts";
 import type { RequestOptions } from "./options.ts";
 import { parseNextLink, parseRetryAfter } from "./response-headers.ts";

@@ -5,7 +5,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
-import { requiredSchema } from "../required-schema.ts";
+import { requiredSchema } from "../kit/required-schema.ts";
 import { ListReader, TimeRangeBatchReader } from "./batch-reader.ts";
 import { RestClient } from "./client.ts";
 import { OPTIONS, type ParsedOptions, type RestApiOptions, sinkOptions, sourceOptions } from "./options.ts";

@@ -4,7 +4,7 @@ import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { checkColumnNames, type Misnamed } from "../column-names.ts";
+import { checkColumnNames, type Misnamed } from "../kit/column-names.ts";
 import type { ColumnPath, SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 

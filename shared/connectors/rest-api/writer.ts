@@ -4,7 +4,7 @@ import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
-import { sha256 } from "../sha256.ts";
+import { sha256 } from "../kit/sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
 

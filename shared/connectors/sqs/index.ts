@@ -2,7 +2,7 @@ import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
 import type { OptionsSchema } from "../../contract/options.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
-import { requiredSchema } from "../required-schema.ts";
+import { requiredSchema } from "../kit/required-schema.ts";
 import { Batches } from "./batches.ts";
 import { RAW_SCHEMA } from "./messages.ts";
 import { OPTIONS, type ParsedOptions, type SqsOptions } from "./options.ts";

@@ -6,7 +6,7 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from "@aws-sdk/client-sqs";
-import { mayPass } from "../../aws/passing.ts";
+import { mayPass } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ParsedOptions } from "./options.ts";

@@ -1,0 +1,11 @@
+import { MillraceError } from "../../contract/errors.ts";
+
+/** The option `schema` of a source of JSON, which has none of its own. Error: `SCHEMA_REQUIRED`. */
+export function requiredSchema(schema: string | undefined, dataSource: string, example: string): string {
+  if (schema !== undefined) return schema;
+  throw new MillraceError(
+    "SCHEMA_REQUIRED",
+    `${dataSource} does not know the columns of the rows: JSON has no schema`,
+    { hint: `Set the option schema, or .schema("${example}") on the reading side of the pipeline.` },
+  );
+}

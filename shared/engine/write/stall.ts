@@ -1,0 +1,65 @@
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { JsonValue } from "../../contract/json.ts";
+import type { PlannedPartitions } from "../partitions-file.ts";
+import type { RunningTask } from "../ports/ledger.ts";
+import { clipped, clippedText } from "../progress.ts";
+import type { Advance } from "./watch.ts";
+
+/** A task whose rows stand still, for whoever is to look after it. Partition and offsets of more than 1,024 characters of JSON are cut, and are text then. */
+export interface StalledTask {
+  readonly where: ErrorLocation;
+  /** Which of the two does nothing. */
+  readonly waitsFor: RunningTask["waitsFor"];
+  /** How long rows have not moved. */
+  readonly milliseconds: number;
+  /** That the source had given before. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** The partition, as the source planned it. */
+  readonly value: JsonValue;
+  /** Of the batch. */
+  readonly start?: JsonValue;
+  readonly end?: JsonValue;
+  /** True where the task fails because of it. */
+  readonly fails: boolean;
+  /** All that in one line. */
+  readonly message: string;
+}
+
+export function stalledTask(
+  where: ErrorLocation,
+  { partitions, start, end }: PlannedPartitions,
+  advance: Advance,
+  fails: boolean,
+): StalledTask {
+  const { waitsFor, rows, bytes, reportedAt, progressedAt } = advance;
+  const milliseconds = reportedAt - progressedAt;
+  const value = (partitions[where.partition ?? 0] ?? null) as JsonValue;
+  const nothing = waitsFor === "source" ? "the source has given nothing" : "the sink has taken nothing";
+  const offsets = start === undefined ? "" : `, offsets ${clippedText(start)} to ${clippedText(end)}`;
+  return {
+    where,
+    waitsFor,
+    milliseconds,
+    rows,
+    bytes,
+    value: clipped(value),
+    ...(start === undefined ? {} : { start: clipped(start) }),
+    ...(end === undefined ? {} : { end: clipped(end) }),
+    fails,
+    message: `${nothing} for ${Math.round(milliseconds / 1000)} s, after ${rows} rows of the partition ${clippedText(value)}${offsets}`,
+  };
+}
+
+/** The error of a task that is to fail where it stalls. It may be the source's or the sink's passing weakness, so it is tried again. */
+export function stalledError(stalled: StalledTask): MillraceError {
+  const { waitsFor, where, message } = stalled;
+  return new MillraceError("PARTITION_STALLED", message, {
+    where,
+    retryable: true,
+    hint:
+      waitsFor === "source"
+        ? "Look whether the source answers, and give what read() waits for a time limit. Raise stallAfter where it is only slow."
+        : "Look whether the sink answers, and give what write() waits for a time limit. Raise stallAfter where it is only slow.",
+  });
+}

@@ -1,0 +1,20 @@
+import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
+import type { Owner } from "../../engine/ports/ledger.ts";
+
+const client = new SFNClient({});
+const ENDED: ReadonlySet<string | undefined> = new Set(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]);
+
+/**
+ * True where the owner is an execution of a Standard workflow that has ended. Step Functions does not tell of Express ones: their lease
+ * has to run out.
+ */
+export async function hasEnded(owner: Owner): Promise<boolean> {
+  if (!/^arn:[^:]+:states:[^:]+:[^:]+:execution:/.test(owner.id)) return false;
+  try {
+    const { status } = await client.send(new DescribeExecutionCommand({ executionArn: owner.id }));
+    return ENDED.has(status);
+  } catch {
+    // Not proven.
+    return false;
+  }
+}

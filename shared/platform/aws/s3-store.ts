@@ -1,0 +1,258 @@
+import { Readable } from "node:stream";
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
+import { mayPass, statusOf } from "../../aws/transient.ts";
+import type { Runtime } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
+import { checkKey } from "../../engine/ports/keys.ts";
+
+export interface S3StoreOptions {
+  readonly client: S3Client;
+  readonly bucket: string;
+  /** Folder in the bucket, without a slash at its end. Default: the bucket itself. */
+  readonly prefix?: string;
+  readonly runtime: Runtime;
+  /** From 0 (inclusive) to 1 (exclusive), for jitter. */
+  random(): number;
+}
+
+/** A stream above this goes up in parts of this size, two at a time: no more than three are ever in memory. */
+const PART_BYTES = 8 * 1024 * 1024;
+const PARTS_AT_ONCE = 2;
+const DELETED_AT_ONCE = 1000;
+const ATTEMPTS = 8;
+const FIRST_DELAY_MILLISECONDS = 50;
+
+/** Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at its completion. */
+export class S3Store implements ObjectStore {
+  readonly location: string;
+  readonly #options: S3StoreOptions;
+  readonly #prefix: string;
+
+  constructor(options: S3StoreOptions) {
+    const { bucket, prefix } = options;
+    this.#options = options;
+    this.#prefix = prefix === undefined || prefix === "" ? "" : `${checkKey(prefix)}/`;
+    this.location = `s3://${bucket}/${this.#prefix}`.replace(/\/$/, "");
+  }
+
+  at(folder: string): ObjectStore {
+    return new S3Store({ ...this.#options, prefix: this.#prefix + checkKey(folder) });
+  }
+
+  async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
+    const target = { ...this.#target(key), IfNoneMatch: "*" };
+    try {
+      if (body instanceof Uint8Array) {
+        await this.#calling(key, () =>
+          this.#options.client.send(new PutObjectCommand({ ...target, Body: body })),
+        );
+      } else {
+        await this.#upload(key, target, body);
+      }
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 412) return false;
+      throw error;
+    }
+  }
+
+  /** Not tried again as a whole: a stream can be read once. The SDK tries its parts again. */
+  async #upload(
+    key: string,
+    target: { Bucket: string; Key: string; IfNoneMatch: string },
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    let failure: unknown;
+    async function* passing(): AsyncGenerator<Uint8Array> {
+      try {
+        yield* body;
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    }
+    const upload = new Upload({
+      client: this.#options.client,
+      params: { ...target, Body: Readable.from(passing(), { objectMode: false }) },
+      partSize: PART_BYTES,
+      queueSize: PARTS_AT_ONCE,
+    });
+    try {
+      await upload.done();
+    } catch (error) {
+      // The body's own error, as it was thrown.
+      if (failure !== undefined) throw failure;
+      if (statusOf(error) === 412) throw error;
+      throw this.#failed(key, error, isPassing(error));
+    }
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return await this.#read(key);
+  }
+
+  async getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    if (end <= start) return (await this.#read(key, "bytes=0-0", etag)) && new Uint8Array();
+    return await this.#read(key, `bytes=${start}-${end - 1}`, etag);
+  }
+
+  async *list(prefix: string, options: { readonly startAfter?: string } = {}): AsyncGenerator<ObjectInfo> {
+    const { client, bucket } = this.#options;
+    const { startAfter } = options;
+    const asked = {
+      Bucket: bucket,
+      Prefix: this.#prefix + prefix,
+      ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
+    };
+    // Not the SDK's paginator, which ends at its first error: to try again would look like the end of the list.
+    let token: string | undefined;
+    do {
+      const page = await this.#calling(prefix, () =>
+        client.send(
+          new ListObjectsV2Command(token === undefined ? asked : { ...asked, ContinuationToken: token }),
+        ),
+      );
+      for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
+        yield {
+          key: this.#relative(Key),
+          bytes: Size ?? 0,
+          modifiedAt: LastModified?.getTime() ?? 0,
+          etag: ETag ?? "",
+        };
+      }
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    const { client, bucket } = this.#options;
+    for (let i = 0; i < keys.length; i += DELETED_AT_ONCE) {
+      const Objects = keys
+        .slice(i, i + DELETED_AT_ONCE)
+        .map((key) => ({ Key: this.#prefix + checkKey(key) }));
+      const { Errors } = await this.#calling(keys[i] ?? "", () =>
+        client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } })),
+      );
+      const [first] = Errors ?? [];
+      if (first !== undefined)
+        throw this.#failed(this.#relative(first.Key), new Error(first.Code ?? "DeleteObjects"));
+    }
+  }
+
+  async *listUnfinished(prefix: string): AsyncGenerator<UnfinishedUpload> {
+    const { client, bucket } = this.#options;
+    let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+    while (marker !== undefined) {
+      const position: { KeyMarker?: string; UploadIdMarker?: string } = marker;
+      const page = await this.#calling(prefix, () =>
+        client.send(
+          new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: this.#prefix + prefix, ...position }),
+        ),
+      );
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+        yield { key: this.#relative(Key), uploadId: UploadId ?? "", startedAt: Initiated?.getTime() ?? 0 };
+      }
+      marker = page.IsTruncated
+        ? {
+            ...(page.NextKeyMarker === undefined ? {} : { KeyMarker: page.NextKeyMarker }),
+            ...(page.NextUploadIdMarker === undefined ? {} : { UploadIdMarker: page.NextUploadIdMarker }),
+          }
+        : undefined;
+    }
+  }
+
+  async abandon(upload: UnfinishedUpload): Promise<void> {
+    const { client } = this.#options;
+    const target = { ...this.#target(upload.key), UploadId: upload.uploadId };
+    try {
+      await this.#calling(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
+    } catch (error) {
+      // It has ended since.
+      if (!(MillraceError.is(error) && statusOf(error.cause) === 404)) throw error;
+    }
+  }
+
+  async #read(key: string, range?: string, etag?: string): Promise<Uint8Array | undefined> {
+    const { client } = this.#options;
+    const asked = {
+      ...this.#target(key),
+      ...(range === undefined ? {} : { Range: range }),
+      ...(etag === undefined ? {} : { IfMatch: etag }),
+    };
+    try {
+      return await this.#calling(key, async () => {
+        const { Body } = await client.send(new GetObjectCommand(asked));
+        return (await Body?.transformToByteArray()) ?? new Uint8Array();
+      });
+    } catch (error) {
+      if (statusOf(error) === 412) return undefined;
+      const status = MillraceError.is(error) ? statusOf(error.cause) : undefined;
+      if (status === 404) return undefined;
+      // To a role that may not list the bucket, or only below a prefix, S3 does not say that an object is missing.
+      if (status === 403 && (await this.#isAbsent(key))) return undefined;
+      // A range that begins at or beyond the end.
+      if (status === 416) return new Uint8Array();
+      throw error;
+    }
+  }
+
+  /** True where a listing shows that there is no such object. */
+  async #isAbsent(key: string): Promise<boolean> {
+    try {
+      for await (const object of this.list(key)) return object.key !== key;
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Makes a call, again with jitter where S3 is busy or another conditional put of the key is in flight (409). */
+  async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
+    const { runtime, random } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await call();
+      } catch (error) {
+        const status = statusOf(error);
+        if (status === 412) throw error;
+        const passes = isPassing(error);
+        if (!passes || attempt === ATTEMPTS) throw this.#failed(key, error, passes);
+        await runtime.sleep(FIRST_DELAY_MILLISECONDS * 2 ** attempt * random());
+      }
+    }
+  }
+
+  #failed(key: string, error: unknown, retryable = false): MillraceError {
+    if (MillraceError.is(error)) return error;
+    const name = error instanceof Error ? error.name : "unknown error";
+    return new MillraceError("STORE_FAILED", `S3 failed: ${name}`, {
+      where: { path: `${this.location}/${key}` },
+      retryable,
+      hint: "Check the bucket, the role's rights and the network, then run again: nothing is lost.",
+      cause: error,
+    });
+  }
+
+  #target(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#options.bucket, Key: this.#prefix + checkKey(key) };
+  }
+
+  #relative(key: string | undefined): string {
+    return (key ?? "").slice(this.#prefix.length);
+  }
+}
+
+/** Another conditional put of the key that is in flight (409) passes, too. */
+function isPassing(error: unknown): boolean {
+  return statusOf(error) === 409 || mayPass(error);
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from "node:crypto";
+import type { Stats } from "node:fs";
+import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
+import { checkKey } from "../../engine/ports/keys.ts";
+import { makeDurableFolder, syncFolder } from "./durable.ts";
+
+/** The end of the name of a file that is still being written: `.<id>.upload`. */
+const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
+
+/**
+ * Objects as files below a folder. An object is written to a file of another name, synced, then linked to its own: it
+ * appears whole, and only if the name is free. File and folder are synced before `put` resolves, so it survives a loss of power.
+ */
+export class DirectoryStore implements ObjectStore {
+  readonly location: string;
+
+  /** The folder is made when the first object is put. */
+  constructor(root: string) {
+    this.location = resolve(root);
+  }
+
+  at(folder: string): ObjectStore {
+    return new DirectoryStore(join(this.location, checkKey(folder)));
+  }
+
+  async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
+    const path = this.#path(key);
+    return await this.#guard(path, async () => {
+      const folder = dirname(path);
+      await makeDurableFolder(folder);
+      const upload = `${path}.${randomUUID()}.upload`;
+      let created: boolean;
+      try {
+        const file = await open(upload, "wx");
+        try {
+          await writeAll(file, body);
+          await file.datasync();
+        } finally {
+          await file.close();
+        }
+        created = await linkIfAbsent(upload, path);
+      } finally {
+        await unlinkIfPresent(upload);
+      }
+      await syncFolder(folder);
+      return created;
+    });
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    const path = this.#path(key);
+    return await this.#guard(path, () => orUndefined(readFile(path)));
+  }
+
+  async getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    const path = this.#path(key);
+    return await this.#guard(path, async () => {
+      const file = await orUndefined(open(path, "r"));
+      if (file === undefined) return undefined;
+      try {
+        const bytes = new Uint8Array(Math.max(0, end - start));
+        let length = 0;
+        while (length < bytes.length) {
+          const { bytesRead } = await file.read(bytes, length, bytes.length - length, start + length);
+          if (bytesRead === 0) break;
+          length += bytesRead;
+        }
+        // After the read, so that what was written meanwhile shows.
+        if (etag !== undefined && etagOf(await file.stat()) !== etag) return undefined;
+        return bytes.subarray(0, length);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async *list(prefix: string, options: { readonly startAfter?: string } = {}): AsyncGenerator<ObjectInfo> {
+    const { startAfter } = options;
+    for (const key of await this.#keys(prefix)) {
+      if (UPLOAD.test(key) || (startAfter !== undefined && compareBytes(key, startAfter) <= 0)) continue;
+      const info = await this.#guard(key, () => orUndefined(stat(this.#path(key))));
+      if (info !== undefined)
+        yield { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs), etag: etagOf(info) };
+    }
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      const path = this.#path(key);
+      await this.#guard(path, () => unlinkIfPresent(path));
+    }
+  }
+
+  async *listUnfinished(prefix: string): AsyncGenerator<UnfinishedUpload> {
+    for (const name of await this.#keys(prefix)) {
+      const [, key, uploadId] = UPLOAD.exec(name) ?? [];
+      if (key === undefined || uploadId === undefined) continue;
+      const info = await this.#guard(name, () => orUndefined(stat(this.#path(name))));
+      if (info !== undefined) yield { key, uploadId, startedAt: Math.floor(info.birthtimeMs) };
+    }
+  }
+
+  async abandon(upload: UnfinishedUpload): Promise<void> {
+    const path = `${this.#path(upload.key)}.${upload.uploadId}.upload`;
+    await this.#guard(path, () => unlinkIfPresent(path));
+  }
+
+  /** All file names that begin with `prefix`, uploads too, sorted. */
+  async #keys(prefix: string): Promise<string[]> {
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    return await this.#guard(join(this.location, folder), async () => {
+      const entries = await orUndefined(
+        readdir(join(this.location, folder), { recursive: true, withFileTypes: true }),
+      );
+      return (entries ?? [])
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(this.location, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+        .filter((key) => key.startsWith(prefix))
+        .sort(compareBytes);
+    });
+  }
+
+  #path(key: string): string {
+    return join(this.location, checkKey(key));
+  }
+
+  async #guard<T>(path: string, body: () => Promise<T>): Promise<T> {
+    try {
+      return await body();
+    } catch (error) {
+      if (MillraceError.is(error) || !isSystemError(error)) throw error;
+      throw new MillraceError("STORE_FAILED", `the store failed: ${error.message}`, {
+        where: { path },
+        hint: "Check free space and rights below the path, then run again.",
+        retryable: ["EAGAIN", "EBUSY", "EMFILE", "ENFILE"].includes(error.code),
+        cause: error,
+      });
+    }
+  }
+}
+
+/** With the microseconds that a double of milliseconds can hold. */
+function etagOf({ size, mtimeMs }: Stats): string {
+  return `${size}-${mtimeMs}`;
+}
+
+/** The order of S3: by UTF-8 bytes, which differs from JavaScript's for characters beyond the basic plane. */
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+async function writeAll(file: FileHandle, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+  if (body instanceof Uint8Array) return await file.writeFile(body);
+  for await (const chunk of body) await file.appendFile(chunk);
+}
+
+async function linkIfAbsent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (isSystemError(error) && error.code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+async function unlinkIfPresent(path: string): Promise<void> {
+  await orUndefined(unlink(path));
+}
+
+async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isSystemError(error) && (error.code === "ENOENT" || error.code === "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string" && "syscall" in error;
+}

@@ -1,0 +1,33 @@
+import { mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { MillraceError } from "../../contract/errors.ts";
+
+/** Makes a folder and its parents, and syncs the parent of each that is new: they survive a loss of power. */
+export async function makeDurableFolder(folder: string): Promise<void> {
+  const firstNew = await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw new MillraceError(
+      "STORE_FAILED",
+      `the folder cannot be made: ${error instanceof Error && "code" in error ? error.code : error}`,
+      {
+        where: { path: folder },
+        hint: "Check that the path is a folder, or can become one, and that this user may write there.",
+        cause: error,
+      },
+    );
+  });
+  if (firstNew === undefined) return;
+  for (let made = folder; made.length >= firstNew.length; made = dirname(made))
+    await syncFolder(dirname(made));
+}
+
+/** Makes the names in a folder durable, after one was added. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open a folder; its file systems journal names themselves.
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

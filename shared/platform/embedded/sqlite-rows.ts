@@ -1,0 +1,57 @@
+import type { JsonValue } from "../../contract/json.ts";
+import type { Offset } from "../../contract/offset.ts";
+import { optional } from "../../contract/optional.ts";
+import type { Action, Batch, Head } from "../../engine/ports/ledger.ts";
+import type { BatchState } from "../../engine/ports/states.ts";
+
+/** A row as SQLite gives it. */
+export type Row = Readonly<Record<string, string | number | null>>;
+
+function json<T>(value: string | number | null | undefined): T | undefined {
+  return typeof value === "string" ? (JSON.parse(value) as T & JsonValue) : undefined;
+}
+
+function number(value: string | number | null | undefined): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
+/** A head of its row. */
+export function headOf(row: Row): Head {
+  return {
+    pipeline: String(row["pipeline"]),
+    incarnation: String(row["incarnation"]),
+    epoch: Number(row["epoch"]),
+    nextBatchId: Number(row["next_batch_id"]),
+    ...optional("lease", json<Exclude<Head["lease"], undefined>>(row["lease"])),
+    ...optional("offset", json<Offset>(row["start_offset"])),
+    ...optional("lastCommittedBatchId", number(row["last_committed_batch_id"])),
+    ...optional("lastPlannedAt", number(row["last_planned_at"])),
+    ...optional("openBatchId", number(row["open_batch_id"])),
+    ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
+    ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
+    ...optional("paused", json<Action>(row["paused"])),
+  };
+}
+
+/** A batch of its row. */
+export function batchOf(row: Row): Batch {
+  return {
+    pipeline: String(row["pipeline"]),
+    incarnation: String(row["incarnation"]),
+    batchId: Number(row["batch_id"]),
+    start: json<Offset>(row["start_offset"]) ?? {},
+    end: json<Offset>(row["end_offset"]) ?? {},
+    ...optional("latest", json<Offset>(row["latest_offset"])),
+    partitionsKey: String(row["partitions_key"]),
+    tasks: Number(row["tasks"]),
+    schema: String(row["schema"]),
+    attempt: Number(row["attempt"]),
+    state: String(row["state"]) as BatchState,
+    lastTriedAttempt: Number(row["last_tried_attempt"]),
+    plannedAt: Number(row["planned_at"]),
+    firstPlannedAt: Number(row["first_planned_at"]),
+    ...optional("finishedAt", number(row["finished_at"])),
+    ...optional("progress", json<Exclude<Batch["progress"], undefined>>(row["progress"])),
+    ...optional("error", json<Exclude<Batch["error"], undefined>>(row["error"])),
+  };
+}

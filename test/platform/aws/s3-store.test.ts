@@ -1,0 +1,90 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { S3Client } from "@aws-sdk/client-s3";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { runtime } from "../../../local/home.ts";
+import { S3Store } from "../../../shared/platform/aws/s3-store.ts";
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A store whose server answers as the test says: what S3 does when it is busy, or when a role may do little. */
+async function storeOn(answer: Answer): Promise<S3Store> {
+  const server = createServer((request, response) => {
+    request.resume().once("end", () => answer(request, response));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const client = new S3Client({
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    forcePathStyle: true,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    maxAttempts: 1,
+  });
+  // Back-offs are not waited for.
+  return new S3Store({ client, bucket: "bucket", runtime, random: () => 0 });
+}
+
+const failing =
+  (times: number, fail: Answer, then: Answer): Answer =>
+  (request, response) =>
+    times-- > 0 ? fail(request, response) : then(request, response);
+const status =
+  (code: number, body = ""): Answer =>
+  (_request, response) =>
+    response.writeHead(code, { etag: '"x"' }).end(body);
+const reset: Answer = (request) => request.socket.destroy();
+
+async function* body(): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode("rows");
+}
+
+describe("S3 that is busy, or a network that breaks off,", () => {
+  it.each([
+    ["503", status(503)],
+    ["429", status(429)],
+    ["a connection that is reset", reset],
+  ])("is asked again: %s", async (_name, fail) => {
+    const store = await storeOn(failing(3, fail, status(200)));
+    expect(await store.put("a", new Uint8Array(3))).toBe(true);
+  });
+
+  it.each([
+    ["503", status(503)],
+    ["a connection that is reset", reset],
+  ])("makes an upload fail so that its task is tried again: %s", async (_name, fail) => {
+    const store = await storeOn(fail);
+    await expect(store.put("a", body())).rejects.toMatchObject({ code: "STORE_FAILED", retryable: true });
+  });
+
+  it("is not asked again where it refuses", async () => {
+    const store = await storeOn(status(403));
+    await expect(store.put("a", body())).rejects.toMatchObject({ code: "STORE_FAILED", retryable: false });
+    await expect(store.put("a", new Uint8Array(3))).rejects.toMatchObject({ retryable: false });
+  });
+});
+
+describe("an object that is missing, of which S3 says only that it is forbidden,", () => {
+  const listing = (keys: string) =>
+    `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${keys}</ListBucketResult>`;
+  const forbiddenBut =
+    (list: Answer): Answer =>
+    (request, response) =>
+      request.url?.includes("list-type=2") ? list(request, response) : status(403)(request, response);
+
+  it("is missing where a listing shows that it is", async () => {
+    const store = await storeOn(forbiddenBut(status(200, listing(""))));
+    expect(await store.get("batches/1.json")).toBeUndefined();
+  });
+
+  it("is an error where it is there, or may not be listed", async () => {
+    const there = "<Contents><Key>batches/1.json</Key><Size>1</Size></Contents>";
+    for (const list of [status(200, listing(there)), status(403)]) {
+      const store = await storeOn(forbiddenBut(list));
+      await expect(store.get("batches/1.json")).rejects.toMatchObject({ code: "STORE_FAILED" });
+    }
+  });
+});
