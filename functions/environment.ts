@@ -31,6 +31,7 @@ let env: Runtime["env"] = process.env;
 const runtime: Runtime = {
   now: Date.now,
   newId: randomUUID,
+  random: Math.random,
   get env() {
     return env;
   },
@@ -38,7 +39,7 @@ const runtime: Runtime = {
     await setTimeout(milliseconds, undefined, signal === undefined ? undefined : { signal });
   },
 };
-const edge = { runtime, random: Math.random };
+const edge = { runtime };
 
 export const dynamodb: DynamoDBClient = tracer.captureAWSv3Client(new DynamoDBClient({}));
 // An endpoint of one's own, such as LocalStack's, has no names for its buckets.

@@ -1,6 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
-import { rowsPerSecond } from "../shared/engine/progress.ts";
+import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import type { WatchOptions } from "../shared/engine/write/task.ts";
 
 /** A task that runs for long logs how far it is no more often; the ledger is told each ten seconds. */

@@ -1,7 +1,7 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import { MillraceError } from "../shared/contract/errors.ts";
-import { rowsPerSecond } from "../shared/engine/progress.ts";
+import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import { type TaskResult, unreadWarning, write } from "../shared/engine/write/task.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";

@@ -64,7 +64,6 @@ export class Home {
       store: new DirectoryStore(this.pipelineFolder(pipeline)),
       openStore,
       runtime,
-      random: Math.random,
     };
   }
 
@@ -94,6 +93,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export const runtime: Runtime = {
   now: Date.now,
   newId: randomUUID,
+  random: Math.random,
   env: process.env,
   async sleep(milliseconds, signal) {
     // A timer beyond 2^31 ms would fire at once.
@@ -129,5 +129,5 @@ async function openS3(place: { readonly bucket: string; readonly prefix: string 
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
   });
-  return new S3Store({ client, ...place, runtime, random: Math.random });
+  return new S3Store({ client, ...place, runtime });
 }

@@ -24,7 +24,7 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
   try {
     module = (await import(pathToFileURL(path).href)) as { default?: unknown };
   } catch (error) {
-    if (MillraceError.is(error)) throw error.at({ path });
+    if (MillraceError.is(error)) throw error.with({ where: { path } });
     throw new MillraceError(
       "PIPELINE_FILE_FAILED",
       `${entry} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,

@@ -1,8 +1,9 @@
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
+import { backOff } from "../shared/contract/retry.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { backOff } from "../shared/engine/retry.ts";
+import { STEP_RETRY } from "../shared/engine/retry.ts";
 import { type TaskProgress, type TaskResult, unreadWarning } from "../shared/engine/write/task.ts";
 import type { TaskPool } from "./task-pool.ts";
 
@@ -84,7 +85,9 @@ async function runTask(
         signal.aborted
       )
         throw error;
-      const delay = Math.round(backOff(attemptNumber + 1, ports.random));
+      const delay = Math.round(
+        backOff({ ...STEP_RETRY, attempts: request.maxAttempts }, attemptNumber + 1, ports.runtime.random),
+      );
       const cause = causeOf(error)?.split("\n")[0];
       request.onEvent({
         type: "retry",

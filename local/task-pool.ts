@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { StalledTask } from "../shared/engine/write/stall.ts";
+import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import {
   placeOf,
   type TaskProgress,

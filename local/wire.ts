@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { causeOf, type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
-import type { StalledTask } from "../shared/engine/write/stall.ts";
+import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task.ts";
 
 /** What every worker thread is started with. */

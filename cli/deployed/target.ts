@@ -52,9 +52,9 @@ const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
 function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
   if (bucket === undefined || prefix === undefined) return undefined;
   const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });
-  return new S3Store({ client, bucket, prefix, runtime, random: Math.random });
+  return new S3Store({ client, bucket, prefix, runtime });
 }
 
 function openLedger(tableName: string): DynamoDbLedger {
-  return new DynamoDbLedger({ client: new DynamoDBClient({}), tableName, runtime, random: Math.random });
+  return new DynamoDbLedger({ client: new DynamoDBClient({}), tableName, runtime });
 }

@@ -1,5 +1,6 @@
 import type { Batch } from "../../shared/engine/ports/ledger.ts";
-import { progressOf, rowsPerSecond } from "../../shared/engine/progress.ts";
+import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
+import { progressOf } from "../../shared/engine/progress.ts";
 import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
 
 /** A batch as `--json` prints it: without the engine's own business. */

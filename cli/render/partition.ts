@@ -1,5 +1,5 @@
 import type { Batch, Ledger, RunningTask, Task } from "../../shared/engine/ports/ledger.ts";
-import { rowsPerSecond } from "../../shared/engine/progress.ts";
+import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
 import { formatBytes, formatDuration, formatRate, plural } from "./text.ts";
 
 /** Not worth a word. */

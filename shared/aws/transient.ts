@@ -21,7 +21,7 @@ const CODES: ReadonlySet<unknown> = new Set([
 ]);
 
 /** Whether an error of the AWS SDK, whose own retries are over, may pass: the service is busy, or the network broke off. */
-export function mayPass(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, $retryable } = error as { readonly code?: unknown; readonly $retryable?: unknown };
   const status = statusOf(error);

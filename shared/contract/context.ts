@@ -7,6 +7,8 @@ export interface Runtime {
   now(): number;
   /** A fresh unique id (a UUID). */
   newId(): string;
+  /** From 0 (inclusive) to 1 (exclusive), for jitter. */
+  random(): number;
   /** Resolves after `milliseconds`, or rejects when `signal` aborts. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
   /** The environment's variables; secrets are read from here, when they are needed. */

@@ -29,11 +29,11 @@ export interface MillraceErrorOptions {
   /** Where it happened. */
   readonly where?: ErrorLocation;
   /** What the person who is paged should do. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** True where the same call may succeed later: it is then tried again with back-off. */
   readonly retryable?: boolean;
   /** The offending value, shortened. Shown on the terminal of the run, never stored and never logged. */
-  readonly found?: string;
+  readonly found?: string | undefined;
   /** The error below, if any. */
   readonly cause?: unknown;
 }
@@ -83,17 +83,22 @@ export class MillraceError extends Error {
     return typeof error === "object" && error !== null && "kind" in error && error.kind === "millrace.error";
   }
 
-  /** The same error with what the caller knows of the place; what is already there stays. */
-  at(where: ErrorLocation): MillraceError {
-    const moved = new MillraceError(this.code, this.message, {
+  /**
+   * A copy of the error with what the caller knows besides. Of the place, what is already there stays; anything else that is given
+   * replaces what was there.
+   */
+  with({ where, ...changes }: MillraceErrorOptions): MillraceError {
+    const { code, message, hint, retryable, found, cause, stack } = this;
+    const changed = new MillraceError(code, message, {
+      hint,
+      retryable,
+      found,
+      cause,
+      ...changes,
       where: { ...where, ...this.where },
-      retryable: this.retryable,
-      ...(this.hint === undefined ? {} : { hint: this.hint }),
-      ...(this.found === undefined ? {} : { found: this.found }),
-      ...(this.cause === undefined ? {} : { cause: this.cause }),
     });
-    if (this.stack !== undefined) moved.stack = this.stack;
-    return moved;
+    if (stack !== undefined) changed.stack = stack;
+    return changed;
   }
 
   /** What may be stored and logged of it. */
@@ -118,7 +123,7 @@ export function toMillraceError(
   where: ErrorLocation,
   retryable = false,
 ): MillraceError {
-  if (MillraceError.is(thrown)) return thrown.at(where);
+  if (MillraceError.is(thrown)) return thrown.with({ where });
   const saysRetryable =
     typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === true;
   return new MillraceError(code, `${doing}: ${classOf(thrown)}`, {

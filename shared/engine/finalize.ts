@@ -3,6 +3,7 @@ import { type Writer, writesBatches } from "../contract/batch-writer.ts";
 import type { BatchContext } from "../contract/context.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
+import { type RetryPolicy, retry } from "../contract/retry.ts";
 import type {
   SupportsCommitLookup,
   SupportsLedgerTransaction,
@@ -23,9 +24,9 @@ import {
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { measured } from "./progress.ts";
-import { confirmed, retried } from "./retry.ts";
+import { confirmed, STEP_RETRY } from "./retry.ts";
 
-const COMMIT_ATTEMPTS = 5;
+const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
 const MAX_HINT_BYTES = 1024;
 
 export interface FinalizeRequest {
@@ -159,7 +160,7 @@ async function land(ports: Ports, ready: Ready): Promise<Landing> {
   if (joins === undefined || joining.transactionItems === undefined) return await commit(ports, ready);
   let join: readonly TransactionItem[] | undefined;
   try {
-    join = await retried(ports, COMMIT_ATTEMPTS, () =>
+    join = await retry(ports.runtime, COMMIT_RETRY, () =>
       guard("SINK_FAILED", "transactionItems() failed", placeOf(batch), () =>
         joining.transactionItems?.(messages, context, joins),
       ),
@@ -175,7 +176,7 @@ async function land(ports: Ports, ready: Ready): Promise<Landing> {
 async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<Landing> {
   const where = placeOf(batch);
   try {
-    const given = await retried(ports, COMMIT_ATTEMPTS, () =>
+    const given = await retry(ports.runtime, COMMIT_RETRY, () =>
       guard("SINK_FAILED", "commit() failed", where, () =>
         writesBatches(writer)
           ? writer.commit(messages, context)

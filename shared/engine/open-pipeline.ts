@@ -341,6 +341,7 @@ function runtimeOf({ runtime, store, ...ports }: Ports): DataSourceRuntime {
   return {
     now: () => runtime.now(),
     newId: () => runtime.newId(),
+    random: () => runtime.random(),
     sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
     env: runtime.env,
     store: store.at(SOURCE_FOLDER),

@@ -1,39 +1,8 @@
 import type { Runtime } from "../contract/context.ts";
 import type { JsonValue } from "../contract/json.ts";
-import type { Offset } from "../contract/offset.ts";
 import type { OpenPipeline } from "./open-pipeline.ts";
 import type { Batch, BatchProgress, BatchRun } from "./ports/ledger.ts";
-
-/** What there is to tell of a source of one batch, by the names of Spark's `SourceProgress`. */
-export interface SourceProgress {
-  /** Name of the data source. */
-  readonly description: string;
-  readonly startOffset: Offset;
-  readonly endOffset: Offset;
-  /** The end of all that was there when the batch was planned; `null` where the reader does not report it. */
-  readonly latestOffset: Offset | null;
-  readonly numInputRows: number;
-  readonly inputRowsPerSecond?: number;
-  readonly processedRowsPerSecond?: number;
-}
-
-/** One committed batch, by the names of Spark's `StreamingQueryProgress`, as its JSON has them. docs/progress.md says what each is here. */
-export interface StreamingQueryProgress {
-  readonly id: string;
-  readonly runId: string;
-  readonly name: string;
-  /** ISO 8601. */
-  readonly timestamp: string;
-  readonly batchId: number;
-  /** Milliseconds. */
-  readonly batchDuration: number;
-  readonly numInputRows: number;
-  readonly inputRowsPerSecond?: number;
-  readonly processedRowsPerSecond?: number;
-  readonly durationMs: Readonly<Record<string, number>>;
-  readonly sources: readonly SourceProgress[];
-  readonly sink: { readonly description: string; readonly numOutputRows: number };
-}
+import { rowsPerSecond, type StreamingQueryProgress } from "./ports/progress.ts";
 
 /** The progress record of a batch; nothing where it is not committed, or was by a version that measured nothing. */
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
@@ -79,11 +48,6 @@ export function measured(
       sink: sink.dataSource.name,
     },
   };
-}
-
-/** Three digits after the point are plenty. */
-export function rowsPerSecond(rows: number, milliseconds: number): number {
-  return Math.round((rows * 1e6) / Math.max(1, milliseconds)) / 1000;
 }
 
 /** Milliseconds of steps, by the names that Spark has for them. */

@@ -1,30 +1,12 @@
 import { MillraceError } from "../contract/errors.ts";
-import type { Ports } from "./ports/runtime.ts";
+import type { RetryPolicy } from "../contract/retry.ts";
 
-const FIRST_DELAY_MILLISECONDS = 200;
-const LONGEST_DELAY_MILLISECONDS = 10_000;
-
-/** How long to wait before attempt `attemptNumber` (1 is the first retry): exponential, half of it jitter. */
-export function backOff(attemptNumber: number, random: () => number): number {
-  const delay = Math.min(LONGEST_DELAY_MILLISECONDS, FIRST_DELAY_MILLISECONDS * 2 ** (attemptNumber - 1));
-  return delay / 2 + (delay / 2) * random();
-}
-
-/** Calls `body` until it succeeds, fails for good, or has failed `attempts` times. Only retryable errors are tried again. */
-export async function retried<T>(ports: Ports, attempts: number, body: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await body();
-    } catch (error) {
-      if (attempt >= attempts || !MillraceError.is(error) || !error.retryable) throw error;
-      await ports.runtime.sleep(backOff(attempt, ports.random));
-    }
-  }
-}
+/** Of a task, and of a sink's commit. */
+export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, longestDelay: 10_000 };
 
 /**
- * Makes one call whose error does not tell whether it took effect: then reads back, and takes what is there where it is what was
- * meant (`readBack` gives `undefined` where it is not). A lost epoch is final and is not asked about.
+ * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended one (`readBack` returns `undefined`
+ * if it is not). A lost epoch is final and is not asked about.
  */
 export async function confirmed<T>(
   call: () => Promise<T>,

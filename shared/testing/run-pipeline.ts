@@ -89,7 +89,6 @@ export async function runPipeline<SinkOptions extends object>(
     store: surroundings.store,
     openStore: (location) => surroundings.openStore(location),
     runtime: surroundings.runtime,
-    random: () => 0.5,
   };
   const tap = new Tap();
   const open = await OpenPipeline.open(tap.around(pipeline as unknown as Pipeline), ports);

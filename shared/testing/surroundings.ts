@@ -27,6 +27,7 @@ export class Surroundings {
     this.store = new MemoryStore(this.#objects);
     this.runtime = {
       now: () => this.now,
+      random: () => 0.5,
       newId: randomUUID,
       env,
       sleep: async (milliseconds, signal) => {

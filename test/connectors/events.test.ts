@@ -30,7 +30,13 @@ const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 const task = {} as TaskContext;
 
 const runtimeAt = (now: number): DataSourceRuntime =>
-  withStores({ now: () => now, newId: () => crypto.randomUUID(), sleep: async () => undefined, env: {} });
+  withStores({
+    now: () => now,
+    random: () => 0.5,
+    newId: () => crypto.randomUUID(),
+    sleep: async () => undefined,
+    env: {},
+  });
 
 /** The source as a process has it whose clock stands at `now`. */
 async function events(options: Partial<EventsOptions> = {}, now: number = START + HOUR): Promise<Events> {

@@ -29,7 +29,13 @@ function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string 
 }
 
 async function source(options: FilesOptions): Promise<Files> {
-  const runtime = { now: Date.now, newId: () => "id", sleep: async () => undefined, env: {} };
+  const runtime = {
+    now: Date.now,
+    random: () => 0.5,
+    newId: () => "id",
+    sleep: async () => undefined,
+    env: {},
+  };
   return new Files(await parseOptions(Files, { ...options }), withStores(runtime));
 }
 

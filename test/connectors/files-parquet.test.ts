@@ -42,7 +42,13 @@ def rows(t):
 const task = { signal: new AbortController().signal } as TaskContext;
 
 async function source(options: Omit<FilesOptions, "format">): Promise<Files> {
-  const runtime = { now: Date.now, newId: () => "id", sleep: async () => undefined, env: {} };
+  const runtime = {
+    now: Date.now,
+    random: () => 0.5,
+    newId: () => "id",
+    sleep: async () => undefined,
+    env: {},
+  };
   return new Files(await parseOptions(Files, { format: "parquet", ...options }), withStores(runtime));
 }
 

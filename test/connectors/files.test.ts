@@ -79,6 +79,7 @@ class Desk {
     });
     const runtime: DataSourceRuntime = {
       now: () => this.now,
+      random: () => 0.5,
       newId: () => "id",
       sleep: async () => undefined,
       env: {},
@@ -544,6 +545,7 @@ describe("a local folder", () => {
     const plan = async (start: Offset): Promise<[Offset, Group[]]> => {
       const runtime: DataSourceRuntime = {
         now: () => Date.now() + MINUTE,
+        random: () => 0.5,
         newId: () => crypto.randomUUID(),
         sleep: async () => undefined,
         env: {},

@@ -29,7 +29,13 @@ const startTime = new Date(START).toISOString();
 const at = (seconds: number): object => ({ startTime, seconds });
 
 const runtimeAt = (now: number): DataSourceRuntime =>
-  withStores({ now: () => now, newId: () => crypto.randomUUID(), sleep: async () => undefined, env: {} });
+  withStores({
+    now: () => now,
+    random: () => 0.5,
+    newId: () => crypto.randomUUID(),
+    sleep: async () => undefined,
+    env: {},
+  });
 
 async function rate(options: RateOptions = {}, now: number = START): Promise<Reader> {
   const source = new Rate(await parseOptions(Rate, { ...options }), runtimeAt(now));

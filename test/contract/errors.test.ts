@@ -33,7 +33,7 @@ describe("MillraceError", () => {
   });
 
   it("takes on what the caller knows of the place, keeps what it knew itself, and all the rest", () => {
-    const moved = full.at({ pipeline: "p", partition: 3, field: "outer" });
+    const moved = full.with({ where: { pipeline: "p", partition: 3, field: "outer" } });
     expect(moved.where).toEqual({ pipeline: "p", partition: 3, row: 2, field: "a" });
     for (const key of ["code", "message", "hint", "retryable", "found", "cause", "stack"] as const) {
       expect(moved[key]).toBe(full[key]);

@@ -8,8 +8,8 @@ import { type Pipeline, pipeline, type StallPolicy } from "../../shared/contract
 import { DataSourceStreamReader, type NamedRow, type Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import type { BatchRun, Ledger, RunningTask } from "../../shared/engine/ports/ledger.ts";
+import type { StalledTask } from "../../shared/engine/ports/run-events.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
-import type { StalledTask } from "../../shared/engine/write/stall.ts";
 import { type TaskResult, write } from "../../shared/engine/write/task.ts";
 import { stallPolicyOf } from "../../shared/engine/write/watch.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";

@@ -66,7 +66,13 @@ const world = new RealWorld({
   ledger,
   store: dying(store),
   judged: store,
-  runtime: { now: () => Number(now), newId: randomUUID, env: {}, sleep: async () => undefined },
+  runtime: {
+    now: () => Number(now),
+    random: () => 0.5,
+    newId: randomUUID,
+    env: {},
+    sleep: async () => undefined,
+  },
   note: (sight: Sight) => appendFileSync(join(folder, "sights.jsonl"), `${JSON.stringify(sight)}\n`),
 });
 run = new Run(world, { faults, kill: die });

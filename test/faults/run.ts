@@ -351,7 +351,6 @@ export class Run {
         throw new Error("there is no other store");
       },
       runtime: world.runtime(),
-      random: () => 0.5,
     };
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readSettings } from "../../functions/settings.ts";
 import { type Teller, watchOf } from "../../functions/watch.ts";
 import type { RunningTask } from "../../shared/engine/ports/ledger.ts";
-import type { StalledTask } from "../../shared/engine/write/stall.ts";
+import type { StalledTask } from "../../shared/engine/ports/run-events.ts";
 
 const STALL = { after: "5 minutes", fail: false };
 const STARTED = Date.UTC(2026, 10, 21);

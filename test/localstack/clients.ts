@@ -29,7 +29,7 @@ export async function newLedger(): Promise<{ readonly ledger: DynamoDbLedger; re
   await waitUntilTableExists({ client: dynamodb, maxWaitTime: 30 }, { TableName: tableName });
   return {
     tableName,
-    ledger: new DynamoDbLedger({ client: dynamodb, tableName, runtime, random: Math.random }),
+    ledger: new DynamoDbLedger({ client: dynamodb, tableName, runtime }),
   };
 }
 
@@ -37,5 +37,5 @@ export async function newLedger(): Promise<{ readonly ledger: DynamoDbLedger; re
 export async function newStore(): Promise<S3Store> {
   const bucket = `store-${randomUUID()}`;
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
-  return new S3Store({ client: s3, bucket, prefix: "some/prefix", runtime, random: Math.random });
+  return new S3Store({ client: s3, bucket, prefix: "some/prefix", runtime });
 }

@@ -147,7 +147,7 @@ export class DeployedPipeline {
   constructor(target: Target) {
     const { table, bucket, prefix } = target;
     this.target = target;
-    const edge = { runtime, random: Math.random };
+    const edge = { runtime };
     this.ledger = new DynamoDbLedger({ client: dynamodb, tableName: table, ...edge });
     this.store = new S3Store({ client: s3, bucket, prefix, ...edge });
   }

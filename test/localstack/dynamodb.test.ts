@@ -103,7 +103,7 @@ async function countedLedger() {
   );
   const world = new World();
   const runtime = { ...world.ports().runtime, newId: randomUUID };
-  return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime, random: () => 0.5 }) };
+  return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime }) };
 }
 
 /** A ledger whose `finish` is another one. */

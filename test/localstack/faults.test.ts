@@ -127,7 +127,7 @@ async function survive(
   const pipeline = `numbers-${pipelines++}`;
   const sights: Sight[] = [];
   let now = Date.now();
-  const options = { runtime: { ...runtime, now: () => now }, random: () => 0.5 };
+  const options = { runtime: { ...runtime, now: () => now, random: () => 0.5 } };
   const judged = remembering(new S3Store({ ...options, client: s3, bucket, prefix: pipeline }));
   const seen = {
     pipeline,

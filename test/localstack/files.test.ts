@@ -110,7 +110,7 @@ class Desk {
 function storeAt(location: string): ObjectStore {
   const place = parseS3Url(location);
   if (place === undefined) return new DirectoryStore(location);
-  return new S3Store({ client: s3, ...place, runtime: new World().ports().runtime, random: Math.random });
+  return new S3Store({ client: s3, ...place, runtime: new World().ports().runtime });
 }
 
 const upTo = (end: number) => Array.from({ length: end }, (_, id) => id);

@@ -227,7 +227,6 @@ describe("a stack", () => {
       client: dynamodb,
       tableName: `ledger-${id}`,
       runtime,
-      random: Math.random,
     });
   });
 

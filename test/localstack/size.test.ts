@@ -113,7 +113,7 @@ describe("a batch of 10,000 partitions", () => {
     const bucket = location.split("/")[2] ?? "";
     const env = variables(tableName, bucket);
     const event = { input: { trigger: "once" }, execution: EXECUTION };
-    const store = new S3Store({ client: s3, bucket, prefix: "numbers", runtime, random: Math.random });
+    const store = new S3Store({ client: s3, bucket, prefix: "numbers", runtime });
     const entries = async ({ items }: Work) => {
       const bytes = (await store.get(items?.key.replace("numbers/", "") ?? "")) ?? new Uint8Array();
       return { count: (JSON.parse(Buffer.from(bytes).toString()) as unknown[]).length, bytes: bytes.length };

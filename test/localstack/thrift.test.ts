@@ -50,7 +50,6 @@ beforeAll(async () => {
     bucket: loaded.bucket,
     prefix: "numbers/table",
     runtime,
-    random: Math.random,
   });
 });
 

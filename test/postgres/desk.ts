@@ -50,6 +50,7 @@ export class Desk {
   get runtime(): Runtime {
     return {
       now: Date.now,
+      random: () => 0.5,
       newId: () => crypto.randomUUID(),
       env: this.env,
       sleep: async () => {

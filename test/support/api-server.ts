@@ -104,6 +104,7 @@ export function runtimeAt(time: number | string, env: Record<string, string> = {
     now() {
       return this.time;
     },
+    random: () => 0.5,
     newId: () => "id",
     sleep: async (milliseconds) => void sleeps.push(milliseconds),
     env,

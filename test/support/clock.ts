@@ -14,6 +14,7 @@ export class Clock {
 
   readonly runtime: Runtime = {
     now: () => this.now,
+    random: () => 0.5,
     newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
     env: {},
     sleep: (milliseconds, signal) =>

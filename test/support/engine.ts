@@ -160,9 +160,9 @@ export class World {
       ledger: this.ledger,
       store: new DirectoryStore(join(this.folder, "numbers")),
       openStore: (location) => new DirectoryStore(location),
-      random: () => 0.5,
       runtime: {
         now: () => this.now,
+        random: () => 0.5,
         newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
         env: {},
         sleep: async (milliseconds, signal) => {

@@ -5,7 +5,7 @@ import {
   type PutItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
-import { mayPass } from "../../aws/transient.ts";
+import { isTransient } from "../../aws/transient.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
@@ -146,7 +146,7 @@ export class DynamoDbWriter
       const name = error instanceof Error ? error.name : "unknown error";
       throw new MillraceError("DYNAMODB_FAILED", `putting an item into ${table} failed: ${name}`, {
         where: { path: table },
-        retryable: mayPass(error),
+        retryable: isTransient(error),
         hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
         cause: error,
       });

@@ -124,7 +124,7 @@ function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place)
     });
   }
   const { code, message, where, found, cause } = error;
-  if (where.row === undefined) return error.at({ path });
+  if (where.row === undefined) return error.with({ where: { path } });
   return new MillraceError(code, message.replace(/^row \d+/, `row ${row}`), {
     where: { ...where, path, row },
     hint: PUT_RIGHT,

@@ -10,7 +10,7 @@ import {
   ResourceNotFoundException,
 } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { mayPass } from "../../aws/transient.ts";
+import { isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -222,7 +222,7 @@ export class Stream {
     } catch (error) {
       const { name, message } = error as Error;
       throw new MillraceError("KINESIS_FAILED", `stream ${this.name}: ${call} failed: ${name}: ${message}`, {
-        retryable: mayPass(error),
+        retryable: isTransient(error),
         hint: "Check the stream's name, region and credentials, and what they may do: docs/kinesis.md has the rights.",
         cause: error,
       });

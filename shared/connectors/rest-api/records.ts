@@ -50,7 +50,7 @@ export async function* recordBatches(
   try {
     yield* toRecordBatches(schema, rows(), {});
   } catch (error) {
-    throw MillraceError.is(error) ? error.at(at) : error;
+    throw MillraceError.is(error) ? error.with({ where: at }) : error;
   }
 }
 

@@ -6,7 +6,7 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from "@aws-sdk/client-sqs";
-import { mayPass } from "../../aws/transient.ts";
+import { isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -135,7 +135,7 @@ export class Queue {
       return await body(this.#client, queueUrl);
     } catch (error) {
       const { name, message } = error as Error;
-      throw this.#failed(call, `${name}: ${message}`, mayPass(error), error);
+      throw this.#failed(call, `${name}: ${message}`, isTransient(error), error);
     }
   }
 

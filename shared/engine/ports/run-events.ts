@@ -1,8 +1,29 @@
-import type { ErrorRecord } from "../../contract/errors.ts";
+import type { ErrorLocation, ErrorRecord } from "../../contract/errors.ts";
+import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
-import { rowsPerSecond, type StreamingQueryProgress } from "../progress.ts";
-import type { StalledTask } from "../write/stall.ts";
-import type { Action, BatchRun, Task } from "./ledger.ts";
+import type { Action, BatchRun, RunningTask, Task } from "./ledger.ts";
+import { rowsPerSecond, type StreamingQueryProgress } from "./progress.ts";
+
+/** A task whose rows stand still, for whoever is to look after it. Partition and offsets of more than 1,024 characters of JSON are cut, and are text then. */
+export interface StalledTask {
+  readonly where: ErrorLocation;
+  /** Which of the two does nothing. */
+  readonly waitsFor: RunningTask["waitsFor"];
+  /** How long rows have not moved. */
+  readonly milliseconds: number;
+  /** That the source had given before. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** The partition, as the source planned it. */
+  readonly value: JsonValue;
+  /** Of the batch. */
+  readonly start?: JsonValue;
+  readonly end?: JsonValue;
+  /** True where the task fails because of it. */
+  readonly fails: boolean;
+  /** All that in one line. */
+  readonly message: string;
+}
 
 /** What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times are in milliseconds. */
 export type RunEvent =

@@ -9,6 +9,4 @@ export interface Ports {
   readonly store: ObjectStore;
   openStore(location: string): ObjectStore;
   readonly runtime: Runtime;
-  /** From 0 (inclusive) to 1 (exclusive), for jitter. */
-  random(): number;
 }

@@ -1,30 +1,9 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { PlannedPartitions } from "../partitions-file.ts";
-import type { RunningTask } from "../ports/ledger.ts";
+import type { StalledTask } from "../ports/run-events.ts";
 import { clipped, clippedText } from "../progress.ts";
 import type { Advance } from "./watch.ts";
-
-/** A task whose rows stand still, for whoever is to look after it. Partition and offsets of more than 1,024 characters of JSON are cut, and are text then. */
-export interface StalledTask {
-  readonly where: ErrorLocation;
-  /** Which of the two does nothing. */
-  readonly waitsFor: RunningTask["waitsFor"];
-  /** How long rows have not moved. */
-  readonly milliseconds: number;
-  /** That the source had given before. */
-  readonly rows: number;
-  readonly bytes: number;
-  /** The partition, as the source planned it. */
-  readonly value: JsonValue;
-  /** Of the batch. */
-  readonly start?: JsonValue;
-  readonly end?: JsonValue;
-  /** True where the task fails because of it. */
-  readonly fails: boolean;
-  /** All that in one line. */
-  readonly message: string;
-}
 
 export function stalledTask(
   where: ErrorLocation,

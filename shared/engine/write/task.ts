@@ -12,9 +12,10 @@ import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
 import { guard, type OpenPipeline, stopReader } from "../open-pipeline.ts";
 import { batchFolder, type PlannedPartitions, readPartitions } from "../partitions-file.ts";
 import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
+import type { StalledTask } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
 import type { SimplePartition } from "../simple-reader.ts";
-import { type StalledTask, stalledError, stalledTask } from "./stall.ts";
+import { stalledError, stalledTask } from "./stall.ts";
 import { TaskWatch } from "./watch.ts";
 
 /** A message above this goes to the store, because an item of the ledger may hold no more than 400 KB. */
@@ -81,7 +82,7 @@ export async function write(
   } catch (error) {
     // Whatever a source or a sink makes of the signal, it is not a failure of theirs.
     throw signal.aborted
-      ? cancelled(signal).at(where)
+      ? cancelled(signal).with({ where })
       : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
   }
 }

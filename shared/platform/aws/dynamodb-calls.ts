@@ -1,5 +1,5 @@
 import { ConditionalCheckFailedException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
-import { mayPass, statusOf } from "../../aws/transient.ts";
+import { isTransient, statusOf } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Item } from "./dynamodb-items.ts";
@@ -14,10 +14,7 @@ const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "Prov
  * Makes a call, again with jitter where it was throttled or met another transaction. A failed condition is passed on as it is; any other
  * error becomes `LEDGER_FAILED`, whose call may have taken effect.
  */
-export async function calling<T>(
-  options: { readonly runtime: Runtime; random(): number },
-  call: () => Promise<T>,
-): Promise<T> {
+export async function calling<T>(options: { readonly runtime: Runtime }, call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await call();
@@ -26,7 +23,7 @@ export async function calling<T>(
       const passes = isPassing(error);
       if (!passes || attempt === ATTEMPTS) throw failed(error, passes);
       const delay = Math.min(LONGEST_DELAY_MILLISECONDS, FIRST_DELAY_MILLISECONDS * 2 ** attempt);
-      await options.runtime.sleep(delay * options.random());
+      await options.runtime.sleep(delay * options.runtime.random());
     }
   }
 }
@@ -57,7 +54,7 @@ function isPassing(error: unknown): boolean {
   if (error instanceof TransactionCanceledException) {
     return (error.CancellationReasons ?? []).some((reason) => PASSING_REASONS.has(reason.Code ?? ""));
   }
-  return mayPass(error);
+  return isTransient(error);
 }
 
 function failed(error: unknown, retryable: boolean): MillraceError {

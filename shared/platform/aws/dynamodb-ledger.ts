@@ -63,8 +63,6 @@ export interface DynamoDbLedgerOptions {
   readonly client: DynamoDBClient;
   readonly tableName: string;
   readonly runtime: Runtime;
-  /** From 0 (inclusive) to 1 (exclusive), for jitter. */
-  random(): number;
 }
 
 /** Only the run that took the pipeline last may change it. */

@@ -9,7 +9,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
-import { mayPass, statusOf } from "../../aws/transient.ts";
+import { isTransient, statusOf } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
@@ -21,8 +21,6 @@ export interface S3StoreOptions {
   /** Folder in the bucket, without a slash at its end. Default: the bucket itself. */
   readonly prefix?: string;
   readonly runtime: Runtime;
-  /** From 0 (inclusive) to 1 (exclusive), for jitter. */
-  random(): number;
 }
 
 /** A stream above this goes up in parts of this size, two at a time: no more than three are ever in memory. */
@@ -218,7 +216,7 @@ export class S3Store implements ObjectStore {
 
   /** Makes a call, again with jitter where S3 is busy or another conditional put of the key is in flight (409). */
   async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
-    const { runtime, random } = this.#options;
+    const { runtime } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
         return await call();
@@ -227,7 +225,7 @@ export class S3Store implements ObjectStore {
         if (status === 412) throw error;
         const passes = isPassing(error);
         if (!passes || attempt === ATTEMPTS) throw this.#failed(key, error, passes);
-        await runtime.sleep(FIRST_DELAY_MILLISECONDS * 2 ** attempt * random());
+        await runtime.sleep(FIRST_DELAY_MILLISECONDS * 2 ** attempt * runtime.random());
       }
     }
   }
@@ -254,5 +252,5 @@ export class S3Store implements ObjectStore {
 
 /** Another conditional put of the key that is in flight (409) passes, too. */
 function isPassing(error: unknown): boolean {
-  return statusOf(error) === 409 || mayPass(error);
+  return statusOf(error) === 409 || isTransient(error);
 }
