@@ -1,7 +1,7 @@
 import type { ExecutionInput } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
-import { abortedAs } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { abortedAs } from "../../shared/engine/run/loop.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { printText } from "../render/print.ts";

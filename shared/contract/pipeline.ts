@@ -272,7 +272,9 @@ export function triggerOf(
 }
 
 /** Which of the three a trigger is. */
-export function triggerKind(trigger: Trigger): "once" | "availableNow" | "processingTime" {
+export type TriggerKind = "once" | "availableNow" | "processingTime";
+
+export function triggerKind(trigger: Trigger): TriggerKind {
   if ("once" in trigger) return "once";
   return "availableNow" in trigger ? "availableNow" : "processingTime";
 }

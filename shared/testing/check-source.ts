@@ -20,7 +20,7 @@ import type {
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
 import { checkPartitions, checkPartitionsArray } from "../engine/partitions-file.ts";
-import { checkSimpleRead, didNotAdvance } from "../engine/simple-reader.ts";
+import { checkSimpleRead, didNotAdvance } from "../engine/sessions/simple-planner.ts";
 import { type Asked, changeOf, isPresentSecond } from "./changes.ts";
 import { middlesOf } from "./middles.ts";
 import { type CheckReport, Findings } from "./report.ts";

@@ -150,11 +150,11 @@ describe("a simple reader", () => {
     // Files have the time of the machine.
     world.now = Date.UTC(2100, 0, 1);
     const all = { olderThan: 0, dryRun: false };
-    expect((await vacuum(run.open, run.ports, all)).planned.files).toBe(0);
+    expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);
     expect(await keysIn(world)).toHaveLength(2);
     await run.write(planned, 0);
     await (await world.run(definition, "b")).finalize(planned);
-    expect((await vacuum(run.open, run.ports, all)).planned.files).toBe(2);
+    expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(2);
     expect(await keysIn(world)).toEqual([]);
   });
 

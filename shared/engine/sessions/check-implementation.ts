@@ -1,6 +1,6 @@
-import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
-import { kindOf } from "../contract/json.ts";
-import { suggest } from "../contract/options.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import { kindOf } from "../../contract/json.ts";
+import { suggest } from "../../contract/options.ts";
 
 /** What the engine calls of an object that a data source makes. */
 interface Kind {
@@ -43,7 +43,7 @@ export const BATCH_WRITER: Kind = { ...STREAM_WRITER, base: "DataSourceWriter" }
  * `made`, where it has the methods of its kind: types are stripped, so nobody else may have looked. It may be of another copy of the package. Errors:
  * `READER_INVALID`, `WRITER_INVALID`.
  */
-export function checkMade<T>(made: T, method: string, kind: Kind, where: ErrorLocation): T {
+export function checkImplementation<T>(made: T, method: string, kind: Kind, where: ErrorLocation): T {
   const { own, inherited, base, code } = kind;
   const problem = (found: string, hint: string) =>
     new MillraceError(code, `${method}() gave ${found}`, { where, hint });

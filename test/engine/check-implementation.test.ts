@@ -148,16 +148,16 @@ describe("what a data source makes to write", () => {
       "streamWriter() gave an object, which has no abort() (did you mean abrt?)",
     ],
   ])("is refused where it cannot be called: %o", async (streamWriter, message) => {
-    const { open } = await opened({ streamWriter });
-    await expect(open.newWriter(await open.schema())).rejects.toMatchObject({
+    const { sessions } = await opened({ streamWriter });
+    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
       code: "WRITER_INVALID",
       message,
     });
   });
 
   it("may be of another copy of the package", async () => {
-    const { open } = await opened({ streamWriter: copied(new Writer()) });
-    expect(await open.newWriter(await open.schema())).toBeDefined();
+    const { sessions } = await opened({ streamWriter: copied(new Writer()) });
+    expect(await sessions.sink.writer(await sessions.source.schema())).toBeDefined();
   });
 });
 

@@ -1,0 +1,17 @@
+import { type ErrorLocation, toMillraceError } from "../../contract/errors.ts";
+import type { Awaitable } from "../../contract/stream-reader.ts";
+
+/** Calls code of a user; whatever it throws becomes a MillraceError at `where`. */
+export async function guard<T>(
+  code: string,
+  doing: string,
+  where: ErrorLocation,
+  body: () => Awaitable<T>,
+  retryable = false,
+): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    throw toMillraceError(error, code, doing, where, retryable);
+  }
+}
