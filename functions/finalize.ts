@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import type { Finalized, Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
@@ -8,7 +9,6 @@ import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { nextOf, summaryOf } from "./next-step.ts";
 import { type Opened, step } from "./step.ts";
-import type { Finalized, Written } from "./steps.ts";
 
 /** Decides once, carries the decision out, moves the offset, and says what comes next. */
 export const handler = step(

@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
 import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
@@ -6,7 +7,6 @@ import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { type Opened, step } from "./step.ts";
-import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts";
 import { triggerOf } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */

@@ -1,5 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
+import type { WriteEvent } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import { type TaskResult, unreadWarning, write } from "../shared/engine/write/task.ts";
@@ -7,7 +8,6 @@ import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
 import { type Opened, step } from "./step.ts";
-import type { WriteEvent } from "./steps.ts";
 import { withinTime } from "./time-limit.ts";
 import { watchOf } from "./watch.ts";
 

@@ -1,6 +1,6 @@
-import type { ExecutionInput } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
 import { abortedAs } from "../../local/runner.ts";
+import type { ExecutionInput } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";

@@ -12,7 +12,7 @@ import type {
   VacuumEvent,
   WriteEvent,
   Written,
-} from "../../functions/steps.ts";
+} from "../../shared/aws/state.ts";
 import { ROOT } from "../support/process.ts";
 import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";
