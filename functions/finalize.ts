@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { METRIC } from "../shared/aws/names.ts";
 import type { Finalized, Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
@@ -51,15 +52,15 @@ function tell(batch: Batch): void {
   const isCommitted = batch.state === "committed";
   const finishedAt = batch.finishedAt ?? batch.plannedAt;
   logger.info(batch.state, { ...summary, ...(isCommitted ? {} : { problem: batch.error }) });
-  metrics.addMetric(isCommitted ? "BatchesCommitted" : "BatchesAborted", MetricUnit.Count, 1);
-  metrics.addMetric(isCommitted ? "BatchesAborted" : "BatchesCommitted", MetricUnit.Count, 0);
-  metrics.addMetric("BatchDuration", MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
-  metrics.addMetric("BatchAge", MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
+  metrics.addMetric(isCommitted ? METRIC.batchesCommitted : METRIC.batchesAborted, MetricUnit.Count, 1);
+  metrics.addMetric(isCommitted ? METRIC.batchesAborted : METRIC.batchesCommitted, MetricUnit.Count, 0);
+  metrics.addMetric(METRIC.batchDuration, MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
+  metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
   if (!isCommitted) return;
   const progress = progressOf(batch);
   if (progress !== undefined) logger.info("progress", { progress });
-  metrics.addMetric("Progress", MetricUnit.Count, 1);
-  metrics.addMetric("Rows", MetricUnit.Count, summary.rows);
-  metrics.addMetric("Bytes", MetricUnit.Bytes, summary.bytes);
-  metrics.addMetric("Partitions", MetricUnit.Count, batch.tasks);
+  metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
+  metrics.addMetric(METRIC.rows, MetricUnit.Count, summary.rows);
+  metrics.addMetric(METRIC.bytes, MetricUnit.Bytes, summary.bytes);
+  metrics.addMetric(METRIC.partitions, MetricUnit.Count, batch.tasks);
 }

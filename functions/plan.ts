@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { METRIC } from "../shared/aws/names.ts";
 import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
@@ -42,7 +43,7 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   }
   if (planned.kind !== "batch") {
     await ports.ledger.release(planned.fence);
-    if (planned.kind === "idle") metrics.addMetric("Progress", MetricUnit.Count, 1);
+    if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
     return done(planned.kind === "idle" ? "nothing new" : "paused");
   }
   const target = isBounded ? await open.availableNowTarget() : undefined;
@@ -59,7 +60,7 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   });
   if (planned.warning !== undefined)
     logger.warn("the source may be mistaken", { problem: planned.warning.toRecord() });
-  metrics.addMetric("BatchAge", MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
+  metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
   return {
     ...work,
     run: planned.run,

@@ -1,4 +1,5 @@
 import type { Context } from "aws-lambda";
+import { STEP_ERROR } from "../shared/aws/names.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
@@ -13,15 +14,11 @@ export interface Opened {
   readonly pipeline: Pipeline;
 }
 
-/** The names that the state machine tells errors apart by: whether to try the same call again. */
-const RETRYABLE = "Millrace.Retryable";
-const FINAL = "Millrace.Final";
-
 /** An error as Lambda hands it to Step Functions: name and message, without row content and without a cause. */
 class StepError extends Error {
   constructor(error: MillraceError) {
     super(`${error.code}: ${describeError(error)}`);
-    this.name = error.retryable ? RETRYABLE : FINAL;
+    this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
     // The frames of this class say nothing.
     this.stack = `${this.name}: ${this.message}`;
   }

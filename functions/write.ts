@@ -1,5 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
+import { METRIC } from "../shared/aws/names.ts";
 import type { WriteEvent } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
@@ -26,10 +27,10 @@ export const handler = step(
       });
       if (result.unread)
         logger.warn("the sink may be mistaken", { problem: unreadWarning(event).toRecord() });
-      metrics.addMetric("TaskDuration", MetricUnit.Milliseconds, result.milliseconds);
+      metrics.addMetric(METRIC.taskDuration, MetricUnit.Milliseconds, result.milliseconds);
       return result;
     } catch (error) {
-      metrics.addMetric("TaskFailures", MetricUnit.Count, 1);
+      metrics.addMetric(METRIC.taskFailures, MetricUnit.Count, 1);
       const isFinal =
         MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
       if (isFinal) {

@@ -2,6 +2,7 @@ import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Bucket, type IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { pipelinePartition, tasksPrefix } from "../shared/aws/names.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 
 /** The steps that run as functions. */
@@ -50,15 +51,15 @@ type Statements = (places: Places) => readonly PolicyStatement[];
 /** Head, batches and journal are below `P#…`, the tasks below `T#…`: only Plan and Finalize can move an offset. */
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    items(places, ["P"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["T"], ["Query"]),
+    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
+    items(places, ["tasks"], ["Query"]),
   ],
-  Write: (places) => [items(places, ["T"], ["GetItem", "PutItem"])],
+  Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
   Finalize: (places) => [
-    items(places, ["P"], ["GetItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["T"], ["Query"]),
+    items(places, ["pipeline"], ["GetItem", "UpdateItem", "ConditionCheckItem"]),
+    items(places, ["tasks"], ["Query"]),
   ],
-  Vacuum: (places) => [items(places, ["P"], ["GetItem"])],
+  Vacuum: (places) => [items(places, ["pipeline"], ["GetItem"])],
 };
 
 /** Tasks stage below `table/data/` (the Arrow table) and `staging/` (other sinks); sources keep what they need below `source/`. */
@@ -130,11 +131,12 @@ const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyState
 
 function items(
   { table, pipeline }: Places,
-  kinds: readonly string[],
+  parts: readonly ("pipeline" | "tasks")[],
   actions: readonly string[],
 ): PolicyStatement {
-  // The head's key is the name alone; of the tasks, the name is a part that `#` ends.
-  const keys = kinds.map((kind) => (kind === "P" ? `P#${pipeline}` : `T#${pipeline}#*`));
+  const keys = parts.map((part) =>
+    part === "pipeline" ? pipelinePartition(pipeline) : `${tasksPrefix(pipeline)}*`,
+  );
   return new PolicyStatement({
     actions: actions.map((action) => `dynamodb:${action}`),
     resources: [table.tableArn],
