@@ -14,6 +14,7 @@ import {
   OUTPUT_VERSION,
   type OutputField,
 } from "../shared/aws/names.ts";
+import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
 import { describePipeline } from "./entry.ts";
 import { functionsOf, keysOf } from "./functions.ts";
 import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
@@ -104,7 +105,7 @@ export class MicroBatchPipeline extends Construct {
   /** Lets read the Arrow table that the pipeline writes: its log and its data files. */
   grantRead(grantee: IGrantable): void {
     const { bucket, prefix, lake } = this.#places;
-    this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/table` });
+    this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/${STORE_FOLDER.table}` });
   }
 
   /** Lets read all that the pipeline keeps in its bucket: partitions, large messages, files of batches that are not committed. */

@@ -33,7 +33,7 @@ import {
   type StepFunctionSet,
   tracingStatement,
 } from "./functions.ts";
-import { objects } from "./permissions.ts";
+import { batchFiles, objects } from "./permissions.ts";
 
 /** More than this at once an inline Map does not do. */
 const INLINE_CONCURRENCY = 40;
@@ -266,7 +266,7 @@ export class PipelineStateMachine extends Construct {
           actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
           resources: [machine.executions, machine.children],
         }),
-        objects(places, ["GetObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+        objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]),
       );
       for (const key of keysOf(props)) key.grantDecrypt(role);
     }

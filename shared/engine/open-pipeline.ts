@@ -10,6 +10,7 @@ import { parseOptions } from "../contract/options.ts";
 import type { Configured, Pipeline } from "../contract/pipeline.ts";
 import { checkReadLimit, type ReadLimit } from "../contract/read-limit.ts";
 import { toSchema } from "../contract/schema.ts";
+import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
@@ -334,9 +335,6 @@ export class OpenPipeline {
   }
 }
 
-/** Apart from `batches/` and from what a sink keeps in the pipeline's store. */
-const SOURCE_FOLDER = "source";
-
 function runtimeOf({ runtime, store, ...ports }: Ports): DataSourceRuntime {
   return {
     now: () => runtime.now(),
@@ -344,7 +342,7 @@ function runtimeOf({ runtime, store, ...ports }: Ports): DataSourceRuntime {
     random: () => runtime.random(),
     sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
     env: runtime.env,
-    store: store.at(SOURCE_FOLDER),
+    store: store.at(STORE_FOLDER.source),
     openStore: (location) => ports.openStore(location),
   };
 }
