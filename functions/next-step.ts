@@ -1,8 +1,8 @@
+import type { BatchSummary, Finalized, Written } from "../shared/aws/state.ts";
 import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { describeError } from "./describe-error.ts";
-import type { BatchSummary, Finalized, Written } from "./steps.ts";
 
 /** An execution of a Standard workflow ends at 25,000 events of history; retries need some of them. */
 const MAX_EVENTS = 15_000;

@@ -1,37 +1,43 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { METRIC } from "../shared/aws/names.ts";
+import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
-import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { next, type RunOutcome } from "../shared/engine/run/next.ts";
+import { limitOf, policyOf } from "../shared/engine/run/policy.ts";
+import { checkSink } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { type Opened, step } from "./step.ts";
-import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts";
 import { triggerOf } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
 const MAX_TASKS = 100_000;
 const MAX_INLINE_TASKS = 10_000;
+/** Step Functions carries 256 KiB of state, and the target is one part of it. */
+const MAX_TARGET_CHARACTERS = 16 * 1024;
 
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
-  const { open, ports } = opened;
+  const { sessions, ports } = opened;
   const asked = readInput(event.input);
-  const trigger = triggerOf(asked.trigger, settings.trigger, opened.pipeline);
+  const trigger = triggerOf(asked.trigger, settings.trigger, sessions.pipeline);
   // An interval is the pipeline's own, so that whatever plans next in this run finds it again.
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
   let isBounded = false as boolean;
   let planned: PlanResult;
   try {
-    planned = await plan(open, ports, {
+    planned = await plan(sessions, ports, {
       owner: { id: event.execution.id, description: `execution ${event.execution.id}` },
       leaseMilliseconds: settings.leaseMilliseconds,
       maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
       prepare: async () => {
-        // A sink that cannot use its options is told before anything is planned.
-        await open.newWriter(await open.schema());
-        if (trigger === "availableNow") isBounded = await open.prepareForTriggerAvailableNow(input.target);
-        return limitOf(trigger, isBounded);
+        await checkSink(sessions);
+        const planner = await sessions.source.planner();
+        if (trigger === "availableNow") isBounded = await planner.prepareForTriggerAvailableNow(input.target);
+        return limitOf(policyOf(trigger, { isBounded }));
       },
       hasEnded,
     });
@@ -42,10 +48,11 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   }
   if (planned.kind !== "batch") {
     await ports.ledger.release(planned.fence);
-    if (planned.kind === "idle") metrics.addMetric("Progress", MetricUnit.Count, 1);
+    if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
     return done(planned.kind === "idle" ? "nothing new" : "paused");
   }
-  const target = isBounded ? await open.availableNowTarget() : undefined;
+  const planner = await sessions.source.planner();
+  const target = isBounded ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
   const work = await workOf(ports, planned);
   const { batch } = planned;
   logger.info("planned", {
@@ -59,13 +66,14 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   });
   if (planned.warning !== undefined)
     logger.warn("the source may be mistaken", { problem: planned.warning.toRecord() });
-  metrics.addMetric("BatchAge", MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
+  metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
+  const policy = policyOf(trigger, { isBounded });
+  const plansAfter = (outcome: RunOutcome) => next(policy, outcome, { batches: 1, idle: 0 }) === "plan";
   return {
     ...work,
     run: planned.run,
-    committed: isBounded ? "Plan" : "Done",
-    // An earlier run decided to abort and got no further: the batch is free to be replayed at once.
-    aborted: batch.state === "aborting" ? "Plan" : "Failed",
+    committed: plansAfter("committed") ? "Plan" : "Done",
+    aborted: plansAfter(batch.state === "aborting" ? "abortedBefore" : "aborted") ? "Plan" : "Failed",
     input: { ...input, ...(target === undefined ? {} : { target }) },
     execution: event.execution,
   };
@@ -78,10 +86,7 @@ function readInput(input: PlanEvent["input"]): ExecutionInput {
 }
 
 /** How the tasks are run: none, here, or distributed over executions of their own. */
-async function workOf(
-  ports: Ports,
-  planned: Extract<PlanResult, { kind: "batch" }>,
-): Promise<Pick<Work, "next" | "todo" | "items">> {
+async function workOf(ports: Ports, planned: PlannedBatch): Promise<Pick<Work, "next" | "todo" | "items">> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };
   if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };

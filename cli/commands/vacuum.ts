@@ -51,7 +51,7 @@ async function vacuumStack(
 ): Promise<void> {
   const { vacuumDeployed } = await import("../deployed/vacuum.ts");
   await forEach(await findSome(stack, pipeline), async ({ name }) => {
-    print(name, await vacuumDeployed(name, stack.deployed(name).vacuum, request), flags);
+    print(name, await vacuumDeployed(name, stack.deployed(name).vacuumFunction, request), flags);
   });
 }
 

@@ -1,4 +1,5 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
+import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
 import { parseBatchKey, rowsKey } from "./partitions-file.ts";
 import { TASKS_KEPT_MILLISECONDS } from "./plan.ts";
@@ -61,10 +62,10 @@ async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch 
 async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {
   const cutOff = ports.runtime.now() - request.olderThan;
   const candidates = [];
-  for await (const object of ports.store.list("batches/"))
+  for await (const object of ports.store.list(`${STORE_FOLDER.batches}/`))
     if (object.modifiedAt <= cutOff) candidates.push(object);
   const uploads = [];
-  for await (const upload of ports.store.listUnfinished("batches/"))
+  for await (const upload of ports.store.listUnfinished(`${STORE_FOLDER.batches}/`))
     if (upload.startedAt <= cutOff) uploads.push(upload);
 
   // Read after the listing: what is not needed now is not needed later.

@@ -4,6 +4,7 @@ import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../cont
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { schemaToJson, toDdl } from "../../contract/schema.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsCommitLookup,
@@ -126,7 +127,7 @@ export class ArrowTableWriter
   }
 
   #table(context: SinkContext): ObjectStore {
-    return this.#path === undefined ? context.store.at("table") : context.openStore(this.#path);
+    return this.#path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(this.#path);
   }
 
   #place(table: ObjectStore): string | null {

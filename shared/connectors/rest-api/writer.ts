@@ -2,6 +2,7 @@ import type { BatchContext, SinkContext, TaskContext } from "../../contract/cont
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
 import { sha256 } from "../kit/sha256.ts";
@@ -139,7 +140,7 @@ async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promi
 }
 
 function cutKey({ incarnation }: SinkContext, batchId: number): string {
-  return `staging/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
+  return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
 }
 
 /** What is stored under the key; it is `mine` where nothing was. */

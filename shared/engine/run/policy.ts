@@ -1,7 +1,7 @@
 import type { TriggerKind } from "../../contract/pipeline.ts";
 import { ReadAllAvailable, type ReadLimit } from "../../contract/read-limit.ts";
 
-/** How much each batch of a run takes, and when the run plans again. Plain JSON: a state machine carries it. */
+/** How much each batch of a run takes, and when the run plans again. */
 export interface RunPolicy {
   /** True if a batch takes everything there is; otherwise the reader's own limit counts. */
   readonly readsAll: boolean;

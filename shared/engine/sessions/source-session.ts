@@ -4,6 +4,7 @@ import type { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import { toSchema } from "../../contract/schema.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type {
   DataSourceStreamReader,
   RowSource,
@@ -163,9 +164,6 @@ export async function stopReader(
   waiting.abort();
 }
 
-/** Apart from `batches/` and from what a sink keeps in the pipeline's store. */
-const SOURCE_FOLDER = "source";
-
 /** What a data source is told of its surroundings. */
 export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSourceRuntime {
   return {
@@ -174,7 +172,7 @@ export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSour
     random: () => runtime.random(),
     sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
     env: runtime.env,
-    store: store.at(SOURCE_FOLDER),
+    store: store.at(STORE_FOLDER.source),
     openStore: (location) => ports.openStore(location),
   };
 }

@@ -5,6 +5,7 @@ import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
 import type { StallPolicy } from "../../contract/pipeline.ts";
+import { BATCH_FILE } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
 import { batchFolder, type PlannedPartitions, readPartitions } from "../partitions-file.ts";
@@ -330,7 +331,7 @@ async function carryMessage(
   }
   const bytes = Buffer.from(JSON.stringify(message));
   if (bytes.length <= LARGE_MESSAGE_BYTES) return { message: message as JsonValue };
-  const messageKey = `${batchFolder(run.batchId)}message-${writerId}.json`;
+  const messageKey = `${batchFolder(run.batchId)}${BATCH_FILE.message}${writerId}.json`;
   await ports.store.put(messageKey, bytes);
   return { message: null, messageKey };
 }
