@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
-/** `npm run check` on a small tree with the project's own configuration: it can pass, and each of its parts can fail. */
+/** `npm run check` on a small tree with the project's own configuration: all of it can pass and fail. */
 
 const KEPT = [
   ...["package.json", "tsconfig.json", "biome.jsonc", ".oxlintrc.json", ".gitignore"],
@@ -95,17 +95,16 @@ const PLANTED: Readonly<Record<string, readonly [files: Readonly<Record<string, 
   ],
   "a copy": [
     { "functions/copy.ts": `// Copied.\n${copied("once").replaceAll("  ", "    ")}` },
-    /^(functions\/copy|local\/once)\.ts:\d+:\d+: .*(functions\/copy|local\/once)\.ts/m,
+    /^(?=.*functions\/copy\.ts)(?=.*local\/once\.ts).* duplicated on file /m,
     /^✗ clones$/m,
   ],
   "a copy with other names": [
     { "infra/twice.ts": copied("twice") },
-    /^(infra\/twice|local\/once|functions\/copy)\.ts:\d+:\d+: .*infra\/twice\.ts/m,
-    /^✗ clones with other names$/m,
+    /^(?=.*infra\/twice\.ts).* duplicated on file /m,
   ],
   "a copy in a test": [
     { "test/copy.test.ts": copied("copy"), "test/copied.test.ts": copied("copy") },
-    /^test\/(copied|copy)\.test\.ts:\d+:\d+: .*test\/(copied|copy)\.test\.ts/m,
+    /^(?=.*test\/copy\.test\.ts)(?=.*test\/copied\.test\.ts).* duplicated on file /m,
     /^✗ clones in tests$/m,
   ],
 };
