@@ -38,6 +38,11 @@ export interface Script {
   landed: Set<number> | undefined;
 }
 
+function quarters(start: number, end: number): Slice[] {
+  const step = Math.ceil((end - start) / 4);
+  return [0, 1, 2, 3].map((i) => ({ from: start + i * step, to: Math.min(end, start + (i + 1) * step) }));
+}
+
 /**
  * A source of whole numbers, eight a batch, four partitions; a sink that keeps nothing but says what it is called with. As the
  * reader and the writer of the recorded Spark traces.
@@ -66,11 +71,7 @@ export function scripted(overrides: Partial<Script> = {}): { script: Script; pip
     }
     override partitions(start: Position, end: Position): Slice[] {
       called("partitions", { start, end });
-      const step = Math.ceil((end.n - start.n) / 4);
-      return [0, 1, 2, 3].map((i) => ({
-        from: start.n + i * step,
-        to: Math.min(end.n, start.n + (i + 1) * step),
-      }));
+      return quarters(start.n, end.n);
     }
     override *read(slice: Slice): Generator<Row> {
       called("read", slice);
