@@ -18,17 +18,17 @@ import type {
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
 import { BatchPlanner } from "./batch-reader.ts";
-import {
-  BATCH_READER,
-  BATCH_WRITER,
-  checkMade,
-  SIMPLE_READER,
-  STREAM_READER,
-  STREAM_WRITER,
-} from "./made.ts";
 import { checkPartitionsArray } from "./partitions-file.ts";
 import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import {
+  BATCH_READER,
+  BATCH_WRITER,
+  checkImplementation,
+  SIMPLE_READER,
+  STREAM_READER,
+  STREAM_WRITER,
+} from "./sessions/check-implementation.ts";
 import { SimplePlanner } from "./simple-reader.ts";
 
 /** Step Functions carries 256 KiB of state, and the target is one part of it. */
@@ -132,10 +132,10 @@ export class OpenPipeline {
       const made = await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
         this.#source.streamReader(schema),
       );
-      return checkMade(made, "streamReader", STREAM_READER, where);
+      return checkImplementation(made, "streamReader", STREAM_READER, where);
     }
     const made = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
-    const reader = checkMade(made, "reader", BATCH_READER, where);
+    const reader = checkImplementation(made, "reader", BATCH_READER, where);
     return new BatchPlanner(reader, schema, this.pipeline.source.filters ?? [], where, notice);
   }
 
@@ -149,7 +149,7 @@ export class OpenPipeline {
     const made = await guard("SOURCE_FAILED", "simpleStreamReader() failed", where, () =>
       this.#source.simpleStreamReader(schema),
     );
-    return checkMade(made, "simpleStreamReader", SIMPLE_READER, where);
+    return checkImplementation(made, "simpleStreamReader", SIMPLE_READER, where);
   }
 
   /**
@@ -266,8 +266,8 @@ export class OpenPipeline {
         : sink.writer(schema, saveMode === "overwrite");
     });
     return saveMode === undefined
-      ? checkMade(made, "streamWriter", STREAM_WRITER, where)
-      : checkMade(made, "writer", BATCH_WRITER, where);
+      ? checkImplementation(made, "streamWriter", STREAM_WRITER, where)
+      : checkImplementation(made, "writer", BATCH_WRITER, where);
   }
 
   /**
