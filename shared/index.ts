@@ -56,7 +56,7 @@ export {
 export type { JsonValue } from "./contract/json.ts";
 export type { ObjectInfo, ObjectStore, UnfinishedUpload } from "./contract/object-store.ts";
 export type { Offset } from "./contract/offset.ts";
-export type { OptionsSchema } from "./contract/options.ts";
+export type { OptionsSchema } from "./contract/options/parse.ts";
 export {
   BatchPipeline,
   type Chooser,

@@ -4,7 +4,7 @@ import { takeRows } from "../arrow/take.ts";
 import type { ErrorLocation } from "../contract/errors.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Attribute, Filter, FilterValue } from "../contract/filters.ts";
-import { suggest } from "../contract/options.ts";
+import { suggest } from "../contract/suggest.ts";
 import { typeName } from "../contract/schema.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
 

@@ -6,7 +6,7 @@ import type { DataSource } from "../contract/data-source.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { checkOffset, compareByValue, type Offset } from "../contract/offset.ts";
-import { parseOptions } from "../contract/options.ts";
+import { parseOptions } from "../contract/options/parse.ts";
 import type { Configured, Pipeline } from "../contract/pipeline.ts";
 import { checkReadLimit, type ReadLimit } from "../contract/read-limit.ts";
 import { toSchema } from "../contract/schema.ts";

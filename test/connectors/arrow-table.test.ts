@@ -19,7 +19,7 @@ import type { BatchContext, TaskContext } from "../../shared/contract/context.ts
 import { DataSource } from "../../shared/contract/data-source.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";

@@ -6,7 +6,7 @@ import { rowsOf } from "../../shared/arrow/rows.ts";
 import { Files, type FilesOptions } from "../../shared/connectors/files/index.ts";
 import type { TaskContext } from "../../shared/contract/context.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { parseDdl, schemaToJson } from "../../shared/contract/schema.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";

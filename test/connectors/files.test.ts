@@ -17,7 +17,7 @@ import type { DataSourceRuntime, TaskContext } from "../../shared/contract/conte
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import {
   ReadAllAvailable,

@@ -9,7 +9,7 @@ import {
   type RateOptions,
 } from "../../shared/connectors/rate/index.ts";
 import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { ReadAllAvailable, ReadMaxRows } from "../../shared/contract/read-limit.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";

@@ -15,7 +15,7 @@ import {
   LessThanOrEqual,
   Not,
 } from "../../shared/contract/filters.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import { type Api, failure, runtimeAt, serve, serveRows } from "../support/api-server.ts";

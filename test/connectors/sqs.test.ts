@@ -4,7 +4,7 @@ import { Batches, stillSeen } from "../../shared/connectors/sqs/batches.ts";
 import { Sqs } from "../../shared/connectors/sqs/index.ts";
 import { convert } from "../../shared/connectors/sqs/messages.ts";
 import type { Received } from "../../shared/connectors/sqs/queue.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { World } from "../support/engine.ts";

@@ -17,7 +17,7 @@ import { Queue } from "../../shared/connectors/sqs/queue.ts";
 import { SqsReader } from "../../shared/connectors/sqs/stream-reader.ts";
 import type { DataSourceRuntime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
 import { withStores } from "../support/runtime.ts";
 import { CollectingWorld } from "./collecting.ts";

@@ -4,7 +4,7 @@ import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import { toDdl } from "../../contract/schema.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import { latestVersion, readEntry, type StagedFile } from "./log.ts";

@@ -1,6 +1,6 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
-import { suggest } from "../../contract/options.ts";
+import { suggest } from "../../contract/suggest.ts";
 
 /** What the engine calls of an object that a data source makes. */
 interface Kind {
