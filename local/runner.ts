@@ -272,13 +272,9 @@ function latestOf({ latest }: { readonly latest?: Offset }): { readonly latest?:
 
 /** The recorded reason, where no error of this process tells it. */
 export function abortedAs(batch: Batch): MillraceError {
-  const { error } = batch;
-  return new MillraceError(
-    error?.code ?? "BATCH_ABORTED",
-    error?.message ?? `batch ${batch.batchId} was aborted`,
-    {
-      where: { ...error?.where, pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt },
-      ...(error?.hint === undefined ? {} : { hint: error.hint }),
-    },
-  );
+  const { error, pipeline, batchId, attempt } = batch;
+  const where = { pipeline, batchId, attempt };
+  return error === undefined
+    ? new MillraceError("BATCH_ABORTED", `batch ${batchId} was aborted`, { where })
+    : MillraceError.from({ ...error, where: { ...error.where, ...where } });
 }

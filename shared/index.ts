@@ -27,8 +27,11 @@ export {
   type DataSourceClass,
   type SchemaLike,
 } from "./contract/data-source.ts";
+export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
+export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
 export {
   type ErrorLocation,
+  type ErrorParts,
   type ErrorRecord,
   MillraceError,
   type MillraceErrorOptions,

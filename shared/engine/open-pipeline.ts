@@ -3,6 +3,7 @@ import { decodeSchema } from "../arrow/ipc-file.ts";
 import type { SupportsExists, Writer } from "../contract/batch-writer.ts";
 import type { BatchContext, DataSourceRuntime, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
+import type { ErrorCode } from "../contract/error-codes.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { checkOffset, compareByValue, type Offset } from "../contract/offset.ts";
@@ -368,7 +369,7 @@ export async function stopReader(
 
 /** Calls code of a user; whatever it throws becomes a MillraceError at `where`. */
 export async function guard<T>(
-  code: string,
+  code: ErrorCode,
   doing: string,
   where: ErrorLocation,
   body: () => Awaitable<T>,
