@@ -27,6 +27,7 @@ export {
   type DataSourceClass,
   type SchemaLike,
 } from "./contract/data-source.ts";
+export { parseDdl } from "./contract/ddl/parse.ts";
 export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
 export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
 export {
@@ -86,7 +87,6 @@ export {
   ReadMinRows,
 } from "./contract/read-limit.ts";
 export { registerDataSource } from "./contract/registry.ts";
-export { parseDdl } from "./contract/schema.ts";
 export {
   type Awaitable,
   DataSourceStreamReader,

@@ -11,10 +11,10 @@ import { ValueMismatch } from "../arrow/builders/builder.ts";
 import { structBuilder } from "../arrow/builders/index.ts";
 import { toRecordBatches } from "../arrow/record-batches.ts";
 import { takeRows } from "../arrow/take.ts";
+import { typeName } from "../contract/ddl/print.ts";
 import type { ErrorLocation } from "../contract/errors.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Attribute, Filter, FilterValue } from "../contract/filters.ts";
-import { typeName } from "../contract/schema.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
 import { suggest } from "../contract/suggest.ts";
 

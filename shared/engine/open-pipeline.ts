@@ -3,6 +3,7 @@ import { decodeSchema } from "../arrow/ipc-file.ts";
 import type { SupportsExists, Writer } from "../contract/batch-writer.ts";
 import type { BatchContext, DataSourceRuntime, Runtime, SinkContext } from "../contract/context.ts";
 import type { DataSource } from "../contract/data-source.ts";
+import { toSchema } from "../contract/ddl/to-schema.ts";
 import type { ErrorCode } from "../contract/error-codes.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
@@ -10,7 +11,6 @@ import { checkOffset, compareByValue, type Offset } from "../contract/offset.ts"
 import { parseOptions } from "../contract/options/parse.ts";
 import type { Configured, Pipeline } from "../contract/pipeline.ts";
 import { checkReadLimit, type ReadLimit } from "../contract/read-limit.ts";
-import { toSchema } from "../contract/schema.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
