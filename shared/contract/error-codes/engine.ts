@@ -67,7 +67,7 @@ export const SOURCE = {
   PARTITIONS_OVERLAP: {
     means:
       "two partitions are equal, or their [ranges overlap](from-pyspark.md#partitions-that-overlap): rows would be written twice",
-    do: "half-open ranges: [`TimeRange.split`](source-helpers.md); fields of other names where they are no ranges",
+    do: "half-open ranges: [`TimeRange.split`](source-helpers.md); other names than `from` and `to` if they are no ranges",
     again: "no",
   },
   PARTITION_NOT_JSON: {
