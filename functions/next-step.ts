@@ -1,4 +1,5 @@
 import type { BatchSummary, Finalized, Written } from "../shared/aws/state.ts";
+import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
@@ -34,7 +35,7 @@ export function nextOf(
 }
 
 function failedWith(error: ErrorRecord | MillraceError | undefined, otherwise: string): Finalized {
-  const { code = "BATCH_ABORTED" } = error ?? {};
+  const { code = "BATCH_ABORTED" satisfies ErrorCode } = error ?? {};
   return { next: "Failed", error: { code, message: error === undefined ? otherwise : describeError(error) } };
 }
 

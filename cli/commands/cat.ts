@@ -6,7 +6,7 @@ import { loadPipeline } from "../../local/load-pipeline.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { STORE_FOLDER, TABLE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { printable, TableLayout } from "../render/text.ts";
 

@@ -3,7 +3,7 @@ import type { CheckedDataSourceClass, DataSourceClass, SchemaLike } from "./data
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, type Filter } from "./filters.ts";
-import { mergeOptions } from "./options.ts";
+import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
 import { type Writer, writesBatches } from "../contract/batch-writer.ts";
 import type { BatchContext } from "../contract/context.ts";
+import type { ErrorCode } from "../contract/error-codes.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { type RetryPolicy, retry } from "../contract/retry.ts";
@@ -311,7 +312,7 @@ function stale(pipeline: string, batchId: number, attempt: number, problem: stri
 
 function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
   return {
-    code: "TASKS_MISSING",
+    code: "TASKS_MISSING" satisfies ErrorCode,
     message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
     where: placeOfBatch(batch),
   };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import {
   type Row,
   SimpleDataSourceStreamReader,

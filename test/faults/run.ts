@@ -249,15 +249,15 @@ export class Run {
         await effect().catch(() => undefined);
         return await this.#die();
       case "fail":
-        throw new MillraceError("INJECTED", "the call failed", { retryable: true });
+        throw injected("the call failed", true);
       case "fail for good":
-        throw new MillraceError("INJECTED", "the call failed for good");
+        throw injected("the call failed for good", false);
       case "lost answer":
         await effect();
-        throw new MillraceError("INJECTED", "the answer was lost", { retryable: true });
+        throw injected("the answer was lost", true);
       case "lost for good":
         await effect();
-        throw new MillraceError("INJECTED", "the answer was lost for good");
+        throw injected("the answer was lost for good", false);
       case "twice": {
         const first = await effect();
         await effect().catch(() => undefined);
@@ -335,4 +335,8 @@ export class Run {
       runtime: world.runtime(),
     };
   }
+}
+
+function injected(message: string, retryable: boolean): MillraceError {
+  return MillraceError.from({ code: "INJECTED", message, retryable });
 }

@@ -1,6 +1,6 @@
+import type { SchemaJson } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import type { SchemaJson } from "../../contract/schema.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 
 /** A log of a year has half a million entries; one at a time they would take hours. */

@@ -1,9 +1,9 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
+import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { schemaToJson, toDdl } from "../../contract/schema.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
   DataSourceStreamArrowWriter,

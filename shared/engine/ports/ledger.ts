@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../contract/error-codes.ts";
 import { type ErrorRecord, MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
@@ -338,7 +339,7 @@ export function unknownPipeline(pipeline: string): MillraceError {
 
 /** The error of a rewind that the pipeline's state does not allow; nothing, where it does. */
 export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): MillraceError | undefined {
-  const refused = (code: string, problem: string, hint: string) =>
+  const refused = (code: ErrorCode, problem: string, hint: string) =>
     new MillraceError(code, `pipeline "${fence.pipeline}" cannot be rewound: ${problem}`, {
       where: { pipeline: fence.pipeline },
       hint,

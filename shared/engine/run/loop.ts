@@ -151,8 +151,8 @@ async function tellInterrupted({ pipeline, ports, onEvent }: RunControl): Promis
 
 /** The recorded reason, if no error of this process tells it. */
 export function abortedAs({ error, pipeline, batchId, attempt }: Batch): MillraceError {
-  return new MillraceError(error?.code ?? "BATCH_ABORTED", error?.message ?? `batch ${batchId} was aborted`, {
-    where: { ...error?.where, pipeline, batchId, attempt },
-    hint: error?.hint,
-  });
+  const where = { pipeline, batchId, attempt };
+  return error === undefined
+    ? new MillraceError("BATCH_ABORTED", `batch ${batchId} was aborted`, { where })
+    : MillraceError.from({ ...error, where: { ...error.where, ...where } });
 }

@@ -1,5 +1,5 @@
 import type { Schema } from "apache-arrow";
-import { parseOptions } from "../../contract/options.ts";
+import { parseOptions } from "../../contract/options/parse.ts";
 import type { Configured, Pipeline } from "../../contract/pipeline.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { guard } from "./guard.ts";

@@ -3,7 +3,7 @@ import type { DataSourceRuntime, Runtime } from "../../contract/context.ts";
 import type { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import { toSchema } from "../../contract/schema.ts";
+import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type {
   DataSourceStreamReader,

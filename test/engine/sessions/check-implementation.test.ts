@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { DataSourceStreamReader, SimpleDataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
-import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { TimeRange } from "../../shared/contract/time-range.ts";
-import { World } from "../support/engine.ts";
+import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import {
+  DataSourceStreamReader,
+  SimpleDataSourceStreamReader,
+} from "../../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
+import { TimeRange } from "../../../shared/contract/time-range.ts";
+import { World } from "../../support/engine.ts";
 
 class Reader extends DataSourceStreamReader {
   override initialOffset() {
