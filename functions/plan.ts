@@ -1,6 +1,13 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC } from "../shared/aws/names.ts";
-import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
+import {
+  type Done,
+  type ExecutionInput,
+  type PlanEvent,
+  type Planned,
+  WHY_DONE,
+  type Work,
+} from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
 import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
@@ -39,12 +46,12 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   } catch (error) {
     if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;
     logger.info(error.message);
-    return done("another run has the pipeline");
+    return done(WHY_DONE.refused);
   }
   if (planned.kind !== "batch") {
     await ports.ledger.release(planned.fence);
     if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
-    return done(planned.kind === "idle" ? "nothing new" : "paused");
+    return done(WHY_DONE[planned.kind]);
   }
   const target = isBounded ? await open.availableNowTarget() : undefined;
   const work = await workOf(ports, planned);

@@ -1,6 +1,12 @@
 import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { z } from "zod";
-import type { Done, ExecutionInput, Finalized } from "../../shared/aws/state.ts";
+import {
+  type Continued,
+  type Done,
+  type ExecutionInput,
+  type NextExecution,
+  WHY_DONE,
+} from "../../shared/aws/state.ts";
 import { asking } from "./aws.ts";
 
 /** How an execution is. */
@@ -16,14 +22,14 @@ export interface ExecutionState {
   readonly continuedBy?: string;
 }
 
-const REFUSED: Done["why"] = "another run has the pipeline";
-const CONTINUED: Finalized["next"] = "Continue";
+const CONTINUED: Continued["next"] = "Continue";
 
+/** The output of an execution that ended well, as far as it is looked at. */
 const Output = z.object({
   next: z.string().optional(),
   why: z.string().optional(),
   execution: z.string().optional(),
-});
+} satisfies { [Field in keyof Done | keyof Continued | keyof NextExecution]?: z.ZodType });
 /** What Step Functions passes on of a function that failed. */
 const Cause = z.object({ errorMessage: z.string() });
 
@@ -51,7 +57,7 @@ export async function describeExecution(executionArn: string): Promise<Execution
     const isContinued = next === CONTINUED;
     return {
       status: "succeeded",
-      isRefused: why === REFUSED,
+      isRefused: why === WHY_DONE.refused,
       isContinued,
       ...(isContinued && execution !== undefined ? { continuedBy: execution } : {}),
     };
