@@ -19,7 +19,7 @@ import {
   formatTime,
   printable,
 } from "../render/text.ts";
-import { findOne, findSome, type TargetFlags, withTarget } from "../targets.ts";
+import { findOne, findSome, type TargetFlags, withTarget } from "../targets/target.ts";
 
 /** Characters of a partition in a column. */
 const MAX_VALUE = 60;

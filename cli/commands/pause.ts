@@ -1,7 +1,7 @@
 import { type ActionFlags, actionOf, dated } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { describeAction } from "../render/text.ts";
-import { find, headOf, type TargetFlags, withTarget } from "../targets.ts";
+import { find, headOf, type TargetFlags, withTarget } from "../targets/target.ts";
 
 interface PauseFlags extends TargetFlags, ActionFlags {
   readonly json?: boolean;

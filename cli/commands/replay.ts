@@ -1,7 +1,7 @@
 import { Home } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { loadDefinition } from "../definitions.ts";
-import { type Found, find, headOf, openStack, type TargetFlags, withTarget } from "../targets.ts";
+import { type Found, find, headOf, openStack, type TargetFlags, withTarget } from "../targets/target.ts";
 import { type HereFlags, runHere } from "./run.ts";
 
 /** `millrace replay`: runs the open batch again, as it was planned; gives the exit code. */

@@ -7,7 +7,7 @@ import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatOffset, plural } from "../render/text.ts";
-import { find, headOf, type TargetFlags, withTarget } from "../targets.ts";
+import { find, headOf, type TargetFlags, withTarget } from "../targets/target.ts";
 import { batchNotFound } from "./batches.ts";
 
 interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {

@@ -9,7 +9,7 @@ import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { viewOf } from "../render/run-view.ts";
-import { findOne, openStack, type TargetFlags } from "../targets.ts";
+import { findOne, openStack, type TargetFlags } from "../targets/target.ts";
 
 /** The flags of a run here. */
 export interface HereFlags {

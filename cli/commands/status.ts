@@ -5,7 +5,14 @@ import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { describeAction, formatFields, formatOffset } from "../render/text.ts";
-import { type Found, findSome, liveLease, type Target, type TargetFlags, withTarget } from "../targets.ts";
+import {
+  type Found,
+  findSome,
+  liveLease,
+  type Target,
+  type TargetFlags,
+  withTarget,
+} from "../targets/target.ts";
 
 /** Partitions that are shown of a batch that is being written. */
 const MAX_RUNNING = 5;

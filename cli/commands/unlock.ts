@@ -2,7 +2,7 @@ import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatTime } from "../render/text.ts";
-import { find, headOf, liveLease, type TargetFlags, withTarget } from "../targets.ts";
+import { find, headOf, liveLease, type TargetFlags, withTarget } from "../targets/target.ts";
 
 interface UnlockFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly json?: boolean;

@@ -3,11 +3,11 @@ import { parseDuration } from "../../shared/contract/duration.ts";
 import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { type VacuumReport, type VacuumRequest, vacuum } from "../../shared/engine/vacuum.ts";
 import { loadDefinition } from "../definitions.ts";
-import type { StackTarget } from "../deployed/target.ts";
 import { formatError } from "../render/error.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatBytes } from "../render/text.ts";
-import { findSome, openStack, type TargetFlags } from "../targets.ts";
+import type { StackTarget } from "../targets/deployed.ts";
+import { findSome, openStack, type TargetFlags } from "../targets/target.ts";
 
 interface VacuumFlags extends TargetFlags {
   readonly olderThan: string;

@@ -6,10 +6,10 @@ import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { printText } from "../render/print.ts";
 import { viewOf } from "../render/run-view.ts";
-import type { Found } from "../targets.ts";
+import type { StackTarget } from "../targets/deployed.ts";
+import type { Found } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
 import { type Followed, Follower } from "./follow.ts";
-import type { StackTarget } from "./target.ts";
 
 /** An execution that cannot be looked at has to take the pipeline's lease within this time. */
 const START_MILLISECONDS = 60_000;

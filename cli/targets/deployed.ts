@@ -5,8 +5,8 @@ import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { hasEnded } from "../../shared/platform/aws/executions.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
-import { ledgerTarget, type Target } from "../targets.ts";
-import { type DeployedPipeline, readStack } from "./stack.ts";
+import { type DeployedPipeline, readStack } from "../deployed/stack.ts";
+import { ledgerTarget, type Target } from "./target.ts";
 
 /** A stack, which can run its pipelines, too. */
 export interface StackTarget extends Target {

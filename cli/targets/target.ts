@@ -1,10 +1,10 @@
-import { Home, runtime } from "../local/home.ts";
-import { hasEnded, OwnerLock } from "../local/owner-lock.ts";
-import { MillraceError } from "../shared/contract/errors.ts";
-import type { ObjectStore } from "../shared/contract/object-store.ts";
-import type { Head, Lease, Ledger, Owner } from "../shared/engine/ports/ledger.ts";
-import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
-import type { StackTarget } from "./deployed/target.ts";
+import { Home, runtime } from "../../local/home.ts";
+import { hasEnded, OwnerLock } from "../../local/owner-lock.ts";
+import { MillraceError } from "../../shared/contract/errors.ts";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import type { Head, Lease, Ledger, Owner } from "../../shared/engine/ports/ledger.ts";
+import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
+import type { StackTarget } from "./deployed.ts";
 
 /** The flags that say where pipelines are. */
 export interface TargetFlags {
@@ -55,7 +55,7 @@ export async function withTarget<T>(flags: TargetFlags, body: (target: Target) =
 export async function openStack(flags: TargetFlags): Promise<StackTarget | undefined> {
   if (flags.stack !== undefined) {
     // The AWS SDK is loaded only where it is needed: it takes longer than most commands here.
-    const { stackTarget } = await import("./deployed/target.ts");
+    const { stackTarget } = await import("./deployed.ts");
     return await stackTarget(flags.stack);
   }
   if (flags.table === undefined) return undefined;
@@ -66,7 +66,7 @@ export async function openStack(flags: TargetFlags): Promise<StackTarget | undef
 
 async function openTarget(flags: TargetFlags): Promise<Target> {
   if (flags.table === undefined) return (await openStack(flags)) ?? (await homeTarget(flags.home));
-  const { tableTarget } = await import("./deployed/target.ts");
+  const { tableTarget } = await import("./deployed.ts");
   return tableTarget(flags.table);
 }
 
