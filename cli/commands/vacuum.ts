@@ -7,7 +7,8 @@ import { formatError } from "../render/error.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatBytes } from "../render/text.ts";
 import type { StackTarget } from "../targets/deployed.ts";
-import { findSome, openStack, type TargetFlags } from "../targets/target.ts";
+import { openStack, type TargetFlags } from "../targets/open.ts";
+import { findPipelines } from "../targets/target.ts";
 
 interface VacuumFlags extends TargetFlags {
   readonly olderThan: string;
@@ -50,7 +51,7 @@ async function vacuumStack(
   flags: VacuumFlags,
 ): Promise<void> {
   const { vacuumDeployed } = await import("../deployed/vacuum.ts");
-  await forEach(await findSome(stack, pipeline), async ({ name }) => {
+  await forEach(await findPipelines(stack, pipeline), async ({ name }) => {
     print(name, await vacuumDeployed(name, stack.deployed(name).vacuumFunction, request), flags);
   });
 }

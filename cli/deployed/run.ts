@@ -7,7 +7,7 @@ import { Interruption } from "../interruption.ts";
 import { printText } from "../render/print.ts";
 import { viewOf } from "../render/run-view.ts";
 import type { StackTarget } from "../targets/deployed.ts";
-import type { Found } from "../targets/target.ts";
+import type { TargetPipeline } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
 import { type Followed, Follower } from "./follow.ts";
 
@@ -20,7 +20,7 @@ const START_MILLISECONDS = 60_000;
  */
 export async function runDeployed(
   stack: StackTarget,
-  found: Found,
+  found: TargetPipeline,
   input: ExecutionInput,
   flags: { readonly json?: boolean },
 ): Promise<number> {
@@ -65,7 +65,7 @@ class Relay {
 }
 
 /** How an execution is that cannot be looked at: it runs while it holds the lease, which it took after `epoch`. */
-function leaseWatch({ name, ledger }: Found, epoch: number): () => Promise<ExecutionState> {
+function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();
   return async () => {
     const head = await ledger.head(name);
