@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { METRIC } from "../shared/aws/names.ts";
 import {
   type Done,
@@ -21,6 +22,8 @@ import { triggerOf } from "./trigger.ts";
 const MAX_TASKS = 100_000;
 const MAX_INLINE_TASKS = 10_000;
 
+const stepFunctions = new SFNClient({});
+
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const { open, ports } = opened;
@@ -41,7 +44,7 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
         if (trigger === "availableNow") isBounded = await open.prepareForTriggerAvailableNow(input.target);
         return limitOf(trigger, isBounded);
       },
-      hasEnded,
+      hasEnded: (owner) => hasEnded(stepFunctions, owner),
     });
   } catch (error) {
     if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;

@@ -32,9 +32,9 @@ async function vacuumHome(
   const home = new Home(flags.home);
   const ledger = await home.openLedger({ create: false });
   try {
-    const targets = pipeline === undefined ? await ledger.pipelines() : [pipeline];
-    await forEach(targets, async (target) => {
-      const definition = (await loadDefinition(home, target)).pipeline;
+    const pipelines = pipeline === undefined ? await ledger.pipelines() : [pipeline];
+    await forEach(pipelines, async (nameOrFile) => {
+      const definition = (await loadDefinition(home, nameOrFile)).pipeline;
       const ports = home.ports(definition.name, ledger);
       const open = await OpenPipeline.open(definition, ports);
       print(definition.name, await vacuum(open, ports, request), flags);
@@ -57,11 +57,11 @@ async function vacuumStack(
 }
 
 /** Does all; one that fails does not keep the others. */
-async function forEach<T>(targets: readonly T[], work: (target: T) => Promise<void>): Promise<void> {
+async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
-  for (const target of targets) {
+  for (const item of items) {
     try {
-      await work(target);
+      await work(item);
     } catch (error) {
       failures.push(error);
     }

@@ -1,3 +1,4 @@
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
 import { abortedAs } from "../../local/runner.ts";
 import type { ExecutionInput } from "../../shared/aws/state.ts";
@@ -25,15 +26,16 @@ export async function runDeployed(
   flags: { readonly json?: boolean },
 ): Promise<number> {
   const { name, ledger } = found;
+  const client = new SFNClient({});
   const view = viewOf(flags, printText);
   const onEvent = view.show.bind(view);
   const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });
-  const execution = await startExecution(stack.deployed(name).stateMachineArn, input);
+  const execution = await startExecution(client, stack.deployed(name).stateMachineArn, input);
   const interruption = new Interruption(`no longer following; the execution goes on: ${execution}`);
   try {
     const trigger = input.trigger ?? "deployed";
     onEvent({ type: "started", pipeline: name, trigger, stack: stack.name, execution });
-    const relay = new Relay(execution);
+    const relay = new Relay(client, execution);
     const look = canDescribe(execution) ? () => relay.look() : leaseWatch(found, follower.epoch);
     const followed = await follower.follow(look, interruption.signal);
     if (interruption.exitCode !== undefined) return interruption.exitCode;
@@ -50,13 +52,15 @@ export async function runDeployed(
 class Relay {
   /** The one that is at work, ARN. */
   execution: string;
+  readonly #client: SFNClient;
 
-  constructor(execution: string) {
+  constructor(client: SFNClient, execution: string) {
+    this.#client = client;
     this.execution = execution;
   }
 
   async look(): Promise<ExecutionState> {
-    const state = await describeExecution(this.execution);
+    const state = await describeExecution(this.#client, this.execution);
     if (state.continuedBy === undefined) return state;
     this.execution = state.continuedBy;
     process.stderr.write(`goes on in ${this.execution}\n`);
