@@ -1,6 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC } from "../shared/aws/names.ts";
-import type { Finalized, Written } from "../shared/aws/state.ts";
+import { type Finalized, TASK_END, type Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
@@ -29,10 +29,10 @@ export const handler = step(
   },
 );
 
-/** As the state machine numbers them. */
+/** How a task is ended from outside. */
 const ENDS: Readonly<Record<string | number, string>> = {
-  2: "its time was over",
-  3: "out of memory, process.exit, or a crash",
+  [TASK_END.outOfTime]: "its time was over",
+  [TASK_END.killed]: "out of memory, process.exit, or a crash",
 };
 
 /** Why tasks are missing, as far as it is known. */

@@ -1,4 +1,4 @@
-import type { BatchSummary, Finalized, Written } from "../shared/aws/state.ts";
+import { type BatchSummary, type Finalized, WHY_DONE, type Written } from "../shared/aws/state.ts";
 import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
@@ -24,7 +24,7 @@ export function nextOf(
     return failedWith(error, "the batch was aborted");
   if (unacknowledged !== undefined) return failedWith(error, "commit(end) of the source failed");
   if (batch.state === "committed" && work.committed === "Done") {
-    return { next: "Done", why: "committed", batch: summaryOf(batch) };
+    return { next: "Done", why: WHY_DONE.committed, batch: summaryOf(batch) };
   }
   const events = (work.input.events ?? 0) + EVENTS_PER_BATCH + EVENTS_PER_TASK * work.todo.length;
   const isLong = now - Date.parse(work.execution.startedAt) > executionMilliseconds / 2;

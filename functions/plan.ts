@@ -1,6 +1,14 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { METRIC } from "../shared/aws/names.ts";
-import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
+import {
+  type Done,
+  type ExecutionInput,
+  type PlanEvent,
+  type Planned,
+  WHY_DONE,
+  type Work,
+} from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { JsonValue } from "../shared/contract/json.ts";
 import { optional } from "../shared/contract/optional.ts";
@@ -23,6 +31,8 @@ const MAX_INLINE_TASKS = 10_000;
 /** Step Functions carries 256 KiB of state, and the target is one part of it. */
 const MAX_TARGET_CHARACTERS = 16 * 1024;
 
+const stepFunctions = new SFNClient({});
+
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const asked = readInput(event.input);
@@ -31,12 +41,11 @@ export const handler = step("plan", async (event: PlanEvent, opened: Opened): Pr
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
   const execution = new Execution(event, opened, trigger);
   const planned = await execution.plan(input.target);
-  if (planned === undefined) return done("another run has the pipeline");
+  if (planned === undefined) return done(WHY_DONE.refused);
   if (planned.kind === "batch") return await execution.work(planned, input);
   await opened.ports.ledger.release(planned.fence);
-  if (planned.kind === "paused") return done("paused");
-  metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
-  return done("nothing new");
+  if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
+  return done(WHY_DONE[planned.kind]);
 });
 
 /** One run of the state machine, in the call that plans. */
@@ -67,7 +76,7 @@ class Execution {
         leaseMilliseconds: settings.leaseMilliseconds,
         maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
         prepare: () => this.#prepare(target),
-        hasEnded,
+        hasEnded: (owner) => hasEnded(stepFunctions, owner),
       });
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;

@@ -2,17 +2,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
-
-/** What the construct has to know of a pipeline. */
-export interface Description {
-  /** Its identity in the ledger. */
-  readonly name: string;
-  /** The option `path` of its sink, where it is set. */
-  readonly path?: string;
-  /** The option `path` of its source, where it is set. */
-  readonly sourcePath?: string;
-}
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { DescriptionAnswer, PipelineDescription } from "../shared/contract/pipeline-description.ts";
 
 /** `.ts` where the sources run, `.js` where the package does. */
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
@@ -55,13 +46,20 @@ function above(folder: string): readonly string[] {
 }
 
 /** Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as `PIPELINE_FILE_FAILED`. */
-export function describePipeline(entry: string, environment: Readonly<Record<string, string>>): Description {
-  const { stdout, status, error } = spawnSync(process.execPath, [modulePath("./describe-pipeline"), entry], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, ...environment },
-    timeout: DESCRIBE_TIMEOUT_MILLISECONDS,
-  });
+export function describePipeline(
+  entry: string,
+  environment: Readonly<Record<string, string>>,
+): PipelineDescription {
+  const { stdout, status, error } = spawnSync(
+    process.execPath,
+    [modulePath("../local/describe-pipeline"), entry],
+    {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...environment },
+      timeout: DESCRIBE_TIMEOUT_MILLISECONDS,
+    },
+  );
   const answer = parse(stdout);
   if (answer !== undefined && "name" in answer) return answer;
   const {
@@ -82,13 +80,9 @@ export function describePipeline(entry: string, environment: Readonly<Record<str
   });
 }
 
-type Answer =
-  | Description
-  | { readonly error: Partial<ErrorRecord> & { readonly message: string; readonly cause?: string } };
-
-function parse(text: string): Answer | undefined {
+function parse(text: string): DescriptionAnswer | undefined {
   try {
-    return JSON.parse(text) as Answer;
+    return JSON.parse(text) as DescriptionAnswer;
   } catch {
     return undefined;
   }

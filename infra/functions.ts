@@ -10,9 +10,9 @@ import { METRICS_NAMESPACE } from "../shared/aws/names.ts";
 import { type FunctionSettings, formatSettings, type SecretReference } from "../shared/aws/settings.ts";
 import { grant } from "./accept.ts";
 import { lockFileStandIn, modulePathInProject } from "./entry.ts";
+import { type Figures, leaseSeconds, POWERTOOLS } from "./figures.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
-import { type Figures, leaseSeconds, POWERTOOLS } from "./settings.ts";
 
 /**
  * A log group's name is fixed, so that it can be guessed: one that is left behind would be in the way of the next deployment. Logs go with the stack, unless

@@ -16,12 +16,12 @@ import {
 } from "../shared/aws/names.ts";
 import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
 import { describePipeline } from "./entry.ts";
+import { figuresOf } from "./figures.ts";
 import { functionsOf, keysOf } from "./functions.ts";
 import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
 import { folderOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
-import { figuresOf } from "./settings.ts";
 import { machineOf, PipelineStateMachine } from "./state-machine.ts";
 import { bucketOf, tableOf } from "./storage.ts";
 

@@ -18,8 +18,8 @@ import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
 import { LOG_MESSAGE, METRIC, type MetricName } from "../shared/aws/names.ts";
+import type { Figures } from "./figures.ts";
 import type { AlarmProps, MicroBatchPipelineProps } from "./props.ts";
-import type { Figures } from "./settings.ts";
 
 const MAXIMA: ReadonlySet<MetricName> = new Set([METRIC.batchAge, METRIC.batchDuration, METRIC.taskDuration]);
 const MINUTES = 60;

@@ -19,7 +19,8 @@ import {
   formatTime,
   printable,
 } from "../render/text.ts";
-import { findOne, findSome, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findOnlyPipeline, findPipelines } from "../targets/target.ts";
 
 /** Characters of a partition in a column. */
 const MAX_VALUE = 60;
@@ -32,7 +33,7 @@ interface BatchFlags extends TargetFlags {
 /** `millrace batches`: the newest batches, newest last. */
 export async function batchesCommand(pipeline: string | undefined, flags: BatchFlags): Promise<void> {
   await withTarget(flags, async (target) => {
-    for (const { name, ledger } of await findSome(target, pipeline)) {
+    for (const { name, ledger } of await findPipelines(target, pipeline)) {
       const batches = [...(await ledger.batches(name, { limit: flags.limit }))].reverse();
       if (flags.json) for (const batch of batches) printJson(publicBatch(batch));
       else printLine(`${name}\n${batchTable(batches)}`);
@@ -47,7 +48,7 @@ export async function batchCommand(
   flags: BatchFlags,
 ): Promise<void> {
   await withTarget(flags, async (target) => {
-    const { name, ledger } = await findOne(target, pipeline);
+    const { name, ledger } = await findOnlyPipeline(target, pipeline);
     const batch = await ledger.batch(name, batchId);
     if (batch === undefined) throw batchNotFound(name, batchId);
     const tasks = await ledger.tasks(batch);

@@ -7,7 +7,8 @@ import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatOffset, plural } from "../render/text.ts";
-import { find, headOf, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findPipeline, requireHead } from "../targets/target.ts";
 import { batchNotFound } from "./batches.ts";
 
 interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
@@ -22,9 +23,9 @@ const LOOKED_THROUGH = 1000;
 /** `millrace rewind`: moves the offset; gives the exit code. */
 export async function rewindCommand(name: string, flags: RewindFlags): Promise<number> {
   return await withTarget(flags, async (target) => {
-    const found = await find(target, name);
+    const found = await findPipeline(target, name);
     const { ledger } = found;
-    const head = await headOf(found);
+    const head = await requireHead(found);
     const to = await destination(ledger, head, flags);
     const change = { ...actionOf(flags), from: head.offset ?? {}, to };
     const problem = findRewindProblem({ pipeline: name, epoch: head.epoch }, change, head);

@@ -9,7 +9,8 @@ import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { viewOf } from "../render/run-view.ts";
-import { findOne, openStack, type TargetFlags } from "../targets.ts";
+import { openStack, type TargetFlags } from "../targets/open.ts";
+import { findOnlyPipeline } from "../targets/target.ts";
 
 /** The flags of a run here. */
 export interface HereFlags {
@@ -32,7 +33,7 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
   const asked = askedTrigger(flags);
   const stack = await openStack(flags);
   if (stack !== undefined) {
-    const found = await findOne(stack, pipeline);
+    const found = await findOnlyPipeline(stack, pipeline);
     const trigger =
       asked === undefined ? {} : ({ trigger: "once" in asked ? "once" : "availableNow" } as const);
     const { runDeployed } = await import("../deployed/run.ts");

@@ -27,10 +27,18 @@ export interface PlanEvent {
 /** What the Choice after Plan goes by. */
 export type Planned = Done | Work;
 
+/** Why an execution ended well. */
+export const WHY_DONE = {
+  idle: "nothing new",
+  paused: "paused",
+  refused: "another run has the pipeline",
+  committed: "committed",
+} as const;
+
 /** The execution ends well. */
 export interface Done {
   readonly next: "Done";
-  readonly why: "nothing new" | "paused" | "another run has the pipeline" | "committed";
+  readonly why: (typeof WHY_DONE)[keyof typeof WHY_DONE];
   readonly batch?: BatchSummary;
 }
 
@@ -56,20 +64,55 @@ export interface WriteEvent {
   readonly attemptNumber: number;
 }
 
-/** What the Map makes of `Work`. */
-export interface Written extends Work {
-  /** Tasks that failed for good. */
+/** Input of a task's state: an item of the Map. */
+export type WriteItem = Pick<WriteEvent, "run" | "partition">;
+
+/** What became of a task, in one digit, for ten thousand of them must fit into the state. */
+export const TASK_END = {
+  done: 0,
+  /** Its error is in the store. */
+  failed: 1,
+  outOfTime: 2,
+  /** It was ended in another way: out of memory, `process.exit`, or a crash. */
+  killed: 3,
+} as const;
+
+/** What the Map adds to `Work`. */
+export interface TaskEnds {
+  /** Tasks that did not end well. */
   readonly failed?: number;
-  /** Where a task was ended from outside: 2 by its time-out, 3 in another way. Where the Map failed: its error. */
+  /** If a task was ended from outside: how (`TASK_END`). If the Map failed: its error. */
   readonly killed?: number | string | null;
 }
 
+/** What the Map makes of `Work`. */
+export type Written = Work & TaskEnds;
+
 /** What the Choice after Finalize goes by. */
-export type Finalized =
-  | (ExecutionInput & { readonly next: "Plan" })
-  | { readonly next: "Continue"; readonly input: ExecutionInput }
-  | { readonly next: "Failed"; readonly error: { readonly code: string; readonly message: string } }
-  | Done;
+export type Finalized = PlanAgain | Continued | Failed | Done;
+
+/** The next batch is planned in this execution. */
+export interface PlanAgain extends ExecutionInput {
+  readonly next: "Plan";
+}
+
+/** A new execution goes on, with this input. */
+export interface Continued {
+  readonly next: "Continue";
+  readonly input: ExecutionInput;
+}
+
+/** The execution fails. */
+export interface Failed {
+  readonly next: "Failed";
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+/** What the state machine adds to `Continued`: whoever follows the execution goes on with that one. */
+export interface NextExecution {
+  /** ARN. */
+  readonly execution: string;
+}
 
 /** For the execution's output. */
 export interface BatchSummary {

@@ -1,9 +1,9 @@
 import type { Schema } from "apache-arrow";
 import type { DataSourceRuntime, Runtime } from "../../contract/context.ts";
 import type { DataSource } from "../../contract/data-source.ts";
+import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type {
   DataSourceStreamReader,

@@ -1,12 +1,13 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { hasEnded } from "../../shared/platform/aws/executions.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
-import { ledgerTarget, type Target } from "../targets.ts";
-import { type DeployedPipeline, readStack } from "./stack.ts";
+import { type DeployedPipeline, readStack } from "../deployed/stack.ts";
+import { ledgerTarget, type Target } from "./target.ts";
 
 /** A stack, which can run its pipelines, too. */
 export interface StackTarget extends Target {
@@ -43,12 +44,12 @@ export async function stackTarget(name: string): Promise<StackTarget> {
 
 /** A lease of this process is over when it expires; of an execution, when that has ended. */
 const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
-  hasEnded,
+  hasEnded: (owner) => hasEnded(new SFNClient({}), owner),
   claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
   close: () => undefined,
 };
 
-/** Nothing, where the stack was deployed by a version that did not tell. */
+/** `undefined` if the stack was deployed by a version that did not tell. */
 function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
   if (bucket === undefined || prefix === undefined) return undefined;
   const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });
