@@ -291,7 +291,9 @@ class WriterTask {
         writing.then((late) => this.#drop(late)).catch(() => undefined);
         reject(stalled.reason as MillraceError);
       };
-      const wait = () => ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
+      const wait = () => {
+        ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
+      };
       stalled.addEventListener("abort", wait, { signal: over.signal });
     });
     try {
