@@ -5,6 +5,7 @@ import { findNonJson, hintOfNonJson, kindOf } from "../contract/json.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
 import type { Offset } from "../contract/offset.ts";
 import { checkOverlap } from "./overlap.ts";
+import { batchDigits } from "./ports/keys.ts";
 
 /** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
 export interface PlannedPartitions {
@@ -32,7 +33,7 @@ interface Entry {
 
 /** `batches/000000000012/`: what the engine keeps for a batch. */
 export function batchFolder(batchId: number): string {
-  return `batches/${String(batchId).padStart(12, "0")}/`;
+  return `batches/${batchDigits(batchId)}/`;
 }
 
 /** The epoch in the name tells vacuum whether the run that wrote the file can still record it. */

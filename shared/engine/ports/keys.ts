@@ -1,6 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 
-/** `key`, where it is a plain relative path: no empty, `.` or `..` part. Error: `STORE_KEY_INVALID`. */
+/** `key` if it is a relative path without empty, `.` or `..` parts. Error: `STORE_KEY_INVALID`. */
 export function checkKey(key: string): string {
   if (
     key.split("/").every((part) => part !== "" && part !== "." && part !== "..") &&
@@ -13,4 +13,14 @@ export function checkKey(key: string): string {
     "STORE_KEY_INVALID",
     `"${key}" is not a key: it must be a relative path without empty, . or .. parts`,
   );
+}
+
+/** A batch id in a key: 12 digits, so that keys sort as ids do. */
+export function batchDigits(batchId: number): string {
+  return String(batchId).padStart(12, "0");
+}
+
+/** The index of a partition in a key: 6 digits. */
+export function partitionDigits(partition: number): string {
+  return String(partition).padStart(6, "0");
 }
