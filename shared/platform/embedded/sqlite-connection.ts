@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "./sqlite-rows.ts";
@@ -65,17 +65,29 @@ export class SqliteConnection {
     }
   }
 
-  /** Gives the number of rows that were changed. */
-  run(sql: string, ...parameters: (SQLInputValue | Record<string, SQLInputValue>)[]): number {
-    return Number(this.#statement(sql).run(...(parameters as SQLInputValue[])).changes);
+  run(sql: string, parameters: Row): void {
+    this.#statement(sql).run(parameters);
   }
 
-  one(sql: string, ...parameters: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...parameters) as Row | undefined;
+  one(sql: string, parameters: Row): Row | undefined {
+    return this.#statement(sql).get(parameters) as Row | undefined;
   }
 
-  all(sql: string, ...parameters: SQLInputValue[]): readonly Row[] {
-    return this.#statement(sql).all(...parameters) as Row[];
+  all(sql: string, parameters: Row): readonly Row[] {
+    return this.#statement(sql).all(parameters) as Row[];
+  }
+
+  insert(table: string, row: Row): void {
+    const columns = Object.keys(row);
+    const values = columns.map((column) => `$${column}`);
+    this.run(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values.join(", ")})`, row);
+  }
+
+  /** Sets the columns of `row` in the rows that have its `key`. */
+  update(table: string, key: readonly string[], row: Row): void {
+    const equal = (columns: readonly string[]) => columns.map((column) => `${column} = $${column}`);
+    const set = equal(Object.keys(row)).join(", ");
+    this.run(`UPDATE ${table} SET ${set} WHERE ${equal(key).join(" AND ")}`, row);
   }
 
   #statement(sql: string): StatementSync {
@@ -100,7 +112,7 @@ export class SqliteConnection {
   }
 
   get #version(): number {
-    return Number(this.one("PRAGMA user_version")?.["user_version"]);
+    return Number(this.one("PRAGMA user_version", {})?.["user_version"]);
   }
 
   /** Where nothing can be changed, nothing can be brought to this version either. */
