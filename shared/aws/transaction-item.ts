@@ -1,6 +1,8 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 
-/** An item for a table of the ledger's account and region; it takes the place of one with its key. */
+/**
+ * An item for a table of the ledger's account and region; it takes the place of one with its key.
+ */
 export interface DynamoDbItem {
   readonly kind: "dynamodb";
   /** The table's name or ARN. */

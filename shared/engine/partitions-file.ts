@@ -2,10 +2,10 @@ import type { Schema } from "apache-arrow";
 import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { findNonJson, hintOfNonJson, kindOf } from "../contract/json.ts";
+import { batchDigits } from "../contract/keys.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
 import type { Offset } from "../contract/offset.ts";
 import { checkOverlap } from "./overlap.ts";
-import { batchDigits } from "./ports/keys.ts";
 
 /** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
 export interface PlannedPartitions {

@@ -15,8 +15,9 @@ export type Where<Fields> = { readonly [F in keyof Fields]?: Test<NonNullable<Fi
 export type Settings<T> = { readonly [F in keyof T]?: T[F] | undefined };
 
 /**
- * One compare-and-set of one record, as plain data: an adapter turns it into the words of its store. `Fields` are what may be compared;
- * a name with points, such as `lease.owner.id`, leads into a field.
+ * One compare-and-set of one record, as plain data: an adapter turns it into the words of its
+ * store. `Fields` are what may be compared; a name with points, such as `lease.owner.id`, leads
+ * into a field.
  */
 export interface Change<T, Fields = T> {
   /** Any one of these must hold. */

@@ -14,13 +14,3 @@ export function checkKey(key: string): string {
     `"${key}" is not a key: it must be a relative path without empty, . or .. parts`,
   );
 }
-
-/** A batch id in a key: 12 digits, so that keys sort as ids do. */
-export function batchDigits(batchId: number): string {
-  return String(batchId).padStart(12, "0");
-}
-
-/** The index of a partition in a key: 6 digits. */
-export function partitionDigits(partition: number): string {
-  return String(partition).padStart(6, "0");
-}

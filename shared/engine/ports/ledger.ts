@@ -4,7 +4,7 @@ import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
 import type { BatchState } from "./states.ts";
 
-/** Who works on a pipeline. `id` tells two runs apart; `description` tells a person where to look. */
+/** Who works on a pipeline. `id` tells two runs apart; `description` tells people where to look. */
 export interface Owner {
   readonly id: string;
   readonly description: string;
@@ -63,7 +63,7 @@ export interface Head {
   /** The batch that was planned and is not committed. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
-  /** What the sink's commit gave for the last committed batch. */
+  /** What the sink's commit returned for the last committed batch. */
   readonly lastCommit?: JsonValue;
   /** Who paused the pipeline: until it is resumed, a run does nothing. */
   readonly paused?: Action;
@@ -79,7 +79,10 @@ export interface Planning {
   readonly endedAt: number;
   /** Milliseconds since the batch before was planned; only of the run that planned this one. */
   readonly sincePrevious?: number;
-  /** Milliseconds of its steps, by the names that Spark has for them; empty for a batch that was planned before. */
+  /**
+   * Milliseconds of its steps, by the names that Spark has for them; empty for a batch that was
+   * planned before.
+   */
   readonly durationMs: Readonly<Record<string, number>>;
 }
 
@@ -106,20 +109,20 @@ export interface Batch {
   readonly batchId: number;
   readonly start: Offset;
   readonly end: Offset;
-  /** The end of all that was there when the batch was planned, where the reader reported it. */
+  /** The end of all that was there when the batch was planned, if the reader reported it. */
   readonly latest?: Offset;
   /** Key of the partitions file in the pipeline's store. */
   readonly partitionsKey: string;
   /** Number of writer tasks: the partitions, or one for a batch that has none. */
   readonly tasks: number;
-  /** The Arrow schema of the batch, as `encodeSchema` gives it. */
+  /** The Arrow schema of the batch, as `encodeSchema` returns it. */
   readonly schema: string;
   /** From 1. */
   readonly attempt: number;
   readonly state: BatchState;
   /**
-   * The last attempt that reached `committing`, 0 where none did. Its commit, and those of attempts before it, may take effect at any
-   * later time.
+   * The last attempt that reached `committing`, 0 if none did. Its commit, and those of attempts
+   * before it, may take effect at any later time.
    */
   readonly lastTriedAttempt: number;
   /** When this attempt was planned. Epoch milliseconds, as are all times here. */
@@ -132,7 +135,10 @@ export interface Batch {
   readonly error?: ErrorRecord;
 }
 
-/** What the steps of a run tell each other of the attempt they work on; of a fixed size, so that a state machine can carry it. */
+/**
+ * What the steps of a run tell each other of the attempt they work on; of a fixed size, so that a
+ * state machine can carry it.
+ */
 export interface BatchRun {
   readonly pipeline: string;
   readonly incarnation: string;
@@ -200,7 +206,9 @@ export interface AcquireRequest {
   readonly leaseMilliseconds: number;
   /** Becomes the pipeline's incarnation if it has none yet. */
   readonly newIncarnation: string;
-  /** Take over from the holder of this epoch, who has provably ended, though the lease is not over. */
+  /**
+   * Take over from the holder of this epoch, who has provably ended, though the lease is not over.
+   */
   readonly takeOverEpoch?: number;
 }
 
@@ -221,7 +229,10 @@ export interface NewBatch {
   readonly now: number;
 }
 
-/** What may differ from one attempt of a batch to the next: its schema, and so the file that holds it. */
+/**
+ * What may differ from one attempt of a batch to the next: its schema, and so the file that holds
+ * it.
+ */
 export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema">;
 
 export interface Decision {
@@ -248,9 +259,10 @@ export interface LedgerLimits {
 }
 
 /**
- * The port for the offset and batch ledger. Each method is one atomic step; `transitions.ts` says what
- * it compares and sets. Methods that take a Fence fail with `FENCED` if another run has acquired the
- * pipeline since. A call that fails in another way may have taken effect: read back before judging.
+ * The port for the offset and batch ledger. Each method is one atomic step; `transitions.ts` says
+ * what it compares and sets. Methods that take a Fence fail with `FENCED` if another run has
+ * acquired the pipeline since. A call that fails in another way may have taken effect: read back
+ * before judging.
  */
 export interface Ledger {
   readonly limits: LedgerLimits;
@@ -261,50 +273,50 @@ export interface Ledger {
   /** Keeps the offset at which a pipeline begins, if it has none. */
   initialize(fence: Fence, offset: Offset): Promise<void>;
   /**
-   * Records a batch and opens it. `FENCED`, or `LEDGER_CONFLICT` if one is open, the id is not the next
-   * one, or `start` is not the offset.
+   * Records a batch and opens it. `FENCED`, or `LEDGER_CONFLICT` if one is open, the id is not the
+   * next one, or `start` is not the offset.
    */
   plan(fence: Fence, batch: NewBatch): Promise<Batch>;
   /**
-   * Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that its
-   * tasks are forgotten. `plan` may differ from that of the last attempt.
+   * Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that
+   * its tasks are forgotten. `plan` may differ from that of the last attempt.
    */
   replan(fence: Fence, batch: Batch, now: number, plan?: PlanOfAttempt): Promise<Batch>;
   /**
-   * Records a finished task unless its key has one; returns the one that is there. Not fenced: a late
-   * writer of a lost run may still win, because its rows are the same.
+   * Records a finished task unless its key has one; returns the one that is there. Not fenced: a
+   * late writer of a lost run may still win, because its rows are the same.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
   /**
-   * Keeps how far a task is, in place of what it told before. Not fenced, because nothing is decided by
-   * it; the caller ignores its errors.
+   * Keeps how far a task is, in place of what it told before. Not fenced, because nothing is
+   * decided by it; the caller ignores its errors.
    */
   reportProgress(key: TaskKey, running: RunningTask): Promise<void>;
   /**
-   * Moves the attempt from the state in which `batch` was read to `to`, unless it has left that state.
-   * Returns the batch as it is then, which whoever comes late follows. `LEDGER_CONFLICT` if `to` cannot
-   * follow that state.
+   * Moves the attempt from the state in which `batch` was read to `to`, unless it has left that
+   * state. Returns the batch as it is then, which whoever comes late follows. `LEDGER_CONFLICT` if
+   * `to` cannot follow that state.
    */
   decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch>;
   /**
-   * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its acknowledgement
-   * to do, all in one transaction. Returns the batch as it is then. Error: `TRANSACTION_REFUSED`, for the
-   * sink's items: nothing was written.
+   * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its
+   * acknowledgement to do, all in one transaction. Returns the batch as it is then. Error:
+   * `TRANSACTION_REFUSED`, for the sink's items: nothing was written.
    */
   finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch>;
   /** Notes that `reader.commit(end)` of this batch succeeded. */
   acknowledge(fence: Fence, batchId: number): Promise<void>;
 
   /**
-   * Keeps runs from doing anything from their next plan on. Needs no lease. Error: `PIPELINE_NOT_FOUND`,
-   * as of `resume`, `rewind` and `unlock`.
+   * Keeps runs from doing anything from their next plan on. Needs no lease. Error:
+   * `PIPELINE_NOT_FOUND`, as of `resume`, `rewind` and `unlock`.
    */
   pause(pipeline: string, action: Action): Promise<void>;
   /** Lets runs work again. Needs no lease. */
   resume(pipeline: string, action: Action): Promise<void>;
   /**
-   * Moves the offset. `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the offset is not `from`. Nothing
-   * else changes: batch ids go on, and the acknowledgement of an earlier batch stays due.
+   * Moves the offset. `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the offset is not `from`.
+   * Nothing else changes: batch ids go on, and the acknowledgement of an earlier batch stays due.
    */
   rewind(fence: Fence, rewind: Rewind): Promise<void>;
   /**
@@ -318,7 +330,9 @@ export interface Ledger {
   task(key: TaskKey): Promise<Task | undefined>;
   /** The recorded tasks of an attempt, in partition order. */
   tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]>;
-  /** What the tasks of an attempt have told, in partition order: also those that have ended since. */
+  /**
+   * What the tasks of an attempt have told, in partition order: also those that have ended since.
+   */
   progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]>;
   /** Newest first; `before` is a batch id (exclusive). */
   batches(

@@ -42,12 +42,13 @@ import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
  * them. An adapter compares and sets what it finds here, all of it in one atomic step, and knows no
  * rule of its own.
  *
- * - Whoever acquires a pipeline takes the next epoch. Each later step of the run compares that epoch,
- *   so that a run that has lost the pipeline can change nothing. The lease only saves work.
- * - A batch is recorded before it is read. It has the next id, starts at the head's offset, and is the
- *   only one that is open.
+ * - Whoever acquires a pipeline takes the next epoch. Each later step of the run compares that
+ *   epoch, so that a run that has lost the pipeline can change nothing. The lease only saves work.
+ * - A batch is recorded before it is read. It has the next id, starts at the head's offset, and is
+ *   the only one that is open.
  * - An attempt of a batch is decided once: a decision compares the state in which it was taken.
- *   `committing` notes that the sink's commit may be tried, and so may take effect at any later time.
+ *   `committing` notes that the sink's commit may be tried, and so may take effect at any later
+ *   time.
  * - The end of a commit moves the offset, closes the batch, replaces the sink's hint and leaves the
  *   source's acknowledgement to do. The end of an abort leaves the batch open for its next attempt,
  *   which has the same id, start and end.
@@ -72,7 +73,7 @@ export interface There {
 export interface HeadTransition {
   readonly pipeline: string;
   readonly head: Change<Head, HeadFields>;
-  /** The error of a comparison that failed; `undefined` if the caller is to go on from what is there. */
+  /** The error of a comparison that failed; `undefined` if the caller goes on from what is there. */
   refusal(there: There): MillraceError | undefined;
 }
 
@@ -172,8 +173,9 @@ function planProblem({ batchId, start }: NewBatch, { openBatchId, nextBatchId, o
 }
 
 /**
- * Begins the next attempt of a batch that was aborted, or that was planned for so long that its tasks
- * are forgotten. It knows which attempts had their commit tried, and why the last one was aborted.
+ * Begins the next attempt of a batch that was aborted, or that was planned for so long that its
+ * tasks are forgotten. It knows which attempts had their commit tried, and why the last one was
+ * aborted.
  */
 export function replanned(
   fence: Fence,
@@ -292,7 +294,7 @@ function ofHead(
   };
 }
 
-/** A step of a run that concerns a batch. Whoever comes late goes on from the batch that is there. */
+/** A step of a run that concerns a batch. Who comes late goes on from the batch that is there. */
 function ofBatch(
   fence: Fence,
   batch: Batch,

@@ -5,13 +5,17 @@ import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import type { Item } from "./dynamodb-items.ts";
 
-/** Beyond the SDK's own: a new table throttles for longer, and the SDK does not retry conflicts at all. */
+/**
+ * Beyond the SDK's own: a new table throttles for longer, and the SDK does not retry conflicts at
+ * all.
+ */
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]);
 
 /**
- * Makes a call, and makes it again if it was throttled or met another transaction. A failed condition
- * is thrown as it is; any other error becomes `LEDGER_FAILED`, and the call may have taken effect.
+ * Makes a call, and makes it again if it was throttled or met another transaction. A failed
+ * condition is thrown as it is; any other error becomes `LEDGER_FAILED`, and the call may have
+ * taken effect.
  */
 export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
   try {
@@ -22,8 +26,8 @@ export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Prom
 }
 
 /**
- * The items that were there, by the position of the write, if a condition of the transaction failed;
- * else `undefined`.
+ * The items that were there, by the position of the write, if a condition of the transaction
+ * failed; else `undefined`.
  */
 export function cancelledBy(error: unknown): readonly (Item | undefined)[] | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;

@@ -1,10 +1,10 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
+import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
-import { batchDigits, partitionDigits } from "../../engine/ports/keys.ts";
 import type {
   Action,
   Batch,
@@ -17,14 +17,15 @@ import type {
 import type { HeadFields } from "../../engine/ports/transitions.ts";
 import type { ItemChange } from "./expression.ts";
 
-/** An item as DynamoDB gives and takes it. */
+/** An item as DynamoDB returns and takes it. */
 export type Item = Record<string, AttributeValue>;
 /** The key attributes of an item. */
 export type Key = { readonly pk: string; readonly sk: string };
 
 /**
- * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still needed must not.
- * A task is recorded after its attempt was planned, and Plan gives up on tasks 90 days after that.
+ * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still
+ * needed must not. A task is recorded after its attempt was planned, and Plan gives up on tasks 90
+ * days after that.
  */
 const TASK_LIFE_SECONDS = 100 * 86_400;
 /** What a task told of itself is of no use once the task has ended. */
@@ -43,7 +44,10 @@ export function journalKey(pipeline: string, at: number, id: string): Key {
   return { pk: `P#${pipeline}`, sk: `A#${new Date(at).toISOString()}#${id}` };
 }
 
-/** The partition of its own that lets the role of Write be limited to `T#…` by `dynamodb:LeadingKeys`. */
+/**
+ * The partition of its own that lets the role of Write be limited to `T#…` by
+ * `dynamodb:LeadingKeys`.
+ */
 export function taskPartition(key: Omit<TaskKey, "partition">): string {
   return `T#${key.pipeline}#${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
 }
@@ -62,7 +66,10 @@ export function toItem(fields: Readonly<Record<string, unknown>>): Item {
   return marshall(fields, { removeUndefinedValues: true });
 }
 
-/** How fields are kept that are no plain values. Offsets are canonical JSON, so that conditions can compare them. */
+/**
+ * How fields are kept that are no plain values. Offsets are canonical JSON, so that conditions can
+ * compare them.
+ */
 type Attributes<T> = { readonly [F in keyof T]-?: (value: T[F] | undefined) => Fields };
 type Fields = Readonly<Record<string, unknown>>;
 

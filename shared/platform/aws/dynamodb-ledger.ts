@@ -69,8 +69,8 @@ const BATCH_IDS = 10 ** 12;
 
 /**
  * The ledger in one DynamoDB table: partition key `pk`, sort key `sk`, both strings; TTL attribute
- * `expiresAt`. Each transition is one conditional write, or one transaction if it concerns more than
- * the head.
+ * `expiresAt`. Each transition is one conditional write, or one transaction if it concerns more
+ * than the head.
  */
 export class DynamoDbLedger implements Ledger {
   /** An item may have 400 KB, and a transaction 100 items, two of which are the ledger's own. */

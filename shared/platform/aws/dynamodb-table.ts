@@ -30,8 +30,8 @@ export interface Updated {
 }
 
 /**
- * Items of one table by their keys `pk` and `sk`. A failed condition brings the item that was there, so
- * that losing costs no second read. Errors: `LEDGER_FAILED`.
+ * Items of one table by their keys `pk` and `sk`. A failed condition brings the item that was
+ * there, so that losing costs no second read. Errors: `LEDGER_FAILED`.
  */
 export class DynamoDbTable {
   readonly #options: DynamoDbTableOptions;
@@ -98,8 +98,8 @@ export class DynamoDbTable {
   }
 
   /**
-   * Writes all or nothing. If a condition failed, returns the items that were there, by the position of
-   * the write: `undefined` for a write whose condition held.
+   * Writes all or nothing. If a condition failed, returns the items that were there, by the
+   * position of the write: `undefined` for a write whose condition held.
    */
   async transact(writes: readonly TransactWriteItem[]): Promise<readonly (Item | undefined)[] | undefined> {
     // One token for all tries: DynamoDB then knows a try that comes again.
@@ -151,7 +151,10 @@ export class DynamoDbTable {
     });
   }
 
-  /** The partition keys of all items with this sort key. Reads the whole table: for people, never for a run. */
+  /**
+   * The partition keys of all items with this sort key. Reads the whole table: for people, never
+   * for a run.
+   */
   async partitionsWith(sk: string): Promise<readonly string[]> {
     const scan = {
       TableName: this.#options.tableName,

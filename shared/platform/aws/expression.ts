@@ -11,7 +11,10 @@ export type Expression = Pick<
   "UpdateExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
 > & { readonly ConditionExpression: string };
 
-/** A compare-and-set in DynamoDB's words. It refuses parentheses that are of no use; AND binds before OR. */
+/**
+ * A compare-and-set in DynamoDB's words. It refuses parentheses that are of no use; AND binds
+ * before OR.
+ */
 export function expression({ where, set, initial = {}, add = {} }: ItemChange): Expression {
   const { name, value, used } = aliases();
   const passes = ([attribute, test]: readonly [string, Test<unknown> | undefined]): string => {

@@ -1,6 +1,9 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 
-/** A store that its first call opens: most runs never need the SDK of S3, whose loading takes a while. */
+/**
+ * A store that its first call opens: most runs never need the SDK of S3, whose loading takes a
+ * while.
+ */
 export function lazyStore(location: string, open: () => Promise<ObjectStore>): ObjectStore {
   let opened: Promise<ObjectStore> | undefined;
   const store = (): Promise<ObjectStore> => {

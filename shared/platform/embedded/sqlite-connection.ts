@@ -10,16 +10,19 @@ const BUSY_MILLISECONDS = 30_000;
 const WAL_PAUSE_MILLISECONDS = 10;
 
 /**
- * A connection to one SQLite file. Journal WAL, so that `status` reads while a run writes; synchronous FULL, so that a
- * transition is on the disk before anyone acts on it: a commit must survive a loss of power as well as a kill, because the
- * source may forget rows once it was told of them. A batch costs about ten transactions, so FULL costs nothing that
- * is noticed.
+ * A connection to one SQLite file. Journal WAL, so that `status` reads while a run writes;
+ * synchronous FULL, so that a transition is on the disk before anyone acts on it: a commit must
+ * survive a loss of power as well as a kill, because the source may forget rows once it was told of
+ * them. A batch costs about ten transactions, so FULL costs nothing that is noticed.
  */
 export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** Opens the file, and makes it where there is none, unless it is only to be read. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
+  /**
+   * Opens the file, and makes it if there is none, unless it is only to be read. Errors:
+   * `LEDGER_FAILED`, `LEDGER_VERSION`.
+   */
   constructor(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
     try {
       this.#database = readOnly ? openReadOnly(path) : new DatabaseSync(path);
@@ -41,7 +44,10 @@ export class SqliteConnection {
     this.#database.close();
   }
 
-  /** Does `body` in one transaction. IMMEDIATE: one that reads first and writes later must not meet another writer in between. */
+  /**
+   * Does `body` in one transaction. IMMEDIATE: one that reads first and writes later must not meet
+   * another writer in between.
+   */
   write<T>(body: () => T): T {
     return this.read(() => {
       this.#database.exec("BEGIN IMMEDIATE");
@@ -98,7 +104,10 @@ export class SqliteConnection {
     return statement;
   }
 
-  /** SQLite does not wait here, whatever the timeout, where two processes open a new file at the same moment. */
+  /**
+   * SQLite does not wait here, whatever the timeout, when two processes open a new file at the same
+   * moment.
+   */
   #switchToWal(): void {
     for (let waited = 0; ; waited += WAL_PAUSE_MILLISECONDS) {
       try {
@@ -115,7 +124,7 @@ export class SqliteConnection {
     return Number(this.one("PRAGMA user_version", {})?.["user_version"]);
   }
 
-  /** Where nothing can be changed, nothing can be brought to this version either. */
+  /** A file that may not be changed cannot be brought to this version either. */
   #checkVersion(path: string): void {
     if (this.#version === MIGRATIONS.length) return;
     throw new MillraceError(
@@ -144,8 +153,8 @@ export class SqliteConnection {
 }
 
 /**
- * For one who may not write. SQLite reads a WAL beside the file by an index that it would have to make; where nobody has the file open there is
- * neither, and nothing can change while it is read.
+ * For one who may not write. SQLite reads a WAL beside the file by an index that it would have to
+ * make. If nobody has the file open, there is neither, and nothing can change while it is read.
  */
 function openReadOnly(path: string): DatabaseSync {
   if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });

@@ -49,7 +49,10 @@ export class SqliteLedger implements Ledger {
   readonly limits: LedgerLimits = { messageBytes: 100 * 1024, joinedItems: 0 };
   readonly #sql: SqliteConnection;
 
-  /** Opens the file, and makes it if there is none, unless it is only to be read. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
+  /**
+   * Opens the file, and makes it if there is none, unless it is only to be read. Errors:
+   * `LEDGER_FAILED`, `LEDGER_VERSION`.
+   */
   constructor(path: string, options: { readonly readOnly?: boolean } = {}) {
     this.#sql = new SqliteConnection(path, options);
   }
