@@ -4,9 +4,11 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
  * An item for a table of the ledger's account and region; it takes the place of one with its key.
  */
 export interface DynamoDbItem {
+  /** Names the store that it is for. */
   readonly kind: "dynamodb";
   /** The table's name or ARN. */
   readonly table: string;
+  /** Attribute values in DynamoDB's form: `{ id: { N: "42" } }`. */
   readonly item: Readonly<Record<string, AttributeValue>>;
 }
 
