@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { encodeFile } from "../shared/arrow/ipc-file.ts";
 import { toRecordBatches } from "../shared/arrow/record-batches.ts";
-import { parseDdl, typeName } from "../shared/contract/schema.ts";
+import { parseDdl } from "../shared/contract/ddl/parse.ts";
+import { typeName } from "../shared/contract/ddl/print.ts";
 import type { Row, RowSource } from "../shared/contract/stream-reader.ts";
 
 /**

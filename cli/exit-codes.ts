@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 
 /** Exit codes of `millrace`, documented in docs/cli.md. */
@@ -15,7 +16,7 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-const USAGE_ERRORS: ReadonlySet<string> = new Set([
+const USAGE_ERRORS: ReadonlySet<string> = new Set<ErrorCode>([
   "BATCH_NOT_FOUND",
   "BATCH_NOT_OPEN",
   "BATCH_OPEN",

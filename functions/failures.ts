@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
+import { BATCH_FILE } from "../shared/contract/store-layout.ts";
 import { batchFolder } from "../shared/engine/partitions-file.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 
@@ -9,7 +10,7 @@ import type { BatchRun } from "../shared/engine/ports/ledger.ts";
  */
 
 function folder(run: BatchRun): string {
-  return `${batchFolder(run.batchId)}failure-${run.attempt}-`;
+  return `${batchFolder(run.batchId)}${BATCH_FILE.failure}${run.attempt}-`;
 }
 
 export async function putFailure(

@@ -1,4 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { METRIC } from "../shared/aws/names.ts";
+import type { Finalized, Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
@@ -8,16 +10,15 @@ import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { nextOf, summaryOf } from "./next-step.ts";
 import { type Opened, step } from "./step.ts";
-import type { Finalized, Written } from "./steps.ts";
 
 /** Decides once, carries the decision out, moves the offset, and says what comes next. */
 export const handler = step(
   "finalize",
-  async (work: Written, { open, ports }: Opened): Promise<Finalized> => {
+  async (work: Written, { sessions, ports }: Opened): Promise<Finalized> => {
     const { run } = work;
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
     const failure = await failureOf(ports, work);
-    const ended = await finalize(open, ports, { run, ...(failure === undefined ? {} : { failure }) });
+    const ended = await finalize(sessions, ports, { run, failure });
     tell(ended.batch);
     const next = nextOf(work, ended, ports.runtime.now(), settings.executionMilliseconds);
     // The next step of this execution takes the pipeline again by itself.
@@ -51,15 +52,15 @@ function tell(batch: Batch): void {
   const isCommitted = batch.state === "committed";
   const finishedAt = batch.finishedAt ?? batch.plannedAt;
   logger.info(batch.state, { ...summary, ...(isCommitted ? {} : { problem: batch.error }) });
-  metrics.addMetric(isCommitted ? "BatchesCommitted" : "BatchesAborted", MetricUnit.Count, 1);
-  metrics.addMetric(isCommitted ? "BatchesAborted" : "BatchesCommitted", MetricUnit.Count, 0);
-  metrics.addMetric("BatchDuration", MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
-  metrics.addMetric("BatchAge", MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
+  metrics.addMetric(isCommitted ? METRIC.batchesCommitted : METRIC.batchesAborted, MetricUnit.Count, 1);
+  metrics.addMetric(isCommitted ? METRIC.batchesAborted : METRIC.batchesCommitted, MetricUnit.Count, 0);
+  metrics.addMetric(METRIC.batchDuration, MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
+  metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
   if (!isCommitted) return;
   const progress = progressOf(batch);
   if (progress !== undefined) logger.info("progress", { progress });
-  metrics.addMetric("Progress", MetricUnit.Count, 1);
-  metrics.addMetric("Rows", MetricUnit.Count, summary.rows);
-  metrics.addMetric("Bytes", MetricUnit.Bytes, summary.bytes);
-  metrics.addMetric("Partitions", MetricUnit.Count, batch.tasks);
+  metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
+  metrics.addMetric(METRIC.rows, MetricUnit.Count, summary.rows);
+  metrics.addMetric(METRIC.bytes, MetricUnit.Bytes, summary.bytes);
+  metrics.addMetric(METRIC.partitions, MetricUnit.Count, batch.tasks);
 }

@@ -1,8 +1,9 @@
+import type { BatchSummary, Finalized, Written } from "../shared/aws/state.ts";
+import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { describeError } from "./describe-error.ts";
-import type { BatchSummary, Finalized, Written } from "./steps.ts";
 
 /** An execution of a Standard workflow ends at 25,000 events of history; retries need some of them. */
 const MAX_EVENTS = 15_000;
@@ -34,7 +35,7 @@ export function nextOf(
 }
 
 function failedWith(error: ErrorRecord | MillraceError | undefined, otherwise: string): Finalized {
-  const { code = "BATCH_ABORTED" } = error ?? {};
+  const { code = "BATCH_ABORTED" satisfies ErrorCode } = error ?? {};
   return { next: "Failed", error: { code, message: error === undefined ? otherwise : describeError(error) } };
 }
 

@@ -1,75 +1,126 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { METRIC } from "../shared/aws/names.ts";
+import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
+import type { JsonValue } from "../shared/contract/json.ts";
+import { optional } from "../shared/contract/optional.ts";
+import type { TriggerKind } from "../shared/contract/pipeline.ts";
+import type { ReadLimit } from "../shared/contract/read-limit.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
-import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { next, type RunOutcome } from "../shared/engine/run/next.ts";
+import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
+import { checkSink } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { type Opened, step } from "./step.ts";
-import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "./steps.ts";
 import { triggerOf } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
 const MAX_TASKS = 100_000;
 const MAX_INLINE_TASKS = 10_000;
+/** Step Functions carries 256 KiB of state, and the target is one part of it. */
+const MAX_TARGET_CHARACTERS = 16 * 1024;
 
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
-  const { open, ports } = opened;
   const asked = readInput(event.input);
-  const trigger = triggerOf(asked.trigger, settings.trigger, opened.pipeline);
+  const trigger = triggerOf(asked.trigger, settings.trigger, opened.sessions.pipeline);
   // An interval is the pipeline's own, so that whatever plans next in this run finds it again.
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
-  let isBounded = false as boolean;
-  let planned: PlanResult;
-  try {
-    planned = await plan(open, ports, {
-      owner: { id: event.execution.id, description: `execution ${event.execution.id}` },
-      leaseMilliseconds: settings.leaseMilliseconds,
-      maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
-      prepare: async () => {
-        // A sink that cannot use its options is told before anything is planned.
-        await open.newWriter(await open.schema());
-        if (trigger === "availableNow") isBounded = await open.prepareForTriggerAvailableNow(input.target);
-        return limitOf(trigger, isBounded);
-      },
-      hasEnded,
-    });
-  } catch (error) {
-    if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;
-    logger.info(error.message);
-    return done("another run has the pipeline");
+  const execution = new Execution(event, opened, trigger);
+  const planned = await execution.plan(input.target);
+  if (planned === undefined) return done("another run has the pipeline");
+  if (planned.kind === "batch") return await execution.work(planned, input);
+  await opened.ports.ledger.release(planned.fence);
+  if (planned.kind === "paused") return done("paused");
+  metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
+  return done("nothing new");
+});
+
+/** One run of the state machine, in the call that plans. */
+class Execution {
+  readonly #event: PlanEvent;
+  readonly #opened: Opened;
+  readonly #trigger: TriggerKind;
+  /** True if the reader fixes what "available now" is. */
+  #isBounded = false;
+
+  constructor(event: PlanEvent, opened: Opened, trigger: TriggerKind) {
+    this.#event = event;
+    this.#opened = opened;
+    this.#trigger = trigger;
   }
-  if (planned.kind !== "batch") {
-    await ports.ledger.release(planned.fence);
-    if (planned.kind === "idle") metrics.addMetric("Progress", MetricUnit.Count, 1);
-    return done(planned.kind === "idle" ? "nothing new" : "paused");
+
+  get #policy(): RunPolicy {
+    return policyOf(this.#trigger, { isBounded: this.#isBounded });
   }
-  const target = isBounded ? await open.availableNowTarget() : undefined;
-  const work = await workOf(ports, planned);
-  const { batch } = planned;
+
+  /** `target` is what the reader fixed earlier in the run. Returns `undefined` if another run has the pipeline. */
+  async plan(target: JsonValue | undefined): Promise<PlanResult | undefined> {
+    const { id } = this.#event.execution;
+    const { sessions, ports } = this.#opened;
+    try {
+      return await plan(sessions, ports, {
+        owner: { id, description: `execution ${id}` },
+        leaseMilliseconds: settings.leaseMilliseconds,
+        maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
+        prepare: () => this.#prepare(target),
+        hasEnded,
+      });
+    } catch (error) {
+      if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;
+      logger.info(error.message);
+      return undefined;
+    }
+  }
+
+  async #prepare(target: JsonValue | undefined): Promise<ReadLimit | undefined> {
+    const { sessions } = this.#opened;
+    await checkSink(sessions);
+    const planner = await sessions.source.planner();
+    if (this.#trigger === "availableNow")
+      this.#isBounded = await planner.prepareForTriggerAvailableNow(target);
+    return limitOf(this.#policy);
+  }
+
+  /** What the state machine is to do for a batch, and what follows it. */
+  async work(planned: PlannedBatch, input: ExecutionInput): Promise<Work> {
+    const { ports, sessions } = this.#opened;
+    const { run, batch } = planned;
+    const planner = await sessions.source.planner();
+    const target = this.#isBounded ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
+    const tasks = await tasksOf(ports, planned);
+    log(planned, tasks.next);
+    metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
+    return {
+      ...tasks,
+      run,
+      committed: this.#plansAfter("committed") ? "Plan" : "Done",
+      aborted: this.#plansAfter(batch.state === "aborting" ? "abortedBefore" : "aborted") ? "Plan" : "Failed",
+      input: { ...input, ...optional("target", target) },
+      execution: this.#event.execution,
+    };
+  }
+
+  #plansAfter(outcome: RunOutcome): boolean {
+    return next(this.#policy, outcome, { batches: 1, idle: 0 }) === "plan";
+  }
+}
+
+function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Work["next"]): void {
   logger.info("planned", {
     batchId: batch.batchId,
     attempt: batch.attempt,
     partitions: batch.tasks,
-    todo: planned.todo.length,
-    resumed: planned.resumed,
-    next: work.next,
-    ...(planned.latest === undefined ? {} : { end: batch.end, latest: planned.latest }),
+    todo: todo.length,
+    resumed,
+    next: step,
+    ...(latest === undefined ? {} : { end: batch.end, latest }),
   });
-  if (planned.warning !== undefined)
-    logger.warn("the source may be mistaken", { problem: planned.warning.toRecord() });
-  metrics.addMetric("BatchAge", MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
-  return {
-    ...work,
-    run: planned.run,
-    committed: isBounded ? "Plan" : "Done",
-    // An earlier run decided to abort and got no further: the batch is free to be replayed at once.
-    aborted: batch.state === "aborting" ? "Plan" : "Failed",
-    input: { ...input, ...(target === undefined ? {} : { target }) },
-    execution: event.execution,
-  };
-});
+  if (warning !== undefined) logger.warn("the source may be mistaken", { problem: warning.toRecord() });
+}
 
 /** What is known of the input of an execution: whatever else somebody gave must not be carried from state to state. */
 function readInput(input: PlanEvent["input"]): ExecutionInput {
@@ -78,10 +129,7 @@ function readInput(input: PlanEvent["input"]): ExecutionInput {
 }
 
 /** How the tasks are run: none, here, or distributed over executions of their own. */
-async function workOf(
-  ports: Ports,
-  planned: Extract<PlanResult, { kind: "batch" }>,
-): Promise<Pick<Work, "next" | "todo" | "items">> {
+async function tasksOf(ports: Ports, planned: PlannedBatch): Promise<Pick<Work, "next" | "todo" | "items">> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };
   if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };

@@ -1,11 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import type { SecretReference } from "../shared/aws/settings.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
-
-/** Where a secret is kept: in Secrets Manager, whole or one field of its JSON, or in Parameter Store. */
-export type SecretReference =
-  | { readonly secret: string; readonly field?: string }
-  | { readonly parameter: string };
 
 /** A rotated secret is seen after this time. */
 const KEPT_MILLISECONDS = 5 * 60_000;

@@ -1,27 +1,22 @@
 import type { Context } from "aws-lambda";
+import { STEP_ERROR } from "../shared/aws/names.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
-import type { Pipeline } from "../shared/contract/pipeline.ts";
-import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
 
 /** What a step works with. */
 export interface Opened {
-  readonly open: OpenPipeline;
+  readonly sessions: Sessions;
   readonly ports: Ports;
-  readonly pipeline: Pipeline;
 }
-
-/** The names that the state machine tells errors apart by: whether to try the same call again. */
-const RETRYABLE = "Millrace.Retryable";
-const FINAL = "Millrace.Final";
 
 /** An error as Lambda hands it to Step Functions: name and message, without row content and without a cause. */
 class StepError extends Error {
   constructor(error: MillraceError) {
     super(`${error.code}: ${describeError(error)}`);
-    this.name = error.retryable ? RETRYABLE : FINAL;
+    this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
     // The frames of this class say nothing.
     this.stack = `${this.name}: ${this.message}`;
   }
@@ -36,15 +31,15 @@ export function step<Event, Answer>(
     const endTrace = beginTrace(name);
     logger.resetKeys();
     logger.addContext(lambda);
-    let open: OpenPipeline | undefined;
+    let sessions: Sessions | undefined;
     try {
       const { pipeline, ports } = await load();
-      open = await OpenPipeline.open(pipeline, ports);
-      return await body(event, { open, ports, pipeline }, lambda);
+      sessions = await openSessions(pipeline, ports);
+      return await body(event, { sessions, ports }, lambda);
     } catch (error) {
       throw new StepError(told(name, error));
     } finally {
-      await open?.stop();
+      await sessions?.source.stop();
       if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       endTrace();
     }

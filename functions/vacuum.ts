@@ -1,16 +1,16 @@
+import type { VacuumEvent } from "../shared/aws/state.ts";
 import { type VacuumReport, vacuum } from "../shared/engine/vacuum.ts";
 import { logger } from "./environment.ts";
 import { type Opened, step } from "./step.ts";
-import type { VacuumEvent } from "./steps.ts";
 
 const DAY_MILLISECONDS = 86_400_000;
 
 /** Removes what no batch needs any more. Safe beside a running pipeline. */
 export const handler = step(
   "vacuum",
-  async (event: VacuumEvent, { open, ports }: Opened): Promise<VacuumReport> => {
+  async (event: VacuumEvent, { sessions, ports }: Opened): Promise<VacuumReport> => {
     const { olderThan = DAY_MILLISECONDS, dryRun = false } = event;
-    const report = await vacuum(open, ports, { olderThan, dryRun });
+    const report = await vacuum(sessions, ports, { olderThan, dryRun });
     logger.info("vacuumed", { dryRun, ...report });
     return report;
   },

@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import type { WatchOptions } from "../shared/engine/write/task.ts";
@@ -34,8 +35,8 @@ export function watchOf(stall: StallPolicy, { logger, metrics }: Teller): WatchO
       });
     },
     onStalled({ where: _where, message, ...stalled }) {
-      logger.warn("stalled", { ...stalled, problem: message });
-      metrics.addMetric("StalledPartitions", MetricUnit.Count, 1);
+      logger.warn(LOG_MESSAGE.stalled, { ...stalled, problem: message });
+      metrics.addMetric(METRIC.stalledPartitions, MetricUnit.Count, 1);
       // What hangs may be ended from outside, before anything else is published.
       metrics.publishStoredMetrics();
     },

@@ -1,5 +1,7 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
+import { METRIC } from "../shared/aws/names.ts";
+import type { WriteEvent } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import { type TaskResult, unreadWarning, write } from "../shared/engine/write/task.ts";
@@ -7,29 +9,28 @@ import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
 import { type Opened, step } from "./step.ts";
-import type { WriteEvent } from "./steps.ts";
 import { withinTime } from "./time-limit.ts";
 import { watchOf } from "./watch.ts";
 
 /** Reads one partition, has the writer stage it, and records its commit message. */
 export const handler = step(
   "write",
-  async (event: WriteEvent, { open, ports, pipeline }: Opened, lambda: Context): Promise<TaskResult> => {
+  async (event: WriteEvent, { sessions, ports }: Opened, lambda: Context): Promise<TaskResult> => {
     const { run, partition, attemptNumber } = event;
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt, partition, attemptNumber });
     try {
-      const watch = watchOf(stallPolicyOf(pipeline, settings.stall), { logger, metrics });
-      const result = await withinTime(lambda, (signal) => write(open, ports, event, { signal, watch }));
+      const watch = watchOf(stallPolicyOf(sessions.pipeline, settings.stall), { logger, metrics });
+      const result = await withinTime(lambda, (signal) => write(sessions, ports, event, { signal, watch }));
       logger.info("written", {
         ...result,
         rowsPerSecond: rowsPerSecond(result.rows, result.milliseconds),
       });
       if (result.unread)
         logger.warn("the sink may be mistaken", { problem: unreadWarning(event).toRecord() });
-      metrics.addMetric("TaskDuration", MetricUnit.Milliseconds, result.milliseconds);
+      metrics.addMetric(METRIC.taskDuration, MetricUnit.Milliseconds, result.milliseconds);
       return result;
     } catch (error) {
-      metrics.addMetric("TaskFailures", MetricUnit.Count, 1);
+      metrics.addMetric(METRIC.taskFailures, MetricUnit.Count, 1);
       const isFinal =
         MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
       if (isFinal) {

@@ -1,6 +1,6 @@
 import { loadPipeline } from "../local/load-pipeline.ts";
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
-import { parseOptions } from "../shared/contract/options.ts";
+import { parseOptions } from "../shared/contract/options/parse.ts";
 
 /**
  * `node describe-pipeline ENTRY`: prints, as JSON, what the construct has to know of a pipeline. A process of its own, because the construct cannot

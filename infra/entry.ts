@@ -72,7 +72,9 @@ export function describePipeline(entry: string, environment: Readonly<Record<str
   } = answer?.error ?? {
     message: `${entry} cannot be loaded: ${error?.message ?? `Node ended with status ${status}`}`,
   };
-  throw new MillraceError(code, cause === undefined ? message : `${message}\n${cause}`, {
+  throw MillraceError.from({
+    code,
+    message: cause === undefined ? message : `${message}\n${cause}`,
     where: { path: entry },
     hint:
       hint ??

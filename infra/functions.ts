@@ -6,11 +6,13 @@ import { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
+import { METRICS_NAMESPACE } from "../shared/aws/names.ts";
+import { type FunctionSettings, formatSettings, type SecretReference } from "../shared/aws/settings.ts";
 import { grant } from "./accept.ts";
 import { lockFileStandIn, modulePathInProject } from "./entry.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
-import { type Figures, leaseSeconds } from "./settings.ts";
+import { type Figures, leaseSeconds, POWERTOOLS } from "./settings.ts";
 
 /**
  * A log group's name is fixed, so that it can be guessed: one that is left behind would be in the way of the next deployment. Logs go with the stack, unless
@@ -147,32 +149,29 @@ function roleOf(scope: Construct, step: StepName, context: FunctionContext, logG
 function environmentOf({ props, figures, places }: FunctionContext): Record<string, string> {
   const { table, bucket, prefix, pipeline } = places;
   const secrets = Object.entries(props.secrets ?? {}).map(([name, secret]) => [name, referenceTo(secret)]);
+  const settings: FunctionSettings = {
+    pipeline,
+    table: table.tableName,
+    bucket: bucket.bucketName,
+    prefix,
+    trigger: props.trigger,
+    leaseMilliseconds: leaseSeconds(figures) * 1000,
+    executionMilliseconds: figures.timeout.toMilliseconds(),
+    distributeAbove: figures.distributeAbove,
+    maxAttempts: figures.maxAttempts,
+    stallAfterMilliseconds: props.stallAfter?.toMilliseconds(),
+    failStalled: props.failStalled,
+    secrets: Object.fromEntries(secrets),
+  };
   return {
     ...props.environment,
-    MILLRACE_PIPELINE: pipeline,
-    MILLRACE_TABLE: table.tableName,
-    MILLRACE_BUCKET: bucket.bucketName,
-    MILLRACE_PREFIX: prefix,
-    ...(props.trigger === undefined ? {} : { MILLRACE_TRIGGER: props.trigger }),
-    MILLRACE_LEASE_SECONDS: String(leaseSeconds(figures)),
-    MILLRACE_EXECUTION_SECONDS: String(figures.timeout.toSeconds()),
-    MILLRACE_DISTRIBUTE_ABOVE: Number.isFinite(figures.distributeAbove)
-      ? String(figures.distributeAbove)
-      : "never",
-    MILLRACE_MAX_ATTEMPTS: String(figures.maxAttempts),
-    ...(props.stallAfter === undefined
-      ? {}
-      : { MILLRACE_STALL_AFTER_SECONDS: String(props.stallAfter.toSeconds()) }),
-    ...(props.failStalled === undefined ? {} : { MILLRACE_FAIL_STALLED: String(props.failStalled) }),
-    ...(secrets.length === 0
-      ? {}
-      : { MILLRACE_SECRETS: Stack.of(table).toJsonString(Object.fromEntries(secrets)) }),
-    POWERTOOLS_METRICS_NAMESPACE: props.metricsNamespace ?? "Millrace",
-    POWERTOOLS_TRACE_ENABLED: String(props.tracing ?? false),
+    ...formatSettings(settings, (value) => Stack.of(table).toJsonString(value)),
+    [POWERTOOLS.namespace]: props.metricsNamespace ?? METRICS_NAMESPACE,
+    [POWERTOOLS.tracing]: String(props.tracing ?? false),
   };
 }
 
-function referenceTo(secret: PipelineSecret): Record<string, string> {
+function referenceTo(secret: PipelineSecret): SecretReference {
   if ("parameter" in secret) return { parameter: secret.parameter.parameterName };
   return { secret: secret.secret.secretArn, ...(secret.field === undefined ? {} : { field: secret.field }) };
 }

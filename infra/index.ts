@@ -1,3 +1,3 @@
+export type { MetricName } from "../shared/aws/names.ts";
 export { MicroBatchPipeline } from "./micro-batch-pipeline.ts";
-export type { MetricName } from "./monitoring.ts";
 export type { AlarmProps, MicroBatchPipelineProps, PipelineSecret, ScheduleLike } from "./props.ts";

@@ -6,9 +6,18 @@ import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
+import {
+  METRIC,
+  METRICS_NAMESPACE,
+  type MetricName,
+  OUTPUT,
+  OUTPUT_VERSION,
+  type OutputField,
+} from "../shared/aws/names.ts";
+import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
 import { describePipeline } from "./entry.ts";
 import { functionsOf, keysOf } from "./functions.ts";
-import { executionsFailed, type MetricName, Monitoring, PipelineMetrics } from "./monitoring.ts";
+import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
 import { folderOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
@@ -85,7 +94,7 @@ export class MicroBatchPipeline extends Construct {
     this.stateMachine = stateMachine;
     new Schedules(this, "Schedules", props, { name, pipeline, stateMachine, vacuum: functions.Vacuum });
 
-    this.#metrics = new PipelineMetrics(props.metricsNamespace ?? "Millrace", pipeline);
+    this.#metrics = new PipelineMetrics(props.metricsNamespace ?? METRICS_NAMESPACE, pipeline);
     const monitoring = { props, figures, pipeline, name, metrics: this.#metrics, stateMachine };
     const { alarms, dashboard } = new Monitoring(this, "Monitoring", monitoring);
     this.alarms = alarms;
@@ -96,7 +105,7 @@ export class MicroBatchPipeline extends Construct {
   /** Lets read the Arrow table that the pipeline writes: its log and its data files. */
   grantRead(grantee: IGrantable): void {
     const { bucket, prefix, lake } = this.#places;
-    this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/table` });
+    this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/${STORE_FOLDER.table}` });
   }
 
   /** Lets read all that the pipeline keeps in its bucket: partitions, large messages, files of batches that are not committed. */
@@ -111,42 +120,42 @@ export class MicroBatchPipeline extends Construct {
 
   /** Rows committed. */
   metricRows(options?: MetricOptions): Metric {
-    return this.metric("Rows", options);
+    return this.metric(METRIC.rows, options);
   }
 
   /** Bytes of Arrow data committed. */
   metricBytes(options?: MetricOptions): Metric {
-    return this.metric("Bytes", options);
+    return this.metric(METRIC.bytes, options);
   }
 
   /** Batches committed. */
   metricBatchesCommitted(options?: MetricOptions): Metric {
-    return this.metric("BatchesCommitted", options);
+    return this.metric(METRIC.batchesCommitted, options);
   }
 
   /** Batch attempts aborted. */
   metricBatchesAborted(options?: MetricOptions): Metric {
-    return this.metric("BatchesAborted", options);
+    return this.metric(METRIC.batchesAborted, options);
   }
 
   /** From the plan of a batch attempt to its end, milliseconds. */
   metricBatchDuration(options?: MetricOptions): Metric {
-    return this.metric("BatchDuration", options);
+    return this.metric(METRIC.batchDuration, options);
   }
 
   /** From the first plan of a batch to now, or to its end, milliseconds. */
   metricBatchAge(options?: MetricOptions): Metric {
-    return this.metric("BatchAge", options);
+    return this.metric(METRIC.batchAge, options);
   }
 
   /** Attempts of tasks that failed, also those that were tried again. */
   metricTaskFailures(options?: MetricOptions): Metric {
-    return this.metric("TaskFailures", options);
+    return this.metric(METRIC.taskFailures, options);
   }
 
   /** Partitions that stalled, each time that they did. */
   metricStalledPartitions(options?: MetricOptions): Metric {
-    return this.metric("StalledPartitions", options);
+    return this.metric(METRIC.stalledPartitions, options);
   }
 
   /** Part of the batch attempts of an hour that were aborted, 0 to 1. */
@@ -168,18 +177,18 @@ export class MicroBatchPipeline extends Construct {
 
   /** What `millrace --stack` looks for. */
   #tellCommand(): void {
-    const { prefix } = this.#places;
+    const output: Readonly<Record<OutputField, unknown>> = {
+      [OUTPUT.version]: OUTPUT_VERSION,
+      [OUTPUT.pipeline]: this.pipelineName,
+      [OUTPUT.table]: this.table.tableName,
+      [OUTPUT.bucket]: this.bucket.bucketName,
+      [OUTPUT.prefix]: this.#places.prefix,
+      [OUTPUT.stateMachine]: this.stateMachine.stateMachineArn,
+      [OUTPUT.vacuum]: this.vacuumFunction.functionName,
+    };
     new CfnOutput(this, "Pipeline", {
       description: `Millrace pipeline ${this.pipelineName}: read by the millrace command`,
-      value: Stack.of(this).toJsonString({
-        millrace: 1,
-        pipeline: this.pipelineName,
-        table: this.table.tableName,
-        bucket: this.bucket.bucketName,
-        prefix,
-        stateMachine: this.stateMachine.stateMachineArn,
-        vacuum: this.vacuumFunction.functionName,
-      }),
+      value: Stack.of(this).toJsonString(output),
     });
   }
 }

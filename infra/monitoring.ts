@@ -17,24 +17,11 @@ import {
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
+import { LOG_MESSAGE, METRIC, type MetricName } from "../shared/aws/names.ts";
 import type { AlarmProps, MicroBatchPipelineProps } from "./props.ts";
 import type { Figures } from "./settings.ts";
 
-/** The metrics that the functions write, by their names in functions/. */
-export type MetricName =
-  | "BatchAge"
-  | "BatchDuration"
-  | "BatchesAborted"
-  | "BatchesCommitted"
-  | "Bytes"
-  | "Partitions"
-  | "Progress"
-  | "Rows"
-  | "StalledPartitions"
-  | "TaskDuration"
-  | "TaskFailures";
-
-const MAXIMA: ReadonlySet<MetricName> = new Set(["BatchAge", "BatchDuration", "TaskDuration"]);
+const MAXIMA: ReadonlySet<MetricName> = new Set([METRIC.batchAge, METRIC.batchDuration, METRIC.taskDuration]);
 const MINUTES = 60;
 const HOURS = 3600;
 const WEEK = 7 * 24 * HOURS;
@@ -66,8 +53,8 @@ export class PipelineMetrics {
     return new MathExpression({
       expression: "IF(aborted + committed > 0, aborted / (aborted + committed), 0)",
       usingMetrics: {
-        aborted: this.get("BatchesAborted", { period }),
-        committed: this.get("BatchesCommitted", { period }),
+        aborted: this.get(METRIC.batchesAborted, { period }),
+        committed: this.get(METRIC.batchesCommitted, { period }),
       },
       label: "abort rate",
       period,
@@ -118,7 +105,7 @@ export class Monitoring extends Construct {
       "FailedBatches",
       "a batch was aborted; the next run replays it. `millrace batches` has the error.",
       {
-        metric: metrics.get("BatchesAborted"),
+        metric: metrics.get(METRIC.batchesAborted),
         threshold: 0,
         evaluationPeriods: 1,
       },
@@ -133,12 +120,12 @@ export class Monitoring extends Construct {
       },
     );
     alarm("BatchAge", "a batch has been open for too long: later data wait behind it.", {
-      metric: metrics.get("BatchAge"),
+      metric: metrics.get(METRIC.batchAge),
       threshold: (thresholds.batchAge ?? Duration.hours(1)).toMilliseconds(),
       evaluationPeriods: 1,
     });
     alarm("BatchDuration", "a batch takes long: more or smaller partitions, or a slow source.", {
-      metric: metrics.get("BatchDuration"),
+      metric: metrics.get(METRIC.batchDuration),
       threshold: (
         thresholds.batchDuration ?? Duration.seconds(figures.timeout.toSeconds() / 2)
       ).toMilliseconds(),
@@ -151,9 +138,9 @@ export class Monitoring extends Construct {
     });
     alarm(
       "StalledPartitions",
-      "the source of a partition gave no row for too long, or its sink took none: `stalled` in the log of Write says which, and its offsets.",
+      `the source of a partition gave no row for too long, or its sink took none: \`${LOG_MESSAGE.stalled}\` in the log of Write says which, and its offsets.`,
       {
-        metric: metrics.get("StalledPartitions"),
+        metric: metrics.get(METRIC.stalledPartitions),
         threshold: 0,
         evaluationPeriods: 1,
       },
@@ -163,7 +150,7 @@ export class Monitoring extends Construct {
       const { period, evaluationPeriods } = windowOf(stalledAfter);
       // The whole pipeline, beside its partitions.
       alarm("Stalled", "no batch was committed, nor found that nothing is new, for too long.", {
-        metric: metrics.get("Progress", { period }),
+        metric: metrics.get(METRIC.progress, { period }),
         comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
         threshold: 1,
         evaluationPeriods,
@@ -173,7 +160,7 @@ export class Monitoring extends Construct {
     }
     if (thresholds.minRowsPerDay !== undefined) {
       alarm("FewRows", "fewer rows than expected in a day.", {
-        metric: metrics.get("Rows", { period: Duration.days(1) }),
+        metric: metrics.get(METRIC.rows, { period: Duration.days(1) }),
         comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
         threshold: thresholds.minRowsPerDay,
         evaluationPeriods: 1,
@@ -200,25 +187,29 @@ export class Monitoring extends Construct {
         title: "Last day",
         width: 24,
         height: 3,
-        metrics: (["Rows", "Bytes", "BatchesCommitted", "BatchesAborted", "Partitions"] as const).map(
-          (metric) => metrics.get(metric, { period: Duration.days(1) }),
-        ),
+        metrics: [
+          METRIC.rows,
+          METRIC.bytes,
+          METRIC.batchesCommitted,
+          METRIC.batchesAborted,
+          METRIC.partitions,
+        ].map((metric) => metrics.get(metric, { period: Duration.days(1) })),
       }),
     );
     dashboard.addWidgets(
-      graph("Rows", metrics.get("Rows")),
-      graph("Batches", metrics.get("BatchesCommitted"), metrics.get("BatchesAborted")),
-      graph("Batch age and duration (ms)", metrics.get("BatchAge"), metrics.get("BatchDuration")),
+      graph("Rows", metrics.get(METRIC.rows)),
+      graph("Batches", metrics.get(METRIC.batchesCommitted), metrics.get(METRIC.batchesAborted)),
+      graph("Batch age and duration (ms)", metrics.get(METRIC.batchAge), metrics.get(METRIC.batchDuration)),
       graph("Abort rate", metrics.abortRate()),
       graph(
         "Tasks: duration (ms)",
-        metrics.get("TaskDuration"),
-        metrics.get("TaskDuration", { statistic: Stats.percentile(50) }),
+        metrics.get(METRIC.taskDuration),
+        metrics.get(METRIC.taskDuration, { statistic: Stats.percentile(50) }),
       ),
       graph(
         "Tasks: failed attempts, stalled partitions",
-        metrics.get("TaskFailures"),
-        metrics.get("StalledPartitions"),
+        metrics.get(METRIC.taskFailures),
+        metrics.get(METRIC.stalledPartitions),
       ),
       graph(
         "Executions",
@@ -226,7 +217,7 @@ export class Monitoring extends Construct {
         stateMachine.metricFailed(),
         stateMachine.metricTimedOut(),
       ),
-      graph("Progress", metrics.get("Progress")),
+      graph("Progress", metrics.get(METRIC.progress)),
     );
     return dashboard;
   }

@@ -2,7 +2,9 @@ import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Bucket, type IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { pipelinePartition, tasksPrefix } from "../shared/aws/names.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
+import { BATCH_FILE, STORE_FOLDER, TABLE_FOLDER } from "../shared/contract/store-layout.ts";
 
 /** The steps that run as functions. */
 export type StepName = "Plan" | "Write" | "Finalize" | "Vacuum";
@@ -50,73 +52,76 @@ type Statements = (places: Places) => readonly PolicyStatement[];
 /** Head, batches and journal are below `P#…`, the tasks below `T#…`: only Plan and Finalize can move an offset. */
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    items(places, ["P"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["T"], ["Query"]),
+    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
+    items(places, ["tasks"], ["Query"]),
   ],
-  Write: (places) => [items(places, ["T"], ["GetItem", "PutItem"])],
+  Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
   Finalize: (places) => [
-    items(places, ["P"], ["GetItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["T"], ["Query"]),
+    items(places, ["pipeline"], ["GetItem", "UpdateItem", "ConditionCheckItem"]),
+    items(places, ["tasks"], ["Query"]),
   ],
-  Vacuum: (places) => [items(places, ["P"], ["GetItem"])],
+  Vacuum: (places) => [items(places, ["pipeline"], ["GetItem"])],
 };
 
-/** Tasks stage below `table/data/` (the Arrow table) and `staging/` (other sinks); sources keep what they need below `source/`. */
+/** What each step does with the objects of the pipeline's store. */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    objects(places, ["PutObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+    objects(places, ["PutObject"], [batchFiles("partitions"), batchFiles("todo")]),
     // A batch that is tried again after its schema was corrected has its partitions copied.
-    objects(places, ["GetObject"], ["batches/*/partitions-*"]),
-    listing(places, `${places.prefix}/source`),
-    objects(places, ["GetObject", "PutObject", "DeleteObject"], ["source/*"]),
+    objects(places, ["GetObject"], [batchFiles("partitions")]),
+    listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
+    objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
   ],
   Write: (places) => [
-    objects(places, ["GetObject"], ["batches/*", "source/*"]),
-    objects(places, ["PutObject", "AbortMultipartUpload"], ["batches/*/message-*", "batches/*/failure-*"]),
+    objects(places, ["GetObject"], [below("batches"), below("source")]),
+    objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
     objects(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
-      ["table/data/*", "staging/*"],
+      [belowTable("data"), below("staging")],
     ),
   ],
   Finalize: (places) => [
     listing(places, places.prefix),
-    objects(places, ["GetObject"], ["batches/*"]),
-    objects(places, ["GetObject", "DeleteObject"], ["source/*"]),
+    objects(places, ["GetObject"], [below("batches")]),
+    objects(places, ["GetObject", "DeleteObject"], [below("source")]),
     objects(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
-      ["table/*", "staging/*"],
+      [below("table"), below("staging")],
     ),
   ],
   Vacuum: (places) => [
     listing(places, places.prefix),
     uploads(places),
-    objects(places, ["GetObject"], ["table/_log/*", "staging/*"]),
+    objects(places, ["GetObject"], [belowTable("log"), below("staging")]),
     objects(
       places,
       ["DeleteObject", "AbortMultipartUpload"],
-      ["batches/*", "table/data/*", "table/_log/*", "staging/*"],
+      [below("batches"), belowTable("data"), belowTable("log"), below("staging")],
     ),
   ],
 };
+
+const DATA = `${TABLE_FOLDER.data}/*`;
+const LOG = `${TABLE_FOLDER.log}/*`;
 
 /** The same on an Arrow table elsewhere. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: () => [],
   Write: (lake) => [
-    objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], ["data/*"]),
+    objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], [DATA]),
   ],
   Finalize: (lake) => [
     listing(lake, lake.prefix),
-    objects(lake, ["GetObject", "PutObject"], ["_log/*"]),
-    objects(lake, ["DeleteObject"], ["data/*"]),
+    objects(lake, ["GetObject", "PutObject"], [LOG]),
+    objects(lake, ["DeleteObject"], [DATA]),
   ],
   Vacuum: (lake) => [
     listing(lake, lake.prefix),
     uploads(lake),
-    objects(lake, ["GetObject"], ["_log/*"]),
-    objects(lake, ["DeleteObject", "AbortMultipartUpload"], ["data/*", "_log/*"]),
+    objects(lake, ["GetObject"], [LOG]),
+    objects(lake, ["DeleteObject", "AbortMultipartUpload"], [DATA, LOG]),
   ],
 };
 
@@ -130,16 +135,32 @@ const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyState
 
 function items(
   { table, pipeline }: Places,
-  kinds: readonly string[],
+  parts: readonly ("pipeline" | "tasks")[],
   actions: readonly string[],
 ): PolicyStatement {
-  // The head's key is the name alone; of the tasks, the name is a part that `#` ends.
-  const keys = kinds.map((kind) => (kind === "P" ? `P#${pipeline}` : `T#${pipeline}#*`));
+  const keys = parts.map((part) =>
+    part === "pipeline" ? pipelinePartition(pipeline) : `${tasksPrefix(pipeline)}*`,
+  );
   return new PolicyStatement({
     actions: actions.map((action) => `dynamodb:${action}`),
     resources: [table.tableArn],
     conditions: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys } },
   });
+}
+
+/** All below a folder of a pipeline's store. */
+function below(folder: keyof typeof STORE_FOLDER): string {
+  return `${STORE_FOLDER[folder]}/*`;
+}
+
+/** All below a folder of the Arrow table in a pipeline's store. */
+function belowTable(folder: keyof typeof TABLE_FOLDER): string {
+  return `${STORE_FOLDER.table}/${TABLE_FOLDER[folder]}/*`;
+}
+
+/** The files of one kind of all batches. */
+export function batchFiles(kind: keyof typeof BATCH_FILE): string {
+  return `${STORE_FOLDER.batches}/*/${BATCH_FILE[kind]}*`;
 }
 
 export function objects(

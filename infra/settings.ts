@@ -1,4 +1,5 @@
 import { Duration, Token } from "aws-cdk-lib";
+import { VARIABLE_PREFIX } from "../shared/aws/settings.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 
@@ -27,6 +28,12 @@ const MAX_RETRY_SECONDS = 60;
 const LEASE_MARGIN_SECONDS = 60;
 
 const MAX_STALL_SECONDS = 7 * 86_400;
+
+/** The variables of Powertools that the construct sets. */
+export const POWERTOOLS = {
+  namespace: "POWERTOOLS_METRICS_NAMESPACE",
+  tracing: "POWERTOOLS_TRACE_ENABLED",
+} as const;
 
 /** Error: `PROPS_INVALID`. */
 export function figuresOf(props: MicroBatchPipelineProps): Figures {
@@ -112,14 +119,19 @@ function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpres
   const ofNetwork = (["vpcSubnets", "securityGroups"] as const).find((name) => props[name] !== undefined);
   if (ofNetwork !== undefined && props.vpc === undefined)
     throw invalid(`${ofNetwork} is set, and vpc is not`, "Give the vpc too, or leave both out.");
-  const reserved = Object.keys({ ...props.environment, ...props.secrets }).find((name) =>
-    /^(MILLRACE_|AWS_LAMBDA_|POWERTOOLS_(METRICS_NAMESPACE|TRACE_ENABLED)$)/.test(name),
-  );
+  const reserved = Object.keys({ ...props.environment, ...props.secrets }).find(isReserved);
   if (reserved !== undefined)
     throw invalid(`the variable ${reserved} is Millrace's own`, "Give it another name.");
   const doubled = Object.keys(props.secrets ?? {}).find((name) => props.environment?.[name] !== undefined);
   if (doubled !== undefined)
     throw invalid(`${doubled} is in environment and in secrets`, "Leave it in one of them.");
+}
+
+function isReserved(variable: string): boolean {
+  return (
+    [VARIABLE_PREFIX, "AWS_LAMBDA_"].some((prefix) => variable.startsWith(prefix)) ||
+    Object.values<string>(POWERTOOLS).includes(variable)
+  );
 }
 
 function invalid(problem: string, hint: string): MillraceError {

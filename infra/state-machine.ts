@@ -23,6 +23,7 @@ import {
 } from "aws-cdk-lib/aws-stepfunctions";
 import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-stepfunctions-tasks";
 import { Construct } from "constructs";
+import { STEP_ERROR, STEP_ERROR_PREFIX } from "../shared/aws/names.ts";
 import { accept, grant } from "./accept.ts";
 import {
   type FunctionContext,
@@ -32,7 +33,7 @@ import {
   type StepFunctionSet,
   tracingStatement,
 } from "./functions.ts";
-import { objects } from "./permissions.ts";
+import { batchFiles, objects } from "./permissions.ts";
 
 /** More than this at once an inline Map does not do. */
 const INLINE_CONCURRENCY = 40;
@@ -47,8 +48,6 @@ const SERVICE_ERRORS = [
 ];
 /** The account's functions are at their limit: others have to end first. */
 const THROTTLED = "Lambda.TooManyRequestsException";
-/** As functions/step.ts names them. */
-const FINAL = "Millrace.Final";
 
 /** The state machine of a pipeline: Plan, Map over Write, Finalize, and round again. */
 export class PipelineStateMachine extends Construct {
@@ -128,7 +127,7 @@ export class PipelineStateMachine extends Construct {
 
   #retryStep(task: LambdaInvoke): void {
     retryService(task, this.#context.figures.isExpress);
-    task.addRetry({ errors: [FINAL], maxAttempts: 0 });
+    task.addRetry({ errors: [STEP_ERROR.final], maxAttempts: 0 });
     task.addRetry({
       errors: ["States.ALL"],
       interval: Duration.seconds(5),
@@ -191,7 +190,7 @@ export class PipelineStateMachine extends Construct {
       taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
     });
     retryService(write, isShort);
-    write.addRetry({ errors: [FINAL], maxAttempts: 0 });
+    write.addRetry({ errors: [STEP_ERROR.final], maxAttempts: 0 });
     if (maxAttempts > 1) {
       write.addRetry({
         errors: ["States.ALL"],
@@ -267,7 +266,7 @@ export class PipelineStateMachine extends Construct {
           actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
           resources: [machine.executions, machine.children],
         }),
-        objects(places, ["GetObject"], ["batches/*/partitions-*", "batches/*/todo-*"]),
+        objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]),
       );
       for (const key of keysOf(props)) key.grantDecrypt(role);
     }
@@ -311,7 +310,7 @@ export class PipelineStateMachine extends Construct {
  * its time; 3 it was ended in another way.
  */
 const TASK_FAILED = [
-  '{% $contains($states.errorOutput.Error, "Millrace.") ? 1',
+  `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? 1`,
   ': $contains($states.errorOutput.Error, "Time") ? 2 : 3 %}',
 ].join(" ");
 

@@ -9,6 +9,7 @@ import {
   ObjectOwnership,
 } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { LEDGER_ATTRIBUTE } from "../shared/aws/names.ts";
 import { accept } from "./accept.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 
@@ -17,9 +18,9 @@ export function tableOf(scope: Construct, props: MicroBatchPipelineProps): ITabl
   if (props.table !== undefined) return props.table;
   const { encryptionKey } = props;
   const table = new Table(scope, "Ledger", {
-    partitionKey: { name: "pk", type: AttributeType.STRING },
-    sortKey: { name: "sk", type: AttributeType.STRING },
-    timeToLiveAttribute: "expiresAt",
+    partitionKey: { name: LEDGER_ATTRIBUTE.partitionKey, type: AttributeType.STRING },
+    sortKey: { name: LEDGER_ATTRIBUTE.sortKey, type: AttributeType.STRING },
+    timeToLiveAttribute: LEDGER_ATTRIBUTE.expiry,
     billingMode: BillingMode.PAY_PER_REQUEST,
     pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
     ...(encryptionKey === undefined

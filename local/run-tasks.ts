@@ -1,10 +1,16 @@
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
+import { optional } from "../shared/contract/optional.ts";
 import { backOff } from "../shared/contract/retry.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { STEP_RETRY } from "../shared/engine/retry.ts";
-import { type TaskProgress, type TaskResult, unreadWarning } from "../shared/engine/write/task.ts";
+import {
+  type TaskProgress,
+  type TaskResult,
+  unreadWarning,
+  type WriteRequest,
+} from "../shared/engine/write/task.ts";
 import type { TaskPool } from "./task-pool.ts";
 
 export interface TasksRequest {
@@ -50,6 +56,7 @@ export async function runTasks(
   return failure;
 }
 
+/** Runs one task, again if it fails in a way that may pass. */
 async function runTask(
   pool: TaskPool,
   ports: Ports,
@@ -58,46 +65,44 @@ async function runTask(
   signal: AbortSignal,
   progress: BatchProgressCounter,
 ): Promise<void> {
+  const { runtime } = ports;
+  const policy = { ...STEP_RETRY, attempts: request.maxAttempts };
   for (let attemptNumber = 0; ; attemptNumber++) {
-    const attempt = progress.begin(partition, attemptNumber);
     try {
-      const result = await pool.run(
-        { run: request.run, partition, attemptNumber },
-        {
-          signal,
-          onProgress: (now) => progress.update(attempt, now),
-          onStalled: (stalled) => request.onEvent({ type: "stalled", ...stalled }),
-        },
-      );
-      progress.finish(attempt, result);
-      if (result.unread && progress.isFirstUnread())
-        request.onEvent({
-          type: "warning",
-          error: unreadWarning({ run: request.run, partition, attemptNumber }).toRecord(),
-        });
+      await runAttempt(pool, request, { run: request.run, partition, attemptNumber }, signal, progress);
       return;
     } catch (error) {
-      progress.drop(attempt);
-      if (
-        !MillraceError.is(error) ||
-        !error.retryable ||
-        attemptNumber + 1 >= request.maxAttempts ||
-        signal.aborted
-      )
-        throw error;
-      const delay = Math.round(
-        backOff({ ...STEP_RETRY, attempts: request.maxAttempts }, attemptNumber + 1, ports.runtime.random),
-      );
+      const isLast = attemptNumber + 1 >= policy.attempts || signal.aborted;
+      if (isLast || !MillraceError.is(error) || !error.retryable) throw error;
+      const delay = Math.round(backOff(policy, attemptNumber + 1, () => runtime.random()));
       const cause = causeOf(error)?.split("\n")[0];
-      request.onEvent({
-        type: "retry",
-        delay,
-        error: error.toRecord(),
-        ...(cause === undefined ? {} : { cause }),
-      });
-      await ports.runtime.sleep(delay, signal).catch(() => undefined);
+      request.onEvent({ type: "retry", delay, error: error.toRecord(), ...optional("cause", cause) });
+      await runtime.sleep(delay, signal).catch(() => undefined);
       if (signal.aborted) throw error;
     }
+  }
+}
+
+async function runAttempt(
+  pool: TaskPool,
+  { onEvent }: TasksRequest,
+  task: WriteRequest,
+  signal: AbortSignal,
+  progress: BatchProgressCounter,
+): Promise<void> {
+  const attempt = progress.begin(task.partition, task.attemptNumber);
+  try {
+    const result = await pool.run(task, {
+      signal,
+      onProgress: (now) => progress.update(attempt, now),
+      onStalled: (stalled) => onEvent({ type: "stalled", ...stalled }),
+    });
+    progress.finish(attempt, result);
+    if (result.unread && progress.isFirstUnread())
+      onEvent({ type: "warning", error: unreadWarning(task).toRecord() });
+  } catch (error) {
+    progress.drop(attempt);
+    throw error;
   }
 }
 

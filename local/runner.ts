@@ -1,17 +1,15 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
 import { parseDuration } from "../shared/contract/duration.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { Offset } from "../shared/contract/offset.ts";
 import { type Pipeline, type StallPolicy, type Trigger, triggerKind } from "../shared/contract/pipeline.ts";
-import type { ReadLimit } from "../shared/contract/read-limit.ts";
-import { finalize } from "../shared/engine/finalize.ts";
-import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
-import { limitOf, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Batch, Fence } from "../shared/engine/ports/ledger.ts";
 import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import type { BatchState } from "../shared/engine/ports/states.ts";
-import { progressOf } from "../shared/engine/progress.ts";
+import { type RunSteps, runBatches } from "../shared/engine/run/loop.ts";
+import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
+import { checkSink, openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import type { Home } from "./home.ts";
 import { hasEnded, OwnerLock } from "./owner-lock.ts";
@@ -41,22 +39,21 @@ export interface RunOptions {
 }
 
 /**
- * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors: `LEASE_HELD`, `FENCED`, and whatever made a
- * batch fail; the batch is then aborted and will be replayed by the next run.
+ * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors: `LEASE_HELD`, `FENCED`, and whatever
+ * made a batch fail; the batch is then aborted and will be replayed by the next run.
  */
 export async function run(options: RunOptions): Promise<void> {
-  const { pipeline, home } = options;
+  const { pipeline, home, trigger, signal, onEvent } = options;
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
   const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
   // A promise of the user's that never settles must not end the process as if the run were over.
   const alive = setInterval(() => undefined, 60_000);
-  let session: Session | undefined;
+  let steps: LocalSteps | undefined;
   try {
-    const open = await OpenPipeline.open(pipeline, ports);
-    // A sink that cannot use its options is told before anything is planned.
-    const schema = await open.schema();
-    await open.newWriter(schema);
+    const watch = new PlanningWatch(options, ports);
+    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.note(method) });
+    const schema = await checkSink(sessions);
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,
@@ -65,87 +62,113 @@ export async function run(options: RunOptions): Promise<void> {
       schema: encodeSchema(schema),
       stall: options.stall ?? {},
     };
-    session = new Session(options, open, ports, lock, new TaskPool(options.maxConcurrency, setup));
-    await session.run();
+    const pool = new TaskPool(options.maxConcurrency, setup);
+    steps = new LocalSteps({ options, sessions, ports, lock, pool, watch });
+    const kind = Object.keys(trigger).join();
+    onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
+    await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent });
   } finally {
-    await session?.end();
+    await steps?.end();
     lock.release();
     ledger.close();
     clearInterval(alive);
   }
 }
 
-class Session {
-  readonly #options: RunOptions;
-  readonly #open: OpenPipeline;
-  readonly #ports: Ports;
-  readonly #lock: OwnerLock;
-  readonly #pool: TaskPool;
+interface StepParts {
+  readonly options: RunOptions;
+  readonly sessions: Sessions;
+  readonly ports: Ports;
+  readonly lock: OwnerLock;
+  readonly pool: TaskPool;
+  readonly watch: PlanningWatch;
+}
+
+/** The steps of a run in this process; its tasks run in worker threads. */
+class LocalSteps implements RunSteps {
+  readonly #parts: StepParts;
   #fence: Fence | undefined;
-  #batches = 0;
-  #rows = 0;
 
-  constructor(options: RunOptions, open: OpenPipeline, ports: Ports, lock: OwnerLock, pool: TaskPool) {
-    this.#options = options;
-    this.#open = open;
-    this.#ports = ports;
-    this.#lock = lock;
-    this.#pool = pool;
+  constructor(parts: StepParts) {
+    this.#parts = parts;
   }
 
-  async run(): Promise<void> {
-    const { trigger, onEvent, pipeline, home, signal } = this.#options;
-    onEvent({
-      type: "started",
-      pipeline: pipeline.name,
-      home: home.root,
-      trigger: Object.keys(trigger).join(),
-    });
-    try {
-      await this.#serve(trigger);
-      if (signal.aborted) await this.#tellInterrupted();
-    } finally {
-      onEvent({ type: "ended", batches: this.#batches, rows: this.#rows });
-    }
-  }
-
-  /** Runs batches until the trigger is served, or the run is interrupted. */
-  async #serve(trigger: Trigger): Promise<void> {
-    const { onEvent, signal } = this.#options;
-    // As in Spark: without a reader that fixes what is available now, such a run has one batch.
+  async prepare(): Promise<RunPolicy | undefined> {
+    const { options, sessions, watch } = this.#parts;
+    const { trigger } = options;
     const isBounded =
-      "availableNow" in trigger &&
-      (await this.#unlessStuck(this.#open.prepareForTriggerAvailableNow())) === true;
-    const limit = limitOf(triggerKind(trigger), isBounded);
+      "availableNow" in trigger ? await watch.unlessStuck(this.#fixAvailableNow(sessions)) : false;
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
-    while (!signal.aborted) {
-      const startedAt = this.#ports.runtime.now();
-      const planned = await this.#unlessStuck(this.#plan(limit));
-      if (planned === undefined) break;
-      let state: BatchState | undefined;
-      if (planned.kind === "idle") {
-        const why = planned.targetExists ? ({ targetExists: true } as const) : {};
-        onEvent({ type: "idle", ...latestOf(planned), ...why });
-      } else if (planned.kind === "paused") await this.#tellPaused(planned);
-      else state = await this.#runBatch(planned);
-      if (state === "planned") break;
-      if (state === "aborted") continue;
-      if (interval === undefined) {
-        const isServed = planned.kind !== "batch" || "once" in trigger || !isBounded;
-        if (isServed) break;
-      } else {
-        const rest = Math.max(0, startedAt + interval - this.#ports.runtime.now());
-        await this.#ports.runtime.sleep(rest, signal).catch(() => undefined);
-      }
-    }
+    return isBounded === undefined ? undefined : policyOf(triggerKind(trigger), { isBounded, interval });
   }
 
-  /** The result of planning; nothing, where the run is interrupted and a method of the source does not answer in time. */
-  async #unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
+  async #fixAvailableNow({ source }: Sessions): Promise<boolean> {
+    return await (await source.planner()).prepareForTriggerAvailableNow();
+  }
+
+  async plan(policy: RunPolicy): Promise<PlanResult | undefined> {
+    const { options, sessions, ports, lock, watch } = this.#parts;
+    const planned = await watch.unlessStuck(
+      plan(sessions, ports, {
+        owner: lock.owner,
+        leaseMilliseconds: LEASE_MILLISECONDS,
+        limit: limitOf(policy),
+        hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
+      }),
+    );
+    if (planned !== undefined) this.#fence = planned.fence;
+    return planned;
+  }
+
+  async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {
+    const { options, ports, pool } = this.#parts;
+    const failure = await runTasks(pool, ports, { ...options, run, todo, partitions: batch.tasks });
+    if (failure !== undefined || !options.signal.aborted) return failure;
+    return (await this.#isReady(batch)) ? undefined : "interrupted";
+  }
+
+  /** True if a batch that was interrupted has all it needs, so that only its end is missing. */
+  async #isReady(batch: Batch): Promise<boolean> {
+    const { ledger } = this.#parts.ports;
+    return batch.state !== "planned" || (await ledger.tasks(batch)).length === batch.tasks;
+  }
+
+  async finalize({ run }: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult> {
+    const { sessions, ports } = this.#parts;
+    return await finalize(sessions, ports, { run, failure: failure?.toRecord() });
+  }
+
+  /** Returns what the run holds; its own outcome is told already, so nothing here can fail it. */
+  async end(): Promise<void> {
+    const { pool, sessions, ports } = this.#parts;
+    await pool.destroy();
+    await sessions.source.stop();
+    if (this.#fence !== undefined) await ports.ledger.release(this.#fence).catch(() => undefined);
+  }
+}
+
+/** Keeps a source that does not answer from holding up the run without a word. */
+class PlanningWatch {
+  readonly #options: RunOptions;
+  readonly #ports: Ports;
+  #waitsFor: string | undefined;
+
+  constructor(options: RunOptions, ports: Ports) {
+    this.#options = options;
+    this.#ports = ports;
+  }
+
+  /** Which method is being called. */
+  note(method: string | undefined): void {
+    this.#waitsFor = method;
+  }
+
+  /** The result of planning; `undefined` if the run is interrupted and a method of the source does not answer in time. */
+  async unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#options;
     const ended = new AbortController();
     const { sleep } = this.#ports.runtime;
-    this.#tellIfStalled(ended.signal);
+    this.#warnIfStalled(ended.signal);
     const interrupted = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true, signal: ended.signal });
@@ -165,14 +188,13 @@ class Session {
     }
   }
 
-  /** A source that never answers would else keep the run waiting without a word. */
-  #tellIfStalled(ended: AbortSignal): void {
+  #warnIfStalled(ended: AbortSignal): void {
     const { pipeline, stall, onEvent } = this.#options;
     const { after } = stallPolicyOf(pipeline, stall);
-    const tell = () => {
+    const warn = () => {
       const error = new MillraceError(
         "PLANNING_STALLED",
-        `${this.#open.waitsFor ?? "planning"} has not answered for ${after}`,
+        `${this.#waitsFor ?? "planning"} has not answered for ${after}`,
         {
           where: { pipeline: pipeline.name },
           hint: "Look whether the source answers, and give what its reader waits for a time limit. Raise stallAfter where it is only slow.",
@@ -180,105 +202,6 @@ class Session {
       );
       onEvent({ type: "warning", error: error.toRecord() });
     };
-    this.#ports.runtime.sleep(parseDuration(after), ended).then(tell, () => undefined);
+    this.#ports.runtime.sleep(parseDuration(after), ended).then(warn, () => undefined);
   }
-
-  async #plan(limit: ReadLimit | undefined): Promise<PlanResult> {
-    const { home } = this.#options;
-    const planned = await plan(this.#open, this.#ports, {
-      owner: this.#lock.owner,
-      leaseMilliseconds: LEASE_MILLISECONDS,
-      limit,
-      hasEnded: (owner) => hasEnded(home.ownersFolder, owner),
-    });
-    this.#fence = planned.fence;
-    return planned;
-  }
-
-  /** Runs one batch to its end, or leaves it `planned` where the run is interrupted before. A batch that this run aborts is an error. */
-  async #runBatch(planned: Extract<PlanResult, { kind: "batch" }>): Promise<BatchState> {
-    const { maxConcurrency, maxAttempts, signal, onEvent } = this.#options;
-    const { batch, run, todo, resumed } = planned;
-    const range = {
-      batchId: batch.batchId,
-      attempt: batch.attempt,
-      start: batch.start,
-      end: batch.end,
-      partitions: batch.tasks,
-    };
-    onEvent({ type: "planned", ...range, ...latestOf(planned), todo: todo.length, resumed });
-    if (planned.warning !== undefined) onEvent({ type: "warning", error: planned.warning.toRecord() });
-    const failure = await runTasks(this.#pool, this.#ports, {
-      run,
-      todo,
-      partitions: batch.tasks,
-      maxConcurrency,
-      maxAttempts,
-      signal,
-      onEvent,
-    });
-    if (signal.aborted && failure === undefined && !(await this.#isReady(batch))) return "planned";
-    const ended = await finalize(this.#open, this.#ports, {
-      run,
-      ...(failure === undefined ? {} : { failure: failure.toRecord() }),
-    });
-    const state = ended.batch.state === "committed" ? "committed" : "aborted";
-    const { rows, bytes } = ended.batch.progress ?? { rows: 0, bytes: 0 };
-    const milliseconds = (ended.batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
-    onEvent({ type: "batch", ...range, state, rows, bytes, milliseconds });
-    const progress = progressOf(ended.batch);
-    if (progress !== undefined) onEvent({ type: "batchProgress", progress });
-    if (state === "committed") {
-      this.#batches++;
-      this.#rows += rows;
-      if (ended.unacknowledged !== undefined) throw ended.unacknowledged;
-      return state;
-    }
-    // An earlier run decided to abort and got no further; the batch is now free to be replayed.
-    if (batch.state === "aborting") return state;
-    throw failure ?? ended.failure ?? abortedAs(ended.batch);
-  }
-
-  /** True where a batch that was interrupted has all it needs, so that only its end is missing. */
-  async #isReady(batch: Batch): Promise<boolean> {
-    return batch.state !== "planned" || (await this.#ports.ledger.tasks(batch)).length === batch.tasks;
-  }
-
-  /** A run that waits for the pipeline to be resumed keeps nobody from working on it by hand. */
-  async #tellPaused({ fence, paused }: Extract<PlanResult, { kind: "paused" }>): Promise<void> {
-    this.#options.onEvent({ type: "paused", ...paused });
-    await this.#ports.ledger.release(fence);
-  }
-
-  async #tellInterrupted(): Promise<void> {
-    const head = await this.#ports.ledger.head(this.#options.pipeline.name);
-    this.#options.onEvent({
-      type: "interrupted",
-      ...(head?.openBatchId === undefined ? {} : { openBatchId: head.openBatchId }),
-    });
-  }
-
-  /** Gives back what the run holds; its own outcome is told already, so nothing here can fail it. */
-  async end(): Promise<void> {
-    await this.#pool.destroy();
-    await this.#open.stop();
-    if (this.#fence !== undefined) await this.#ports.ledger.release(this.#fence).catch(() => undefined);
-  }
-}
-
-function latestOf({ latest }: { readonly latest?: Offset }): { readonly latest?: Offset } {
-  return latest === undefined ? {} : { latest };
-}
-
-/** The recorded reason, where no error of this process tells it. */
-export function abortedAs(batch: Batch): MillraceError {
-  const { error } = batch;
-  return new MillraceError(
-    error?.code ?? "BATCH_ABORTED",
-    error?.message ?? `batch ${batch.batchId} was aborted`,
-    {
-      where: { ...error?.where, pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt },
-      ...(error?.hint === undefined ? {} : { hint: error.hint }),
-    },
-  );
 }

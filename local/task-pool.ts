@@ -4,7 +4,7 @@ import { Piscina } from "piscina";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import {
-  placeOf,
+  placeOfTask,
   type TaskProgress,
   type TaskResult,
   type WriteRequest,
@@ -70,7 +70,7 @@ export class TaskPool {
         signal: terminating.signal,
       })) as TaskAnswer;
     } catch (error) {
-      const where = placeOf(request);
+      const where = placeOfTask(request);
       if (terminating.signal.aborted) {
         throw new MillraceError("TASK_CANCELLED", "the task did not stop, and was ended", { where });
       }

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import { causeOf, type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
+import { causeOf, type ErrorParts, MillraceError, partsOf } from "../shared/contract/errors.ts";
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task.ts";
@@ -26,39 +26,15 @@ export type ToTask = "stop";
 export type FromTask = { readonly progress: TaskProgress } | { readonly stalled: StalledTask };
 
 /** A MillraceError as a structured clone; the class would be lost between threads. */
-export interface ErrorOnWire {
-  readonly code: string;
-  readonly message: string;
-  readonly where: ErrorLocation;
-  readonly hint: string | undefined;
-  readonly retryable: boolean;
-  readonly found: string | undefined;
-  readonly stack: string | undefined;
+export interface ErrorOnWire extends ErrorParts {
   /** Stack of the first cause, which is where the user's code failed. */
   readonly cause: string | undefined;
 }
 
 export function toWire(error: MillraceError): ErrorOnWire {
-  return {
-    code: error.code,
-    message: error.message,
-    where: error.where,
-    hint: error.hint,
-    retryable: error.retryable,
-    found: error.found,
-    stack: error.stack,
-    cause: causeOf(error),
-  };
+  return { ...partsOf(error), cause: causeOf(error) };
 }
 
 export function fromWire(wire: ErrorOnWire): MillraceError {
-  const error = new MillraceError(wire.code, wire.message, {
-    where: wire.where,
-    retryable: wire.retryable,
-    ...(wire.hint === undefined ? {} : { hint: wire.hint }),
-    ...(wire.found === undefined ? {} : { found: wire.found }),
-    ...(wire.cause === undefined ? {} : { cause: wire.cause }),
-  });
-  if (wire.stack !== undefined) error.stack = wire.stack;
-  return error;
+  return MillraceError.from(wire);
 }

@@ -1,9 +1,9 @@
 import { Piscina } from "piscina";
 import { decodeSchema } from "../shared/arrow/ipc-file.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
-import { OpenPipeline } from "../shared/engine/open-pipeline.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { placeOf, write } from "../shared/engine/write/task.ts";
+import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
+import { placeOfTask, write } from "../shared/engine/write/task.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { Home } from "./home.ts";
 import { loadPipeline } from "./load-pipeline.ts";
@@ -19,7 +19,7 @@ import {
 const setup = Piscina.workerData as WorkerSetup;
 
 interface Opened {
-  readonly open: OpenPipeline;
+  readonly sessions: Sessions;
   readonly ports: Ports;
 }
 
@@ -35,7 +35,8 @@ async function openOnce(): Promise<Opened> {
   try {
     const ports = home.ports(setup.pipeline, ledger);
     const pipeline = await loadPipeline(setup.entry);
-    return { open: await OpenPipeline.open(pipeline, ports, decodeSchema(setup.schema)), ports };
+    const schema = decodeSchema(setup.schema);
+    return { sessions: await openSessions(pipeline, ports, { schema }), ports };
   } catch (error) {
     // The next task of this thread tries again.
     opened = undefined;
@@ -53,11 +54,11 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
   });
   try {
     opened ??= openOnce();
-    const { open, ports } = await opened;
-    const result = await write(open, ports, request, {
+    const { sessions, ports } = await opened;
+    const result = await write(sessions, ports, request, {
       signal: stopping.signal,
       watch: {
-        stall: stallPolicyOf(open.pipeline, setup.stall),
+        stall: stallPolicyOf(sessions.pipeline, setup.stall),
         onRunning: ({ rows, bytes }) => tell({ progress: { rows, bytes } }),
         onStalled: (stalled) => tell({ stalled }),
       },
@@ -66,7 +67,7 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
     return { result };
   } catch (error) {
     return {
-      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", placeOf(request), true)),
+      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", placeOfTask(request), true)),
     };
   } finally {
     port.close();

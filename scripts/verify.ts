@@ -9,10 +9,7 @@ const LOCALSTACK_RESULTS = ".cache/vitest-localstack.json";
 const tool = (path: string, ...args: string[]): string[] => [`node_modules/${path}`, ...args];
 const CHECKS: readonly (readonly [string, readonly string[]])[] = [
   ["build", ["scripts/build.ts"]],
-  [
-    "format, lint and borders between folders",
-    tool("@biomejs/biome/bin/biome", "check", "--error-on-warnings", "."),
-  ],
+  ["format, lint, promises, borders and clones", ["scripts/check.ts"]],
   ["types", tool("typescript/bin/tsc", "--noEmit")],
   ["public API", ["scripts/api-report.ts"]],
   ["Python for the independent reader", ["scripts/setup-python.ts"]],

@@ -27,8 +27,12 @@ export {
   type DataSourceClass,
   type SchemaLike,
 } from "./contract/data-source.ts";
+export { parseDdl } from "./contract/ddl/parse.ts";
+export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
+export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
 export {
   type ErrorLocation,
+  type ErrorParts,
   type ErrorRecord,
   MillraceError,
   type MillraceErrorOptions,
@@ -56,7 +60,7 @@ export {
 export type { JsonValue } from "./contract/json.ts";
 export type { ObjectInfo, ObjectStore, UnfinishedUpload } from "./contract/object-store.ts";
 export type { Offset } from "./contract/offset.ts";
-export type { OptionsSchema } from "./contract/options.ts";
+export type { OptionsSchema } from "./contract/options/parse.ts";
 export {
   BatchPipeline,
   type Chooser,
@@ -83,7 +87,6 @@ export {
   ReadMinRows,
 } from "./contract/read-limit.ts";
 export { registerDataSource } from "./contract/registry.ts";
-export { parseDdl } from "./contract/schema.ts";
 export {
   type Awaitable,
   DataSourceStreamReader,

@@ -6,7 +6,8 @@ import { loadPipeline } from "../../local/load-pipeline.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
+import { STORE_FOLDER, TABLE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { printable, TableLayout } from "../render/text.ts";
 
 /** Rows by which the widths of the columns are chosen. */
@@ -73,8 +74,8 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
 /** The table's folder: of a pipeline its own, or the one that its sink names. */
 async function locate(table: string, home: string): Promise<string> {
   const folders = new Home(home);
-  const own = join(folders.pipelineFolder(table), "table");
-  const isTable = (folder: string) => existsSync(join(folder, "_log"));
+  const own = join(folders.pipelineFolder(table), STORE_FOLDER.table);
+  const isTable = (folder: string) => existsSync(join(folder, TABLE_FOLDER.log));
   if (isTable(own)) return own;
   if (isTable(table)) return table;
   const entry = folders.entryOf(table);

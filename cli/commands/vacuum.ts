@@ -1,6 +1,6 @@
 import { Home } from "../../local/home.ts";
 import { parseDuration } from "../../shared/contract/duration.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
+import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type VacuumReport, type VacuumRequest, vacuum } from "../../shared/engine/vacuum.ts";
 import { loadDefinition } from "../definitions.ts";
 import type { StackTarget } from "../deployed/target.ts";
@@ -35,8 +35,8 @@ async function vacuumHome(
     await forEach(targets, async (target) => {
       const definition = (await loadDefinition(home, target)).pipeline;
       const ports = home.ports(definition.name, ledger);
-      const open = await OpenPipeline.open(definition, ports);
-      print(definition.name, await vacuum(open, ports, request), flags);
+      const sessions = await openSessions(definition, ports);
+      print(definition.name, await vacuum(sessions, ports, request), flags);
     });
   } finally {
     ledger.close();
@@ -51,7 +51,7 @@ async function vacuumStack(
 ): Promise<void> {
   const { vacuumDeployed } = await import("../deployed/vacuum.ts");
   await forEach(await findSome(stack, pipeline), async ({ name }) => {
-    print(name, await vacuumDeployed(name, stack.deployed(name).vacuum, request), flags);
+    print(name, await vacuumDeployed(name, stack.deployed(name).vacuumFunction, request), flags);
   });
 }
 

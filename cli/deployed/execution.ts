@@ -1,6 +1,6 @@
 import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { z } from "zod";
-import type { Done, ExecutionInput, Finalized } from "../../functions/steps.ts";
+import type { Done, ExecutionInput, Finalized } from "../../shared/aws/state.ts";
 import { asking } from "./aws.ts";
 
 /** How an execution is. */

@@ -1,7 +1,7 @@
-import type { ExecutionInput } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
-import { abortedAs } from "../../local/runner.ts";
+import type { ExecutionInput } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { abortedAs } from "../../shared/engine/run/loop.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { printText } from "../render/print.ts";
@@ -28,7 +28,7 @@ export async function runDeployed(
   const view = viewOf(flags, printText);
   const onEvent = view.show.bind(view);
   const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });
-  const execution = await startExecution(stack.deployed(name).stateMachine, input);
+  const execution = await startExecution(stack.deployed(name).stateMachineArn, input);
   const interruption = new Interruption(`no longer following; the execution goes on: ${execution}`);
   try {
     const trigger = input.trigger ?? "deployed";

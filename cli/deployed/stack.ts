@@ -1,22 +1,28 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import { z } from "zod";
+import { OUTPUT, OUTPUT_VERSION, type OutputField } from "../../shared/aws/names.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { asking } from "./aws.ts";
 
-/** The output that a deployed pipeline leaves in its stack, as JSON. */
-const Output = z.object({
-  millrace: z.literal(1),
-  pipeline: z.string(),
-  /** Name of the ledger's table. */
-  table: z.string(),
-  /** Of the pipeline's store. */
-  bucket: z.string().optional(),
-  prefix: z.string().optional(),
-  /** ARN. */
-  stateMachine: z.string(),
-  /** Name of the function. */
-  vacuum: z.string(),
-});
+/** The output that a deployed pipeline leaves in its stack, as JSON. An older construct left no store. */
+const Output = z
+  .object({
+    [OUTPUT.version]: z.literal(OUTPUT_VERSION),
+    [OUTPUT.pipeline]: z.string(),
+    [OUTPUT.table]: z.string(),
+    [OUTPUT.bucket]: z.string().optional(),
+    [OUTPUT.prefix]: z.string().optional(),
+    [OUTPUT.stateMachine]: z.string(),
+    [OUTPUT.vacuum]: z.string(),
+  } satisfies Record<OutputField, z.ZodType>)
+  .transform((output) => ({
+    pipeline: output[OUTPUT.pipeline],
+    table: output[OUTPUT.table],
+    bucket: output[OUTPUT.bucket],
+    prefix: output[OUTPUT.prefix],
+    stateMachineArn: output[OUTPUT.stateMachine],
+    vacuumFunction: output[OUTPUT.vacuum],
+  }));
 
 export type DeployedPipeline = z.infer<typeof Output>;
 

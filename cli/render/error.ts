@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../shared/contract/error-codes.ts";
 import { causeOf, type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
 import { printable, styled } from "./text.ts";
 
@@ -41,7 +42,7 @@ export function errorEvent(error: unknown): object {
   if (!MillraceError.is(error)) {
     return {
       type: "error",
-      code: "UNEXPECTED",
+      code: "UNEXPECTED" satisfies ErrorCode,
       message: error instanceof Error ? error.message : String(error),
     };
   }

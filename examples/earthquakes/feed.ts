@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
 
@@ -43,7 +43,7 @@ function readFeatures(): readonly Feature[] {
 export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
   const features = readFeatures();
   let requests = 0;
-  const server: Server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const count = ++requests;
     const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://127.0.0.1");
     if (options.latency !== undefined) await setTimeout(options.latency);
@@ -63,7 +63,8 @@ export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
     response.end(
       JSON.stringify({ type: "FeatureCollection", metadata: { count: page.length }, features: page }),
     );
-  });
+  };
+  const server: Server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {

@@ -1,6 +1,6 @@
 import { type Data, DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
+import { typeName } from "../contract/ddl/print.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
-import { typeName } from "../contract/schema.ts";
 import { rebind } from "./ipc-file.ts";
 
 /** Names that a hint shows at most. */

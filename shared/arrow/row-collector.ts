@@ -39,13 +39,14 @@ export class RowCollector {
     return this.pending >= MAX_ROWS || this.#rows.bytes >= MAX_BYTES;
   }
 
-  append(row: unknown): void {
+  /** `place` is for whoever numbers rows otherwise, such as by file: what its errors say of where. */
+  append(row: unknown, place?: ErrorLocation): void {
     try {
       if (row === null) throw new ValueMismatch("an object or an array", row);
       this.#rows.append(row);
     } catch (error) {
       if (!(error instanceof ValueMismatch)) throw error;
-      throw error.path === "" ? this.#notARow(error) : this.#doesNotFit(row, error);
+      throw error.path === "" ? this.#notARow(error, place) : this.#doesNotFit(row, error, place);
     }
     this.pending++;
   }
@@ -59,28 +60,29 @@ export class RowCollector {
     return batch;
   }
 
-  #doesNotFit(values: unknown, mismatch: ValueMismatch): MillraceError {
+  #doesNotFit(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {
     const { path, message, value } = mismatch;
-    const row = this.passed + this.pending + 1;
     // Without the point that leads from the row to its field.
     const field = path.slice(1);
-    return new MillraceError("ROW_MISMATCH", `row ${row}, field "${field}": ${message}`, {
-      where: { ...this.#where, row, field },
+    const where = { ...this.#where, row: this.#nextRow, field, ...place };
+    return new MillraceError("ROW_MISMATCH", `row ${where.row}, field "${field}": ${message}`, {
+      where,
       hint: fieldHint(this.#schema, values, field, mismatch),
       ...(value === undefined ? {} : { found: show(value) }),
     });
   }
 
-  #notARow({ message, value }: ValueMismatch): MillraceError {
-    const row = this.passed + this.pending + 1;
+  #notARow({ message, value }: ValueMismatch, place: ErrorLocation = {}): MillraceError {
+    const where = { ...this.#where, row: this.#nextRow, ...place };
     return new MillraceError(
       Array.isArray(value) ? "ROW_MISMATCH" : "ROW_NOT_A_ROW",
-      `row ${row}: ${message}`,
-      {
-        where: { ...this.#where, row },
-        hint: rowHint(value),
-        found: show(value),
-      },
+      `row ${where.row}: ${message}`,
+      { where, hint: rowHint(value), found: show(value) },
     );
+  }
+
+  /** Its number in the partition, from 1. */
+  get #nextRow(): number {
+    return this.passed + this.pending + 1;
   }
 }

@@ -3,7 +3,7 @@ import type { DataSourceReader } from "./batch-reader.ts";
 import type { Writer } from "./batch-writer.ts";
 import type { DataSourceRuntime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
-import type { OptionsSchema } from "./options.ts";
+import type { OptionsSchema } from "./options/parse.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
 

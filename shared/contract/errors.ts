@@ -1,3 +1,4 @@
+import type { ErrorCode } from "./error-codes.ts";
 import { kindOf } from "./json.ts";
 
 /** Where an error happened. Every field that is known is set. */
@@ -30,7 +31,7 @@ export interface MillraceErrorOptions {
   readonly where?: ErrorLocation;
   /** What the person who is paged should do. */
   readonly hint?: string | undefined;
-  /** True where the same call may succeed later: it is then tried again with back-off. */
+  /** True if the same call may succeed later: it is then tried again with back-off. */
   readonly retryable?: boolean;
   /** The offending value, shortened. Shown on the terminal of the run, never stored and never logged. */
   readonly found?: string | undefined;
@@ -40,7 +41,7 @@ export interface MillraceErrorOptions {
 
 /** An error as the ledger keeps it: no row content, no secret. */
 export interface ErrorRecord {
-  /** One of docs/errors.md. */
+  /** One of docs/errors.md, or a user's own. */
   readonly code: string;
   /** What happened, without row content. */
   readonly message: string;
@@ -50,25 +51,35 @@ export interface ErrorRecord {
   readonly hint?: string;
 }
 
+/** What an error is made of; an `ErrorRecord` is such, too. */
+export interface ErrorParts extends MillraceErrorOptions {
+  /** One of docs/errors.md, or a user's own. */
+  readonly code: string;
+  /** What happened, without row content. */
+  readonly message: string;
+  /** Where it was made; else it is made here. */
+  readonly stack?: string | undefined;
+}
+
 /**
- * Every error that Millrace raises on purpose. `code` is one of those in docs/errors.md; `message` names what happened
- * without row content.
+ * Every error that Millrace raises on purpose. `message` names what happened, without row content.
  */
 export class MillraceError extends Error {
-  /** One of docs/errors.md. */
+  /** One of docs/errors.md, or a user's own. */
   readonly code: string;
   /** Where it happened. */
   readonly where: ErrorLocation;
   /** What to do. */
   readonly hint: string | undefined;
-  /** True where the same call may succeed later. */
+  /** True if the same call may succeed later. */
   readonly retryable: boolean;
   /** The offending value, shortened: for the terminal only. */
   readonly found: string | undefined;
   /** Marks the class across two copies of the package. */
   readonly kind = "millrace.error" as const;
 
-  constructor(code: string, message: string, options: MillraceErrorOptions = {}) {
+  /** `code` is one of docs/errors.md. An error with a code of your own: `MillraceError.from`. */
+  constructor(code: ErrorCode, message: string, options: MillraceErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "MillraceError";
     this.code = code;
@@ -84,21 +95,21 @@ export class MillraceError extends Error {
   }
 
   /**
-   * A copy of the error with what the caller knows besides. Of the place, what is already there stays; anything else that is given
-   * replaces what was there.
+   * An error of these parts, whatever its code: one with a code of your own, one that was recorded, or
+   * one that came from another thread.
+   */
+  static from({ code, message, stack, ...options }: ErrorParts): MillraceError {
+    const error = new MillraceError(code as ErrorCode, message, options);
+    if (stack !== undefined) error.stack = stack;
+    return error;
+  }
+
+  /**
+   * A copy of the error with what the caller knows besides. Of the place, what is already there stays;
+   * anything else that is given replaces what was there.
    */
   with({ where, ...changes }: MillraceErrorOptions): MillraceError {
-    const { code, message, hint, retryable, found, cause, stack } = this;
-    const changed = new MillraceError(code, message, {
-      hint,
-      retryable,
-      found,
-      cause,
-      ...changes,
-      where: { ...where, ...this.where },
-    });
-    if (stack !== undefined) changed.stack = stack;
-    return changed;
+    return MillraceError.from({ ...partsOf(this), ...changes, where: { ...where, ...this.where } });
   }
 
   /** What may be stored and logged of it. */
@@ -112,13 +123,20 @@ export class MillraceError extends Error {
   }
 }
 
+/** All that an error is made of: what `MillraceError.from` makes it of again. */
+export function partsOf(error: MillraceError): ErrorParts {
+  const { code, message, where, hint, retryable, found, cause, stack } = error;
+  return { code, message, where, hint, retryable, found, cause, stack };
+}
+
 /**
- * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`. Its own message may quote rows or secrets, so it
- * stays in `cause`, for the terminal; the message has its class and code only. It counts as retryable where `retryable`, or it, says so.
+ * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`. Its own message
+ * may quote rows or secrets, so it stays in `cause`, for the terminal; the message has its class and
+ * code only. It counts as retryable if `retryable`, or the value itself, says so.
  */
 export function toMillraceError(
   thrown: unknown,
-  code: string,
+  code: ErrorCode,
   doing: string,
   where: ErrorLocation,
   retryable = false,

@@ -3,7 +3,7 @@ import type { CheckedDataSourceClass, DataSourceClass, SchemaLike } from "./data
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, type Filter } from "./filters.ts";
-import { mergeOptions } from "./options.ts";
+import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
 
 /**
@@ -272,7 +272,9 @@ export function triggerOf(
 }
 
 /** Which of the three a trigger is. */
-export function triggerKind(trigger: Trigger): "once" | "availableNow" | "processingTime" {
+export type TriggerKind = "once" | "availableNow" | "processingTime";
+
+export function triggerKind(trigger: Trigger): TriggerKind {
   if ("once" in trigger) return "once";
   return "availableNow" in trigger ? "availableNow" : "processingTime";
 }

@@ -1,6 +1,6 @@
 import type { DataSourceClass } from "./data-source.ts";
 import { MillraceError } from "./errors.ts";
-import { suggest } from "./options.ts";
+import { suggest } from "./suggest.ts";
 
 const registered = new Map<string, DataSourceClass<never>>();
 

@@ -1,12 +1,22 @@
-import { type Data, DataType, type Field, type RecordBatch, Schema, type Struct, Vector } from "apache-arrow";
-import { recordBatchOf, toRecordBatches } from "../arrow/record-batches.ts";
+import {
+  type Data,
+  DataType,
+  type Field,
+  type RecordBatch,
+  type Schema,
+  type Struct,
+  Vector,
+} from "apache-arrow";
+import { ValueMismatch } from "../arrow/builders/builder.ts";
+import { structBuilder } from "../arrow/builders/index.ts";
+import { toRecordBatches } from "../arrow/record-batches.ts";
 import { takeRows } from "../arrow/take.ts";
+import { typeName } from "../contract/ddl/print.ts";
 import type { ErrorLocation } from "../contract/errors.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Attribute, Filter, FilterValue } from "../contract/filters.ts";
-import { suggest } from "../contract/options.ts";
-import { typeName } from "../contract/schema.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
+import { suggest } from "../contract/suggest.ts";
 
 /** What a filter says of one row: true, false, or unknown (`undefined`) because of a null: SQL's logic. */
 type Test = (row: number) => boolean | undefined;
@@ -48,7 +58,7 @@ function compile(schema: Schema, filter: Filter): (batch: RecordBatch) => Test {
   const { field, path } = columnAt(schema, filter);
   const decide = decisionOf(field, filter);
   return (batch) => {
-    const keyAt = keysOf(batch, path);
+    const keyAt = keysOf(batch.data, path);
     return (row) => decide(keyAt(row));
   };
 }
@@ -148,10 +158,10 @@ function columnAt(schema: Schema, { kind, attribute }: { kind: string; attribute
   return { field, path };
 }
 
-/** The key of a row's value; null where it is null, or what it is part of. */
-function keysOf(batch: RecordBatch, path: readonly number[]): (row: number) => Key | null {
+/** The key of a row's value; null if it, or what it is part of, is null. */
+function keysOf(rows: Data, path: readonly number[]): (row: number) => Key | null {
   const levels: Data[] = [];
-  let data: Data = batch.data;
+  let data = rows;
   for (const index of path) {
     data = data.children[index] as Data;
     levels.push(data);
@@ -187,13 +197,19 @@ function integerOf(words: Uint32Array, from: number, count: number): bigint {
 
 /** The key of a filter's value: it takes the same way into the column's type as a row's. */
 function keyFor(field: Field, value: FilterValue, kind: string): Key | null {
-  const column = new Schema([field.clone({ nullable: true })]);
   try {
-    return keysOf(recordBatchOf(column, [[value]]), [0])(0);
+    const column = structBuilder([field.clone({ nullable: true })], false, 1);
+    column.append([value]);
+    return keysOf(column.finish(), [0])(0);
   } catch (error) {
-    const problem = MillraceError.is(error) ? error.message.replace(/^row 1, /, "") : String(error);
-    throw invalid(`${kind} compares with a value that does not fit: ${problem}`);
+    throw invalid(`${kind} compares with a value that does not fit: ${misfitOf(error)}`);
   }
+}
+
+function misfitOf(error: unknown): string {
+  // Its path leads from the row to the value.
+  if (error instanceof ValueMismatch) return `field "${error.path.slice(1)}": ${error.message}`;
+  return MillraceError.is(error) ? error.message : String(error);
 }
 
 function invalid(problem: string): MillraceError {

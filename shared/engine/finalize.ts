@@ -1,6 +1,7 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
 import { type Writer, writesBatches } from "../contract/batch-writer.ts";
 import type { BatchContext } from "../contract/context.ts";
+import type { ErrorCode } from "../contract/error-codes.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
 import { type RetryPolicy, retry } from "../contract/retry.ts";
@@ -10,13 +11,14 @@ import type {
   TransactionItem,
 } from "../contract/stream-writer.ts";
 import { acknowledge } from "./acknowledge.ts";
-import { guard, type OpenPipeline } from "./open-pipeline.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { measured } from "./progress.ts";
 import { confirmed, STEP_RETRY } from "./retry.ts";
+import { guard } from "./sessions/guard.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
 
 const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
 const MAX_HINT_BYTES = 1024;
@@ -24,7 +26,7 @@ const MAX_HINT_BYTES = 1024;
 export interface FinalizeRequest {
   readonly run: BatchRun;
   /** Why the tasks that are missing failed, as far as the caller knows. */
-  readonly failure?: ErrorRecord;
+  readonly failure?: ErrorRecord | undefined;
 }
 
 export interface FinalizeResult {
@@ -36,66 +38,116 @@ export interface FinalizeResult {
   readonly unacknowledged?: MillraceError;
 }
 
+/** What a finalizer works with. */
+interface Work {
+  readonly sessions: Sessions;
+  readonly ports: Ports;
+  readonly run: BatchRun;
+  readonly fence: Fence;
+  /** Why the tasks that are missing failed, as far as the caller knows. */
+  readonly taskFailure: ErrorRecord | undefined;
+  /** True if the attempt was over when this finalizer began: it is a late retry. */
+  readonly isLate: boolean;
+}
+
+/** The attempt as the ledger has it, and what became of it here. */
+interface Attempt {
+  readonly batch: Batch;
+  readonly tasks: readonly Task[];
+  /** Why the sink's commit did not take place. */
+  readonly failure?: MillraceError;
+}
+
+/** What to do in a state: leads to another state, or to the end. */
+type Step = (work: Work, attempt: Attempt) => Promise<{ goOn: Attempt } | { end: FinalizeResult }>;
+
+/** The protocol: one step for each state, each of which is recorded before the next one begins. */
+const STEPS: Readonly<Record<BatchState, Step>> = {
+  planned: decideByTasks,
+  committing: commitBatch,
+  aborting: abortBatch,
+  committed: tellSource,
+  aborted: async (_, { batch, failure }) => ({ end: failure === undefined ? { batch } : { batch, failure } }),
+};
+
 /**
- * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run any number of times, also
- * after a crash in the middle: it follows what is recorded. Errors: `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` where the outcome of the commit
- * is unknown or `abort` failed; the next run goes on from there.
+ * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run any number of times, also after a
+ * crash in the middle: it follows what is recorded. Errors: `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` if the outcome of the commit is
+ * unknown or `abort` failed; the next run goes on from there.
  */
 export async function finalize(
-  open: OpenPipeline,
+  sessions: Sessions,
   ports: Ports,
-  request: FinalizeRequest,
+  { run, failure: taskFailure }: FinalizeRequest,
 ): Promise<FinalizeResult> {
-  const { run } = request;
+  const batch = await readBatch(ports, run);
+  let attempt: Attempt = { batch, tasks: await ports.ledger.tasks(run) };
   const fence: Fence = { pipeline: run.pipeline, epoch: run.epoch };
-  let batch = await readBatch(ports, run);
-  open.assumeSchema(batch.schema);
-  let tasks = await ports.ledger.tasks(run);
-  let failure: MillraceError | undefined;
-  const isOver = batch.state === "committed";
+  const work: Work = { sessions, ports, run, fence, taskFailure, isLate: batch.state === "committed" };
+  for (;;) {
+    const next = await STEPS[attempt.batch.state](work, attempt);
+    if ("end" in next) return next.end;
+    attempt = next.goOn;
+  }
+}
 
-  if (batch.state === "planned") {
-    const to = tasks.length === batch.tasks ? "committing" : "aborting";
-    const error = to === "aborting" ? { error: request.failure ?? missingTasks(batch, tasks) } : {};
-    batch = await decide(ports, fence, batch, { to, ...error });
-    // Somebody else has decided, and may have seen more tasks.
-    if (batch.state !== to) tasks = await ports.ledger.tasks(run);
-  }
-  if (batch.state === "committing") {
-    const ready = await makeReady(open, ports, run, batch, tasks);
-    const landing = await land(ports, ready);
-    failure = landing.failure;
-    if (failure === undefined) {
-      try {
-        batch = await finish(ports, fence, batch, {
-          ...outcomeOf(ports, tasks, measured(open, ports.runtime.now(), run)),
-          ...landing,
-          to: "committed",
-        });
-      } catch (error) {
-        if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
-        failure = error;
-      }
+/** `planned`: commits if every task has a winner. */
+async function decideByTasks(work: Work, { batch, tasks }: Attempt): ReturnType<Step> {
+  const to = tasks.length === batch.tasks ? "committing" : "aborting";
+  const error = to === "aborting" ? { error: work.taskFailure ?? missingTasks(batch, tasks) } : {};
+  const decided = await decide(work, batch, { to, ...error });
+  // Somebody else may have decided, and may have seen more tasks.
+  const seen = decided.state === to ? tasks : await work.ports.ledger.tasks(work.run);
+  return { goOn: { batch: decided, tasks: seen } };
+}
+
+/** `committing`: the sink commits, then the offset moves; or the commit certainly failed, and the batch is aborted. */
+async function commitBatch(work: Work, { batch, tasks }: Attempt): ReturnType<Step> {
+  const { sessions, ports, run } = work;
+  const landing = await land(ports, await makeReady(work, batch, tasks));
+  let failure = landing.failure;
+  if (failure === undefined) {
+    const figures = outcomeOf(ports, tasks, measured(sessions, ports.runtime.now(), run));
+    try {
+      return {
+        goOn: { tasks, batch: await finish(work, batch, { ...figures, ...landing, to: "committed" }) },
+      };
+    } catch (error) {
+      if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
+      failure = error;
     }
-    if (failure !== undefined)
-      batch = await decide(ports, fence, batch, { to: "aborting", error: failure.toRecord() });
   }
-  if (batch.state === "aborting") {
-    await abort(open, ports, run, batch, tasks);
-    batch = await finish(ports, fence, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
-  }
-  if (batch.state === "aborted") return failure === undefined ? { batch } : { batch, failure };
-  // A call that comes again, late, must not tell the source of an end that lies behind it by now.
-  if (isOver && !(await isToAcknowledge(ports, fence, batch))) return { batch };
+  const aborting = await decide(work, batch, { to: "aborting", error: failure.toRecord() });
+  return { goOn: { tasks, failure, batch: aborting } };
+}
+
+/** `aborting`: the sink drops what was staged. */
+async function abortBatch(work: Work, { batch, tasks, ...attempt }: Attempt): ReturnType<Step> {
+  const { sessions, ports, run } = work;
+  const writer = await sessions.sink.writer(decodeSchema(batch.schema));
+  const messages = await messagesOf(ports, batch, tasks);
+  const context = sessions.sink.batchContext(batch, run.lastCommit);
+  await guard("SINK_FAILED", "abort() failed", placeOfBatch(batch), () =>
+    writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
+  );
+  const aborted = await finish(work, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
+  return { goOn: { ...attempt, tasks, batch: aborted } };
+}
+
+/** `committed`: the source may forget the rows. */
+async function tellSource(work: Work, { batch }: Attempt): ReturnType<Step> {
+  const { sessions, ports, fence, isLate } = work;
+  // A late retry must not acknowledge an offset that the source has already moved past.
+  if (isLate && !(await isToAcknowledge(ports, fence, batch))) return { end: { batch } };
   try {
-    await acknowledge(open, ports, fence, batch);
-    return { batch };
+    const planner = await sessions.source.planner(decodeSchema(batch.schema));
+    await acknowledge(planner, ports, fence, batch);
+    return { end: { batch } };
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
-    return {
-      batch,
-      unacknowledged: toMillraceError(error, "SOURCE_FAILED", "commit() failed", placeOf(batch)),
-    };
+    const where = placeOfBatch(batch);
+    const unacknowledged = toMillraceError(error, "SOURCE_FAILED", "commit() failed", where);
+    return { end: { batch, unacknowledged } };
   }
 }
 
@@ -123,9 +175,7 @@ interface Ready {
 }
 
 async function makeReady(
-  open: OpenPipeline,
-  ports: Ports,
-  run: BatchRun,
+  { sessions, ports, run }: Work,
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<Ready> {
@@ -134,14 +184,14 @@ async function makeReady(
       "LEDGER_FAILED",
       `batch ${batch.batchId} was decided, but ${batch.tasks - tasks.length} of its commit messages are gone`,
       {
-        where: placeOf(batch),
+        where: placeOfBatch(batch),
         hint: "Somebody deleted them from the ledger. Look in the sink whether the batch landed before you go on.",
       },
     );
   }
-  const writer = await open.newWriter(decodeSchema(batch.schema));
+  const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
-  return { batch, writer, messages, context: open.batchContext(batch, run.lastCommit) };
+  return { batch, writer, messages, context: sessions.sink.batchContext(batch, run.lastCommit) };
 }
 
 /** The sink's commit; or its items, where the ledger's own transaction can take them along. */
@@ -153,7 +203,7 @@ async function land(ports: Ports, ready: Ready): Promise<Landing> {
   let join: readonly TransactionItem[] | undefined;
   try {
     join = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "transactionItems() failed", placeOf(batch), () =>
+      guard("SINK_FAILED", "transactionItems() failed", placeOfBatch(batch), () =>
         joining.transactionItems?.(messages, context, joinedItems),
       ),
     );
@@ -166,7 +216,7 @@ async function land(ports: Ports, ready: Ready): Promise<Landing> {
 }
 
 async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<Landing> {
-  const where = placeOf(batch);
+  const where = placeOfBatch(batch);
   try {
     const given = await retry(ports.runtime, COMMIT_RETRY, () =>
       guard("SINK_FAILED", "commit() failed", where, () =>
@@ -193,22 +243,6 @@ function isHint(given: unknown): given is JsonValue {
   return Buffer.byteLength(JSON.stringify(given)) <= MAX_HINT_BYTES;
 }
 
-async function abort(
-  open: OpenPipeline,
-  ports: Ports,
-  run: BatchRun,
-  batch: Batch,
-  tasks: readonly Task[],
-): Promise<void> {
-  const where = placeOf(batch);
-  const writer = await open.newWriter(decodeSchema(batch.schema));
-  const messages = await messagesOf(ports, batch, tasks);
-  const context = open.batchContext(batch, run.lastCommit);
-  await guard("SINK_FAILED", "abort() failed", where, () =>
-    writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
-  );
-}
-
 /** In partition order, `null` for a task that has none recorded. */
 async function messagesOf(ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<readonly JsonValue[]> {
   const messages: JsonValue[] = Array.from({ length: batch.tasks }, () => null);
@@ -226,17 +260,19 @@ async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
   });
 }
 
-async function decide(ports: Ports, fence: Fence, batch: Batch, decision: Decision): Promise<Batch> {
-  return await settled(ports, batch, decision.to, () => ports.ledger.decide(fence, batch, decision));
+async function decide(work: Work, batch: Batch, decision: Decision): Promise<Batch> {
+  const { ledger } = work.ports;
+  return await settled(work, batch, decision.to, () => ledger.decide(work.fence, batch, decision));
 }
 
-async function finish(ports: Ports, fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
-  return await settled(ports, batch, outcome.to, () => ports.ledger.finish(fence, batch, outcome));
+async function finish(work: Work, batch: Batch, outcome: Outcome): Promise<Batch> {
+  const { ledger } = work.ports;
+  return await settled(work, batch, outcome.to, () => ledger.finish(work.fence, batch, outcome));
 }
 
-/** Makes a transition; where its answer is lost, reads back whether it was made. */
+/** Makes a transition; if its answer is lost, reads back whether it was made. */
 async function settled(
-  ports: Ports,
+  { ports }: Work,
   batch: Batch,
   to: BatchState,
   transition: () => Promise<Batch>,
@@ -268,14 +304,14 @@ function stale(pipeline: string, batchId: number, attempt: number, problem: stri
 
 function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
   return {
-    code: "TASKS_MISSING",
+    code: "TASKS_MISSING" satisfies ErrorCode,
     message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
-    where: placeOf(batch),
+    where: placeOfBatch(batch),
   };
 }
 
 /** The place of a batch attempt, for its errors. */
-function placeOf(batch: Batch): ErrorLocation {
+function placeOfBatch(batch: Batch): ErrorLocation {
   return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
 }
 

@@ -5,6 +5,7 @@ import { findNonJson, hintOfNonJson, kindOf } from "../contract/json.ts";
 import { batchDigits } from "../contract/keys.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
 import type { Offset } from "../contract/offset.ts";
+import { BATCH_FILE, type ListedTask, STORE_FOLDER } from "../contract/store-layout.ts";
 import { checkOverlap } from "./overlap.ts";
 
 /** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
@@ -22,8 +23,7 @@ export interface PlannedPartitions {
  * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go through it. The first one also has
  * the schema, the offsets of the batch, and of a simple reader the key of the rows. The one task of a batch without partitions has none.
  */
-interface Entry {
-  readonly task: number;
+interface Entry extends ListedTask {
   readonly schema?: string;
   readonly rows?: string;
   readonly start?: Offset;
@@ -33,12 +33,12 @@ interface Entry {
 
 /** `batches/000000000012/`: what the engine keeps for a batch. */
 export function batchFolder(batchId: number): string {
-  return `batches/${batchDigits(batchId)}/`;
+  return `${STORE_FOLDER.batches}/${batchDigits(batchId)}/`;
 }
 
 /** The epoch in the name tells vacuum whether the run that wrote the file can still record it. */
 export function partitionsKey(batchId: number, epoch: number, id: string): string {
-  return `${batchFolder(batchId)}partitions-${epoch}-${id}.json`;
+  return `${batchFolder(batchId)}${BATCH_FILE.partitions}${epoch}-${id}.json`;
 }
 
 /** The rows that were read for the plan of that partitions file: they live and die with it. */
@@ -46,18 +46,22 @@ export function rowsKey(partitionsKey: string): string {
   return partitionsKey.replace(/\.json$/, ".arrow");
 }
 
+const BATCH_KEY = new RegExp(
+  `^${STORE_FOLDER.batches}/(\\d{12})/(?:(?:${BATCH_FILE.partitions}|${BATCH_FILE.todo})(\\d+)-)?`,
+);
+
 /** Batch id and epoch of a key in a batch's folder; a large message has no epoch. */
 export function parseBatchKey(
   key: string,
 ): { readonly batchId: number; readonly epoch: number | undefined } | undefined {
-  const match = /^batches\/(\d{12})\/(?:(?:partitions|todo)-(\d+)-)?/.exec(key);
+  const match = BATCH_KEY.exec(key);
   if (match === null) return undefined;
   return { batchId: Number(match[1]), epoch: match[2] === undefined ? undefined : Number(match[2]) };
 }
 
 /** A list of tasks in the form of a partitions file, for a state machine that goes through part of a batch. */
 export function todoKey(batchId: number, epoch: number, id: string): string {
-  return `${batchFolder(batchId)}todo-${epoch}-${id}.json`;
+  return `${batchFolder(batchId)}${BATCH_FILE.todo}${epoch}-${id}.json`;
 }
 
 /** What a reader planned, where it is an array. Error: `PARTITIONS_NOT_AN_ARRAY`. */

@@ -2,10 +2,10 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
-import { ReadAllAvailable, type ReadLimit } from "../contract/read-limit.ts";
+import { optional } from "../contract/optional.ts";
+import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { findClock } from "./clock-check.ts";
-import type { OpenPipeline } from "./open-pipeline.ts";
 import {
   checkPartitions,
   partitionsKey,
@@ -17,6 +17,8 @@ import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning, PlanOfAttem
 import type { Ports } from "./ports/runtime.ts";
 import { Stopwatch } from "./progress.ts";
 import { confirmed } from "./retry.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
+import type { Latest, Planner } from "./sessions/planner.ts";
 
 /** Task records are kept at least this long: a batch that is open for longer can no longer be resumed from them. */
 export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
@@ -34,7 +36,24 @@ export interface PlanRequest {
   hasEnded(owner: Owner): Promise<boolean>;
 }
 
+/** A batch to be written and finalized. */
+export interface PlannedBatch {
+  readonly kind: "batch";
+  readonly fence: Fence;
+  readonly run: BatchRun;
+  readonly batch: Batch;
+  /** Partitions that have no finished task. Empty for a batch that was decided: only Finalize is left. */
+  readonly todo: readonly number[];
+  /** True if the batch was planned by an earlier run. */
+  readonly resumed: boolean;
+  /** The end of all that was there when the batch was planned, if the reader reports it and the batch is new. */
+  readonly latest?: Offset;
+  /** What looks like a mistake, in the first batch of a pipeline. */
+  readonly warning?: MillraceError;
+}
+
 export type PlanResult =
+  | PlannedBatch
   | {
       readonly kind: "idle";
       readonly fence: Fence;
@@ -43,45 +62,19 @@ export type PlanResult =
       /** True where that is why a batch is left out, as its mode wants it. */
       readonly targetExists?: boolean;
     }
-  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action }
-  | {
-      readonly kind: "batch";
-      readonly fence: Fence;
-      readonly run: BatchRun;
-      readonly batch: Batch;
-      /** Partitions that have no finished task. Empty for a batch that was decided: only Finalize is left. */
-      readonly todo: readonly number[];
-      /** True where the batch was planned by an earlier run. */
-      readonly resumed: boolean;
-      /** The end of all that was there when the batch was planned, where the reader reports it and the batch is new. */
-      readonly latest?: Offset;
-      /** What looks like a mistake, in the first batch of a pipeline. */
-      readonly warning?: MillraceError;
-    };
-
-/**
- * The limit of a run, as Spark has it: a run that has one batch, whatever comes, asks for everything; else the reader's own counts (`undefined`).
- * `isBounded` is true where the reader fixes what "available now" is.
- */
-export function limitOf(
-  trigger: "once" | "availableNow" | "processingTime",
-  isBounded: boolean,
-): ReadLimit | undefined {
-  const hasOneBatch = trigger === "once" || (trigger === "availableNow" && !isBounded);
-  return hasOneBatch ? new ReadAllAvailable() : undefined;
-}
+  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action };
 
 /**
  * Takes the pipeline, finishes what an earlier run left, and records the next batch before any of its rows is read. Errors:
  * `LEASE_HELD`, and those of the reader's methods.
  */
-export async function plan(open: OpenPipeline, ports: Ports, request: PlanRequest): Promise<PlanResult> {
+export async function plan(sessions: Sessions, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const startedAt = ports.runtime.now();
-  const head = await acquire(open.pipeline.name, ports, request);
+  const head = await acquire(sessions.pipeline.name, ports, request);
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
   if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
-    return await planAs(open, ports, fence, head, request, startedAt);
+    return await planAs(sessions, ports, fence, head, request, startedAt);
   } catch (error) {
     // So that the next run need not find out first that this one is over.
     await ports.ledger.release(fence).catch(() => undefined);
@@ -90,7 +83,7 @@ export async function plan(open: OpenPipeline, ports: Ports, request: PlanReques
 }
 
 async function planAs(
-  open: OpenPipeline,
+  sessions: Sessions,
   ports: Ports,
   fence: Fence,
   head: Head,
@@ -105,26 +98,26 @@ async function planAs(
   });
   const limit = request.prepare === undefined ? request.limit : await request.prepare();
   if (head.unacknowledged !== undefined) {
-    await acknowledge(open, ports, fence, head.unacknowledged);
-    // The run of a batch has one, and this run has ended the one before, which was killed in between.
-    if (open.pipeline.saveMode !== undefined) return { kind: "idle", fence };
+    await acknowledge(await sessions.source.planner(), ports, fence, head.unacknowledged);
+    // A batch pipeline runs one batch per run. This run has just finished the previous run's batch, so it is done.
+    if (sessions.pipeline.saveMode !== undefined) return { kind: "idle", fence };
   }
 
-  const openBatch = await resume(open, ports, fence, head);
+  const openBatch = await resume(sessions, ports, fence, head);
   if (openBatch !== undefined) {
     const todo = openBatch.state === "planned" ? await unfinishedTasks(ports, openBatch) : [];
     return {
       kind: "batch",
       fence,
-      run: runOf(openBatch, fence, head, planning({ durationMs: {} })),
+      run: batchRunOf(openBatch, fence, head, planning({ durationMs: {} })),
       batch: openBatch,
       todo,
       resumed: true,
     };
   }
-  const { batch, durationMs, ...reported } = await planNext(open, ports, fence, head, {
+  const { batch, durationMs, ...reported } = await planNext(sessions, ports, fence, head, {
     limit,
-    maxTasks: request.maxTasks,
+    maxTasks: request.maxTasks ?? Number.POSITIVE_INFINITY,
   });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
   const { lastPlannedAt } = head;
@@ -132,7 +125,7 @@ async function planAs(
   return {
     kind: "batch",
     fence,
-    run: runOf(batch, fence, head, planning({ durationMs, ...sincePrevious })),
+    run: batchRunOf(batch, fence, head, planning({ durationMs, ...sincePrevious })),
     batch,
     todo: range(batch.tasks),
     resumed: false,
@@ -175,7 +168,7 @@ export async function acquire(
 
 /** The batch that an earlier run left open, ready to go on; a new attempt of it where it was aborted. */
 async function resume(
-  open: OpenPipeline,
+  sessions: Sessions,
   ports: Ports,
   fence: Fence,
   head: Head,
@@ -205,7 +198,7 @@ async function resume(
     );
   }
   if (batch.state !== "aborted" && !(batch.state === "planned" && isForgotten)) return batch;
-  const plan = await planAnew(open, ports, fence, batch);
+  const plan = await planAnew(sessions, ports, fence, batch);
   return await confirmed(
     () => ports.ledger.replan(fence, batch, now, plan),
     async () => {
@@ -220,12 +213,12 @@ async function resume(
  * reader were read under the schema that they have.
  */
 async function planAnew(
-  open: OpenPipeline,
+  { source }: Sessions,
   ports: Ports,
   fence: Fence,
   batch: Batch,
 ): Promise<PlanOfAttempt | undefined> {
-  const schema = await open.schema();
+  const schema = await source.schema();
   const encoded = encodeSchema(schema);
   if (encoded === batch.schema) return undefined;
   const planned = await readPartitions(ports.store, batch.partitionsKey);
@@ -237,7 +230,7 @@ async function planAnew(
 
 /** What comes of asking for the next batch. */
 interface Next {
-  /** Nothing, where nothing is new. */
+  /** `undefined` when there is no new data. */
   readonly batch?: Batch;
   readonly latest?: Offset;
   readonly warning?: MillraceError;
@@ -245,54 +238,78 @@ interface Next {
   readonly durationMs: Planning["durationMs"];
 }
 
-/** Records the next batch. */
+/** Asks the source for the next batch, and records it. */
 async function planNext(
-  open: OpenPipeline,
+  { source, sink }: Sessions,
   ports: Ports,
   fence: Fence,
   head: Head,
-  {
-    limit,
-    maxTasks = Number.POSITIVE_INFINITY,
-  }: { limit: ReadLimit | undefined; maxTasks: number | undefined },
+  { limit, maxTasks }: { readonly limit: ReadLimit | undefined; readonly maxTasks: number },
 ): Promise<Next> {
   const stopwatch = new Stopwatch(ports.runtime);
   const { durationMs } = stopwatch;
-  if (!(await open.mayWrite(head.incarnation))) return { targetExists: true, durationMs };
-  // Asked for also where the run has a limit of its own, as in Spark.
-  const ownLimit = await open.defaultReadLimit();
-  const start = head.offset ?? (await open.initialOffset());
-  const { end, latest } = await stopwatch.time("latestOffset", async () => ({
-    end: await open.latestOffset(start, limit ?? ownLimit),
-    latest: await open.reportLatestOffset(),
+  if (sink.asksForTarget && !(await sink.mayWrite(await source.schema(), head.incarnation)))
+    return { targetExists: true, durationMs };
+  const planner = await source.planner();
+  // Asked for also if the run has a limit of its own, as in Spark.
+  const ownLimit = await planner.defaultReadLimit();
+  const start = head.offset ?? (await planner.initialOffset());
+  const askEnd = () => planner.latestOffset(start, limit ?? ownLimit);
+  const { latest, reported } = await stopwatch.time("latestOffset", async () => ({
+    latest: await askEnd(),
+    reported: optional("latest", await planner.reportLatestOffset()),
   }));
-  const reported = latest === undefined ? {} : { latest };
-  if (sameOffset(start, end)) {
+  if (sameOffset(start, latest.end)) {
     // Rows that come before the next run must not be missed by a source whose initial offset is "now".
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
     return { ...reported, durationMs };
   }
-  const partitions = await stopwatch.time("queryPlanning", () => open.partitions(start, end));
+  const partitions = await stopwatch.time("queryPlanning", () => planner.partitions(start, latest.end));
   checkPartitions(partitions, maxTasks);
-  const { runtime } = ports;
-  const isFirst = head.lastCommittedBatchId === undefined && open.rereadsOffsets;
-  const warning = isFirst
-    ? await findClock(
-        end,
-        runtime.now(),
-        () => open.latestOffset(start, limit ?? ownLimit),
-        (ms) => runtime.sleep(ms),
-      )
-    : undefined;
-  const schema = await open.schema();
-  const recordingFrom = runtime.now();
-  const key = partitionsKey(head.nextBatchId, fence.epoch, ports.runtime.newId());
-  const rows = open.takeRows();
+  const isFirst = head.lastCommittedBatchId === undefined;
+  const warning = isFirst ? await suspectClock(planner, ports, latest, askEnd) : undefined;
+  const schema = await source.schema();
+  const batch = await stopwatch.time("walCommit", () =>
+    record(ports, fence, head, { schema, partitions, start, latest, reported }),
+  );
+  return { batch, ...reported, ...optional("warning", warning), durationMs };
+}
+
+async function suspectClock(
+  planner: Planner,
+  { runtime }: Ports,
+  { end }: Latest,
+  askEnd: () => Promise<Latest>,
+): Promise<MillraceError | undefined> {
+  if (!planner.canAskAgain) return undefined;
+  return await findClock(
+    end,
+    runtime.now(),
+    async () => (await askEnd()).end,
+    (milliseconds) => runtime.sleep(milliseconds),
+  );
+}
+
+/** All that is known of a batch before it is recorded. */
+interface Draft {
+  readonly schema: Schema;
+  readonly partitions: readonly unknown[];
+  readonly start: Offset;
+  readonly latest: Latest;
+  readonly reported: { readonly latest?: Offset };
+}
+
+/** Records a batch: its partitions in the store, then the batch in the ledger. */
+async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
+  const { schema, partitions, start, latest, reported } = draft;
+  const { end, rows } = latest;
+  const batchId = head.nextBatchId;
+  const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
   const kept = rows === undefined ? {} : { rowsKey: await keepRows(ports, rowsKey(key), schema, rows) };
   await writePartitions(ports.store, key, { schema, partitions, start, end, ...kept });
   const batch = {
     incarnation: head.incarnation,
-    batchId: head.nextBatchId,
+    batchId,
     start,
     end,
     ...reported,
@@ -302,15 +319,13 @@ async function planNext(
     schema: encodeSchema(schema),
     now: ports.runtime.now(),
   };
-  const recorded = await confirmed(
+  return await confirmed(
     () => ports.ledger.plan(fence, batch),
     async () => {
-      const there = await ports.ledger.batch(fence.pipeline, batch.batchId);
+      const there = await ports.ledger.batch(fence.pipeline, batchId);
       return there?.partitionsKey === key ? there : undefined;
     },
   );
-  durationMs["walCommit"] = runtime.now() - recordingFrom;
-  return { batch: recorded, ...reported, ...(warning === undefined ? {} : { warning }), durationMs };
 }
 
 /** Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so in one piece. */
@@ -332,7 +347,7 @@ async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly num
   return range(batch.tasks).filter((partition) => !done.has(partition));
 }
 
-function runOf(batch: Batch, fence: Fence, { lastCommit }: Head, planning: Planning): BatchRun {
+function batchRunOf(batch: Batch, fence: Fence, { lastCommit }: Head, planning: Planning): BatchRun {
   return {
     pipeline: batch.pipeline,
     incarnation: batch.incarnation,

@@ -1,8 +1,8 @@
 import type { Runtime } from "../contract/context.ts";
 import type { JsonValue } from "../contract/json.ts";
-import type { OpenPipeline } from "./open-pipeline.ts";
 import type { Batch, BatchProgress, BatchRun } from "./ports/ledger.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./ports/progress.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
 
 /** The progress record of a batch; nothing where it is not committed, or was by a version that measured nothing. */
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
@@ -34,7 +34,7 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
 
 /** What a run has measured of a batch whose commit has just landed, for its record. */
 export function measured(
-  { pipeline: { source, sink } }: Pick<OpenPipeline, "pipeline">,
+  { pipeline: { source, sink } }: Pick<Sessions, "pipeline">,
   now: number,
   { planning }: BatchRun,
 ): Pick<BatchProgress, "trigger"> {

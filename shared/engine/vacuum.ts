@@ -1,10 +1,12 @@
+import { decodeSchema } from "../arrow/ipc-file.ts";
+import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
-import type { OpenPipeline } from "./open-pipeline.ts";
-import { guard } from "./open-pipeline.ts";
 import { parseBatchKey, rowsKey } from "./partitions-file.ts";
 import { TASKS_KEPT_MILLISECONDS } from "./plan.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import { guard } from "./sessions/guard.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
 
 export interface VacuumRequest {
   /** Milliseconds. */
@@ -23,20 +25,21 @@ export interface VacuumReport {
  * stays, however old. A pipeline that never ran has nothing.
  */
 export async function vacuum(
-  open: OpenPipeline,
+  { pipeline, source, sink }: Sessions,
   ports: Ports,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
   const { ledger, runtime } = ports;
   const nothing = { files: 0, bytes: 0 };
-  const head = await ledger.head(open.pipeline.name);
+  const head = await ledger.head(pipeline.name);
   if (head === undefined) return { staged: nothing, planned: nothing };
   const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
-  if (last !== undefined) open.assumeSchema(last.schema);
-  const writer = (await open.newWriter(await open.schema())) as unknown as Partial<SupportsVacuum>;
+  // Clearing up needs no source that answers.
+  const schema = last === undefined ? await source.schema() : decodeSchema(last.schema);
+  const writer = (await sink.writer(schema)) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
     writer.vacuum?.({
-      ...open.sinkContext(head.incarnation),
+      ...sink.context(head.incarnation),
       ...request,
       now: runtime.now(),
       readOpenBatch: () => readOpenBatch(ports, head.pipeline),
@@ -59,10 +62,10 @@ async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch 
 async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {
   const cutOff = ports.runtime.now() - request.olderThan;
   const candidates = [];
-  for await (const object of ports.store.list("batches/"))
+  for await (const object of ports.store.list(`${STORE_FOLDER.batches}/`))
     if (object.modifiedAt <= cutOff) candidates.push(object);
   const uploads = [];
-  for await (const upload of ports.store.listUnfinished("batches/"))
+  for await (const upload of ports.store.listUnfinished(`${STORE_FOLDER.batches}/`))
     if (upload.startedAt <= cutOff) uploads.push(upload);
 
   // Read after the listing: what is not needed now is not needed later.

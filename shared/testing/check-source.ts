@@ -20,8 +20,9 @@ import type {
   SupportsTriggerAvailableNow,
 } from "../contract/stream-reader.ts";
 import { checkPartitions, checkPartitionsArray } from "../engine/partitions-file.ts";
-import { checkSimpleRead, didNotAdvance } from "../engine/simple-reader.ts";
-import { type Asked, changeOf, isPresentSecond } from "./changes.ts";
+import { checkSimpleRead, didNotAdvance } from "../engine/sessions/simple-planner.ts";
+import { type Asked, changeOf, isPresentSecond } from "./guesses/clock.ts";
+import { guessOverlap } from "./guesses/overlap.ts";
 import { middlesOf } from "./middles.ts";
 import { type CheckReport, Findings } from "./report.ts";
 import { type RowTexts, readRows, some, surplus } from "./rows.ts";
@@ -675,5 +676,7 @@ function wentBack(method: string, start: Offset, end: Offset): MillraceError {
 function checkedPartitions(given: unknown, isBatch: boolean): readonly unknown[] {
   const partitions = checkPartitionsArray(given, isBatch, {});
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
+  const overlap = guessOverlap(partitions);
+  if (overlap !== undefined) throw overlap;
   return throughJson(partitions);
 }

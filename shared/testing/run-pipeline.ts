@@ -9,10 +9,13 @@ import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import { Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
-import { finalize } from "../engine/finalize.ts";
-import { OpenPipeline } from "../engine/open-pipeline.ts";
-import { limitOf, type PlanResult, plan } from "../engine/plan.ts";
+import { type FinalizeResult, finalize } from "../engine/finalize.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
+import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
 import type { Ports } from "../engine/ports/runtime.ts";
+import { type RunSteps, runBatches } from "../engine/run/loop.ts";
+import { limitOf, policyOf, type RunPolicy } from "../engine/run/policy.ts";
+import { checkSink, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
 import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
@@ -91,36 +94,16 @@ export async function runPipeline<SinkOptions extends object>(
     runtime: surroundings.runtime,
   };
   const tap = new Tap();
-  const open = await OpenPipeline.open(tap.around(pipeline as unknown as Pipeline), ports);
-  const batches: CommittedBatch[] = [];
+  const sessions = await openSessions(tap.around(pipeline as unknown as Pipeline), ports);
+  const steps = new KitSteps({ pipeline: pipeline as unknown as Pipeline, sessions, ports, tap, options });
   try {
-    // A sink that cannot use its options is told before anything is planned.
-    await open.newWriter(await open.schema());
-    const trigger = triggerOf(pipeline, undefined);
-    const isBounded = "availableNow" in trigger && (await open.prepareForTriggerAvailableNow());
-    const isCounted = options.batches !== undefined && pipeline.saveMode === undefined;
-    const most = isCounted ? options.batches : isBounded ? MAX_BATCHES : 1;
-    const limit = isCounted ? undefined : limitOf(triggerKind(trigger), isBounded);
-    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
-    let idle = 0;
-    while (batches.length < most) {
-      const planned = await plan(open, ports, {
-        owner: { id: "runPipeline", description: "runPipeline" },
-        leaseMilliseconds: LEASE_MILLISECONDS,
-        limit,
-        hasEnded: async () => true,
-      });
-      if (planned.kind === "batch") {
-        batches.push(await runBatch(open, ports, planned, tap, options.maxAttempts ?? 1));
-        idle = 0;
-      } else if (planned.kind === "paused" || interval === undefined || ++idle === MAX_IDLE) {
-        break;
-      }
-      surroundings.now += interval ?? 0;
-    }
+    await checkSink(sessions);
+    const { signal } = new AbortController();
+    await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent: () => undefined });
   } finally {
-    await open.stop();
+    await sessions.source.stop();
   }
+  const { batches } = steps;
   const head = await ledger.head(pipeline.name);
   return {
     batches,
@@ -142,53 +125,88 @@ function noPipeline(given: unknown): MillraceError {
   );
 }
 
-async function runBatch(
-  open: OpenPipeline,
-  ports: Ports,
-  planned: Extract<PlanResult, { kind: "batch" }>,
-  tap: Tap,
-  maxAttempts: number,
-): Promise<CommittedBatch> {
-  const { run, todo } = planned;
-  let failure: MillraceError | undefined;
-  for (const partition of todo) {
-    failure ??= await runTask(open, ports, { run, partition }, maxAttempts);
-  }
-  const ended = await finalize(open, ports, {
-    run,
-    ...(failure === undefined ? {} : { failure: failure.toRecord() }),
-  });
-  const { batch } = ended;
-  const error = failure ?? ended.failure ?? ended.unacknowledged;
-  if (error !== undefined) throw error;
-  if (batch.state !== "committed")
-    throw new Error(batch.error?.message ?? `batch ${batch.batchId} was aborted`);
-  const tasks = await ports.ledger.tasks(run);
-  return {
-    batchId: batch.batchId,
-    start: batch.start,
-    end: batch.end,
-    attempt: batch.attempt,
-    partitions: batch.tasks,
-    rows: tasks.flatMap(({ partition, attemptNumber }) => tap.rows({ ...run, partition, attemptNumber })),
-    messages: tasks.map(({ message }) => message),
-  };
+interface StepParts {
+  readonly pipeline: Pipeline;
+  readonly sessions: Sessions;
+  readonly ports: Ports;
+  readonly tap: Tap;
+  readonly options: RunPipelineOptions;
 }
 
-async function runTask(
-  open: OpenPipeline,
-  ports: Ports,
-  task: Pick<Parameters<typeof write>[2], "run" | "partition">,
-  maxAttempts: number,
-): Promise<MillraceError | undefined> {
-  for (let attemptNumber = 0; ; attemptNumber++) {
-    try {
-      await write(open, ports, { ...task, attemptNumber }, { signal: new AbortController().signal });
-      return undefined;
-    } catch (error) {
-      const failure = error as MillraceError;
-      if (!failure.retryable || attemptNumber + 1 >= maxAttempts) return failure;
+/** The steps of a run in this process; its tasks run one after the other. */
+class KitSteps implements RunSteps {
+  readonly batches: CommittedBatch[] = [];
+  readonly #parts: StepParts;
+
+  constructor(parts: StepParts) {
+    this.#parts = parts;
+  }
+
+  async prepare(): Promise<RunPolicy> {
+    const { pipeline, sessions, options } = this.#parts;
+    const trigger = triggerOf(pipeline, undefined);
+    const isBounded =
+      "availableNow" in trigger && (await (await sessions.source.planner()).prepareForTriggerAvailableNow());
+    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+    const policy = policyOf(triggerKind(trigger), { isBounded, interval });
+    const bounds = { ...(interval === undefined ? {} : { interval }), maxIdle: MAX_IDLE };
+    if (options.batches !== undefined && pipeline.saveMode === undefined)
+      return { readsAll: false, maxBatches: options.batches, ...bounds };
+    return { ...policy, maxBatches: isBounded ? MAX_BATCHES : 1, ...bounds };
+  }
+
+  async plan(policy: RunPolicy): Promise<PlanResult> {
+    const { sessions, ports } = this.#parts;
+    return await plan(sessions, ports, {
+      owner: { id: "runPipeline", description: "runPipeline" },
+      leaseMilliseconds: LEASE_MILLISECONDS,
+      limit: limitOf(policy),
+      hasEnded: async () => true,
+    });
+  }
+
+  async write({ run, todo }: PlannedBatch): Promise<MillraceError | undefined> {
+    for (const partition of todo) {
+      const failure = await this.#writePartition(run, partition);
+      if (failure !== undefined) return failure;
     }
+    return undefined;
+  }
+
+  async #writePartition(run: BatchRun, partition: number): Promise<MillraceError | undefined> {
+    const { sessions, ports, options } = this.#parts;
+    const { signal } = new AbortController();
+    for (let attemptNumber = 0; ; attemptNumber++) {
+      try {
+        await write(sessions, ports, { run, partition, attemptNumber }, { signal });
+        return undefined;
+      } catch (error) {
+        const failure = error as MillraceError;
+        if (!failure.retryable || attemptNumber + 1 >= (options.maxAttempts ?? 1)) return failure;
+      }
+    }
+  }
+
+  async finalize({ run }: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult> {
+    const { sessions, ports } = this.#parts;
+    const ended = await finalize(sessions, ports, { run, failure: failure?.toRecord() });
+    if (ended.batch.state === "committed" && ended.unacknowledged === undefined)
+      this.batches.push(await this.#committed(run, ended.batch));
+    return ended;
+  }
+
+  async #committed(run: BatchRun, batch: Batch): Promise<CommittedBatch> {
+    const { ports, tap } = this.#parts;
+    const tasks = await ports.ledger.tasks(run);
+    return {
+      batchId: batch.batchId,
+      start: batch.start,
+      end: batch.end,
+      attempt: batch.attempt,
+      partitions: batch.tasks,
+      rows: tasks.flatMap(({ partition, attemptNumber }) => tap.rows({ ...run, partition, attemptNumber })),
+      messages: tasks.map(({ message }) => message),
+    };
   }
 }
 

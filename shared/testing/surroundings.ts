@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import type { DataSourceRuntime, Runtime, SinkContext, TaskContext } from "../contract/context.ts";
+import { STORE_FOLDER } from "../contract/store-layout.ts";
 import { DirectoryStore } from "../platform/embedded/directory-store.ts";
 import { type MemoryObjects, MemoryStore } from "../platform/memory/memory-store.ts";
 
@@ -55,7 +56,7 @@ export class Surroundings {
   dataSourceRuntime(): DataSourceRuntime {
     return {
       ...this.runtime,
-      store: this.store.at("source"),
+      store: this.store.at(STORE_FOLDER.source),
       openStore: (location) => this.openStore(location),
     };
   }

@@ -2,11 +2,11 @@ import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "../contract/batch-reader.ts";
 import { type Writer, writesBatches } from "../contract/batch-writer.ts";
 import type { DataSource, DataSourceClass, SchemaLike } from "../contract/data-source.ts";
+import { toSchema } from "../contract/ddl/to-schema.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
-import { parseOptions } from "../contract/options.ts";
+import { parseOptions } from "../contract/options/parse.ts";
 import { Pipeline } from "../contract/pipeline.ts";
-import { toSchema } from "../contract/schema.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
@@ -140,15 +140,10 @@ async function parsedOptions(
   { dataSource, options }: Pipeline["source"],
   check: string,
 ): Promise<unknown> {
-  try {
-    return await parseOptions(dataSource, options);
-  } catch (error) {
-    const isOfOptions = MillraceError.is(error) && error.hint?.startsWith("Correct the options of .format");
-    if (Pipeline.is(target) || isOfOptions !== true) throw error;
-    throw new MillraceError(error.code, error.message, {
-      hint: `Correct { options: … } of ${check}, its second argument.`,
-    });
-  }
+  const correct = Pipeline.is(target)
+    ? undefined
+    : `Correct { options: … } of ${check}, its second argument.`;
+  return await parseOptions(dataSource, options, correct);
 }
 
 function isClass(target: (...args: never) => unknown): boolean {

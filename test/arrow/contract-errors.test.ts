@@ -4,8 +4,8 @@ import { type RecordBatch, type Schema, Table } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { recordBatchOf, toRecordBatches } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type { RowSource } from "../../shared/contract/stream-reader.ts";
 import { ROOT } from "../support/process.ts";
 

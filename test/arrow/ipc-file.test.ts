@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { decodeFile, decodeSchema, encodeFile, encodeSchema } from "../../shared/arrow/ipc-file.ts";
 import { recordBatchOf, toRecordBatches } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
-import { parseDdl, schemaToJson } from "../../shared/contract/schema.ts";
+import { schemaToJson } from "../../shared/contract/ddl/json.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { Row } from "../../shared/contract/stream-reader.ts";
 
 const ALL_TYPES =

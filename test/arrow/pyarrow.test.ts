@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { encodeFile } from "../../shared/arrow/ipc-file.ts";
 import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { Row } from "../../shared/contract/stream-reader.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";

@@ -2,8 +2,8 @@ import { Decimal, Field, makeData, RecordBatch, Schema, Struct, Table, tableFrom
 import { describe, expect, it } from "vitest";
 import { recordBatchOf, toRecordBatches } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
 
 const schema = parseDdl("id int NOT NULL, name string");

@@ -21,7 +21,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 
 const shown = (type: string, value: unknown): unknown =>
   [...rowsOf(recordBatchOf(parseDdl(`v ${type}`), [[value]]))][0]?.["v"];

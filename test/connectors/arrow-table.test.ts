@@ -17,11 +17,11 @@ import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/write
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { checkSource, runPipeline } from "../../shared/testing/index.ts";

@@ -6,11 +6,11 @@ import { Events, type EventsOptions } from "../../shared/connectors/events/index
 import { Memory, memoryTable } from "../../shared/connectors/memory/index.ts";
 import type { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,

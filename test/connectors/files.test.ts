@@ -14,10 +14,11 @@ import { rowsOf } from "../../shared/arrow/rows.ts";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { Files, type FilesOptions } from "../../shared/connectors/files/index.ts";
 import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import {
   ReadAllAvailable,
@@ -25,7 +26,6 @@ import {
   ReadMaxBytes,
   ReadMaxFiles,
 } from "../../shared/contract/read-limit.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,

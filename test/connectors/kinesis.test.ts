@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { Kinesis } from "../../shared/connectors/kinesis/index.ts";
 import { ShardsPlan, type StreamOffset } from "../../shared/connectors/kinesis/shards-plan.ts";
 import type { Mark, Shard } from "../../shared/connectors/kinesis/stream.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { World } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 

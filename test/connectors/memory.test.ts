@@ -6,10 +6,10 @@ import {
   memoryTable,
 } from "../../shared/connectors/memory/index.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { ReadAllAvailable, ReadMaxRows } from "../../shared/contract/read-limit.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type {
   DataSourceStreamReader,
   NamedRow,

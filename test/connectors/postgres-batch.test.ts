@@ -26,7 +26,7 @@ import {
   StringEndsWith,
   StringStartsWith,
 } from "../../shared/contract/filters.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import { filtered } from "../../shared/engine/filters.ts";
 import { runPipeline } from "../../shared/testing/index.ts";

@@ -9,10 +9,10 @@ import {
   type RateOptions,
 } from "../../shared/connectors/rate/index.ts";
 import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { ReadAllAvailable, ReadMaxRows } from "../../shared/contract/read-limit.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,

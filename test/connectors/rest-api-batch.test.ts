@@ -4,6 +4,7 @@ import { rowsOf } from "../../shared/arrow/rows.ts";
 import { type Pagination, RestApi, type RestApiOptions } from "../../shared/connectors/rest-api/index.ts";
 import type { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import {
   EqualTo,
   type Filter,
@@ -15,9 +16,8 @@ import {
   LessThanOrEqual,
   Not,
 } from "../../shared/contract/filters.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import { type Api, failure, runtimeAt, serve, serveRows } from "../support/api-server.ts";
 import { World } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";

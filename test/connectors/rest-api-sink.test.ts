@@ -6,10 +6,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RestApi, type RestApiOptions, type Sent } from "../../shared/connectors/rest-api/index.ts";
 import type { BatchContext, DataSourceRuntime, Runtime, TaskContext } from "../../shared/contract/context.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { type Fault, failure, type JsonRow, runtimeAt, serve, serveRows } from "../support/api-server.ts";
@@ -555,7 +555,7 @@ describe("options of a sink", () => {
     [{ method: "GET" }, "method"],
     [{ rowsPerRequest: 0 }, "rowsPerRequest"],
     [{ body: "object", rowsPerRequest: 2 }, 'rowsPerRequest: Must be 1 where body is "object"'],
-    [{ body: { row: "items" } }, "body.row: there is no such option (did you mean rows?)"],
+    [{ body: { row: "items" } }, 'body: Must be "array", "ndjson", "object" or { rows: … }'],
     [{ idempotencyHeader: "not a name" }, "idempotencyHeader"],
     [{ idempotencyKeys: "content" }, "did you mean idempotencyKey?"],
     [{ alreadyDone: [200] }, "alreadyDone.0"],

@@ -13,11 +13,11 @@ import {
 import { OPTIONS } from "../../shared/connectors/rest-api/options.ts";
 import { parseNextLink } from "../../shared/connectors/rest-api/response-headers.ts";
 import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,
@@ -1092,7 +1092,7 @@ describe("options", () => {
       "maxRetries",
       "pagination.cursorPath",
       "timeRange.start",
-      "timeRange.zone",
+      'timeRange: Unrecognized key: "zone"',
     ]) {
       expect(error.message).toContain(name);
     }

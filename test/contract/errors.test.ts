@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { MillraceError, show, toMillraceError } from "../../shared/contract/errors.ts";
+import { MillraceError, partsOf, show, toMillraceError } from "../../shared/contract/errors.ts";
 
 const full = new MillraceError("ROW_MISMATCH", "row 2 is wrong", {
   where: { row: 2, field: "a" },
@@ -13,7 +13,7 @@ describe("MillraceError", () => {
   it("is an Error with code, place, hint and cause, and is not retryable unless it says so", () => {
     expect(full).toBeInstanceOf(Error);
     expect(full).toMatchObject({ name: "MillraceError", code: "ROW_MISMATCH", message: "row 2 is wrong" });
-    const bare = new MillraceError("X", "x");
+    const bare = new MillraceError("UNEXPECTED", "x");
     expect([bare.where, bare.hint, bare.retryable, bare.found, bare.cause]).toEqual([
       {},
       undefined,
@@ -27,8 +27,8 @@ describe("MillraceError", () => {
   it("is recognised across two copies of the package", async () => {
     vi.resetModules();
     const copy = await import("../../shared/contract/errors.ts");
-    expect(new copy.MillraceError("X", "x")).not.toBeInstanceOf(MillraceError);
-    expect(MillraceError.is(new copy.MillraceError("X", "x"))).toBe(true);
+    expect(new copy.MillraceError("UNEXPECTED", "x")).not.toBeInstanceOf(MillraceError);
+    expect(MillraceError.is(new copy.MillraceError("UNEXPECTED", "x"))).toBe(true);
     expect([null, undefined, "x", new Error("x"), {}].some((value) => MillraceError.is(value))).toBe(false);
   });
 
@@ -41,6 +41,26 @@ describe("MillraceError", () => {
     expect(full.where).toEqual({ row: 2, field: "a" });
   });
 
+  it("is made anew of its parts, of which none is lost", () => {
+    const again = MillraceError.from(partsOf(full));
+    expect(again).not.toBe(full);
+    for (const key of [...Object.getOwnPropertyNames(full), "name"] as (keyof MillraceError)[]) {
+      expect(again[key]).toBe(full[key]);
+    }
+    const bare = MillraceError.from(partsOf(new MillraceError("UNEXPECTED", "x")));
+    expect("cause" in bare).toBe(false);
+  });
+
+  it("is made of a record, or with a code of one's own", () => {
+    const recorded = MillraceError.from(full.toRecord());
+    expect(recorded.toRecord()).toEqual(full.toRecord());
+    const own = MillraceError.from({ code: "API_ON_HOLIDAY", message: "come back later", retryable: true });
+    expect(own).toBeInstanceOf(MillraceError);
+    expect(own).toMatchObject({ code: "API_ON_HOLIDAY", retryable: true, where: {} });
+    // @ts-expect-error a raise site of Millrace names a code that docs/errors.md has
+    new MillraceError("API_ON_HOLIDAY", "come back later");
+  });
+
   it("gives a record without row content and without cause", () => {
     expect(full.toRecord()).toEqual({
       code: "ROW_MISMATCH",
@@ -48,7 +68,11 @@ describe("MillraceError", () => {
       where: { row: 2, field: "a" },
       hint: "look",
     });
-    expect(Object.keys(new MillraceError("X", "x").toRecord())).toEqual(["code", "message", "where"]);
+    expect(Object.keys(new MillraceError("UNEXPECTED", "x").toRecord())).toEqual([
+      "code",
+      "message",
+      "where",
+    ]);
   });
 });
 

@@ -49,7 +49,7 @@ async function hasWritten(home: string, tasks: number): Promise<void> {
 /** Opens the ledger of a home in a process of its own; gives its exit code. */
 async function openLedger(home: string): Promise<number | null> {
   const script = `
-    import { SqliteLedger } from ${JSON.stringify(join(ROOT, "dist/shared/ledger/sqlite.js"))};
+    import { SqliteLedger } from ${JSON.stringify(join(ROOT, "dist/shared/platform/embedded/sqlite-ledger.js"))};
     new SqliteLedger(${JSON.stringify(join(home, "ledger.sqlite"))});`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
   return await new Promise((resolve) => child.once("exit", resolve));

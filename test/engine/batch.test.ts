@@ -21,8 +21,8 @@ import {
 } from "../../shared/contract/pipeline.ts";
 import type { NamedRow, Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type Call, type Run, World } from "../support/engine.ts";
 
 type Slice = { from: number; to: number };
@@ -610,8 +610,8 @@ describe("a data source that is for something else", () => {
     const unwritten = plain(
       pipeline("numbers").read.format(sourceOf(desk)).write.format(Bare).mode("append"),
     );
-    const { open } = await desk.world.run(unwritten, "a");
-    await expect(open.newWriter(await open.schema())).rejects.toMatchObject({
+    const { sessions } = await desk.world.run(unwritten, "a");
+    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
       code: "NOT_SUPPORTED",
       message: 'data source "Bare" has no writer(schema, overwrite)',
     });
@@ -656,7 +656,7 @@ describe("options that cannot be checked", () => {
       static readonly optionsSchema = { "~standard": { version: 1 as const, vendor: "own", validate } };
     }
     const definition = pipeline("numbers").read.format(Bare).write.format(Shelf);
-    const opening = OpenPipeline.open(plain(definition), new World().ports());
+    const opening = openSessions(plain(definition), new World().ports());
     await expect(opening).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: 'checking the options of "Shelf" failed: Error',

@@ -2,6 +2,7 @@ import { RecordBatch, type Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import {
   EqualNullSafe,
   EqualTo,
@@ -18,7 +19,6 @@ import {
   StringEndsWith,
   StringStartsWith,
 } from "../../shared/contract/filters.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
 import { checkFilters, filtered } from "../../shared/engine/filters.ts";
 

@@ -55,8 +55,8 @@ describe("what ends a batch or clears up after it", () => {
     const planned = await planner.plan();
     for (const partition of [0, 1, 2, 3]) await (await world.run(pipeline, "a")).write(planned, partition);
     await (await world.run(pipeline, "a")).finalize(planned);
-    const { open, ports } = await world.run(pipeline, "a");
-    await vacuum(open, ports, { olderThan: 0, dryRun: false });
+    const { sessions, ports } = await world.run(pipeline, "a");
+    await vacuum(sessions, ports, { olderThan: 0, dryRun: false });
     expect(asked).toHaveBeenCalledTimes(1);
   });
 });

@@ -77,7 +77,9 @@ describe("the progress record of a batch", () => {
     const world = new World();
     const { pipeline } = scripted();
     const run = await world.run(pipeline, "run-1");
-    Object.defineProperty(run.open, "reportLatestOffset", { value: async () => ({ n: 24 }) });
+    Object.defineProperty(await run.sessions.source.planner(), "reportLatestOffset", {
+      value: async () => ({ n: 24 }),
+    });
     const ended = await run.batch();
     expect(ended && progressOf(ended.batch)?.sources).toMatchObject([{ latestOffset: { n: 24 } }]);
   });

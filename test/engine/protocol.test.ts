@@ -111,7 +111,7 @@ describe("a batch", () => {
     const { script, pipeline } = scripted();
     const world = new World();
     const run = await world.run(pipeline, "a");
-    Object.defineProperty(run.open, "partitions", { value: async () => [] });
+    Object.defineProperty(await run.sessions.source.planner(), "partitions", { value: async () => [] });
     await run.batch();
     expect(calls(script, "commit")).toEqual([{ messages: [[]], batchId: 0, attempt: 1 }]);
     expect(names(script)).not.toContain("read");
@@ -318,7 +318,7 @@ describe("a task", () => {
     const { script, pipeline } = scripted({ available: 400_000 });
     const world = new World();
     const run = await world.run(pipeline, "a");
-    Object.defineProperty(run.open, "partitions", {
+    Object.defineProperty(await run.sessions.source.planner(), "partitions", {
       value: async () => [
         { from: 0, to: 30_000 },
         { from: 30_000, to: 30_001 },
@@ -335,7 +335,9 @@ describe("a task", () => {
   it("refuses a partition that JSON would change, and names the place", async () => {
     const { pipeline } = scripted();
     const run = await new World().run(pipeline, "a");
-    Object.defineProperty(run.open, "partitions", { value: async () => [{ range: { from: new Date() } }] });
+    Object.defineProperty(await run.sessions.source.planner(), "partitions", {
+      value: async () => [{ range: { from: new Date() } }],
+    });
     await expect(run.plan()).rejects.toMatchObject({
       code: "PARTITION_NOT_JSON",
       message: expect.stringContaining("partitions[0].range.from: an instance of Date") as string,
@@ -428,8 +430,9 @@ describe("a sink that swallows the source's error", () => {
     };
     const world = new World();
     const run = await world.run(pipeline, "a");
-    const writer = await run.open.newWriter(await run.open.schema());
-    Object.defineProperty(run.open, "newWriter", {
+    const { source, sink } = run.sessions;
+    const writer = await sink.writer(await source.schema());
+    Object.defineProperty(sink, "writer", {
       value: async () =>
         Object.assign(writer, {
           write: async (batches: AsyncIterable<unknown>) => {
@@ -494,12 +497,10 @@ describe("what a source answers", () => {
   ])("as an offset that is no JSON object (%s) is refused", async (found, offset) => {
     const { pipeline } = scripted();
     const world = new World();
-    const { open } = await world.run(pipeline, "a");
-    const reader = await open.newReader(await open.schema());
-    Object.defineProperty(open, "newReader", {
-      value: async () => Object.assign(reader, { latestOffset: () => offset }),
-    });
-    await expect(open.latestOffset({ n: 0 }, { kind: "ReadAllAvailable" })).rejects.toMatchObject({
+    const { sessions } = await world.run(pipeline, "a");
+    const planner = await sessions.source.planner();
+    Object.assign(planner.reader, { latestOffset: () => offset });
+    await expect(planner.latestOffset({ n: 0 }, { kind: "ReadAllAvailable" })).rejects.toMatchObject({
       code: "OFFSET_NOT_JSON",
       message: expect.stringContaining(found) as string,
     });
@@ -507,13 +508,13 @@ describe("what a source answers", () => {
 
   it("as an end before its start is refused where the source can compare them", async () => {
     const { pipeline } = scripted();
-    const { open } = await new World().run(pipeline, "a");
-    const reader = Object.assign(await open.newReader(await open.schema()), {
+    const { sessions } = await new World().run(pipeline, "a");
+    const planner = await sessions.source.planner();
+    Object.assign(planner.reader, {
       latestOffset: () => ({ n: 3 }),
       compareOffsets: (a: { n: number }, b: { n: number }) => a.n - b.n,
     });
-    Object.defineProperty(open, "newReader", { value: async () => reader });
-    await expect(open.latestOffset({ n: 8 }, { kind: "ReadAllAvailable" })).rejects.toMatchObject({
+    await expect(planner.latestOffset({ n: 8 }, { kind: "ReadAllAvailable" })).rejects.toMatchObject({
       code: "OFFSET_WENT_BACK",
       message: 'latestOffset() gave {"n":3}, which is before the start {"n":8}',
     });

@@ -4,8 +4,9 @@ import type { Offset } from "../../shared/contract/offset.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { type ReadLimit, ReadMaxRows } from "../../shared/contract/read-limit.ts";
 import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
-import { limitOf, type PlanResult, plan } from "../../shared/engine/plan.ts";
+import { type PlanResult, plan } from "../../shared/engine/plan.ts";
+import { limitOf, policyOf } from "../../shared/engine/run/policy.ts";
+import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { World } from "../support/engine.ts";
 
 /** A source of rows 0 to 24 that heeds a limit of rows; `calls` are those that planning made. */
@@ -66,12 +67,12 @@ async function planned(
     });
     await ports.ledger.initialize({ pipeline: "numbers", epoch: head.head.epoch }, start);
   }
-  const open = await OpenPipeline.open(definition, ports);
+  const sessions = await openSessions(definition, ports);
   const results: PlanResult[] = [];
   for (const limit of limits) {
     const owner = { id: "a", description: "a" };
     results.push(
-      await plan(open, ports, { owner, leaseMilliseconds: 1000, limit, hasEnded: async () => true }),
+      await plan(sessions, ports, { owner, leaseMilliseconds: 1000, limit, hasEnded: async () => true }),
     );
   }
   return results;
@@ -79,13 +80,13 @@ async function planned(
 
 describe("the read limit of a run", () => {
   it("is the reader's own on an interval, and for availableNow where the reader fixes what is available", () => {
-    expect(limitOf("processingTime", false)).toBeUndefined();
-    expect(limitOf("availableNow", true)).toBeUndefined();
+    expect(limitOf(policyOf("processingTime", { isBounded: false, interval: 1000 }))).toBeUndefined();
+    expect(limitOf(policyOf("availableNow", { isBounded: true }))).toBeUndefined();
   });
 
   it("is none for a run of one batch: once, and availableNow of a reader that fixes nothing", () => {
-    expect(String(limitOf("once", false))).toBe("ReadAllAvailable()");
-    expect(String(limitOf("availableNow", false))).toBe("ReadAllAvailable()");
+    expect(String(limitOf(policyOf("once", { isBounded: false })))).toBe("ReadAllAvailable()");
+    expect(String(limitOf(policyOf("availableNow", { isBounded: false })))).toBe("ReadAllAvailable()");
   });
 
   it("that is the reader's own is asked before everything else, once for all batches, and handed to latestOffset", async () => {
@@ -108,7 +109,7 @@ describe("the read limit of a run", () => {
 
   it("replaces the reader's own where the run has one, which is asked for all the same, as in Spark", async () => {
     const { calls, definition } = limited();
-    const [batch] = await planned(definition, undefined, [limitOf("once", false)]);
+    const [batch] = await planned(definition, undefined, [limitOf(policyOf("once", { isBounded: false }))]);
     expect(batch).toMatchObject({ kind: "batch", batch: { end: { n: 24 } } });
     expect(calls).toContain("getDefaultReadLimit");
     expect(calls).toContain("latestOffset ReadAllAvailable()");

@@ -191,7 +191,7 @@ describe("a writer of rows", () => {
     const { calls, definition } = written("id bigint", ROWS);
     const run = await new World().run(definition, "a");
     await run.plan();
-    const { staged } = await vacuum(run.open, run.ports, { olderThan: 0, dryRun: false });
+    const { staged } = await vacuum(run.sessions, run.ports, { olderThan: 0, dryRun: false });
     expect(staged).toEqual({ files: 1, bytes: 2 });
     const open = { batchId: 0, attempt: 1, aborted: false, lastTriedAttempt: 0 };
     expect(calls).toEqual([["vacuum", open]]);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
 import {
   type Row,
   SimpleDataSourceStreamReader,
@@ -150,11 +150,11 @@ describe("a simple reader", () => {
     // Files have the time of the machine.
     world.now = Date.UTC(2100, 0, 1);
     const all = { olderThan: 0, dryRun: false };
-    expect((await vacuum(run.open, run.ports, all)).planned.files).toBe(0);
+    expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);
     expect(await keysIn(world)).toHaveLength(2);
     await run.write(planned, 0);
     await (await world.run(definition, "b")).finalize(planned);
-    expect((await vacuum(run.open, run.ports, all)).planned.files).toBe(2);
+    expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(2);
     expect(await keysIn(world)).toEqual([]);
   });
 

@@ -114,7 +114,7 @@ class Scene {
     ledger: Ledger = this.world.ledger,
   ): Promise<{ readonly ended: Promise<TaskResult> }> {
     this.#run ??= await this.world.run(this.pipeline, "a", { ...inMemory(this.clock), ledger });
-    const { open, ports } = this.#run;
+    const { sessions, ports } = this.#run;
     if (this.#batch === undefined) {
       const planned = await this.#run.plan();
       if (planned.kind !== "batch") throw new Error("there is no batch");
@@ -124,13 +124,13 @@ class Scene {
     this.stop = () => stopping.abort();
     onTestFinished(this.stop);
     const ended = write(
-      open,
+      sessions,
       ports,
       { run: this.#batch, partition: 0, attemptNumber },
       {
         signal: stopping.signal,
         watch: {
-          stall: stallPolicyOf(open.pipeline, stall),
+          stall: stallPolicyOf(sessions.pipeline, stall),
           onRunning: (running) => this.running.push(running),
           onStalled: (stalled) => this.stalled.push(stalled),
         },
@@ -317,7 +317,7 @@ describe("a partition that is only slow", () => {
     if (planned.kind !== "batch") throw new Error("there is no batch");
     const stalled: StalledTask[] = [];
     const ended = write(
-      run.open,
+      run.sessions,
       run.ports,
       { run: planned.run, partition: 0, attemptNumber: 0 },
       {

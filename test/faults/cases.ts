@@ -1,6 +1,7 @@
 import { rewind } from "../../shared/engine/rewind.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import { FAULTS, type FaultKind, Run } from "./run.ts";
+import { FAULTS, type FaultKind } from "./kinds.ts";
+import { Run } from "./run.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
 /** A fault at a call, by its place among the calls of a run. */
@@ -142,9 +143,9 @@ export async function finish(
 /** A vacuum. */
 export async function tidy(world: Surroundings): Promise<void> {
   const run = new Run(world);
-  const { open, ports } = await run.open();
+  const { sessions, ports } = await run.open();
   if ((await world.ledger.head(world.pipeline)) === undefined) return;
-  await vacuum(open, ports, { olderThan: DAY, dryRun: false });
+  await vacuum(sessions, ports, { olderThan: DAY, dryRun: false });
 }
 
 /** Reads the last batch again, by hand; gives its rows. A run that went before may have left nothing to rewind. */

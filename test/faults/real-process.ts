@@ -6,8 +6,9 @@ import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { finish, SHAPE, tidy } from "./cases.ts";
+import type { FaultKind } from "./kinds.ts";
 import { RealWorld, type Sight } from "./real.ts";
-import { type FaultKind, Run } from "./run.ts";
+import { Run } from "./run.ts";
 
 /**
  * `FOLDER NOW run [CALL before|during|after]`: a process that runs the pipeline, until it kills itself at a call. `FOLDER NOW finish`: one that runs until nothing is new.

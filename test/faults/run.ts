@@ -1,48 +1,18 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
-import type { TaskContext } from "../../shared/contract/context.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import type { ObjectInfo, ObjectStore } from "../../shared/contract/object-store.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
-import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
 import { finalize } from "../../shared/engine/finalize.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
-import { type PlanResult, plan } from "../../shared/engine/plan.ts";
-import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../../shared/engine/plan.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
+import { type RunSteps, runBatches } from "../../shared/engine/run/loop.ts";
+import { limitOf, type RunPolicy } from "../../shared/engine/run/policy.ts";
+import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { write } from "../../shared/engine/write/task.ts";
+import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
+import type { Faults } from "./kinds.ts";
+import { numbersPipeline } from "./numbers.ts";
 import type { Surroundings } from "./world.ts";
 
-/**
- * What may go wrong at a call. `stop`: the whole run ends there, and no code of it runs again. `die`: the step that makes the call ends so, and the
- * run tries it again. `straggle`: the run gives the step up and tries it again, and later the step goes on; `overtaken`: it goes on as soon as the step that took its place has ended. `sleep`: the whole run stands still, and goes on
- * when others have worked. `twice`: the call is delivered twice.
- */
-export const FAULTS = [
-  "stop before",
-  "stop after",
-  "die before",
-  "die after",
-  "fail",
-  "fail for good",
-  "lost answer",
-  "lost for good",
-  "twice",
-  "straggle before",
-  "straggle after",
-  "overtaken before",
-  "overtaken after",
-  "sleep before",
-  "sleep after",
-] as const;
-export type FaultKind = (typeof FAULTS)[number];
-export type Faults = ReadonlyMap<number, FaultKind>;
-
-type Position = { readonly n: number };
-type Slice = { readonly from: number; readonly to: number };
 type Outcome = "idle" | "failed" | "stopped" | "asleep";
 
 const LEASE_MILLISECONDS = 60_000;
@@ -151,9 +121,14 @@ export class Run {
   }
 
   /** The pipeline and the ports, for what is not a step of a run. */
-  async open(): Promise<{ readonly open: OpenPipeline; readonly ports: Ports }> {
+  async open(): Promise<{ readonly sessions: Sessions; readonly ports: Ports }> {
     const ports = this.#ports();
-    return { ports, open: await OpenPipeline.open(this.#definition(), ports) };
+    return { ports, sessions: await openSessions(numbersPipeline(this, this.#world), ports) };
+  }
+
+  /** True if nothing has gone wrong, and no other run works beside this one. */
+  get isAlone(): boolean {
+    return !this.#hasFault && this.#options.turn === undefined;
   }
 
   saw([messages, batchId, { attempt }]: Parameters<ArrowTableWriter["commit"]>): void {
@@ -161,23 +136,34 @@ export class Run {
   }
 
   async #execute(): Promise<Outcome> {
+    const { pipeline, ledger } = this.#world;
+    const { signal } = new AbortController();
+    const ports = { ledger, runtime: this.#world.runtime() };
     try {
-      for (let batches = 0; batches < MAX_BATCHES; batches++) {
-        const planned = await this.#step("plan", () => this.#plan());
-        if (planned.kind !== "batch") return "idle";
-        for (const partition of planned.todo)
-          await this.#step("write", (attemptNumber) => this.#write(planned, partition, attemptNumber)).catch(
-            () => undefined,
-          );
-        const ended = await this.#step("finalize", () => this.#finalize(planned));
-        if (ended.batch.state === "aborted" || ended.unacknowledged !== undefined) return "failed";
-        if (this.#options.untilIdle === false) return "idle";
-      }
+      const done = await runBatches(this.#asSteps(), { pipeline, ports, signal, onEvent: () => undefined });
+      if (done.batches < MAX_BATCHES) return "idle";
       this.#world.broken("a run does not come to its end");
       return "failed";
     } catch {
       return "failed";
     }
+  }
+
+  /** The steps of the run, each tried again as Step Functions does. */
+  #asSteps(): RunSteps {
+    const maxBatches = this.#options.untilIdle === false ? 1 : MAX_BATCHES;
+    return {
+      prepare: async () => ({ readsAll: true, maxBatches }),
+      plan: (policy) => this.#step("plan", () => this.#plan(policy)),
+      write: async (planned) => {
+        for (const partition of planned.todo)
+          await this.#step("write", (attemptNumber) => this.#write(planned, partition, attemptNumber)).catch(
+            () => undefined,
+          );
+        return undefined;
+      },
+      finalize: (planned) => this.#step("finalize", () => this.#finalize(planned)),
+    };
   }
 
   async #step<T>(name: string, body: (attempt: number) => Promise<T>): Promise<T> {
@@ -213,31 +199,27 @@ export class Run {
     }
   }
 
-  async #plan(): Promise<PlanResult> {
-    const { open, ports } = await this.open();
-    const planned = await plan(open, ports, {
+  async #plan(policy: RunPolicy): Promise<PlanResult> {
+    const { sessions, ports } = await this.open();
+    const planned = await plan(sessions, ports, {
       owner: { id: this.#name, description: this.#name },
       leaseMilliseconds: LEASE_MILLISECONDS,
-      limit: new ReadAllAvailable(),
+      limit: limitOf(policy),
       hasEnded: async () => this.#options.takesOver ?? false,
     });
     if (planned.kind !== "batch") await ports.ledger.release(planned.fence);
     return JSON.parse(JSON.stringify(planned)) as PlanResult;
   }
 
-  async #write(
-    planned: Extract<PlanResult, { kind: "batch" }>,
-    partition: number,
-    attemptNumber: number,
-  ): Promise<void> {
-    const { open, ports } = await this.open();
+  async #write(planned: PlannedBatch, partition: number, attemptNumber: number): Promise<void> {
+    const { sessions, ports } = await this.open();
     const { signal } = new AbortController();
-    await write(open, ports, { run: planned.run, partition, attemptNumber }, { signal });
+    await write(sessions, ports, { run: planned.run, partition, attemptNumber }, { signal });
   }
 
-  async #finalize(planned: Extract<PlanResult, { kind: "batch" }>): ReturnType<typeof finalize> {
-    const { open, ports } = await this.open();
-    return await finalize(open, ports, { run: planned.run });
+  async #finalize(planned: PlannedBatch): ReturnType<typeof finalize> {
+    const { sessions, ports } = await this.open();
+    return await finalize(sessions, ports, { run: planned.run });
   }
 
   #isStopped(): boolean {
@@ -267,15 +249,15 @@ export class Run {
         await effect().catch(() => undefined);
         return await this.#die();
       case "fail":
-        throw new MillraceError("INJECTED", "the call failed", { retryable: true });
+        throw injected("the call failed", true);
       case "fail for good":
-        throw new MillraceError("INJECTED", "the call failed for good");
+        throw injected("the call failed for good", false);
       case "lost answer":
         await effect();
-        throw new MillraceError("INJECTED", "the answer was lost", { retryable: true });
+        throw injected("the answer was lost", true);
       case "lost for good":
         await effect();
-        throw new MillraceError("INJECTED", "the answer was lost for good");
+        throw injected("the answer was lost for good", false);
       case "twice": {
         const first = await effect();
         await effect().catch(() => undefined);
@@ -345,7 +327,7 @@ export class Run {
   #ports(): Ports {
     const world = this.#world;
     return {
-      ledger: this.#faultyLedger(world.ledger),
+      ledger: faultyLedger(world.ledger, this, world),
       store: new FaultyStore(world.store, this),
       openStore: () => {
         throw new Error("there is no other store");
@@ -353,154 +335,8 @@ export class Run {
       runtime: world.runtime(),
     };
   }
-
-  /** Each method of the ledger is a point; what it gives is told to the world, which judges. */
-  #faultyLedger(ledger: Ledger): Ledger {
-    const world = this.#world;
-    const point = this.point.bind(this);
-    return new Proxy(ledger, {
-      get(target, name) {
-        const method = Reflect.get(target, name) as unknown;
-        if (typeof method !== "function") return method;
-        return (...args: unknown[]) =>
-          point(`ledger.${String(name)}`, async () => {
-            const result: unknown = await (method.apply(target, args) as Promise<unknown>);
-            if (name === "decide" || name === "finish" || name === "replan") {
-              const batch = result as Awaited<ReturnType<Ledger["decide"]>>;
-              await world.sawState(batch.batchId, batch.attempt, batch.state);
-            }
-            if (name === "recordTask") {
-              const [{ batchId, attempt, partition }] = args as Parameters<Ledger["recordTask"]>;
-              world.sawTask(`${batchId}/${attempt}/${partition}`);
-            }
-            return result;
-          });
-      },
-    });
-  }
-
-  /** The numbers from 0, into an Arrow table. How a batch is cut differs each time it is asked: only what was recorded is stable. */
-  #definition(): Pipeline {
-    const run = this;
-    const world = this.#world;
-    const { rows, rowsABatch, partitions } = world.shape;
-    class NumbersReader extends DataSourceStreamReader<Position, Slice> {
-      override initialOffset(): Promise<Position> {
-        return run.point("source.initialOffset", async () => ({ n: 0 }));
-      }
-      override latestOffset(start: Position): Promise<Position> {
-        return run.point("source.latestOffset", async () => ({ n: Math.min(start.n + rowsABatch, rows) }));
-      }
-      override partitions(start: Position, end: Position): Promise<readonly Slice[]> {
-        return run.point("source.partitions", async () =>
-          slicesOf(start.n, end.n, partitions + (run.calls.length % 2)),
-        );
-      }
-      override async *read({ from, to }: Slice, task: TaskContext): AsyncGenerator<Row> {
-        const key = `${task.batchId}/${task.attempt}/${task.partitionId}`;
-        await run.point("source.read", async () =>
-          world.sawRead(key, !run.#hasFault && run.#options.turn === undefined),
-        );
-        for (let id = from; id < to; id++) yield { id };
-      }
-      override commit(end: Position): Promise<void> {
-        return run.point("source.commit", async () => world.sawAcknowledged(end.n));
-      }
-    }
-    class Numbers extends DataSource {
-      override schema(): string {
-        return "id bigint NOT NULL";
-      }
-      override streamReader(): NumbersReader {
-        return new NumbersReader();
-      }
-    }
-    class Table extends ArrowTable {
-      override streamWriter(
-        ...args: Parameters<ArrowTable["streamWriter"]>
-      ): ReturnType<ArrowTable["streamWriter"]> {
-        return faultyWriter(super.streamWriter(...args), run);
-      }
-    }
-    return pipeline(world.pipeline)
-      .readStream.format(Numbers)
-      .writeStream.format(Table) as unknown as Pipeline;
-  }
 }
 
-function slicesOf(from: number, to: number, count: number): readonly Slice[] {
-  const step = Math.ceil((to - from) / count);
-  return Array.from({ length: count }, (_, i) => ({
-    from: Math.min(to, from + i * step),
-    to: Math.min(to, from + (i + 1) * step),
-  }));
-}
-
-/** Each method of the sink's writer is a point. */
-function faultyWriter<W extends object>(writer: W, run: Run): W {
-  return new Proxy(writer, {
-    get(target, name) {
-      const method = Reflect.get(target, name) as unknown;
-      if (typeof method !== "function") return method;
-      const call = (args: unknown[]) => method.apply(target, args) as Promise<unknown>;
-      return (...args: unknown[]) =>
-        run.point(`sink.${String(name)}`, () => {
-          if (name === "commit") run.saw(args as Parameters<ArrowTableWriter["commit"]>);
-          return call(args);
-        });
-    },
-  });
-}
-
-async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* chunks;
-}
-
-/** Each call of the store is a point. */
-class FaultyStore implements ObjectStore {
-  readonly location: string;
-  readonly #inner: ObjectStore;
-  readonly #run: Run;
-
-  constructor(inner: ObjectStore, run: Run) {
-    this.location = inner.location;
-    this.#inner = inner;
-    this.#run = run;
-  }
-
-  async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
-    if (body instanceof Uint8Array)
-      return await this.#run.point("store.put", () => this.#inner.put(key, body));
-    // Gathered first: what reads the body has points of its own, and a call may be delivered twice.
-    const chunks = await Array.fromAsync(body);
-    return await this.#run.point("store.put", () => this.#inner.put(key, streamOf(chunks)));
-  }
-
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#run.point("store.get", () => this.#inner.get(key));
-  }
-
-  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
-    return this.#run.point("store.getRange", () => this.#inner.getRange(key, start, end));
-  }
-
-  async *list(prefix: string, options?: { readonly startAfter?: string }): AsyncGenerator<ObjectInfo> {
-    yield* await this.#run.point("store.list", () => Array.fromAsync(this.#inner.list(prefix, options)));
-  }
-
-  delete(keys: readonly string[]): Promise<void> {
-    return this.#run.point("store.delete", () => this.#inner.delete(keys));
-  }
-
-  listUnfinished(prefix: string): ReturnType<ObjectStore["listUnfinished"]> {
-    return this.#inner.listUnfinished(prefix);
-  }
-
-  abandon(upload: Parameters<ObjectStore["abandon"]>[0]): Promise<void> {
-    return this.#inner.abandon(upload);
-  }
-
-  at(folder: string): ObjectStore {
-    return new FaultyStore(this.#inner.at(folder), this.#run);
-  }
+function injected(message: string, retryable: boolean): MillraceError {
+  return MillraceError.from({ code: "INJECTED", message, retryable });
 }

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type * as Environment from "../../functions/environment.ts";
+import { METRIC } from "../../shared/aws/names.ts";
+import { variablesOf } from "../support/settings.ts";
 
 let folder: string;
 
@@ -32,14 +34,7 @@ async function bundled(env: Readonly<Record<string, string>>): Promise<typeof En
   });
   const settings = {
     AWS_REGION: "eu-central-1",
-    MILLRACE_PIPELINE: "earthquakes",
-    MILLRACE_TABLE: "table",
-    MILLRACE_BUCKET: "bucket",
-    MILLRACE_PREFIX: "earthquakes",
-    MILLRACE_LEASE_SECONDS: "60",
-    MILLRACE_EXECUTION_SECONDS: "60",
-    MILLRACE_DISTRIBUTE_ABOVE: "200",
-    MILLRACE_MAX_ATTEMPTS: "3",
+    ...variablesOf("earthquakes"),
     EARTHQUAKES_URL: "http://127.0.0.1:8000/query",
   };
   for (const [name, value] of Object.entries({ ...settings, ...env })) vi.stubEnv(name, value);
@@ -48,7 +43,7 @@ async function bundled(env: Readonly<Record<string, string>>): Promise<typeof En
 
 it("writes metrics into the namespace that the construct's alarms look into", async () => {
   const { metrics } = await bundled({ POWERTOOLS_METRICS_NAMESPACE: "Shop" });
-  metrics.addMetric("Rows", "Count", 1);
+  metrics.addMetric(METRIC.rows, "Count", 1);
   const { _aws, service } = metrics.serializeMetrics() as unknown as {
     readonly _aws: { readonly CloudWatchMetrics: readonly { readonly Namespace: string }[] };
     readonly service: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { nextOf } from "../../functions/next-step.ts";
-import type { Written } from "../../functions/steps.ts";
+import type { Written } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { Batch } from "../../shared/engine/ports/ledger.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { triggerOf } from "../../functions/trigger.ts";
-import { limitOf } from "../../shared/engine/plan.ts";
+import { policyOf } from "../../shared/engine/run/policy.ts";
 
 const once = { name: "orders", triggered: { once: true } } as const;
 const interval = { name: "orders", triggered: { processingTime: "10 seconds" } } as const;
@@ -28,6 +28,6 @@ describe("the trigger of an execution", () => {
   it("of a pipeline on an interval has one batch, under the reader's own limit", () => {
     const trigger = triggerOf(undefined, undefined, interval);
     expect(trigger).toBe("processingTime");
-    expect(limitOf(trigger, false)).toBeUndefined();
+    expect(policyOf(trigger, { isBounded: false })).toEqual({ readsAll: false, maxBatches: 1 });
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { readSettings } from "../../functions/settings.ts";
 import { type Teller, watchOf } from "../../functions/watch.ts";
+import { LOG_MESSAGE, METRIC } from "../../shared/aws/names.ts";
 import type { RunningTask } from "../../shared/engine/ports/ledger.ts";
 import type { StalledTask } from "../../shared/engine/ports/run-events.ts";
+import { variablesOf } from "../support/settings.ts";
 
 const STALL = { after: "5 minutes", fail: false };
 const STARTED = Date.UTC(2026, 10, 21);
@@ -72,32 +74,21 @@ describe("a task in Lambda", () => {
     watchOf(STALL, tell).onStalled?.(stalled);
     const { where: _where, message: problem, ...fields } = stalled;
     expect(tell.told).toEqual([
-      ["warn", "stalled", { ...fields, problem }],
-      ["metric", "StalledPartitions", "Count", 1],
+      ["warn", LOG_MESSAGE.stalled, { ...fields, problem }],
+      ["metric", METRIC.stalledPartitions, "Count", 1],
       ["published"],
     ]);
   });
 });
 
 describe("the settings of a stall", () => {
-  const env = {
-    MILLRACE_PIPELINE: "orders",
-    MILLRACE_TABLE: "table",
-    MILLRACE_BUCKET: "bucket",
-    MILLRACE_PREFIX: "orders",
-    MILLRACE_LEASE_SECONDS: "60",
-    MILLRACE_EXECUTION_SECONDS: "60",
-    MILLRACE_DISTRIBUTE_ABOVE: "200",
-    MILLRACE_MAX_ATTEMPTS: "3",
-  };
-
   it("are the pipeline's own where the construct has none", () => {
-    expect(readSettings(env).stall).toEqual({});
+    expect(readSettings(variablesOf("orders")).stall).toEqual({});
   });
 
   it("are the construct's where it has some", () => {
-    const set = { ...env, MILLRACE_STALL_AFTER_SECONDS: "90", MILLRACE_FAIL_STALLED: "true" };
+    const set = variablesOf("orders", { stallAfterMilliseconds: 90_000, failStalled: true });
     expect(readSettings(set).stall).toEqual({ after: "90s", fail: true });
-    expect(readSettings({ ...env, MILLRACE_FAIL_STALLED: "false" }).stall).toEqual({ fail: false });
+    expect(readSettings(variablesOf("orders", { failStalled: false })).stall).toEqual({ fail: false });
   });
 });

@@ -14,6 +14,8 @@ import { Construct } from "constructs";
 import { describe, expect, it } from "vitest";
 import { MicroBatchPipeline } from "../../infra/micro-batch-pipeline.ts";
 import type { MicroBatchPipelineProps } from "../../infra/props.ts";
+import { METRIC, OUTPUT } from "../../shared/aws/names.ts";
+import { SETTINGS } from "../../shared/aws/settings.ts";
 import { Synthesized } from "./synthesize.ts";
 
 describe("the props of MicroBatchPipeline", () => {
@@ -32,7 +34,7 @@ describe("the props of MicroBatchPipeline", () => {
     ["stallAfter", { stallAfter: Duration.seconds(0) }],
     ["vpcSubnets", { vpcSubnets: { subnetGroupName: "apps" } }],
     ["securityGroups", { securityGroups: [] }],
-    ["MILLRACE_TABLE", { environment: { MILLRACE_TABLE: "mine" } }],
+    [SETTINGS.table.variable, { environment: { [SETTINGS.table.variable]: "mine" } }],
   ])("that are wrong are refused, with what would be right: %s", (name, props) => {
     expect(() => new Synthesized(props)).toThrow(
       expect.objectContaining({
@@ -219,13 +221,13 @@ describe("what is deployed", () => {
     );
     expect(values).toEqual([
       {
-        millrace: 1,
-        pipeline: "orders",
-        table: expect.stringContaining("ordersledger"),
-        bucket: expect.stringContaining("ordersstore"),
-        prefix: "orders",
-        stateMachine: expect.stringContaining(":stateMachine:"),
-        vacuum: expect.stringContaining("ordersvacuum"),
+        [OUTPUT.version]: 1,
+        [OUTPUT.pipeline]: "orders",
+        [OUTPUT.table]: expect.stringContaining("ordersledger"),
+        [OUTPUT.bucket]: expect.stringContaining("ordersstore"),
+        [OUTPUT.prefix]: "orders",
+        [OUTPUT.stateMachine]: expect.stringContaining(":stateMachine:"),
+        [OUTPUT.vacuum]: expect.stringContaining("ordersvacuum"),
       },
     ]);
   });
@@ -248,8 +250,8 @@ describe("what is deployed", () => {
     expect(Object.keys(plain).filter((name) => name.includes("STALL"))).toEqual([]);
     const stall = { stallAfter: Duration.seconds(90), failStalled: true };
     expect(new Synthesized(stall).environment("Write")).toMatchObject({
-      MILLRACE_STALL_AFTER_SECONDS: "90",
-      MILLRACE_FAIL_STALLED: "true",
+      [SETTINGS.stallAfterMilliseconds.variable]: "90",
+      [SETTINGS.failStalled.variable]: "true",
     });
   });
 
@@ -268,7 +270,7 @@ describe("what is deployed", () => {
     }));
     const environment = synthesized.environment("Write");
     expect(environment).toMatchObject({ REGION_NAME: "north" });
-    expect(JSON.parse(environment["MILLRACE_SECRETS"] ?? "")).toEqual({
+    expect(JSON.parse(environment[SETTINGS.secrets.variable] ?? "")).toEqual({
       API_TOKEN: { secret: expect.any(String), field: "token" },
       API_KEY: { parameter: "/orders/key" },
     });
@@ -330,7 +332,7 @@ describe("alarms and dashboard", () => {
     ]);
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "Shop-Orders-Stalled",
-      MetricName: "Progress",
+      MetricName: METRIC.progress,
       Namespace: "Millrace",
       Dimensions: [{ Name: "service", Value: "orders" }],
       Period: 300,
@@ -340,20 +342,20 @@ describe("alarms and dashboard", () => {
     });
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "Shop-Orders-StalledPartitions",
-      MetricName: "StalledPartitions",
+      MetricName: METRIC.stalledPartitions,
       Threshold: 0,
       ComparisonOperator: "GreaterThanThreshold",
       TreatMissingData: "notBreaching",
     });
     const dashboard = JSON.stringify(template.findResources("AWS::CloudWatch::Dashboard"));
     for (const metric of [
-      "Rows",
-      "BatchAge",
-      "BatchDuration",
-      "BatchesAborted",
-      "Progress",
-      "TaskFailures",
-      "StalledPartitions",
+      METRIC.rows,
+      METRIC.batchAge,
+      METRIC.batchDuration,
+      METRIC.batchesAborted,
+      METRIC.progress,
+      METRIC.taskFailures,
+      METRIC.stalledPartitions,
     ])
       expect(dashboard).toContain(metric);
   });

@@ -2,6 +2,8 @@ import aslValidator from "asl-validator";
 import { Duration } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
 import type { MicroBatchPipelineProps } from "../../infra/props.ts";
+import { STEP_ERROR } from "../../shared/aws/names.ts";
+import { SETTINGS } from "../../shared/aws/settings.ts";
 import { type Asl, type AslState, Synthesized } from "./synthesize.ts";
 
 const VARIANTS: Readonly<Record<string, Partial<MicroBatchPipelineProps>>> = {
@@ -59,7 +61,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
       expect(attempts).toContain(throttled?.MaxAttempts);
       expect(service).toMatchObject({ JitterStrategy: "FULL", MaxAttempts: 8 });
       expect(service?.ErrorEquals).toContain("Lambda.ServiceException");
-      expect(final).toEqual({ ErrorEquals: ["Millrace.Final"], MaxAttempts: 0 });
+      expect(final).toEqual({ ErrorEquals: [STEP_ERROR.final], MaxAttempts: 0 });
     }
   });
 
@@ -125,9 +127,9 @@ describe("the state machine", () => {
       { Condition: '{% $states.input.next = "WriteDistributed" %}', Next: "Write many partitions" },
       { Condition: '{% $states.input.next = "Finalize" %}', Next: "Finalize" },
     ]);
-    expect(new Synthesized({ distributeAbove: 7 }).environment("Plan")["MILLRACE_DISTRIBUTE_ABOVE"]).toBe(
-      "7",
-    );
+    expect(
+      new Synthesized({ distributeAbove: 7 }).environment("Plan")[SETTINGS.distributeAbove.variable],
+    ).toBe("7");
   });
 
   it("has children of the kind Express where all attempts of a task fit into five minutes", () => {
@@ -147,7 +149,7 @@ describe("the state machine", () => {
   it("has no distributed Map as an Express workflow, and logs there, for nobody else would tell", () => {
     const express = new Synthesized({ workflow: "express" });
     expect(Object.keys(express.asl.States)).not.toContain("Write many partitions");
-    expect(express.environment("Plan")["MILLRACE_DISTRIBUTE_ABOVE"]).toBe("never");
+    expect(express.environment("Plan")[SETTINGS.distributeAbove.variable]).toBe("never");
     expect(express.one("AWS::StepFunctions::StateMachine")).toMatchObject({
       StateMachineType: "EXPRESS",
       LoggingConfiguration: { Level: "ALL" },
@@ -157,7 +159,7 @@ describe("the state machine", () => {
   it("ends before its lease does, in both kinds of workflow, whatever the time-out", () => {
     for (const props of [{}, { timeout: Duration.hours(1) }, { workflow: "express" as const }]) {
       const synthesized = new Synthesized(props);
-      const lease = Number(synthesized.environment("Plan")["MILLRACE_LEASE_SECONDS"]);
+      const lease = Number(synthesized.environment("Plan")[SETTINGS.leaseMilliseconds.variable]);
       // A function that was started last may run for its own time.
       const longest = "workflow" in props ? 120 : 900;
       expect(lease).toBeGreaterThan(synthesized.asl.TimeoutSeconds + longest);
@@ -187,6 +189,6 @@ describe("the state machine", () => {
       ErrorEquals: ["States.ALL"],
       MaxAttempts: 4,
     });
-    expect(five.environment("Write")["MILLRACE_MAX_ATTEMPTS"]).toBe("5");
+    expect(five.environment("Write")[SETTINGS.maxAttempts.variable]).toBe("5");
   });
 });

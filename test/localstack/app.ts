@@ -3,6 +3,7 @@ import type { CfnFunction, IFunction } from "aws-cdk-lib/aws-lambda";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { MicroBatchPipeline, type MicroBatchPipelineProps } from "millrace/cdk";
+import { SETTINGS } from "../../shared/aws/settings.ts";
 import { CONTROL_URL } from "./control.ts";
 import { PARAMETER, SECRET } from "./names.ts";
 
@@ -33,7 +34,7 @@ functionOf(hurried.writeFunction).timeout = 6;
 const relayed = numbers("relayed", { table, bucket });
 // Half of an execution's time is over at once.
 functionOf(relayed.finalizeFunction).addPropertyOverride(
-  "Environment.Variables.MILLRACE_EXECUTION_SECONDS",
+  `Environment.Variables.${SETTINGS.executionMilliseconds.variable}`,
   "0",
 );
 

@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 
 /**
@@ -60,16 +60,18 @@ export class Control {
   readonly #past = new Set<string>();
 
   private constructor() {
-    this.#server = createServer(async (request, response) => {
-      const call = JSON.parse(await text(request)) as Call;
-      const isPast = () => call.incarnation !== undefined && this.#past.has(call.incarnation);
-      if (!isPast()) this.calls.push(call);
-      const told = isPast() ? "fail" : await this.deed(call);
-      const deed = isPast() ? "fail" : told;
-      const body = JSON.stringify({ deed, ...this.#figures(call) } satisfies Answer);
-      // A function that is warm must not find a connection of an earlier test file.
-      response.writeHead(200, { "content-type": "application/json", connection: "close" }).end(body);
-    });
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const call = JSON.parse(await text(request)) as Call;
+    const isPast = () => call.incarnation !== undefined && this.#past.has(call.incarnation);
+    if (!isPast()) this.calls.push(call);
+    const told = isPast() ? "fail" : await this.deed(call);
+    const deed = isPast() ? "fail" : told;
+    const body = JSON.stringify({ deed, ...this.#figures(call) } satisfies Answer);
+    // A function that is warm must not find a connection of an earlier test file.
+    response.writeHead(200, { "content-type": "application/json", connection: "close" }).end(body);
   }
 
   static async start(): Promise<Control> {

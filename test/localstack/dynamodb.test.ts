@@ -190,10 +190,10 @@ describe("the DynamoDB sink", () => {
     const run = await world.run(definition, "a", { ledger });
     const planned = await run.plan();
     await run.write(planned, 0);
-    const writer = await run.open.newWriter(await run.open.schema());
+    const writer = await run.sessions.sink.writer(await run.sessions.source.schema());
     const { incarnation } = (await ledger.head("items")) ?? { incarnation: "" };
     const late = {
-      ...run.open.sinkContext(incarnation),
+      ...run.sessions.sink.context(incarnation),
       batchId: 0,
       attempt: 1,
       commitTried: true,
@@ -290,7 +290,7 @@ describe("the DynamoDB sink", () => {
       message: 'row 1, field "ratio": expected a number of DynamoDB, found NaN',
     });
     const noKey = await world.run(pipelineOf([], { table, partitionKey: "ID" }), "b", { ledger });
-    await expect(noKey.open.newWriter(await noKey.open.schema())).rejects.toMatchObject({
+    await expect(noKey.sessions.sink.writer(await noKey.sessions.source.schema())).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringContaining("did you mean id?") as string,
     });
@@ -313,7 +313,7 @@ describe("the DynamoDB sink", () => {
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(1);
     // Files have the machine's time.
     world.now = Date.now() + 60_000;
-    await vacuum(run.open, run.ports, { olderThan: 0, dryRun: false });
+    await vacuum(run.sessions, run.ports, { olderThan: 0, dryRun: false });
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(0);
   });
 });

@@ -17,8 +17,8 @@ import { Files } from "../../shared/connectors/files/index.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { finalize } from "../../shared/engine/finalize.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { plan } from "../../shared/engine/plan.ts";
+import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { write } from "../../shared/engine/write/task.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
@@ -77,12 +77,12 @@ class Desk {
     // LocalStack has the machine's clock.
     this.world.now = Date.now() + 60_000;
     const ports = this.world.ports({ openStore: storeAt });
-    const open = await OpenPipeline.open(this.definition(), ports);
-    await open.prepareForTriggerAvailableNow();
+    const sessions = await openSessions(this.definition(), ports);
+    await (await sessions.source.planner()).prepareForTriggerAvailableNow();
     const batches: number[] = [];
     for (;;) {
       const owner = { id: randomUUID(), description: "a test" };
-      const planned = await plan(open, ports, {
+      const planned = await plan(sessions, ports, {
         owner,
         leaseMilliseconds: 60_000,
         hasEnded: async () => true,
@@ -92,8 +92,8 @@ class Desk {
       const { run } = planned;
       const { signal } = new AbortController();
       for (const partition of planned.todo)
-        await write(open, ports, { run, partition, attemptNumber: 0 }, { signal });
-      const { batch } = await finalize(open, ports, { run });
+        await write(sessions, ports, { run, partition, attemptNumber: 0 }, { signal });
+      const { batch } = await finalize(sessions, ports, { run });
       expect(batch.state).toBe("committed");
       batches.push(batch.progress?.rows ?? 0);
     }

@@ -12,8 +12,9 @@ import type {
   VacuumEvent,
   WriteEvent,
   Written,
-} from "../../functions/steps.ts";
+} from "../../shared/aws/state.ts";
 import { ROOT } from "../support/process.ts";
+import { variablesOf } from "../support/settings.ts";
 import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";
 
@@ -40,14 +41,7 @@ export async function bundle(contents: string, outfile: string): Promise<void> {
 /** The variables that the construct gives the functions. */
 export function variables(table: string, bucket: string): Record<string, string> {
   return {
-    MILLRACE_PIPELINE: "numbers",
-    MILLRACE_TABLE: table,
-    MILLRACE_BUCKET: bucket,
-    MILLRACE_PREFIX: "numbers",
-    MILLRACE_LEASE_SECONDS: "3600",
-    MILLRACE_EXECUTION_SECONDS: "3600",
-    MILLRACE_DISTRIBUTE_ABOVE: "200",
-    MILLRACE_MAX_ATTEMPTS: "3",
+    ...variablesOf("numbers", { table, bucket }),
     NUMBERS_CONTROL: CONTROL_URL,
     POWERTOOLS_LOG_LEVEL: "SILENT",
     POWERTOOLS_METRICS_DISABLED: "true",

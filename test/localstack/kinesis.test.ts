@@ -21,8 +21,8 @@ import type { StreamOffset } from "../../shared/connectors/kinesis/shards-plan.t
 import { Stream } from "../../shared/connectors/kinesis/stream.ts";
 import { KinesisReader } from "../../shared/connectors/kinesis/stream-reader.ts";
 import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { checkSource } from "../../shared/testing/index.ts";
 import { withStores } from "../support/runtime.ts";
 import { CollectingWorld } from "./collecting.ts";

@@ -1,8 +1,8 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Finalized, Work } from "../../functions/steps.ts";
 import type { StepName } from "../../infra/permissions.ts";
+import type { Finalized, Work } from "../../shared/aws/state.ts";
 import { isAllowed } from "../infra/rights.ts";
 import { Synthesized } from "../infra/synthesize.ts";
 import { Control } from "./control.ts";

@@ -16,9 +16,9 @@ import { Sqs, type SqsOptions } from "../../shared/connectors/sqs/index.ts";
 import { Queue } from "../../shared/connectors/sqs/queue.ts";
 import { SqsReader } from "../../shared/connectors/sqs/stream-reader.ts";
 import type { DataSourceRuntime } from "../../shared/contract/context.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
-import { parseDdl } from "../../shared/contract/schema.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { withStores } from "../support/runtime.ts";
 import { CollectingWorld } from "./collecting.ts";
 

@@ -1,9 +1,9 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { PlanEvent } from "../../functions/steps.ts";
 import { runtime } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import type { PlanEvent } from "../../shared/aws/state.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { s3 } from "./clients.ts";

@@ -3,10 +3,10 @@ import { isMainThread, threadId } from "node:worker_threads";
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { BatchContext, DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
+import { schemaToJson } from "../../shared/contract/ddl/json.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
 import { type ReadLimit, ReadMaxRows } from "../../shared/contract/read-limit.ts";
-import { schemaToJson } from "../../shared/contract/schema.ts";
 import {
   type Awaitable,
   DataSourceStreamReader,

@@ -8,9 +8,10 @@ import { Postgres, type PostgresOptions } from "../../shared/connectors/postgres
 import type { PostgresStreamReader } from "../../shared/connectors/postgres/stream-reader.ts";
 import type { PostgresWriter } from "../../shared/connectors/postgres/writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../shared/contract/context.ts";
-import { parseOptions } from "../../shared/contract/options.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import { toSchema } from "../../shared/contract/ddl/to-schema.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { ReadAllAvailable, type ReadLimit } from "../../shared/contract/read-limit.ts";
-import { parseDdl, toSchema } from "../../shared/contract/schema.ts";
 import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
 import type { VacuumContext } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";

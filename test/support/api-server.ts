@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
@@ -30,16 +30,17 @@ export interface Api {
 /** A real server; without a reply `respond` has dealt with the response itself. */
 export async function serve(respond: Respond): Promise<Api> {
   const asked: Asked[] = [];
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(`http://${request.headers.host}${request.url ?? "/"}`);
     const { method = "GET", headers } = request;
     const one = { method, url, headers, body: await text(request) };
     asked.push(one);
-    const answer = respond(one, asked.length, response);
-    if (answer === undefined) return;
-    response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers });
-    response.end(answer.text ?? JSON.stringify(answer.json ?? []));
-  });
+    const reply = respond(one, asked.length, response);
+    if (reply === undefined) return;
+    response.writeHead(reply.status ?? 200, { "content-type": "application/json", ...reply.headers });
+    response.end(reply.text ?? JSON.stringify(reply.json ?? []));
+  };
+  const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();

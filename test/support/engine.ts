@@ -8,10 +8,10 @@ import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
 import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter } from "../../shared/contract/stream-writer.ts";
 import { type FinalizeResult, finalize } from "../../shared/engine/finalize.ts";
-import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { type PlanResult, plan } from "../../shared/engine/plan.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
+import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type TaskResult, write } from "../../shared/engine/write/task.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
@@ -36,6 +36,11 @@ export interface Script {
   fault: (call: string, args: unknown) => void;
   /** Where set, the sink answers `hasCommitted` from this set of batch ids. */
   landed: Set<number> | undefined;
+}
+
+function quarters(start: number, end: number): Slice[] {
+  const step = Math.ceil((end - start) / 4);
+  return [0, 1, 2, 3].map((i) => ({ from: start + i * step, to: Math.min(end, start + (i + 1) * step) }));
 }
 
 /**
@@ -66,11 +71,7 @@ export function scripted(overrides: Partial<Script> = {}): { script: Script; pip
     }
     override partitions(start: Position, end: Position): Slice[] {
       called("partitions", { start, end });
-      const step = Math.ceil((end.n - start.n) / 4);
-      return [0, 1, 2, 3].map((i) => ({
-        from: start.n + i * step,
-        to: Math.min(end.n, start.n + (i + 1) * step),
-      }));
+      return quarters(start.n, end.n);
     }
     override *read(slice: Slice): Generator<Row> {
       called("read", slice);
@@ -137,7 +138,7 @@ function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
 
 /** One process that runs parts of a pipeline on stores that others share. */
 export interface Run {
-  readonly open: OpenPipeline;
+  readonly sessions: Sessions;
   readonly ports: Ports;
   plan(options?: { ended?: boolean }): Promise<PlanResult>;
   write(planned: PlanResult, partition: number, attemptNumber?: number): Promise<TaskResult>;
@@ -179,16 +180,16 @@ export class World {
 
   async run(definition: Pipeline, owner: string, overrides: Partial<Ports> = {}): Promise<Run> {
     const ports = this.ports(overrides);
-    const open = await OpenPipeline.open(definition, ports);
+    const sessions = await openSessions(definition, ports);
     const runOf = (planned: PlanResult) => {
       if (planned.kind !== "batch") throw new Error("there is no batch");
       return planned.run;
     };
     const run: Run = {
-      open,
+      sessions,
       ports,
       plan: (options = {}) =>
-        plan(open, ports, {
+        plan(sessions, ports, {
           owner: { id: owner, description: `run ${owner}` },
           leaseMilliseconds: 60_000,
           limit: new ReadAllAvailable(),
@@ -196,12 +197,12 @@ export class World {
         }),
       write: (planned, partition, attemptNumber = 0) =>
         write(
-          open,
+          sessions,
           ports,
           { run: runOf(planned), partition, attemptNumber },
           { signal: new AbortController().signal },
         ),
-      finalize: (planned) => finalize(open, ports, { run: runOf(planned) }),
+      finalize: (planned) => finalize(sessions, ports, { run: runOf(planned) }),
       batch: async () => {
         const planned = await run.plan();
         if (planned.kind !== "batch") return undefined;

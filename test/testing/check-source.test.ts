@@ -74,6 +74,20 @@ describe("checkSource", () => {
     });
   });
 
+  it("names partitions that seem to overlap, which the planner lets through", async () => {
+    const named = new Good() as DataSourceStreamReader<Offset, unknown>;
+    named.partitions = ({ n }) => [
+      { start: n, end: n + 4 },
+      { start: n + 3, end: n + 6 },
+    ];
+    expect(await problemsOf(() => named)).toMatchObject([
+      {
+        code: "PARTITIONS_OVERLAP",
+        message: 'partitions 0 and 1 overlap: {"start":0,"end":4} and {"start":3,"end":6}',
+      },
+    ]);
+  });
+
   it("names partitions that read rows of each other, though their ranges touch only", async () => {
     class Inclusive extends Good {
       override *read({ from, to }: Slice) {

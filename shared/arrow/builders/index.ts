@@ -1,6 +1,7 @@
 import { DataType, DateUnit, type Field, type Int, Precision, TimeUnit } from "apache-arrow";
+import { typeName } from "../../contract/ddl/print.ts";
+import { lengthLimit } from "../../contract/ddl/types.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import { lengthLimit, typeName } from "../../contract/schema.ts";
 import { BooleanBuilder } from "./boolean.ts";
 import type { ColumnBuilder } from "./builder.ts";
 import { DateBuilder } from "./date.ts";

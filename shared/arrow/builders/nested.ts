@@ -1,6 +1,6 @@
 import { type Data, type Field, type List, type Map_, makeData, Struct } from "apache-arrow";
+import { typeName } from "../../contract/ddl/print.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
-import { typeName } from "../../contract/schema.ts";
 import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
 import { missingField } from "./missing-field.ts";
 import { Offsets } from "./offsets.ts";

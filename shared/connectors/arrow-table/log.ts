@@ -1,11 +1,12 @@
+import type { SchemaJson } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import type { SchemaJson } from "../../contract/schema.ts";
+import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 
 /** A log of a year has half a million entries; one at a time they would take hours. */
 const READ_AT_ONCE = 32;
 
-export const LOG_FOLDER = "_log/";
+export const LOG_FOLDER = `${TABLE_FOLDER.log}/`;
 const VERSION = /^_log\/(\d{20})\.json$/;
 
 /** A data file, its path relative to the table's folder. `path` is `null` for a task that had no rows. */

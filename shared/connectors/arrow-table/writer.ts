@@ -1,9 +1,10 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
+import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { schemaToJson, toDdl } from "../../contract/schema.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsCommitLookup,
@@ -126,7 +127,7 @@ export class ArrowTableWriter
   }
 
   #table(context: SinkContext): ObjectStore {
-    return this.#path === undefined ? context.store.at("table") : context.openStore(this.#path);
+    return this.#path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(this.#path);
   }
 
   #place(table: ObjectStore): string | null {

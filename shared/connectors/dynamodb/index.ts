@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { type DynamoDbOptions, OPTIONS, type ParsedOptions } from "./options.ts";

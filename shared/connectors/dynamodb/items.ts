@@ -1,9 +1,9 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { DataType, type Field, type RecordBatch, type Schema, type Struct } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
+import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import { suggest } from "../../contract/options.ts";
-import { typeName } from "../../contract/schema.ts";
+import { suggest } from "../../contract/suggest.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /** An item as DynamoDB takes it. */

@@ -18,7 +18,7 @@ import {
 } from "apache-arrow";
 import { decompress } from "fzstd";
 import { rowsOf } from "../../arrow/rows.ts";
-import { schemaToJson } from "../../contract/schema.ts";
+import { schemaToJson } from "../../contract/ddl/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { jsonRow } from "../kit/json-values.ts";
 import type { FileBytes } from "./bytes.ts";

@@ -1,7 +1,7 @@
 import { DataType, type Schema } from "apache-arrow";
 import { parse } from "csv-parse";
+import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
-import { typeName } from "../../contract/schema.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed, quoted } from "../kit/column-names.ts";
 import { type FileBytes, textOf } from "./bytes.ts";

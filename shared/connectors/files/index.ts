@@ -2,7 +2,7 @@ import type { Schema } from "apache-arrow";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
 import type { ObjectInfo } from "../../contract/object-store.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader, RowSource } from "../../contract/stream-reader.ts";
 import { byTime, type FileGroup, group, listFiles } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";

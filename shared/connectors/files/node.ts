@@ -1,4 +1,3 @@
-// biome-ignore-all lint/style/noRestrictedImports: streams, gzip, hashes and globs come with Node.
 import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import { matchesGlob } from "node:path/posix";

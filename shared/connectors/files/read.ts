@@ -44,7 +44,7 @@ export async function* readFiles(
         }
         for (const row of chunk) {
           place.row++;
-          rows.append(row);
+          rows.append(row, place);
           if (rows.isFull) yield rows.flush();
         }
       }
@@ -110,7 +110,7 @@ function chunksOf(
   }
 }
 
-/** The error with its place: the rows of a partition are numbered, and those of its files are what people look at. */
+/** The error with its file. That of a row has it already, with the row's number in the file. */
 function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =
@@ -123,12 +123,5 @@ function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place)
       ...(cause === undefined ? {} : { cause }),
     });
   }
-  const { code, message, where, found, cause } = error;
-  if (where.row === undefined) return error.with({ where: { path } });
-  return new MillraceError(code, message.replace(/^row \d+/, `row ${row}`), {
-    where: { ...where, path, row },
-    hint: PUT_RIGHT,
-    ...(found === undefined ? {} : { found }),
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return error.where.row === undefined ? error.with({ where: { path } }) : error.with({ hint: PUT_RIGHT });
 }

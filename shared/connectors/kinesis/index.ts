@@ -1,6 +1,6 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
 import { type KinesisOptions, OPTIONS, type ParsedOptions } from "./options.ts";

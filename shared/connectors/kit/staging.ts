@@ -3,6 +3,7 @@ import { decodeFile, encodeFile } from "../../arrow/ipc-file.ts";
 import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { OpenBatch, VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
 
 /** An Arrow file in the pipeline's own store; `path` is `null` for a task that had no rows. */
@@ -10,7 +11,7 @@ export type StagedRows = { readonly path: string | null; readonly rows: number; 
 
 /** Where sinks without a place of their own stage what their commit then writes: tasks on AWS may write below `staging/`. */
 function stagingOf(context: SinkContext): ObjectStore {
-  return context.store.at("staging");
+  return context.store.at(STORE_FOLDER.staging);
 }
 
 /** A file's name that no other attempt ever uses: batch, partition, attempts, and a random id. */

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { StreamWriter } from "../../contract/stream-writer.ts";
 import { MemoryReader, type MemorySource, MemoryStreamReader } from "./readers.ts";

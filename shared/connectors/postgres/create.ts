@@ -1,6 +1,6 @@
 import { DataType, type Schema } from "apache-arrow";
+import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import { typeName } from "../../contract/schema.ts";
 import { quote } from "./table.ts";
 
 /** What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that PostgreSQL does not have. */

@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { StagedRows } from "../kit/staging.ts";

@@ -16,7 +16,7 @@ import {
   Utf8,
 } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
-import { suggest } from "../../contract/options.ts";
+import { suggest } from "../../contract/suggest.ts";
 import type { Session } from "./connection.ts";
 
 /** A column, as the catalog has it. */

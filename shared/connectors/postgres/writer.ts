@@ -2,7 +2,6 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import { suggest } from "../../contract/options.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsCommitLookup,
@@ -11,6 +10,7 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
+import { suggest } from "../../contract/suggest.ts";
 import {
   dropAborted,
   dropStaged,

@@ -2,7 +2,7 @@ import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { OptionsSchema } from "../../contract/options.ts";
+import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
 import { requiredSchema } from "../kit/required-schema.ts";

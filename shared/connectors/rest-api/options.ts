@@ -206,7 +206,10 @@ const SOURCE = {
 const SINK = {
   method: z.enum(["POST", "PUT", "PATCH"]).optional(),
   body: z
-    .union([z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: z.string().min(1) })])
+    .union(
+      [z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: z.string().min(1) })],
+      'Must be "array", "ndjson", "object" or { rows: … }',
+    )
     .optional(),
   rowsPerRequest: count.optional(),
   idempotencyKey: z.enum(["position", "content"]).optional(),

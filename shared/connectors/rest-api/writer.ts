@@ -2,6 +2,7 @@ import type { BatchContext, SinkContext, TaskContext } from "../../contract/cont
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
 import { sha256 } from "../kit/sha256.ts";
@@ -91,7 +92,9 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
       await this.#client.send(delivery, task.signal);
     } catch (error) {
       const isKept = cut.rowsPerRequest !== rowsPerRequest || cut.idempotencyKey !== idempotencyKey;
-      throw isKept && MillraceError.is(error) ? withHint(error, keptHint(cut, task)) : error;
+      if (!isKept || !MillraceError.is(error)) throw error;
+      const kept = keptHint(cut, task);
+      throw error.with({ hint: error.hint === undefined ? kept : `${error.hint} ${kept}` });
     }
   }
 }
@@ -139,7 +142,7 @@ async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promi
 }
 
 function cutKey({ incarnation }: SinkContext, batchId: number): string {
-  return `staging/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
+  return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
 }
 
 /** What is stored under the key; it is `mine` where nothing was. */
@@ -155,13 +158,4 @@ function keptHint({ rowsPerRequest, idempotencyKey }: Cut, task: TaskContext): s
     `The batch keeps the rowsPerRequest (${rowsPerRequest}) and the idempotencyKey ("${idempotencyKey}") that it was begun with, so that no row is sent under two keys. ` +
     `To cut it anew, delete ${task.store.location}/${cutKey(task, task.batchId)}: what the API has accepted of the batch is then sent a second time.`
   );
-}
-
-function withHint(error: MillraceError, hint: string): MillraceError {
-  return new MillraceError(error.code, error.message, {
-    where: error.where,
-    hint: error.hint === undefined ? hint : `${error.hint} ${hint}`,
-    retryable: error.retryable,
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
-  });
 }

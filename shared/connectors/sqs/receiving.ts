@@ -134,10 +134,12 @@ export class Receiving {
     this.#left.add(message.messageId);
     if (this.#hasDeadLetterQueue) return;
     const { code, where, found } = error;
-    throw new MillraceError(code, `message ${message.messageId} is no row: ${error.message}`, {
+    throw MillraceError.from({
+      code,
+      message: `message ${message.messageId} is no row: ${error.message}`,
       where,
       hint: "Correct the sender and delete the message, or give the queue a dead-letter queue: such messages are then left for it.",
-      ...(found === undefined ? {} : { found }),
+      found,
       cause: error,
     });
   }

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../contract/error-codes.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
 import type { Fence, Head, Rewind } from "./ledger.ts";
@@ -17,7 +18,7 @@ export function fenced(fence: Fence, head: Head | undefined): MillraceError {
 
 /** Why the head does not allow the rewind; `undefined` if it does. */
 export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): MillraceError | undefined {
-  const refused = (code: string, problem: string, hint: string) =>
+  const refused = (code: ErrorCode, problem: string, hint: string) =>
     new MillraceError(code, `pipeline "${fence.pipeline}" cannot be rewound: ${problem}`, {
       where: { pipeline: fence.pipeline },
       hint,

@@ -1,5 +1,6 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
+import { LEDGER_ATTRIBUTE, pipelinePartition, tasksPrefix } from "../../aws/names.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
@@ -20,7 +21,7 @@ import type { ItemChange } from "./expression.ts";
 /** An item as DynamoDB returns and takes it. */
 export type Item = Record<string, AttributeValue>;
 /** The key attributes of an item. */
-export type Key = { readonly pk: string; readonly sk: string };
+export type Key = Readonly<Record<(typeof LEDGER_ATTRIBUTE)["partitionKey" | "sortKey"], string>>;
 
 /**
  * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still
@@ -31,17 +32,19 @@ const TASK_LIFE_SECONDS = 100 * 86_400;
 /** What a task told of itself is of no use once the task has ended. */
 const PROGRESS_LIFE_SECONDS = 7 * 86_400;
 
+const EXPIRY = LEDGER_ATTRIBUTE.expiry;
+
 export function headKey(pipeline: string): Key {
-  return { pk: `P#${pipeline}`, sk: "HEAD" };
+  return { pk: pipelinePartition(pipeline), sk: "HEAD" };
 }
 
 export function batchKey(pipeline: string, batchId: number): Key {
-  return { pk: `P#${pipeline}`, sk: `B#${batchDigits(batchId)}` };
+  return { pk: pipelinePartition(pipeline), sk: `B#${batchDigits(batchId)}` };
 }
 
 /** In the order of their times; kept for ever. */
 export function journalKey(pipeline: string, at: number, id: string): Key {
-  return { pk: `P#${pipeline}`, sk: `A#${new Date(at).toISOString()}#${id}` };
+  return { pk: pipelinePartition(pipeline), sk: `A#${new Date(at).toISOString()}#${id}` };
 }
 
 /**
@@ -49,7 +52,7 @@ export function journalKey(pipeline: string, at: number, id: string): Key {
  * `dynamodb:LeadingKeys`.
  */
 export function taskPartition(key: Omit<TaskKey, "partition">): string {
-  return `T#${key.pipeline}#${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
+  return `${tasksPrefix(key.pipeline)}${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
 }
 
 export function taskKey(key: TaskKey): Key {
@@ -206,22 +209,22 @@ export function batchOf(item: Item): Batch {
 export function taskItem(key: TaskKey, task: Task): Item {
   const { message, ...fields } = task;
   const expiresAt = Math.floor(task.recordedAt / 1000) + TASK_LIFE_SECONDS;
-  return toItem({ ...taskKey(key), ...fields, message: JSON.stringify(message), expiresAt });
+  return toItem({ ...taskKey(key), ...fields, message: JSON.stringify(message), [EXPIRY]: expiresAt });
 }
 
 export function taskOf(item: Item): Task {
-  const { pk: _pk, sk: _sk, expiresAt: _expiresAt, message, ...fields } = unmarshall(item);
+  const { pk: _pk, sk: _sk, [EXPIRY]: _expiresAt, message, ...fields } = unmarshall(item);
   return { ...(fields as Omit<Task, "message">), message: JSON.parse(String(message)) as Task["message"] };
 }
 
 export function progressItem(key: TaskKey, running: RunningTask): Item {
   const expiresAt = Math.floor(running.reportedAt / 1000) + PROGRESS_LIFE_SECONDS;
   const { sk } = taskKey(key);
-  return toItem({ pk: progressPartition(key), sk, ...running, expiresAt });
+  return toItem({ pk: progressPartition(key), sk, ...running, [EXPIRY]: expiresAt });
 }
 
 export function runningTaskOf(item: Item): RunningTask {
-  const { pk: _pk, sk: _sk, expiresAt: _expiresAt, ...running } = unmarshall(item);
+  const { pk: _pk, sk: _sk, [EXPIRY]: _expiresAt, ...running } = unmarshall(item);
   return running as RunningTask;
 }
 

@@ -47,7 +47,7 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
       if (n === 20 && fault === "stuck") throw new Error("the source is ill");
       while (n === 33 && fault === "stuck") await null;
       const hangs = fault === "hang" || (fault === "hang once" && task.attemptNumber === 0);
-      if (n === 33 && hangs) await new Promise(() => setTimeout(1e6));
+      if (n === 33 && hangs) await setTimeout(1e6);
       yield { n, word: `number ${n}` };
     }
   }

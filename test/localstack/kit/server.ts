@@ -28,7 +28,7 @@ export class LocalStack {
     this.#ended = exitCode(this.#child).finally(() => {
       this.#hasEnded = true;
     });
-    this.#sample();
+    void this.#sample();
   }
 
   /** The most memory that LocalStack, DynamoDB Local and the Lambda functions held together, in bytes. */

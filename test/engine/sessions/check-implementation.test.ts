@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { DataSourceStreamReader, SimpleDataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
-import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { TimeRange } from "../../shared/contract/time-range.ts";
-import { World } from "../support/engine.ts";
+import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import {
+  DataSourceStreamReader,
+  SimpleDataSourceStreamReader,
+} from "../../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
+import { TimeRange } from "../../../shared/contract/time-range.ts";
+import { World } from "../../support/engine.ts";
 
 class Reader extends DataSourceStreamReader {
   override initialOffset() {
@@ -148,16 +151,16 @@ describe("what a data source makes to write", () => {
       "streamWriter() gave an object, which has no abort() (did you mean abrt?)",
     ],
   ])("is refused where it cannot be called: %o", async (streamWriter, message) => {
-    const { open } = await opened({ streamWriter });
-    await expect(open.newWriter(await open.schema())).rejects.toMatchObject({
+    const { sessions } = await opened({ streamWriter });
+    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
       code: "WRITER_INVALID",
       message,
     });
   });
 
   it("may be of another copy of the package", async () => {
-    const { open } = await opened({ streamWriter: copied(new Writer()) });
-    expect(await open.newWriter(await open.schema())).toBeDefined();
+    const { sessions } = await opened({ streamWriter: copied(new Writer()) });
+    expect(await sessions.sink.writer(await sessions.source.schema())).toBeDefined();
   });
 });
 

@@ -1,6 +1,6 @@
-import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
-import { kindOf } from "../contract/json.ts";
-import { suggest } from "../contract/options.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import { kindOf } from "../../contract/json.ts";
+import { suggest } from "../../contract/suggest.ts";
 
 /** What the engine calls of an object that a data source makes. */
 interface Kind {
@@ -40,45 +40,52 @@ export const STREAM_WRITER: Kind = {
 export const BATCH_WRITER: Kind = { ...STREAM_WRITER, base: "DataSourceWriter" };
 
 /**
- * `made`, where it has the methods of its kind: types are stripped, so nobody else may have looked. It may be of another copy of the package. Errors:
- * `READER_INVALID`, `WRITER_INVALID`.
+ * Returns `implementation` if it has the methods of its kind: types are stripped, so nobody else may
+ * have looked. It may be of another copy of the package. Errors: `READER_INVALID`, `WRITER_INVALID`.
  */
-export function checkMade<T>(made: T, method: string, kind: Kind, where: ErrorLocation): T {
+export function checkImplementation<T>(
+  implementation: T,
+  method: string,
+  kind: Kind,
+  where: ErrorLocation,
+): T {
   const { own, inherited, base, code } = kind;
   const problem = (found: string, hint: string) =>
     new MillraceError(code, `${method}() gave ${found}`, { where, hint });
-  if (typeof made === "function") {
-    const { name } = made;
-    throw problem(`${classWord(made)} ${name}, not an instance`, `Write return new ${name}().`);
+  if (typeof implementation === "function") {
+    const { name } = implementation;
+    throw problem(`${classWord(implementation)} ${name}, not an instance`, `Write return new ${name}().`);
   }
-  if (typeof made !== "object" || made === null)
-    throw problem(kindOf(made), `Return an object of a class that extends ${base}.`);
-  const lacks = (name: string) => typeof Reflect.get(made, name) !== "function";
+  if (typeof implementation !== "object" || implementation === null)
+    throw problem(kindOf(implementation), `Return an object of a class that extends ${base}.`);
+  const lacks = (name: string) => typeof Reflect.get(implementation, name) !== "function";
   const missing = own.find(lacks);
   if (missing !== undefined) {
-    const others = methodsOf(made).filter((name) => !own.includes(name) && !inherited.includes(name));
+    const others = methodsOf(implementation).filter(
+      (name) => !own.includes(name) && !inherited.includes(name),
+    );
     throw problem(
-      `${kindOf(made)}, which has no ${missing}()${suggest(missing, others)}`,
+      `${kindOf(implementation)}, which has no ${missing}()${suggest(missing, others)}`,
       `Give it ${own.map((name) => `${name}()`).join(", ")}: tsc tells such slips before a run.`,
     );
   }
   const notInherited = inherited.find(lacks);
-  if (notInherited === undefined) return made;
+  if (notInherited === undefined) return implementation;
   throw problem(
-    `${kindOf(made)} that does not extend ${base}: it has no ${notInherited}()`,
+    `${kindOf(implementation)} that does not extend ${base}: it has no ${notInherited}()`,
     `Make it of a class: class X extends ${base} { … }.`,
   );
 }
 
-function classWord(made: object): string {
-  return /^class\b/.test(Function.prototype.toString.call(made)) ? "the class" : "the function";
+function classWord(implementation: object): string {
+  return /^class\b/.test(Function.prototype.toString.call(implementation)) ? "the class" : "the function";
 }
 
 /** Names of its methods, its own and those of its classes. */
-function methodsOf(made: object): string[] {
+function methodsOf(implementation: object): string[] {
   const names = new Set<string>();
   for (
-    let at: object | null = made;
+    let at: object | null = implementation;
     at !== null && at !== Object.prototype;
     at = Reflect.getPrototypeOf(at)
   ) {

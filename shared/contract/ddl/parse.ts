@@ -1,60 +1,22 @@
 import {
-  Binary,
-  Bool,
-  DataType,
-  DateDay,
+  type DataType,
   Decimal,
   DurationMicrosecond,
   Field,
-  Float32,
-  Float64,
-  Int8,
-  Int16,
-  Int32,
-  Int64,
   List,
   Map_,
-  Null,
   Schema,
   Struct,
   TimeNanosecond,
-  TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
-import { MillraceError } from "./errors.ts";
-import { kindOf } from "./json.ts";
+import { MillraceError } from "../errors.ts";
+import { DISPLAY_NAMES } from "./print.ts";
+import { CHAR_TYPE, SIMPLE_TYPES } from "./types.ts";
 
-/** Spark's type names and the Arrow types that Spark maps them to. */
-const SIMPLE_TYPES = new Map<string, () => DataType>(
-  Object.entries({
-    boolean: () => new Bool(),
-    tinyint: () => new Int8(),
-    byte: () => new Int8(),
-    smallint: () => new Int16(),
-    short: () => new Int16(),
-    int: () => new Int32(),
-    integer: () => new Int32(),
-    bigint: () => new Int64(),
-    long: () => new Int64(),
-    float: () => new Float32(),
-    real: () => new Float32(),
-    double: () => new Float64(),
-    string: () => new Utf8(),
-    binary: () => new Binary(),
-    date: () => new DateDay(),
-    timestamp: () => new TimestampMicrosecond("UTC"),
-    timestamp_ltz: () => new TimestampMicrosecond("UTC"),
-    timestamp_ntz: () => new TimestampMicrosecond(),
-    time: () => new TimeNanosecond(),
-    "interval day to second": () => new DurationMicrosecond(),
-    void: () => new Null(),
-  }),
-);
 const MAX_DECIMAL_PRECISION = 38;
 /** Digits of a second in Spark's `time`, where its DDL names none. */
 const TIME_PRECISION = 6;
-/** Where Spark keeps `varchar(20)`, for which Arrow has no type, in a field's metadata. */
-const CHAR_TYPE = "__CHAR_VARCHAR_TYPE_STRING";
 
 /**
  * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags array<string>"`. Names are case-sensitive
@@ -63,115 +25,6 @@ const CHAR_TYPE = "__CHAR_VARCHAR_TYPE_STRING";
 export function parseDdl(ddl: string): Schema {
   const parser = new DdlParser(ddl);
   return new Schema(parser.fields(undefined));
-}
-
-/**
- * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another. Error: `SCHEMA_INVALID` for anything else, and
- * for one without fields: rows would be committed without their columns.
- */
-export function toSchema(given: unknown): Schema {
-  if (typeof given === "string") return parseDdl(given);
-  const fields = typeof given === "object" && given !== null && "fields" in given ? given.fields : undefined;
-  if (!Array.isArray(fields) || fields.length === 0) {
-    throw new MillraceError(
-      "SCHEMA_INVALID",
-      `schema() must give DDL or an Arrow Schema with fields, but gave ${kindOf(given)}`,
-      {
-        hint: 'Return Spark DDL, such as "id string NOT NULL, time timestamp, mag double", or an Arrow Schema.',
-      },
-    );
-  }
-  if (given instanceof Schema) return given;
-  const { metadata } = given as Schema;
-  return new Schema((fields as Field[]).map(ownField), new Map(metadata));
-}
-
-/** The same field, of this copy of Arrow. */
-function ownField(field: Field): Field {
-  return new Field(field.name, ownType(field.type, field.name), field.nullable, new Map(field.metadata));
-}
-
-function ownType(type: DataType, name: string): DataType {
-  const [child] = (type.children ?? []) as Field[];
-  if (DataType.isStruct(type)) return new Struct(type.children.map(ownField));
-  if (DataType.isList(type) && child !== undefined) return new List(ownField(child));
-  if (DataType.isMap(type) && child !== undefined) {
-    return new Map_(ownField(child) as Field<Struct>, type.keysSorted);
-  }
-  if (DataType.isDecimal(type)) return new Decimal(type.scale, type.precision, type.bitWidth);
-  const simple = SIMPLE_TYPES.get(typeName(type));
-  if (simple !== undefined) return simple();
-  throw new MillraceError(
-    "SCHEMA_INVALID",
-    `field "${name}" has the Arrow type ${typeName(type)}, of another copy of apache-arrow, for which there is no DDL`,
-    { hint: "Install one apache-arrow, of the version that millrace asks for, or choose a type of the DDL." },
-  );
-}
-
-/** The DDL type name of an Arrow type, or Arrow's own name where DDL has none. */
-export function typeName(type: DataType): string {
-  if (DataType.isDecimal(type)) {
-    return `decimal${type.bitWidth === 128 ? "" : type.bitWidth}(${type.precision},${type.scale})`;
-  }
-  if (DataType.isList(type)) return `array<${typeName(type.valueType)}>`;
-  if (DataType.isMap(type)) return `map<${typeName(type.keyType)},${typeName(type.valueType)}>`;
-  if (DataType.isStruct(type)) {
-    return `struct<${type.children.map((field) => `${quoted(field.name)}:${typeName(field.type)}`).join(",")}>`;
-  }
-  const text = type.toString();
-  for (const name of DISPLAY_NAMES) if (SIMPLE_TYPES.get(name)?.().toString() === text) return name;
-  return text;
-}
-const DISPLAY_NAMES = [
-  "boolean",
-  "tinyint",
-  "smallint",
-  "int",
-  "bigint",
-  "float",
-  "double",
-  "string",
-  "binary",
-  "date",
-  "timestamp",
-  "timestamp_ntz",
-  "time",
-  "interval day to second",
-  "void",
-];
-
-/** A name as DDL has it: in backticks where it would not be one word. */
-function quoted(name: string): string {
-  return /^[\p{L}\p{N}_$.-]+$/u.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
-}
-
-/** What DDL says of the length of a field's strings: `varchar(20)` is at most 20 characters (code points). */
-export function lengthLimit(field: Field): { readonly type: string; readonly length: number } | undefined {
-  const type = field.metadata.get(CHAR_TYPE);
-  const length = /^(?:var)?char\((\d+)\)$/.exec(type ?? "")?.[1];
-  return type === undefined || length === undefined ? undefined : { type, length: Number(length) };
-}
-
-/** A schema as JSON: `{ fields: [{ name, type, nullable }] }`, types as in DDL. */
-export interface SchemaJson {
-  readonly fields: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[];
-}
-
-export function schemaToJson(schema: Schema): SchemaJson {
-  return {
-    fields: schema.fields.map((field) => ({
-      name: field.name,
-      type: typeName(field.type),
-      nullable: field.nullable,
-    })),
-  };
-}
-
-/** The DDL of a schema in JSON. */
-export function toDdl({ fields }: SchemaJson): string {
-  return fields
-    .map(({ name, type, nullable }) => `${quoted(name)} ${type}${nullable ? "" : " NOT NULL"}`)
-    .join(", ");
 }
 
 /** A type, with what Arrow's has no room for as metadata of its field. */

@@ -1,5 +1,5 @@
-import { isPlainObject } from "../contract/json.ts";
-import type { Offset } from "../contract/offset.ts";
+import { isPlainObject } from "../../contract/json.ts";
+import type { Offset } from "../../contract/offset.ts";
 
 /** An end that was asked for, and when. */
 export interface Asked {

@@ -1,7 +1,11 @@
 import { DateMillisecond, Decimal, Dictionary, Field, Int32, Schema, Uint8, Utf8 } from "apache-arrow";
 import { describe, expect, it } from "vitest";
+import { schemaToJson } from "../../shared/contract/ddl/json.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import { typeName } from "../../shared/contract/ddl/print.ts";
+import { toSchema } from "../../shared/contract/ddl/to-schema.ts";
+import { lengthLimit } from "../../shared/contract/ddl/types.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
-import { lengthLimit, parseDdl, schemaToJson, toSchema, typeName } from "../../shared/contract/schema.ts";
 
 /** The fields as DDL, written in one way. */
 const read = (ddl: string): string =>

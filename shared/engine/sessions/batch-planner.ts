@@ -1,10 +1,10 @@
 import type { Schema } from "apache-arrow";
-import type { DataSourceReader } from "../contract/batch-reader.ts";
-import type { TaskContext } from "../contract/context.ts";
-import { type ErrorLocation, toMillraceError } from "../contract/errors.ts";
-import type { Filter } from "../contract/filters.ts";
-import { DataSourceStreamReader, type RowSource } from "../contract/stream-reader.ts";
-import { checkFilters, filtered } from "./filters.ts";
+import type { DataSourceReader } from "../../contract/batch-reader.ts";
+import type { TaskContext } from "../../contract/context.ts";
+import { type ErrorLocation, toMillraceError } from "../../contract/errors.ts";
+import type { Filter } from "../../contract/filters.ts";
+import { DataSourceStreamReader, type RowSource } from "../../contract/stream-reader.ts";
+import { checkFilters, filtered } from "../filters.ts";
 
 /** How many batches a pipeline has planned: the offsets of one that reads batches. */
 type BatchCount = { readonly batches: number };

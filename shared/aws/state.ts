@@ -1,5 +1,5 @@
-import type { JsonValue } from "../shared/contract/json.ts";
-import type { BatchRun } from "../shared/engine/ports/ledger.ts";
+import type { JsonValue } from "../contract/json.ts";
+import type { BatchRun } from "../engine/ports/ledger.ts";
 
 /**
  * What goes from state to state. All of it is of a fixed size but `todo`, which has at most `distributeAbove` numbers, and `target`, at

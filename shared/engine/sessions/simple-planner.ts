@@ -1,26 +1,25 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { toRecordBatches } from "../arrow/record-batches.ts";
-import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
-import { isPlainObject, kindOf } from "../contract/json.ts";
-import { checkOffset, type Offset, sameOffset } from "../contract/offset.ts";
+import { toRecordBatches } from "../../arrow/record-batches.ts";
+import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
+import { isPlainObject, kindOf } from "../../contract/json.ts";
+import { checkOffset, type Offset, sameOffset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type SimpleDataSourceStreamReader,
   type SimpleRead,
-} from "../contract/stream-reader.ts";
+} from "../../contract/stream-reader.ts";
 
 /** The one partition of a simple reader's batch. */
 export type SimplePartition = { readonly start: Offset; readonly end: Offset };
 
 /**
- * A simple reader as one that plans: it finds the end of a batch by reading its rows, which the plan then takes. Tasks never see it: they read what
- * was kept.
+ * A simple reader as one that plans: it finds the end of a batch by reading its rows, which the plan then keeps. Tasks never see it:
+ * they read what was kept.
  */
 export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartition> {
   readonly #reader: SimpleDataSourceStreamReader<object>;
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
-  #rows: AsyncGenerator<RecordBatch> | undefined;
 
   constructor(reader: SimpleDataSourceStreamReader<object>, schema: Schema, where: ErrorLocation) {
     super();
@@ -33,9 +32,11 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     return (await this.#reader.initialOffset()) as Offset;
   }
 
-  /** Errors: `READ_NOT_ITERABLE`, `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`. */
-  override async latestOffset(start: Offset): Promise<Offset> {
-    this.#rows = undefined;
+  /**
+   * Reads from `start` on: the rows, and where they end; no rows if there are none. Errors: `READ_NOT_ITERABLE`,
+   * `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
+   */
+  async readOn(start: Offset): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
     let read: unknown;
     try {
       read = await this.#reader.read(start);
@@ -44,9 +45,13 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     }
     const { offset: end, rows: source } = checkSimpleRead(read, this.#where);
     const rows = toRecordBatches(this.#schema, source, this.#where);
-    if (!sameOffset(start, end)) this.#rows = rows;
-    else await this.#refuseRows(rows, start);
-    return end;
+    if (!sameOffset(start, end)) return { end, rows: failingAsRead(rows, this.#where) };
+    await this.#refuseRows(rows, start);
+    return { end };
+  }
+
+  override latestOffset(): never {
+    throw new MillraceError("SOURCE_FAILED", "a simple reader has no end but that of the rows it reads");
   }
 
   /** Rows of a batch that ends where it begins would be read again for ever, or never be written. */
@@ -59,13 +64,6 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
 
   override partitions(start: Offset, end: Offset): readonly SimplePartition[] {
     return [{ start, end }];
-  }
-
-  /** The rows that `latestOffset` read, once. */
-  takeRows(): AsyncIterable<RecordBatch> | undefined {
-    const rows = this.#rows;
-    this.#rows = undefined;
-    return rows === undefined ? undefined : failingAsRead(rows, this.#where);
   }
 
   override read(): never {

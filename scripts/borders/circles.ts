@@ -1,0 +1,30 @@
+/**
+ * A line for each circle of a graph, which names its files. Of circles that share all their files
+ * with earlier ones, none is told until those are gone.
+ */
+export function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const seen = new Set<string>();
+  const found: string[] = [];
+  for (const start of graph.keys()) {
+    const circle = seen.has(start) ? undefined : shortestBack(graph, start);
+    if (circle === undefined) continue;
+    for (const file of circle) seen.add(file);
+    found.push(`a circle of imports: ${[...circle, start].join(" → ")}`);
+  }
+  return found;
+}
+
+/** The files of a shortest way from a file back to itself, itself first. */
+function shortestBack(graph: ReadonlyMap<string, readonly string[]>, start: string): string[] | undefined {
+  const ways: string[][] = [[start]];
+  const reached = new Set<string>();
+  for (const way of ways) {
+    for (const next of graph.get(way.at(-1) ?? start) ?? []) {
+      if (next === start) return way;
+      if (reached.has(next)) continue;
+      reached.add(next);
+      ways.push([...way, next]);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,68 @@
+import { type Argument, type Expression, type Node, parseSync, Visitor } from "oxc-parser";
+
+/** One place where a file names another: an import in any of its forms, or a URL. */
+export interface Import {
+  /** As it is written; `undefined` if it is computed when the code runs. */
+  readonly specifier: string | undefined;
+  readonly line: number;
+  /** `type` if nothing of it is left when the code runs, `url` if it only names a file. */
+  readonly kind: "value" | "type" | "url";
+}
+
+/**
+ * Every import of a file, also of types only. The parser is oxc's because TypeScript 7 has no stable
+ * one yet, and because tools that bundle or strip types drop what is imported as a type.
+ */
+export function importsOf(path: string, source: string): Import[] {
+  const { program, errors } = parseSync(path, source);
+  const error = errors[0];
+  if (error) throw new Error(`${path} cannot be parsed: ${error.message}`);
+  const found: Import[] = [];
+  const add = (node: Node, specifier: string | undefined, kind: Import["kind"] = "value"): void => {
+    found.push({ specifier, line: source.slice(0, node.start).split("\n").length, kind });
+  };
+  new Visitor({
+    ImportDeclaration: (node) => add(node, node.source.value, node.importKind),
+    ExportAllDeclaration: (node) => add(node, node.source.value, node.exportKind),
+    ExportNamedDeclaration: (node) => {
+      if (node.source) add(node, node.source.value, node.exportKind);
+    },
+    ImportExpression: (node) => add(node, textOf(node.source)),
+    TSImportType: (node) => add(node, node.source.value, "type"),
+    TSExternalModuleReference: (node) => add(node, node.expression.value),
+    CallExpression: (node) => {
+      if (isRequire(node.callee)) add(node, textOf(node.arguments[0]));
+    },
+    NewExpression: (node) => {
+      const [path, base] = node.arguments;
+      if (isNamed(node.callee, "URL") && isImportMeta(base, "url")) add(node, textOf(path), "url");
+    },
+  }).visit(program);
+  return found;
+}
+
+/** `require(…)` and `import.meta.resolve(…)`. */
+function isRequire(callee: Expression): boolean {
+  return isNamed(callee, "require") || isImportMeta(callee, "resolve");
+}
+
+function isNamed(node: Expression, name: string): boolean {
+  return node.type === "Identifier" && node.name === name;
+}
+
+function isImportMeta(node: Argument | undefined, property: string): boolean {
+  return (
+    node?.type === "MemberExpression" &&
+    node.object.type === "MetaProperty" &&
+    node.property.type === "Identifier" &&
+    node.property.name === property
+  );
+}
+
+function textOf(node: Argument | undefined): string | undefined {
+  if (node?.type === "Literal" && typeof node.value === "string") return node.value;
+  if (node?.type === "TemplateLiteral" && node.expressions.length === 0) {
+    return node.quasis[0]?.value.cooked ?? undefined;
+  }
+  return undefined;
+}

@@ -1,0 +1,182 @@
+/**
+ * The allow-list of the borders. What is not listed is refused, and so is a file that lies in no
+ * room. `npm run check` holds the code to it; `npm run borders:update` makes the table in
+ * docs/architecture.md from it.
+ */
+export interface Room {
+  /** One line for docs/architecture.md. */
+  readonly holds: string;
+  /** The rooms whose files it may import, besides its own. */
+  readonly imports: readonly string[] | "all";
+  /** The rooms of which it may import types only. */
+  readonly types?: readonly string[];
+  /** Packages of npm, modules of Node, and `COMPUTED`. A `*` at the end stands for anything. */
+  readonly packages: readonly string[];
+  /** If it is not shipped: it may import what package.json has for development, too. */
+  readonly isTool?: true;
+}
+
+/** A name that is known only when the code runs, as in `import(path)`. */
+export const COMPUTED = "computed names";
+
+/** The user's pipeline, which esbuild puts into a bundle. */
+export const PIPELINE = "millrace:pipeline";
+
+const FOR_CONNECTORS = ["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/kit"];
+
+const connector = (holds: string, ...packages: string[]): Room => ({
+  holds,
+  imports: FOR_CONNECTORS,
+  packages: ["apache-arrow", "zod", ...packages],
+});
+
+const tool = (holds: string): Room => ({ holds, imports: "all", packages: ["*"], isTool: true });
+
+/** A room is a folder with all below it, or one file. A file's room is the longest name that fits. */
+export const ROOMS: Readonly<Record<string, Room>> = {
+  "shared/contract": {
+    holds: "what users implement and call, and its checks",
+    imports: [],
+    packages: ["@standard-schema/spec", "apache-arrow", "leven"],
+  },
+  "shared/arrow": {
+    holds: "rows ⇄ record batches, Arrow IPC files",
+    imports: ["shared/contract"],
+    packages: ["apache-arrow", "leven"],
+  },
+  "shared/aws": {
+    holds: "what platform, connectors, handlers, construct and command must know of AWS alike",
+    imports: ["shared/contract"],
+    types: ["shared/engine/ports"],
+    packages: [],
+  },
+  "shared/engine/ports": {
+    holds: "what the engine asks of a ledger, of run events and of the runtime",
+    imports: ["shared/contract", "shared/arrow"],
+    packages: [],
+  },
+  "shared/engine": {
+    holds:
+      "`plan`, `write`, `finalize`, `vacuum`: functions of (pipeline, ports, request), nothing of Node or of a cloud",
+    imports: ["shared/contract", "shared/arrow", "shared/engine/ports"],
+    packages: ["apache-arrow"],
+  },
+  "shared/engine/run": {
+    holds: "the run loop: when the next batch is due, and when a run ends",
+    imports: ["shared/contract", "shared/arrow", "shared/engine/ports", "shared/engine"],
+    packages: ["apache-arrow"],
+  },
+  "shared/platform/embedded": {
+    holds: "the SQLite ledger, the store in a directory",
+    imports: ["shared/contract", "shared/aws", "shared/engine/ports"],
+    packages: ["node:*"],
+  },
+  "shared/platform/aws": {
+    holds: "the DynamoDB ledger, the S3 store, executions",
+    imports: ["shared/contract", "shared/aws", "shared/engine/ports"],
+    packages: ["@aws-sdk/*", "node:stream"],
+  },
+  "shared/platform/memory": {
+    holds: "the store in memory",
+    imports: ["shared/contract", "shared/aws", "shared/engine/ports"],
+    packages: [],
+  },
+  "shared/connectors/kit": {
+    holds: "what several connectors need: staging, clients, secrets, digests, JSON, column names",
+    imports: ["shared/contract", "shared/arrow", "shared/aws"],
+    packages: ["@aws-sdk/*", "@smithy/node-http-handler", "apache-arrow", "node:crypto", "zod"],
+  },
+  "shared/connectors/arrow-table": connector("a table of Arrow files and a log"),
+  "shared/connectors/dynamodb": connector("items of a DynamoDB table", "@aws-sdk/client-dynamodb"),
+  "shared/connectors/events": connector("a series of events that each run makes again"),
+  "shared/connectors/files": {
+    holds: "CSV, JSON lines, text, Parquet and Arrow files",
+    imports: [...FOR_CONNECTORS, "shared/connectors/files/node.ts"],
+    packages: ["apache-arrow", "zod", "csv-parse", "fzstd", "hyparquet", "hyparquet-compressors"],
+  },
+  "shared/connectors/files/node.ts": {
+    holds: "streams, gzip, hashes and globs, which come with Node",
+    imports: [],
+    packages: ["node:buffer", "node:crypto", "node:path/posix", "node:stream", "node:zlib"],
+  },
+  "shared/connectors/kinesis": connector(
+    "records of a Kinesis stream",
+    ...["@aws-sdk/client-kinesis", "@smithy/node-http-handler"],
+  ),
+  "shared/connectors/memory": connector("tables in memory"),
+  "shared/connectors/postgres": connector("tables of PostgreSQL", "pg", "postgres-array"),
+  "shared/connectors/rate": connector("Spark's `rate` and `rate-micro-batch`"),
+  "shared/connectors/rest-api": connector("pages of a JSON API"),
+  "shared/connectors/sqs": connector("messages of an SQS queue", "@aws-sdk/client-sqs"),
+  "shared/testing": {
+    holds: "`millrace/testing`: a pipeline in memory, and the kit that tries sources and sinks",
+    imports: [
+      ...["shared/contract", "shared/arrow", "shared/engine/ports", "shared/engine", "shared/engine/run"],
+      ...["shared/platform/embedded", "shared/platform/memory"],
+    ],
+    packages: ["apache-arrow", "node:crypto", "node:timers/promises"],
+  },
+  "shared/index.ts": { holds: "`millrace`", imports: ["shared/contract"], packages: [] },
+  local: {
+    holds: "the embedded runner: home, locks, worker threads",
+    imports: [
+      ...["shared/contract", "shared/arrow", "shared/aws"],
+      ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
+      // A run on a laptop may read and write s3:// locations: docs/adr/0003.
+      ...["shared/platform/embedded", "shared/platform/aws"],
+    ],
+    // The user's pipeline, and the worker beside this code.
+    packages: ["@aws-sdk/client-s3", "node:*", "piscina", COMPUTED],
+  },
+  functions: {
+    holds: "the Lambda handlers, a few lines each over the engine; the pipeline brings its connectors",
+    imports: [
+      ...["shared/contract", "shared/arrow", "shared/aws"],
+      ...["shared/engine/ports", "shared/engine", "shared/engine/run", "shared/platform/aws"],
+    ],
+    packages: ["@aws-lambda-powertools/*", "@aws-sdk/*", "aws-lambda", PIPELINE, "node:*"],
+  },
+  infra: {
+    holds: "the CDK construct; it knows the handlers by the names of their files",
+    imports: ["shared/contract", "shared/aws"],
+    packages: ["aws-cdk-lib", "constructs", "node:*", COMPUTED],
+  },
+  "infra/app.ts": tool("the app of the example"),
+  cli: {
+    holds: "the `millrace` command",
+    imports: [
+      ...["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/arrow-table"],
+      ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
+      ...["shared/platform/embedded", "shared/platform/aws", "local"],
+    ],
+    packages: ["@aws-sdk/*", "apache-arrow", "commander", "node:*", "zod", COMPUTED],
+  },
+  bin: { holds: "starts the built command", imports: ["dist"], packages: [] },
+  dist: { holds: "what `npm run build` makes", imports: [], packages: [] },
+  test: tool("the tests, which mirror the folders"),
+  scripts: tool("builds and checks"),
+  bench: tool("measurements"),
+  examples: tool("the example"),
+  ".": tool("configurations of tools: the files beside package.json"),
+};
+
+const NAMES = Object.keys(ROOMS).sort((a, b) => b.length - a.length);
+
+/** The room of a file, by its path from the root of the repository. */
+export function roomOf(path: string): string | undefined {
+  if (!path.includes("/")) return ".";
+  return NAMES.find((name) => path === name || path.startsWith(`${name}/`));
+}
+
+/** How a room may import another. */
+export function passage(from: string, to: string): "values" | "types" | "none" {
+  const room = ROOMS[from];
+  if (from === to || room?.imports === "all" || room?.imports.includes(to)) return "values";
+  return room?.types?.includes(to) ? "types" : "none";
+}
+
+export function mayUse(from: string, name: string): boolean {
+  return (ROOMS[from]?.packages ?? []).some((allowed) =>
+    allowed.endsWith("*") ? name.startsWith(allowed.slice(0, -1)) : name === allowed,
+  );
+}

@@ -1,0 +1,41 @@
+import { DataType } from "apache-arrow";
+import { SIMPLE_TYPES } from "./types.ts";
+
+/** Of the names of a type, the one that is shown. */
+export const DISPLAY_NAMES = [
+  "boolean",
+  "tinyint",
+  "smallint",
+  "int",
+  "bigint",
+  "float",
+  "double",
+  "string",
+  "binary",
+  "date",
+  "timestamp",
+  "timestamp_ntz",
+  "time",
+  "interval day to second",
+  "void",
+];
+
+/** The DDL type name of an Arrow type, or Arrow's own name if DDL has none. */
+export function typeName(type: DataType): string {
+  if (DataType.isDecimal(type)) {
+    return `decimal${type.bitWidth === 128 ? "" : type.bitWidth}(${type.precision},${type.scale})`;
+  }
+  if (DataType.isList(type)) return `array<${typeName(type.valueType)}>`;
+  if (DataType.isMap(type)) return `map<${typeName(type.keyType)},${typeName(type.valueType)}>`;
+  if (DataType.isStruct(type)) {
+    return `struct<${type.children.map((field) => `${quotedName(field.name)}:${typeName(field.type)}`).join(",")}>`;
+  }
+  const text = type.toString();
+  for (const name of DISPLAY_NAMES) if (SIMPLE_TYPES.get(name)?.().toString() === text) return name;
+  return text;
+}
+
+/** A name as DDL has it: in backticks if it would not be one word. */
+export function quotedName(name: string): string {
+  return /^[\p{L}\p{N}_$.-]+$/u.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
+}

@@ -1,0 +1,49 @@
+import { DataType, Decimal, Field, List, Map_, Schema, Struct } from "apache-arrow";
+import { MillraceError } from "../errors.ts";
+import { kindOf } from "../json.ts";
+import { parseDdl } from "./parse.ts";
+import { typeName } from "./print.ts";
+import { SIMPLE_TYPES } from "./types.ts";
+
+/**
+ * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another. Error: `SCHEMA_INVALID` for anything else, and
+ * for one without fields: rows would be committed without their columns.
+ */
+export function toSchema(given: unknown): Schema {
+  if (typeof given === "string") return parseDdl(given);
+  const fields = typeof given === "object" && given !== null && "fields" in given ? given.fields : undefined;
+  if (!Array.isArray(fields) || fields.length === 0) {
+    throw new MillraceError(
+      "SCHEMA_INVALID",
+      `schema() must give DDL or an Arrow Schema with fields, but gave ${kindOf(given)}`,
+      {
+        hint: 'Return Spark DDL, such as "id string NOT NULL, time timestamp, mag double", or an Arrow Schema.',
+      },
+    );
+  }
+  if (given instanceof Schema) return given;
+  const { metadata } = given as Schema;
+  return new Schema((fields as Field[]).map(ownField), new Map(metadata));
+}
+
+/** The same field, of this copy of Arrow. */
+function ownField(field: Field): Field {
+  return new Field(field.name, ownType(field.type, field.name), field.nullable, new Map(field.metadata));
+}
+
+function ownType(type: DataType, name: string): DataType {
+  const [child] = (type.children ?? []) as Field[];
+  if (DataType.isStruct(type)) return new Struct(type.children.map(ownField));
+  if (DataType.isList(type) && child !== undefined) return new List(ownField(child));
+  if (DataType.isMap(type) && child !== undefined) {
+    return new Map_(ownField(child) as Field<Struct>, type.keysSorted);
+  }
+  if (DataType.isDecimal(type)) return new Decimal(type.scale, type.precision, type.bitWidth);
+  const simple = SIMPLE_TYPES.get(typeName(type));
+  if (simple !== undefined) return simple();
+  throw new MillraceError(
+    "SCHEMA_INVALID",
+    `field "${name}" has the Arrow type ${typeName(type)}, of another copy of apache-arrow, for which there is no DDL`,
+    { hint: "Install one apache-arrow, of the version that millrace asks for, or choose a type of the DDL." },
+  );
+}

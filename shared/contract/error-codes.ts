@@ -1,0 +1,54 @@
+import { DEPLOYED, ON_AWS } from "./error-codes/aws.ts";
+import { COMMAND, TWO_RUNS } from "./error-codes/command.ts";
+import {
+  DYNAMODB,
+  FILES,
+  KINESIS_AND_SQS,
+  MEMORY,
+  POSTGRES,
+  REST_API,
+  SECRETS,
+} from "./error-codes/connectors.ts";
+import { LEDGER_AND_STORE, SINK, SOURCE, TASKS } from "./error-codes/engine.ts";
+import type { ErrorMeaning } from "./error-codes/meaning.ts";
+import { KIT, SINK_TRAPS, SOURCE_TRAPS } from "./error-codes/testing.ts";
+
+/** The sections of docs/errors.md, which `npm run docs:errors` writes, by their titles. */
+export const ERROR_SECTIONS = {
+  "The command and the pipeline's file (exit code 2)": COMMAND,
+  "Two runs (exit code 3)": TWO_RUNS,
+  "The source": SOURCE,
+  Tasks: TASKS,
+  "The sink": SINK,
+  "Ledger and store": LEDGER_AND_STORE,
+  Secrets: SECRETS,
+  "`dynamodb`": DYNAMODB,
+  "`files`": FILES,
+  "`kinesis` and `sqs`": KINESIS_AND_SQS,
+  "`memory`": MEMORY,
+  "`postgres`": POSTGRES,
+  "`rest-api`": REST_API,
+  "Deployed pipelines": DEPLOYED,
+  "On AWS": ON_AWS,
+  "`millrace/testing`": KIT,
+  "Traps of a source": SOURCE_TRAPS,
+  "Traps of a sink": SINK_TRAPS,
+} as const;
+
+type KeysOfEach<T> = T extends unknown ? keyof T & string : never;
+type Section = Readonly<Record<string, ErrorMeaning>>;
+
+/**
+ * Every code that Millrace raises, and what it means. Only types of it are needed at run time, so
+ * that it is in no bundle.
+ */
+export const ERROR_CODES = flat(ERROR_SECTIONS);
+
+/** A code that Millrace raises. An error that was read back may have any other: that of a user. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+function flat<Sections extends Readonly<Record<string, Section>>>(
+  sections: Sections,
+): Readonly<Record<KeysOfEach<Sections[keyof Sections]>, ErrorMeaning>> {
+  return Object.assign({}, ...Object.values(sections)) as ReturnType<typeof flat<Sections>>;
+}

@@ -1,0 +1,121 @@
+import type { ErrorMeaning } from "./meaning.ts";
+
+/** The command and the pipeline's file (exit code 2). */
+export const COMMAND = {
+  USAGE: {
+    means: "flags that exclude each other, or nobody to ask",
+    do: "`millrace COMMAND --help`",
+  },
+  PIPELINE_FILE_NOT_FOUND: {
+    means: "there is no such file",
+    do: "name the file that exports the pipeline",
+  },
+  PIPELINE_FILE_FAILED: {
+    means: "the file cannot be loaded",
+    do: "correct it; Node strips types only, so no enums and no parameter properties",
+  },
+  PIPELINE_NOT_EXPORTED: {
+    means: "its default export is no pipeline",
+    do: 'end it with `export default pipeline("name")…`',
+  },
+  PIPELINE_NAME_INVALID: {
+    means: "a name of other than 1 to 64 lower-case letters, digits, `-`, `_`",
+    do: "choose another",
+  },
+  PIPELINE_NOT_FOUND: {
+    means: "no pipeline of that name has run in this home, stack or table",
+    do: "check the name, and `--home`, `--stack` or `--table`",
+  },
+  BATCH_NOT_FOUND: {
+    means: "the pipeline has no such batch",
+    do: "`millrace batches`",
+  },
+  BATCH_OPEN: {
+    means: "a rewind while a batch is open",
+    do: "let it end: `millrace run` or `millrace replay`",
+  },
+  BATCH_NOT_OPEN: {
+    means: "a replay where no batch is open",
+    do: "`millrace rewind` reads committed rows again",
+  },
+  STACK_NOT_FOUND: {
+    means: "no such stack in this account and region, or it has no pipeline",
+    do: "check the name, region and profile; `millrace deploy`",
+  },
+  CDK_NOT_FOUND: {
+    means: "the project has no AWS CDK",
+    do: "`npm install --save-dev aws-cdk aws-cdk-lib constructs`",
+  },
+  HOME_NOT_FOUND: {
+    means: "nothing has run in this home",
+    do: "check `--home`",
+  },
+  TABLE_NOT_FOUND: {
+    means: "there is no table",
+    do: "name the folder that holds `_log`",
+  },
+  TRIGGER_INVALID: {
+    means: "the trigger is none",
+    do: '`{ processingTime: "10 seconds" }`, `{ availableNow: true }`; `10s`, `5m` on the command line',
+  },
+  DURATION_INVALID: {
+    means: "a text that is no duration, or is too short for a step",
+    do: "a number and a unit: `500ms`, `10s`, `5m`",
+  },
+  DATA_SOURCE_NOT_FOUND: {
+    means: '`.format("name")` of a name that is not registered',
+    do: "`registerDataSource(YourClass)` before it; the hint has the import of a connector of Millrace",
+  },
+  NOT_SUPPORTED: {
+    means: "the data source has no such method",
+    do: "implement it, or use another data source",
+  },
+  OPTIONS_INVALID: {
+    means:
+      "options of a data source; the message names all problems, or that its `optionsSchema` is no Standard Schema",
+    do: "correct them",
+  },
+  FILTER_INVALID: {
+    means:
+      "`.filter()` was given something else than filters; or a filter names no column of the schema, or compares it with what it cannot hold",
+    do: 'correct it; a field of a struct is named `["place", "x"]`',
+  },
+  SAVE_MODE_INVALID: {
+    means: "`.mode()` of something else than the four modes",
+    do: "`append`, `overwrite`, `errorifexists` or `ignore`",
+  },
+  SAVE_MODE_NOT_SUPPORTED: {
+    means:
+      "`errorifexists`, the default, or `ignore`, to a sink that cannot tell whether its target is there",
+    do: "`append` or `overwrite`; or give its writer `exists(context)`",
+  },
+  SCHEMA_INVALID: {
+    means: "the DDL does not parse; the message has the position",
+    do: "correct it",
+  },
+  SCHEMA_REQUIRED: {
+    means:
+      "the source cannot tell the columns of its rows: files of this format tell no schema, or there is no file yet",
+    do: 'set its option `schema`, or `.schema("id bigint, …")` on the reading side of the pipeline',
+  },
+  LOCATION_NOT_SUPPORTED: {
+    means: "a URL that cannot be opened here",
+    do: "give a path",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Two runs (exit code 3). */
+export const TWO_RUNS = {
+  LEASE_HELD: {
+    means: "another run works on the pipeline",
+    do: "wait, or stop that one; `millrace unlock` where it is certainly dead",
+  },
+  FENCED: {
+    means: "another run took the pipeline over from this one",
+    do: "nothing: it changed nothing more",
+  },
+  RUN_IS_STALE: {
+    means: "a Finalize of an attempt that is over",
+    do: "nothing",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;

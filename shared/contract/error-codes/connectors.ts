@@ -1,0 +1,153 @@
+import type { ErrorMeaning } from "./meaning.ts";
+
+/** The connector `dynamodb`. */
+export const DYNAMODB = {
+  DYNAMODB_FAILED: {
+    means: "DynamoDB did not take an item",
+    do: "by its own message: table, keys, rights",
+    again: "where it may pass",
+  },
+  TRANSACTION_REFUSED: {
+    means: "DynamoDB did not take a sink's items into the ledger's transaction; nothing was written",
+    do: "by DynamoDB's message: table, keys, rights; the batch was aborted, and the next run replays it",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** The connector `files`. */
+export const FILES = {
+  FILE_CHANGED: {
+    means: "a file is gone, or another than was planned or read",
+    do: "put it back, give it another name, or see [files](files.md#a-file-that-changes)",
+    again: "no",
+  },
+  FILE_MALFORMED: {
+    means:
+      "a file cannot be read as what it should be; the message has the file, and the line where there is one",
+    do: "take it away, set `ignoreMissingFiles`, put it back corrected under another name",
+    again: "no",
+  },
+  SEEN_FILES_MISSING: {
+    means: "the record of the files that were read, which the offset names, is gone",
+    do: "rewind to one of the last 1,000 batches, or restore it",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** The connectors `kinesis` and `sqs`. */
+export const KINESIS_AND_SQS = {
+  KINESIS_DATA_EXPIRED: {
+    means:
+      "records expired before they were read, or the stream was made anew; the message has the shard and the range",
+    do: "run more often, lengthen the retention; go on with what is left: [`failOnDataLoss`](kinesis.md#records-that-expired)",
+    again: "no",
+  },
+  KINESIS_FAILED: {
+    means: "a request to the stream failed; the message has the request and what AWS said",
+    do: "check name, region, credentials and [rights](kinesis.md#on-aws)",
+    again: "where it may pass",
+  },
+  KINESIS_RECORD_AGGREGATED: {
+    means: "the Kinesis Producer Library put many records into one",
+    do: 'turn its aggregation off, or read `format: "raw"`',
+    again: "no",
+  },
+  RECORD_NOT_JSON: {
+    means: "a record or message is no JSON object; the message has its place",
+    do: 'correct what writes it, or read `format: "raw"`',
+    again: "no",
+  },
+  SQS_FAILED: {
+    means: "a request to the queue failed; the message has the request and what AWS said",
+    do: "check URL, region, credentials and [rights](sqs.md#on-aws)",
+    again: "where it may pass",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** The connector `memory`. */
+export const MEMORY = {
+  MEMORY_NOT_HERE: {
+    means:
+      "a memory stream, its rows, or rows that were staged are in another thread, process or machine, or in none",
+    do: "run the pipeline in one thread: [memory](memory.md)",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** The connector `postgres`. */
+export const POSTGRES = {
+  POSTGRES_CURSOR_UNSAFE: {
+    means: "the stream would lose rows: its cursor column, sequence or server tells no order",
+    do: "as it says, or name another `cursorColumn`",
+    again: "no",
+  },
+  POSTGRES_FAILED: {
+    means: "the server refused a statement, or the connection failed; the message has the SQLSTATE",
+    do: "by SQLSTATE: rights, columns, values, or ask who runs it",
+    again: "lost connections, deadlocks, failed serialisations, a full or starting server",
+  },
+  STAGED_FILE_MISSING: {
+    means: "somebody deleted rows that were staged in the pipeline's store; nothing was written",
+    do: "restore them",
+    again: "no",
+  },
+  POSTGRES_TABLE_MISMATCH: {
+    means: "there is no such table or column, or one that cannot be what the options say",
+    do: "correct the options, or the table",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** The connector `rest-api`. */
+export const REST_API = {
+  HTTP_STATUS: {
+    means: "the API answered this status; of a sink, to which rows",
+    do: "by status: credentials, options, or ask who runs it",
+    again:
+      "408, 425, 429, 5xx; of a sink also 409, and [without a key](rest-api.md#when-rows-are-sent-and-what-is-guaranteed) only 425 and 429",
+  },
+  HTTP_FAILED: {
+    means: "no whole answer",
+    do: "check that the API is up",
+    again: "yes; of a sink without a key only where nothing was sent",
+  },
+  HTTP_NOT_JSON: {
+    means: "the body is not JSON",
+    do: "check `url`",
+    again: "no",
+  },
+  ROWS_NOT_FOUND: {
+    means: "there is no array at `rows`",
+    do: "set `rows`",
+    again: "no",
+  },
+  PAGES_LOOP: {
+    means: "the pages lead back to one before",
+    do: "check `pagination`",
+    again: "no",
+  },
+  LINK_TO_OTHER_ORIGIN: {
+    means: "a link or a redirect leads to another server",
+    do: "set `url` to the one that serves the pages",
+    again: "no",
+  },
+  LIST_SHRANK: {
+    means: "a page has fewer rows than planned",
+    do: "the list must only grow at its end; or use `timeRange`",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Secrets, which `postgres` and `rest-api` read from the environment. */
+export const SECRETS = {
+  SECRET_MISSING: {
+    means: "the environment variable that holds a secret is not set",
+    do: "set it",
+    again: "no",
+  },
+  SECRET_INVALID: {
+    means: "the environment variable is set, but cannot be sent, or is no URL of a server",
+    do: "correct it",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;

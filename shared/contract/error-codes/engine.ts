@@ -1,0 +1,251 @@
+import type { ErrorMeaning } from "./meaning.ts";
+
+/** The source. */
+export const SOURCE = {
+  PLANNING_STALLED: {
+    means: "a warning: a method of the reader that plans has not answered for `stallAfter`",
+    do: "look whether the source answers; give it a time limit",
+    again: "–",
+  },
+  SOURCE_FAILED: {
+    means: "a method of the reader threw; its error is below",
+    do: "correct the source",
+    again: "in a task, yes",
+  },
+  READER_INVALID: {
+    means:
+      "`streamReader()`, `simpleStreamReader()` or `reader()` gave an object that lacks a method, a class, or nothing; the message has what it may be a slip of",
+    do: "give an object of a class that extends `DataSourceStreamReader`, …",
+    again: "no",
+  },
+  OFFSET_NOT_JSON: {
+    means: "an offset that JSON would lose or change; the message has the place",
+    do: "give a plain object of JSON values",
+    again: "no",
+  },
+  OFFSET_WENT_BACK: {
+    means: "`latestOffset`, or a simple reader's `read`, gave an end before the start",
+    do: "give the start where nothing is new",
+    again: "no",
+  },
+  OFFSET_FOLLOWS_CLOCK: {
+    means: "a warning, in the first batch: `latestOffset` seems to give the time of day, unrounded",
+    do: "stay behind the clock: [`settledNow`](source-helpers.md)",
+    again: "–",
+  },
+  OFFSET_FIELD_INVALID: {
+    means:
+      "an offset or a row lacks a field of a `CompositeOffset`, has another type there, or null; or an offset has a field too many; the message names it",
+    do: "leave out rows without it; rewind where the source's offsets have changed",
+    again: "no",
+  },
+  TIME_INVALID: {
+    means: "no time with its zone and of whole microseconds, of the years 0000 to 9999",
+    do: "give ISO 8601 with its zone, a Date, or bigint microseconds",
+    again: "no",
+  },
+  TIME_RANGE_INVALID: {
+    means: "a `TimeRange` that would end before it begins",
+    do: "swap its ends; `TimeRange.upTo` for a clock's time",
+    again: "no",
+  },
+  READ_LIMIT_INVALID: {
+    means: "`getDefaultReadLimit` gave no read limit, or a limit is no whole number from 1 on",
+    do: "give one of the `Read…` classes",
+    again: "no",
+  },
+  SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE: {
+    means: "a simple reader's `read(start)` gave rows, and `start` as their end",
+    do: "give the offset after the rows",
+    again: "no",
+  },
+  PARTITIONS_NOT_AN_ARRAY: {
+    means: "`partitions` gave something else",
+    do: "give an array",
+    again: "no",
+  },
+  PARTITIONS_OVERLAP: {
+    means:
+      "two partitions are equal, or their [ranges overlap](from-pyspark.md#partitions-that-overlap): rows would be written twice",
+    do: "half-open ranges: [`TimeRange.split`](source-helpers.md); other names than `from` and `to` if they are no ranges",
+    again: "no",
+  },
+  PARTITION_NOT_JSON: {
+    means: "a partition that JSON would lose or change",
+    do: "give plain objects, make what has methods in `read`",
+    again: "no",
+  },
+  READ_NOT_ITERABLE: {
+    means: "`read` gave no iterable; of a simple reader, no `{ rows, offset }`",
+    do: "write it as a generator",
+    again: "no",
+  },
+  ROW_MISMATCH: {
+    means: "a value does not fit its field: row number (from 1), field, expected type, what was found",
+    do: "convert it in `read`, or change the schema",
+    again: "no",
+  },
+  ROW_NOT_A_ROW: {
+    means: "something that is neither object, array nor record batch",
+    do: "yield rows",
+    again: "no",
+  },
+  BATCH_SCHEMA_MISMATCH: {
+    means: "a record batch of another schema",
+    do: "give the schema's columns, in its order",
+    again: "no",
+  },
+  COLUMN_MISNAMED: {
+    means:
+      "a column of the schema is not in the file, page or message, but one is whose name differs only in case, `_`, `-` or spaces; the message has both",
+    do: "call it in the schema as it is called there; `trim` of `files`, `columns` of `rest-api`",
+    again: "no",
+  },
+  TYPE_NOT_SUPPORTED: {
+    means: "rows cannot be turned into this Arrow type",
+    do: "yield record batches",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Tasks. */
+export const TASKS = {
+  TASK_FAILED: {
+    means: "an error outside source and sink",
+    do: "see its cause",
+    again: "yes",
+  },
+  TASK_CANCELLED: {
+    means: "the run was interrupted, or another task failed for good",
+    do: "nothing: it runs again with the batch",
+    again: "no",
+  },
+  PARTITION_STALLED: {
+    means:
+      "the source gave no row, or the sink took none, for as long as [`stallAfter`](progress.md#stalled-partitions) allows, and the task is to fail then; the message says which of the two, and the offsets",
+    do: "look there; give what waits a time limit; raise `stallAfter` where it is only slow",
+    again: "yes",
+  },
+  WORKER_DIED: {
+    means: "the task's thread ended (`process.exit`, memory)",
+    do: "look into source and sink",
+    again: "yes",
+  },
+  TASKS_MISSING: {
+    means: "tasks of the batch never finished",
+    do: "see the run's other errors",
+    again: "next run",
+  },
+  BATCH_ABORTED: {
+    means: "the batch was aborted, and no reason is known",
+    do: "run again",
+    again: "next run",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** The sink. */
+export const SINK = {
+  ROWS_NOT_CONSUMED: {
+    means:
+      "a warning: `write` returned before it had all rows, as Spark lets it; the others are not read again",
+    do: "go through the rows to their end",
+    again: "–",
+  },
+  WRITER_INVALID: {
+    means:
+      "`streamWriter()` or `writer()` gave an object without `write`, `commit` or `abort`, a class, or nothing",
+    do: "give an object of a class that extends `DataSourceStreamWriter`, …",
+    again: "no",
+  },
+  SINK_FAILED: {
+    means:
+      "a method of the writer threw. After `commit()`: the batch was aborted, or, where it may have landed, goes on from there with the next run",
+    do: "correct the sink",
+    again: "in a task; in `commit` where the error has `retryable: true`",
+  },
+  MESSAGE_NOT_JSON: {
+    means: "a commit message that JSON would lose or change",
+    do: "give plain JSON",
+    again: "no",
+  },
+  TARGET_EXISTS: {
+    means:
+      "a batch of the mode `errorifexists`, the default, to a target that is there. Nothing was read or written",
+    do: "choose another mode, or another target",
+    again: "no",
+  },
+  TABLE_SCHEMA_MISMATCH: {
+    means: "the table has another schema",
+    do: "write to another path, or change the schema back",
+    again: "no",
+  },
+  TABLE_MOVED: {
+    means: "a batch was staged in another folder than the table now has",
+    do: "run it with the path, home and working directory that it was begun with",
+    again: "no",
+  },
+  TABLE_BUSY: {
+    means: "too many commits of other pipelines at once",
+    do: "fewer pipelines on one table",
+    again: "yes",
+  },
+  TABLE_LOG_BROKEN: {
+    means: "an entry of the table's log is gone or damaged",
+    do: "restore it",
+    again: "no",
+  },
+  TABLE_FILE_MISSING: {
+    means: "a data file that the table's log names is gone",
+    do: "restore it",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Ledger and store. */
+export const LEDGER_AND_STORE = {
+  LEDGER_FAILED: {
+    means: "the ledger's disk or table failed, is full, or forbids it",
+    do: "check space and rights",
+    again: "where it may pass",
+  },
+  STORE_FAILED: {
+    means: "the store's disk or bucket failed, is full, or forbids it",
+    do: "check space and rights",
+    again: "where it may pass",
+  },
+  LEDGER_VERSION: {
+    means: "the ledger was written by a newer Millrace",
+    do: "use that one",
+    again: "no",
+  },
+  LEDGER_CONFLICT: {
+    means: "a transition that the ledger's state does not allow; nothing was changed",
+    do: "run again; report it if it stays",
+    again: "no",
+  },
+  STORE_KEY_INVALID: {
+    means: "a key that is no plain relative path",
+    do: "a sink's mistake: correct it",
+    again: "no",
+  },
+  PARTITIONS_MISSING: {
+    means: "somebody deleted a batch's partitions file, which the ledger names",
+    do: "restore it",
+    again: "no",
+  },
+  MESSAGE_MISSING: {
+    means: "somebody deleted a task's commit message, which the ledger names",
+    do: "restore it",
+    again: "no",
+  },
+  BATCH_TOO_OLD: {
+    means: "a batch was decided over 90 days ago and never ended",
+    do: "look in the sink whether it landed",
+    again: "no",
+  },
+  UNEXPECTED: {
+    means: "a defect of Millrace",
+    do: "report it",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;

@@ -1,0 +1,11 @@
+import { closestMatch } from "leven";
+
+/** ` (did you mean pageSize?)` if one of the names is close; else, what there is. */
+export function suggest(name: string, names: readonly string[]): string {
+  const lower = new Map(names.map((known) => [known.toLowerCase(), known]));
+  const maxDistance = Math.min(name.length >> 1, Math.max(2, Math.floor(name.length / 3)));
+  const close = closestMatch(name.toLowerCase(), [...lower.keys()], { maxDistance });
+  const meant = close === undefined ? undefined : lower.get(close);
+  if (meant !== undefined) return ` (did you mean ${meant}?)`;
+  return names.length === 0 ? "" : ` (there are ${[...names].sort().join(", ")})`;
+}

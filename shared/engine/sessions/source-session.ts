@@ -1,0 +1,178 @@
+import type { Schema } from "apache-arrow";
+import type { DataSourceRuntime, Runtime } from "../../contract/context.ts";
+import type { DataSource } from "../../contract/data-source.ts";
+import { toSchema } from "../../contract/ddl/to-schema.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { Pipeline } from "../../contract/pipeline.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
+import type {
+  DataSourceStreamReader,
+  RowSource,
+  SimpleDataSourceStreamReader,
+} from "../../contract/stream-reader.ts";
+import type { Ports } from "../ports/runtime.ts";
+import { BatchPlanner } from "./batch-planner.ts";
+import { BATCH_READER, checkImplementation, SIMPLE_READER, STREAM_READER } from "./check-implementation.ts";
+import { guard } from "./guard.ts";
+import { Planner } from "./planner.ts";
+import { SimplePlanner } from "./simple-planner.ts";
+
+export interface SourceSessionOptions {
+  /** Called when a method of the reader that plans is called, with its name, and again, without one, when it has answered. */
+  onCall?(method: string | undefined): void;
+}
+
+/** The source of a pipeline: its schema, and its readers. One for each process that runs a part of the pipeline. */
+export class SourceSession {
+  readonly #pipeline: Pipeline;
+  readonly #ports: Ports;
+  readonly #source: DataSource<object>;
+  readonly #options: SourceSessionOptions;
+  #schema: Schema | undefined;
+  #planner: Promise<Planner> | undefined;
+
+  private constructor(
+    pipeline: Pipeline,
+    ports: Ports,
+    source: DataSource<object>,
+    schema: Schema | undefined,
+    options: SourceSessionOptions,
+  ) {
+    this.#pipeline = pipeline;
+    this.#ports = ports;
+    this.#source = source;
+    this.#schema = schema;
+    this.#options = options;
+  }
+
+  /** Makes the source. Error: `SOURCE_FAILED`. */
+  static async open(
+    pipeline: Pipeline,
+    ports: Ports,
+    sourceOptions: object,
+    options: SourceSessionOptions & { readonly schema?: Schema },
+  ): Promise<SourceSession> {
+    const { dataSource, schema } = pipeline.source;
+    const where = { pipeline: pipeline.name };
+    const made = await guard(
+      "SOURCE_FAILED",
+      `making the source "${dataSource.name}" failed`,
+      where,
+      () => new dataSource(sourceOptions as never, dataSourceRuntime(ports)),
+    );
+    const given = schema === undefined ? undefined : toSchema(schema);
+    return new SourceSession(pipeline, ports, made, options.schema ?? given, options);
+  }
+
+  /** The schema of the rows, as the source tells it now. A batch that was planned has its own. */
+  async schema(): Promise<Schema> {
+    this.#schema ??= toSchema(
+      await guard("SOURCE_FAILED", "schema() failed", this.#where, () => this.#source.schema()),
+    );
+    return this.#schema;
+  }
+
+  /**
+   * The reader that plans: one for the whole session. It is made at its first use, for `schema`; without one for the schema as it is
+   * now, for which the source is then asked.
+   */
+  async planner(schema?: Schema): Promise<Planner> {
+    this.#planner ??= this.#newPlanner(schema);
+    try {
+      return await this.#planner;
+    } catch (error) {
+      // Whoever comes next tries again.
+      this.#planner = undefined;
+      throw error;
+    }
+  }
+
+  async #newPlanner(given: Schema | undefined): Promise<Planner> {
+    const schema = given ?? (await this.schema());
+    const reader = await this.#planningReader(schema);
+    return new Planner(reader, { pipeline: this.#pipeline.name, onCall: this.#options.onCall });
+  }
+
+  /** As in Spark, a data source without `streamReader` is asked for `simpleStreamReader`. */
+  async #planningReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
+    try {
+      return await this.reader(schema);
+    } catch (error) {
+      if (this.#isBatch || !isNotSupported(error)) throw error;
+      const simple = await this.simpleReader(schema).catch((other: unknown) => {
+        throw isNotSupported(other) ? error : other;
+      });
+      return new SimplePlanner(simple, schema, this.#where);
+    }
+  }
+
+  /** A reader for a task, or for planning. `notice` is given the rows that filters are to choose from. */
+  async reader(
+    schema: Schema,
+    notice?: (rows: RowSource) => RowSource,
+  ): Promise<DataSourceStreamReader<object, unknown>> {
+    const where = this.#where;
+    if (!this.#isBatch) {
+      const made = await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
+        this.#source.streamReader(schema),
+      );
+      return checkImplementation(made, "streamReader", STREAM_READER, where);
+    }
+    const made = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
+    const reader = checkImplementation(made, "reader", BATCH_READER, where);
+    return new BatchPlanner(reader, schema, this.#pipeline.source.filters ?? [], where, notice);
+  }
+
+  /** A simple reader, for rows that are no longer kept. */
+  async simpleReader(schema: Schema): Promise<SimpleDataSourceStreamReader<object>> {
+    const made = await guard("SOURCE_FAILED", "simpleStreamReader() failed", this.#where, () =>
+      this.#source.simpleStreamReader(schema),
+    );
+    return checkImplementation(made, "simpleStreamReader", SIMPLE_READER, this.#where);
+  }
+
+  /** Stops the reader that plans. Best effort, as in Spark: an error is not told. */
+  async stop(): Promise<void> {
+    const planner = await this.#planner?.catch(() => undefined);
+    this.#planner = undefined;
+    if (planner !== undefined) await stopReader(planner.reader, this.#ports.runtime);
+  }
+
+  get #isBatch(): boolean {
+    return this.#pipeline.saveMode !== undefined;
+  }
+
+  get #where(): { readonly pipeline: string } {
+    return { pipeline: this.#pipeline.name };
+  }
+}
+
+function isNotSupported(error: unknown): boolean {
+  return MillraceError.is(error) && error.code === "NOT_SUPPORTED";
+}
+
+const STOP_MILLISECONDS = 5000;
+
+/** Stops a reader. Best effort, as in Spark: an error is not told, and a reader that never answers is left behind. */
+export async function stopReader(
+  reader: DataSourceStreamReader<object, unknown>,
+  runtime: Runtime,
+): Promise<void> {
+  const waiting = new AbortController();
+  const stopped = (async () => reader.stop())().catch(() => undefined);
+  await Promise.race([stopped, runtime.sleep(STOP_MILLISECONDS, waiting.signal).catch(() => undefined)]);
+  waiting.abort();
+}
+
+/** What a data source is told of its surroundings. */
+export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSourceRuntime {
+  return {
+    now: () => runtime.now(),
+    newId: () => runtime.newId(),
+    random: () => runtime.random(),
+    sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
+    env: runtime.env,
+    store: store.at(STORE_FOLDER.source),
+    openStore: (location) => ports.openStore(location),
+  };
+}

@@ -1,0 +1,155 @@
+import type { RecordBatch, Table } from "apache-arrow";
+import { decodeFile } from "../../arrow/ipc-file.ts";
+import { toRecordBatches } from "../../arrow/record-batches.ts";
+import type { TaskContext } from "../../contract/context.ts";
+import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
+import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
+import type { PlannedPartitions } from "../partitions-file.ts";
+import type { Ports } from "../ports/runtime.ts";
+import { guard } from "../sessions/guard.ts";
+import type { Sessions } from "../sessions/open-sessions.ts";
+import type { SimplePartition } from "../sessions/simple-planner.ts";
+import { stopReader } from "../sessions/source-session.ts";
+import type { TaskWatch } from "./watch.ts";
+
+/** Where the rows of a task come from. */
+export interface RowsOfTask {
+  readonly sessions: Sessions;
+  readonly ports: Ports;
+  readonly planned: PlannedPartitions;
+  readonly context: TaskContext;
+  /** For errors. */
+  readonly where: ErrorLocation;
+  readonly watch: TaskWatch;
+  /** Called with each record batch that the sink is given. */
+  onProgress?(progress: { readonly rows: number; readonly bytes: number }): void;
+}
+
+/** A partition that is being read. */
+interface OpenPartition {
+  next(): Promise<IteratorResult<RecordBatch, unknown>>;
+  close(): Promise<void>;
+}
+
+/**
+ * The rows of a partition on their way to the writer, as record batches. They are read when the writer asks for them, counted, watched
+ * for a stall, and end with an error as soon as the task is told to stop, even if the source hangs.
+ */
+export class TaskRows implements AsyncIterable<RecordBatch> {
+  /** The error of the source, which a sink might swallow. */
+  failure: unknown;
+  /** True once the source has no more. */
+  isWhole = false;
+  readonly #task: RowsOfTask;
+
+  constructor(task: RowsOfTask) {
+    this.#task = task;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<RecordBatch> {
+    const { watch, context, onProgress } = this.#task;
+    const cancellation = new Cancellation(context.signal);
+    let partition: OpenPartition | undefined;
+    try {
+      watch.asks();
+      partition = await openPartition(this.#task);
+      for (;;) {
+        const { next: read } = partition;
+        const next = await cancellation.race(read);
+        if (next.done) break;
+        watch.gives(next.value);
+        onProgress?.({ rows: watch.rows, bytes: watch.bytes });
+        yield next.value;
+        watch.asks();
+      }
+      watch.gives();
+      this.isWhole = true;
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    } finally {
+      cancellation.end();
+      await partition?.close();
+    }
+  }
+}
+
+/** The reason that the signal gives, or that the task was told to stop. */
+export function cancelled({ reason }: AbortSignal): MillraceError {
+  if (MillraceError.is(reason)) return reason;
+  return new MillraceError("TASK_CANCELLED", "the task was told to stop", {
+    hint: "It runs again with the batch.",
+  });
+}
+
+/** Ends a wait as soon as a signal aborts. */
+class Cancellation {
+  readonly #signal: AbortSignal;
+  // One promise for all waits would hold on to each of them: Promise.race leaves a reaction behind.
+  #cancel: (() => void) | undefined;
+  readonly #onAbort = () => this.#cancel?.();
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  async race<T>(wait: () => Promise<T>): Promise<T> {
+    if (this.#signal.aborted) throw cancelled(this.#signal);
+    return await new Promise<T>((resolve, reject) => {
+      this.#cancel = () => reject(cancelled(this.#signal));
+      wait().then(resolve, reject);
+    });
+  }
+
+  end(): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+async function openPartition(task: RowsOfTask): Promise<OpenPartition> {
+  const { sessions, ports, planned, context, watch, where } = task;
+  const { schema, partitions, rowsKey } = planned;
+  if (partitions.length === 0) return opened(toRecordBatches(schema, [], where));
+  if (rowsKey !== undefined) {
+    const kept = await ports.store.get(rowsKey);
+    const rows = kept === undefined ? readAgain(task) : decodeFile(kept);
+    return opened(toRecordBatches(schema, watch.over(rows), where));
+  }
+  const guarded = <T>(body: () => Awaitable<T>) => guard("SOURCE_FAILED", "read() failed", where, body, true);
+  const reader = await sessions.source.reader(schema, (rows) => watch.over(rows));
+  const stop = () => stopReader(reader, ports.runtime);
+  try {
+    const rows = (await guarded(() => reader.read(partitions[context.partitionId], context))) as RowSource;
+    const { next, close } = opened(toRecordBatches(schema, watch.over(rows), where));
+    return { next: () => guarded(next), close: () => close().then(stop) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function opened(batches: AsyncGenerator<RecordBatch>): OpenPartition {
+  return {
+    next: () => batches.next(),
+    async close() {
+      // Not awaited: a source that hangs would never answer.
+      batches.return(undefined).catch(() => undefined);
+    },
+  };
+}
+
+/** The rows of a simple reader's batch, if what was kept of them is gone. */
+async function* readAgain({
+  sessions,
+  planned: { schema, partitions },
+  where,
+}: RowsOfTask): AsyncGenerator<Row | RecordBatch | Table> {
+  const { start, end } = partitions[0] as SimplePartition;
+  const reader = await sessions.source.simpleReader(schema);
+  try {
+    yield* await reader.readBetweenOffsets(start, end);
+  } catch (error) {
+    throw toMillraceError(error, "SOURCE_FAILED", "readBetweenOffsets() failed", where, true);
+  }
+}

@@ -1,0 +1,239 @@
+import type { MillraceError } from "../../contract/errors.ts";
+import { firstOverlap, type Interval } from "../../contract/intervals.ts";
+import { scanMoment } from "../../contract/iso.ts";
+import { canonicalJson, isPlainObject, type JsonValue } from "../../contract/json.ts";
+import { rangesOverlap } from "../../engine/overlap.ts";
+
+/** How people name the two ends of a range: the rest of the name, such as `Time` or `_id`, is the same for both. */
+const ENDS: readonly (readonly [string, string])[] = [
+  ["from", "to"],
+  ["from", "until"],
+  ["start", "end"],
+  ["start", "stop"],
+  ["begin", "end"],
+  ["lo", "hi"],
+  ["low", "high"],
+  ["lower", "upper"],
+  ["min", "max"],
+  ["since", "until"],
+  ["after", "before"],
+  ["after", "upto"],
+  ["first", "last"],
+  ["gte", "lt"],
+  ["gt", "lte"],
+];
+
+/** A start, and how much there is from it on. */
+const LENGTHS: readonly (readonly [string, string])[] = [
+  ["offset", "limit"],
+  ["offset", "length"],
+  ["offset", "count"],
+  ["offset", "size"],
+  ["start", "length"],
+  ["start", "count"],
+  ["start", "size"],
+];
+
+/** Names under which partitions are numbered. Not `shard`, `table`, `worker`: each of these may well have a range of its own. */
+const NUMBERED: ReadonlySet<string> = new Set(["index", "idx", "i", "seq", "ordinal", "part"]);
+/** A number under these may name something that has ranges of its own: a partition of a log, a customer. `p0` does not. */
+const NAMED: ReadonlySet<string> = new Set([...NUMBERED, "id", "partition", "partitionid"]);
+const RUNNING_NAME = /^(?:p|part|partition|slice|chunk|range|task)?[-_ #]?(\d{1,9})$/i;
+
+type End = number | bigint | string;
+
+interface Range extends Interval<End> {
+  /** Of the partition. */
+  readonly index: number;
+  /** What the same fields may mean instead. */
+  readonly otherwise?: Interval<End>;
+  /** A length that may be that of the whole. */
+  readonly whole?: number;
+}
+
+/** A range of a partition that may be numbered. */
+interface Numbered {
+  readonly number: number;
+  readonly range: Range;
+}
+
+/** A range as a partition has it, and all else of the partition. */
+interface Found {
+  readonly range: Omit<Range, "index">;
+  readonly rest: Readonly<Record<string, unknown>>;
+  /** Where it was found, and what kind of ends it has: ranges of different forms are not compared. */
+  readonly form: string;
+}
+
+/**
+ * What is wrong with partitions that seem to read rows twice: ranges that overlap, by their usual
+ * names and forms, although all else in the partitions is equal, or is a running number. Ranges are
+ * half-open: where one ends the next may begin. What may as well be something else is let through.
+ * `undefined` if there are none.
+ */
+export function guessOverlap(partitions: readonly unknown[]): MillraceError | undefined {
+  const alike = new Map<string, Range[]>();
+  const numbered = new Map<string, Numbered[]>();
+  partitions.forEach((partition, index) => {
+    const found = rangeIn(partition);
+    if (found === undefined) return;
+    const range = { index, ...found.range };
+    push(alike, canonicalJson([found.form, found.rest as JsonValue]), range);
+    for (const [name, value] of Object.entries(found.rest)) {
+      const number = runningNumber(name, value);
+      if (number === undefined) continue;
+      const { [name]: _number, ...rest } = found.rest;
+      push(numbered, canonicalJson([found.form, name, rest as JsonValue]), { number, range });
+    }
+  });
+  const chains = [...numbered.values()].map(inTurn).filter(isChain);
+  for (const ranges of [...alike.values(), ...chains]) {
+    const [a, b] = overlapOf(ranges) ?? [];
+    if (a !== undefined && b !== undefined) return rangesOverlap(partitions, a.index, b.index);
+  }
+  return undefined;
+}
+
+/** The ranges of partitions that are numbered in turn, in that order; none if they are not. */
+function inTurn(group: readonly Numbered[]): readonly Range[] {
+  const sorted = group.toSorted((a, b) => a.number - b.number);
+  const isRunning = sorted.every(({ number }, i) => number - i === sorted[0]?.number && number - i <= 1);
+  return isRunning ? sorted.map(({ range }) => range) : [];
+}
+
+function push<T>(groups: Map<string, T[]>, key: string, item: T): void {
+  const group = groups.get(key);
+  if (group === undefined) groups.set(key, [item]);
+  else group.push(item);
+}
+
+/** Two ranges that have something in common, however their fields are read. */
+function overlapOf(ranges: readonly Range[]): readonly [Range, Range] | undefined {
+  const found = firstOverlap(ranges);
+  if (found === undefined) return undefined;
+  const others = ranges.flatMap(({ otherwise }) => otherwise ?? []);
+  const fits =
+    others.length === ranges.length &&
+    others.every(({ from, to }) => from < to) &&
+    firstOverlap(others) === undefined;
+  const [{ whole }] = found;
+  const isWhole =
+    whole !== undefined && ranges.every((range) => range.whole === whole && Number(range.from) < whole);
+  return fits || isWhole ? undefined : found;
+}
+
+/**
+ * True if each range goes on from the one before, with at most half of it in common: numbered things
+ * of their own have other ranges, or all the same.
+ */
+function isChain(ranges: readonly Range[]): boolean {
+  return ranges.every((range, i) => {
+    const before = ranges[i - 1];
+    if (before === undefined) return true;
+    if (range.from <= before.from || range.to <= before.to) return false;
+    const common = distance(range.from, before.to);
+    return common <= Math.min(distance(range.from, range.to), distance(before.from, before.to)) / 2;
+  });
+}
+
+function distance(from: End, to: End): number {
+  return typeof from === "bigint" && typeof to === "bigint" ? Number(to - from) : Number(to) - Number(from);
+}
+
+function runningNumber(name: string, value: unknown): number | undefined {
+  const key = name.toLowerCase().replace(/_/g, "");
+  if (typeof value === "number") return NUMBERED.has(key) && Number.isInteger(value) ? value : undefined;
+  if (typeof value !== "string" || !NAMED.has(key)) return undefined;
+  const [, digits] = RUNNING_NAME.exec(value) ?? [];
+  return digits === undefined || (digits === value && !NUMBERED.has(key)) ? undefined : Number(digits);
+}
+
+/** The range of a partition: in two of its fields, in one of them, or the whole of it. */
+function rangeIn(value: unknown): Found | undefined {
+  const own = ownRange(value);
+  if (own !== undefined || !isPlainObject(value)) return own;
+  for (const [key, item] of Object.entries(value)) {
+    const inner = ownRange(item);
+    if (inner === undefined) continue;
+    const { [key]: _inner, ...rest } = value;
+    const form = canonicalJson([key, inner.form, inner.rest as JsonValue]);
+    return { range: inner.range, rest, form };
+  }
+  return undefined;
+}
+
+function ownRange(value: unknown): Found | undefined {
+  if (typeof value === "string") {
+    const [from, to, ...more] = value.split("/");
+    return more.length === 0 ? timesOf("text", from, to) : undefined;
+  }
+  // Pairs of numbers may be anything.
+  if (Array.isArray(value)) return value.length === 2 ? timesOf("pair", value[0], value[1]) : undefined;
+  return isPlainObject(value) ? (rangeOfEnds(value) ?? rangeOfLength(value)) : undefined;
+}
+
+function timesOf(form: string, from: unknown, to: unknown): Found | undefined {
+  const [first, last] = [endOf(from), endOf(to)];
+  if (first?.kind !== "time" || last?.kind !== "time") return undefined;
+  return { range: { from: first.value, to: last.value }, rest: {}, form };
+}
+
+function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | undefined {
+  const keys = Object.keys(partition);
+  for (const [first, last] of ENDS) {
+    for (const fromKey of keys) {
+      const other = withEnd(fromKey, first, last);
+      if (other === undefined) continue;
+      const toKey = keys.find((key) => key !== fromKey && key.toLowerCase() === other);
+      if (toKey === undefined) continue;
+      const { [fromKey]: from, [toKey]: to, ...rest } = partition;
+      const [start, end] = [endOf(from), endOf(to)];
+      if (start === undefined || start.kind !== end?.kind) return undefined;
+      // Digits of a column of text are in another order.
+      const { text } = start;
+      const otherwise =
+        text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
+      const range = { from: start.value, to: end.value, ...otherwise };
+      return { range, rest, form: `${fromKey} ${start.kind}` };
+    }
+  }
+  return undefined;
+}
+
+function rangeOfLength(partition: Readonly<Record<string, unknown>>): Found | undefined {
+  for (const [first, second] of LENGTHS) {
+    const { [first]: from, [second]: length, ...rest } = partition;
+    if (typeof from !== "number" || typeof length !== "number") continue;
+    // `limit` may also be where it ends, `size` and `count` those of all.
+    const whole = second === "size" || second === "count" ? { whole: length } : {};
+    const range = { from, to: from + length, otherwise: { from, to: length }, ...whole };
+    return { range, rest, form: `${first} ${second}` };
+  }
+  return undefined;
+}
+
+/** `startTime` and `start_time` have the other ends `endtime` and `end_time`; `fromId`, `idFrom` likewise. */
+function withEnd(key: string, first: string, last: string): string | undefined {
+  const lower = key.toLowerCase();
+  if (lower.startsWith(first)) return last + lower.slice(first.length);
+  if (lower.endsWith(first)) return lower.slice(0, -first.length) + last;
+  return undefined;
+}
+
+/** What orders: a number, a whole number as text, a time, or an object that has nothing but one of these, such as an offset. */
+function endOf(
+  value: unknown,
+  within = "",
+): { readonly kind: string; readonly value: number | bigint; readonly text?: string } | undefined {
+  if (typeof value === "number") return { kind: `${within}number`, value };
+  if (isPlainObject(value) && within === "") {
+    const [[name, item] = [], ...more] = Object.entries(value);
+    return name === undefined || more.length > 0 ? undefined : endOf(item, `${name}: `);
+  }
+  if (typeof value !== "string") return undefined;
+  if (/^-?\d+$/.test(value)) return { kind: `${within}number`, value: BigInt(value), text: value };
+  const moment = scanMoment(value) ?? scanMoment(`${value}T00:00`);
+  const seconds = (moment?.seconds ?? Number.NaN) - (moment?.offset ?? 0);
+  if (moment === undefined || Number.isNaN(seconds)) return undefined;
+  return { kind: `${within}time`, value: BigInt(seconds) * 1_000_000n + BigInt(moment.micros) };
+}

@@ -1,0 +1,213 @@
+import { readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { describe, expect, it } from "vitest";
+import { checkBorders, type Manifest } from "../../scripts/borders/borders.ts";
+import { circles } from "../../scripts/borders/circles.ts";
+import { passage, ROOMS } from "../../scripts/borders/rooms.ts";
+
+const PACKAGE = new URL("../../package.json", import.meta.url);
+const MANIFEST = JSON.parse(readFileSync(PACKAGE, "utf8")) as Manifest;
+
+/** Every way to name another file, and whether only types come from there. */
+const FORMS: readonly { readonly code: (path: string) => string; readonly isType?: true }[] = [
+  { code: (path) => `import { a } from "${path}";` },
+  { code: (path) => `import b, * as c from "${path}";` },
+  { code: (path) => `import { type D } from "${path}";` },
+  { code: (path) => `import "${path}";` },
+  { code: (path) => `export { e } from "${path}";` },
+  { code: (path) => `export * from "${path}";` },
+  { code: (path) => `export * as f from "${path}";` },
+  { code: (path) => `const g = () => import("${path}");` },
+  { code: (path) => `const h = await import(\`${path}\`);` },
+  { code: (path) => `const i = require("${path}");` },
+  { code: (path) => `const j = import.meta.resolve("${path}");` },
+  { code: (path) => `const k = new Worker(new URL("${path}", import.meta.url));` },
+  { code: (path) => `import { l } from "./down/../${path}";` },
+  { code: (path) => `import type { M } from "${path}";`, isType: true },
+  { code: (path) => `export type { N } from "${path}";`, isType: true },
+  { code: (path) => `export type * from "${path}";`, isType: true },
+  { code: (path) => `type O = import("${path}").O;`, isType: true },
+  { code: (path) => `type P = typeof import("${path}");`, isType: true },
+];
+
+const NAMES = Object.keys(ROOMS);
+const TOOLS = NAMES.filter((name) => ROOMS[name]?.isTool);
+const PRODUCT = NAMES.filter((name) => !TOOLS.includes(name) && name !== "dist");
+const CONNECTORS = NAMES.filter((name) => /^shared\/connectors\/(?!kit$)[^/]+$/.test(name));
+const ENGINE = ["shared/engine", "shared/engine/ports", "shared/engine/run"];
+const PLATFORMS = ["shared/platform/aws", "shared/platform/embedded", "shared/platform/memory"];
+const EDGES = ["local", "functions", "infra", "cli", "bin"];
+
+/** A file of a room: of one that is a file, that file. */
+function fileOf(room: string): string {
+  return room.endsWith(".ts") ? room : posix.join(room, "planted.ts");
+}
+
+/** What is said of a file of one room that names one of another, in every form, one a line. */
+function plant(from: string, to: string): string[] {
+  const [file, target] = [fileOf(from), fileOf(to)];
+  const relative = posix.relative(posix.dirname(file), target);
+  const path = relative.startsWith(".") ? relative : `./${relative}`;
+  const source = FORMS.map(({ code }) => code(path)).join("\n");
+  return checkBorders(new Map([[target, ""]]).set(file, source), MANIFEST);
+}
+
+/** What is said of some lines in a file of a room. */
+function refusals(room: string, ...lines: string[]): string[] {
+  return checkBorders(new Map([[fileOf(room), lines.join("\n")]]), MANIFEST);
+}
+
+describe("the borders", () => {
+  it.each([...PRODUCT, ...TOOLS])("let %s import what its line lists, and refuse all else", (from) => {
+    for (const to of NAMES.filter((name) => name !== from)) {
+      const way = passage(from, to);
+      const what = way === "types" ? `import nothing but types of ${to}` : `not import ${to}, only `;
+      const expected = FORMS.flatMap(({ isType }, index) => {
+        if (way === "values" || (way === "types" && isType)) return [];
+        const line = `^${fileOf(from)}:${index + 1} imports \\S+: ${from} may ${what}`;
+        return [expect.stringMatching(new RegExp(line)) as string];
+      });
+      expect(plant(from, to), `${from} → ${to}`).toEqual(expected);
+    }
+  });
+
+  // Said apart from the allow-list, so that a slip in it is seen.
+  it.each([
+    ["the contract imports no other room", ["shared/contract"], NAMES],
+    ["the engine knows no platform, connector or edge", ENGINE, [...PLATFORMS, ...CONNECTORS, ...EDGES]],
+    ["the engine does not know who runs it", ["shared/engine", "shared/engine/ports"], ["shared/engine/run"]],
+    ["a port does not know the engine", ["shared/engine/ports"], ["shared/engine"]],
+    ["a platform knows no other, nor the engine", PLATFORMS, [...PLATFORMS, "shared/engine"]],
+    ["a connector knows no other connector", CONNECTORS, CONNECTORS],
+    ["a connector knows no platform, engine or edge", CONNECTORS, [...PLATFORMS, ...ENGINE, ...EDGES]],
+    ["the kit of connectors knows none of them", ["shared/connectors/kit"], [...CONNECTORS, ...ENGINE]],
+    ["nobody imports cli, functions or infra", PRODUCT, ["cli", "functions", "infra"]],
+    ["nobody but cli imports local", PRODUCT.filter((name) => name !== "cli"), ["local"]],
+    ["the construct knows no engine and no platform", ["infra"], [...ENGINE, ...PLATFORMS]],
+    ["handlers know no connector and no disk", ["functions"], [...CONNECTORS, "shared/platform/embedded"]],
+    ["what is shipped knows no tool", PRODUCT, TOOLS],
+  ] as const)("keep apart what must not meet: %s", (_, froms, tos) => {
+    for (const from of froms) {
+      for (const to of tos.filter((name) => name !== from)) {
+        expect(plant(from, to), `${from} → ${to}`).toHaveLength(FORMS.length);
+      }
+    }
+  });
+
+  it("name only rooms, and go down only", () => {
+    const arrows = new Map<string, readonly string[]>();
+    for (const [name, { imports, types = [] }] of Object.entries(ROOMS)) {
+      if (imports !== "all") arrows.set(name, [...imports, ...types]);
+    }
+    expect([...arrows.values()].flat().filter((name) => !NAMES.includes(name))).toEqual([]);
+    expect(circles(arrows)).toEqual([]);
+  });
+
+  it("refuse a file that lies in no room, and an import of one", () => {
+    const files = new Map([
+      ["shared/new/a.ts", ""],
+      ["cli/a.ts", 'import "../shared/new/a.ts";\nimport "../../outside/a.ts";'],
+    ]);
+    expect(checkBorders(files, MANIFEST)).toEqual([
+      "shared/new/a.ts lies in no room of scripts/borders/rooms.ts",
+      "cli/a.ts:1 imports ../shared/new/a.ts: shared/new/a.ts lies in no room of scripts/borders/rooms.ts",
+      "cli/a.ts:2 imports ../../outside/a.ts: ../outside/a.ts lies in no room of scripts/borders/rooms.ts",
+    ]);
+  });
+
+  it("refuse an import of a module that is not there", () => {
+    expect(refusals("cli", 'import "./gone.ts";', 'import type { A } from "./gone.js";')).toEqual([
+      "cli/planted.ts:1 imports ./gone.ts: there is no module cli/gone.ts",
+      "cli/planted.ts:2 imports ./gone.js: there is no module cli/gone.js",
+    ]);
+  });
+
+  it("refuse a file that cannot be parsed", () => {
+    expect(() => refusals("cli", "import {")).toThrow("cli/planted.ts cannot be parsed");
+  });
+
+  it("let a URL name data and folders", () => {
+    const lines = ["../package.json", "..", "pages/"].map((path) => `new URL("${path}", import.meta.url);`);
+    expect(refusals("shared/contract", ...lines)).toEqual([]);
+  });
+});
+
+describe("the packages of a room", () => {
+  it.each<readonly [string, readonly string[]]>([
+    ["node:fs", ["shared/contract", "shared/arrow", "shared/platform/memory", ...ENGINE, ...CONNECTORS]],
+    ["node:zlib", ["shared/connectors/files"]],
+    ["@aws-sdk/client-s3", ["shared/contract", "shared/arrow", ...ENGINE, ...CONNECTORS, "infra"]],
+    ["@aws-sdk/client-s3", ["shared/platform/embedded", "shared/platform/memory"]],
+    ["aws-cdk-lib/aws-s3", PRODUCT.filter((name) => name !== "infra")],
+    ["pg", PRODUCT.filter((name) => name !== "shared/connectors/postgres")],
+    ["millrace/testing", PRODUCT],
+    ["vitest", PRODUCT],
+  ])("do not have %s if it is not listed", (name, rooms) => {
+    for (const room of rooms) {
+      const why = expect.stringContaining(` imports ${name}: ${room} may not use `) as string;
+      expect(refusals(room, `import "${name}";`, `type A = import("${name}").A;`)).toEqual([why, why]);
+    }
+  });
+
+  it.each([
+    ["shared/connectors/postgres", "pg"],
+    ["shared/connectors/files/node.ts", "node:zlib"],
+    ["shared/platform/aws", "@aws-sdk/client-dynamodb"],
+    ["infra", "aws-cdk-lib/aws-s3"],
+    ["local", "node:sqlite"],
+    ["examples", "millrace/connectors/files"],
+    ["test", "vitest"],
+  ])("let %s use %s", (room, name) => {
+    expect(refusals(room, `import "${name}";`, `const a = await import("${name}");`)).toEqual([]);
+  });
+
+  it("are in package.json: those of what is shipped as dependencies or peers", () => {
+    const missing = "package.json does not have";
+    expect(refusals("test", 'import "no-such-package";', 'import "node:nothing";', 'import "#a";')).toEqual([
+      `test/planted.ts:1 imports no-such-package: ${missing} no-such-package`,
+      `test/planted.ts:2 imports node:nothing: ${missing} node:nothing`,
+      `test/planted.ts:3 imports #a: ${missing} #a`,
+    ]);
+    const manifest = { ...MANIFEST, dependencies: {}, devDependencies: { commander: "1" } };
+    expect(checkBorders(new Map([["cli/a.ts", 'import "commander";']]), manifest)).toEqual([
+      `cli/a.ts:1 imports commander: ${missing} commander as a dependency or a peer`,
+    ]);
+  });
+
+  it("are computed when the code runs only in a room that lists it", () => {
+    const lines = ["import(path);", 'import("./" + name);', "new URL(path, import.meta.url);"];
+    expect(refusals("local", ...lines)).toEqual([]);
+    const told = (line: number) =>
+      `shared/arrow/planted.ts:${line} imports computed names: shared/arrow may not use computed names, only apache-arrow, leven`;
+    expect(refusals("shared/arrow", ...lines)).toEqual([1, 2, 3].map(told));
+  });
+});
+
+describe("a circle of imports", () => {
+  it.each(FORMS.map(({ code }) => code("./b.ts")))("is refused if it begins with %s", (code) => {
+    const files = new Map([
+      ["local/a.ts", code],
+      ["local/b.ts", 'import type { C } from "./c.ts";'],
+      ["local/c.ts", 'export * from "./a.ts";'],
+      ["local/d.ts", 'import "./a.ts";'],
+    ]);
+    expect(checkBorders(files, MANIFEST)).toEqual([
+      "a circle of imports: local/a.ts → local/b.ts → local/c.ts → local/a.ts",
+    ]);
+  });
+
+  it("is told for each that has a file of its own", () => {
+    const graph = new Map([
+      ["a", ["b", "c"]],
+      ["b", ["a"]],
+      ["c", ["a", "d"]],
+      ["d", ["d"]],
+      ["e", ["a"]],
+    ]);
+    expect(circles(graph)).toEqual([
+      "a circle of imports: a → b → a",
+      "a circle of imports: c → a → c",
+      "a circle of imports: d → d",
+    ]);
+  });
+});

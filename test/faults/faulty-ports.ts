@@ -1,0 +1,85 @@
+import type { ObjectInfo, ObjectStore } from "../../shared/contract/object-store.ts";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Surroundings } from "./world.ts";
+
+/** Whoever decides what goes wrong at a call. */
+export interface Points {
+  /** One call: `effect` is what takes place elsewhere. */
+  point<T>(name: string, effect: () => Promise<T>): Promise<T>;
+}
+
+/** Each method of the ledger is a point; what it returns is told to the world, which judges. */
+export function faultyLedger(ledger: Ledger, run: Points, world: Surroundings): Ledger {
+  return new Proxy(ledger, {
+    get(target, name) {
+      const method = Reflect.get(target, name) as unknown;
+      if (typeof method !== "function") return method;
+      return (...args: unknown[]) =>
+        run.point(`ledger.${String(name)}`, async () => {
+          const result: unknown = await (method.apply(target, args) as Promise<unknown>);
+          if (name === "decide" || name === "finish" || name === "replan") {
+            const batch = result as Awaited<ReturnType<Ledger["decide"]>>;
+            await world.sawState(batch.batchId, batch.attempt, batch.state);
+          }
+          if (name === "recordTask") {
+            const [{ batchId, attempt, partition }] = args as Parameters<Ledger["recordTask"]>;
+            world.sawTask(`${batchId}/${attempt}/${partition}`);
+          }
+          return result;
+        });
+    },
+  });
+}
+
+async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
+
+/** Each call of the store is a point. */
+export class FaultyStore implements ObjectStore {
+  readonly location: string;
+  readonly #inner: ObjectStore;
+  readonly #run: Points;
+
+  constructor(inner: ObjectStore, run: Points) {
+    this.location = inner.location;
+    this.#inner = inner;
+    this.#run = run;
+  }
+
+  async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
+    if (body instanceof Uint8Array)
+      return await this.#run.point("store.put", () => this.#inner.put(key, body));
+    // Gathered first: what reads the body has points of its own, and a call may be delivered twice.
+    const chunks = await Array.fromAsync(body);
+    return await this.#run.point("store.put", () => this.#inner.put(key, streamOf(chunks)));
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#run.point("store.get", () => this.#inner.get(key));
+  }
+
+  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
+    return this.#run.point("store.getRange", () => this.#inner.getRange(key, start, end));
+  }
+
+  async *list(prefix: string, options?: { readonly startAfter?: string }): AsyncGenerator<ObjectInfo> {
+    yield* await this.#run.point("store.list", () => Array.fromAsync(this.#inner.list(prefix, options)));
+  }
+
+  delete(keys: readonly string[]): Promise<void> {
+    return this.#run.point("store.delete", () => this.#inner.delete(keys));
+  }
+
+  listUnfinished(prefix: string): ReturnType<ObjectStore["listUnfinished"]> {
+    return this.#inner.listUnfinished(prefix);
+  }
+
+  abandon(upload: Parameters<ObjectStore["abandon"]>[0]): Promise<void> {
+    return this.#inner.abandon(upload);
+  }
+
+  at(folder: string): ObjectStore {
+    return new FaultyStore(this.#inner.at(folder), this.#run);
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * What may go wrong at a call. `stop`: the whole run ends there, and no code of it runs again. `die`: the step that makes the call ends so, and the
+ * run tries it again. `straggle`: the run gives the step up and tries it again, and later the step goes on; `overtaken`: it goes on as soon as the step that took its place has ended. `sleep`: the whole run stands still, and goes on
+ * when others have worked. `twice`: the call is delivered twice.
+ */
+export const FAULTS = [
+  "stop before",
+  "stop after",
+  "die before",
+  "die after",
+  "fail",
+  "fail for good",
+  "lost answer",
+  "lost for good",
+  "twice",
+  "straggle before",
+  "straggle after",
+  "overtaken before",
+  "overtaken after",
+  "sleep before",
+  "sleep after",
+] as const;
+export type FaultKind = (typeof FAULTS)[number];
+export type Faults = ReadonlyMap<number, FaultKind>;

@@ -1,0 +1,85 @@
+import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
+import type { TaskContext } from "../../shared/contract/context.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
+import type { Points } from "./faulty-ports.ts";
+import type { Surroundings } from "./world.ts";
+
+type Position = { readonly n: number };
+type Slice = { readonly from: number; readonly to: number };
+
+/** The run that the source and the sink belong to. */
+interface Run extends Points {
+  readonly calls: readonly string[];
+  /** True if nothing has gone wrong, and no other run works beside this one. */
+  readonly isAlone: boolean;
+  saw(commit: Parameters<ArrowTableWriter["commit"]>): void;
+}
+
+/** The numbers from 0, into an Arrow table. How a batch is cut differs each time it is asked: only what was recorded is stable. */
+export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
+  const { rows, rowsABatch, partitions } = world.shape;
+  class NumbersReader extends DataSourceStreamReader<Position, Slice> {
+    override initialOffset(): Promise<Position> {
+      return run.point("source.initialOffset", async () => ({ n: 0 }));
+    }
+    override latestOffset(start: Position): Promise<Position> {
+      return run.point("source.latestOffset", async () => ({ n: Math.min(start.n + rowsABatch, rows) }));
+    }
+    override partitions(start: Position, end: Position): Promise<readonly Slice[]> {
+      return run.point("source.partitions", async () =>
+        slicesOf(start.n, end.n, partitions + (run.calls.length % 2)),
+      );
+    }
+    override async *read({ from, to }: Slice, task: TaskContext): AsyncGenerator<Row> {
+      const key = `${task.batchId}/${task.attempt}/${task.partitionId}`;
+      await run.point("source.read", async () => world.sawRead(key, run.isAlone));
+      for (let id = from; id < to; id++) yield { id };
+    }
+    override commit(end: Position): Promise<void> {
+      return run.point("source.commit", async () => world.sawAcknowledged(end.n));
+    }
+  }
+  class Numbers extends DataSource {
+    override schema(): string {
+      return "id bigint NOT NULL";
+    }
+    override streamReader(): NumbersReader {
+      return new NumbersReader();
+    }
+  }
+  class Table extends ArrowTable {
+    override streamWriter(
+      ...args: Parameters<ArrowTable["streamWriter"]>
+    ): ReturnType<ArrowTable["streamWriter"]> {
+      return faultyWriter(super.streamWriter(...args), run);
+    }
+  }
+  return pipeline(world.pipeline).readStream.format(Numbers).writeStream.format(Table) as unknown as Pipeline;
+}
+
+function slicesOf(from: number, to: number, count: number): readonly Slice[] {
+  const step = Math.ceil((to - from) / count);
+  return Array.from({ length: count }, (_, i) => ({
+    from: Math.min(to, from + i * step),
+    to: Math.min(to, from + (i + 1) * step),
+  }));
+}
+
+/** Each method of the sink's writer is a point. */
+function faultyWriter<W extends object>(writer: W, run: Run): W {
+  return new Proxy(writer, {
+    get(target, name) {
+      const method = Reflect.get(target, name) as unknown;
+      if (typeof method !== "function") return method;
+      const call = (args: unknown[]) => method.apply(target, args) as Promise<unknown>;
+      return (...args: unknown[]) =>
+        run.point(`sink.${String(name)}`, () => {
+          if (name === "commit") run.saw(args as Parameters<ArrowTableWriter["commit"]>);
+          return call(args);
+        });
+    },
+  });
+}
