@@ -1,5 +1,3 @@
-import type { AttributeValue } from "@aws-sdk/client-dynamodb";
-
 /**
  * An item for a table of the ledger's account and region; it takes the place of one with its key.
  */
@@ -9,7 +7,7 @@ export interface DynamoDbItem {
   /** The table's name or ARN. */
   readonly table: string;
   /** Attribute values in DynamoDB's form: `{ id: { N: "42" } }`. */
-  readonly item: Readonly<Record<string, AttributeValue>>;
+  readonly item: Readonly<Record<string, unknown>>;
 }
 
 /** What a sink gives to a ledger in DynamoDB, so that both are written in one transaction. */

@@ -49,6 +49,7 @@ import {
   headChange,
   headKey,
   headOf,
+  type Item,
   journalEntryOf,
   journalItem,
   journalKey,
@@ -237,7 +238,7 @@ function throwIfAny(error: Error | undefined): void {
 
 /** Error: `TRANSACTION_REFUSED`, for an item that is not for DynamoDB. */
 function putOf(item: TransactionItem, { pipeline, batchId }: Batch): TransactWriteItem {
-  if (isDynamoDbItem(item)) return { Put: { TableName: item.table, Item: { ...item.item } } };
+  if (isDynamoDbItem(item)) return { Put: { TableName: item.table, Item: item.item as Item } };
   throw new MillraceError(
     "TRANSACTION_REFUSED",
     `the ledger is in DynamoDB, and takes no items of a sink that are for "${item.kind}"`,
