@@ -9,7 +9,7 @@ import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { LazyS3Store } from "../shared/platform/aws/lazy-s3-store.ts";
+import { lazyStore } from "../shared/platform/aws/lazy-store.ts";
 import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
 import { makeDurableFolder } from "../shared/platform/embedded/durable.ts";
 import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
@@ -111,7 +111,7 @@ export const runtime: Runtime = {
 export function openStore(location: string): ObjectStore {
   if (location.startsWith("file:")) return new DirectoryStore(fileURLToPath(location));
   const place = parseS3Url(location);
-  if (place !== undefined) return new LazyS3Store(location.replace(/\/+$/, ""), () => openS3(place));
+  if (place !== undefined) return lazyStore(location.replace(/\/+$/, ""), () => openS3(place));
   if (/^[a-z][a-z0-9+.-]+:/i.test(location)) {
     throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened here`, {
       hint: "Give the path of a folder, or s3://bucket/prefix.",

@@ -24,6 +24,7 @@ interface Mutation {
 }
 
 const SQLITE = "shared/platform/embedded/sqlite-ledger.ts";
+const TRANSITIONS = "shared/engine/ports/transitions.ts";
 const PLAN = "shared/engine/plan.ts";
 const WRITE = "shared/engine/write/task.ts";
 const FINALIZE = "shared/engine/finalize.ts";
@@ -35,9 +36,9 @@ const MUTATIONS: readonly Mutation[] = [
     what: "no transition checks the epoch",
     edits: [
       {
-        file: SQLITE,
-        find: "if (head === undefined || head.epoch !== fence.epoch) throw fenced(fence, head);",
-        replace: "if (head === undefined) throw fenced(fence, head);",
+        file: TRANSITIONS,
+        find: "head: { where: [{ epoch: equal(epoch), ...where }], set },",
+        replace: "head: { where: [where], set },",
       },
     ],
   },
@@ -60,8 +61,8 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SQLITE,
-        find: "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        replace: "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET task = excluded.task",
+        find: "$recorded_at, $task) ON CONFLICT DO NOTHING",
+        replace: "$recorded_at, $task) ON CONFLICT DO UPDATE SET task = excluded.task",
       },
     ],
   },
@@ -70,9 +71,9 @@ const MUTATIONS: readonly Mutation[] = [
     what: "whoever comes later decides again",
     edits: [
       {
-        file: SQLITE,
-        find: "WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND state = ?`,",
-        replace: "WHERE pipeline = ? AND batch_id = ? AND attempt = ? AND ? <> ''`,",
+        file: TRANSITIONS,
+        find: "where: [{ attempt: equal(attempt), state: equal(state) }],",
+        replace: "where: [{ attempt: equal(attempt) }],",
       },
     ],
   },
@@ -81,22 +82,13 @@ const MUTATIONS: readonly Mutation[] = [
     what: "the offset moves with the decision, before the sink's commit",
     edits: [
       {
-        file: SQLITE,
-        find: `        attempt,
-        state,
-      );
-      return this.#mustHaveBatch(fence.pipeline, batchId);`,
-        replace: `        attempt,
-        state,
-      );
-      if (decision.to === "committing") {
-        this.#sql.run(
-          "UPDATE heads SET start_offset = ?, open_batch_id = NULL WHERE pipeline = ?",
-          JSON.stringify(this.#mustHaveBatch(fence.pipeline, batchId).end),
-          fence.pipeline,
-        );
-      }
-      return this.#mustHaveBatch(fence.pipeline, batchId);`,
+        file: TRANSITIONS,
+        find: `...optional("error", error),
+    },
+  });`,
+        replace: `...optional("error", error),
+    },
+  }, to === "committing" ? { offset: batch.end, openBatchId: undefined } : {});`,
       },
     ],
   },
@@ -186,9 +178,9 @@ const MUTATIONS: readonly Mutation[] = [
     what: "a lease is taken for safety: whoever works while there is one is let through",
     edits: [
       {
-        file: SQLITE,
-        find: "if (head === undefined || head.epoch !== fence.epoch) throw fenced(fence, head);",
-        replace: "if (head?.lease === undefined) throw fenced(fence, head);",
+        file: TRANSITIONS,
+        find: "head: { where: [{ epoch: equal(epoch), ...where }], set },",
+        replace: "head: { where: [{ lease: PRESENT, ...where }], set },",
       },
     ],
   },
@@ -198,10 +190,9 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SQLITE,
-        find: `"UPDATE heads SET start_offset = ? WHERE pipeline = ?",
-        JSON.stringify(rewind.to),`,
-        replace: `"UPDATE heads SET start_offset = ?, next_batch_id = next_batch_id - 1 WHERE pipeline = ?",
-        JSON.stringify(rewind.to),`,
+        find: "this.#make(rewound(fence, rewind));",
+        replace: `const transition = rewound(fence, rewind);
+    this.#make({ ...transition, head: { ...transition.head, add: { nextBatchId: -1 } } });`,
       },
     ],
   },
@@ -216,11 +207,9 @@ const MUTATIONS: readonly Mutation[] = [
           'batch = to === "committing" ? { ...batch, state: to } : await decide(ports, fence, batch, { to, ...error });',
       },
       {
-        file: SQLITE,
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
-        find: "AND attempt = ? AND state IN (${quoted(statesBefore(outcome.to))})`,",
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
-        replace: "AND attempt = ? AND '${quoted(statesBefore(outcome.to)).length}' <> ''`,",
+        file: TRANSITIONS,
+        find: "where: [{ attempt: equal(attempt), state: oneOf(statesBefore(to)) }],",
+        replace: "where: [{ attempt: equal(attempt) }],",
       },
     ],
   },

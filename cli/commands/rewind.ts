@@ -1,7 +1,8 @@
 import { runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { type Offset, sameOffset } from "../../shared/contract/offset.ts";
-import { type Batch, findRewindProblem, type Head, type Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
+import { findRewindProblem } from "../../shared/engine/ports/refusals.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";

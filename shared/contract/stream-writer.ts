@@ -62,20 +62,25 @@ export interface SupportsCommitLookup {
   hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
 }
 
-/** An item for a DynamoDB table of the ledger's account and region; it takes the place of one with its key. */
+/**
+ * Something that a sink has the ledger write. Only a connector for the ledger's own store makes it, and
+ * only that ledger reads it: to the engine it is opaque.
+ */
 export interface TransactionItem {
-  /** The table's name or ARN. */
-  readonly table: string;
-  /** Attribute values in DynamoDB's form: `{ "id": { "N": "42" } }`. */
-  readonly item: Readonly<Record<string, unknown>>;
+  /** Names the store that it is for. */
+  readonly kind: string;
 }
 
 /**
- * A writer to DynamoDB whose rows can become visible in the very transaction that moves the offset: exactly once, with no moment in between. Asked where the ledger is a DynamoDB table,
- * in place of `commit`.
+ * A writer to the store that also holds the ledger. Its rows can become visible in the very transaction
+ * that moves the offset: exactly once, with no moment in between. Asked in place of `commit` if the
+ * ledger's transaction takes items of a sink.
  */
 export interface SupportsLedgerTransaction<M = WriterCommitMessage> {
-  /** The batch's items, `most` at most, of different keys, 4 MB together; `undefined` where they are more: `commit` is then called. */
+  /**
+   * The items of the batch, each of its own key; `undefined` if they are more than `most`, or more than
+   * the store takes in one transaction: `commit` is then called.
+   */
   transactionItems(
     messages: readonly (M | null)[],
     batch: BatchContext,

@@ -11,16 +11,8 @@ import type {
   TransactionItem,
 } from "../contract/stream-writer.ts";
 import { acknowledge } from "./acknowledge.ts";
-import {
-  type Batch,
-  type BatchProgress,
-  type BatchRun,
-  type Decision,
-  type Fence,
-  fenced,
-  type Outcome,
-  type Task,
-} from "./ports/ledger.ts";
+import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
+import { fenced } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { measured } from "./progress.ts";
@@ -205,14 +197,14 @@ async function makeReady(
 /** The sink's commit; or its items, where the ledger's own transaction can take them along. */
 async function land(ports: Ports, ready: Ready): Promise<Landing> {
   const { batch, writer, messages, context } = ready;
-  const { joins } = ports.ledger;
+  const { joinedItems } = ports.ledger.limits;
   const joining = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
-  if (joins === undefined || joining.transactionItems === undefined) return await commit(ports, ready);
+  if (joinedItems === 0 || joining.transactionItems === undefined) return await commit(ports, ready);
   let join: readonly TransactionItem[] | undefined;
   try {
     join = await retry(ports.runtime, COMMIT_RETRY, () =>
       guard("SINK_FAILED", "transactionItems() failed", placeOfBatch(batch), () =>
-        joining.transactionItems?.(messages, context, joins),
+        joining.transactionItems?.(messages, context, joinedItems),
       ),
     );
   } catch (error) {
@@ -220,7 +212,7 @@ async function land(ports: Ports, ready: Ready): Promise<Landing> {
     if (!MillraceError.is(error)) throw error;
     return { failure: error };
   }
-  return join !== undefined && join.length <= joins ? { join } : await commit(ports, ready);
+  return join !== undefined && join.length <= joinedItems ? { join } : await commit(ports, ready);
 }
 
 async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<Landing> {

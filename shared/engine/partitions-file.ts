@@ -2,6 +2,7 @@ import type { Schema } from "apache-arrow";
 import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { findNonJson, hintOfNonJson, kindOf } from "../contract/json.ts";
+import { batchDigits } from "../contract/keys.ts";
 import type { ObjectStore } from "../contract/object-store.ts";
 import type { Offset } from "../contract/offset.ts";
 import { BATCH_FILE, type ListedTask, STORE_FOLDER } from "../contract/store-layout.ts";
@@ -32,7 +33,7 @@ interface Entry extends ListedTask {
 
 /** `batches/000000000012/`: what the engine keeps for a batch. */
 export function batchFolder(batchId: number): string {
-  return `${STORE_FOLDER.batches}/${String(batchId).padStart(12, "0")}/`;
+  return `${STORE_FOLDER.batches}/${batchDigits(batchId)}/`;
 }
 
 /** The epoch in the name tells vacuum whether the run that wrote the file can still record it. */

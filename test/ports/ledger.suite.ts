@@ -380,6 +380,16 @@ export function ledgerSuite(
         expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
       });
 
+      it("keeps a message as large as it says it takes", async () => {
+        const { messageBytes } = ledger.limits;
+        expect(messageBytes).toBeGreaterThanOrEqual(64 * 1024);
+        // Quotes and the backslash of an escape count, too.
+        const task = { ...TASK, message: `${"x".repeat(messageBytes - 4)}\n` };
+        expect(Buffer.byteLength(JSON.stringify(task.message))).toBe(messageBytes);
+        expect(await ledger.recordTask(KEY, task)).toEqual(task);
+        expect(await ledger.task(KEY)).toEqual(task);
+      });
+
       it("keeps messages of any JSON value, and where a large one lies", async () => {
         const task = { ...TASK, message: null, messageKey: "batches/0/message.json" };
         await ledger.recordTask(KEY, task);
@@ -509,6 +519,21 @@ export function ledgerSuite(
         });
       });
 
+      it("is refused from a state that it cannot follow, whoever saw it", async () => {
+        const mine = await committed();
+        const before = await ledger.batch(PIPELINE, 0);
+        const decisions = [
+          { from: "committed", to: "aborting" },
+          { from: "committed", to: "committing" },
+          { from: "committing", to: "committing" },
+        ] as const;
+        for (const decision of decisions)
+          await expect(decide(mine, { batchId: 0, attempt: 1, ...decision })).rejects.toMatchObject({
+            code: "LEDGER_CONFLICT",
+          });
+        expect(await ledger.batch(PIPELINE, 0)).toEqual(before);
+      });
+
       it("changes nothing of a batch that has ended", async () => {
         const mine = await committed();
         const before = await ledger.batch(PIPELINE, 0);
@@ -617,6 +642,22 @@ export function ledgerSuite(
         });
         expect(batch).toMatchObject({ state: "committing", attempt: 1 });
         expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
+      });
+
+      it("is refused with more items of a sink than it says it takes, or items that are not for it: nothing is written", async () => {
+        const { fence: mine } = await planned();
+        const batch = await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+        const before = await ledger.head(PIPELINE);
+        const foreign = { kind: "another store" };
+        const tooMany = Array.from({ length: ledger.limits.joinedItems + 1 }, () => foreign);
+        for (const join of [tooMany, [foreign]]) {
+          const outcome = { to: "committed", progress: PROGRESS, now: 2000, join } as const;
+          await expect(ledger.finish(mine, batch, outcome)).rejects.toMatchObject({
+            code: "TRANSACTION_REFUSED",
+          });
+        }
+        expect(await ledger.head(PIPELINE)).toEqual(before);
+        expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
       });
 
       it("aborted leaves the batch open at its offsets", async () => {

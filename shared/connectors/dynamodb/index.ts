@@ -7,6 +7,7 @@ import type { StagedRows } from "../kit/staging.ts";
 import { type DynamoDbOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { DynamoDbWriter } from "./writer.ts";
 
+export { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
 export type { DynamoDbOptions } from "./options.ts";
 
 /**

@@ -5,6 +5,7 @@ import {
   type PutItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
+import { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
 import { isTransient } from "../../aws/transient.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -13,7 +14,6 @@ import {
   type SupportsLedgerTransaction,
   type SupportsTaskAbort,
   type SupportsVacuum,
-  type TransactionItem,
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
@@ -72,14 +72,14 @@ export class DynamoDbWriter
     messages: readonly (StagedRows | null)[],
     batch: BatchContext,
     most: number,
-  ): Promise<readonly TransactionItem[] | undefined> {
+  ): Promise<readonly DynamoDbItem[] | undefined> {
     const rows = messages.reduce((sum, message) => sum + (message?.rows ?? 0), 0);
     const bytes = messages.reduce((sum, message) => sum + (message?.bytes ?? 0), 0);
     if (rows > most || bytes > TRANSACTION_BYTES) return undefined;
     // Of rows with one key the last counts; a transaction takes each key once.
     const items = new Map<string, Item>();
     for await (const item of this.#versioned(messages, batch)) items.set(this.#items.keyOf(item), item);
-    return [...items.values()].map((item) => ({ table: this.#options.table, item }));
+    return [...items.values()].map((item) => dynamoDbItem(this.#options.table, item));
   }
 
   /** Puts all items, each unless there is a newer one: again, late and in any order the outcome is the same. */

@@ -1,6 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 
-/** `key`, where it is a plain relative path: no empty, `.` or `..` part. Error: `STORE_KEY_INVALID`. */
+/** `key` if it is a relative path without empty, `.` or `..` parts. Error: `STORE_KEY_INVALID`. */
 export function checkKey(key: string): string {
   if (
     key.split("/").every((part) => part !== "" && part !== "." && part !== "..") &&

@@ -1,11 +1,10 @@
-import type { ErrorCode } from "../../contract/error-codes.ts";
-import { type ErrorRecord, MillraceError } from "../../contract/errors.ts";
+import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
-import { type Offset, sameOffset } from "../../contract/offset.ts";
+import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
 import type { BatchState } from "./states.ts";
 
-/** Who works on a pipeline. `id` tells two runs apart; `description` tells a person where to look. */
+/** Who works on a pipeline. `id` tells two runs apart; `description` tells people where to look. */
 export interface Owner {
   readonly id: string;
   readonly description: string;
@@ -64,7 +63,7 @@ export interface Head {
   /** The batch that was planned and is not committed. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
-  /** What the sink's commit gave for the last committed batch. */
+  /** What the sink's commit returned for the last committed batch. */
   readonly lastCommit?: JsonValue;
   /** Who paused the pipeline: until it is resumed, a run does nothing. */
   readonly paused?: Action;
@@ -80,7 +79,10 @@ export interface Planning {
   readonly endedAt: number;
   /** Milliseconds since the batch before was planned; only of the run that planned this one. */
   readonly sincePrevious?: number;
-  /** Milliseconds of its steps, by the names that Spark has for them; empty for a batch that was planned before. */
+  /**
+   * Milliseconds of its steps, by the names that Spark has for them; empty for a batch that was
+   * planned before.
+   */
   readonly durationMs: Readonly<Record<string, number>>;
 }
 
@@ -107,20 +109,20 @@ export interface Batch {
   readonly batchId: number;
   readonly start: Offset;
   readonly end: Offset;
-  /** The end of all that was there when the batch was planned, where the reader reported it. */
+  /** The end of all that was there when the batch was planned, if the reader reported it. */
   readonly latest?: Offset;
   /** Key of the partitions file in the pipeline's store. */
   readonly partitionsKey: string;
   /** Number of writer tasks: the partitions, or one for a batch that has none. */
   readonly tasks: number;
-  /** The Arrow schema of the batch, as `encodeSchema` gives it. */
+  /** The Arrow schema of the batch, as `encodeSchema` returns it. */
   readonly schema: string;
   /** From 1. */
   readonly attempt: number;
   readonly state: BatchState;
   /**
-   * The last attempt that reached `committing`, 0 where none did. Its commit, and those of attempts before it, may take effect at any
-   * later time.
+   * The last attempt that reached `committing`, 0 if none did. Its commit, and those of attempts
+   * before it, may take effect at any later time.
    */
   readonly lastTriedAttempt: number;
   /** When this attempt was planned. Epoch milliseconds, as are all times here. */
@@ -133,7 +135,10 @@ export interface Batch {
   readonly error?: ErrorRecord;
 }
 
-/** What the steps of a run tell each other of the attempt they work on; of a fixed size, so that a state machine can carry it. */
+/**
+ * What the steps of a run tell each other of the attempt they work on; of a fixed size, so that a
+ * state machine can carry it.
+ */
 export interface BatchRun {
   readonly pipeline: string;
   readonly incarnation: string;
@@ -188,7 +193,7 @@ export interface RunningTask {
   readonly reportedAt: number;
 }
 
-/** What a transition is conditional on. */
+/** What a step of a run is conditional on. */
 export interface Fence {
   readonly pipeline: string;
   readonly epoch: number;
@@ -199,9 +204,11 @@ export interface AcquireRequest {
   readonly owner: Owner;
   readonly now: number;
   readonly leaseMilliseconds: number;
-  /** Becomes the pipeline's incarnation where it has none yet. */
+  /** Becomes the pipeline's incarnation if it has none yet. */
   readonly newIncarnation: string;
-  /** Take over from the holder of this epoch, who has provably ended, though the lease is not over. */
+  /**
+   * Take over from the holder of this epoch, who has provably ended, though the lease is not over.
+   */
   readonly takeOverEpoch?: number;
 }
 
@@ -222,7 +229,10 @@ export interface NewBatch {
   readonly now: number;
 }
 
-/** What may differ from one attempt of a batch to the next: its schema, and so the file that holds it. */
+/**
+ * What may differ from one attempt of a batch to the next: its schema, and so the file that holds
+ * it.
+ */
 export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema">;
 
 export interface Decision {
@@ -236,56 +246,83 @@ export interface Outcome {
   readonly now: number;
   /** Kept in the head until the next commit. */
   readonly lastCommit?: JsonValue;
-  /** Items of the sink that are written in the same transaction, `joins` at most. */
+  /** Items of the sink that are written in the same transaction, `limits.joinedItems` at most. */
   readonly join?: readonly TransactionItem[];
 }
 
+/** What a ledger can hold. */
+export interface LedgerLimits {
+  /** The largest commit message that a task may record, as UTF-8 JSON. */
+  readonly messageBytes: number;
+  /** How many items of a sink the transaction of `finish` takes along; 0 if it takes none. */
+  readonly joinedItems: number;
+}
+
 /**
- * The port for the offset and batch ledger. Each method is one atomic step. Methods that take a Fence fail with `FENCED` where
- * another run has acquired the pipeline since. A call that fails in another way may have taken effect: read back before judging.
+ * The port for the offset and batch ledger. Each method is one atomic step; `transitions.ts` says
+ * what it compares and sets. Methods that take a Fence fail with `FENCED` if another run has
+ * acquired the pipeline since. A call that fails in another way may have taken effect: read back
+ * before judging.
  */
 export interface Ledger {
-  /** How many items of a sink the transaction of `finish` can take along; absent where it can take none. */
-  readonly joins?: number;
-  /** Takes the lease with a new epoch, where it is free, over, one's own, or to be taken over; makes the head where there is none. */
+  readonly limits: LedgerLimits;
+  /** Takes the lease with a new epoch if it may be taken; makes the head if there is none. */
   acquire(request: AcquireRequest): Promise<Acquired>;
-  /** Gives the lease back. No error where it was lost already. */
+  /** Gives the lease back. No error if it was lost already. */
   release(fence: Fence): Promise<void>;
-  /** Keeps the offset where a pipeline begins, if it has none. */
+  /** Keeps the offset at which a pipeline begins, if it has none. */
   initialize(fence: Fence, offset: Offset): Promise<void>;
-  /** Records a batch and opens it. `FENCED` or `LEDGER_CONFLICT` where one is open, the id is not the next, or `start` is not the offset. */
+  /**
+   * Records a batch and opens it. `FENCED`, or `LEDGER_CONFLICT` if one is open, the id is not the
+   * next one, or `start` is not the offset.
+   */
   plan(fence: Fence, batch: NewBatch): Promise<Batch>;
   /**
-   * Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that its tasks are forgotten; with another plan, where one is given.
+   * Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that
+   * its tasks are forgotten. `plan` may differ from that of the last attempt.
    */
   replan(fence: Fence, batch: Batch, now: number, plan?: PlanOfAttempt): Promise<Batch>;
   /**
-   * Records a finished task unless its key has one; gives the one that is there. Not fenced: a late writer of a lost run
-   * may still win, because its rows are the same.
+   * Records a finished task unless its key has one; returns the one that is there. Not fenced: a
+   * late writer of a lost run may still win, because its rows are the same.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
-  /** Keeps how far a task is, in place of what it told before. Nothing is decided by it: not fenced, and whoever calls it passes over its errors. */
+  /**
+   * Keeps how far a task is, in place of what it told before. Not fenced, because nothing is
+   * decided by it; the caller ignores its errors.
+   */
   reportProgress(key: TaskKey, running: RunningTask): Promise<void>;
-  /** Moves the attempt from the state in which `batch` was read to `to`, unless it has left that state; gives the batch as it is then. Whoever comes late follows it. */
+  /**
+   * Moves the attempt from the state in which `batch` was read to `to`, unless it has left that
+   * state. Returns the batch as it is then, which whoever comes late follows. `LEDGER_CONFLICT` if
+   * `to` cannot follow that state.
+   */
   decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch>;
   /**
-   * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its acknowledgement to do, all in one
-   * transaction. Gives the batch as it is then. Error: `TRANSACTION_REFUSED`, for the sink's items: nothing was written.
+   * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its
+   * acknowledgement to do, all in one transaction. Returns the batch as it is then. Error:
+   * `TRANSACTION_REFUSED`, for the sink's items: nothing was written.
    */
   finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch>;
   /** Notes that `reader.commit(end)` of this batch succeeded. */
   acknowledge(fence: Fence, batchId: number): Promise<void>;
 
-  /** Keeps runs from doing anything from their next plan on. Needs no lease. Error: `PIPELINE_NOT_FOUND`, as of `resume` and `unlock`. */
+  /**
+   * Keeps runs from doing anything from their next plan on. Needs no lease. Error:
+   * `PIPELINE_NOT_FOUND`, as of `resume`, `rewind` and `unlock`.
+   */
   pause(pipeline: string, action: Action): Promise<void>;
   /** Lets runs work again. Needs no lease. */
   resume(pipeline: string, action: Action): Promise<void>;
   /**
-   * Moves the offset. `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` where the offset is not `from`. Nothing else changes: batch ids go on,
-   * and the acknowledgement of an earlier batch stays due.
+   * Moves the offset. `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the offset is not `from`.
+   * Nothing else changes: batch ids go on, and the acknowledgement of an earlier batch stays due.
    */
   rewind(fence: Fence, rewind: Rewind): Promise<void>;
-  /** Takes the lease away from the holder of this epoch, who can change nothing from then on. `LEDGER_CONFLICT` where the epoch is another. */
+  /**
+   * Takes the lease from the holder of this epoch, who can change nothing from then on.
+   * `LEDGER_CONFLICT` if the epoch is another.
+   */
   unlock(fence: Fence, action: Action): Promise<void>;
 
   head(pipeline: string): Promise<Head | undefined>;
@@ -293,7 +330,9 @@ export interface Ledger {
   task(key: TaskKey): Promise<Task | undefined>;
   /** The recorded tasks of an attempt, in partition order. */
   tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]>;
-  /** What the tasks of an attempt have told of themselves, in partition order: also those that have ended since. */
+  /**
+   * What the tasks of an attempt have told, in partition order: also those that have ended since.
+   */
   progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]>;
   /** Newest first; `before` is a batch id (exclusive). */
   batches(
@@ -306,64 +345,4 @@ export interface Ledger {
   pipelines(): Promise<readonly string[]>;
   /** Forgets tasks recorded before `before` (epoch milliseconds), and what tasks told before it. */
   expireTasks(before: number): Promise<void>;
-}
-
-/** The error of a transition whose epoch is no longer the pipeline's. */
-export function fenced(fence: Fence, head: Head | undefined): MillraceError {
-  const holder = head?.lease?.owner.description ?? "another run";
-  return new MillraceError(
-    "FENCED",
-    `this run (epoch ${fence.epoch}) lost pipeline "${fence.pipeline}" to ${holder} (epoch ${head?.epoch ?? "none"})`,
-    {
-      where: { pipeline: fence.pipeline },
-      hint: "Nothing is lost: the other run goes on with the batch. Start again when it has ended.",
-    },
-  );
-}
-
-/** The error of a transition that the ledger's state does not allow. */
-export function conflict(pipeline: string, batchId: number, problem: string): MillraceError {
-  return new MillraceError("LEDGER_CONFLICT", `batch ${batchId}: ${problem}`, {
-    where: { pipeline, batchId },
-    hint: "Nothing was changed. Run the pipeline again; if it stays so, report it with `millrace status --json`.",
-  });
-}
-
-/** The error of an action on a pipeline that the ledger does not know. */
-export function unknownPipeline(pipeline: string): MillraceError {
-  return new MillraceError("PIPELINE_NOT_FOUND", `the ledger has no pipeline "${pipeline}"`, {
-    where: { pipeline },
-    hint: "It has not run yet, or its name is another: see `millrace status`.",
-  });
-}
-
-/** The error of a rewind that the pipeline's state does not allow; nothing, where it does. */
-export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): MillraceError | undefined {
-  const refused = (code: ErrorCode, problem: string, hint: string) =>
-    new MillraceError(code, `pipeline "${fence.pipeline}" cannot be rewound: ${problem}`, {
-      where: { pipeline: fence.pipeline },
-      hint,
-    });
-  if (head.epoch !== fence.epoch) return fenced(fence, head);
-  if (head.openBatchId !== undefined) {
-    const hint = "Let it end first: `millrace run`, or `millrace replay`.";
-    return refused("BATCH_OPEN", `batch ${head.openBatchId} is open`, hint);
-  }
-  if (head.offset === undefined || !sameOffset(head.offset, from)) {
-    const hint = "Nothing was changed. See `millrace status` where it is, then rewind from there.";
-    return refused("LEDGER_CONFLICT", "its offset is not the one that was shown", hint);
-  }
-  return undefined;
-}
-
-/** The error of taking a lease away that another has taken since it was looked at. */
-export function holderChanged(fence: Fence, head: Head): MillraceError {
-  return new MillraceError(
-    "LEDGER_CONFLICT",
-    `the lease of pipeline "${fence.pipeline}" is not the one shown: it is at epoch ${head.epoch} by now, not ${fence.epoch}`,
-    {
-      where: { pipeline: fence.pipeline },
-      hint: "Nothing was changed. Look at `millrace status` who works on it now.",
-    },
-  );
 }

@@ -1,7 +1,13 @@
-/** States of a batch attempt. A decision comes first, then the sink is called, then the offset moves. */
+/**
+ * States of a batch attempt. A decision comes first, then the sink is called, then the offset
+ * moves.
+ */
 export type BatchState = "planned" | "committing" | "committed" | "aborting" | "aborted";
 
-/** What may follow each state within an attempt. The next attempt of an aborted batch begins as `planned` again. */
+/**
+ * What may follow each state within an attempt. The next attempt of an aborted batch begins as
+ * `planned` again.
+ */
 export const TRANSITIONS: Readonly<Record<BatchState, readonly BatchState[]>> = {
   planned: ["committing", "aborting"],
   committing: ["committed", "aborting"],

@@ -18,8 +18,6 @@ import { cancelled, TaskRows } from "./rows.ts";
 import { stalledError, stalledTask } from "./stall.ts";
 import { TaskWatch } from "./watch.ts";
 
-/** A message above this goes to the store, because an item of the ledger may hold no more than 400 KB. */
-const LARGE_MESSAGE_BYTES = 100 * 1024;
 /** How long a sink that stalled may take to heed its signal. */
 const GRACE_MILLISECONDS = 5000;
 
@@ -332,7 +330,7 @@ async function carryMessage(
     );
   }
   const bytes = Buffer.from(JSON.stringify(message));
-  if (bytes.length <= LARGE_MESSAGE_BYTES) return { message: message as JsonValue };
+  if (bytes.length <= ports.ledger.limits.messageBytes) return { message: message as JsonValue };
   const messageKey = `${batchFolder(run.batchId)}${BATCH_FILE.message}${writerId}.json`;
   await ports.store.put(messageKey, bytes);
   return { message: null, messageKey };

@@ -2,33 +2,33 @@ import { ConditionalCheckFailedException, TransactionCanceledException } from "@
 import { isTransient, statusOf } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import type { Item } from "./dynamodb-items.ts";
 
-/** Beyond the SDK's own: a table that was just made throttles for longer, and conflicts it does not retry at all. */
-const ATTEMPTS = 8;
-const FIRST_DELAY_MILLISECONDS = 50;
-const LONGEST_DELAY_MILLISECONDS = 5000;
+/**
+ * Beyond the SDK's own: a new table throttles for longer, and the SDK does not retry conflicts at
+ * all.
+ */
+const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]);
 
 /**
- * Makes a call, again with jitter where it was throttled or met another transaction. A failed condition is passed on as it is; any other
- * error becomes `LEDGER_FAILED`, whose call may have taken effect.
+ * Makes a call, and makes it again if it was throttled or met another transaction. A failed
+ * condition is thrown as it is; any other error becomes `LEDGER_FAILED`, and the call may have
+ * taken effect.
  */
-export async function calling<T>(options: { readonly runtime: Runtime }, call: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException || cancelledBy(error) !== undefined) throw error;
-      const passes = isPassing(error);
-      if (!passes || attempt === ATTEMPTS) throw failed(error, passes);
-      const delay = Math.min(LONGEST_DELAY_MILLISECONDS, FIRST_DELAY_MILLISECONDS * 2 ** attempt);
-      await options.runtime.sleep(delay * options.runtime.random());
-    }
+export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
+  try {
+    return await retry(runtime, RETRY, call, { isRetryable: isPassing });
+  } catch (error) {
+    throw isFailedCondition(error) ? error : failed(error);
   }
 }
 
-/** The items that were there, by the position of the write, where a transaction failed by a condition; else `undefined`. */
+/**
+ * The items that were there, by the position of the write, if a condition of the transaction
+ * failed; else `undefined`.
+ */
 export function cancelledBy(error: unknown): readonly (Item | undefined)[] | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;
   const reasons = error.CancellationReasons ?? [];
@@ -37,7 +37,10 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
     : undefined;
 }
 
-/** The error of a transaction with items of a sink, where these were surely refused, and so nothing was written; else `error` itself. */
+/**
+ * The error of a transaction with items of a sink. If DynamoDB surely refused these, nothing was
+ * written: `TRANSACTION_REFUSED`; else it is `error` itself.
+ */
 export function refusedItems(error: unknown, pipeline: string, batchId: number): unknown {
   const cause = MillraceError.is(error) ? error.cause : undefined;
   if (isPassing(cause) || statusOf(cause) !== 400) return error;
@@ -50,17 +53,22 @@ export function refusedItems(error: unknown, pipeline: string, batchId: number):
   });
 }
 
+function isFailedCondition(error: unknown): boolean {
+  return error instanceof ConditionalCheckFailedException || cancelledBy(error) !== undefined;
+}
+
 function isPassing(error: unknown): boolean {
+  if (isFailedCondition(error)) return false;
   if (error instanceof TransactionCanceledException) {
     return (error.CancellationReasons ?? []).some((reason) => PASSING_REASONS.has(reason.Code ?? ""));
   }
   return isTransient(error);
 }
 
-function failed(error: unknown, retryable: boolean): MillraceError {
+function failed(error: unknown): MillraceError {
   const name = error instanceof Error ? error.name : "unknown error";
   return new MillraceError("LEDGER_FAILED", `DynamoDB failed: ${name}`, {
-    retryable,
+    retryable: isPassing(error),
     hint: "Check the table, the role's rights and the account's limits, then run again: nothing is lost.",
     cause: error,
   });

@@ -2,8 +2,10 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { LEDGER_ATTRIBUTE, pipelinePartition, tasksPrefix } from "../../aws/names.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
+import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
+import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
 import type {
   Action,
   Batch,
@@ -13,15 +15,18 @@ import type {
   Task,
   TaskKey,
 } from "../../engine/ports/ledger.ts";
+import type { HeadFields } from "../../engine/ports/transitions.ts";
+import type { ItemChange } from "./expression.ts";
 
-/** An item as DynamoDB gives and takes it. */
+/** An item as DynamoDB returns and takes it. */
 export type Item = Record<string, AttributeValue>;
 /** The key attributes of an item. */
 export type Key = Readonly<Record<(typeof LEDGER_ATTRIBUTE)["partitionKey" | "sortKey"], string>>;
 
 /**
- * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still needed must not.
- * A task is recorded after its attempt was planned, and Plan gives up on tasks 90 days after that.
+ * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still
+ * needed must not. A task is recorded after its attempt was planned, and Plan gives up on tasks 90
+ * days after that.
  */
 const TASK_LIFE_SECONDS = 100 * 86_400;
 /** What a task told of itself is of no use once the task has ended. */
@@ -34,7 +39,7 @@ export function headKey(pipeline: string): Key {
 }
 
 export function batchKey(pipeline: string, batchId: number): Key {
-  return { pk: pipelinePartition(pipeline), sk: `B#${String(batchId).padStart(12, "0")}` };
+  return { pk: pipelinePartition(pipeline), sk: `B#${batchDigits(batchId)}` };
 }
 
 /** In the order of their times; kept for ever. */
@@ -42,13 +47,16 @@ export function journalKey(pipeline: string, at: number, id: string): Key {
   return { pk: pipelinePartition(pipeline), sk: `A#${new Date(at).toISOString()}#${id}` };
 }
 
-/** The partition of its own that lets the role of Write be limited to `T#…` by `dynamodb:LeadingKeys`. */
+/**
+ * The partition of its own that lets the role of Write be limited to `T#…` by
+ * `dynamodb:LeadingKeys`.
+ */
 export function taskPartition(key: Omit<TaskKey, "partition">): string {
-  return `${tasksPrefix(key.pipeline)}${key.incarnation}#${String(key.batchId).padStart(12, "0")}#${key.attempt}`;
+  return `${tasksPrefix(key.pipeline)}${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
 }
 
 export function taskKey(key: TaskKey): Key {
-  return { pk: taskPartition(key), sk: String(key.partition).padStart(6, "0") };
+  return { pk: taskPartition(key), sk: partitionDigits(key.partition) };
 }
 
 /** Beside the tasks, whose reader must not have to read it. The role of Write may put it, too. */
@@ -56,13 +64,99 @@ export function progressPartition(key: Omit<TaskKey, "partition">): string {
   return `${taskPartition(key)}#P`;
 }
 
-/** The values of an expression, or an item. Offsets and the like travel as canonical JSON, so that conditions can compare them. */
+/** An item, or the values of an expression. */
 export function toItem(fields: Readonly<Record<string, unknown>>): Item {
   return marshall(fields, { removeUndefinedValues: true });
 }
 
-export function jsonOf(offset: Offset): string {
-  return canonicalJson(offset);
+/**
+ * How fields are kept that are no plain values. Offsets are canonical JSON, so that conditions can
+ * compare them.
+ */
+type Attributes<T> = { readonly [F in keyof T]-?: (value: T[F] | undefined) => Fields };
+type Fields = Readonly<Record<string, unknown>>;
+
+const HEAD: Partial<Attributes<Head>> = {
+  lease: (lease) => ({
+    leaseOwner: lease?.owner.id,
+    leaseDescription: lease?.owner.description,
+    leaseExpiresAt: lease?.expiresAt,
+  }),
+  offset: (offset) => ({ position: canonical(offset) }),
+  unacknowledged: (due) => ({
+    unacknowledgedBatchId: due?.batchId,
+    unacknowledgedEnd: canonical(due?.end),
+  }),
+  lastCommit: (lastCommit) => ({ lastCommit: json(lastCommit) }),
+  paused: (action) => ({ pausedAs: json(action) }),
+};
+
+const BATCH: Partial<Attributes<Batch>> = {
+  start: (start) => ({ start: canonical(start) }),
+  end: (end) => ({ end: canonical(end) }),
+  latest: (latest) => ({ latest: canonical(latest) }),
+  progress: (progress) => ({ progress: json(progress) }),
+  error: (error) => ({ error: json(error) }),
+};
+
+/** Attributes that are compared under another name than that of their field. */
+const COMPARED: Readonly<Record<string, string>> = {
+  lease: "leaseOwner",
+  "lease.owner.id": "leaseOwner",
+  "lease.expiresAt": "leaseExpiresAt",
+  offset: "position",
+  "unacknowledged.batchId": "unacknowledgedBatchId",
+};
+
+/** A change of a head, by the names of its attributes. */
+export function headChange(change: Change<Head, HeadFields>): ItemChange {
+  return itemChange(change, HEAD);
+}
+
+/** A change of a batch, by the names of its attributes. */
+export function batchChange(change: Change<Batch>): ItemChange {
+  return itemChange(change, BATCH);
+}
+
+function itemChange<T extends object, F>(
+  { where, set, initial = {}, add = {} }: Change<T, F>,
+  attributes: Partial<Attributes<T>>,
+): ItemChange {
+  return {
+    where: where.map(compared),
+    set: attributesOf(set, attributes),
+    initial: attributesOf(initial, attributes),
+    add,
+  };
+}
+
+function compared(where: object): Where<Fields> {
+  return Object.fromEntries(
+    Object.entries(where as Record<string, Test<unknown>>).map(([path, { oneOf, ...test }]) => [
+      COMPARED[path] ?? path,
+      { ...test, ...optional("oneOf", oneOf?.map(comparable)) },
+    ]),
+  ) as Where<Fields>;
+}
+
+/** Only offsets are compared that are no plain values. */
+function comparable(value: unknown): unknown {
+  return typeof value === "object" ? canonical(value as Offset) : value;
+}
+
+function attributesOf<T extends object>(fields: object, attributes: Partial<Attributes<T>>): Fields {
+  const all = Object.entries(fields).map(
+    ([name, value]) => attributes[name as keyof T]?.(value as T[keyof T]) ?? { [name]: value as unknown },
+  );
+  return Object.assign({}, ...all) as Fields;
+}
+
+function canonical(offset: Offset | undefined): string | undefined {
+  return offset && canonicalJson(offset);
+}
+
+function json(value: unknown): string | undefined {
+  return value === undefined ? undefined : JSON.stringify(value);
 }
 
 export function headOf(item: Item): Head {
@@ -97,16 +191,7 @@ export function headOf(item: Item): Head {
 }
 
 export function batchItem(batch: Batch): Item {
-  const { start, end, latest, progress, error, ...fields } = batch;
-  return toItem({
-    ...batchKey(batch.pipeline, batch.batchId),
-    ...fields,
-    start: jsonOf(start),
-    end: jsonOf(end),
-    latest: latest && jsonOf(latest),
-    progress: progress && JSON.stringify(progress),
-    error: error && JSON.stringify(error),
-  });
+  return toItem({ ...batchKey(batch.pipeline, batch.batchId), ...attributesOf(batch, BATCH) });
 }
 
 export function batchOf(item: Item): Batch {
@@ -148,8 +233,8 @@ export function journalItem(pipeline: string, entry: JournalEntry, id: string): 
   return toItem({
     ...journalKey(pipeline, entry.at, id),
     ...fields,
-    from: from && jsonOf(from),
-    to: to && jsonOf(to),
+    from: canonical(from),
+    to: canonical(to),
   });
 }
 

@@ -11,8 +11,9 @@ import { makeDurableFolder, syncFolder } from "./durable.ts";
 const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
 
 /**
- * Objects as files below a folder. An object is written to a file of another name, synced, then linked to its own: it
- * appears whole, and only if the name is free. File and folder are synced before `put` resolves, so it survives a loss of power.
+ * Objects as files below a folder. An object is written to a file of another name, synced, then
+ * linked to its own: it appears whole, and only if the name is free. File and folder are synced
+ * before `put` resolves, so it survives a loss of power.
  */
 export class DirectoryStore implements ObjectStore {
   readonly location: string;
@@ -147,7 +148,10 @@ function etagOf({ size, mtimeMs }: Stats): string {
   return `${size}-${mtimeMs}`;
 }
 
-/** The order of S3: by UTF-8 bytes, which differs from JavaScript's for characters beyond the basic plane. */
+/**
+ * The order of S3: by UTF-8 bytes, which differs from JavaScript's for characters beyond the basic
+ * plane.
+ */
 function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

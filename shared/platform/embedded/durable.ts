@@ -2,7 +2,10 @@ import { mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
 
-/** Makes a folder and its parents, and syncs the parent of each that is new: they survive a loss of power. */
+/**
+ * Makes a folder and its parents, and syncs the parent of each that is new: they survive a loss of
+ * power.
+ */
 export async function makeDurableFolder(folder: string): Promise<void> {
   const firstNew = await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw new MillraceError(

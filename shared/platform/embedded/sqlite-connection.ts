@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "./sqlite-rows.ts";
@@ -10,16 +10,19 @@ const BUSY_MILLISECONDS = 30_000;
 const WAL_PAUSE_MILLISECONDS = 10;
 
 /**
- * A connection to one SQLite file. Journal WAL, so that `status` reads while a run writes; synchronous FULL, so that a
- * transition is on the disk before anyone acts on it: a commit must survive a loss of power as well as a kill, because the
- * source may forget rows once it was told of them. A batch costs about ten transactions, so FULL costs nothing that
- * is noticed.
+ * A connection to one SQLite file. Journal WAL, so that `status` reads while a run writes;
+ * synchronous FULL, so that a transition is on the disk before anyone acts on it: a commit must
+ * survive a loss of power as well as a kill, because the source may forget rows once it was told of
+ * them. A batch costs about ten transactions, so FULL costs nothing that is noticed.
  */
 export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** Opens the file, and makes it where there is none, unless it is only to be read. Errors: `LEDGER_FAILED`, `LEDGER_VERSION`. */
+  /**
+   * Opens the file, and makes it if there is none, unless it is only to be read. Errors:
+   * `LEDGER_FAILED`, `LEDGER_VERSION`.
+   */
   constructor(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
     try {
       this.#database = readOnly ? openReadOnly(path) : new DatabaseSync(path);
@@ -41,7 +44,10 @@ export class SqliteConnection {
     this.#database.close();
   }
 
-  /** Does `body` in one transaction. IMMEDIATE: one that reads first and writes later must not meet another writer in between. */
+  /**
+   * Does `body` in one transaction. IMMEDIATE: one that reads first and writes later must not meet
+   * another writer in between.
+   */
   write<T>(body: () => T): T {
     return this.read(() => {
       this.#database.exec("BEGIN IMMEDIATE");
@@ -65,17 +71,29 @@ export class SqliteConnection {
     }
   }
 
-  /** Gives the number of rows that were changed. */
-  run(sql: string, ...parameters: (SQLInputValue | Record<string, SQLInputValue>)[]): number {
-    return Number(this.#statement(sql).run(...(parameters as SQLInputValue[])).changes);
+  run(sql: string, parameters: Row): void {
+    this.#statement(sql).run(parameters);
   }
 
-  one(sql: string, ...parameters: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...parameters) as Row | undefined;
+  one(sql: string, parameters: Row): Row | undefined {
+    return this.#statement(sql).get(parameters) as Row | undefined;
   }
 
-  all(sql: string, ...parameters: SQLInputValue[]): readonly Row[] {
-    return this.#statement(sql).all(...parameters) as Row[];
+  all(sql: string, parameters: Row): readonly Row[] {
+    return this.#statement(sql).all(parameters) as Row[];
+  }
+
+  insert(table: string, row: Row): void {
+    const columns = Object.keys(row);
+    const values = columns.map((column) => `$${column}`);
+    this.run(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values.join(", ")})`, row);
+  }
+
+  /** Sets the columns of `row` in the rows that have its `key`. */
+  update(table: string, key: readonly string[], row: Row): void {
+    const equal = (columns: readonly string[]) => columns.map((column) => `${column} = $${column}`);
+    const set = equal(Object.keys(row)).join(", ");
+    this.run(`UPDATE ${table} SET ${set} WHERE ${equal(key).join(" AND ")}`, row);
   }
 
   #statement(sql: string): StatementSync {
@@ -86,7 +104,10 @@ export class SqliteConnection {
     return statement;
   }
 
-  /** SQLite does not wait here, whatever the timeout, where two processes open a new file at the same moment. */
+  /**
+   * SQLite does not wait here, whatever the timeout, when two processes open a new file at the same
+   * moment.
+   */
   #switchToWal(): void {
     for (let waited = 0; ; waited += WAL_PAUSE_MILLISECONDS) {
       try {
@@ -100,10 +121,10 @@ export class SqliteConnection {
   }
 
   get #version(): number {
-    return Number(this.one("PRAGMA user_version")?.["user_version"]);
+    return Number(this.one("PRAGMA user_version", {})?.["user_version"]);
   }
 
-  /** Where nothing can be changed, nothing can be brought to this version either. */
+  /** A file that may not be changed cannot be brought to this version either. */
   #checkVersion(path: string): void {
     if (this.#version === MIGRATIONS.length) return;
     throw new MillraceError(
@@ -132,8 +153,8 @@ export class SqliteConnection {
 }
 
 /**
- * For one who may not write. SQLite reads a WAL beside the file by an index that it would have to make; where nobody has the file open there is
- * neither, and nothing can change while it is read.
+ * For one who may not write. SQLite reads a WAL beside the file by an index that it would have to
+ * make. If nobody has the file open, there is neither, and nothing can change while it is read.
  */
 function openReadOnly(path: string): DatabaseSync {
   if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });

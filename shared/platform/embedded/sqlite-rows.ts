@@ -4,7 +4,7 @@ import { optional } from "../../contract/optional.ts";
 import type { Action, Batch, Head } from "../../engine/ports/ledger.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
-/** A row as SQLite gives it. */
+/** A row, or parts of one, by the names of its columns. */
 export type Row = Readonly<Record<string, string | number | null>>;
 
 function json<T>(value: string | number | null | undefined): T | undefined {
@@ -13,6 +13,30 @@ function json<T>(value: string | number | null | undefined): T | undefined {
 
 function number(value: string | number | null | undefined): number | undefined {
   return typeof value === "number" ? value : undefined;
+}
+
+function text(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
+
+/** The row of a head. The lease has columns of its own for statements of earlier versions. */
+export function headRow(head: Head): Row {
+  return {
+    pipeline: head.pipeline,
+    incarnation: head.incarnation,
+    epoch: head.epoch,
+    lease: text(head.lease),
+    lease_owner: head.lease?.owner.id ?? null,
+    lease_expires_at: head.lease?.expiresAt ?? null,
+    next_batch_id: head.nextBatchId,
+    start_offset: text(head.offset),
+    last_committed_batch_id: head.lastCommittedBatchId ?? null,
+    last_planned_at: head.lastPlannedAt ?? null,
+    open_batch_id: head.openBatchId ?? null,
+    unacknowledged: text(head.unacknowledged),
+    last_commit: text(head.lastCommit),
+    paused: text(head.paused),
+  };
 }
 
 /** A head of its row. */
@@ -30,6 +54,29 @@ export function headOf(row: Row): Head {
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
     ...optional("paused", json<Action>(row["paused"])),
+  };
+}
+
+/** The row of a batch. */
+export function batchRow(batch: Batch): Row {
+  return {
+    pipeline: batch.pipeline,
+    batch_id: batch.batchId,
+    incarnation: batch.incarnation,
+    start_offset: text(batch.start),
+    end_offset: text(batch.end),
+    latest_offset: text(batch.latest),
+    partitions_key: batch.partitionsKey,
+    tasks: batch.tasks,
+    schema: batch.schema,
+    attempt: batch.attempt,
+    state: batch.state,
+    last_tried_attempt: batch.lastTriedAttempt,
+    planned_at: batch.plannedAt,
+    first_planned_at: batch.firstPlannedAt,
+    finished_at: batch.finishedAt ?? null,
+    progress: text(batch.progress),
+    error: text(batch.error),
   };
 }
 

@@ -1,4 +1,6 @@
-/** Offsets, leases and the like are JSON; columns of their own are only what a statement asks about. */
+/**
+ * Offsets, leases and the like are JSON; columns of their own are only what a statement asks about.
+ */
 const FIRST = `
 CREATE TABLE heads (
   pipeline TEXT PRIMARY KEY,
@@ -72,5 +74,8 @@ CREATE TABLE task_progress (
 CREATE INDEX task_progress_by_time ON task_progress (reported_at);
 `;
 
-/** Each leads from the version of its index to the next one; a file that is there is brought to the last. Only ever added to. */
+/**
+ * Each leads from the version of its index to the next one; a file that is there is brought to the
+ * last. Only ever added to.
+ */
 export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS];

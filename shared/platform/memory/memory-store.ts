@@ -109,7 +109,7 @@ function bytesOf(text: string): Uint8Array {
   return Buffer.from(text);
 }
 
-/** A new, empty store. `now` gives the epoch milliseconds of what is put. */
+/** A new, empty store. `now` returns the epoch milliseconds of what is put. */
 export function memoryObjects(now: () => number): MemoryObjects {
   return { objects: new Map(), uploads: new Map(), now };
 }

@@ -1,0 +1,83 @@
+import { canonicalJson, type JsonValue } from "../../contract/json.ts";
+
+/** What a field is compared with. Any one of what is given is enough. */
+export interface Test<V> {
+  readonly absent?: true;
+  readonly present?: true;
+  readonly oneOf?: readonly V[];
+  readonly atMost?: V;
+}
+
+/** The fields that are compared. Each must pass its test. */
+export type Where<Fields> = { readonly [F in keyof Fields]?: Test<NonNullable<Fields[F]>> };
+
+/** The fields that get a value; `undefined` clears one. */
+export type Settings<T> = { readonly [F in keyof T]?: T[F] | undefined };
+
+/**
+ * One compare-and-set of one record, as plain data: an adapter turns it into the words of its
+ * store. `Fields` are what may be compared; a name with points, such as `lease.owner.id`, leads
+ * into a field.
+ */
+export interface Change<T, Fields = T> {
+  /** Any one of these must hold. */
+  readonly where: readonly Where<Fields>[];
+  /** Nothing is set by a change that only compares. */
+  readonly set: Settings<T>;
+  /** Values of fields that the record does not have yet. */
+  readonly initial?: Settings<T>;
+  /** What is added to fields; one that the record does not have counts as 0. */
+  readonly add?: { readonly [F in keyof T]?: number };
+}
+
+export const ABSENT: Test<never> = { absent: true };
+export const PRESENT: Test<never> = { present: true };
+
+export function equal<V>(value: V): Test<V> {
+  return { oneOf: [value] };
+}
+
+export function oneOf<V>(values: readonly V[]): Test<V> {
+  return { oneOf: values };
+}
+
+export function absentOr<V>(value: V): Test<V> {
+  return { absent: true, oneOf: [value] };
+}
+
+export function atMost(value: number): Test<number> {
+  return { atMost: value };
+}
+
+/** True if one of `where` holds for the record. Objects are compared as canonical JSON. */
+export function holds<Fields>(where: readonly Where<Fields>[], record: object | undefined): boolean {
+  return where.some((tests) =>
+    Object.entries<Test<unknown> | undefined>(tests).every(
+      ([path, test]) => test === undefined || passes(test, valueAt(record, path)),
+    ),
+  );
+}
+
+function passes(test: Test<unknown>, value: JsonValue | undefined): boolean {
+  if (value === undefined) return test.absent === true;
+  if (test.present === true) return true;
+  if (typeof test.atMost === "number" && Number(value) <= test.atMost) return true;
+  const text = canonicalJson(value);
+  return test.oneOf?.some((one) => canonicalJson(one as JsonValue) === text) ?? false;
+}
+
+function valueAt(record: object | undefined, path: string): JsonValue | undefined {
+  let value: unknown = record;
+  for (const name of path.split(".")) value = (value as Record<string, unknown> | undefined)?.[name];
+  return value as JsonValue | undefined;
+}
+
+/** The record as it is after the change. */
+export function changed<T extends object>(change: Omit<Change<T>, "where">, record: Partial<T>): T {
+  const sums = Object.entries<number | undefined>(change.add ?? {}).map(([name, number = 0]) => [
+    name,
+    Number(record[name as keyof T] ?? 0) + number,
+  ]);
+  const fields = { ...change.initial, ...record, ...Object.fromEntries(sums), ...change.set };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
