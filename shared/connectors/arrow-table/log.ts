@@ -1,4 +1,5 @@
 import { MillraceError } from "../../contract/errors.ts";
+import { padded } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { SchemaJson } from "../../contract/schema.ts";
 
@@ -135,5 +136,5 @@ export function versionOf(key: string): number | undefined {
 }
 
 function entryKey(version: number): string {
-  return `${LOG_FOLDER}${String(version).padStart(20, "0")}.json`;
+  return `${LOG_FOLDER}${padded(version, 20)}.json`;
 }

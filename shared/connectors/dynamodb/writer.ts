@@ -8,6 +8,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { isTransient } from "../../aws/transient.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsLedgerTransaction,
@@ -115,7 +116,9 @@ export class DynamoDbWriter
     for await (const { partition, batch: rows } of readStaged(messages, batch)) {
       let number = row.get(partition) ?? 1;
       for (const item of this.#items.itemsOf(rows, number)) {
-        const version = [digits(batch.batchId, 12), digits(partition, 6), digits(number++, 12)].join("-");
+        const version = [batchDigits(batch.batchId), partitionDigits(partition), padded(number++, 12)].join(
+          "-",
+        );
         yield {
           ...item,
           [this.#options.versionAttribute]: {
@@ -152,8 +155,4 @@ export class DynamoDbWriter
       });
     }
   }
-}
-
-function digits(count: number, length: number): string {
-  return String(count).padStart(length, "0");
 }

@@ -1,4 +1,5 @@
 import { MillraceError } from "../../contract/errors.ts";
+import { padded } from "../../contract/keys.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
 import { digest } from "./node.ts";
 
@@ -72,7 +73,7 @@ export class SeenFiles {
     const text = files.map(({ name, version }) => `${name}:${version}`).join();
     const sequence = id === undefined ? 0 : sequenceOf(id) + 1;
     const node: Node = {
-      id: `${String(sequence).padStart(12, "0")}-${digest(`${id} ${text}`).toString("hex", 0, 16)}`,
+      id: `${padded(sequence, 12)}-${digest(`${id} ${text}`).toString("hex", 0, 16)}`,
       previous: older[taken]?.id,
       writtenAt: now,
       versions,

@@ -2,6 +2,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { decodeFile, encodeFile } from "../../arrow/ipc-file.ts";
 import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OpenBatch, VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
 
@@ -15,8 +16,8 @@ function stagingOf(context: SinkContext): ObjectStore {
 
 /** A file's name that no other attempt ever uses: batch, partition, attempts, and a random id. */
 export function attemptName(task: TaskContext, id: string): string {
-  const batch = String(task.batchId).padStart(12, "0");
-  const partition = String(task.partitionId).padStart(6, "0");
+  const batch = batchDigits(task.batchId);
+  const partition = partitionDigits(task.partitionId);
   return `${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}.arrow`;
 }
 

@@ -1,6 +1,7 @@
 import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
+import { batchDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
@@ -139,7 +140,7 @@ async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promi
 }
 
 function cutKey({ incarnation }: SinkContext, batchId: number): string {
-  return `staging/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
+  return `staging/rest-api/${incarnation}/${batchDigits(batchId)}.json`;
 }
 
 /** What is stored under the key; it is `mine` where nothing was. */

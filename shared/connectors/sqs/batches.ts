@@ -1,4 +1,5 @@
 import { MillraceError } from "../../contract/errors.ts";
+import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Receipt } from "./queue.ts";
 
@@ -120,11 +121,11 @@ export function stillSeen(
 }
 
 function folderOf({ batch, id }: QueueOffset): string {
-  return `${FOLDER}${String(batch).padStart(12, "0")}-${id}/`;
+  return `${FOLDER}${batchDigits(batch)}-${id}/`;
 }
 
 function fileKey(offset: QueueOffset, index: number): string {
-  return `${folderOf(offset)}${String(index).padStart(6, "0")}.arrow`;
+  return `${folderOf(offset)}${partitionDigits(index)}.arrow`;
 }
 
 function recordKey(offset: QueueOffset): string {
