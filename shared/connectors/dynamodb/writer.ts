@@ -18,6 +18,7 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
+import { atOnce } from "../kit/at-once.ts";
 import {
   dropAborted,
   dropStaged,
@@ -90,11 +91,7 @@ export class DynamoDbWriter
     batch: BatchContext,
   ): Promise<void> {
     const items = this.#versioned(messages, batch);
-    const work = async (): Promise<void> => {
-      for await (const item of items) await this.#put(item);
-    };
-    const ended = await Promise.allSettled(Array.from({ length: this.#options.maxConcurrency }, work));
-    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    await atOnce(this.#options.maxConcurrency, items, (item) => this.#put(item));
     // What was staged stays, for a commit that comes again finds nothing else to tell that it came before. Vacuum removes it.
   }
 

@@ -5,6 +5,7 @@ import {
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
+import { atOnce } from "../kit/at-once.ts";
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
 import { recordReader } from "./records.ts";
@@ -78,7 +79,7 @@ export class KinesisReader
     const plan = new ShardsPlan(start, listed);
     const mayHaveExpired = await this.#mayHaveExpired(start, now);
     for (let ready = plan.next(); ready.length > 0; ready = plan.next()) {
-      await atOnce(ready, async (shardId) => {
+      await atOnce(SHARDS_AT_ONCE, ready, async (shardId) => {
         if (mayHaveExpired) await this.#refuseExpired(start, shardId);
         await this.#look(plan, shardId, now);
       });
@@ -130,7 +131,7 @@ export class KinesisReader
   /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
   override async partitions(start: StreamOffset, end: StreamOffset): Promise<ShardRange[]> {
     const ranges: ShardRange[] = [];
-    await atOnce(Object.entries(end.shards), async ([shardId, { last }]) => {
+    await atOnce(SHARDS_AT_ONCE, Object.entries(end.shards), async ([shardId, { last }]) => {
       const after = start.shards[shardId]?.last?.seq;
       if (last === undefined || last.seq === after) return;
       const seen = this.#firsts.get(shardId);
@@ -182,12 +183,4 @@ function begin({ from, shards }: StreamOffset, shardId: string): Position {
   const { last } = shards[shardId] ?? {};
   if (last !== undefined) return { after: last };
   return from === "TRIM_HORIZON" ? { at: from } : { since: Date.parse(from) };
-}
-
-async function atOnce<T>(items: readonly T[], body: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  const worker = async () => {
-    for (const item of left) await body(item);
-  };
-  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, worker));
 }

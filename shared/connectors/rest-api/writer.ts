@@ -5,6 +5,7 @@ import { batchDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import { atOnce } from "../kit/at-once.ts";
 import { sha256 } from "../kit/sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
@@ -39,15 +40,11 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
     const cut = await this.#cutOf(task);
     const chunks = inChunks(rows, cut.rowsPerRequest);
     const sent = { requests: 0, rows: 0 };
-    const work = async (): Promise<void> => {
-      for await (const chunk of chunks) {
-        await this.#send(chunk, cut, task);
-        sent.requests++;
-        sent.rows += chunk.rows.length;
-      }
-    };
-    const ended = await Promise.allSettled(Array.from({ length: this.#options.maxConcurrency }, work));
-    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    await atOnce(this.#options.maxConcurrency, chunks, async (chunk) => {
+      await this.#send(chunk, cut, task);
+      sent.requests++;
+      sent.rows += chunk.rows.length;
+    });
     return sent;
   }
 

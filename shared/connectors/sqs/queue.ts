@@ -9,6 +9,7 @@ import {
 import { isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { atOnce } from "../kit/at-once.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /** A message as it was received. */
@@ -113,14 +114,9 @@ export class Queue {
     receipts: readonly Receipt[],
     body: (batch: readonly Receipt[]) => Promise<void>,
   ): Promise<void> {
-    const starts = Array.from(
-      { length: Math.ceil(receipts.length / ENTRIES) },
-      (_, i) => i * ENTRIES,
-    ).values();
-    const worker = async () => {
-      for (const start of starts) await body(receipts.slice(start, start + ENTRIES));
-    };
-    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, worker));
+    const length = Math.ceil(receipts.length / ENTRIES);
+    const batches = Array.from({ length }, (_, i) => receipts.slice(i * ENTRIES, (i + 1) * ENTRIES));
+    await atOnce(REQUESTS_AT_ONCE, batches, body);
   }
 
   async #calling<T>(call: string, body: (client: SQSClient, queueUrl: string) => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import type { Schema } from "apache-arrow";
 import { encodeFile } from "../../arrow/ipc-file.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { loopsAtOnce } from "../kit/at-once.ts";
 import { type Batches, type QueueOffset, type SeenGroup, stillSeen } from "./batches.ts";
 import { convert, type Misfit } from "./messages.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -76,7 +77,6 @@ export class Receiving {
     const { queue, runtime, options } = this.#around;
     const deadline = runtime.now() + options.maxReceiveSeconds * 1000;
     let wanted = options.maxMessages;
-    let isOver = false;
     /** Whether there may be more. */
     const receive = async () => {
       const asked = Math.min(ENTRIES, wanted);
@@ -86,19 +86,12 @@ export class Receiving {
       if (this.#pendingBytes >= FILE_BYTES) await this.#flush();
       return messages.length > 0;
     };
-    const worker = async () => {
-      try {
-        while (wanted > 0 && !isOver && runtime.now() < deadline && (await receive()));
-      } catch (error) {
-        isOver = true;
-        throw error;
-      }
-    };
     // An empty queue costs one request, not one for each worker.
     if (!(await receive())) return;
-    const ended = await Promise.allSettled(Array.from({ length: REQUESTS_AT_ONCE }, worker));
-    // Thrown once none can receive anything more.
-    for (const result of ended) if (result.status === "rejected") throw result.reason;
+    await loopsAtOnce(
+      REQUESTS_AT_ONCE,
+      async () => wanted > 0 && runtime.now() < deadline && (await receive()),
+    );
   }
 
   /** False for a message that is none of the batch, or is in it already. */
