@@ -1,5 +1,6 @@
 import type { Runtime } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { parseJson } from "../kit/json-text.ts";
 import { Credentials, isFromEnvironment } from "./credentials.ts";
 import type { RequestOptions } from "./options.ts";
@@ -118,16 +119,24 @@ export class RestClient {
   }
 
   async #ask(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
-    for (let attempt = 0; ; attempt++) {
+    const { maxRetries, maxRetryDelaySeconds } = this.#options;
+    const policy: RetryPolicy = {
+      attempts: maxRetries + 1,
+      firstDelay: FIRST_RETRY_MILLISECONDS,
+      longestDelay: maxRetryDelaySeconds * 1000,
+    };
+    let retryAfter: number | undefined;
+    const ask = async (): Promise<HttpResponse> => {
       const outcome = await this.#tryOnce(request, signal);
       if (!("error" in outcome)) return outcome;
-      const { error, retryAfter } = outcome;
-      if (signal?.aborted || !error.retryable || attempt >= this.#options.maxRetries) throw error;
-      const longest = this.#options.maxRetryDelaySeconds * 1000;
-      const delay = retryAfter ?? Math.min(longest, FIRST_RETRY_MILLISECONDS * 2 ** attempt);
-      if (delay > longest) throw error;
-      await this.#runtime.sleep(delay, signal);
-    }
+      retryAfter = outcome.retryAfter;
+      throw outcome.error;
+    };
+    return await retry(this.#runtime, policy, ask, {
+      isRetryable: (error) => signal?.aborted !== true && MillraceError.is(error) && error.retryable,
+      askedDelayOf: () => retryAfter,
+      signal,
+    });
   }
 
   async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse | Failure> {
