@@ -1,9 +1,12 @@
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { describe, expect, it } from "vitest";
 import { Kinesis } from "../../shared/connectors/kinesis/index.ts";
 import { ShardsPlan, type StreamOffset } from "../../shared/connectors/kinesis/shards-plan.ts";
-import type { Mark, Shard } from "../../shared/connectors/kinesis/stream.ts";
+import { type Mark, type Shard, Stream } from "../../shared/connectors/kinesis/stream.ts";
 import { parseOptions } from "../../shared/contract/options.ts";
 import { parseDdl } from "../../shared/contract/schema.ts";
+import { failure, type Reply, runtimeAt, serve } from "../support/api-server.ts";
 import { World } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
@@ -99,5 +102,52 @@ describe("the plan of a batch of shards", () => {
     expect(at(NOON)).toBe(START);
     expect(at(NOON + 10 * HOUR)).toBe(START);
     expect(at(NOON + 11 * HOUR)).toEqual({ ...START, readUpTo: iso(NOON + 11 * HOUR) });
+  });
+});
+
+describe("a stream", () => {
+  /** A stream on a server that answers each request as the test says. */
+  async function streamOn(...replies: readonly Reply[]) {
+    const api = await serve((_asked, count) => replies[Math.min(count, replies.length) - 1]);
+    const runtime = runtimeAt(NOON);
+    const client = new KinesisClient({
+      endpoint: api.url,
+      region: "eu-west-1",
+      credentials: { accessKeyId: "test", secretAccessKey: "test" },
+      requestHandler: new NodeHttpHandler(),
+      maxAttempts: 1,
+    });
+    const stream = new Stream(await parseOptions(Kinesis, { streamName: "orders" }), runtime, client);
+    const asked = () => api.asked.map(({ headers }) => String(headers["x-amz-target"]).split(".")[1]);
+    return { stream, runtime, asked };
+  }
+  const throttled = { status: 400, json: { __type: "ProvisionedThroughputExceededException", message: "x" } };
+
+  it("that is throttled is asked again, with growing waits", async () => {
+    const { stream, runtime, asked } = await streamOn(
+      { json: { ShardIterator: "here" } },
+      throttled,
+      throttled,
+      { json: { Records: [], NextShardIterator: "there", MillisBehindLatest: 0 } },
+    );
+    expect(await stream.first("shard-1", { at: "TRIM_HORIZON" })).toBeUndefined();
+    expect(asked()).toEqual(["GetShardIterator", "GetRecords", "GetRecords", "GetRecords"]);
+    expect(runtime.sleeps).toEqual([500, 1000]);
+  });
+
+  it("that is throttled for a minute fails, so that the task is tried again", async () => {
+    const { stream, runtime } = await streamOn(throttled);
+    expect(await failure(() => stream.shards())).toMatchObject({
+      code: "KINESIS_FAILED",
+      message: "stream orders: ListShards failed: ProvisionedThroughputExceededException: x",
+      retryable: true,
+    });
+    expect(runtime.sleeps).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000, 20_000]);
+  });
+
+  it("that refuses is asked once", async () => {
+    const { stream, runtime } = await streamOn({ status: 400, json: { __type: "AccessDeniedException" } });
+    expect(await failure(() => stream.retention())).toMatchObject({ retryable: false });
+    expect(runtime.sleeps).toEqual([]);
   });
 });

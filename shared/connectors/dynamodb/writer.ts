@@ -5,10 +5,10 @@ import {
   type PutItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
-import { isTransient } from "../../aws/transient.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
+import type { RetryPolicy } from "../../contract/retry.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsLedgerTransaction,
@@ -19,6 +19,7 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
+import { AwsClient } from "../kit/aws-client.ts";
 import {
   dropAborted,
   dropStaged,
@@ -32,6 +33,8 @@ import type { ParsedOptions } from "./options.ts";
 
 /** DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are about as many. */
 const TRANSACTION_BYTES = 2_000_000;
+/** A table that was just made, or has no burst left, throttles for longer than the SDK tries. */
+const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 
 /** Stages the rows of each task; the commit puts them, in the ledger's transaction where they are few. */
 export class DynamoDbWriter
@@ -42,7 +45,7 @@ export class DynamoDbWriter
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
   readonly #items: ItemMaker;
-  #client: DynamoDBClient | undefined;
+  readonly #client: AwsClient<DynamoDBClient>;
 
   /** Error: `OPTIONS_INVALID`. */
   constructor(schema: Schema, options: ParsedOptions, runtime: Runtime) {
@@ -51,6 +54,10 @@ export class DynamoDbWriter
     this.#options = options;
     this.#runtime = runtime;
     this.#items = new ItemMaker(schema, options);
+    const make = () => new DynamoDBClient({});
+    const toError = (call: string, thrown: Error, retryable: boolean) =>
+      callFailed(options.table, call, thrown, retryable);
+    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError });
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
@@ -137,19 +144,23 @@ export class DynamoDbWriter
       ExpressionAttributeNames: { "#v": versionAttribute, "#i": "incarnation", "#n": "version" },
       ExpressionAttributeValues: { ":i": incarnation ?? { S: "" }, ":n": version ?? { S: "" } },
     };
-    this.#client ??= new DynamoDBClient({});
-    try {
-      await this.#client.send(new PutItemCommand(put));
-    } catch (error) {
-      // There is a newer one.
-      if (error instanceof ConditionalCheckFailedException) return;
-      const name = error instanceof Error ? error.name : "unknown error";
-      throw new MillraceError("DYNAMODB_FAILED", `putting an item into ${table} failed: ${name}`, {
-        where: { path: table },
-        retryable: isTransient(error),
-        hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
-        cause: error,
-      });
-    }
+    await this.#client.call("putting an item", async (client) => {
+      try {
+        await client.send(new PutItemCommand(put));
+      } catch (error) {
+        // There is a newer one.
+        if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      }
+    });
   }
+}
+
+/** Without the message of the service, which may quote an item. */
+function callFailed(table: string, call: string, thrown: Error, retryable: boolean): MillraceError {
+  return new MillraceError("DYNAMODB_FAILED", `${call} into ${table} failed: ${thrown.name}`, {
+    where: { path: table },
+    retryable,
+    hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
+    cause: thrown,
+  });
 }
