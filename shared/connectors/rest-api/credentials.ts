@@ -1,6 +1,7 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { FromEnvironment, RequestOptions } from "./options.ts";
+import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
+import type { RequestOptions } from "./options.ts";
 
 /** Puts secrets into requests, and keeps them out of whatever is stored or shown. They are read from the environment at each use. */
 export class Credentials {
@@ -79,14 +80,6 @@ export class Credentials {
   }
 
   #secret(from: FromEnvironment): string {
-    const value = this.#env[from.env];
-    if (value !== undefined && value !== "") return value;
-    throw new MillraceError("SECRET_MISSING", `the environment variable ${from.env} is not set`, {
-      hint: `Set ${from.env} where the pipeline runs; the options of RestApi name it.`,
-    });
+    return secretOf(this.#env, from, "RestApi");
   }
-}
-
-export function isFromEnvironment(value: unknown): value is FromEnvironment {
-  return typeof value === "object" && value !== null && "env" in value;
 }

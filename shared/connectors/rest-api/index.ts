@@ -13,9 +13,9 @@ import { PositionReader } from "./position-reader.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
 import { RestWriter, type Sent } from "./writer.ts";
 
+export type { FromEnvironment } from "../kit/secrets.ts";
 export type {
   ColumnPath,
-  FromEnvironment,
   Pagination,
   RestApiOptions,
   RestApiRequestOptions,

@@ -1,11 +1,6 @@
 import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
-
-/** A value that is read from the environment when a request is made; it is never stored and never logged. */
-export interface FromEnvironment {
-  /** Name of the variable. */
-  readonly env: string;
-}
+import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
 /** How the pages of a list follow each other. */
 export type Pagination =
@@ -130,7 +125,6 @@ export interface RestApiSinkOptions {
 /** What to ask for or to send, and how. */
 export interface RestApiOptions extends RestApiRequestOptions, RestApiSourceOptions, RestApiSinkOptions {}
 
-const fromEnvironment = z.strictObject({ env: z.string().min(1) });
 const sizeParam = z.string().min(1).default("limit");
 const count = z.int().positive();
 const instant = z.iso.datetime({ offset: true });
