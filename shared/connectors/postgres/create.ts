@@ -1,14 +1,15 @@
 import { DataType, type Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { typeName } from "../../contract/schema.ts";
-import { quote } from "./table.ts";
 
 /** What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that PostgreSQL does not have. */
 export function definitionOf(schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map(
-    ({ name, type, nullable }) => `${quote(name)} ${typeOf(name, type)}${nullable ? "" : " NOT NULL"}`,
+    ({ name, type, nullable }) =>
+      `${escapeIdentifier(name)} ${typeOf(name, type)}${nullable ? "" : " NOT NULL"}`,
   );
-  const key = keyColumns.length === 0 ? [] : [`PRIMARY KEY (${keyColumns.map(quote).join(", ")})`];
+  const key = keyColumns.length === 0 ? [] : [`PRIMARY KEY (${keyColumns.map(escapeIdentifier).join(", ")})`];
   return [...columns, ...key].join(", ");
 }
 

@@ -1,9 +1,10 @@
 import { DataType, type Field, Precision, Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { recordBatchOf } from "../../arrow/record-batches.ts";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Filter } from "../../contract/filters.ts";
 import type { Parameters } from "./cursor.ts";
-import { type Column, quote, type Table } from "./table.ts";
+import type { Column, Table } from "./table.ts";
 
 const COMPARISONS = {
   GreaterThan: ">",
@@ -33,7 +34,7 @@ export function conditionOf(
   const field = schema.fields.find((one) => one.name === attribute);
   const column = table.columns.find((one) => one.name === attribute);
   if (field === undefined || column === undefined || filter.attribute.length > 1) return undefined;
-  const name = quote(column.name);
+  const name = escapeIdentifier(column.name);
   if (filter.kind === "IsNull") return `${name} IS NULL`;
   if (filter.kind === "IsNotNull") return `${name} IS NOT NULL`;
   const type = comparedAs(field, column);

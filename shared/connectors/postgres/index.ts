@@ -12,7 +12,8 @@ import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
 import { PostgresWriter } from "./writer.ts";
 
-export type { FromEnvironment, PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
+export type { FromEnvironment } from "../kit/secrets.ts";
+export type { PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
 
 /**
  * A table of PostgreSQL: as a source, of new rows or of all rows; as a sink, which appends or upserts each batch in one transaction. Guide: docs/postgres.md.
@@ -51,6 +52,6 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   get #server(): Server {
-    return new Server(this.options, this.runtime.env);
+    return new Server(this.options, this.runtime);
   }
 }

@@ -1,13 +1,14 @@
 import { DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Session } from "./connection.ts";
-import { columnNamed, quote, type Table } from "./table.ts";
+import { columnNamed, type Table } from "./table.ts";
 
 /** Characters of JSON, and rows, that are sent at once. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 const MAX_ROWS = 5000;
 /** No column has this name. */
-const ORDINALITY = quote("number of the row among those sent at once");
+const ORDINALITY = escapeIdentifier("number of the row among those sent at once");
 
 /** Puts rows into a table, in the transaction that is open. With key columns, a row takes the place of that with its key; of several, the last one does. */
 export class Loader {
@@ -54,7 +55,7 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
   const columns = schema.fields.map((field) => {
     const { name, type } = columnNamed(table, field.name);
     const isNested = field.type.children?.length > 0;
-    return { sql: quote(name), sent: isNested ? type : "text", type };
+    return { sql: escapeIdentifier(name), sent: isNested ? type : "text", type };
   });
   const names = columns.map(({ sql }) => sql).join(", ");
   const sent = columns.map((column) => `${column.sql} ${column.sent}`).join(", ");
@@ -63,7 +64,7 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
   const insert = `INSERT INTO ${table.sql} (${names})`;
   if (keyColumns.length === 0)
     return `${insert} SELECT ${names} FROM (${rows}) AS rows ORDER BY ${ORDINALITY}`;
-  const keys = keyColumns.map(quote);
+  const keys = keyColumns.map(escapeIdentifier);
   const others = columns.filter(({ sql }) => !keys.includes(sql));
   const updated = others.map(({ sql }) => `${sql} = excluded.${sql}`).join(", ");
   const action = others.length === 0 ? "NOTHING" : `UPDATE SET ${updated}`;

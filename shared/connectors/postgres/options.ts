@@ -1,10 +1,5 @@
 import * as z from "zod";
-
-/** A value that is read from the environment when a connection is made; it is never stored and never logged. */
-export interface FromEnvironment {
-  /** Name of the variable. */
-  readonly env: string;
-}
+import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
 /** How the connection is encrypted. */
 export interface PostgresTls {
@@ -71,7 +66,6 @@ export interface PostgresOptions {
 const name = z.string().min(1);
 const names = z.array(name).min(1);
 const count = z.int().positive();
-const fromEnvironment = z.strictObject({ env: name });
 
 export const OPTIONS = z
   .strictObject({

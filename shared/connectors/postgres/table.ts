@@ -15,6 +15,7 @@ import {
   TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/options.ts";
 import type { Session } from "./connection.ts";
@@ -66,7 +67,12 @@ export async function findTable(session: Session, name: string): Promise<Table |
   const rows = await session.query(`looking up the table ${name}`, COLUMNS, [quoteTable(name)]);
   const [oid, schema, table, kind] = rows[0] ?? [];
   if (oid == null || schema == null || table == null || kind == null) return undefined;
-  return { oid, sql: `${quote(schema)}.${quote(table)}`, kind, columns: rows.map(columnOf) };
+  return {
+    oid,
+    sql: `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`,
+    kind,
+    columns: rows.map(columnOf),
+  };
 }
 
 /** The table of that name. Error: `POSTGRES_TABLE_MISMATCH`. */
@@ -155,11 +161,6 @@ function decimalOf(table: Table, { name, digits }: Column): DataType {
   );
 }
 
-/** A name as SQL takes it, whatever it has. */
-export function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /** `schema.table` or `table`, parts quoted or not, as SQL takes it. Error: `OPTIONS_INVALID`. */
 export function quoteTable(name: string): string {
   const parts = /^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/.exec(name);
@@ -171,6 +172,6 @@ export function quoteTable(name: string): string {
   return parts
     .slice(1)
     .filter((part) => part !== undefined)
-    .map((part) => (part.startsWith('"') ? part : quote(part)))
+    .map((part) => (part.startsWith('"') ? part : escapeIdentifier(part)))
     .join(".");
 }

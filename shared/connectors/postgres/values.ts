@@ -1,11 +1,10 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
 import { types as pgTypes } from "pg";
+import { parse } from "postgres-array";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { Cells } from "./connection.ts";
 
 const JSON_TYPES: ReadonlySet<number> = new Set([pgTypes.builtins.JSON, pgTypes.builtins.JSONB]);
-/** Parses any array into the texts of its elements. */
-const parseArray = pgTypes.getTypeParser(1009 as never) as (text: string) => readonly unknown[];
 
 type Converter = (text: string) => unknown;
 
@@ -30,9 +29,14 @@ function converterOf({ type }: Field, oid: number): Converter | undefined {
   const [element] = type.children;
   const convert = element === undefined ? undefined : converterOf(element, 0);
   return (text) =>
-    parseArray(text).map((item) =>
+    elementsOf(text).map((item) =>
       typeof item === "string" && convert !== undefined ? convert(item) : item,
     );
+}
+
+/** The texts of an array's elements: null for NULL, an array of its own for each further dimension. */
+function elementsOf(text: string): readonly unknown[] {
+  return parse(text);
 }
 
 function numberOf(text: string): unknown {
