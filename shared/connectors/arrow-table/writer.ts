@@ -68,7 +68,7 @@ export class ArrowTableWriter
     const place = this.#place(table);
     checkPlace(place, messages, table.location);
     const schema = schemaToJson(this.#schema);
-    const schemaDigest = await sha256(JSON.stringify(schema));
+    const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
     const known = hintFor(place, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);

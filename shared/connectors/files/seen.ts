@@ -1,7 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { padded } from "../../contract/keys.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
-import { digest } from "./node.ts";
+import { sha256 } from "../kit/sha256.ts";
 
 /** A file in 12 bytes: 8 of its name's hash, 4 of its version's. */
 export interface Fingerprint {
@@ -73,7 +73,7 @@ export class SeenFiles {
     const text = files.map(({ name, version }) => `${name}:${version}`).join();
     const sequence = id === undefined ? 0 : sequenceOf(id) + 1;
     const node: Node = {
-      id: `${padded(sequence, 12)}-${digest(`${id} ${text}`).toString("hex", 0, 16)}`,
+      id: `${padded(sequence, 12)}-${sha256(`${id} ${text}`).toString("hex", 0, 16)}`,
       previous: older[taken]?.id,
       writtenAt: now,
       versions,
@@ -125,7 +125,7 @@ export class SeenFiles {
 
 /** The fingerprint of a file as it is listed. */
 export function fingerprint({ key, etag }: ObjectInfo): Fingerprint {
-  return { name: digest(key).readBigUInt64LE(), version: digest(etag).readUInt32LE() };
+  return { name: sha256(key).readBigUInt64LE(), version: sha256(etag).readUInt32LE() };
 }
 
 const FOLDER = "seen/";

@@ -83,13 +83,14 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
       alreadyDone,
       ...(idempotencyHeader === null
         ? {}
-        : { idempotency: { header: idempotencyHeader, key: await keyOf(chunk, cut, task) } }),
+        : { idempotency: { header: idempotencyHeader, key: keyOf(chunk, cut, task) } }),
     };
     try {
       await this.#client.send(delivery, task.signal);
     } catch (error) {
       const isKept = cut.rowsPerRequest !== rowsPerRequest || cut.idempotencyKey !== idempotencyKey;
-      throw isKept && MillraceError.is(error) ? withHint(error, keptHint(cut, task)) : error;
+      if (!isKept || !MillraceError.is(error)) throw error;
+      throw error.with({ hint: [error.hint, keptHint(cut, task)].filter(Boolean).join(" ") });
     }
   }
 }
@@ -127,13 +128,13 @@ function toJson(value: unknown): string {
   );
 }
 
-async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promise<string> {
+function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): string {
   const { pipeline, incarnation, batchId, partitionId } = task;
   const parts: JsonValue =
     cut.idempotencyKey === "content"
       ? [pipeline, toJson(rows)]
       : [pipeline, incarnation, batchId, partitionId, first, rows.length];
-  return await sha256(canonicalJson(parts));
+  return sha256(canonicalJson(parts)).toString("hex");
 }
 
 function cutKey({ incarnation }: SinkContext, batchId: number): string {
@@ -153,13 +154,4 @@ function keptHint({ rowsPerRequest, idempotencyKey }: Cut, task: TaskContext): s
     `The batch keeps the rowsPerRequest (${rowsPerRequest}) and the idempotencyKey ("${idempotencyKey}") that it was begun with, so that no row is sent under two keys. ` +
     `To cut it anew, delete ${task.store.location}/${cutKey(task, task.batchId)}: what the API has accepted of the batch is then sent a second time.`
   );
-}
-
-function withHint(error: MillraceError, hint: string): MillraceError {
-  return new MillraceError(error.code, error.message, {
-    where: error.where,
-    hint: error.hint === undefined ? hint : `${error.hint} ${hint}`,
-    retryable: error.retryable,
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
-  });
 }
