@@ -20,7 +20,7 @@ import { decompress } from "fzstd";
 import { rowsOf } from "../../arrow/rows.ts";
 import { schemaToJson } from "../../contract/schema.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { jsonRow } from "../kit/json-values.ts";
+import { jsonRow } from "../kit/json.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns } from "./columns.ts";
 import { Malformed } from "./malformed.ts";

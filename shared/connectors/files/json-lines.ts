@@ -2,8 +2,7 @@ import { DataType, type Schema } from "apache-arrow";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
-import { parseJson } from "../kit/json-text.ts";
-import { jsonRow } from "../kit/json-values.ts";
+import { jsonRow, parseJson } from "../kit/json.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
 import { Malformed, MalformedRow } from "./malformed.ts";
 

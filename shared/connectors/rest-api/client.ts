@@ -1,7 +1,7 @@
 import type { Runtime } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
-import { parseJson } from "../kit/json-text.ts";
+import { parseJson } from "../kit/json.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
 import { Credentials } from "./credentials.ts";
 import type { RequestOptions } from "./options.ts";

@@ -1,8 +1,8 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
+import { valueAt } from "../kit/json-path.ts";
 import type { Answer, RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
-import { valueAt } from "./records.ts";
 
 /**
  * Which page: the rows before it, the cursor, or the URL of a link (relative to the origin), by the kind of

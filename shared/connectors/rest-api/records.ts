@@ -5,6 +5,7 @@ import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed } from "../kit/column-names.ts";
+import { firstStep, valueAt } from "../kit/json-path.ts";
 import type { ColumnPath, SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 
@@ -13,16 +14,6 @@ const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> =
   milliseconds: 1000,
   microseconds: 1,
 };
-
-/** What lies at a path of names and indexes joined by dots, `undefined` where there is nothing. */
-export function valueAt(value: unknown, path: string): unknown {
-  let at: unknown = value;
-  for (const step of path.split(".")) {
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
-    at = (at as Record<string, unknown>)[step];
-  }
-  return at;
-}
 
 /**
  * The records of these pages as record batches of `schema`; of their rows only those that `keep` says. They are made here, and not by the engine, so that the error of a
@@ -96,7 +87,7 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
 function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
   const names = schema.fields.map(({ name }) => name);
   const paths = Object.values(columns).map((column) => (typeof column === "string" ? column : column.path));
-  const known = [...names, ...paths.flatMap((path) => path.split(".", 1))];
+  const known = [...names, ...paths.map(firstStep)];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
   return (record) => {
     if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: orColumns });

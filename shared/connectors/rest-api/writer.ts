@@ -6,6 +6,7 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
+import { wrapAt } from "../kit/json-path.ts";
 import { sha256 } from "../kit/sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
@@ -117,8 +118,7 @@ function encode(
   const contentType = "application/json";
   if (form === "array") return { body: toJson(rows), contentType };
   if (form === "object") return { body: toJson(rows[0]), contentType };
-  const wrapped = form.rows.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), rows);
-  return { body: toJson(wrapped), contentType };
+  return { body: toJson(wrapAt(rows, form.rows)), contentType };
 }
 
 /** JSON has no NaN and no infinity: they become text, as in Spark, where JSON.stringify would say null. */

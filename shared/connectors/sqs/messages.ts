@@ -2,7 +2,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { jsonRecord } from "../kit/json-record.ts";
+import { jsonRecord } from "../kit/json.ts";
 import type { ParsedOptions } from "./options.ts";
 import type { Received } from "./queue.ts";
 
