@@ -20,14 +20,8 @@ import {
 } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
 import { AwsClient } from "../kit/aws-client.ts";
-import {
-  dropAborted,
-  dropStaged,
-  readStaged,
-  type StagedRows,
-  stageRows,
-  vacuumStaged,
-} from "../kit/staging.ts";
+import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
+import { vacuumStaged } from "../kit/vacuum.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 

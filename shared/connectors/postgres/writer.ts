@@ -11,14 +11,8 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
-import {
-  dropAborted,
-  dropStaged,
-  readStaged,
-  type StagedRows,
-  stageRows,
-  vacuumStaged,
-} from "../kit/staging.ts";
+import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
+import { vacuumStaged } from "../kit/vacuum.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
 import type { Server, Session } from "./connection.ts";
 import { definitionOf } from "./create.ts";
