@@ -1,5 +1,6 @@
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
 import type { ReadLimit } from "../../contract/read-limit.ts";
+import { groupsOf } from "../kit/slices.ts";
 import { matchesGlob } from "./node.ts";
 import type { ParsedOptions } from "./options.ts";
 
@@ -59,17 +60,8 @@ export class Batch {
 }
 
 /** Files in partitions, in their order. */
-export function group(files: readonly ObjectInfo[], options: ParsedOptions): FileGroup[] {
-  const { maxFilesPerPartition, maxBytesPerPartition } = options;
-  const groups: PlannedFile[][] = [];
-  let size = 0;
-  for (const { key, bytes, etag } of files) {
-    const last = groups.at(-1);
-    const fits =
-      last !== undefined && last.length < maxFilesPerPartition && size + bytes <= maxBytesPerPartition;
-    size = fits ? size + bytes : bytes;
-    if (fits) last.push({ key, bytes, etag });
-    else groups.push([{ key, bytes, etag }]);
-  }
-  return groups.map((members) => ({ files: members }));
+export function partitionsOf(files: readonly ObjectInfo[], options: ParsedOptions): FileGroup[] {
+  const { maxFilesPerPartition: maxFiles, maxBytesPerPartition: maxBytes } = options;
+  const planned = files.map(({ key, bytes, etag }): PlannedFile => ({ key, bytes, etag }));
+  return groupsOf(planned, { maxBytes, maxFiles }).map((group) => ({ files: group }));
 }

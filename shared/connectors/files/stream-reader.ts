@@ -9,7 +9,7 @@ import {
   type RowSource,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import { Batch, byTime, type FileGroup, group, listFiles } from "./folder.ts";
+import { Batch, byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readFiles } from "./read.ts";
 import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
@@ -69,7 +69,7 @@ abstract class FilesReader<O extends { readonly files: number }>
   /** The partitions of the files between two offsets. Error: `FILE_CHANGED` where they are not all there. */
   protected partitionsOf(files: readonly ObjectInfo[], start: O, end: O): FileGroup[] {
     const expected = end.files - start.files;
-    if (files.length === expected) return group(files, this.options);
+    if (files.length === expected) return partitionsOf(files, this.options);
     throw new MillraceError(
       "FILE_CHANGED",
       `the batch had ${expected} files when its end was found, and has ${files.length} now`,
