@@ -32,7 +32,7 @@ export function byTime(a: ObjectInfo, b: ObjectInfo): number {
 }
 
 /** Counts files until a batch is full. At least one file fits. */
-export class Batch {
+export class FileSelection {
   readonly files: ObjectInfo[] = [];
   readonly #maxFiles: number;
   readonly #maxBytes: number;
@@ -48,7 +48,7 @@ export class Batch {
           : maxBytesPerBatch;
   }
 
-  /** False where the file is one too many. */
+  /** False if the file is one too many. */
   take(file: ObjectInfo): boolean {
     if (this.files.length > 0) {
       if (this.files.length >= this.#maxFiles || this.#bytes + file.bytes > this.#maxBytes) return false;

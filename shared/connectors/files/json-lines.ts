@@ -16,7 +16,7 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
   const decimals = schema.fields.some(({ type }) => hasDecimal(type));
   let number = 0;
   let isFirst = true;
-  function* rowsOf(lines: readonly string[]): Generator<Row> {
+  function* parsed(lines: readonly string[]): Generator<Row> {
     for (const line of lines) {
       number++;
       if (line.trim() === "") continue;
@@ -32,9 +32,9 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
     rest = lines.pop() ?? "";
     if (rest.length > MAX_LINE_CHARACTERS)
       throw new Malformed(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
-    yield rowsOf(lines);
+    yield parsed(lines);
   }
-  yield rowsOf([rest]);
+  yield parsed([rest]);
 }
 
 function recordOf(line: string, number: number, decimals: boolean): Readonly<Record<string, unknown>> {

@@ -9,7 +9,7 @@ import {
   type RowSource,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import { Batch, byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
+import { byTime, type FileGroup, FileSelection, listFiles, partitionsOf } from "./folder.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readFiles } from "./read.ts";
 import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
@@ -120,13 +120,13 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
       if (read !== undefined && !this.options.allowOverwrites) throw changed(this.store, info);
       if (info.modifiedAt <= settledAt) unread.push(info);
     }
-    const batch = new Batch(limit, this.options);
-    for (const file of unread.sort(byTime)) if (!batch.take(file)) break;
-    const last = batch.files.at(-1);
+    const selection = new FileSelection(limit, this.options);
+    for (const file of unread.sort(byTime)) if (!selection.take(file)) break;
+    const last = selection.files.at(-1);
     if (last === undefined) return start;
-    const fingerprints = batch.files.map(fingerprint);
+    const fingerprints = selection.files.map(fingerprint);
     return {
-      files: start.files + batch.files.length,
+      files: start.files + selection.files.length,
       time: new Date(last.modifiedAt).toISOString(),
       key: last.key,
       seen: await this.#seen.add(start.seen, fingerprints, listed, this.runtime.now()),
@@ -174,15 +174,15 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
 
   override async latestOffset(start: KeyOffset, limit: ReadLimit): Promise<KeyOffset> {
     const settledAt = this.settledAt();
-    const batch = new Batch(limit, this.options);
+    const selection = new FileSelection(limit, this.options);
     for await (const file of listFiles(this.store, this.options, start.key)) {
       // Nothing may be passed: what comes before the offset is never looked at again.
-      if (file.modifiedAt > settledAt || !batch.take(file)) break;
+      if (file.modifiedAt > settledAt || !selection.take(file)) break;
     }
-    const key = batch.files.at(-1)?.key;
+    const key = selection.files.at(-1)?.key;
     if (key === undefined) return start;
-    const end = { files: start.files + batch.files.length, key };
-    this.#planned = { start, end, files: batch.files };
+    const end = { files: start.files + selection.files.length, key };
+    this.#planned = { start, end, files: selection.files };
     return end;
   }
 

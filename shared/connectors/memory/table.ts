@@ -73,7 +73,7 @@ export class Table implements MemoryTable {
   /** Adds a batch, or puts it in the place of all there is, unless it is there already. Error: `MEMORY_NOT_HERE`. */
   commit(messages: readonly StagedRows[], batch: BatchContext, overwrite: boolean): void {
     if (this.has(batch)) return;
-    const rows = messages.flatMap((message) => this.#rowsOf(message));
+    const rows = messages.flatMap((message) => this.#stagedRows(message));
     const { pipeline, batchId } = batch;
     this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
     this.#landed.add(idOf(batch));
@@ -84,7 +84,7 @@ export class Table implements MemoryTable {
     for (const { key } of messages) this.#staged.delete(key);
   }
 
-  #rowsOf({ table, key }: StagedRows): readonly NamedRow[] {
+  #stagedRows({ table, key }: StagedRows): readonly NamedRow[] {
     const rows = this.#staged.get(key);
     if (table === this.#id && rows !== undefined) return rows;
     throw notHere(`what a task wrote for memory table "${this.name}"`);

@@ -25,7 +25,7 @@ export class Loader {
     this.#doing = `writing to ${table.sql}`;
     this.#sql = insertOf(table, schema, keyColumns);
     this.#converters = schema.fields.flatMap((field) => {
-      const convert = converterOf(field.type);
+      const convert = jsonConverter(field.type);
       return convert === undefined ? [] : [[field.name, convert] as const];
     });
   }
@@ -75,7 +75,7 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
 type Converter = (value: unknown) => unknown;
 
 /** What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` where there is nothing of the kind. */
-function converterOf(type: DataType): Converter | undefined {
+function jsonConverter(type: DataType): Converter | undefined {
   if (DataType.isBinary(type)) {
     return (value) => (value === null ? null : `\\x${Buffer.from(String(value), "base64").toString("hex")}`);
   }
@@ -84,11 +84,11 @@ function converterOf(type: DataType): Converter | undefined {
       typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? textOf(value) : value;
   }
   if (DataType.isList(type)) {
-    const convert = converterOf(type.valueType);
+    const convert = jsonConverter(type.valueType);
     return convert && ((value) => (Array.isArray(value) ? value.map(convert) : value));
   }
   if (DataType.isMap(type)) {
-    const convert = converterOf(type.valueType);
+    const convert = jsonConverter(type.valueType);
     return (
       convert &&
       ((value) => onEntries(value, (entries) => entries.map(([key, item]) => [key, convert(item)])))
@@ -97,7 +97,7 @@ function converterOf(type: DataType): Converter | undefined {
   if (DataType.isStruct(type)) {
     const converters = new Map(
       type.children.flatMap(({ name, type: child }: Field) => {
-        const convert = converterOf(child);
+        const convert = jsonConverter(child);
         return convert === undefined ? [] : [[name, convert] as const];
       }),
     );

@@ -138,11 +138,11 @@ const TYPES: Readonly<Record<string, () => DataType>> = {
 export function schemaOf(table: Table, names: readonly string[] | undefined): Schema {
   const columns = names?.map((name) => columnNamed(table, name)) ?? table.columns;
   return new Schema(
-    columns.map((column) => new Field(column.name, typeOf(table, column), column.isNullable)),
+    columns.map((column) => new Field(column.name, arrowType(table, column), column.isNullable)),
   );
 }
 
-function typeOf(table: Table, column: Column): DataType {
+function arrowType(table: Table, column: Column): DataType {
   const type = column.base === "numeric" ? decimalOf(table, column) : (TYPES[column.base]?.() ?? new Utf8());
   return column.isArray ? new List(new Field("element", type, true)) : type;
 }

@@ -21,7 +21,7 @@ export type {
   RestApiRequestOptions,
   RestApiSinkOptions,
   RestApiSourceOptions,
-  TimeRange,
+  TimeRangeOptions as TimeRange,
 } from "./options.ts";
 export type { Sent } from "./writer.ts";
 

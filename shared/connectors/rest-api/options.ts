@@ -39,7 +39,7 @@ export interface ColumnPath {
 }
 
 /** Reads ranges of time, each with requests of its own, so that many tasks read at once. */
-export interface TimeRange {
+export interface TimeRangeOptions {
   /** Query parameter of the range's start. */
   readonly startParam: string;
   /** Query parameter of its end. */
@@ -93,7 +93,7 @@ export interface RestApiSourceOptions {
   /** Rows of a page. Default 100. */
   readonly pageSize?: number;
   /** Without it a stream reads the list by position, so that it must only ever grow at its end; a batch reads all of it, in one partition. */
-  readonly timeRange?: TimeRange;
+  readonly timeRange?: TimeRangeOptions;
   /** Pages of one batch of a stream at most, without `timeRange`. Default 100. */
   readonly maxPagesPerBatch?: number;
 }
