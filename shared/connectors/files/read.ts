@@ -23,7 +23,10 @@ const READ_AHEAD = 8;
 const PUT_RIGHT =
   "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
 
-/** The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not fit, each with the file and the row in it. */
+/**
+ * The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not fit,
+ * each with the file and the row in it.
+ */
 export async function* readFiles(
   store: ObjectStore,
   schema: Schema,
@@ -36,23 +39,30 @@ export async function* readFiles(
     if (options.ignoreMissingFiles && !(await file.isThere())) continue;
     const place: Place = { path: file.path, row: 0 };
     try {
-      for await (const chunk of chunksOf(file, schema, options)) {
-        if (chunk instanceof RecordBatch) {
-          if (rows.pending > 0) yield rows.flush();
-          yield chunk;
-          continue;
-        }
-        for (const row of chunk) {
-          place.row++;
-          rows.append(row);
-          if (rows.isFull) yield rows.flush();
-        }
-      }
+      for await (const chunk of chunksOf(file, schema, options)) yield* collect(chunk, rows, place);
     } catch (error) {
       throw inFile(error, options, place);
     }
   }
   if (rows.pending > 0) yield rows.flush();
+}
+
+/** Record batches pass after the rows before them; rows are collected until a record batch is full. */
+function* collect(
+  chunk: RecordBatch | Iterable<Row>,
+  rows: RowCollector,
+  place: Place,
+): Generator<RecordBatch> {
+  if (chunk instanceof RecordBatch) {
+    if (rows.pending > 0) yield rows.flush();
+    yield chunk;
+    return;
+  }
+  for (const row of chunk) {
+    place.row++;
+    rows.append(row);
+    if (rows.isFull) yield rows.flush();
+  }
 }
 
 /** Very small files are mostly waited for: some of them are asked for at once. */

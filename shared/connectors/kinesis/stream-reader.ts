@@ -150,27 +150,35 @@ export class KinesisReader
   }
 
   /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that are no rows. */
-  override async *read({ shardId, first, last }: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+  override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+    const { shardId, first, last } = range;
     const toRow = recordReader(this.#schema, this.#options.format, shardId);
     const [begin, end] = [BigInt(first.seq), BigInt(last.seq)];
-    const lost = (problem: string) =>
-      expired(
-        `stream ${this.#stream.name}: ${shardId} ${problem}; the batch has ${first.seq} to ${last.seq}`,
-      );
-    let isFirst = true;
+    let oldest: string | undefined;
     for await (const page of this.#stream.pages(shardId, { from: first }, PAGE_RECORDS, task.signal)) {
+      oldest ??= page.records[0]?.sequenceNumber;
+      this.#checkBegin(range, oldest);
       for (const record of page.records) {
-        if (isFirst && record.sequenceNumber !== first.seq && this.#options.failOnDataLoss)
-          throw lost(`begins at sequence number ${record.sequenceNumber}`);
-        isFirst = false;
         const sequenceNumber = BigInt(record.sequenceNumber);
         if (sequenceNumber >= begin && sequenceNumber <= end) yield toRow(record);
-        // Beyond it only where all of the range has expired.
+        // Beyond it only if all of the range has expired.
         if (sequenceNumber >= end) return;
       }
       if (page.isTip || page.isEnd) break;
     }
-    if (this.#options.failOnDataLoss) throw lost("has no more records");
+    this.#refuseLoss(range, "has no more records");
+  }
+
+  #checkBegin(range: ShardRange, oldest: string | undefined): void {
+    if (oldest === undefined || oldest === range.first.seq) return;
+    this.#refuseLoss(range, `begins at sequence number ${oldest}`);
+  }
+
+  #refuseLoss({ shardId, first, last }: ShardRange, problem: string): void {
+    if (!this.#options.failOnDataLoss) return;
+    throw expired(
+      `stream ${this.#stream.name}: ${shardId} ${problem}; the batch has ${first.seq} to ${last.seq}`,
+    );
   }
 
   override stop(): void {
