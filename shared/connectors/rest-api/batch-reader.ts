@@ -5,7 +5,7 @@ import type { Filter } from "../../contract/filters.ts";
 import { settledNow, toIso } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { SourceOptions } from "./options.ts";
+import type { ParsedTimeRange, SourceOptions } from "./options.ts";
 import { Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
@@ -33,7 +33,7 @@ export class ListReader extends DataSourceReader<null> {
 /** Reads a range of time once, in the partitions that a stream would read it in. Planning asks nothing of the API. */
 export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
   readonly #schema: Schema;
-  readonly #range: NonNullable<SourceOptions["timeRange"]>;
+  readonly #range: ParsedTimeRange;
   readonly #stream: TimeRangeReader;
   readonly #runtime: Runtime;
   /** What the filters leave of the range, in microseconds. */
@@ -42,7 +42,7 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
 
   constructor(
     schema: Schema,
-    range: NonNullable<SourceOptions["timeRange"]>,
+    range: ParsedTimeRange,
     stream: TimeRangeReader,
     runtime: Runtime,
   ) {

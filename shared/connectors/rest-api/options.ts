@@ -237,6 +237,9 @@ export type SourceOptions = RequestOptions &
     "columns" | "pagination" | "pageSize" | "maxPagesPerBatch"
   >;
 
+/** The option `timeRange`, with defaults. */
+export type ParsedTimeRange = NonNullable<SourceOptions["timeRange"]>;
+
 /** Options of a sink, with defaults. */
 export type SinkOptions = RequestOptions &
   WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, keyof typeof SINK>;

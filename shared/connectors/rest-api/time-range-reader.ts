@@ -9,7 +9,7 @@ import {
 import { floorTo, settledNow, toIso } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { SourceOptions } from "./options.ts";
+import type { ParsedTimeRange, SourceOptions } from "./options.ts";
 import { Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
@@ -25,7 +25,7 @@ export class TimeRangeReader
 {
   readonly #schema: Schema;
   readonly #options: SourceOptions;
-  readonly #range: NonNullable<SourceOptions["timeRange"]>;
+  readonly #range: ParsedTimeRange;
   readonly #client: RestClient;
   readonly #runtime: Runtime;
   #availableNow: string | undefined;
@@ -33,7 +33,7 @@ export class TimeRangeReader
   constructor(
     schema: Schema,
     options: SourceOptions,
-    range: NonNullable<SourceOptions["timeRange"]>,
+    range: ParsedTimeRange,
     client: RestClient,
     runtime: Runtime,
   ) {
