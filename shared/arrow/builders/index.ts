@@ -15,8 +15,9 @@ import { BinaryBuilder, StringBuilder } from "./variable-width.ts";
 import { VoidBuilder } from "./void.ts";
 
 /**
- * The builder for a field; `capacity` is the number of values expected. Types are told by their ids, not by their classes: a schema
- * that was read back has only the base classes. Error: `TYPE_NOT_SUPPORTED`.
+ * The builder for a field; `capacity` is the number of values expected. Types are told by their
+ * ids, not by their classes: a schema that was read back has only the base classes. Error:
+ * `TYPE_NOT_SUPPORTED`.
  */
 export function columnBuilder(field: Field, capacity: number): ColumnBuilder {
   const builder =
@@ -80,7 +81,10 @@ export function structBuilder(
   return new StructBuilder(fields, columns, nullable, capacity, noun);
 }
 
-/** What of Arrow's decimals DDL can say; of another precision or scale the digits would be in the wrong place. */
+/**
+ * What of Arrow's decimals DDL can say; of another precision or scale the digits would be in the
+ * wrong place.
+ */
 function isDdlDecimal(type: { bitWidth: number; precision: number; scale: number }): boolean {
   return type.bitWidth === 128 && type.precision <= 38 && type.scale >= 0 && type.scale <= type.precision;
 }

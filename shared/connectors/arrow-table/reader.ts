@@ -11,7 +11,10 @@ const PARTITION_BYTES = 64 * 1024 * 1024;
 /** Data files, by their paths below the table. */
 type Slice = readonly string[];
 
-/** Reads the version of a table that is there when the batch is planned; what is committed later is not in it. */
+/**
+ * Reads the version of a table that is there when the batch is planned; what is committed later is
+ * not in it.
+ */
 export class ArrowTableReader extends DataSourceReader<Slice> {
   readonly #table: ObjectStore;
 

@@ -9,9 +9,9 @@ import { LOG_FOLDER, lastLanded, latestVersion, liveFiles, versionOf } from "./l
 const PUT_MILLISECONDS = 3_600_000;
 
 /**
- * Removes files of this pipeline that no commit names and no living attempt needs. Three steps in this
- * order: list the files, read what is open, read the log; so that a file that is committed meanwhile is
- * seen as one that is open or named.
+ * Removes files of this pipeline that no commit names and no living attempt needs. Three steps in
+ * this order: list the files, read what is open, read the log; so that a file that is committed
+ * meanwhile is seen as one that is open or named.
  */
 export async function vacuumTable(table: ObjectStore, context: VacuumContext): Promise<VacuumResult> {
   const folder = dataFolder(context);

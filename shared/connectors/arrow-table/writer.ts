@@ -28,10 +28,16 @@ import {
 } from "./log.ts";
 import { vacuumTable } from "./vacuum.ts";
 
-/** Other pipelines may commit to the same table meanwhile; each time the version was taken, the next one is tried. */
+/**
+ * Other pipelines may commit to the same table meanwhile; each time the version was taken, the next
+ * one is tried.
+ */
 const MAX_CONFLICTS = 100;
 
-/** Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what is there, or adds to it. */
+/**
+ * Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what
+ * is there, or adds to it.
+ */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<StagedFile>
   implements SupportsTaskAbort<StagedFile>, SupportsCommitLookup, SupportsExists, SupportsVacuum
@@ -116,7 +122,8 @@ export class ArrowTableWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    // A commit that was tried may still land, and must then find its files. Vacuum removes them once it cannot.
+    // A commit that was tried may still land, and must then find its files. Vacuum removes them
+    // once it cannot.
     if (batch.commitTried) return;
     await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));
   }
@@ -149,7 +156,9 @@ export class ArrowTableWriter
   }
 }
 
-/** What a commit leaves for the next one, which then needs one listing of what is new, and no read. */
+/**
+ * What a commit leaves for the next one, which then needs one listing of what is new, and no read.
+ */
 type CommitHint = LogPosition & {
   readonly table: string | null;
   /** SHA-256 of the schema in the entry of `version`. */

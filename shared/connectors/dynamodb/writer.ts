@@ -25,12 +25,18 @@ import { vacuumStaged } from "../kit/vacuum.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are about as many. */
+/**
+ * DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are
+ * about as many.
+ */
 const TRANSACTION_BYTES = 2_000_000;
 /** A table that was just made, or has no burst left, throttles for longer than the SDK tries. */
 const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 
-/** Stages the rows of each task; the commit puts them, in the ledger's transaction where they are few. */
+/**
+ * Stages the rows of each task; the commit puts them, in the ledger's transaction where they are
+ * few.
+ */
 export class DynamoDbWriter
   extends DataSourceStreamArrowWriter<StagedRows>
   implements SupportsTaskAbort<StagedRows>, SupportsLedgerTransaction<StagedRows>, SupportsVacuum
@@ -85,7 +91,10 @@ export class DynamoDbWriter
     return [...items.values()].map((item) => ({ table: this.#options.table, item }));
   }
 
-  /** Puts all items, each unless there is a newer one: again, late and in any order the outcome is the same. */
+  /**
+   * Puts all items, each unless there is a newer one: again, late and in any order the outcome is
+   * the same.
+   */
   override async commit(
     messages: readonly (StagedRows | null)[],
     _batchId: number,
@@ -93,7 +102,8 @@ export class DynamoDbWriter
   ): Promise<void> {
     const items = this.#versioned(messages, batch);
     await atOnce(this.#options.maxConcurrency, items, (item) => this.#put(item));
-    // What was staged stays, for a commit that comes again finds nothing else to tell that it came before. Vacuum removes it.
+    // What was staged stays, for a commit that comes again finds nothing else to tell that it came
+    // before. Vacuum removes it.
   }
 
   override async abort(

@@ -9,7 +9,9 @@ export type PlannedFile = { readonly key: string; readonly bytes: number; readon
 /** What one task reads. */
 export type FileGroup = { readonly files: readonly PlannedFile[] };
 
-/** The files of the source whose names come after `startAfter`, in the order of their names' bytes. */
+/**
+ * The files of the source whose names come after `startAfter`, in the order of their names' bytes.
+ */
 export async function* listFiles(
   store: ObjectStore,
   { pattern }: ParsedOptions,
@@ -21,7 +23,10 @@ export async function* listFiles(
   }
 }
 
-/** As in Spark: what others write beside the data, or are still writing. The "folders" that S3's console makes are empty objects. */
+/**
+ * As in Spark: what others write beside the data, or are still writing. The "folders" that S3's
+ * console makes are empty objects.
+ */
 function isHidden(key: string): boolean {
   return key.endsWith("/") || key.split("/").some((part) => part.startsWith(".") || part.startsWith("_"));
 }

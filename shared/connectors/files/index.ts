@@ -12,8 +12,8 @@ import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 export type { FilesOptions } from "./options.ts";
 
 /**
- * Files in a folder, or below a prefix of S3, as a source: CSV, JSON lines, Arrow, Parquet. As a stream, each new file once. Guide: docs/files.md.
- * Error: `OPTIONS_INVALID`.
+ * Files in a folder, or below a prefix of S3, as a source: CSV, JSON lines, Arrow, Parquet. As a
+ * stream, each new file once. Guide: docs/files.md. Error: `OPTIONS_INVALID`.
  */
 export class Files extends DataSource<ParsedOptions> {
   /** For `.format("files")`, once it is registered. */

@@ -44,7 +44,10 @@ import { Malformed, MalformedRow } from "./malformed.ts";
 
 type Convert = (value: unknown) => unknown;
 
-/** A column, or a part of one: its Arrow field, and what makes of hyparquet's value one that such a column takes. */
+/**
+ * A column, or a part of one: its Arrow field, and what makes of hyparquet's value one that such a
+ * column takes.
+ */
 interface Column {
   readonly field: Field;
   readonly convert: Convert;

@@ -24,8 +24,8 @@ const PUT_RIGHT =
   "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
 
 /**
- * The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not fit,
- * each with the file and the row in it.
+ * The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not
+ * fit, each with the file and the row in it.
  */
 export async function* readFiles(
   store: ObjectStore,
@@ -47,7 +47,9 @@ export async function* readFiles(
   if (rows.pending > 0) yield rows.flush();
 }
 
-/** Record batches pass after the rows before them; rows are collected until a record batch is full. */
+/**
+ * Record batches pass after the rows before them; rows are collected until a record batch is full.
+ */
 function* collect(
   chunk: RecordBatch | Iterable<Row>,
   rows: RowCollector,
@@ -78,7 +80,10 @@ function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<F
   yield* asked;
 }
 
-/** The schema of the first file by name. Error: `SCHEMA_REQUIRED` where files of the format have none, or there is no file. */
+/**
+ * The schema of the first file by name. Error: `SCHEMA_REQUIRED` where files of the format have
+ * none, or there is no file.
+ */
 export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {
   const { format } = options;
   const hint = 'Call .schema("id bigint, name string") after .format(Files).';
@@ -120,7 +125,10 @@ function chunksOf(
   }
 }
 
-/** The error with its place: the rows of a partition are numbered, and those of its files are what people look at. */
+/**
+ * The error with its place: the rows of a partition are numbered, and those of its files are what
+ * people look at.
+ */
 function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =

@@ -66,7 +66,10 @@ abstract class FilesReader<O extends { readonly files: number }>
     return (this.#availableNow ?? this.runtime.now()) - this.options.settleSeconds * 1000;
   }
 
-  /** The partitions of the files between two offsets. Error: `FILE_CHANGED` where they are not all there. */
+  /**
+   * The partitions of the files between two offsets. Error: `FILE_CHANGED` where they are not all
+   * there.
+   */
   protected partitionsOf(files: readonly ObjectInfo[], start: O, end: O): FileGroup[] {
     const expected = end.files - start.files;
     if (files.length === expected) return partitionsOf(files, this.options);
@@ -93,7 +96,10 @@ interface ListedFile extends Fingerprint {
   readonly info: ObjectInfo;
 }
 
-/** Reads each file that is there and was not read yet, oldest first. Which ones were read is kept in the pipeline's store. */
+/**
+ * Reads each file that is there and was not read yet, oldest first. Which ones were read is kept in
+ * the pipeline's store.
+ */
 export class TimeOrderReader extends FilesReader<TimeOffset> {
   readonly #seen: SeenFiles;
   #listed: ReadonlyMap<bigint, ListedFile> | undefined;

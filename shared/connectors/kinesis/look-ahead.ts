@@ -5,7 +5,10 @@ export interface Sight {
   /** The first and the last record of the batch; none where nothing is new. */
   readonly first?: StreamRecord;
   readonly last?: StreamRecord;
-  /** Why it goes no further: nothing follows yet, or ever; the time up to which to read was passed; there are enough records. */
+  /**
+   * Why it goes no further: nothing follows yet, or ever; the time up to which to read was passed;
+   * there are enough records.
+   */
   readonly stop: "tip" | "end" | "until" | "enough";
 }
 
@@ -13,16 +16,19 @@ interface Scan extends Sight {
   readonly count: number;
 }
 
-/** Records that are read to see where a batch ends; where there are more, a look by time finds its end. */
+/**
+ * Records that are read to see where a batch ends; where there are more, a look by time finds its
+ * end.
+ */
 const PEEKED = 1000;
 /** The newest records are left alone by a look by time: clocks differ. */
 const SETTLED_MILLISECONDS = 1000;
 const NEARER_LOOKS = 5;
 
 /**
- * Finds where a batch ends in a shard: an end has to be a record, for only they have an order, and Kinesis
- * does not tell which one is the last. Up to 1,000 records are read for it; how far more of them reach is
- * guessed by their times, and the record there asked for.
+ * Finds where a batch ends in a shard: an end has to be a record, for only they have an order, and
+ * Kinesis does not tell which one is the last. Up to 1,000 records are read for it; how far more of
+ * them reach is guessed by their times, and the record there asked for.
  */
 export async function lookAhead(
   stream: Stream,
@@ -56,7 +62,9 @@ export async function lookAhead(
   return { ...tail, first, last: tail.last ?? best };
 }
 
-/** The furthest record before `limit` that some looks find, each half as far away as the one before. */
+/**
+ * The furthest record before `limit` that some looks find, each half as far away as the one before.
+ */
 async function lookNearer(
   look: (time: number, best: StreamRecord) => Promise<StreamRecord | undefined>,
   from: StreamRecord,

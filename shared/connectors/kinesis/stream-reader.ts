@@ -25,7 +25,10 @@ export type ShardRange = { readonly shardId: string; readonly first: Mark; reado
 
 const SHARDS_AT_ONCE = 16;
 
-/** Reads a stream by sequence numbers: planning finds where each shard's part of a batch begins and ends, the tasks read it, a shard each. */
+/**
+ * Reads a stream by sequence numbers: planning finds where each shard's part of a batch begins and
+ * ends, the tasks read it, a shard each.
+ */
 export class KinesisReader
   extends DataSourceStreamReader<StreamOffset, ShardRange>
   implements SupportsTriggerAvailableNow
@@ -36,7 +39,10 @@ export class KinesisReader
   readonly #runtime: Runtime;
   /** Records that came later are for another run. Epoch milliseconds. */
   #availableNow: number | undefined;
-  /** What `latestOffset` saw, so that `partitions` need not ask again: by shard, the first record after a sequence number. */
+  /**
+   * What `latestOffset` saw, so that `partitions` need not ask again: by shard, the first record
+   * after a sequence number.
+   */
   readonly #firsts = new Map<string, { readonly after: string | undefined; readonly first: Mark }>();
 
   constructor(schema: Schema, options: ParsedOptions, stream: Stream, runtime: Runtime) {
@@ -100,7 +106,10 @@ export class KinesisReader
     plan.saw(shardId, last && markOf(last), stop === "end", readUpTo);
   }
 
-  /** Whether records may have expired unread: the last look was longer ago than the stream keeps them. */
+  /**
+   * Whether records may have expired unread: the last look was longer ago than the stream keeps
+   * them.
+   */
   async #mayHaveExpired({ readUpTo }: StreamOffset, now: number): Promise<boolean> {
     const age = now - Date.parse(readUpTo);
     if (!this.#options.failOnDataLoss || age <= SHORTEST_RETENTION) return false;

@@ -62,8 +62,9 @@ export const PAGE_RECORDS = 10_000;
 /** A shard answers 5 GetRecords a second, of all who read it. */
 const PACE_MILLISECONDS = 200;
 /**
- * A sequence number that has expired can give empty pages for ever. No stream keeps records for less than a day: an older one is looked for by its
- * time, and by somewhat less, for times are not quite in order.
+ * A sequence number that has expired can give empty pages for ever. No stream keeps records for
+ * less than a day: an older one is looked for by its time, and by somewhat less, for times are not
+ * quite in order.
  */
 const OLD_MILLISECONDS = 12 * 3_600_000;
 const TIME_MARGIN_MILLISECONDS = 60_000;
@@ -120,7 +121,10 @@ export class Stream {
     return (StreamDescriptionSummary?.RetentionPeriodHours ?? 24) * 3_600_000;
   }
 
-  /** The records from a position on, in pages of at most `limit`, to the end of the shard; of one that is open, for ever. */
+  /**
+   * The records from a position on, in pages of at most `limit`, to the end of the shard; of one
+   * that is open, for ever.
+   */
   async *pages(
     shardId: string,
     start: Position,
@@ -189,7 +193,10 @@ export class Stream {
     };
   }
 
-  /** Nothing for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, where the stream has no such sequence number. */
+  /**
+   * Nothing for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, where the stream has
+   * no such sequence number.
+   */
   async #begin(
     shardId: string,
     position: Position,
@@ -217,8 +224,8 @@ export class Stream {
 
 function makeClient({ region, streamArn, endpoint }: ParsedOptions): KinesisClient {
   return new KinesisClient({
-    // The SDK would take HTTP/2, which only enhanced fan-out needs, and over which LocalStack breaks off
-    // larger answers.
+    // The SDK would take HTTP/2, which only enhanced fan-out needs, and over which LocalStack
+    // breaks off larger answers.
     requestHandler: new NodeHttpHandler(),
     ...optional("region", region ?? streamArn?.split(":")[3]),
     ...optional("endpoint", endpoint),

@@ -15,8 +15,9 @@ export class JsonNumber {
 }
 
 /**
- * JSON whose integers beyond 2^53 come as bigint instead of losing their last digits. With `decimals`,
- * numbers with a fraction of more digits than a double surely keeps come as `JsonNumber`.
+ * JSON whose integers beyond 2^53 come as bigint instead of losing their last digits. With
+ * `decimals`, numbers with a fraction of more digits than a double surely keeps come as
+ * `JsonNumber`.
  */
 export function parseJson(text: string, { decimals = false }: { readonly decimals?: boolean } = {}): unknown {
   if (!(decimals ? /[\d.]{16}/ : /\d{16}/).test(text)) return JSON.parse(text);
@@ -30,8 +31,8 @@ export function parseJson(text: string, { decimals = false }: { readonly decimal
 }
 
 /**
- * Turns a message that is one JSON object into a row of `schema`; `name` is what an error calls it. What
- * is not there is null. Errors: `RECORD_NOT_JSON`, `COLUMN_MISNAMED`.
+ * Turns a message that is one JSON object into a row of `schema`; `name` is what an error calls it.
+ * What is not there is null. Errors: `RECORD_NOT_JSON`, `COLUMN_MISNAMED`.
  */
 export function jsonRecord(schema: Schema): (message: string | Uint8Array, name: string) => Row {
   const names = schema.fields.map((field) => field.name);
@@ -65,8 +66,8 @@ const INTEGER = /^-?\d+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
- * Turns a JSON object, as sinks of rows get them, into a row of `schema`, by position. What is not there
- * is null; what does not fit is left for the conversion to Arrow.
+ * Turns a JSON object, as sinks of rows get them, into a row of `schema`, by position. What is not
+ * there is null; what does not fit is left for the conversion to Arrow.
  */
 export function jsonRow(schema: Schema): (record: Readonly<Record<string, unknown>>) => Row {
   const read = fieldsReader(schema.fields);

@@ -2,7 +2,9 @@ import * as z from "zod";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 
-/** A value that is read from the environment when it is needed; it is never stored and never logged. */
+/**
+ * A value that is read from the environment when it is needed; it is never stored and never logged.
+ */
 export interface FromEnvironment {
   /** Name of the variable. */
   readonly env: string;

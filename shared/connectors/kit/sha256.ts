@@ -1,4 +1,4 @@
-// biome-ignore lint/style/noRestrictedImports: the one of the platform would have to be waited for, for each file of a listing.
+// biome-ignore lint/style/noRestrictedImports: a listing digests each name; nobody waits for it.
 import { hash } from "node:crypto";
 
 /** The digest of a text's UTF-8. */

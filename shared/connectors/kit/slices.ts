@@ -10,8 +10,8 @@ export function slicesOf({ from, to }: Numbers, count: number): Numbers[] {
 }
 
 /**
- * Files in groups, in their order: each of at most `maxBytes` and `maxFiles`, unless its one file alone
- * is larger.
+ * Files in groups, in their order: each of at most `maxBytes` and `maxFiles`, unless its one file
+ * alone is larger.
  */
 export function groupsOf<F extends { readonly bytes: number }>(
   files: Iterable<F>,

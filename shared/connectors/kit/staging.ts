@@ -9,8 +9,8 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 export type StagedRows = { readonly path: string | null; readonly rows: number; readonly bytes: number };
 
 /**
- * Where sinks without a place of their own stage what their commit then writes: tasks on AWS may write
- * below `staging/`.
+ * Where sinks without a place of their own stage what their commit then writes: tasks on AWS may
+ * write below `staging/`.
  */
 export function stagingOf(context: SinkContext): ObjectStore {
   return context.store.at("staging");
@@ -110,8 +110,8 @@ export async function dropStaged(
 }
 
 /**
- * What `abort` deletes of an attempt: nothing if a commit of it was tried, which may still be under way
- * and must then find its files.
+ * What `abort` deletes of an attempt: nothing if a commit of it was tried, which may still be under
+ * way and must then find its files.
  */
 export async function dropAborted(
   messages: readonly (StagedRows | null)[],

@@ -50,9 +50,9 @@ export async function removeDead(
 }
 
 /**
- * Removes staged files that no commit will read. `landed` returns the newest batch that the sink has, if
- * the sink can tell; otherwise the ledger is believed. In this order: what is staged, what is open, what
- * has landed; so that a batch that lands meanwhile is seen as open, or as landed.
+ * Removes staged files that no commit will read. `landed` returns the newest batch that the sink
+ * has, if the sink can tell; otherwise the ledger is believed. In this order: what is staged, what
+ * is open, what has landed; so that a batch that lands meanwhile is seen as open, or as landed.
  */
 export async function vacuumStaged(
   context: VacuumContext,
@@ -68,10 +68,11 @@ export async function vacuumStaged(
 }
 
 /**
- * True if no commit can come to name what was staged. Once its batch has landed, the sink keeps any other
- * commit of the batch out. Before that, an attempt is dead when it is over and no commit of it was ever
- * begun: one that was begun may be under way in a process that sleeps, for however long. A batch that the
- * ledger calls closed and the sink does not have is not touched: the sink may be the one that is wrong.
+ * True if no commit can come to name what was staged. Once its batch has landed, the sink keeps any
+ * other commit of the batch out. Before that, an attempt is dead when it is over and no commit of
+ * it was ever begun: one that was begun may be under way in a process that sleeps, for however
+ * long. A batch that the ledger calls closed and the sink does not have is not touched: the sink
+ * may be the one that is wrong.
  */
 export function isDead(
   staged: StagedAttempt | undefined,

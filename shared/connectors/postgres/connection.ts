@@ -109,7 +109,10 @@ export class Server {
     }
   }
 
-  /** The rows that `body` reads with a connection of its own, which ends when the signal aborts. Errors as `use`. */
+  /**
+   * The rows that `body` reads with a connection of its own, which ends when the signal aborts.
+   * Errors as `use`.
+   */
   async *stream<T>(
     signal: AbortSignal,
     body: (session: Session) => AsyncGenerator<T> | Promise<AsyncGenerator<T>>,

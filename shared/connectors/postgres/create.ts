@@ -3,7 +3,10 @@ import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { typeName } from "../../contract/schema.ts";
 
-/** What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that PostgreSQL does not have. */
+/**
+ * What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that
+ * PostgreSQL does not have.
+ */
 export function definitionOf(schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map(
     ({ name, type, nullable }) =>

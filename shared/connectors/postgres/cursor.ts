@@ -6,8 +6,9 @@ import type { ParsedOptions } from "./options.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 
 /**
- * A place in the order of the rows: the values of `cursorColumn` and, where there are any, `keyColumns`, by name and as PostgreSQL prints them; `{}` before
- * the first row. All rows up to it, and those equal to it, lie behind.
+ * A place in the order of the rows: the values of `cursorColumn` and, where there are any,
+ * `keyColumns`, by name and as PostgreSQL prints them; `{}` before the first row. All rows up to
+ * it, and those equal to it, lie behind.
  */
 export type Position = { readonly [column: string]: string };
 
@@ -36,7 +37,9 @@ const HORIZONS: Readonly<Record<string, (now: string, zone: string) => string>> 
     `(lpad(to_hex((extract(epoch FROM ${now}) * 1000)::bigint), 12, '0') || '70000000000000000000')::uuid`,
 };
 
-/** The order of a table's rows by its cursor column, and by its key columns where that is the same. */
+/**
+ * The order of a table's rows by its cursor column, and by its key columns where that is the same.
+ */
 export class Cursor {
   readonly table: Table;
   readonly columns: readonly [Column, ...Column[]];
@@ -152,8 +155,9 @@ export function cursorOf(table: Table, { cursorColumn, keyColumns = [] }: Parsed
 }
 
 /**
- * Positions that split the rows for which the conditions hold into parts of equal size: at most `maxPartitions`, each of `minRows` or more. They are in order,
- * and the end of the last part is not among them. `undefined` where there are no rows.
+ * Positions that split the rows for which the conditions hold into parts of equal size: at most
+ * `maxPartitions`, each of `minRows` or more. They are in order, and the end of the last part is
+ * not among them. `undefined` where there are no rows.
  */
 export async function splitRows(
   session: Session,

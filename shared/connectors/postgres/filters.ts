@@ -100,7 +100,9 @@ const FLOATS: Readonly<Partial<Record<Precision, string>>> = {
 };
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** A value as PostgreSQL reads it, on the way that a row's value takes; `undefined` if it does not. */
+/**
+ * A value as PostgreSQL reads it, on the way that a row's value takes; `undefined` if it does not.
+ */
 function print(field: Field, value: unknown, type: string): string | null | undefined {
   const column = new Schema([field.clone({ nullable: true })]);
   const [row = {}] = rowsOf(recordBatchOf(column, [[value]]));

@@ -10,7 +10,10 @@ const MAX_ROWS = 5000;
 /** No column has this name. */
 const ORDINALITY = escapeIdentifier("number of the row among those sent at once");
 
-/** Puts rows into a table, in the transaction that is open. With key columns, a row takes the place of that with its key; of several, the last one does. */
+/**
+ * Puts rows into a table, in the transaction that is open. With key columns, a row takes the place
+ * of that with its key; of several, the last one does.
+ */
 export class Loader {
   readonly #session: Session;
   readonly #doing: string;
@@ -50,7 +53,10 @@ export class Loader {
   }
 }
 
-/** Scalars travel as text and are cast, so that their column's own type reads them; lists, structs and maps as JSON. */
+/**
+ * Scalars travel as text and are cast, so that their column's own type reads them; lists, structs
+ * and maps as JSON.
+ */
 function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map((field) => {
     const { name, type } = columnNamed(table, field.name);
@@ -74,7 +80,10 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
 
 type Converter = (value: unknown) => unknown;
 
-/** What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` where there is nothing of the kind. */
+/**
+ * What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` where there is
+ * nothing of the kind.
+ */
 function jsonConverter(type: DataType): Converter | undefined {
   if (DataType.isBinary(type)) {
     return (value) => (value === null ? null : `\\x${Buffer.from(String(value), "base64").toString("hex")}`);

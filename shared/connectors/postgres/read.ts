@@ -11,7 +11,9 @@ export interface Selection {
   readonly values: readonly unknown[];
 }
 
-/** The rows of a selection, as of one moment, in pages of `fetchSize`. Errors: `POSTGRES_FAILED`. */
+/**
+ * The rows of a selection, as of one moment, in pages of `fetchSize`. Errors: `POSTGRES_FAILED`.
+ */
 export async function* readRows(
   session: Session,
   schema: Schema,

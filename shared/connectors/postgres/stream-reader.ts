@@ -157,7 +157,10 @@ export class PostgresStreamReader
     );
   }
 
-  /** The end of the first `maxRows` rows, or as close below as positions can tell; more where a single one has more. */
+  /**
+   * The end of the first `maxRows` rows, or as close below as positions can tell; more where a
+   * single one has more.
+   */
   async #within(session: Session, cursor: Cursor, range: Range, maxRows: number): Promise<Position> {
     const parameters = new Parameters();
     const conditions = [cursor.after(range.after, parameters), cursor.upTo(range.upTo, parameters)];

@@ -27,7 +27,10 @@ export interface Column {
   readonly number: string;
   /** As in a cast: `bigint`, `numeric`, `orders.status`. */
   readonly type: string;
-  /** Name of the type in the catalog, or of the type that its domain is made of: `int8`. For an array, that of its elements. */
+  /**
+   * Name of the type in the catalog, or of the type that its domain is made of: `int8`. For an
+   * array, that of its elements.
+   */
   readonly base: string;
   readonly isArray: boolean;
   /** Precision and scale of a `numeric` that has them. */
@@ -134,7 +137,10 @@ const TYPES: Readonly<Record<string, () => DataType>> = {
   timestamptz: () => new TimestampMicrosecond("UTC"),
 };
 
-/** The schema of these columns' rows. Types that Arrow does not have are strings, as PostgreSQL prints them. Error: `POSTGRES_TABLE_MISMATCH`. */
+/**
+ * The schema of these columns' rows. Types that Arrow does not have are strings, as PostgreSQL
+ * prints them. Error: `POSTGRES_TABLE_MISMATCH`.
+ */
 export function schemaOf(table: Table, names: readonly string[] | undefined): Schema {
   const columns = names?.map((name) => columnNamed(table, name)) ?? table.columns;
   return new Schema(

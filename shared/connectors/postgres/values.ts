@@ -8,7 +8,10 @@ const JSON_TYPES: ReadonlySet<number> = new Set([pgTypes.builtins.JSON, pgTypes.
 
 type Converter = (text: string) => unknown;
 
-/** Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and fails where it is put into a record batch. */
+/**
+ * Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and
+ * fails where it is put into a record batch.
+ */
 export function rowConverter(schema: Schema, types: readonly number[]): (cells: Cells) => Row {
   const converters = schema.fields.map((field, i) => textConverter(field, types[i] ?? 0));
   return (cells) =>
@@ -34,7 +37,9 @@ function textConverter({ type }: Field, oid: number): Converter | undefined {
     );
 }
 
-/** The texts of an array's elements: null for NULL, an array of its own for each further dimension. */
+/**
+ * The texts of an array's elements: null for NULL, an array of its own for each further dimension.
+ */
 function elementsOf(text: string): readonly unknown[] {
   return parse(text);
 }

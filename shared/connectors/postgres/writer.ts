@@ -20,7 +20,10 @@ import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 
-/** Stages one Arrow file a task; the commit puts all of them into the table, and records the batch, in one transaction. */
+/**
+ * Stages one Arrow file a task; the commit puts all of them into the table, and records the batch,
+ * in one transaction.
+ */
 export class PostgresWriter
   extends DataSourceStreamArrowWriter<StagedRows>
   implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsVacuum, SupportsExists

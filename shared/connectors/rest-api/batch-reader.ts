@@ -30,7 +30,10 @@ export class ListReader extends DataSourceReader<null> {
   }
 }
 
-/** Reads a range of time once, in the partitions that a stream would read it in. Planning asks nothing of the API. */
+/**
+ * Reads a range of time once, in the partitions that a stream would read it in. Planning asks
+ * nothing of the API.
+ */
 export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
   readonly #schema: Schema;
   readonly #range: ParsedTimeRange;
@@ -40,12 +43,7 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
   #from: bigint | undefined;
   #to: bigint | undefined;
 
-  constructor(
-    schema: Schema,
-    range: ParsedTimeRange,
-    stream: TimeRangeReader,
-    runtime: Runtime,
-  ) {
+  constructor(schema: Schema, range: ParsedTimeRange, stream: TimeRangeReader, runtime: Runtime) {
     super();
     this.#schema = schema;
     this.#range = range;
@@ -53,7 +51,10 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
     this.#runtime = runtime;
   }
 
-  /** Ranges that no row passes are not asked for; the filters are Millrace's all the same, which knows what a null is to them. */
+  /**
+   * Ranges that no row passes are not asked for; the filters are Millrace's all the same, which
+   * knows what a null is to them.
+   */
   override pushFilters(filters: readonly Filter[]): readonly Filter[] {
     const { column } = this.#range;
     if (column === undefined) return filters;

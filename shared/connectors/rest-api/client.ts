@@ -28,8 +28,8 @@ const FIRST_RETRY_MILLISECONDS = 250;
 const MAX_REDIRECTS = 5;
 
 /**
- * Asks a JSON API. Retries cover the body too, which a broken connection may cut; that is why this is not
- * left to an HTTP library whose retries end with the headers.
+ * Asks a JSON API. Retries cover the body too, which a broken connection may cut; that is why this
+ * is not left to an HTTP library whose retries end with the headers.
  */
 export class RestClient {
   readonly #options: RequestOptions;
@@ -72,7 +72,8 @@ export class RestClient {
 
   /**
    * GET as JSON. Errors: `HTTP_STATUS`, `HTTP_FAILED` (no answer), `HTTP_NOT_JSON`,
-   * `LINK_TO_OTHER_ORIGIN`, `SECRET_MISSING`, `SECRET_INVALID`. What may pass is tried again here first.
+   * `LINK_TO_OTHER_ORIGIN`, `SECRET_MISSING`, `SECRET_INVALID`. What may pass is tried again here
+   * first.
    */
   async get(url: URL, signal?: AbortSignal): Promise<Answer> {
     const request: HttpRequest = { method: "GET", url, headers: { accept: "application/json" } };
@@ -85,7 +86,9 @@ export class RestClient {
     }
   }
 
-  /** Sends rows. Errors as `get`; one that is not retryable may have been processed all the same. */
+  /**
+   * Sends rows. Errors as `get`; one that is not retryable may have been processed all the same.
+   */
   async send(delivery: Delivery, signal?: AbortSignal): Promise<void> {
     const headers = { accept: "application/json", "content-type": delivery.contentType };
     await this.#ask({ method: delivery.method, url: this.url({}), headers, delivery }, signal);

@@ -16,8 +16,9 @@ const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> =
 };
 
 /**
- * The records of these pages as record batches of `schema`; of their rows only those that `keep` says. They are made here, and not by the engine, so that the error of a
- * row names its page. Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
+ * The records of these pages as record batches of `schema`; of their rows only those that `keep`
+ * says. They are made here, and not by the engine, so that the error of a row names its page.
+ * Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
  */
 export async function* recordBatches(
   schema: Schema,
@@ -83,7 +84,9 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
   };
 }
 
-/** Of a page's first record, as an API gives all of them the same names. Error: `COLUMN_MISNAMED`. */
+/**
+ * Of a page's first record, as an API gives all of them the same names. Error: `COLUMN_MISNAMED`.
+ */
 function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
   const names = schema.fields.map(({ name }) => name);
   const paths = Object.values(columns).map((column) => (typeof column === "string" ? column : column.path));
@@ -99,7 +102,10 @@ function orColumns(misnamed: readonly Misnamed[]): string {
   return `, or set columns: { ${pairs.join(", ")} }`;
 }
 
-/** Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still holds. */
+/**
+ * Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still
+ * holds.
+ */
 function toMicroseconds(value: number, unit: number): bigint {
   const whole = Math.floor(value);
   return BigInt(whole) * BigInt(unit) + BigInt(Math.round((value - whole) * unit));

@@ -14,7 +14,10 @@ import type { SinkOptions } from "./options.ts";
 /** What a task sent. */
 export type Sent = { readonly requests: number; readonly rows: number };
 
-/** How the rows of a batch become requests with keys: it must stay the same as long as the batch is open. */
+/**
+ * How the rows of a batch become requests with keys: it must stay the same as long as the batch is
+ * open.
+ */
 type Cut = Pick<SinkOptions, "rowsPerRequest" | "idempotencyKey">;
 
 /** Rows of one request; `first` is the position of the first one in its partition, from 0. */
@@ -24,8 +27,9 @@ interface Chunk {
 }
 
 /**
- * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of the batch; but a batch is replayed until it lands, with the same rows in the
- * same requests under the same keys, so that an API that honours the keys has each row once.
+ * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of
+ * the batch; but a batch is replayed until it lands, with the same rows in the same requests under
+ * the same keys, so that an API that honours the keys has each row once.
  */
 export class RestWriter extends DataSourceStreamWriter<Sent> {
   readonly #options: SinkOptions;
@@ -49,7 +53,10 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
     return sent;
   }
 
-  /** All has been sent. The batch before this one is over, so that nobody asks for its cut any more; it may as well stay. */
+  /**
+   * All has been sent. The batch before this one is over, so that nobody asks for its cut any more;
+   * it may as well stay.
+   */
   override async commit(
     _messages: readonly (Sent | null)[],
     batchId: number,
@@ -58,10 +65,16 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
     if (batchId > 0) await batch.store.delete([cutKey(batch, batchId - 1)]).catch(() => undefined);
   }
 
-  /** What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what it has already. */
+  /**
+   * What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what
+   * it has already.
+   */
   override abort(): void {}
 
-  /** How the batch was begun to be cut, by whatever task came first; by the options, where this is the first. */
+  /**
+   * How the batch was begun to be cut, by whatever task came first; by the options, where this is
+   * the first.
+   */
   async #cutOf(task: TaskContext): Promise<Cut> {
     const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;
     const mine: Cut = { rowsPerRequest, idempotencyKey };
@@ -121,7 +134,10 @@ function encode(
   return { body: toJson(wrapAt(rows, form.rows)), contentType };
 }
 
-/** JSON has no NaN and no infinity: they become text, as in Spark, where JSON.stringify would say null. */
+/**
+ * JSON has no NaN and no infinity: they become text, as in Spark, where JSON.stringify would say
+ * null.
+ */
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === "number" && !Number.isFinite(item) ? String(item) : item,

@@ -37,11 +37,14 @@ export type Receipt = Pick<Received, "messageId" | "receiptHandle">;
 export const ENTRIES = 10;
 /** Requests at once. */
 export const REQUESTS_AT_ONCE = 8;
-/** Codes for a receipt after whose time a FIFO queue hands the message out again; some standard queues, too. */
+/**
+ * Codes for a receipt after whose time a FIFO queue hands the message out again; some standard
+ * queues, too.
+ */
 const TOO_OLD = /ReceiptHandleIsInvalid|InvalidParameterValue/;
 /**
- * Every call is safe to repeat: messages whose answer was lost are delivered again once their visibility
- * timeout is over, and to delete or to show one twice changes nothing.
+ * Every call is safe to repeat: messages whose answer was lost are delivered again once their
+ * visibility timeout is over, and to delete or to show one twice changes nothing.
  */
 const RETRIES: RetryPolicy = { attempts: 6, firstDelay: 200, longestDelay: 5000 };
 
@@ -59,7 +62,9 @@ export class Queue {
     this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError }, client);
   }
 
-  /** At most 10 messages; none where the queue was empty for all of the time that it is waited for. */
+  /**
+   * At most 10 messages; none where the queue was empty for all of the time that it is waited for.
+   */
   async receive(max: number): Promise<Received[]> {
     const { queueUrl: QueueUrl, waitTimeSeconds, visibilityTimeoutSeconds } = this.#options;
     const { Messages = [] } = await this.#client.call("ReceiveMessage", (client) =>
@@ -77,7 +82,10 @@ export class Queue {
     return Messages.map(toReceived);
   }
 
-  /** Deletes messages. One whose receipt is too old stays, and will be delivered again. Error: `SQS_FAILED`. */
+  /**
+   * Deletes messages. One whose receipt is too old stays, and will be delivered again. Error:
+   * `SQS_FAILED`.
+   */
   async delete(receipts: readonly Receipt[]): Promise<void> {
     const { queueUrl: QueueUrl } = this.#options;
     await this.#inBatches(receipts, async (batch) => {

@@ -29,7 +29,10 @@ export class Receiving {
   readonly #groups: readonly SeenGroup[];
   readonly #seen: ReadonlySet<string>;
   readonly #offset: Required<Pick<QueueOffset, "batch" | "id">>;
-  /** By message id: a queue may deliver one twice at any time, and the newest receipt is the one that counts. */
+  /**
+   * By message id: a queue may deliver one twice at any time, and the newest receipt is the one
+   * that counts.
+   */
   readonly #received = new Map<string, Accepted>();
   /** Delivered again after they were written. */
   readonly #leftovers: Receipt[] = [];
@@ -46,7 +49,10 @@ export class Receiving {
     this.#offset = { batch: start.batch + 1, id: around.runtime.newId() };
   }
 
-  /** The batch's end, where there is a message; it is in the store then. Where it fails, what was received is shown to others again. */
+  /**
+   * The batch's end, where there is a message; it is in the store then. Where it fails, what was
+   * received is shown to others again.
+   */
   async run(): Promise<QueueOffset | undefined> {
     try {
       await this.#receiveAll();
@@ -121,7 +127,10 @@ export class Receiving {
     await batches.putFile(this.#offset, this.#files++, Buffer.concat(chunks));
   }
 
-  /** A message that is no row goes the way of the queue's redrive policy. Without one it would come back for ever: an error. */
+  /**
+   * A message that is no row goes the way of the queue's redrive policy. Without one it would come
+   * back for ever: an error.
+   */
   async #leave({ message, error }: Misfit): Promise<void> {
     this.#hasDeadLetterQueue ??= await this.#around.queue.hasDeadLetterQueue();
     this.#left.add(message.messageId);
