@@ -1,4 +1,5 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
+import { partitionDigits } from "../shared/contract/keys.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import { BATCH_FILE } from "../shared/contract/store-layout.ts";
 import { batchFolder } from "../shared/engine/partitions-file.ts";
@@ -20,7 +21,7 @@ export async function putFailure(
   id: string,
   failure: ErrorRecord,
 ): Promise<void> {
-  const key = `${folder(run)}${String(partition).padStart(6, "0")}-${id}.json`;
+  const key = `${folder(run)}${partitionDigits(partition)}-${id}.json`;
   await store.put(key, Buffer.from(JSON.stringify(failure)));
 }
 

@@ -167,7 +167,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "vacuum goes by age alone",
     edits: [
       {
-        file: "shared/connectors/kit/staging.ts",
+        file: "shared/connectors/kit/vacuum.ts",
         find: "if (staged.batchId <= landed) return true;",
         replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
       },

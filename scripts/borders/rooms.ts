@@ -97,7 +97,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/connectors/files/node.ts": {
     holds: "streams, gzip, hashes and globs, which come with Node",
     imports: [],
-    packages: ["node:buffer", "node:crypto", "node:path/posix", "node:stream", "node:zlib"],
+    packages: ["node:buffer", "node:path/posix", "node:stream", "node:zlib"],
   },
   "shared/connectors/kinesis": connector(
     "records of a Kinesis stream",

@@ -1,6 +1,7 @@
 /**
- * Gives each item of `items` to `take`, and yields wherever that answers true. As `for await`, but by callbacks: an `await` for each item takes a third
- * longer. Whoever stops early, or a `take` that throws, closes the iterator.
+ * Gives each item of `items` to `take`, and yields wherever that answers true. As `for await`, but
+ * by callbacks: an `await` for each item takes a third longer. Whoever stops early, or a `take`
+ * that throws, closes the iterator.
  */
 export async function* pull(
   items: AsyncIterable<unknown>,

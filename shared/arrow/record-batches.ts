@@ -8,8 +8,9 @@ import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
 /**
- * What a reader yields, as Arrow record batches of `schema`: rows are gathered; record batches, and those of tables, pass through once their
- * schema was checked. Errors: `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH`, `READ_NOT_ITERABLE`.
+ * What a reader yields, as Arrow record batches of `schema`: rows are gathered; record batches, and
+ * those of tables, pass through once their schema was checked. Errors: `ROW_MISMATCH`,
+ * `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH`, `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,

@@ -19,7 +19,10 @@ export interface MeantField {
   readonly found: string;
 }
 
-/** A value that does not fit its column. `path` leads from the column to the place, such as `.tags[2]`. */
+/**
+ * A value that does not fit its column. `path` leads from the column to the place, such as
+ * `.tags[2]`.
+ */
 export class ValueMismatch extends Error {
   readonly expected: string;
   readonly problem: string;
@@ -43,7 +46,10 @@ export class ValueMismatch extends Error {
   }
 }
 
-/** Arrow's validity bitmap: bit set for a value, clear for null. Takes no memory while there is no null. */
+/**
+ * Arrow's validity bitmap: bit set for a value, clear for null. Takes no memory while there is no
+ * null.
+ */
 export class Validity {
   readonly #capacity: number;
   readonly #nullable: boolean;

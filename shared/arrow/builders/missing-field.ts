@@ -5,7 +5,10 @@ import { ValueMismatch } from "./builder.ts";
 /** Names that an error shows at most. */
 const MAX_NAMES = 5;
 
-/** The error for an object without the field `name`, which may be there under a name of its own: `the row has "user_id"`. */
+/**
+ * The error for an object without the field `name`, which may be there under a name of its own:
+ * `the row has "user_id"`.
+ */
 export function missingField(
   expected: string,
   noun: string,

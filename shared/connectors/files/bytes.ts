@@ -5,7 +5,10 @@ import type { PlannedFile } from "./folder.ts";
 import { Malformed } from "./malformed.ts";
 import { gunzip, isUtf8 } from "./node.ts";
 
-/** A file up to this size is read in one request, a larger one in pieces of it, or as its format asks. */
+/**
+ * A file up to this size is read in one request, a larger one in pieces of it, or as its format
+ * asks.
+ */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 /** A file up to this size may be asked for before its turn. */
 const AHEAD_BYTES = 1024 * 1024;
@@ -78,7 +81,10 @@ export class FileBytes {
   }
 }
 
-/** The text of a file in UTF-8, without its byte order mark, unpacked as its name says. Error: `Malformed`. */
+/**
+ * The text of a file in UTF-8, without its byte order mark, unpacked as its name says. Error:
+ * `Malformed`.
+ */
 export async function* textOf(file: FileBytes): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const chunk of unpacked(file)) {
@@ -98,7 +104,10 @@ async function textOr(file: FileBytes, decode: () => string): Promise<string> {
   }
 }
 
-/** The first line that is not UTF-8. A line break is part of no other character, so that each line is or is not by itself. */
+/**
+ * The first line that is not UTF-8. A line break is part of no other character, so that each line
+ * is or is not by itself.
+ */
 async function wrongLine(file: FileBytes): Promise<number> {
   let line = 1;
   let rest = new Uint8Array();

@@ -21,8 +21,8 @@ export interface NameCheck {
 }
 
 /**
- * What is not there is null, but not where it is there under a name that differs in no more than case, `_`, `-` and spaces: then it was misnamed.
- * Error: `COLUMN_MISNAMED`.
+ * What is not there is null, but not where it is there under a name that differs in no more than
+ * case, `_`, `-` and spaces: then it was misnamed. Error: `COLUMN_MISNAMED`.
  */
 export function checkColumnNames(
   columns: readonly string[],

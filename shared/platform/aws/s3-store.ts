@@ -13,6 +13,7 @@ import { isTransient, statusOf } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
+import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { checkKey } from "../../engine/ports/keys.ts";
 
 export interface S3StoreOptions {
@@ -27,8 +28,7 @@ export interface S3StoreOptions {
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 const DELETED_AT_ONCE = 1000;
-const ATTEMPTS = 8;
-const FIRST_DELAY_MILLISECONDS = 50;
+const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
 /** Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at its completion. */
 export class S3Store implements ObjectStore {
@@ -214,19 +214,13 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Makes a call, again with jitter where S3 is busy or another conditional put of the key is in flight (409). */
+  /** Makes a call, and again if its error passes. */
   async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
-    const { runtime } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await call();
-      } catch (error) {
-        const status = statusOf(error);
-        if (status === 412) throw error;
-        const passes = isPassing(error);
-        if (!passes || attempt === ATTEMPTS) throw this.#failed(key, error, passes);
-        await runtime.sleep(FIRST_DELAY_MILLISECONDS * 2 ** attempt * runtime.random());
-      }
+    try {
+      return await retry(this.#options.runtime, RETRY, call, { isRetryable: isPassing });
+    } catch (error) {
+      if (statusOf(error) === 412) throw error;
+      throw this.#failed(key, error, isPassing(error));
     }
   }
 
@@ -250,7 +244,7 @@ export class S3Store implements ObjectStore {
   }
 }
 
-/** Another conditional put of the key that is in flight (409) passes, too. */
+/** True if S3 is busy, the network broke off, or another conditional put of the key is in flight (409). */
 function isPassing(error: unknown): boolean {
   return statusOf(error) === 409 || isTransient(error);
 }
