@@ -147,7 +147,7 @@ type Details = ReturnType<typeof detailsOf>;
 function taskTable(tasks: Details["tasks"]): string {
   return formatTable(
     ["partition", "rows", "bytes", "time", "rows/s", "task attempt", "value"],
-    tasks.map((task) => [...figuresOf(task), formatValue(task.value)]),
+    tasks.map((task) => [...figureCells(task), formatValue(task.value)]),
   );
 }
 
@@ -156,7 +156,7 @@ function runningTable(running: Details["running"]): string {
   return formatTable(
     ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
     running.map((task) => [
-      ...figuresOf(task),
+      ...figureCells(task),
       task.waitsFor,
       formatDuration(task.idleMilliseconds),
       `${formatDuration(task.ageMilliseconds)} ago`,
@@ -165,7 +165,7 @@ function runningTable(running: Details["running"]): string {
   );
 }
 
-function figuresOf(task: Details["tasks"][number] | Details["running"][number]): string[] {
+function figureCells(task: Details["tasks"][number] | Details["running"][number]): string[] {
   return [
     String(task.partition),
     formatCount(task.rows),

@@ -2,7 +2,8 @@ import { styleText } from "node:util";
 import type { Offset } from "../../shared/contract/offset.ts";
 import type { Action } from "../../shared/engine/ports/ledger.ts";
 
-type Style = Parameters<typeof styleText>[0];
+/** A colour, or another way to stand out. */
+export type Style = Parameters<typeof styleText>[0];
 
 /** Colours `text` for a stream that is a terminal; NO_COLOR and FORCE_COLOR are honoured. */
 export function styled(style: Style, text: string, stream: NodeJS.WriteStream): string {
