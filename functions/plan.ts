@@ -6,8 +6,8 @@ import {
   type ExecutionInput,
   type PlanEvent,
   type Planned,
+  type Route,
   WHY_DONE,
-  type Work,
 } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
@@ -89,10 +89,7 @@ function readInput(input: PlanEvent["input"]): ExecutionInput {
 }
 
 /** How the tasks are run: none, here, or distributed over executions of their own. */
-async function workOf(
-  ports: Ports,
-  planned: Extract<PlanResult, { kind: "batch" }>,
-): Promise<Pick<Work, "next" | "todo" | "items">> {
+async function workOf(ports: Ports, planned: Extract<PlanResult, { kind: "batch" }>): Promise<Route> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };
   if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };

@@ -42,14 +42,18 @@ export interface Done {
   readonly batch?: BatchSummary;
 }
 
-/** A batch to be written and finalized. */
-export interface Work {
+/** How the tasks of a batch are run. */
+export interface Route {
   readonly next: "WriteInline" | "WriteDistributed" | "Finalize";
-  readonly run: BatchRun;
   /** Partitions to write, inline. */
   readonly todo: readonly number[];
   /** Object that lists the partitions to write, distributed. */
   readonly items: { readonly bucket: string; readonly key: string } | null;
+}
+
+/** A batch to be written and finalized. */
+export interface Work extends Route {
+  readonly run: BatchRun;
   /** What follows when the batch is committed, and when it is aborted. */
   readonly committed: "Plan" | "Done";
   readonly aborted: "Plan" | "Failed";
@@ -57,15 +61,16 @@ export interface Work {
   readonly execution: PlanEvent["execution"];
 }
 
-export interface WriteEvent {
+/** Input of a task's state: an item of the Map. */
+export interface WriteItem {
   readonly run: BatchRun;
   readonly partition: number;
+}
+
+export interface WriteEvent extends WriteItem {
   /** From 0: how often Step Functions has retried. */
   readonly attemptNumber: number;
 }
-
-/** Input of a task's state: an item of the Map. */
-export type WriteItem = Pick<WriteEvent, "run" | "partition">;
 
 /** What became of a task, in one digit, for ten thousand of them must fit into the state. */
 export const TASK_END = {
