@@ -260,7 +260,10 @@ export function executionsFailed(stateMachine: StateMachine): MathExpression {
   });
 }
 
-/** Three times the rate of the schedule; nothing where it is off, or too slow for CloudWatch to look back so far. */
+/**
+ * Three times the rate of the schedule; `undefined` if it is off, or too slow for CloudWatch to
+ * look back so far.
+ */
 function stallOf({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
   if (schedule === undefined || enabled === false) return undefined;
   const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule.expressionString) ?? [];

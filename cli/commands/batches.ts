@@ -68,7 +68,9 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
   });
 }
 
-/** The partitions as the source planned them; none where their file is out of reach, or was removed. */
+/**
+ * The partitions as the source planned them; none if their file is out of reach, or was removed.
+ */
 async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
   if (store === undefined) return [];
   try {

@@ -15,7 +15,10 @@ import {
 /** Writes to stdout. */
 export type Print = (text: string) => void;
 
-/** Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to stdout. */
+/**
+ * Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to
+ * stdout.
+ */
 export interface RunView {
   show(event: RunEvent): void;
 }

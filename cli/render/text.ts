@@ -10,7 +10,9 @@ export function styled(style: Style, text: string, stream: NodeJS.WriteStream): 
   return styleText(style, text, { stream, validateStream: true });
 }
 
-/** Text of a feed or of user code without what would steer the terminal: control characters are shown as escapes. */
+/**
+ * Text of a feed or of user code, its control characters as escapes: they would steer the terminal.
+ */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {

@@ -2,8 +2,8 @@ import type { JsonValue } from "../contract/json.ts";
 import type { BatchRun } from "../engine/ports/ledger.ts";
 
 /**
- * What goes from state to state. All of it is of a fixed size but `todo`, which has at most `distributeAbove` numbers, and `target`, at
- * most 16 KiB.
+ * What goes from state to state. All of it is of a fixed size but `todo`, which has at most
+ * `distributeAbove` numbers, and `target`, at most 16 KiB.
  */
 
 /** Input of an execution: each field may be left out. */
@@ -14,12 +14,12 @@ export interface ExecutionInput {
   readonly reason?: string | undefined;
   /** What the reader fixed as available, earlier in the run. */
   readonly target?: JsonValue | undefined;
-  /** Events that the execution has in its history so far, about. */
+  /** How many events the history of the execution has so far, about. */
   readonly events?: number | undefined;
 }
 
 export interface PlanEvent {
-  /** Of the input of the execution, or of what Finalize gave. */
+  /** The input of the execution, or what Finalize returned. */
   readonly input: ExecutionInput | null;
   readonly execution: { readonly id: string; readonly startedAt: string };
 }
@@ -113,7 +113,9 @@ export interface Failed {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-/** What the state machine adds to `Continued`: whoever follows the execution goes on with that one. */
+/**
+ * What the state machine adds to `Continued`: whoever follows the execution goes on with that one.
+ */
 export interface NextExecution {
   /** ARN. */
   readonly execution: string;
@@ -129,7 +131,7 @@ export interface BatchSummary {
 }
 
 export interface VacuumEvent {
-  /** Milliseconds; a day where it is left out. */
+  /** Milliseconds. Default: a day. */
   readonly olderThan?: number;
   readonly dryRun?: boolean;
 }
