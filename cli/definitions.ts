@@ -9,7 +9,10 @@ export interface Definition {
   readonly entry: string;
 }
 
-/** By the file, or by the name of a pipeline that has run in the home. Errors: `PIPELINE_NOT_FOUND`, those of `loadPipeline`. */
+/**
+ * Loads a pipeline by its file, or by its name if it has run in the home. Errors:
+ * `PIPELINE_NOT_FOUND`, those of `loadPipeline`.
+ */
 export async function loadDefinition(home: Home, nameOrFile: string): Promise<Definition> {
   if (/\.[cm]?[jt]s$/.test(nameOrFile))
     return { pipeline: await loadPipeline(nameOrFile), entry: nameOrFile };

@@ -6,6 +6,7 @@ import {
   type ExecutionInput,
   type PlanEvent,
   type Planned,
+  type Route,
   WHY_DONE,
   type Work,
 } from "../shared/aws/state.ts";
@@ -100,11 +101,11 @@ class Execution {
     const { run, batch } = planned;
     const planner = await sessions.source.planner();
     const target = this.#isBounded ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
-    const tasks = await tasksOf(ports, planned);
-    log(planned, tasks.next);
+    const route = await routeOf(ports, planned);
+    log(planned, route.next);
     metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
     return {
-      ...tasks,
+      ...route,
       run,
       committed: this.#plansAfter("committed") ? "Plan" : "Done",
       aborted: this.#plansAfter(batch.state === "aborting" ? "abortedBefore" : "aborted") ? "Plan" : "Failed",
@@ -118,7 +119,7 @@ class Execution {
   }
 }
 
-function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Work["next"]): void {
+function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Route["next"]): void {
   logger.info("planned", {
     batchId: batch.batchId,
     attempt: batch.attempt,
@@ -138,7 +139,7 @@ function readInput(input: PlanEvent["input"]): ExecutionInput {
 }
 
 /** How the tasks are run: none, here, or distributed over executions of their own. */
-async function tasksOf(ports: Ports, planned: PlannedBatch): Promise<Pick<Work, "next" | "todo" | "items">> {
+async function routeOf(ports: Ports, planned: PlannedBatch): Promise<Route> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };
   if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };

@@ -12,17 +12,20 @@ export interface Opened {
   readonly ports: Ports;
 }
 
-/** An error as Lambda hands it to Step Functions: name and message, without row content and without a cause. */
+/**
+ * An error as Lambda hands it to Step Functions: name and message, without row content and without
+ * a cause.
+ */
 class StepError extends Error {
   constructor(error: MillraceError) {
     super(`${error.code}: ${describeError(error)}`);
     this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
-    // The frames of this class say nothing.
+    // The frames of this class are of no use.
     this.stack = `${this.name}: ${this.message}`;
   }
 }
 
-/** A handler: opens the pipeline, runs `body`, and tells logs, metrics and traces. */
+/** A handler: opens the pipeline, runs `body`, and writes logs, metrics and traces. */
 export function step<Event, Answer>(
   name: string,
   body: (event: Event, opened: Opened, lambda: Context) => Promise<Answer>,
@@ -46,7 +49,10 @@ export function step<Event, Answer>(
   };
 }
 
-/** Logs an error, without what may quote rows or secrets: of the user's own error only the frames of its stack. */
+/**
+ * Logs an error without what may quote rows or secrets: of the user's own error only the frames of
+ * its stack.
+ */
 function told(name: string, thrown: unknown): MillraceError {
   const error = toMillraceError(
     thrown,

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { DescriptionAnswer, PipelineDescription } from "../shared/contract/pipeline-description.ts";
 
-/** `.ts` where the sources run, `.js` where the package does. */
+/** `.ts` if the sources run, `.js` if the package does. */
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 const DESCRIBE_TIMEOUT_MILLISECONDS = 60_000;
 
@@ -15,8 +15,8 @@ export function modulePath(name: string): string {
 }
 
 /**
- * The same file below the working directory, or a folder above it, where the package is linked into its node_modules: CDK bundles only what is
- * below the project's root, and a linked package lies elsewhere.
+ * The same file by its path in the project's node_modules, if the package is linked into them: CDK
+ * bundles only what is below the project's root, and a linked package lies elsewhere.
  */
 export function modulePathInProject(name: string): string {
   const real = realpathSync(modulePath(name));
@@ -30,7 +30,10 @@ export function modulePathInProject(name: string): string {
 
 const LOCK_FILES = ["package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"];
 
-/** What stands in for the lock file of a project that has none: CDK takes its folder for the project's root. Nothing is installed from it. */
+/**
+ * Stands in for the lock file of a project that has none: CDK takes its folder for the project's
+ * root, and installs nothing from it.
+ */
 export function lockFileStandIn(): string | undefined {
   const folders = above(process.cwd());
   const holds = (name: string) => (folder: string) => existsSync(join(folder, name));
@@ -45,7 +48,10 @@ function above(folder: string): readonly string[] {
   return parent === folder ? [folder] : [folder, ...above(parent)];
 }
 
-/** Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as `PIPELINE_FILE_FAILED`. */
+/**
+ * Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as
+ * `PIPELINE_FILE_FAILED`.
+ */
 export function describePipeline(
   entry: string,
   environment: Readonly<Record<string, string>>,

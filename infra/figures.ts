@@ -64,7 +64,7 @@ export function leaseSeconds({ timeout, writerTimeout, plannerTimeout }: Figures
 const SERVICE_RETRY_SECONDS = 121;
 
 /** Of all attempts of a task and the waits between them. */
-function longestTaskSeconds(figures: Omit<Figures, "hasExpressChildren">): number {
+function longestTaskSeconds(figures: CheckedFigures): number {
   const { maxAttempts, writerTimeout, retryInterval } = figures;
   let seconds = maxAttempts * writerTimeout.toSeconds() + SERVICE_RETRY_SECONDS;
   for (let retry = 0; retry < maxAttempts - 1; retry++) {
@@ -73,37 +73,51 @@ function longestTaskSeconds(figures: Omit<Figures, "hasExpressChildren">): numbe
   return seconds;
 }
 
-function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpressChildren">): void {
-  const { isExpress, timeout, writerTimeout, plannerTimeout } = figures;
+type CheckedFigures = Omit<Figures, "hasExpressChildren">;
+
+function check(props: MicroBatchPipelineProps, figures: CheckedFigures): void {
+  checkWholeNumbers(figures);
+  checkTimes(figures);
+  if (figures.isExpress && props.distributeAbove !== undefined)
+    throw invalid("distributeAbove is set", "An Express workflow has no distributed Map: leave it out.");
+  checkStalls(props, figures);
+  checkNetwork(props);
+  checkVariables(props);
+}
+
+function checkWholeNumbers(figures: CheckedFigures): void {
   const wholeNumbers = {
     writerMemory: [128, 10_240],
     plannerMemory: [128, 10_240],
     maxConcurrency: [1, 10_000],
     maxAttempts: [1, 100],
-    ...(isExpress ? {} : { distributeAbove: [0, 1000] }),
+    ...(figures.isExpress ? {} : { distributeAbove: [0, 1000] }),
   } as const;
   for (const [name, [from, to]] of Object.entries(wholeNumbers)) {
     const value = figures[name as keyof typeof wholeNumbers & keyof typeof figures] as number;
     if (Token.isUnresolved(value) || (Number.isInteger(value) && value >= from && value <= to)) continue;
     throw invalid(`${name} is ${value}`, `Give a whole number from ${from} to ${to}.`);
   }
-  for (const [name, seconds] of [
-    ["writerTimeout", writerTimeout.toSeconds()],
-    ["plannerTimeout", plannerTimeout.toSeconds()],
-  ] as const) {
+}
+
+function checkTimes({ isExpress, ...figures }: CheckedFigures): void {
+  const [timeout, writer, planner] = [figures.timeout, figures.writerTimeout, figures.plannerTimeout].map(
+    (time) => time.toSeconds(),
+  ) as [number, number, number];
+  for (const [name, seconds] of Object.entries({ writerTimeout: writer, plannerTimeout: planner })) {
     if (seconds < 3 || seconds > LAMBDA_SECONDS)
       throw invalid(`${name} is ${seconds} s`, "Lambda runs for 3 seconds to 15 minutes.");
   }
-  if (isExpress && timeout.toSeconds() > EXPRESS_SECONDS)
-    throw invalid(`timeout is ${timeout.toSeconds()} s`, "An Express workflow ends after five minutes.");
-  if (isExpress && props.distributeAbove !== undefined)
-    throw invalid("distributeAbove is set", "An Express workflow has no distributed Map: leave it out.");
-  if (timeout.toSeconds() < writerTimeout.toSeconds() + 2 * plannerTimeout.toSeconds()) {
-    throw invalid(
-      `timeout is ${timeout.toSeconds()} s`,
-      "One batch may need plannerTimeout + writerTimeout + plannerTimeout: make timeout longer, or those shorter.",
-    );
-  }
+  if (isExpress && timeout > EXPRESS_SECONDS)
+    throw invalid(`timeout is ${timeout} s`, "An Express workflow ends after five minutes.");
+  if (timeout >= writer + 2 * planner) return;
+  throw invalid(
+    `timeout is ${timeout} s`,
+    "One batch may need plannerTimeout + writerTimeout + plannerTimeout: make timeout longer, or those shorter.",
+  );
+}
+
+function checkStalls(props: MicroBatchPipelineProps, { writerTimeout }: CheckedFigures): void {
   const stallAfter = props.stallAfter?.toSeconds() ?? 1;
   if (stallAfter < 1 || stallAfter >= writerTimeout.toSeconds())
     throw invalid(
@@ -116,13 +130,19 @@ function check(props: MicroBatchPipelineProps, figures: Omit<Figures, "hasExpres
       `alarms.stalledAfter is ${stalledAfter.toSeconds()} s`,
       "CloudWatch looks back for a week at most.",
     );
+}
+
+function checkNetwork(props: MicroBatchPipelineProps): void {
   const ofNetwork = (["vpcSubnets", "securityGroups"] as const).find((name) => props[name] !== undefined);
   if (ofNetwork !== undefined && props.vpc === undefined)
     throw invalid(`${ofNetwork} is set, and vpc is not`, "Give the vpc too, or leave both out.");
-  const reserved = Object.keys({ ...props.environment, ...props.secrets }).find(isReserved);
+}
+
+function checkVariables({ environment = {}, secrets = {} }: MicroBatchPipelineProps): void {
+  const reserved = Object.keys({ ...environment, ...secrets }).find(isReserved);
   if (reserved !== undefined)
     throw invalid(`the variable ${reserved} is Millrace's own`, "Give it another name.");
-  const doubled = Object.keys(props.secrets ?? {}).find((name) => props.environment?.[name] !== undefined);
+  const doubled = Object.keys(secrets).find((name) => environment[name] !== undefined);
   if (doubled !== undefined)
     throw invalid(`${doubled} is in environment and in secrets`, "Leave it in one of them.");
 }

@@ -52,11 +52,11 @@ import {
 } from "./functions.ts";
 import { batchFiles, objects } from "./permissions.ts";
 
-/** More than this at once an inline Map does not do. */
+/** An inline Map runs no more tasks at once. */
 const INLINE_CONCURRENCY = 40;
 /** What a function may be late by before its task counts as lost. */
 const LATE = Duration.seconds(30);
-/** Errors of the service, after which the function was not run, or may run again: every step allows that. */
+/** Errors of the service: the function was not run, or may run again, which every step allows. */
 const SERVICE_ERRORS = [
   "Lambda.ServiceException",
   "Lambda.AWSLambdaException",
@@ -229,7 +229,7 @@ export class PipelineStateMachine extends Construct {
     return write;
   }
 
-  /** Also where the Map itself fails, Finalize decides. */
+  /** Finalize decides even if the Map itself fails. */
   #finalizeAfter(map: InlineMap | DistributedMap, finalize: LambdaInvoke): void {
     const failed = Pass.jsonata(this, `${map.id}: failed`);
     map.addCatch(failed.next(finalize), {

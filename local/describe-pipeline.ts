@@ -4,8 +4,9 @@ import type { DescriptionAnswer } from "../shared/contract/pipeline-description.
 import { loadPipeline } from "./load-pipeline.ts";
 
 /**
- * `node describe-pipeline ENTRY`: prints, as JSON, what the construct has to know of a pipeline. A process of its own, because the construct cannot
- * wait for a module, and so that what the user's module does when it is loaded is not done to the CDK app.
+ * `node describe-pipeline ENTRY`: prints, as JSON, what the construct has to know of a pipeline. It
+ * is a process of its own because the construct cannot wait for a module, and because what the
+ * user's module does when it is loaded must not happen to the CDK app.
  */
 const write = process.stdout.write.bind(process.stdout);
 // What the user's code prints is not the answer.

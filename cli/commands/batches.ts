@@ -68,7 +68,9 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
   });
 }
 
-/** The partitions as the source planned them; none where their file is out of reach, or was removed. */
+/**
+ * The partitions as the source planned them; none if their file is out of reach, or was removed.
+ */
 async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
   if (store === undefined) return [];
   try {
@@ -147,7 +149,7 @@ type Details = ReturnType<typeof detailsOf>;
 function taskTable(tasks: Details["tasks"]): string {
   return formatTable(
     ["partition", "rows", "bytes", "time", "rows/s", "task attempt", "value"],
-    tasks.map((task) => [...figuresOf(task), formatValue(task.value)]),
+    tasks.map((task) => [...figureCells(task), formatValue(task.value)]),
   );
 }
 
@@ -156,7 +158,7 @@ function runningTable(running: Details["running"]): string {
   return formatTable(
     ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
     running.map((task) => [
-      ...figuresOf(task),
+      ...figureCells(task),
       task.waitsFor,
       formatDuration(task.idleMilliseconds),
       `${formatDuration(task.ageMilliseconds)} ago`,
@@ -165,7 +167,7 @@ function runningTable(running: Details["running"]): string {
   );
 }
 
-function figuresOf(task: Details["tasks"][number] | Details["running"][number]): string[] {
+function figureCells(task: Details["tasks"][number] | Details["running"][number]): string[] {
   return [
     String(task.partition),
     formatCount(task.rows),

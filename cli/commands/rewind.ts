@@ -21,7 +21,7 @@ interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
 /** How many batches are looked through for those that are read again. */
 const LOOKED_THROUGH = 1000;
 
-/** `millrace rewind`: moves the offset; gives the exit code. */
+/** `millrace rewind`: moves the offset. Returns the exit code. */
 export async function rewindCommand(name: string, flags: RewindFlags): Promise<number> {
   return await withTarget(flags, async (target) => {
     const found = await findPipeline(target, name);
@@ -78,7 +78,10 @@ async function destination(ledger: Ledger, head: Head, { toBatch, toOffset }: Re
   return batch.start;
 }
 
-/** The batches from the newest one on that began at `to`, oldest first; none where none did. */
+/**
+ * The newest batch that began at `to` and all later ones, oldest first; none if no batch began
+ * there.
+ */
 async function readAgain(ledger: Ledger, head: Head, to: Offset): Promise<readonly Batch[]> {
   const newestFirst = await ledger.batches(head.pipeline, { limit: LOOKED_THROUGH });
   const first = newestFirst.findIndex((batch) => sameOffset(batch.start, to));

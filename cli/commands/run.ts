@@ -28,7 +28,7 @@ interface RunFlags extends HereFlags, TargetFlags {
   readonly every?: string;
 }
 
-/** `millrace run`: here, or in a stack; gives the exit code. */
+/** `millrace run`: here, or in a stack. Returns the exit code. */
 export async function runCommand(pipeline: string | undefined, flags: RunFlags): Promise<number> {
   const asked = askedTrigger(flags);
   const stack = await openStack(flags);
@@ -51,7 +51,7 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
   );
 }
 
-/** Runs a pipeline here; gives the exit code. */
+/** Runs a pipeline here. Returns the exit code. */
 export async function runHere(
   load: () => Promise<Definition>,
   trigger: Trigger | undefined,

@@ -12,7 +12,10 @@ interface UnlockFlags extends TargetFlags, ActionFlags, ConsentFlags {
 const DANGER =
   "if it is at work all the same, it loses the pipeline: it can commit nothing more, and the next run does its work again beside it";
 
-/** `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be; gives the exit code. */
+/**
+ * `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be.
+ * Returns the exit code.
+ */
 export async function unlockCommand(name: string, flags: UnlockFlags): Promise<number> {
   return await withTarget(flags, async (target) => {
     const found = await findPipeline(target, name);

@@ -12,12 +12,12 @@ import type { TargetPipeline } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
 import { type Followed, Follower } from "./follow.ts";
 
-/** An execution that cannot be looked at has to take the pipeline's lease within this time. */
+/** An execution that cannot be described has to take the pipeline's lease within this time. */
 const START_MILLISECONDS = 60_000;
 
 /**
- * Starts an execution of a deployed pipeline and follows it to its end; gives the exit code. Errors: that of the batch,
- * `EXECUTION_FAILED`, `AWS_FAILED`.
+ * Starts an execution of a deployed pipeline and follows it to its end. Returns the exit code.
+ * Errors: that of the batch, `EXECUTION_FAILED`, `AWS_FAILED`.
  */
 export async function runDeployed(
   stack: StackTarget,
@@ -68,7 +68,10 @@ class Relay {
   }
 }
 
-/** How an execution is that cannot be looked at: it runs while it holds the lease, which it took after `epoch`. */
+/**
+ * Observes an execution that cannot be described: it runs while it holds the lease, which it took
+ * after `epoch`.
+ */
 function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();
   return async () => {

@@ -9,10 +9,10 @@ import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { type DeployedPipeline, readStack } from "../deployed/stack.ts";
 import { ledgerTarget, type Target } from "./target.ts";
 
-/** A stack, which can run its pipelines, too. */
+/** A stack, which can also run its pipelines. */
 export interface StackTarget extends Target {
   readonly name: string;
-  /** Of a pipeline that the stack has. */
+  /** What the stack's output says of a pipeline that the stack has. */
   deployed(pipeline: string): DeployedPipeline;
 }
 
@@ -49,7 +49,7 @@ const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
   close: () => undefined,
 };
 
-/** `undefined` if the stack was deployed by a version that did not tell. */
+/** Returns `undefined` if the stack was deployed by a version that left no store in its output. */
 function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
   if (bucket === undefined || prefix === undefined) return undefined;
   const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });

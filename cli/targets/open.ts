@@ -21,8 +21,8 @@ export async function withTarget<T>(flags: TargetFlags, body: (target: Target) =
 }
 
 /**
- * The stack of `--stack`; `undefined` if the command is to work here. Error: `USAGE` if there is only
- * `--table`.
+ * The stack of `--stack`; `undefined` if the command is to work here. Error: `USAGE` if there is
+ * only `--table`.
  */
 export async function openStack(flags: TargetFlags): Promise<StackTarget | undefined> {
   if (flags.stack !== undefined) {

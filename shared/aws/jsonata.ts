@@ -1,6 +1,7 @@
 /**
- * JSONata expressions over what goes from state to state. Paths are written as functions, such as `input((work: Work) => work.run)`: one
- * that does not exist does not compile, and an editor that renames a field renames it here too.
+ * JSONata expressions over what goes from state to state. Paths are written as functions, such as
+ * `input((work: Work) => work.run)`: one that does not exist does not compile, and an editor that
+ * renames a field renames it here too.
  */
 
 declare const value: unique symbol;
@@ -58,7 +59,10 @@ function pathOf<From>(root: string, select: (from: From) => unknown): string {
   return String(select(standIn(root) as From));
 }
 
-/** Stands in for the value at `path`: as text it is the path, and its properties stand in for those of the value. */
+/**
+ * Stands in for the value at `path`: as text it is the path, and its properties stand in for those
+ * of the value.
+ */
 function standIn(path: string): object {
   return new Proxy(
     {},

@@ -2,8 +2,8 @@ import type { JsonValue } from "../contract/json.ts";
 import type { BatchRun } from "../engine/ports/ledger.ts";
 
 /**
- * What goes from state to state. All of it is of a fixed size but `todo`, which has at most `distributeAbove` numbers, and `target`, at
- * most 16 KiB.
+ * What goes from state to state. All of it is of a fixed size but `todo`, which has at most
+ * `distributeAbove` numbers, and `target`, at most 16 KiB.
  */
 
 /** Input of an execution: each field may be left out. */
@@ -14,12 +14,12 @@ export interface ExecutionInput {
   readonly reason?: string | undefined;
   /** What the reader fixed as available, earlier in the run. */
   readonly target?: JsonValue | undefined;
-  /** Events that the execution has in its history so far, about. */
+  /** How many events the history of the execution has so far, about. */
   readonly events?: number | undefined;
 }
 
 export interface PlanEvent {
-  /** Of the input of the execution, or of what Finalize gave. */
+  /** The input of the execution, or what Finalize returned. */
   readonly input: ExecutionInput | null;
   readonly execution: { readonly id: string; readonly startedAt: string };
 }
@@ -42,14 +42,18 @@ export interface Done {
   readonly batch?: BatchSummary;
 }
 
-/** A batch to be written and finalized. */
-export interface Work {
+/** How the tasks of a batch are run. */
+export interface Route {
   readonly next: "WriteInline" | "WriteDistributed" | "Finalize";
-  readonly run: BatchRun;
   /** Partitions to write, inline. */
   readonly todo: readonly number[];
   /** Object that lists the partitions to write, distributed. */
   readonly items: { readonly bucket: string; readonly key: string } | null;
+}
+
+/** A batch to be written and finalized. */
+export interface Work extends Route {
+  readonly run: BatchRun;
   /** What follows when the batch is committed, and when it is aborted. */
   readonly committed: "Plan" | "Done";
   readonly aborted: "Plan" | "Failed";
@@ -57,15 +61,16 @@ export interface Work {
   readonly execution: PlanEvent["execution"];
 }
 
-export interface WriteEvent {
+/** Input of a task's state: an item of the Map. */
+export interface WriteItem {
   readonly run: BatchRun;
   readonly partition: number;
+}
+
+export interface WriteEvent extends WriteItem {
   /** From 0: how often Step Functions has retried. */
   readonly attemptNumber: number;
 }
-
-/** Input of a task's state: an item of the Map. */
-export type WriteItem = Pick<WriteEvent, "run" | "partition">;
 
 /** What became of a task, in one digit, for ten thousand of them must fit into the state. */
 export const TASK_END = {
@@ -108,7 +113,9 @@ export interface Failed {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-/** What the state machine adds to `Continued`: whoever follows the execution goes on with that one. */
+/**
+ * What the state machine adds to `Continued`: whoever follows the execution goes on with that one.
+ */
 export interface NextExecution {
   /** ARN. */
   readonly execution: string;
@@ -124,7 +131,7 @@ export interface BatchSummary {
 }
 
 export interface VacuumEvent {
-  /** Milliseconds; a day where it is left out. */
+  /** Milliseconds. Default: a day. */
   readonly olderThan?: number;
   readonly dryRun?: boolean;
 }

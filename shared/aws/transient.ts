@@ -20,7 +20,10 @@ const CODES: ReadonlySet<unknown> = new Set([
   "ETIMEDOUT",
 ]);
 
-/** Whether an error of the AWS SDK, whose own retries are over, may pass: the service is busy, or the network broke off. */
+/**
+ * Whether a call may succeed later that the AWS SDK has given up: the service is busy, or the
+ * network broke off.
+ */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, $retryable } = error as { readonly code?: unknown; readonly $retryable?: unknown };
