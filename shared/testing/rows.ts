@@ -4,7 +4,7 @@ import { rowsOf } from "../arrow/rows.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
-import type { Problem } from "./report.ts";
+import type { Trapped } from "./report.ts";
 
 /** Rows as text, so that equal rows are equal. */
 export type RowTexts = readonly string[];
@@ -13,7 +13,7 @@ export type RowTexts = readonly string[];
 export async function readRows(
   rows: RowSource,
   schema: Schema | undefined,
-  tell: (problem: Problem) => void,
+  tell: (problem: Trapped) => void,
 ): Promise<RowTexts> {
   const texts: string[] = [];
   if (schema !== undefined) {
@@ -43,7 +43,7 @@ export async function readRows(
   return texts;
 }
 
-function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Problem {
+function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Trapped {
   const problems = [
     missing.length > 0 ? `has no ${missing.join(", ")}` : "",
     extra.length > 0 ? `has ${extra.join(", ")} besides` : "",
