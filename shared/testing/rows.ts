@@ -1,4 +1,4 @@
-import type { Schema } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { itemsOf, toRecordBatches } from "../arrow/record-batches.ts";
 import { rowsOf } from "../arrow/rows.ts";
 import { MillraceError } from "../contract/errors.ts";
@@ -23,16 +23,13 @@ export async function readRows(
   }
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
-    if (typeof row === "object" && row !== null && "numRows" in row && "schema" in row) {
-      for (const one of rowsOf(row as never)) texts.push(JSON.stringify(one));
+    if (isBatch(row)) {
+      for (const one of rowsOf(row)) texts.push(JSON.stringify(one));
       continue;
     }
     if (isPlainObject(row)) {
-      const names = Object.keys(row);
-      fields ??= names;
-      const missing = fields.filter((name) => row[name] === undefined);
-      const extra = names.filter((name) => !fields?.includes(name));
-      if (missing.length + extra.length > 0) tell(differentFields(texts.length + 1, missing, extra));
+      fields ??= Object.keys(row);
+      checkFields(row, fields, texts.length + 1, tell);
     } else if (!Array.isArray(row)) {
       throw new MillraceError("ROW_NOT_A_ROW", `row ${texts.length + 1}: read() yielded ${kindOf(row)}`, {
         hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
@@ -41,6 +38,23 @@ export async function readRows(
     texts.push(JSON.stringify(row, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)));
   }
   return texts;
+}
+
+/** A record batch or a table, also of another copy of Arrow. */
+function isBatch(row: unknown): row is RecordBatch {
+  return typeof row === "object" && row !== null && "numRows" in row && "schema" in row;
+}
+
+/** Each row must have the fields of the first. */
+function checkFields(
+  row: Readonly<Record<string, unknown>>,
+  fields: readonly string[],
+  number: number,
+  tell: (problem: Trapped) => void,
+): void {
+  const missing = fields.filter((name) => row[name] === undefined);
+  const extra = Object.keys(row).filter((name) => !fields.includes(name));
+  if (missing.length + extra.length > 0) tell(differentFields(number, missing, extra));
 }
 
 function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Trapped {

@@ -179,22 +179,26 @@ function timesOf(form: string, from: unknown, to: unknown): Found | undefined {
 }
 
 function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | undefined {
-  const keys = Object.keys(partition);
+  const [fromKey, toKey] = endsOf(Object.keys(partition)) ?? [];
+  if (fromKey === undefined || toKey === undefined) return undefined;
+  const { [fromKey]: from, [toKey]: to, ...rest } = partition;
+  const [start, end] = [endOf(from), endOf(to)];
+  if (start === undefined || start.kind !== end?.kind) return undefined;
+  // Digits of a column of text are in another order.
+  const { text } = start;
+  const otherwise =
+    text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
+  const range = { from: start.value, to: end.value, ...otherwise };
+  return { range, rest, form: `${fromKey} ${start.kind}` };
+}
+
+/** The first two keys that are the ends of a range. */
+function endsOf(keys: readonly string[]): readonly [string, string] | undefined {
   for (const [first, last] of ENDS) {
     for (const fromKey of keys) {
       const other = withEnd(fromKey, first, last);
-      if (other === undefined) continue;
       const toKey = keys.find((key) => key !== fromKey && key.toLowerCase() === other);
-      if (toKey === undefined) continue;
-      const { [fromKey]: from, [toKey]: to, ...rest } = partition;
-      const [start, end] = [endOf(from), endOf(to)];
-      if (start === undefined || start.kind !== end?.kind) return undefined;
-      // Digits of a column of text are in another order.
-      const { text } = start;
-      const otherwise =
-        text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
-      const range = { from: start.value, to: end.value, ...otherwise };
-      return { range, rest, form: `${fromKey} ${start.kind}` };
+      if (toKey !== undefined) return [fromKey, toKey];
     }
   }
   return undefined;
