@@ -15,16 +15,19 @@ export async function readRows(
   schema: Schema | undefined,
   tell: (problem: Trapped) => void,
 ): Promise<RowTexts> {
+  if (schema === undefined) return await readAnyRows(rows, tell);
   const texts: string[] = [];
-  if (schema !== undefined) {
-    for await (const batch of toRecordBatches(schema, rows, {}))
-      for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
-    return texts;
-  }
+  for await (const batch of toRecordBatches(schema, rows, {})) texts.push(...textsOf(batch));
+  return texts;
+}
+
+/** Rows of which nothing is known but the first of them. */
+async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): Promise<RowTexts> {
+  const texts: string[] = [];
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
     if (isBatch(row)) {
-      for (const one of rowsOf(row)) texts.push(JSON.stringify(one));
+      texts.push(...textsOf(row));
       continue;
     }
     if (isPlainObject(row)) {
@@ -38,6 +41,10 @@ export async function readRows(
     texts.push(JSON.stringify(row, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)));
   }
   return texts;
+}
+
+function textsOf(batch: RecordBatch): string[] {
+  return [...rowsOf(batch)].map((row) => JSON.stringify(row));
 }
 
 /** A record batch or a table, also of another copy of Arrow. */
