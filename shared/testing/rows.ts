@@ -17,7 +17,7 @@ export async function readRows(
 ): Promise<RowTexts> {
   if (schema === undefined) return await readAnyRows(rows, tell);
   const texts: string[] = [];
-  for await (const batch of toRecordBatches(schema, rows, {})) texts.push(...textsOf(batch));
+  for await (const batch of toRecordBatches(schema, rows, {})) texts.push(...textsOfBatch(batch));
   return texts;
 }
 
@@ -27,7 +27,7 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
     if (isBatch(row)) {
-      texts.push(...textsOf(row));
+      texts.push(...textsOfBatch(row));
       continue;
     }
     if (isPlainObject(row)) {
@@ -43,7 +43,7 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
   return texts;
 }
 
-function textsOf(batch: RecordBatch): string[] {
+function textsOfBatch(batch: RecordBatch): string[] {
   return [...rowsOf(batch)].map((row) => JSON.stringify(row));
 }
 

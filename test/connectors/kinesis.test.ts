@@ -4,7 +4,7 @@ import { ShardsPlan, type StreamOffset } from "../../shared/connectors/kinesis/s
 import type { Mark, Shard } from "../../shared/connectors/kinesis/stream.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const NOON = Date.UTC(2026, 10, 21, 12);
@@ -31,7 +31,7 @@ describe("the options of kinesis", () => {
   });
 
   it("tell the columns: raw ones, or those of the schema", async () => {
-    const runtime = withStores(new World().ports().runtime);
+    const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Kinesis(await parseOptions(Kinesis, { streamName: "a", ...options }), runtime).schema();
     expect(parseDdl(await schemaOf({})).fields.map(({ name }) => name)).toEqual([

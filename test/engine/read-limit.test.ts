@@ -6,7 +6,7 @@ import { type ReadLimit, ReadMaxRows } from "../../shared/contract/read-limit.ts
 import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
 import { OpenPipeline } from "../../shared/engine/open-pipeline.ts";
 import { limitOf, type PlanResult, plan } from "../../shared/engine/plan.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 
 /** A source of rows 0 to 24 that heeds a limit of rows; `calls` are those that planning made. */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {
@@ -55,7 +55,7 @@ async function planned(
   start: Offset | undefined,
   limits: readonly (ReadLimit | undefined)[],
 ): Promise<PlanResult[]> {
-  const ports = new World().ports();
+  const ports = new EngineWorld().ports();
   if (start !== undefined) {
     const head = await ports.ledger.acquire({
       pipeline: "numbers",

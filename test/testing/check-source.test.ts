@@ -9,7 +9,7 @@ import {
   SimpleDataSourceStreamReader,
 } from "../../shared/contract/stream-reader.ts";
 import { CheckError, checkSource, runPipeline } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 
 type Offset = { n: number };
 type Slice = { from: number; to: number };
@@ -501,7 +501,7 @@ describe("the planner", () => {
 
   it("warns of an end that is the time of day, unrounded, in the first batch only", async () => {
     const now = Date.UTC(2026, 10, 21, 3, 4, 5, 678);
-    const world = new World();
+    const world = new EngineWorld();
     world.now = now;
     const endAt = (offset: () => Offset) => {
       const reader = new Good();
@@ -526,12 +526,12 @@ describe("the planner", () => {
       batch: { end: { n: now } },
       warning: { code: "OFFSET_FOLLOWS_CLOCK", hint: expect.stringContaining("settledNow") },
     });
-    const rounded = await new World().run(
+    const rounded = await new EngineWorld().run(
       endAt(() => ({ n: Math.floor(now / 1000) * 1000 })),
       "a",
     );
     expect(await rounded.plan()).not.toHaveProperty("warning");
-    const still = await new World().run(
+    const still = await new EngineWorld().run(
       endAt(() => ({ n: now })),
       "a",
     );
