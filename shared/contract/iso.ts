@@ -1,6 +1,8 @@
 const SECONDS_PER_DAY = 86_400;
 
-/** A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN. */
+/**
+ * A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN.
+ */
 export interface IsoMoment {
   /** Since 1970-01-01T00:00:00 on the wall clock. */
   readonly seconds: number;
@@ -12,7 +14,10 @@ export interface IsoMoment {
   readonly offset: number | undefined;
 }
 
-/** The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing. `undefined` for other text. */
+/**
+ * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing.
+ * `undefined` for other text.
+ */
 export function scanMoment(text: string): IsoMoment | undefined {
   const scanner = new IsoScanner(text);
   const days = scanner.date();
@@ -26,8 +31,9 @@ export function scanMoment(text: string): IsoMoment | undefined {
 }
 
 /**
- * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes several times as long. Each part gives `undefined` where the
- * text is another, and NaN where the text names something that does not exist.
+ * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes
+ * several times as long. Each part gives `undefined` where the text is another, and NaN where the
+ * text names something that does not exist.
  */
 export class IsoScanner {
   readonly #text: string;

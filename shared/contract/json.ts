@@ -56,7 +56,9 @@ function findInside(value: object, path: string, parents: readonly object[]): st
   return undefined;
 }
 
-/** What to do about a problem that `findNonJson` found, where more can be said than about any other. */
+/**
+ * What to do about a problem that `findNonJson` found, where more can be said than about any other.
+ */
 export function hintOfNonJson(problem: string): string | undefined {
   if (problem.endsWith("an instance of Promise"))
     return "Await it: await, or await Promise.all(…) of an array, such as that of map(async …).";

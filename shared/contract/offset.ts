@@ -2,8 +2,9 @@ import { MillraceError } from "./errors.ts";
 import { canonicalJson, findNonJson, hintOfNonJson, isPlainObject, type JsonValue, kindOf } from "./json.ts";
 
 /**
- * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are compared as canonical
- * JSON, so the order of keys does not matter. (Spark: the dict of `DataSourceStreamReader`'s offsets.)
+ * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are
+ * compared as canonical JSON, so the order of keys does not matter. (Spark: the dict of
+ * `DataSourceStreamReader`'s offsets.)
  */
 export type Offset = { readonly [key: string]: JsonValue };
 
@@ -23,7 +24,10 @@ export function checkOffset(value: unknown, method: string): Offset {
   });
 }
 
-/** The order of two offsets of one field each, numbers or times in one form; `undefined` where that does not tell. */
+/**
+ * The order of two offsets of one field each, numbers or times in one form; `undefined` where that
+ * does not tell.
+ */
 export function compareByValue(a: Offset, b: Offset): number | undefined {
   const [[nameA, valueA] = [], ...restA] = Object.entries(a);
   const [[nameB, valueB] = [], ...restB] = Object.entries(b);

@@ -7,8 +7,9 @@ import { Surroundings } from "./surroundings.ts";
 import { type ReaderMaker, readersOf, type SourceTarget } from "./target.ts";
 
 /**
- * Tries a source for the known traps: asks offsets twice, reads [a,b) + [b,c) against [a,c), replays partitions, sends everything through JSON, commits
- * twice. Resolves where none was found. Error: `CHECK_FAILED`, a `CheckError` that names each trap with the way out.
+ * Tries a source for the known traps: asks offsets twice, reads [a,b) + [b,c) against [a,c),
+ * replays partitions, sends everything through JSON, commits twice. Resolves where none was found.
+ * Error: `CHECK_FAILED`, a `CheckError` that names each trap with the way out.
  */
 export async function checkSource(
   target: SourceTarget,

@@ -53,7 +53,10 @@ export class Findings {
     this.#what = what;
   }
 
-  /** Runs one check. An error that it throws is a finding, `named` where it is known what it means; `false` says that what follows cannot be tried. */
+  /**
+   * Runs one check. An error that it throws is a finding, `named` where it is known what it means;
+   * `false` says that what follows cannot be tried.
+   */
   async check(what: string, body: () => Promise<void>, named?: Omit<Trapped, "message">): Promise<boolean> {
     this.#checked.push(what);
     try {
@@ -74,7 +77,8 @@ export class Findings {
   }
 
   #add(problem: Problem): void {
-    // The first sight of a trap says all; errors without a code of their own are told apart by their text.
+    // The first sight of a trap says all; errors without a code of their own are told apart by
+    // their text.
     const isKnown = ({ code, message }: Problem) =>
       code === problem.code && (code !== THREW || message === problem.message);
     if (!this.#problems.some(isKnown)) this.#problems.push(problem);

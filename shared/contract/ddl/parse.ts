@@ -19,8 +19,9 @@ const MAX_DECIMAL_PRECISION = 38;
 const TIME_PRECISION = 6;
 
 /**
- * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags array<string>"`. Names are case-sensitive
- * and may be quoted with backticks; types are not. Error: `SCHEMA_INVALID`, with the position.
+ * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags
+ * array<string>"`. Names are case-sensitive and may be quoted with backticks; types are not. Error:
+ * `SCHEMA_INVALID`, with the position.
  */
 export function parseDdl(ddl: string): Schema {
   const parser = new DdlParser(ddl);

@@ -21,9 +21,15 @@ export interface CheckSinkOptions extends SurroundingsOptions {
   readonly options?: Readonly<Record<string, unknown>>;
   /** Of the rows that are written. Default: `id bigint NOT NULL, name string`. */
   readonly schema?: SchemaLike;
-  /** How many rows whoever reads the target sees now, or the rows. Without it nothing can be said of rows that are lost or doubled. */
+  /**
+   * How many rows whoever reads the target sees now, or the rows. Without it nothing can be said of
+   * rows that are lost or doubled.
+   */
   readBack?(context: ReadBackContext): Awaitable<number | Iterable<unknown> | AsyncIterable<unknown>>;
-  /** True for a sink that shows rows as soon as they are written, and is safe because they are idempotent, such as requests with an idempotency key. */
+  /**
+   * True for a sink that shows rows as soon as they are written, and is safe because they are
+   * idempotent, such as requests with an idempotency key.
+   */
   readonly showsRowsBeforeCommit?: boolean;
 }
 
@@ -34,7 +40,9 @@ export const ROWS_OF_BATCH = 2 * ROWS;
 
 export type Messages = readonly JsonValue[];
 
-/** First rows of the partitions so far: a replay of one has the same rows, and no others have them. */
+/**
+ * First rows of the partitions so far: a replay of one has the same rows, and no others have them.
+ */
 export type FirstRows = Map<string, number>;
 
 /** One batch attempt. */
@@ -112,7 +120,9 @@ export async function countRows({ options, surroundings }: SinkSubject): Promise
   return count;
 }
 
-/** What is seen must be what is expected; false if it is not. `surplus` says what more rows come of. */
+/**
+ * What is seen must be what is expected; false if it is not. `surplus` says what more rows come of.
+ */
 export async function see(
   sink: SinkSubject,
   code: ErrorCode,

@@ -5,7 +5,10 @@ import type { Trap } from "../trap.ts";
 import { wentBack } from "./compare.ts";
 import { hasStart, MOVES, moveOn, nothingToRead, type Started, type StreamSubject } from "./subject.ts";
 
-/** An end before its start; else finds two ranges that follow each other, as far as the source has them. */
+/**
+ * An end before its start; else finds two ranges that follow each other, as far as the source has
+ * them.
+ */
 export const NEXT_OFFSETS: Trap<StreamSubject, StreamSubject & Started> = {
   code: "OFFSET_WENT_BACK",
   applies: hasStart,

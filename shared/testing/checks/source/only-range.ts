@@ -27,8 +27,8 @@ export const ONLY_RANGE: Trap<StreamSubject, Ready> = {
 };
 
 /**
- * Reads the range in two parts, up to an offset that the kit makes up. A source may refuse an offset
- * that it never gave, or make nonsense of it, such as half a line: that says nothing.
+ * Reads the range in two parts, up to an offset that the kit makes up. A source may refuse an
+ * offset that it never gave, or make nonsense of it, such as half a line: that says nothing.
  */
 export async function checkOnlyRange(
   subject: Subject<unknown>,

@@ -17,13 +17,22 @@ import type { Surroundings, SurroundingsOptions } from "../../surroundings.ts";
 export interface CheckSourceOptions extends SurroundingsOptions {
   /** Of a data source class: as a pipeline would set them. */
   readonly options?: Readonly<Record<string, unknown>>;
-  /** Of the rows, where a reader is given and not a data source: without it rows are only compared with each other. */
+  /**
+   * Of the rows, where a reader is given and not a data source: without it rows are only compared
+   * with each other.
+   */
   readonly schema?: SchemaLike;
-  /** Brings about that the source has more to read. Else the clock is moved on, where the source goes by that of its `runtime`. */
+  /**
+   * Brings about that the source has more to read. Else the clock is moved on, where the source
+   * goes by that of its `runtime`.
+   */
   advance?(): Awaitable<void>;
   /** True where equal rows are no sign of a row that was read twice. */
   readonly hasDuplicates?: boolean;
-  /** True for a source that never has more than one range: that its ranges neither overlap nor lose rows is then not checked. */
+  /**
+   * True for a source that never has more than one range: that its ranges neither overlap nor lose
+   * rows is then not checked.
+   */
   readonly singleRange?: boolean;
 }
 
@@ -52,7 +61,9 @@ export interface ReadRange {
   readonly partitions: readonly RowTexts[];
 }
 
-/** A stream, and what is known of it by now: offsets a = `start`, b and c that follow each other. */
+/**
+ * A stream, and what is known of it by now: offsets a = `start`, b and c that follow each other.
+ */
 export interface StreamSubject extends Subject<StreamReader> {
   limit: ReadLimit;
   start?: Offset;
