@@ -11,7 +11,7 @@ export abstract class DataSourceReader<P = InputPartition> {
   /**
    * Takes over what the source can do of the pipeline's `filter`s; gives those that it cannot,
    * which Millrace then does itself. Called in each reader, before `partitions` and before `read`,
-   * where there are filters. Order of Spark: all of them have to hold.
+   * if there are filters. Order of Spark: all of them have to hold.
    */
   pushFilters(filters: readonly Filter[]): Awaitable<Iterable<Filter>> {
     return filters;

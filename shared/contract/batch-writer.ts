@@ -5,7 +5,7 @@ import type { DataSourceStreamWriter, StreamWriter, WriterCommitMessage } from "
 
 /**
  * What a batch does with rows that are there. `append`: adds to them. `overwrite`: takes their
- * place. `errorifexists`: fails where the target is there already. `ignore`: does nothing then.
+ * place. `errorifexists`: fails if the target is there already. `ignore`: does nothing then.
  * (Spark: `DataFrameWriter.mode`.)
  */
 export type SaveMode = "append" | "overwrite" | "errorifexists" | "ignore";
@@ -68,6 +68,6 @@ export function takesRows<M>(writer: Writer<M>): writer is DataSourceWriter<M> |
  * A writer that knows whether its target is there: the modes `errorifexists` and `ignore` need it.
  */
 export interface SupportsExists {
-  /** True where the target is there. Asked before anything is read. */
+  /** True if the target is there. Asked before anything is read. */
   exists(context: SinkContext): Awaitable<boolean>;
 }

@@ -54,7 +54,7 @@ export interface BatchContext extends SinkContext {
   /** Attempt of the batch, from 1: a batch that was aborted is tried again under the same id. */
   readonly attempt: number;
   /**
-   * True where a `commit` of this attempt was begun, by this run or an earlier one, and may still
+   * True if a `commit` of this attempt was begun, by this run or an earlier one, and may still
    * take effect: `abort` must then delete nothing that this commit could name.
    */
   readonly commitTried: boolean;

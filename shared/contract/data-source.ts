@@ -57,7 +57,7 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 
   /**
    * A writer for batches, of rows or of Arrow record batches, made anew for the tasks and for each
-   * commit or abort; a writer for streams will do. `overwrite` is true where the batch takes the
+   * commit or abort; a writer for streams will do. `overwrite` is true if the batch takes the
    * place of what is there.
    */
   writer(_schema: Schema, _overwrite: boolean): Writer<unknown> {
@@ -85,7 +85,7 @@ export interface DataSourceClass<Options extends object> {
   /** The name for `.format(name)`. */
   readonly name: string;
   /**
-   * Checks the options where a run, or a deployment, begins. Its input is then what a pipeline may
+   * Checks the options when a run, or a deployment, begins. Its input is then what a pipeline may
    * set, its output what the class gets.
    */
   readonly optionsSchema?: OptionsSchema;

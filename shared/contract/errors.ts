@@ -176,7 +176,7 @@ export function causeOf(error: MillraceError): string | undefined {
   return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause);
 }
 
-/** A value for `found`: JSON where it has one, cut at 80 characters. */
+/** A value for `found`: JSON if it has one, cut at 80 characters. */
 export function show(value: unknown): string {
   let text: string;
   try {

@@ -148,7 +148,8 @@ const KINDS: ReadonlySet<unknown> = new Set<Filter["kind"]>([
 ]);
 
 /**
- * `value`, where it is a filter, of this copy of the package or another. Error: `FILTER_INVALID`.
+ * Returns `value` if it is a filter, of this copy of the package or another. Error:
+ * `FILTER_INVALID`.
  */
 export function checkFilter(value: unknown): Filter {
   if (typeof value === "object" && value !== null && "kind" in value && KINDS.has(value.kind)) {

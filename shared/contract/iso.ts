@@ -8,9 +8,9 @@ export interface IsoMoment {
   readonly seconds: number;
   /** 0 to 999,999. */
   readonly micros: number;
-  /** True where there is more than microseconds. */
+  /** True if there is more than microseconds. */
   readonly isFiner: boolean;
-  /** Seconds east of UTC; `undefined` where no zone is written. */
+  /** Seconds east of UTC; `undefined` if no zone is written. */
   readonly offset: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export function scanMoment(text: string): IsoMoment | undefined {
 
 /**
  * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes
- * several times as long. Each part gives `undefined` where the text is another, and NaN where the
+ * several times as long. Each part returns `undefined` if the text is another, and NaN if the
  * text names something that does not exist.
  */
 export class IsoScanner {
@@ -40,7 +40,7 @@ export class IsoScanner {
   #at = 0;
   /** Of the last `time()`. */
   micros = 0;
-  /** True where the last `time()` had more than microseconds. */
+  /** True if the last `time()` had more than microseconds. */
   isFiner = false;
 
   constructor(text: string) {
@@ -128,7 +128,7 @@ export class IsoScanner {
   }
 }
 
-/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN where it has no such day. */
+/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN if it has no such day. */
 function daysOf(year: number, month: number, day: number): number {
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return Number.NaN;
   // Eras of 400 years repeat; years that begin in March have their leap day at the end.

@@ -7,7 +7,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** JSON text with sorted keys: equal values give equal text, whatever the order of their keys. */
+/** JSON text with sorted keys: equal values have equal text, whatever the order of their keys. */
 export function canonicalJson(value: JsonValue): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     isPlainObject(item)
@@ -57,7 +57,7 @@ function findInside(value: object, path: string, parents: readonly object[]): st
 }
 
 /**
- * What to do about a problem that `findNonJson` found, where more can be said than about any other.
+ * What to do about a problem that `findNonJson` found, if more can be said than about any other.
  */
 export function hintOfNonJson(problem: string): string | undefined {
   if (problem.endsWith("an instance of Promise"))

@@ -29,15 +29,15 @@ export interface ObjectStore {
   /** Where the store is, for messages: a folder or an `s3://` URL. */
   readonly location: string;
   /**
-   * Puts an object only if its key is absent. False where the key was taken: nothing changed, and
+   * Puts an object only if its key is absent. False if the key was taken: nothing changed, and
    * the caller reads what is there. After an error the object may or may not be there.
    */
   put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean>;
-  /** The whole object, or `undefined` where there is none. */
+  /** The whole object, or `undefined` if there is none. */
   get(key: string): Promise<Uint8Array | undefined>;
   /**
-   * Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` where there
-   * is no such object, or, with `etag`, where it is no longer the one that was listed.
+   * Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` if there
+   * is no such object, or, with `etag`, if it is no longer the one that was listed.
    */
   getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined>;
   /**

@@ -8,12 +8,12 @@ import { canonicalJson, findNonJson, hintOfNonJson, isPlainObject, type JsonValu
  */
 export type Offset = { readonly [key: string]: JsonValue };
 
-/** True where two offsets are the same position. */
+/** True if two offsets are the same position. */
 export function sameOffset(a: Offset, b: Offset): boolean {
   return canonicalJson(a) === canonicalJson(b);
 }
 
-/** `value`, where it is an offset; else an error that says what `method` should have given. */
+/** Returns `value` if it is an offset; else throws what `method` should have given. */
 export function checkOffset(value: unknown, method: string): Offset {
   const problem = isPlainObject(value) ? findNonJson(value) : `$: ${kindOf(value)}`;
   if (problem === undefined) return value as Offset;
@@ -25,7 +25,7 @@ export function checkOffset(value: unknown, method: string): Offset {
 }
 
 /**
- * The order of two offsets of one field each, numbers or times in one form; `undefined` where that
+ * The order of two offsets of one field each, numbers or times in one form; `undefined` if that
  * does not tell.
  */
 export function compareByValue(a: Offset, b: Offset): number | undefined {

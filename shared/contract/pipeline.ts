@@ -64,7 +64,7 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
  * A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable:
- * each call gives a new one.
+ * each call returns a new one.
  */
 export abstract class Pipeline<SinkOptions extends object = never> implements PipelineDefinition {
   /** Its identity in the ledger. */
@@ -296,7 +296,7 @@ export function triggerKind(trigger: Trigger): "once" | "availableNow" | "proces
   return "availableNow" in trigger ? "availableNow" : "processingTime";
 }
 
-/** `trigger`, where it is one. */
+/** Returns `trigger` if it is one. */
 export function checkTrigger(trigger: Trigger): Trigger {
   const kinds: Readonly<Record<string, unknown>> = trigger;
   const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
@@ -319,7 +319,7 @@ export function checkTrigger(trigger: Trigger): Trigger {
   );
 }
 
-/** `stall`, where its time is one. Error: `DURATION_INVALID`. */
+/** Returns `stall` if its time is one. Error: `DURATION_INVALID`. */
 export function checkStall<S extends Partial<StallPolicy>>(stall: S): S {
   const { after } = stall;
   if (after === undefined || parseDuration(after) >= SHORTEST_STALL_MILLISECONDS) return stall;

@@ -12,7 +12,7 @@ export class ReadAllAvailable {
   }
 }
 
-/** Wait until so much is there: `latestOffset` gives its start before. (Spark: `ReadMinRows`.) */
+/** Wait until so much is there: `latestOffset` returns its start before. (Spark: `ReadMinRows`.) */
 export class ReadMinRows {
   /** Tells the kinds of limit apart. */
   readonly kind = "ReadMinRows";
@@ -92,7 +92,7 @@ export class ReadMaxBytes {
 
 /**
  * How much the next batch should read; told apart by `kind`. The reader alone heeds it: one that
- * ignores it gives what it likes. (Spark: `ReadLimit`.)
+ * ignores it returns what it likes. (Spark: `ReadLimit`.)
  */
 export type ReadLimit = ReadAllAvailable | ReadMinRows | ReadMaxRows | ReadMaxFiles | ReadMaxBytes;
 
@@ -105,7 +105,7 @@ const KINDS: ReadonlySet<unknown> = new Set<ReadLimit["kind"]>([
 ]);
 
 /**
- * `value`, where it is a read limit, of this copy of the package or another. Error:
+ * Returns `value` if it is a read limit, of this copy of the package or another. Error:
  * `READ_LIMIT_INVALID`.
  */
 export function checkReadLimit(value: unknown, method: string): ReadLimit {

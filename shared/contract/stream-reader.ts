@@ -33,7 +33,7 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
   /** Where a pipeline that never ran begins. */
   abstract initialOffset(): Awaitable<O>;
   /**
-   * The end of the next batch, after `start` and within `limit`; `start` itself where nothing is
+   * The end of the next batch, after `start` and within `limit`; `start` itself if nothing is
    * new.
    */
   abstract latestOffset(start: O, limit: ReadLimit): Awaitable<O>;
@@ -47,7 +47,7 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
   }
   /**
    * The end of all that is there, whatever the limit: for the progress of the run. Asked after each
-   * `latestOffset`; nothing where it is not known.
+   * `latestOffset`; `undefined` if it is not known.
    */
   reportLatestOffset(): Awaitable<O | null | undefined> {
     return undefined;
@@ -67,7 +67,7 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
   /** Called once when the run ends, best effort: release what the reader holds. */
   stop(): Awaitable<void> {}
   /**
-   * Negative where `a` comes before `b`, 0 where they are equal. With it the planner refuses an end
+   * Negative if `a` comes before `b`, 0 if they are equal. With it the planner refuses an end
    * before its start.
    */
   compareOffsets?(a: O, b: O): number;
@@ -77,7 +77,7 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
 export interface SimpleRead<O extends object = Offset> {
   /** The rows from `start` on. */
   readonly rows: RowSource;
-  /** Where the next read begins: beyond these rows, or `start` itself where there are none. */
+  /** Where the next read begins: beyond these rows, or `start` itself if there are none. */
   readonly offset: O;
 }
 
@@ -95,7 +95,7 @@ export abstract class SimpleDataSourceStreamReader<O extends object = Offset> {
    */
   abstract read(start: O): Awaitable<SimpleRead<O>>;
   /**
-   * The rows that `read` gave between these offsets, again. Asked only where a batch is replayed
+   * The rows that `read` gave between these offsets, again. Asked only if a batch is replayed
    * whose rows are no longer in the pipeline's store; in Spark, wherever one is replayed.
    */
   abstract readBetweenOffsets(start: O, end: O): RowSource | PromiseLike<RowSource>;
@@ -123,7 +123,7 @@ export interface SupportsTriggerAvailableNow {
    */
   availableNowTarget?(): Awaitable<JsonValue | undefined>;
   /**
-   * Called instead of `prepareForTriggerAvailableNow` where `availableNowTarget` answered earlier
+   * Called instead of `prepareForTriggerAvailableNow` if `availableNowTarget` answered earlier
    * in the same run.
    */
   restoreAvailableNow?(target: JsonValue): Awaitable<void>;

@@ -19,7 +19,7 @@ export class TimeRange {
   /** Microseconds since 1970-01-01T00:00:00Z. */
   readonly to: bigint;
 
-  /** Errors: `TIME_INVALID`, `TIME_RANGE_INVALID` where it would end before it begins. */
+  /** Errors: `TIME_INVALID`, `TIME_RANGE_INVALID` if it would end before it begins. */
   constructor(from: InstantLike, to: InstantLike) {
     this.from = toMicros(from);
     this.to = toMicros(to);
@@ -34,7 +34,7 @@ export class TimeRange {
   }
 
   /**
-   * The range up to `to`; the empty one at `from` where `to` lies before it, such as the time of a
+   * The range up to `to`; the empty one at `from` if `to` lies before it, such as the time of a
    * clock that was set back. Error: `TIME_INVALID`.
    */
   static upTo(from: InstantLike, to: InstantLike): TimeRange {
@@ -59,14 +59,14 @@ export class TimeRange {
   }
 
   /**
-   * The first two ranges that have a moment in common, ordered by their start; `undefined` where no
+   * The first two ranges that have a moment in common, ordered by their start; `undefined` if no
    * two have. For the tests of a source: partitions that overlap give rows twice.
    */
   static overlaps(ranges: Iterable<TimeRange>): readonly [TimeRange, TimeRange] | undefined {
     return firstOverlap(ranges);
   }
 
-  /** True where no moment is in it. */
+  /** True if no moment is in it. */
   get isEmpty(): boolean {
     return this.from === this.to;
   }
@@ -77,12 +77,12 @@ export class TimeRange {
     return micros >= this.from && micros < this.to;
   }
 
-  /** True where `next` begins where this one ends: no gap, no overlap. */
+  /** True if `next` begins where this one ends: no gap, no overlap. */
   meets(next: TimeRange): boolean {
     return this.to === next.from;
   }
 
-  /** What both have in common; `undefined` where that is not one moment. */
+  /** What both have in common; `undefined` if that is not one moment. */
   intersect(other: TimeRange): TimeRange | undefined {
     const from = this.from > other.from ? this.from : other.from;
     const to = this.to < other.to ? this.to : other.to;

@@ -30,8 +30,8 @@ export function floorMicros(instant: InstantLike): bigint {
 }
 
 /**
- * ISO 8601 in UTC of a time that `toMicros` gives: equal times give equal text. Milliseconds are
- * always written, microseconds where there are any.
+ * ISO 8601 in UTC of a time that `toMicros` returns: equal times have equal text. Milliseconds are
+ * always written, microseconds if there are any.
  */
 export function toIso(micros: bigint): string {
   const rest = micros - floorTo(micros, 1000n);
@@ -85,7 +85,7 @@ export function settledNow(
   return toIso(last < settled ? last : settled);
 }
 
-/** Microseconds since the epoch, rounded down where there is more. */
+/** Microseconds since the epoch, rounded down if there is more. */
 interface Reading {
   readonly micros: bigint;
   readonly isFiner: boolean;

@@ -12,7 +12,7 @@ const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 /**
  * Tries a sink for the known traps: shows nothing before the commit, commits twice, commits late,
  * aborts half way, runs a task twice, begins again under another incarnation. It writes a few rows
- * to the real target. Resolves where no trap was found. Error: `CHECK_FAILED`, a `CheckError` that
+ * to the real target. Resolves if no trap was found. Error: `CHECK_FAILED`, a `CheckError` that
  * names each trap with the way out.
  */
 export async function checkSink(target: SinkTarget, options: CheckSinkOptions = {}): Promise<CheckReport> {

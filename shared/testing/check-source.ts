@@ -8,7 +8,7 @@ import { type ReaderMaker, readersOf, type SourceTarget } from "./target.ts";
 
 /**
  * Tries a source for the known traps: asks offsets twice, reads [a,b) + [b,c) against [a,c),
- * replays partitions, sends everything through JSON, commits twice. Resolves where none was found.
+ * replays partitions, sends everything through JSON, commits twice. Resolves if none was found.
  * Error: `CHECK_FAILED`, a `CheckError` that names each trap with the way out.
  */
 export async function checkSource(

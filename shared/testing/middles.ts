@@ -57,7 +57,7 @@ function timesBetween(from: string, to: string, values: readonly unknown[]): str
   return [...new Set([nearest, round])].filter((time) => time !== undefined);
 }
 
-/** A time with so many digits of a second; nothing for one that has more, or is none. */
+/** A time with so many digits of a second; `undefined` for one that has more, or is none. */
 function inForm(value: unknown, digits: number): string | undefined {
   const match = typeof value === "string" ? TIME.exec(value) : null;
   if (match === null) return undefined;

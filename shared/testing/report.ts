@@ -54,7 +54,7 @@ export class Findings {
   }
 
   /**
-   * Runs one check. An error that it throws is a finding, `named` where it is known what it means;
+   * Runs one check. An error that it throws is a finding, `named` if it is known what it means;
    * `false` says that what follows cannot be tried.
    */
   async check(what: string, body: () => Promise<void>, named?: Omit<Trapped, "message">): Promise<boolean> {

@@ -36,7 +36,7 @@ interface MakerOf<Kind extends string, Reader> {
   make(): Promise<Reader>;
 }
 
-/** What makes readers of one kind, and the schema where it is known. */
+/** What makes readers of one kind, and the schema if it is known. */
 export type ReaderMaker =
   | MakerOf<"stream", DataSourceStreamReader<object, unknown>>
   | MakerOf<"simple", SimpleDataSourceStreamReader<object>>
@@ -135,7 +135,7 @@ export async function writersOf(
   return [{ kind: writesBatches(await make()) ? "batch" : "stream", make }];
 }
 
-/** A data source with its options, where `target` says it. */
+/** A data source with its options, if `target` says it. */
 function definitionOf(
   target: unknown,
   given: Given,

@@ -15,7 +15,7 @@ import { DISPLAY_NAMES } from "./print.ts";
 import { CHAR_TYPE, SIMPLE_TYPES } from "./types.ts";
 
 const MAX_DECIMAL_PRECISION = 38;
-/** Digits of a second in Spark's `time`, where its DDL names none. */
+/** Digits of a second in Spark's `time`, if its DDL names none. */
 const TIME_PRECISION = 6;
 
 /**

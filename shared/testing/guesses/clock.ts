@@ -57,13 +57,13 @@ function followsClock(first: Asked, second: Asked): boolean {
   });
 }
 
-/** True where a number, a string of digits or a time is within seconds of `now`. */
+/** True if a number, a string of digits or a time is within seconds of `now`. */
 function isNear(value: Leaf, now: number): boolean {
   return timesOf(value).some((time) => Math.abs(time - now) <= NEAR_MILLISECONDS);
 }
 
 /**
- * True where an end of one field is the present second by one of the clocks, epoch milliseconds.
+ * True if an end of one field is the present second by one of the clocks, epoch milliseconds.
  */
 export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean {
   const [value, ...others] = leavesOf(end).values();

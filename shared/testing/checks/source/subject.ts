@@ -18,16 +18,16 @@ export interface CheckSourceOptions extends SurroundingsOptions {
   /** Of a data source class: as a pipeline would set them. */
   readonly options?: Readonly<Record<string, unknown>>;
   /**
-   * Of the rows, where a reader is given and not a data source: without it rows are only compared
+   * Of the rows, if a reader is given and not a data source: without it rows are only compared
    * with each other.
    */
   readonly schema?: SchemaLike;
   /**
-   * Brings about that the source has more to read. Else the clock is moved on, where the source
+   * Brings about that the source has more to read. Else the clock is moved on, if the source
    * goes by that of its `runtime`.
    */
   advance?(): Awaitable<void>;
-  /** True where equal rows are no sign of a row that was read twice. */
+  /** True if equal rows are no sign of a row that was read twice. */
   readonly hasDuplicates?: boolean;
   /**
    * True for a source that never has more than one range: that its ranges neither overlap nor lose
