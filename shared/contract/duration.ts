@@ -21,7 +21,10 @@ const UNITS = new Map<string, number>(
   }),
 );
 
-/** Milliseconds of a duration such as `"10s"`, `"1.5 hours"` or `"500 milliseconds"`. Error: `DURATION_INVALID`. */
+/**
+ * Milliseconds of a duration such as `"10s"`, `"1.5 hours"` or `"500 milliseconds"`. Error:
+ * `DURATION_INVALID`.
+ */
 export function parseDuration(text: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$/i.exec(text);
   const unit = UNITS.get(match?.[2]?.toLowerCase() ?? "");

@@ -1,18 +1,23 @@
 const SECONDS_PER_DAY = 86_400;
 
-/** A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN. */
+/**
+ * A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN.
+ */
 export interface IsoMoment {
   /** Since 1970-01-01T00:00:00 on the wall clock. */
   readonly seconds: number;
   /** 0 to 999,999. */
   readonly micros: number;
-  /** True where there is more than microseconds. */
+  /** True if there is more than microseconds. */
   readonly isFiner: boolean;
-  /** Seconds east of UTC; `undefined` where no zone is written. */
+  /** Seconds east of UTC; `undefined` if no zone is written. */
   readonly offset: number | undefined;
 }
 
-/** The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing. `undefined` for other text. */
+/**
+ * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing.
+ * `undefined` for other text.
+ */
 export function scanMoment(text: string): IsoMoment | undefined {
   const scanner = new IsoScanner(text);
   const days = scanner.date();
@@ -26,15 +31,16 @@ export function scanMoment(text: string): IsoMoment | undefined {
 }
 
 /**
- * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes several times as long. Each part gives `undefined` where the
- * text is another, and NaN where the text names something that does not exist.
+ * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes
+ * several times as long. Each part returns `undefined` if the text is another, and NaN if the
+ * text names something that does not exist.
  */
 export class IsoScanner {
   readonly #text: string;
   #at = 0;
   /** Of the last `time()`. */
   micros = 0;
-  /** True where the last `time()` had more than microseconds. */
+  /** True if the last `time()` had more than microseconds. */
   isFiner = false;
 
   constructor(text: string) {
@@ -122,7 +128,7 @@ export class IsoScanner {
   }
 }
 
-/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN where it has no such day. */
+/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN if it has no such day. */
 function daysOf(year: number, month: number, day: number): number {
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return Number.NaN;
   // Eras of 400 years repeat; years that begin in March have their leap day at the end.

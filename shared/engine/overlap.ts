@@ -9,9 +9,9 @@ interface Range extends Interval<number | bigint> {
 }
 
 /**
- * Refuses partitions that read rows twice, as far as it is certain: equal ones, and ranges
- * `{ from, to }` of two numbers or two times that overlap although all else in them is equal. Ranges
- * are half-open: where one ends the next may begin. Error: `PARTITIONS_OVERLAP`.
+ * Refuses partitions that read rows twice, as far as it is certain: equal ones, and ranges `{ from,
+ * to }` of two numbers or two times that overlap although all else in them is equal. Ranges are
+ * half-open: where one ends the next may begin. Error: `PARTITIONS_OVERLAP`.
  */
 export function checkOverlap(partitions: readonly unknown[]): void {
   const seen = new Map<string, number>();

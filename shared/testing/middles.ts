@@ -6,8 +6,8 @@ const INTEGER = /^-?\d+$/;
 const UNITS = [86_400_000, 3_600_000, 60_000, 1000];
 
 /**
- * Offsets between two of one integer or time each, at most two: where a row is, by a value of its own, which shows what happens to a row at a border; and the
- * middle. None for other offsets.
+ * Offsets between two of one integer or time each, at most two: where a row is, by a value of its
+ * own, which shows what happens to a row at a border; and the middle. None for other offsets.
  */
 export function middlesOf(a: Offset, b: Offset, rows: RowTexts): readonly Offset[] {
   const [[name = "", from] = [], ...others] = Object.entries(a);
@@ -57,7 +57,7 @@ function timesBetween(from: string, to: string, values: readonly unknown[]): str
   return [...new Set([nearest, round])].filter((time) => time !== undefined);
 }
 
-/** A time with so many digits of a second; nothing for one that has more, or is none. */
+/** A time with so many digits of a second; `undefined` for one that has more, or is none. */
 function inForm(value: unknown, digits: number): string | undefined {
   const match = typeof value === "string" ? TIME.exec(value) : null;
   if (match === null) return undefined;

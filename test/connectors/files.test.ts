@@ -33,7 +33,7 @@ import type {
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { checkSource } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 type Offset = { readonly files: number; readonly key?: string; readonly seen?: string };
@@ -613,7 +613,7 @@ describe("a local folder", () => {
 
 describe("a batch of files", () => {
   it("has all files that are there, once", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const folder = temporaryFolder();
     for (let i = 0; i < 250; i++) writeFileSync(join(folder, `${i}.jsonl`), `{"id":"${i}"}\n`);
     const reader = new Files(await parseOptions(Files, { path: folder, format: "jsonl" }), {

@@ -18,7 +18,7 @@ import {
   runtimeAt,
   serve,
 } from "../support/api-server.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const NOON = Date.UTC(2026, 10, 21, 12);
@@ -45,7 +45,7 @@ describe("the options of kinesis", () => {
   });
 
   it("tell the columns: raw ones, or those of the schema", async () => {
-    const runtime = withStores(new World().ports().runtime);
+    const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Kinesis(await parseOptions(Kinesis, { streamName: "a", ...options }), runtime).schema();
     expect(parseDdl(await schemaOf({})).fields.map(({ name }) => name)).toEqual([

@@ -9,7 +9,7 @@ import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { failure, type Reply, runtimeAt, serve } from "../support/api-server.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const queueUrl = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders";
@@ -39,7 +39,7 @@ describe("the options of sqs", () => {
   });
 
   it("tell the columns: raw ones, or those of the schema", async () => {
-    const runtime = withStores(new World().ports().runtime);
+    const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Sqs(await parseOptions(Sqs, { queueUrl, ...options }), runtime).schema();
     expect(parseDdl(await schemaOf({})).fields.map(({ name }) => name)).toEqual([

@@ -7,7 +7,7 @@ import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
 import { type PlanResult, plan } from "../../shared/engine/plan.ts";
 import { limitOf, policyOf } from "../../shared/engine/run/policy.ts";
 import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 
 /** A source of rows 0 to 24 that heeds a limit of rows; `calls` are those that planning made. */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {
@@ -56,7 +56,7 @@ async function planned(
   start: Offset | undefined,
   limits: readonly (ReadLimit | undefined)[],
 ): Promise<PlanResult[]> {
-  const ports = new World().ports();
+  const ports = new EngineWorld().ports();
   if (start !== undefined) {
     const head = await ports.ledger.acquire({
       pipeline: "numbers",

@@ -11,7 +11,7 @@ import {
   type VacuumContext,
 } from "../../shared/contract/stream-writer.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 
 type Message = { partition: number; rows: number };
 
@@ -111,7 +111,7 @@ describe("a writer of rows", () => {
       ...{ place: { x: 1, y: 2 }, nothing: null },
     };
     const { seen, definition } = written(schema, [[row]]);
-    await (await new World().run(definition, "a")).batch();
+    await (await new EngineWorld().run(definition, "a")).batch();
     expect(seen).toEqual([
       {
         ...{ flag: true, tiny: 1, small: 2, whole: 3, long: 4, beyond: "1152921504606846976" },
@@ -124,7 +124,7 @@ describe("a writer of rows", () => {
 
   it("is committed with its messages in partition order, its rows counted", async () => {
     const { calls, definition } = written("id bigint", ROWS);
-    const ended = await (await new World().run(definition, "a")).batch();
+    const ended = await (await new EngineWorld().run(definition, "a")).batch();
     expect(ended?.batch).toMatchObject({ state: "committed", progress: { rows: 3 } });
     const messages = [
       { partition: 0, rows: 2 },
@@ -136,7 +136,7 @@ describe("a writer of rows", () => {
   it("may stop in the middle, and its task says so", async () => {
     const { seen, script, definition } = written("id bigint", ROWS);
     script.stopAfter = 1;
-    const run = await new World().run(definition, "a");
+    const run = await new EngineWorld().run(definition, "a");
     const planned = await run.plan();
     expect([await run.write(planned, 0), await run.write(planned, 1)]).toMatchObject([
       { rows: 2, unread: true },
@@ -147,23 +147,23 @@ describe("a writer of rows", () => {
   });
 
   it("that takes all rows, or has none to take, says nothing of the kind", async () => {
-    const run = await new World().run(written("id bigint", ROWS).definition, "a");
+    const run = await new EngineWorld().run(written("id bigint", ROWS).definition, "a");
     expect(await run.write(await run.plan(), 0)).not.toHaveProperty("unread");
-    const empty = await new World().run(written("id bigint", []).definition, "a");
+    const empty = await new EngineWorld().run(written("id bigint", []).definition, "a");
     expect(await empty.write(await empty.plan(), 0)).not.toHaveProperty("unread");
   });
 
   it("does not get its task recorded where it swallows the source's error", async () => {
     const { calls, script, definition } = written("id bigint", [[[1n]]]);
     Object.assign(script, { readFails: true, swallows: true });
-    const ended = await (await new World().run(definition, "a")).batch();
+    const ended = await (await new EngineWorld().run(definition, "a")).batch();
     expect(ended?.batch.state).toBe("aborted");
     expect(calls.map(([call]) => call)).toEqual(["abortTask", "abort"]);
   });
 
   it("drops what it staged where another attempt of the task was recorded", async () => {
     const { calls, definition } = written("id bigint", [[[1n]]]);
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(definition, "a");
     const planned = await run.plan();
     const { ledger } = run.ports;
@@ -180,7 +180,7 @@ describe("a writer of rows", () => {
     for (const hasLanded of [true, false]) {
       const { calls, script, definition } = written("id bigint", ROWS);
       Object.assign(script, { commitFails: true, hasLanded });
-      const ended = await (await new World().run(definition, "a")).batch();
+      const ended = await (await new EngineWorld().run(definition, "a")).batch();
       expect(ended?.batch.state).toBe(hasLanded ? "committed" : "aborted");
       const names = calls.map(([call]) => call);
       expect(names).toEqual(["commit", "hasCommitted", ...(hasLanded ? [] : ["abort"])]);
@@ -189,7 +189,7 @@ describe("a writer of rows", () => {
 
   it("can vacuum", async () => {
     const { calls, definition } = written("id bigint", ROWS);
-    const run = await new World().run(definition, "a");
+    const run = await new EngineWorld().run(definition, "a");
     await run.plan();
     const { staged } = await vacuum(run.sessions, run.ports, { olderThan: 0, dryRun: false });
     expect(staged).toEqual({ files: 1, bytes: 2 });

@@ -10,7 +10,7 @@ import {
 } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 
 type Position = { n: number };
 
@@ -75,7 +75,7 @@ function simple(overrides: Partial<SimpleDataSourceStreamReader<Position>> = {})
 const texts = (word: string, from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => `${word} ${from + i}`);
 
-const keysIn = async (world: World) => {
+const keysIn = async (world: EngineWorld) => {
   const keys: string[] = [];
   for await (const { key } of world.ports().store.list("batches/")) keys.push(key);
   return keys;
@@ -84,7 +84,7 @@ const keysIn = async (world: World) => {
 describe("a simple reader", () => {
   it("is read once a batch, where it is planned, and told of each end that was committed", async () => {
     const { calls, committed, definition } = simple();
-    const run = await new World().run(definition, "a");
+    const run = await new EngineWorld().run(definition, "a");
     for (let i = 0; i < 3; i++) await run.batch();
     expect(committed).toEqual([texts("first", 0, 4), texts("first", 4, 8)]);
     expect(calls).toEqual(["initialOffset", "read 0", "commit 4", "read 4", "commit 8", "read 8"]);
@@ -92,7 +92,7 @@ describe("a simple reader", () => {
 
   it("has one task a batch, whose partition is the range", async () => {
     const { definition } = simple();
-    const run = await new World().run(definition, "a");
+    const run = await new EngineWorld().run(definition, "a");
     const planned = await run.plan();
     expect(planned).toMatchObject({ todo: [0], batch: { tasks: 1, start: { n: 0 }, end: { n: 4 } } });
     expect(await run.write(planned, 0)).toMatchObject({ rows: 4 });
@@ -100,7 +100,7 @@ describe("a simple reader", () => {
 
   it("is not asked again by a replay, which writes what was read, whatever the source has become", async () => {
     const { calls, committed, script, definition } = simple();
-    const world = new World();
+    const world = new EngineWorld();
     script.commitFails = true;
     const failed = await (await world.run(definition, "a")).batch();
     expect(failed?.batch.state).toBe("aborted");
@@ -115,7 +115,7 @@ describe("a simple reader", () => {
 
   it("has its rows kept before the batch is recorded: a run that is killed right after it loses none", async () => {
     const { calls, committed, script, definition } = simple();
-    const world = new World();
+    const world = new EngineWorld();
     await (await world.run(definition, "a")).plan();
     script.word = "second";
     world.now += 120_000;
@@ -126,7 +126,7 @@ describe("a simple reader", () => {
 
   it("is asked for the range again where its rows are gone from the store", async () => {
     const { calls, committed, script, definition } = simple();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(definition, "a");
     const planned = await run.plan();
     const kept = (await keysIn(world)).filter((key) => key.endsWith(".arrow"));
@@ -141,7 +141,7 @@ describe("a simple reader", () => {
 
   it("has its rows spared by vacuum as long as the batch is open, and removed after it", async () => {
     const { definition } = simple();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(definition, "a");
     await run.plan();
     // By a later run, so that the epoch of the plan is over.
@@ -161,14 +161,14 @@ describe("a simple reader", () => {
   it("keeps nothing where nothing is new", async () => {
     const { script, definition } = simple();
     script.available = 0;
-    const world = new World();
+    const world = new EngineWorld();
     expect((await (await world.run(definition, "a")).plan()).kind).toBe("idle");
     expect(await keysIn(world)).toEqual([]);
   });
 
   it("may move on without rows", async () => {
     const { committed, definition } = simple({ read: ({ n }) => ({ rows: [], offset: { n: n + 1 } }) });
-    const world = new World();
+    const world = new EngineWorld();
     await (await world.run(definition, "a")).batch();
     expect(committed).toEqual([[]]);
     expect(await world.ledger.head("numbers")).toMatchObject({ offset: { n: 1 } });
@@ -185,7 +185,7 @@ describe("a simple reader", () => {
         offset: { n: 3 },
       }),
     });
-    await (await new World().run(definition, "a")).batch();
+    await (await new EngineWorld().run(definition, "a")).batch();
     expect(committed).toEqual([["a", "b", "c"]]);
   });
 });
@@ -249,7 +249,7 @@ describe("what a simple reader gives", () => {
     ],
   ])("is refused where it is %s, and nothing is planned", async (_, read, error) => {
     const { definition } = simple({ read: () => read as SimpleRead<Position> });
-    const world = new World();
+    const world = new EngineWorld();
     await expect((await world.run(definition, "a")).plan()).rejects.toMatchObject(error);
     expect(await world.ledger.head("numbers")).not.toHaveProperty("openBatchId");
   });
@@ -257,7 +257,7 @@ describe("what a simple reader gives", () => {
   it("may be a record batch without rows that ends where it begins", async () => {
     const read = () => ({ rows: [recordBatchOf(schema, [])], offset: start });
     const { definition } = simple({ read });
-    expect((await (await new World().run(definition, "a")).plan()).kind).toBe("idle");
+    expect((await (await new EngineWorld().run(definition, "a")).plan()).kind).toBe("idle");
   });
 
   it("is an error of its own, where read fails, without what it says", async () => {
@@ -266,7 +266,7 @@ describe("what a simple reader gives", () => {
         throw new RangeError("row 5 is secret");
       },
     });
-    await expect((await new World().run(definition, "a")).plan()).rejects.toMatchObject({
+    await expect((await new EngineWorld().run(definition, "a")).plan()).rejects.toMatchObject({
       code: "SOURCE_FAILED",
       message: "read() failed: RangeError",
     });
@@ -281,7 +281,7 @@ describe("a data source with neither reader", () => {
       }
     }
     const definition = pipeline("numbers").readStream.format(Nothing).writeStream.format(Nothing);
-    const run = await new World().run(definition as unknown as Pipeline, "a");
+    const run = await new EngineWorld().run(definition as unknown as Pipeline, "a");
     await expect(run.plan()).rejects.toMatchObject({
       code: "NOT_SUPPORTED",
       message: 'data source "Nothing" has no streamReader(schema)',

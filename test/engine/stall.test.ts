@@ -14,7 +14,7 @@ import { type TaskResult, write } from "../../shared/engine/write/task.ts";
 import { stallPolicyOf } from "../../shared/engine/write/watch.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { Clock } from "../support/clock.ts";
-import { type Run, World } from "../support/engine.ts";
+import { EngineWorld, type Run } from "../support/engine.ts";
 
 const MINUTE = 60_000;
 
@@ -42,7 +42,7 @@ class Scene {
   readonly running: RunningTask[] = [];
   readonly dropped: unknown[] = [];
   readonly signals: AbortSignal[] = [];
-  readonly world = new World();
+  readonly world = new EngineWorld();
   /** Tells the task that was begun last to stop. */
   stop: () => void = () => undefined;
   readonly #part: Part;
@@ -312,7 +312,7 @@ describe("a partition that is only slow", () => {
       .filter(new GreaterThan(["n"], 100))
       .write.format(Sink)
       .mode("append") as unknown as Pipeline;
-    const run = await new World().run(definition, "a", inMemory(clock));
+    const run = await new EngineWorld().run(definition, "a", inMemory(clock));
     const planned = await run.plan();
     if (planned.kind !== "batch") throw new Error("there is no batch");
     const stalled: StalledTask[] = [];

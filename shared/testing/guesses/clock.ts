@@ -13,7 +13,10 @@ export interface Asked {
   readonly to: number;
 }
 
-/** Why ends differ that were asked for one after the other: by the clock, by data that arrives, or out of order. */
+/**
+ * Why ends differ that were asked for one after the other: by the clock, by data that arrives, or
+ * out of order.
+ */
 export type Change = "clock" | "growth" | "chance";
 
 type Leaf = number | string;
@@ -54,12 +57,14 @@ function followsClock(first: Asked, second: Asked): boolean {
   });
 }
 
-/** True where a number, a string of digits or a time is within seconds of `now`. */
+/** True if a number, a string of digits or a time is within seconds of `now`. */
 function isNear(value: Leaf, now: number): boolean {
   return timesOf(value).some((time) => Math.abs(time - now) <= NEAR_MILLISECONDS);
 }
 
-/** True where an end of one field is the present second by one of the clocks, epoch milliseconds. */
+/**
+ * True if an end of one field is the present second by one of the clocks, epoch milliseconds.
+ */
 export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean {
   const [value, ...others] = leavesOf(end).values();
   if (value === undefined || others.length > 0) return false;
