@@ -55,7 +55,7 @@ export async function readStack(stack: string): Promise<ReadonlyMap<string, Depl
 }
 
 /** Returns `undefined` for an output that is not Millrace's. */
-function parseOutput(value: string | undefined): DeployedPipeline | undefined {
+export function parseOutput(value: string | undefined): DeployedPipeline | undefined {
   try {
     return Output.safeParse(JSON.parse(value ?? "")).data;
   } catch {
