@@ -8,8 +8,8 @@ const MAX_NAMES = 5;
 
 /**
  * The columns of a reader's record batch under our schema. `name` is what it is called in an error.
- * Error: `BATCH_SCHEMA_MISMATCH` where they are not those of our schema, in its order, or have
- * nulls where it says NOT NULL.
+ * Error: `BATCH_SCHEMA_MISMATCH` if they are not those of our schema, in its order, or have
+ * nulls although it says NOT NULL.
  */
 export function conform(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): RecordBatch {
   checkSchema(schema, batch.schema, name, where);

@@ -21,7 +21,7 @@ export async function* pull(
   }
 }
 
-/** True where `take` answered true, false where the items have ended. */
+/** True if `take` returned true, false if the items have ended. */
 function takeUntil(iterator: AsyncIterator<unknown>, take: (item: unknown) => boolean): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const onNext = ({ done, value }: IteratorResult<unknown>): void => {

@@ -38,7 +38,7 @@ export function recordBatchOf(schema: Schema, rows: Iterable<Row>): RecordBatch 
   return collector.flush();
 }
 
-/** What a reader gave, to be gone through. Error: `READ_NOT_ITERABLE`. */
+/** What a reader returned, to be gone through. Error: `READ_NOT_ITERABLE`. */
 export function itemsOf(source: unknown, where: ErrorLocation): AsyncIterable<unknown> | Iterable<unknown> {
   // Both are iterables of rows as Arrow shows them, which rounds times.
   if (isTable(source) || isRecordBatch(source)) return [source];
@@ -69,7 +69,7 @@ class Gathering {
     this.#rows = new RowCollector(schema, where);
   }
 
-  /** Adds what a reader yields; true where record batches are ready. */
+  /** Adds what a reader yields; true once record batches are ready. */
   add(item: unknown): boolean {
     if (isPlainRow(item)) this.#addRow(item);
     else if (isTable(item)) this.#addTable(item);

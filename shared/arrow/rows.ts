@@ -110,7 +110,7 @@ function timeOf(type: Time, value: bigint): string {
   return `${second}${fractionText(type, value % parts)}`;
 }
 
-/** Milliseconds are always shown where the unit has them, smaller parts where there are any. */
+/** Milliseconds are always shown if the unit has them, smaller parts if there are any. */
 function fractionText({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
   const { digits } = FRACTIONS[unit];
   if (digits === 0) return "";

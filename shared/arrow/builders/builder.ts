@@ -61,13 +61,13 @@ export class Validity {
     this.#nullable = nullable;
   }
 
-  /** Error: `ValueMismatch` where the column takes no null. */
+  /** Error: `ValueMismatch` if the column takes no null. */
   setNull(index: number): void {
     if (!this.#nullable) throw new ValueMismatch("a value (NOT NULL)", null);
     this.clear(index);
   }
 
-  /** As `setNull`, also where the column takes no null. */
+  /** As `setNull`, also if the column takes no null. */
   clear(index: number): void {
     let bits = this.#bits;
     if (bits === undefined || index >= bits.length * 8) {
@@ -80,7 +80,7 @@ export class Validity {
     this.nullCount++;
   }
 
-  /** `undefined` where no value is null. */
+  /** `undefined` if no value is null. */
   finish(length: number): Uint8Array | undefined {
     if (this.#bits === undefined) return undefined;
     const bytes = (length + 7) >> 3;

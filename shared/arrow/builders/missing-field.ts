@@ -42,7 +42,7 @@ function closestTo(name: string, others: readonly string[]): string | undefined 
   return closest === undefined ? undefined : byPlain.get(closest);
 }
 
-/** True where two neighbours changed places, which counts as two mistakes elsewhere. */
+/** True if two neighbours changed places, which counts as two mistakes elsewhere. */
 function isSwapped(a: string, b: string): boolean {
   const at = Array.from(a).findIndex((letter, i) => letter !== b[i]);
   return at >= 0 && a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2) === b;

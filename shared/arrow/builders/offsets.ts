@@ -28,7 +28,7 @@ export class Offsets {
     this.#offsets[length] = this.end;
   }
 
-  /** Error: `ValueMismatch` where the column takes no null. */
+  /** Error: `ValueMismatch` if the column takes no null. */
   closeNull(): void {
     this.validity.setNull(this.length);
     this.close();
@@ -41,7 +41,7 @@ export class Offsets {
   }
 
   /**
-   * Puts the values from `first` on at new places: `endOf` gives the end of one from its begin and
+   * Puts the values from `first` on at new places: `endOf` returns the end of one from its begin and
    * its length as it was.
    */
   moveEnds(first: number, endOf: (begin: number, length: number) => number): void {

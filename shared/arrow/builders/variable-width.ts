@@ -36,7 +36,7 @@ export class StringBuilder implements ColumnBuilder {
   readonly #limit: Limit | undefined;
   /**
    * Strings that are not encoded yet; the column has their lengths in UTF-16 units so far, which
-   * are bytes where all is ASCII.
+   * are bytes if all is ASCII.
    */
   #text = "";
   /** Index of the first of them. */

@@ -44,7 +44,7 @@ export interface LogEntry {
 
 /**
  * The newest version, -1 for a table without one. Where `known` was a version, only it and what
- * came after are listed. Error: `TABLE_LOG_BROKEN` where it is gone.
+ * came after are listed. Error: `TABLE_LOG_BROKEN` if it is gone.
  */
 export async function latestVersion(table: ObjectStore, known = -1): Promise<number> {
   let latest = -1;
@@ -54,7 +54,7 @@ export async function latestVersion(table: ObjectStore, known = -1): Promise<num
   return latest;
 }
 
-/** The entry of a version. Error: `TABLE_LOG_BROKEN` where it is gone or not an entry. */
+/** The entry of a version. Error: `TABLE_LOG_BROKEN` if it is gone or not an entry. */
 export async function readEntry(table: ObjectStore, version: number): Promise<LogEntry> {
   const key = entryKey(version);
   const bytes = await table.get(key);
@@ -76,7 +76,7 @@ function broken(table: ObjectStore, key: string, problem: string): MillraceError
 }
 
 /**
- * False where the version is taken: another commit was faster. This is the commit point of a batch.
+ * False if the version is taken: another commit was faster. This is the commit point of a batch.
  */
 export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boolean> {
   return await table.put(entryKey(entry.version), Buffer.from(`${JSON.stringify(entry)}\n`));
@@ -93,7 +93,7 @@ export type LogPosition = {
 export const LOG_START: LogPosition = { version: -1, batchId: -1 };
 
 /**
- * The newest batch of a pipeline that the log up to `latest` has, -1 where it has none. Batches of
+ * The newest batch of a pipeline that the log up to `latest` has, -1 if it has none. Batches of
  * one pipeline land in order, so its newest entry answers, looked for down to `known`. A pipeline
  * that is new to the table looks through all of the log, once.
  */

@@ -166,7 +166,7 @@ type CommitHint = LogPosition & {
   readonly schemaDigest: string;
 };
 
-/** The hint of the last commit, where it is one of this table. */
+/** The hint of the last commit, if it is one of this table. */
 function hintFor(
   place: string | null,
   batch: BatchContext,

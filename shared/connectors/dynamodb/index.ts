@@ -12,7 +12,7 @@ export type { DynamoDbOptions } from "./options.ts";
 
 /**
  * A DynamoDB table as a sink: each row puts one item, by its key. A batch of at most 90 items is
- * written in the ledger's own transaction, where the ledger is a DynamoDB table too; a larger one
+ * written in the ledger's own transaction, if the ledger is a DynamoDB table too; a larger one
  * by puts that may be repeated. Guide: docs/dynamodb.md. Error: `OPTIONS_INVALID`.
  */
 export class DynamoDb extends DataSource<ParsedOptions> {

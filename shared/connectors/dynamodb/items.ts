@@ -18,7 +18,7 @@ export class ItemMaker {
   readonly #omitNulls: boolean;
   readonly #keys: readonly string[];
 
-  /** Error: `OPTIONS_INVALID`, where a key is no field, or of a type that cannot be a key. */
+  /** Error: `OPTIONS_INVALID`, if a key is no field, or of a type that cannot be a key. */
   constructor(schema: Schema, { partitionKey, sortKey, versionAttribute, omitNulls }: ParsedOptions) {
     this.#fields = schema.fields;
     this.#omitNulls = omitNulls;

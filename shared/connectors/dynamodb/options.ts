@@ -9,7 +9,7 @@ export interface DynamoDbOptions {
    * empty.
    */
   readonly partitionKey: string;
-  /** Field of the rows that is the table's sort key, where it has one. */
+  /** Field of the rows that is the table's sort key, if it has one. */
   readonly sortKey?: string;
   /**
    * Attribute that says which batch wrote an item, so that a late write never replaces a newer one.
@@ -18,7 +18,7 @@ export interface DynamoDbOptions {
   readonly versionAttribute?: string;
   /** True: a null is left out of its item. Default: it is kept as a null. */
   readonly omitNulls?: boolean;
-  /** Puts at once, where a batch is too large for one transaction. Default 50. */
+  /** Puts at once, if a batch is too large for one transaction. Default 50. */
   readonly maxConcurrency?: number;
 }
 

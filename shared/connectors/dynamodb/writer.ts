@@ -34,7 +34,7 @@ const TRANSACTION_BYTES = 2_000_000;
 const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 
 /**
- * Stages the rows of each task; the commit puts them, in the ledger's transaction where they are
+ * Stages the rows of each task; the commit puts them, in the ledger's transaction if they are
  * few.
  */
 export class DynamoDbWriter
@@ -102,7 +102,7 @@ export class DynamoDbWriter
   ): Promise<void> {
     const items = this.#versioned(messages, batch);
     await atOnce(this.#options.maxConcurrency, items, (item) => this.#put(item));
-    // What was staged stays, for a commit that comes again finds nothing else to tell that it came
+    // What was staged stays, for nothing else tells a commit that comes again that it came
     // before. Vacuum removes it.
   }
 

@@ -26,7 +26,7 @@ import { checkColumns } from "./columns.ts";
 import { Malformed } from "./malformed.ts";
 
 // Arrow for JavaScript brings no codec. There is none here for LZ4. A copy, because what
-// `decompress` gives may not be aligned.
+// `decompress` returns may not be aligned.
 compressionRegistry.set(CompressionType.ZSTD, { decode: (data) => decompress(data).slice() });
 
 /**

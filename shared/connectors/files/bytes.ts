@@ -15,7 +15,7 @@ const AHEAD_BYTES = 1024 * 1024;
 
 const LINE_BREAK = 0x0a;
 
-/** Text is given in smaller pieces: what is made of it takes many times the memory. */
+/** Text comes in smaller pieces: what is made of it takes many times the memory. */
 const TEXT_BYTES = 1024 * 1024;
 
 /** The bytes of a file, as it was when it was planned. */
@@ -43,7 +43,7 @@ export class FileBytes {
     if (this.size > 0 && this.size <= AHEAD_BYTES) this.#readWhole().catch(() => undefined);
   }
 
-  /** False where the file is gone, or another is in its place. */
+  /** False if the file is gone, or another is in its place. */
   async isThere(): Promise<boolean> {
     return (await (this.isSmall ? this.#readWhole() : this.#read(0, 1))) !== undefined;
   }

@@ -31,7 +31,7 @@ function isHidden(key: string): boolean {
   return key.endsWith("/") || key.split("/").some((part) => part.startsWith(".") || part.startsWith("_"));
 }
 
-/** Oldest first; the name decides where times are equal. */
+/** Oldest first; the name decides if times are equal. */
 export function byTime(a: ObjectInfo, b: ObjectInfo): number {
   return a.modifiedAt - b.modifiedAt || (a.key < b.key ? -1 : 1);
 }

@@ -43,7 +43,7 @@ export interface FilesOptions {
   /** Bytes of one partition at most, but always one file. Default 67108864 (64 MiB). */
   readonly maxBytesPerPartition?: number;
   /**
-   * CSV: true (default) where the first record has the names of the columns; false where columns
+   * CSV: true (default) if the first record has the names of the columns; false if columns
    * are in the order of the schema.
    */
   readonly header?: boolean;
@@ -56,7 +56,7 @@ export interface FilesOptions {
   /** CSV: the field, without quotes, that is null. Default: the empty one. */
   readonly nullValue?: string;
   /**
-   * CSV: true where spaces around fields, and around names in the header, count for nothing.
+   * CSV: true if spaces around fields, and around names in the header, count for nothing.
    * Default false. (Spark: `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`.)
    */
   readonly trim?: boolean;

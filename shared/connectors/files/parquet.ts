@@ -120,7 +120,7 @@ function bufferOf(file: FileBytes): AsyncBuffer {
   };
 }
 
-/** What the older kind of annotation is called in the newer one, where that differs. */
+/** What the older kind of annotation is called in the newer one, if that differs. */
 const KINDS: Readonly<Record<string, string>> = {
   MAP_KEY_VALUE: "MAP",
   UTF8: "STRING",

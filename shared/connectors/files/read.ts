@@ -81,7 +81,7 @@ function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<F
 }
 
 /**
- * The schema of the first file by name. Error: `SCHEMA_REQUIRED` where files of the format have
+ * The schema of the first file by name. Error: `SCHEMA_REQUIRED` if files of the format have
  * none, or there is no file.
  */
 export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {

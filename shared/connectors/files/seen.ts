@@ -34,7 +34,7 @@ const TIDIED_EACH = 100;
  * Which files were read up to an offset, in the pipeline's own store. Records never change, and an
  * offset names the last of its own: a plan that was never recorded, or lost to another run, leaves
  * a record that nobody names. Its name is made of what is in it, so that whoever plans the same
- * batch gives the same offset. Records that are small beside the new one are taken into it, so that
+ * batch finds the same offset. Records that are small beside the new one are taken into it, so that
  * there are few to read.
  */
 export class SeenFiles {
@@ -61,7 +61,7 @@ export class SeenFiles {
   }
 
   /**
-   * Adds files to those that `id` names, and gives the name of the result. `listed` has the files
+   * Adds files to those that `id` names, and returns the name of the result. `listed` has the files
    * that are there.
    */
   async add(

@@ -67,7 +67,7 @@ abstract class FilesReader<O extends { readonly files: number }>
   }
 
   /**
-   * The partitions of the files between two offsets. Error: `FILE_CHANGED` where they are not all
+   * The partitions of the files between two offsets. Error: `FILE_CHANGED` if they are not all
    * there.
    */
   protected partitionsOf(files: readonly ObjectInfo[], start: O, end: O): FileGroup[] {

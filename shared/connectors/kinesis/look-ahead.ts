@@ -2,7 +2,7 @@ import { markOf, PAGE_RECORDS, type Position, type Stream, type StreamRecord } f
 
 /** What planning saw of a shard. */
 export interface Sight {
-  /** The first and the last record of the batch; none where nothing is new. */
+  /** The first and the last record of the batch; none if nothing is new. */
   readonly first?: StreamRecord;
   readonly last?: StreamRecord;
   /**
@@ -17,7 +17,7 @@ interface Scan extends Sight {
 }
 
 /**
- * Records that are read to see where a batch ends; where there are more, a look by time finds its
+ * Records that are read to see where a batch ends; if there are more, a look by time finds its
  * end.
  */
 const PEEKED = 1000;

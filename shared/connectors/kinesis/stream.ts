@@ -48,21 +48,21 @@ export type Position =
   | { readonly from: Mark }
   | { readonly after: Mark };
 
-/** What one GetRecords gave. */
+/** What one GetRecords returned. */
 export interface Page {
   readonly records: readonly StreamRecord[];
-  /** True where nothing follows as yet. */
+  /** True if nothing follows as yet. */
   readonly isTip: boolean;
-  /** True where nothing will ever follow: the shard is closed. */
+  /** True if nothing will ever follow: the shard is closed. */
   readonly isEnd: boolean;
 }
 
-/** GetRecords gives no more at once. */
+/** GetRecords returns no more at once. */
 export const PAGE_RECORDS = 10_000;
 /** A shard answers 5 GetRecords a second, of all who read it. */
 const PACE_MILLISECONDS = 200;
 /**
- * A sequence number that has expired can give empty pages for ever. No stream keeps records for
+ * A sequence number that has expired can lead to empty pages for ever. No stream keeps records for
  * less than a day: an older one is looked for by its time, and by somewhat less, for times are not
  * quite in order.
  */
@@ -152,7 +152,7 @@ export class Stream {
     }
   }
 
-  /** The first record from a position on, where there is one. */
+  /** The first record from a position on, if there is one. */
   async first(shardId: string, position: Position): Promise<StreamRecord | undefined> {
     const limit = "since" in position ? 1 : PAGE_RECORDS;
     for await (const { records, isTip } of this.pages(shardId, position, limit))
@@ -194,7 +194,7 @@ export class Stream {
   }
 
   /**
-   * Nothing for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, where the stream has
+   * `undefined` for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, if the stream has
    * no such sequence number.
    */
   async #begin(

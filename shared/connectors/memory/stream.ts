@@ -37,7 +37,7 @@ export class MemoryStream {
   }
 
   /**
-   * The rows from number `from` (from 0) up to `to` (exclusive). Error: `MEMORY_NOT_HERE` where
+   * The rows from number `from` (from 0) up to `to` (exclusive). Error: `MEMORY_NOT_HERE` if
    * there are not so many.
    */
   slice(from: number, to: number): readonly Row[] {

@@ -35,7 +35,7 @@ const tables = new Map<string, Table>();
 
 /**
  * The table of that name in the memory of this process, and of this thread of it; an empty one
- * where there is none yet.
+ * if there is none yet.
  */
 export function memoryTable(name: string): MemoryTable {
   return openTable(name);

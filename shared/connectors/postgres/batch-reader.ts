@@ -14,7 +14,7 @@ import { readTable, type Table } from "./table.ts";
 /** Rows after one position, up to another one and with it; `null` is no border. */
 type Slice = { readonly after: Position | null; readonly upTo: Position | null };
 
-/** Reads all rows of a table, in parts where there is a cursor column. */
+/** Reads all rows of a table, in parts if there is a cursor column. */
 export class PostgresReader extends DataSourceReader<Slice> {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;

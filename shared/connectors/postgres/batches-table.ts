@@ -27,7 +27,7 @@ export class BatchesTable {
   }
 
   /**
-   * Records the batch, in the transaction that is open. False where it has landed, it or a later
+   * Records the batch, in the transaction that is open. False if it has landed, it or a later
    * one. Another transaction that is about to record it is waited for: of several that commit one
    * batch at once, one does.
    */
@@ -43,7 +43,7 @@ export class BatchesTable {
     return rows.length > 0;
   }
 
-  /** The last batch that landed, -1 where none has. */
+  /** The last batch that landed, -1 if none has. */
   async last(session: Session, { pipeline, incarnation }: SinkContext): Promise<number> {
     if (!(await this.#isThere(session))) return -1;
     const [row] = await session.query(

@@ -70,7 +70,7 @@ export class Session {
     );
   }
 
-  /** Runs `body` in a transaction, which is rolled back where it throws. */
+  /** Runs `body` in a transaction, which is rolled back if it throws. */
   async transaction<T>(mode: "READ WRITE" | "READ ONLY", body: () => Promise<T>): Promise<T> {
     await this.begin(mode);
     try {

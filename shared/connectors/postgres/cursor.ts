@@ -6,7 +6,7 @@ import type { ParsedOptions } from "./options.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 
 /**
- * A place in the order of the rows: the values of `cursorColumn` and, where there are any,
+ * A place in the order of the rows: the values of `cursorColumn` and, if there are any,
  * `keyColumns`, by name and as PostgreSQL prints them; `{}` before the first row. All rows up to
  * it, and those equal to it, lie behind.
  */
@@ -15,7 +15,7 @@ export type Position = { readonly [column: string]: string };
 /** Rows after one position, up to another one and with it. */
 export type Range = { readonly after: Position; readonly upTo: Position };
 
-/** What a statement is run with: `bind` gives the place of a value in it. */
+/** What a statement is run with: `bind` returns the place of a value in it. */
 export class Parameters {
   readonly values: unknown[] = [];
 
@@ -38,7 +38,7 @@ const HORIZONS: Readonly<Record<string, (now: string, zone: string) => string>> 
 };
 
 /**
- * The order of a table's rows by its cursor column, and by its key columns where that is the same.
+ * The order of a table's rows by its cursor column, and by its key columns if that is the same.
  */
 export class Cursor {
   readonly table: Table;
@@ -64,7 +64,7 @@ export class Cursor {
     this.columns = [first, ...keys];
   }
 
-  /** True where the first column tells times. */
+  /** True if the first column tells times. */
   get tellsTime(): boolean {
     return this.columns[0].base in HORIZONS;
   }
@@ -127,7 +127,7 @@ export class Cursor {
     return row === undefined ? undefined : this.positionOf(row);
   }
 
-  /** Error: `OPTIONS_INVALID`, where the position is one of other columns. */
+  /** Error: `OPTIONS_INVALID`, if the position is one of other columns. */
   check(position: Position): void {
     const given = Object.keys(position);
     const names = this.columns.map(({ name }) => name);
@@ -149,7 +149,7 @@ export function unsafe(problem: string, hint: string): MillraceError {
   return new MillraceError("POSTGRES_CURSOR_UNSAFE", `rows would be lost: ${problem}`, { hint });
 }
 
-/** The order of a table's rows, where the options say one. */
+/** The order of a table's rows, if the options name one. */
 export function cursorOf(table: Table, { cursorColumn, keyColumns = [] }: ParsedOptions): Cursor | undefined {
   return cursorColumn === undefined ? undefined : new Cursor(table, cursorColumn, keyColumns);
 }
@@ -157,7 +157,7 @@ export function cursorOf(table: Table, { cursorColumn, keyColumns = [] }: Parsed
 /**
  * Positions that split the rows for which the conditions hold into parts of equal size: at most
  * `maxPartitions`, each of `minRows` or more. They are in order, and the end of the last part is
- * not among them. `undefined` where there are no rows.
+ * not among them. `undefined` if there are no rows.
  */
 export async function splitRows(
   session: Session,

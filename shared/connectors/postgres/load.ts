@@ -81,7 +81,7 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
 type Converter = (value: unknown) => unknown;
 
 /**
- * What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` where there is
+ * What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` if there is
  * nothing of the kind.
  */
 function jsonConverter(type: DataType): Converter | undefined {

@@ -5,7 +5,7 @@ import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 export interface PostgresTls {
   /** Certificates to trust, in PEM. */
   readonly ca?: string;
-  /** False where any certificate will do. Default true. */
+  /** False if any certificate will do. Default true. */
   readonly rejectUnauthorized?: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface PostgresOptions {
   readonly url?: string | FromEnvironment;
   /** Where the server is, in place of `url`. */
   readonly connection?: PostgresConnection;
-  /** Default: `PGPASSWORD`, where it is set. */
+  /** Default: `PGPASSWORD`, if it is set. */
   readonly password?: FromEnvironment;
   /**
    * `schema.table`, or `table` on the search path. Capital letters count; `"my.table"` for a name
@@ -57,7 +57,7 @@ export interface PostgresOptions {
    */
   readonly startAfter?: string | number;
   /**
-   * Source: how far a stream stays behind the clock of the server, where `cursorColumn` tells times
+   * Source: how far a stream stays behind the clock of the server, if `cursorColumn` tells times
    * (also in a UUID). Default 60.
    */
   readonly lagSeconds?: number;

@@ -18,7 +18,7 @@ const WRITERS = `
     AND l.mode = 'RowExclusiveLock' AND l.granted`;
 
 /**
- * The last position such that no row at or before it can appear any more; `undefined` where there
+ * The last position such that no row at or before it can appear any more; `undefined` if there
  * is none, or it is not certain in time.
  *
  * A sequence gives its numbers out before the transactions commit that use them, so a smaller

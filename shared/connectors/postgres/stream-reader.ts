@@ -27,7 +27,7 @@ export class PostgresStreamReader
   readonly #options: ParsedOptions;
   readonly #server: Server;
   readonly #runtime: Runtime;
-  /** Where a run of `availableNow` ends; `null` where nothing is available. */
+  /** Where a run of `availableNow` ends; `null` if nothing is available. */
   #target: Position | null | undefined;
   #latest: Position | undefined;
 
@@ -158,7 +158,7 @@ export class PostgresStreamReader
   }
 
   /**
-   * The end of the first `maxRows` rows, or as close below as positions can tell; more where a
+   * The end of the first `maxRows` rows, or as close below as positions can tell; more if a
    * single one has more.
    */
   async #within(session: Session, cursor: Cursor, range: Range, maxRows: number): Promise<Position> {

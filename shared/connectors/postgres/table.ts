@@ -36,7 +36,7 @@ export interface Column {
   /** Precision and scale of a `numeric` that has them. */
   readonly digits: readonly [precision: number, scale: number] | undefined;
   readonly isNullable: boolean;
-  /** True where equal texts, and no others, are equal. */
+  /** True if equal texts, and no others, are equal. */
   readonly isExact: boolean;
 }
 
@@ -65,7 +65,7 @@ const COLUMNS = `
   WHERE c.oid = to_regclass($1)
   ORDER BY a.attnum`;
 
-/** The table of that name, `undefined` where there is none. */
+/** The table of that name, `undefined` if there is none. */
 export async function findTable(session: Session, name: string): Promise<Table | undefined> {
   const rows = await session.query(`looking up the table ${name}`, COLUMNS, [quoteTable(name)]);
   const [oid, schema, table, kind] = rows[0] ?? [];
@@ -105,7 +105,7 @@ function columnOf(row: readonly (string | null)[]): Column {
   };
 }
 
-/** Of the type modifier of a `numeric`, which is -1 where it has none. */
+/** Of the type modifier of a `numeric`, which is -1 if it has none. */
 function digitsOf(modifier: number): readonly [number, number] | undefined {
   if (modifier < 0) return undefined;
   // Since PostgreSQL 15 the scale is a number of 11 bits that may be negative.

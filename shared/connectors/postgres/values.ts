@@ -10,7 +10,7 @@ type Converter = (text: string) => unknown;
 
 /**
  * Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and
- * fails where it is put into a record batch.
+ * fails when it is put into a record batch.
  */
 export function rowConverter(schema: Schema, types: readonly number[]): (cells: Cells) => Row {
   const converters = schema.fields.map((field, i) => textConverter(field, types[i] ?? 0));
@@ -21,7 +21,7 @@ export function rowConverter(schema: Schema, types: readonly number[]): (cells: 
     });
 }
 
-/** `undefined` where the text is the value: strings, decimals, dates and times. */
+/** `undefined` if the text is the value: strings, decimals, dates and times. */
 function textConverter({ type }: Field, oid: number): Converter | undefined {
   if (DataType.isBool(type)) return (text) => (text === "t" ? true : text === "f" ? false : text);
   if (DataType.isInt(type)) return (text) => (/^-?\d+$/.test(text) ? BigInt(text) : text);

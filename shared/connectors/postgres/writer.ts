@@ -113,7 +113,7 @@ export class PostgresWriter
     await dropAborted(messages, batch);
   }
 
-  /** True where the table is there, as in Spark's JDBC: also where it has no rows. */
+  /** True if the table is there, as in Spark's JDBC: also if it has no rows. */
   async exists(): Promise<boolean> {
     return (await this.#server.use((session) => findTable(session, this.#options.table))) !== undefined;
   }

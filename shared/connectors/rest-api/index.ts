@@ -62,7 +62,7 @@ export class RestApi extends DataSource<ParsedOptions> {
   }
 
   /**
-   * A writer that sends rows. Error: `NOT_SUPPORTED` where they are to take the place of what is
+   * A writer that sends rows. Error: `NOT_SUPPORTED` if they are to take the place of what is
    * there.
    */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {

@@ -22,7 +22,7 @@ export type Pagination =
       readonly first?: number;
     }
   /**
-   * `?cursor=…` with the cursor that the page before gave at `cursorPath`; none, null or "" ends
+   * `?cursor=…` with the cursor that the page before has at `cursorPath`; none, null or "" ends
    * the list.
    */
   | {
@@ -53,7 +53,7 @@ export interface TimeRangeOptions {
   /** How the parameters are written. Default `iso`: `2026-11-21T00:00:00.000Z`. */
   readonly format?: "iso" | "epochSeconds" | "epochMilliseconds";
   /**
-   * True where the API's end is inclusive: one unit of `format` less is sent, unless `column` is
+   * True if the API's end is inclusive: one unit of `format` less is sent, unless `column` is
    * set. Default false.
    */
   readonly endInclusive?: boolean;
@@ -94,7 +94,7 @@ export interface RestApiRequestOptions {
    */
   readonly maxRetries?: number;
   /**
-   * The longest wait before a retry, also where `Retry-After` asks for more; then the request
+   * The longest wait before a retry, also if `Retry-After` asks for more; then the request
    * fails. Default 60.
    */
   readonly maxRetryDelaySeconds?: number;
@@ -103,7 +103,7 @@ export interface RestApiRequestOptions {
 /** What is read: only of a source. */
 export interface RestApiSourceOptions {
   /**
-   * Spark DDL of the rows: `"id string, time timestamp, mag double"`. It may be left out where the
+   * Spark DDL of the rows: `"id string, time timestamp, mag double"`. It may be left out if the
    * pipeline has `.schema(…)`.
    */
   readonly schema?: string;
@@ -138,7 +138,7 @@ export interface RestApiSinkOptions {
    */
   readonly body?: "array" | "ndjson" | "object" | { readonly rows: string };
   /**
-   * Rows of one request at most. Default 100; 1 where `body` is `object`. An open batch keeps what
+   * Rows of one request at most. Default 100; 1 if `body` is `object`. An open batch keeps what
    * it was begun with.
    */
   readonly rowsPerRequest?: number;
@@ -286,7 +286,7 @@ export type ParsedTimeRange = NonNullable<SourceOptions["timeRange"]>;
 export type SinkOptions = RequestOptions &
   WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, keyof typeof SINK>;
 
-/** What a reader needs. Error: `OPTIONS_INVALID` where there are options of a sink. */
+/** What a reader needs. Error: `OPTIONS_INVALID` if there are options of a sink. */
 export function sourceOptions(options: ParsedOptions): SourceOptions {
   refuse(options, Object.keys(SINK), "is read from", "written to");
   return {
@@ -298,7 +298,7 @@ export function sourceOptions(options: ParsedOptions): SourceOptions {
   };
 }
 
-/** What a writer needs. Error: `OPTIONS_INVALID` where there are options of a source. */
+/** What a writer needs. Error: `OPTIONS_INVALID` if there are options of a source. */
 export function sinkOptions(options: ParsedOptions): SinkOptions {
   refuse(options, Object.keys(SOURCE), "is written to", "read from");
   const body = options.body ?? "array";

@@ -92,7 +92,9 @@ export class PositionReader
     return page === target.page && target.row === 0 ? target : { page, row: 0 };
   }
 
-  /** Looks at the pages from `start`, and gives where they end, or where `maxPages` of them end. */
+  /**
+   * Looks at the pages from `start`, and returns where they end, or where `maxPages` of them do.
+   */
   async #walk(start: Position, maxPages: number): Promise<Position> {
     this.#seen.clear();
     let end = start;

@@ -63,7 +63,7 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
     const column = columns[field.name] ?? field.name;
     const { path, epoch } = typeof column === "string" ? { path: column, epoch: undefined } : column;
     const unit = epoch === undefined ? undefined : MICROSECONDS[epoch];
-    // A name without dots is a plain property, even where it has dots in it as a default.
+    // A name without dots is a plain property, even if it has dots in it as a default.
     const read = Object.hasOwn(columns, field.name)
       ? (record: unknown) => valueAt(record, path)
       : (record: unknown) => fieldOf(record as Record<string, unknown>, field.name);
@@ -85,7 +85,7 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
 }
 
 /**
- * Of a page's first record, as an API gives all of them the same names. Error: `COLUMN_MISNAMED`.
+ * Of a page's first record, as all records of an API have the same names. Error: `COLUMN_MISNAMED`.
  */
 function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
   const names = schema.fields.map(({ name }) => name);

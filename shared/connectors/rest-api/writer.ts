@@ -73,7 +73,7 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
   override abort(): void {}
 
   /**
-   * How the batch was begun to be cut, by whatever task came first; by the options, where this is
+   * How the batch was begun to be cut, by whatever task came first; by the options, if this is
    * the first.
    */
   async #cutOf(task: TaskContext): Promise<Cut> {
@@ -136,7 +136,7 @@ function encode(
 }
 
 /**
- * JSON has no NaN and no infinity: they become text, as in Spark, where JSON.stringify would say
+ * JSON has no NaN and no infinity: they become text, as in Spark; JSON.stringify would say
  * null.
  */
 function toJson(value: unknown): string {
@@ -158,7 +158,7 @@ function cutKey({ incarnation }: SinkContext, batchId: number): string {
   return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${batchDigits(batchId)}.json`;
 }
 
-/** What is stored under the key; it is `mine` where nothing was. */
+/** What is stored under the key; it is `mine` if nothing was. */
 async function agreeOn(store: ObjectStore, key: string, mine: Cut): Promise<Cut> {
   const bytes = new TextEncoder().encode(canonicalJson(mine));
   // Put first: on AWS a task that may not list gets an error for a key that is absent.

@@ -48,7 +48,7 @@ export class Batches {
 
   /** Puts one file of a batch that is being received. */
   async putFile(offset: QueueOffset, index: number, bytes: Uint8Array): Promise<void> {
-    // The id is new: where the key is taken, an earlier try of this very put has taken it.
+    // The id is new: if the key is taken, an earlier try of this very put has taken it.
     await this.#store.put(fileKey(offset, index), bytes);
   }
 

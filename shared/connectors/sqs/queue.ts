@@ -63,7 +63,7 @@ export class Queue {
   }
 
   /**
-   * At most 10 messages; none where the queue was empty for all of the time that it is waited for.
+   * At most 10 messages; none if the queue was empty for all of the time that it is waited for.
    */
   async receive(max: number): Promise<Received[]> {
     const { queueUrl: QueueUrl, waitTimeSeconds, visibilityTimeoutSeconds } = this.#options;

@@ -50,7 +50,7 @@ export class Receiving {
   }
 
   /**
-   * The batch's end, where there is a message; it is in the store then. Where it fails, what was
+   * The batch's end, if there is a message; it is in the store then. If it fails, what was
    * received is shown to others again.
    */
   async run(): Promise<QueueOffset | undefined> {
