@@ -8,8 +8,8 @@ import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { progressOf } from "../shared/engine/progress.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
-import { nextOf, summaryOf } from "./next-step.ts";
-import { type Opened, step } from "./step.ts";
+import { nextOf, summaryOf } from "./after-finalize.ts";
+import { type Opened, step } from "./lambda-handler.ts";
 
 /** Decides once, carries the decision out, moves the offset, and says what comes next. */
 export const handler = step(

@@ -23,7 +23,7 @@ import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.t
 import { checkSink } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
-import { type Opened, step } from "./step.ts";
+import { type Opened, step } from "./lambda-handler.ts";
 import { triggerOf } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */

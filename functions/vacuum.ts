@@ -1,7 +1,7 @@
 import type { VacuumEvent } from "../shared/aws/state.ts";
 import { type VacuumReport, vacuum } from "../shared/engine/vacuum.ts";
 import { logger } from "./environment.ts";
-import { type Opened, step } from "./step.ts";
+import { type Opened, step } from "./lambda-handler.ts";
 
 const DAY_MILLISECONDS = 86_400_000;
 

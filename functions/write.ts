@@ -8,7 +8,7 @@ import { type TaskResult, unreadWarning, write } from "../shared/engine/write/ta
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
-import { type Opened, step } from "./step.ts";
+import { type Opened, step } from "./lambda-handler.ts";
 import { withinTime } from "./time-limit.ts";
 import { watchOf } from "./watch.ts";
 

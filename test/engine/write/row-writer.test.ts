@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
-import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { DataSourceStreamReader, type NamedRow, type Row } from "../../shared/contract/stream-reader.ts";
+import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader, type NamedRow, type Row } from "../../../shared/contract/stream-reader.ts";
 import {
   DataSourceStreamWriter,
   type SupportsCommitLookup,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type VacuumContext,
-} from "../../shared/contract/stream-writer.ts";
-import { vacuum } from "../../shared/engine/vacuum.ts";
-import { EngineWorld } from "../support/engine.ts";
+} from "../../../shared/contract/stream-writer.ts";
+import { vacuum } from "../../../shared/engine/vacuum.ts";
+import { EngineWorld } from "../../support/engine.ts";
 
 type Message = { partition: number; rows: number };
 

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import type { ObjectStore } from "../../../shared/contract/object-store.ts";
 
 const text = (body: string) => new TextEncoder().encode(body);
 const read = async (store: ObjectStore, key: string) => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import type { Offset } from "../../shared/contract/offset.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { type ReadLimit, ReadMaxRows } from "../../shared/contract/read-limit.ts";
-import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
-import { type PlanResult, plan } from "../../shared/engine/plan.ts";
-import { limitOf, policyOf } from "../../shared/engine/run/policy.ts";
-import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
-import { EngineWorld } from "../support/engine.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import type { Offset } from "../../../shared/contract/offset.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import { type ReadLimit, ReadMaxRows } from "../../../shared/contract/read-limit.ts";
+import { DataSourceStreamReader } from "../../../shared/contract/stream-reader.ts";
+import { type PlanResult, plan } from "../../../shared/engine/plan.ts";
+import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
+import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
+import { EngineWorld } from "../../support/engine.ts";
 
 /** A source of rows 0 to 24 that heeds a limit of rows; `calls` are those that planning made. */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {

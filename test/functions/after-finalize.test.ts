@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nextOf } from "../../functions/next-step.ts";
+import { nextOf } from "../../functions/after-finalize.ts";
 import type { Written } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { Batch } from "../../shared/engine/ports/ledger.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { MillraceError } from "../../shared/contract/errors.ts";
-import type { Batch } from "../../shared/engine/ports/ledger.ts";
-import { next, outcomeOfBatch, type RunOutcome } from "../../shared/engine/run/next.ts";
-import { limitOf, policyOf } from "../../shared/engine/run/policy.ts";
+import { MillraceError } from "../../../shared/contract/errors.ts";
+import type { Batch } from "../../../shared/engine/ports/ledger.ts";
+import { next, outcomeOfBatch, type RunOutcome } from "../../../shared/engine/run/next.ts";
+import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
 
 const once = policyOf("once", { isBounded: false });
 const unbounded = policyOf("availableNow", { isBounded: false });

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import {
   type Row,
   SimpleDataSourceStreamReader,
   type SimpleRead,
-} from "../../shared/contract/stream-reader.ts";
-import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { vacuum } from "../../shared/engine/vacuum.ts";
-import { EngineWorld } from "../support/engine.ts";
+} from "../../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
+import { vacuum } from "../../../shared/engine/vacuum.ts";
+import { EngineWorld } from "../../support/engine.ts";
 
 type Position = { n: number };
 
