@@ -12,7 +12,7 @@ const EVENTS_PER_TASK = 8;
 const EVENTS_PER_BATCH = 40;
 
 /** What comes after Finalize. `now` and `executionMilliseconds`, the time-out of an execution, decide whether this one goes on. */
-export function nextOf(
+export function afterFinalize(
   work: Written,
   ended: FinalizeResult,
   now: number,

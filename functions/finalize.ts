@@ -6,13 +6,13 @@ import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { progressOf } from "../shared/engine/progress.ts";
+import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
-import { nextOf, summaryOf } from "./after-finalize.ts";
-import { type Opened, step } from "./lambda-handler.ts";
+import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 
 /** Decides once, carries the decision out, moves the offset, and says what comes next. */
-export const handler = step(
+export const handler = lambdaHandler(
   "finalize",
   async (work: Written, { sessions, ports }: Opened): Promise<Finalized> => {
     const { run } = work;
@@ -20,7 +20,7 @@ export const handler = step(
     const failure = await failureOf(ports, work);
     const ended = await finalize(sessions, ports, { run, failure });
     tell(ended.batch);
-    const next = nextOf(work, ended, ports.runtime.now(), settings.executionMilliseconds);
+    const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
     // The next step of this execution takes the pipeline again by itself.
     if (next.next !== "Plan") {
       await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);

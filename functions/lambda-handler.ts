@@ -26,7 +26,7 @@ class StepError extends Error {
 }
 
 /** A handler: opens the pipeline, runs `body`, and writes logs, metrics and traces. */
-export function step<Event, Answer>(
+export function lambdaHandler<Event, Answer>(
   name: string,
   body: (event: Event, opened: Opened, lambda: Context) => Promise<Answer>,
 ): (event: Event, lambda: Context) => Promise<Answer> {

@@ -23,7 +23,7 @@ import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.t
 import { checkSink } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
-import { type Opened, step } from "./lambda-handler.ts";
+import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOf } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
@@ -35,7 +35,7 @@ const MAX_TARGET_CHARACTERS = 16 * 1024;
 const stepFunctions = new SFNClient({});
 
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
-export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
+export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const asked = readInput(event.input);
   const trigger = triggerOf(asked.trigger, settings.trigger, opened.sessions.pipeline);
   // An interval is the pipeline's own, so that whatever plans next in this run finds it again.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nextOf } from "../../functions/after-finalize.ts";
+import { afterFinalize } from "../../functions/after-finalize.ts";
 import type { Written } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { Batch } from "../../shared/engine/ports/ledger.ts";
@@ -40,7 +40,7 @@ const batch = (state: Batch["state"], changes: Partial<Batch> = {}): Batch => ({
 
 describe("after Finalize an execution", () => {
   it("plans the next batch, and takes along what was available at its start", () => {
-    expect(nextOf(work(), { batch: batch("committed") }, at(1000), HOUR)).toEqual({
+    expect(afterFinalize(work(), { batch: batch("committed") }, at(1000), HOUR)).toEqual({
       next: "Plan",
       trigger: "availableNow",
       target: { n: 9 },
@@ -49,11 +49,13 @@ describe("after Finalize an execution", () => {
   });
 
   it("is done where one batch was asked for, and says which", () => {
-    expect(nextOf(work({ committed: "Done" }), { batch: batch("committed") }, at(1000), HOUR)).toEqual({
-      next: "Done",
-      why: "committed",
-      batch: { batchId: 3, attempt: 1, state: "committed", rows: 9, bytes: 72 },
-    });
+    expect(afterFinalize(work({ committed: "Done" }), { batch: batch("committed") }, at(1000), HOUR)).toEqual(
+      {
+        next: "Done",
+        why: "committed",
+        batch: { batchId: 3, attempt: 1, state: "committed", rows: 9, bytes: 72 },
+      },
+    );
   });
 
   it("hands on to a new one before its history is full", () => {
@@ -61,7 +63,7 @@ describe("after Finalize an execution", () => {
     let batches = 0;
     for (;;) {
       const todo = Array.from({ length: 200 }, (_, i) => i);
-      const next = nextOf(work({ input, todo }), { batch: batch("committed") }, at(1000), HOUR);
+      const next = afterFinalize(work({ input, todo }), { batch: batch("committed") }, at(1000), HOUR);
       batches++;
       if (next.next === "Continue") {
         expect(next.input).toEqual({
@@ -81,24 +83,26 @@ describe("after Finalize an execution", () => {
   });
 
   it("hands on to a new one once half of its time is over", () => {
-    expect(nextOf(work(), { batch: batch("committed") }, at(HOUR / 2), HOUR).next).toBe("Plan");
-    expect(nextOf(work(), { batch: batch("committed") }, at(HOUR / 2 + 1), HOUR).next).toBe("Continue");
+    expect(afterFinalize(work(), { batch: batch("committed") }, at(HOUR / 2), HOUR).next).toBe("Plan");
+    expect(afterFinalize(work(), { batch: batch("committed") }, at(HOUR / 2 + 1), HOUR).next).toBe(
+      "Continue",
+    );
   });
 
   it("fails with the recorded reason, its place and what to do, where the batch was aborted", () => {
     const error = { code: "SINK_FAILED", message: "write() failed", where: { partition: 1 }, hint: "Look." };
-    expect(nextOf(work(), { batch: batch("aborted", { error }) }, at(1000), HOUR)).toEqual({
+    expect(afterFinalize(work(), { batch: batch("aborted", { error }) }, at(1000), HOUR)).toEqual({
       next: "Failed",
       error: { code: "SINK_FAILED", message: "write() failed (partition 1). Look." },
     });
-    expect(nextOf(work(), { batch: batch("aborted") }, at(1000), HOUR)).toMatchObject({
+    expect(afterFinalize(work(), { batch: batch("aborted") }, at(1000), HOUR)).toMatchObject({
       error: { code: "BATCH_ABORTED" },
     });
   });
 
   it("fails where the source was not told of a committed batch", () => {
     const unacknowledged = new MillraceError("SOURCE_FAILED", "commit() failed");
-    expect(nextOf(work(), { batch: batch("committed"), unacknowledged }, at(1000), HOUR)).toEqual({
+    expect(afterFinalize(work(), { batch: batch("committed"), unacknowledged }, at(1000), HOUR)).toEqual({
       next: "Failed",
       error: { code: "SOURCE_FAILED", message: "commit() failed" },
     });
@@ -106,7 +110,8 @@ describe("after Finalize an execution", () => {
 
   it("plans at once the replay of a batch that an earlier one had decided to abort", () => {
     expect(
-      nextOf(work({ aborted: "Plan", committed: "Done" }), { batch: batch("aborted") }, at(1000), HOUR).next,
+      afterFinalize(work({ aborted: "Plan", committed: "Done" }), { batch: batch("aborted") }, at(1000), HOUR)
+        .next,
     ).toBe("Plan");
   });
 });
