@@ -30,6 +30,16 @@ export function scanMoment(text: string): IsoMoment | undefined {
   return { seconds: days * SECONDS_PER_DAY + time, micros: scanner.micros, isFiner: scanner.isFiner, offset };
 }
 
+/** Epoch milliseconds, with a fraction; a moment without a zone counts as UTC. */
+export function epochMilliseconds({ seconds, micros, offset = 0 }: IsoMoment): number {
+  return (seconds - offset) * 1000 + micros / 1000;
+}
+
+/** True for a time such as `2026-11-21T03:04:05.678Z`: those of one length are in the order of their text. */
+export function isUtcTime(text: string): boolean {
+  return text[10] === "T" && text.endsWith("Z") && scanMoment(text)?.offset === 0;
+}
+
 /**
  * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes
  * several times as long. Each part returns `undefined` if the text is another, and NaN if the

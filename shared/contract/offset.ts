@@ -1,4 +1,5 @@
 import { MillraceError } from "./errors.ts";
+import { isUtcTime } from "./iso.ts";
 import { canonicalJson, findNonJson, hintOfNonJson, isPlainObject, type JsonValue, kindOf } from "./json.ts";
 
 /**
@@ -34,9 +35,6 @@ export function compareByValue(a: Offset, b: Offset): number | undefined {
   if (nameA !== nameB || restA.length > 0 || restB.length > 0) return undefined;
   if (typeof valueA === "number" && typeof valueB === "number") return valueA - valueB;
   if (typeof valueA !== "string" || typeof valueB !== "string") return undefined;
-  const isTime = TIME.test(valueA) && TIME.test(valueB) && valueA.length === valueB.length;
+  const isTime = valueA.length === valueB.length && isUtcTime(valueA) && isUtcTime(valueB);
   return isTime ? Math.sign(Number(valueA > valueB) - Number(valueA < valueB)) : undefined;
 }
-
-/** In UTC, so that times of one length order as text. */
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;

@@ -1,3 +1,4 @@
+import { epochMilliseconds, scanMoment } from "../../contract/iso.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 
@@ -25,7 +26,6 @@ const NEAR_MILLISECONDS = 5000;
 /** Milliseconds of a unit. */
 const UNITS = [1, 1000, 1e-3, 1e-6];
 const DIGITS = /^-?\d+$/;
-const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/;
 
 /** `pairs` were asked for with a pause between; `all`, in order, also without. */
 export function changeOf(
@@ -74,8 +74,8 @@ export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean
 }
 
 function timesOf(value: Leaf): number[] {
-  if (typeof value === "string" && TIME.test(value))
-    return [Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)];
+  const moment = typeof value === "string" ? scanMoment(value) : undefined;
+  if (moment !== undefined) return [epochMilliseconds(moment)];
   return UNITS.map((unit) => numberOf(value) * unit);
 }
 
