@@ -92,7 +92,10 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return [...layout.head(), ...rows.map((row) => layout.line(row))].join("\n");
 }
 
-/** The widths of a table's columns, taken from a sample of its rows. */
+/**
+ * The widths of a table's columns, taken from a sample of its rows. Ours because `cat` prints tables
+ * that are larger than memory, line by line, and libraries lay out all rows at once.
+ */
 export class TableLayout {
   readonly #header: readonly string[];
   readonly #widths: readonly number[];

@@ -16,6 +16,12 @@ import { BinaryBuilder, StringBuilder } from "./variable-width.ts";
 import { VoidBuilder } from "./void.ts";
 
 /**
+ * The builders are ours because rows to columns is what Millrace is for: those of apache-arrow
+ * throw on microseconds as bigints, cut what does not fit without a word, and are several times as
+ * slow.
+ */
+
+/**
  * The builder for a field; `capacity` is the number of values expected. Types are told by their
  * ids, not by their classes: a schema that was read back has only the base classes. Error:
  * `TYPE_NOT_SUPPORTED`.
