@@ -17,8 +17,9 @@ export function canonicalJson(value: JsonValue): string {
 }
 
 /**
- * The first place in `value` that JSON would lose or change, such as `$.range.from: an instance of Date`; `undefined` where there
- * is none. An `undefined` property counts: it would be gone after the first replay.
+ * The first place in `value` that JSON would lose or change, such as
+ * `$.range.from: an instance of Date`; `undefined` if there is none. An `undefined` property counts:
+ * it would be gone after the first replay.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
   switch (typeof value) {
@@ -30,11 +31,13 @@ export function findNonJson(value: unknown, path = "$", parents: readonly object
       if (!Number.isFinite(value)) return `${path}: ${value}`;
       return Object.is(value, -0) ? `${path}: -0` : undefined;
     case "object":
-      break;
+      return value === null ? undefined : findInObject(value, path, parents);
     default:
       return `${path}: ${kindOf(value)}`;
   }
-  if (value === null) return undefined;
+}
+
+function findInObject(value: object, path: string, parents: readonly object[]): string | undefined {
   if (parents.includes(value)) return `${path}: a reference to its own parent`;
   const inside = [...parents, value];
   if (Array.isArray(value)) {
@@ -54,7 +57,7 @@ export function findNonJson(value: unknown, path = "$", parents: readonly object
   return undefined;
 }
 
-/** What to do about a problem that `findNonJson` found, where more can be said than about any other. */
+/** What to do about a problem that `findNonJson` found; `undefined` if there is no more to say. */
 export function hintOfNonJson(problem: string): string | undefined {
   if (problem.endsWith("an instance of Promise"))
     return "Await it: await, or await Promise.all(…) of an array, such as that of map(async …).";
@@ -65,39 +68,32 @@ export function hintOfNonJson(problem: string): string | undefined {
 
 /** What a value is, in words for an error message; never its content. */
 export function kindOf(value: unknown): string {
-  if (value === null) return "null";
   switch (typeof value) {
     case "undefined":
       return "undefined";
     case "string":
       return value.length === 1 ? "a string of 1 character" : `a string of ${value.length} characters`;
     case "number":
-      return Number.isInteger(value)
-        ? "an integer"
-        : Number.isFinite(value)
-          ? "a number with a fraction"
-          : String(value);
-    case "bigint":
-      return "a bigint";
-    case "boolean":
-      return "a boolean";
-    case "object": {
-      if (Array.isArray(value)) return `an array of ${value.length}`;
-      if (isPlainObject(value)) return "an object";
-      const prototype = Object.getPrototypeOf(value) as {
-        readonly constructor?: { readonly name?: unknown };
-      };
-      const tag = Object.prototype.toString.call(value);
-      if (tag === "[object Generator]") return "a generator";
-      if (tag === "[object AsyncGenerator]") return "an async generator";
-      const name = prototype.constructor?.name;
-      return typeof name === "string" && name !== ""
-        ? `an instance of ${name}`
-        : "an object of a class without name";
-    }
+      if (!Number.isFinite(value)) return String(value);
+      return Number.isInteger(value) ? "an integer" : "a number with a fraction";
+    case "object":
+      return value === null ? "null" : kindOfObject(value);
     default:
       return `a ${typeof value}`;
   }
+}
+
+function kindOfObject(value: object): string {
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isPlainObject(value)) return "an object";
+  const tag = Object.prototype.toString.call(value);
+  if (tag === "[object Generator]") return "a generator";
+  if (tag === "[object AsyncGenerator]") return "an async generator";
+  const prototype = Object.getPrototypeOf(value) as { readonly constructor?: { readonly name?: unknown } };
+  const name = prototype.constructor?.name;
+  return typeof name === "string" && name !== ""
+    ? `an instance of ${name}`
+    : "an object of a class without name";
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

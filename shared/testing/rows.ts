@@ -1,4 +1,4 @@
-import type { Schema } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { itemsOf, toRecordBatches } from "../arrow/record-batches.ts";
 import { rowsOf } from "../arrow/rows.ts";
 import { MillraceError } from "../contract/errors.ts";
@@ -17,40 +17,57 @@ export async function readRows(
 ): Promise<RowTexts> {
   const texts: string[] = [];
   if (schema !== undefined) {
-    for await (const batch of toRecordBatches(schema, rows, {}))
-      for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
+    for await (const batch of toRecordBatches(schema, rows, {})) addBatch(texts, batch);
     return texts;
   }
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
-    if (typeof row === "object" && row !== null && "numRows" in row && "schema" in row) {
-      for (const one of rowsOf(row as never)) texts.push(JSON.stringify(one));
+    if (isRecordBatch(row)) {
+      addBatch(texts, row);
       continue;
     }
+    const number = texts.length + 1;
     if (isPlainObject(row)) {
-      const names = Object.keys(row);
-      fields ??= names;
-      const missing = fields.filter((name) => row[name] === undefined);
-      const extra = names.filter((name) => !fields?.includes(name));
-      if (missing.length + extra.length > 0) tell(differentFields(texts.length + 1, missing, extra));
-    } else if (!Array.isArray(row)) {
-      throw new MillraceError("ROW_NOT_A_ROW", `row ${texts.length + 1}: read() yielded ${kindOf(row)}`, {
-        hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
-      });
-    }
+      fields ??= Object.keys(row);
+      const problem = differentFields(number, row, fields);
+      if (problem !== undefined) tell(problem);
+    } else if (!Array.isArray(row)) throw notARow(number, row);
     texts.push(JSON.stringify(row, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)));
   }
   return texts;
 }
 
-function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Problem {
+/** Also true for a record batch of another copy of Arrow. */
+function isRecordBatch(row: unknown): row is RecordBatch {
+  return typeof row === "object" && row !== null && "numRows" in row && "schema" in row;
+}
+
+function addBatch(texts: string[], batch: RecordBatch): void {
+  for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
+}
+
+function notARow(number: number, row: unknown): MillraceError {
+  return new MillraceError("ROW_NOT_A_ROW", `row ${number}: read() yielded ${kindOf(row)}`, {
+    hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
+  });
+}
+
+/** How a row differs from the first one, which has `fields`; `undefined` if it does not. */
+function differentFields(
+  number: number,
+  row: Readonly<Record<string, unknown>>,
+  fields: readonly string[],
+): Problem | undefined {
+  const missing = fields.filter((name) => row[name] === undefined);
+  const extra = Object.keys(row).filter((name) => !fields.includes(name));
+  if (missing.length + extra.length === 0) return undefined;
   const problems = [
     missing.length > 0 ? `has no ${missing.join(", ")}` : "",
     extra.length > 0 ? `has ${extra.join(", ")} besides` : "",
   ].filter((problem) => problem !== "");
   return {
     code: "ROW_MISMATCH",
-    message: `row ${row} ${problems.join(" and ")}, unlike the first row of its partition`,
+    message: `row ${number} ${problems.join(" and ")}, unlike the first row of its partition`,
     hint: "Yield every field in each row, null where there is no value; give the kit the schema, and it says which are missing.",
   };
 }
