@@ -6,7 +6,10 @@ import { DataSource } from "../../../shared/contract/data-source.ts";
 import { GreaterThan } from "../../../shared/contract/filters.ts";
 import { type Pipeline, pipeline, type StallPolicy } from "../../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type NamedRow, type Row } from "../../../shared/contract/stream-reader.ts";
-import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
+import {
+  DataSourceStreamArrowWriter,
+  DataSourceStreamWriter,
+} from "../../../shared/contract/stream-writer.ts";
 import type { BatchRun, Ledger, RunningTask } from "../../../shared/engine/ports/ledger.ts";
 import type { StalledTask } from "../../../shared/engine/ports/run-events.ts";
 import type { Ports } from "../../../shared/engine/ports/runtime.ts";

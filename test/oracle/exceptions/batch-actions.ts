@@ -1,10 +1,7 @@
-import { partsOf, reprOf } from "./batch-step.ts";
-import type { Rewrite } from "./exceptions.ts";
-import type { FilterJson } from "./python-repr.ts";
-import type { Args, Call, Run } from "./trace.ts";
-
-const isCall = (call: Call | undefined, ...names: readonly string[]): boolean =>
-  call !== undefined && names.includes(call.call);
+import { partsOf, reprOf } from "../batch-step.ts";
+import type { FilterJson } from "../python-repr.ts";
+import type { Args, Call, Run } from "../trace.ts";
+import { changeEach, isCall, type Rewrite } from "./rewrite.ts";
 
 const isRead = ({ made }: Run): boolean => made.some((call) => isCall(call, "reader.__init__"));
 const pushOf = ({ driver }: Run): Call | undefined =>
@@ -70,14 +67,12 @@ const pushdownConf: Rewrite = {
   reason:
     "Spark has `spark.sql.python.filterPushdown.enabled`, off by default, and refuses readers with `pushFilters` while it is off. Millrace has no such switch (docs/architecture.md): filters go to each reader that overrides the method, and all others read everything.",
   rewrite(runs) {
-    let used = false;
-    for (const run of runs) {
-      if (!(run.ended?.exception ?? "").includes("[DATA_SOURCE_PUSHDOWN_DISABLED]")) continue;
+    return changeEach(runs, (run) => {
+      if (!(run.ended?.exception ?? "").includes("[DATA_SOURCE_PUSHDOWN_DISABLED]")) return false;
       readAll(run, runs);
       run.driver.push({ call: "reader.partitions", args: { filters_seen: [] } });
-      used = true;
-    }
-    return used;
+      return true;
+    });
   },
 };
 
@@ -86,19 +81,17 @@ const queries: Rewrite = {
   reason:
     "A pipeline writes the rows that it reads: there is no `select`, `limit` or count over them (docs/architecture.md). Spark's readers are not told of these either (i_batch_read: no column pruning, no limit pushdown); what they give is the same.",
   rewrite(runs) {
-    let used = false;
-    for (const run of runs) {
+    return changeEach(runs, (run) => {
       const { value } = run.ended ?? {};
       const isLess = typeof value === "number" && value < rowsIn(run, runs);
-      if (!isRead(run) || pushOf(run) !== undefined || !isLess) continue;
+      if (!isRead(run) || pushOf(run) !== undefined || !isLess) return false;
       readAll(run, runs);
-      used = true;
-    }
-    return used;
+      return true;
+    });
   },
 };
 
-/** True where a row whose column is null does not pass the filter, so that Spark infers that it is not. */
+/** True if a row whose column is null does not pass, so that Spark infers that it is not null. */
 function rejectsNull({ kind, child }: FilterJson): boolean {
   if (kind === "Not") return rejectsNull(child as FilterJson);
   return kind !== "IsNull" && kind !== "IsNotNull" && kind !== "EqualNullSafe";
@@ -112,15 +105,14 @@ const inferredFilters: Rewrite = {
   reason:
     "Spark's optimizer infers `IsNotNull` of a column that another filter compares, and pushes it too. Millrace has no optimizer: it pushes the filters that the pipeline has (docs/architecture.md), and a row whose column is null passes none of these.",
   rewrite(runs) {
-    let used = false;
-    for (const push of runs.flatMap((run) => pushOf(run) ?? [])) {
-      const filters = push.args["filters"] as FilterJson[];
+    const pushes = runs.flatMap((run) => pushOf(run) ?? []);
+    return changeEach(pushes, ({ args }) => {
+      const filters = args["filters"] as FilterJson[];
       const compared = new Set(filters.filter(rejectsNull).map(columnOf));
       const kept = filters.filter((filter) => filter.kind !== "IsNotNull" || !compared.has(columnOf(filter)));
-      used ||= kept.length < filters.length;
-      (push.args as { filters: FilterJson[] }).filters = kept;
-    }
-    return used;
+      (args as { filters: FilterJson[] }).filters = kept;
+      return kept.length < filters.length;
+    });
   },
 };
 
