@@ -20,7 +20,7 @@ import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
 import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
-import { checkSink } from "../shared/engine/sessions/open-sessions.ts";
+import { checkSinkOptions } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
@@ -88,7 +88,7 @@ class Execution {
 
   async #prepare(target: JsonValue | undefined): Promise<ReadLimit | undefined> {
     const { sessions } = this.#opened;
-    await checkSink(sessions);
+    await checkSinkOptions(sessions);
     const planner = await sessions.source.planner();
     if (this.#trigger === "availableNow")
       this.#isBounded = await planner.prepareForTriggerAvailableNow(target);

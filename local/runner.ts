@@ -9,7 +9,7 @@ import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../shared/engine/run/loop.ts";
 import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
-import { checkSink, openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
+import { checkSinkOptions, openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import type { Home } from "./home.ts";
 import { hasEnded, OwnerLock } from "./owner-lock.ts";
@@ -53,7 +53,7 @@ export async function run(options: RunOptions): Promise<void> {
   try {
     const watch = new PlanningWatch(options, ports);
     const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.note(method) });
-    const schema = await checkSink(sessions);
+    const schema = await checkSinkOptions(sessions);
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,

@@ -48,8 +48,8 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: WRITE,
-        find: "const planned = await readPartitions(ports.store, run.partitionsKey);",
-        replace: `await readPartitions(ports.store, run.partitionsKey);
+        find: "const planned = await readPartitionsFile(ports.store, run.partitionsKey);",
+        replace: `await readPartitionsFile(ports.store, run.partitionsKey);
   const recorded = await ports.ledger.batch(run.pipeline, run.batchId);
   const planner = await sessions.source.planner();
   const partitions = await planner.partitions(recorded?.start ?? {}, recorded?.end ?? {});
@@ -204,9 +204,9 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: FINALIZE,
-        find: "const decided = await decide(work, batch, { to, ...error });",
+        find: "const decided = await decide(finalizer, batch, { to, ...error });",
         replace:
-          'const decided = to === "committing" ? { ...batch, state: to } : await decide(work, batch, { to, ...error });',
+          'const decided = to === "committing" ? { ...batch, state: to } : await decide(finalizer, batch, { to, ...error });',
       },
       {
         file: TRANSITIONS,

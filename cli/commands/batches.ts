@@ -2,7 +2,7 @@ import { runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { readPartitions } from "../../shared/engine/partitions-file.ts";
+import { readPartitionsFile } from "../../shared/engine/partitions-file.ts";
 import type { Batch, RunningTask, Task } from "../../shared/engine/ports/ledger.ts";
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
@@ -74,7 +74,7 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
 async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
   if (store === undefined) return [];
   try {
-    return (await readPartitions(store, batch.partitionsKey)).partitions;
+    return (await readPartitionsFile(store, batch.partitionsKey)).partitions;
   } catch {
     return [];
   }

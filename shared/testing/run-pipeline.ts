@@ -15,7 +15,7 @@ import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
 import type { Ports } from "../engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../engine/run/loop.ts";
 import { limitOf, policyOf, type RunPolicy } from "../engine/run/policy.ts";
-import { checkSink, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
+import { checkSinkOptions, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
 import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
@@ -97,7 +97,7 @@ export async function runPipeline<SinkOptions extends object>(
   const sessions = await openSessions(tap.around(pipeline as unknown as Pipeline), ports);
   const steps = new KitSteps({ pipeline: pipeline as unknown as Pipeline, sessions, ports, tap, options });
   try {
-    await checkSink(sessions);
+    await checkSinkOptions(sessions);
     const { signal } = new AbortController();
     await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent: () => undefined });
   } finally {
