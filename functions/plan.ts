@@ -19,7 +19,7 @@ import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
-import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
+import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
 import { checkSinkOptions } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
@@ -54,17 +54,14 @@ class Execution {
   readonly #event: PlanEvent;
   readonly #opened: Opened;
   readonly #trigger: TriggerKind;
-  /** True if the reader fixes what "available now" is. */
-  #isBounded = false;
+  /** What it is before the source was asked. */
+  #policy: RunPolicy;
 
   constructor(event: PlanEvent, opened: Opened, trigger: TriggerKind) {
     this.#event = event;
     this.#opened = opened;
     this.#trigger = trigger;
-  }
-
-  get #policy(): RunPolicy {
-    return policyOf(this.#trigger, { isBounded: this.#isBounded });
+    this.#policy = policyOf(trigger, { isBounded: false });
   }
 
   /** `target` is what the reader fixed earlier in the run. Returns `undefined` if another run has the pipeline. */
@@ -89,9 +86,7 @@ class Execution {
   async #prepare(target: JsonValue | undefined): Promise<ReadLimit | undefined> {
     const { sessions } = this.#opened;
     await checkSinkOptions(sessions);
-    const planner = await sessions.source.planner();
-    if (this.#trigger === "availableNow")
-      this.#isBounded = await planner.prepareForTriggerAvailableNow(target);
+    this.#policy = await askPolicy(sessions.source, this.#trigger, { target });
     return limitOf(this.#policy);
   }
 
@@ -100,7 +95,8 @@ class Execution {
     const { ports, sessions } = this.#opened;
     const { run, batch } = planned;
     const planner = await sessions.source.planner();
-    const target = this.#isBounded ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
+    const goesOn = this.#policy.maxBatches === undefined;
+    const target = goesOn ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
     const route = await routeOf(ports, planned);
     log(planned, route.next);
     metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);

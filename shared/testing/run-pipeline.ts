@@ -14,7 +14,7 @@ import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
 import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
 import type { Ports } from "../engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../engine/run/loop.ts";
-import { limitOf, policyOf, type RunPolicy } from "../engine/run/policy.ts";
+import { askPolicy, limitOf, type RunPolicy } from "../engine/run/policy.ts";
 import { checkSinkOptions, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
 import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
@@ -145,14 +145,12 @@ class KitSteps implements RunSteps {
   async prepare(): Promise<RunPolicy> {
     const { pipeline, sessions, options } = this.#parts;
     const trigger = triggerOf(pipeline, undefined);
-    const isBounded =
-      "availableNow" in trigger && (await (await sessions.source.planner()).prepareForTriggerAvailableNow());
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
-    const policy = policyOf(triggerKind(trigger), { isBounded, interval });
+    const policy = await askPolicy(sessions.source, triggerKind(trigger), { interval });
     const bounds = { ...(interval === undefined ? {} : { interval }), maxIdle: MAX_IDLE };
     if (options.batches !== undefined && pipeline.saveMode === undefined)
       return { readsAll: false, maxBatches: options.batches, ...bounds };
-    return { ...policy, maxBatches: isBounded ? MAX_BATCHES : 1, ...bounds };
+    return { maxBatches: interval === undefined ? MAX_BATCHES : 1, ...policy, ...bounds };
   }
 
   async plan(policy: RunPolicy): Promise<PlanResult> {
