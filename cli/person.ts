@@ -42,7 +42,7 @@ function userName(): string {
 }
 
 /** What a person is asked about. */
-export interface Change {
+export interface ManualChange {
   /** What it would do. */
   readonly shown: string;
   readonly question: string;
@@ -57,7 +57,7 @@ export interface Change {
  * Shows a change, asks, and makes it. Returns the exit code. Error: `USAGE` if nobody can be asked.
  */
 export async function withConsent(
-  change: Change,
+  change: ManualChange,
   flags: ConsentFlags & { readonly json?: boolean },
 ): Promise<number> {
   const isDryRun = flags.dryRun ?? false;

@@ -24,7 +24,7 @@ import { checkSinkOptions } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
-import { triggerOf } from "./trigger.ts";
+import { triggerOfExecution } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
 const MAX_TASKS = 100_000;
@@ -37,7 +37,7 @@ const stepFunctions = new SFNClient({});
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
 export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const asked = readInput(event.input);
-  const trigger = triggerOf(asked.trigger, settings.trigger, opened.sessions.pipeline);
+  const trigger = triggerOfExecution(asked.trigger, settings.trigger, opened.sessions.pipeline);
   // An interval is the pipeline's own, so that whatever plans next in this run finds it again.
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
   const execution = new Execution(event, opened, trigger);

@@ -9,8 +9,8 @@ import type { Construct } from "constructs";
 import { METRICS_NAMESPACE } from "../shared/aws/names.ts";
 import { type FunctionSettings, formatSettings, type SecretReference } from "../shared/aws/settings.ts";
 import { grant } from "./accept.ts";
-import { lockFileStandIn, modulePathInProject } from "./entry.ts";
 import { type Figures, leaseSeconds, POWERTOOLS } from "./figures.ts";
+import { lockFileStandIn, modulePathInProject } from "./package-paths.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
 

@@ -15,10 +15,11 @@ import {
   type OutputField,
 } from "../shared/aws/names.ts";
 import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
-import { describePipeline } from "./entry.ts";
+import { describePipeline } from "./describe-pipeline.ts";
 import { figuresOf } from "./figures.ts";
 import { functionsOf, keysOf } from "./functions.ts";
-import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
+import { PipelineMetrics } from "./metrics.ts";
+import { executionsFailed, Monitoring } from "./monitoring.ts";
 import { folderOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";

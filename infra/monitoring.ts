@@ -7,8 +7,6 @@ import {
   GraphWidget,
   type IMetric,
   MathExpression,
-  Metric,
-  type MetricOptions,
   SingleValueWidget,
   Stats,
   TextWidget,
@@ -17,50 +15,14 @@ import {
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import { LOG_MESSAGE, METRIC, type MetricName } from "../shared/aws/names.ts";
+import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
 import type { Figures } from "./figures.ts";
+import type { PipelineMetrics } from "./metrics.ts";
 import type { AlarmProps, MicroBatchPipelineProps } from "./props.ts";
 
-const MAXIMA: ReadonlySet<MetricName> = new Set([METRIC.batchAge, METRIC.batchDuration, METRIC.taskDuration]);
 const MINUTES = 60;
 const HOURS = 3600;
 const WEEK = 7 * 24 * HOURS;
-
-/** The metrics of one pipeline. */
-export class PipelineMetrics {
-  readonly #namespace: string;
-  readonly #pipeline: string;
-
-  constructor(namespace: string, pipeline: string) {
-    this.#namespace = namespace;
-    this.#pipeline = pipeline;
-  }
-
-  get(name: MetricName, options?: MetricOptions): Metric {
-    return new Metric({
-      namespace: this.#namespace,
-      metricName: name,
-      dimensionsMap: { service: this.#pipeline },
-      statistic: MAXIMA.has(name) ? Stats.MAXIMUM : Stats.SUM,
-      period: Duration.minutes(5),
-      ...options,
-    });
-  }
-
-  /** Part of the batch attempts that were aborted, 0 to 1. */
-  abortRate(options?: MetricOptions): MathExpression {
-    const { period = Duration.hours(1) } = options ?? {};
-    return new MathExpression({
-      expression: "IF(aborted + committed > 0, aborted / (aborted + committed), 0)",
-      usingMetrics: {
-        aborted: this.get(METRIC.batchesAborted, { period }),
-        committed: this.get(METRIC.batchesCommitted, { period }),
-      },
-      label: "abort rate",
-      period,
-    });
-  }
-}
 
 export interface MonitoringProps {
   readonly props: MicroBatchPipelineProps;

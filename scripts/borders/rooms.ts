@@ -57,7 +57,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "shared/engine": {
     holds:
-      "`plan`, `write`, `finalize`, `vacuum`: functions of (pipeline, ports, request), nothing of Node or of a cloud",
+      "`plan`, `write`, `finalize`, `vacuum`: functions of (sessions, ports, request), nothing of Node or of a cloud",
     imports: ["shared/contract", "shared/arrow", "shared/engine/ports"],
     packages: ["apache-arrow"],
   },

@@ -35,6 +35,16 @@ export function epochMilliseconds({ seconds, micros, offset = 0 }: IsoMoment): n
   return (seconds - offset) * 1000 + micros / 1000;
 }
 
+/** Epoch microseconds; a moment without a zone counts as UTC, one that does not exist throws. */
+export function epochMicros({ seconds, micros, offset = 0 }: IsoMoment): bigint {
+  return BigInt(seconds - offset) * 1_000_000n + BigInt(micros);
+}
+
+/** True if there is such a moment. */
+export function exists({ seconds, offset = 0 }: IsoMoment): boolean {
+  return !Number.isNaN(seconds - offset);
+}
+
 /** True for a time such as `2026-11-21T03:04:05.678Z`: those of one length are in the order of their text. */
 export function isUtcTime(text: string): boolean {
   return text[10] === "T" && text.endsWith("Z") && scanMoment(text)?.offset === 0;

@@ -1,6 +1,6 @@
 import { parseDuration } from "./duration.ts";
 import { MillraceError, show } from "./errors.ts";
-import { scanMoment } from "./iso.ts";
+import { epochMicros, exists, scanMoment } from "./iso.ts";
 import { kindOf } from "./json.ts";
 
 /**
@@ -110,9 +110,8 @@ function read(instant: unknown): Reading {
 function readIso(text: string): Reading {
   const moment = scanMoment(text);
   if (moment?.offset === undefined) throw invalid(kindOf(text), text);
-  const seconds = moment.seconds - moment.offset;
-  if (Number.isNaN(seconds)) throw invalid("a time that does not exist", text);
-  return { micros: BigInt(seconds) * 1_000_000n + BigInt(moment.micros), isFiner: moment.isFiner };
+  if (!exists(moment)) throw invalid("a time that does not exist", text);
+  return { micros: epochMicros(moment), isFiner: moment.isFiner };
 }
 
 function invalid(

@@ -8,6 +8,7 @@ import { MillraceError } from "../contract/errors.ts";
 import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import { Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
+import { retry } from "../contract/retry.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
 import { type FinalizeResult, finalize } from "../engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
@@ -72,6 +73,8 @@ export interface RunState {
 
 const LEASE_MILLISECONDS = 3_600_000;
 const MAX_BATCHES = 10_000;
+/** A test need not wait for a task to be tried again. */
+const AT_ONCE = { firstDelay: 0, longestDelay: 0 };
 /** Intervals of a trigger in a row without anything new, after which a run ends. */
 const MAX_IDLE = 3;
 
@@ -174,14 +177,14 @@ class KitSteps implements RunSteps {
   async #writePartition(run: BatchRun, partition: number): Promise<MillraceError | undefined> {
     const { sessions, ports, options } = this.#parts;
     const { signal } = new AbortController();
-    for (let attemptNumber = 0; ; attemptNumber++) {
-      try {
-        await write(sessions, ports, { run, partition, attemptNumber }, { signal });
-        return undefined;
-      } catch (error) {
-        const failure = error as MillraceError;
-        if (!failure.retryable || attemptNumber + 1 >= (options.maxAttempts ?? 1)) return failure;
-      }
+    const policy = { ...AT_ONCE, attempts: options.maxAttempts ?? 1 };
+    try {
+      await retry(ports.runtime, policy, (attempt) =>
+        write(sessions, ports, { run, partition, attemptNumber: attempt - 1 }, { signal }),
+      );
+      return undefined;
+    } catch (error) {
+      return error as MillraceError;
     }
   }
 

@@ -12,7 +12,7 @@ import { ENTRIES, type Queue, REQUESTS_AT_ONCE, type Receipt, type Received } fr
 const FILE_BYTES = 8 * 1024 * 1024;
 
 /** All that receiving a batch needs. */
-export interface Surroundings {
+export interface ReceivingParts {
   readonly schema: Schema;
   readonly options: ParsedOptions;
   readonly queue: Queue;
@@ -25,7 +25,7 @@ type Accepted = Receipt & Pick<Received, "sentAt">;
 
 /** Receives one batch into the pipeline's store. */
 export class Receiving {
-  readonly #around: Surroundings;
+  readonly #around: ReceivingParts;
   readonly #groups: readonly SeenGroup[];
   readonly #seen: ReadonlySet<string>;
   readonly #offset: Required<Pick<QueueOffset, "batch" | "id">>;
@@ -42,7 +42,7 @@ export class Receiving {
   #files = 0;
   #hasDeadLetterQueue: boolean | undefined;
 
-  constructor(around: Surroundings, start: QueueOffset, groups: readonly SeenGroup[]) {
+  constructor(around: ReceivingParts, start: QueueOffset, groups: readonly SeenGroup[]) {
     this.#around = around;
     this.#groups = groups;
     this.#seen = new Set(groups.flatMap(({ messageIds }) => messageIds));

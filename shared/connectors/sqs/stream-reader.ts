@@ -3,7 +3,7 @@ import { decodeFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
 import type { MessagesFile, QueueOffset } from "./batches.ts";
-import { Receiving, type Surroundings } from "./receiving.ts";
+import { Receiving, type ReceivingParts } from "./receiving.ts";
 
 /**
  * What a run of `availableNow` reads: it ends with the first batch whose messages were all sent
@@ -20,10 +20,10 @@ export class SqsReader
   extends DataSourceStreamReader<QueueOffset, MessagesFile>
   implements SupportsTriggerAvailableNow
 {
-  readonly #around: Surroundings;
+  readonly #around: ReceivingParts;
   #availableNow: AvailableNow | undefined;
 
-  constructor(around: Surroundings) {
+  constructor(around: ReceivingParts) {
     super();
     this.#around = around;
   }

@@ -9,7 +9,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
-import { isTransient, statusOf } from "../../aws/transient.ts";
+import { httpStatusOf, isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
@@ -59,7 +59,7 @@ export class S3Store implements ObjectStore {
       }
       return true;
     } catch (error) {
-      if (statusOf(error) === 412) return false;
+      if (httpStatusOf(error) === 412) return false;
       throw error;
     }
   }
@@ -90,7 +90,7 @@ export class S3Store implements ObjectStore {
     } catch (error) {
       // The body's own error, as it was thrown.
       if (failure !== undefined) throw failure;
-      if (statusOf(error) === 412) throw error;
+      if (httpStatusOf(error) === 412) throw error;
       throw this.#failed(key, error, isPassing(error));
     }
   }
@@ -176,7 +176,7 @@ export class S3Store implements ObjectStore {
       await this.#calling(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
     } catch (error) {
       // It has ended since.
-      if (!(MillraceError.is(error) && statusOf(error.cause) === 404)) throw error;
+      if (!(MillraceError.is(error) && httpStatusOf(error.cause) === 404)) throw error;
     }
   }
 
@@ -193,8 +193,8 @@ export class S3Store implements ObjectStore {
         return (await Body?.transformToByteArray()) ?? new Uint8Array();
       });
     } catch (error) {
-      if (statusOf(error) === 412) return undefined;
-      const status = MillraceError.is(error) ? statusOf(error.cause) : undefined;
+      if (httpStatusOf(error) === 412) return undefined;
+      const status = MillraceError.is(error) ? httpStatusOf(error.cause) : undefined;
       if (status === 404) return undefined;
       // To a role that may not list the bucket, or only below a prefix, S3 does not say that an object is missing.
       if (status === 403 && (await this.#isAbsent(key))) return undefined;
@@ -219,7 +219,7 @@ export class S3Store implements ObjectStore {
     try {
       return await retry(this.#options.runtime, RETRY, call, { isRetryable: isPassing });
     } catch (error) {
-      if (statusOf(error) === 412) throw error;
+      if (httpStatusOf(error) === 412) throw error;
       throw this.#failed(key, error, isPassing(error));
     }
   }
@@ -246,5 +246,5 @@ export class S3Store implements ObjectStore {
 
 /** True if S3 is busy, the network broke off, or another conditional put of the key is in flight (409). */
 function isPassing(error: unknown): boolean {
-  return statusOf(error) === 409 || isTransient(error);
+  return httpStatusOf(error) === 409 || isTransient(error);
 }

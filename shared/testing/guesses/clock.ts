@@ -18,7 +18,7 @@ export interface Asked {
  * Why ends differ that were asked for one after the other: by the clock, by data that arrives, or
  * out of order.
  */
-export type Change = "clock" | "growth" | "chance";
+export type OffsetDrift = "clock" | "growth" | "chance";
 
 type Leaf = number | string;
 
@@ -32,7 +32,7 @@ export function changeOf(
   pairs: readonly (readonly [Asked, Asked])[],
   all: readonly Asked[],
   compare: ((a: Offset, b: Offset) => number) | undefined,
-): Change {
+): OffsetDrift {
   if (pairs.every(([first, second]) => followsClock(first, second))) return "clock";
   const isOrdered = all.every((asked, i) => {
     const before = all[i - 1];

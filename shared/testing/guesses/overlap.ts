@@ -1,6 +1,6 @@
 import type { MillraceError } from "../../contract/errors.ts";
 import { firstOverlap, type Interval } from "../../contract/intervals.ts";
-import { scanMoment } from "../../contract/iso.ts";
+import { epochMicros, exists, scanMoment } from "../../contract/iso.ts";
 import { canonicalJson, isPlainObject, type JsonValue } from "../../contract/json.ts";
 import { rangesOverlap } from "../../engine/overlap.ts";
 
@@ -254,7 +254,6 @@ function endOf(
   if (typeof value !== "string") return undefined;
   if (/^-?\d+$/.test(value)) return { kind: `${within}number`, value: BigInt(value), text: value };
   const moment = scanMoment(value) ?? scanMoment(`${value}T00:00`);
-  const seconds = (moment?.seconds ?? Number.NaN) - (moment?.offset ?? 0);
-  if (moment === undefined || Number.isNaN(seconds)) return undefined;
-  return { kind: `${within}time`, value: BigInt(seconds) * 1_000_000n + BigInt(moment.micros) };
+  if (moment === undefined || !exists(moment)) return undefined;
+  return { kind: `${within}time`, value: epochMicros(moment) };
 }

@@ -1,13 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MillraceError } from "../shared/contract/errors.ts";
-import type { DescriptionAnswer, PipelineDescription } from "../shared/contract/pipeline-description.ts";
 
 /** `.ts` if the sources run, `.js` if the package does. */
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-const DESCRIBE_TIMEOUT_MILLISECONDS = 60_000;
 
 /** The path of a module of the package, such as `../functions/plan`. */
 export function modulePath(name: string): string {
@@ -46,50 +42,4 @@ export function lockFileStandIn(): string | undefined {
 function above(folder: string): readonly string[] {
   const parent = dirname(folder);
   return parent === folder ? [folder] : [folder, ...above(parent)];
-}
-
-/**
- * Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as
- * `PIPELINE_FILE_FAILED`.
- */
-export function describePipeline(
-  entry: string,
-  environment: Readonly<Record<string, string>>,
-): PipelineDescription {
-  const { stdout, status, error } = spawnSync(
-    process.execPath,
-    [modulePath("../local/describe-pipeline"), entry],
-    {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, ...environment },
-      timeout: DESCRIBE_TIMEOUT_MILLISECONDS,
-    },
-  );
-  const answer = parse(stdout);
-  if (answer !== undefined && "name" in answer) return answer;
-  const {
-    code = "PIPELINE_FILE_FAILED",
-    message,
-    hint,
-    cause,
-  } = answer?.error ?? {
-    message: `${entry} cannot be loaded: ${error?.message ?? `Node ended with status ${status}`}`,
-  };
-  throw MillraceError.from({
-    code,
-    message: cause === undefined ? message : `${message}\n${cause}`,
-    where: { path: entry },
-    hint:
-      hint ??
-      "Set the construct's pipelineName where the file cannot be loaded while the app is synthesized.",
-  });
-}
-
-function parse(text: string): DescriptionAnswer | undefined {
-  try {
-    return JSON.parse(text) as DescriptionAnswer;
-  } catch {
-    return undefined;
-  }
 }
