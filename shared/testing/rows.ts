@@ -17,7 +17,7 @@ export async function readRows(
 ): Promise<RowTexts> {
   if (schema === undefined) return await readAnyRows(rows, tell);
   const texts: string[] = [];
-  for await (const batch of toRecordBatches(schema, rows, {})) texts.push(...textsOfBatch(batch));
+  for await (const batch of toRecordBatches(schema, rows, {})) addBatch(texts, batch);
   return texts;
 }
 
@@ -27,7 +27,7 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
     if (isBatch(row)) {
-      texts.push(...textsOfBatch(row));
+      addBatch(texts, row);
       continue;
     }
     if (isPlainObject(row)) {
@@ -43,8 +43,9 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
   return texts;
 }
 
-function textsOfBatch(batch: RecordBatch): string[] {
-  return [...rowsOf(batch)].map((row) => JSON.stringify(row));
+/** One by one: a batch may have more rows than a call may have arguments. */
+function addBatch(texts: string[], batch: RecordBatch): void {
+  for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
 }
 
 /** A record batch or a table, also of another copy of Arrow. */
