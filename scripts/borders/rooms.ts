@@ -24,6 +24,12 @@ export const PIPELINE = "millrace:pipeline";
 
 const FOR_CONNECTORS = ["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/kit"];
 
+/** The rooms of the connectors. */
+const CONNECTORS = [
+  ...["arrow-table", "dynamodb", "events", "files", "kinesis"],
+  ...["memory", "postgres", "rate", "rest-api", "sqs"],
+].map((name) => `shared/connectors/${name}`);
+
 const connector = (holds: string, ...packages: string[]): Room => ({
   holds,
   imports: FOR_CONNECTORS,
@@ -145,9 +151,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     holds: "the `millrace` command",
     imports: [
-      ...["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/arrow-table"],
+      ...[...FOR_CONNECTORS, ...CONNECTORS, "shared/testing"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
-      ...["shared/platform/embedded", "shared/platform/aws", "local"],
+      ...["shared/platform/embedded", "shared/platform/aws", "shared/platform/memory"],
+      ...["local", "functions", "infra"],
     ],
     packages: ["@aws-sdk/*", "apache-arrow", "commander", "node:*", "zod", COMPUTED],
   },
