@@ -13,8 +13,9 @@ import { typeName } from "../shared/contract/ddl/print.ts";
 import type { Row, RowSource } from "../shared/contract/stream-reader.ts";
 
 /**
- * `npm run bench:rows`: rows a second from a reader's generator to an Arrow IPC file, ours beside PySpark's way with tuples (bench/rows.py). The
- * rows are made by a generator on both sides, whose cost counts on both. Rounds alternate in one run; all files must hold equal data.
+ * `npm run bench:rows`: rows a second from a reader's generator to an Arrow IPC file, ours beside
+ * PySpark's way with tuples (bench/rows.py). The rows are made by a generator on both sides, whose
+ * cost counts on both. Rounds alternate in one run; all files must hold equal data.
  */
 
 const { values: flags } = parseArgs({

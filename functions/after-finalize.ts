@@ -5,13 +5,18 @@ import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { describeError } from "./describe-error.ts";
 
-/** An execution of a Standard workflow ends at 25,000 events of history; retries need some of them. */
+/**
+ * An execution of a Standard workflow ends at 25,000 events of history; retries need some of them.
+ */
 const MAX_EVENTS = 15_000;
 /** Of one inline task, without retries; of the other states of a batch. */
 const EVENTS_PER_TASK = 8;
 const EVENTS_PER_BATCH = 40;
 
-/** What comes after Finalize. `now` and `executionMilliseconds`, the time-out of an execution, decide whether this one goes on. */
+/**
+ * What comes after Finalize. `now` and `executionMilliseconds`, the time-out of an execution,
+ * decide whether this one goes on.
+ */
 export function afterFinalize(
   work: Written,
   ended: FinalizeResult,

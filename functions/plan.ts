@@ -26,7 +26,10 @@ import { logger, metrics, settings } from "./environment.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOfExecution } from "./trigger.ts";
 
-/** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
+/**
+ * The results of so many tasks fit into the state, and their numbers into that of an Express
+ * workflow.
+ */
 const MAX_TASKS = 100_000;
 const MAX_INLINE_TASKS = 10_000;
 /** Step Functions carries 256 KiB of state, and the target is one part of it. */
@@ -64,7 +67,10 @@ class Execution {
     this.#policy = policyOf(trigger, { isBounded: false });
   }
 
-  /** `target` is what the reader fixed earlier in the run. Returns `undefined` if another run has the pipeline. */
+  /**
+   * `target` is what the reader fixed earlier in the run. Returns `undefined` if another run has
+   * the pipeline.
+   */
   async plan(target: JsonValue | undefined): Promise<PlanResult | undefined> {
     const { id } = this.#event.execution;
     const { sessions, ports } = this.#opened;
@@ -128,7 +134,10 @@ function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Rout
   if (warning !== undefined) logger.warn("the source may be mistaken", { problem: warning.toRecord() });
 }
 
-/** What is known of the input of an execution: whatever else somebody gave must not be carried from state to state. */
+/**
+ * What is known of the input of an execution: whatever else somebody gave must not be carried from
+ * state to state.
+ */
 function readInput(input: PlanEvent["input"]): ExecutionInput {
   const { trigger, reason, target, events } = input ?? {};
   return { trigger, reason, target, events };

@@ -14,7 +14,10 @@ import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
 import { makeDurableFolder } from "../shared/platform/embedded/durable.ts";
 import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
 
-/** The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one folder for each pipeline. */
+/**
+ * The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one
+ * folder for each pipeline.
+ */
 export class Home {
   readonly root: string;
 
@@ -38,7 +41,10 @@ export class Home {
     return join(this.root, pipeline);
   }
 
-  /** Opens the ledger, only to read where one may not write; `create` makes home and ledger where there are none. Error: `HOME_NOT_FOUND`. */
+  /**
+   * Opens the ledger, only to read where one may not write; `create` makes home and ledger where
+   * there are none. Error: `HOME_NOT_FOUND`.
+   */
   async openLedger(options: { readonly create: boolean }): Promise<SqliteLedger> {
     if (options.create) await makeDurableFolder(this.root);
     else if (!this.exists) {
@@ -89,7 +95,10 @@ export class Home {
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** The real clock, chance and environment of a run here: engine and connectors get them from nowhere else. */
+/**
+ * The real clock, chance and environment of a run here: engine and connectors get them from nowhere
+ * else.
+ */
 export const runtime: Runtime = {
   now: Date.now,
   newId: randomUUID,

@@ -8,8 +8,9 @@ import { Pipeline } from "../shared/contract/pipeline.ts";
 let isHooked = false;
 
 /**
- * The pipeline that a file exports as its default. TypeScript runs as it is, types stripped, whatever the package.json around says of
- * modules. Errors: `PIPELINE_FILE_NOT_FOUND`, `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
+ * The pipeline that a file exports as its default. TypeScript runs as it is, types stripped,
+ * whatever the package.json around says of modules. Errors: `PIPELINE_FILE_NOT_FOUND`,
+ * `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
  */
 export async function loadPipeline(entry: string): Promise<Pipeline> {
   const path = resolve(entry);
@@ -42,7 +43,9 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
   });
 }
 
-/** `.ts` files outside node_modules are modules, and `./x.js` may stand for `./x.ts`, as tsc has it. */
+/**
+ * `.ts` files outside node_modules are modules, and `./x.js` may stand for `./x.ts`, as tsc has it.
+ */
 function hookTypeScript(): void {
   if (isHooked) return;
   isHooked = true;

@@ -6,9 +6,10 @@ import { setTimeout } from "node:timers/promises";
 import type { Owner } from "../shared/engine/ports/ledger.ts";
 
 /**
- * Proof that a run is alive: a file that it keeps locked. The operating system drops the lock when the process ends, however it
- * ends, so a run that was killed can be taken over at once. SQLite is the portable way to lock a file in Node. It only saves time:
- * that a lost run changes nothing is up to the ledger's epochs.
+ * Proof that a run is alive: a file that it keeps locked. The operating system drops the lock when
+ * the process ends, however it ends, so a run that was killed can be taken over at once. SQLite is
+ * the portable way to lock a file in Node. It only saves time: that a lost run changes nothing is
+ * up to the ledger's epochs.
  */
 export class OwnerLock {
   readonly owner: Owner;

@@ -23,7 +23,10 @@ export class PlanningWatch {
     this.#waitsFor = method;
   }
 
-  /** The result of planning; `undefined` if the run is interrupted and a method of the source does not answer in time. */
+  /**
+   * The result of planning; `undefined` if the run is interrupted and a method of the source does
+   * not answer in time.
+   */
   async unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#options;
     const ended = new AbortController();

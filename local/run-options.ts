@@ -14,7 +14,10 @@ export interface RunOptions {
   readonly maxAttempts: number;
   /** When a partition counts as stalled, over what the pipeline says. */
   readonly stall?: Partial<StallPolicy>;
-  /** Interrupts the run: tasks stop and drop what they staged, finished ones stay for the next run. A commit goes on to its end. */
+  /**
+   * Interrupts the run: tasks stop and drop what they staged, finished ones stay for the next run.
+   * A commit goes on to its end.
+   */
   readonly signal: AbortSignal;
   onEvent(event: RunEvent): void;
 }

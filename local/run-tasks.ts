@@ -28,7 +28,10 @@ export interface TasksRequest {
 /** A partition that runs is told of no more often. */
 const PARTITION_EVENT_MILLISECONDS = 1000;
 
-/** Runs the tasks of a batch until all are done, or one has failed for good, or the run is interrupted; gives the failure. */
+/**
+ * Runs the tasks of a batch until all are done, or one has failed for good, or the run is
+ * interrupted; gives the failure.
+ */
 export async function runTasks(
   pool: TaskPool,
   ports: Ports,
@@ -46,7 +49,8 @@ export async function runTasks(
       try {
         await runTask(pool, ports, request, partition, signal, progress);
       } catch (error) {
-        // A run that is interrupted leaves the batch as it is. Else the first failure tells why; those of tasks that were stopped because of it do not.
+        // A run that is interrupted leaves the batch as it is. Else the first failure tells why;
+        // those of tasks that were stopped because of it do not.
         if (!request.signal.aborted) failure ??= error as MillraceError;
         stopping.abort();
       }

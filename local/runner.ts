@@ -8,8 +8,9 @@ import { LocalSteps } from "./steps.ts";
 import { TaskPool } from "./task-pool.ts";
 
 /**
- * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors: `LEASE_HELD`, `FENCED`, and whatever
- * made a batch fail; the batch is then aborted and will be replayed by the next run.
+ * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors:
+ * `LEASE_HELD`, `FENCED`, and whatever made a batch fail; the batch is then aborted and will be
+ * replayed by the next run.
  */
 export async function run(options: RunOptions): Promise<void> {
   const { pipeline, home, trigger, signal, onEvent } = options;

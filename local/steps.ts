@@ -15,8 +15,8 @@ import { runTasks } from "./run-tasks.ts";
 import type { TaskPool } from "./task-pool.ts";
 
 /**
- * A run is known to have ended by its lock, so its lease need never be waited for; it is only a bound
- * for a home whose locks are lost.
+ * A run is known to have ended by its lock, so its lease need never be waited for; it is only a
+ * bound for a home whose locks are lost.
  */
 const LEASE_MILLISECONDS = 24 * 3_600_000;
 

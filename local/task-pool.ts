@@ -45,7 +45,10 @@ export class TaskPool {
     this.#pool.on("error", () => undefined);
   }
 
-  /** Runs one task. `signal` asks it to stop, and ends its thread where it does not: it fails with `TASK_CANCELLED`. */
+  /**
+   * Runs one task. `signal` asks it to stop, and ends its thread where it does not: it fails with
+   * `TASK_CANCELLED`.
+   */
   async run(request: WriteRequest, options: TaskListener): Promise<TaskResult> {
     const { port1: here, port2: there } = new MessageChannel();
     const terminating = new AbortController();

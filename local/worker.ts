@@ -28,7 +28,10 @@ process.stdout.write = process.stderr.write.bind(process.stderr) as typeof proce
 
 let opened: Promise<Opened> | undefined;
 
-/** Opened once a thread: its own instance of the source and the sink, its own connection to the ledger. */
+/**
+ * Opened once a thread: its own instance of the source and the sink, its own connection to the
+ * ledger.
+ */
 async function openOnce(): Promise<Opened> {
   const home = new Home(setup.home);
   const ledger = await home.openLedger({ create: false });

@@ -2,7 +2,10 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from "@microsoft/api-extractor";
 
-/** Holds the public API against docs/api: a change of it must show in review. `--update` writes the reports anew. */
+/**
+ * Holds the public API against docs/api: a change of it must show in review. `--update` writes the
+ * reports anew.
+ */
 
 const update = process.argv.includes("--update");
 const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as {

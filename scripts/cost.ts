@@ -1,4 +1,6 @@
-/** `node scripts/cost.ts`: the tables of docs/cost.md, from the prices and figures that stand here. */
+/**
+ * `node scripts/cost.ts`: the tables of docs/cost.md, from the prices and figures that stand here.
+ */
 
 /** Dollars in us-east-1, of the price pages in November 2026, without free tiers. */
 export const PRICES = {
@@ -27,7 +29,10 @@ const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
 /** What the tests count (test/localstack), and what they cannot: seconds of a step. */
 const PLAN_SECONDS = 0.3;
 const FINALIZE_SECONDS = 0.4;
-/** A writer that runs for longer tells the ledger how far it is, each time that so many seconds have passed. */
+/**
+ * A writer that runs for longer tells the ledger how far it is, each time that so many seconds have
+ * passed.
+ */
 const REPORT_SECONDS = 10;
 const PLANNER_GIGABYTES = 0.5;
 const WRITER_GIGABYTES = 1;
@@ -75,7 +80,8 @@ export function batchCost(
 ): Lines {
   const calls = 2 + partitions;
   const seconds = PLAN_SECONDS + FINALIZE_SECONDS + writerSeconds * Math.ceil(partitions / 40);
-  // plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which doubles them; acquire, acknowledge, release.
+  // plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which doubles
+  // them; acquire, acknowledge, release.
   const writeUnits = 3 * (2 * (2 + 1)) + 3;
   const reports = partitions * Math.max(0, Math.ceil(writerSeconds / REPORT_SECONDS) - 1);
   return {

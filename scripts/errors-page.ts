@@ -3,7 +3,10 @@ import { join } from "node:path";
 import type { ErrorMeaning } from "../shared/contract/error-codes/meaning.ts";
 import { ERROR_SECTIONS } from "../shared/contract/error-codes.ts";
 
-/** Writes docs/errors.md from shared/contract/error-codes.ts; with `--check` only looks whether they agree. */
+/**
+ * Writes docs/errors.md from shared/contract/error-codes.ts; with `--check` only looks whether they
+ * agree.
+ */
 
 const PAGE = join(import.meta.dirname, "../docs/errors.md");
 

@@ -7,7 +7,10 @@ import { EARTHQUAKES, killTree, millrace, startMillrace } from "../test/support/
 import { summarize } from "../test/support/python.ts";
 import { namedFiles, stagedFiles } from "../test/support/table.ts";
 
-/** `npm run test:kill [-- KILLS]`: kills the demo at random moments, each on a home of its own, then runs it to the end. Prints a line a kill. */
+/**
+ * `npm run test:kill [-- KILLS]`: kills the demo at random moments, each on a home of its own, then
+ * runs it to the end. Prints a line a kill.
+ */
 
 const kills = Number(process.argv[2] ?? 40);
 const feed = await startFeed({ latency: 5 });
@@ -18,7 +21,9 @@ const startedAt = Date.now();
 const clean = mkdtempSync(join(tmpdir(), "millrace-kill-"));
 await millrace(["run", EARTHQUAKES, "--home", clean], env);
 rmSync(clean, { recursive: true });
-/** Milliseconds of a whole run: the kills fall into its last three quarters, where the batches are. */
+/**
+ * Milliseconds of a whole run: the kills fall into its last three quarters, where the batches are.
+ */
 const whole = Date.now() - startedAt;
 
 for (let kill = 0; kill < kills; kill++) {

@@ -9,9 +9,10 @@ import { exitCode } from "../test/localstack/kit/processes.ts";
 import { runTests } from "../test/localstack/kit/tests.ts";
 
 /**
- * `npm run test:localstack [-- --setup-only] [-- -- VITEST_ARGS]`: sets LocalStack up below .cache/localstack, starts it in
- * namespaces of its own, runs the tests of test/localstack there, and ends all of it. With AWS_ENDPOINT_URL set, the tests run
- * against that LocalStack instead, and nothing is installed or started. test/localstack/README.md has the rest.
+ * `npm run test:localstack [-- --setup-only] [-- -- VITEST_ARGS]`: sets LocalStack up below
+ * .cache/localstack, starts it in namespaces of its own, runs the tests of test/localstack there,
+ * and ends all of it. With AWS_ENDPOINT_URL set, the tests run against that LocalStack instead, and
+ * nothing is installed or started. test/localstack/README.md has the rest.
  */
 
 /** How long the inside may take to end by itself before it is killed. */
@@ -38,8 +39,9 @@ async function main(): Promise<number> {
 }
 
 /**
- * A network of its own, because LocalStack 4.14 listens on every interface whatever it is told, and because so nothing can be
- * downloaded behind our back. Processes of their own, because the kernel then ends all of them together.
+ * A network of its own, because LocalStack 4.14 listens on every interface whatever it is told, and
+ * because so nothing can be downloaded behind our back. Processes of their own, because the kernel
+ * then ends all of them together.
  */
 async function runInside(args: readonly string[]): Promise<number> {
   stop.signal.throwIfAborted();

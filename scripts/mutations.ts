@@ -5,8 +5,9 @@ import { Worker } from "node:worker_threads";
 import type { Result, Share } from "../test/faults/batch.ts";
 
 /**
- * `npm run test:mutations [-- --only TEXT] [--cases]`: removes each rule of the protocol from a copy of the sources, one at a time, and shows which
- * cases of test/faults fail then. A rule whose removal fails nothing is a gap, and fails the command.
+ * `npm run test:mutations [-- --only TEXT] [--cases]`: removes each rule of the protocol from a
+ * copy of the sources, one at a time, and shows which cases of test/faults fail then. A rule whose
+ * removal fails nothing is a gap, and fails the command.
  */
 
 interface Edit {

@@ -1,6 +1,9 @@
 import { installPostgres } from "../test/postgres/install.ts";
 
-/** Makes sure that the tests of the postgres connector have a PostgreSQL server. `--debian`: Debian's packages even where the machine has one. */
+/**
+ * Makes sure that the tests of the postgres connector have a PostgreSQL server. `--debian`:
+ * Debian's packages even where the machine has one.
+ */
 
 try {
   const startedAt = performance.now();

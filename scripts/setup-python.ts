@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-/** Makes the Python environment of the tests in .cache/python: pyarrow, an Arrow reader that knows nothing of Millrace. */
+/**
+ * Makes the Python environment of the tests in .cache/python: pyarrow, an Arrow reader that knows
+ * nothing of Millrace.
+ */
 
 const FOLDER = ".cache/python";
 const PACKAGES = ["pyarrow==26.0.1"];

@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
-/** `npm test`: every check of the project. Closes with the line `N passed, N failed`, which counts tests and checks. */
+/**
+ * `npm test`: every check of the project. Closes with the line `N passed, N failed`, which counts
+ * tests and checks.
+ */
 
 /** Where vitest tells what it counted. */
 const RESULTS = ".cache/vitest.json";
@@ -44,7 +47,10 @@ function check(name: string, args: readonly string[]): void {
   }
 }
 
-/** Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts for nothing. */
+/**
+ * Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts
+ * for nothing.
+ */
 function runTests(args: readonly string[], results: string): void {
   rmSync(results, { force: true });
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });

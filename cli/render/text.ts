@@ -93,8 +93,8 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
 }
 
 /**
- * The widths of a table's columns, taken from a sample of its rows. Ours because `cat` prints tables
- * that are larger than memory, line by line, and libraries lay out all rows at once.
+ * The widths of a table's columns, taken from a sample of its rows. Ours because `cat` prints
+ * tables that are larger than memory, line by line, and libraries lay out all rows at once.
  */
 export class TableLayout {
   readonly #header: readonly string[];

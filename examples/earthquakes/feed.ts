@@ -37,8 +37,9 @@ function readFeatures(): readonly Feature[] {
 }
 
 /**
- * Serves the earthquakes as the USGS's event service does: `GET /query?starttime=&endtime=&offset=&limit=`, both ends of the range
- * inclusive, `offset` from 1, at most 20,000 rows.
+ * Serves the earthquakes as the USGS's event service does:
+ * `GET /query?starttime=&endtime=&offset=&limit=`, both ends of the range inclusive, `offset` from
+ * 1, at most 20,000 rows.
  */
 export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
   const features = readFeatures();

@@ -2,7 +2,10 @@ import { pipeline } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 import { RestApi } from "millrace/connectors/rest-api";
 
-/** A week of earthquakes, a day a batch, six hours a partition. The feed speaks as the USGS does: its end is inclusive, its offset begins at 1. */
+/**
+ * A week of earthquakes, a day a batch, six hours a partition. The feed speaks as the USGS does:
+ * its end is inclusive, its offset begins at 1.
+ */
 export default pipeline("earthquakes")
   .readStream.format(RestApi)
   .options({

@@ -1,5 +1,8 @@
 import { startFeed } from "./feed.ts";
 
-/** `node examples/earthquakes/serve.ts [PORT]`: serves the feed until Ctrl-C, for a pipeline that runs elsewhere. */
+/**
+ * `node examples/earthquakes/serve.ts [PORT]`: serves the feed until Ctrl-C, for a pipeline that
+ * runs elsewhere.
+ */
 const { url } = await startFeed({ port: Number(process.argv[2] ?? 8000) });
 console.log(url);

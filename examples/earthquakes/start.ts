@@ -2,7 +2,10 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { startFeed } from "./feed.ts";
 
-/** `npm start`: serves the feed, runs the pipeline against it with the `millrace` command, and shows what landed. */
+/**
+ * `npm start`: serves the feed, runs the pipeline against it with the `millrace` command, and shows
+ * what landed.
+ */
 
 const command = fileURLToPath(new URL("../../bin/millrace.mjs", import.meta.url));
 const pipeline = fileURLToPath(new URL("pipeline.ts", import.meta.url));

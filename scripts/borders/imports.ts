@@ -10,8 +10,8 @@ export interface Import {
 }
 
 /**
- * Every import of a file, also of types only. The parser is oxc's because TypeScript 7 has no stable
- * one yet, and because tools that bundle or strip types drop what is imported as a type.
+ * Every import of a file, also of types only. The parser is oxc's because TypeScript 7 has no
+ * stable one yet, and because tools that bundle or strip types drop what is imported as a type.
  */
 export function importsOf(path: string, source: string): Import[] {
   const { program, errors } = parseSync(path, source);

@@ -38,7 +38,9 @@ const connector = (holds: string, ...packages: string[]): Room => ({
 
 const tool = (holds: string): Room => ({ holds, imports: "all", packages: ["*"], isTool: true });
 
-/** A room is a folder with all below it, or one file. A file's room is the longest name that fits. */
+/**
+ * A room is a folder with all below it, or one file. A file's room is the longest name that fits.
+ */
 export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/contract": {
     holds: "what users implement and call, and its checks",

@@ -45,7 +45,9 @@ export class RowCollector {
     return this.pending >= MAX_ROWS || this.#rows.bytes >= MAX_BYTES;
   }
 
-  /** `place` is for whoever numbers rows otherwise, such as by file: what its errors say of where. */
+  /**
+   * `place` is for whoever numbers rows otherwise, such as by file: what its errors say of where.
+   */
   append(row: unknown, place?: ErrorLocation): void {
     try {
       if (row === null) throw new ValueMismatch("an object or an array", row);

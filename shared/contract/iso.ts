@@ -45,7 +45,10 @@ export function exists({ seconds, offset = 0 }: IsoMoment): boolean {
   return !Number.isNaN(seconds - offset);
 }
 
-/** True for a time such as `2026-11-21T03:04:05.678Z`: those of one length are in the order of their text. */
+/**
+ * True for a time such as `2026-11-21T03:04:05.678Z`: those of one length are in the order of their
+ * text.
+ */
 export function isUtcTime(text: string): boolean {
   return text[10] === "T" && text.endsWith("Z") && scanMoment(text)?.offset === 0;
 }

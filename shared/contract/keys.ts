@@ -1,4 +1,6 @@
-/** A whole number as text of so many digits, for a key: keys are then in the order of their numbers. */
+/**
+ * A whole number as text of so many digits, for a key: keys are then in the order of their numbers.
+ */
 export function padded(number: number, digits: number): string {
   return String(number).padStart(digits, "0");
 }

@@ -24,16 +24,17 @@ export interface RetryOptions {
 }
 
 /**
- * How long to wait before retry number `retry` (1 is the first), milliseconds: exponential with full jitter, so that callers that
- * failed together do not come back together.
+ * How long to wait before retry number `retry` (1 is the first), milliseconds: exponential with
+ * full jitter, so that callers that failed together do not come back together.
  */
 export function backOff(policy: RetryPolicy, retry: number, random: () => number): number {
   return Math.min(policy.longestDelay, policy.firstDelay * 2 ** (retry - 1)) * random();
 }
 
 /**
- * Calls `body` until it succeeds, fails for good, or has failed `attempts` times; the last error is thrown as it is. A wait that the
- * other side asks for is kept if it is no longer than `longestDelay`; otherwise the error is final. `body` gets the attempt, from 1.
+ * Calls `body` until it succeeds, fails for good, or has failed `attempts` times; the last error is
+ * thrown as it is. A wait that the other side asks for is kept if it is no longer than
+ * `longestDelay`; otherwise the error is final. `body` gets the attempt, from 1.
  */
 export async function retry<T>(
   runtime: Pick<Runtime, "random" | "sleep">,

@@ -8,8 +8,9 @@ const NEAR_MILLISECONDS = 5000;
 const INSTANT_MILLISECONDS = 5;
 
 /**
- * What is wrong with an end that is the time of day, unrounded: asked for again at one instant it is another. Only such an end is asked for twice, for a source
- * may do work for each answer. It is a warning, not an error: an end that comes from data that arrives all the time looks the same.
+ * What is wrong with an end that is the time of day, unrounded: asked for again at one instant it
+ * is another. Only such an end is asked for twice, for a source may do work for each answer. It is
+ * a warning, not an error: an end that comes from data that arrives all the time looks the same.
  */
 export async function findClock(
   end: Offset,

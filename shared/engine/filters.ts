@@ -18,10 +18,16 @@ import type { Attribute, Filter, FilterValue } from "../contract/filters.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
 import { suggest } from "../contract/suggest.ts";
 
-/** What a filter says of one row: true, false, or unknown (`undefined`) because of a null: SQL's logic. */
+/**
+ * What a filter says of one row: true, false, or unknown (`undefined`) because of a null: SQL's
+ * logic.
+ */
 type Test = (row: number) => boolean | undefined;
 
-/** The rows for which all filters hold: what the source could not do itself. Error: `FILTER_INVALID`, and those of rows. */
+/**
+ * The rows for which all filters hold: what the source could not do itself. Error:
+ * `FILTER_INVALID`, and those of rows.
+ */
 export async function* filtered(
   schema: Schema,
   rows: RowSource,
@@ -39,7 +45,10 @@ export async function* filtered(
   }
 }
 
-/** Error: `FILTER_INVALID`, where a filter names no column, or compares with what the column cannot hold. */
+/**
+ * Error: `FILTER_INVALID`, where a filter names no column, or compares with what the column cannot
+ * hold.
+ */
 export function checkFilters(schema: Schema, filters: readonly Filter[]): void {
   for (const filter of filters) compile(schema, filter);
 }
@@ -63,7 +72,10 @@ function compile(schema: Schema, filter: Filter): (batch: RecordBatch) => Test {
   };
 }
 
-/** What has the order and equality of a column's values: of strings their UTF-8, as in Spark; of decimals their digits. */
+/**
+ * What has the order and equality of a column's values: of strings their UTF-8, as in Spark; of
+ * decimals their digits.
+ */
 type Key = number | bigint | boolean | Buffer;
 
 /** What a filter says of a value. */

@@ -34,7 +34,10 @@ export interface FinalizeResult {
   readonly batch: Batch;
   /** The error of the sink's commit, where that is why the batch was aborted. */
   readonly failure?: MillraceError;
-  /** The error of the source's `commit(end)`: the batch is committed, and the next run calls it again before anything else. */
+  /**
+   * The error of the source's `commit(end)`: the batch is committed, and the next run calls it
+   * again before anything else.
+   */
   readonly unacknowledged?: MillraceError;
 }
 
@@ -74,9 +77,10 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
 };
 
 /**
- * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run any number of times, also after a
- * crash in the middle: it follows what is recorded. Errors: `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` if the outcome of the commit is
- * unknown or `abort` failed; the next run goes on from there.
+ * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run
+ * any number of times, also after a crash in the middle: it follows what is recorded. Errors:
+ * `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` if the outcome of the commit is unknown or `abort`
+ * failed; the next run goes on from there.
  */
 export async function finalize(
   sessions: Sessions,
@@ -111,7 +115,10 @@ async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptStat
   return { goOn: { batch: decided, tasks: seen } };
 }
 
-/** `committing`: the sink commits, then the offset moves; or the commit certainly failed, and the batch is aborted. */
+/**
+ * `committing`: the sink commits, then the offset moves; or the commit certainly failed, and the
+ * batch is aborted.
+ */
 async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const { sessions, ports, run } = finalizer;
   const outcome = await commitOrJoin(ports, await makeReady(finalizer, batch, tasks));
@@ -171,7 +178,10 @@ async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): 
   return head.unacknowledged?.batchId === batchId;
 }
 
-/** What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly did not. */
+/**
+ * What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly
+ * did not.
+ */
 interface CommitOutcome {
   readonly failure?: MillraceError;
   readonly lastCommit?: JsonValue;
@@ -241,7 +251,8 @@ async function commit(ports: Ports, { batch, writer, messages, context }: Ready)
     return isHint(given) ? { lastCommit: given } : {};
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
-    // A commit that failed may have taken effect. An error of the question itself leaves the batch as it is: undecided is not aborted.
+    // A commit that failed may have taken effect. An error of the question itself leaves the batch
+    // as it is: undecided is not aborted.
     const lookup = writer as unknown as Partial<SupportsCommitLookup>;
     const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
       lookup.hasCommitted?.(batch.batchId, context),

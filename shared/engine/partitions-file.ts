@@ -8,7 +8,10 @@ import type { Offset } from "../contract/offset.ts";
 import { BATCH_FILE, type ListedTask, STORE_FOLDER } from "../contract/store-layout.ts";
 import { checkOverlap } from "./overlap.ts";
 
-/** What was planned for a batch, besides its offsets: a replay uses this, whatever the source would say by then. */
+/**
+ * What was planned for a batch, besides its offsets: a replay uses this, whatever the source would
+ * say by then.
+ */
 export interface PlannedPartitions {
   readonly schema: Schema;
   readonly partitions: readonly unknown[];
@@ -20,8 +23,9 @@ export interface PlannedPartitions {
 }
 
 /**
- * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go through it. The first one also has
- * the schema, the offsets of the batch, and of a simple reader the key of the rows. The one task of a batch without partitions has none.
+ * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go
+ * through it. The first one also has the schema, the offsets of the batch, and of a simple reader
+ * the key of the rows. The one task of a batch without partitions has none.
  */
 interface Entry extends ListedTask {
   readonly schema?: string;
@@ -59,7 +63,10 @@ export function parseBatchKey(
   return { batchId: Number(match[1]), epoch: match[2] === undefined ? undefined : Number(match[2]) };
 }
 
-/** A list of tasks in the form of a partitions file, for a state machine that goes through part of a batch. */
+/**
+ * A list of tasks in the form of a partitions file, for a state machine that goes through part of a
+ * batch.
+ */
 export function todoKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}${BATCH_FILE.todo}${epoch}-${id}.json`;
 }

@@ -20,7 +20,10 @@ import { confirmed } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
 
-/** Task records are kept at least this long: a batch that is open for longer can no longer be resumed from them. */
+/**
+ * Task records are kept at least this long: a batch that is open for longer can no longer be
+ * resumed from them.
+ */
 export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
 
 export interface PlanRequest {
@@ -30,7 +33,10 @@ export interface PlanRequest {
   readonly limit?: ReadLimit | undefined;
   /** A batch of more partitions is refused before it is recorded. */
   readonly maxTasks?: number;
-  /** Called before anything else is asked of the source: not where another run has the pipeline, or it is paused. Gives the limit, in place of `limit`. */
+  /**
+   * Called before anything else is asked of the source: not where another run has the pipeline, or
+   * it is paused. Gives the limit, in place of `limit`.
+   */
   prepare?(): Promise<ReadLimit | undefined>;
   /** True only where this owner has provably ended: its lease is then taken over at once. */
   hasEnded(owner: Owner): Promise<boolean>;
@@ -42,11 +48,17 @@ export interface PlannedBatch {
   readonly fence: Fence;
   readonly run: BatchRun;
   readonly batch: Batch;
-  /** Partitions that have no finished task. Empty for a batch that was decided: only Finalize is left. */
+  /**
+   * Partitions that have no finished task. Empty for a batch that was decided: only Finalize is
+   * left.
+   */
   readonly todo: readonly number[];
   /** True if the batch was planned by an earlier run. */
   readonly resumed: boolean;
-  /** The end of all that was there when the batch was planned, if the reader reports it and the batch is new. */
+  /**
+   * The end of all that was there when the batch was planned, if the reader reports it and the
+   * batch is new.
+   */
   readonly latest?: Offset;
   /** What looks like a mistake, in the first batch of a pipeline. */
   readonly warning?: MillraceError;
@@ -65,8 +77,8 @@ export type PlanResult =
   | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action };
 
 /**
- * Takes the pipeline, finishes what an earlier run left, and records the next batch before any of its rows is read. Errors:
- * `LEASE_HELD`, and those of the reader's methods.
+ * Takes the pipeline, finishes what an earlier run left, and records the next batch before any of
+ * its rows is read. Errors: `LEASE_HELD`, and those of the reader's methods.
  */
 export async function plan(sessions: Sessions, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const startedAt = ports.runtime.now();
@@ -99,7 +111,8 @@ async function planAs(
   const limit = request.prepare === undefined ? request.limit : await request.prepare();
   if (head.unacknowledged !== undefined) {
     await acknowledge(await sessions.source.planner(), ports, fence, head.unacknowledged);
-    // A batch pipeline runs one batch per run. This run has just finished the previous run's batch, so it is done.
+    // A batch pipeline runs one batch per run. This run has just finished the previous run's batch,
+    // so it is done.
     if (sessions.pipeline.saveMode !== undefined) return { kind: "idle", fence };
   }
 
@@ -166,7 +179,10 @@ export async function acquire(
   );
 }
 
-/** The batch that an earlier run left open, ready to go on; a new attempt of it where it was aborted. */
+/**
+ * The batch that an earlier run left open, ready to go on; a new attempt of it where it was
+ * aborted.
+ */
 async function resume(
   sessions: Sessions,
   ports: Ports,
@@ -209,8 +225,9 @@ async function resume(
 }
 
 /**
- * The plan of the next attempt: the same offsets and partitions under the schema as it is now, for a wrong schema may be why the last attempt failed. The rows of a simple
- * reader were read under the schema that they have.
+ * The plan of the next attempt: the same offsets and partitions under the schema as it is now, for
+ * a wrong schema may be why the last attempt failed. The rows of a simple reader were read under
+ * the schema that they have.
  */
 async function planAnew(
   { source }: Sessions,
@@ -260,7 +277,8 @@ async function planNext(
     reported: optional("latest", await planner.reportLatestOffset()),
   }));
   if (sameOffset(start, latest.end)) {
-    // Rows that come before the next run must not be missed by a source whose initial offset is "now".
+    // Rows that come before the next run must not be missed by a source whose initial offset is
+    // "now".
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
     return { ...reported, durationMs };
   }
@@ -314,7 +332,8 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
     end,
     ...reported,
     partitionsKey: key,
-    // As in Spark, a batch without partitions runs as one task without rows: the sink sees each batch.
+    // As in Spark, a batch without partitions runs as one task without rows: the sink sees each
+    // batch.
     tasks: Math.max(1, partitions.length),
     schema: encodeSchema(schema),
     now: ports.runtime.now(),
@@ -328,7 +347,10 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
   );
 }
 
-/** Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so in one piece. */
+/**
+ * Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so
+ * in one piece.
+ */
 async function keepRows(
   ports: Ports,
   key: string,

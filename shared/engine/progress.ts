@@ -4,7 +4,10 @@ import type { Batch, BatchProgress, BatchRun } from "./ports/ledger.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./ports/progress.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
-/** The progress record of a batch; nothing where it is not committed, or was by a version that measured nothing. */
+/**
+ * The progress record of a batch; nothing where it is not committed, or was by a version that
+ * measured nothing.
+ */
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
   const { progress, incarnation, pipeline, batchId, start, end, latest = null } = batch;
   if (batch.state !== "committed" || progress?.trigger === undefined) return undefined;

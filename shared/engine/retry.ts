@@ -5,8 +5,8 @@ import type { RetryPolicy } from "../contract/retry.ts";
 export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, longestDelay: 10_000 };
 
 /**
- * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended one (`readBack` returns `undefined`
- * if it is not). A lost epoch is final and is not asked about.
+ * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended one
+ * (`readBack` returns `undefined` if it is not). A lost epoch is final and is not asked about.
  */
 export async function confirmed<T>(
   call: () => Promise<T>,

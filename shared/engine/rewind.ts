@@ -3,7 +3,10 @@ import type { Fence, Owner, Rewind } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { confirmed } from "./retry.ts";
 
-/** For the one step that it takes; a process that dies in it keeps others waiting no longer than this. */
+/**
+ * For the one step that it takes; a process that dies in it keeps others waiting no longer than
+ * this.
+ */
 const LEASE_MILLISECONDS = 60_000;
 
 export interface RewindRequest {
@@ -15,8 +18,8 @@ export interface RewindRequest {
 }
 
 /**
- * Moves the offset of a pipeline that nobody runs. Errors: `LEASE_HELD`, `FENCED`, `BATCH_OPEN`, `LEDGER_CONFLICT` where the
- * offset has moved.
+ * Moves the offset of a pipeline that nobody runs. Errors: `LEASE_HELD`, `FENCED`, `BATCH_OPEN`,
+ * `LEDGER_CONFLICT` where the offset has moved.
  */
 export async function rewind(
   ports: Pick<Ports, "ledger" | "runtime">,

@@ -14,15 +14,18 @@ export interface VacuumRequest {
   readonly dryRun: boolean;
 }
 
-/** What was removed, or would be: `staged` by the sink, `planned` by the engine itself (partitions files, large messages). */
+/**
+ * What was removed, or would be: `staged` by the sink, `planned` by the engine itself (partitions
+ * files, large messages).
+ */
 export interface VacuumReport {
   readonly staged: VacuumResult;
   readonly planned: VacuumResult;
 }
 
 /**
- * Removes what no batch needs any more. Safe beside a running pipeline: whatever belongs to an attempt that is not finished
- * stays, however old. A pipeline that never ran has nothing.
+ * Removes what no batch needs any more. Safe beside a running pipeline: whatever belongs to an
+ * attempt that is not finished stays, however old. A pipeline that never ran has nothing.
  */
 export async function vacuum(
   { pipeline, source, sink }: Sessions,
@@ -82,8 +85,8 @@ async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumReques
 }
 
 /**
- * A plan is dead once its batch is closed. One that was never recorded is dead once its epoch is over: nobody can
- * record it any more. Messages of an open batch are always spared.
+ * A plan is dead once its batch is closed. One that was never recorded is dead once its epoch is
+ * over: nobody can record it any more. Messages of an open batch are always spared.
  */
 function isDeadPlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
   const plan = parseBatchKey(key);

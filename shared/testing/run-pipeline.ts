@@ -23,7 +23,10 @@ import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 
 /** How far to run, and from where. */
 export interface RunPipelineOptions extends SurroundingsOptions {
-  /** Batches to run at most, until nothing is new; between them passes the interval of a trigger `processingTime`. Default: as the pipeline's trigger has it. */
+  /**
+   * Batches to run at most, until nothing is new; between them passes the interval of a trigger
+   * `processingTime`. Default: as the pipeline's trigger has it.
+   */
   readonly batches?: number;
   /** What an earlier run left: its ledger and its store. Default: a pipeline that never ran. */
   readonly after?: PipelineRun;
@@ -79,8 +82,9 @@ const AT_ONCE = { firstDelay: 0, longestDelay: 0 };
 const MAX_IDLE = 3;
 
 /**
- * Runs a pipeline in this process, its ledger and store in memory, with the steps that also run on AWS. Tasks run one after the other. What a task or a commit
- * throws, this throws, once the batch was aborted; a run `after` it replays the batch.
+ * Runs a pipeline in this process, its ledger and store in memory, with the steps that also run on
+ * AWS. Tasks run one after the other. What a task or a commit throws, this throws, once the batch
+ * was aborted; a run `after` it replays the batch.
  */
 export async function runPipeline<SinkOptions extends object>(
   pipeline: Pipeline<SinkOptions>,
@@ -284,7 +288,10 @@ class Tap {
   }
 }
 
-/** `target` with some methods replaced. Each method is called on `target` itself, for its private fields. */
+/**
+ * `target` with some methods replaced. Each method is called on `target` itself, for its private
+ * fields.
+ */
 function boundProxy<T extends object>(
   target: T,
   replaced: (key: string | symbol, method: (...args: unknown[]) => unknown) => unknown,

@@ -7,7 +7,10 @@ import { type MemoryObjects, MemoryStore } from "../platform/memory/memory-store
 
 /** What a test may set of the surroundings. */
 export interface SurroundingsOptions {
-  /** When the clock begins, epoch milliseconds or ISO 8601; it moves only where the kit moves it. Default: now. */
+  /**
+   * When the clock begins, epoch milliseconds or ISO 8601; it moves only where the kit moves it.
+   * Default: now.
+   */
   readonly now?: number | string;
   /** Environment variables, for secrets. Default: none. */
   readonly env?: Readonly<Record<string, string>>;
@@ -40,7 +43,10 @@ export class Surroundings {
     };
   }
 
-  /** The clock of the machine, which a source may go by in place of that of its runtime. Epoch milliseconds. */
+  /**
+   * The clock of the machine, which a source may go by in place of that of its runtime. Epoch
+   * milliseconds.
+   */
   realNow(): number {
     return Date.now();
   }

@@ -41,8 +41,8 @@ export class Offsets {
   }
 
   /**
-   * Puts the values from `first` on at new places: `endOf` returns the end of one from its begin and
-   * its length as it was.
+   * Puts the values from `first` on at new places: `endOf` returns the end of one from its begin
+   * and its length as it was.
    */
   moveEnds(first: number, endOf: (begin: number, length: number) => number): void {
     let before = this.#offsets[first] ?? 0;

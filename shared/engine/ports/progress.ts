@@ -6,14 +6,20 @@ export interface SourceProgress {
   readonly description: string;
   readonly startOffset: Offset;
   readonly endOffset: Offset;
-  /** The end of all that was there when the batch was planned; `null` where the reader does not report it. */
+  /**
+   * The end of all that was there when the batch was planned; `null` where the reader does not
+   * report it.
+   */
   readonly latestOffset: Offset | null;
   readonly numInputRows: number;
   readonly inputRowsPerSecond?: number;
   readonly processedRowsPerSecond?: number;
 }
 
-/** One committed batch, by the names of Spark's `StreamingQueryProgress`, as its JSON has them. docs/progress.md says what each is here. */
+/**
+ * One committed batch, by the names of Spark's `StreamingQueryProgress`, as its JSON has them.
+ * docs/progress.md says what each is here.
+ */
 export interface StreamingQueryProgress {
   readonly id: string;
   readonly runId: string;

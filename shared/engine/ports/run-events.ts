@@ -4,7 +4,10 @@ import type { Offset } from "../../contract/offset.ts";
 import type { Action, BatchRun, RunningTask, Task } from "./ledger.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./progress.ts";
 
-/** A task whose rows stand still, for whoever is to look after it. Partition and offsets of more than 1,024 characters of JSON are cut, and are text then. */
+/**
+ * A task whose rows stand still, for whoever is to look after it. Partition and offsets of more
+ * than 1,024 characters of JSON are cut, and are text then.
+ */
 export interface StalledTask {
   readonly where: ErrorLocation;
   /** Which of the two does nothing. */
@@ -25,7 +28,10 @@ export interface StalledTask {
   readonly message: string;
 }
 
-/** What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times are in milliseconds. */
+/**
+ * What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times
+ * are in milliseconds.
+ */
 export type RunEvent =
   | {
       readonly type: "started";
@@ -80,7 +86,10 @@ export type RunEvent =
       /** The message of the user's own error. */
       readonly cause?: string;
     }
-  /** What looks like a mistake of the source or the sink, or a source that does not answer; docs/cli.md lists them. */
+  /**
+   * What looks like a mistake of the source or the sink, or a source that does not answer;
+   * docs/cli.md lists them.
+   */
   | { readonly type: "warning"; readonly error: ErrorRecord }
   | {
       readonly type: "batch";

@@ -5,7 +5,10 @@ import type { Ledger } from "./ledger.ts";
 /** All that the engine sees of the world: two stores, a clock, chance and the environment. */
 export interface Ports {
   readonly ledger: Ledger;
-  /** The store of the pipeline that is run: its partitions files, its large messages, its table unless that is elsewhere. */
+  /**
+   * The store of the pipeline that is run: its partitions files, its large messages, its table
+   * unless that is elsewhere.
+   */
   readonly store: ObjectStore;
   openStore(location: string): ObjectStore;
   readonly runtime: Runtime;

@@ -10,13 +10,17 @@ import { next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts"
 import type { RunPolicy } from "./policy.ts";
 
 /**
- * The steps of a run. Threads, a plain loop and a state machine carry them out, each in its own way; the state machine, which goes
- * from step to step by itself, uses `policyOf` and `next` as this loop does.
+ * The steps of a run. Threads, a plain loop and a state machine carry them out, each in its own
+ * way; the state machine, which goes from step to step by itself, uses `policyOf` and `next` as
+ * this loop does.
  */
 export interface RunSteps {
   /** Finds out how far the run is to go; `undefined` if it was told to stop before it knew. */
   prepare(): Promise<RunPolicy | undefined>;
-  /** Takes the pipeline and records the next batch, or takes up the one that is open; `undefined` if it was told to stop. */
+  /**
+   * Takes the pipeline and records the next batch, or takes up the one that is open; `undefined` if
+   * it was told to stop.
+   */
   plan(policy: RunPolicy): Promise<PlanResult | undefined>;
   /** Runs the tasks of a batch. Returns why it failed, or that tasks are left for the next run. */
   write(planned: PlannedBatch): Promise<MillraceError | "interrupted" | undefined>;
@@ -46,8 +50,8 @@ interface Round {
 }
 
 /**
- * Runs batches until the policy is served, or the run is told to stop. Errors: those of the steps, and whatever made a batch fail, which
- * is then aborted and will be replayed by the next run.
+ * Runs batches until the policy is served, or the run is told to stop. Errors: those of the steps,
+ * and whatever made a batch fail, which is then aborted and will be replayed by the next run.
  */
 export async function runBatches(steps: RunSteps, control: RunControl): Promise<RunTotals> {
   const run = new Run(steps, control);

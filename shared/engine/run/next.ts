@@ -12,7 +12,9 @@ export type RunOutcome =
   | "unacknowledged"
   /** This run decided to abort the batch, or its commit failed. */
   | "aborted"
-  /** An earlier run had decided to abort and got no further; the batch is now free to be replayed. */
+  /**
+   * An earlier run had decided to abort and got no further; the batch is now free to be replayed.
+   */
   | "abortedBefore"
   /** The run was told to stop. */
   | "interrupted";
@@ -25,7 +27,10 @@ export interface RunCount {
   readonly idle: number;
 }
 
-/** What a run does next: plans at once, plans when its interval is over, ends well, or ends with the error of the round. */
+/**
+ * What a run does next: plans at once, plans when its interval is over, ends well, or ends with the
+ * error of the round.
+ */
 export type Next = "plan" | "wait" | "end" | "fail";
 
 /** What comes after a round. */

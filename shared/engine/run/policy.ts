@@ -11,18 +11,27 @@ export interface RunPolicy {
   readonly maxBatches?: number;
   /** Milliseconds from one plan to the next; absent in a run that ends when nothing is new. */
   readonly interval?: number;
-  /** Plans in a row without a batch after which a run with an interval ends; absent if it never ends by itself. */
+  /**
+   * Plans in a row without a batch after which a run with an interval ends; absent if it never ends
+   * by itself.
+   */
   readonly maxIdle?: number;
 }
 
 export interface PolicyOptions {
   /** True if the reader fixes what "available now" is. */
   readonly isBounded: boolean;
-  /** Of a run that keeps the trigger's interval itself, milliseconds; without it a schedule does, and each run has one batch. */
+  /**
+   * Of a run that keeps the trigger's interval itself, milliseconds; without it a schedule does,
+   * and each run has one batch.
+   */
   readonly interval?: number | undefined;
 }
 
-/** The policy of a trigger, as Spark has it: a run that has one batch, whatever comes, asks for everything there is. */
+/**
+ * The policy of a trigger, as Spark has it: a run that has one batch, whatever comes, asks for
+ * everything there is.
+ */
 export function policyOf(trigger: TriggerKind, { isBounded, interval }: PolicyOptions): RunPolicy {
   if (trigger === "processingTime") {
     return interval === undefined ? { readsAll: false, maxBatches: 1 } : { readsAll: false, interval };
@@ -32,8 +41,8 @@ export function policyOf(trigger: TriggerKind, { isBounded, interval }: PolicyOp
 }
 
 /**
- * The policy of a run, for which the source may be asked how far it goes. `target` is what its reader
- * fixed as available in another process of the same run.
+ * The policy of a run, for which the source may be asked how far it goes. `target` is what its
+ * reader fixed as available in another process of the same run.
  */
 export async function askPolicy(
   source: SourceSession,

@@ -9,7 +9,9 @@ import { checkFilters, filtered } from "../filters.ts";
 /** How many batches a pipeline has planned: the offsets of one that reads batches. */
 type BatchCount = { readonly batches: number };
 
-/** A reader of batches as one of a stream that always has one more batch: everything that is there. */
+/**
+ * A reader of batches as one of a stream that always has one more batch: everything that is there.
+ */
 export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   readonly #reader: DataSourceReader<unknown>;
   readonly #schema: Schema;

@@ -14,11 +14,16 @@ export interface Sessions {
 }
 
 export interface SessionsOptions extends SourceSessionOptions {
-  /** Of the rows, if the caller knows it; otherwise the pipeline, or the source itself, tells it. */
+  /**
+   * Of the rows, if the caller knows it; otherwise the pipeline, or the source itself, tells it.
+   */
   readonly schema?: Schema;
 }
 
-/** Checks the options of source and sink, and makes the source. Errors: `OPTIONS_INVALID`, `SOURCE_FAILED`. */
+/**
+ * Checks the options of source and sink, and makes the source. Errors: `OPTIONS_INVALID`,
+ * `SOURCE_FAILED`.
+ */
 export async function openSessions(
   pipeline: Pipeline,
   ports: Ports,

@@ -15,7 +15,10 @@ import { SimplePlanner } from "./simple-planner.ts";
 
 export interface PlannerOptions {
   readonly pipeline: string;
-  /** Called when a method of the reader is called, with its name, and again, without one, when it has answered. */
+  /**
+   * Called when a method of the reader is called, with its name, and again, without one, when it
+   * has answered.
+   */
   readonly onCall?: ((method: string | undefined) => void) | undefined;
 }
 
@@ -28,7 +31,10 @@ export interface Latest {
 
 type Reader = DataSourceStreamReader<object, unknown>;
 
-/** The reader that plans: the calls of the contract, each with its checks, and each error with the place where it happened. */
+/**
+ * The reader that plans: the calls of the contract, each with its checks, and each error with the
+ * place where it happened.
+ */
 export class Planner {
   readonly reader: Reader;
   readonly #options: PlannerOptions;
@@ -45,8 +51,8 @@ export class Planner {
   }
 
   /**
-   * True if the reader fixes what "available now" is; it is told to, or reminded of the `target` that it fixed in another process of
-   * the same run.
+   * True if the reader fixes what "available now" is; it is told to, or reminded of the `target`
+   * that it fixed in another process of the same run.
    */
   async prepareForTriggerAvailableNow(target?: JsonValue): Promise<boolean> {
     if (!("prepareForTriggerAvailableNow" in this.reader)) return false;
@@ -60,7 +66,10 @@ export class Planner {
     return true;
   }
 
-  /** What the reader fixed as available, if it can tell. Error: `AVAILABLE_NOW_INVALID`, for more than `maxCharacters` of JSON, too. */
+  /**
+   * What the reader fixed as available, if it can tell. Error: `AVAILABLE_NOW_INVALID`, for more
+   * than `maxCharacters` of JSON, too.
+   */
   async availableNowTarget(maxCharacters: number): Promise<JsonValue | undefined> {
     const target: unknown = await this.#call("availableNowTarget", (reader) =>
       (reader as Partial<SupportsTriggerAvailableNow>).availableNowTarget?.(),

@@ -13,8 +13,8 @@ import {
 export type SimplePartition = { readonly start: Offset; readonly end: Offset };
 
 /**
- * A simple reader as one that plans: it finds the end of a batch by reading its rows, which the plan then keeps. Tasks never see it:
- * they read what was kept.
+ * A simple reader as one that plans: it finds the end of a batch by reading its rows, which the
+ * plan then keeps. Tasks never see it: they read what was kept.
  */
 export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartition> {
   readonly #reader: SimpleDataSourceStreamReader<object>;
@@ -33,8 +33,8 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
   }
 
   /**
-   * Reads from `start` on: the rows, and where they end; no rows if there are none. Errors: `READ_NOT_ITERABLE`,
-   * `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
+   * Reads from `start` on: the rows, and where they end; no rows if there are none. Errors:
+   * `READ_NOT_ITERABLE`, `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
    */
   async readOn(start: Offset): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
     let read: unknown;
@@ -54,7 +54,9 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     throw new MillraceError("SOURCE_FAILED", "a simple reader has no end but that of the rows it reads");
   }
 
-  /** Rows of a batch that ends where it begins would be read again for ever, or never be written. */
+  /**
+   * Rows of a batch that ends where it begins would be read again for ever, or never be written.
+   */
   async #refuseRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
     for await (const { numRows } of failingAsRead(rows, this.#where)) {
       if (numRows === 0) continue;
@@ -84,7 +86,10 @@ function shapeOf(read: unknown): string {
   return `${had}, without ${missing}`;
 }
 
-/** What `read(start)` gave, where it is rows and an offset. Errors: `READ_NOT_ITERABLE`, `OFFSET_NOT_JSON`. */
+/**
+ * What `read(start)` gave, where it is rows and an offset. Errors: `READ_NOT_ITERABLE`,
+ * `OFFSET_NOT_JSON`.
+ */
 export function checkSimpleRead(read: unknown, where: ErrorLocation): SimpleRead {
   if (typeof read !== "object" || read === null || !("rows" in read) || !("offset" in read)) {
     throw new MillraceError(

@@ -45,7 +45,8 @@ export class SinkSession {
   }
 
   /**
-   * False if the target exists and the save mode then leaves it alone. Errors: `TARGET_EXISTS`, `SAVE_MODE_NOT_SUPPORTED`.
+   * False if the target exists and the save mode then leaves it alone. Errors: `TARGET_EXISTS`,
+   * `SAVE_MODE_NOT_SUPPORTED`.
    */
   async mayWrite(schema: Schema, incarnation: string): Promise<boolean> {
     const { sink, saveMode, name } = this.#pipeline;

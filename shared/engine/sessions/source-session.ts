@@ -18,11 +18,17 @@ import { Planner } from "./planner.ts";
 import { SimplePlanner } from "./simple-planner.ts";
 
 export interface SourceSessionOptions {
-  /** Called when a method of the reader that plans is called, with its name, and again, without one, when it has answered. */
+  /**
+   * Called when a method of the reader that plans is called, with its name, and again, without one,
+   * when it has answered.
+   */
   onCall?(method: string | undefined): void;
 }
 
-/** The source of a pipeline: its schema, and its readers. One for each process that runs a part of the pipeline. */
+/**
+ * The source of a pipeline: its schema, and its readers. One for each process that runs a part of
+ * the pipeline.
+ */
 export class SourceSession {
   readonly #pipeline: Pipeline;
   readonly #ports: Ports;
@@ -73,8 +79,8 @@ export class SourceSession {
   }
 
   /**
-   * The reader that plans: one for the whole session. It is made at its first use, for `schema`; without one for the schema as it is
-   * now, for which the source is then asked.
+   * The reader that plans: one for the whole session. It is made at its first use, for `schema`;
+   * without one for the schema as it is now, for which the source is then asked.
    */
   async planner(schema?: Schema): Promise<Planner> {
     this.#planner ??= this.#newPlanner(schema);
@@ -106,7 +112,10 @@ export class SourceSession {
     }
   }
 
-  /** A reader for a task, or for planning. `notice` is given the rows that filters are to choose from. */
+  /**
+   * A reader for a task, or for planning. `notice` is given the rows that filters are to choose
+   * from.
+   */
   async reader(
     schema: Schema,
     notice?: (rows: RowSource) => RowSource,
@@ -153,7 +162,10 @@ function isNotSupported(error: unknown): boolean {
 
 const STOP_MILLISECONDS = 5000;
 
-/** Stops a reader. Best effort, as in Spark: an error is not told, and a reader that never answers is left behind. */
+/**
+ * Stops a reader. Best effort, as in Spark: an error is not told, and a reader that never answers
+ * is left behind.
+ */
 export async function stopReader(
   reader: DataSourceStreamReader<object, unknown>,
   runtime: Runtime,

@@ -65,8 +65,9 @@ function opened(batches: AsyncGenerator<RecordBatch>): OpenPartition {
 }
 
 /**
- * The rows of a partition on their way to the writer, as record batches. They are read when the writer asks for them, counted, watched
- * for a stall, and end with an error as soon as the task is told to stop, even if the source hangs.
+ * The rows of a partition on their way to the writer, as record batches. They are read when the
+ * writer asks for them, counted, watched for a stall, and end with an error as soon as the task is
+ * told to stop, even if the source hangs.
  */
 export class TaskRows implements AsyncIterable<RecordBatch> {
   /** The error of the source, which a sink might swallow. */

@@ -30,7 +30,10 @@ export function stalledTask(
   };
 }
 
-/** The error of a task that is to fail where it stalls. It may be the source's or the sink's passing weakness, so it is tried again. */
+/**
+ * The error of a task that is to fail where it stalls. It may be the source's or the sink's passing
+ * weakness, so it is tried again.
+ */
 export function stalledError(stalled: StalledTask): MillraceError {
   const { waitsFor, where, message } = stalled;
   return new MillraceError("PARTITION_STALLED", message, {

@@ -47,7 +47,10 @@ export interface TaskResult extends TaskProgress {
 
 export interface WriteOptions {
   readonly signal: AbortSignal;
-  /** Watches the task; without it a stall is not noticed, and the ledger is told nothing before the task has ended. */
+  /**
+   * Watches the task; without it a stall is not noticed, and the ledger is told nothing before the
+   * task has ended.
+   */
   readonly watch?: WatchOptions;
   /** Called with each record batch that the sink is given. */
   onProgress?(progress: TaskProgress): void;
@@ -63,8 +66,9 @@ export interface WatchOptions {
 }
 
 /**
- * Runs one task: reads a partition, has the writer stage it, and records the commit message, unless another attempt of the task has one
- * recorded. Errors: `TASK_CANCELLED`, `PARTITION_STALLED`, `SOURCE_FAILED`, `SINK_FAILED`, and those of rows that do not fit.
+ * Runs one task: reads a partition, has the writer stage it, and records the commit message, unless
+ * another attempt of the task has one recorded. Errors: `TASK_CANCELLED`, `PARTITION_STALLED`,
+ * `SOURCE_FAILED`, `SINK_FAILED`, and those of rows that do not fit.
  */
 export async function write(
   sessions: Sessions,
@@ -195,7 +199,8 @@ class WriterTask {
     try {
       winner = await ledger.recordTask(key, task);
     } catch (error) {
-      // The record may be there, or come to be there: what was staged stays, unless somebody else's record is in its place.
+      // The record may be there, or come to be there: what was staged stays, unless somebody else's
+      // record is in its place.
       const there = await ledger.task(key).catch(() => undefined);
       if (there === undefined) throw error;
       winner = there;
@@ -263,7 +268,10 @@ class WriterTask {
     });
   }
 
-  /** Tells the ledger how far the task is, one call at a time. Best effort: it is for people who look on. */
+  /**
+   * Tells the ledger how far the task is, one call at a time. Best effort: it is for people who
+   * look on.
+   */
   #teller(): (running: RunningTask) => void {
     const { ledger } = this.#parts.ports;
     let isTelling = false;
@@ -312,7 +320,10 @@ function resultOf(task: Task, won: boolean): TaskResult {
   };
 }
 
-/** What a task record holds of its message: itself, or where a large one lies. Error: `MESSAGE_NOT_JSON`. */
+/**
+ * What a task record holds of its message: itself, or where a large one lies. Error:
+ * `MESSAGE_NOT_JSON`.
+ */
 async function carryMessage(
   ports: Ports,
   run: BatchRun,

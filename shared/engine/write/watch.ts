@@ -32,8 +32,9 @@ export interface Watching {
 }
 
 /**
- * Counts the rows of a task on their way from the source to the sink, and, once it watches, notices where they stand still. Rows move where the source gives
- * one more, and where the sink takes one more. Code that never waits for anything keeps the watch from looking, too.
+ * Counts the rows of a task on their way from the source to the sink, and, once it watches, notices
+ * where they stand still. Rows move where the source gives one more, and where the sink takes one
+ * more. Code that never waits for anything keeps the watch from looking, too.
  */
 export class TaskWatch {
   /** Of record batches that the sink was given. */
@@ -46,7 +47,9 @@ export class TaskWatch {
   /** Counting costs less than asking the clock for each row. */
   #moves = 0;
   #movesSeen = 0;
-  /** How often the source was asked for a row, and how often when its last record batch was full. */
+  /**
+   * How often the source was asked for a row, and how often when its last record batch was full.
+   */
   #asked = 0;
   #askedForBatches = 0;
   readonly #startedAt: number;
@@ -128,7 +131,8 @@ export class TaskWatch {
   }
 
   #advance(now: number): Advance {
-    // Rows that have come and do not fill a record batch yet: one for each time that the source was asked, but the last.
+    // Rows that have come and do not fill a record batch yet: one for each time that the source was
+    // asked, but the last.
     const pending = Math.max(0, this.#asked - this.#askedForBatches - 1);
     return {
       startedAt: this.#startedAt,

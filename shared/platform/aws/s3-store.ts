@@ -24,13 +24,19 @@ export interface S3StoreOptions {
   readonly runtime: Runtime;
 }
 
-/** A stream above this goes up in parts of this size, two at a time: no more than three are ever in memory. */
+/**
+ * A stream above this goes up in parts of this size, two at a time: no more than three are ever in
+ * memory.
+ */
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 const DELETED_AT_ONCE = 1000;
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
-/** Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at its completion. */
+/**
+ * Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at
+ * its completion.
+ */
 export class S3Store implements ObjectStore {
   readonly location: string;
   readonly #options: S3StoreOptions;
@@ -112,7 +118,8 @@ export class S3Store implements ObjectStore {
       Prefix: this.#prefix + prefix,
       ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
     };
-    // Not the SDK's paginator, which ends at its first error: to try again would look like the end of the list.
+    // Not the SDK's paginator, which ends at its first error: to try again would look like the end
+    // of the list.
     let token: string | undefined;
     do {
       const page = await this.#calling(prefix, () =>
@@ -196,7 +203,8 @@ export class S3Store implements ObjectStore {
       if (httpStatusOf(error) === 412) return undefined;
       const status = MillraceError.is(error) ? httpStatusOf(error.cause) : undefined;
       if (status === 404) return undefined;
-      // To a role that may not list the bucket, or only below a prefix, S3 does not say that an object is missing.
+      // To a role that may not list the bucket, or only below a prefix, S3 does not say that an
+      // object is missing.
       if (status === 403 && (await this.#isAbsent(key))) return undefined;
       // A range that begins at or beyond the end.
       if (status === 416) return new Uint8Array();
@@ -244,7 +252,10 @@ export class S3Store implements ObjectStore {
   }
 }
 
-/** True if S3 is busy, the network broke off, or another conditional put of the key is in flight (409). */
+/**
+ * True if S3 is busy, the network broke off, or another conditional put of the key is in flight
+ * (409).
+ */
 function isPassing(error: unknown): boolean {
   return httpStatusOf(error) === 409 || isTransient(error);
 }
