@@ -73,7 +73,7 @@ export interface There {
 export interface HeadTransition {
   readonly pipeline: string;
   readonly head: Change<Head, HeadFields>;
-  /** The error of a comparison that failed; `undefined` if the caller goes on from what is there. */
+  /** The error of a failed comparison; `undefined` if the caller goes on from what is there. */
   refusal(there: There): MillraceError | undefined;
 }
 
