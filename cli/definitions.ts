@@ -9,22 +9,26 @@ export interface Definition {
   readonly entry: string;
 }
 
-/** By the file, or by the name of a pipeline that has run in the home. Errors: `PIPELINE_NOT_FOUND`, those of `loadPipeline`. */
-export async function loadDefinition(home: Home, target: string): Promise<Definition> {
-  if (/\.[cm]?[jt]s$/.test(target)) return { pipeline: await loadPipeline(target), entry: target };
-  const entry = home.entryOf(target);
+/**
+ * Loads a pipeline by its file, or by its name if it has run in the home. Errors:
+ * `PIPELINE_NOT_FOUND`, those of `loadPipeline`.
+ */
+export async function loadDefinition(home: Home, nameOrFile: string): Promise<Definition> {
+  if (/\.[cm]?[jt]s$/.test(nameOrFile))
+    return { pipeline: await loadPipeline(nameOrFile), entry: nameOrFile };
+  const entry = home.entryOf(nameOrFile);
   if (entry === undefined) {
-    throw new MillraceError("PIPELINE_NOT_FOUND", `no pipeline "${target}" has run in ${home.root}`, {
+    throw new MillraceError("PIPELINE_NOT_FOUND", `no pipeline "${nameOrFile}" has run in ${home.root}`, {
       hint: "Check the name and --home, or name the pipeline's file.",
     });
   }
   const pipeline = await loadPipeline(entry);
-  if (pipeline.name === target) return { pipeline, entry };
+  if (pipeline.name === nameOrFile) return { pipeline, entry };
   throw new MillraceError(
     "PIPELINE_NOT_FOUND",
-    `${entry}, which defined "${target}", now defines "${pipeline.name}"`,
+    `${entry}, which defined "${nameOrFile}", now defines "${pipeline.name}"`,
     {
-      where: { pipeline: target, path: entry },
+      where: { pipeline: nameOrFile, path: entry },
       hint: "Name the file that defines it now.",
     },
   );

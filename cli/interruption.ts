@@ -10,7 +10,7 @@ export class Interruption {
   exitCode: number | undefined;
   #askedAt = 0;
 
-  /** `message` tells the person what the first signal does. */
+  /** `message` says what the first signal does. */
   constructor(message: string) {
     this.#message = message;
     process.on("SIGINT", this.#onSignal);

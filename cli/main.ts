@@ -21,7 +21,8 @@ Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has 
 
 /** Runs the command line; sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // A reader that has seen enough, such as `head`, is no error, unless a run is cut off; that is resumed as after a kill.
+  // A reader that has seen enough, such as `head`, is no error, unless it cuts off a run: the next
+  // run resumes it as after a kill.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed);
   });

@@ -42,20 +42,22 @@ function userName(): string {
 }
 
 /** What a person is asked about. */
-export interface Change {
+export interface ManualChange {
   /** What it would do. */
   readonly shown: string;
   readonly question: string;
-  /** What is told when it is done. */
+  /** What is printed when it is done. */
   readonly done: string;
   /** The same for `--json`. */
   readonly result: object;
   apply(): Promise<void>;
 }
 
-/** Shows a change, asks, and makes it; gives the exit code. Error: `USAGE` where nobody can be asked. */
+/**
+ * Shows a change, asks, and makes it. Returns the exit code. Error: `USAGE` if nobody can be asked.
+ */
 export async function withConsent(
-  change: Change,
+  change: ManualChange,
   flags: ConsentFlags & { readonly json?: boolean },
 ): Promise<number> {
   const isDryRun = flags.dryRun ?? false;

@@ -1,6 +1,6 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 
-/** Message, place and hint in one line: for whoever looks at an execution and sees no more than that. */
+/** Message, place and hint in one line, for whoever looks at an execution and sees only that. */
 export function describeError(
   error: Pick<ErrorRecord, "message" | "where"> & { readonly hint?: string | undefined },
 ): string {

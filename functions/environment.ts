@@ -68,7 +68,10 @@ function openStore(location: string): ObjectStore {
   });
 }
 
-/** The pipeline of the bundle, and the ports with the secrets as they are now. Errors: `PIPELINE_MISMATCH`, `SECRET_UNAVAILABLE`. */
+/**
+ * The pipeline of the bundle, and the ports with the secrets as they are now. Errors:
+ * `PIPELINE_MISMATCH`, `SECRET_UNAVAILABLE`.
+ */
 export async function load(): Promise<{ readonly pipeline: Pipeline; readonly ports: Ports }> {
   if (!Pipeline.is(pipeline) || pipeline.name !== settings.pipeline) {
     const found = Pipeline.is(pipeline) ? `"${pipeline.name}"` : "no pipeline";

@@ -1,12 +1,14 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
+import { partitionDigits } from "../shared/contract/keys.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import { BATCH_FILE } from "../shared/contract/store-layout.ts";
 import { batchFolder } from "../shared/engine/partitions-file.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 
 /**
- * Errors of tasks that failed for good, so that Finalize can tell why a batch was aborted: a state machine with ten thousand tasks has no
- * room for them. One small object each, written on failure only, removed by vacuum with the batch's other files.
+ * Errors of tasks that failed for good, from which Finalize learns why a batch is aborted: the
+ * state of ten thousand tasks has no room for them. Each is a small object, which is written on
+ * failure only, and which vacuum removes with the batch's other files.
  */
 
 function folder(run: BatchRun): string {
@@ -20,7 +22,7 @@ export async function putFailure(
   id: string,
   failure: ErrorRecord,
 ): Promise<void> {
-  const key = `${folder(run)}${String(partition).padStart(6, "0")}-${id}.json`;
+  const key = `${folder(run)}${partitionDigits(partition)}-${id}.json`;
   await store.put(key, Buffer.from(JSON.stringify(failure)));
 }
 

@@ -1,18 +1,18 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC } from "../shared/aws/names.ts";
-import type { Finalized, Written } from "../shared/aws/state.ts";
+import { type Finalized, TASK_END, type Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { progressOf } from "../shared/engine/progress.ts";
+import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
-import { nextOf, summaryOf } from "./next-step.ts";
-import { type Opened, step } from "./step.ts";
+import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 
 /** Decides once, carries the decision out, moves the offset, and says what comes next. */
-export const handler = step(
+export const handler = lambdaHandler(
   "finalize",
   async (work: Written, { sessions, ports }: Opened): Promise<Finalized> => {
     const { run } = work;
@@ -20,7 +20,7 @@ export const handler = step(
     const failure = await failureOf(ports, work);
     const ended = await finalize(sessions, ports, { run, failure });
     tell(ended.batch);
-    const next = nextOf(work, ended, ports.runtime.now(), settings.executionMilliseconds);
+    const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
     // The next step of this execution takes the pipeline again by itself.
     if (next.next !== "Plan") {
       await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
@@ -29,10 +29,10 @@ export const handler = step(
   },
 );
 
-/** As the state machine numbers them. */
+/** How a task is ended from outside. */
 const ENDS: Readonly<Record<string | number, string>> = {
-  2: "its time was over",
-  3: "out of memory, process.exit, or a crash",
+  [TASK_END.outOfTime]: "its time was over",
+  [TASK_END.killed]: "out of memory, process.exit, or a crash",
 };
 
 /** Why tasks are missing, as far as it is known. */

@@ -1,6 +1,15 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { METRIC } from "../shared/aws/names.ts";
-import type { Done, ExecutionInput, PlanEvent, Planned, Work } from "../shared/aws/state.ts";
+import {
+  type Done,
+  type ExecutionInput,
+  type PlanEvent,
+  type Planned,
+  type Route,
+  WHY_DONE,
+  type Work,
+} from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { JsonValue } from "../shared/contract/json.ts";
 import { optional } from "../shared/contract/optional.ts";
@@ -10,12 +19,12 @@ import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
-import { limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
-import { checkSink } from "../shared/engine/sessions/open-sessions.ts";
+import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
+import { checkSinkOptions } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
-import { type Opened, step } from "./step.ts";
-import { triggerOf } from "./trigger.ts";
+import { lambdaHandler, type Opened } from "./lambda-handler.ts";
+import { triggerOfExecution } from "./trigger.ts";
 
 /** The results of so many tasks fit into the state, and their numbers into that of an Express workflow. */
 const MAX_TASKS = 100_000;
@@ -23,20 +32,21 @@ const MAX_INLINE_TASKS = 10_000;
 /** Step Functions carries 256 KiB of state, and the target is one part of it. */
 const MAX_TARGET_CHARACTERS = 16 * 1024;
 
+const stepFunctions = new SFNClient({});
+
 /** Takes the pipeline and records the next batch, or picks up the one that is open. */
-export const handler = step("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
+export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
   const asked = readInput(event.input);
-  const trigger = triggerOf(asked.trigger, settings.trigger, opened.sessions.pipeline);
+  const trigger = triggerOfExecution(asked.trigger, settings.trigger, opened.sessions.pipeline);
   // An interval is the pipeline's own, so that whatever plans next in this run finds it again.
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
   const execution = new Execution(event, opened, trigger);
   const planned = await execution.plan(input.target);
-  if (planned === undefined) return done("another run has the pipeline");
+  if (planned === undefined) return done(WHY_DONE.refused);
   if (planned.kind === "batch") return await execution.work(planned, input);
   await opened.ports.ledger.release(planned.fence);
-  if (planned.kind === "paused") return done("paused");
-  metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
-  return done("nothing new");
+  if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
+  return done(WHY_DONE[planned.kind]);
 });
 
 /** One run of the state machine, in the call that plans. */
@@ -44,17 +54,14 @@ class Execution {
   readonly #event: PlanEvent;
   readonly #opened: Opened;
   readonly #trigger: TriggerKind;
-  /** True if the reader fixes what "available now" is. */
-  #isBounded = false;
+  /** What it is before the source was asked. */
+  #policy: RunPolicy;
 
   constructor(event: PlanEvent, opened: Opened, trigger: TriggerKind) {
     this.#event = event;
     this.#opened = opened;
     this.#trigger = trigger;
-  }
-
-  get #policy(): RunPolicy {
-    return policyOf(this.#trigger, { isBounded: this.#isBounded });
+    this.#policy = policyOf(trigger, { isBounded: false });
   }
 
   /** `target` is what the reader fixed earlier in the run. Returns `undefined` if another run has the pipeline. */
@@ -67,7 +74,7 @@ class Execution {
         leaseMilliseconds: settings.leaseMilliseconds,
         maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
         prepare: () => this.#prepare(target),
-        hasEnded,
+        hasEnded: (owner) => hasEnded(stepFunctions, owner),
       });
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;
@@ -78,10 +85,8 @@ class Execution {
 
   async #prepare(target: JsonValue | undefined): Promise<ReadLimit | undefined> {
     const { sessions } = this.#opened;
-    await checkSink(sessions);
-    const planner = await sessions.source.planner();
-    if (this.#trigger === "availableNow")
-      this.#isBounded = await planner.prepareForTriggerAvailableNow(target);
+    await checkSinkOptions(sessions);
+    this.#policy = await askPolicy(sessions.source, this.#trigger, { target });
     return limitOf(this.#policy);
   }
 
@@ -90,12 +95,13 @@ class Execution {
     const { ports, sessions } = this.#opened;
     const { run, batch } = planned;
     const planner = await sessions.source.planner();
-    const target = this.#isBounded ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
-    const tasks = await tasksOf(ports, planned);
-    log(planned, tasks.next);
+    const goesOn = this.#policy.maxBatches === undefined;
+    const target = goesOn ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
+    const route = await routeOf(ports, planned);
+    log(planned, route.next);
     metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
     return {
-      ...tasks,
+      ...route,
       run,
       committed: this.#plansAfter("committed") ? "Plan" : "Done",
       aborted: this.#plansAfter(batch.state === "aborting" ? "abortedBefore" : "aborted") ? "Plan" : "Failed",
@@ -109,7 +115,7 @@ class Execution {
   }
 }
 
-function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Work["next"]): void {
+function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Route["next"]): void {
   logger.info("planned", {
     batchId: batch.batchId,
     attempt: batch.attempt,
@@ -129,7 +135,7 @@ function readInput(input: PlanEvent["input"]): ExecutionInput {
 }
 
 /** How the tasks are run: none, here, or distributed over executions of their own. */
-async function tasksOf(ports: Ports, planned: PlannedBatch): Promise<Pick<Work, "next" | "todo" | "items">> {
+async function routeOf(ports: Ports, planned: PlannedBatch): Promise<Route> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };
   if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };

@@ -1,12 +1,15 @@
 import type { Context } from "aws-lambda";
 import { MillraceError } from "../shared/contract/errors.ts";
 
-/** What is left for a task to drop what it staged, and to say what happened: a tenth of its time, 1 to 10 seconds. */
+/**
+ * Time for a task to drop what it staged and to say what happened: a tenth of its time, 1 to 10
+ * seconds.
+ */
 const share = (milliseconds: number) => Math.min(10_000, Math.max(1000, milliseconds / 10));
 
 /**
- * Runs `body` until the function's time is nearly over: its signal aborts then, and a body that does not heed it is left. Error:
- * `TASK_OUT_OF_TIME`.
+ * Runs `body` until the function's time is nearly over: its signal aborts then, and a body that
+ * does not heed it is left. Error: `TASK_OUT_OF_TIME`.
  */
 export async function withinTime<T>(
   lambda: Pick<Context, "getRemainingTimeInMillis">,

@@ -1,12 +1,12 @@
 import type { VacuumEvent } from "../shared/aws/state.ts";
 import { type VacuumReport, vacuum } from "../shared/engine/vacuum.ts";
 import { logger } from "./environment.ts";
-import { type Opened, step } from "./step.ts";
+import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 
 const DAY_MILLISECONDS = 86_400_000;
 
 /** Removes what no batch needs any more. Safe beside a running pipeline. */
-export const handler = step(
+export const handler = lambdaHandler(
   "vacuum",
   async (event: VacuumEvent, { sessions, ports }: Opened): Promise<VacuumReport> => {
     const { olderThan = DAY_MILLISECONDS, dryRun = false } = event;

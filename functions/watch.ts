@@ -4,10 +4,10 @@ import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import type { WatchOptions } from "../shared/engine/write/task.ts";
 
-/** A task that runs for long logs how far it is no more often; the ledger is told each ten seconds. */
+/** A long task logs how far it is no more often; the ledger learns it every ten seconds. */
 const LOG_MILLISECONDS = 60_000;
 
-/** Where a task is told of. */
+/** Where a task is reported. */
 export interface Teller {
   readonly logger: Record<"info" | "warn", (message: string, fields: Record<string, unknown>) => void>;
   readonly metrics: {

@@ -8,12 +8,12 @@ import { type TaskResult, unreadWarning, write } from "../shared/engine/write/ta
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
-import { type Opened, step } from "./step.ts";
+import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { withinTime } from "./time-limit.ts";
 import { watchOf } from "./watch.ts";
 
 /** Reads one partition, has the writer stage it, and records its commit message. */
-export const handler = step(
+export const handler = lambdaHandler(
   "write",
   async (event: WriteEvent, { sessions, ports }: Opened, lambda: Context): Promise<TaskResult> => {
     const { run, partition, attemptNumber } = event;

@@ -1,34 +1,52 @@
-import { loadPipeline } from "../local/load-pipeline.ts";
-import { causeOf, MillraceError } from "../shared/contract/errors.ts";
-import { parseOptions } from "../shared/contract/options/parse.ts";
+import { spawnSync } from "node:child_process";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { DescriptionAnswer, PipelineDescription } from "../shared/contract/pipeline-description.ts";
+import { modulePath } from "./package-paths.ts";
+
+const TIMEOUT_MILLISECONDS = 60_000;
 
 /**
- * `node describe-pipeline ENTRY`: prints, as JSON, what the construct has to know of a pipeline. A process of its own, because the construct cannot
- * wait for a module, and so that what the user's module does when it is loaded is not done to the CDK app.
+ * Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as
+ * `PIPELINE_FILE_FAILED`.
  */
-const print = process.stdout.write.bind(process.stdout);
-// What the user's code prints is not the answer.
-process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
-
-try {
-  const { name, source, sink } = await loadPipeline(process.argv[2] ?? "");
-  const sourcePath = pathOf(await parseOptions(source.dataSource, source.options));
-  const path = pathOf(await parseOptions(sink.dataSource, sink.options));
-  print(
-    JSON.stringify({
-      name,
-      ...(path === undefined ? {} : { path }),
-      ...(sourcePath === undefined ? {} : { sourcePath }),
-    }),
+export function describePipeline(
+  entry: string,
+  environment: Readonly<Record<string, string>>,
+): PipelineDescription {
+  const { stdout, status, error } = spawnSync(
+    process.execPath,
+    [modulePath("../local/describe-pipeline"), entry],
+    {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...environment },
+      timeout: TIMEOUT_MILLISECONDS,
+    },
   );
-} catch (error) {
-  const told = MillraceError.is(error)
-    ? { ...error.toRecord(), cause: causeOf(error) }
-    : { message: String(error) };
-  print(JSON.stringify({ error: told }));
+  const answer = parse(stdout);
+  if (answer !== undefined && "name" in answer) return answer;
+  const {
+    code = "PIPELINE_FILE_FAILED",
+    message,
+    hint,
+    cause,
+  } = answer?.error ?? {
+    message: `${entry} cannot be loaded: ${error?.message ?? `Node ended with status ${status}`}`,
+  };
+  throw MillraceError.from({
+    code,
+    message: cause === undefined ? message : `${message}\n${cause}`,
+    where: { path: entry },
+    hint:
+      hint ??
+      "Set the construct's pipelineName where the file cannot be loaded while the app is synthesized.",
+  });
 }
 
-function pathOf(options: unknown): string | undefined {
-  const { path } = options as { readonly path?: unknown };
-  return typeof path === "string" ? path : undefined;
+function parse(text: string): DescriptionAnswer | undefined {
+  try {
+    return JSON.parse(text) as DescriptionAnswer;
+  } catch {
+    return undefined;
+  }
 }

@@ -9,14 +9,14 @@ import type { Construct } from "constructs";
 import { METRICS_NAMESPACE } from "../shared/aws/names.ts";
 import { type FunctionSettings, formatSettings, type SecretReference } from "../shared/aws/settings.ts";
 import { grant } from "./accept.ts";
-import { lockFileStandIn, modulePathInProject } from "./entry.ts";
+import { type Figures, leaseSeconds, POWERTOOLS } from "./figures.ts";
+import { lockFileStandIn, modulePathInProject } from "./package-paths.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
-import { type Figures, leaseSeconds, POWERTOOLS } from "./settings.ts";
 
 /**
- * A log group's name is fixed, so that it can be guessed: one that is left behind would be in the way of the next deployment. Logs go with the stack, unless
- * `removalPolicy` says otherwise.
+ * A log group's name is fixed, so that it can be guessed: one that is left behind would be in the
+ * way of the next deployment. Logs go with the stack, unless `removalPolicy` says otherwise.
  */
 export const LOGS_GO: RemovalPolicy = RemovalPolicy.DESTROY;
 
@@ -195,7 +195,7 @@ function grantSecret(secret: PipelineSecret, role: Role): void {
     role.addToPolicy(
       new PolicyStatement({ actions: ["ssm:GetParameter"], resources: [secret.parameter.parameterArn] }),
     );
-    // A SecureString's own key, which IStringParameter does not tell of.
+    // A SecureString's own key, which IStringParameter does not have.
     const { encryptionKey } = secret.parameter as { readonly encryptionKey?: IKey };
     encryptionKey?.grantDecrypt(role);
   }

@@ -15,13 +15,14 @@ import {
   type OutputField,
 } from "../shared/aws/names.ts";
 import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
-import { describePipeline } from "./entry.ts";
+import { describePipeline } from "./describe-pipeline.ts";
+import { figuresOf } from "./figures.ts";
 import { functionsOf, keysOf } from "./functions.ts";
-import { executionsFailed, Monitoring, PipelineMetrics } from "./monitoring.ts";
+import { PipelineMetrics } from "./metrics.ts";
+import { executionsFailed, Monitoring } from "./monitoring.ts";
 import { folderOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
-import { figuresOf } from "./settings.ts";
 import { machineOf, PipelineStateMachine } from "./state-machine.ts";
 import { bucketOf, tableOf } from "./storage.ts";
 
@@ -29,15 +30,16 @@ import { bucketOf, tableOf } from "./storage.ts";
 const MAX_NAME = 47;
 
 /**
- * A pipeline on AWS: a state machine that runs its micro-batches, the functions for its steps, its ledger, its store, its schedule, a dashboard and
- * alarms. Errors: `PROPS_INVALID`, and those of loading `entry`.
+ * A pipeline on AWS: a state machine that runs its micro-batches, the functions for its steps, its
+ * ledger, its store, its schedule, a dashboard and alarms. Errors: `PROPS_INVALID`, and those of
+ * loading `entry`.
  */
 export class MicroBatchPipeline extends Construct {
   /** The pipeline's name: its identity in the ledger, and its prefix in the bucket. */
   readonly pipelineName: string;
   /** The ledger. */
   readonly table: ITable;
-  /** Where batches are staged, and the Arrow table lies unless its path is set. */
+  /** Holds what is staged, and the Arrow table unless its path is set. */
   readonly bucket: IBucket;
   /** Runs the batches. */
   readonly stateMachine: StateMachine;
@@ -49,9 +51,9 @@ export class MicroBatchPipeline extends Construct {
   readonly finalizeFunction: IFunction;
   /** Removes what no batch needs any more. */
   readonly vacuumFunction: IFunction;
-  /** Empty where `alarms` is false. */
+  /** Empty if `alarms` is false. */
   readonly alarms: readonly Alarm[];
-  /** Absent where `dashboard` is false. */
+  /** `undefined` if `dashboard` is false. */
   readonly dashboard: Dashboard | undefined;
   readonly #places: Places;
   readonly #props: MicroBatchPipelineProps;
@@ -102,13 +104,16 @@ export class MicroBatchPipeline extends Construct {
     this.#tellCommand();
   }
 
-  /** Lets read the Arrow table that the pipeline writes: its log and its data files. */
+  /** Allows reading the Arrow table that the pipeline writes: its log and its data files. */
   grantRead(grantee: IGrantable): void {
     const { bucket, prefix, lake } = this.#places;
     this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/${STORE_FOLDER.table}` });
   }
 
-  /** Lets read all that the pipeline keeps in its bucket: partitions, large messages, files of batches that are not committed. */
+  /**
+   * Allows reading all that the pipeline keeps in its bucket: partitions, large messages, files of
+   * batches that are not committed.
+   */
   grantReadStaged(grantee: IGrantable): void {
     this.#grantReadBelow(grantee, this.#places);
   }
@@ -193,14 +198,20 @@ export class MicroBatchPipeline extends Construct {
   }
 }
 
-/** Name and path of the pipeline. With `pipelineName` a file that cannot be loaded while the app is synthesized will do. */
+/**
+ * Name and path of the pipeline. With `pipelineName` the file is not loaded while the app is
+ * synthesized.
+ */
 function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePipeline> {
   const { pipelineName, tablePath, entry, environment = {} } = props;
   const told = pipelineName === undefined ? describePipeline(entry, environment) : { name: pipelineName };
   return tablePath === undefined ? told : { ...told, path: tablePath };
 }
 
-/** `<stack>-<id>`, with the ids of what lies between them, in letters that all services take. It begins the names of all parts in the console. */
+/**
+ * `<stack>-<id>`, with the ids of what lies between them, in letters that all services accept. The
+ * names of all parts begin with it.
+ */
 function nameOf(scope: Construct): string {
   let stack = Stack.of(scope);
   // The name of a nested stack is known, and long, only when it is deployed.

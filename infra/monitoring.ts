@@ -7,8 +7,6 @@ import {
   GraphWidget,
   type IMetric,
   MathExpression,
-  Metric,
-  type MetricOptions,
   SingleValueWidget,
   Stats,
   TextWidget,
@@ -17,50 +15,14 @@ import {
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
-import { LOG_MESSAGE, METRIC, type MetricName } from "../shared/aws/names.ts";
+import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
+import type { Figures } from "./figures.ts";
+import type { PipelineMetrics } from "./metrics.ts";
 import type { AlarmProps, MicroBatchPipelineProps } from "./props.ts";
-import type { Figures } from "./settings.ts";
 
-const MAXIMA: ReadonlySet<MetricName> = new Set([METRIC.batchAge, METRIC.batchDuration, METRIC.taskDuration]);
 const MINUTES = 60;
 const HOURS = 3600;
 const WEEK = 7 * 24 * HOURS;
-
-/** The metrics of one pipeline. */
-export class PipelineMetrics {
-  readonly #namespace: string;
-  readonly #pipeline: string;
-
-  constructor(namespace: string, pipeline: string) {
-    this.#namespace = namespace;
-    this.#pipeline = pipeline;
-  }
-
-  get(name: MetricName, options?: MetricOptions): Metric {
-    return new Metric({
-      namespace: this.#namespace,
-      metricName: name,
-      dimensionsMap: { service: this.#pipeline },
-      statistic: MAXIMA.has(name) ? Stats.MAXIMUM : Stats.SUM,
-      period: Duration.minutes(5),
-      ...options,
-    });
-  }
-
-  /** Part of the batch attempts that were aborted, 0 to 1. */
-  abortRate(options?: MetricOptions): MathExpression {
-    const { period = Duration.hours(1) } = options ?? {};
-    return new MathExpression({
-      expression: "IF(aborted + committed > 0, aborted / (aborted + committed), 0)",
-      usingMetrics: {
-        aborted: this.get(METRIC.batchesAborted, { period }),
-        committed: this.get(METRIC.batchesCommitted, { period }),
-      },
-      label: "abort rate",
-      period,
-    });
-  }
-}
 
 export interface MonitoringProps {
   readonly props: MicroBatchPipelineProps;
@@ -83,91 +45,25 @@ export class Monitoring extends Construct {
     this.dashboard = props.dashboard === false ? undefined : this.#dashboard(monitoring);
   }
 
-  #alarms(
-    { props, figures, pipeline, name, metrics, stateMachine }: MonitoringProps,
-    thresholds: AlarmProps,
-  ): Alarm[] {
-    const alarms: Alarm[] = [];
-    const alarm = (id: string, description: string, alarmProps: Omit<CloudWatchAlarmProps, "alarmName">) => {
-      const made = new Alarm(this, id, {
-        alarmName: `${name}-${id}`,
-        alarmDescription: `Millrace pipeline ${pipeline}: ${description}`,
-        treatMissingData: TreatMissingData.NOT_BREACHING,
-        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-        ...alarmProps,
-      });
-      alarms.push(made);
-      if (thresholds.topic === undefined) return;
-      made.addAlarmAction(new SnsAction(thresholds.topic));
-      made.addOkAction(new SnsAction(thresholds.topic));
-    };
-    alarm(
-      "FailedBatches",
-      "a batch was aborted; the next run replays it. `millrace batches` has the error.",
-      {
-        metric: metrics.get(METRIC.batchesAborted),
-        threshold: 0,
-        evaluationPeriods: 1,
+  #alarms(monitoring: MonitoringProps, thresholds: AlarmProps): Alarm[] {
+    const { pipeline, name } = monitoring;
+    return [...batchAlarms(monitoring, thresholds), ...stallAlarms(monitoring, thresholds)].map(
+      ({ id, description, ...alarmProps }) => {
+        const alarm = new Alarm(this, id, {
+          alarmName: `${name}-${id}`,
+          alarmDescription: `Millrace pipeline ${pipeline}: ${description}`,
+          treatMissingData: TreatMissingData.NOT_BREACHING,
+          comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+          evaluationPeriods: 1,
+          ...alarmProps,
+        });
+        if (thresholds.topic !== undefined) {
+          alarm.addAlarmAction(new SnsAction(thresholds.topic));
+          alarm.addOkAction(new SnsAction(thresholds.topic));
+        }
+        return alarm;
       },
     );
-    alarm(
-      "FailedExecutions",
-      "an execution failed, was stopped or ran out of time. Its cause has the error.",
-      {
-        metric: executionsFailed(stateMachine),
-        threshold: 0,
-        evaluationPeriods: 1,
-      },
-    );
-    alarm("BatchAge", "a batch has been open for too long: later data wait behind it.", {
-      metric: metrics.get(METRIC.batchAge),
-      threshold: (thresholds.batchAge ?? Duration.hours(1)).toMilliseconds(),
-      evaluationPeriods: 1,
-    });
-    alarm("BatchDuration", "a batch takes long: more or smaller partitions, or a slow source.", {
-      metric: metrics.get(METRIC.batchDuration),
-      threshold: (
-        thresholds.batchDuration ?? Duration.seconds(figures.timeout.toSeconds() / 2)
-      ).toMilliseconds(),
-      evaluationPeriods: 1,
-    });
-    alarm("AbortRate", "many batch attempts of the last hour were aborted.", {
-      metric: metrics.abortRate(),
-      threshold: thresholds.abortRate ?? 0.5,
-      evaluationPeriods: 1,
-    });
-    alarm(
-      "StalledPartitions",
-      `the source of a partition gave no row for too long, or its sink took none: \`${LOG_MESSAGE.stalled}\` in the log of Write says which, and its offsets.`,
-      {
-        metric: metrics.get(METRIC.stalledPartitions),
-        threshold: 0,
-        evaluationPeriods: 1,
-      },
-    );
-    const stalledAfter = thresholds.stalledAfter ?? stallOf(props);
-    if (stalledAfter !== undefined) {
-      const { period, evaluationPeriods } = windowOf(stalledAfter);
-      // The whole pipeline, beside its partitions.
-      alarm("Stalled", "no batch was committed, nor found that nothing is new, for too long.", {
-        metric: metrics.get(METRIC.progress, { period }),
-        comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
-        threshold: 1,
-        evaluationPeriods,
-        // A pipeline that stands still writes no metric.
-        treatMissingData: TreatMissingData.BREACHING,
-      });
-    }
-    if (thresholds.minRowsPerDay !== undefined) {
-      alarm("FewRows", "fewer rows than expected in a day.", {
-        metric: metrics.get(METRIC.rows, { period: Duration.days(1) }),
-        comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
-        threshold: thresholds.minRowsPerDay,
-        evaluationPeriods: 1,
-        treatMissingData: TreatMissingData.BREACHING,
-      });
-    }
-    return alarms;
   }
 
   #dashboard({ pipeline, name, metrics, stateMachine, props }: MonitoringProps): Dashboard {
@@ -223,6 +119,96 @@ export class Monitoring extends Construct {
   }
 }
 
+/** An alarm: above its threshold in one period, unless it says otherwise. */
+interface AlarmDefinition
+  extends Pick<CloudWatchAlarmProps, "metric" | "threshold" | "comparisonOperator" | "treatMissingData"> {
+  readonly id: string;
+  readonly description: string;
+  readonly evaluationPeriods?: number;
+}
+
+/** Of batches that failed or take long. */
+function batchAlarms(
+  { figures, metrics, stateMachine }: MonitoringProps,
+  thresholds: AlarmProps,
+): readonly AlarmDefinition[] {
+  const { batchAge = Duration.hours(1), abortRate = 0.5 } = thresholds;
+  const { batchDuration = Duration.seconds(figures.timeout.toSeconds() / 2) } = thresholds;
+  return [
+    {
+      id: "FailedBatches",
+      description: "a batch was aborted; the next run replays it. `millrace batches` has the error.",
+      metric: metrics.get(METRIC.batchesAborted),
+      threshold: 0,
+    },
+    {
+      id: "FailedExecutions",
+      description: "an execution failed, was stopped or ran out of time. Its cause has the error.",
+      metric: executionsFailed(stateMachine),
+      threshold: 0,
+    },
+    {
+      id: "BatchAge",
+      description: "a batch has been open for too long: later data wait behind it.",
+      metric: metrics.get(METRIC.batchAge),
+      threshold: batchAge.toMilliseconds(),
+    },
+    {
+      id: "BatchDuration",
+      description: "a batch takes long: more or smaller partitions, or a slow source.",
+      metric: metrics.get(METRIC.batchDuration),
+      threshold: batchDuration.toMilliseconds(),
+    },
+    {
+      id: "AbortRate",
+      description: "many batch attempts of the last hour were aborted.",
+      metric: metrics.abortRate(),
+      threshold: abortRate,
+    },
+  ];
+}
+
+/** Of what stands still: a partition, or the whole pipeline. */
+function stallAlarms(
+  { props, metrics }: MonitoringProps,
+  { stalledAfter = stallOf(props), minRowsPerDay }: AlarmProps,
+): readonly AlarmDefinition[] {
+  const alarms: AlarmDefinition[] = [
+    {
+      id: "StalledPartitions",
+      description: `the source of a partition gave no row for too long, or its sink took none: \`${LOG_MESSAGE.stalled}\` in the log of Write says which, and its offsets.`,
+      metric: metrics.get(METRIC.stalledPartitions),
+      threshold: 0,
+    },
+  ];
+  // A pipeline that stands still writes no metric.
+  const tooFew = {
+    comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+    treatMissingData: TreatMissingData.BREACHING,
+  };
+  if (stalledAfter !== undefined) {
+    const { period, evaluationPeriods } = windowOf(stalledAfter);
+    alarms.push({
+      ...tooFew,
+      id: "Stalled",
+      description: "no batch was committed, nor found that nothing is new, for too long.",
+      metric: metrics.get(METRIC.progress, { period }),
+      threshold: 1,
+      evaluationPeriods,
+    });
+  }
+  if (minRowsPerDay !== undefined) {
+    alarms.push({
+      ...tooFew,
+      id: "FewRows",
+      description: "fewer rows than expected in a day.",
+      metric: metrics.get(METRIC.rows, { period: Duration.days(1) }),
+      threshold: minRowsPerDay,
+    });
+  }
+  return alarms;
+}
+
 /** Failed, timed out or stopped executions. */
 export function executionsFailed(stateMachine: StateMachine): MathExpression {
   return new MathExpression({
@@ -236,7 +222,10 @@ export function executionsFailed(stateMachine: StateMachine): MathExpression {
   });
 }
 
-/** Three times the rate of the schedule; nothing where it is off, or too slow for CloudWatch to look back so far. */
+/**
+ * Three times the rate of the schedule; `undefined` if it is off, or too slow for CloudWatch to
+ * look back so far.
+ */
 function stallOf({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
   if (schedule === undefined || enabled === false) return undefined;
   const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule.expressionString) ?? [];

@@ -29,13 +29,16 @@ export interface Folder {
   readonly prefix: string;
 }
 
-/** The folder of an `s3://bucket/prefix`; nothing for another path. */
+/** The folder of an `s3://bucket/prefix`; `undefined` for another path. */
 export function folderOf(scope: Construct, id: string, path: string | undefined): Folder | undefined {
   const place = parseS3Url(path ?? "");
   return place && { bucket: Bucket.fromBucketName(scope, id, place.bucket), prefix: place.prefix };
 }
 
-/** What a step may do, and no more: each statement names its actions, its table or keys, and the prefixes of its objects. */
+/**
+ * What a step may do, and no more: each statement names its actions, its table or keys, and the
+ * prefixes of its objects.
+ */
 export function statementsOf(step: StepName, places: Places): readonly PolicyStatement[] {
   const ledger = LEDGER[step](places);
   const objects = OBJECTS[step](places);
@@ -49,7 +52,10 @@ export function statementsOf(step: StepName, places: Places): readonly PolicySta
 
 type Statements = (places: Places) => readonly PolicyStatement[];
 
-/** Head, batches and journal are below `P#…`, the tasks below `T#…`: only Plan and Finalize can move an offset. */
+/**
+ * Head, batches and journal are below `P#…`, the tasks below `T#…`: only Plan and Finalize can move
+ * an offset.
+ */
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
@@ -125,7 +131,7 @@ const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement
   ],
 };
 
-/** Files are listed to plan, and read by the tasks; the planner reads one of them for its schema. */
+/** Plan lists the files, and reads one of them for its schema; the tasks read them. */
 const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Write: (source) => [objects(source, ["GetObject"], ["*"])],

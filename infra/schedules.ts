@@ -5,6 +5,7 @@ import { Schedule, ScheduleExpression, ScheduleTargetInput } from "aws-cdk-lib/a
 import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-scheduler-targets";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import { Construct } from "constructs";
+import type { ExecutionInput, VacuumEvent } from "../shared/aws/state.ts";
 import { grant } from "./accept.ts";
 import type { MicroBatchPipelineProps, ScheduleLike } from "./props.ts";
 
@@ -42,7 +43,7 @@ export class Schedules extends Construct {
         enabled: props.enabled ?? true,
         target: new StepFunctionsStartExecution(stateMachine, {
           ...target,
-          input: ScheduleTargetInput.fromObject({ reason: "schedule" }),
+          input: ScheduleTargetInput.fromObject({ reason: "schedule" } satisfies ExecutionInput),
         }),
       });
       start.node.addDependency(role);
@@ -51,7 +52,10 @@ export class Schedules extends Construct {
       scheduleName: `${name}-vacuum`,
       description: `Removes what Millrace pipeline ${pipeline} does not need any more`,
       schedule: ScheduleExpression.expression("rate(1 day)"),
-      target: new LambdaInvoke(vacuum, { ...target, input: ScheduleTargetInput.fromObject({}) }),
+      target: new LambdaInvoke(vacuum, {
+        ...target,
+        input: ScheduleTargetInput.fromObject({} satisfies VacuumEvent),
+      }),
     });
     tidy.node.addDependency(role);
   }

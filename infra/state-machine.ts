@@ -23,7 +23,24 @@ import {
 } from "aws-cdk-lib/aws-stepfunctions";
 import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-stepfunctions-tasks";
 import { Construct } from "constructs";
+import { context, input, inputIs, inputWith, mapItem, type Template } from "../shared/aws/jsonata.ts";
 import { STEP_ERROR, STEP_ERROR_PREFIX } from "../shared/aws/names.ts";
+import {
+  type Continued,
+  type ExecutionInput,
+  type Failed,
+  type Finalized,
+  type NextExecution,
+  type PlanEvent,
+  type Planned,
+  TASK_END,
+  type TaskEnds,
+  type Work,
+  type WriteEvent,
+  type WriteItem,
+  type Written,
+} from "../shared/aws/state.ts";
+import type { ListedTask } from "../shared/contract/store-layout.ts";
 import { accept, grant } from "./accept.ts";
 import {
   type FunctionContext,
@@ -35,11 +52,11 @@ import {
 } from "./functions.ts";
 import { batchFiles, objects } from "./permissions.ts";
 
-/** More than this at once an inline Map does not do. */
+/** An inline Map runs no more tasks at once. */
 const INLINE_CONCURRENCY = 40;
 /** What a function may be late by before its task counts as lost. */
 const LATE = Duration.seconds(30);
-/** Errors of the service, after which the function was not run, or may run again: every step allows that. */
+/** Errors of the service: the function was not run, or may run again, which every step allows. */
 const SERVICE_ERRORS = [
   "Lambda.ServiceException",
   "Lambda.AWSLambdaException",
@@ -84,39 +101,42 @@ export class PipelineStateMachine extends Construct {
   }
 
   #definition(): State {
-    const plan = this.#invoke("Plan", "Plan", {
-      input: "{% $states.input %}",
+    const plan = this.#invoke<PlanEvent>("Plan", {
+      input: input((asked: ExecutionInput) => asked),
       execution: {
-        id: "{% $states.context.Execution.Id %}",
-        startedAt: "{% $states.context.Execution.StartTime %}",
+        id: context(({ Execution }) => Execution.Id),
+        startedAt: context(({ Execution }) => Execution.StartTime),
       },
     });
-    const finalize = this.#invoke("Finalize", "Finalize", "{% $states.input %}");
+    const finalize = this.#invoke<Written>(
+      "Finalize",
+      input((written: Written) => written),
+    );
     for (const step of [plan, finalize]) this.#retryStep(step);
 
     const route = Choice.jsonata(this, "Anything to do?");
-    const is = (next: string) => Condition.jsonata(`{% $states.input.next = "${next}" %}`);
-    route.when(is("WriteInline"), this.#inlineMap(finalize));
-    if (!this.#context.figures.isExpress) route.when(is("WriteDistributed"), this.#distributedMap(finalize));
+    const isPlanned = (next: Planned["next"]) =>
+      Condition.jsonata(inputIs((planned: Planned) => planned.next, next));
+    route.when(isPlanned("WriteInline"), this.#inlineMap(finalize));
+    if (!this.#context.figures.isExpress)
+      route.when(isPlanned("WriteDistributed"), this.#distributedMap(finalize));
     const done = Succeed.jsonata(this, "Done");
-    route.when(is("Finalize"), finalize).otherwise(done);
+    route.when(isPlanned("Finalize"), finalize).otherwise(done);
+    const isFinalized = (next: Finalized["next"]) =>
+      Condition.jsonata(inputIs((finalized: Finalized) => finalized.next, next));
     const after = Choice.jsonata(this, "More?")
-      .when(is("Plan"), plan)
-      .when(is("Continue"), this.#continue().next(done))
-      .when(is("Failed"), this.#failed())
+      .when(isFinalized("Plan"), plan)
+      .when(isFinalized("Continue"), this.#continue().next(done))
+      .when(isFinalized("Failed"), this.#failed())
       .otherwise(done);
     plan.next(route);
     finalize.next(after);
     return plan;
   }
 
-  #invoke(
-    id: string,
-    step: "Plan" | "Write" | "Finalize",
-    payload: string | Record<string, unknown>,
-  ): LambdaInvoke {
+  #invoke<Event extends object>(step: "Plan" | "Finalize", payload: Template<Event>): LambdaInvoke {
     const lambdaFunction = this.#functions[step];
-    return LambdaInvoke.jsonata(this, id, {
+    return LambdaInvoke.jsonata(this, step, {
       lambdaFunction,
       payload: typeof payload === "string" ? TaskInput.fromText(payload) : TaskInput.fromObject(payload),
       outputs: "{% $states.result.Payload %}",
@@ -140,12 +160,12 @@ export class PipelineStateMachine extends Construct {
   #inlineMap(finalize: LambdaInvoke): InlineMap {
     const { maxConcurrency } = this.#context.figures;
     const map = InlineMap.jsonata(this, "Write partitions", {
-      items: ProvideItems.jsonata("{% $states.input.todo %}"),
+      items: ProvideItems.jsonata(input((work: Work) => work.todo)),
       maxConcurrency: Math.min(INLINE_CONCURRENCY, maxConcurrency),
       itemSelector: {
-        run: "{% $states.input.run %}",
-        partition: "{% $states.context.Map.Item.Value %}",
-      },
+        run: input((work: Work) => work.run),
+        partition: mapItem((partition: Work["todo"][number]) => partition),
+      } satisfies Template<WriteItem>,
       outputs: WRITTEN,
     });
     map.itemProcessor(this.#write("Write", this.#context.figures.isExpress));
@@ -159,14 +179,14 @@ export class PipelineStateMachine extends Construct {
       label: "Write",
       itemReader: new S3JsonItemReader({
         bucket: this.#context.places.bucket,
-        key: "{% $states.input.items.key %}",
+        key: input((work: Work) => work.items?.key),
       }),
       mapExecutionType: hasExpressChildren ? StateMachineType.EXPRESS : StateMachineType.STANDARD,
       maxConcurrency,
       itemSelector: {
-        run: "{% $states.input.run %}",
-        partition: "{% $states.context.Map.Item.Value.task %}",
-      },
+        run: input((work: Work) => work.run),
+        partition: mapItem((listed: ListedTask) => listed.task),
+      } satisfies Template<WriteItem>,
       outputs: WRITTEN,
     });
     map.itemProcessor(this.#write("Write one of many", hasExpressChildren));
@@ -180,12 +200,12 @@ export class PipelineStateMachine extends Construct {
     const write = LambdaInvoke.jsonata(this, id, {
       lambdaFunction: this.#functions.Write,
       payload: TaskInput.fromObject({
-        run: "{% $states.input.run %}",
-        partition: "{% $states.input.partition %}",
-        attemptNumber: "{% $states.context.State.RetryCount %}",
-      }),
+        run: input((item: WriteItem) => item.run),
+        partition: input((item: WriteItem) => item.partition),
+        attemptNumber: context(({ State }) => State.RetryCount),
+      } satisfies Template<WriteEvent>),
       // What the task has to say is in the ledger; ten thousand results must not fill the state.
-      outputs: "{% 0 %}",
+      outputs: `{% ${TASK_END.done} %}`,
       retryOnServiceExceptions: false,
       taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
     });
@@ -209,12 +229,12 @@ export class PipelineStateMachine extends Construct {
     return write;
   }
 
-  /** Also where the Map itself fails, Finalize decides. */
+  /** Finalize decides even if the Map itself fails. */
   #finalizeAfter(map: InlineMap | DistributedMap, finalize: LambdaInvoke): void {
     const failed = Pass.jsonata(this, `${map.id}: failed`);
     map.addCatch(failed.next(finalize), {
       errors: ["States.ALL"],
-      outputs: '{% $merge([$states.input, { "killed": $states.errorOutput.Error }]) %}',
+      outputs: inputWith<TaskEnds>({ killed: "$states.errorOutput.Error" }),
     });
     map.next(finalize);
   }
@@ -224,9 +244,8 @@ export class PipelineStateMachine extends Construct {
     const { machine } = this.#context;
     const start = StepFunctionsStartExecution.jsonata(this, "Go on in a new execution", {
       stateMachine: StateMachine.fromStateMachineArn(this, "Itself", machine.arn),
-      input: TaskInput.fromText("{% $states.input.input %}"),
-      // Whoever follows this execution goes on with that one.
-      outputs: '{% $merge([$states.input, { "execution": $states.result.ExecutionArn }]) %}',
+      input: TaskInput.fromText(input((continued: Continued) => continued.input)),
+      outputs: inputWith<NextExecution>({ execution: "$states.result.ExecutionArn" }),
     });
     // Two of them do no harm: one finds that the other has the pipeline.
     start.addRetry({
@@ -241,8 +260,8 @@ export class PipelineStateMachine extends Construct {
 
   #failed(): Fail {
     return Fail.jsonata(this, "Batch not committed", {
-      error: "{% $states.input.error.code %}",
-      cause: "{% $states.input.error.message %}",
+      error: input((failed: Failed) => failed.error.code),
+      cause: input((failed: Failed) => failed.error.message),
     });
   }
 
@@ -305,22 +324,19 @@ export class PipelineStateMachine extends Construct {
   }
 }
 
-/**
- * What became of a task, in one digit, for ten thousand of them must fit into the state: 0 done; 1 failed, its error is in the store; 2 it ran out of
- * its time; 3 it was ended in another way.
- */
+/** What became of a task that did not end well. */
 const TASK_FAILED = [
-  `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? 1`,
-  ': $contains($states.errorOutput.Error, "Time") ? 2 : 3 %}',
+  `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? ${TASK_END.failed}`,
+  `: $contains($states.errorOutput.Error, "Time") ? ${TASK_END.outOfTime} : ${TASK_END.killed} %}`,
 ].join(" ");
 
-/** Keeps what Plan gave, and adds what became of the tasks. */
-const WRITTEN = [
-  "{% $merge([$states.input, {",
-  '"failed": $count($states.result[$ != 0]),',
-  '"killed": $count($states.result[$ > 1]) > 0 ? $states.result[$ > 1][0] : null',
-  "}]) %}",
-].join(" ");
+const KILLED = `$states.result[$ > ${TASK_END.failed}]`;
+
+/** Keeps what Plan returned, and adds what became of the tasks. */
+const WRITTEN = inputWith<TaskEnds>({
+  failed: `$count($states.result[$ != ${TASK_END.done}])`,
+  killed: `$count(${KILLED}) > 0 ? ${KILLED}[0] : null`,
+});
 
 /** An execution that must end in five minutes cannot wait for others for longer than two. */
 function retryService(task: LambdaInvoke, isShort: boolean): void {

@@ -89,7 +89,7 @@ export class Home {
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** The real clock, chance and environment: the edge below which nothing else reads them. */
+/** The real clock, chance and environment of a run here: engine and connectors get them from nowhere else. */
 export const runtime: Runtime = {
   now: Date.now,
   newId: randomUUID,

@@ -1,6 +1,6 @@
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import { optional } from "../shared/contract/optional.ts";
-import { backOff } from "../shared/contract/retry.ts";
+import { retry } from "../shared/contract/retry.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
@@ -59,28 +59,26 @@ export async function runTasks(
 /** Runs one task, again if it fails in a way that may pass. */
 async function runTask(
   pool: TaskPool,
-  ports: Ports,
+  { runtime }: Ports,
   request: TasksRequest,
   partition: number,
   signal: AbortSignal,
   progress: BatchProgressCounter,
 ): Promise<void> {
-  const { runtime } = ports;
-  const policy = { ...STEP_RETRY, attempts: request.maxAttempts };
-  for (let attemptNumber = 0; ; attemptNumber++) {
-    try {
-      await runAttempt(pool, request, { run: request.run, partition, attemptNumber }, signal, progress);
-      return;
-    } catch (error) {
-      const isLast = attemptNumber + 1 >= policy.attempts || signal.aborted;
-      if (isLast || !MillraceError.is(error) || !error.retryable) throw error;
-      const delay = Math.round(backOff(policy, attemptNumber + 1, () => runtime.random()));
-      const cause = causeOf(error)?.split("\n")[0];
-      request.onEvent({ type: "retry", delay, error: error.toRecord(), ...optional("cause", cause) });
-      await runtime.sleep(delay, signal).catch(() => undefined);
-      if (signal.aborted) throw error;
-    }
-  }
+  const { run, maxAttempts, onEvent } = request;
+  const policy = { ...STEP_RETRY, attempts: maxAttempts };
+  const attempt = (number: number) =>
+    runAttempt(pool, request, { run, partition, attemptNumber: number - 1 }, signal, progress);
+  await retry(runtime, policy, attempt, {
+    signal,
+    isRetryable: (error) => MillraceError.is(error) && error.retryable && !signal.aborted,
+    onRetry: (error, delay) => onEvent(retryEvent(error as MillraceError, delay)),
+  });
+}
+
+function retryEvent(error: MillraceError, delay: number): RunEvent {
+  const cause = causeOf(error)?.split("\n")[0];
+  return { type: "retry", delay: Math.round(delay), error: error.toRecord(), ...optional("cause", cause) };
 }
 
 async function runAttempt(
@@ -107,7 +105,7 @@ async function runAttempt(
 }
 
 /** An attempt of a task, and when it was told of last. */
-interface Attempt {
+interface TaskAttempt {
   readonly partition: number;
   readonly attemptNumber: number;
   readonly startedAt: number;
@@ -137,12 +135,12 @@ class BatchProgressCounter {
     return isFirst;
   }
 
-  begin(partition: number, attemptNumber: number): Attempt {
+  begin(partition: number, attemptNumber: number): TaskAttempt {
     const now = this.#now();
     return { partition, attemptNumber, startedAt: now, toldAt: now };
   }
 
-  update(attempt: Attempt, progress: TaskProgress): void {
+  update(attempt: TaskAttempt, progress: TaskProgress): void {
     this.#add(attempt, progress);
     const now = this.#now();
     if (now - attempt.toldAt < PARTITION_EVENT_MILLISECONDS) return;
@@ -150,18 +148,18 @@ class BatchProgressCounter {
     this.#tellPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
   }
 
-  finish(attempt: Attempt, result: TaskResult): void {
+  finish(attempt: TaskAttempt, result: TaskResult): void {
     this.#done++;
     this.#tellPartition("written", attempt, result);
     this.#add(attempt, result);
   }
 
   /** What the attempt had written counts for nothing. */
-  drop(attempt: Attempt): void {
+  drop(attempt: TaskAttempt): void {
     this.#add(attempt, { rows: 0, bytes: 0 });
   }
 
-  #add({ partition }: Attempt, { rows, bytes }: TaskProgress): void {
+  #add({ partition }: TaskAttempt, { rows, bytes }: TaskProgress): void {
     const before = this.#tasks.get(partition) ?? { rows: 0, bytes: 0 };
     this.#tasks.set(partition, { rows, bytes });
     this.#rows += rows - before.rows;
@@ -178,7 +176,7 @@ class BatchProgressCounter {
 
   #tellPartition(
     state: "running" | "written",
-    { partition, attemptNumber }: Attempt,
+    { partition, attemptNumber }: TaskAttempt,
     { rows, bytes, milliseconds }: TaskProgress & { readonly milliseconds: number },
   ): void {
     const { run, onEvent } = this.#request;

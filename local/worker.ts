@@ -59,6 +59,7 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
       signal: stopping.signal,
       watch: {
         stall: stallPolicyOf(sessions.pipeline, setup.stall),
+        // Also while no record batch is full: rows of a slow source count one by one.
         onRunning: ({ rows, bytes }) => tell({ progress: { rows, bytes } }),
         onStalled: (stalled) => tell({ stalled }),
       },

@@ -48,10 +48,12 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: WRITE,
-        find: "const planned = await readPartitions(ports.store, run.partitionsKey);",
-        replace: `await readPartitions(ports.store, run.partitionsKey);
+        find: "const planned = await readPartitionsFile(ports.store, run.partitionsKey);",
+        replace: `await readPartitionsFile(ports.store, run.partitionsKey);
   const recorded = await ports.ledger.batch(run.pipeline, run.batchId);
-  const planned = { schema: await open.schema(), partitions: await open.partitions(recorded?.start ?? {}, recorded?.end ?? {}) };`,
+  const planner = await sessions.source.planner();
+  const partitions = await planner.partitions(recorded?.start ?? {}, recorded?.end ?? {});
+  const planned = { schema: await sessions.source.schema(), partitions };`,
       },
     ],
   },
@@ -123,7 +125,7 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: PLAN,
-        find: "await acknowledge(open, ports, fence, head.unacknowledged);",
+        find: "await acknowledge(await sessions.source.planner(), ports, fence, head.unacknowledged);",
         replace: "await ports.ledger.acknowledge(fence, head.unacknowledged.batchId);",
       },
     ],
@@ -167,7 +169,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "vacuum goes by age alone",
     edits: [
       {
-        file: "shared/connectors/kit/staging.ts",
+        file: "shared/connectors/kit/vacuum.ts",
         find: "if (staged.batchId <= landed) return true;",
         replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
       },
@@ -207,9 +209,9 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: FINALIZE,
-        find: "batch = await decide(ports, fence, batch, { to, ...error });",
+        find: "const decided = await decide(finalizer, batch, { to, ...error });",
         replace:
-          'batch = to === "committing" ? { ...batch, state: to } : await decide(ports, fence, batch, { to, ...error });',
+          'const decided = to === "committing" ? { ...batch, state: to } : await decide(finalizer, batch, { to, ...error });',
       },
       {
         file: TRANSITIONS,

@@ -2,7 +2,7 @@ import { runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { readPartitions } from "../../shared/engine/partitions-file.ts";
+import { readPartitionsFile } from "../../shared/engine/partitions-file.ts";
 import type { Batch, RunningTask, Task } from "../../shared/engine/ports/ledger.ts";
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
@@ -19,7 +19,8 @@ import {
   formatTime,
   printable,
 } from "../render/text.ts";
-import { findOne, findSome, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findOnlyPipeline, findPipelines } from "../targets/target.ts";
 
 /** Characters of a partition in a column. */
 const MAX_VALUE = 60;
@@ -32,7 +33,7 @@ interface BatchFlags extends TargetFlags {
 /** `millrace batches`: the newest batches, newest last. */
 export async function batchesCommand(pipeline: string | undefined, flags: BatchFlags): Promise<void> {
   await withTarget(flags, async (target) => {
-    for (const { name, ledger } of await findSome(target, pipeline)) {
+    for (const { name, ledger } of await findPipelines(target, pipeline)) {
       const batches = [...(await ledger.batches(name, { limit: flags.limit }))].reverse();
       if (flags.json) for (const batch of batches) printJson(publicBatch(batch));
       else printLine(`${name}\n${batchTable(batches)}`);
@@ -47,7 +48,7 @@ export async function batchCommand(
   flags: BatchFlags,
 ): Promise<void> {
   await withTarget(flags, async (target) => {
-    const { name, ledger } = await findOne(target, pipeline);
+    const { name, ledger } = await findOnlyPipeline(target, pipeline);
     const batch = await ledger.batch(name, batchId);
     if (batch === undefined) throw batchNotFound(name, batchId);
     const tasks = await ledger.tasks(batch);
@@ -67,11 +68,13 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
   });
 }
 
-/** The partitions as the source planned them; none where their file is out of reach, or was removed. */
+/**
+ * The partitions as the source planned them; none if their file is out of reach, or was removed.
+ */
 async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
   if (store === undefined) return [];
   try {
-    return (await readPartitions(store, batch.partitionsKey)).partitions;
+    return (await readPartitionsFile(store, batch.partitionsKey)).partitions;
   } catch {
     return [];
   }
@@ -146,7 +149,7 @@ type Details = ReturnType<typeof detailsOf>;
 function taskTable(tasks: Details["tasks"]): string {
   return formatTable(
     ["partition", "rows", "bytes", "time", "rows/s", "task attempt", "value"],
-    tasks.map((task) => [...figuresOf(task), formatValue(task.value)]),
+    tasks.map((task) => [...figureCells(task), formatValue(task.value)]),
   );
 }
 
@@ -155,7 +158,7 @@ function runningTable(running: Details["running"]): string {
   return formatTable(
     ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
     running.map((task) => [
-      ...figuresOf(task),
+      ...figureCells(task),
       task.waitsFor,
       formatDuration(task.idleMilliseconds),
       `${formatDuration(task.ageMilliseconds)} ago`,
@@ -164,7 +167,7 @@ function runningTable(running: Details["running"]): string {
   );
 }
 
-function figuresOf(task: Details["tasks"][number] | Details["running"][number]): string[] {
+function figureCells(task: Details["tasks"][number] | Details["running"][number]): string[] {
   return [
     String(task.partition),
     formatCount(task.rows),

@@ -19,7 +19,10 @@ interface CatFlags {
   readonly json?: boolean;
 }
 
-/** `millrace cat`: rows of an Arrow table, in the order of its commits. `table` is its folder, or the name of a pipeline here. */
+/**
+ * `millrace cat`: rows of an Arrow table, in the order of its commits. `table` is its folder, or
+ * the name of a pipeline here.
+ */
 export async function catCommand(table: string, flags: CatFlags): Promise<void> {
   const rows = firstRows(
     readTable(openStore(await locate(table, flags.home))),

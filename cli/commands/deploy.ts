@@ -4,7 +4,10 @@ import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { MillraceError } from "../../shared/contract/errors.ts";
 
-/** `millrace deploy`: the project's own `cdk deploy`, whose exit code it gives. What needs approval is asked by cdk itself. */
+/**
+ * `millrace deploy`: runs the project's own `cdk deploy` and returns its exit code. cdk itself asks
+ * for approval.
+ */
 export async function deployCommand(args: readonly string[]): Promise<number> {
   const child = spawn(findCdk(process.cwd()), ["deploy", ...args], { stdio: "inherit" });
   // Ctrl-C reaches cdk, too, which decides what it means.

@@ -1,7 +1,8 @@
 import { type ActionFlags, actionOf, dated } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { describeAction } from "../render/text.ts";
-import { find, headOf, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findPipeline, requireHead } from "../targets/target.ts";
 
 interface PauseFlags extends TargetFlags, ActionFlags {
   readonly json?: boolean;
@@ -10,7 +11,7 @@ interface PauseFlags extends TargetFlags, ActionFlags {
 /** `millrace pause`: runs do nothing from their next batch on. */
 export async function pauseCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
-    const { ledger } = await find(target, name);
+    const { ledger } = await findPipeline(target, name);
     const action = actionOf(flags);
     await ledger.pause(name, action);
     const open = (await ledger.head(name))?.openBatchId;
@@ -24,8 +25,8 @@ export async function pauseCommand(name: string, flags: PauseFlags): Promise<voi
 /** `millrace resume`: the next run goes on. */
 export async function resumeCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
-    const found = await find(target, name);
-    const { paused } = await headOf(found);
+    const found = await findPipeline(target, name);
+    const { paused } = await requireHead(found);
     const action = actionOf(flags);
     const wasPaused = paused !== undefined;
     if (wasPaused) await found.ledger.resume(name, action);

@@ -1,24 +1,25 @@
 import { Home } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { loadDefinition } from "../definitions.ts";
-import { type Found, find, headOf, openStack, type TargetFlags, withTarget } from "../targets.ts";
+import { openStack, type TargetFlags, withTarget } from "../targets/open.ts";
+import { findPipeline, requireHead, type TargetPipeline } from "../targets/target.ts";
 import { type HereFlags, runHere } from "./run.ts";
 
-/** `millrace replay`: runs the open batch again, as it was planned; gives the exit code. */
+/** `millrace replay`: runs the open batch again, as it was planned. Returns the exit code. */
 export async function replayCommand(name: string, flags: HereFlags & TargetFlags): Promise<number> {
   const stack = await openStack(flags);
   if (stack !== undefined) {
-    const found = await find(stack, name);
+    const found = await findPipeline(stack, name);
     await requireOpenBatch(found);
     const { runDeployed } = await import("../deployed/run.ts");
     return await runDeployed(stack, found, { trigger: "once", reason: "replay" }, flags);
   }
-  await withTarget(flags, async (target) => requireOpenBatch(await find(target, name)));
+  await withTarget(flags, async (target) => requireOpenBatch(await findPipeline(target, name)));
   return await runHere(() => loadDefinition(new Home(flags.home), name), { once: true }, flags);
 }
 
-async function requireOpenBatch(found: Found): Promise<void> {
-  const { openBatchId } = await headOf(found);
+async function requireOpenBatch(found: TargetPipeline): Promise<void> {
+  const { openBatchId } = await requireHead(found);
   if (openBatchId !== undefined) return;
   throw new MillraceError(
     "BATCH_NOT_OPEN",

@@ -8,7 +8,8 @@ import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatOffset, plural } from "../render/text.ts";
-import { find, headOf, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findPipeline, requireHead } from "../targets/target.ts";
 import { batchNotFound } from "./batches.ts";
 
 interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
@@ -20,12 +21,12 @@ interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
 /** How many batches are looked through for those that are read again. */
 const LOOKED_THROUGH = 1000;
 
-/** `millrace rewind`: moves the offset; gives the exit code. */
+/** `millrace rewind`: moves the offset. Returns the exit code. */
 export async function rewindCommand(name: string, flags: RewindFlags): Promise<number> {
   return await withTarget(flags, async (target) => {
-    const found = await find(target, name);
+    const found = await findPipeline(target, name);
     const { ledger } = found;
-    const head = await headOf(found);
+    const head = await requireHead(found);
     const to = await destination(ledger, head, flags);
     const change = { ...actionOf(flags), from: head.offset ?? {}, to };
     const problem = findRewindProblem({ pipeline: name, epoch: head.epoch }, change, head);
@@ -77,7 +78,10 @@ async function destination(ledger: Ledger, head: Head, { toBatch, toOffset }: Re
   return batch.start;
 }
 
-/** The batches from the newest one on that began at `to`, oldest first; none where none did. */
+/**
+ * The newest batch that began at `to` and all later ones, oldest first; none if no batch began
+ * there.
+ */
 async function readAgain(ledger: Ledger, head: Head, to: Offset): Promise<readonly Batch[]> {
   const newestFirst = await ledger.batches(head.pipeline, { limit: LOOKED_THROUGH });
   const first = newestFirst.findIndex((batch) => sameOffset(batch.start, to));

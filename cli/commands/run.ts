@@ -9,7 +9,8 @@ import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { viewOf } from "../render/run-view.ts";
-import { findOne, openStack, type TargetFlags } from "../targets.ts";
+import { openStack, type TargetFlags } from "../targets/open.ts";
+import { findOnlyPipeline } from "../targets/target.ts";
 
 /** The flags of a run here. */
 export interface HereFlags {
@@ -27,12 +28,12 @@ interface RunFlags extends HereFlags, TargetFlags {
   readonly every?: string;
 }
 
-/** `millrace run`: here, or in a stack; gives the exit code. */
+/** `millrace run`: here, or in a stack. Returns the exit code. */
 export async function runCommand(pipeline: string | undefined, flags: RunFlags): Promise<number> {
   const asked = askedTrigger(flags);
   const stack = await openStack(flags);
   if (stack !== undefined) {
-    const found = await findOne(stack, pipeline);
+    const found = await findOnlyPipeline(stack, pipeline);
     const trigger =
       asked === undefined ? {} : ({ trigger: "once" in asked ? "once" : "availableNow" } as const);
     const { runDeployed } = await import("../deployed/run.ts");
@@ -50,7 +51,7 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
   );
 }
 
-/** Runs a pipeline here; gives the exit code. */
+/** Runs a pipeline here. Returns the exit code. */
 export async function runHere(
   load: () => Promise<Definition>,
   trigger: Trigger | undefined,

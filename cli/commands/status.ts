@@ -5,7 +5,8 @@ import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { describeAction, formatFields, formatOffset } from "../render/text.ts";
-import { type Found, findSome, liveLease, type Target, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
 
 /** Partitions that are shown of a batch that is being written. */
 const MAX_RUNNING = 5;
@@ -17,7 +18,7 @@ interface StatusFlags extends TargetFlags {
 /** `millrace status`: where each pipeline is. */
 export async function statusCommand(pipeline: string | undefined, flags: StatusFlags): Promise<void> {
   await withTarget(flags, async (target) => {
-    for (const found of await findSome(target, pipeline)) {
+    for (const found of await findPipelines(target, pipeline)) {
       const status = await statusOf(target, found);
       if (flags.json) printJson(status);
       else printLine(describe(status));
@@ -40,7 +41,7 @@ interface Status {
   readonly epoch: number;
 }
 
-async function statusOf(target: Target, { name, ledger }: Found): Promise<Status> {
+async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promise<Status> {
   const head = await ledger.head(name);
   const lease = head && (await liveLease(target, head));
   const open = head?.openBatchId === undefined ? undefined : await ledger.batch(name, head.openBatchId);

@@ -2,7 +2,8 @@ import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatTime } from "../render/text.ts";
-import { find, headOf, liveLease, type TargetFlags, withTarget } from "../targets.ts";
+import { type TargetFlags, withTarget } from "../targets/open.ts";
+import { findPipeline, liveLease, requireHead } from "../targets/target.ts";
 
 interface UnlockFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly json?: boolean;
@@ -11,11 +12,14 @@ interface UnlockFlags extends TargetFlags, ActionFlags, ConsentFlags {
 const DANGER =
   "if it is at work all the same, it loses the pipeline: it can commit nothing more, and the next run does its work again beside it";
 
-/** `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be; gives the exit code. */
+/**
+ * `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be.
+ * Returns the exit code.
+ */
 export async function unlockCommand(name: string, flags: UnlockFlags): Promise<number> {
   return await withTarget(flags, async (target) => {
-    const found = await find(target, name);
-    const head = await headOf(found);
+    const found = await findPipeline(target, name);
+    const head = await requireHead(found);
     const action = actionOf(flags);
     const result = { pipeline: name, action: "unlock", ...dated(action), holder: head.lease ?? null };
     if (head.lease === undefined) {

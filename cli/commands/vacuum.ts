@@ -3,11 +3,12 @@ import { parseDuration } from "../../shared/contract/duration.ts";
 import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type VacuumReport, type VacuumRequest, vacuum } from "../../shared/engine/vacuum.ts";
 import { loadDefinition } from "../definitions.ts";
-import type { StackTarget } from "../deployed/target.ts";
 import { formatError } from "../render/error.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatBytes } from "../render/text.ts";
-import { findSome, openStack, type TargetFlags } from "../targets.ts";
+import type { StackTarget } from "../targets/deployed.ts";
+import { openStack, type TargetFlags } from "../targets/open.ts";
+import { findPipelines } from "../targets/target.ts";
 
 interface VacuumFlags extends TargetFlags {
   readonly olderThan: string;
@@ -31,9 +32,9 @@ async function vacuumHome(
   const home = new Home(flags.home);
   const ledger = await home.openLedger({ create: false });
   try {
-    const targets = pipeline === undefined ? await ledger.pipelines() : [pipeline];
-    await forEach(targets, async (target) => {
-      const definition = (await loadDefinition(home, target)).pipeline;
+    const pipelines = pipeline === undefined ? await ledger.pipelines() : [pipeline];
+    await forEach(pipelines, async (nameOrFile) => {
+      const definition = (await loadDefinition(home, nameOrFile)).pipeline;
       const ports = home.ports(definition.name, ledger);
       const sessions = await openSessions(definition, ports);
       print(definition.name, await vacuum(sessions, ports, request), flags);
@@ -50,17 +51,17 @@ async function vacuumStack(
   flags: VacuumFlags,
 ): Promise<void> {
   const { vacuumDeployed } = await import("../deployed/vacuum.ts");
-  await forEach(await findSome(stack, pipeline), async ({ name }) => {
+  await forEach(await findPipelines(stack, pipeline), async ({ name }) => {
     print(name, await vacuumDeployed(name, stack.deployed(name).vacuumFunction, request), flags);
   });
 }
 
 /** Does all; one that fails does not keep the others. */
-async function forEach<T>(targets: readonly T[], work: (target: T) => Promise<void>): Promise<void> {
+async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
-  for (const target of targets) {
+  for (const item of items) {
     try {
-      await work(target);
+      await work(item);
     } catch (error) {
       failures.push(error);
     }

@@ -1,36 +1,46 @@
-import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
+import { DescribeExecutionCommand, type SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { z } from "zod";
-import type { Done, ExecutionInput, Finalized } from "../../shared/aws/state.ts";
+import {
+  type Continued,
+  type Done,
+  type ExecutionInput,
+  type NextExecution,
+  WHY_DONE,
+} from "../../shared/aws/state.ts";
 import { asking } from "./aws.ts";
 
 /** How an execution is. */
 export interface ExecutionState {
   readonly status: "running" | "succeeded" | "failed";
-  /** Of one that failed: what Step Functions says. */
+  /** What Step Functions says of an execution that failed. */
   readonly problem?: string;
-  /** True where it did nothing, because another one has the pipeline. */
+  /** True if it did nothing, because another one has the pipeline. */
   readonly isRefused?: boolean;
-  /** True where another execution goes on from it. */
+  /** True if another execution goes on from it. */
   readonly isContinued?: boolean;
-  /** ARN of that one; a state machine that an older version deployed does not tell. */
+  /** ARN of that execution; a state machine that an older version deployed does not tell. */
   readonly continuedBy?: string;
 }
 
-const REFUSED: Done["why"] = "another run has the pipeline";
-const CONTINUED: Finalized["next"] = "Continue";
+const CONTINUED: Continued["next"] = "Continue";
 
-const Output = z.object({
+/** The output of an execution that ended well, as far as it is looked at. */
+const Answer = z.object({
   next: z.string().optional(),
   why: z.string().optional(),
   execution: z.string().optional(),
-});
+} satisfies { [Field in keyof Done | keyof Continued | keyof NextExecution]?: z.ZodType });
 /** What Step Functions passes on of a function that failed. */
 const Cause = z.object({ errorMessage: z.string() });
 
-/** Starts an execution and gives its ARN. Error: `AWS_FAILED`. */
-export async function startExecution(stateMachineArn: string, input: ExecutionInput): Promise<string> {
+/** Starts an execution and returns its ARN. Error: `AWS_FAILED`. */
+export async function startExecution(
+  client: SFNClient,
+  stateMachineArn: string,
+  input: ExecutionInput,
+): Promise<string> {
   const { executionArn } = await asking("StartExecution", () =>
-    new SFNClient({}).send(new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input) })),
+    client.send(new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input) })),
   );
   return executionArn ?? "";
 }
@@ -41,17 +51,17 @@ export function canDescribe(executionArn: string): boolean {
 }
 
 /** How an execution is. Error: `AWS_FAILED`. */
-export async function describeExecution(executionArn: string): Promise<ExecutionState> {
+export async function describeExecution(client: SFNClient, executionArn: string): Promise<ExecutionState> {
   const { status, error, cause, output } = await asking("DescribeExecution", () =>
-    new SFNClient({}).send(new DescribeExecutionCommand({ executionArn })),
+    client.send(new DescribeExecutionCommand({ executionArn })),
   );
   if (status === "RUNNING") return { status: "running" };
   if (status === "SUCCEEDED") {
-    const { next, why, execution } = Output.safeParse(parsed(output)).data ?? {};
+    const { next, why, execution } = Answer.safeParse(parsed(output)).data ?? {};
     const isContinued = next === CONTINUED;
     return {
       status: "succeeded",
-      isRefused: why === REFUSED,
+      isRefused: why === WHY_DONE.refused,
       isContinued,
       ...(isContinued && execution !== undefined ? { continuedBy: execution } : {}),
     };

@@ -6,10 +6,10 @@ import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
 
 const POLL_MILLISECONDS = 1000;
-/** Each look at the tasks reads them all: those of a batch with many partitions are looked at less often. */
+/** Each look reads all tasks, so that a batch with many partitions is looked at less often. */
 const MILLISECONDS_PER_PARTITION = 10;
 const LONGEST_MILLISECONDS = 60_000;
-/** Tasks tell of themselves no more often. */
+/** Tasks report their progress no more often. */
 const RUNNING_MILLISECONDS = 10_000;
 
 export interface FollowOptions {
@@ -64,8 +64,8 @@ export class Follower {
   }
 
   /**
-   * Follows until the run is over, or `signal` ends the following. `observe` is asked before the ledger is read, so that the last
-   * look sees all.
+   * Follows until the run is over, or `signal` ends the following. `observe` is asked before the
+   * ledger is read, so that the last look sees all.
    */
   async follow(observe: () => Promise<ExecutionState>, signal: AbortSignal): Promise<Followed> {
     const { runtime, onEvent } = this.#options;
@@ -140,7 +140,10 @@ export class Follower {
     });
   }
 
-  /** Those that have ended since the last look, and, now and then, how far those are that run for long. */
+  /**
+   * Reports the tasks that have ended since the last look and, every ten seconds, how far long ones
+   * are.
+   */
   async #tellPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
     this.#tellWritten(batch, tasks);

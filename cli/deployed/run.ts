@@ -1,3 +1,4 @@
+import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
 import type { ExecutionInput } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
@@ -6,34 +7,35 @@ import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { printText } from "../render/print.ts";
 import { viewOf } from "../render/run-view.ts";
-import type { Found } from "../targets.ts";
+import type { StackTarget } from "../targets/deployed.ts";
+import type { TargetPipeline } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
 import { type Followed, Follower } from "./follow.ts";
-import type { StackTarget } from "./target.ts";
 
-/** An execution that cannot be looked at has to take the pipeline's lease within this time. */
+/** An execution that cannot be described has to take the pipeline's lease within this time. */
 const START_MILLISECONDS = 60_000;
 
 /**
- * Starts an execution of a deployed pipeline and follows it to its end; gives the exit code. Errors: that of the batch,
- * `EXECUTION_FAILED`, `AWS_FAILED`.
+ * Starts an execution of a deployed pipeline and follows it to its end. Returns the exit code.
+ * Errors: that of the batch, `EXECUTION_FAILED`, `AWS_FAILED`.
  */
 export async function runDeployed(
   stack: StackTarget,
-  found: Found,
+  found: TargetPipeline,
   input: ExecutionInput,
   flags: { readonly json?: boolean },
 ): Promise<number> {
   const { name, ledger } = found;
+  const client = new SFNClient({});
   const view = viewOf(flags, printText);
   const onEvent = view.show.bind(view);
   const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });
-  const execution = await startExecution(stack.deployed(name).stateMachineArn, input);
+  const execution = await startExecution(client, stack.deployed(name).stateMachineArn, input);
   const interruption = new Interruption(`no longer following; the execution goes on: ${execution}`);
   try {
     const trigger = input.trigger ?? "deployed";
     onEvent({ type: "started", pipeline: name, trigger, stack: stack.name, execution });
-    const relay = new Relay(execution);
+    const relay = new Relay(client, execution);
     const look = canDescribe(execution) ? () => relay.look() : leaseWatch(found, follower.epoch);
     const followed = await follower.follow(look, interruption.signal);
     if (interruption.exitCode !== undefined) return interruption.exitCode;
@@ -50,13 +52,15 @@ export async function runDeployed(
 class Relay {
   /** The one that is at work, ARN. */
   execution: string;
+  readonly #client: SFNClient;
 
-  constructor(execution: string) {
+  constructor(client: SFNClient, execution: string) {
+    this.#client = client;
     this.execution = execution;
   }
 
   async look(): Promise<ExecutionState> {
-    const state = await describeExecution(this.execution);
+    const state = await describeExecution(this.#client, this.execution);
     if (state.continuedBy === undefined) return state;
     this.execution = state.continuedBy;
     process.stderr.write(`goes on in ${this.execution}\n`);
@@ -64,8 +68,11 @@ class Relay {
   }
 }
 
-/** How an execution is that cannot be looked at: it runs while it holds the lease, which it took after `epoch`. */
-function leaseWatch({ name, ledger }: Found, epoch: number): () => Promise<ExecutionState> {
+/**
+ * Observes an execution that cannot be described: it runs while it holds the lease, which it took
+ * after `epoch`.
+ */
+function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();
   return async () => {
     const head = await ledger.head(name);

@@ -4,7 +4,10 @@ import { OUTPUT, OUTPUT_VERSION, type OutputField } from "../../shared/aws/names
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { asking } from "./aws.ts";
 
-/** The output that a deployed pipeline leaves in its stack, as JSON. An older construct left no store. */
+/**
+ * The output that a deployed pipeline leaves in its stack, as JSON. An older construct left no
+ * store.
+ */
 const Output = z
   .object({
     [OUTPUT.version]: z.literal(OUTPUT_VERSION),
@@ -51,8 +54,8 @@ export async function readStack(stack: string): Promise<ReadonlyMap<string, Depl
   });
 }
 
-/** Nothing, where the output is not one of Millrace's. */
-function parseOutput(value: string | undefined): DeployedPipeline | undefined {
+/** Returns `undefined` for an output that is not Millrace's. */
+export function parseOutput(value: string | undefined): DeployedPipeline | undefined {
   try {
     return Output.safeParse(JSON.parse(value ?? "")).data;
   } catch {

@@ -1,5 +1,6 @@
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { z } from "zod";
+import type { VacuumEvent } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
 import { asking } from "./aws.ts";
@@ -16,7 +17,10 @@ export async function vacuumDeployed(
 ): Promise<VacuumReport> {
   const { FunctionError, Payload } = await asking("Invoke", () =>
     new LambdaClient({}).send(
-      new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) }),
+      new InvokeCommand({
+        FunctionName: functionName,
+        Payload: JSON.stringify(request satisfies VacuumEvent),
+      }),
     ),
   );
   const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || "null");

@@ -4,10 +4,13 @@ import { formatBytes, formatDuration, formatRate, plural } from "./text.ts";
 
 /** Not worth a word. */
 const SHORT_MILLISECONDS = 5000;
-/** A task that is at work tells each ten seconds. */
+/** A task that is at work reports every ten seconds. */
 const LATE_MILLISECONDS = 20_000;
 
-/** What is told of the tasks that an attempt still runs, the one that stands still for longest first. */
+/**
+ * The last reports of the tasks that an attempt still runs, the one that has stood still for
+ * longest first.
+ */
 export async function runningOf(
   ledger: Ledger,
   batch: Batch,

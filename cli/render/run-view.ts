@@ -1,23 +1,24 @@
 import { clearLine, cursorTo } from "node:readline";
 import { runtime } from "../../local/home.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
+import { describeEvent } from "./event.ts";
 import {
-  describeAction,
   formatBytes,
   formatCount,
   formatDuration,
   formatOffset,
   formatRate,
   formatTable,
-  plural,
-  printable,
   styled,
 } from "./text.ts";
 
 /** Writes to stdout. */
 export type Print = (text: string) => void;
 
-/** Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to stdout. */
+/**
+ * Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to
+ * stdout.
+ */
 export interface RunView {
   show(event: RunEvent): void;
 }
@@ -69,83 +70,32 @@ class TextView implements RunView {
   }
 
   #showEvent(event: RunEvent): void {
+    this.#remember(event);
+    const lines = describeEvent(event, this.#stream);
+    if (lines !== undefined) this.#line(lines);
+    if (event.type === "progress") this.#drawBar(event);
+    if (event.type !== "ended") return;
+    this.#clearBar();
+    if (this.#batches.length > 0) this.#print(`${resultTable(this.#batches)}\n`);
+  }
+
+  /** Keeps what bar and table are made of. */
+  #remember(event: RunEvent): void {
     switch (event.type) {
-      case "started": {
-        const place = event.home ?? `stack ${event.stack}, execution ${event.execution}`;
-        this.#line(`${styled("bold", event.pipeline, this.#stream)} (${event.trigger}) in ${place}`);
-        break;
-      }
-      case "planned": {
+      case "planned":
         this.#batchStartedAt = this.#now();
         this.#running.clear();
-        const again = event.attempt > 1 ? `, attempt ${event.attempt}` : event.resumed ? ", resumed" : "";
-        const all = plural(event.partitions, "partition");
-        const todo = event.todo === event.partitions ? all : `${event.todo} of ${all}`;
-        this.#line(
-          `batch ${event.batchId}${again}: ${formatOffset(event.start)} → ${formatOffset(event.end)}, ${todo} to write`,
-        );
-        break;
-      }
-      case "progress":
-        this.#drawBar(event);
         break;
       case "partition":
         if (event.state === "running") this.#running.set(event.partition, event);
         else this.#running.delete(event.partition);
         break;
-      case "stalled":
-        this.#line(
-          `${styled("yellow", `stalled: partition ${event.where.partition}:`, this.#stream)} ${printable(event.message)}`,
-        );
-        break;
-      case "batchProgress":
-        break;
       case "retry":
         this.#running.delete(event.error.where.partition ?? -1);
-        this.#line(
-          styled(
-            "yellow",
-            `retry in ${formatDuration(event.delay)}: partition ${event.error.where.partition}: `,
-            this.#stream,
-          ) + printable(event.cause ?? event.error.message),
-        );
         break;
-      case "warning": {
-        const { code, message, hint } = event.error;
-        this.#line(`${styled("yellow", `warning ${code}: `, this.#stream)}${printable(message)}`);
-        if (hint !== undefined) this.#line(`  ${printable(hint)}`);
-        break;
-      }
-      case "batch": {
+      case "batch":
         this.#batches.push(event);
-        const mark =
-          event.state === "committed"
-            ? styled("green", "committed", this.#stream)
-            : styled("red", "aborted", this.#stream);
-        this.#line(
-          `batch ${event.batchId} ${mark}: ${plural(event.rows, "row")}, ${formatBytes(event.bytes)} in ${formatDuration(event.milliseconds)}`,
-        );
         break;
-      }
-      case "idle":
-        this.#line(
-          event.targetExists ? "the target is there already: nothing was read or written" : "nothing new",
-        );
-        break;
-      case "paused":
-        this.#line(
-          `${styled("yellow", "paused", this.#stream)} ${describeAction(event)}: nothing is done until it is resumed`,
-        );
-        break;
-      case "interrupted": {
-        const open =
-          event.openBatchId === undefined ? "" : `; batch ${event.openBatchId} goes on with the next run`;
-        this.#line(`interrupted${open}`);
-        break;
-      }
-      case "ended":
-        this.#clearBar();
-        if (this.#batches.length > 0) this.#print(`${batchTable(this.#batches)}\n`);
     }
   }
 
@@ -188,7 +138,8 @@ class TextView implements RunView {
   }
 }
 
-function batchTable(batches: readonly BatchEvent[]): string {
+/** The batches of a run, which are its result. */
+function resultTable(batches: readonly BatchEvent[]): string {
   return formatTable(
     ["batch", "from", "to", "partitions", "rows", "bytes", "time", "state"],
     batches.map((batch) => [

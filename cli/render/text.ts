@@ -2,14 +2,17 @@ import { styleText } from "node:util";
 import type { Offset } from "../../shared/contract/offset.ts";
 import type { Action } from "../../shared/engine/ports/ledger.ts";
 
-type Style = Parameters<typeof styleText>[0];
+/** A colour, or another way to stand out. */
+export type Style = Parameters<typeof styleText>[0];
 
 /** Colours `text` for a stream that is a terminal; NO_COLOR and FORCE_COLOR are honoured. */
 export function styled(style: Style, text: string, stream: NodeJS.WriteStream): string {
   return styleText(style, text, { stream, validateStream: true });
 }
 
-/** Text of a feed or of user code without what would steer the terminal: control characters are shown as escapes. */
+/**
+ * Text of a feed or of user code, its control characters as escapes: they would steer the terminal.
+ */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
@@ -89,7 +92,10 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return [...layout.head(), ...rows.map((row) => layout.line(row))].join("\n");
 }
 
-/** The widths of a table's columns, taken from a sample of its rows. */
+/**
+ * The widths of a table's columns, taken from a sample of its rows. Ours because `cat` prints tables
+ * that are larger than memory, line by line, and libraries lay out all rows at once.
+ */
 export class TableLayout {
   readonly #header: readonly string[];
   readonly #widths: readonly number[];

@@ -24,6 +24,12 @@ export const PIPELINE = "millrace:pipeline";
 
 const FOR_CONNECTORS = ["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/kit"];
 
+/** The rooms of the connectors. */
+const CONNECTORS = [
+  ...["arrow-table", "dynamodb", "events", "files", "kinesis"],
+  ...["memory", "postgres", "rate", "rest-api", "sqs"],
+].map((name) => `shared/connectors/${name}`);
+
 const connector = (holds: string, ...packages: string[]): Room => ({
   holds,
   imports: FOR_CONNECTORS,
@@ -57,7 +63,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "shared/engine": {
     holds:
-      "`plan`, `write`, `finalize`, `vacuum`: functions of (pipeline, ports, request), nothing of Node or of a cloud",
+      "`plan`, `write`, `finalize`, `vacuum`: functions of (sessions, ports, request), nothing of Node or of a cloud",
     imports: ["shared/contract", "shared/arrow", "shared/engine/ports"],
     packages: ["apache-arrow"],
   },
@@ -97,7 +103,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/connectors/files/node.ts": {
     holds: "streams, gzip, hashes and globs, which come with Node",
     imports: [],
-    packages: ["node:buffer", "node:crypto", "node:path/posix", "node:stream", "node:zlib"],
+    packages: ["node:buffer", "node:path/posix", "node:stream", "node:zlib"],
   },
   "shared/connectors/kinesis": connector(
     "records of a Kinesis stream",
@@ -145,9 +151,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     holds: "the `millrace` command",
     imports: [
-      ...["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/arrow-table"],
+      ...[...FOR_CONNECTORS, ...CONNECTORS, "shared/testing"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
-      ...["shared/platform/embedded", "shared/platform/aws", "local"],
+      ...["shared/platform/embedded", "shared/platform/aws", "shared/platform/memory"],
+      ...["local", "functions", "infra"],
     ],
     packages: ["@aws-sdk/*", "apache-arrow", "commander", "node:*", "zod", COMPUTED],
   },

@@ -7,8 +7,9 @@ import { rebind } from "./ipc-file.ts";
 const MAX_NAMES = 5;
 
 /**
- * The columns of a reader's record batch under our schema. `name` is what it is called in an error. Error: `BATCH_SCHEMA_MISMATCH` where they are
- * not those of our schema, in its order, or have nulls where it says NOT NULL.
+ * The columns of a reader's record batch under our schema. `name` is what it is called in an error.
+ * Error: `BATCH_SCHEMA_MISMATCH` if they are not those of our schema, in its order, or have
+ * nulls although it says NOT NULL.
  */
 export function conform(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): RecordBatch {
   checkSchema(schema, batch.schema, name, where);
@@ -71,7 +72,10 @@ function differenceOf(schema: Schema, found: Schema): string {
   return `The columns are in another order: ${select}.`;
 }
 
-/** Where a value is null that must not be, in structs too; what a null above it hides does not count. */
+/**
+ * Where a value is null that must not be, in structs too; what a null above it hides does not
+ * count.
+ */
 function findNull(
   field: Field,
   data: Data | undefined,

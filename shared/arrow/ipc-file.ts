@@ -42,15 +42,19 @@ class DrainingFileWriter extends RecordBatchFileWriter {
 }
 
 /**
- * A record batch with `schema` in place of its own, which must describe the same columns. Arrow's writer ends a file, without a word, at the
- * first batch whose schema is not equal to the file's to the last detail, such as the name of a list's elements.
+ * A record batch with `schema` in place of its own, which must describe the same columns. Arrow's
+ * writer ends a file, without a word, at the first batch whose schema is not equal to the file's to
+ * the last detail, such as the name of a list's elements.
  */
 export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
   if (batch.schema === schema) return batch;
   return new RecordBatch(schema, retyped(new Struct(schema.fields), batch.data) as Data<Struct>);
 }
 
-/** The same buffers under types of this copy of Arrow: those of another copy would be passed over when a file is written. */
+/**
+ * The same buffers under types of this copy of Arrow: those of another copy would be passed over
+ * when a file is written.
+ */
 function retyped(type: DataType, data: Data): Data {
   const {
     offset,

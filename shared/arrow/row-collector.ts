@@ -9,10 +9,16 @@ import { fieldHint, rowHint } from "./row-hints.ts";
 const MAX_ROWS = 10_000;
 /** Bytes of values after which a record batch ends early. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Rows between two looks at the bytes, at most: adding them up for each row would cost more than it saves. */
+/**
+ * Rows between two looks at the bytes, at most: adding them up for each row would cost more than it
+ * saves.
+ */
 const MAX_STRIDE = 64;
 
-/** Gathers rows into record batches, and numbers them from 1 in its errors: `ROW_MISMATCH`, `ROW_NOT_A_ROW`. */
+/**
+ * Gathers rows into record batches, and numbers them from 1 in its errors: `ROW_MISMATCH`,
+ * `ROW_NOT_A_ROW`.
+ */
 export class RowCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;

@@ -62,7 +62,10 @@ function isNested({ type }: Field): boolean {
   return (type.children ?? []).length > 0;
 }
 
-/** The names of the columns in the order in which all these values fit. A null fits anywhere, and tells nothing. */
+/**
+ * The names of the columns in the order in which all these values fit. A null fits anywhere, and
+ * tells nothing.
+ */
 function otherOrder(fields: readonly Field[], values: readonly unknown[]): string[] | undefined {
   if (fields.length > MAX_COLUMNS || values.some((value) => value === null || value === undefined))
     return undefined;

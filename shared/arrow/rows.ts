@@ -22,8 +22,9 @@ const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly di
 type Reader = (index: number) => unknown;
 
 /**
- * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 with all their digits, 64-bit integers as numbers
- * or, beyond 2^53, as strings, decimals as strings, bytes in base64.
+ * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 with all
+ * their digits, 64-bit integers as numbers or, beyond 2^53, as strings, decimals as strings, bytes
+ * in base64.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
   const columns = batch.schema.fields.map(({ name }, i) => [name, childReader(batch.data, i)] as const);
@@ -42,7 +43,10 @@ function readerOf(data: Data): Reader {
   return (index) => (data.getValid(index) ? read(index) : null);
 }
 
-/** Reads the buffers of what Arrow's own accessors would round (times) or hide in a view (lists, structs, maps). */
+/**
+ * Reads the buffers of what Arrow's own accessors would round (times) or hide in a view (lists,
+ * structs, maps).
+ */
 function valueReader(data: Data): Reader {
   const { type } = data;
   if (DataType.isTimestamp(type)) return (index) => isoOf(type, integerAt(data, index));
@@ -106,7 +110,7 @@ function timeOf(type: Time, value: bigint): string {
   return `${second}${fractionText(type, value % parts)}`;
 }
 
-/** Milliseconds are always shown where the unit has them, smaller parts where there are any. */
+/** Milliseconds are always shown if the unit has them, smaller parts if there are any. */
 function fractionText({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
   const { digits } = FRACTIONS[unit];
   if (digits === 0) return "";

@@ -1,6 +1,6 @@
 /**
- * Names that the construct, the functions and the command must spell alike. Those of environment variables are in settings.ts, those
- * of what goes from state to state in state.ts.
+ * Names that the construct, the functions and the command must spell alike. Those of environment
+ * variables are in settings.ts, those of what goes from state to state in state.ts.
  */
 
 /** Metrics: the functions write them, the construct watches them. docs/aws.md lists them. */
@@ -30,13 +30,18 @@ export const LOG_MESSAGE = { stalled: "stalled" } as const;
 /** Begins the names of all errors that a function throws by itself; others come from Lambda. */
 export const STEP_ERROR_PREFIX = "Millrace.";
 
-/** The errors of a function, as the state machine tells them apart: whether to try the same call again. */
+/**
+ * The errors of a function, as the state machine tells them apart: whether to try the same call
+ * again.
+ */
 export const STEP_ERROR = {
   retryable: `${STEP_ERROR_PREFIX}Retryable`,
   final: `${STEP_ERROR_PREFIX}Final`,
 } as const;
 
-/** Fields of the stack's output that tells the command where a pipeline is. docs/aws.md lists them. */
+/**
+ * Fields of the stack's output that tells the command where a pipeline is. docs/aws.md lists them.
+ */
 export const OUTPUT = {
   /** Version of the output, by which it is recognized. */
   version: "millrace",
@@ -64,7 +69,10 @@ export function pipelinePartition(pipeline: string): string {
   return `P#${pipeline}`;
 }
 
-/** Begins the partition keys of a pipeline's tasks, which have partitions of their own so that roles can be limited to them. */
+/**
+ * Begins the partition keys of a pipeline's tasks, which have partitions of their own so that roles
+ * can be limited to them.
+ */
 export function tasksPrefix(pipeline: string): string {
   return `T#${pipeline}#`;
 }

@@ -1,4 +1,7 @@
-/** Bucket and prefix of `s3://bucket/prefix`, the prefix without slashes at its end; nothing for another location. */
+/**
+ * Bucket and prefix of `s3://bucket/prefix`, the prefix without slashes at its end; `undefined` for
+ * another location.
+ */
 export function parseS3Url(
   location: string,
 ): { readonly bucket: string; readonly prefix: string } | undefined {

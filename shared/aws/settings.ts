@@ -1,6 +1,9 @@
 import { MillraceError } from "../contract/errors.ts";
 
-/** Where a secret is kept: in Secrets Manager, whole or one field of its JSON, or in Parameter Store. */
+/**
+ * Where a secret is kept: in Secrets Manager, whole or one field of its JSON, or in Parameter
+ * Store.
+ */
 export type SecretReference =
   | { readonly secret: string; readonly field?: string }
   | { readonly parameter: string };
@@ -25,15 +28,18 @@ type Variable = `${typeof VARIABLE_PREFIX}${string}`;
 /** A setting and the variable that carries it. */
 interface Setting<T> {
   readonly variable: Variable;
-  /** Returns `undefined` if the variable is to be left out. `toJson` knows values that are known only when the stack is deployed. */
+  /**
+   * Returns `undefined` if the variable is to be left out. `toJson` knows values that are known
+   * only when the stack is deployed.
+   */
   format(value: T, toJson: (value: object) => string): string | undefined;
   /** The text is `undefined` if the variable is not set. */
   parse(text: string | undefined): T;
 }
 
 /**
- * What the construct tells the functions, in environment variables. Both sides have this table's type: a setting that is added here and
- * forgotten on either side does not compile.
+ * What the construct tells the functions, in environment variables. Both sides have this table's
+ * type: a setting that is added here and forgotten on either side does not compile.
  */
 export const SETTINGS = {
   pipeline: required("MILLRACE_PIPELINE", { format: String, parse: String }),
@@ -49,7 +55,10 @@ export const SETTINGS = {
   leaseMilliseconds: required("MILLRACE_LEASE_SECONDS", SECONDS),
   /** Of a whole execution. */
   executionMilliseconds: required("MILLRACE_EXECUTION_SECONDS", SECONDS),
-  /** Above this number of tasks the Map is a distributed one. `Infinity` for an Express workflow, which has none. */
+  /**
+   * Above this number of tasks the Map is a distributed one. `Infinity` for an Express workflow,
+   * which has none.
+   */
   distributeAbove: required<number>("MILLRACE_DISTRIBUTE_ABOVE", {
     format: (tasks) => (Number.isFinite(tasks) ? String(tasks) : "never"),
     parse: (tasks) => (tasks === "never" ? Number.POSITIVE_INFINITY : Number(tasks)),

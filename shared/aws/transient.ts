@@ -20,17 +20,20 @@ const CODES: ReadonlySet<unknown> = new Set([
   "ETIMEDOUT",
 ]);
 
-/** Whether an error of the AWS SDK, whose own retries are over, may pass: the service is busy, or the network broke off. */
+/**
+ * Whether a call may succeed later that the AWS SDK has given up: the service is busy, or the
+ * network broke off.
+ */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, $retryable } = error as { readonly code?: unknown; readonly $retryable?: unknown };
-  const status = statusOf(error);
+  const status = httpStatusOf(error);
   const isBusy = status === 429 || (status !== undefined && status >= 500);
   return isBusy || $retryable !== undefined || NAMES.has(error.name) || CODES.has(code);
 }
 
 /** The HTTP status of an answer that the SDK threw. */
-export function statusOf(error: unknown): number | undefined {
+export function httpStatusOf(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || !("$metadata" in error)) return undefined;
   return (error.$metadata as { readonly httpStatusCode?: number }).httpStatusCode;
 }

@@ -26,14 +26,19 @@ export type OffsetFieldsAs<F extends OffsetFields, Where extends "offset" | "row
 export type OffsetOf<C extends { readonly fields: OffsetFields }> = OffsetFieldsAs<C["fields"], "offset">;
 
 /**
- * Offsets of several fields in a total order: the first field counts, the second where the first is equal, and so on. For sources whose rows are
- * ordered by a time that many rows may share, and an id: `new CompositeOffset({ updated_at: "timestamp", id: "bigint" })`. Its functions need no `this`.
+ * Offsets of several fields in a total order: the first field counts, the second if the first is
+ * equal, and so on. For sources whose rows are ordered by a time that many rows may share, and an
+ * id: `new CompositeOffset({ updated_at: "timestamp", id: "bigint" })`. Its functions need no
+ * `this`.
  */
 export class CompositeOffset<const F extends OffsetFields> {
   /** As given. */
   readonly fields: F;
 
-  /** Error: `OFFSET_FIELD_INVALID` where there is no field, or one whose name is a number: JavaScript would not keep its place. */
+  /**
+   * Error: `OFFSET_FIELD_INVALID` if there is no field, or one whose name is a number:
+   * JavaScript would not keep its place.
+   */
   constructor(fields: F) {
     this.fields = fields;
     const names = Object.keys(fields);
@@ -46,8 +51,8 @@ export class CompositeOffset<const F extends OffsetFields> {
   }
 
   /**
-   * The offset at a row, whose other fields are left out: JSON, and equal where the position is. Error: `OFFSET_FIELD_INVALID`, also for null, which has no
-   * place in an order.
+   * The offset at a row, whose other fields are left out: JSON, and equal if the position is.
+   * Error: `OFFSET_FIELD_INVALID`, also for null, which has no place in an order.
    */
   readonly of = (row: OffsetFieldsAs<F, "row">): OffsetFieldsAs<F, "offset"> => {
     const position = Object.entries(this.fields).map(([name, type]) => {
@@ -58,7 +63,10 @@ export class CompositeOffset<const F extends OffsetFields> {
     return Object.fromEntries(position) as OffsetFieldsAs<F, "offset">;
   };
 
-  /** Negative where `a` comes before `b`, 0 where they are the same position. Error: `OFFSET_FIELD_INVALID`, also for a field that is not one of these. */
+  /**
+   * Negative if `a` comes before `b`, 0 if they are the same position. Error:
+   * `OFFSET_FIELD_INVALID`, also for a field that is not one of these.
+   */
   readonly compare = (a: OffsetFieldsAs<F, "offset">, b: OffsetFieldsAs<F, "offset">): number => {
     for (const offset of [a, b]) this.#refuseOthers(offset);
     for (const [name, type] of Object.entries(this.fields)) {
@@ -72,11 +80,11 @@ export class CompositeOffset<const F extends OffsetFields> {
     return 0;
   };
 
-  /** True where `a` comes after `b`. Errors as `compare`. */
+  /** True if `a` comes after `b`. Errors as `compare`. */
   readonly isAfter = (a: OffsetFieldsAs<F, "offset">, b: OffsetFieldsAs<F, "offset">): boolean =>
     this.compare(a, b) > 0;
 
-  /** The one that comes last; `a` where they are the same position. Errors as `compare`. */
+  /** The one that comes last; `a` if they are the same position. Errors as `compare`. */
   readonly max = (
     a: OffsetFieldsAs<F, "offset">,
     b: OffsetFieldsAs<F, "offset">,

@@ -17,9 +17,15 @@ export interface Runtime {
 
 /** What a data source may know of its surroundings, passed to its constructor. */
 export interface DataSourceRuntime extends Runtime {
-  /** A folder of the pipeline's own store, for what a source must keep beside its offsets. It clears up after itself. */
+  /**
+   * A folder of the pipeline's own store, for what a source must keep beside its offsets. It clears
+   * up after itself.
+   */
   readonly store: ObjectStore;
-  /** A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the runner knows, such as `s3://bucket/prefix`. */
+  /**
+   * A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the
+   * runner knows, such as `s3://bucket/prefix`.
+   */
   openStore(location: string): ObjectStore;
 }
 
@@ -27,11 +33,17 @@ export interface DataSourceRuntime extends Runtime {
 export interface SinkContext {
   /** Its name. */
   readonly pipeline: string;
-  /** Random id made with the pipeline's ledger: a pipeline that starts again from nothing has another one. */
+  /**
+   * Random id made with the pipeline's ledger: a pipeline that starts again from nothing has
+   * another one.
+   */
   readonly incarnation: string;
   /** The pipeline's own store. */
   readonly store: ObjectStore;
-  /** A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the runner knows. */
+  /**
+   * A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the
+   * runner knows.
+   */
   openStore(location: string): ObjectStore;
 }
 
@@ -42,13 +54,13 @@ export interface BatchContext extends SinkContext {
   /** Attempt of the batch, from 1: a batch that was aborted is tried again under the same id. */
   readonly attempt: number;
   /**
-   * True where a `commit` of this attempt was begun, by this run or an earlier one, and may still take effect: `abort`
-   * must then delete nothing that this commit could name.
+   * True if a `commit` of this attempt was begun, by this run or an earlier one, and may still
+   * take effect: `abort` must then delete nothing that this commit could name.
    */
   readonly commitTried: boolean;
   /**
-   * What `commit` gave for the pipeline's last committed batch, if it gave anything: a place to go on from, such as a version. Only a hint: it is
-   * absent after a crash.
+   * What `commit` gave for the pipeline's last committed batch, if it gave anything: a place to go
+   * on from, such as a version. Only a hint: it is absent after a crash.
    */
   readonly lastCommit?: JsonValue;
   /** When the batch was planned, epoch milliseconds: the same in each call for this attempt. */

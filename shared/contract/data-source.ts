@@ -11,13 +11,14 @@ import type { StreamWriter } from "./stream-writer.ts";
 export type SchemaLike = Schema | string;
 
 /**
- * Something to read from or write to. Semantics of Spark's `DataSource`: override what it supports. The name for `.format(name)` is
- * the class's static `name`: its class name, unless it sets `static override readonly name = "rest-api"`.
+ * Something to read from or write to. Semantics of Spark's `DataSource`: override what it supports.
+ * The name for `.format(name)` is the class's static `name`: its class name, unless it sets `static
+ * override readonly name = "rest-api"`.
  */
 export abstract class DataSource<Options extends object = Readonly<Record<string, unknown>>> {
   /**
-   * As the class's `optionsSchema` made them of what the pipeline sets. Without one: as the pipeline sets them, found under names of any case, as in
-   * Spark.
+   * As the class's `optionsSchema` made them of what the pipeline sets. Without one: as the
+   * pipeline sets them, found under names of any case, as in Spark.
    */
   readonly options: Options;
   /** Clock, ids, environment and stores. */
@@ -46,22 +47,26 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
     );
   }
 
-  /** A reader for a small stream, made anew wherever one is needed. Asked only of a data source without `streamReader`. */
+  /**
+   * A reader for a small stream, made anew wherever one is needed. Asked only of a data source
+   * without `streamReader`.
+   */
   simpleStreamReader(_schema: Schema): SimpleDataSourceStreamReader<object> {
     return this.#missing("simpleStreamReader(schema)");
   }
 
   /**
-   * A writer for batches, of rows or of Arrow record batches, made anew for the tasks and for each commit or abort; a writer for streams will do.
-   * `overwrite` is true where the batch takes the place of what is there.
+   * A writer for batches, of rows or of Arrow record batches, made anew for the tasks and for each
+   * commit or abort; a writer for streams will do. `overwrite` is true if the batch takes the
+   * place of what is there.
    */
   writer(_schema: Schema, _overwrite: boolean): Writer<unknown> {
     return this.#missing("writer(schema, overwrite)");
   }
 
   /**
-   * A writer for streams, of rows or of Arrow record batches, made anew for the tasks and for each commit or abort. `overwrite` is false: streams
-   * append.
+   * A writer for streams, of rows or of Arrow record batches, made anew for the tasks and for each
+   * commit or abort. `overwrite` is false: streams append.
    */
   streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<unknown> {
     return this.#missing("streamWriter(schema, overwrite)");
@@ -79,9 +84,15 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 export interface DataSourceClass<Options extends object> {
   /** The name for `.format(name)`. */
   readonly name: string;
-  /** Checks the options where a run, or a deployment, begins. Its input is then what a pipeline may set, its output what the class gets. */
+  /**
+   * Checks the options when a run, or a deployment, begins. Its input is then what a pipeline may
+   * set, its output what the class gets.
+   */
   readonly optionsSchema?: OptionsSchema;
-  /** Called in each process that needs the data source, so it should do nothing but keep what it is given. */
+  /**
+   * Called in each process that needs the data source, so it should do nothing but keep what it is
+   * given.
+   */
   new (options: Options, runtime: DataSourceRuntime): DataSource<object>;
 }
 

@@ -33,7 +33,10 @@ export interface MillraceErrorOptions {
   readonly hint?: string | undefined;
   /** True if the same call may succeed later: it is then tried again with back-off. */
   readonly retryable?: boolean;
-  /** The offending value, shortened. Shown on the terminal of the run, never stored and never logged. */
+  /**
+   * The offending value, shortened. Shown on the terminal of the run, never stored and never
+   * logged.
+   */
   readonly found?: string | undefined;
   /** The error below, if any. */
   readonly cause?: unknown;
@@ -95,8 +98,8 @@ export class MillraceError extends Error {
   }
 
   /**
-   * An error of these parts, whatever its code: one with a code of your own, one that was recorded, or
-   * one that came from another thread.
+   * An error of these parts, whatever its code: one with a code of your own, one that was recorded,
+   * or one that came from another thread.
    */
   static from({ code, message, stack, ...options }: ErrorParts): MillraceError {
     const error = new MillraceError(code as ErrorCode, message, options);
@@ -105,8 +108,8 @@ export class MillraceError extends Error {
   }
 
   /**
-   * A copy of the error with what the caller knows besides. Of the place, what is already there stays;
-   * anything else that is given replaces what was there.
+   * A copy of the error with what the caller knows besides. Of the place, what is already there
+   * stays; anything else that is given replaces what was there.
    */
   with({ where, ...changes }: MillraceErrorOptions): MillraceError {
     return MillraceError.from({ ...partsOf(this), ...changes, where: { ...where, ...this.where } });
@@ -130,9 +133,9 @@ export function partsOf(error: MillraceError): ErrorParts {
 }
 
 /**
- * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`. Its own message
- * may quote rows or secrets, so it stays in `cause`, for the terminal; the message has its class and
- * code only. It counts as retryable if `retryable`, or the value itself, says so.
+ * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`. Its own
+ * message may quote rows or secrets, so it stays in `cause`, for the terminal; the message has its
+ * class and code only. It counts as retryable if `retryable`, or the value itself, says so.
  */
 export function toMillraceError(
   thrown: unknown,
@@ -162,7 +165,10 @@ function classOf(thrown: unknown): string {
   return `${thrown.constructor.name}${code}`;
 }
 
-/** The stack of the first cause, which is where the user's own code failed. For the terminal: it may quote rows. */
+/**
+ * The stack of the first cause, which is where the user's own code failed. For the terminal: it may
+ * quote rows.
+ */
 export function causeOf(error: MillraceError): string | undefined {
   let cause: unknown = error.cause;
   while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
@@ -170,7 +176,7 @@ export function causeOf(error: MillraceError): string | undefined {
   return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause);
 }
 
-/** A value for `found`: JSON where it has one, cut at 80 characters. */
+/** A value for `found`: JSON if it has one, cut at 80 characters. */
 export function show(value: unknown): string {
   let text: string;
   try {

@@ -112,7 +112,10 @@ export class Not {
   }
 }
 
-/** What a batch reader may be asked to do in the source. Semantics of Spark's pushdown filters: a row for which one is false or unknown is left out. */
+/**
+ * What a batch reader may be asked to do in the source. Semantics of Spark's pushdown filters: a
+ * row for which one is false or unknown is left out.
+ */
 export type Filter =
   | EqualTo
   | EqualNullSafe
@@ -144,7 +147,10 @@ const KINDS: ReadonlySet<unknown> = new Set<Filter["kind"]>([
   "Not",
 ]);
 
-/** `value`, where it is a filter, of this copy of the package or another. Error: `FILTER_INVALID`. */
+/**
+ * Returns `value` if it is a filter, of this copy of the package or another. Error:
+ * `FILTER_INVALID`.
+ */
 export function checkFilter(value: unknown): Filter {
   if (typeof value === "object" && value !== null && "kind" in value && KINDS.has(value.kind)) {
     if ("child" in value) checkFilter(value.child);

@@ -1,18 +1,23 @@
 const SECONDS_PER_DAY = 86_400;
 
-/** A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN. */
+/**
+ * A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN.
+ */
 export interface IsoMoment {
   /** Since 1970-01-01T00:00:00 on the wall clock. */
   readonly seconds: number;
   /** 0 to 999,999. */
   readonly micros: number;
-  /** True where there is more than microseconds. */
+  /** True if there is more than microseconds. */
   readonly isFiner: boolean;
-  /** Seconds east of UTC; `undefined` where no zone is written. */
+  /** Seconds east of UTC; `undefined` if no zone is written. */
   readonly offset: number | undefined;
 }
 
-/** The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing. `undefined` for other text. */
+/**
+ * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing.
+ * `undefined` for other text.
+ */
 export function scanMoment(text: string): IsoMoment | undefined {
   const scanner = new IsoScanner(text);
   const days = scanner.date();
@@ -25,16 +30,37 @@ export function scanMoment(text: string): IsoMoment | undefined {
   return { seconds: days * SECONDS_PER_DAY + time, micros: scanner.micros, isFiner: scanner.isFiner, offset };
 }
 
+/** Epoch milliseconds, with a fraction; a moment without a zone counts as UTC. */
+export function epochMilliseconds({ seconds, micros, offset = 0 }: IsoMoment): number {
+  return (seconds - offset) * 1000 + micros / 1000;
+}
+
+/** Epoch microseconds; a moment without a zone counts as UTC, one that does not exist throws. */
+export function epochMicros({ seconds, micros, offset = 0 }: IsoMoment): bigint {
+  return BigInt(seconds - offset) * 1_000_000n + BigInt(micros);
+}
+
+/** True if there is such a moment. */
+export function exists({ seconds, offset = 0 }: IsoMoment): boolean {
+  return !Number.isNaN(seconds - offset);
+}
+
+/** True for a time such as `2026-11-21T03:04:05.678Z`: those of one length are in the order of their text. */
+export function isUtcTime(text: string): boolean {
+  return text[10] === "T" && text.endsWith("Z") && scanMoment(text)?.offset === 0;
+}
+
 /**
- * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes several times as long. Each part gives `undefined` where the
- * text is another, and NaN where the text names something that does not exist.
+ * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes
+ * several times as long. Each part returns `undefined` if the text is another, and NaN if the
+ * text names something that does not exist.
  */
 export class IsoScanner {
   readonly #text: string;
   #at = 0;
   /** Of the last `time()`. */
   micros = 0;
-  /** True where the last `time()` had more than microseconds. */
+  /** True if the last `time()` had more than microseconds. */
   isFiner = false;
 
   constructor(text: string) {
@@ -122,7 +148,7 @@ export class IsoScanner {
   }
 }
 
-/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN where it has no such day. */
+/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN if it has no such day. */
 function daysOf(year: number, month: number, day: number): number {
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return Number.NaN;
   // Eras of 400 years repeat; years that begin in March have their leap day at the end.

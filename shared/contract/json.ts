@@ -7,7 +7,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** JSON text with sorted keys: equal values give equal text, whatever the order of their keys. */
+/** JSON text with sorted keys: equal values have equal text, whatever the order of their keys. */
 export function canonicalJson(value: JsonValue): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     isPlainObject(item)
@@ -17,24 +17,26 @@ export function canonicalJson(value: JsonValue): string {
 }
 
 /**
- * The first place in `value` that JSON would lose or change, such as `$.range.from: an instance of Date`; `undefined` where there
- * is none. An `undefined` property counts: it would be gone after the first replay.
+ * The first place in `value` that JSON would lose or change, such as `$.range.from: an instance of
+ * Date`; `undefined` if there is none. An `undefined` property counts: it would be gone after the
+ * first replay.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
-  switch (typeof value) {
-    case "string":
-      return value.isWellFormed() ? undefined : `${path}: a string with a lone surrogate`;
-    case "boolean":
-      return undefined;
-    case "number":
-      if (!Number.isFinite(value)) return `${path}: ${value}`;
-      return Object.is(value, -0) ? `${path}: -0` : undefined;
-    case "object":
-      break;
-    default:
-      return `${path}: ${kindOf(value)}`;
-  }
-  if (value === null) return undefined;
+  if (typeof value === "object" && value !== null) return findInside(value, path, parents);
+  const problem = problemOf(value);
+  return problem === undefined ? undefined : `${path}: ${problem}`;
+}
+
+/** What JSON would lose or change of a value that has no others in it. */
+function problemOf(value: unknown): string | undefined {
+  if (value === null || typeof value === "boolean") return undefined;
+  if (typeof value === "string") return value.isWellFormed() ? undefined : "a string with a lone surrogate";
+  if (typeof value !== "number") return kindOf(value);
+  if (!Number.isFinite(value)) return String(value);
+  return Object.is(value, -0) ? "-0" : undefined;
+}
+
+function findInside(value: object, path: string, parents: readonly object[]): string | undefined {
   if (parents.includes(value)) return `${path}: a reference to its own parent`;
   const inside = [...parents, value];
   if (Array.isArray(value)) {
@@ -54,7 +56,9 @@ export function findNonJson(value: unknown, path = "$", parents: readonly object
   return undefined;
 }
 
-/** What to do about a problem that `findNonJson` found, where more can be said than about any other. */
+/**
+ * What to do about a problem that `findNonJson` found, if more can be said than about any other.
+ */
 export function hintOfNonJson(problem: string): string | undefined {
   if (problem.endsWith("an instance of Promise"))
     return "Await it: await, or await Promise.all(…) of an array, such as that of map(async …).";
@@ -72,32 +76,30 @@ export function kindOf(value: unknown): string {
     case "string":
       return value.length === 1 ? "a string of 1 character" : `a string of ${value.length} characters`;
     case "number":
-      return Number.isInteger(value)
-        ? "an integer"
-        : Number.isFinite(value)
-          ? "a number with a fraction"
-          : String(value);
+      if (Number.isInteger(value)) return "an integer";
+      return Number.isFinite(value) ? "a number with a fraction" : String(value);
     case "bigint":
       return "a bigint";
     case "boolean":
       return "a boolean";
-    case "object": {
-      if (Array.isArray(value)) return `an array of ${value.length}`;
-      if (isPlainObject(value)) return "an object";
-      const prototype = Object.getPrototypeOf(value) as {
-        readonly constructor?: { readonly name?: unknown };
-      };
-      const tag = Object.prototype.toString.call(value);
-      if (tag === "[object Generator]") return "a generator";
-      if (tag === "[object AsyncGenerator]") return "an async generator";
-      const name = prototype.constructor?.name;
-      return typeof name === "string" && name !== ""
-        ? `an instance of ${name}`
-        : "an object of a class without name";
-    }
+    case "object":
+      return kindOfObject(value);
     default:
       return `a ${typeof value}`;
   }
+}
+
+function kindOfObject(value: object): string {
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isPlainObject(value)) return "an object";
+  const tag = Object.prototype.toString.call(value);
+  if (tag === "[object Generator]") return "a generator";
+  if (tag === "[object AsyncGenerator]") return "an async generator";
+  const prototype = Object.getPrototypeOf(value) as { readonly constructor?: { readonly name?: unknown } };
+  const name = prototype.constructor?.name;
+  return typeof name === "string" && name !== ""
+    ? `an instance of ${name}`
+    : "an object of a class without name";
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

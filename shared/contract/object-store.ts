@@ -21,29 +21,36 @@ export interface UnfinishedUpload {
 }
 
 /**
- * The port for objects, with the semantics of S3: an object appears whole or not at all, is durable when `put` resolves,
- * and is never overwritten. Failures are a MillraceError with the code `STORE_FAILED`.
+ * The port for objects, with the semantics of S3: an object appears whole or not at all, is durable
+ * when `put` resolves, and is never overwritten. Failures are a MillraceError with the code
+ * `STORE_FAILED`.
  */
 export interface ObjectStore {
   /** Where the store is, for messages: a folder or an `s3://` URL. */
   readonly location: string;
   /**
-   * Puts an object only if its key is absent. False where the key was taken: nothing changed, and the caller reads what
-   * is there. After an error the object may or may not be there.
+   * Puts an object only if its key is absent. False if the key was taken: nothing changed, and
+   * the caller reads what is there. After an error the object may or may not be there.
    */
   put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean>;
-  /** The whole object, or `undefined` where there is none. */
+  /** The whole object, or `undefined` if there is none. */
   get(key: string): Promise<Uint8Array | undefined>;
   /**
-   * Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` where there is no such object, or, with `etag`, where it is no longer the
-   * one that was listed.
+   * Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` if there
+   * is no such object, or, with `etag`, if it is no longer the one that was listed.
    */
   getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined>;
-  /** Objects whose key begins with `prefix` and comes after `startAfter`, in the order of their keys' UTF-8 bytes. */
+  /**
+   * Objects whose key begins with `prefix` and comes after `startAfter`, in the order of their
+   * keys' UTF-8 bytes.
+   */
   list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo>;
   /** Deletes objects; keys that are absent are fine. */
   delete(keys: readonly string[]): Promise<void>;
-  /** Uploads of keys that begin with `prefix` that were begun and not ended, by a live process or a dead one. */
+  /**
+   * Uploads of keys that begin with `prefix` that were begun and not ended, by a live process or a
+   * dead one.
+   */
   listUnfinished(prefix: string): AsyncIterable<UnfinishedUpload>;
   /** Removes what an unfinished upload left; one that has ended since is fine. */
   abandon(upload: UnfinishedUpload): Promise<void>;

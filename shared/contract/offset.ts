@@ -1,18 +1,20 @@
 import { MillraceError } from "./errors.ts";
+import { isUtcTime } from "./iso.ts";
 import { canonicalJson, findNonJson, hintOfNonJson, isPlainObject, type JsonValue, kindOf } from "./json.ts";
 
 /**
- * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are compared as canonical
- * JSON, so the order of keys does not matter. (Spark: the dict of `DataSourceStreamReader`'s offsets.)
+ * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are
+ * compared as canonical JSON, so the order of keys does not matter. (Spark: the dict of
+ * `DataSourceStreamReader`'s offsets.)
  */
 export type Offset = { readonly [key: string]: JsonValue };
 
-/** True where two offsets are the same position. */
+/** True if two offsets are the same position. */
 export function sameOffset(a: Offset, b: Offset): boolean {
   return canonicalJson(a) === canonicalJson(b);
 }
 
-/** `value`, where it is an offset; else an error that says what `method` should have given. */
+/** Returns `value` if it is an offset; else throws what `method` should have given. */
 export function checkOffset(value: unknown, method: string): Offset {
   const problem = isPlainObject(value) ? findNonJson(value) : `$: ${kindOf(value)}`;
   if (problem === undefined) return value as Offset;
@@ -23,16 +25,16 @@ export function checkOffset(value: unknown, method: string): Offset {
   });
 }
 
-/** The order of two offsets of one field each, numbers or times in one form; `undefined` where that does not tell. */
+/**
+ * The order of two offsets of one field each, numbers or times in one form; `undefined` if that
+ * does not tell.
+ */
 export function compareByValue(a: Offset, b: Offset): number | undefined {
   const [[nameA, valueA] = [], ...restA] = Object.entries(a);
   const [[nameB, valueB] = [], ...restB] = Object.entries(b);
   if (nameA !== nameB || restA.length > 0 || restB.length > 0) return undefined;
   if (typeof valueA === "number" && typeof valueB === "number") return valueA - valueB;
   if (typeof valueA !== "string" || typeof valueB !== "string") return undefined;
-  const isTime = TIME.test(valueA) && TIME.test(valueB) && valueA.length === valueB.length;
+  const isTime = valueA.length === valueB.length && isUtcTime(valueA) && isUtcTime(valueB);
   return isTime ? Math.sign(Number(valueA > valueB) - Number(valueA < valueB)) : undefined;
 }
-
-/** In UTC, so that times of one length order as text. */
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;

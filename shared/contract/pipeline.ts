@@ -7,8 +7,9 @@ import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
 
 /**
- * When batches run. `once`: one batch. `availableNow`: batches until everything is read that was there at the start.
- * `processingTime`: a batch at each interval, such as `"10 seconds"`, until stopped. (Spark: `DataStreamWriter.trigger`.)
+ * When batches run. `once`: one batch. `availableNow`: batches until everything is read that was
+ * there at the start. `processingTime`: a batch at each interval, such as `"10 seconds"`, until
+ * stopped. (Spark: `DataStreamWriter.trigger`.)
  */
 export type Trigger =
   | { readonly once: true; readonly availableNow?: never; readonly processingTime?: never }
@@ -61,7 +62,10 @@ const SHORTEST_STALL_MILLISECONDS = 1000;
 /** Lower case only: names become folders, and some file systems do not tell cases apart. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
-/** A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable: each call gives a new one. */
+/**
+ * A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable:
+ * each call returns a new one.
+ */
 export abstract class Pipeline<SinkOptions extends object = never> implements PipelineDefinition {
   /** Its identity in the ledger. */
   readonly name: string;
@@ -73,7 +77,9 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly triggered?: Trigger;
   /** What a batch does with what is there; absent in a stream. */
   readonly saveMode?: SaveMode;
-  /** As set by `.stallAfter()`; a pipeline without it reports partitions that stall for 5 minutes. */
+  /**
+   * As set by `.stallAfter()`; a pipeline without it reports partitions that stall for 5 minutes.
+   */
   readonly stall?: StallPolicy;
   /** Marks the class across two copies of the package. */
   readonly kind = "millrace.pipeline" as const;
@@ -105,8 +111,9 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   }
 
   /**
-   * Sets after what time without a row from the source, or none taken by the sink, a partition is reported as stalled; with `fail` its task then fails, and
-   * is tried again. Default: reported after 5 minutes. Error: `DURATION_INVALID`.
+   * Sets after what time without a row from the source, or none taken by the sink, a partition is
+   * reported as stalled; with `fail` its task then fails, and is tried again. Default: reported
+   * after 5 minutes. Error: `DURATION_INVALID`.
    */
   stallAfter(after: string, { fail = false }: { readonly fail?: boolean } = {}): this {
     return this.with({ stall: checkStall({ after, fail }) });
@@ -127,9 +134,15 @@ export class StreamPipeline<SinkOptions extends object = never> extends Pipeline
   }
 }
 
-/** A pipeline that reads what is there, one batch each run. A run that failed is finished by the next one, under the same batch id. */
+/**
+ * A pipeline that reads what is there, one batch each run. A run that failed is finished by the
+ * next one, under the same batch id.
+ */
 export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<SinkOptions> {
-  /** Sets what is done with what is there. Default: `errorifexists`, as in Spark. Error: `SAVE_MODE_INVALID`. */
+  /**
+   * Sets what is done with what is there. Default: `errorifexists`, as in Spark. Error:
+   * `SAVE_MODE_INVALID`.
+   */
   mode(saveMode: SaveMode): this {
     return this.with({ saveMode: checkSaveMode(saveMode) });
   }
@@ -185,8 +198,8 @@ export class ReadStream<Options extends object> extends Source<Options> {
 /** The source of a batch. (Spark: `DataFrameReader`.) */
 export class Read<Options extends object> extends Source<Options> {
   /**
-   * Reads only rows for which all of these hold, and those set before. The source does what it can of them; Millrace does the rest. (Spark: `DataFrame.filter`.) Error:
-   * `FILTER_INVALID`.
+   * Reads only rows for which all of these hold, and those set before. The source does what it can
+   * of them; Millrace does the rest. (Spark: `DataFrame.filter`.) Error: `FILTER_INVALID`.
    */
   filter(...filters: readonly Filter[]): this {
     return this.with({ filters: [...(this.source.filters ?? []), ...filters.map(checkFilter)] });
@@ -241,7 +254,10 @@ export interface PipelineStart {
   readonly read: Chooser<"read">;
 }
 
-/** Begins a pipeline. `name` is its identity in the ledger: 1 to 64 lower-case letters, digits, `-` or `_`. Error: `PIPELINE_NAME_INVALID`. */
+/**
+ * Begins a pipeline. `name` is its identity in the ledger: 1 to 64 lower-case letters, digits, `-`
+ * or `_`. Error: `PIPELINE_NAME_INVALID`.
+ */
 export function pipeline(name: string): PipelineStart {
   if (!NAME.test(name)) {
     throw new MillraceError("PIPELINE_NAME_INVALID", `"${name}" cannot name a pipeline`, {
@@ -254,7 +270,10 @@ export function pipeline(name: string): PipelineStart {
   };
 }
 
-/** The trigger of a run: as it is asked for, or the pipeline says. A batch has one run. Error: `TRIGGER_INVALID`. */
+/**
+ * The trigger of a run: as it is asked for, or the pipeline says. A batch has one run. Error:
+ * `TRIGGER_INVALID`.
+ */
 export function triggerOf(
   { name, saveMode, triggered }: Pick<PipelineDefinition, "name" | "saveMode" | "triggered">,
   asked: Trigger | undefined,
@@ -279,7 +298,7 @@ export function triggerKind(trigger: Trigger): TriggerKind {
   return "availableNow" in trigger ? "availableNow" : "processingTime";
 }
 
-/** `trigger`, where it is one. */
+/** Returns `trigger` if it is one. */
 export function checkTrigger(trigger: Trigger): Trigger {
   const kinds: Readonly<Record<string, unknown>> = trigger;
   const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
@@ -302,7 +321,7 @@ export function checkTrigger(trigger: Trigger): Trigger {
   );
 }
 
-/** `stall`, where its time is one. Error: `DURATION_INVALID`. */
+/** Returns `stall` if its time is one. Error: `DURATION_INVALID`. */
 export function checkStall<S extends Partial<StallPolicy>>(stall: S): S {
   const { after } = stall;
   if (after === undefined || parseDuration(after) >= SHORTEST_STALL_MILLISECONDS) return stall;

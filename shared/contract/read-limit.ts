@@ -12,7 +12,7 @@ export class ReadAllAvailable {
   }
 }
 
-/** Wait until so much is there: `latestOffset` gives its start before. (Spark: `ReadMinRows`.) */
+/** Wait until so much is there: `latestOffset` returns its start before. (Spark: `ReadMinRows`.) */
 export class ReadMinRows {
   /** Tells the kinds of limit apart. */
   readonly kind = "ReadMinRows";
@@ -91,8 +91,8 @@ export class ReadMaxBytes {
 }
 
 /**
- * How much the next batch should read; told apart by `kind`. The reader alone heeds it: one that ignores it gives what it likes.
- * (Spark: `ReadLimit`.)
+ * How much the next batch should read; told apart by `kind`. The reader alone heeds it: one that
+ * ignores it returns what it likes. (Spark: `ReadLimit`.)
  */
 export type ReadLimit = ReadAllAvailable | ReadMinRows | ReadMaxRows | ReadMaxFiles | ReadMaxBytes;
 
@@ -104,7 +104,10 @@ const KINDS: ReadonlySet<unknown> = new Set<ReadLimit["kind"]>([
   "ReadMaxBytes",
 ]);
 
-/** `value`, where it is a read limit, of this copy of the package or another. Error: `READ_LIMIT_INVALID`. */
+/**
+ * Returns `value` if it is a read limit, of this copy of the package or another. Error:
+ * `READ_LIMIT_INVALID`.
+ */
 export function checkReadLimit(value: unknown, method: string): ReadLimit {
   if (typeof value === "object" && value !== null && "kind" in value && KINDS.has(value.kind))
     return value as ReadLimit;

@@ -4,12 +4,18 @@ import { suggest } from "./suggest.ts";
 
 const registered = new Map<string, DataSourceClass<never>>();
 
-/** Lets pipelines name a data source: `.format("rest-api")`. Names are case-insensitive; the last one registered wins, as in Spark. */
+/**
+ * Lets pipelines name a data source: `.format("rest-api")`. Names are case-insensitive; the last
+ * one registered wins, as in Spark.
+ */
 export function registerDataSource(dataSource: DataSourceClass<never>): void {
   registered.set(dataSource.name.toLowerCase(), dataSource);
 }
 
-/** The classes of this package, by their names and those of formats that they read: they are to be imported, and then registered, too. */
+/**
+ * The classes of this package, by their names and those of formats that they read: they are to be
+ * imported, and then registered, too.
+ */
 const OURS: ReadonlyMap<string, readonly [className: string, folder: string]> = new Map([
   ["arrow-table", ["ArrowTable", "arrow-table"]],
   ["dynamodb", ["DynamoDb", "dynamodb"]],

@@ -17,7 +17,9 @@ export interface RetryOptions {
   isRetryable?(error: unknown): boolean;
   /** How long the other side asks to wait, milliseconds; `undefined` if it does not say. */
   askedDelayOf?(error: unknown): number | undefined;
-  /** Ends the waiting. */
+  /** Called before each wait, milliseconds. */
+  onRetry?(error: unknown, delay: number): void;
+  /** Ends the waiting: it then fails with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -47,8 +49,12 @@ export async function retry<T>(
       if (attempt >= policy.attempts || !isRetryable(error)) throw error;
       const asked = options.askedDelayOf?.(error) ?? 0;
       if (asked > policy.longestDelay) throw error;
-      const delay = backOff(policy, attempt, () => runtime.random());
-      await runtime.sleep(Math.max(asked, delay), options.signal);
+      const delay = Math.max(
+        asked,
+        backOff(policy, attempt, () => runtime.random()),
+      );
+      options.onRetry?.(error, delay);
+      await runtime.sleep(delay, options.signal);
     }
   }
 }

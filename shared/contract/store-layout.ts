@@ -1,4 +1,7 @@
-/** What lies where in a store: spelled alike by whoever writes it, by vacuum, and by whoever grants the rights to it. */
+/**
+ * What lies where in a store: spelled alike by whoever writes it, by vacuum, and by whoever grants
+ * the rights to it.
+ */
 
 /** Folders of a pipeline's store. */
 export const STORE_FOLDER = {

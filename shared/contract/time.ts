@@ -1,11 +1,11 @@
 import { parseDuration } from "./duration.ts";
 import { MillraceError, show } from "./errors.ts";
-import { scanMoment } from "./iso.ts";
+import { epochMicros, exists, scanMoment } from "./iso.ts";
 import { kindOf } from "./json.ts";
 
 /**
- * A moment: ISO 8601 with its zone (`"2026-11-21T09:30:00.123456+01:00"`), a Date, a `Temporal.Instant`, or microseconds since 1970-01-01T00:00:00Z as a
- * bigint.
+ * A moment: ISO 8601 with its zone (`"2026-11-21T09:30:00.123456+01:00"`), a Date, a
+ * `Temporal.Instant`, or microseconds since 1970-01-01T00:00:00Z as a bigint.
  */
 export type InstantLike = string | Date | bigint | { readonly epochNanoseconds: bigint };
 
@@ -13,7 +13,10 @@ export type InstantLike = string | Date | bigint | { readonly epochNanoseconds: 
 const FIRST = -62_167_219_200_000_000n;
 const LAST = 253_402_300_799_999_999n;
 
-/** Microseconds since the epoch. Error: `TIME_INVALID`, also for what is finer than a microsecond, and outside the years 0000 to 9999. */
+/**
+ * Microseconds since the epoch. Error: `TIME_INVALID`, also for what is finer than a microsecond,
+ * and outside the years 0000 to 9999.
+ */
 export function toMicros(instant: InstantLike): bigint {
   const { micros, isFiner } = read(instant);
   if (isFiner) throw invalid("a time with nanoseconds", instant, "Give a time of whole microseconds.");
@@ -26,7 +29,10 @@ export function floorMicros(instant: InstantLike): bigint {
   return read(instant).micros;
 }
 
-/** ISO 8601 in UTC of a time that `toMicros` gives: equal times give equal text. Milliseconds are always written, microseconds where there are any. */
+/**
+ * ISO 8601 in UTC of a time that `toMicros` returns: equal times have equal text. Milliseconds are
+ * always written, microseconds if there are any.
+ */
 export function toIso(micros: bigint): string {
   const rest = micros - floorTo(micros, 1000n);
   const text = new Date(Number((micros - rest) / 1000n)).toISOString();
@@ -49,16 +55,17 @@ export function stepMicros(duration: string): bigint {
 }
 
 /**
- * The last multiple of `duration`, counted from 1970-01-01T00:00:00Z, that is not after `instant`: ISO 8601 in UTC. Errors: `TIME_INVALID`,
- * `DURATION_INVALID`.
+ * The last multiple of `duration`, counted from 1970-01-01T00:00:00Z, that is not after `instant`:
+ * ISO 8601 in UTC. Errors: `TIME_INVALID`, `DURATION_INVALID`.
  */
 export function roundDown(instant: InstantLike, duration: string): string {
   return toIso(toMicros(floorTo(floorMicros(instant), stepMicros(duration))));
 }
 
 /**
- * Up to when a stream by time may be read at `now` (epoch milliseconds): `lag` behind it, rounded down to `step`, and not beyond `until`. ISO 8601 in UTC, fit for an
- * offset: calls within one step give the same text. Errors: `DURATION_INVALID`, `TIME_INVALID`.
+ * Up to when a stream by time may be read at `now` (epoch milliseconds): `lag` behind it, rounded
+ * down to `step`, and not beyond `until`. ISO 8601 in UTC, fit for an offset: calls within one step
+ * give the same text. Errors: `DURATION_INVALID`, `TIME_INVALID`.
  */
 export function settledNow(
   now: number,
@@ -78,7 +85,7 @@ export function settledNow(
   return toIso(last < settled ? last : settled);
 }
 
-/** Microseconds since the epoch, rounded down where there is more. */
+/** Microseconds since the epoch, rounded down if there is more. */
 interface Reading {
   readonly micros: bigint;
   readonly isFiner: boolean;
@@ -103,9 +110,8 @@ function read(instant: unknown): Reading {
 function readIso(text: string): Reading {
   const moment = scanMoment(text);
   if (moment?.offset === undefined) throw invalid(kindOf(text), text);
-  const seconds = moment.seconds - moment.offset;
-  if (Number.isNaN(seconds)) throw invalid("a time that does not exist", text);
-  return { micros: BigInt(seconds) * 1_000_000n + BigInt(moment.micros), isFiner: moment.isFiner };
+  if (!exists(moment)) throw invalid("a time that does not exist", text);
+  return { micros: epochMicros(moment), isFiner: moment.isFiner };
 }
 
 function invalid(

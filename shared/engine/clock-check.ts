@@ -1,11 +1,11 @@
 import { MillraceError } from "../contract/errors.ts";
+import { epochMilliseconds, scanMoment } from "../contract/iso.ts";
 import { isPlainObject } from "../contract/json.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 
 const NEAR_MILLISECONDS = 5000;
 /** Long enough for a clock in milliseconds to go on. */
 const INSTANT_MILLISECONDS = 5;
-const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d*[1-9]\d*(Z|[+-]\d\d:?\d\d)?$/;
 
 /**
  * What is wrong with an end that is the time of day, unrounded: asked for again at one instant it is another. Only such an end is asked for twice, for a source
@@ -35,7 +35,7 @@ function isNear(value: unknown, now: number): boolean {
   if (isPlainObject(value)) return Object.values(value).some((item) => isNear(item, now));
   if (Array.isArray(value)) return value.some((item) => isNear(item, now));
   if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return isNear(Number(value), now);
-  if (typeof value === "string") return TIME.test(value) && isWithin(Date.parse(withZone(value)), now);
+  if (typeof value === "string") return isNearTime(value, now);
   if (typeof value !== "number") return false;
   // Milliseconds, microseconds, and seconds with a fraction.
   return (
@@ -45,8 +45,10 @@ function isNear(value: unknown, now: number): boolean {
   );
 }
 
-function withZone(time: string): string {
-  return /(Z|[+-]\d\d:?\d\d)$/.test(time) ? time : `${time}Z`;
+function isNearTime(text: string, now: number): boolean {
+  const moment = scanMoment(text);
+  const isFinerThanSecond = moment !== undefined && (moment.micros > 0 || moment.isFiner);
+  return isFinerThanSecond && isWithin(epochMilliseconds(moment), now);
 }
 
 function isWithin(time: number, now: number): boolean {

@@ -39,7 +39,7 @@ export interface FinalizeResult {
 }
 
 /** What a finalizer works with. */
-interface Work {
+interface Finalizer {
   readonly sessions: Sessions;
   readonly ports: Ports;
   readonly run: BatchRun;
@@ -51,7 +51,7 @@ interface Work {
 }
 
 /** The attempt as the ledger has it, and what became of it here. */
-interface Attempt {
+interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];
   /** Why the sink's commit did not take place. */
@@ -59,7 +59,10 @@ interface Attempt {
 }
 
 /** What to do in a state: leads to another state, or to the end. */
-type Step = (work: Work, attempt: Attempt) => Promise<{ goOn: Attempt } | { end: FinalizeResult }>;
+type Step = (
+  finalizer: Finalizer,
+  attempt: AttemptState,
+) => Promise<{ goOn: AttemptState } | { end: FinalizeResult }>;
 
 /** The protocol: one step for each state, each of which is recorded before the next one begins. */
 const STEPS: Readonly<Record<BatchState, Step>> = {
@@ -81,62 +84,72 @@ export async function finalize(
   { run, failure: taskFailure }: FinalizeRequest,
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
-  let attempt: Attempt = { batch, tasks: await ports.ledger.tasks(run) };
+  let attempt: AttemptState = { batch, tasks: await ports.ledger.tasks(run) };
   const fence: Fence = { pipeline: run.pipeline, epoch: run.epoch };
-  const work: Work = { sessions, ports, run, fence, taskFailure, isLate: batch.state === "committed" };
+  const finalizer: Finalizer = {
+    sessions,
+    ports,
+    run,
+    fence,
+    taskFailure,
+    isLate: batch.state === "committed",
+  };
   for (;;) {
-    const next = await STEPS[attempt.batch.state](work, attempt);
+    const next = await STEPS[attempt.batch.state](finalizer, attempt);
     if ("end" in next) return next.end;
     attempt = next.goOn;
   }
 }
 
 /** `planned`: commits if every task has a winner. */
-async function decideByTasks(work: Work, { batch, tasks }: Attempt): ReturnType<Step> {
+async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const to = tasks.length === batch.tasks ? "committing" : "aborting";
-  const error = to === "aborting" ? { error: work.taskFailure ?? missingTasks(batch, tasks) } : {};
-  const decided = await decide(work, batch, { to, ...error });
+  const error = to === "aborting" ? { error: finalizer.taskFailure ?? missingTasks(batch, tasks) } : {};
+  const decided = await decide(finalizer, batch, { to, ...error });
   // Somebody else may have decided, and may have seen more tasks.
-  const seen = decided.state === to ? tasks : await work.ports.ledger.tasks(work.run);
+  const seen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
   return { goOn: { batch: decided, tasks: seen } };
 }
 
 /** `committing`: the sink commits, then the offset moves; or the commit certainly failed, and the batch is aborted. */
-async function commitBatch(work: Work, { batch, tasks }: Attempt): ReturnType<Step> {
-  const { sessions, ports, run } = work;
-  const landing = await land(ports, await makeReady(work, batch, tasks));
-  let failure = landing.failure;
+async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
+  const { sessions, ports, run } = finalizer;
+  const outcome = await commitOrJoin(ports, await makeReady(finalizer, batch, tasks));
+  let failure = outcome.failure;
   if (failure === undefined) {
     const figures = outcomeOf(ports, tasks, measured(sessions, ports.runtime.now(), run));
     try {
       return {
-        goOn: { tasks, batch: await finish(work, batch, { ...figures, ...landing, to: "committed" }) },
+        goOn: { tasks, batch: await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" }) },
       };
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
       failure = error;
     }
   }
-  const aborting = await decide(work, batch, { to: "aborting", error: failure.toRecord() });
+  const aborting = await decide(finalizer, batch, { to: "aborting", error: failure.toRecord() });
   return { goOn: { tasks, failure, batch: aborting } };
 }
 
 /** `aborting`: the sink drops what was staged. */
-async function abortBatch(work: Work, { batch, tasks, ...attempt }: Attempt): ReturnType<Step> {
-  const { sessions, ports, run } = work;
+async function abortBatch(
+  finalizer: Finalizer,
+  { batch, tasks, ...attempt }: AttemptState,
+): ReturnType<Step> {
+  const { sessions, ports, run } = finalizer;
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
   const context = sessions.sink.batchContext(batch, run.lastCommit);
   await guard("SINK_FAILED", "abort() failed", placeOfBatch(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
-  const aborted = await finish(work, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
+  const aborted = await finish(finalizer, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
   return { goOn: { ...attempt, tasks, batch: aborted } };
 }
 
 /** `committed`: the source may forget the rows. */
-async function tellSource(work: Work, { batch }: Attempt): ReturnType<Step> {
-  const { sessions, ports, fence, isLate } = work;
+async function tellSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
+  const { sessions, ports, fence, isLate } = finalizer;
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isToAcknowledge(ports, fence, batch))) return { end: { batch } };
   try {
@@ -159,7 +172,7 @@ async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): 
 }
 
 /** What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly did not. */
-interface Landing {
+interface CommitOutcome {
   readonly failure?: MillraceError;
   readonly lastCommit?: JsonValue;
   /** What the sink has yet to write, in the ledger's own transaction. */
@@ -175,7 +188,7 @@ interface Ready {
 }
 
 async function makeReady(
-  { sessions, ports, run }: Work,
+  { sessions, ports, run }: Finalizer,
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<Ready> {
@@ -195,7 +208,7 @@ async function makeReady(
 }
 
 /** The sink's commit; or its items, where the ledger's own transaction can take them along. */
-async function land(ports: Ports, ready: Ready): Promise<Landing> {
+async function commitOrJoin(ports: Ports, ready: Ready): Promise<CommitOutcome> {
   const { batch, writer, messages, context } = ready;
   const { joinedItems } = ports.ledger.limits;
   const joining = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
@@ -215,7 +228,7 @@ async function land(ports: Ports, ready: Ready): Promise<Landing> {
   return join !== undefined && join.length <= joinedItems ? { join } : await commit(ports, ready);
 }
 
-async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<Landing> {
+async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<CommitOutcome> {
   const where = placeOfBatch(batch);
   try {
     const given = await retry(ports.runtime, COMMIT_RETRY, () =>
@@ -260,19 +273,19 @@ async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
   });
 }
 
-async function decide(work: Work, batch: Batch, decision: Decision): Promise<Batch> {
-  const { ledger } = work.ports;
-  return await settled(work, batch, decision.to, () => ledger.decide(work.fence, batch, decision));
+async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {
+  const { ledger } = finalizer.ports;
+  return await settled(finalizer, batch, decision.to, () => ledger.decide(finalizer.fence, batch, decision));
 }
 
-async function finish(work: Work, batch: Batch, outcome: Outcome): Promise<Batch> {
-  const { ledger } = work.ports;
-  return await settled(work, batch, outcome.to, () => ledger.finish(work.fence, batch, outcome));
+async function finish(finalizer: Finalizer, batch: Batch, outcome: Outcome): Promise<Batch> {
+  const { ledger } = finalizer.ports;
+  return await settled(finalizer, batch, outcome.to, () => ledger.finish(finalizer.fence, batch, outcome));
 }
 
 /** Makes a transition; if its answer is lost, reads back whether it was made. */
 async function settled(
-  { ports }: Work,
+  { ports }: Finalizer,
   batch: Batch,
   to: BatchState,
   transition: () => Promise<Batch>,

@@ -1,6 +1,6 @@
 import { MillraceError, show } from "../contract/errors.ts";
 import { firstOverlap, type Interval } from "../contract/intervals.ts";
-import { scanMoment } from "../contract/iso.ts";
+import { epochMicros, exists, scanMoment } from "../contract/iso.ts";
 import { canonicalJson, isPlainObject, type JsonValue } from "../contract/json.ts";
 
 interface Range extends Interval<number | bigint> {
@@ -9,9 +9,9 @@ interface Range extends Interval<number | bigint> {
 }
 
 /**
- * Refuses partitions that read rows twice, as far as it is certain: equal ones, and ranges
- * `{ from, to }` of two numbers or two times that overlap although all else in them is equal. Ranges
- * are half-open: where one ends the next may begin. Error: `PARTITIONS_OVERLAP`.
+ * Refuses partitions that read rows twice, as far as it is certain: equal ones, and ranges `{ from,
+ * to }` of two numbers or two times that overlap although all else in them is equal. Ranges are
+ * half-open: where one ends the next may begin. Error: `PARTITIONS_OVERLAP`.
  */
 export function checkOverlap(partitions: readonly unknown[]): void {
   const seen = new Map<string, number>();
@@ -50,10 +50,7 @@ function rangeOf(
 /** Of a time with its zone, as `TimeRange` has it. */
 function microsOf(value: unknown): bigint | undefined {
   const moment = typeof value === "string" ? scanMoment(value) : undefined;
-  const seconds = (moment?.seconds ?? Number.NaN) - (moment?.offset ?? Number.NaN);
-  return moment === undefined || Number.isNaN(seconds)
-    ? undefined
-    : BigInt(seconds) * 1_000_000n + BigInt(moment.micros);
+  return moment?.offset !== undefined && exists(moment) ? epochMicros(moment) : undefined;
 }
 
 /** The error of two partitions whose ranges have something in common. */

@@ -114,7 +114,7 @@ export function checkPartitions(partitions: readonly unknown[], maxTasks: number
   checkOverlap(partitions);
 }
 
-export async function writePartitions(
+export async function writePartitionsFile(
   store: ObjectStore,
   key: string,
   planned: PlannedPartitions,
@@ -144,7 +144,7 @@ async function writeEntries(store: ObjectStore, key: string, entries: readonly E
   await store.put(key, Buffer.from(JSON.stringify(entries)));
 }
 
-export async function readPartitions(store: ObjectStore, key: string): Promise<PlannedPartitions> {
+export async function readPartitionsFile(store: ObjectStore, key: string): Promise<PlannedPartitions> {
   const bytes = await store.get(key);
   if (bytes === undefined) {
     throw new MillraceError("PARTITIONS_MISSING", `the partitions file ${key} is gone`, {

@@ -9,9 +9,9 @@ import { findClock } from "./clock-check.ts";
 import {
   checkPartitions,
   partitionsKey,
-  readPartitions,
+  readPartitionsFile,
   rowsKey,
-  writePartitions,
+  writePartitionsFile,
 } from "./partitions-file.ts";
 import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning, PlanOfAttempt } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -221,15 +221,15 @@ async function planAnew(
   const schema = await source.schema();
   const encoded = encodeSchema(schema);
   if (encoded === batch.schema) return undefined;
-  const planned = await readPartitions(ports.store, batch.partitionsKey);
+  const planned = await readPartitionsFile(ports.store, batch.partitionsKey);
   if (planned.rowsKey !== undefined) return undefined;
   const key = partitionsKey(batch.batchId, fence.epoch, ports.runtime.newId());
-  await writePartitions(ports.store, key, { ...planned, schema });
+  await writePartitionsFile(ports.store, key, { ...planned, schema });
   return { partitionsKey: key, schema: encoded };
 }
 
 /** What comes of asking for the next batch. */
-interface Next {
+interface NextBatch {
   /** `undefined` when there is no new data. */
   readonly batch?: Batch;
   readonly latest?: Offset;
@@ -245,7 +245,7 @@ async function planNext(
   fence: Fence,
   head: Head,
   { limit, maxTasks }: { readonly limit: ReadLimit | undefined; readonly maxTasks: number },
-): Promise<Next> {
+): Promise<NextBatch> {
   const stopwatch = new Stopwatch(ports.runtime);
   const { durationMs } = stopwatch;
   if (sink.asksForTarget && !(await sink.mayWrite(await source.schema(), head.incarnation)))
@@ -306,7 +306,7 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
   const batchId = head.nextBatchId;
   const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
   const kept = rows === undefined ? {} : { rowsKey: await keepRows(ports, rowsKey(key), schema, rows) };
-  await writePartitions(ports.store, key, { schema, partitions, start, end, ...kept });
+  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...kept });
   const batch = {
     incarnation: head.incarnation,
     batchId,

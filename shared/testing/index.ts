@@ -1,5 +1,7 @@
-export { type CheckSinkOptions, checkSink, type ReadBackContext } from "./check-sink.ts";
-export { type CheckSourceOptions, checkSource } from "./check-source.ts";
+export { checkSink } from "./check-sink.ts";
+export { checkSource } from "./check-source.ts";
+export type { CheckSinkOptions, ReadBackContext } from "./checks/sink/subject.ts";
+export type { CheckSourceOptions } from "./checks/source/subject.ts";
 export { CheckError, type CheckReport, type Problem } from "./report.ts";
 export {
   type CommittedBatch,

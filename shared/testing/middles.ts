@@ -1,13 +1,13 @@
+import { isUtcTime } from "../contract/iso.ts";
 import type { Offset } from "../contract/offset.ts";
 import type { RowTexts } from "./rows.ts";
 
-const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z$/;
 const INTEGER = /^-?\d+$/;
 const UNITS = [86_400_000, 3_600_000, 60_000, 1000];
 
 /**
- * Offsets between two of one integer or time each, at most two: where a row is, by a value of its own, which shows what happens to a row at a border; and the
- * middle. None for other offsets.
+ * Offsets between two of one integer or time each, at most two: where a row is, by a value of its
+ * own, which shows what happens to a row at a border; and the middle. None for other offsets.
  */
 export function middlesOf(a: Offset, b: Offset, rows: RowTexts): readonly Offset[] {
   const [[name = "", from] = [], ...others] = Object.entries(a);
@@ -15,7 +15,7 @@ export function middlesOf(a: Offset, b: Offset, rows: RowTexts): readonly Offset
   if (others.length > 0 || Object.keys(b).length !== 1) return [];
   const values = rows.flatMap((row) => [...leaves(JSON.parse(row))]);
   const between =
-    typeof from === "string" && typeof to === "string" && TIME.test(from) && from.length === to.length
+    typeof from === "string" && typeof to === "string" && isUtcTime(from) && from.length === to.length
       ? timesBetween(from, to, values)
       : integersBetween(from, to, values);
   return between.map((value) => ({ [name]: value }));
@@ -43,7 +43,7 @@ function integerOf(value: unknown): bigint | undefined {
 }
 
 function timesBetween(from: string, to: string, values: readonly unknown[]): string[] {
-  const digits = TIME.exec(from)?.[2]?.length ?? 0;
+  const digits = partsOfTime(from).fraction.length;
   const middle = (Date.parse(from) + Date.parse(to)) / 2;
   const isWithin = (time: string) => time > from && time < to;
   const [nearest] = values
@@ -57,13 +57,19 @@ function timesBetween(from: string, to: string, values: readonly unknown[]): str
   return [...new Set([nearest, round])].filter((time) => time !== undefined);
 }
 
-/** A time with so many digits of a second; nothing for one that has more, or is none. */
+/** A time with so many digits of a second; `undefined` for one that has more, or is none. */
 function inForm(value: unknown, digits: number): string | undefined {
-  const match = typeof value === "string" ? TIME.exec(value) : null;
-  if (match === null) return undefined;
-  const fraction = (match[2] ?? "").replace(/0+$/, "");
-  if (fraction.length > digits) return undefined;
-  return digits === 0 ? `${match[1]}Z` : `${match[1]}.${fraction.padEnd(digits, "0")}Z`;
+  if (typeof value !== "string" || !isUtcTime(value)) return undefined;
+  const { second, fraction } = partsOfTime(value);
+  const significant = fraction.replace(/0+$/, "");
+  if (significant.length > digits) return undefined;
+  return digits === 0 ? `${second}Z` : `${second}.${significant.padEnd(digits, "0")}Z`;
+}
+
+/** Of a time in UTC. */
+function partsOfTime(time: string): { readonly second: string; readonly fraction: string } {
+  const [second = "", fraction = ""] = time.slice(0, -1).split(".");
+  return { second, fraction };
 }
 
 function* leaves(value: unknown): Generator<unknown> {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../contract/error-codes.ts";
 import { MillraceError } from "../contract/errors.ts";
 
 /** One trap that a check found. */
@@ -33,6 +34,12 @@ export class CheckError extends MillraceError {
   }
 }
 
+/** A trap, with a code that docs/errors.md has. */
+export interface Trapped extends Problem {
+  readonly code: ErrorCode;
+}
+
+/** The code of an error that has none. */
 const THREW = "THREW";
 
 /** Gathers what a check finds. */
@@ -46,18 +53,17 @@ export class Findings {
     this.#what = what;
   }
 
-  /** Runs one check. An error that it throws is a finding, `named` where it is known what it means; `false` says that what follows cannot be tried. */
-  async check(
-    what: string,
-    body: () => Promise<void>,
-    named?: Pick<Problem, "code" | "hint">,
-  ): Promise<boolean> {
+  /**
+   * Runs one check. An error that it throws is a finding, `named` if it is known what it means;
+   * `false` says that what follows cannot be tried.
+   */
+  async check(what: string, body: () => Promise<void>, named?: Omit<Trapped, "message">): Promise<boolean> {
     this.#checked.push(what);
     try {
       await body();
       return true;
     } catch (error) {
-      this.add(
+      this.#add(
         named === undefined
           ? problemOf(error, what)
           : { ...named, message: `${what} threw ${textOf(error)}` },
@@ -66,8 +72,13 @@ export class Findings {
     }
   }
 
-  add(problem: Problem): void {
-    // The first sight of a trap says all; errors without a code of their own are told apart by their text.
+  add(problem: Trapped): void {
+    this.#add(problem);
+  }
+
+  #add(problem: Problem): void {
+    // The first sight of a trap says all; errors without a code of their own are told apart by
+    // their text.
     const isKnown = ({ code, message }: Problem) =>
       code === problem.code && (code !== THREW || message === problem.message);
     if (!this.#problems.some(isKnown)) this.#problems.push(problem);

@@ -1,10 +1,10 @@
-import type { Schema } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { itemsOf, toRecordBatches } from "../arrow/record-batches.ts";
 import { rowsOf } from "../arrow/rows.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
-import type { Problem } from "./report.ts";
+import type { Trapped } from "./report.ts";
 
 /** Rows as text, so that equal rows are equal. */
 export type RowTexts = readonly string[];
@@ -13,26 +13,26 @@ export type RowTexts = readonly string[];
 export async function readRows(
   rows: RowSource,
   schema: Schema | undefined,
-  tell: (problem: Problem) => void,
+  tell: (problem: Trapped) => void,
 ): Promise<RowTexts> {
+  if (schema === undefined) return await readAnyRows(rows, tell);
   const texts: string[] = [];
-  if (schema !== undefined) {
-    for await (const batch of toRecordBatches(schema, rows, {}))
-      for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
-    return texts;
-  }
+  for await (const batch of toRecordBatches(schema, rows, {})) addBatch(texts, batch);
+  return texts;
+}
+
+/** Rows of which nothing is known but the first of them. */
+async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): Promise<RowTexts> {
+  const texts: string[] = [];
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
-    if (typeof row === "object" && row !== null && "numRows" in row && "schema" in row) {
-      for (const one of rowsOf(row as never)) texts.push(JSON.stringify(one));
+    if (isBatch(row)) {
+      addBatch(texts, row);
       continue;
     }
     if (isPlainObject(row)) {
-      const names = Object.keys(row);
-      fields ??= names;
-      const missing = fields.filter((name) => row[name] === undefined);
-      const extra = names.filter((name) => !fields?.includes(name));
-      if (missing.length + extra.length > 0) tell(differentFields(texts.length + 1, missing, extra));
+      fields ??= Object.keys(row);
+      checkFields(row, fields, texts.length + 1, tell);
     } else if (!Array.isArray(row)) {
       throw new MillraceError("ROW_NOT_A_ROW", `row ${texts.length + 1}: read() yielded ${kindOf(row)}`, {
         hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
@@ -43,7 +43,29 @@ export async function readRows(
   return texts;
 }
 
-function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Problem {
+/** One by one: a batch may have more rows than a call may have arguments. */
+function addBatch(texts: string[], batch: RecordBatch): void {
+  for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
+}
+
+/** A record batch or a table, also of another copy of Arrow. */
+function isBatch(row: unknown): row is RecordBatch {
+  return typeof row === "object" && row !== null && "numRows" in row && "schema" in row;
+}
+
+/** Each row must have the fields of the first. */
+function checkFields(
+  row: Readonly<Record<string, unknown>>,
+  fields: readonly string[],
+  number: number,
+  tell: (problem: Trapped) => void,
+): void {
+  const missing = fields.filter((name) => row[name] === undefined);
+  const extra = Object.keys(row).filter((name) => !fields.includes(name));
+  if (missing.length + extra.length > 0) tell(differentFields(number, missing, extra));
+}
+
+function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Trapped {
   const problems = [
     missing.length > 0 ? `has no ${missing.join(", ")}` : "",
     extra.length > 0 ? `has ${extra.join(", ")} besides` : "",

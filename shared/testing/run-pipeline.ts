@@ -8,14 +8,15 @@ import { MillraceError } from "../contract/errors.ts";
 import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import { Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
+import { retry } from "../contract/retry.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
 import { type FinalizeResult, finalize } from "../engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
 import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
 import type { Ports } from "../engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../engine/run/loop.ts";
-import { limitOf, policyOf, type RunPolicy } from "../engine/run/policy.ts";
-import { checkSink, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
+import { askPolicy, limitOf, type RunPolicy } from "../engine/run/policy.ts";
+import { checkSinkOptions, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
 import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
@@ -72,6 +73,8 @@ export interface RunState {
 
 const LEASE_MILLISECONDS = 3_600_000;
 const MAX_BATCHES = 10_000;
+/** A test need not wait for a task to be tried again. */
+const AT_ONCE = { firstDelay: 0, longestDelay: 0 };
 /** Intervals of a trigger in a row without anything new, after which a run ends. */
 const MAX_IDLE = 3;
 
@@ -97,7 +100,7 @@ export async function runPipeline<SinkOptions extends object>(
   const sessions = await openSessions(tap.around(pipeline as unknown as Pipeline), ports);
   const steps = new KitSteps({ pipeline: pipeline as unknown as Pipeline, sessions, ports, tap, options });
   try {
-    await checkSink(sessions);
+    await checkSinkOptions(sessions);
     const { signal } = new AbortController();
     await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent: () => undefined });
   } finally {
@@ -145,14 +148,12 @@ class KitSteps implements RunSteps {
   async prepare(): Promise<RunPolicy> {
     const { pipeline, sessions, options } = this.#parts;
     const trigger = triggerOf(pipeline, undefined);
-    const isBounded =
-      "availableNow" in trigger && (await (await sessions.source.planner()).prepareForTriggerAvailableNow());
     const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
-    const policy = policyOf(triggerKind(trigger), { isBounded, interval });
+    const policy = await askPolicy(sessions.source, triggerKind(trigger), { interval });
     const bounds = { ...(interval === undefined ? {} : { interval }), maxIdle: MAX_IDLE };
     if (options.batches !== undefined && pipeline.saveMode === undefined)
       return { readsAll: false, maxBatches: options.batches, ...bounds };
-    return { ...policy, maxBatches: isBounded ? MAX_BATCHES : 1, ...bounds };
+    return { maxBatches: interval === undefined ? MAX_BATCHES : 1, ...policy, ...bounds };
   }
 
   async plan(policy: RunPolicy): Promise<PlanResult> {
@@ -176,14 +177,14 @@ class KitSteps implements RunSteps {
   async #writePartition(run: BatchRun, partition: number): Promise<MillraceError | undefined> {
     const { sessions, ports, options } = this.#parts;
     const { signal } = new AbortController();
-    for (let attemptNumber = 0; ; attemptNumber++) {
-      try {
-        await write(sessions, ports, { run, partition, attemptNumber }, { signal });
-        return undefined;
-      } catch (error) {
-        const failure = error as MillraceError;
-        if (!failure.retryable || attemptNumber + 1 >= (options.maxAttempts ?? 1)) return failure;
-      }
+    const policy = { ...AT_ONCE, attempts: options.maxAttempts ?? 1 };
+    try {
+      await retry(ports.runtime, policy, (attempt) =>
+        write(sessions, ports, { run, partition, attemptNumber: attempt - 1 }, { signal }),
+      );
+      return undefined;
+    } catch (error) {
+      return error as MillraceError;
     }
   }
 

@@ -30,12 +30,17 @@ export type SinkTarget =
   | Writer<unknown>
   | (() => Awaitable<Writer<unknown>>);
 
-/** What makes readers of one kind, and the schema where it is known. */
-export interface ReaderMaker {
-  readonly kind: "stream" | "simple" | "batch";
+interface MakerOf<Kind extends string, Reader> {
+  readonly kind: Kind;
   readonly schema: Schema | undefined;
-  make(): Promise<AnyReader>;
+  make(): Promise<Reader>;
 }
+
+/** What makes readers of one kind, and the schema if it is known. */
+export type ReaderMaker =
+  | MakerOf<"stream", DataSourceStreamReader<object, unknown>>
+  | MakerOf<"simple", SimpleDataSourceStreamReader<object>>
+  | MakerOf<"batch", DataSourceReader<unknown>>;
 
 /** What makes writers, anew wherever one is needed. */
 export interface WriterMaker {
@@ -66,7 +71,7 @@ export async function readersOf(
     const makers: ReaderMaker[] = [];
     for (const [kind, method] of Object.entries(METHODS) as [ReaderMaker["kind"], "reader"][]) {
       const make = async () => (await newSource()[method](known)) as AnyReader;
-      if (await isSupported(make)) makers.push({ kind, schema: known, make });
+      if (await isSupported(make)) makers.push(makerOf(kind, known, make));
     }
     if (makers.length > 0) return makers;
     throw invalid("checkSource", "a data source without any reader");
@@ -76,9 +81,18 @@ export async function readersOf(
       await (isClass(target as () => unknown)
         ? new (target as unknown as new () => AnyReader)()
         : (target as () => Awaitable<AnyReader>)());
-    return [{ kind: readerKind(await make()), schema, make }];
+    return [makerOf(readerKind(await make()), schema, make)];
   }
-  return [{ kind: readerKind(target), schema, make: async () => target as AnyReader }];
+  return [makerOf(readerKind(target), schema, async () => target as AnyReader)];
+}
+
+/** The kind says which readers `make` makes. */
+function makerOf(
+  kind: ReaderMaker["kind"],
+  schema: Schema | undefined,
+  make: () => Promise<AnyReader>,
+): ReaderMaker {
+  return { kind, schema, make } as ReaderMaker;
 }
 
 const METHODS = { stream: "streamReader", simple: "simpleStreamReader", batch: "reader" } as const;
@@ -121,7 +135,7 @@ export async function writersOf(
   return [{ kind: writesBatches(await make()) ? "batch" : "stream", make }];
 }
 
-/** A data source with its options, where `target` says it. */
+/** A data source with its options, if `target` says it. */
 function definitionOf(
   target: unknown,
   given: Given,

@@ -33,6 +33,7 @@ const FORMS: readonly { readonly code: (path: string) => string; readonly isType
 const NAMES = Object.keys(ROOMS);
 const TOOLS = NAMES.filter((name) => ROOMS[name]?.isTool);
 const PRODUCT = NAMES.filter((name) => !TOOLS.includes(name) && name !== "dist");
+const BELOW_CLI = PRODUCT.filter((name) => name !== "cli");
 const CONNECTORS = NAMES.filter((name) => /^shared\/connectors\/(?!kit$)[^/]+$/.test(name));
 const ENGINE = ["shared/engine", "shared/engine/ports", "shared/engine/run"];
 const PLATFORMS = ["shared/platform/aws", "shared/platform/embedded", "shared/platform/memory"];
@@ -81,8 +82,8 @@ describe("the borders", () => {
     ["a connector knows no other connector", CONNECTORS, CONNECTORS],
     ["a connector knows no platform, engine or edge", CONNECTORS, [...PLATFORMS, ...ENGINE, ...EDGES]],
     ["the kit of connectors knows none of them", ["shared/connectors/kit"], [...CONNECTORS, ...ENGINE]],
-    ["nobody imports cli, functions or infra", PRODUCT, ["cli", "functions", "infra"]],
-    ["nobody but cli imports local", PRODUCT.filter((name) => name !== "cli"), ["local"]],
+    ["nobody imports cli", PRODUCT, ["cli"]],
+    ["nobody but cli imports local, functions or infra", BELOW_CLI, ["local", "functions", "infra"]],
     ["the construct knows no engine and no platform", ["infra"], [...ENGINE, ...PLATFORMS]],
     ["handlers know no connector and no disk", ["functions"], [...CONNECTORS, "shared/platform/embedded"]],
     ["what is shipped knows no tool", PRODUCT, TOOLS],

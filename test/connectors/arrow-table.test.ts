@@ -25,7 +25,7 @@ import { pipeline } from "../../shared/contract/pipeline.ts";
 import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { checkSource, runPipeline } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { filesBelow } from "../support/process.ts";
 import { withStores } from "../support/runtime.ts";
@@ -38,7 +38,7 @@ const DEFAULTS = { pipeline: "orders", incarnation: "life-1", batchId: 0, attemp
 class Desk {
   readonly folder: string = temporaryFolder();
   readonly store: ObjectStore;
-  readonly world: World = new World();
+  readonly world: EngineWorld = new EngineWorld();
   readonly path: string = join(this.folder, "table");
   readonly table: ObjectStore;
 

@@ -17,7 +17,7 @@ import type {
 } from "../../shared/contract/stream-reader.ts";
 import { TimeRange, type TimeRangeJson } from "../../shared/contract/time-range.ts";
 import { checkSource } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 type Position = { readonly time: string };
@@ -189,7 +189,7 @@ describe("a stream of events", () => {
   });
 
   it("gives each event once, batch after batch, to a sink", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const table = memoryTable("events-stream");
     const options = {
       start: iso(world.now),

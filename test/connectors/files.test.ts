@@ -33,7 +33,7 @@ import type {
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { checkSource } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 type Offset = { readonly files: number; readonly key?: string; readonly seen?: string };
@@ -458,23 +458,7 @@ describe("which files were read", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const desk = new Desk();
-        const read: string[] = [];
-        const there = new Set<string>();
-        let offset = START;
-        for (const at of steps) {
-          if ("put" in at) {
-            const name = `file-${at.put}`;
-            if (!there.has(name)) desk.put(name, desk.now - at.age * DAY);
-            there.add(name);
-          } else if ("wait" in at) desk.now += at.wait * MINUTE;
-          else if ("remove" in at) desk.folder.objects.delete(`file-${at.remove}`);
-          else {
-            const [end, files] = await desk.plan(offset, new ReadMaxFiles(at.plan));
-            if (!at.recorded) continue;
-            read.push(...files);
-            offset = end;
-          }
-        }
+        const [offset, read] = await readBetween(desk, steps);
         desk.now += 10 * DAY;
         read.push(...(await desk.drain(offset, new ReadMaxFiles(7)))[1].flat());
         expect(new Set(read).size).toBe(read.length);
@@ -485,6 +469,35 @@ describe("which files were read", () => {
     );
   });
 });
+
+/** What happens to a folder, or a batch that is planned of it. */
+type Step =
+  | { readonly put: number; readonly age: number }
+  | { readonly wait: number }
+  | { readonly remove: number }
+  | { readonly plan: number; readonly recorded: boolean };
+
+/** Takes these steps. Returns the end of the last batch that was recorded, and all files read. */
+async function readBetween(desk: Desk, steps: readonly Step[]): Promise<[Offset, string[]]> {
+  const read: string[] = [];
+  const known = new Set<string>();
+  let offset = START;
+  for (const step of steps) {
+    if ("put" in step) {
+      const name = `file-${step.put}`;
+      if (!known.has(name)) desk.put(name, desk.now - step.age * DAY);
+      known.add(name);
+    } else if ("wait" in step) desk.now += step.wait * MINUTE;
+    else if ("remove" in step) desk.folder.objects.delete(`file-${step.remove}`);
+    else {
+      const [end, files] = await desk.plan(offset, new ReadMaxFiles(step.plan));
+      if (!step.recorded) continue;
+      read.push(...files);
+      offset = end;
+    }
+  }
+  return [offset, read];
+}
 
 describe("a stream by names", () => {
   it("lists only what comes after the last name, and never what comes before it", async () => {
@@ -613,7 +626,7 @@ describe("a local folder", () => {
 
 describe("a batch of files", () => {
   it("has all files that are there, once", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const folder = temporaryFolder();
     for (let i = 0; i < 250; i++) writeFileSync(join(folder, `${i}.jsonl`), `{"id":"${i}"}\n`);
     const reader = new Files(await parseOptions(Files, { path: folder, format: "jsonl" }), {

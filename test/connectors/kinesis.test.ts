@@ -1,10 +1,24 @@
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { describe, expect, it } from "vitest";
-import { Kinesis } from "../../shared/connectors/kinesis/index.ts";
+import { Kinesis, type KinesisOptions } from "../../shared/connectors/kinesis/index.ts";
+import { lookAhead } from "../../shared/connectors/kinesis/look-ahead.ts";
 import { ShardsPlan, type StreamOffset } from "../../shared/connectors/kinesis/shards-plan.ts";
-import type { Mark, Shard } from "../../shared/connectors/kinesis/stream.ts";
+import { type Mark, type Shard, Stream } from "../../shared/connectors/kinesis/stream.ts";
+import { KinesisReader, type ShardRange } from "../../shared/connectors/kinesis/stream-reader.ts";
+import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { World } from "../support/engine.ts";
+import {
+  type Asked,
+  type FakeRuntime,
+  failure,
+  type Reply,
+  type Respond,
+  runtimeAt,
+  serve,
+} from "../support/api-server.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const NOON = Date.UTC(2026, 10, 21, 12);
@@ -31,7 +45,7 @@ describe("the options of kinesis", () => {
   });
 
   it("tell the columns: raw ones, or those of the schema", async () => {
-    const runtime = withStores(new World().ports().runtime);
+    const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Kinesis(await parseOptions(Kinesis, { streamName: "a", ...options }), runtime).schema();
     expect(parseDdl(await schemaOf({})).fields.map(({ name }) => name)).toEqual([
@@ -99,5 +113,177 @@ describe("the plan of a batch of shards", () => {
     expect(at(NOON)).toBe(START);
     expect(at(NOON + 10 * HOUR)).toBe(START);
     expect(at(NOON + 11 * HOUR)).toEqual({ ...START, readUpTo: iso(NOON + 11 * HOUR) });
+  });
+});
+
+/** What was asked of Kinesis: `GetRecords`. */
+const callOf = ({ headers }: Asked) => String(headers["x-amz-target"]).split(".")[1];
+
+/** A stream whose requests go to a server of the test. */
+async function streamAt(respond: Respond, given: Partial<KinesisOptions> = {}) {
+  const api = await serve(respond);
+  const runtime = withStores(runtimeAt(NOON)) as FakeRuntime & DataSourceRuntime;
+  const client = new KinesisClient({
+    endpoint: api.url,
+    region: "eu-west-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    requestHandler: new NodeHttpHandler(),
+    maxAttempts: 1,
+  });
+  const options = await parseOptions(Kinesis, { streamName: "orders", ...given });
+  const stream = new Stream(options, runtime, client);
+  return { stream, options, runtime, asked: () => api.asked.map(callOf) };
+}
+
+interface Arrival {
+  readonly seq: number;
+  readonly at: number;
+}
+
+/** Answers as a shard does that holds these records, in pages of at most `page`; an iterator is the index of a record. */
+function shardOf(records: readonly Arrival[], page = 10_000): Respond {
+  const indexOf = (found: (record: Arrival) => boolean) => {
+    const index = records.findIndex(found);
+    return String(index < 0 ? records.length : index);
+  };
+  return (asked) => {
+    const input = JSON.parse(asked.body) as Record<string, string | number | undefined>;
+    const { ShardIteratorType = "", StartingSequenceNumber, Timestamp = 0, ShardIterator, Limit } = input;
+    if (callOf(asked) === "GetShardIterator") {
+      const places: Record<string, (record: Arrival) => boolean> = {
+        TRIM_HORIZON: () => true,
+        AT_TIMESTAMP: ({ at }) => at >= Math.round(Number(Timestamp) * 1000),
+        AT_SEQUENCE_NUMBER: ({ seq }) => seq >= Number(StartingSequenceNumber),
+        AFTER_SEQUENCE_NUMBER: ({ seq }) => seq > Number(StartingSequenceNumber),
+      };
+      return { json: { ShardIterator: indexOf(places[ShardIteratorType] ?? (() => false)) } };
+    }
+    const begin = Number(ShardIterator);
+    const end = Math.min(begin + Math.min(Number(Limit), page), records.length);
+    const Records = records.slice(begin, end).map(({ seq, at }) => ({
+      SequenceNumber: String(seq),
+      PartitionKey: "k",
+      ApproximateArrivalTimestamp: at / 1000,
+      Data: Buffer.from("{}").toString("base64"),
+    }));
+    const MillisBehindLatest = end === records.length ? 0 : 1;
+    return { json: { Records, NextShardIterator: String(end), MillisBehindLatest } };
+  };
+}
+
+describe("a look ahead in a shard", () => {
+  const looked = async (records: readonly Arrival[], options: { maxRecords: number; until?: number }) => {
+    const { stream, asked } = await streamAt(shardOf(records));
+    const given = { now: NOON, until: undefined, ...options };
+    const { first, last, stop } = await lookAhead(stream, "shard-1", { at: "TRIM_HORIZON" }, given);
+    const requests = asked().filter((call) => call === "GetRecords").length;
+    return [first?.sequenceNumber, last?.sequenceNumber, stop, requests];
+  };
+  /** A record each second, the last of them `ago` milliseconds ago. */
+  const steady = (count: number, ago: number): Arrival[] =>
+    Array.from({ length: count }, (_, i) => ({ seq: i + 1, at: NOON - ago - (count - 1 - i) * 1000 }));
+  /** Many records at one moment, and some later ones. */
+  const burst = (count: number, ...later: readonly number[]): Arrival[] => [
+    ...Array.from({ length: count }, (_, i) => ({ seq: i + 1, at: NOON - 100_000 })),
+    ...later.map((ago, i) => ({ seq: count + 1 + i, at: NOON - ago })),
+  ];
+
+  it.each([
+    ["nothing", [], { maxRecords: 10 }, [undefined, undefined, "tip", 1]],
+    ["fewer records than are wanted", steady(5, 0), { maxRecords: 10 }, ["1", "5", "tip", 1]],
+    ["as many as are wanted", steady(5, 0), { maxRecords: 3 }, ["1", "3", "enough", 1]],
+    [
+      "records that came later than until",
+      steady(5, 0),
+      { maxRecords: 10, until: NOON - 1500 },
+      ["1", "3", "until", 1],
+    ],
+    [
+      "more than it peeks at, by their times",
+      steady(5000, 0),
+      { maxRecords: 3000 },
+      ["1", "2998", "enough", 2],
+    ],
+    [
+      "the newest of those that came long ago",
+      steady(1500, 50_000),
+      { maxRecords: 100_000 },
+      ["1", "1500", "tip", 8],
+    ],
+    ["a burst that ended", burst(1500), { maxRecords: 100_000 }, ["1", "1500", "tip", 2]],
+    ["a burst and what came after it", burst(1500, 5000), { maxRecords: 100_000 }, ["1", "1501", "tip", 2]],
+    [
+      "up to until, by time",
+      steady(5000, 0),
+      { maxRecords: 100_000, until: NOON - 100_000 },
+      ["1", "4900", "enough", 2],
+    ],
+  ] as const)("finds %s", async (_what, records, options, expected) => {
+    expect(await looked(records, options)).toEqual(expected);
+  });
+});
+
+describe("a partition of a shard", () => {
+  const records = Array.from({ length: 10 }, (_, i) => ({ seq: i + 1, at: NOON - HOUR + i }));
+  const range: ShardRange = { shardId: "shard-1", first: mark(3), last: mark(7) };
+  async function read(kept: readonly Arrival[], given: Partial<KinesisOptions> = {}, page = 2) {
+    const { stream, options, runtime } = await streamAt(shardOf(kept, page), given);
+    const schema = parseDdl(new Kinesis(options, runtime).schema());
+    const reader = new KinesisReader(schema, options, stream, runtime);
+    const task = { signal: new AbortController().signal } as TaskContext;
+    const rows = (await Array.fromAsync(reader.read(range, task))) as { sequenceNumber: string }[];
+    return rows.map(({ sequenceNumber }) => Number(sequenceNumber));
+  }
+
+  it.each([1, 2, 3, 100])("has its records from the first to the last, in pages of %d", async (page) => {
+    expect(await read(records, {}, page)).toEqual([3, 4, 5, 6, 7]);
+  });
+
+  it.each([
+    ["the first are gone", records.slice(4), [5, 6, 7], "begins at sequence number 5"],
+    ["all are gone, and later ones there", records.slice(8), [], "begins at sequence number 9"],
+    ["all are gone", [], [], "has no more records"],
+    ["the last are gone", records.slice(0, 5), [3, 4, 5], "has no more records"],
+  ] as const)("of which %s is an error, or has what is left", async (_what, kept, left, problem) => {
+    expect(await read(kept, { failOnDataLoss: false })).toEqual(left);
+    expect(await failure(() => read(kept))).toMatchObject({
+      code: "KINESIS_DATA_EXPIRED",
+      message: `stream orders: shard-1 ${problem}; the batch has 3 to 7`,
+    });
+  });
+});
+
+describe("a stream", () => {
+  /** A stream on a server that answers each request as the test says. */
+  const streamOn = async (...replies: readonly Reply[]) =>
+    await streamAt((_asked, count) => replies[Math.min(count, replies.length) - 1]);
+  const throttled = { status: 400, json: { __type: "ProvisionedThroughputExceededException", message: "x" } };
+
+  it("that is throttled is asked again, with growing waits", async () => {
+    const { stream, runtime, asked } = await streamOn(
+      { json: { ShardIterator: "here" } },
+      throttled,
+      throttled,
+      { json: { Records: [], NextShardIterator: "there", MillisBehindLatest: 0 } },
+    );
+    expect(await stream.first("shard-1", { at: "TRIM_HORIZON" })).toBeUndefined();
+    expect(asked()).toEqual(["GetShardIterator", "GetRecords", "GetRecords", "GetRecords"]);
+    expect(runtime.sleeps).toEqual([500, 1000]);
+  });
+
+  it("that is throttled for a minute fails, so that the task is tried again", async () => {
+    const { stream, runtime } = await streamOn(throttled);
+    expect(await failure(() => stream.shards())).toMatchObject({
+      code: "KINESIS_FAILED",
+      message: "stream orders: ListShards failed: ProvisionedThroughputExceededException: x",
+      retryable: true,
+    });
+    expect(runtime.sleeps).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000, 20_000]);
+  });
+
+  it("that refuses is asked once", async () => {
+    const { stream, runtime } = await streamOn({ status: 400, json: { __type: "AccessDeniedException" } });
+    expect(await failure(() => stream.retention())).toMatchObject({ retryable: false });
+    expect(runtime.sleeps).toEqual([]);
   });
 });

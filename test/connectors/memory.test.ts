@@ -17,7 +17,7 @@ import type {
 } from "../../shared/contract/stream-reader.ts";
 import type { DataSourceStreamWriter, SupportsCommitLookup } from "../../shared/contract/stream-writer.ts";
 import { checkSink, checkSource } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 type Reader = DataSourceStreamReader<{ rows: number }, object> & Required<SupportsTriggerAvailableNow>;
@@ -215,7 +215,7 @@ describe("memory", () => {
       .options({ stream: "input", numPartitions: 3 })
       .writeStream.format(Memory)
       .options({ table: "output" }) as unknown as Pipeline;
-    const world = new World();
+    const world = new EngineWorld();
     const at = "2026-11-21T00:00:00.000001Z";
     const rows = [0, 1, 2, 3, 4, 5].map((id) => ({ id, at, price: "1.50" }));
     stream.addData(rows.slice(0, 4));

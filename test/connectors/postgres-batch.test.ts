@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
@@ -174,7 +174,7 @@ describe("a filter", () => {
       const schema = await (await d.source({ table: "t" })).schema();
       const [everything = []] = (await batch(d)).partitions;
       const filters = [...filtersOf(column)].flatMap((one) => [one, new Not(one)]);
-      const done = await new Server(await parseOptions(Postgres, { table: "t" }), d.env).use(
+      const done = await new Server(await parseOptions(Postgres, { table: "t" }), d.runtime).use(
         async (session) => {
           const table = await readTable(session, "t");
           const parameters = new Parameters();
@@ -342,6 +342,24 @@ describe("a connection", () => {
       where: { url: "postgres://127.0.0.1:1/db" },
     });
     expect(`${error.message} ${error.hint} ${JSON.stringify(error)}`).not.toContain("wrong-secret");
+  });
+
+  it("that breaks is made again, with growing waits", async () => {
+    const d = await Desk.open(server);
+    await d.db.query("CREATE TABLE t (id int)");
+    let connections = 0;
+    const breaking = createServer((socket) => {
+      if (++connections < 3) return void socket.end();
+      const behind = connect(server.port, "127.0.0.1");
+      socket.pipe(behind).pipe(socket);
+      for (const end of [socket, behind]) end.on("error", () => undefined);
+    });
+    await new Promise<void>((resolve) => breaking.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void breaking.close());
+    const { port } = breaking.address() as { port: number };
+    d.env = { ...d.db.env, PGPORT: String(port) };
+    expect((await (await d.source({ table: "t" })).schema()).fields).toHaveLength(1);
+    expect([connections, d.sleeps]).toEqual([3, 2]);
   });
 
   it("that breaks is tried again", async () => {

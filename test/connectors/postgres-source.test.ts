@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Postgres } from "../../shared/connectors/postgres/index.ts";
 import { schemaToJson } from "../../shared/contract/ddl/json.ts";
@@ -420,20 +421,15 @@ describe("a row whose transaction commits after one with a larger number", () =>
 
   it("is never lost while sessions write, roll back and commit as they like", async () => {
     const d = await desk();
-    d.onSleep = () => new Promise((resolve) => setTimeout(resolve, 5));
+    d.onSleep = () => setTimeout(5);
     let isWriting = true;
-    const pause = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 150));
     const writers = Array.from({ length: 8 }, async (_, n) => {
       const session = await d.session();
       for (let round = 0; isWriting; round++) {
-        await session.query("BEGIN");
-        for (let i = 0; i <= round % 3; i++) {
-          if (i === 1 && n === 0) await session.query("SAVEPOINT s");
-          await session.query("INSERT INTO t (word) VALUES ('')");
-          await pause();
-          if (i === 1 && n === 0) await session.query("ROLLBACK TO s");
+        for (const sql of transactionOf(round, n === 0)) {
+          await session.query(sql);
+          if (sql === INSERT) await setTimeout(Math.random() * 150);
         }
-        await session.query(round % 5 === 4 ? "ROLLBACK" : "COMMIT");
       }
     });
     const seen: unknown[] = [];
@@ -453,6 +449,15 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(seen).toEqual(there.map(([id]) => Number(id)));
   });
 });
+
+const INSERT = "INSERT INTO t (word) VALUES ('')";
+
+/** One to three rows. Each fifth round is rolled back; with a savepoint, each second row. */
+function transactionOf(round: number, hasSavepoint: boolean): readonly string[] {
+  const second = hasSavepoint ? ["SAVEPOINT s", INSERT, "ROLLBACK TO s"] : [INSERT];
+  const inserts = [[INSERT], second, [INSERT]].slice(0, 1 + (round % 3)).flat();
+  return ["BEGIN", ...inserts, round % 5 === 4 ? "ROLLBACK" : "COMMIT"];
+}
 
 describe("a cursor of times", () => {
   it("stays behind the clock of the server", async () => {

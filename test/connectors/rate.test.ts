@@ -18,7 +18,7 @@ import type {
   SupportsTriggerAvailableNow,
 } from "../../shared/contract/stream-reader.ts";
 import { checkSource } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 type Reader = DataSourceStreamReader<object, unknown> & Required<SupportsTriggerAvailableNow>;
@@ -143,7 +143,7 @@ describe("rate", () => {
   });
 
   it("numbers the rows of a pipeline from 0 without gap, run after run", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const table = memoryTable("rate");
     const definition = pipeline("ticks")
       .readStream.format(Rate)

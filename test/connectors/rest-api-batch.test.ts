@@ -19,7 +19,7 @@ import {
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { type Api, failure, runtimeAt, serve, serveRows } from "../support/api-server.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const task = { signal: new AbortController().signal } as TaskContext;
@@ -193,7 +193,7 @@ describe("a range of time that is read as a batch", () => {
       .write.format(RestApi)
       .options({ url: sink.url })
       .mode("append") as unknown as Pipeline;
-    const result = await (await new World().run(definition, "run")).batch();
+    const result = await (await new EngineWorld().run(definition, "run")).batch();
     expect(result?.batch.state).toBe("committed");
     const ids = upTo(48).filter((id) => filters.every((filter) => passes(filter, id)));
     return { rows: ids, sent: sink.rows.map(({ id }) => Number(id)).sort((a, b) => a - b) };

@@ -13,7 +13,7 @@ import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import type { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { type Fault, failure, type JsonRow, runtimeAt, serve, serveRows } from "../support/api-server.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const rowsUpTo = (count: number, from = 0): JsonRow[] =>
@@ -608,7 +608,7 @@ describe("a pipeline from an API to an API", () => {
       .options({ url: to, rowsPerRequest: 2, maxRetries: 0 }) as unknown as Pipeline;
 
   it("has each row there once, though batches are aborted and replayed", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const items = rowsUpTo(33);
     const faults: Record<number, Fault> = { 3: "cut after", 7: { status: 400 }, 30: { status: 500 } };
     const api = await serveRows((_asked, count) => faults[count]);
@@ -629,7 +629,7 @@ describe("a pipeline from an API to an API", () => {
     const api = await serveRows();
     const definition = streamTo(await source(items), api.url);
     for (const id of ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"]) {
-      const world = new World();
+      const world = new EngineWorld();
       const { runtime } = world.ports();
       const run = await world.run(definition, "run", { runtime: { ...runtime, newId: () => id } });
       await run.batch();
@@ -638,7 +638,7 @@ describe("a pipeline from an API to an API", () => {
   });
 
   it("copies a batch in the mode append", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const api = await serveRows();
     const definition = pipeline("copy")
       .read.format(RestApi)

@@ -753,16 +753,25 @@ describe("requests that fail", () => {
   const now = "2026-11-21T03:00:00.500Z";
   it.each([
     ["7", 7000],
-    [" 0 ", 0],
+    [" 0 ", 250],
     ["Sat, 21 Nov 2026 03:00:30 GMT", 29_500],
-    ["Sat, 21 Nov 2026 02:00:00 GMT", 0],
+    ["Sat, 21 Nov 2026 02:00:00 GMT", 250],
     ["soon", 250],
     ["60", 60_000],
-  ])("with Retry-After: %s wait as long as that says", async (header, delay) => {
+  ])("with Retry-After: %s wait as long as that says, and no less than without it", async (header, delay) => {
     const runtime = runtimeAt(now);
     const { rows } = await read(once({ status: 429, headers: { "retry-after": header } }), {}, runtime);
     expect(await rows).toEqual([{ id: 1 }]);
     expect(runtime.sleeps).toEqual([delay]);
+  });
+
+  it("wait for a random part of the time, so that tasks that failed together do not come back together", async () => {
+    const runtime = runtimeAt(0, {}, 0.3);
+    await failed({ status: 500 }, { maxRetries: 3 }, runtime);
+    expect(runtime.sleeps).toEqual([75, 150, 300]);
+    const asked = runtimeAt(0, {}, 0);
+    await failed({ status: 429, headers: { "retry-after": "2" } }, { maxRetries: 1 }, asked);
+    expect(asked.sleeps).toEqual([2000]);
   });
 
   it.each(["61", "Sat, 21 Nov 2026 03:02:00 GMT"])(

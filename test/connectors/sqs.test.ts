@@ -1,13 +1,15 @@
+import { SQSClient } from "@aws-sdk/client-sqs";
 import { describe, expect, it } from "vitest";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { Batches, stillSeen } from "../../shared/connectors/sqs/batches.ts";
 import { Sqs } from "../../shared/connectors/sqs/index.ts";
 import { convert } from "../../shared/connectors/sqs/messages.ts";
-import type { Received } from "../../shared/connectors/sqs/queue.ts";
+import { Queue, type Received } from "../../shared/connectors/sqs/queue.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
-import { World } from "../support/engine.ts";
+import { failure, type Reply, runtimeAt, serve } from "../support/api-server.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 const queueUrl = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders";
@@ -37,7 +39,7 @@ describe("the options of sqs", () => {
   });
 
   it("tell the columns: raw ones, or those of the schema", async () => {
-    const runtime = withStores(new World().ports().runtime);
+    const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Sqs(await parseOptions(Sqs, { queueUrl, ...options }), runtime).schema();
     expect(parseDdl(await schemaOf({})).fields.map(({ name }) => name)).toEqual([
@@ -121,5 +123,76 @@ describe("batches of sqs in the store", () => {
       code: "PARTITIONS_MISSING",
       where: { path: expect.stringContaining("sqs/000000000007-x/000000.arrow") },
     });
+  });
+});
+
+describe("a queue", () => {
+  /** A queue on a server that answers each request as the test says. */
+  async function queueOn(...replies: readonly Reply[]) {
+    const api = await serve((_asked, count) => replies[Math.min(count, replies.length) - 1]);
+    const runtime = runtimeAt(0);
+    const client = new SQSClient({
+      endpoint: api.url,
+      region: "eu-west-1",
+      credentials: { accessKeyId: "test", secretAccessKey: "test" },
+      useQueueUrlAsEndpoint: false,
+      maxAttempts: 1,
+    });
+    const queue = new Queue(await parseOptions(Sqs, { queueUrl }), runtime, client);
+    const asked = () =>
+      api.asked.map(({ headers, body }) => {
+        const { Entries = [] } = JSON.parse(body) as { Entries?: { ReceiptHandle: string }[] };
+        const handles = Entries.map(({ ReceiptHandle }) => ReceiptHandle.slice("receipt of ".length));
+        return [String(headers["x-amz-target"]).slice("AmazonSQS.".length), ...handles];
+      });
+    return { queue, runtime, asked };
+  }
+  const busy: Reply = { status: 503, json: { __type: "ServiceUnavailable" } };
+  const failed = (...entries: [id: number, code: string][]): Reply => ({
+    json: { Successful: [], Failed: entries.map(([id, Code]) => ({ Id: String(id), Code })) },
+  });
+
+  it("that is busy is asked again, with growing waits", async () => {
+    const { queue, runtime, asked } = await queueOn(busy, busy, { json: {} });
+    expect(await queue.receive(10)).toEqual([]);
+    expect(asked()).toEqual([["ReceiveMessage"], ["ReceiveMessage"], ["ReceiveMessage"]]);
+    expect(runtime.sleeps).toEqual([200, 400]);
+  });
+
+  it("is told again to delete what it could not, and nothing else", async () => {
+    const { queue, runtime, asked } = await queueOn(
+      failed([1, "InternalError"], [2, "ReceiptHandleIsInvalid"], [3, "InternalError"]),
+      failed([1, "InternalError"]),
+      { json: { Successful: [] } },
+    );
+    await queue.delete(["a", "b", "c", "d"].map((id) => message(id, "")));
+    expect(asked()).toEqual([
+      ["DeleteMessageBatch", "a", "b", "c", "d"],
+      ["DeleteMessageBatch", "b", "d"],
+      ["DeleteMessageBatch", "d"],
+    ]);
+    expect(runtime.sleeps).toEqual([200, 400]);
+  });
+
+  it("that cannot delete for ever fails, so that the commit is tried again", async () => {
+    const { queue, runtime } = await queueOn(failed([0, "InternalError"]));
+    expect(await failure(() => queue.delete([message("a", "")]))).toMatchObject({
+      code: "SQS_FAILED",
+      message: `DeleteMessageBatch of ${queueUrl} failed: InternalError`,
+      retryable: true,
+      where: { url: queueUrl },
+    });
+    expect(runtime.sleeps).toEqual([200, 400, 800, 1600, 3200]);
+  });
+
+  it("that refuses is asked once", async () => {
+    const refused = { status: 403, json: { __type: "com.amazonaws.sqs#AccessDenied", message: "not you" } };
+    const { queue, runtime } = await queueOn(refused);
+    expect(await failure(() => queue.hasDeadLetterQueue())).toMatchObject({
+      code: "SQS_FAILED",
+      message: `GetQueueAttributes of ${queueUrl} failed: AccessDenied: not you`,
+      retryable: false,
+    });
+    expect(runtime.sleeps).toEqual([]);
   });
 });

@@ -13,7 +13,7 @@ const RECORDED = join(ROOT, "../shared/oracle/api_surface.json");
 /** What PySpark has as classes and TypeScript has otherwise. */
 const OTHERWISE: Readonly<Record<string, RegExp>> = {
   DataSourceRegistration: /export function registerDataSource\(/,
-  // Options are found under names of any case: test/contract/options.test.ts.
+  // Options are found under names of any case: test/contract/options/names.test.ts.
   CaseInsensitiveDict: /export interface DataSourceClass</,
   InputPartition: /export type InputPartition\b/,
   WriterCommitMessage: /export type WriterCommitMessage\b/,

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { Memory, memoryTable } from "../../shared/connectors/memory/index.ts";
 import type { DataSourceClass } from "../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
@@ -50,7 +50,7 @@ async function drain(
     .options({ url })
     .writeStream.format(Memory)
     .options({ table }) as unknown as Pipeline;
-  const world = new World();
+  const world = new EngineWorld();
   world.now = now;
   const run = await world.run(definition, "a");
   while ((await run.batch()) !== undefined);

@@ -23,7 +23,7 @@ import type { NamedRow, Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
-import { type Call, type Run, World } from "../support/engine.ts";
+import { type Call, EngineWorld, type Run } from "../support/engine.ts";
 
 type Slice = { from: number; to: number };
 type Message = { partition: number; rows: NamedRow[] };
@@ -48,7 +48,7 @@ interface Script {
 
 /** A source of whole numbers, in two partitions, and a table that is held in memory, as a sink whose commits recognise their batch. */
 class Desk {
-  readonly world: World = new World();
+  readonly world: EngineWorld = new EngineWorld();
   readonly script: Script;
   readonly table: { incarnation: string; batchId: number; rows: NamedRow[] }[] = [];
 
@@ -102,7 +102,7 @@ class Desk {
     );
   }
 
-  async run(owner: string, overrides: Parameters<World["run"]>[2] = {}): Promise<Run> {
+  async run(owner: string, overrides: Parameters<EngineWorld["run"]>[2] = {}): Promise<Run> {
     return await this.world.run(this.pipeline, owner, overrides);
   }
 }
@@ -624,7 +624,7 @@ describe("a data source that is for something else", () => {
       }
     }
     const definition = plain(pipeline("numbers").read.format(Streamed).write.format(Bare).mode("append"));
-    const run = await new World().run(definition, "a");
+    const run = await new EngineWorld().run(definition, "a");
     await expect(run.batch()).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
   });
 });
@@ -656,7 +656,7 @@ describe("options that cannot be checked", () => {
       static readonly optionsSchema = { "~standard": { version: 1 as const, vendor: "own", validate } };
     }
     const definition = pipeline("numbers").read.format(Bare).write.format(Shelf);
-    const opening = openSessions(plain(definition), new World().ports());
+    const opening = openSessions(plain(definition), new EngineWorld().ports());
     await expect(opening).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: 'checking the options of "Shelf" failed: Error',

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Rewind } from "../../shared/engine/ports/ledger.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import { scripted, World } from "../support/engine.ts";
+import { EngineWorld, scripted } from "../support/engine.ts";
 
 const ANN = { id: "ann", description: "millrace rewind by ann" };
 const REWIND: Rewind = { by: "ann", at: 5000, from: { n: 8 }, to: { n: 0 } };
@@ -10,7 +10,7 @@ const REWIND: Rewind = { by: "ann", at: 5000, from: { n: 8 }, to: { n: 0 } };
 describe("a paused pipeline", () => {
   it("plans nothing, acknowledges nothing, and leaves its open batch as it is", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     script.fault = (call) => {
       if (call === "commit offset") throw new Error("cannot forget");
@@ -37,7 +37,7 @@ describe("a paused pipeline", () => {
 
   it("lets a run end the batch that it is at", async () => {
     const { pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     await world.ledger.pause("numbers", { by: "ann", at: 5000 });
@@ -50,7 +50,7 @@ describe("what ends a batch or clears up after it", () => {
   it("goes by the schema of the batch: on AWS it may have no right to ask the source", async () => {
     const { pipeline } = scripted();
     const asked = vi.spyOn(pipeline.source.dataSource.prototype as { schema(): string }, "schema");
-    const world = new World();
+    const world = new EngineWorld();
     const planner = await world.run(pipeline, "a");
     const planned = await planner.plan();
     for (const partition of [0, 1, 2, 3]) await (await world.run(pipeline, "a")).write(planned, partition);
@@ -63,7 +63,7 @@ describe("what ends a batch or clears up after it", () => {
 
 describe("rewind", () => {
   async function afterOneBatch() {
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(scripted().pipeline, "a");
     await run.batch();
     const rewindBy = (hasEnded: boolean) =>

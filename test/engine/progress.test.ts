@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { Batch } from "../../shared/engine/ports/ledger.ts";
 import { clipped, clippedText, progressOf } from "../../shared/engine/progress.ts";
-import { scripted, World } from "../support/engine.ts";
+import { EngineWorld, scripted } from "../support/engine.ts";
 
 const SECOND = 1000;
 
 /** A batch that is planned, written and committed by one run, each step of which takes a time of its own. */
-async function batchOf(world: World, owner: string): Promise<Batch> {
+async function batchOf(world: EngineWorld, owner: string): Promise<Batch> {
   const { script, pipeline } = scripted();
   const takes: Readonly<Record<string, number>> = {
     latestOffset: 120,
@@ -24,7 +24,7 @@ async function batchOf(world: World, owner: string): Promise<Batch> {
 
 describe("the progress record of a batch", () => {
   it("has the fields of Spark's StreamingQueryProgress that make sense", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const first = progressOf(await batchOf(world, "run-1"));
     const { incarnation } = (await world.ledger.head("numbers")) ?? {};
     const figures = { numInputRows: 8, processedRowsPerSecond: 0.925 };
@@ -57,7 +57,7 @@ describe("the progress record of a batch", () => {
   });
 
   it("counts what came in since the batch before was planned, by whichever run", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const first = await batchOf(world, "run-1");
     world.now = first.plannedAt + 80 * SECOND - 150;
     const second = progressOf(await batchOf(world, "run-2"));
@@ -66,7 +66,7 @@ describe("the progress record of a batch", () => {
   });
 
   it("is the same to whoever asks the ledger", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const batch = await batchOf(world, "run-1");
     const there = await world.ledger.batch("numbers", 0);
     expect(there && progressOf(there)).toEqual(progressOf(batch));
@@ -74,7 +74,7 @@ describe("the progress record of a batch", () => {
   });
 
   it("has where all that is there ends, where the reader reports it", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const { pipeline } = scripted();
     const run = await world.run(pipeline, "run-1");
     Object.defineProperty(await run.sessions.source.planner(), "reportLatestOffset", {
@@ -85,7 +85,7 @@ describe("the progress record of a batch", () => {
   });
 
   it("has of a batch that an earlier run planned only what this run has measured", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const { pipeline } = scripted();
     const killed = await world.run(pipeline, "run-1");
     await killed.plan();
@@ -109,7 +109,7 @@ describe("the progress record of a batch", () => {
   });
 
   it("is there for a committed batch only", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const { script, pipeline } = scripted();
     script.fault = (call) => {
       if (call === "write") throw new Error("disk full");
@@ -124,7 +124,7 @@ describe("the progress record of a batch", () => {
   });
 
   it("is not made up for a batch of a version that measured nothing", async () => {
-    const world = new World();
+    const world = new EngineWorld();
     const batch = await batchOf(world, "run-1");
     expect(progressOf({ ...batch, progress: { rows: 8, bytes: 64 } })).toBeUndefined();
   });

@@ -6,7 +6,7 @@ import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
 import type { PlanResult } from "../../shared/engine/plan.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
-import { type Script, scripted, World } from "../support/engine.ts";
+import { EngineWorld, type Script, scripted } from "../support/engine.ts";
 
 const names = (script: Script) => script.calls.map(({ call }) => call);
 const calls = (script: Script, call: string) =>
@@ -53,14 +53,14 @@ function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<voi
 }
 
 /** Records a decision, and does no more: as a finalizer that is killed right after it. */
-async function decide(world: World, planned: PlanResult, to: "committing" | "aborting"): Promise<void> {
+async function decide(world: EngineWorld, planned: PlanResult, to: "committing" | "aborting"): Promise<void> {
   if (planned.kind === "batch") await world.ledger.decide(planned.fence, planned.batch, { to });
 }
 
 describe("a batch", () => {
   it("makes the contract's calls in Spark's order", async () => {
     const { script, pipeline } = scripted();
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     await run.batch();
     await run.batch();
     expect(names(script).filter((call) => call !== "stop")).toEqual([
@@ -80,7 +80,7 @@ describe("a batch", () => {
 
   it("gets its messages in partition order, whatever order its tasks ended in", async () => {
     const { script, pipeline } = scripted();
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [2, 0, 3, 1]) await run.write(planned, partition);
     await run.finalize(planned);
@@ -89,7 +89,7 @@ describe("a batch", () => {
 
   it("does not run where nothing is new, and the first offset is asked for once", async () => {
     const { script, pipeline } = scripted({ available: 0 });
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     expect((await run.plan()).kind).toBe("idle");
     expect((await run.plan()).kind).toBe("idle");
     expect(names(script)).toEqual(["initialOffset", "latestOffset", "latestOffset"]);
@@ -100,7 +100,7 @@ describe("a batch", () => {
     script.fault = (call) => {
       if (call === "latestOffset") throw new Error("no answer");
     };
-    const world = new World();
+    const world = new EngineWorld();
     await expect((await world.run(pipeline, "a")).plan()).rejects.toMatchObject({ code: "SOURCE_FAILED" });
     expect(await world.ledger.head("numbers")).not.toHaveProperty("lease");
     script.fault = () => undefined;
@@ -109,7 +109,7 @@ describe("a batch", () => {
 
   it("without partitions runs as one task without rows", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     Object.defineProperty(await run.sessions.source.planner(), "partitions", { value: async () => [] });
     await run.batch();
@@ -123,7 +123,7 @@ describe("a batch", () => {
     script.fault = (call, args) => {
       if (call === "write" && (args as { partition: number }).partition === 3) throw new Error("disk full");
     };
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const ended = await run.batch();
     expect(ended?.batch).toMatchObject({ state: "aborted", batchId: 0, attempt: 1 });
@@ -146,7 +146,7 @@ describe("a batch", () => {
 describe("a run that is resumed", () => {
   it("writes only the partitions that have no finished task", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     await killed.write(planned, 1);
@@ -167,7 +167,7 @@ describe("a run that is resumed", () => {
 
   it("rolls a decided batch forward: it commits again with equal messages, and never decides anew", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     for (const partition of [0, 1, 2, 3]) await killed.write(planned, partition);
@@ -183,7 +183,7 @@ describe("a run that is resumed", () => {
 
   it("carries an abort out that was decided, though all tasks are there", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const killed = await world.run(pipeline, "a");
     const planned = await killed.plan();
     for (const partition of [0, 1, 2]) await killed.write(planned, partition);
@@ -201,7 +201,7 @@ describe("a run that is resumed", () => {
 
   it("does not tell the source of an old end again when its finalizer is called late a second time", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [0, 1, 2, 3]) await run.write(planned, partition);
@@ -217,7 +217,7 @@ describe("a run that is resumed", () => {
     script.fault = (call) => {
       if (call === "commit offset") throw new Error("cannot forget");
     };
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     expect(await run.batch()).toMatchObject({
       batch: { state: "committed" },
@@ -236,7 +236,7 @@ describe("a run that is resumed", () => {
 
   it("begins a new attempt where the tasks of a planned batch may be forgotten", async () => {
     const { pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     await run.write(await run.plan(), 0);
     world.now += 91 * 86_400_000;
@@ -245,7 +245,7 @@ describe("a run that is resumed", () => {
 
   it("asks a person about a batch that was decided as long ago", async () => {
     const { pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     await decide(world, planned, "committing");
@@ -257,7 +257,7 @@ describe("a run that is resumed", () => {
 describe("a lease", () => {
   it("is refused to a second run, which is told who holds it", async () => {
     const { pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     await (await world.run(pipeline, "a")).plan();
     const second = await world.run(pipeline, "b");
     await expect(second.plan()).rejects.toMatchObject({
@@ -268,7 +268,7 @@ describe("a lease", () => {
 
   it("that was lost ends a run without harm: it can decide nothing, and its staged rows still count", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const zombie = await world.run(pipeline, "a");
     const old = await zombie.plan();
     await zombie.write(old, 0);
@@ -285,7 +285,7 @@ describe("a lease", () => {
 
   it("is taken anew by each call of Plan, also of the same run: the earlier one is fenced off", async () => {
     const { pipeline } = scripted();
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     const first = await run.plan();
     await run.plan();
     await expect(run.finalize(first)).rejects.toMatchObject({ code: "FENCED" });
@@ -295,7 +295,7 @@ describe("a lease", () => {
 describe("a task", () => {
   it("that is delivered twice is recorded once; the loser drops what it staged and answers as the winner", async () => {
     const { script, pipeline } = scripted();
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     const planned = await run.plan();
     const results = await Promise.all([run.write(planned, 2, 0), run.write(planned, 2, 1)]);
     expect(results.map((result) => result.won).sort()).toEqual([false, true]);
@@ -307,7 +307,7 @@ describe("a task", () => {
 
   it("whose record was made but not answered keeps what it staged", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, "recordTask") });
     const planned = await run.plan();
     expect(await run.write(planned, 0)).toMatchObject({ won: true });
@@ -316,7 +316,7 @@ describe("a task", () => {
 
   it("passes a message of more than 100 KiB through the store", async () => {
     const { script, pipeline } = scripted({ available: 400_000 });
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     Object.defineProperty(await run.sessions.source.planner(), "partitions", {
       value: async () => [
@@ -334,7 +334,7 @@ describe("a task", () => {
 
   it("refuses a partition that JSON would change, and names the place", async () => {
     const { pipeline } = scripted();
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     Object.defineProperty(await run.sessions.source.planner(), "partitions", {
       value: async () => [{ range: { from: new Date() } }],
     });
@@ -351,7 +351,7 @@ describe("a commit that fails", () => {
     script.fault = (call) => {
       if (call === "commit") throw new Error("no rights");
     };
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     const ended = await run.batch();
     expect(ended?.failure).toMatchObject({ code: "SINK_FAILED", cause: new Error("no rights") });
     expect(ended?.batch).toMatchObject({ state: "aborted", error: { code: "SINK_FAILED" } });
@@ -368,7 +368,7 @@ describe("a commit that fails", () => {
       if (call === "commit" && failures-- > 0)
         throw new MillraceError("TABLE_BUSY", "busy", { retryable: true });
     };
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     expect((await run.batch())?.batch.state).toBe("committed");
     expect(calls(script, "commit")).toHaveLength(4);
@@ -380,7 +380,7 @@ describe("a commit that fails", () => {
     script.fault = (call) => {
       if (call === "commit") throw new Error("the answer was lost");
     };
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     expect((await run.batch())?.batch.state).toBe("committed");
     expect(calls(script, "abort")).toEqual([]);
@@ -391,7 +391,7 @@ describe("a commit that fails", () => {
 describe("a finalizer that is delivered twice", () => {
   it("and saw fewer tasks than the one that decided, follows its decision with all messages", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [0, 1, 2]) await run.write(planned, partition);
@@ -414,7 +414,7 @@ describe("an error of the user's code", () => {
     script.fault = (call) => {
       if (call === "commit") JSON.parse("alice,4111-1111");
     };
-    const run = await new World().run(pipeline, "a");
+    const run = await new EngineWorld().run(pipeline, "a");
     const ended = await run.batch();
     expect(ended?.batch.error?.message).toBe("commit() failed: SyntaxError");
     expect(JSON.stringify(ended?.batch)).not.toContain("alice");
@@ -428,7 +428,7 @@ describe("a sink that swallows the source's error", () => {
     script.fault = (call, args) => {
       if (call === "read" && (args as { from: number }).from === 2) throw new Error("the source broke");
     };
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const { source, sink } = run.sessions;
     const writer = await sink.writer(await source.schema());
@@ -455,7 +455,7 @@ describe("a lost answer of the ledger", () => {
     "to %s is read back, and the batch goes on",
     async (method) => {
       const { script, pipeline } = scripted();
-      const world = new World();
+      const world = new EngineWorld();
       const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, method) });
       expect((await run.batch())?.batch.state).toBe("committed");
       expect(calls(script, "commit")).toHaveLength(1);
@@ -467,7 +467,7 @@ describe("a lost answer of the ledger", () => {
     script.fault = (call) => {
       if (call === "write") throw new Error("disk full");
     };
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, "replan") });
     await run.batch();
     script.fault = () => undefined;
@@ -476,7 +476,7 @@ describe("a lost answer of the ledger", () => {
 
   it("to the acknowledgement has it made again", async () => {
     const { script, pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, "acknowledge") });
     expect((await run.batch())?.unacknowledged?.cause).toEqual(
       new Error("the answer of acknowledge was lost"),
@@ -496,7 +496,7 @@ describe("what a source answers", () => {
     ["$.n: NaN", { n: Number.NaN }],
   ])("as an offset that is no JSON object (%s) is refused", async (found, offset) => {
     const { pipeline } = scripted();
-    const world = new World();
+    const world = new EngineWorld();
     const { sessions } = await world.run(pipeline, "a");
     const planner = await sessions.source.planner();
     Object.assign(planner.reader, { latestOffset: () => offset });
@@ -508,7 +508,7 @@ describe("what a source answers", () => {
 
   it("as an end before its start is refused where the source can compare them", async () => {
     const { pipeline } = scripted();
-    const { sessions } = await new World().run(pipeline, "a");
+    const { sessions } = await new EngineWorld().run(pipeline, "a");
     const planner = await sessions.source.planner();
     Object.assign(planner.reader, {
       latestOffset: () => ({ n: 3 }),
@@ -554,7 +554,7 @@ describe("a batch that is tried again", () => {
 
   it("after it was aborted has the schema of today: a wrong one may be why it failed", async () => {
     const { script, definition } = ofSchema();
-    const world = new World();
+    const world = new EngineWorld();
     expect((await (await world.run(definition, "a")).batch())?.batch.state).toBe("aborted");
     script.schema = "userName string NOT NULL";
     const again = await (await world.run(definition, "a")).batch();
@@ -565,7 +565,7 @@ describe("a batch that is tried again", () => {
   it("after a crash keeps the schema that it was planned with, as its finished tasks have", async () => {
     const { script, definition } = ofSchema();
     script.schema = "userName string";
-    const world = new World();
+    const world = new EngineWorld();
     const planned = await (await world.run(definition, "a")).plan();
     script.schema = "userName string, more string";
     const run = await world.run(definition, "a");

@@ -47,8 +47,9 @@ export interface Remains {
 }
 
 /**
- * What outlives every process: ledger, objects, the source; and what must hold of them, judged by what is seen from outside. It knows
- * the format of the table and the words of the contract, and nothing of the code.
+ * What outlives every process: ledger, objects, the source; and what must hold of them, judged by
+ * what is seen from outside. It knows the format of the table and the words of the contract, and
+ * nothing of the code.
  */
 export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
@@ -185,19 +186,22 @@ export class World implements Surroundings {
 
   // What must hold in the end.
 
-  /** `copies`: how often each row is to be there, more than once only where somebody asked for it. */
-  async judge(expected: readonly number[], hasBatches = true): Promise<void> {
+  /** `expected` are the rows of the table, in their order. */
+  async judge(expected: readonly number[]): Promise<void> {
+    this.#judgeRows(expected);
+    this.#judgeObjects();
+    await this.#judgeLedger();
+  }
+
+  #judgeRows(expected: readonly number[]): void {
     const rows = this.visible();
-    if (JSON.stringify(rows) !== JSON.stringify(expected)) {
-      const missing = expected.filter((id) => !rows.includes(id)).length;
-      const problem =
-        missing > 0
-          ? `${missing} rows are lost`
-          : rows.length > expected.length
-            ? "rows are doubled"
-            : "rows are out of order";
-      this.broken(problem);
-    }
+    if (JSON.stringify(rows) === JSON.stringify(expected)) return;
+    const missing = expected.filter((id) => !rows.includes(id)).length;
+    if (missing > 0) this.broken(`${missing} rows are lost`);
+    else this.broken(rows.length > expected.length ? "rows are doubled" : "rows are out of order");
+  }
+
+  #judgeObjects(): void {
     for (const key of this.objects.objects.keys()) {
       if (DATA.test(key) && !this.#named.has(key)) this.broken("a staged file was left behind");
       if (key.startsWith("batches/")) this.broken("a plan or a message was left behind");
@@ -205,7 +209,6 @@ export class World implements Surroundings {
     for (const key of this.#named)
       if (!this.objects.objects.has(key)) this.broken("a committed file is gone");
     if (this.objects.uploads.size > 0) this.broken("an unfinished upload was left behind");
-    if (hasBatches) await this.#judgeLedger();
   }
 
   async #judgeLedger(): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { triggerOf } from "../../functions/trigger.ts";
+import { triggerOfExecution } from "../../functions/trigger.ts";
 import { policyOf } from "../../shared/engine/run/policy.ts";
 
 const once = { name: "orders", triggered: { once: true } } as const;
@@ -7,26 +7,26 @@ const interval = { name: "orders", triggered: { processingTime: "10 seconds" } }
 
 describe("the trigger of an execution", () => {
   it("is that of its input, else that of the construct, else the pipeline's, else availableNow", () => {
-    expect(triggerOf("availableNow", "once", once)).toBe("availableNow");
-    expect(triggerOf(undefined, "availableNow", once)).toBe("availableNow");
-    expect(triggerOf(undefined, undefined, once)).toBe("once");
-    expect(triggerOf(undefined, undefined, { name: "orders" })).toBe("availableNow");
+    expect(triggerOfExecution("availableNow", "once", once)).toBe("availableNow");
+    expect(triggerOfExecution(undefined, "availableNow", once)).toBe("availableNow");
+    expect(triggerOfExecution(undefined, undefined, once)).toBe("once");
+    expect(triggerOfExecution(undefined, undefined, { name: "orders" })).toBe("availableNow");
   });
 
   it("is the input's only where it is one: whatever somebody wrote there is passed over", () => {
-    expect(triggerOf("sometimes" as "once", undefined, once)).toBe("once");
+    expect(triggerOfExecution("sometimes" as "once", undefined, once)).toBe("once");
   });
 
   it("of a pipeline that reads a batch is once, and nothing else can be asked for", () => {
     const batch = { name: "orders", saveMode: "append" } as const;
-    expect(triggerOf(undefined, undefined, batch)).toBe("once");
-    expect(() => triggerOf("availableNow", undefined, batch)).toThrow(
+    expect(triggerOfExecution(undefined, undefined, batch)).toBe("once");
+    expect(() => triggerOfExecution("availableNow", undefined, batch)).toThrow(
       expect.objectContaining({ code: "TRIGGER_INVALID" }),
     );
   });
 
   it("of a pipeline on an interval has one batch, under the reader's own limit", () => {
-    const trigger = triggerOf(undefined, undefined, interval);
+    const trigger = triggerOfExecution(undefined, undefined, interval);
     expect(trigger).toBe("processingTime");
     expect(policyOf(trigger, { isBounded: false })).toEqual({ readsAll: false, maxBatches: 1 });
   });

@@ -9,10 +9,10 @@ import {
 } from "../../shared/contract/pipeline.ts";
 import type { NamedRow } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { type Run, World } from "../support/engine.ts";
+import { EngineWorld, type Run } from "../support/engine.ts";
 
 /** Runs a source into a sink that keeps what was committed in memory, each batch once. Its clock is the real one. */
-export class CollectingWorld extends World {
+export class CollectingWorld extends EngineWorld {
   /** While it is true, no task can be written. */
   failing = false;
   readonly #batches = new Map<string, readonly NamedRow[]>();

@@ -16,7 +16,7 @@ import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-r
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { checkSink } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { dynamodb, newLedger } from "./clients.ts";
 
 async function createTable(
@@ -101,7 +101,7 @@ async function countedLedger() {
     },
     { step: "initialize" },
   );
-  const world = new World();
+  const world = new EngineWorld();
   const runtime = { ...world.ports().runtime, newId: randomUUID };
   return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime }) };
 }

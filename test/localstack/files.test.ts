@@ -22,7 +22,7 @@ import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { write } from "../../shared/engine/write/task.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { World } from "../support/engine.ts";
+import { EngineWorld } from "../support/engine.ts";
 import { s3 } from "./clients.ts";
 
 const OBJECTS = 5000;
@@ -50,7 +50,7 @@ const lineOf = (id: number) => `{"id":${id}}\n`;
 
 /** A pipeline on files in S3 and a table on disk, whose runs take all that is there. */
 class Desk {
-  readonly world: World = new World();
+  readonly world: EngineWorld = new EngineWorld();
   readonly table: string = join(this.world.folder, "table");
   readonly path: string;
 
@@ -110,7 +110,7 @@ class Desk {
 function storeAt(location: string): ObjectStore {
   const place = parseS3Url(location);
   if (place === undefined) return new DirectoryStore(location);
-  return new S3Store({ client: s3, ...place, runtime: new World().ports().runtime });
+  return new S3Store({ client: s3, ...place, runtime: new EngineWorld().ports().runtime });
 }
 
 const upTo = (end: number) => Array.from({ length: end }, (_, id) => id);

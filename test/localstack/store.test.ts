@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { storeSuite } from "../ports/store.suite.ts";
+import { storeSuite } from "../engine/ports/store.suite.ts";
 import { newStore } from "./clients.ts";
 
 storeSuite("S3", newStore);

@@ -1,7 +1,9 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { Args, Entry, Recording, TaskId } from "./trace.ts";
 
-/** How a task of a written partition goes: the rows that it counts, or the fault with which it ends. */
+/**
+ * How a task of a written partition goes: the rows that it counts, or the fault with which it ends.
+ */
 export type WriterTask =
   | { readonly partition: number; readonly attempt?: number; readonly rows: number }
   | { readonly partition: number; readonly attempt?: number; readonly ends: string };
@@ -65,7 +67,10 @@ export class BatchScript {
     return this.#inTask(id, "writer.write:exit", { rows: task.rows, kinds });
   }
 
-  /** `tasks` are those whose messages come, in the order of their partitions; `null` for one that failed. */
+  /**
+   * `tasks` are those whose messages come, in the order of their partitions; `null` for one that
+   * failed.
+   */
   end(how: "commit" | "abort", tasks: readonly (WriterTask | null)[]): this {
     const messages = tasks.map((task) => {
       if (task === null || !("rows" in task)) return null;

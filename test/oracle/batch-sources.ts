@@ -12,12 +12,14 @@ import type { Filter } from "../../shared/contract/filters.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { NamedRow, Row } from "../../shared/contract/stream-reader.ts";
 import { type Part, reprOf } from "./batch-step.ts";
-import { ddlOf, fault, kindOfBatch, kindOfRow, log, type Options } from "./sources.ts";
+import { ddlOf, fault, log, type Options } from "./sources/log.ts";
+import { kindOfBatch, kindOfRow } from "./sources/stream-writer.ts";
 import type { Args } from "./trace.ts";
 
 /**
- * The recorded batch source and sink, ported from the oracle's sources.py as sources.ts ports its streams. `parts` and `columns` are what the replay
- * reads off the recording: the original has them in its code.
+ * The recorded batch source and sink, ported from the oracle's sources.py as sources.ts ports its
+ * streams. `parts` and `columns` are what the replay reads off the recording: the original has them
+ * in its code.
  */
 
 class BReader extends DataSourceReader<Part> {
@@ -190,7 +192,10 @@ export interface RangeOptions {
   readonly rows: readonly number[];
 }
 
-/** Rows to write: what Spark has in a DataFrame. It is none of the recorded data sources, and logs nothing. */
+/**
+ * Rows to write: what Spark has in a DataFrame. It is none of the recorded data sources, and logs
+ * nothing.
+ */
 export class Range extends DataSource<RangeOptions> {
   override schema(): string {
     return this.options.columns;
@@ -212,7 +217,10 @@ export class Range extends DataSource<RangeOptions> {
   }
 }
 
-/** Where rows go that Spark's driver collects. It is none of the recorded data sources, and logs nothing. */
+/**
+ * Where rows go that Spark's driver collects. It is none of the recorded data sources, and logs
+ * nothing.
+ */
 export class Nowhere extends DataSource {
   override writer(): BatchWriter<null> {
     class Writer extends DataSourceArrowWriter<null> {

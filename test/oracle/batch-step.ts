@@ -5,7 +5,10 @@ import type { Args, Call, Run, TaskCalls } from "./trace.ts";
 /** A partition of the recorded source. */
 export type Part = { readonly idx: number; readonly start: number; readonly end: number };
 
-/** All that it takes to do one action of a batch again. A recording does not say it: it is read off the calls. */
+/**
+ * All that it takes to do one action of a batch again. A recording does not say it: it is read off
+ * the calls.
+ */
 export interface BatchStep {
   /** Whether the recorded data source is read, or written to. */
   readonly kind: "read" | "write";
@@ -32,7 +35,10 @@ const PARTS: readonly Part[] = [
 ];
 const WRITTEN = "struct<id:bigint>";
 
-/** The action of a run; nothing, where it has no calls that tell it. What it had no time to show, another action of the recording may have. */
+/**
+ * The action of a run; `undefined` if no calls tell it. What it had no time to show, another action
+ * of the recording may have.
+ */
 export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   const { made, driver, start, ended } = run;
   const isMade = (name: string) => [...made, ...driver].find(({ call }) => call === name);
@@ -60,7 +66,9 @@ export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   };
 }
 
-/** What there is to read in an action: what it reads, or where it reads nothing, what the others do. */
+/**
+ * What there is to read in an action: what it reads, or if it reads nothing, what the others do.
+ */
 export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
   const own = partsRead([run]);
   if (own.length > 0) return own;
@@ -83,7 +91,10 @@ function partsRead(runs: readonly Run[]): readonly Part[] {
   return [...parts.values()].sort((a, b) => a.idx - b.idx);
 }
 
-/** Rows of each partition, as the writer of its task counted them; where it did not come so far, as that of another action did. */
+/**
+ * Rows of each partition, as the writer of its task counted them; if it did not come so far, as
+ * that of another action did.
+ */
 function rowsOf(run: Run, all: readonly Run[]): readonly number[] {
   const messages = run.driver.map(({ args }) => ((args["messages"] ?? []) as JsonValue[]).length);
   const count = Math.max(0, ...messages, ...run.tasks.map(({ partition }) => partition + 1));

@@ -1,5 +1,5 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
-import type { Exception } from "./exceptions.ts";
+import type { Exception } from "./exceptions/rewrite.ts";
 import { asText } from "./replay.ts";
 import {
   type Args,
@@ -12,7 +12,10 @@ import {
   type TaskCalls,
 } from "./trace.ts";
 
-/** What of the trace depends on the clock or on processes, so that it can only be judged with both traces at hand. */
+/**
+ * What of the trace depends on the clock or on processes, so that it can only be judged with both
+ * traces at hand.
+ */
 export const TOLERANCES = {
   madeWhereNeeded: {
     id: "made-where-needed",
@@ -36,7 +39,7 @@ export const TOLERANCES = {
   },
 } as const satisfies Record<string, Exception>;
 
-/** What a comparison gives. */
+/** What a comparison returns. */
 export interface Comparison {
   /** Calls of the recording that the engine was found to make. */
   readonly calls: number;
@@ -46,7 +49,9 @@ export interface Comparison {
   readonly difference?: string;
 }
 
-/** Compares what Spark would have done (`expected`, exceptions applied) with what the engine did. */
+/**
+ * Compares what Spark would have done (`expected`, exceptions applied) with what the engine did.
+ */
 export function compare(expected: readonly Run[], actual: readonly Run[]): Comparison {
   const comparer = new Comparer();
   try {
@@ -60,23 +65,32 @@ export function compare(expected: readonly Run[], actual: readonly Run[]): Compa
 
 class Difference extends Error {}
 
-const differ = (where: string, spark: string, millrace: string): never => {
+function differ(where: string, spark: string, millrace: string): never {
   throw new Difference(`${where}\n  Spark:    ${spark}\n  Millrace: ${millrace}`);
-};
+}
 
 const shown = (call: Call | undefined): string => (call === undefined ? "nothing" : showCall(call));
+const shownFirst = (task: TaskCalls): string => shown(task.writer[0] ?? task.reader[0]);
 const isFault = (call: Call | undefined): boolean => call?.call.startsWith("!!") ?? false;
 const hasFault = (task: TaskCalls): boolean => task.reader.some(isFault) || task.writer.some(isFault);
 const exitOf = (task: TaskCalls): Call | undefined =>
   task.writer.find(({ call }) => call === "writer.write:exit");
 const nameOf = ({ batch, partition, attempt }: TaskCalls): string =>
   `batch ${batch}, partition ${partition}, attempt ${attempt}`;
+const keyOf = ({ batch, partition }: Pick<TaskCalls, "batch" | "partition">): string =>
+  `${batch}.${partition}`;
+const isSameTask = (a: TaskCalls, b: TaskCalls): boolean =>
+  a.partition === b.partition && a.attempt === b.attempt;
+
+type Side = "reader" | "writer";
 
 class Comparer {
   calls = 0;
   readonly used = new Set<string>();
   /** Tasks that the engine finished in a run that was killed: they need not run again. */
   #finished = new Map<string, TaskCalls>();
+  /** After a kill in a task: one may have finished whose record came too late. */
+  #mayRepeatTask = false;
 
   compareRuns(expected: readonly Run[], actual: readonly Run[]): void {
     if (expected.length !== actual.length) differ("runs", `${expected.length}`, `${actual.length}`);
@@ -104,7 +118,9 @@ class Comparer {
     }
   }
 
-  /** True for two aborts whose messages differ only where the clock decides whether a task has finished. */
+  /**
+   * True for two aborts whose messages differ only if the clock decides whether a task finished.
+   */
   #sameAbort(spark: Call, millrace: Call, run: Run, other: Run): boolean {
     if (spark.call !== "writer.abort" || millrace.call !== "writer.abort") return false;
     const { messages: _, ...rest } = spark.args;
@@ -132,55 +148,58 @@ class Comparer {
     const here = run.tasks.find(
       (task) => task.batch === batch && task.partition === partition && exitOf(task) !== undefined,
     );
-    return here ?? this.#finished.get(`${batch}.${partition}`);
+    return here ?? this.#finished.get(keyOf({ batch, partition }));
   }
 
   #compareTasks(where: string, run: Run, other: Run, previous: Run | undefined): void {
-    const wasKilledInTask =
-      previous?.tasks.some(({ reader, writer }) => [...reader, ...writer].some(isKill)) ?? false;
-    let repeated = 0;
+    const calls = previous?.tasks.flatMap(({ reader, writer }) => [...reader, ...writer]) ?? [];
+    this.#mayRepeatTask = calls.some(isKill);
     for (const batch of new Set([...run.tasks, ...other.tasks].map((task) => task.batch))) {
       const ofBatch = ({ tasks }: Run) => tasks.filter((task) => task.batch === batch);
-      const find = (tasks: readonly TaskCalls[], { partition, attempt }: TaskCalls) =>
-        tasks.find((task) => task.partition === partition && task.attempt === attempt);
-      const [theirs, ours] = [ofBatch(run), ofBatch(other)];
-      const isLoose = this.#looseness(run, other, batch);
-      let failuresAgree = 0;
-      for (const task of theirs) {
-        const mine = find(ours, task);
-        const isFinished = this.#finished.has(`${batch}.${task.partition}`);
-        if (mine === undefined) {
-          if (isFinished) this.used.add(TOLERANCES.missingOnly.id);
-          else if (isLoose(task.partition)) this.used.add(TOLERANCES.cutShort.id);
-          else differ(`${where}, ${nameOf(task)}`, shown(task.writer[0] ?? task.reader[0]), "no such task");
-          continue;
-        }
-        if (isFinished && !(wasKilledInTask && ++repeated === 1)) {
-          differ(
-            `${where}, ${nameOf(task)}`,
-            "(in Millrace it had finished before the kill)",
-            "ran it again",
-          );
-        }
-        if (this.#compareTask(where, task, mine, isLoose(task.partition)) && hasFault(task)) failuresAgree++;
-      }
-      for (const task of ours) {
-        if (find(theirs, task) !== undefined) continue;
-        if (isLoose(task.partition) && !hasFault(task)) this.used.add(TOLERANCES.cutShort.id);
-        else differ(`${where}, ${nameOf(task)}`, "no such task", shown(task.writer[0] ?? task.reader[0]));
-      }
-      const failures = theirs.filter(hasFault).length;
-      if (failures > 0 && failuresAgree === 0) {
-        differ(
-          `${where}, batch ${batch}`,
-          `${failures} tasks failed as the faults say`,
-          "none of them as there",
-        );
-      }
+      this.#compareBatch(where, batch, ofBatch(run), ofBatch(other), this.#looseness(run, other, batch));
     }
   }
 
-  /** Which partitions of a batch may have been cut short, by the failure of another task or a kill. */
+  #compareBatch(
+    where: string,
+    batch: number,
+    theirs: readonly TaskCalls[],
+    ours: readonly TaskCalls[],
+    isLoose: (partition: number) => boolean,
+  ): void {
+    let isFailureSame = false;
+    for (const task of theirs) {
+      const mine = ours.find((other) => isSameTask(task, other));
+      const place = `${where}, ${nameOf(task)}`;
+      if (mine === undefined) this.#excuseMissing(place, task, isLoose(task.partition));
+      else if (this.#compareTask(place, task, mine, isLoose(task.partition)) && hasFault(task))
+        isFailureSame = true;
+    }
+    for (const task of ours) {
+      if (theirs.some((other) => isSameTask(task, other))) continue;
+      if (isLoose(task.partition) && !hasFault(task)) this.used.add(TOLERANCES.cutShort.id);
+      else differ(`${where}, ${nameOf(task)}`, "no such task", shownFirst(task));
+    }
+    const failures = theirs.filter(hasFault).length;
+    if (failures > 0 && !isFailureSame) {
+      differ(
+        `${where}, batch ${batch}`,
+        `${failures} tasks failed as the faults say`,
+        "none of them as there",
+      );
+    }
+  }
+
+  /** A task that the engine did not run. */
+  #excuseMissing(place: string, task: TaskCalls, isLoose: boolean): void {
+    if (this.#finished.has(keyOf(task))) this.used.add(TOLERANCES.missingOnly.id);
+    else if (isLoose) this.used.add(TOLERANCES.cutShort.id);
+    else differ(place, shownFirst(task), "no such task");
+  }
+
+  /**
+   * Which partitions of a batch may have been cut short, by the failure of another task or a kill.
+   */
   #looseness(run: Run, other: Run, batch: number): (partition: number) => boolean {
     if (run.driver.some((call) => isCommitOf(call, batch))) return () => false;
     const abortOf = ({ driver }: Run) =>
@@ -191,34 +210,41 @@ class Comparer {
       (messagesOf(theirs)[partition] ?? null) === null || (messagesOf(ours)[partition] ?? null) === null;
   }
 
-  /** True where both made all the same calls. */
-  #compareTask(where: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
-    const place = `${where}, ${nameOf(task)}`;
-    const isWhole = (["reader", "writer"] as const).map((side) => {
-      const [theirs, ours] = [task[side], mine[side]];
-      if (sameCalls(theirs, ours)) {
-        this.calls += theirs.length;
-        return true;
-      }
-      const [shorter, longer] = [withoutStop(theirs), withoutStop(ours)].sort((a, b) => a.length - b.length);
-      const isPrefix = sameCalls(shorter ?? [], (longer ?? []).slice(0, shorter?.length));
-      const otherSide = side === "reader" ? task.writer : task.reader;
-      const tolerance = otherSide.some(isFault) ? TOLERANCES.twoProcesses : TOLERANCES.cutShort;
-      if (!isPrefix || !(isLoose || otherSide.some(isFault))) {
-        const at = theirs.findIndex((call, i) => !sameCalls([call], ours.slice(i, i + 1)));
-        const first = at < 0 ? theirs.length : at;
-        differ(`${place}, call ${first + 1} of the ${side}`, shown(theirs[first]), shown(ours[first]));
-      }
-      this.calls += shorter?.length ?? 0;
-      this.used.add(tolerance.id);
-      return tolerance === TOLERANCES.twoProcesses;
-    });
-    return !isWhole.includes(false);
+  /** True if both made all the same calls. */
+  #compareTask(place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
+    if (this.#finished.has(keyOf(task))) {
+      if (!this.#mayRepeatTask)
+        differ(place, "(in Millrace it had finished before the kill)", "ran it again");
+      this.#mayRepeatTask = false;
+    }
+    const isReaderWhole = this.#compareSide("reader", place, task, mine, isLoose);
+    const isWriterWhole = this.#compareSide("writer", place, task, mine, isLoose);
+    return isReaderWhole && isWriterWhole;
+  }
+
+  /** True if this side made all the same calls, or was cut short by a failure of the other one. */
+  #compareSide(side: Side, place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
+    const [theirs, ours] = [task[side], mine[side]];
+    if (sameCalls(theirs, ours)) {
+      this.calls += theirs.length;
+      return true;
+    }
+    const hasOtherFailed = task[side === "reader" ? "writer" : "reader"].some(isFault);
+    const shared = countShared(withoutStop(theirs), withoutStop(ours));
+    if (shared === undefined || !(isLoose || hasOtherFailed)) {
+      const at = theirs.findIndex((call, i) => !sameCalls([call], ours.slice(i, i + 1)));
+      const first = at < 0 ? theirs.length : at;
+      return differ(`${place}, call ${first + 1} of the ${side}`, shown(theirs[first]), shown(ours[first]));
+    }
+    this.calls += shared;
+    this.used.add((hasOtherFailed ? TOLERANCES.twoProcesses : TOLERANCES.cutShort).id);
+    return hasOtherFailed;
   }
 
   #compareMade(where: string, run: Run, other: Run, recordedMade: readonly Call[]): void {
     const isWriter = ({ call }: Call) => call === "writer.__init__";
-    // Spark makes no writer for what it refuses; each other action of a batch has the only one that it may have.
+    // Spark makes no writer for what it refuses; each other action of a batch has the only one that
+    // it may have.
     const writers = run.isBatch && run.made.some(isWriter) ? [] : recordedMade.filter(isWriter);
     const sink = {
       call: "DataSource.__init__",
@@ -251,8 +277,7 @@ class Comparer {
 
   #remember({ isBatch, tasks, driver }: Run): void {
     if (isBatch) return;
-    for (const task of tasks)
-      if (exitOf(task) !== undefined) this.#finished.set(`${task.batch}.${task.partition}`, task);
+    for (const task of tasks) if (exitOf(task) !== undefined) this.#finished.set(keyOf(task), task);
     // An attempt that was aborted begins anew.
     const aborted = new Set(
       driver.filter(({ call }) => call === "writer.abort").map(({ args }) => Number(args["batchId"])),
@@ -279,11 +304,17 @@ function messageOf(task: TaskCalls): JsonValue {
   return { partition: task.partition, attempt: task.attempt, rows, lo, hi };
 }
 
+/** How many calls one of two made if the other goes on from there; `undefined` if they differ. */
+function countShared(a: readonly Call[], b: readonly Call[]): number | undefined {
+  const length = Math.min(a.length, b.length);
+  return sameCalls(a.slice(0, length), b.slice(0, length)) ? length : undefined;
+}
+
 function sameCalls(a: readonly Call[], b: readonly Call[]): boolean {
   return a.length === b.length && a.every((call, i) => sameCall(call, b[i] as Call));
 }
 
-/** A reader is stopped wherever it was cut short. */
+/** A reader is stopped when it is cut short. */
 function withoutStop(calls: readonly Call[]): readonly Call[] {
   return calls.at(-1)?.call === "reader.stop" ? calls.slice(0, -1) : calls;
 }
@@ -292,7 +323,10 @@ function withoutFault(options: Args): Args {
   return Object.fromEntries(Object.entries(options).filter(([name]) => name !== "fault"));
 }
 
-/** Where two faults came together, Spark's error names both; which one is the cause of the other is no call of the contract. */
+/**
+ * If two faults came together, Spark's error names both; which one is the cause of the other is no
+ * call of the contract.
+ */
 function sameEnd(spark: Ended | undefined, millrace: Ended | undefined): boolean {
   if (spark === undefined || millrace === undefined) return spark === millrace;
   if (spark.failed !== millrace.failed) return false;

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { BATCH_REWRITES } from "./batch-exceptions.ts";
 import { stepOf } from "./batch-step.ts";
 import { compare, TOLERANCES } from "./compare.ts";
-import { type Exception, REWRITES, rewritten } from "./exceptions.ts";
+import { BATCH_REWRITES } from "./exceptions/batch-actions.ts";
+import type { Exception } from "./exceptions/rewrite.ts";
+import { REWRITES, rewritten } from "./exceptions.ts";
 import { replay } from "./replay.ts";
 import { isKnownBad, NOT_BUILT, SOURCES } from "./sources.ts";
 import {
@@ -23,8 +24,8 @@ export const EXCEPTIONS: readonly Exception[] = [
 ];
 
 /**
- * `same`: apart from the exceptions named. `differs`: `detail` has the first difference. `not built`, `no trace`: nothing to compare;
- * `detail` says why.
+ * `same`: apart from the exceptions named. `differs`: `detail` has the first difference.
+ * `not built`, `no trace`: nothing to compare; `detail` says why.
  */
 export type Verdict = "same" | "differs" | "not built" | "no trace";
 
@@ -37,7 +38,10 @@ export interface Result {
   readonly detail?: string;
 }
 
-/** The recordings of a folder: the paths of its JSON files. Error where there is no such folder, or nothing in it. */
+/**
+ * The recordings of a folder: the paths of its JSON files. Error if there is no such folder, or
+ * nothing in it.
+ */
 export function recordingsIn(folder: string): readonly string[] {
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
   if (files.length === 0) throw new Error(`there are no recordings in ${folder}`);
@@ -77,20 +81,22 @@ function findMissing({ trace }: Recording): string | undefined {
   if (isBatchTrace(trace)) return findUnknownStep(runsOf(trace));
   const [unknown] = unknownDriverEntries(trace);
   if (unknown !== undefined) return `the driver's "${unknown}"`;
-  for (const { start, source, made } of runsOf(trace)) {
-    if (JSON.stringify(start.trigger).includes("continuous")) return "the continuous trigger";
-    const reason = NOT_BUILT.get(source);
-    if (reason !== undefined) return reason;
-    if (!SOURCES.has(source)) return `the source "${source}", which is not in sources.py`;
-    if (source === "Bad" && !isKnownBad(start.ropts))
-      return "these options of Bad, which is not in sources.py";
-    const schemas = made.filter(({ args }) => args["schema"] !== undefined);
-    if (new Set(schemas.map(({ args }) => args["schema"])).size > 1) return "queries that change the rows";
-    const sinks = made.filter(({ call, args }) => call === "DataSource.__init__" && args["cls"] !== source);
-    const other = sinks.find(({ args }) => args["cls"] !== "Src");
-    if (other !== undefined) return `the sink "${String(other.args["cls"])}", which is not in sources.py`;
-  }
-  return undefined;
+  return runsOf(trace)
+    .map(findMissingIn)
+    .find((missing) => missing !== undefined);
+}
+
+function findMissingIn({ start, source, made }: Run): string | undefined {
+  if (JSON.stringify(start.trigger).includes("continuous")) return "the continuous trigger";
+  const reason = NOT_BUILT.get(source);
+  if (reason !== undefined) return reason;
+  if (!SOURCES.has(source)) return `the source "${source}", which is not in sources.py`;
+  if (source === "Bad" && !isKnownBad(start.ropts)) return "these options of Bad, which is not in sources.py";
+  const schemas = made.filter(({ args }) => args["schema"] !== undefined);
+  if (new Set(schemas.map(({ args }) => args["schema"])).size > 1) return "queries that change the rows";
+  const sinks = made.filter(({ call, args }) => call === "DataSource.__init__" && args["cls"] !== source);
+  const other = sinks.find(({ args }) => args["cls"] !== "Src");
+  return other && `the sink "${String(other.args["cls"])}", which is not in sources.py`;
 }
 
 /** The first action of batches that does not say what it is. */

@@ -3,7 +3,10 @@ import type { JsonValue } from "../../shared/contract/json.ts";
 import { conformRecording } from "./conformance.ts";
 import { Script } from "./script.ts";
 
-/** Scenarios that are not among the recordings, driven through the engine. Each begins with a committed batch 0, unless it is about it. */
+/**
+ * Scenarios that are not among the recordings, driven through the engine. Each begins with a
+ * committed batch 0, unless it is about it.
+ */
 
 const fault = (...points: readonly JsonValue[]) => ({ fault: JSON.stringify(points) });
 const resultOf = async (script: Script) => {

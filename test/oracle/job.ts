@@ -4,7 +4,10 @@ import type { BatchStep } from "./batch-step.ts";
 /** After so many triggers that found nothing new, or, where there was none, so many batches. */
 export type Until = { readonly idle: number } | { readonly batch: number };
 
-/** One run of a scenario, as its process is told in its environment: worker threads read it there too. */
+/**
+ * One run of a scenario, as its process is told in its environment: worker threads read it there
+ * too.
+ */
 export interface Job {
   /** File to log to. */
   readonly trace: string;

@@ -1,6 +1,7 @@
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import { readJob } from "./job.ts";
-import { SOURCES, Src } from "./sources.ts";
+import { Src } from "./sources/src.ts";
+import { SOURCES } from "./sources.ts";
 
 const { source, trace, ropts, wopts } = readJob();
 const format = SOURCES.get(source) ?? Src;

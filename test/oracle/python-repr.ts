@@ -6,7 +6,10 @@ export interface FilterJson {
   readonly kind: string;
 }
 
-/** What Python's `repr` says of one of Spark's filters: `Not(child=EqualTo(attribute=('id',), value=99))`. Error for anything else. */
+/**
+ * What Python's `repr` says of one of Spark's filters: `Not(child=EqualTo(attribute=('id',),
+ * value=99))`. Error for anything else.
+ */
 export function parseFilter(repr: string): FilterJson {
   const reader = new ReprReader(repr);
   const value = reader.value();

@@ -18,8 +18,8 @@ const LONGEST_RUN_MILLISECONDS = 60_000;
 const INTERVAL = "100 milliseconds";
 
 /**
- * Drives the engine through a scenario: each of its runs in a process of its own, which a fault may kill. Those of a query are on one ledger; actions of
- * batches are jobs of their own.
+ * Drives the engine through a scenario: each of its runs in a process of its own, which a fault may
+ * kill. Those of a query are on one ledger; actions of batches are jobs of their own.
  */
 export async function replay(expected: readonly Run[]): Promise<Run[]> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-oracle-"));
@@ -58,7 +58,10 @@ function jobOf(
   };
 }
 
-/** Where the driver ended a run, read off the recording: no option tells it. One that failed would have gone on. */
+/**
+ * Where the driver ended a run, read off the recording: no option tells it. One that failed would
+ * have gone on.
+ */
 function endOf({ driver, ended }: Run): Until {
   const idle = countIdlePolls(driver);
   const batch = driver.filter(({ call }) => call === "writer.commit:return").length;
@@ -78,7 +81,10 @@ function triggerOf(trigger: Run["start"]["trigger"]): Trigger {
   return { processingTime: INTERVAL };
 }
 
-/** The start does not tell how often Spark tried a task; the trace does: it has the last attempt of one that failed for good. */
+/**
+ * The start does not tell how often Spark tried a task; the trace does: it has the last attempt of
+ * one that failed for good.
+ */
 function maxAttemptsOf(runs: readonly Run[]): number {
   return 1 + Math.max(0, ...runs.flatMap(({ tasks }) => tasks.map(({ attempt }) => attempt)));
 }

@@ -7,7 +7,10 @@ import { causeOf, MillraceError } from "../../shared/contract/errors.ts";
 import { readJob } from "./job.ts";
 import type { Entry } from "./trace.ts";
 
-/** The process of one run: the embedded runner as `millrace run` starts it, with two threads as Spark's `local[2]`. */
+/**
+ * The process of one run: the embedded runner as `millrace run` starts it, with two threads as
+ * Spark's `local[2]`.
+ */
 
 const job = readJob();
 const file = job.batch === undefined ? "numbers.pipeline.ts" : "batch.pipeline.ts";

@@ -6,7 +6,7 @@ type Message = { partition: number; attempt: number; rows: number; lo: number; h
 /** How a task ends, where it does not end well. */
 export interface TaskEnd {
   readonly attempt?: number;
-  /** The fault that ends it, such as `raise in write`; `running` where nothing more is heard of it. */
+  /** The fault that ends it, such as `raise in write`; `running` if nothing more is heard of it. */
   readonly ends?: "raise in write" | "raise in write:enter" | "kill -9 JVM from write" | "running";
 }
 
@@ -14,8 +14,9 @@ const SCHEMA = { schema: "struct<id:bigint,part:int>" };
 const at = (n: number): Args => ({ n });
 
 /**
- * Writes a trace as Spark would record it, for what the recordings do not show: the order of calls is that of their notes and of
- * Spark's MicroBatchExecution. Each batch has `partitions` partitions of two rows.
+ * Writes a trace as Spark would record it, for what the recordings do not show: the order of calls
+ * is that of their notes and of Spark's MicroBatchExecution. Each batch has `partitions` partitions
+ * of two rows.
  */
 export class Script {
   readonly #trace: Entry[] = [];

@@ -34,7 +34,10 @@ export interface Start {
   readonly wopts: Args;
 }
 
-/** The calls of one attempt of a task. Spark reads and writes in two processes, so the calls of the two sides have no order between them. */
+/**
+ * The calls of one attempt of a task. Spark reads and writes in two processes, so the calls of the
+ * two sides have no order between them.
+ */
 export interface TaskCalls {
   readonly batch: number;
   readonly partition: number;
@@ -43,35 +46,47 @@ export interface TaskCalls {
   readonly writer: Call[];
 }
 
-/** What the ledger (Spark: the checkpoint) holds: the end of each batch that was begun, and which of them are committed. */
+/**
+ * What the ledger (Spark: the checkpoint) holds: the end of each batch that was begun, and which of
+ * them are committed.
+ */
 export interface Checkpoint {
   readonly offsets: Record<string, JsonValue>;
   readonly commits: string[];
 }
 
-/** How a run ended: `undefined` where it was killed. `faults` are the points whose faults its error names. */
+/** How a run ended: `undefined` if it was killed. */
 export interface Ended {
   readonly failed: boolean;
+  /** The points whose faults its error names. */
   readonly faults: readonly string[];
-  /** Code of the error with which the engine refuses such a thing, where Spark refused it; in the words of Millrace. */
+  /** Code of Millrace's error, if the engine refuses what Spark refused. */
   readonly refusal?: string;
-  /** What an action of a batch gave: the number of rows that it collected, nothing where it wrote them. */
+  /**
+   * What an action of a batch returned: the number of rows it collected, `null` if it wrote them.
+   */
   readonly value?: JsonValue;
   /** All that is recorded of the exception of such an action. */
   readonly exception?: string;
 }
 
-/** One run of a query, or one action of a batch, from its start to its end or its death, with the processes mapped away. */
+/**
+ * One run of a query, or one action of a batch, from its start to its end or its death, with the
+ * processes mapped away.
+ */
 export interface Run {
   start: Start;
   /** An action of a batch: a job of its own, with nothing to resume. */
   isBatch: boolean;
   /** Class of the source. */
   source: string;
-  /** The calls of planning, commit and abort, in their order. A writer's construction is among them where it is made for a commit or an abort. */
+  /**
+   * The calls of planning, commit and abort, in their order. A writer's construction is among them
+   * if it is made for a commit or an abort.
+   */
   driver: Call[];
   tasks: TaskCalls[];
-  /** All other constructions, each once: where and how often they are made is a matter of processes. */
+  /** All other constructions, each once: how often they are made is a matter of processes. */
   made: Call[];
   ended: Ended | undefined;
   checkpoint: Checkpoint | undefined;
@@ -83,7 +98,7 @@ export interface Recording {
   readonly trace: readonly Entry[];
 }
 
-/** The recording in a file; nothing, where the file is no trace. */
+/** The recording in a file; `undefined` if the file is no trace. */
 export function readRecording(path: string): Recording | undefined {
   const { scenario, trace } = JSON.parse(readFileSync(path, "utf8")) as Partial<Recording>;
   return scenario === undefined || trace === undefined ? undefined : { scenario, trace };
@@ -106,7 +121,10 @@ const MADE = new Set([
 ]);
 const ENDS = new Set(["writer.commit", "writer.abort"]);
 
-/** True for the trace of a driver program that reads and writes batches, one action after the other, and starts no query. */
+/**
+ * True for the trace of a driver program that reads and writes batches, one action after the other,
+ * and starts no query.
+ */
 export function isBatchTrace(trace: readonly Entry[]): boolean {
   return (
     trace.some(({ call }) => isBatchEnd(call)) &&
@@ -118,7 +136,9 @@ function isBatchEnd(call: string): boolean {
   return call === RETURNED || call === EXCEPTION;
 }
 
-/** Entries of the driver program that mean something else than the start and the end of a stream. */
+/**
+ * Entries of the driver program that mean something else than the start and the end of a stream.
+ */
 export function unknownDriverEntries(trace: readonly Entry[]): readonly string[] {
   return trace
     .map(({ call }) => call)
@@ -169,29 +189,35 @@ function emptyRun({ call, args }: Entry, isBatch: boolean): Run {
   };
 }
 
-/** The run in which one side of a task was begun, by process: Spark's tasks may outlive an abort, and even the run. */
+/**
+ * The run in which one side of a task was begun, by process: Spark's tasks may outlive an abort,
+ * and even the run.
+ */
 type Begun = Map<string, Run>;
 
 function addEntry(run: Run, driver: Entry[], begun: Begun, entry: Entry): void {
   const { call, args, task } = entry;
-  if (call.startsWith(ENDED)) {
-    const { exception = null, code } = args;
-    run.ended = { ...endedOf(exception), ...(typeof code === "string" ? { refusal: code } : {}) };
-  } else if (call === RETURNED) run.ended = { failed: false, faults: [], value: args["value"] ?? null };
-  else if (call === EXCEPTION) run.ended = refusedOf(args);
+  const ended = endIn(entry);
+  if (ended !== undefined) run.ended = ended;
   else if (call.startsWith(CHECKPOINT)) run.checkpoint = checkpointOf(args);
-  else if (task !== undefined && task !== null) {
-    const side = /^(reader\.|!! .* read$)/.test(call) ? "reader" : "writer";
-    const key = JSON.stringify([task, side, entry.proc]);
-    if (call.endsWith(":enter") && !call.startsWith("!!")) begun.set(key, run);
-    taskOf(begun.get(key) ?? run, task)[side].push({ call, args });
-  } else {
+  else if (task !== undefined && task !== null) addTaskCall(run, begun, entry, task);
+  else {
     if (call === "DataSource.__init__" && run.source === "") run.source = String(args["cls"]);
     driver.push(entry);
   }
 }
 
-/** Tells a construction for a commit or an abort, which the contract speaks of, from those that are a matter of processes. */
+function addTaskCall(run: Run, begun: Begun, { call, args, proc }: Entry, task: TaskId): void {
+  const side = /^(reader\.|!! .* read$)/.test(call) ? "reader" : "writer";
+  const key = JSON.stringify([task, side, proc]);
+  if (call.endsWith(":enter") && !call.startsWith("!!")) begun.set(key, run);
+  taskOf(begun.get(key) ?? run, task)[side].push({ call, args });
+}
+
+/**
+ * Tells a construction for a commit or an abort, which the contract speaks of, from those that are
+ * a matter of processes.
+ */
 function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
   const calls = entries.filter(({ call }) => !MADE.has(call) || call === "writer.__init__");
   const before = (entry: Entry) => calls[calls.indexOf(entry) + 1];
@@ -220,8 +246,8 @@ function expandRepeats(entries: readonly Entry[]): Entry[] {
 }
 
 /**
- * What no comparison may depend on: the name that Python has for the class of an iterator, and the first of two entries that
- * some versions of the recorder wrote for one call.
+ * What no comparison may depend on: the name that Python has for the class of an iterator, and the
+ * first of two entries that some versions of the recorder wrote for one call.
  */
 function normalised(entry: Entry): Entry[] {
   if (entry.call === "reader.latestOffset:enter") return [];
@@ -230,7 +256,10 @@ function normalised(entry: Entry): Entry[] {
   return [{ ...entry, args }];
 }
 
-/** Of a batch: Python's name for the class of its options, and its way of writing filters. Its only batch has no id in Spark. */
+/**
+ * Of a batch: Python's name for the class of its options, and its way of writing filters. Its only
+ * batch has no id in Spark.
+ */
 function normalisedBatch(entry: Entry): Entry[] {
   return normalised(entry).map((normal) => {
     const { call, args } = normal;
@@ -263,7 +292,16 @@ function taskOf(run: Run, { batchIdProp, partitionId, attemptNumber }: TaskId): 
   return task;
 }
 
-/** The exception is Spark's own, or that of Millrace: of both only the points of the faults are comparable. */
+/** How the run ended, if the entry tells it. */
+function endIn({ call, args }: Entry): Ended | undefined {
+  if (call === RETURNED) return { failed: false, faults: [], value: args["value"] ?? null };
+  if (call === EXCEPTION) return refusedOf(args);
+  if (!call.startsWith(ENDED)) return undefined;
+  const { exception = null, code } = args;
+  return { ...endedOf(exception), ...(typeof code === "string" ? { refusal: code } : {}) };
+}
+
+/** Spark's own exception, or Millrace's: of both only the points of the faults are comparable. */
 function endedOf(exception: JsonValue): Ended {
   if (exception === null) return { failed: false, faults: [] };
   const points = JSON.stringify(exception).matchAll(/injected fault at ([\w.:]+)/g);
@@ -308,14 +346,17 @@ export function isIdlePoll(call: Call): boolean {
   return call.call === "simple.read" && sameJson(args["start"], simpleEnd(call));
 }
 
-/** The offset that a simple reader's `read` gave; nothing, where its trace has none. */
+/** The offset that a simple reader's `read` returned; `undefined` if its trace has none. */
 export function simpleEnd({ call, args }: Call): JsonValue | undefined {
   const { returns } = args;
   if (call !== "simple.read" || typeof returns !== "object" || returns === null) return undefined;
   return (returns as Args)["end"];
 }
 
-/** Such calls of a run; of a reader that is not told a start, those that found the end of the batch before. */
+/**
+ * Such calls of a run; of a reader that is not told a start, those that found the end of the batch
+ * before.
+ */
 export function countIdlePolls(driver: readonly Call[]): number {
   let end: JsonValue | undefined;
   let count = 0;

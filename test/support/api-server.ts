@@ -96,8 +96,11 @@ export interface FakeRuntime extends Runtime {
   readonly sleeps: number[];
 }
 
-/** A runtime whose clock stands still, and which records how long it was to sleep. */
-export function runtimeAt(time: number | string, env: Record<string, string> = {}): FakeRuntime {
+/**
+ * A runtime whose clock stands still, and which records how long it was to sleep. Waits have no jitter
+ * unless the test says otherwise: `chance` is all of the time that a wait may take.
+ */
+export function runtimeAt(time: number | string, env: Record<string, string> = {}, chance = 1): FakeRuntime {
   const sleeps: number[] = [];
   return {
     time: new Date(time).getTime(),
@@ -105,7 +108,7 @@ export function runtimeAt(time: number | string, env: Record<string, string> = {
     now() {
       return this.time;
     },
-    random: () => 0.5,
+    random: () => chance,
     newId: () => "id",
     sleep: async (milliseconds) => void sleeps.push(milliseconds),
     env,

@@ -147,8 +147,8 @@ export interface Run {
   batch(): Promise<FinalizeResult | undefined>;
 }
 
-/** Stores and a clock that runs share. */
-export class World {
+/** What runs of the engine share: stores, and a clock that stands still. */
+export class EngineWorld {
   now = Date.UTC(2026, 10, 21);
   /** How long back-offs would have waited. */
   readonly slept: number[] = [];

@@ -4,7 +4,7 @@ import { CheckError, checkSource } from "../../shared/testing/index.ts";
 
 type Offset = { n: number };
 
-const rowsOf = (from: number, to: number) =>
+const rowsFrom = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => ({ n: from + i }));
 
 /** Rows 0 to 19, six a read: a good reader, to be spoilt. */
@@ -14,10 +14,10 @@ class Good extends SimpleDataSourceStreamReader<Offset> {
   }
   override read({ n }: Offset): { rows: { n: number }[]; offset: Offset } {
     const end = Math.min(n + 6, 20);
-    return { rows: rowsOf(n, end), offset: { n: end } };
+    return { rows: rowsFrom(n, end), offset: { n: end } };
   }
   override readBetweenOffsets(start: Offset, end: Offset): { n: number }[] {
-    return rowsOf(start.n, end.n);
+    return rowsFrom(start.n, end.n);
   }
 }
 
@@ -43,17 +43,17 @@ describe("checkSource with a simple reader", () => {
   it("names reads whose ends are in them and in the next", async () => {
     class Inclusive extends Good {
       override read({ n }: Offset) {
-        return { rows: rowsOf(n, n + 3), offset: { n: n + 2 } };
+        return { rows: rowsFrom(n, n + 3), offset: { n: n + 2 } };
       }
       override readBetweenOffsets(start: Offset, end: Offset) {
-        return rowsOf(start.n, end.n + 1);
+        return rowsFrom(start.n, end.n + 1);
       }
     }
     expect(await codesOf(() => new Inclusive())).toEqual(["RANGES_OVERLAP"]);
     class Chained extends Inclusive {
       override readBetweenOffsets(start: Offset, end: Offset) {
         const rows: { n: number }[] = [];
-        for (let n = start.n; n < end.n; n += 2) rows.push(...rowsOf(n, n + 3));
+        for (let n = start.n; n < end.n; n += 2) rows.push(...rowsFrom(n, n + 3));
         return rows;
       }
     }
@@ -64,10 +64,10 @@ describe("checkSource with a simple reader", () => {
   it("names a reader that skips the first row of each read", async () => {
     class Skips extends Good {
       override read({ n }: Offset) {
-        return { rows: rowsOf(n + 1, n + 6), offset: { n: n + 6 } };
+        return { rows: rowsFrom(n + 1, n + 6), offset: { n: n + 6 } };
       }
       override readBetweenOffsets(start: Offset, end: Offset) {
-        return rowsOf(start.n + 1, end.n);
+        return rowsFrom(start.n + 1, end.n);
       }
     }
     expect(await codesOf(() => new Skips())).toEqual(["RANGES_LOSE_ROWS"]);
@@ -77,10 +77,10 @@ describe("checkSource with a simple reader", () => {
     class AfterLast extends Good {
       override read({ n }: Offset) {
         const last = Math.min(n + 6, 20);
-        return { rows: rowsOf(n + 1, last + 1), offset: { n: last } };
+        return { rows: rowsFrom(n + 1, last + 1), offset: { n: last } };
       }
       override readBetweenOffsets(start: Offset, end: Offset) {
-        return rowsOf(start.n + 1, end.n + 1);
+        return rowsFrom(start.n + 1, end.n + 1);
       }
     }
     expect((await checkSource(() => new AfterLast())).notChecked).toEqual([]);
@@ -120,12 +120,12 @@ describe("checkSource with a simple reader", () => {
     }
     class Still extends Good {
       override read(start: Offset) {
-        return { rows: rowsOf(start.n, start.n + 1), offset: start };
+        return { rows: rowsFrom(start.n, start.n + 1), offset: start };
       }
     }
     class OfDate extends Good {
       override read() {
-        return { rows: rowsOf(0, 1), offset: { n: new Date(0) } as unknown as Offset };
+        return { rows: rowsFrom(0, 1), offset: { n: new Date(0) } as unknown as Offset };
       }
     }
     expect(await codesOf(() => new Back())).toEqual(["OFFSET_WENT_BACK"]);
@@ -154,7 +154,7 @@ describe("checkSource with a simple reader", () => {
     class Growing extends Good {
       override read({ n }: Offset) {
         there++;
-        return { rows: rowsOf(n, there), offset: { n: there } };
+        return { rows: rowsFrom(n, there), offset: { n: there } };
       }
     }
     const { notChecked } = await checkSource(() => new Growing());
@@ -165,7 +165,7 @@ describe("checkSource with a simple reader", () => {
     let forgotten = 0;
     class Forgets extends Good {
       override readBetweenOffsets(start: Offset, end: Offset) {
-        return rowsOf(Math.max(start.n, forgotten), end.n);
+        return rowsFrom(Math.max(start.n, forgotten), end.n);
       }
       override commit({ n }: Offset) {
         forgotten = n + 1;
@@ -178,7 +178,7 @@ describe("checkSource with a simple reader", () => {
     let there = 5;
     class All extends Good {
       override read({ n }: Offset) {
-        return { rows: rowsOf(n, there), offset: { n: there } };
+        return { rows: rowsFrom(n, there), offset: { n: there } };
       }
     }
     expect((await checkSource(() => new All())).notChecked).toEqual([]);

@@ -47,6 +47,26 @@ class Good extends DataSourceStreamWriter<Message> {
   }
 }
 
+/** A good sink of batches, if nothing is to be overwritten. */
+class GoodBatches extends DataSourceArrowWriter<Message> {
+  readonly #good: Good;
+  constructor(target: Target) {
+    super();
+    this.#good = new Good(target);
+  }
+  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext) {
+    const key = this.#good.keyOf(task);
+    const rows: NamedRow[] = [];
+    for await (const batch of batches) rows.push(...rowsOf(batch));
+    this.#good.target.staged.set(key, rows);
+    return { key };
+  }
+  override commit(messages: readonly (Message | null)[], batch: BatchContext) {
+    this.#good.commit(messages, batch.batchId, batch);
+  }
+  override abort() {}
+}
+
 async function problemsOf(make: (target: Target) => Good, withReadBack = true) {
   const target = new Target();
   const { readBack } = target;
@@ -248,23 +268,10 @@ describe("checkSink", () => {
 
   it("says that a sink of batches refuses to overwrite, whatever it throws", async () => {
     const target = new Target();
-    class Writer extends DataSourceArrowWriter<Message> {
-      override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext) {
-        const key = new Good(target).keyOf(task);
-        const rows: NamedRow[] = [];
-        for await (const batch of batches) rows.push(...rowsOf(batch));
-        target.staged.set(key, rows);
-        return { key };
-      }
-      override commit(messages: readonly (Message | null)[], batch: BatchContext) {
-        new Good(target).commit(messages, batch.batchId, batch);
-      }
-      override abort() {}
-    }
     class Sink extends DataSource {
       override writer(_schema: unknown, overwrite: boolean) {
         if (overwrite) throw new Error("this table is only added to");
-        return new Writer();
+        return new GoodBatches(target);
       }
     }
     const { notChecked } = await checkSink(Sink, { readBack: target.readBack });
@@ -273,22 +280,9 @@ describe("checkSink", () => {
 
   it("names a sink of batches whose overwrite keeps the rows that were there", async () => {
     const target = new Target();
-    class Writer extends DataSourceArrowWriter<Message> {
-      override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext) {
-        const key = new Good(target).keyOf(task);
-        const rows: NamedRow[] = [];
-        for await (const batch of batches) rows.push(...rowsOf(batch));
-        target.staged.set(key, rows);
-        return { key };
-      }
-      override commit(messages: readonly (Message | null)[], batch: BatchContext) {
-        new Good(target).commit(messages, batch.batchId, batch);
-      }
-      override abort() {}
-    }
     class Sink extends DataSource {
       override writer() {
-        return new Writer();
+        return new GoodBatches(target);
       }
     }
     const { readBack } = target;

@@ -2,49 +2,9 @@ import { describe, expect, it } from "vitest";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
-import { pipeline } from "../../shared/contract/pipeline.ts";
-import {
-  DataSourceStreamReader,
-  type Row,
-  SimpleDataSourceStreamReader,
-} from "../../shared/contract/stream-reader.ts";
-import { CheckError, checkSource, runPipeline } from "../../shared/testing/index.ts";
-import { World } from "../support/engine.ts";
-
-type Offset = { n: number };
-type Slice = { from: number; to: number };
-
-/** Rows 0 to 19, six a batch, two partitions: a good reader, to be spoilt. */
-class Good extends DataSourceStreamReader<Offset, Slice> {
-  override initialOffset(): Offset {
-    return { n: 0 };
-  }
-  override latestOffset({ n }: Offset): Offset {
-    return { n: Math.min(n + 6, 20) };
-  }
-  override partitions(start: Offset, end: Offset): Slice[] {
-    const middle = Math.floor((start.n + end.n) / 2);
-    return [
-      { from: start.n, to: middle },
-      { from: middle, to: end.n },
-    ];
-  }
-  override *read({ from, to }: Slice): Generator<Row> {
-    for (let n = from; n < to; n++) yield { n, name: `row ${n}` };
-  }
-}
-
-/** The traps that are found. */
-async function problemsOf(...args: Parameters<typeof checkSource>) {
-  const error = await checkSource(...args).then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof CheckError)) throw error ?? new Error("nothing was found");
-  return error.problems;
-}
-const codesOf = async (...args: Parameters<typeof checkSource>) =>
-  (await problemsOf(...args)).map(({ code }) => code);
+import { DataSourceStreamReader, SimpleDataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
+import { checkSource } from "../../shared/testing/index.ts";
+import { codesOf, Good, type Offset, problemsOf, type Slice } from "./good-reader.ts";
 
 describe("checkSource", () => {
   it("finds nothing in a good reader, and says what it tried", async () => {
@@ -107,37 +67,6 @@ describe("checkSource", () => {
       }
     }
     expect(await codesOf(() => new Exclusive())).toEqual(["RANGES_LOSE_ROWS"]);
-  });
-
-  it("names an end that follows the clock, whoever gives the time", async () => {
-    class OfDate extends Good {
-      override latestOffset() {
-        return { n: Date.now() };
-      }
-    }
-    class OfRuntime extends DataSource {
-      override schema() {
-        return "time timestamp";
-      }
-      override streamReader() {
-        const now = () => this.runtime.now();
-        return new (class extends Good {
-          override initialOffset() {
-            return { n: now() - 60_000 };
-          }
-          override latestOffset() {
-            return { n: now() };
-          }
-        })();
-      }
-    }
-    expect(await codesOf(() => new OfDate())).toEqual(["OFFSET_NOT_STABLE"]);
-    const [problem] = await problemsOf(OfRuntime);
-    expect(problem).toMatchObject({
-      code: "OFFSET_NOT_STABLE",
-      message: expect.stringContaining("it follows the clock"),
-      hint: expect.stringContaining("round it down"),
-    });
   });
 
   it("names offsets and partitions that are no JSON", async () => {
@@ -340,54 +269,6 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Inclusive())).toEqual(["RANGES_OVERLAP"]);
   });
 
-  it("does not accuse a source to which data arrives all the time, but one that gives any number", async () => {
-    let count = 0;
-    class Live extends Good {
-      override latestOffset() {
-        return { n: count++ };
-      }
-    }
-    expect((await checkSource(() => new Live())).notChecked).toEqual([
-      expect.stringContaining("latestOffset() grows while it is asked"),
-    ]);
-    class Chance extends Good {
-      override latestOffset() {
-        return { n: Math.floor(Math.random() * 1e6) + 1 };
-      }
-    }
-    const [problem] = await problemsOf(() => new Chance());
-    expect(problem).toMatchObject({ code: "OFFSET_NOT_STABLE", message: expect.stringContaining("chance") });
-  });
-
-  it("names the process's own clock, and a time as a string of digits", async () => {
-    class Monotonic extends Good {
-      override latestOffset() {
-        return { n: performance.now() };
-      }
-    }
-    class Digits extends Good {
-      override latestOffset() {
-        return { n: String(Date.now()) } as never;
-      }
-    }
-    expect((await codesOf(() => new Monotonic()))[0]).toBe("OFFSET_NOT_STABLE");
-    expect((await codesOf(() => new Digits()))[0]).toBe("OFFSET_NOT_STABLE");
-  });
-
-  it("notes an end that is the present second: it leaves late rows no time", async () => {
-    class Rounded extends Good {
-      override initialOffset() {
-        return { n: Math.floor(Date.now() / 1000) - 60 };
-      }
-      override latestOffset() {
-        return { n: Math.floor(Date.now() / 1000) };
-      }
-    }
-    expect((await checkSource(() => new Rounded())).notChecked).toContainEqual(
-      expect.stringContaining("the end is the present second"),
-    );
-  });
-
   it("has the engine's errors for partitions that are no array and rows that are none, and says where another was thrown", async () => {
     class NoArray extends Good {
       override partitions() {
@@ -459,82 +340,5 @@ describe("checkSource", () => {
     expect(await problemsOf(ArrowTable, { options: { paht: "x" } })).toMatchObject([
       { code: "OPTIONS_INVALID", hint: expect.stringContaining("{ options: … } of checkSource") },
     ]);
-  });
-});
-
-describe("the planner", () => {
-  const planned = (reader: () => DataSourceStreamReader<object, unknown>) => {
-    class Source extends DataSource {
-      override schema() {
-        return "n int, name string";
-      }
-      override streamReader() {
-        return reader();
-      }
-    }
-    return runPipeline(pipeline("p").readStream.format(Source).writeStream.format(ArrowTable));
-  };
-
-  it("refuses partitions that overlap, or are equal, before anything is read", async () => {
-    const overlapping = new Good();
-    overlapping.partitions = () => [
-      { from: 0, to: 4 },
-      { from: 3, to: 6 },
-    ];
-    await expect(planned(() => overlapping)).rejects.toMatchObject({ code: "PARTITIONS_OVERLAP" });
-    const equal = new Good();
-    equal.partitions = () => [
-      { from: 0, to: 4 },
-      { to: 4, from: 0 },
-    ];
-    await expect(planned(() => equal)).rejects.toMatchObject({
-      code: "PARTITIONS_OVERLAP",
-      message: 'partitions 0 and 1 are equal: {"to":4,"from":0}',
-    });
-  });
-
-  it("refuses an offset that goes back by its only number or time, though the reader cannot compare", async () => {
-    const back = new Good();
-    back.latestOffset = () => ({ n: -1 });
-    await expect(planned(() => back)).rejects.toMatchObject({ code: "OFFSET_WENT_BACK" });
-  });
-
-  it("warns of an end that is the time of day, unrounded, in the first batch only", async () => {
-    const now = Date.UTC(2026, 10, 21, 3, 4, 5, 678);
-    const world = new World();
-    world.now = now;
-    const endAt = (offset: () => Offset) => {
-      const reader = new Good();
-      reader.initialOffset = () => ({ n: now - 60_000 });
-      reader.latestOffset = offset;
-      reader.partitions = () => [];
-      class Source extends DataSource {
-        override schema() {
-          return "n int";
-        }
-        override streamReader() {
-          return reader;
-        }
-      }
-      return pipeline("p").readStream.format(Source).writeStream.format(ArrowTable) as never;
-    };
-    const unrounded = await world.run(
-      endAt(() => ({ n: world.now })),
-      "a",
-    );
-    expect(await unrounded.plan()).toMatchObject({
-      batch: { end: { n: now } },
-      warning: { code: "OFFSET_FOLLOWS_CLOCK", hint: expect.stringContaining("settledNow") },
-    });
-    const rounded = await new World().run(
-      endAt(() => ({ n: Math.floor(now / 1000) * 1000 })),
-      "a",
-    );
-    expect(await rounded.plan()).not.toHaveProperty("warning");
-    const still = await new World().run(
-      endAt(() => ({ n: now })),
-      "a",
-    );
-    expect(await still.plan()).not.toHaveProperty("warning");
   });
 });

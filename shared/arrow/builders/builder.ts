@@ -19,7 +19,10 @@ export interface MeantField {
   readonly found: string;
 }
 
-/** A value that does not fit its column. `path` leads from the column to the place, such as `.tags[2]`. */
+/**
+ * A value that does not fit its column. `path` leads from the column to the place, such as
+ * `.tags[2]`.
+ */
 export class ValueMismatch extends Error {
   readonly expected: string;
   readonly problem: string;
@@ -43,7 +46,10 @@ export class ValueMismatch extends Error {
   }
 }
 
-/** Arrow's validity bitmap: bit set for a value, clear for null. Takes no memory while there is no null. */
+/**
+ * Arrow's validity bitmap: bit set for a value, clear for null. Takes no memory while there is no
+ * null.
+ */
 export class Validity {
   readonly #capacity: number;
   readonly #nullable: boolean;
@@ -55,13 +61,13 @@ export class Validity {
     this.#nullable = nullable;
   }
 
-  /** Error: `ValueMismatch` where the column takes no null. */
+  /** Error: `ValueMismatch` if the column takes no null. */
   setNull(index: number): void {
     if (!this.#nullable) throw new ValueMismatch("a value (NOT NULL)", null);
     this.clear(index);
   }
 
-  /** As `setNull`, also where the column takes no null. */
+  /** As `setNull`, also if the column takes no null. */
   clear(index: number): void {
     let bits = this.#bits;
     if (bits === undefined || index >= bits.length * 8) {
@@ -74,7 +80,7 @@ export class Validity {
     this.nullCount++;
   }
 
-  /** `undefined` where no value is null. */
+  /** `undefined` if no value is null. */
   finish(length: number): Uint8Array | undefined {
     if (this.#bits === undefined) return undefined;
     const bytes = (length + 7) >> 3;

@@ -5,7 +5,10 @@ const TEXT = /^([+-]?)(\d*)(?:\.(\d*))?$/;
 /** What a number below 10^-6 looks like: `1.5e-7`. */
 const SMALL = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/;
 
-/** Decimals of up to 38 digits, from strings, bigints (whole units) or numbers whose shortest text fits the scale. */
+/**
+ * Decimals of up to 38 digits, from strings, bigints (whole units) or numbers whose shortest text
+ * fits the scale.
+ */
 export class DecimalBuilder implements ColumnBuilder {
   readonly #type: Decimal;
   readonly #name: string;

@@ -14,8 +14,8 @@ export type NumericArray =
   | Float64Array;
 
 /**
- * A column whose values are one element of a typed array each. Each class below has an `append` of its own, so that V8 compiles it for one
- * kind of array and of value.
+ * A column whose values are one element of a typed array each. Each class below has an `append` of
+ * its own, so that V8 compiles it for one kind of array and of value.
  */
 export abstract class FixedWidthBuilder<A extends NumericArray> implements ColumnBuilder {
   readonly #type: DataType;
@@ -63,7 +63,10 @@ export abstract class FixedWidthBuilder<A extends NumericArray> implements Colum
 
 const HALF = 2 ** 32;
 
-/** A column of 64-bit integers. Most values are numbers, which are written in halves: a bigint for each would cost more than all the rest. */
+/**
+ * A column of 64-bit integers. Most values are numbers, which are written in halves: a bigint for
+ * each would cost more than all the rest.
+ */
 export abstract class Int64Column<
   A extends BigInt64Array | BigUint64Array = BigInt64Array,
 > extends FixedWidthBuilder<A> {

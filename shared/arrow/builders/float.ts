@@ -18,7 +18,10 @@ export class DoubleBuilder extends FixedWidthBuilder<Float64Array> {
   }
 }
 
-/** Floats from numbers: the nearest one, as floats are; a finite number that would become infinite is an error. */
+/**
+ * Floats from numbers: the nearest one, as floats are; a finite number that would become infinite
+ * is an error.
+ */
 export class FloatBuilder extends FixedWidthBuilder<Float32Array> {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, Float32Array);

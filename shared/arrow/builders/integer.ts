@@ -4,7 +4,9 @@ import { FixedWidthBuilder, Int64Column } from "./fixed-width.ts";
 
 type SmallArray = Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
 
-/** Integers of up to 32 bits, from numbers and bigints; what does not fit is an error, never cut. */
+/**
+ * Integers of up to 32 bits, from numbers and bigints; what does not fit is an error, never cut.
+ */
 export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
   readonly #name: string;
   readonly #min: number;
@@ -50,7 +52,10 @@ export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
   }
 }
 
-/** 64-bit integers from bigints and from numbers up to 2^53, beyond which a number has lost its last digits. */
+/**
+ * 64-bit integers from bigints and from numbers up to 2^53, beyond which a number has lost its last
+ * digits.
+ */
 export class Int64Builder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, BigInt64Array);

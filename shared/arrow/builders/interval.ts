@@ -9,7 +9,10 @@ const DURATION =
 /** Microseconds of a week, a day, an hour, a minute and a second. */
 const UNITS = [604_800_000_000n, 86_400_000_000n, 3_600_000_000n, 60_000_000n, 1_000_000n] as const;
 
-/** Lengths of time from `"P1DT2H3M4.567890S"`, a `Temporal.Duration`, or a bigint of microseconds; years and months have no length. */
+/**
+ * Lengths of time from `"P1DT2H3M4.567890S"`, a `Temporal.Duration`, or a bigint of microseconds;
+ * years and months have no length.
+ */
 export class IntervalBuilder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, BigInt64Array);

@@ -2,8 +2,9 @@ import { type IsoMoment, IsoScanner, scanMoment } from "../../contract/iso.ts";
 import { ValueMismatch } from "./builder.ts";
 
 /**
- * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing. `undefined` for other text; errors: `ValueMismatch` for a
- * moment that is in no calendar, or finer than a microsecond. `type` and `value` are for the error.
+ * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing.
+ * `undefined` for other text; errors: `ValueMismatch` for a moment that is in no calendar, or finer
+ * than a microsecond. `type` and `value` are for the error.
  */
 export function parseMoment(text: string, type: string, value: unknown): IsoMoment | undefined {
   const moment = scanMoment(text);

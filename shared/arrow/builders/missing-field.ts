@@ -5,7 +5,10 @@ import { ValueMismatch } from "./builder.ts";
 /** Names that an error shows at most. */
 const MAX_NAMES = 5;
 
-/** The error for an object without the field `name`, which may be there under a name of its own: `the row has "user_id"`. */
+/**
+ * The error for an object without the field `name`, which may be there under a name of its own:
+ * `the row has "user_id"`.
+ */
 export function missingField(
   expected: string,
   noun: string,
@@ -39,7 +42,7 @@ function closestTo(name: string, others: readonly string[]): string | undefined 
   return closest === undefined ? undefined : byPlain.get(closest);
 }
 
-/** True where two neighbours changed places, which counts as two mistakes elsewhere. */
+/** True if two neighbours changed places, which counts as two mistakes elsewhere. */
 function isSwapped(a: string, b: string): boolean {
   const at = Array.from(a).findIndex((letter, i) => letter !== b[i]);
   return at >= 0 && a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2) === b;

@@ -12,8 +12,8 @@ interface Child {
 }
 
 /**
- * Structs, and rows, from objects by field name or arrays by position. A missing field is an error; `null` is no value; what an object has beyond
- * the fields is left out.
+ * Structs, and rows, from objects by field name or arrays by position. A missing field is an error;
+ * `null` is no value; what an object has beyond the fields is left out.
  */
 export class StructBuilder implements ColumnBuilder {
   readonly #type: Struct;
@@ -120,7 +120,10 @@ function below(error: unknown, step: string): unknown {
   return error instanceof ValueMismatch ? error.below(step) : error;
 }
 
-/** True for objects with properties of the user's own: a Map's or an array's `size` and `length` are none. */
+/**
+ * True for objects with properties of the user's own: a Map's or an array's `size` and `length` are
+ * none.
+ */
 function hasFields(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -128,7 +131,10 @@ function hasFields(value: unknown): value is Readonly<Record<string, unknown>> {
   return !(value instanceof Map || value instanceof Set || ArrayBuffer.isView(value));
 }
 
-/** A field of a row or struct; what every object inherits, such as `constructor`, and other methods are none. */
+/**
+ * A field of a row or struct; what every object inherits, such as `constructor`, and other methods
+ * are none.
+ */
 export function fieldOf(row: Readonly<Record<string, unknown>>, name: string): unknown {
   const value = row[name];
   return typeof value === "function" && !Object.hasOwn(row, name) ? undefined : value;

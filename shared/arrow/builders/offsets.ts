@@ -1,6 +1,9 @@
 import { Validity } from "./builder.ts";
 
-/** Where each value of a column begins in what lies below it: the bytes of strings, the elements of lists. */
+/**
+ * Where each value of a column begins in what lies below it: the bytes of strings, the elements of
+ * lists.
+ */
 export class Offsets {
   readonly validity: Validity;
   /** Values so far. */
@@ -25,7 +28,7 @@ export class Offsets {
     this.#offsets[length] = this.end;
   }
 
-  /** Error: `ValueMismatch` where the column takes no null. */
+  /** Error: `ValueMismatch` if the column takes no null. */
   closeNull(): void {
     this.validity.setNull(this.length);
     this.close();
@@ -37,7 +40,10 @@ export class Offsets {
     this.close();
   }
 
-  /** Puts the values from `first` on at new places: `endOf` gives the end of one from its begin and its length as it was. */
+  /**
+   * Puts the values from `first` on at new places: `endOf` returns the end of one from its begin and
+   * its length as it was.
+   */
   moveEnds(first: number, endOf: (begin: number, length: number) => number): void {
     let before = this.#offsets[first] ?? 0;
     let end = before;

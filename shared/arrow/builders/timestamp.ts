@@ -2,7 +2,10 @@ import type { DataType } from "apache-arrow";
 import { Int64Column } from "./fixed-width.ts";
 import { parseLocal, parseZoned, toMicrosLocal, toMicrosUtc } from "./values.ts";
 
-/** Epoch seconds and milliseconds up to these are less than 2^53 microseconds away from 1970: until the year 2255. */
+/**
+ * Epoch seconds and milliseconds up to these are less than 2^53 microseconds away from 1970: until
+ * the year 2255.
+ */
 const SAFE_SECONDS = 9_007_199_253;
 const SAFE_MILLIS = SAFE_SECONDS * 1000;
 

@@ -4,8 +4,8 @@ import { parseMoment } from "./iso.ts";
 import { temporalClass, temporalText } from "./temporal.ts";
 
 /**
- * Microseconds since the epoch from a Date, an ISO string with its zone, a `Temporal.Instant` or `Temporal.ZonedDateTime`, or a bigint of microseconds.
- * Error: `ValueMismatch`.
+ * Microseconds since the epoch from a Date, an ISO string with its zone, a `Temporal.Instant` or
+ * `Temporal.ZonedDateTime`, or a bigint of microseconds. Error: `ValueMismatch`.
  */
 export function toMicrosUtc(value: unknown): bigint {
   if (typeof value === "bigint") return inRange("timestamp", value, value);
@@ -27,7 +27,10 @@ export function toMicrosUtc(value: unknown): bigint {
   return epochNanoseconds / 1000n;
 }
 
-/** Microseconds of a wall clock from an ISO string without zone, a `Temporal.PlainDateTime`, or a bigint of microseconds. Error: `ValueMismatch`. */
+/**
+ * Microseconds of a wall clock from an ISO string without zone, a `Temporal.PlainDateTime`, or a
+ * bigint of microseconds. Error: `ValueMismatch`.
+ */
 export function toMicrosLocal(value: unknown): bigint {
   if (typeof value === "bigint") return inRange("timestamp_ntz", value, value);
   const { seconds, micros } = parseLocal(value);
@@ -44,7 +47,10 @@ export function parseZoned(text: string): Pick<IsoMoment, "seconds" | "micros"> 
   return { seconds: seconds - offset, micros };
 }
 
-/** A moment of a wall clock from an ISO string without zone, or a `Temporal.PlainDateTime`. Error: `ValueMismatch`. */
+/**
+ * A moment of a wall clock from an ISO string without zone, or a `Temporal.PlainDateTime`. Error:
+ * `ValueMismatch`.
+ */
 export function parseLocal(value: unknown): Pick<IsoMoment, "seconds" | "micros"> {
   const text = temporalText(value, "PlainDateTime");
   const moment = text === undefined ? undefined : parseMoment(text, "timestamp_ntz", value);

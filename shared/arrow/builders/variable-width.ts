@@ -34,7 +34,10 @@ class BytesColumn extends Offsets {
 export class StringBuilder implements ColumnBuilder {
   readonly #column: BytesColumn;
   readonly #limit: Limit | undefined;
-  /** Strings that are not encoded yet; the column has their lengths in UTF-16 units so far, which are bytes where all is ASCII. */
+  /**
+   * Strings that are not encoded yet; the column has their lengths in UTF-16 units so far, which
+   * are bytes if all is ASCII.
+   */
   #text = "";
   /** Index of the first of them. */
   #first = 0;
@@ -96,7 +99,10 @@ export class StringBuilder implements ColumnBuilder {
   }
 }
 
-/** Where a string of so many UTF-16 units ends that begins at `begin`: the first byte of a code point tells how many it has. */
+/**
+ * Where a string of so many UTF-16 units ends that begins at `begin`: the first byte of a code
+ * point tells how many it has.
+ */
 function endOf(bytes: Uint8Array, begin: number, units: number): number {
   let at = begin;
   for (let left = units; left > 0; ) {

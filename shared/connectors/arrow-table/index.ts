@@ -13,7 +13,10 @@ import { ArrowTableWriter } from "./writer.ts";
 
 /** Where the table lies. */
 export interface ArrowTableOptions {
-  /** The table's folder, absolute or relative to the working directory. Default, of a sink: `table` in the pipeline's own folder. */
+  /**
+   * The table's folder, absolute or relative to the working directory. Default, of a sink: `table`
+   * in the pipeline's own folder.
+   */
   readonly path?: string;
 }
 
@@ -22,8 +25,9 @@ const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
 type ParsedOptions = z.output<typeof OPTIONS>;
 
 /**
- * A table of Arrow IPC files with a log of commits: as a sink, and read as a batch. Each batch lands whole and once, whatever
- * fails. The format is in docs/arrow-table.md. Error: `OPTIONS_INVALID`.
+ * A table of Arrow IPC files with a log of commits: as a sink, and read as a batch. Each batch
+ * lands whole and once, whatever fails. The format is in docs/arrow-table.md. Error:
+ * `OPTIONS_INVALID`.
  */
 export class ArrowTable extends DataSource<ParsedOptions> {
   /** For `.format("arrow-table")`, once it is registered. */

@@ -1,5 +1,6 @@
 import type { SchemaJson } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { padded } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 
@@ -9,9 +10,15 @@ const READ_AT_ONCE = 32;
 export const LOG_FOLDER = `${TABLE_FOLDER.log}/`;
 const VERSION = /^_log\/(\d{20})\.json$/;
 
-/** A data file, its path relative to the table's folder. `path` is `null` for a task that had no rows. */
+/**
+ * A data file, its path relative to the table's folder. `path` is `null` for a task that had no
+ * rows.
+ */
 export interface StagedFile {
-  /** Where the table was when the file was staged; `null` for the pipeline's own, which moves with its home. */
+  /**
+   * Where the table was when the file was staged; `null` for the pipeline's own, which moves with
+   * its home.
+   */
   readonly table: string | null;
   readonly path: string | null;
   readonly rows: number;
@@ -36,8 +43,8 @@ export interface LogEntry {
 }
 
 /**
- * The newest version, -1 for a table without one. Where `known` was a version, only it and what came after are listed. Error: `TABLE_LOG_BROKEN`
- * where it is gone.
+ * The newest version, -1 for a table without one. Where `known` was a version, only it and what
+ * came after are listed. Error: `TABLE_LOG_BROKEN` if it is gone.
  */
 export async function latestVersion(table: ObjectStore, known = -1): Promise<number> {
   let latest = -1;
@@ -47,7 +54,7 @@ export async function latestVersion(table: ObjectStore, known = -1): Promise<num
   return latest;
 }
 
-/** The entry of a version. Error: `TABLE_LOG_BROKEN` where it is gone or not an entry. */
+/** The entry of a version. Error: `TABLE_LOG_BROKEN` if it is gone or not an entry. */
 export async function readEntry(table: ObjectStore, version: number): Promise<LogEntry> {
   const key = entryKey(version);
   const bytes = await table.get(key);
@@ -68,12 +75,16 @@ function broken(table: ObjectStore, key: string, problem: string): MillraceError
   });
 }
 
-/** False where the version is taken: another commit was faster. This is the commit point of a batch. */
+/**
+ * False if the version is taken: another commit was faster. This is the commit point of a batch.
+ */
 export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boolean> {
   return await table.put(entryKey(entry.version), Buffer.from(`${JSON.stringify(entry)}\n`));
 }
 
-/** A place in the log: up to `version`, the newest batch of the pipeline is `batchId` (-1 for none). */
+/**
+ * A place in the log: up to `version`, the newest batch of the pipeline is `batchId` (-1 for none).
+ */
 export type LogPosition = {
   readonly version: number;
   readonly batchId: number;
@@ -82,8 +93,9 @@ export type LogPosition = {
 export const LOG_START: LogPosition = { version: -1, batchId: -1 };
 
 /**
- * The newest batch of a pipeline that the log up to `latest` has, -1 where it has none. Batches of one pipeline land in order, so its newest
- * entry answers, looked for down to `known`. A pipeline that is new to the table looks through all of the log, once.
+ * The newest batch of a pipeline that the log up to `latest` has, -1 if it has none. Batches of
+ * one pipeline land in order, so its newest entry answers, looked for down to `known`. A pipeline
+ * that is new to the table looks through all of the log, once.
  */
 export async function lastLanded(
   table: ObjectStore,
@@ -102,7 +114,10 @@ export async function* readLog(table: ObjectStore): AsyncGenerator<LogEntry> {
   yield* readEntries(table, range(0, (await latestVersion(table)) + 1));
 }
 
-/** Entries in the order of `versions`: the first alone, for it may be all that is needed, then ever more at once. */
+/**
+ * Entries in the order of `versions`: the first alone, for it may be all that is needed, then ever
+ * more at once.
+ */
 async function* readEntries(table: ObjectStore, versions: readonly number[]): AsyncGenerator<LogEntry> {
   for (let at = 0, size = 1; at < versions.length; at += size, size = Math.min(READ_AT_ONCE, size * 4)) {
     yield* await Promise.all(versions.slice(at, at + size).map((version) => readEntry(table, version)));
@@ -114,8 +129,8 @@ function range(from: number, to: number): number[] {
 }
 
 /**
- * The live data files, in the order of their commits. With `removedSince` (epoch milliseconds) also those that were live at some time since: a reader may be
- * in the middle of them.
+ * The live data files, in the order of their commits. With `removedSince` (epoch milliseconds) also
+ * those that were live at some time since: a reader may be in the middle of them.
  */
 export async function liveFiles(
   table: ObjectStore,
@@ -136,5 +151,5 @@ export function versionOf(key: string): number | undefined {
 }
 
 function entryKey(version: number): string {
-  return `${LOG_FOLDER}${String(version).padStart(20, "0")}.json`;
+  return `${LOG_FOLDER}${padded(version, 20)}.json`;
 }

@@ -29,10 +29,16 @@ import {
 } from "./log.ts";
 import { vacuumTable } from "./vacuum.ts";
 
-/** Other pipelines may commit to the same table meanwhile; each time the version was taken, the next one is tried. */
+/**
+ * Other pipelines may commit to the same table meanwhile; each time the version was taken, the next
+ * one is tried.
+ */
 const MAX_CONFLICTS = 100;
 
-/** Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what is there, or adds to it. */
+/**
+ * Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what
+ * is there, or adds to it.
+ */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<StagedFile>
   implements SupportsTaskAbort<StagedFile>, SupportsCommitLookup, SupportsExists, SupportsVacuum
@@ -69,7 +75,7 @@ export class ArrowTableWriter
     const place = this.#place(table);
     checkPlace(place, messages, table.location);
     const schema = schemaToJson(this.#schema);
-    const schemaDigest = await sha256(JSON.stringify(schema));
+    const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
     const known = hintFor(place, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
@@ -117,7 +123,8 @@ export class ArrowTableWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    // A commit that was tried may still land, and must then find its files. Vacuum removes them once it cannot.
+    // A commit that was tried may still land, and must then find its files. Vacuum removes them
+    // once it cannot.
     if (batch.commitTried) return;
     await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));
   }
@@ -150,14 +157,16 @@ export class ArrowTableWriter
   }
 }
 
-/** What a commit leaves for the next one, which then needs one listing of what is new, and no read. */
+/**
+ * What a commit leaves for the next one, which then needs one listing of what is new, and no read.
+ */
 type CommitHint = LogPosition & {
   readonly table: string | null;
   /** SHA-256 of the schema in the entry of `version`. */
   readonly schemaDigest: string;
 };
 
-/** The hint of the last commit, where it is one of this table. */
+/** The hint of the last commit, if it is one of this table. */
 function hintFor(
   place: string | null,
   batch: BatchContext,

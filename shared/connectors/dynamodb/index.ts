@@ -11,8 +11,9 @@ export { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
 export type { DynamoDbOptions } from "./options.ts";
 
 /**
- * A DynamoDB table as a sink: each row puts one item, by its key. A batch of at most 90 items is written in the ledger's own transaction, where the ledger is a DynamoDB
- * table too; a larger one by puts that may be repeated. Guide: docs/dynamodb.md. Error: `OPTIONS_INVALID`.
+ * A DynamoDB table as a sink: each row puts one item, by its key. A batch of at most 90 items is
+ * written in the ledger's own transaction, if the ledger is a DynamoDB table too; a larger one
+ * by puts that may be repeated. Guide: docs/dynamodb.md. Error: `OPTIONS_INVALID`.
  */
 export class DynamoDb extends DataSource<ParsedOptions> {
   /** For `.format("dynamodb")`, once it is registered. */
@@ -25,7 +26,10 @@ export class DynamoDb extends DataSource<ParsedOptions> {
     return new DynamoDbWriter(schema, this.options, this.runtime);
   }
 
-  /** A writer that puts items. It cannot overwrite: a table is emptied item by item, which others would see. */
+  /**
+   * A writer that puts items. It cannot overwrite: a table is emptied item by item, which others
+   * would see.
+   */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     if (overwrite) {
       throw new MillraceError("NOT_SUPPORTED", 'data source "dynamodb" cannot overwrite a table', {

@@ -9,13 +9,16 @@ import type { ParsedOptions } from "./options.ts";
 /** An item as DynamoDB takes it. */
 export type Item = Record<string, AttributeValue>;
 
-/** Makes items of rows: numbers keep all their digits, times and dates are ISO 8601 text, bytes are bytes. */
+/**
+ * Makes items of rows: numbers keep all their digits, times and dates are ISO 8601 text, bytes are
+ * bytes.
+ */
 export class ItemMaker {
   readonly #fields: readonly Field[];
   readonly #omitNulls: boolean;
   readonly #keys: readonly string[];
 
-  /** Error: `OPTIONS_INVALID`, where a key is no field, or of a type that cannot be a key. */
+  /** Error: `OPTIONS_INVALID`, if a key is no field, or of a type that cannot be a key. */
   constructor(schema: Schema, { partitionKey, sortKey, versionAttribute, omitNulls }: ParsedOptions) {
     this.#fields = schema.fields;
     this.#omitNulls = omitNulls;
@@ -35,7 +38,10 @@ export class ItemMaker {
       throw invalid(`the rows have a field "${versionAttribute}", which is versionAttribute`);
   }
 
-  /** Errors: `ROW_MISMATCH`, for a row whose key is null or empty, or that has a number which DynamoDB has not. */
+  /**
+   * Errors: `ROW_MISMATCH`, for a row whose key is null or empty, or that has a number which
+   * DynamoDB has not.
+   */
   *itemsOf(batch: RecordBatch, firstRow: number): Generator<Item> {
     let row = firstRow;
     for (const values of rowsOf(batch)) {

@@ -4,15 +4,21 @@ import * as z from "zod";
 export interface DynamoDbOptions {
   /** Name or ARN of the table. It must be there. */
   readonly table: string;
-  /** Field of the rows that is the table's partition key: a string, a number or bytes; not null, not empty. */
+  /**
+   * Field of the rows that is the table's partition key: a string, a number or bytes; not null, not
+   * empty.
+   */
   readonly partitionKey: string;
-  /** Field of the rows that is the table's sort key, where it has one. */
+  /** Field of the rows that is the table's sort key, if it has one. */
   readonly sortKey?: string;
-  /** Attribute that says which batch wrote an item, so that a late write never replaces a newer one. Default `_millrace`. */
+  /**
+   * Attribute that says which batch wrote an item, so that a late write never replaces a newer one.
+   * Default `_millrace`.
+   */
   readonly versionAttribute?: string;
   /** True: a null is left out of its item. Default: it is kept as a null. */
   readonly omitNulls?: boolean;
-  /** Puts at once, where a batch is too large for one transaction. Default 50. */
+  /** Puts at once, if a batch is too large for one transaction. Default 50. */
   readonly maxConcurrency?: number;
 }
 

@@ -6,9 +6,10 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
 import { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
-import { isTransient } from "../../aws/transient.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
+import type { RetryPolicy } from "../../contract/retry.ts";
 import {
   DataSourceStreamArrowWriter,
   type SupportsLedgerTransaction,
@@ -17,21 +18,25 @@ import {
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
-import {
-  dropAborted,
-  dropStaged,
-  readStaged,
-  type StagedRows,
-  stageRows,
-  vacuumStaged,
-} from "../kit/staging.ts";
+import { atOnce } from "../kit/at-once.ts";
+import { AwsClient } from "../kit/aws-client.ts";
+import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
+import { vacuumStaged } from "../kit/vacuum.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are about as many. */
+/**
+ * DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are
+ * about as many.
+ */
 const TRANSACTION_BYTES = 2_000_000;
+/** A table that was just made, or has no burst left, throttles for longer than the SDK tries. */
+const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 
-/** Stages the rows of each task; the commit puts them, in the ledger's transaction where they are few. */
+/**
+ * Stages the rows of each task; the commit puts them, in the ledger's transaction if they are
+ * few.
+ */
 export class DynamoDbWriter
   extends DataSourceStreamArrowWriter<StagedRows>
   implements SupportsTaskAbort<StagedRows>, SupportsLedgerTransaction<StagedRows>, SupportsVacuum
@@ -40,7 +45,7 @@ export class DynamoDbWriter
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
   readonly #items: ItemMaker;
-  #client: DynamoDBClient | undefined;
+  readonly #client: AwsClient<DynamoDBClient>;
 
   /** Error: `OPTIONS_INVALID`. */
   constructor(schema: Schema, options: ParsedOptions, runtime: Runtime) {
@@ -49,6 +54,10 @@ export class DynamoDbWriter
     this.#options = options;
     this.#runtime = runtime;
     this.#items = new ItemMaker(schema, options);
+    const make = () => new DynamoDBClient({});
+    const toError = (call: string, thrown: Error, retryable: boolean) =>
+      callFailed(options.table, call, thrown, retryable);
+    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError });
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
@@ -82,19 +91,19 @@ export class DynamoDbWriter
     return [...items.values()].map((item) => dynamoDbItem(this.#options.table, item));
   }
 
-  /** Puts all items, each unless there is a newer one: again, late and in any order the outcome is the same. */
+  /**
+   * Puts all items, each unless there is a newer one: again, late and in any order the outcome is
+   * the same.
+   */
   override async commit(
     messages: readonly (StagedRows | null)[],
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
     const items = this.#versioned(messages, batch);
-    const work = async (): Promise<void> => {
-      for await (const item of items) await this.#put(item);
-    };
-    const ended = await Promise.allSettled(Array.from({ length: this.#options.maxConcurrency }, work));
-    for (const end of ended) if (end.status === "rejected") throw end.reason;
-    // What was staged stays, for a commit that comes again finds nothing else to tell that it came before. Vacuum removes it.
+    await atOnce(this.#options.maxConcurrency, items, (item) => this.#put(item));
+    // What was staged stays, for nothing else tells a commit that comes again that it came
+    // before. Vacuum removes it.
   }
 
   override async abort(
@@ -115,7 +124,9 @@ export class DynamoDbWriter
     for await (const { partition, batch: rows } of readStaged(messages, batch)) {
       let number = row.get(partition) ?? 1;
       for (const item of this.#items.itemsOf(rows, number)) {
-        const version = [digits(batch.batchId, 12), digits(partition, 6), digits(number++, 12)].join("-");
+        const version = [batchDigits(batch.batchId), partitionDigits(partition), padded(number++, 12)].join(
+          "-",
+        );
         yield {
           ...item,
           [this.#options.versionAttribute]: {
@@ -137,23 +148,23 @@ export class DynamoDbWriter
       ExpressionAttributeNames: { "#v": versionAttribute, "#i": "incarnation", "#n": "version" },
       ExpressionAttributeValues: { ":i": incarnation ?? { S: "" }, ":n": version ?? { S: "" } },
     };
-    this.#client ??= new DynamoDBClient({});
-    try {
-      await this.#client.send(new PutItemCommand(put));
-    } catch (error) {
-      // There is a newer one.
-      if (error instanceof ConditionalCheckFailedException) return;
-      const name = error instanceof Error ? error.name : "unknown error";
-      throw new MillraceError("DYNAMODB_FAILED", `putting an item into ${table} failed: ${name}`, {
-        where: { path: table },
-        retryable: isTransient(error),
-        hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
-        cause: error,
-      });
-    }
+    await this.#client.call("putting an item", async (client) => {
+      try {
+        await client.send(new PutItemCommand(put));
+      } catch (error) {
+        // There is a newer one.
+        if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      }
+    });
   }
 }
 
-function digits(count: number, length: number): string {
-  return String(count).padStart(length, "0");
+/** Without the message of the service, which may quote an item. */
+function callFailed(table: string, call: string, thrown: Error, retryable: boolean): MillraceError {
+  return new MillraceError("DYNAMODB_FAILED", `${call} into ${table} failed: ${thrown.name}`, {
+    where: { path: table },
+    retryable,
+    hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
+    cause: thrown,
+  });
 }

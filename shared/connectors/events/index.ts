@@ -11,8 +11,9 @@ import { EventsStreamReader } from "./stream-reader.ts";
 export type { EventsOptions } from "./options.ts";
 
 /**
- * Made-up events of a shop with their times, as a source of streams and batches that needs nothing: the same events for the same time and seed, always and
- * everywhere. Guide: docs/events.md. Error: `OPTIONS_INVALID`.
+ * Made-up events of a shop with their times, as a source of streams and batches that needs nothing:
+ * the same events for the same time and seed, always and everywhere. Guide: docs/events.md. Error:
+ * `OPTIONS_INVALID`.
  */
 export class Events extends DataSource<ParsedOptions> {
   /** For `.format("events")`, once it is registered. */

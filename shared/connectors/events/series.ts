@@ -19,8 +19,9 @@ export type Event = {
 const USERS = 1000;
 
 /**
- * Events without end in either direction, each a function of its number and the seed alone: whoever asks for a range, wherever and however often, gets the same ones.
- * Time is cut into intervals from the epoch on; each has one event, somewhere in it.
+ * Events without end in either direction, each a function of its number and the seed alone: whoever
+ * asks for a range, wherever and however often, gets the same ones. Time is cut into intervals from
+ * the epoch on; each has one event, somewhere in it.
  */
 export class EventSeries {
   readonly #interval: bigint;

@@ -20,15 +20,19 @@ import { decompress } from "fzstd";
 import { rowsOf } from "../../arrow/rows.ts";
 import { schemaToJson } from "../../contract/ddl/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { jsonRow } from "../kit/json-values.ts";
+import { jsonRow } from "../kit/json.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns } from "./columns.ts";
 import { Malformed } from "./malformed.ts";
 
-// Arrow for JavaScript brings no codec. There is none here for LZ4. A copy, because what `decompress` gives may not be aligned.
+// Arrow for JavaScript brings no codec. There is none here for LZ4. A copy, because what
+// `decompress` returns may not be aligned.
 compressionRegistry.set(CompressionType.ZSTD, { decode: (data) => decompress(data).slice() });
 
-/** An IPC file, or a stream. Record batches that have the columns of the schema pass as they are; those of others are turned into rows. */
+/**
+ * An IPC file, or a stream. Record batches that have the columns of the schema pass as they are;
+ * those of others are turned into rows.
+ */
 export async function* readArrow(
   file: FileBytes,
   schema: Schema,
@@ -97,7 +101,10 @@ function plainField(field: Field): Field {
   return new Field(field.name, plainType(field.type), field.nullable);
 }
 
-/** Layouts that differ from file to file, such as dictionaries, and units that rows do not have, in the types of the DDL. */
+/**
+ * Layouts that differ from file to file, such as dictionaries, and units that rows do not have, in
+ * the types of the DDL.
+ */
 function plainType(type: DataType): DataType {
   if (DataType.isDictionary(type)) return plainType(type.dictionary);
   if (DataType.isLargeUtf8(type) || DataType.isUtf8View(type)) return new Utf8();

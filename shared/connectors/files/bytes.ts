@@ -5,14 +5,17 @@ import type { PlannedFile } from "./folder.ts";
 import { Malformed } from "./malformed.ts";
 import { gunzip, isUtf8 } from "./node.ts";
 
-/** A file up to this size is read in one request, a larger one in pieces of it, or as its format asks. */
+/**
+ * A file up to this size is read in one request, a larger one in pieces of it, or as its format
+ * asks.
+ */
 const CHUNK_BYTES = 8 * 1024 * 1024;
 /** A file up to this size may be asked for before its turn. */
 const AHEAD_BYTES = 1024 * 1024;
 
 const LINE_BREAK = 0x0a;
 
-/** Text is given in smaller pieces: what is made of it takes many times the memory. */
+/** Text comes in smaller pieces: what is made of it takes many times the memory. */
 const TEXT_BYTES = 1024 * 1024;
 
 /** The bytes of a file, as it was when it was planned. */
@@ -40,7 +43,7 @@ export class FileBytes {
     if (this.size > 0 && this.size <= AHEAD_BYTES) this.#readWhole().catch(() => undefined);
   }
 
-  /** False where the file is gone, or another is in its place. */
+  /** False if the file is gone, or another is in its place. */
   async isThere(): Promise<boolean> {
     return (await (this.isSmall ? this.#readWhole() : this.#read(0, 1))) !== undefined;
   }
@@ -78,7 +81,10 @@ export class FileBytes {
   }
 }
 
-/** The text of a file in UTF-8, without its byte order mark, unpacked as its name says. Error: `Malformed`. */
+/**
+ * The text of a file in UTF-8, without its byte order mark, unpacked as its name says. Error:
+ * `Malformed`.
+ */
 export async function* textOf(file: FileBytes): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const chunk of unpacked(file)) {
@@ -98,7 +104,10 @@ async function textOr(file: FileBytes, decode: () => string): Promise<string> {
   }
 }
 
-/** The first line that is not UTF-8. A line break is part of no other character, so that each line is or is not by itself. */
+/**
+ * The first line that is not UTF-8. A line break is part of no other character, so that each line
+ * is or is not by itself.
+ */
 async function wrongLine(file: FileBytes): Promise<number> {
   let line = 1;
   let rest = new Uint8Array();

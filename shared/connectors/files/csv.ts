@@ -97,7 +97,10 @@ function explain(error: Error): Error {
   });
 }
 
-/** Where the columns of the schema are; one that the file does not have is null. Error: `COLUMN_MISNAMED`. */
+/**
+ * Where the columns of the schema are; one that the file does not have is null. Error:
+ * `COLUMN_MISNAMED`.
+ */
 function fromHeader(schema: Schema, header: Parsed["record"]): readonly number[] {
   const names = header.map((name) => name ?? "");
   const columns = schema.fields.map(({ name }) => name);

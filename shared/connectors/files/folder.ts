@@ -1,5 +1,6 @@
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
 import type { ReadLimit } from "../../contract/read-limit.ts";
+import { groupsOf } from "../kit/slices.ts";
 import { matchesGlob } from "./node.ts";
 import type { ParsedOptions } from "./options.ts";
 
@@ -8,7 +9,9 @@ export type PlannedFile = { readonly key: string; readonly bytes: number; readon
 /** What one task reads. */
 export type FileGroup = { readonly files: readonly PlannedFile[] };
 
-/** The files of the source whose names come after `startAfter`, in the order of their names' bytes. */
+/**
+ * The files of the source whose names come after `startAfter`, in the order of their names' bytes.
+ */
 export async function* listFiles(
   store: ObjectStore,
   { pattern }: ParsedOptions,
@@ -20,18 +23,21 @@ export async function* listFiles(
   }
 }
 
-/** As in Spark: what others write beside the data, or are still writing. The "folders" that S3's console makes are empty objects. */
+/**
+ * As in Spark: what others write beside the data, or are still writing. The "folders" that S3's
+ * console makes are empty objects.
+ */
 function isHidden(key: string): boolean {
   return key.endsWith("/") || key.split("/").some((part) => part.startsWith(".") || part.startsWith("_"));
 }
 
-/** Oldest first; the name decides where times are equal. */
+/** Oldest first; the name decides if times are equal. */
 export function byTime(a: ObjectInfo, b: ObjectInfo): number {
   return a.modifiedAt - b.modifiedAt || (a.key < b.key ? -1 : 1);
 }
 
 /** Counts files until a batch is full. At least one file fits. */
-export class Batch {
+export class FileSelection {
   readonly files: ObjectInfo[] = [];
   readonly #maxFiles: number;
   readonly #maxBytes: number;
@@ -47,7 +53,7 @@ export class Batch {
           : maxBytesPerBatch;
   }
 
-  /** False where the file is one too many. */
+  /** False if the file is one too many. */
   take(file: ObjectInfo): boolean {
     if (this.files.length > 0) {
       if (this.files.length >= this.#maxFiles || this.#bytes + file.bytes > this.#maxBytes) return false;
@@ -59,17 +65,8 @@ export class Batch {
 }
 
 /** Files in partitions, in their order. */
-export function group(files: readonly ObjectInfo[], options: ParsedOptions): FileGroup[] {
-  const { maxFilesPerPartition, maxBytesPerPartition } = options;
-  const groups: PlannedFile[][] = [];
-  let size = 0;
-  for (const { key, bytes, etag } of files) {
-    const last = groups.at(-1);
-    const fits =
-      last !== undefined && last.length < maxFilesPerPartition && size + bytes <= maxBytesPerPartition;
-    size = fits ? size + bytes : bytes;
-    if (fits) last.push({ key, bytes, etag });
-    else groups.push([{ key, bytes, etag }]);
-  }
-  return groups.map((members) => ({ files: members }));
+export function partitionsOf(files: readonly ObjectInfo[], options: ParsedOptions): FileGroup[] {
+  const { maxFilesPerPartition: maxFiles, maxBytesPerPartition: maxBytes } = options;
+  const planned = files.map(({ key, bytes, etag }): PlannedFile => ({ key, bytes, etag }));
+  return groupsOf(planned, { maxBytes, maxFiles }).map((group) => ({ files: group }));
 }

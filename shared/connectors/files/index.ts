@@ -4,7 +4,7 @@ import { DataSource } from "../../contract/data-source.ts";
 import type { ObjectInfo } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader, RowSource } from "../../contract/stream-reader.ts";
-import { byTime, type FileGroup, group, listFiles } from "./folder.ts";
+import { byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { inferSchema, readFiles } from "./read.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
@@ -12,8 +12,8 @@ import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 export type { FilesOptions } from "./options.ts";
 
 /**
- * Files in a folder, or below a prefix of S3, as a source: CSV, JSON lines, Arrow, Parquet. As a stream, each new file once. Guide: docs/files.md.
- * Error: `OPTIONS_INVALID`.
+ * Files in a folder, or below a prefix of S3, as a source: CSV, JSON lines, Arrow, Parquet. As a
+ * stream, each new file once. Guide: docs/files.md. Error: `OPTIONS_INVALID`.
  */
 export class Files extends DataSource<ParsedOptions> {
   /** For `.format("files")`, once it is registered. */
@@ -54,7 +54,7 @@ class AllFilesReader extends DataSourceReader<FileGroup> {
   override async partitions(): Promise<FileGroup[]> {
     const { options, runtime } = this.#source;
     const files: ObjectInfo[] = await Array.fromAsync(listFiles(runtime.openStore(options.path), options));
-    return group(files.sort(byTime), options);
+    return partitionsOf(files.sort(byTime), options);
   }
 
   override read(partition: FileGroup): RowSource {

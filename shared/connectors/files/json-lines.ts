@@ -2,8 +2,7 @@ import { DataType, type Schema } from "apache-arrow";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
-import { parseJson } from "../kit/json-text.ts";
-import { jsonRow } from "../kit/json-values.ts";
+import { jsonRow, parseJson } from "../kit/json.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
 import { Malformed, MalformedRow } from "./malformed.ts";
 
@@ -17,7 +16,7 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
   const decimals = schema.fields.some(({ type }) => hasDecimal(type));
   let number = 0;
   let isFirst = true;
-  function* rowsOf(lines: readonly string[]): Generator<Row> {
+  function* parsed(lines: readonly string[]): Generator<Row> {
     for (const line of lines) {
       number++;
       if (line.trim() === "") continue;
@@ -33,9 +32,9 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
     rest = lines.pop() ?? "";
     if (rest.length > MAX_LINE_CHARACTERS)
       throw new Malformed(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
-    yield rowsOf(lines);
+    yield parsed(lines);
   }
-  yield rowsOf([rest]);
+  yield parsed([rest]);
 }
 
 function recordOf(line: string, number: number, decimals: boolean): Readonly<Record<string, unknown>> {

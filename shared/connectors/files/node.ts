@@ -1,13 +1,7 @@
 import { isUtf8 } from "node:buffer";
-import { hash } from "node:crypto";
 import { matchesGlob } from "node:path/posix";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
-
-/** SHA-256. */
-export function digest(text: string): Buffer {
-  return hash("sha256", text, "buffer");
-}
 
 export { isUtf8, matchesGlob };
 

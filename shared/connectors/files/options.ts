@@ -4,19 +4,35 @@ import * as z from "zod";
 export interface FilesOptions {
   /** A folder, absolute or relative to the working directory, or `s3://bucket/prefix`. */
   readonly path: string;
-  /** `csv` and `jsonl` may be compressed, by the end of their names: `.gz`, `.zst`. `arrow`: IPC files and streams. */
+  /**
+   * `csv` and `jsonl` may be compressed, by the end of their names: `.gz`, `.zst`. `arrow`: IPC
+   * files and streams.
+   */
   readonly format: "csv" | "jsonl" | "arrow" | "parquet";
-  /** A glob for names relative to `path`: `**\/*.csv`. Default: every file. Names, and folders, that begin with `.` or `_` are never read, as in Spark. */
+  /**
+   * A glob for names relative to `path`: `**\/*.csv`. Default: every file. Names, and folders, that
+   * begin with `.` or `_` are never read, as in Spark.
+   */
   readonly pattern?: string;
   /**
-   * `time` (default): all files are listed, and those that were not read yet are read, oldest first. `key`: only names after the last one read are listed: for names that grow.
+   * `time` (default): all files are listed, and those that were not read yet are read, oldest
+   * first. `key`: only names after the last one read are listed: for names that grow.
    */
   readonly order?: "time" | "key";
-  /** A file is read once it is older than this. With `order: "key"`, longer than any file takes to be written. Default 2. */
+  /**
+   * A file is read once it is older than this. With `order: "key"`, longer than any file takes to
+   * be written. Default 2.
+   */
   readonly settleSeconds?: number;
-  /** True: a file that changed after it was read is read again, as a whole. Default false: it is an error. (Auto Loader: `cloudFiles.allowOverwrites`.) */
+  /**
+   * True: a file that changed after it was read is read again, as a whole. Default false: it is an
+   * error. (Auto Loader: `cloudFiles.allowOverwrites`.)
+   */
   readonly allowOverwrites?: boolean;
-  /** True: a file that is gone, or changed, by the time its batch reads it is passed over. Default false: it is an error. (Spark: `ignoreMissingFiles`.) */
+  /**
+   * True: a file that is gone, or changed, by the time its batch reads it is passed over. Default
+   * false: it is an error. (Spark: `ignoreMissingFiles`.)
+   */
   readonly ignoreMissingFiles?: boolean;
   /** Files of one batch at most. Default 1000. */
   readonly maxFilesPerBatch?: number;
@@ -26,7 +42,10 @@ export interface FilesOptions {
   readonly maxFilesPerPartition?: number;
   /** Bytes of one partition at most, but always one file. Default 67108864 (64 MiB). */
   readonly maxBytesPerPartition?: number;
-  /** CSV: true (default) where the first record has the names of the columns; false where columns are in the order of the schema. */
+  /**
+   * CSV: true (default) if the first record has the names of the columns; false if columns
+   * are in the order of the schema.
+   */
   readonly header?: boolean;
   /** CSV: what separates fields. Default `,`. */
   readonly delimiter?: string;
@@ -36,7 +55,10 @@ export interface FilesOptions {
   readonly escape?: string;
   /** CSV: the field, without quotes, that is null. Default: the empty one. */
   readonly nullValue?: string;
-  /** CSV: true where spaces around fields, and around names in the header, count for nothing. Default false. (Spark: `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`.) */
+  /**
+   * CSV: true if spaces around fields, and around names in the header, count for nothing.
+   * Default false. (Spark: `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`.)
+   */
   readonly trim?: boolean;
 }
 

@@ -44,7 +44,10 @@ import { Malformed, MalformedRow } from "./malformed.ts";
 
 type Convert = (value: unknown) => unknown;
 
-/** A column, or a part of one: its Arrow field, and what makes of hyparquet's value one that such a column takes. */
+/**
+ * A column, or a part of one: its Arrow field, and what makes of hyparquet's value one that such a
+ * column takes.
+ */
 interface Column {
   readonly field: Field;
   readonly convert: Convert;
@@ -56,7 +59,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 const PARSERS: Partial<ParquetParsers> = {
   timestampFromMilliseconds: (millis) => orNull(millis, () => millis * 1000n),
   timestampFromMicroseconds: (micros) => micros,
-  timestampFromNanoseconds: (nanos) => orNull(nanos, () => toMicros(nanos)),
+  timestampFromNanoseconds: (nanos) => orNull(nanos, () => wholeMicros(nanos)),
   dateFromDays: (days) => orNull(days, () => new Date(days * 86_400_000)),
   stringFromBytes: (bytes) => orNull(bytes, () => utf8.decode(bytes)),
 };
@@ -117,7 +120,7 @@ function bufferOf(file: FileBytes): AsyncBuffer {
   };
 }
 
-/** What the older kind of annotation is called in the newer one, where that differs. */
+/** What the older kind of annotation is called in the newer one, if that differs. */
 const KINDS: Readonly<Record<string, string>> = {
   MAP_KEY_VALUE: "MAP",
   UTF8: "STRING",
@@ -128,7 +131,7 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /** What a column stands for, whichever way the file says it. */
-function kindOf({ logical_type, converted_type }: SchemaElement): string {
+function annotationOf({ logical_type, converted_type }: SchemaElement): string {
   const converted: string = converted_type ?? "";
   return logical_type?.type ?? KINDS[converted] ?? converted;
 }
@@ -139,7 +142,7 @@ const UNTOUCHED: ReadonlySet<string> = new Set(["DECIMAL", "MAP", "BSON", "GEOME
 /** Without what hyparquet would make doubles (decimals) or objects with text for keys (maps) of. */
 function plain(element: SchemaElement): SchemaElement {
   const { converted_type, logical_type, ...rest } = element;
-  const kind = kindOf(element);
+  const kind = annotationOf(element);
   if (UNTOUCHED.has(kind)) return rest;
   if (TEXTS.has(kind)) return { ...rest, converted_type: "UTF8" };
   return kind === "LIST" ? { ...rest, converted_type: "LIST" } : element;
@@ -159,7 +162,7 @@ function oneOf(tree: SchemaTree): { readonly type: DataType; readonly convert: C
   const { element, children } = tree;
   const [inner] = children;
   if (inner === undefined) return leaf(tree);
-  const kind = kindOf(element);
+  const kind = annotationOf(element);
   if (kind === "LIST" && children.length === 1 && inner.children.length <= 1 && isRepeated(inner)) {
     const [item] = inner.children;
     const { field, convert } = item === undefined ? { ...required(inner) } : columnOf(item);
@@ -224,7 +227,7 @@ function notSupported({ element, path }: SchemaTree): MillraceError {
   const name = path.join(".");
   return new MillraceError(
     "TYPE_NOT_SUPPORTED",
-    `column "${name}" is of Parquet's type ${kindOf(element) || element.type}, which rows do not have`,
+    `column "${name}" is of Parquet's type ${annotationOf(element) || element.type}, which rows do not have`,
     {
       where: { field: name },
       hint: "Leave the column out: name those to read in .schema(…).",
@@ -241,7 +244,7 @@ function leafConvert(type: DataType, { logical_type, converted_type }: SchemaEle
   return (value) =>
     orNull(value, () => {
       const time = BigInt(value as number | bigint);
-      return isMillis ? time * 1000n : isNanos ? toMicros(time) : time;
+      return isMillis ? time * 1000n : isNanos ? wholeMicros(time) : time;
     });
 }
 
@@ -267,7 +270,7 @@ const SMALL_INTEGERS: Readonly<Record<string, DataType>> = {
 
 function leafType(element: SchemaElement): DataType | undefined {
   const { type, logical_type, converted_type, scale = 0, precision = 0 } = element;
-  switch (kindOf(element)) {
+  switch (annotationOf(element)) {
     case "STRING":
     case "ENUM":
     case "JSON":
@@ -315,7 +318,7 @@ function bigEndian(bytes: Uint8Array): bigint {
     : BigInt.asIntN(bytes.length * 8, BigInt(`0x${Buffer.from(bytes).toString("hex")}`));
 }
 
-function toMicros(nanos: bigint): bigint {
+function wholeMicros(nanos: bigint): bigint {
   if (nanos % 1000n === 0n) return nanos / 1000n;
   throw new MalformedRow("it has a time with nanoseconds, and times are of microseconds here");
 }

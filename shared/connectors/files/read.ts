@@ -23,7 +23,10 @@ const READ_AHEAD = 8;
 const PUT_RIGHT =
   "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
 
-/** The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not fit, each with the file and the row in it. */
+/**
+ * The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not
+ * fit, each with the file and the row in it.
+ */
 export async function* readFiles(
   store: ObjectStore,
   schema: Schema,
@@ -36,23 +39,32 @@ export async function* readFiles(
     if (options.ignoreMissingFiles && !(await file.isThere())) continue;
     const place: Place = { path: file.path, row: 0 };
     try {
-      for await (const chunk of chunksOf(file, schema, options)) {
-        if (chunk instanceof RecordBatch) {
-          if (rows.pending > 0) yield rows.flush();
-          yield chunk;
-          continue;
-        }
-        for (const row of chunk) {
-          place.row++;
-          rows.append(row, place);
-          if (rows.isFull) yield rows.flush();
-        }
-      }
+      for await (const chunk of chunksOf(file, schema, options)) yield* collect(chunk, rows, place);
     } catch (error) {
       throw inFile(error, options, place);
     }
   }
   if (rows.pending > 0) yield rows.flush();
+}
+
+/**
+ * Record batches pass after the rows before them; rows are collected until a record batch is full.
+ */
+function* collect(
+  chunk: RecordBatch | Iterable<Row>,
+  rows: RowCollector,
+  place: Place,
+): Generator<RecordBatch> {
+  if (chunk instanceof RecordBatch) {
+    if (rows.pending > 0) yield rows.flush();
+    yield chunk;
+    return;
+  }
+  for (const row of chunk) {
+    place.row++;
+    rows.append(row);
+    if (rows.isFull) yield rows.flush();
+  }
 }
 
 /** Very small files are mostly waited for: some of them are asked for at once. */
@@ -68,7 +80,10 @@ function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<F
   yield* asked;
 }
 
-/** The schema of the first file by name. Error: `SCHEMA_REQUIRED` where files of the format have none, or there is no file. */
+/**
+ * The schema of the first file by name. Error: `SCHEMA_REQUIRED` if files of the format have
+ * none, or there is no file.
+ */
 export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {
   const { format } = options;
   const hint = 'Call .schema("id bigint, name string") after .format(Files).';

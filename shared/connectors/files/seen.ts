@@ -1,6 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
+import { padded } from "../../contract/keys.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
-import { digest } from "./node.ts";
+import { sha256 } from "../kit/sha256.ts";
 
 /** A file in 12 bytes: 8 of its name's hash, 4 of its version's. */
 export interface Fingerprint {
@@ -20,16 +21,21 @@ interface Node {
 /** Up to so many files are kept in one record. */
 const SMALL = 1000;
 const FINGERPRINT_BYTES = 12;
-/** A file that is no longer there is forgotten after this time at the earliest: a folder that is away for some hours may come back. */
+/**
+ * A file that is no longer there is forgotten after this time at the earliest: a folder that is
+ * away for some hours may come back.
+ */
 const REMEMBERED_MILLISECONDS = 7 * 86_400_000;
 /** So many records, one a batch, can be rewound to; older ones are deleted, from time to time. */
 const KEPT = 1000;
 const TIDIED_EACH = 100;
 
 /**
- * Which files were read up to an offset, in the pipeline's own store. Records never change, and an offset names the last of its own: a
- * plan that was never recorded, or lost to another run, leaves a record that nobody names. Its name is made of what is in it, so that whoever
- * plans the same batch gives the same offset. Records that are small beside the new one are taken into it, so that there are few to read.
+ * Which files were read up to an offset, in the pipeline's own store. Records never change, and an
+ * offset names the last of its own: a plan that was never recorded, or lost to another run, leaves
+ * a record that nobody names. Its name is made of what is in it, so that whoever plans the same
+ * batch finds the same offset. Records that are small beside the new one are taken into it, so that
+ * there are few to read.
  */
 export class SeenFiles {
   readonly #store: ObjectStore;
@@ -39,7 +45,10 @@ export class SeenFiles {
     this.#store = store;
   }
 
-  /** What was read up to the offset that names `id`: the version of a file, by the hash of its name. Error: `SEEN_FILES_MISSING`. */
+  /**
+   * What was read up to the offset that names `id`: the version of a file, by the hash of its name.
+   * Error: `SEEN_FILES_MISSING`.
+   */
   async at(id: string | undefined): Promise<(name: bigint) => number | undefined> {
     const nodes = await this.#chain(id);
     return (name) => {
@@ -51,7 +60,10 @@ export class SeenFiles {
     };
   }
 
-  /** Adds files to those that `id` names, and gives the name of the result. `listed` has the files that are there. */
+  /**
+   * Adds files to those that `id` names, and returns the name of the result. `listed` has the files
+   * that are there.
+   */
   async add(
     id: string | undefined,
     files: readonly Fingerprint[],
@@ -72,7 +84,7 @@ export class SeenFiles {
     const text = files.map(({ name, version }) => `${name}:${version}`).join();
     const sequence = id === undefined ? 0 : sequenceOf(id) + 1;
     const node: Node = {
-      id: `${String(sequence).padStart(12, "0")}-${digest(`${id} ${text}`).toString("hex", 0, 16)}`,
+      id: `${padded(sequence, 12)}-${sha256(`${id} ${text}`).toString("hex", 0, 16)}`,
       previous: older[taken]?.id,
       writtenAt: now,
       versions,
@@ -84,7 +96,10 @@ export class SeenFiles {
     return node.id;
   }
 
-  /** Deletes what is needed for none of the last 1,000 records. `id` is the one that the last committed offset names. */
+  /**
+   * Deletes what is needed for none of the last 1,000 records. `id` is the one that the last
+   * committed offset names.
+   */
   async tidy(id: string): Promise<void> {
     const last = sequenceOf(id);
     if (last % TIDIED_EACH > 0) return;
@@ -95,7 +110,8 @@ export class SeenFiles {
     // Whatever a later record needs of those before the first one, the first one needs, too.
     const firsts = ids.filter((other) => sequenceOf(other) === sequenceOf(first));
     const chains = await Promise.all(firsts.map((other) => this.#chain(other))).catch(() => undefined);
-    // What is needed is not known: nothing is deleted, and no batch that is committed need fail for it.
+    // What is needed is not known: nothing is deleted, and no batch that is committed need fail for
+    // it.
     if (chains === undefined) return;
     const needed = new Set(chains.flat().map((node) => node.id));
     await this.#store.delete(ids.filter((other) => isOld(other) && !needed.has(other)).map(keyOf));
@@ -124,7 +140,7 @@ export class SeenFiles {
 
 /** The fingerprint of a file as it is listed. */
 export function fingerprint({ key, etag }: ObjectInfo): Fingerprint {
-  return { name: digest(key).readBigUInt64LE(), version: digest(etag).readUInt32LE() };
+  return { name: sha256(key).readBigUInt64LE(), version: sha256(etag).readUInt32LE() };
 }
 
 const FOLDER = "seen/";

@@ -9,7 +9,7 @@ import {
   type RowSource,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import { Batch, byTime, type FileGroup, group, listFiles } from "./folder.ts";
+import { byTime, type FileGroup, FileSelection, listFiles, partitionsOf } from "./folder.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readFiles } from "./read.ts";
 import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
@@ -66,10 +66,13 @@ abstract class FilesReader<O extends { readonly files: number }>
     return (this.#availableNow ?? this.runtime.now()) - this.options.settleSeconds * 1000;
   }
 
-  /** The partitions of the files between two offsets. Error: `FILE_CHANGED` where they are not all there. */
+  /**
+   * The partitions of the files between two offsets. Error: `FILE_CHANGED` if they are not all
+   * there.
+   */
   protected partitionsOf(files: readonly ObjectInfo[], start: O, end: O): FileGroup[] {
     const expected = end.files - start.files;
-    if (files.length === expected) return group(files, this.options);
+    if (files.length === expected) return partitionsOf(files, this.options);
     throw new MillraceError(
       "FILE_CHANGED",
       `the batch had ${expected} files when its end was found, and has ${files.length} now`,
@@ -93,7 +96,10 @@ interface ListedFile extends Fingerprint {
   readonly info: ObjectInfo;
 }
 
-/** Reads each file that is there and was not read yet, oldest first. Which ones were read is kept in the pipeline's store. */
+/**
+ * Reads each file that is there and was not read yet, oldest first. Which ones were read is kept in
+ * the pipeline's store.
+ */
 export class TimeOrderReader extends FilesReader<TimeOffset> {
   readonly #seen: SeenFiles;
   #listed: ReadonlyMap<bigint, ListedFile> | undefined;
@@ -120,13 +126,13 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
       if (read !== undefined && !this.options.allowOverwrites) throw changed(this.store, info);
       if (info.modifiedAt <= settledAt) unread.push(info);
     }
-    const batch = new Batch(limit, this.options);
-    for (const file of unread.sort(byTime)) if (!batch.take(file)) break;
-    const last = batch.files.at(-1);
+    const selection = new FileSelection(limit, this.options);
+    for (const file of unread.sort(byTime)) if (!selection.take(file)) break;
+    const last = selection.files.at(-1);
     if (last === undefined) return start;
-    const fingerprints = batch.files.map(fingerprint);
+    const fingerprints = selection.files.map(fingerprint);
     return {
-      files: start.files + batch.files.length,
+      files: start.files + selection.files.length,
       time: new Date(last.modifiedAt).toISOString(),
       key: last.key,
       seen: await this.#seen.add(start.seen, fingerprints, listed, this.runtime.now()),
@@ -174,15 +180,15 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
 
   override async latestOffset(start: KeyOffset, limit: ReadLimit): Promise<KeyOffset> {
     const settledAt = this.settledAt();
-    const batch = new Batch(limit, this.options);
+    const selection = new FileSelection(limit, this.options);
     for await (const file of listFiles(this.store, this.options, start.key)) {
       // Nothing may be passed: what comes before the offset is never looked at again.
-      if (file.modifiedAt > settledAt || !batch.take(file)) break;
+      if (file.modifiedAt > settledAt || !selection.take(file)) break;
     }
-    const key = batch.files.at(-1)?.key;
+    const key = selection.files.at(-1)?.key;
     if (key === undefined) return start;
-    const end = { files: start.files + batch.files.length, key };
-    this.#planned = { start, end, files: batch.files };
+    const end = { files: start.files + selection.files.length, key };
+    this.#planned = { start, end, files: selection.files };
     return end;
   }
 

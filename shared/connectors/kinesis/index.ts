@@ -10,7 +10,10 @@ import { KinesisReader } from "./stream-reader.ts";
 
 export type { KinesisOptions } from "./options.ts";
 
-/** A stream of Kinesis Data Streams as a streaming source, each record once, in order within its key. Guide: docs/kinesis.md. Error: `OPTIONS_INVALID`. */
+/**
+ * A stream of Kinesis Data Streams as a streaming source, each record once, in order within its
+ * key. Guide: docs/kinesis.md. Error: `OPTIONS_INVALID`.
+ */
 export class Kinesis extends DataSource<ParsedOptions> {
   /** For `.format("kinesis")`, once it is registered. */
   static override readonly name: string = "kinesis";

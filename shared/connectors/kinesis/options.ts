@@ -7,17 +7,29 @@ export interface KinesisOptions {
   /** The stream's ARN: its region is the default of `region`. */
   readonly streamArn?: string;
   /**
-   * Where a pipeline that never ran begins: with all that the stream holds, with what comes from now on, or with what came at a time, ISO 8601. Default:
-   * `TRIM_HORIZON`.
+   * Where a pipeline that never ran begins: with all that the stream holds, with what comes from
+   * now on, or with what came at a time, ISO 8601. Default: `TRIM_HORIZON`.
    */
   readonly startingPosition?: "TRIM_HORIZON" | "LATEST" | { readonly timestamp: string };
-  /** `raw`: the records as they are, see docs/kinesis.md; `json`: each record's data is a JSON object, whose fields are the columns of `schema`. Default: `raw`. */
+  /**
+   * `raw`: the records as they are, see docs/kinesis.md; `json`: each record's data is a JSON
+   * object, whose fields are the columns of `schema`. Default: `raw`.
+   */
   readonly format?: "raw" | "json";
-  /** Spark DDL of the rows: `"id bigint, time timestamp"`. Only with `json`; `.schema()` of the pipeline will do, too. */
+  /**
+   * Spark DDL of the rows: `"id bigint, time timestamp"`. Only with `json`; `.schema()` of the
+   * pipeline will do, too.
+   */
   readonly schema?: string;
-  /** Records of one shard in one batch: exact up to 1,000, above that about so many. Default 100,000. */
+  /**
+   * Records of one shard in one batch: exact up to 1,000, above that about so many. Default
+   * 100,000.
+   */
   readonly maxRecordsPerShard?: number;
-  /** Whether records that expired before they were read are an error (`KINESIS_DATA_EXPIRED`), or passed over. Default: true. */
+  /**
+   * Whether records that expired before they were read are an error (`KINESIS_DATA_EXPIRED`), or
+   * passed over. Default: true.
+   */
   readonly failOnDataLoss?: boolean;
   /** Default: as the AWS SDK finds it. */
   readonly region?: string;

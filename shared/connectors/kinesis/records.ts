@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { jsonRecord } from "../kit/json-record.ts";
+import { jsonRecord } from "../kit/json.ts";
 import type { ParsedOptions } from "./options.ts";
 import type { StreamRecord } from "./stream.ts";
 

@@ -3,9 +3,9 @@ import type { Mark, Shard } from "./stream.ts";
 
 /** How far a shard was read. */
 type ShardState = {
-  /** The last record that was read; none where there was none. */
+  /** The last record that was read; none if there was none. */
   readonly last?: Mark;
-  /** True where the shard is closed, and all of it was read. */
+  /** True if the shard is closed, and all of it was read. */
   readonly ended?: true;
 };
 
@@ -22,8 +22,8 @@ export type StreamOffset = {
 export const SHORTEST_RETENTION: number = 24 * 3_600_000;
 
 /**
- * The next batch, shard by shard. Records of one key stay in order across splits and merges: a shard is read once all of its parents were, in batches
- * before.
+ * The next batch, shard by shard. Records of one key stay in order across splits and merges: a
+ * shard is read once all of its parents were, in batches before.
  */
 export class ShardsPlan {
   readonly start: StreamOffset;
@@ -46,7 +46,7 @@ export class ShardsPlan {
     }
   }
 
-  /** The shards to look at next, each given once; none at last. */
+  /** The shards to look at next, each returned once; none at last. */
   next(): string[] {
     const ready = [...this.#listed.values()].filter(
       ({ shardId, parents }) =>
@@ -60,8 +60,9 @@ export class ShardsPlan {
   }
 
   /**
-   * What there is of a shard: the last record of the batch, none where nothing is new. `readUpTo`: what came to it before is then read, epoch milliseconds; a
-   * shard that holds nothing more has no say.
+   * What there is of a shard: the last record of the batch, none if nothing is new. `readUpTo`:
+   * what came to it before is then read, epoch milliseconds; a shard that holds nothing more has no
+   * say.
    */
   saw(shardId: string, last: Mark | undefined, ended: boolean, readUpTo: number | undefined): void {
     if (readUpTo !== undefined) this.#readUpTo = Math.min(this.#readUpTo, readUpTo);
@@ -72,8 +73,9 @@ export class ShardsPlan {
   }
 
   /**
-   * The end of the batch; the start itself where nothing is new. Now and then an end without new records confirms that there were none: what expires later is
-   * then known to be nothing that was missed.
+   * The end of the batch; the start itself if nothing is new. Now and then an end without new
+   * records confirms that there were none: what expires later is then known to be nothing that was
+   * missed.
    */
   end(now: number): StreamOffset {
     const readUpTo = wholeMinute(Math.min(this.#readUpTo, now));
@@ -87,7 +89,7 @@ export class ShardsPlan {
   }
 }
 
-/** So that two looks at one moment give one offset. */
+/** So that two looks at one moment find one offset. */
 export function wholeMinute(time: number): string {
   return roundDown(new Date(time), "1 minute");
 }

@@ -5,6 +5,7 @@ import {
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
+import { atOnce } from "../kit/at-once.ts";
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
 import { recordReader } from "./records.ts";
@@ -24,7 +25,10 @@ export type ShardRange = { readonly shardId: string; readonly first: Mark; reado
 
 const SHARDS_AT_ONCE = 16;
 
-/** Reads a stream by sequence numbers: planning finds where each shard's part of a batch begins and ends, the tasks read it, a shard each. */
+/**
+ * Reads a stream by sequence numbers: planning finds where each shard's part of a batch begins and
+ * ends, the tasks read it, a shard each.
+ */
 export class KinesisReader
   extends DataSourceStreamReader<StreamOffset, ShardRange>
   implements SupportsTriggerAvailableNow
@@ -35,7 +39,10 @@ export class KinesisReader
   readonly #runtime: Runtime;
   /** Records that came later are for another run. Epoch milliseconds. */
   #availableNow: number | undefined;
-  /** What `latestOffset` saw, so that `partitions` need not ask again: by shard, the first record after a sequence number. */
+  /**
+   * What `latestOffset` saw, so that `partitions` need not ask again: by shard, the first record
+   * after a sequence number.
+   */
   readonly #firsts = new Map<string, { readonly after: string | undefined; readonly first: Mark }>();
 
   constructor(schema: Schema, options: ParsedOptions, stream: Stream, runtime: Runtime) {
@@ -78,7 +85,7 @@ export class KinesisReader
     const plan = new ShardsPlan(start, listed);
     const mayHaveExpired = await this.#mayHaveExpired(start, now);
     for (let ready = plan.next(); ready.length > 0; ready = plan.next()) {
-      await atOnce(ready, async (shardId) => {
+      await atOnce(SHARDS_AT_ONCE, ready, async (shardId) => {
         if (mayHaveExpired) await this.#refuseExpired(start, shardId);
         await this.#look(plan, shardId, now);
       });
@@ -99,7 +106,10 @@ export class KinesisReader
     plan.saw(shardId, last && markOf(last), stop === "end", readUpTo);
   }
 
-  /** Whether records may have expired unread: the last look was longer ago than the stream keeps them. */
+  /**
+   * Whether records may have expired unread: the last look was longer ago than the stream keeps
+   * them.
+   */
   async #mayHaveExpired({ readUpTo }: StreamOffset, now: number): Promise<boolean> {
     const age = now - Date.parse(readUpTo);
     if (!this.#options.failOnDataLoss || age <= SHORTEST_RETENTION) return false;
@@ -130,7 +140,7 @@ export class KinesisReader
   /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
   override async partitions(start: StreamOffset, end: StreamOffset): Promise<ShardRange[]> {
     const ranges: ShardRange[] = [];
-    await atOnce(Object.entries(end.shards), async ([shardId, { last }]) => {
+    await atOnce(SHARDS_AT_ONCE, Object.entries(end.shards), async ([shardId, { last }]) => {
       const after = start.shards[shardId]?.last?.seq;
       if (last === undefined || last.seq === after) return;
       const seen = this.#firsts.get(shardId);
@@ -149,27 +159,35 @@ export class KinesisReader
   }
 
   /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that are no rows. */
-  override async *read({ shardId, first, last }: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+  override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+    const { shardId, first, last } = range;
     const toRow = recordReader(this.#schema, this.#options.format, shardId);
     const [begin, end] = [BigInt(first.seq), BigInt(last.seq)];
-    const lost = (problem: string) =>
-      expired(
-        `stream ${this.#stream.name}: ${shardId} ${problem}; the batch has ${first.seq} to ${last.seq}`,
-      );
-    let isFirst = true;
+    let oldest: string | undefined;
     for await (const page of this.#stream.pages(shardId, { from: first }, PAGE_RECORDS, task.signal)) {
+      oldest ??= page.records[0]?.sequenceNumber;
+      this.#checkBegin(range, oldest);
       for (const record of page.records) {
-        if (isFirst && record.sequenceNumber !== first.seq && this.#options.failOnDataLoss)
-          throw lost(`begins at sequence number ${record.sequenceNumber}`);
-        isFirst = false;
         const sequenceNumber = BigInt(record.sequenceNumber);
         if (sequenceNumber >= begin && sequenceNumber <= end) yield toRow(record);
-        // Beyond it only where all of the range has expired.
+        // Beyond it only if all of the range has expired.
         if (sequenceNumber >= end) return;
       }
       if (page.isTip || page.isEnd) break;
     }
-    if (this.#options.failOnDataLoss) throw lost("has no more records");
+    this.#refuseLoss(range, "has no more records");
+  }
+
+  #checkBegin(range: ShardRange, oldest: string | undefined): void {
+    if (oldest === undefined || oldest === range.first.seq) return;
+    this.#refuseLoss(range, `begins at sequence number ${oldest}`);
+  }
+
+  #refuseLoss({ shardId, first, last }: ShardRange, problem: string): void {
+    if (!this.#options.failOnDataLoss) return;
+    throw expired(
+      `stream ${this.#stream.name}: ${shardId} ${problem}; the batch has ${first.seq} to ${last.seq}`,
+    );
   }
 
   override stop(): void {
@@ -182,12 +200,4 @@ function begin({ from, shards }: StreamOffset, shardId: string): Position {
   const { last } = shards[shardId] ?? {};
   if (last !== undefined) return { after: last };
   return from === "TRIM_HORIZON" ? { at: from } : { since: Date.parse(from) };
-}
-
-async function atOnce<T>(items: readonly T[], body: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  const worker = async () => {
-    for (const item of left) await body(item);
-  };
-  await Promise.all(Array.from({ length: SHARDS_AT_ONCE }, worker));
 }

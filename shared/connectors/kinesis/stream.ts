@@ -10,9 +10,11 @@ import {
   ResourceNotFoundException,
 } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { optional } from "../../contract/optional.ts";
+import type { RetryPolicy } from "../../contract/retry.ts";
+import { AwsClient } from "../kit/aws-client.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /** What is listed of a shard. */
@@ -46,34 +48,35 @@ export type Position =
   | { readonly from: Mark }
   | { readonly after: Mark };
 
-/** What one GetRecords gave. */
+/** What one GetRecords returned. */
 export interface Page {
   readonly records: readonly StreamRecord[];
-  /** True where nothing follows as yet. */
+  /** True if nothing follows as yet. */
   readonly isTip: boolean;
-  /** True where nothing will ever follow: the shard is closed. */
+  /** True if nothing will ever follow: the shard is closed. */
   readonly isEnd: boolean;
 }
 
-/** GetRecords gives no more at once. */
+/** GetRecords returns no more at once. */
 export const PAGE_RECORDS = 10_000;
 /** A shard answers 5 GetRecords a second, of all who read it. */
 const PACE_MILLISECONDS = 200;
 /**
- * A sequence number that has expired can give empty pages for ever. No stream keeps records for less than a day: an older one is looked for by its
- * time, and by somewhat less, for times are not quite in order.
+ * A sequence number that has expired can lead to empty pages for ever. No stream keeps records for
+ * less than a day: an older one is looked for by its time, and by somewhat less, for times are not
+ * quite in order.
  */
 const OLD_MILLISECONDS = 12 * 3_600_000;
 const TIME_MARGIN_MILLISECONDS = 60_000;
-/** Of the SDK, whose waits grow to 20 s: throttling is no error for about a minute. */
-const ATTEMPTS = 10;
+/** Throttling is no error for about a minute: other readers may take their turns. */
+const RETRIES: RetryPolicy = { attempts: 10, firstDelay: 500, longestDelay: 20_000 };
 
 /** The requests to one stream. */
 export class Stream {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
   readonly #target: { readonly StreamName: string } | { readonly StreamARN: string };
-  #client: KinesisClient | undefined;
+  readonly #client: AwsClient<KinesisClient>;
 
   /** `client` is made when it is needed first. */
   constructor(options: ParsedOptions, runtime: Runtime, client?: KinesisClient) {
@@ -81,7 +84,10 @@ export class Stream {
     this.#options = options;
     this.#runtime = runtime;
     this.#target = streamName === undefined ? { StreamARN: streamArn } : { StreamName: streamName };
-    this.#client = client;
+    const make = () => makeClient(options);
+    const toError = (call: string, thrown: Error, retryable: boolean) =>
+      callFailed(this.name, call, thrown, retryable);
+    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError }, client);
   }
 
   /** For messages. */
@@ -95,7 +101,9 @@ export class Stream {
     let NextToken: string | undefined;
     do {
       const input = NextToken === undefined ? this.#target : { NextToken };
-      const answer = await this.#calling("ListShards", (client) => client.send(new ListShardsCommand(input)));
+      const answer = await this.#client.call("ListShards", (client) =>
+        client.send(new ListShardsCommand(input)),
+      );
       for (const { ShardId = "", ParentShardId, AdjacentParentShardId } of answer.Shards ?? []) {
         const parents = [ParentShardId, AdjacentParentShardId].filter((id) => id !== undefined);
         shards.push({ shardId: ShardId, parents });
@@ -107,13 +115,16 @@ export class Stream {
 
   /** How long records are kept, in milliseconds. */
   async retention(): Promise<number> {
-    const { StreamDescriptionSummary } = await this.#calling("DescribeStreamSummary", (client) =>
+    const { StreamDescriptionSummary } = await this.#client.call("DescribeStreamSummary", (client) =>
       client.send(new DescribeStreamSummaryCommand(this.#target)),
     );
     return (StreamDescriptionSummary?.RetentionPeriodHours ?? 24) * 3_600_000;
   }
 
-  /** The records from a position on, in pages of at most `limit`, to the end of the shard; of one that is open, for ever. */
+  /**
+   * The records from a position on, in pages of at most `limit`, to the end of the shard; of one
+   * that is open, for ever.
+   */
   async *pages(
     shardId: string,
     start: Position,
@@ -129,7 +140,7 @@ export class Stream {
     for (let askedAt = 0; ; ) {
       signal?.throwIfAborted();
       const pause = askedAt + PACE_MILLISECONDS - this.#runtime.now();
-      if (pause > 0) await this.#runtime.sleep(pause);
+      if (pause > 0) await this.#runtime.sleep(pause, signal);
       askedAt = this.#runtime.now();
       const page = await this.#page(shardId, iterator, position, limit, signal);
       const records = page.records.filter(isNotBefore(position));
@@ -141,7 +152,7 @@ export class Stream {
     }
   }
 
-  /** The first record from a position on, where there is one. */
+  /** The first record from a position on, if there is one. */
   async first(shardId: string, position: Position): Promise<StreamRecord | undefined> {
     const limit = "since" in position ? 1 : PAGE_RECORDS;
     for await (const { records, isTip } of this.pages(shardId, position, limit))
@@ -150,7 +161,7 @@ export class Stream {
   }
 
   close(): void {
-    this.#client?.destroy();
+    this.#client.close();
   }
 
   async #page(
@@ -160,12 +171,12 @@ export class Stream {
     limit: number,
     signal: AbortSignal | undefined,
   ): Promise<Page & { readonly next: string | undefined }> {
-    const ask = (ShardIterator: string) =>
-      this.#calling(`GetRecords of ${shardId}`, (client) => {
-        const arn = "StreamARN" in this.#target ? this.#target : {};
-        const command = new GetRecordsCommand({ ShardIterator, Limit: limit, ...arn });
-        return client.send(command, signal === undefined ? {} : { abortSignal: signal });
-      });
+    const arn = "StreamARN" in this.#target ? this.#target : {};
+    const ask = (ShardIterator: string) => {
+      const command = new GetRecordsCommand({ ShardIterator, Limit: limit, ...arn });
+      const send = (client: KinesisClient) => client.send(command, optional("abortSignal", signal));
+      return this.#client.call(`GetRecords of ${shardId}`, send, signal);
+    };
     const answer = await ask(iterator).catch(async (error: unknown) => {
       // Iterators live for five minutes, and a sink may take longer over a page.
       const isExpired = MillraceError.is(error) && error.cause instanceof ExpiredIteratorException;
@@ -182,14 +193,17 @@ export class Stream {
     };
   }
 
-  /** Nothing for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, where the stream has no such sequence number. */
+  /**
+   * `undefined` for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, if the stream has
+   * no such sequence number.
+   */
   async #begin(
     shardId: string,
     position: Position,
   ): Promise<{ readonly iterator: string; readonly position: Position } | undefined> {
     const type = iteratorType(position, this.#runtime.now());
     try {
-      const { ShardIterator = "" } = await this.#calling(`GetShardIterator of ${shardId}`, (client) =>
+      const { ShardIterator = "" } = await this.#client.call(`GetShardIterator of ${shardId}`, (client) =>
         client.send(new GetShardIteratorCommand({ ...this.#target, ShardId: shardId, ...type })),
       );
       return { iterator: ShardIterator, position };
@@ -206,28 +220,25 @@ export class Stream {
       );
     }
   }
+}
 
-  async #calling<T>(call: string, body: (client: KinesisClient) => Promise<T>): Promise<T> {
-    const { region, streamArn, endpoint } = this.#options;
-    const place = region ?? streamArn?.split(":")[3];
-    this.#client ??= new KinesisClient({
-      maxAttempts: ATTEMPTS,
-      // The SDK would take HTTP/2, which only enhanced fan-out needs, and over which LocalStack breaks off larger answers.
-      requestHandler: new NodeHttpHandler(),
-      ...(place === undefined ? {} : { region: place }),
-      ...(endpoint === undefined ? {} : { endpoint }),
-    });
-    try {
-      return await body(this.#client);
-    } catch (error) {
-      const { name, message } = error as Error;
-      throw new MillraceError("KINESIS_FAILED", `stream ${this.name}: ${call} failed: ${name}: ${message}`, {
-        retryable: isTransient(error),
-        hint: "Check the stream's name, region and credentials, and what they may do: docs/kinesis.md has the rights.",
-        cause: error,
-      });
-    }
-  }
+function makeClient({ region, streamArn, endpoint }: ParsedOptions): KinesisClient {
+  return new KinesisClient({
+    // The SDK would take HTTP/2, which only enhanced fan-out needs, and over which LocalStack
+    // breaks off larger answers.
+    requestHandler: new NodeHttpHandler(),
+    ...optional("region", region ?? streamArn?.split(":")[3]),
+    ...optional("endpoint", endpoint),
+  });
+}
+
+function callFailed(stream: string, call: string, thrown: Error, retryable: boolean): MillraceError {
+  const { name, message } = thrown;
+  return new MillraceError("KINESIS_FAILED", `stream ${stream}: ${call} failed: ${name}: ${message}`, {
+    retryable,
+    hint: "Check the stream's name, region and credentials, and what they may do: docs/kinesis.md has the rights.",
+    cause: thrown,
+  });
 }
 
 /** What is gone before it was read. */

@@ -12,7 +12,7 @@ export interface Misnamed {
 export interface NameCheck {
   /** What an error begins with: `message 5: `. */
   readonly prefix?: string;
-  /** Where the schema is given. Default: `the schema`. */
+  /** Where the schema is written. Default: `the schema`. */
   readonly schema?: string;
   /** Names that stand for something else than the missing columns. Default: the columns. */
   readonly known?: readonly string[];
@@ -21,8 +21,8 @@ export interface NameCheck {
 }
 
 /**
- * What is not there is null, but not where it is there under a name that differs in no more than case, `_`, `-` and spaces: then it was misnamed.
- * Error: `COLUMN_MISNAMED`.
+ * What is not there is null, unless it is there under a name that differs in no more than
+ * case, `_`, `-` and spaces: then it was misnamed. Error: `COLUMN_MISNAMED`.
  */
 export function checkColumnNames(
   columns: readonly string[],

@@ -36,8 +36,9 @@ const OPTIONS = z.strictObject({
 type ParsedOptions = z.output<typeof OPTIONS>;
 
 /**
- * Rows in memory as source and sink, for tests that run a pipeline in their own thread: with `runPipeline` of `millrace/testing`. Elsewhere each task has another thread, or
- * machine, and its memory: that is told, as `MEMORY_NOT_HERE`. Guide: docs/memory.md. Error: `OPTIONS_INVALID`.
+ * Rows in memory as source and sink, for tests that run a pipeline in their own thread: with
+ * `runPipeline` of `millrace/testing`. Elsewhere each task has another thread, or machine, and its
+ * memory: that is told, as `MEMORY_NOT_HERE`. Guide: docs/memory.md. Error: `OPTIONS_INVALID`.
  */
 export class Memory extends DataSource<ParsedOptions> {
   /** For `.format("memory")`, once it is registered. */

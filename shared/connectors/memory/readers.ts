@@ -6,13 +6,14 @@ import {
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
+import { type Numbers, slicesOf } from "../kit/slices.ts";
 import { findStream, notHere } from "./stream.ts";
 
 /** So many rows of the stream were read. */
 const ORDER = new CompositeOffset({ rows: "number" });
 type Position = OffsetOf<typeof ORDER>;
 /** Rows of the stream with this id; `from` is among them, `to` is not. */
-type Slice = { readonly stream: string; readonly from: number; readonly to: number };
+type Slice = Numbers & { readonly stream: string };
 
 /** What the readers of both kinds are made of. */
 export interface MemorySource {
@@ -53,11 +54,11 @@ export class MemoryStreamReader
   }
 
   override partitions(start: Position, end: Position): Slice[] {
-    return slicesOf(this.#source, start.rows, end.rows);
+    return partitionsOf(this.#source, start.rows, end.rows);
   }
 
   override read(slice: Slice): Iterable<Row> {
-    return rowsOf(this.#source, slice);
+    return readSlice(this.#source, slice);
   }
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
@@ -88,24 +89,20 @@ export class MemoryReader extends DataSourceReader<Slice> {
   }
 
   override partitions(): Slice[] {
-    return slicesOf(this.#source, 0, findStream(this.#source.stream).size);
+    return partitionsOf(this.#source, 0, findStream(this.#source.stream).size);
   }
 
   override read(slice: Slice): Iterable<Row> {
-    return rowsOf(this.#source, slice);
+    return readSlice(this.#source, slice);
   }
 }
 
-function slicesOf({ stream, numPartitions }: MemorySource, from: number, to: number): Slice[] {
+function partitionsOf({ stream, numPartitions }: MemorySource, from: number, to: number): Slice[] {
   const { id } = findStream(stream);
-  const length = Math.ceil((to - from) / numPartitions);
-  const slices: Slice[] = [];
-  for (let at = from; at < to; at += length)
-    slices.push({ stream: id, from: at, to: Math.min(at + length, to) });
-  return slices;
+  return slicesOf({ from, to }, numPartitions).map((slice) => ({ stream: id, ...slice }));
 }
 
-function rowsOf({ stream: name }: MemorySource, { stream: id, from, to }: Slice): readonly Row[] {
+function readSlice({ stream: name }: MemorySource, { stream: id, from, to }: Slice): readonly Row[] {
   const stream = findStream(name);
   if (stream.id === id) return stream.slice(from, to);
   throw notHere(`the memory stream "${name}" that the batch was planned with`);

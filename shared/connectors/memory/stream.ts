@@ -7,7 +7,8 @@ import type { Row } from "../../contract/stream-reader.ts";
 const streams = new Map<string, MemoryStream>();
 
 /**
- * Rows in the memory of this process, and of this thread of it, for the source `memory`. A new one takes the place of one of the same name. (Spark: `MemoryStream`.)
+ * Rows in the memory of this process, and of this thread of it, for the source `memory`. A new one
+ * takes the place of one of the same name. (Spark: `MemoryStream`.)
  */
 export class MemoryStream {
   /** For the option `stream`. */
@@ -35,7 +36,10 @@ export class MemoryStream {
     return this.#rows.length;
   }
 
-  /** The rows from number `from` (from 0) up to `to` (exclusive). Error: `MEMORY_NOT_HERE` where there are not so many. */
+  /**
+   * The rows from number `from` (from 0) up to `to` (exclusive). Error: `MEMORY_NOT_HERE` if
+   * there are not so many.
+   */
   slice(from: number, to: number): readonly Row[] {
     if (to <= this.size) return this.#rows.slice(from, to);
     throw notHere(`row ${to - 1} of memory stream "${this.name}", which has ${this.size} rows,`);

@@ -16,7 +16,9 @@ export interface MemoryBatch {
 export interface MemoryTable {
   /** As in the option `table`. */
   readonly name: string;
-  /** All rows, in the order of their batches and partitions: by field name, values as JSON has them. */
+  /**
+   * All rows, in the order of their batches and partitions: by field name, values as JSON has them.
+   */
   rows(): NamedRow[];
   /** The batches, in the order of their commits. */
   batches(): MemoryBatch[];
@@ -31,7 +33,10 @@ export type StagedRows = {
 
 const tables = new Map<string, Table>();
 
-/** The table of that name in the memory of this process, and of this thread of it; an empty one where there is none yet. */
+/**
+ * The table of that name in the memory of this process, and of this thread of it; an empty one
+ * if there is none yet.
+ */
 export function memoryTable(name: string): MemoryTable {
   return openTable(name);
 }
@@ -70,10 +75,13 @@ export class Table implements MemoryTable {
     return this.#landed.has(idOf(batch));
   }
 
-  /** Adds a batch, or puts it in the place of all there is, unless it is there already. Error: `MEMORY_NOT_HERE`. */
+  /**
+   * Adds a batch, or puts it in the place of all there is, unless it is there already. Error:
+   * `MEMORY_NOT_HERE`.
+   */
   commit(messages: readonly StagedRows[], batch: BatchContext, overwrite: boolean): void {
     if (this.has(batch)) return;
-    const rows = messages.flatMap((message) => this.#rowsOf(message));
+    const rows = messages.flatMap((message) => this.#stagedRows(message));
     const { pipeline, batchId } = batch;
     this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
     this.#landed.add(idOf(batch));
@@ -84,7 +92,7 @@ export class Table implements MemoryTable {
     for (const { key } of messages) this.#staged.delete(key);
   }
 
-  #rowsOf({ table, key }: StagedRows): readonly NamedRow[] {
+  #stagedRows({ table, key }: StagedRows): readonly NamedRow[] {
     const rows = this.#staged.get(key);
     if (table === this.#id && rows !== undefined) return rows;
     throw notHere(`what a task wrote for memory table "${this.name}"`);

@@ -1,4 +1,5 @@
 import type { Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import type { Filter } from "../../contract/filters.ts";
@@ -8,12 +9,12 @@ import { type Cursor, cursorOf, Parameters, type Position, splitRows } from "./c
 import { conditionOf } from "./filters.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
-import { quote, readTable, type Table } from "./table.ts";
+import { readTable, type Table } from "./table.ts";
 
 /** Rows after one position, up to another one and with it; `null` is no border. */
 type Slice = { readonly after: Position | null; readonly upTo: Position | null };
 
-/** Reads all rows of a table, in parts where there is a cursor column. */
+/** Reads all rows of a table, in parts if there is a cursor column. */
 export class PostgresReader extends DataSourceReader<Slice> {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
@@ -62,7 +63,7 @@ export class PostgresReader extends DataSourceReader<Slice> {
       if (cursor !== undefined && upTo !== null) conditions.push(cursor.upTo(upTo, parameters));
       if (cursor !== undefined && after !== null) {
         // Rows without a position are with the last ones.
-        const nowhere = upTo === null ? ` OR ${quote(cursor.columns[0].name)} IS NULL` : "";
+        const nowhere = upTo === null ? ` OR ${escapeIdentifier(cursor.columns[0].name)} IS NULL` : "";
         conditions.push(`(${cursor.after(after, parameters)}${nowhere})`);
       }
       const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;

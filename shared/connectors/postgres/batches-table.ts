@@ -2,7 +2,10 @@ import type { SinkContext } from "../../contract/context.ts";
 import type { Session } from "./connection.ts";
 import { quoteTable } from "./table.ts";
 
-/** The table with the last batch of each pipeline that landed: written in the transaction that makes the batch's rows visible. */
+/**
+ * The table with the last batch of each pipeline that landed: written in the transaction that makes
+ * the batch's rows visible.
+ */
 export class BatchesTable {
   readonly #sql: string;
 
@@ -24,8 +27,9 @@ export class BatchesTable {
   }
 
   /**
-   * Records the batch, in the transaction that is open. False where it has landed, it or a later one. Another transaction that is about to record it is
-   * waited for: of several that commit one batch at once, one does.
+   * Records the batch, in the transaction that is open. False if it has landed, it or a later
+   * one. Another transaction that is about to record it is waited for: of several that commit one
+   * batch at once, one does.
    */
   async record(session: Session, { pipeline, incarnation }: SinkContext, batchId: number): Promise<boolean> {
     const rows = await session.query(
@@ -39,7 +43,7 @@ export class BatchesTable {
     return rows.length > 0;
   }
 
-  /** The last batch that landed, -1 where none has. */
+  /** The last batch that landed, -1 if none has. */
   async last(session: Session, { pipeline, incarnation }: SinkContext): Promise<number> {
     if (!(await this.#isThere(session))) return -1;
     const [row] = await session.query(
@@ -57,7 +61,10 @@ export class BatchesTable {
   }
 }
 
-/** Makes a table that is not there, in the transaction that is open. Two at once would fail, even with IF NOT EXISTS. */
+/**
+ * Makes a table that is not there, in the transaction that is open. Two at once would fail, even
+ * with IF NOT EXISTS.
+ */
 export async function makeTable(session: Session, sql: string, definition: string): Promise<void> {
   const doing = `making the table ${sql}`;
   await session.query(doing, "SELECT pg_advisory_xact_lock(hashtext('millrace'), hashtext($1))", [sql]);

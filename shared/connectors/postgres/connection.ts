@@ -1,12 +1,16 @@
 import { Client, type ClientConfig } from "pg";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { type RetryPolicy, retry } from "../../contract/retry.ts";
+import { type FromEnvironment, secretOf } from "../kit/secrets.ts";
 import { toPostgresError } from "./errors.ts";
-import type { FromEnvironment, ParsedOptions } from "./options.ts";
+import type { ParsedOptions } from "./options.ts";
 
 const CONNECT_MILLISECONDS = 30_000;
 /** Else a server that is gone would be noticed after hours. */
 const KEEP_ALIVE_MILLISECONDS = 10_000;
+/** Of connecting: tasks that begin together may together be too many for the server. */
+const RETRIES: RetryPolicy = { attempts: 3, firstDelay: 500, longestDelay: 5000 };
 
 /** Values as PostgreSQL prints them: a `Date` has no microseconds, a number no 64 bits. */
 export type Cells = readonly (string | null)[];
@@ -66,7 +70,7 @@ export class Session {
     );
   }
 
-  /** Runs `body` in a transaction, which is rolled back where it throws. */
+  /** Runs `body` in a transaction, which is rolled back if it throws. */
   async transaction<T>(mode: "READ WRITE" | "READ ONLY", body: () => Promise<T>): Promise<T> {
     await this.begin(mode);
     try {
@@ -88,11 +92,11 @@ export class Session {
 /** Makes connections to the server that the options name. */
 export class Server {
   readonly #options: ParsedOptions;
-  readonly #env: Runtime["env"];
+  readonly #runtime: Runtime;
 
-  constructor(options: ParsedOptions, env: Runtime["env"]) {
+  constructor(options: ParsedOptions, runtime: Runtime) {
     this.#options = options;
-    this.#env = env;
+    this.#runtime = runtime;
   }
 
   /** Runs `body` with a connection of its own. Errors: `POSTGRES_FAILED`, `SECRET_MISSING`. */
@@ -105,12 +109,15 @@ export class Server {
     }
   }
 
-  /** The rows that `body` reads with a connection of its own, which ends when the signal aborts. Errors as `use`. */
+  /**
+   * The rows that `body` reads with a connection of its own, which ends when the signal aborts.
+   * Errors as `use`.
+   */
   async *stream<T>(
     signal: AbortSignal,
     body: (session: Session) => AsyncGenerator<T> | Promise<AsyncGenerator<T>>,
   ): AsyncGenerator<T> {
-    const session = await this.#connect();
+    const session = await this.#connect(signal);
     const end = () => void session.end();
     signal.addEventListener("abort", end);
     try {
@@ -122,7 +129,12 @@ export class Server {
     }
   }
 
-  async #connect(): Promise<Session> {
+  /** Nothing has happened yet, so that connecting can be tried again. */
+  async #connect(signal?: AbortSignal): Promise<Session> {
+    return await retry(this.#runtime, RETRIES, () => this.#connectOnce(), { signal });
+  }
+
+  async #connectOnce(): Promise<Session> {
     const config = this.#config();
     const client = new Client({
       ...config,
@@ -146,9 +158,9 @@ export class Server {
 
   #config(): ClientConfig {
     const { url, connection = {}, password: from } = this.#options;
-    const password = from === undefined ? this.#env["PGPASSWORD"] : this.#secret(from);
+    const password = from === undefined ? this.#runtime.env["PGPASSWORD"] : this.#secret(from);
     if (url !== undefined) return { connectionString: this.#withPassword(url, password) };
-    const { PGHOST, PGPORT, PGDATABASE, PGUSER } = this.#env;
+    const { PGHOST, PGPORT, PGDATABASE, PGUSER } = this.#runtime.env;
     const config = {
       host: connection.host ?? PGHOST,
       port: connection.port ?? (PGPORT === undefined ? undefined : Number(PGPORT)),
@@ -176,10 +188,6 @@ export class Server {
   }
 
   #secret(from: FromEnvironment): string {
-    const value = this.#env[from.env];
-    if (value !== undefined && value !== "") return value;
-    throw new MillraceError("SECRET_MISSING", `the environment variable ${from.env} is not set`, {
-      hint: `Set ${from.env} where the pipeline runs; the options of Postgres name it.`,
-    });
+    return secretOf(this.#runtime.env, from, "Postgres");
   }
 }

@@ -1,22 +1,26 @@
 import { DataType, type Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import { quote } from "./table.ts";
 
-/** What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that PostgreSQL does not have. */
+/**
+ * What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that
+ * PostgreSQL does not have.
+ */
 export function definitionOf(schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map(
-    ({ name, type, nullable }) => `${quote(name)} ${typeOf(name, type)}${nullable ? "" : " NOT NULL"}`,
+    ({ name, type, nullable }) =>
+      `${escapeIdentifier(name)} ${sqlType(name, type)}${nullable ? "" : " NOT NULL"}`,
   );
-  const key = keyColumns.length === 0 ? [] : [`PRIMARY KEY (${keyColumns.map(quote).join(", ")})`];
+  const key = keyColumns.length === 0 ? [] : [`PRIMARY KEY (${keyColumns.map(escapeIdentifier).join(", ")})`];
   return [...columns, ...key].join(", ");
 }
 
-function typeOf(name: string, type: DataType): string {
-  const scalar = scalarOf(type);
+function sqlType(name: string, type: DataType): string {
+  const scalar = sqlScalar(type);
   if (scalar !== undefined) return scalar;
   if (DataType.isList(type)) {
-    const element = scalarOf(type.valueType);
+    const element = sqlScalar(type.valueType);
     return element === undefined ? "jsonb" : `${element}[]`;
   }
   if (DataType.isStruct(type) || DataType.isMap(type)) return "jsonb";
@@ -27,7 +31,7 @@ function typeOf(name: string, type: DataType): string {
   );
 }
 
-function scalarOf(type: DataType): string | undefined {
+function sqlScalar(type: DataType): string | undefined {
   if (DataType.isBool(type)) return "boolean";
   if (DataType.isInt(type)) return integerOf(type.isSigned ? type.bitWidth : type.bitWidth + 1);
   if (DataType.isFloat(type)) return type.precision < 2 ? "real" : "double precision";

@@ -1,19 +1,21 @@
+import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
 import type { Cells, Session } from "./connection.ts";
 import type { ParsedOptions } from "./options.ts";
-import { type Column, columnNamed, quote, type Table } from "./table.ts";
+import { type Column, columnNamed, type Table } from "./table.ts";
 
 /**
- * A place in the order of the rows: the values of `cursorColumn` and, where there are any, `keyColumns`, by name and as PostgreSQL prints them; `{}` before
- * the first row. All rows up to it, and those equal to it, lie behind.
+ * A place in the order of the rows: the values of `cursorColumn` and, if there are any,
+ * `keyColumns`, by name and as PostgreSQL prints them; `{}` before the first row. All rows up to
+ * it, and those equal to it, lie behind.
  */
 export type Position = { readonly [column: string]: string };
 
 /** Rows after one position, up to another one and with it. */
 export type Range = { readonly after: Position; readonly upTo: Position };
 
-/** What a statement is run with: `bind` gives the place of a value in it. */
+/** What a statement is run with: `bind` returns the place of a value in it. */
 export class Parameters {
   readonly values: unknown[] = [];
 
@@ -35,7 +37,9 @@ const HORIZONS: Readonly<Record<string, (now: string, zone: string) => string>> 
     `(lpad(to_hex((extract(epoch FROM ${now}) * 1000)::bigint), 12, '0') || '70000000000000000000')::uuid`,
 };
 
-/** The order of a table's rows by its cursor column, and by its key columns where that is the same. */
+/**
+ * The order of a table's rows by its cursor column, and by its key columns if that is the same.
+ */
 export class Cursor {
   readonly table: Table;
   readonly columns: readonly [Column, ...Column[]];
@@ -60,7 +64,7 @@ export class Cursor {
     this.columns = [first, ...keys];
   }
 
-  /** True where the first column tells times. */
+  /** True if the first column tells times. */
   get tellsTime(): boolean {
     return this.columns[0].base in HORIZONS;
   }
@@ -71,12 +75,14 @@ export class Cursor {
     const now = `(now() - make_interval(secs => ${parameters.bind(lagSeconds, "float8")}))`;
     // That of the session, which is not the one that values are printed in.
     const zone = "(SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')";
-    return `${quote(name)} < ${HORIZONS[base]?.(now, zone)}`;
+    return `${escapeIdentifier(name)} < ${HORIZONS[base]?.(now, zone)}`;
   }
 
   /** Rows after a position. A null lies nowhere. */
   after(position: Position, parameters: Parameters): string {
-    return this.#compare(">", position, parameters) ?? `${quote(this.columns[0].name)} IS NOT NULL`;
+    return (
+      this.#compare(">", position, parameters) ?? `${escapeIdentifier(this.columns[0].name)} IS NOT NULL`
+    );
   }
 
   /** Rows up to a position and with it. */
@@ -92,14 +98,14 @@ export class Cursor {
   #compare(operator: string, position: Position, parameters: Parameters): string | undefined {
     const known = this.columns.filter(({ name }) => Object.hasOwn(position, name));
     if (known.length === 0) return undefined;
-    const names = known.map(({ name }) => quote(name)).join(", ");
+    const names = known.map(({ name }) => escapeIdentifier(name)).join(", ");
     const values = known.map(({ name, type }) => parameters.bind(position[name], type)).join(", ");
     return `(${names}) ${operator} (${values})`;
   }
 
   /** What is selected to make positions of. */
   get selected(): string {
-    return this.columns.map(({ name }) => quote(name)).join(", ");
+    return this.columns.map(({ name }) => escapeIdentifier(name)).join(", ");
   }
 
   positionOf(cells: Cells): Position {
@@ -107,7 +113,7 @@ export class Cursor {
   }
 
   order(direction: "ASC" | "DESC" = "ASC"): string {
-    return this.columns.map(({ name }) => `${quote(name)} ${direction}`).join(", ");
+    return this.columns.map(({ name }) => `${escapeIdentifier(name)} ${direction}`).join(", ");
   }
 
   /** The position of the last row for which the conditions hold. */
@@ -121,7 +127,7 @@ export class Cursor {
     return row === undefined ? undefined : this.positionOf(row);
   }
 
-  /** Error: `OPTIONS_INVALID`, where the position is one of other columns. */
+  /** Error: `OPTIONS_INVALID`, if the position is one of other columns. */
   check(position: Position): void {
     const given = Object.keys(position);
     const names = this.columns.map(({ name }) => name);
@@ -143,14 +149,15 @@ export function unsafe(problem: string, hint: string): MillraceError {
   return new MillraceError("POSTGRES_CURSOR_UNSAFE", `rows would be lost: ${problem}`, { hint });
 }
 
-/** The order of a table's rows, where the options say one. */
+/** The order of a table's rows, if the options name one. */
 export function cursorOf(table: Table, { cursorColumn, keyColumns = [] }: ParsedOptions): Cursor | undefined {
   return cursorColumn === undefined ? undefined : new Cursor(table, cursorColumn, keyColumns);
 }
 
 /**
- * Positions that split the rows for which the conditions hold into parts of equal size: at most `maxPartitions`, each of `minRows` or more. They are in order,
- * and the end of the last part is not among them. `undefined` where there are no rows.
+ * Positions that split the rows for which the conditions hold into parts of equal size: at most
+ * `maxPartitions`, each of `minRows` or more. They are in order, and the end of the last part is
+ * not among them. `undefined` if there are no rows.
  */
 export async function splitRows(
   session: Session,

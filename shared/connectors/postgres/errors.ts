@@ -4,7 +4,10 @@ import { MillraceError } from "../../contract/errors.ts";
 /** Classes of SQLSTATE whose messages quote names, never values of rows. */
 const WITHOUT_VALUES = /^(08|25|28|3D|3F|40|42|53|55|57|58)/;
 
-/** Lost connections, deadlocks, failed serialisations, a server that is full, that starts, stops, or is a primary no longer. */
+/**
+ * Lost connections, deadlocks, failed serialisations, a server that is full, that starts, stops, or
+ * is a primary no longer.
+ */
 const TRANSIENT = /^(08|40001|40P01|53|55P03|57P|25006|25P03)/;
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -18,7 +21,10 @@ const HINTS: Readonly<Record<string, string>> = {
   "23505": "Another row has the key already: set keyColumns, so that it is updated.",
 };
 
-/** What the driver threw, as an error without values of rows and without secrets. `url` has no password. */
+/**
+ * What the driver threw, as an error without values of rows and without secrets. `url` has no
+ * password.
+ */
 export function toPostgresError(thrown: unknown, doing: string, url: string): MillraceError {
   if (MillraceError.is(thrown)) return thrown;
   return thrown instanceof DatabaseError
@@ -46,7 +52,8 @@ function databaseError(thrown: DatabaseError, doing: string, url: string): Millr
 
 function connectionError(thrown: unknown, doing: string, url: string): MillraceError {
   const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
-  // Errors of the network have codes; the driver's own have none. What is wrong with a certificate stays wrong.
+  // Errors of the network have codes; the driver's own have none. What is wrong with a certificate
+  // stays wrong.
   const isNetwork = typeof code === "string" && /^E[A-Z]/.test(code) && !code.startsWith("ERR_");
   const isLost = code === undefined && /^(Connection terminated|timeout)/.test(String(message));
   const what = isLost ? "the connection was lost, or could not be made in time" : String(code ?? message);

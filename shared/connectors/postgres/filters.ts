@@ -1,9 +1,10 @@
 import { DataType, type Field, Precision, Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { recordBatchOf } from "../../arrow/record-batches.ts";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Filter } from "../../contract/filters.ts";
 import type { Parameters } from "./cursor.ts";
-import { type Column, quote, type Table } from "./table.ts";
+import type { Column, Table } from "./table.ts";
 
 const COMPARISONS = {
   GreaterThan: ">",
@@ -18,7 +19,10 @@ const PATTERNS = {
   StringContains: (text: string) => `%${text}%`,
 };
 
-/** A filter as a condition; `undefined` where PostgreSQL would not see it exactly as Millrace does. */
+/** A filter with one value. */
+type Comparison = Exclude<Filter, { readonly kind: "Not" | "In" | "IsNull" | "IsNotNull" }>;
+
+/** A filter as a condition; `undefined` if PostgreSQL would not see it exactly as Millrace does. */
 export function conditionOf(
   filter: Filter,
   table: Table,
@@ -33,44 +37,61 @@ export function conditionOf(
   const field = schema.fields.find((one) => one.name === attribute);
   const column = table.columns.find((one) => one.name === attribute);
   if (field === undefined || column === undefined || filter.attribute.length > 1) return undefined;
-  const name = quote(column.name);
+  const name = escapeIdentifier(column.name);
   if (filter.kind === "IsNull") return `${name} IS NULL`;
   if (filter.kind === "IsNotNull") return `${name} IS NOT NULL`;
   const type = comparedAs(field, column);
   if (type === undefined) return undefined;
-  const printed = (value: unknown) => print(field, value, type);
   if (filter.kind === "In") {
-    const values = filter.value.map(printed);
+    const values = filter.value.map((value) => print(field, value, type));
     return values.includes(undefined) ? undefined : `${name} = ANY(${parameters.bind(values, `${type}[]`)})`;
   }
-  const value = printed(filter.value);
-  if (value === undefined) return undefined;
-  if (filter.kind === "EqualTo") return `${name} = ${parameters.bind(value, type)}`;
-  if (filter.kind === "EqualNullSafe") return `${name} IS NOT DISTINCT FROM ${parameters.bind(value, type)}`;
-  if (filter.kind in PATTERNS) {
+  const value = print(field, filter.value, type);
+  return value === undefined ? undefined : comparison(name, filter.kind, value, type, parameters);
+}
+
+/** One column beside one value. */
+function comparison(
+  name: string,
+  kind: Comparison["kind"],
+  value: string | null,
+  type: string,
+  parameters: Parameters,
+): string | undefined {
+  if (kind === "EqualTo") return `${name} = ${parameters.bind(value, type)}`;
+  if (kind === "EqualNullSafe") return `${name} IS NOT DISTINCT FROM ${parameters.bind(value, type)}`;
+  if (kind in PATTERNS) {
     if (type !== "text" || value === null) return undefined;
-    const pattern = PATTERNS[filter.kind as keyof typeof PATTERNS](value.replace(/[\\%_]/g, "\\$&"));
+    const pattern = PATTERNS[kind as keyof typeof PATTERNS](value.replace(/[\\%_]/g, "\\$&"));
     return `${name} LIKE ${parameters.bind(pattern, type)}`;
   }
   // Millrace orders strings by their characters, a database by its language.
   const collation = type === "text" ? 'COLLATE "C" ' : "";
-  const operator = COMPARISONS[filter.kind as keyof typeof COMPARISONS];
+  const operator = COMPARISONS[kind as keyof typeof COMPARISONS];
   return `${name} ${collation}${operator} ${parameters.bind(value, type)}`;
 }
 
-/** The type of the values in a comparison with the column, where both sides mean the same by it. */
+/** The type of the values in a comparison with the column, if both sides mean the same by it. */
 function comparedAs({ type }: Field, { base, isArray, isExact }: Column): string | undefined {
   if (isArray) return undefined;
   if (DataType.isInt(type)) return /^int\d$/.test(base) ? "int8" : undefined;
-  if (DataType.isDecimal(type)) return base === "numeric" ? "numeric" : undefined;
-  if (DataType.isFloat(type)) return base === FLOATS[type.precision] ? base : undefined;
-  if (DataType.isBool(type)) return base === "bool" ? base : undefined;
-  if (DataType.isDate(type)) return base === "date" ? base : undefined;
-  if (DataType.isTimestamp(type))
-    return base === (type.timezone ? "timestamptz" : "timestamp") ? base : undefined;
-  if (!DataType.isUtf8(type)) return undefined;
+  if (DataType.isUtf8(type)) return textType(base, isExact);
+  return base === sameType(type) ? base : undefined;
+}
+
+function textType(base: string, isExact: boolean): string | undefined {
   if (base === "uuid") return base;
   return (base === "text" || base === "varchar") && isExact ? "text" : undefined;
+}
+
+/** What PostgreSQL calls a type of which both have the same values. */
+function sameType(type: DataType): string | undefined {
+  if (DataType.isDecimal(type)) return "numeric";
+  if (DataType.isFloat(type)) return FLOATS[type.precision];
+  if (DataType.isBool(type)) return "bool";
+  if (DataType.isDate(type)) return "date";
+  if (DataType.isTimestamp(type)) return type.timezone ? "timestamptz" : "timestamp";
+  return undefined;
 }
 
 const FLOATS: Readonly<Partial<Record<Precision, string>>> = {
@@ -79,7 +100,9 @@ const FLOATS: Readonly<Partial<Record<Precision, string>>> = {
 };
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** A value as PostgreSQL reads it, on the way that a row's value takes; `undefined` where it does not. */
+/**
+ * A value as PostgreSQL reads it, on the way that a row's value takes; `undefined` if it does not.
+ */
 function print(field: Field, value: unknown, type: string): string | null | undefined {
   const column = new Schema([field.clone({ nullable: true })]);
   const [row = {}] = rowsOf(recordBatchOf(column, [[value]]));

@@ -12,11 +12,12 @@ import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
 import { PostgresWriter } from "./writer.ts";
 
-export type { FromEnvironment, PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
+export type { FromEnvironment } from "../kit/secrets.ts";
+export type { PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
 
 /**
- * A table of PostgreSQL: as a source, of new rows or of all rows; as a sink, which appends or upserts each batch in one transaction. Guide: docs/postgres.md.
- * Error: `OPTIONS_INVALID`.
+ * A table of PostgreSQL: as a source, of new rows or of all rows; as a sink, which appends or
+ * upserts each batch in one transaction. Guide: docs/postgres.md. Error: `OPTIONS_INVALID`.
  */
 export class Postgres extends DataSource<ParsedOptions> {
   /** For `.format("postgres")`, once it is registered. */
@@ -24,7 +25,10 @@ export class Postgres extends DataSource<ParsedOptions> {
   /** See `PostgresOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<PostgresOptions, ParsedOptions>;
 
-  /** Of the table's columns, or of the option `columns`. Errors: `POSTGRES_FAILED`, `POSTGRES_TABLE_MISMATCH`. */
+  /**
+   * Of the table's columns, or of the option `columns`. Errors: `POSTGRES_FAILED`,
+   * `POSTGRES_TABLE_MISMATCH`.
+   */
   override async schema(): Promise<Schema> {
     const { table, columns } = this.options;
     return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
@@ -51,6 +55,6 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   get #server(): Server {
-    return new Server(this.options, this.runtime.env);
+    return new Server(this.options, this.runtime);
   }
 }

@@ -1,15 +1,19 @@
 import { DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Session } from "./connection.ts";
-import { columnNamed, quote, type Table } from "./table.ts";
+import { columnNamed, type Table } from "./table.ts";
 
 /** Characters of JSON, and rows, that are sent at once. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 const MAX_ROWS = 5000;
 /** No column has this name. */
-const ORDINALITY = quote("number of the row among those sent at once");
+const ORDINALITY = escapeIdentifier("number of the row among those sent at once");
 
-/** Puts rows into a table, in the transaction that is open. With key columns, a row takes the place of that with its key; of several, the last one does. */
+/**
+ * Puts rows into a table, in the transaction that is open. With key columns, a row takes the place
+ * of that with its key; of several, the last one does.
+ */
 export class Loader {
   readonly #session: Session;
   readonly #doing: string;
@@ -24,7 +28,7 @@ export class Loader {
     this.#doing = `writing to ${table.sql}`;
     this.#sql = insertOf(table, schema, keyColumns);
     this.#converters = schema.fields.flatMap((field) => {
-      const convert = converterOf(field.type);
+      const convert = jsonConverter(field.type);
       return convert === undefined ? [] : [[field.name, convert] as const];
     });
   }
@@ -49,12 +53,15 @@ export class Loader {
   }
 }
 
-/** Scalars travel as text and are cast, so that their column's own type reads them; lists, structs and maps as JSON. */
+/**
+ * Scalars travel as text and are cast, so that their column's own type reads them; lists, structs
+ * and maps as JSON.
+ */
 function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map((field) => {
     const { name, type } = columnNamed(table, field.name);
     const isNested = field.type.children?.length > 0;
-    return { sql: quote(name), sent: isNested ? type : "text", type };
+    return { sql: escapeIdentifier(name), sent: isNested ? type : "text", type };
   });
   const names = columns.map(({ sql }) => sql).join(", ");
   const sent = columns.map((column) => `${column.sql} ${column.sent}`).join(", ");
@@ -63,7 +70,7 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
   const insert = `INSERT INTO ${table.sql} (${names})`;
   if (keyColumns.length === 0)
     return `${insert} SELECT ${names} FROM (${rows}) AS rows ORDER BY ${ORDINALITY}`;
-  const keys = keyColumns.map(quote);
+  const keys = keyColumns.map(escapeIdentifier);
   const others = columns.filter(({ sql }) => !keys.includes(sql));
   const updated = others.map(({ sql }) => `${sql} = excluded.${sql}`).join(", ");
   const action = others.length === 0 ? "NOTHING" : `UPDATE SET ${updated}`;
@@ -73,8 +80,11 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
 
 type Converter = (value: unknown) => unknown;
 
-/** What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` where there is nothing of the kind. */
-function converterOf(type: DataType): Converter | undefined {
+/**
+ * What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` if there is
+ * nothing of the kind.
+ */
+function jsonConverter(type: DataType): Converter | undefined {
   if (DataType.isBinary(type)) {
     return (value) => (value === null ? null : `\\x${Buffer.from(String(value), "base64").toString("hex")}`);
   }
@@ -83,11 +93,11 @@ function converterOf(type: DataType): Converter | undefined {
       typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? textOf(value) : value;
   }
   if (DataType.isList(type)) {
-    const convert = converterOf(type.valueType);
+    const convert = jsonConverter(type.valueType);
     return convert && ((value) => (Array.isArray(value) ? value.map(convert) : value));
   }
   if (DataType.isMap(type)) {
-    const convert = converterOf(type.valueType);
+    const convert = jsonConverter(type.valueType);
     return (
       convert &&
       ((value) => onEntries(value, (entries) => entries.map(([key, item]) => [key, convert(item)])))
@@ -96,7 +106,7 @@ function converterOf(type: DataType): Converter | undefined {
   if (DataType.isStruct(type)) {
     const converters = new Map(
       type.children.flatMap(({ name, type: child }: Field) => {
-        const convert = converterOf(child);
+        const convert = jsonConverter(child);
         return convert === undefined ? [] : [[name, convert] as const];
       }),
     );

@@ -1,20 +1,18 @@
 import * as z from "zod";
-
-/** A value that is read from the environment when a connection is made; it is never stored and never logged. */
-export interface FromEnvironment {
-  /** Name of the variable. */
-  readonly env: string;
-}
+import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
 /** How the connection is encrypted. */
 export interface PostgresTls {
   /** Certificates to trust, in PEM. */
   readonly ca?: string;
-  /** False where any certificate will do. Default true. */
+  /** False if any certificate will do. Default true. */
   readonly rejectUnauthorized?: boolean;
 }
 
-/** Where the server is. What is left out is taken from `PGHOST`, `PGPORT`, `PGDATABASE` and `PGUSER`. */
+/**
+ * Where the server is. What is left out is taken from `PGHOST`, `PGPORT`, `PGDATABASE` and
+ * `PGUSER`.
+ */
 export interface PostgresConnection {
   /** Default `localhost`. */
   readonly host?: string;
@@ -34,26 +32,34 @@ export interface PostgresOptions {
   readonly url?: string | FromEnvironment;
   /** Where the server is, in place of `url`. */
   readonly connection?: PostgresConnection;
-  /** Default: `PGPASSWORD`, where it is set. */
+  /** Default: `PGPASSWORD`, if it is set. */
   readonly password?: FromEnvironment;
-  /** `schema.table`, or `table` on the search path. Capital letters count; `"my.table"` for a name with a dot. */
+  /**
+   * `schema.table`, or `table` on the search path. Capital letters count; `"my.table"` for a name
+   * with a dot.
+   */
   readonly table: string;
 
   /** Source: the columns to read. Default: all. */
   readonly columns?: readonly string[];
   /**
-   * Source: a column whose values only grow from row to row: a sequence, a time, a UUID of version 7. A stream needs it; a batch is split by it. It should have
-   * an index.
+   * Source: a column whose values only grow from row to row: a sequence, a time, a UUID of version
+   * 7. A stream needs it; a batch is split by it. It should have an index.
    */
   readonly cursorColumn?: string;
   /**
-   * Source: columns that tell rows of equal `cursorColumn` apart, which batches can then be split between. Sink: the key of an upsert; without it rows are
-   * appended.
+   * Source: columns that tell rows of equal `cursorColumn` apart, which batches can then be split
+   * between. Sink: the key of an upsert; without it rows are appended.
    */
   readonly keyColumns?: readonly string[];
-  /** Source: rows whose `cursorColumn` is this or less are not read. Default: from the first row. */
+  /**
+   * Source: rows whose `cursorColumn` is this or less are not read. Default: from the first row.
+   */
   readonly startAfter?: string | number;
-  /** Source: how far a stream stays behind the clock of the server, where `cursorColumn` tells times (also in a UUID). Default 60. */
+  /**
+   * Source: how far a stream stays behind the clock of the server, if `cursorColumn` tells times
+   * (also in a UUID). Default 60.
+   */
   readonly lagSeconds?: number;
   /** Source: how long planning waits for transactions that are writing the table. Default 10. */
   readonly settleSeconds?: number;
@@ -64,14 +70,16 @@ export interface PostgresOptions {
   /** Source: rows that are asked for at once; a partition has as many or more. Default 10,000. */
   readonly fetchSize?: number;
 
-  /** Sink: the table that records which batches have landed. Default `millrace_batches` beside `table`. */
+  /**
+   * Sink: the table that records which batches have landed. Default `millrace_batches` beside
+   * `table`.
+   */
   readonly batchesTable?: string;
 }
 
 const name = z.string().min(1);
 const names = z.array(name).min(1);
 const count = z.int().positive();
-const fromEnvironment = z.strictObject({ env: name });
 
 export const OPTIONS = z
   .strictObject({

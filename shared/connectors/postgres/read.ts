@@ -1,7 +1,8 @@
 import type { Schema } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { Session } from "./connection.ts";
-import { quote } from "./table.ts";
+
 import { rowConverter } from "./values.ts";
 
 /** What is to be read: `FROM … WHERE … ORDER BY …`, with its values. */
@@ -10,7 +11,9 @@ export interface Selection {
   readonly values: readonly unknown[];
 }
 
-/** The rows of a selection, as of one moment, in pages of `fetchSize`. Errors: `POSTGRES_FAILED`. */
+/**
+ * The rows of a selection, as of one moment, in pages of `fetchSize`. Errors: `POSTGRES_FAILED`.
+ */
 export async function* readRows(
   session: Session,
   schema: Schema,
@@ -21,7 +24,7 @@ export async function* readRows(
   await session.begin("READ ONLY");
   // Else it would be planned for its first rows.
   await session.execute(doing, "SET LOCAL cursor_tuple_fraction = 1");
-  const names = schema.fields.map((field) => quote(field.name)).join(", ");
+  const names = schema.fields.map((field) => escapeIdentifier(field.name)).join(", ");
   await session.query(doing, `DECLARE millrace NO SCROLL CURSOR FOR SELECT ${names} ${from}`, values);
   for (let isLast = false; !isLast; ) {
     const page = await session.queryWithTypes(doing, `FETCH ${fetchSize} FROM millrace`);

@@ -6,8 +6,8 @@ import type { Table } from "./table.ts";
 const POLL_MILLISECONDS = 100;
 
 /**
- * Who has written the table, or a partition of it, in a transaction that has not ended: virtual transactions, which everybody may see. A prepared transaction is
- * `-1/…`.
+ * Who has written the table, or a partition of it, in a transaction that has not ended: virtual
+ * transactions, which everybody may see. A prepared transaction is `-1/…`.
  */
 const WRITERS = `
   WITH RECURSIVE family(oid) AS (
@@ -18,14 +18,18 @@ const WRITERS = `
     AND l.mode = 'RowExclusiveLock' AND l.granted`;
 
 /**
- * The last position such that no row at or before it can appear any more; `undefined` where there is none, or it is not certain in time.
+ * The last position such that no row at or before it can appear any more; `undefined` if there
+ * is none, or it is not certain in time.
  *
- * A sequence gives its numbers out before the transactions commit that use them, so a smaller number may appear after a larger one was read. Why waiting
- * for writers is enough: let a row with the number n, which is not visible now, come to be visible later, and let `last` be visible now with
- * n <= last. Then n was given out before `last` was, so before now. An INSERT takes a RowExclusiveLock on its table before it computes a row's values, and
- * keeps it until its transaction ends. So its transaction has that lock now, and is among the writers that are listed after `last` was found; or it
- * has ended in between, and whoever reads from now on sees the row. Once all that are listed have ended, there is no such row left. Writers that
- * come later get larger numbers, and are not waited for.
+ * A sequence gives its numbers out before the transactions commit that use them, so a smaller
+ * number may appear after a larger one was read. Why waiting for writers is enough: let a row with
+ * the number n, which is not visible now, come to be visible later, and let `last` be visible now
+ * with n <= last. Then n was given out before `last` was, so before now. An INSERT takes a
+ * RowExclusiveLock on its table before it computes a row's values, and keeps it until its
+ * transaction ends. So its transaction has that lock now, and is among the writers that are listed
+ * after `last` was found; or it has ended in between, and whoever reads from now on sees the row.
+ * Once all that are listed have ended, there is no such row left. Writers that come later get
+ * larger numbers, and are not waited for.
  */
 export async function settledPosition(
   session: Session,

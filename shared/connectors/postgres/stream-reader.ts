@@ -9,7 +9,7 @@ import {
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import type { Server, Session } from "./connection.ts";
+import type { Cells, Server, Session } from "./connection.ts";
 import { type Cursor, cursorOf, Parameters, type Position, type Range, splitRows, unsafe } from "./cursor.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
@@ -27,7 +27,7 @@ export class PostgresStreamReader
   readonly #options: ParsedOptions;
   readonly #server: Server;
   readonly #runtime: Runtime;
-  /** Where a run of `availableNow` ends; `null` where nothing is available. */
+  /** Where a run of `availableNow` ends; `null` if nothing is available. */
   #target: Position | null | undefined;
   #latest: Position | undefined;
 
@@ -157,7 +157,10 @@ export class PostgresStreamReader
     );
   }
 
-  /** The end of the first `maxRows` rows, or as close below as positions can tell; more where a single one has more. */
+  /**
+   * The end of the first `maxRows` rows, or as close below as positions can tell; more if a
+   * single one has more.
+   */
   async #within(session: Session, cursor: Cursor, range: Range, maxRows: number): Promise<Position> {
     const parameters = new Parameters();
     const conditions = [cursor.after(range.after, parameters), cursor.upTo(range.upTo, parameters)];
@@ -218,18 +221,20 @@ async function checkSafety(session: Session, { table, columns: [column] }: Curso
         "Connect to the primary.",
       );
     }
-    const problem =
-      Number(cache) > 1
-        ? `CACHE ${cache}: each session gives out numbers of its own stock`
-        : Number(increment) < 0
-          ? `INCREMENT ${increment}`
-          : cycles === "t"
-            ? "CYCLE"
-            : undefined;
+    const problem = problemOf(cache, increment, cycles);
     if (problem === undefined) continue;
     throw unsafe(
       `the sequence ${sequence} of "${column.name}" has ${problem}`,
       `ALTER SEQUENCE ${sequence} CACHE 1 NO CYCLE, or name a column of times.`,
     );
   }
+}
+
+type Cell = Cells[number];
+
+/** Why the numbers of a sequence are not in the order in which they are given out. */
+function problemOf(cache?: Cell, increment?: Cell, cycles?: Cell): string | undefined {
+  if (Number(cache) > 1) return `CACHE ${cache}: each session gives out numbers of its own stock`;
+  if (Number(increment) < 0) return `INCREMENT ${increment}`;
+  return cycles === "t" ? "CYCLE" : undefined;
 }

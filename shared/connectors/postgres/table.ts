@@ -15,6 +15,7 @@ import {
   TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
+import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
 import type { Session } from "./connection.ts";
@@ -26,13 +27,16 @@ export interface Column {
   readonly number: string;
   /** As in a cast: `bigint`, `numeric`, `orders.status`. */
   readonly type: string;
-  /** Name of the type in the catalog, or of the type that its domain is made of: `int8`. For an array, that of its elements. */
+  /**
+   * Name of the type in the catalog, or of the type that its domain is made of: `int8`. For an
+   * array, that of its elements.
+   */
   readonly base: string;
   readonly isArray: boolean;
   /** Precision and scale of a `numeric` that has them. */
   readonly digits: readonly [precision: number, scale: number] | undefined;
   readonly isNullable: boolean;
-  /** True where equal texts, and no others, are equal. */
+  /** True if equal texts, and no others, are equal. */
   readonly isExact: boolean;
 }
 
@@ -61,12 +65,17 @@ const COLUMNS = `
   WHERE c.oid = to_regclass($1)
   ORDER BY a.attnum`;
 
-/** The table of that name, `undefined` where there is none. */
+/** The table of that name, `undefined` if there is none. */
 export async function findTable(session: Session, name: string): Promise<Table | undefined> {
   const rows = await session.query(`looking up the table ${name}`, COLUMNS, [quoteTable(name)]);
   const [oid, schema, table, kind] = rows[0] ?? [];
   if (oid == null || schema == null || table == null || kind == null) return undefined;
-  return { oid, sql: `${quote(schema)}.${quote(table)}`, kind, columns: rows.map(columnOf) };
+  return {
+    oid,
+    sql: `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`,
+    kind,
+    columns: rows.map(columnOf),
+  };
 }
 
 /** The table of that name. Error: `POSTGRES_TABLE_MISMATCH`. */
@@ -96,7 +105,7 @@ function columnOf(row: readonly (string | null)[]): Column {
   };
 }
 
-/** Of the type modifier of a `numeric`, which is -1 where it has none. */
+/** Of the type modifier of a `numeric`, which is -1 if it has none. */
 function digitsOf(modifier: number): readonly [number, number] | undefined {
   if (modifier < 0) return undefined;
   // Since PostgreSQL 15 the scale is a number of 11 bits that may be negative.
@@ -128,15 +137,18 @@ const TYPES: Readonly<Record<string, () => DataType>> = {
   timestamptz: () => new TimestampMicrosecond("UTC"),
 };
 
-/** The schema of these columns' rows. Types that Arrow does not have are strings, as PostgreSQL prints them. Error: `POSTGRES_TABLE_MISMATCH`. */
+/**
+ * The schema of these columns' rows. Types that Arrow does not have are strings, as PostgreSQL
+ * prints them. Error: `POSTGRES_TABLE_MISMATCH`.
+ */
 export function schemaOf(table: Table, names: readonly string[] | undefined): Schema {
   const columns = names?.map((name) => columnNamed(table, name)) ?? table.columns;
   return new Schema(
-    columns.map((column) => new Field(column.name, typeOf(table, column), column.isNullable)),
+    columns.map((column) => new Field(column.name, arrowType(table, column), column.isNullable)),
   );
 }
 
-function typeOf(table: Table, column: Column): DataType {
+function arrowType(table: Table, column: Column): DataType {
   const type = column.base === "numeric" ? decimalOf(table, column) : (TYPES[column.base]?.() ?? new Utf8());
   return column.isArray ? new List(new Field("element", type, true)) : type;
 }
@@ -155,11 +167,6 @@ function decimalOf(table: Table, { name, digits }: Column): DataType {
   );
 }
 
-/** A name as SQL takes it, whatever it has. */
-export function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
 /** `schema.table` or `table`, parts quoted or not, as SQL takes it. Error: `OPTIONS_INVALID`. */
 export function quoteTable(name: string): string {
   const parts = /^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/.exec(name);
@@ -171,6 +178,6 @@ export function quoteTable(name: string): string {
   return parts
     .slice(1)
     .filter((part) => part !== undefined)
-    .map((part) => (part.startsWith('"') ? part : quote(part)))
+    .map((part) => (part.startsWith('"') ? part : escapeIdentifier(part)))
     .join(".");
 }

@@ -1,17 +1,19 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
 import { types as pgTypes } from "pg";
+import { parse } from "postgres-array";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { Cells } from "./connection.ts";
 
 const JSON_TYPES: ReadonlySet<number> = new Set([pgTypes.builtins.JSON, pgTypes.builtins.JSONB]);
-/** Parses any array into the texts of its elements. */
-const parseArray = pgTypes.getTypeParser(1009 as never) as (text: string) => readonly unknown[];
 
 type Converter = (text: string) => unknown;
 
-/** Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and fails where it is put into a record batch. */
+/**
+ * Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and
+ * fails when it is put into a record batch.
+ */
 export function rowConverter(schema: Schema, types: readonly number[]): (cells: Cells) => Row {
-  const converters = schema.fields.map((field, i) => converterOf(field, types[i] ?? 0));
+  const converters = schema.fields.map((field, i) => textConverter(field, types[i] ?? 0));
   return (cells) =>
     cells.map((text, i) => {
       const convert = converters[i];
@@ -19,8 +21,8 @@ export function rowConverter(schema: Schema, types: readonly number[]): (cells: 
     });
 }
 
-/** `undefined` where the text is the value: strings, decimals, dates and times. */
-function converterOf({ type }: Field, oid: number): Converter | undefined {
+/** `undefined` if the text is the value: strings, decimals, dates and times. */
+function textConverter({ type }: Field, oid: number): Converter | undefined {
   if (DataType.isBool(type)) return (text) => (text === "t" ? true : text === "f" ? false : text);
   if (DataType.isInt(type)) return (text) => (/^-?\d+$/.test(text) ? BigInt(text) : text);
   if (DataType.isFloat(type)) return numberOf;
@@ -28,11 +30,18 @@ function converterOf({ type }: Field, oid: number): Converter | undefined {
   if (JSON_TYPES.has(oid) && !DataType.isUtf8(type)) return (text) => JSON.parse(text) as unknown;
   if (!DataType.isList(type)) return undefined;
   const [element] = type.children;
-  const convert = element === undefined ? undefined : converterOf(element, 0);
+  const convert = element === undefined ? undefined : textConverter(element, 0);
   return (text) =>
-    parseArray(text).map((item) =>
+    elementsOf(text).map((item) =>
       typeof item === "string" && convert !== undefined ? convert(item) : item,
     );
+}
+
+/**
+ * The texts of an array's elements: null for NULL, an array of its own for each further dimension.
+ */
+function elementsOf(text: string): readonly unknown[] {
+  return parse(text);
 }
 
 function numberOf(text: string): unknown {

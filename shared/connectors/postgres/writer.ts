@@ -11,14 +11,8 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { suggest } from "../../contract/suggest.ts";
-import {
-  dropAborted,
-  dropStaged,
-  readStaged,
-  type StagedRows,
-  stageRows,
-  vacuumStaged,
-} from "../kit/staging.ts";
+import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
+import { vacuumStaged } from "../kit/vacuum.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
 import type { Server, Session } from "./connection.ts";
 import { definitionOf } from "./create.ts";
@@ -26,7 +20,10 @@ import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 
-/** Stages one Arrow file a task; the commit puts all of them into the table, and records the batch, in one transaction. */
+/**
+ * Stages one Arrow file a task; the commit puts all of them into the table, and records the batch,
+ * in one transaction.
+ */
 export class PostgresWriter
   extends DataSourceStreamArrowWriter<StagedRows>
   implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsVacuum, SupportsExists
@@ -116,7 +113,7 @@ export class PostgresWriter
     await dropAborted(messages, batch);
   }
 
-  /** True where the table is there, as in Spark's JDBC: also where it has no rows. */
+  /** True if the table is there, as in Spark's JDBC: also if it has no rows. */
   async exists(): Promise<boolean> {
     return (await this.#server.use((session) => findTable(session, this.#options.table))) !== undefined;
   }

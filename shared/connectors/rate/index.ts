@@ -17,7 +17,9 @@ export type { RateMicroBatchOptions, RateOptions } from "./options.ts";
 
 const SCHEMA = "timestamp timestamp NOT NULL, value bigint NOT NULL";
 
-/** So many numbered rows a second, as Spark's `rate`. Guide: docs/rate.md. Error: `OPTIONS_INVALID`. */
+/**
+ * So many numbered rows a second, as Spark's `rate`. Guide: docs/rate.md. Error: `OPTIONS_INVALID`.
+ */
 export class Rate extends DataSource<ParsedRateOptions> {
   /** For `.format("rate")`, once it is registered. */
   static override readonly name: string = "rate";
@@ -35,7 +37,10 @@ export class Rate extends DataSource<ParsedRateOptions> {
   }
 }
 
-/** So many numbered rows each batch, as Spark's `rate-micro-batch`. Guide: docs/rate.md. Error: `OPTIONS_INVALID`. */
+/**
+ * So many numbered rows each batch, as Spark's `rate-micro-batch`. Guide: docs/rate.md. Error:
+ * `OPTIONS_INVALID`.
+ */
 export class RateMicroBatch extends DataSource<ParsedMicroBatchOptions> {
   /** For `.format("rate-micro-batch")`, once it is registered. */
   static override readonly name: string = "rate-micro-batch";

@@ -5,14 +5,14 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { toIso, toMicros } from "../../contract/time.ts";
+import { type Numbers, slicesOf } from "../kit/slices.ts";
 import type { ParsedMicroBatchOptions } from "./options.ts";
-import { slicesOf, type Values } from "./slices.ts";
 
 /** The first value of the next batch, and the time of its rows. */
 const ORDER = new CompositeOffset({ value: "number", timestamp: "timestamp" });
 type Position = OffsetOf<typeof ORDER>;
 /** Values of a range that begins at `first`, whose rows have this time. */
-type Slice = Values & { readonly first: number; readonly timestamp: string };
+type Slice = Numbers & { readonly first: number; readonly timestamp: string };
 
 /** So many rows each batch, whatever the clock says. */
 export class RateMicroBatchReader

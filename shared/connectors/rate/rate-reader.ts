@@ -7,14 +7,17 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { toIso, toMicros } from "../../contract/time.ts";
+import { type Numbers, slicesOf } from "../kit/slices.ts";
 import type { ParsedRateOptions } from "./options.ts";
-import { slicesOf, type Values } from "./slices.ts";
 
-/** So many seconds since the pipeline began, which is part of the offset: no process needs to remember it. */
+/**
+ * So many seconds since the pipeline began, which is part of the offset: no process needs to
+ * remember it.
+ */
 const ORDER = new CompositeOffset({ startTime: "timestamp", seconds: "number" });
 type Position = OffsetOf<typeof ORDER>;
 /** Values of a batch that begins at `second`. */
-type Slice = Values & { readonly startTime: string; readonly second: number };
+type Slice = Numbers & { readonly startTime: string; readonly second: number };
 
 /** So many rows a second, whole seconds at a time. */
 export class RateReader
@@ -87,7 +90,10 @@ export class RateReader
     return toIso(BigInt(Math.floor(this.#runtime.now())) * 1000n);
   }
 
-  /** As many as Spark's `RateStreamProvider.valueAtSecond`: while the speed goes up, by whole rows each second. */
+  /**
+   * As many as Spark's `RateStreamProvider.valueAtSecond`: while the speed goes up, by whole rows
+   * each second.
+   */
   #valuesBefore(second: number): number {
     const { rowsPerSecond, rampUpTime } = this.#options;
     const gain = Math.floor(rowsPerSecond / (rampUpTime + 1));

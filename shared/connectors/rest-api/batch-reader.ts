@@ -5,7 +5,7 @@ import type { Filter } from "../../contract/filters.ts";
 import { settledNow, toIso } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { SourceOptions } from "./options.ts";
+import type { ParsedTimeRange, SourceOptions } from "./options.ts";
 import { Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
@@ -30,22 +30,20 @@ export class ListReader extends DataSourceReader<null> {
   }
 }
 
-/** Reads a range of time once, in the partitions that a stream would read it in. Planning asks nothing of the API. */
+/**
+ * Reads a range of time once, in the partitions that a stream would read it in. Planning asks
+ * nothing of the API.
+ */
 export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
   readonly #schema: Schema;
-  readonly #range: NonNullable<SourceOptions["timeRange"]>;
+  readonly #range: ParsedTimeRange;
   readonly #stream: TimeRangeReader;
   readonly #runtime: Runtime;
   /** What the filters leave of the range, in microseconds. */
   #from: bigint | undefined;
   #to: bigint | undefined;
 
-  constructor(
-    schema: Schema,
-    range: NonNullable<SourceOptions["timeRange"]>,
-    stream: TimeRangeReader,
-    runtime: Runtime,
-  ) {
+  constructor(schema: Schema, range: ParsedTimeRange, stream: TimeRangeReader, runtime: Runtime) {
     super();
     this.#schema = schema;
     this.#range = range;
@@ -53,7 +51,10 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
     this.#runtime = runtime;
   }
 
-  /** Ranges that no row passes are not asked for; the filters are Millrace's all the same, which knows what a null is to them. */
+  /**
+   * Ranges that no row passes are not asked for; the filters are Millrace's all the same, which
+   * knows what a null is to them.
+   */
   override pushFilters(filters: readonly Filter[]): readonly Filter[] {
     const { column } = this.#range;
     if (column === undefined) return filters;

@@ -1,8 +1,12 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import type { FromEnvironment, RequestOptions } from "./options.ts";
+import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
+import type { RequestOptions } from "./options.ts";
 
-/** Puts secrets into requests, and keeps them out of whatever is stored or shown. They are read from the environment at each use. */
+/**
+ * Puts secrets into requests, and keeps them out of whatever is stored or shown. They are read from
+ * the environment at each use.
+ */
 export class Credentials {
   readonly #options: RequestOptions;
   readonly #env: Runtime["env"];
@@ -12,7 +16,10 @@ export class Credentials {
     this.#env = env;
   }
 
-  /** The headers of a request; the options' own take the place of `defaults`. Errors: `SECRET_MISSING`, `SECRET_INVALID`. */
+  /**
+   * The headers of a request; the options' own take the place of `defaults`. Errors:
+   * `SECRET_MISSING`, `SECRET_INVALID`.
+   */
   headers(defaults: Readonly<Record<string, string>>): Headers {
     const headers = new Headers(defaults);
     const { username, password } = new URL(this.#options.url);
@@ -57,7 +64,10 @@ export class Credentials {
     return asked;
   }
 
-  /** The URL without secrets: without those that were put in, and without those that the API put in under another name. */
+  /**
+   * The URL without secrets: without those that were put in, and without those that the API put in
+   * under another name.
+   */
   conceal(url: URL): URL {
     const shown = new URL(url);
     shown.username = "";
@@ -79,14 +89,6 @@ export class Credentials {
   }
 
   #secret(from: FromEnvironment): string {
-    const value = this.#env[from.env];
-    if (value !== undefined && value !== "") return value;
-    throw new MillraceError("SECRET_MISSING", `the environment variable ${from.env} is not set`, {
-      hint: `Set ${from.env} where the pipeline runs; the options of RestApi name it.`,
-    });
+    return secretOf(this.#env, from, "RestApi");
   }
-}
-
-export function isFromEnvironment(value: unknown): value is FromEnvironment {
-  return typeof value === "object" && value !== null && "env" in value;
 }

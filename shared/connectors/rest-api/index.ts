@@ -13,21 +13,22 @@ import { PositionReader } from "./position-reader.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
 import { RestWriter, type Sent } from "./writer.ts";
 
+export type { FromEnvironment } from "../kit/secrets.ts";
 export type {
   ColumnPath,
-  FromEnvironment,
   Pagination,
   RestApiOptions,
   RestApiRequestOptions,
   RestApiSinkOptions,
   RestApiSourceOptions,
-  TimeRange,
+  TimeRangeOptions as TimeRange,
 } from "./options.ts";
 export type { Sent } from "./writer.ts";
 
 /**
- * A JSON API over HTTP. As a source: a paginated list, by ranges of time (`timeRange`), or by position in a list that only grows; as a batch, also any list. As a
- * sink: rows in requests with idempotency keys. Guide: docs/rest-api.md. Error: `OPTIONS_INVALID`.
+ * A JSON API over HTTP. As a source: a paginated list, by ranges of time (`timeRange`), or by
+ * position in a list that only grows; as a batch, also any list. As a sink: rows in requests with
+ * idempotency keys. Guide: docs/rest-api.md. Error: `OPTIONS_INVALID`.
  */
 export class RestApi extends DataSource<ParsedOptions> {
   /** For `.format("rest-api")`, once it is registered. */
@@ -60,7 +61,10 @@ export class RestApi extends DataSource<ParsedOptions> {
       : new TimeRangeReader(schema, options, options.timeRange, client, this.runtime);
   }
 
-  /** A writer that sends rows. Error: `NOT_SUPPORTED` where they are to take the place of what is there. */
+  /**
+   * A writer that sends rows. Error: `NOT_SUPPORTED` if they are to take the place of what is
+   * there.
+   */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
     if (!overwrite) return this.streamWriter(schema, false);
     throw new MillraceError("NOT_SUPPORTED", 'RestApi cannot be written in the mode "overwrite"', {

@@ -1,15 +1,13 @@
 import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
-
-/** A value that is read from the environment when a request is made; it is never stored and never logged. */
-export interface FromEnvironment {
-  /** Name of the variable. */
-  readonly env: string;
-}
+import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
 /** How the pages of a list follow each other. */
 export type Pagination =
-  /** `?offset=0&limit=100`: the number of rows to skip. `first` is what the first page asks for (USGS: 1). */
+  /**
+   * `?offset=0&limit=100`: the number of rows to skip. `first` is what the first page asks for
+   * (USGS: 1).
+   */
   | {
       readonly type: "offset";
       readonly offsetParam?: string;
@@ -23,7 +21,10 @@ export type Pagination =
       readonly sizeParam?: string;
       readonly first?: number;
     }
-  /** `?cursor=…` with the cursor that the page before gave at `cursorPath`; none, null or "" ends the list. */
+  /**
+   * `?cursor=…` with the cursor that the page before has at `cursorPath`; none, null or "" ends
+   * the list.
+   */
   | {
       readonly type: "cursor";
       readonly cursorPath: string;
@@ -44,20 +45,29 @@ export interface ColumnPath {
 }
 
 /** Reads ranges of time, each with requests of its own, so that many tasks read at once. */
-export interface TimeRange {
+export interface TimeRangeOptions {
   /** Query parameter of the range's start. */
   readonly startParam: string;
   /** Query parameter of its end. */
   readonly endParam: string;
   /** How the parameters are written. Default `iso`: `2026-11-21T00:00:00.000Z`. */
   readonly format?: "iso" | "epochSeconds" | "epochMilliseconds";
-  /** True where the API's end is inclusive: one unit of `format` less is sent, unless `column` is set. Default false. */
+  /**
+   * True if the API's end is inclusive: one unit of `format` less is sent, unless `column` is
+   * set. Default false.
+   */
   readonly endInclusive?: boolean;
-  /** Timestamp column with each row's time. With it rows outside the half-open range are dropped: the neighbour has them. */
+  /**
+   * Timestamp column with each row's time. With it rows outside the half-open range are dropped:
+   * the neighbour has them.
+   */
   readonly column?: string;
   /** Where the stream or the batch begins, ISO 8601. */
   readonly start: string;
-  /** Where it ends, ISO 8601. Default: a stream does not, a batch ends `lagSeconds` behind the clock. */
+  /**
+   * Where it ends, ISO 8601. Default: a stream does not, a batch ends `lagSeconds` behind the
+   * clock.
+   */
   readonly until?: string;
   /** Length of a partition. Ranges are half-open, so partitions never overlap. Default 3600. */
   readonly partitionSeconds?: number;
@@ -79,17 +89,28 @@ export interface RestApiRequestOptions {
   readonly bearerToken?: FromEnvironment;
   /** Seconds for one request, with its body. Default 30. */
   readonly timeoutSeconds?: number;
-  /** How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 3. */
+  /**
+   * How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 3.
+   */
   readonly maxRetries?: number;
-  /** The longest wait before a retry, also where `Retry-After` asks for more; then the request fails. Default 60. */
+  /**
+   * The longest wait before a retry, also if `Retry-After` asks for more; then the request
+   * fails. Default 60.
+   */
   readonly maxRetryDelaySeconds?: number;
 }
 
 /** What is read: only of a source. */
 export interface RestApiSourceOptions {
-  /** Spark DDL of the rows: `"id string, time timestamp, mag double"`. It may be left out where the pipeline has `.schema(…)`. */
+  /**
+   * Spark DDL of the rows: `"id string, time timestamp, mag double"`. It may be left out if the
+   * pipeline has `.schema(…)`.
+   */
   readonly schema?: string;
-  /** Where the array of records lies in an answer: `features`, `data.items`. Default: the answer is the array. */
+  /**
+   * Where the array of records lies in an answer: `features`, `data.items`. Default: the answer is
+   * the array.
+   */
   readonly rows?: string;
   /** Where columns lie in a record. Default: under their own names. What is not there is null. */
   readonly columns?: Readonly<Record<string, string | ColumnPath>>;
@@ -97,8 +118,11 @@ export interface RestApiSourceOptions {
   readonly pagination?: Pagination;
   /** Rows of a page. Default 100. */
   readonly pageSize?: number;
-  /** Without it a stream reads the list by position, so that it must only ever grow at its end; a batch reads all of it, in one partition. */
-  readonly timeRange?: TimeRange;
+  /**
+   * Without it a stream reads the list by position, so that it must only ever grow at its end; a
+   * batch reads all of it, in one partition.
+   */
+  readonly timeRange?: TimeRangeOptions;
   /** Pages of one batch of a stream at most, without `timeRange`. Default 100. */
   readonly maxPagesPerBatch?: number;
 }
@@ -108,20 +132,30 @@ export interface RestApiSinkOptions {
   /** Default `POST`. */
   readonly method?: "POST" | "PUT" | "PATCH";
   /**
-   * What a request carries: an `array` of rows; `ndjson`, a row a line; an object that has the array at the path `rows`, such as `data.items`; the one row itself,
-   * as an `object`. Default `array`.
+   * What a request carries: an `array` of rows; `ndjson`, a row a line; an object that has the
+   * array at the path `rows`, such as `data.items`; the one row itself, as an `object`. Default
+   * `array`.
    */
   readonly body?: "array" | "ndjson" | "object" | { readonly rows: string };
-  /** Rows of one request at most. Default 100; 1 where `body` is `object`. An open batch keeps what it was begun with. */
+  /**
+   * Rows of one request at most. Default 100; 1 if `body` is `object`. An open batch keeps what
+   * it was begun with.
+   */
   readonly rowsPerRequest?: number;
   /**
-   * What the API is to take for the same request. `position`: these rows of this batch. `content`: equal rows of this pipeline, whenever; of two requests with equal
-   * rows one counts. Default `position`.
+   * What the API is to take for the same request. `position`: these rows of this batch. `content`:
+   * equal rows of this pipeline, whenever; of two requests with equal rows one counts. Default
+   * `position`.
    */
   readonly idempotencyKey?: "position" | "content";
-  /** Header of the key; `null` to send none: then what may have been processed is not sent again by itself. Default `Idempotency-Key`. */
+  /**
+   * Header of the key; `null` to send none: then what may have been processed is not sent again by
+   * itself. Default `Idempotency-Key`.
+   */
   readonly idempotencyHeader?: string | null;
-  /** Statuses by which the API says that it has these rows already, such as `[409]`. Default: none. */
+  /**
+   * Statuses by which the API says that it has these rows already, such as `[409]`. Default: none.
+   */
   readonly alreadyDone?: readonly number[];
   /** Requests of one task at once; above 1 rows may arrive in another order. Default 1. */
   readonly maxConcurrency?: number;
@@ -130,7 +164,6 @@ export interface RestApiSinkOptions {
 /** What to ask for or to send, and how. */
 export interface RestApiOptions extends RestApiRequestOptions, RestApiSourceOptions, RestApiSinkOptions {}
 
-const fromEnvironment = z.strictObject({ env: z.string().min(1) });
 const sizeParam = z.string().min(1).default("limit");
 const count = z.int().positive();
 const instant = z.iso.datetime({ offset: true });
@@ -246,11 +279,14 @@ export type SourceOptions = RequestOptions &
     "columns" | "pagination" | "pageSize" | "maxPagesPerBatch"
   >;
 
+/** The option `timeRange`, with defaults. */
+export type ParsedTimeRange = NonNullable<SourceOptions["timeRange"]>;
+
 /** Options of a sink, with defaults. */
 export type SinkOptions = RequestOptions &
   WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, keyof typeof SINK>;
 
-/** What a reader needs. Error: `OPTIONS_INVALID` where there are options of a sink. */
+/** What a reader needs. Error: `OPTIONS_INVALID` if there are options of a sink. */
 export function sourceOptions(options: ParsedOptions): SourceOptions {
   refuse(options, Object.keys(SINK), "is read from", "written to");
   return {
@@ -262,7 +298,7 @@ export function sourceOptions(options: ParsedOptions): SourceOptions {
   };
 }
 
-/** What a writer needs. Error: `OPTIONS_INVALID` where there are options of a source. */
+/** What a writer needs. Error: `OPTIONS_INVALID` if there are options of a source. */
 export function sinkOptions(options: ParsedOptions): SinkOptions {
   refuse(options, Object.keys(SOURCE), "is written to", "read from");
   const body = options.body ?? "array";

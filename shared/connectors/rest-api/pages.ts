@@ -1,12 +1,12 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
+import { valueAt } from "../kit/json-path.ts";
 import type { Answer, RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
-import { valueAt } from "./records.ts";
 
 /**
- * Which page: the rows before it, the cursor, or the URL of a link (relative to the origin), by the kind of
- * pagination; `null` for the first page. Without secrets, so that it can be stored.
+ * Which page: the rows before it, the cursor, or the URL of a link (relative to the origin), by the
+ * kind of pagination; `null` for the first page. Without secrets, so that it can be stored.
  */
 export type PageRef = string | number | null;
 
@@ -32,7 +32,10 @@ export class Pages {
     this.#params = params;
   }
 
-  /** The same position by pages of today's size: numbered pages begin elsewhere once `pageSize` was changed. */
+  /**
+   * The same position by pages of today's size: numbered pages begin elsewhere once `pageSize` was
+   * changed.
+   */
   align(position: { readonly page: PageRef; readonly row: number }): {
     readonly page: PageRef;
     readonly row: number;

@@ -10,7 +10,10 @@ import { recordBatches } from "./records.ts";
 
 /** The stream was read up to this row of this page (exclusive). */
 type Position = { readonly page: PageRef; readonly row: number };
-/** Rows `from` (inclusive) to `to` (exclusive) of one page of `size` rows: a replay asks for the page as it was planned. */
+/**
+ * Rows `from` (inclusive) to `to` (exclusive) of one page of `size` rows: a replay asks for the
+ * page as it was planned.
+ */
 type PageSlice = {
   readonly page: PageRef;
   readonly size: number;
@@ -21,8 +24,8 @@ type PageSlice = {
 type SeenPage = { readonly rows: number; readonly next: PageRef | undefined };
 
 /**
- * Reads a list that only ever grows at its end, by position. Planning walks the new pages to see where they end; the tasks read them
- * again, one page each.
+ * Reads a list that only ever grows at its end, by position. Planning walks the new pages to see
+ * where they end; the tasks read them again, one page each.
  */
 export class PositionReader
   extends DataSourceStreamReader<Position, PageSlice>
@@ -46,7 +49,10 @@ export class PositionReader
     this.#pages = new Pages(options, client);
   }
 
-  /** The end is found by the first `latestOffset`, which then walks all of the list once; later batches ask nothing. */
+  /**
+   * The end is found by the first `latestOffset`, which then walks all of the list once; later
+   * batches ask nothing.
+   */
   prepareForTriggerAvailableNow(): void {
     this.#fixesEnd = true;
     this.#availableNow = undefined;
@@ -86,7 +92,9 @@ export class PositionReader
     return page === target.page && target.row === 0 ? target : { page, row: 0 };
   }
 
-  /** Looks at the pages from `start`, and gives where they end, or where `maxPages` of them end. */
+  /**
+   * Looks at the pages from `start`, and returns where they end, or where `maxPages` of them do.
+   */
   async #walk(start: Position, maxPages: number): Promise<Position> {
     this.#seen.clear();
     let end = start;

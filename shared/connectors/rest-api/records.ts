@@ -5,6 +5,7 @@ import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed } from "../kit/column-names.ts";
+import { firstStep, valueAt } from "../kit/json-path.ts";
 import type { ColumnPath, SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 
@@ -14,19 +15,10 @@ const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> =
   microseconds: 1,
 };
 
-/** What lies at a path of names and indexes joined by dots, `undefined` where there is nothing. */
-export function valueAt(value: unknown, path: string): unknown {
-  let at: unknown = value;
-  for (const step of path.split(".")) {
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
-    at = (at as Record<string, unknown>)[step];
-  }
-  return at;
-}
-
 /**
- * The records of these pages as record batches of `schema`; of their rows only those that `keep` says. They are made here, and not by the engine, so that the error of a
- * row names its page. Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
+ * The records of these pages as record batches of `schema`; of their rows only those that `keep`
+ * says. They are made here, and not by the engine, so that the error of a row names its page.
+ * Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
  */
 export async function* recordBatches(
   schema: Schema,
@@ -71,7 +63,7 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
     const column = columns[field.name] ?? field.name;
     const { path, epoch } = typeof column === "string" ? { path: column, epoch: undefined } : column;
     const unit = epoch === undefined ? undefined : MICROSECONDS[epoch];
-    // A name without dots is a plain property, even where it has dots in it as a default.
+    // A name without dots is a plain property, even if it has dots in it as a default.
     const read = Object.hasOwn(columns, field.name)
       ? (record: unknown) => valueAt(record, path)
       : (record: unknown) => fieldOf(record as Record<string, unknown>, field.name);
@@ -92,11 +84,13 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
   };
 }
 
-/** Of a page's first record, as an API gives all of them the same names. Error: `COLUMN_MISNAMED`. */
+/**
+ * Of a page's first record, as all records of an API have the same names. Error: `COLUMN_MISNAMED`.
+ */
 function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
   const names = schema.fields.map(({ name }) => name);
   const paths = Object.values(columns).map((column) => (typeof column === "string" ? column : column.path));
-  const known = [...names, ...paths.flatMap((path) => path.split(".", 1))];
+  const known = [...names, ...paths.map(firstStep)];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
   return (record) => {
     if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: orColumns });
@@ -108,7 +102,10 @@ function orColumns(misnamed: readonly Misnamed[]): string {
   return `, or set columns: { ${pairs.join(", ")} }`;
 }
 
-/** Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still holds. */
+/**
+ * Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still
+ * holds.
+ */
 function toMicroseconds(value: number, unit: number): bigint {
   const whole = Math.floor(value);
   return BigInt(whole) * BigInt(unit) + BigInt(Math.round((value - whole) * unit));

@@ -9,7 +9,10 @@ export function parseRetryAfter(header: string | null, now: number): number | un
 const LINK = /[\s,]*<([^>]*)>/y;
 const PARAMETER = /\s*;\s*([^\s=;,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,;"]*))?/y;
 
-/** The target of `rel="next"` in a `Link` header (RFC 8288). */
+/**
+ * The target of `rel="next"` in a `Link` header (RFC 8288). Ours because it is a few lines,
+ * and must not take a comma in a URL or in quotes for the end of a link: the next page would be lost.
+ */
 export function parseNextLink(header: string | null): string | undefined {
   const text = header ?? "";
   let position = 0;

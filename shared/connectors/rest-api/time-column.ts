@@ -6,7 +6,10 @@ import { floorMicros, type InstantLike } from "../../contract/time.ts";
 export interface TimeColumn {
   /** Its place in a row. */
   readonly index: number;
-  /** Microseconds since 1970 of a value of the column, on its own clock where it has no zone; `undefined` of what is no time. */
+  /**
+   * Microseconds since 1970 of a value of the column, on its own clock if it has no zone;
+   * `undefined` of what is no time.
+   */
   timeOf(value: unknown): bigint | undefined;
 }
 

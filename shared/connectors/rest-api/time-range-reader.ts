@@ -9,7 +9,7 @@ import {
 import { floorTo, settledNow, toIso } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { SourceOptions } from "./options.ts";
+import type { ParsedTimeRange, SourceOptions } from "./options.ts";
 import { Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
@@ -25,7 +25,7 @@ export class TimeRangeReader
 {
   readonly #schema: Schema;
   readonly #options: SourceOptions;
-  readonly #range: NonNullable<SourceOptions["timeRange"]>;
+  readonly #range: ParsedTimeRange;
   readonly #client: RestClient;
   readonly #runtime: Runtime;
   #availableNow: string | undefined;
@@ -33,7 +33,7 @@ export class TimeRangeReader
   constructor(
     schema: Schema,
     options: SourceOptions,
-    range: NonNullable<SourceOptions["timeRange"]>,
+    range: ParsedTimeRange,
     client: RestClient,
     runtime: Runtime,
   ) {
@@ -68,7 +68,10 @@ export class TimeRangeReader
     return last === undefined ? start : { time: toIso(last.to) };
   }
 
-  /** Rows before this are all there, as far as `lagSeconds` goes. Whole seconds: what any API's parameters can say. */
+  /**
+   * Rows before this are all there, as far as `lagSeconds` goes. Whole seconds: what any API's
+   * parameters can say.
+   */
   #readable(): string {
     const { until, lagSeconds } = this.#range;
     return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: "1s", until });
@@ -99,8 +102,8 @@ export class TimeRangeReader
   }
 
   /**
-   * With `column`, a range that is surely wide enough: what is too much is dropped. Without, the end of a range is asked for exactly as the
-   * next one's start, or one unit less.
+   * With `column`, a range that is surely wide enough: what is too much is dropped. Without, the
+   * end of a range is asked for exactly as the next one's start, or one unit less.
    */
   #endParam(to: bigint): string {
     const { column, endInclusive } = this.#range;
@@ -118,7 +121,10 @@ export class TimeRangeReader
     return this.#range.format === "iso" ? toIso(micros) : String(micros / this.#unit);
   }
 
-  /** Whether a row's time lies in the range; without `column` the API is believed. Error: `OPTIONS_INVALID`. */
+  /**
+   * Whether a row's time lies in the range; without `column` the API is believed. Error:
+   * `OPTIONS_INVALID`.
+   */
   #insideTest(range: TimeRange): (row: Row) => boolean {
     const { column } = this.#range;
     if (column === undefined) return () => true;

@@ -1,10 +1,13 @@
 import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
+import { batchDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import { atOnce } from "../kit/at-once.ts";
+import { wrapAt } from "../kit/json-path.ts";
 import { sha256 } from "../kit/sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
@@ -12,7 +15,10 @@ import type { SinkOptions } from "./options.ts";
 /** What a task sent. */
 export type Sent = { readonly requests: number; readonly rows: number };
 
-/** How the rows of a batch become requests with keys: it must stay the same as long as the batch is open. */
+/**
+ * How the rows of a batch become requests with keys: it must stay the same as long as the batch is
+ * open.
+ */
 type Cut = Pick<SinkOptions, "rowsPerRequest" | "idempotencyKey">;
 
 /** Rows of one request; `first` is the position of the first one in its partition, from 0. */
@@ -22,8 +28,9 @@ interface Chunk {
 }
 
 /**
- * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of the batch; but a batch is replayed until it lands, with the same rows in the
- * same requests under the same keys, so that an API that honours the keys has each row once.
+ * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of
+ * the batch; but a batch is replayed until it lands, with the same rows in the same requests under
+ * the same keys, so that an API that honours the keys has each row once.
  */
 export class RestWriter extends DataSourceStreamWriter<Sent> {
   readonly #options: SinkOptions;
@@ -39,19 +46,18 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
     const cut = await this.#cutOf(task);
     const chunks = inChunks(rows, cut.rowsPerRequest);
     const sent = { requests: 0, rows: 0 };
-    const work = async (): Promise<void> => {
-      for await (const chunk of chunks) {
-        await this.#send(chunk, cut, task);
-        sent.requests++;
-        sent.rows += chunk.rows.length;
-      }
-    };
-    const ended = await Promise.allSettled(Array.from({ length: this.#options.maxConcurrency }, work));
-    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    await atOnce(this.#options.maxConcurrency, chunks, async (chunk) => {
+      await this.#send(chunk, cut, task);
+      sent.requests++;
+      sent.rows += chunk.rows.length;
+    });
     return sent;
   }
 
-  /** All has been sent. The batch before this one is over, so that nobody asks for its cut any more; it may as well stay. */
+  /**
+   * All has been sent. The batch before this one is over, so that nobody asks for its cut any more;
+   * it may as well stay.
+   */
   override async commit(
     _messages: readonly (Sent | null)[],
     batchId: number,
@@ -60,10 +66,16 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
     if (batchId > 0) await batch.store.delete([cutKey(batch, batchId - 1)]).catch(() => undefined);
   }
 
-  /** What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what it has already. */
+  /**
+   * What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what
+   * it has already.
+   */
   override abort(): void {}
 
-  /** How the batch was begun to be cut, by whatever task came first; by the options, where this is the first. */
+  /**
+   * How the batch was begun to be cut, by whatever task came first; by the options, if this is
+   * the first.
+   */
   async #cutOf(task: TaskContext): Promise<Cut> {
     const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;
     const mine: Cut = { rowsPerRequest, idempotencyKey };
@@ -86,15 +98,14 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
       alreadyDone,
       ...(idempotencyHeader === null
         ? {}
-        : { idempotency: { header: idempotencyHeader, key: await keyOf(chunk, cut, task) } }),
+        : { idempotency: { header: idempotencyHeader, key: keyOf(chunk, cut, task) } }),
     };
     try {
       await this.#client.send(delivery, task.signal);
     } catch (error) {
       const isKept = cut.rowsPerRequest !== rowsPerRequest || cut.idempotencyKey !== idempotencyKey;
       if (!isKept || !MillraceError.is(error)) throw error;
-      const kept = keptHint(cut, task);
-      throw error.with({ hint: error.hint === undefined ? kept : `${error.hint} ${kept}` });
+      throw error.with({ hint: [error.hint, keptHint(cut, task)].filter(Boolean).join(" ") });
     }
   }
 }
@@ -121,31 +132,33 @@ function encode(
   const contentType = "application/json";
   if (form === "array") return { body: toJson(rows), contentType };
   if (form === "object") return { body: toJson(rows[0]), contentType };
-  const wrapped = form.rows.split(".").reduceRight<unknown>((inner, name) => ({ [name]: inner }), rows);
-  return { body: toJson(wrapped), contentType };
+  return { body: toJson(wrapAt(rows, form.rows)), contentType };
 }
 
-/** JSON has no NaN and no infinity: they become text, as in Spark, where JSON.stringify would say null. */
+/**
+ * JSON has no NaN and no infinity: they become text, as in Spark; JSON.stringify would say
+ * null.
+ */
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === "number" && !Number.isFinite(item) ? String(item) : item,
   );
 }
 
-async function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): Promise<string> {
+function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): string {
   const { pipeline, incarnation, batchId, partitionId } = task;
   const parts: JsonValue =
     cut.idempotencyKey === "content"
       ? [pipeline, toJson(rows)]
       : [pipeline, incarnation, batchId, partitionId, first, rows.length];
-  return await sha256(canonicalJson(parts));
+  return sha256(canonicalJson(parts)).toString("hex");
 }
 
 function cutKey({ incarnation }: SinkContext, batchId: number): string {
-  return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}.json`;
+  return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${batchDigits(batchId)}.json`;
 }
 
-/** What is stored under the key; it is `mine` where nothing was. */
+/** What is stored under the key; it is `mine` if nothing was. */
 async function agreeOn(store: ObjectStore, key: string, mine: Cut): Promise<Cut> {
   const bytes = new TextEncoder().encode(canonicalJson(mine));
   // Put first: on AWS a task that may not list gets an error for a key that is absent.

@@ -1,4 +1,5 @@
 import { MillraceError } from "../../contract/errors.ts";
+import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Receipt } from "./queue.ts";
 
@@ -17,7 +18,9 @@ export type MessagesFile = { readonly key: string };
 
 /** Messages of a batch that was written, for as long as they are to be known again. */
 export interface SeenGroup {
-  /** Epoch milliseconds; none of the last batch, whose time begins when the next one is received. */
+  /**
+   * Epoch milliseconds; none of the last batch, whose time begins when the next one is received.
+   */
   readonly until?: number;
   readonly messageIds: readonly string[];
 }
@@ -33,8 +36,8 @@ const FOLDER = "sqs/";
 const RECORD = "batch.json";
 
 /**
- * The batches that lie in the pipeline's store: the messages until they are deleted from the queue, and of the last batch what deletes them, and the ids
- * of those before.
+ * The batches that lie in the pipeline's store: the messages until they are deleted from the queue,
+ * and of the last batch what deletes them, and the ids of those before.
  */
 export class Batches {
   readonly #store: ObjectStore;
@@ -45,7 +48,7 @@ export class Batches {
 
   /** Puts one file of a batch that is being received. */
   async putFile(offset: QueueOffset, index: number, bytes: Uint8Array): Promise<void> {
-    // The id is new: where the key is taken, an earlier try of this very put has taken it.
+    // The id is new: if the key is taken, an earlier try of this very put has taken it.
     await this.#store.put(fileKey(offset, index), bytes);
   }
 
@@ -89,8 +92,9 @@ export class Batches {
   }
 
   /**
-   * Deletes what is no longer needed once this batch is committed: all of the batches before, recorded or not, and its own messages. Never what has a higher number:
-   * a run that was overtaken must not delete what the other one received since.
+   * Deletes what is no longer needed once this batch is committed: all of the batches before,
+   * recorded or not, and its own messages. Never what has a higher number: a run that was overtaken
+   * must not delete what the other one received since.
    */
   async clearUp(offset: QueueOffset): Promise<void> {
     const keys: string[] = [];
@@ -120,11 +124,11 @@ export function stillSeen(
 }
 
 function folderOf({ batch, id }: QueueOffset): string {
-  return `${FOLDER}${String(batch).padStart(12, "0")}-${id}/`;
+  return `${FOLDER}${batchDigits(batch)}-${id}/`;
 }
 
 function fileKey(offset: QueueOffset, index: number): string {
-  return `${folderOf(offset)}${String(index).padStart(6, "0")}.arrow`;
+  return `${folderOf(offset)}${partitionDigits(index)}.arrow`;
 }
 
 function recordKey(offset: QueueOffset): string {

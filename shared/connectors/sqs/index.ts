@@ -11,7 +11,10 @@ import { SqsReader } from "./stream-reader.ts";
 
 export type { SqsOptions } from "./options.ts";
 
-/** A queue of SQS as a streaming source: each message once, deleted from the queue when its batch was committed. Guide: docs/sqs.md. Error: `OPTIONS_INVALID`. */
+/**
+ * A queue of SQS as a streaming source: each message once, deleted from the queue when its batch
+ * was committed. Guide: docs/sqs.md. Error: `OPTIONS_INVALID`.
+ */
 export class Sqs extends DataSource<ParsedOptions> {
   /** For `.format("sqs")`, once it is registered. */
   static override readonly name: string = "sqs";

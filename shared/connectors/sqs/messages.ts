@@ -2,7 +2,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import { jsonRecord } from "../kit/json-record.ts";
+import { jsonRecord } from "../kit/json.ts";
 import type { ParsedOptions } from "./options.ts";
 import type { Received } from "./queue.ts";
 
@@ -27,7 +27,7 @@ export async function convert(
   readonly fitting: readonly Received[];
   readonly misfits: readonly Misfit[];
 }> {
-  const toRow = format === "raw" ? rawRow : jsonRow(schema);
+  const toRow = format === "raw" ? rawRow : bodyRow(schema);
   const fitting: { readonly message: Received; readonly row: Row }[] = [];
   const misfits: Misfit[] = [];
   for (const message of messages) {
@@ -56,7 +56,7 @@ function asMisfit(error: unknown): MillraceError {
   throw error;
 }
 
-function jsonRow(schema: Schema): (message: Received) => Row {
+function bodyRow(schema: Schema): (message: Received) => Row {
   const toRow = jsonRecord(schema);
   return ({ messageId, body }) => toRow(body, `message ${messageId}`);
 }

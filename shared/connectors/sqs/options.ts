@@ -4,9 +4,15 @@ import * as z from "zod";
 export interface SqsOptions {
   /** The queue's URL; its region is the default of `region`. */
   readonly queueUrl: string;
-  /** `raw`: the messages as they are, see docs/sqs.md; `json`: each body is a JSON object, whose fields are the columns of `schema`. Default: `raw`. */
+  /**
+   * `raw`: the messages as they are, see docs/sqs.md; `json`: each body is a JSON object, whose
+   * fields are the columns of `schema`. Default: `raw`.
+   */
   readonly format?: "raw" | "json";
-  /** Spark DDL of the rows: `"id bigint, time timestamp"`. Only with `json`; `.schema()` of the pipeline will do, too. */
+  /**
+   * Spark DDL of the rows: `"id bigint, time timestamp"`. Only with `json`; `.schema()` of the
+   * pipeline will do, too.
+   */
   readonly schema?: string;
   /** Messages of one batch at most. Default 10,000. */
   readonly maxMessages?: number;
@@ -14,9 +20,15 @@ export interface SqsOptions {
   readonly maxReceiveSeconds?: number;
   /** Seconds that an empty queue is waited for, 1 to 20. Default 1. */
   readonly waitTimeSeconds?: number;
-  /** Seconds for which what was received is hidden from others: longer than a batch takes. Default 900. */
+  /**
+   * Seconds for which what was received is hidden from others: longer than a batch takes. Default
+   * 900.
+   */
   readonly visibilityTimeoutSeconds?: number;
-  /** Seconds for which a message that was written is known again, should the queue deliver it once more. Default 3600. */
+  /**
+   * Seconds for which a message that was written is known again, should the queue deliver it once
+   * more. Default 3600.
+   */
   readonly dedupeWindowSeconds?: number;
   /** Default: as the AWS SDK finds it. */
   readonly region?: string;

@@ -6,9 +6,12 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from "@aws-sdk/client-sqs";
-import { isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { optional } from "../../contract/optional.ts";
+import type { RetryPolicy } from "../../contract/retry.ts";
+import { atOnce } from "../kit/at-once.ts";
+import { AwsClient } from "../kit/aws-client.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /** A message as it was received. */
@@ -34,28 +37,37 @@ export type Receipt = Pick<Received, "messageId" | "receiptHandle">;
 export const ENTRIES = 10;
 /** Requests at once. */
 export const REQUESTS_AT_ONCE = 8;
-/** Codes for a receipt after whose time a FIFO queue hands the message out again; some standard queues, too. */
+/**
+ * Codes for a receipt after whose time a FIFO queue hands the message out again; some standard
+ * queues, too.
+ */
 const TOO_OLD = /ReceiptHandleIsInvalid|InvalidParameterValue/;
-const ATTEMPTS = 5;
-const FIRST_RETRY_MILLISECONDS = 200;
+/**
+ * Every call is safe to repeat: messages whose answer was lost are delivered again once their
+ * visibility timeout is over, and to delete or to show one twice changes nothing.
+ */
+const RETRIES: RetryPolicy = { attempts: 6, firstDelay: 200, longestDelay: 5000 };
 
 /** The requests to one queue. */
 export class Queue {
   readonly #options: ParsedOptions;
-  readonly #runtime: Runtime;
-  #client: SQSClient | undefined;
+  readonly #client: AwsClient<SQSClient>;
 
   /** `client` is made when it is needed first. */
   constructor(options: ParsedOptions, runtime: Runtime, client?: SQSClient) {
     this.#options = options;
-    this.#runtime = runtime;
-    this.#client = client;
+    const make = () => makeClient(options);
+    const toError = (call: string, thrown: Error, retryable: boolean) =>
+      this.#failed(call, `${thrown.name}: ${thrown.message}`, retryable, thrown);
+    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError }, client);
   }
 
-  /** At most 10 messages; none where the queue was empty for all of the time that it is waited for. */
+  /**
+   * At most 10 messages; none if the queue was empty for all of the time that it is waited for.
+   */
   async receive(max: number): Promise<Received[]> {
-    const { waitTimeSeconds, visibilityTimeoutSeconds } = this.#options;
-    const { Messages = [] } = await this.#calling("ReceiveMessage", (client, QueueUrl) =>
+    const { queueUrl: QueueUrl, waitTimeSeconds, visibilityTimeoutSeconds } = this.#options;
+    const { Messages = [] } = await this.#client.call("ReceiveMessage", (client) =>
       client.send(
         new ReceiveMessageCommand({
           QueueUrl,
@@ -70,28 +82,31 @@ export class Queue {
     return Messages.map(toReceived);
   }
 
-  /** Deletes messages. One whose receipt is too old stays, and will be delivered again. Error: `SQS_FAILED`. */
+  /**
+   * Deletes messages. One whose receipt is too old stays, and will be delivered again. Error:
+   * `SQS_FAILED`.
+   */
   async delete(receipts: readonly Receipt[]): Promise<void> {
+    const { queueUrl: QueueUrl } = this.#options;
     await this.#inBatches(receipts, async (batch) => {
       let left = batch;
-      for (let attempt = 0; ; attempt++) {
-        const { Failed = [] } = await this.#calling("DeleteMessageBatch", (client, QueueUrl) =>
-          client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries: left.map(toEntry) })),
-        );
+      await this.#client.call("DeleteMessageBatch", async (client) => {
+        const command = new DeleteMessageBatchCommand({ QueueUrl, Entries: left.map(toEntry) });
+        const { Failed = [] } = await client.send(command);
         const failed = Failed.filter(({ Code = "" }) => !TOO_OLD.test(Code));
         if (failed.length === 0) return;
-        if (attempt === ATTEMPTS) throw this.#failed("DeleteMessageBatch", `${failed[0]?.Code}`, true);
         left = failed.flatMap(({ Id }) => left[Number(Id)] ?? []);
-        await this.#runtime.sleep(FIRST_RETRY_MILLISECONDS * 2 ** attempt);
-      }
+        throw this.#failed("DeleteMessageBatch", `${failed[0]?.Code}`, true);
+      });
     });
   }
 
   /** Shows messages to others again, at once. */
   async giveBack(receipts: readonly Receipt[]): Promise<void> {
+    const { queueUrl: QueueUrl } = this.#options;
     await this.#inBatches(receipts, async (batch) => {
       const Entries = batch.map((receipt, i) => ({ ...toEntry(receipt, i), VisibilityTimeout: 0 }));
-      await this.#calling("ChangeMessageVisibilityBatch", (client, QueueUrl) =>
+      await this.#client.call("ChangeMessageVisibilityBatch", (client) =>
         client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
       );
     });
@@ -99,44 +114,24 @@ export class Queue {
 
   /** Whether messages that are received again and again go to another queue. */
   async hasDeadLetterQueue(): Promise<boolean> {
-    const { Attributes } = await this.#calling("GetQueueAttributes", (client, QueueUrl) =>
+    const { queueUrl: QueueUrl } = this.#options;
+    const { Attributes } = await this.#client.call("GetQueueAttributes", (client) =>
       client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["RedrivePolicy"] })),
     );
     return Attributes?.RedrivePolicy !== undefined;
   }
 
   close(): void {
-    this.#client?.destroy();
+    this.#client.close();
   }
 
   async #inBatches(
     receipts: readonly Receipt[],
     body: (batch: readonly Receipt[]) => Promise<void>,
   ): Promise<void> {
-    const starts = Array.from(
-      { length: Math.ceil(receipts.length / ENTRIES) },
-      (_, i) => i * ENTRIES,
-    ).values();
-    const worker = async () => {
-      for (const start of starts) await body(receipts.slice(start, start + ENTRIES));
-    };
-    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, worker));
-  }
-
-  async #calling<T>(call: string, body: (client: SQSClient, queueUrl: string) => Promise<T>): Promise<T> {
-    const { queueUrl, endpoint, region = regionOf(queueUrl) } = this.#options;
-    this.#client ??= new SQSClient({
-      maxAttempts: ATTEMPTS,
-      ...(region === undefined ? {} : { region }),
-      // Else requests go where the queue's URL says.
-      ...(endpoint === undefined ? {} : { endpoint, useQueueUrlAsEndpoint: false }),
-    });
-    try {
-      return await body(this.#client, queueUrl);
-    } catch (error) {
-      const { name, message } = error as Error;
-      throw this.#failed(call, `${name}: ${message}`, isTransient(error), error);
-    }
+    const length = Math.ceil(receipts.length / ENTRIES);
+    const batches = Array.from({ length }, (_, i) => receipts.slice(i * ENTRIES, (i + 1) * ENTRIES));
+    await atOnce(REQUESTS_AT_ONCE, batches, body);
   }
 
   #failed(call: string, problem: string, retryable: boolean, cause?: unknown): MillraceError {
@@ -145,9 +140,17 @@ export class Queue {
       where: { url: queueUrl },
       retryable,
       hint: "Check the queue's URL, region and credentials, and what they may do: docs/sqs.md has the rights.",
-      ...(cause === undefined ? {} : { cause }),
+      cause,
     });
   }
+}
+
+function makeClient({ queueUrl, endpoint, region = regionOf(queueUrl) }: ParsedOptions): SQSClient {
+  return new SQSClient({
+    ...optional("region", region),
+    // Else requests go where the queue's URL says.
+    ...(endpoint === undefined ? {} : { endpoint, useQueueUrlAsEndpoint: false }),
+  });
 }
 
 function regionOf(queueUrl: string): string | undefined {

@@ -2,6 +2,7 @@ import type { Schema } from "apache-arrow";
 import { encodeFile } from "../../arrow/ipc-file.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { loopsAtOnce } from "../kit/at-once.ts";
 import { type Batches, type QueueOffset, type SeenGroup, stillSeen } from "./batches.ts";
 import { convert, type Misfit } from "./messages.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -11,7 +12,7 @@ import { ENTRIES, type Queue, REQUESTS_AT_ONCE, type Receipt, type Received } fr
 const FILE_BYTES = 8 * 1024 * 1024;
 
 /** All that receiving a batch needs. */
-export interface Surroundings {
+export interface ReceivingParts {
   readonly schema: Schema;
   readonly options: ParsedOptions;
   readonly queue: Queue;
@@ -24,11 +25,14 @@ type Accepted = Receipt & Pick<Received, "sentAt">;
 
 /** Receives one batch into the pipeline's store. */
 export class Receiving {
-  readonly #around: Surroundings;
+  readonly #around: ReceivingParts;
   readonly #groups: readonly SeenGroup[];
   readonly #seen: ReadonlySet<string>;
   readonly #offset: Required<Pick<QueueOffset, "batch" | "id">>;
-  /** By message id: a queue may deliver one twice at any time, and the newest receipt is the one that counts. */
+  /**
+   * By message id: a queue may deliver one twice at any time, and the newest receipt is the one
+   * that counts.
+   */
   readonly #received = new Map<string, Accepted>();
   /** Delivered again after they were written. */
   readonly #leftovers: Receipt[] = [];
@@ -38,14 +42,17 @@ export class Receiving {
   #files = 0;
   #hasDeadLetterQueue: boolean | undefined;
 
-  constructor(around: Surroundings, start: QueueOffset, groups: readonly SeenGroup[]) {
+  constructor(around: ReceivingParts, start: QueueOffset, groups: readonly SeenGroup[]) {
     this.#around = around;
     this.#groups = groups;
     this.#seen = new Set(groups.flatMap(({ messageIds }) => messageIds));
     this.#offset = { batch: start.batch + 1, id: around.runtime.newId() };
   }
 
-  /** The batch's end, where there is a message; it is in the store then. Where it fails, what was received is shown to others again. */
+  /**
+   * The batch's end, if there is a message; it is in the store then. If it fails, what was
+   * received is shown to others again.
+   */
   async run(): Promise<QueueOffset | undefined> {
     try {
       await this.#receiveAll();
@@ -76,7 +83,6 @@ export class Receiving {
     const { queue, runtime, options } = this.#around;
     const deadline = runtime.now() + options.maxReceiveSeconds * 1000;
     let wanted = options.maxMessages;
-    let isOver = false;
     /** Whether there may be more. */
     const receive = async () => {
       const asked = Math.min(ENTRIES, wanted);
@@ -86,19 +92,12 @@ export class Receiving {
       if (this.#pendingBytes >= FILE_BYTES) await this.#flush();
       return messages.length > 0;
     };
-    const worker = async () => {
-      try {
-        while (wanted > 0 && !isOver && runtime.now() < deadline && (await receive()));
-      } catch (error) {
-        isOver = true;
-        throw error;
-      }
-    };
     // An empty queue costs one request, not one for each worker.
     if (!(await receive())) return;
-    const ended = await Promise.allSettled(Array.from({ length: REQUESTS_AT_ONCE }, worker));
-    // Thrown once none can receive anything more.
-    for (const result of ended) if (result.status === "rejected") throw result.reason;
+    await loopsAtOnce(
+      REQUESTS_AT_ONCE,
+      async () => wanted > 0 && runtime.now() < deadline && (await receive()),
+    );
   }
 
   /** False for a message that is none of the batch, or is in it already. */
@@ -128,7 +127,10 @@ export class Receiving {
     await batches.putFile(this.#offset, this.#files++, Buffer.concat(chunks));
   }
 
-  /** A message that is no row goes the way of the queue's redrive policy. Without one it would come back for ever: an error. */
+  /**
+   * A message that is no row goes the way of the queue's redrive policy. Without one it would come
+   * back for ever: an error.
+   */
   async #leave({ message, error }: Misfit): Promise<void> {
     this.#hasDeadLetterQueue ??= await this.#around.queue.hasDeadLetterQueue();
     this.#left.add(message.messageId);

@@ -3,23 +3,27 @@ import { decodeFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
 import type { MessagesFile, QueueOffset } from "./batches.ts";
-import { Receiving, type Surroundings } from "./receiving.ts";
+import { Receiving, type ReceivingParts } from "./receiving.ts";
 
-/** What a run of `availableNow` reads: it ends with the first batch whose messages were all sent after `sentBy`, epoch milliseconds. */
+/**
+ * What a run of `availableNow` reads: it ends with the first batch whose messages were all sent
+ * after `sentBy`, epoch milliseconds.
+ */
 type AvailableNow = { readonly sentBy: number; readonly isReached: boolean };
 
 /**
- * Reads a queue. It has no positions to go back to, so planning receives the messages and keeps them in the pipeline's store, where tasks and replays read
- * them; once the batch is committed they are deleted from the queue.
+ * Reads a queue. It has no positions to go back to, so planning receives the messages and keeps
+ * them in the pipeline's store, where tasks and replays read them; once the batch is committed they
+ * are deleted from the queue.
  */
 export class SqsReader
   extends DataSourceStreamReader<QueueOffset, MessagesFile>
   implements SupportsTriggerAvailableNow
 {
-  readonly #around: Surroundings;
+  readonly #around: ReceivingParts;
   #availableNow: AvailableNow | undefined;
 
-  constructor(around: Surroundings) {
+  constructor(around: ReceivingParts) {
     super();
     this.#around = around;
   }

@@ -15,12 +15,13 @@ import { DISPLAY_NAMES } from "./print.ts";
 import { CHAR_TYPE, SIMPLE_TYPES } from "./types.ts";
 
 const MAX_DECIMAL_PRECISION = 38;
-/** Digits of a second in Spark's `time`, where its DDL names none. */
+/** Digits of a second in Spark's `time`, if its DDL names none. */
 const TIME_PRECISION = 6;
 
 /**
- * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags array<string>"`. Names are case-sensitive
- * and may be quoted with backticks; types are not. Error: `SCHEMA_INVALID`, with the position.
+ * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags
+ * array<string>"`. Names are case-sensitive and may be quoted with backticks; types are not. Error:
+ * `SCHEMA_INVALID`, with the position.
  */
 export function parseDdl(ddl: string): Schema {
   const parser = new DdlParser(ddl);

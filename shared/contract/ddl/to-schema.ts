@@ -6,8 +6,9 @@ import { typeName } from "./print.ts";
 import { SIMPLE_TYPES } from "./types.ts";
 
 /**
- * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another. Error: `SCHEMA_INVALID` for anything else, and
- * for one without fields: rows would be committed without their columns.
+ * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another.
+ * Error: `SCHEMA_INVALID` for anything else, and for one without fields: rows would be committed
+ * without their columns.
  */
 export function toSchema(given: unknown): Schema {
   if (typeof given === "string") return parseDdl(given);

@@ -47,7 +47,10 @@ export const SIMPLE_TYPES = new Map<string, () => DataType>(
 /** Where Spark keeps `varchar(20)`, for which Arrow has no type, in a field's metadata. */
 export const CHAR_TYPE = "__CHAR_VARCHAR_TYPE_STRING";
 
-/** What DDL says of the length of a field's strings: `varchar(20)` is at most 20 characters (code points). */
+/**
+ * What DDL says of the length of a field's strings: `varchar(20)` is at most 20 characters (code
+ * points).
+ */
 export function lengthLimit(field: Field): { readonly type: string; readonly length: number } | undefined {
   const type = field.metadata.get(CHAR_TYPE);
   const length = /^(?:var)?char\((\d+)\)$/.exec(type ?? "")?.[1];

@@ -11,7 +11,9 @@ export interface OptionNames {
   readonly isOpen: boolean;
 }
 
-/** What is used here of JSON Schema: which keys an object may have. Only the top level is looked at. */
+/**
+ * What is used here of JSON Schema: which keys an object may have. Only the top level is looked at.
+ */
 interface KeySchema {
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, KeySchema>>;
@@ -30,7 +32,8 @@ export function namesOf(schema: StandardSchemaV1): OptionNames | undefined {
   try {
     const root = jsonSchema?.input({
       target: "draft-2020-12",
-      // What JSON cannot say, such as a function, has a key all the same: in the words of zod, and of Valibot.
+      // What JSON cannot say, such as a function, has a key all the same: in the words of zod, and
+      // of Valibot.
       libraryOptions: { unrepresentable: "any", errorMode: "ignore" },
     }) as KeySchema | undefined;
     if (root === undefined) return undefined;
@@ -50,7 +53,8 @@ function objectsIn(schema: KeySchema, root: KeySchema): OptionNames[] {
   const parts = [...allOf, ...anyOf, ...oneOf];
   const below = parts.flatMap((part) => objectsIn(part, root));
   if (properties === undefined && (parts.length > 0 || type !== "object")) return below;
-  // Many a schema would drop what it does not know without a word: it takes others only if it says so.
+  // Many a schema would drop what it does not know without a word: it takes others only if it says
+  // so.
   const takesOthers = (schema.additionalProperties ?? properties === undefined) !== false;
   const isOpen = takesOthers || patternProperties !== undefined;
   return [{ known: Object.keys(properties ?? {}), isOpen }, ...below];
@@ -61,7 +65,10 @@ function referred(ref: string, root: KeySchema): KeySchema {
   return name === undefined ? root : (root.$defs?.[decodeURIComponent(name)] ?? {});
 }
 
-/** The options under the names that are known in another case, and what is wrong with those that are not. */
+/**
+ * The options under the names that are known in another case, and what is wrong with those that are
+ * not.
+ */
 export function underKnownNames(
   options: Options,
   { known, isOpen }: OptionNames,

@@ -4,8 +4,9 @@ import { isPlainObject } from "../json.ts";
 import { caseInsensitive, namesOf, type Options, underKnownNames } from "./names.ts";
 
 /**
- * What checks the options of a data source: a schema of zod, Valibot, ArkType or any other library that speaks Standard Schema.
- * `Input` is what a pipeline may set, `Output` what the data source gets, with defaults.
+ * What checks the options of a data source: a schema of zod, Valibot, ArkType or any other library
+ * that speaks Standard Schema. `Input` is what a pipeline may set, `Output` what the data source
+ * gets, with defaults.
  */
 export type OptionsSchema<Input = unknown, Output = unknown> = StandardSchemaV1<Input, Output>;
 
@@ -65,8 +66,8 @@ async function validate(schema: OptionsSchema, options: Options): Promise<Valida
 }
 
 /**
- * For a schema that cannot tell its keys: what it asks for shows how it writes them. One that refuses
- * other keys needs them so.
+ * For a schema that cannot tell its keys: what it asks for shows how it writes them. One that
+ * refuses other keys needs them so.
  */
 async function validateInAnyCase(schema: OptionsSchema, options: Options): Promise<Validated> {
   const asked = new Map<string, string>();

@@ -12,7 +12,7 @@ export interface Test<V> {
 export type Where<Fields> = { readonly [F in keyof Fields]?: Test<NonNullable<Fields[F]>> };
 
 /** The fields that get a value; `undefined` clears one. */
-export type Settings<T> = { readonly [F in keyof T]?: T[F] | undefined };
+export type FieldsToSet<T> = { readonly [F in keyof T]?: T[F] | undefined };
 
 /**
  * One compare-and-set of one record, as plain data: an adapter turns it into the words of its
@@ -23,9 +23,9 @@ export interface Change<T, Fields = T> {
   /** Any one of these must hold. */
   readonly where: readonly Where<Fields>[];
   /** Nothing is set by a change that only compares. */
-  readonly set: Settings<T>;
+  readonly set: FieldsToSet<T>;
   /** Values of fields that the record does not have yet. */
-  readonly initial?: Settings<T>;
+  readonly initial?: FieldsToSet<T>;
   /** What is added to fields; one that the record does not have counts as 0. */
   readonly add?: { readonly [F in keyof T]?: number };
 }

@@ -80,7 +80,7 @@ export type RunEvent =
       /** The message of the user's own error. */
       readonly cause?: string;
     }
-  /** What looks like a mistake of the source: told once, in the first batch of a pipeline. */
+  /** What looks like a mistake of the source or the sink, or a source that does not answer; docs/cli.md lists them. */
   | { readonly type: "warning"; readonly error: ErrorRecord }
   | {
       readonly type: "batch";

@@ -1,5 +1,7 @@
+import type { JsonValue } from "../../contract/json.ts";
 import type { TriggerKind } from "../../contract/pipeline.ts";
 import { ReadAllAvailable, type ReadLimit } from "../../contract/read-limit.ts";
+import type { SourceSession } from "../sessions/source-session.ts";
 
 /** How much each batch of a run takes, and when the run plans again. */
 export interface RunPolicy {
@@ -27,6 +29,20 @@ export function policyOf(trigger: TriggerKind, { isBounded, interval }: PolicyOp
   }
   const hasManyBatches = trigger === "availableNow" && isBounded;
   return hasManyBatches ? { readsAll: false } : { readsAll: true, maxBatches: 1 };
+}
+
+/**
+ * The policy of a run, for which the source may be asked how far it goes. `target` is what its reader
+ * fixed as available in another process of the same run.
+ */
+export async function askPolicy(
+  source: SourceSession,
+  trigger: TriggerKind,
+  { interval, target }: { readonly interval?: number | undefined; readonly target?: JsonValue | undefined },
+): Promise<RunPolicy> {
+  if (trigger !== "availableNow") return policyOf(trigger, { isBounded: false, interval });
+  const planner = await source.planner();
+  return policyOf(trigger, { isBounded: await planner.prepareForTriggerAvailableNow(target) });
 }
 
 /** The limit of a batch; `undefined` for the reader's own. */

@@ -40,8 +40,9 @@ export const STREAM_WRITER: Kind = {
 export const BATCH_WRITER: Kind = { ...STREAM_WRITER, base: "DataSourceWriter" };
 
 /**
- * Returns `implementation` if it has the methods of its kind: types are stripped, so nobody else may
- * have looked. It may be of another copy of the package. Errors: `READER_INVALID`, `WRITER_INVALID`.
+ * Returns `implementation` if it has the methods of its kind: types are stripped, so nobody else
+ * may have looked. It may be of another copy of the package. Errors: `READER_INVALID`,
+ * `WRITER_INVALID`.
  */
 export function checkImplementation<T>(
   implementation: T,

@@ -38,7 +38,7 @@ export async function openSessions(
 }
 
 /** Tells early, before anything is planned, that a sink cannot use its options. */
-export async function checkSink({ source, sink }: Sessions): Promise<Schema> {
+export async function checkSinkOptions({ source, sink }: Sessions): Promise<Schema> {
   const schema = await source.schema();
   await sink.writer(schema);
   return schema;

@@ -7,8 +7,8 @@ import type { Pipeline } from "../../contract/pipeline.ts";
 import type { Batch } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { BATCH_WRITER, checkImplementation, STREAM_WRITER } from "./check-implementation.ts";
+import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
-import { dataSourceRuntime } from "./source-session.ts";
 
 /** The sink of a pipeline: its writers, and what they are told. */
 export class SinkSession {

@@ -1,10 +1,9 @@
 import type { Schema } from "apache-arrow";
-import type { DataSourceRuntime, Runtime } from "../../contract/context.ts";
+import type { Runtime } from "../../contract/context.ts";
 import type { DataSource } from "../../contract/data-source.ts";
 import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type {
   DataSourceStreamReader,
   RowSource,
@@ -13,6 +12,7 @@ import type {
 import type { Ports } from "../ports/runtime.ts";
 import { BatchPlanner } from "./batch-planner.ts";
 import { BATCH_READER, checkImplementation, SIMPLE_READER, STREAM_READER } from "./check-implementation.ts";
+import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
 import { Planner } from "./planner.ts";
 import { SimplePlanner } from "./simple-planner.ts";
@@ -162,17 +162,4 @@ export async function stopReader(
   const stopped = (async () => reader.stop())().catch(() => undefined);
   await Promise.race([stopped, runtime.sleep(STOP_MILLISECONDS, waiting.signal).catch(() => undefined)]);
   waiting.abort();
-}
-
-/** What a data source is told of its surroundings. */
-export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSourceRuntime {
-  return {
-    now: () => runtime.now(),
-    newId: () => runtime.newId(),
-    random: () => runtime.random(),
-    sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
-    env: runtime.env,
-    store: store.at(STORE_FOLDER.source),
-    openStore: (location) => ports.openStore(location),
-  };
 }

@@ -31,6 +31,39 @@ interface OpenPartition {
   close(): Promise<void>;
 }
 
+/** Begins to read a partition. */
+async function openPartition(task: RowsOfTask): Promise<OpenPartition> {
+  const { sessions, ports, planned, context, watch, where } = task;
+  const { schema, partitions, rowsKey } = planned;
+  if (partitions.length === 0) return opened(toRecordBatches(schema, [], where));
+  if (rowsKey !== undefined) {
+    const kept = await ports.store.get(rowsKey);
+    const rows = kept === undefined ? readAgain(task) : decodeFile(kept);
+    return opened(toRecordBatches(schema, watch.over(rows), where));
+  }
+  const guarded = <T>(body: () => Awaitable<T>) => guard("SOURCE_FAILED", "read() failed", where, body, true);
+  const reader = await sessions.source.reader(schema, (rows) => watch.over(rows));
+  const stop = () => stopReader(reader, ports.runtime);
+  try {
+    const rows = (await guarded(() => reader.read(partitions[context.partitionId], context))) as RowSource;
+    const { next, close } = opened(toRecordBatches(schema, watch.over(rows), where));
+    return { next: () => guarded(next), close: () => close().then(stop) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function opened(batches: AsyncGenerator<RecordBatch>): OpenPartition {
+  return {
+    next: () => batches.next(),
+    async close() {
+      // Not awaited: a source that hangs would never answer.
+      batches.return(undefined).catch(() => undefined);
+    },
+  };
+}
+
 /**
  * The rows of a partition on their way to the writer, as record batches. They are read when the writer asks for them, counted, watched
  * for a stall, and end with an error as soon as the task is told to stop, even if the source hangs.
@@ -105,38 +138,6 @@ class Cancellation {
   end(): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
   }
-}
-
-async function openPartition(task: RowsOfTask): Promise<OpenPartition> {
-  const { sessions, ports, planned, context, watch, where } = task;
-  const { schema, partitions, rowsKey } = planned;
-  if (partitions.length === 0) return opened(toRecordBatches(schema, [], where));
-  if (rowsKey !== undefined) {
-    const kept = await ports.store.get(rowsKey);
-    const rows = kept === undefined ? readAgain(task) : decodeFile(kept);
-    return opened(toRecordBatches(schema, watch.over(rows), where));
-  }
-  const guarded = <T>(body: () => Awaitable<T>) => guard("SOURCE_FAILED", "read() failed", where, body, true);
-  const reader = await sessions.source.reader(schema, (rows) => watch.over(rows));
-  const stop = () => stopReader(reader, ports.runtime);
-  try {
-    const rows = (await guarded(() => reader.read(partitions[context.partitionId], context))) as RowSource;
-    const { next, close } = opened(toRecordBatches(schema, watch.over(rows), where));
-    return { next: () => guarded(next), close: () => close().then(stop) };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
-
-function opened(batches: AsyncGenerator<RecordBatch>): OpenPartition {
-  return {
-    next: () => batches.next(),
-    async close() {
-      // Not awaited: a source that hangs would never answer.
-      batches.return(undefined).catch(() => undefined);
-    },
-  };
 }
 
 /** The rows of a simple reader's batch, if what was kept of them is gone. */

@@ -8,7 +8,7 @@ import type { StallPolicy } from "../../contract/pipeline.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
-import { batchFolder, type PlannedPartitions, readPartitions } from "../partitions-file.ts";
+import { batchFolder, type PlannedPartitions, readPartitionsFile } from "../partitions-file.ts";
 import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -128,7 +128,7 @@ async function prepare(
   const { ports, request, options } = given;
   const { run, partition, attemptNumber } = request;
   const startedAt = ports.runtime.now();
-  const planned = await readPartitions(ports.store, run.partitionsKey);
+  const planned = await readPartitionsFile(ports.store, run.partitionsKey);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     batchId: run.batchId,
@@ -289,7 +289,9 @@ class WriterTask {
         writing.then((late) => this.#drop(late)).catch(() => undefined);
         reject(stalled.reason as MillraceError);
       };
-      const wait = () => ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
+      const wait = () => {
+        ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
+      };
       stalled.addEventListener("abort", wait, { signal: over.signal });
     });
     try {

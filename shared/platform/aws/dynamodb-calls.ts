@@ -1,5 +1,5 @@
 import { ConditionalCheckFailedException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
-import { isTransient, statusOf } from "../../aws/transient.ts";
+import { httpStatusOf, isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
@@ -43,7 +43,7 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
  */
 export function refusedItems(error: unknown, pipeline: string, batchId: number): unknown {
   const cause = MillraceError.is(error) ? error.cause : undefined;
-  if (isPassing(cause) || statusOf(cause) !== 400) return error;
+  if (isPassing(cause) || httpStatusOf(cause) !== 400) return error;
   const codes = cause instanceof TransactionCanceledException ? cause.CancellationReasons : undefined;
   const code = codes?.find((reason) => reason.Code !== "None")?.Code ?? (cause as Error).name;
   return new MillraceError("TRANSACTION_REFUSED", `DynamoDB refused the items of the sink: ${code}`, {

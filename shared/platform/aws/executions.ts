@@ -1,14 +1,13 @@
-import { DescribeExecutionCommand, SFNClient } from "@aws-sdk/client-sfn";
+import { DescribeExecutionCommand, type SFNClient } from "@aws-sdk/client-sfn";
 import type { Owner } from "../../engine/ports/ledger.ts";
 
-const client = new SFNClient({});
 const ENDED: ReadonlySet<string | undefined> = new Set(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]);
 
 /**
- * True where the owner is an execution of a Standard workflow that has ended. Step Functions does not tell of Express ones: their lease
- * has to run out.
+ * True if the owner is an execution of a Standard workflow that has ended. Step Functions does not
+ * describe Express executions: their lease has to run out.
  */
-export async function hasEnded(owner: Owner): Promise<boolean> {
+export async function hasEnded(client: Pick<SFNClient, "send">, owner: Owner): Promise<boolean> {
   if (!/^arn:[^:]+:states:[^:]+:[^:]+:execution:/.test(owner.id)) return false;
   try {
     const { status } = await client.send(new DescribeExecutionCommand({ executionArn: owner.id }));

@@ -9,10 +9,11 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
-import { isTransient, statusOf } from "../../aws/transient.ts";
+import { httpStatusOf, isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
+import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { checkKey } from "../../engine/ports/keys.ts";
 
 export interface S3StoreOptions {
@@ -27,8 +28,7 @@ export interface S3StoreOptions {
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 const DELETED_AT_ONCE = 1000;
-const ATTEMPTS = 8;
-const FIRST_DELAY_MILLISECONDS = 50;
+const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
 /** Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at its completion. */
 export class S3Store implements ObjectStore {
@@ -59,7 +59,7 @@ export class S3Store implements ObjectStore {
       }
       return true;
     } catch (error) {
-      if (statusOf(error) === 412) return false;
+      if (httpStatusOf(error) === 412) return false;
       throw error;
     }
   }
@@ -90,7 +90,7 @@ export class S3Store implements ObjectStore {
     } catch (error) {
       // The body's own error, as it was thrown.
       if (failure !== undefined) throw failure;
-      if (statusOf(error) === 412) throw error;
+      if (httpStatusOf(error) === 412) throw error;
       throw this.#failed(key, error, isPassing(error));
     }
   }
@@ -176,7 +176,7 @@ export class S3Store implements ObjectStore {
       await this.#calling(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
     } catch (error) {
       // It has ended since.
-      if (!(MillraceError.is(error) && statusOf(error.cause) === 404)) throw error;
+      if (!(MillraceError.is(error) && httpStatusOf(error.cause) === 404)) throw error;
     }
   }
 
@@ -193,8 +193,8 @@ export class S3Store implements ObjectStore {
         return (await Body?.transformToByteArray()) ?? new Uint8Array();
       });
     } catch (error) {
-      if (statusOf(error) === 412) return undefined;
-      const status = MillraceError.is(error) ? statusOf(error.cause) : undefined;
+      if (httpStatusOf(error) === 412) return undefined;
+      const status = MillraceError.is(error) ? httpStatusOf(error.cause) : undefined;
       if (status === 404) return undefined;
       // To a role that may not list the bucket, or only below a prefix, S3 does not say that an object is missing.
       if (status === 403 && (await this.#isAbsent(key))) return undefined;
@@ -214,19 +214,13 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Makes a call, again with jitter where S3 is busy or another conditional put of the key is in flight (409). */
+  /** Makes a call, and again if its error passes. */
   async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
-    const { runtime } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await call();
-      } catch (error) {
-        const status = statusOf(error);
-        if (status === 412) throw error;
-        const passes = isPassing(error);
-        if (!passes || attempt === ATTEMPTS) throw this.#failed(key, error, passes);
-        await runtime.sleep(FIRST_DELAY_MILLISECONDS * 2 ** attempt * runtime.random());
-      }
+    try {
+      return await retry(this.#options.runtime, RETRY, call, { isRetryable: isPassing });
+    } catch (error) {
+      if (httpStatusOf(error) === 412) throw error;
+      throw this.#failed(key, error, isPassing(error));
     }
   }
 
@@ -250,7 +244,7 @@ export class S3Store implements ObjectStore {
   }
 }
 
-/** Another conditional put of the key that is in flight (409) passes, too. */
+/** True if S3 is busy, the network broke off, or another conditional put of the key is in flight (409). */
 function isPassing(error: unknown): boolean {
-  return statusOf(error) === 409 || isTransient(error);
+  return httpStatusOf(error) === 409 || isTransient(error);
 }

@@ -1,3 +1,4 @@
+import { epochMilliseconds, scanMoment } from "../../contract/iso.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 
@@ -13,8 +14,11 @@ export interface Asked {
   readonly to: number;
 }
 
-/** Why ends differ that were asked for one after the other: by the clock, by data that arrives, or out of order. */
-export type Change = "clock" | "growth" | "chance";
+/**
+ * Why ends differ that were asked for one after the other: by the clock, by data that arrives, or
+ * out of order.
+ */
+export type OffsetDrift = "clock" | "growth" | "chance";
 
 type Leaf = number | string;
 
@@ -22,14 +26,13 @@ const NEAR_MILLISECONDS = 5000;
 /** Milliseconds of a unit. */
 const UNITS = [1, 1000, 1e-3, 1e-6];
 const DIGITS = /^-?\d+$/;
-const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/;
 
 /** `pairs` were asked for with a pause between; `all`, in order, also without. */
 export function changeOf(
   pairs: readonly (readonly [Asked, Asked])[],
   all: readonly Asked[],
   compare: ((a: Offset, b: Offset) => number) | undefined,
-): Change {
+): OffsetDrift {
   if (pairs.every(([first, second]) => followsClock(first, second))) return "clock";
   const isOrdered = all.every((asked, i) => {
     const before = all[i - 1];
@@ -54,12 +57,14 @@ function followsClock(first: Asked, second: Asked): boolean {
   });
 }
 
-/** True where a number, a string of digits or a time is within seconds of `now`. */
+/** True if a number, a string of digits or a time is within seconds of `now`. */
 function isNear(value: Leaf, now: number): boolean {
   return timesOf(value).some((time) => Math.abs(time - now) <= NEAR_MILLISECONDS);
 }
 
-/** True where an end of one field is the present second by one of the clocks, epoch milliseconds. */
+/**
+ * True if an end of one field is the present second by one of the clocks, epoch milliseconds.
+ */
 export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean {
   const [value, ...others] = leavesOf(end).values();
   if (value === undefined || others.length > 0) return false;
@@ -69,8 +74,8 @@ export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean
 }
 
 function timesOf(value: Leaf): number[] {
-  if (typeof value === "string" && TIME.test(value))
-    return [Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)];
+  const moment = typeof value === "string" ? scanMoment(value) : undefined;
+  if (moment !== undefined) return [epochMilliseconds(moment)];
   return UNITS.map((unit) => numberOf(value) * unit);
 }
 

@@ -1,10 +1,13 @@
 import type { MillraceError } from "../../contract/errors.ts";
 import { firstOverlap, type Interval } from "../../contract/intervals.ts";
-import { scanMoment } from "../../contract/iso.ts";
+import { epochMicros, exists, scanMoment } from "../../contract/iso.ts";
 import { canonicalJson, isPlainObject, type JsonValue } from "../../contract/json.ts";
 import { rangesOverlap } from "../../engine/overlap.ts";
 
-/** How people name the two ends of a range: the rest of the name, such as `Time` or `_id`, is the same for both. */
+/**
+ * How people name the two ends of a range: the rest of the name, such as `Time` or `_id`, is the
+ * same for both.
+ */
 const ENDS: readonly (readonly [string, string])[] = [
   ["from", "to"],
   ["from", "until"],
@@ -34,9 +37,15 @@ const LENGTHS: readonly (readonly [string, string])[] = [
   ["start", "size"],
 ];
 
-/** Names under which partitions are numbered. Not `shard`, `table`, `worker`: each of these may well have a range of its own. */
+/**
+ * Names under which partitions are numbered. Not `shard`, `table`, `worker`: each of these may well
+ * have a range of its own.
+ */
 const NUMBERED: ReadonlySet<string> = new Set(["index", "idx", "i", "seq", "ordinal", "part"]);
-/** A number under these may name something that has ranges of its own: a partition of a log, a customer. `p0` does not. */
+/**
+ * A number under these may name something that has ranges of its own: a partition of a log, a
+ * customer. `p0` does not.
+ */
 const NAMED: ReadonlySet<string> = new Set([...NUMBERED, "id", "partition", "partitionid"]);
 const RUNNING_NAME = /^(?:p|part|partition|slice|chunk|range|task)?[-_ #]?(\d{1,9})$/i;
 
@@ -61,7 +70,9 @@ interface Numbered {
 interface Found {
   readonly range: Omit<Range, "index">;
   readonly rest: Readonly<Record<string, unknown>>;
-  /** Where it was found, and what kind of ends it has: ranges of different forms are not compared. */
+  /**
+   * Where it was found, and what kind of ends it has: ranges of different forms are not compared.
+   */
   readonly form: string;
 }
 
@@ -123,8 +134,8 @@ function overlapOf(ranges: readonly Range[]): readonly [Range, Range] | undefine
 }
 
 /**
- * True if each range goes on from the one before, with at most half of it in common: numbered things
- * of their own have other ranges, or all the same.
+ * True if each range goes on from the one before, with at most half of it in common: numbered
+ * things of their own have other ranges, or all the same.
  */
 function isChain(ranges: readonly Range[]): boolean {
   return ranges.every((range, i) => {
@@ -179,22 +190,26 @@ function timesOf(form: string, from: unknown, to: unknown): Found | undefined {
 }
 
 function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | undefined {
-  const keys = Object.keys(partition);
+  const [fromKey, toKey] = endsOf(Object.keys(partition)) ?? [];
+  if (fromKey === undefined || toKey === undefined) return undefined;
+  const { [fromKey]: from, [toKey]: to, ...rest } = partition;
+  const [start, end] = [endOf(from), endOf(to)];
+  if (start === undefined || start.kind !== end?.kind) return undefined;
+  // Digits of a column of text are in another order.
+  const { text } = start;
+  const otherwise =
+    text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
+  const range = { from: start.value, to: end.value, ...otherwise };
+  return { range, rest, form: `${fromKey} ${start.kind}` };
+}
+
+/** The first two keys that are the ends of a range. */
+function endsOf(keys: readonly string[]): readonly [string, string] | undefined {
   for (const [first, last] of ENDS) {
     for (const fromKey of keys) {
       const other = withEnd(fromKey, first, last);
-      if (other === undefined) continue;
       const toKey = keys.find((key) => key !== fromKey && key.toLowerCase() === other);
-      if (toKey === undefined) continue;
-      const { [fromKey]: from, [toKey]: to, ...rest } = partition;
-      const [start, end] = [endOf(from), endOf(to)];
-      if (start === undefined || start.kind !== end?.kind) return undefined;
-      // Digits of a column of text are in another order.
-      const { text } = start;
-      const otherwise =
-        text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
-      const range = { from: start.value, to: end.value, ...otherwise };
-      return { range, rest, form: `${fromKey} ${start.kind}` };
+      if (toKey !== undefined) return [fromKey, toKey];
     }
   }
   return undefined;
@@ -212,7 +227,10 @@ function rangeOfLength(partition: Readonly<Record<string, unknown>>): Found | un
   return undefined;
 }
 
-/** `startTime` and `start_time` have the other ends `endtime` and `end_time`; `fromId`, `idFrom` likewise. */
+/**
+ * `startTime` and `start_time` have the other ends `endtime` and `end_time`; `fromId`, `idFrom`
+ * likewise.
+ */
 function withEnd(key: string, first: string, last: string): string | undefined {
   const lower = key.toLowerCase();
   if (lower.startsWith(first)) return last + lower.slice(first.length);
@@ -220,7 +238,10 @@ function withEnd(key: string, first: string, last: string): string | undefined {
   return undefined;
 }
 
-/** What orders: a number, a whole number as text, a time, or an object that has nothing but one of these, such as an offset. */
+/**
+ * What orders: a number, a whole number as text, a time, or an object that has nothing but one of
+ * these, such as an offset.
+ */
 function endOf(
   value: unknown,
   within = "",
@@ -233,7 +254,6 @@ function endOf(
   if (typeof value !== "string") return undefined;
   if (/^-?\d+$/.test(value)) return { kind: `${within}number`, value: BigInt(value), text: value };
   const moment = scanMoment(value) ?? scanMoment(`${value}T00:00`);
-  const seconds = (moment?.seconds ?? Number.NaN) - (moment?.offset ?? 0);
-  if (moment === undefined || Number.isNaN(seconds)) return undefined;
-  return { kind: `${within}time`, value: BigInt(seconds) * 1_000_000n + BigInt(moment.micros) };
+  if (moment === undefined || !exists(moment)) return undefined;
+  return { kind: `${within}time`, value: epochMicros(moment) };
 }

@@ -38,17 +38,35 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
     console.log("reading");
     for (let n = slice.from; n < slice.to; n++) {
       if (delay > 0) await setTimeout(delay);
-      if (n === 33 && fault === "bad row") yield { n, word: 7 };
-      if (n === 33 && fault === "missing field") yield { n };
-      if (n === 33 && fault === "exit") process.exit(1);
-      if (n === 33 && fault === "fail twice" && task.attemptNumber < 2)
-        throw new Error("the source is tired");
-      if (n === 33 && fault === "fail always") throw new Error("the source is ill");
       if (n === 20 && fault === "stuck") throw new Error("the source is ill");
-      while (n === 33 && fault === "stuck") await null;
-      const hangs = fault === "hang" || (fault === "hang once" && task.attemptNumber === 0);
-      if (n === 33 && hangs) await setTimeout(1e6);
+      if (n === 33) yield* this.#misbehave(task.attemptNumber);
       yield { n, word: `number ${n}` };
+    }
+  }
+
+  /** What happens, or is yielded, before row 33. */
+  async *#misbehave(attempt: number): AsyncGenerator<Row> {
+    switch (fault) {
+      case "bad row":
+        yield { n: 33, word: 7 };
+        break;
+      case "missing field":
+        yield { n: 33 };
+        break;
+      case "exit":
+        return process.exit(1);
+      case "fail twice":
+        if (attempt < 2) throw new Error("the source is tired");
+        break;
+      case "fail always":
+        throw new Error("the source is ill");
+      case "stuck":
+        for (;;) await null;
+      case "hang":
+        await setTimeout(1e6);
+        break;
+      case "hang once":
+        if (attempt === 0) await setTimeout(1e6);
     }
   }
 

@@ -8,7 +8,7 @@ import {
 } from "../../../shared/contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
 import { TimeRange } from "../../../shared/contract/time-range.ts";
-import { World } from "../../support/engine.ts";
+import { EngineWorld } from "../../support/engine.ts";
 
 class Reader extends DataSourceStreamReader {
   override initialOffset() {
@@ -61,7 +61,7 @@ async function opened(made: Made, kind: "stream" | "batch" = "stream") {
     kind === "stream"
       ? start.readStream.format(Source).writeStream.format(Source)
       : start.read.format(Source).write.format(Source).mode("append");
-  return await new World().run(definition as unknown as Pipeline, "a");
+  return await new EngineWorld().run(definition as unknown as Pipeline, "a");
 }
 
 describe("what a data source makes to read", () => {

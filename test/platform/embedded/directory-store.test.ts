@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
-import { storeSuite } from "../../ports/store.suite.ts";
+import { storeSuite } from "../../engine/ports/store.suite.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { filesBelow, ROOT } from "../../support/process.ts";
 

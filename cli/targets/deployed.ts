@@ -1,0 +1,61 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { runtime } from "../../local/home.ts";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
+import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
+import { hasEnded } from "../../shared/platform/aws/executions.ts";
+import { S3Store } from "../../shared/platform/aws/s3-store.ts";
+import { type DeployedPipeline, readStack } from "../deployed/stack.ts";
+import { ledgerTarget, type Target } from "./target.ts";
+
+/** A stack, which can also run its pipelines. */
+export interface StackTarget extends Target {
+  readonly name: string;
+  /** What the stack's output says of a pipeline that the stack has. */
+  deployed(pipeline: string): DeployedPipeline;
+}
+
+/** The ledgers of one table. */
+export function tableTarget(table: string): Target {
+  return { ...ledgerTarget(openLedger(table), `in table ${table}`), ...AWS, storeOf: () => undefined };
+}
+
+/** The pipelines of one stack. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
+export async function stackTarget(name: string): Promise<StackTarget> {
+  const pipelines = await readStack(name);
+  return {
+    ...AWS,
+    name,
+    place: `in stack ${name}`,
+    names: async () => [...pipelines.keys()].sort(),
+    async ledgerOf(pipeline) {
+      const table = pipelines.get(pipeline)?.table;
+      return table === undefined ? undefined : openLedger(table);
+    },
+    storeOf: (pipeline) => openStore(pipelines.get(pipeline)),
+    deployed(pipeline) {
+      const deployed = pipelines.get(pipeline);
+      if (deployed === undefined) throw new Error(`${pipeline} was not found in stack ${name} before`);
+      return deployed;
+    },
+  };
+}
+
+/** A lease of this process is over when it expires; of an execution, when that has ended. */
+const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
+  hasEnded: (owner) => hasEnded(new SFNClient({}), owner),
+  claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
+  close: () => undefined,
+};
+
+/** Returns `undefined` if the stack was deployed by a version that left no store in its output. */
+function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
+  if (bucket === undefined || prefix === undefined) return undefined;
+  const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });
+  return new S3Store({ client, bucket, prefix, runtime });
+}
+
+function openLedger(tableName: string): DynamoDbLedger {
+  return new DynamoDbLedger({ client: new DynamoDBClient({}), tableName, runtime });
+}

@@ -1,0 +1,45 @@
+import { type BatchSummary, type Finalized, WHY_DONE, type Written } from "../shared/aws/state.ts";
+import type { ErrorCode } from "../shared/contract/error-codes.ts";
+import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
+import type { FinalizeResult } from "../shared/engine/finalize.ts";
+import type { Batch } from "../shared/engine/ports/ledger.ts";
+import { describeError } from "./describe-error.ts";
+
+/** An execution of a Standard workflow ends at 25,000 events of history; retries need some of them. */
+const MAX_EVENTS = 15_000;
+/** Of one inline task, without retries; of the other states of a batch. */
+const EVENTS_PER_TASK = 8;
+const EVENTS_PER_BATCH = 40;
+
+/** What comes after Finalize. `now` and `executionMilliseconds`, the time-out of an execution, decide whether this one goes on. */
+export function afterFinalize(
+  work: Written,
+  ended: FinalizeResult,
+  now: number,
+  executionMilliseconds: number,
+): Finalized {
+  const { batch, failure, unacknowledged } = ended;
+  const error = unacknowledged ?? failure ?? batch.error;
+  if (batch.state === "aborted" && work.aborted === "Failed")
+    return failedWith(error, "the batch was aborted");
+  if (unacknowledged !== undefined) return failedWith(error, "commit(end) of the source failed");
+  if (batch.state === "committed" && work.committed === "Done") {
+    return { next: "Done", why: WHY_DONE.committed, batch: summaryOf(batch) };
+  }
+  const events = (work.input.events ?? 0) + EVENTS_PER_BATCH + EVENTS_PER_TASK * work.todo.length;
+  const isLong = now - Date.parse(work.execution.startedAt) > executionMilliseconds / 2;
+  const { events: _events, ...input } = work.input;
+  return events > MAX_EVENTS || isLong
+    ? { next: "Continue", input: { ...input, reason: `goes on from ${work.execution.id}` } }
+    : { ...input, next: "Plan", events };
+}
+
+function failedWith(error: ErrorRecord | MillraceError | undefined, otherwise: string): Finalized {
+  const { code = "BATCH_ABORTED" satisfies ErrorCode } = error ?? {};
+  return { next: "Failed", error: { code, message: error === undefined ? otherwise : describeError(error) } };
+}
+
+export function summaryOf(batch: Batch): BatchSummary {
+  const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
+  return { batchId: batch.batchId, attempt: batch.attempt, state: batch.state, rows, bytes };
+}

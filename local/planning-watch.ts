@@ -1,0 +1,67 @@
+import { parseDuration } from "../shared/contract/duration.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { stallPolicyOf } from "../shared/engine/write/watch.ts";
+import type { RunOptions } from "./run-options.ts";
+
+/** How long a method of the source may take to answer once the run is interrupted. */
+const GRACE_MILLISECONDS = 5000;
+
+/** Keeps a source that does not answer from holding up the run without a word. */
+export class PlanningWatch {
+  readonly #options: RunOptions;
+  readonly #ports: Ports;
+  #waitsFor: string | undefined;
+
+  constructor(options: RunOptions, ports: Ports) {
+    this.#options = options;
+    this.#ports = ports;
+  }
+
+  /** Which method is being called. */
+  note(method: string | undefined): void {
+    this.#waitsFor = method;
+  }
+
+  /** The result of planning; `undefined` if the run is interrupted and a method of the source does not answer in time. */
+  async unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#options;
+    const ended = new AbortController();
+    const { sleep } = this.#ports.runtime;
+    this.#warnIfStalled(ended.signal);
+    const interrupted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true, signal: ended.signal });
+    });
+    const stuck = interrupted
+      .then(() => sleep(GRACE_MILLISECONDS, ended.signal))
+      .then(
+        () => undefined,
+        () => undefined,
+      );
+    try {
+      return await Promise.race([planning, stuck]);
+    } finally {
+      ended.abort();
+      // Left behind, and of no effect: the process ends.
+      planning.catch(() => undefined);
+    }
+  }
+
+  #warnIfStalled(ended: AbortSignal): void {
+    const { pipeline, stall, onEvent } = this.#options;
+    const { after } = stallPolicyOf(pipeline, stall);
+    const warn = () => {
+      const error = new MillraceError(
+        "PLANNING_STALLED",
+        `${this.#waitsFor ?? "planning"} has not answered for ${after}`,
+        {
+          where: { pipeline: pipeline.name },
+          hint: "Look whether the source answers, and give what its reader waits for a time limit. Raise stallAfter where it is only slow.",
+        },
+      );
+      onEvent({ type: "warning", error: error.toRecord() });
+    };
+    this.#ports.runtime.sleep(parseDuration(after), ended).then(warn, () => undefined);
+  }
+}

@@ -1,0 +1,87 @@
+import { parseDuration } from "../shared/contract/duration.ts";
+import type { MillraceError } from "../shared/contract/errors.ts";
+import { triggerKind } from "../shared/contract/pipeline.ts";
+import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
+import type { Batch, Fence } from "../shared/engine/ports/ledger.ts";
+import type { Ports } from "../shared/engine/ports/runtime.ts";
+import type { RunSteps } from "../shared/engine/run/loop.ts";
+import { askPolicy, limitOf, type RunPolicy } from "../shared/engine/run/policy.ts";
+import type { Sessions } from "../shared/engine/sessions/open-sessions.ts";
+import { hasEnded, type OwnerLock } from "./owner-lock.ts";
+import type { PlanningWatch } from "./planning-watch.ts";
+import type { RunOptions } from "./run-options.ts";
+import { runTasks } from "./run-tasks.ts";
+import type { TaskPool } from "./task-pool.ts";
+
+/**
+ * A run is known to have ended by its lock, so its lease need never be waited for; it is only a bound
+ * for a home whose locks are lost.
+ */
+const LEASE_MILLISECONDS = 24 * 3_600_000;
+
+interface StepParts {
+  readonly options: RunOptions;
+  readonly sessions: Sessions;
+  readonly ports: Ports;
+  readonly lock: OwnerLock;
+  readonly pool: TaskPool;
+  readonly watch: PlanningWatch;
+}
+
+/** The steps of a run in this process; its tasks run in worker threads. */
+export class LocalSteps implements RunSteps {
+  readonly #parts: StepParts;
+  #fence: Fence | undefined;
+
+  constructor(parts: StepParts) {
+    this.#parts = parts;
+  }
+
+  async prepare(): Promise<RunPolicy | undefined> {
+    const { options, sessions, watch } = this.#parts;
+    const { trigger } = options;
+    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+    return await watch.unlessStuck(askPolicy(sessions.source, triggerKind(trigger), { interval }));
+  }
+
+  async plan(policy: RunPolicy): Promise<PlanResult | undefined> {
+    const { options, sessions, ports, lock, watch } = this.#parts;
+    const planned = await watch.unlessStuck(
+      plan(sessions, ports, {
+        owner: lock.owner,
+        leaseMilliseconds: LEASE_MILLISECONDS,
+        limit: limitOf(policy),
+        hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
+      }),
+    );
+    if (planned !== undefined) this.#fence = planned.fence;
+    return planned;
+  }
+
+  async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {
+    const { options, ports, pool } = this.#parts;
+    const failure = await runTasks(pool, ports, { ...options, run, todo, partitions: batch.tasks });
+    if (failure !== undefined || !options.signal.aborted) return failure;
+    return (await this.#isReady(batch)) ? undefined : "interrupted";
+  }
+
+  /** True if a batch that was interrupted has all it needs, so that only its end is missing. */
+  async #isReady(batch: Batch): Promise<boolean> {
+    const { ledger } = this.#parts.ports;
+    return batch.state !== "planned" || (await ledger.tasks(batch)).length === batch.tasks;
+  }
+
+  async finalize({ run }: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult> {
+    const { sessions, ports } = this.#parts;
+    return await finalize(sessions, ports, { run, failure: failure?.toRecord() });
+  }
+
+  /** Returns what the run holds; its own outcome is told already, so nothing here can fail it. */
+  async end(): Promise<void> {
+    const { pool, sessions, ports } = this.#parts;
+    await pool.destroy();
+    await sessions.source.stop();
+    if (this.#fence !== undefined) await ports.ledger.release(this.#fence).catch(() => undefined);
+  }
+}

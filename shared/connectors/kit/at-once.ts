@@ -1,0 +1,42 @@
+/**
+ * Runs `count` loops at once, each until `step` returns false. After the first error no step is
+ * begun; the error is thrown once every loop has ended, so that nothing goes on behind it.
+ */
+export async function loopsAtOnce(count: number, step: () => Promise<boolean>): Promise<void> {
+  const errors: unknown[] = [];
+  const loop = async (): Promise<void> => {
+    try {
+      while (errors.length === 0 && (await step()));
+    } catch (error) {
+      errors.push(error);
+    }
+  };
+  await Promise.all(Array.from({ length: count }, loop));
+  if (errors.length > 0) throw errors[0];
+}
+
+/**
+ * Calls `body` with each item, at most `limit` calls at once. After the first error no item is
+ * begun; the error is thrown once every call has ended.
+ */
+export async function atOnce<T>(
+  limit: number,
+  items: Iterable<T> | AsyncIterable<T>,
+  body: (item: T) => Promise<void>,
+): Promise<void> {
+  const source = oneByOne(items);
+  try {
+    await loopsAtOnce(limit, async () => {
+      const next = await source.next();
+      if (next.done) return false;
+      await body(next.value);
+      return true;
+    });
+  } finally {
+    await source.return();
+  }
+}
+
+async function* oneByOne<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T, void, void> {
+  yield* items;
+}

@@ -1,0 +1,16 @@
+import type { DataSourceRuntime } from "../../contract/context.ts";
+import { STORE_FOLDER } from "../../contract/store-layout.ts";
+import type { Ports } from "../ports/runtime.ts";
+
+/** What a data source is told of its surroundings. */
+export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSourceRuntime {
+  return {
+    now: () => runtime.now(),
+    newId: () => runtime.newId(),
+    random: () => runtime.random(),
+    sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
+    env: runtime.env,
+    store: store.at(STORE_FOLDER.source),
+    openStore: (location) => ports.openStore(location),
+  };
+}

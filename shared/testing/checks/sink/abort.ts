@@ -1,0 +1,46 @@
+import type { RecordBatch } from "apache-arrow";
+import { recordBatchOf } from "../../../arrow/record-batches.ts";
+import type { JsonValue } from "../../../contract/json.ts";
+import { always, type Trap } from "../trap.ts";
+import { abort, write, writeBatches } from "./calls.ts";
+import { type Attempt, attemptOf, rowsFor, type SinkSubject, see, taskOf } from "./subject.ts";
+
+/** An abort that leaves rows of its batch, or takes others. */
+export const ABORT: Trap<SinkSubject> = {
+  code: "ABORT_INCOMPLETE",
+  applies: always,
+  async run(sink) {
+    const attempt = attemptOf(sink, 1);
+    let message: JsonValue = null;
+    const isWritten = await sink.findings.check("write() of a partition whose neighbour fails", async () => {
+      message = await write(sink, attempt, 0);
+    });
+    if (!isWritten) return true;
+    await failInside(sink, attempt);
+    for (const [what, hint] of [
+      [
+        "abort() of a batch that failed half way",
+        "abort(messages) must take away what its own batch staged, and touch nothing else. The message of a task that failed is null.",
+      ],
+      ["abort() again", "abort may be called again after a crash: what is gone already is fine."],
+    ] as const) {
+      if (await abort(sink, attempt, [message, null], what, hint))
+        await see(sink, "ABORT_INCOMPLETE", `after ${what}`, hint);
+    }
+    return true;
+  },
+};
+
+/** A source that fails in the middle: the writer may throw the error on, or swallow it. */
+async function failInside(sink: SinkSubject, attempt: Attempt): Promise<void> {
+  const [row = {}] = rowsFor(sink, attempt, 1);
+  async function* failing(): AsyncGenerator<RecordBatch> {
+    yield recordBatchOf(sink.schema, [row]);
+    throw new Error("the source failed, as the kit makes it");
+  }
+  try {
+    await writeBatches(sink, failing(), taskOf(sink, attempt, 1));
+  } catch {
+    // As a writer should.
+  }
+}

@@ -1,0 +1,23 @@
+import { always, type Trap } from "../trap.ts";
+import { commit, stage } from "./calls.ts";
+import { ROWS_OF_BATCH, type SinkSubject, see } from "./subject.ts";
+
+/** A pipeline whose ledger was deleted begins at batch 0 again: its rows are new ones. */
+export const INCARNATION: Trap<SinkSubject> = {
+  code: "INCARNATION_IGNORED",
+  applies: always,
+  async run(sink) {
+    const again = { incarnation: sink.surroundings.runtime.newId(), batchId: 0, attempt: 1 };
+    const messages = await stage(sink, again, "write() under another incarnation");
+    if (messages === undefined) return true;
+    if (!(await commit(sink, again, messages, "commit() under another incarnation"))) return true;
+    sink.expected += ROWS_OF_BATCH;
+    await see(
+      sink,
+      "INCARNATION_IGNORED",
+      "after batch 0 of another incarnation",
+      "Recognise a batch by batch.incarnation and batchId together: a pipeline that begins again from nothing has another incarnation, and its rows are new.",
+    );
+    return true;
+  },
+};

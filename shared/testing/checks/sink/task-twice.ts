@@ -1,0 +1,52 @@
+import type { SupportsTaskAbort } from "../../../contract/stream-writer.ts";
+import { always, type Trap } from "../trap.ts";
+import { commit, write, writeRows } from "./calls.ts";
+import {
+  type Attempt,
+  attemptOf,
+  type Messages,
+  ROWS_OF_BATCH,
+  rowsFor,
+  type SinkSubject,
+  see,
+  taskOf,
+} from "./subject.ts";
+
+/** Two attempts of one task that get into each other's way. */
+export const TASK_TWICE: Trap<SinkSubject> = {
+  code: "TASK_NOT_ISOLATED",
+  applies: always,
+  async run(sink) {
+    const attempt = attemptOf(sink, 1, 2);
+    const messages = await stageTwice(sink, attempt);
+    if (messages === undefined) return true;
+    if (!(await commit(sink, attempt, messages, "commit() of a batch whose task ran twice"))) return true;
+    sink.expected += ROWS_OF_BATCH;
+    await see(
+      sink,
+      "TASK_NOT_ISOLATED",
+      "after commit() of a batch of which one task ran twice",
+      sink.options.showsRowsBeforeCommit === true
+        ? "A task that fails and one that is slow run again, with the same rows: write by key (upsert), or insert in commit()."
+        : "Stage under a name that no other attempt uses (task.attempt, task.attemptNumber and a random id), and commit only what the messages name.",
+      ": the task that ran twice wrote its rows twice",
+    );
+    return true;
+  },
+};
+
+/** As a retry beside a straggler: the first to be recorded counts, the other is dropped. */
+async function stageTwice(sink: SinkSubject, attempt: Attempt): Promise<Messages | undefined> {
+  const rows = rowsFor(sink, attempt, 0);
+  let messages: Messages | undefined;
+  await sink.findings.check("write() of one partition by two attempts at once", async () => {
+    const [loser, winner] = await Promise.all([
+      writeRows(sink, rows, taskOf(sink, attempt, 0, 0)),
+      writeRows(sink, rows, taskOf(sink, attempt, 0, 1)),
+    ]);
+    const writer = (await sink.maker.make(sink.schema, false)) as Partial<SupportsTaskAbort>;
+    await writer.abortTask?.(loser, taskOf(sink, attempt, 0, 0));
+    messages = [winner, await write(sink, attempt, 1)];
+  });
+  return messages;
+}

@@ -1,0 +1,29 @@
+import type { Trap } from "../trap.ts";
+import { ABORT } from "./abort.ts";
+import { COMMIT_LOOKUP } from "./commit-lookup.ts";
+import { COMMITTED } from "./committed.ts";
+import { FIRST_BATCH } from "./first-batch.ts";
+import { COMMIT_AGAIN, LATE_COMMIT } from "./idempotent.ts";
+import { INCARNATION } from "./incarnation.ts";
+import { NO_ROWS } from "./no-rows.ts";
+import { OVERWRITE } from "./overwrite.ts";
+import { READ_BACK } from "./read-back.ts";
+import type { SinkSubject } from "./subject.ts";
+import { TASK_TWICE } from "./task-twice.ts";
+import { VISIBLE } from "./visible.ts";
+
+/** What is tried of a sink, in this order: each goes by what those before it left in the target. */
+export const SINK_TRAPS: readonly Trap<SinkSubject>[] = [
+  READ_BACK,
+  FIRST_BATCH,
+  VISIBLE,
+  COMMITTED,
+  COMMIT_AGAIN,
+  COMMIT_LOOKUP,
+  ABORT,
+  TASK_TWICE,
+  LATE_COMMIT,
+  NO_ROWS,
+  INCARNATION,
+  OVERWRITE,
+];

@@ -1,0 +1,17 @@
+import { always, type Trap } from "../trap.ts";
+import { checkedPartitions, readPartitions } from "./reading.ts";
+import type { BatchSubject } from "./subject.ts";
+
+/** Partitions of a batch that overlap, are no JSON, or have other rows when they are read again. */
+export const BATCH_PARTITIONS: Trap<BatchSubject> = {
+  code: "READ_NOT_REPEATABLE",
+  applies: always,
+  async run(batch) {
+    let partitions: readonly unknown[] = [];
+    const isPlanned = await batch.findings.check("partitions()", async () => {
+      partitions = checkedPartitions(await (await batch.make()).partitions(), true);
+    });
+    if (isPlanned) await readPartitions(batch, partitions, "");
+    return isPlanned;
+  },
+};

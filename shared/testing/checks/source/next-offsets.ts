@@ -1,0 +1,59 @@
+import { checkOffset, compareByValue, type Offset, sameOffset } from "../../../contract/offset.ts";
+import { type ReadLimit, ReadMaxBytes, ReadMaxFiles, ReadMaxRows } from "../../../contract/read-limit.ts";
+import { throughJson } from "../../through-json.ts";
+import type { Trap } from "../trap.ts";
+import { wentBack } from "./compare.ts";
+import { hasStart, MOVES, moveOn, nothingToRead, type Started, type StreamSubject } from "./subject.ts";
+
+/**
+ * An end before its start; else finds two ranges that follow each other, as far as the source has
+ * them.
+ */
+export const NEXT_OFFSETS: Trap<StreamSubject, StreamSubject & Started> = {
+  code: "OFFSET_WENT_BACK",
+  applies: hasStart,
+  async run(stream) {
+    stream.isComplete = await stream.findings.check("latestOffset() again and again", async () => {
+      await findOffsets(stream);
+    });
+    if (stream.b === undefined && stream.isComplete) nothingToRead(stream, stream.start);
+    return stream.b !== undefined;
+  },
+};
+
+async function findOffsets(stream: StreamSubject & Started): Promise<void> {
+  const { start, limit } = stream;
+  const b = await next(stream, start, limit);
+  if (b === undefined) return;
+  stream.b = b;
+  const c = await next(stream, b, limit);
+  if (c !== undefined) {
+    stream.c = c;
+    return;
+  }
+  for (const small of [new ReadMaxRows(1), new ReadMaxFiles(1), new ReadMaxBytes(1), new ReadMaxRows(100)]) {
+    const middle = await latest(stream, start, small);
+    if (sameOffset(middle, start) || sameOffset(middle, b)) continue;
+    stream.c = b;
+    stream.b = middle;
+    return;
+  }
+}
+
+/** The end of the next batch; if there is none, after the source was moved on. */
+async function next(stream: StreamSubject, start: Offset, limit: ReadLimit): Promise<Offset | undefined> {
+  for (const milliseconds of [0, ...MOVES]) {
+    if (milliseconds > 0) await moveOn(stream, milliseconds);
+    const end = await latest(stream, start, limit);
+    if (!sameOffset(start, end)) return end;
+  }
+  return undefined;
+}
+
+async function latest(stream: StreamSubject, start: Offset, limit: ReadLimit): Promise<Offset> {
+  const reader = await stream.make();
+  const end = checkOffset(await reader.latestOffset(start, limit), "latestOffset()");
+  const order = reader.compareOffsets?.(end, start) ?? compareByValue(end, start);
+  if (order !== undefined && order < 0) throw wentBack("latestOffset", start, end);
+  return throughJson(end);
+}

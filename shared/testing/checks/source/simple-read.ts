@@ -1,0 +1,49 @@
+import { type Offset, sameOffset } from "../../../contract/offset.ts";
+import type { Trap } from "../trap.ts";
+import { readSimple } from "./simple-reading.ts";
+import {
+  hasFirstRead,
+  hasStart,
+  MOVES,
+  moveOn,
+  nothingToRead,
+  type SimpleRange,
+  type SimpleSubject,
+  type Started,
+} from "./subject.ts";
+
+/** Rows that are read at an offset that stays where it was; else finds the first range. */
+export const FIRST_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
+  code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
+  applies: hasStart,
+  async run(simple) {
+    const isRead = await simple.findings.check("read(start)", async () => {
+      const ab = await nextRange(simple, simple.start);
+      if (ab !== undefined) simple.ab = ab;
+    });
+    if (isRead && simple.ab === undefined) nothingToRead(simple, simple.start);
+    return simple.ab !== undefined;
+  },
+};
+
+/** The same of the range that follows, if there is one. */
+export const SECOND_READ: Trap<SimpleSubject, SimpleSubject & { readonly ab: SimpleRange }> = {
+  code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
+  applies: hasFirstRead,
+  async run(simple) {
+    return await simple.findings.check("read(b)", async () => {
+      const bc = await nextRange(simple, simple.ab.end);
+      if (bc !== undefined) simple.bc = bc;
+    });
+  },
+};
+
+/** What comes next; if there is nothing, after the source was moved on. */
+async function nextRange(simple: SimpleSubject, start: Offset): Promise<SimpleRange | undefined> {
+  for (const milliseconds of [0, ...MOVES]) {
+    if (milliseconds > 0) await moveOn(simple, milliseconds);
+    const read = await readSimple(simple, start);
+    if (!sameOffset(start, read.end)) return read;
+  }
+  return undefined;
+}

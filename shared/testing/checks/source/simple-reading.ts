@@ -1,0 +1,21 @@
+import { compareByValue, type Offset, sameOffset } from "../../../contract/offset.ts";
+import { checkSimpleRead, didNotAdvance } from "../../../engine/sessions/simple-planner.ts";
+import type { RowTexts } from "../../rows.ts";
+import { throughJson } from "../../through-json.ts";
+import { wentBack } from "./compare.ts";
+import { type SimpleRange, type SimpleSubject, textsOf } from "./subject.ts";
+
+/** What the reader has from `start` on. Errors: those of planning. */
+export async function readSimple(subject: SimpleSubject, start: Offset): Promise<SimpleRange> {
+  const read = checkSimpleRead(await (await subject.make()).read(start), {});
+  const end = throughJson(read.offset);
+  const rows = await textsOf(subject, read.rows);
+  if ((compareByValue(end, start) ?? 0) < 0) throw wentBack("read", start, end);
+  if (rows.length > 0 && sameOffset(start, end)) throw didNotAdvance(start, {});
+  return { start, end, rows };
+}
+
+/** As tasks have it: by readers that did not read before. */
+export async function rowsBetween(subject: SimpleSubject, start: Offset, end: Offset): Promise<RowTexts> {
+  return await textsOf(subject, (await subject.make()).readBetweenOffsets(start, end));
+}

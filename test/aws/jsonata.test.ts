@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { context, input, inputIs, inputWith, mapItem, type Template } from "../../shared/aws/jsonata.ts";
+import type {
+  ExecutionInput,
+  Failed,
+  Finalized,
+  PlanEvent,
+  Planned,
+  TaskEnds,
+  Work,
+  WriteItem,
+} from "../../shared/aws/state.ts";
+
+describe("an expression over the state", () => {
+  it("has the path that its function goes, at any depth and through what may be null", () => {
+    expect(input((work: Work) => work)).toBe("{% $states.input %}");
+    expect(input((work: Work) => work.run)).toBe("{% $states.input.run %}");
+    expect(input((work: Work) => work.items?.key)).toBe("{% $states.input.items.key %}");
+    expect(context(({ State }) => State.RetryCount)).toBe("{% $states.context.State.RetryCount %}");
+    expect(mapItem((item: number) => item)).toBe("{% $states.context.Map.Item.Value %}");
+  });
+
+  it("compares with one of the values, and adds fields", () => {
+    expect(inputIs((planned: Planned) => planned.next, "Finalize")).toBe(
+      '{% $states.input.next = "Finalize" %}',
+    );
+    expect(inputWith<TaskEnds>({ failed: "1", killed: "null" })).toBe(
+      '{% $merge([$states.input, { "failed": 1, "killed": null }]) %}',
+    );
+  });
+
+  it("does not compile with a path that the state does not have", () => {
+    // @ts-expect-error there is no such field
+    expect(input((work: Work) => work.runs)).toBeDefined();
+    // @ts-expect-error nor one such below it
+    expect(input((failed: Failed) => failed.error.hint)).toBeDefined();
+    // @ts-expect-error not all that Plan returns has one
+    expect(input((planned: Planned) => planned.todo)).toBeDefined();
+    // @ts-expect-error Step Functions does not know it
+    expect(context(({ Execution }) => Execution.Owner)).toBeDefined();
+  });
+
+  it("does not compile with a next that is none of the values", () => {
+    // @ts-expect-error a state of its own name
+    expect(inputIs((planned: Planned) => planned.next, "Write")).toBeDefined();
+    // @ts-expect-error what Plan says, not Finalize
+    expect(inputIs((finalized: Finalized) => finalized.next, "WriteInline")).toBeDefined();
+  });
+
+  it("does not compile in a payload that lacks a field, has another one, or one of another type", () => {
+    const run = input((work: Work) => work.run);
+    const partition = mapItem((item: number) => item);
+    expect({ run, partition } satisfies Template<WriteItem>).toBeDefined();
+    // @ts-expect-error the partition is missing
+    expect({ run } satisfies Template<WriteItem>).toBeDefined();
+    // @ts-expect-error it has no attempt
+    expect({ run, partition, attempt: partition } satisfies Template<WriteItem>).toBeDefined();
+    // @ts-expect-error a run is no number
+    expect({ run: partition, partition } satisfies Template<WriteItem>).toBeDefined();
+    // @ts-expect-error written by hand, so that nobody checks it
+    expect({ run: "{% $states.input.run %}", partition } satisfies Template<WriteItem>).toBeDefined();
+    const execution = { id: context(({ Execution }) => Execution.Id) };
+    const asked = input((given: ExecutionInput) => given);
+    // @ts-expect-error when it was started is missing, one level below
+    expect({ input: asked, execution } satisfies Template<PlanEvent>).toBeDefined();
+    // @ts-expect-error a Map adds no such field
+    expect(inputWith<TaskEnds>({ lost: "1" })).toBeDefined();
+  });
+});

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describeEvent } from "../../cli/render/event.ts";
+import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
+
+const range = { start: { n: 0 }, end: { n: 9 }, partitions: 2 };
+const error = { code: "SOURCE_FAILED", message: "read() failed", where: { partition: 1 } };
+
+const LINES: readonly [string | undefined, RunEvent][] = [
+  ["orders (once) in /home", { type: "started", pipeline: "orders", trigger: "once", home: "/home" }],
+  [
+    "batch 3: 0 → 9, 2 partitions to write",
+    { type: "planned", batchId: 3, attempt: 1, ...range, todo: 2, resumed: false },
+  ],
+  [
+    "batch 3, resumed: 0 → 9, 1 of 2 partitions to write",
+    { type: "planned", batchId: 3, attempt: 1, ...range, todo: 1, resumed: true },
+  ],
+  [
+    "batch 3, attempt 2: 0 → 9, 2 partitions to write",
+    { type: "planned", batchId: 3, attempt: 2, ...range, todo: 2, resumed: true },
+  ],
+  ["retry in 500 ms: partition 1: read() failed", { type: "retry", delay: 500, error }],
+  ["retry in 500 ms: partition 1: gone", { type: "retry", delay: 500, error, cause: "gone" }],
+  ["warning SOURCE_FAILED: read() failed", { type: "warning", error }],
+  ["warning SOURCE_FAILED: read() failed\n  Look.", { type: "warning", error: { ...error, hint: "Look." } }],
+  [
+    "batch 3 committed: 1 row, 8 B in 1.2 s",
+    {
+      type: "batch",
+      batchId: 3,
+      attempt: 1,
+      ...range,
+      state: "committed",
+      rows: 1,
+      bytes: 8,
+      milliseconds: 1200,
+    },
+  ],
+  ["nothing new", { type: "idle" }],
+  ["the target is there already: nothing was read or written", { type: "idle", targetExists: true }],
+  [
+    "paused by ann at 1970-01-01 00:00:00Z: nothing is done until it is resumed",
+    { type: "paused", by: "ann", at: 0 },
+  ],
+  ["interrupted; batch 3 goes on with the next run", { type: "interrupted", openBatchId: 3 }],
+  ["interrupted", { type: "interrupted" }],
+  [undefined, { type: "ended", batches: 1, rows: 1 }],
+];
+
+beforeAll(() => {
+  vi.stubEnv("FORCE_COLOR", "0");
+});
+
+afterAll(() => {
+  vi.unstubAllEnvs();
+});
+
+describe("what a person is told of an event", () => {
+  it.each(LINES)("is: %s", (lines, event) => {
+    expect(describeEvent(event, process.stderr)).toBe(lines);
+  });
+});

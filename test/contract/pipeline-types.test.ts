@@ -1,0 +1,72 @@
+import { describe, expect, expectTypeOf, it } from "vitest";
+import * as z from "zod";
+import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import { BatchPipeline, pipeline, StreamPipeline } from "../../shared/contract/pipeline.ts";
+
+const zod = z.strictObject({ path: z.string(), pageSize: z.int().positive().default(100) });
+
+describe("the type of a pipeline", () => {
+  interface ShelfOptions {
+    readonly path: string;
+    readonly pageSize?: number;
+  }
+  class Shelf extends DataSource<ShelfOptions> {}
+  class Checked extends DataSource<z.output<typeof zod>> {
+    static readonly optionsSchema = zod;
+  }
+
+  it("knows the options of a class, checked or not", () => {
+    const reading = pipeline("p").read.format(Shelf).options({ path: "a", pageSize: 1 }).option("path", "b");
+    const checking = pipeline("p").readStream.format(Checked).options({ path: "a" }).option("pageSize", 1);
+    // @ts-expect-error there is no such option
+    reading.options({ path: "a", pageSise: 1 });
+    // @ts-expect-error there is no such option
+    checking.options({ path: "a", pageSise: 1 });
+    // @ts-expect-error there is no such option
+    reading.option("pageSise", 1);
+    // @ts-expect-error there is no such option
+    checking.option("pageSise", 1);
+    // @ts-expect-error it is a number
+    reading.option("pageSize", "1");
+    // @ts-expect-error it is a number
+    checking.options({ path: "a", pageSize: "1" });
+    const writing = reading.write.format(Checked);
+    // @ts-expect-error there is no such option
+    writing.options({ pageSise: 1 });
+    // @ts-expect-error there is no such option
+    checking.writeStream.format(Shelf).options({ pageSise: 1 });
+    // @ts-expect-error there is no such option
+    reading.write.format(ArrowTable).options({ pth: "a" });
+  });
+
+  it("knows no options of a class that is named", () => {
+    const anyName = (): unknown => pipeline("p").read.format("any").options({ any: 1 });
+    expect(anyName).toThrow(expect.objectContaining({ code: "DATA_SOURCE_NOT_FOUND" }));
+  });
+
+  it("has save modes for batches, and triggers for streams", () => {
+    const batch = pipeline("p").read.format(Shelf).load("a").write.format(Shelf);
+    const stream = pipeline("p").readStream.format(Shelf).load("a").writeStream.format(Shelf);
+    expectTypeOf(batch).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
+    expectTypeOf(stream).toEqualTypeOf<StreamPipeline<ShelfOptions>>();
+    expect(batch.mode("overwrite").option("path", "x").mode("append")).toBeInstanceOf(BatchPipeline);
+    expect(stream.trigger({ once: true }).option("path", "x")).toBeInstanceOf(StreamPipeline);
+    // @ts-expect-error a stream appends
+    expect(stream.mode).toBeUndefined();
+    // @ts-expect-error a batch has one run
+    expect(batch.trigger).toBeUndefined();
+    // @ts-expect-error what is filtered is a batch
+    expect(pipeline("p").readStream.format(Shelf).filter).toBeUndefined();
+    // @ts-expect-error there is no such mode
+    expect(() => batch.mode("upsert")).toThrow(expect.objectContaining({ code: "SAVE_MODE_INVALID" }));
+  });
+
+  it("has no partitions, buckets or columns of its own: a sink's options say them", () => {
+    const batch = pipeline("p").read.format(Shelf).write.format(Shelf);
+    // @ts-expect-error not there
+    expect(batch.partitionBy).toBeUndefined();
+    // @ts-expect-error not there
+    expect(pipeline("p").read.format(Shelf).select).toBeUndefined();
+  });
+});

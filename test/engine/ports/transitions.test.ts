@@ -1,0 +1,414 @@
+import { describe, expect, it } from "vitest";
+import { changed } from "../../../shared/engine/ports/compare-and-set.ts";
+import type { Batch, Decision, Fence, Head, NewBatch } from "../../../shared/engine/ports/ledger.ts";
+import type { BatchState } from "../../../shared/engine/ports/states.ts";
+import * as transitions from "../../../shared/engine/ports/transitions.ts";
+
+const ALICE = { id: "alice", description: "run alice" };
+const BOB = { id: "bob", description: "run bob" };
+const FENCE: Fence = { pipeline: "orders", epoch: 4 };
+const LOST: Fence = { pipeline: "orders", epoch: 3 };
+const ACTION = { by: "ann@desk", at: 5000 };
+const PROGRESS = { rows: 10, bytes: 80 };
+const NO_ITEMS = { messageBytes: 100, joinedItems: 0 };
+const STATES: readonly BatchState[] = ["planned", "committing", "committed", "aborting", "aborted"];
+const FOLLOWS: readonly string[] = [
+  "planned → committing",
+  "planned → aborting",
+  "committing → committed",
+  "committing → aborting",
+  "aborting → aborted",
+];
+
+const HEAD: Head = {
+  pipeline: "orders",
+  incarnation: "life-1",
+  epoch: 4,
+  lease: { owner: ALICE, expiresAt: 9000 },
+  nextBatchId: 7,
+  offset: { n: 60 },
+  lastCommittedBatchId: 6,
+};
+const PLAN: NewBatch = {
+  incarnation: "life-1",
+  batchId: 7,
+  start: { n: 60 },
+  end: { n: 70 },
+  partitionsKey: "batches/7/partitions.json",
+  tasks: 2,
+  schema: "c2NoZW1h",
+  now: 1000,
+};
+const { now: _now, ...RECORDED } = PLAN;
+const BATCH: Batch = {
+  ...RECORDED,
+  pipeline: "orders",
+  attempt: 2,
+  state: "planned",
+  lastTriedAttempt: 1,
+  plannedAt: 900,
+  firstPlannedAt: 800,
+};
+/** While batch 7 is open. */
+const OPEN: Head = { ...HEAD, openBatchId: 7, nextBatchId: 8 };
+
+/** What an adapter does with a transition. */
+function make(
+  transition: transitions.Transition,
+  there: transitions.There,
+): transitions.There & { readonly made: boolean } {
+  if (!transitions.allows(transition, there)) {
+    const refusal = transition.refusal(there);
+    if (refusal !== undefined) throw refusal;
+    return { ...there, made: false };
+  }
+  const { pipeline, head, batch } = transition;
+  return { made: true, head: changed(head, there.head ?? { pipeline }), batch: batch?.after };
+}
+
+const code = (expected: string) => expect.objectContaining({ code: expected }) as Error;
+
+describe("acquired", () => {
+  const request = {
+    pipeline: "orders",
+    owner: BOB,
+    now: 8999,
+    leaseMilliseconds: 60,
+    newIncarnation: "life-2",
+  };
+  const acquire = (overrides: object, head: Head | undefined = HEAD) =>
+    make(transitions.acquired({ ...request, ...overrides }), { head });
+
+  it("an acquisition makes the head with epoch 1 and the given incarnation if there is none", () => {
+    expect(make(transitions.acquired(request), { head: undefined })).toEqual({
+      made: true,
+      head: {
+        pipeline: "orders",
+        incarnation: "life-2",
+        epoch: 1,
+        nextBatchId: 0,
+        lease: { owner: BOB, expiresAt: 9059 },
+      },
+    });
+  });
+
+  it("an acquisition is refused to another owner while the lease lasts, without an error", () => {
+    expect(acquire({})).toEqual({ made: false, head: HEAD });
+  });
+
+  it("an acquisition keeps all but lease and epoch of a head that is there", () => {
+    expect(acquire({ now: 9000 })).toEqual({
+      made: true,
+      head: { ...HEAD, epoch: 5, lease: { owner: BOB, expiresAt: 9060 } },
+    });
+  });
+
+  it("an acquisition takes a lease that was given back", () => {
+    const { lease: _lease, ...free } = HEAD;
+    expect(acquire({}, free)).toMatchObject({ made: true, head: { epoch: 5 } });
+  });
+
+  it("an acquisition by the owner of the lease takes a new epoch", () => {
+    expect(acquire({ owner: ALICE })).toMatchObject({ made: true, head: { epoch: 5 } });
+  });
+
+  it("an acquisition takes over from the epoch that is known to have ended, and from no other", () => {
+    expect(acquire({ takeOverEpoch: 4 })).toMatchObject({ made: true, head: { epoch: 5 } });
+    expect(acquire({ takeOverEpoch: 3 })).toMatchObject({ made: false });
+  });
+});
+
+describe("a run that has lost the pipeline", () => {
+  const committing: Batch = { ...BATCH, state: "committing" };
+  const outcome = { to: "committed", progress: PROGRESS, now: 2000 } as const;
+  const steps: readonly [string, transitions.Transition, Batch?][] = [
+    ["initialize", transitions.initialized(LOST, { n: 0 })],
+    ["plan", transitions.planned(LOST, PLAN)],
+    ["replan", transitions.replanned(LOST, BATCH, 2000), BATCH],
+    ["decide", transitions.decided(LOST, BATCH, { to: "committing" }), BATCH],
+    ["finish", transitions.finished(LOST, committing, outcome, NO_ITEMS), committing],
+    ["acknowledge", transitions.acknowledged(LOST, 6)],
+    ["rewind", transitions.rewound(LOST, { ...ACTION, from: { n: 60 }, to: { n: 0 } })],
+  ];
+
+  it.each(steps)(
+    "a run that has lost the pipeline cannot %s, whatever else holds",
+    (_name, transition, batch) => {
+      const { offset: _offset, ...empty } = HEAD;
+      const heads = [HEAD, OPEN, empty, { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } }];
+      for (const head of heads) expect(() => make(transition, { head, batch })).toThrow(code("FENCED"));
+    },
+  );
+
+  it.each(steps.slice(0, -1))(
+    "a run whose pipeline has no head any more cannot %s",
+    (_name, transition, batch) => {
+      expect(() => make(transition, { head: undefined, batch })).toThrow(code("FENCED"));
+    },
+  );
+
+  it("a run that has lost the pipeline leaves the new holder's lease", () => {
+    expect(make(transitions.released(LOST), { head: HEAD })).toEqual({ made: false, head: HEAD });
+  });
+});
+
+describe("initialized", () => {
+  it("a pipeline keeps its first offset, and a later one is no error", () => {
+    const { offset: _offset, ...empty } = HEAD;
+    expect(make(transitions.initialized(FENCE, { n: 5 }), { head: empty }).head?.offset).toEqual({ n: 5 });
+    expect(make(transitions.initialized(FENCE, { n: 5 }), { head: HEAD })).toEqual({
+      made: false,
+      head: HEAD,
+    });
+  });
+});
+
+describe("planned", () => {
+  it("a plan records the first attempt, opens the batch and counts on", () => {
+    expect(make(transitions.planned(FENCE, PLAN), { head: HEAD })).toEqual({
+      made: true,
+      head: { ...OPEN, lastPlannedAt: 1000 },
+      batch: { ...BATCH, attempt: 1, lastTriedAttempt: 0, plannedAt: 1000, firstPlannedAt: 1000 },
+    });
+  });
+
+  it("a plan sets the offset of a pipeline that has none", () => {
+    const { offset: _offset, ...empty } = HEAD;
+    expect(make(transitions.planned(FENCE, PLAN), { head: empty }).head?.offset).toEqual({ n: 60 });
+  });
+
+  it("a plan takes offsets as equal whatever the order of their keys", () => {
+    const head = { ...HEAD, offset: { a: 1, b: { c: 2, d: 3 } } };
+    const plan = { ...PLAN, start: { b: { d: 3, c: 2 }, a: 1 } };
+    expect(make(transitions.planned(FENCE, plan), { head }).made).toBe(true);
+  });
+
+  it.each<[string, Head, Batch | undefined]>([
+    ["batch 6 is open", { ...HEAD, openBatchId: 6 }, undefined],
+    ["the next batch is 8", { ...HEAD, nextBatchId: 8 }, undefined],
+    ["it does not start where the batch before it ended", { ...HEAD, offset: { n: 61 } }, undefined],
+    ["the ledger has one of this id already", HEAD, BATCH],
+  ])("a plan is refused with the reason that %s", (reason, head, batch) => {
+    expect(() => make(transitions.planned(FENCE, PLAN), { head, batch })).toThrow(`batch 7: ${reason}`);
+    expect(() => make(transitions.planned(FENCE, PLAN), { head, batch })).toThrow(code("LEDGER_CONFLICT"));
+  });
+});
+
+describe("decided and finished", () => {
+  /** Whether the batch ends up in `to`, from the state in which its caller sees it. */
+  function reaches(state: BatchState, to: BatchState): boolean {
+    const batch = { ...BATCH, state };
+    try {
+      const transition =
+        to === "committed" || to === "aborted"
+          ? transitions.finished(FENCE, batch, { to, progress: PROGRESS, now: 1 }, NO_ITEMS)
+          : transitions.decided(FENCE, batch, { to } as Decision);
+      return make(transition, { head: OPEN, batch }).made;
+    } catch (error) {
+      expect(error).toMatchObject({ code: "LEDGER_CONFLICT" });
+      return false;
+    }
+  }
+
+  it("a batch goes from each state to those that may follow it, and to no other", () => {
+    const pairs = STATES.flatMap((from) => STATES.map((to) => [from, to] as const));
+    expect(pairs.filter(([from, to]) => reaches(from, to)).map((pair) => pair.join(" → "))).toEqual(FOLLOWS);
+  });
+
+  it("a late decision or end changes nothing of another attempt, and returns the batch that is there", () => {
+    const batch = { ...BATCH, attempt: 3 };
+    const late = [
+      transitions.decided(FENCE, BATCH, { to: "aborting" }),
+      transitions.finished(FENCE, BATCH, { to: "aborted", progress: PROGRESS, now: 1 }, NO_ITEMS),
+    ];
+    for (const transition of late)
+      expect(make(transition, { head: OPEN, batch })).toEqual({ made: false, head: OPEN, batch });
+  });
+
+  it("a decision on a batch that is not there is refused", () => {
+    const transition = transitions.decided(FENCE, BATCH, { to: "aborting" });
+    expect(() => make(transition, { head: OPEN })).toThrow("batch 7: there is no such batch");
+  });
+});
+
+describe("decided", () => {
+  it("a decision notes the attempt whose commit may be tried, and only that", () => {
+    const decide = (to: "committing" | "aborting") =>
+      make(transitions.decided(FENCE, BATCH, { to }), { head: OPEN, batch: BATCH }).batch;
+    expect(decide("committing")).toEqual({ ...BATCH, state: "committing", lastTriedAttempt: 2 });
+    expect(decide("aborting")).toEqual({ ...BATCH, state: "aborting" });
+  });
+
+  it("a decision without an error keeps the one that is there", () => {
+    const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
+    const failed = { ...BATCH, error };
+    const decide = transitions.decided(FENCE, failed, { to: "committing" });
+    expect(make(decide, { head: OPEN, batch: failed }).batch?.error).toEqual(error);
+    const again = { ...error, code: "SINK_FAILED" };
+    const abort = transitions.decided(FENCE, failed, { to: "aborting", error: again });
+    expect(make(abort, { head: OPEN, batch: failed }).batch?.error).toEqual(again);
+  });
+
+  it("a late decision follows the one that was taken since its caller looked", () => {
+    const batch: Batch = { ...BATCH, state: "committing" };
+    const late = transitions.decided(FENCE, BATCH, { to: "aborting" });
+    expect(make(late, { head: OPEN, batch })).toEqual({ made: false, head: OPEN, batch });
+  });
+});
+
+describe("finished", () => {
+  const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
+  const committing: Batch = { ...BATCH, state: "committing", error };
+  const commit = { to: "committed", progress: PROGRESS, now: 2000 } as const;
+
+  it("a commit moves the offset, closes the batch and leaves its acknowledgement to do", () => {
+    const { error: _error, ...batch } = committing;
+    const head = { ...OPEN, lastCommit: { version: 1 } };
+    const transition = transitions.finished(FENCE, committing, { ...commit, lastCommit: 2 }, NO_ITEMS);
+    const { openBatchId: _open, ...closed } = OPEN;
+    expect(make(transition, { head, batch: committing })).toEqual({
+      made: true,
+      head: {
+        ...closed,
+        offset: { n: 70 },
+        lastCommittedBatchId: 7,
+        unacknowledged: { batchId: 7, end: { n: 70 } },
+        lastCommit: 2,
+      },
+      batch: { ...batch, state: "committed", finishedAt: 2000, progress: PROGRESS },
+    });
+  });
+
+  it("a commit without a hint forgets the hint of the commit before", () => {
+    const head = { ...OPEN, lastCommit: { version: 1 } };
+    const transition = transitions.finished(FENCE, committing, commit, NO_ITEMS);
+    expect(make(transition, { head, batch: committing }).head).not.toHaveProperty("lastCommit");
+  });
+
+  it("an abort leaves the head as it is, and the error in the batch", () => {
+    const aborting: Batch = { ...BATCH, state: "aborting", error };
+    const transition = transitions.finished(FENCE, aborting, { ...commit, to: "aborted" }, NO_ITEMS);
+    expect(make(transition, { head: OPEN, batch: aborting })).toEqual({
+      made: true,
+      head: OPEN,
+      batch: { ...aborting, state: "aborted", finishedAt: 2000, progress: PROGRESS },
+    });
+  });
+
+  it("a commit is refused with more items of the sink than the ledger takes", () => {
+    const finish = (count: number) => () =>
+      transitions.finished(
+        FENCE,
+        committing,
+        { ...commit, join: Array(count).fill({ kind: "any" }) as { kind: string }[] },
+        { ...NO_ITEMS, joinedItems: 3 },
+      );
+    expect(finish(3)).not.toThrow();
+    expect(finish(4)).toThrow(code("TRANSACTION_REFUSED"));
+  });
+});
+
+describe("replanned", () => {
+  const aborted: Batch = { ...BATCH, state: "aborted", finishedAt: 1500, progress: PROGRESS };
+  const replan = (batch: Batch) => make(transitions.replanned(FENCE, batch, 2000), { head: OPEN, batch });
+
+  it("a new attempt forgets the outcome of the last one", () => {
+    expect(replan(aborted)).toEqual({
+      made: true,
+      head: OPEN,
+      batch: { ...BATCH, attempt: 3, plannedAt: 2000 },
+    });
+  });
+
+  it("a new attempt may have another schema and partitions file, but neither other offsets nor another id", () => {
+    const plan = { partitionsKey: "batches/7/other.json", schema: "b3RoZXI" };
+    const another: NewBatch = { ...PLAN, ...plan, batchId: 9, end: { n: 99 } };
+    expect(transitions.replanned(FENCE, aborted, 2000, another).batch.after).toEqual({
+      ...BATCH,
+      ...plan,
+      attempt: 3,
+      plannedAt: 2000,
+    });
+  });
+
+  it("a new attempt follows one that was aborted, or is still planned, and no other", () => {
+    const states = STATES.filter((state) => {
+      try {
+        return replan({ ...aborted, state }).made;
+      } catch (error) {
+        expect(error).toMatchObject({ code: "LEDGER_CONFLICT" });
+        return false;
+      }
+    });
+    expect(states).toEqual(["planned", "aborted"]);
+  });
+
+  it("a new attempt begins once, however often it is asked for", () => {
+    const batch = replan(aborted).batch;
+    expect(() => make(transitions.replanned(FENCE, aborted, 2000), { head: OPEN, batch })).toThrow(
+      "attempt 2 cannot be followed by another",
+    );
+  });
+});
+
+describe("acknowledged", () => {
+  const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
+
+  it("an acknowledgement clears what is due of its batch, and is no error if nothing is", () => {
+    expect(make(transitions.acknowledged(FENCE, 6), { head: due })).toEqual({ made: true, head: HEAD });
+    expect(make(transitions.acknowledged(FENCE, 6), { head: HEAD })).toEqual({ made: false, head: HEAD });
+  });
+
+  it("an acknowledgement leaves what is due of another batch", () => {
+    expect(make(transitions.acknowledged(FENCE, 5), { head: due })).toEqual({ made: false, head: due });
+  });
+});
+
+describe("what a person does", () => {
+  const rewind = { ...ACTION, from: { n: 60 }, to: { n: 10 } };
+
+  it("what a person does is journaled with who, when and what", () => {
+    expect(transitions.paused("orders", ACTION).entry).toEqual({ action: "pause", ...ACTION });
+    expect(transitions.resumed("orders", ACTION).entry).toEqual({ action: "resume", ...ACTION });
+    expect(transitions.rewound(FENCE, rewind).entry).toEqual({ action: "rewind", ...rewind });
+    expect(transitions.unlocked(FENCE, ACTION).entry).toEqual({ action: "unlock", ...ACTION });
+  });
+
+  it("what a person does is refused for a pipeline that is not there", () => {
+    const all = [
+      transitions.paused("orders", ACTION),
+      transitions.resumed("orders", ACTION),
+      transitions.rewound(FENCE, rewind),
+      transitions.unlocked(FENCE, ACTION),
+    ];
+    for (const transition of all)
+      expect(() => make(transition, { head: undefined })).toThrow(code("PIPELINE_NOT_FOUND"));
+  });
+
+  it("a pause is set and ended beside a run, whatever its epoch", () => {
+    const { head } = make(transitions.paused("orders", ACTION), { head: OPEN });
+    expect(head).toEqual({ ...OPEN, paused: ACTION });
+    expect(make(transitions.resumed("orders", ACTION), { head }).head).toEqual(OPEN);
+  });
+
+  it("a rewind moves the offset, and neither ids nor what is to be acknowledged", () => {
+    const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
+    expect(make(transitions.rewound(FENCE, rewind), { head: due }).head).toEqual({
+      ...due,
+      offset: { n: 10 },
+    });
+  });
+
+  it("a rewind is refused while a batch is open, or from an offset that is not the present one", () => {
+    const { offset: _offset, ...empty } = HEAD;
+    expect(() => make(transitions.rewound(FENCE, rewind), { head: OPEN })).toThrow(code("BATCH_OPEN"));
+    for (const head of [empty, { ...HEAD, offset: { n: 59 } }])
+      expect(() => make(transitions.rewound(FENCE, rewind), { head })).toThrow(code("LEDGER_CONFLICT"));
+  });
+
+  it("an unlock fences the holder of the epoch, and no other", () => {
+    const { lease: _lease, ...free } = HEAD;
+    expect(make(transitions.unlocked(FENCE, ACTION), { head: HEAD }).head).toEqual({ ...free, epoch: 5 });
+    expect(() => make(transitions.unlocked(LOST, ACTION), { head: HEAD })).toThrow(code("LEDGER_CONFLICT"));
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { MillraceError } from "../../../shared/contract/errors.ts";
+import type { Batch } from "../../../shared/engine/ports/ledger.ts";
+import { next, outcomeOfBatch, type RunOutcome } from "../../../shared/engine/run/next.ts";
+import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
+
+const once = policyOf("once", { isBounded: false });
+const unbounded = policyOf("availableNow", { isBounded: false });
+const bounded = policyOf("availableNow", { isBounded: true });
+const periodic = policyOf("processingTime", { isBounded: false, interval: 1000 });
+const scheduled = policyOf("processingTime", { isBounded: false });
+const FIRST = { batches: 1, idle: 0 };
+
+describe("the policy of a trigger", () => {
+  it("gives a run of one batch everything there is, whatever comes", () => {
+    for (const policy of [once, unbounded]) {
+      expect(policy).toEqual({ readsAll: true, maxBatches: 1 });
+      expect(String(limitOf(policy))).toBe("ReadAllAvailable()");
+    }
+  });
+
+  it("leaves the limit of many batches to the reader", () => {
+    expect(bounded).toEqual({ readsAll: false });
+    expect(periodic).toEqual({ readsAll: false, interval: 1000 });
+    expect(limitOf(bounded)).toBeUndefined();
+  });
+
+  it("gives an execution that a schedule starts one batch, under the reader's own limit", () => {
+    expect(scheduled).toEqual({ readsAll: false, maxBatches: 1 });
+  });
+});
+
+describe("after a round, a run", () => {
+  it("of one batch ends when that is committed, and plans on if the reader fixed what is available", () => {
+    expect([once, unbounded, scheduled].map((policy) => next(policy, "committed", FIRST))).toEqual(
+      Array.from({ length: 3 }, () => "end"),
+    );
+    expect(next(bounded, "committed", { batches: 1000, idle: 0 })).toBe("plan");
+  });
+
+  it("on an interval waits, whether there was a batch or not, also while the pipeline is paused", () => {
+    for (const outcome of ["committed", "idle", "paused"] as const)
+      expect(next(periodic, outcome, { batches: 9, idle: 9 })).toBe("wait");
+  });
+
+  it("without an interval ends when nothing is new, or the pipeline is paused", () => {
+    for (const policy of [once, unbounded, bounded, scheduled])
+      for (const outcome of ["idle", "paused"] as const) expect(next(policy, outcome, FIRST)).toBe("end");
+  });
+
+  it("on an interval ends after as many rounds without a batch as it may have", () => {
+    const patient = { ...periodic, maxIdle: 3 };
+    expect([1, 2, 3].map((idle) => next(patient, "idle", { batches: 0, idle }))).toEqual([
+      "wait",
+      "wait",
+      "end",
+    ]);
+  });
+
+  it("fails under every policy if its batch was aborted, or the source could not be told", () => {
+    for (const policy of [once, unbounded, bounded, periodic, scheduled])
+      for (const outcome of ["aborted", "unacknowledged"] as const)
+        expect(next(policy, outcome, FIRST)).toBe("fail");
+  });
+
+  it("replays at once a batch that an earlier run had decided to abort, and ends if it is told to stop", () => {
+    for (const policy of [once, bounded, periodic]) {
+      expect(next(policy, "abortedBefore", { batches: 0, idle: 0 })).toBe("plan");
+      expect(next(policy, "interrupted", { batches: 0, idle: 0 })).toBe("end");
+    }
+  });
+});
+
+describe("the outcome of a batch", () => {
+  const batch = (state: Batch["state"]) => ({ batch: { state } as Batch });
+  const unacknowledged = new MillraceError("SOURCE_FAILED", "commit() failed");
+
+  it.each<[RunOutcome, Parameters<typeof outcomeOfBatch>]>([
+    ["committed", ["planned", batch("committed")]],
+    ["committed", ["committing", batch("committed")]],
+    ["unacknowledged", ["planned", { ...batch("committed"), unacknowledged }]],
+    ["aborted", ["planned", batch("aborted")]],
+    ["aborted", ["committing", batch("aborted")]],
+    ["abortedBefore", ["aborting", batch("aborted")]],
+  ])("is %s as it was found and as it ended", (outcome, [found, ended]) => {
+    expect(outcomeOfBatch(found, ended)).toBe(outcome);
+  });
+});

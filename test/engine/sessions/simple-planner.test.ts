@@ -1,0 +1,291 @@
+import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import {
+  type Row,
+  SimpleDataSourceStreamReader,
+  type SimpleRead,
+} from "../../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
+import { vacuum } from "../../../shared/engine/vacuum.ts";
+import { EngineWorld } from "../../support/engine.ts";
+
+type Position = { n: number };
+
+/** A source of whole numbers, four a read, and a sink that keeps what it commits. */
+function simple(overrides: Partial<SimpleDataSourceStreamReader<Position>> = {}) {
+  const calls: string[] = [];
+  const committed: string[][] = [];
+  /** `word` is told in each row: a source that answers differently next time. */
+  const script = { available: 8, word: "first", commitFails: false };
+  const rowsOf = function* ({ n }: Position, end: Position): Generator<Row> {
+    for (let id = n; id < end.n; id++) yield { text: `${script.word} ${id}` };
+  };
+  class Reader extends SimpleDataSourceStreamReader<Position> {
+    override initialOffset() {
+      calls.push("initialOffset");
+      return { n: 0 };
+    }
+    override read(start: Position) {
+      calls.push(`read ${start.n}`);
+      const offset = { n: Math.min(start.n + 4, script.available) };
+      return { rows: rowsOf(start, offset), offset };
+    }
+    override readBetweenOffsets(start: Position, end: Position) {
+      calls.push(`readBetweenOffsets ${start.n} ${end.n}`);
+      return rowsOf(start, end);
+    }
+    override commit(end: Position) {
+      calls.push(`commit ${end.n}`);
+    }
+  }
+  class Source extends DataSource {
+    override schema() {
+      return "text string";
+    }
+    override simpleStreamReader() {
+      return Object.assign(new Reader(), overrides);
+    }
+  }
+  class Writer extends DataSourceStreamWriter<string[]> {
+    override async write(rows: AsyncIterable<Row>) {
+      const texts: string[] = [];
+      for await (const row of rows) texts.push(String((row as { text: unknown }).text));
+      return texts;
+    }
+    override commit(messages: readonly (string[] | null)[]) {
+      if (script.commitFails) throw new Error("the table is locked");
+      committed.push(messages.flatMap((texts) => texts ?? []));
+    }
+    override abort() {
+      calls.push("abort");
+    }
+  }
+  class Sink extends DataSource {
+    override streamWriter() {
+      return new Writer();
+    }
+  }
+  const definition = pipeline("numbers").readStream.format(Source).writeStream.format(Sink);
+  return { calls, committed, script, definition: definition as unknown as Pipeline };
+}
+
+const texts = (word: string, from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => `${word} ${from + i}`);
+
+const keysIn = async (world: EngineWorld) => {
+  const keys: string[] = [];
+  for await (const { key } of world.ports().store.list("batches/")) keys.push(key);
+  return keys;
+};
+
+describe("a simple reader", () => {
+  it("is read once a batch, where it is planned, and told of each end that was committed", async () => {
+    const { calls, committed, definition } = simple();
+    const run = await new EngineWorld().run(definition, "a");
+    for (let i = 0; i < 3; i++) await run.batch();
+    expect(committed).toEqual([texts("first", 0, 4), texts("first", 4, 8)]);
+    expect(calls).toEqual(["initialOffset", "read 0", "commit 4", "read 4", "commit 8", "read 8"]);
+  });
+
+  it("has one task a batch, whose partition is the range", async () => {
+    const { definition } = simple();
+    const run = await new EngineWorld().run(definition, "a");
+    const planned = await run.plan();
+    expect(planned).toMatchObject({ todo: [0], batch: { tasks: 1, start: { n: 0 }, end: { n: 4 } } });
+    expect(await run.write(planned, 0)).toMatchObject({ rows: 4 });
+  });
+
+  it("is not asked again by a replay, which writes what was read, whatever the source has become", async () => {
+    const { calls, committed, script, definition } = simple();
+    const world = new EngineWorld();
+    script.commitFails = true;
+    const failed = await (await world.run(definition, "a")).batch();
+    expect(failed?.batch.state).toBe("aborted");
+    script.commitFails = false;
+    script.word = "second";
+    world.now += 120_000;
+    const ended = await (await world.run(definition, "b")).batch();
+    expect(ended?.batch).toMatchObject({ batchId: 0, attempt: 2, state: "committed" });
+    expect(committed).toEqual([texts("first", 0, 4)]);
+    expect(calls).toEqual(["initialOffset", "read 0", "abort", "commit 4"]);
+  });
+
+  it("has its rows kept before the batch is recorded: a run that is killed right after it loses none", async () => {
+    const { calls, committed, script, definition } = simple();
+    const world = new EngineWorld();
+    await (await world.run(definition, "a")).plan();
+    script.word = "second";
+    world.now += 120_000;
+    await (await world.run(definition, "b")).batch();
+    expect(committed).toEqual([texts("first", 0, 4)]);
+    expect(calls).toEqual(["initialOffset", "read 0", "commit 4"]);
+  });
+
+  it("is asked for the range again where its rows are gone from the store", async () => {
+    const { calls, committed, script, definition } = simple();
+    const world = new EngineWorld();
+    const run = await world.run(definition, "a");
+    const planned = await run.plan();
+    const kept = (await keysIn(world)).filter((key) => key.endsWith(".arrow"));
+    expect(kept).toHaveLength(1);
+    await run.ports.store.delete(kept);
+    script.word = "second";
+    await run.write(planned, 0);
+    await run.finalize(planned);
+    expect(committed).toEqual([texts("second", 0, 4)]);
+    expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
+  });
+
+  it("has its rows spared by vacuum as long as the batch is open, and removed after it", async () => {
+    const { definition } = simple();
+    const world = new EngineWorld();
+    const run = await world.run(definition, "a");
+    await run.plan();
+    // By a later run, so that the epoch of the plan is over.
+    world.now += 120_000;
+    const planned = await (await world.run(definition, "b")).plan();
+    // Files have the time of the machine.
+    world.now = Date.UTC(2100, 0, 1);
+    const all = { olderThan: 0, dryRun: false };
+    expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);
+    expect(await keysIn(world)).toHaveLength(2);
+    await run.write(planned, 0);
+    await (await world.run(definition, "b")).finalize(planned);
+    expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(2);
+    expect(await keysIn(world)).toEqual([]);
+  });
+
+  it("keeps nothing where nothing is new", async () => {
+    const { script, definition } = simple();
+    script.available = 0;
+    const world = new EngineWorld();
+    expect((await (await world.run(definition, "a")).plan()).kind).toBe("idle");
+    expect(await keysIn(world)).toEqual([]);
+  });
+
+  it("may move on without rows", async () => {
+    const { committed, definition } = simple({ read: ({ n }) => ({ rows: [], offset: { n: n + 1 } }) });
+    const world = new EngineWorld();
+    await (await world.run(definition, "a")).batch();
+    expect(committed).toEqual([[]]);
+    expect(await world.ledger.head("numbers")).toMatchObject({ offset: { n: 1 } });
+  });
+
+  it("may give its rows as they come, and as record batches", async () => {
+    const schema = parseDdl("text string");
+    const { committed, definition } = simple({
+      read: () => ({
+        rows: (async function* () {
+          yield ["a"];
+          yield recordBatchOf(schema, [["b"], ["c"]]);
+        })(),
+        offset: { n: 3 },
+      }),
+    });
+    await (await new EngineWorld().run(definition, "a")).batch();
+    expect(committed).toEqual([["a", "b", "c"]]);
+  });
+});
+
+describe("what a simple reader gives", () => {
+  const start = { n: 0 };
+  const schema = parseDdl("text string");
+  const failing: Iterable<Row> = {
+    // biome-ignore lint/correctness/useYield: it fails before its first row.
+    *[Symbol.iterator]() {
+      throw new TypeError("no such file");
+    },
+  };
+  it.each<readonly [string, unknown, object]>([
+    [
+      "rows whose end is their start",
+      { rows: [["a"]], offset: start },
+      {
+        code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
+        message: 'read(start) gave rows, but as their end the start itself: {"n":0}',
+      },
+    ],
+    [
+      "no rows and offset",
+      [["a"]],
+      {
+        code: "READ_NOT_ITERABLE",
+        message: "read(start) must give { rows, offset }, but gave an array of 1",
+        hint: expect.stringContaining("return { rows, offset }") as string,
+      },
+    ],
+    [
+      "an end of another name",
+      { rows: [["a"]], end: { n: 1 } },
+      {
+        code: "READ_NOT_ITERABLE",
+        message: "read(start) must give { rows, offset }, but gave an object of rows, end, without offset",
+      },
+    ],
+    [
+      "neither",
+      {},
+      { message: "read(start) must give { rows, offset }, but gave an object, without rows and offset" },
+    ],
+    [
+      "an offset before its start",
+      { rows: [], offset: { n: -1 } },
+      { code: "OFFSET_WENT_BACK", message: /^read\(start\) gave {"n":-1}, which is before/ },
+    ],
+    ["rows that are none", { rows: 5, offset: { n: 1 } }, { code: "READ_NOT_ITERABLE" }],
+    ["an offset that is none", { rows: [], offset: 1 }, { code: "OFFSET_NOT_JSON" }],
+    [
+      "a row that does not fit",
+      { rows: [["a"], [5]], offset: { n: 2 } },
+      { code: "ROW_MISMATCH", where: { pipeline: "numbers", row: 2, field: "text" } },
+    ],
+    [
+      "rows that fail",
+      { rows: failing, offset: { n: 2 } },
+      { code: "SOURCE_FAILED", message: "read() failed: TypeError", where: { pipeline: "numbers" } },
+    ],
+  ])("is refused where it is %s, and nothing is planned", async (_, read, error) => {
+    const { definition } = simple({ read: () => read as SimpleRead<Position> });
+    const world = new EngineWorld();
+    await expect((await world.run(definition, "a")).plan()).rejects.toMatchObject(error);
+    expect(await world.ledger.head("numbers")).not.toHaveProperty("openBatchId");
+  });
+
+  it("may be a record batch without rows that ends where it begins", async () => {
+    const read = () => ({ rows: [recordBatchOf(schema, [])], offset: start });
+    const { definition } = simple({ read });
+    expect((await (await new EngineWorld().run(definition, "a")).plan()).kind).toBe("idle");
+  });
+
+  it("is an error of its own, where read fails, without what it says", async () => {
+    const { definition } = simple({
+      read: () => {
+        throw new RangeError("row 5 is secret");
+      },
+    });
+    await expect((await new EngineWorld().run(definition, "a")).plan()).rejects.toMatchObject({
+      code: "SOURCE_FAILED",
+      message: "read() failed: RangeError",
+    });
+  });
+});
+
+describe("a data source with neither reader", () => {
+  it("is refused, and told of both", async () => {
+    class Nothing extends DataSource {
+      override schema() {
+        return "text string";
+      }
+    }
+    const definition = pipeline("numbers").readStream.format(Nothing).writeStream.format(Nothing);
+    const run = await new EngineWorld().run(definition as unknown as Pipeline, "a");
+    await expect(run.plan()).rejects.toMatchObject({
+      code: "NOT_SUPPORTED",
+      message: 'data source "Nothing" has no streamReader(schema)',
+      hint: expect.stringContaining("simpleStreamReader(schema)") as string,
+    });
+  });
+});

@@ -1,0 +1,94 @@
+import type { JsonValue } from "../../../shared/contract/json.ts";
+import { type Call, sameJson, simpleEnd } from "../trace.ts";
+import { changeEach, isCall, isFaultAt, type Rewrite } from "./rewrite.ts";
+
+/** What is called when a batch is committed or aborted. */
+
+export const acknowledgeAfterCommit: Rewrite = {
+  id: "acknowledge-after-commit",
+  reason:
+    "DESIGN 3: reader `commit(end)` is called right after the batch committed, again by the next run until it succeeds. Spark calls it while the next batch is planned, and once.",
+  rewrite(runs) {
+    const early: JsonValue[] = [];
+    let failed: Call | undefined;
+    return changeEach(runs, (run) => {
+      const acknowledged = acknowledge(run.driver, early);
+      const at = run.driver.findIndex((call) => !isCall(call, "reader.prepareForTriggerAvailableNow"));
+      if (failed !== undefined && at >= 0) {
+        acknowledged.driver.splice(at, 0, failed);
+        failed = undefined;
+      }
+      failed = acknowledged.failed ?? failed;
+      const isUsed = run.driver.some((call) => isCall(call, "writer.commit:return"));
+      run.driver = acknowledged.driver;
+      return isUsed;
+    });
+  },
+};
+
+/**
+ * Acknowledges each batch right after its commit. `early` has the ends that Spark acknowledges
+ * later, also in another run: these calls are removed. Returns the call that is to be made again,
+ * if the run ends because it fails.
+ */
+function acknowledge(
+  calls: readonly Call[],
+  early: JsonValue[],
+): { readonly driver: Call[]; readonly failed?: Call } {
+  const name = calls.some((call) => isCall(call, "simple.read")) ? "simple.commit" : "reader.commit";
+  const driver: Call[] = [];
+  let end: JsonValue = null;
+  for (const [i, call] of calls.entries()) {
+    const planned = plannedEnd(call);
+    if (planned !== undefined) end = planned;
+    if (isCall(call, "reader.commit", "simple.commit") && takeOut(early, call.args["end"])) continue;
+    driver.push(call);
+    if (!isCall(call, "writer.commit:return")) continue;
+    const acknowledgement = { call: name, args: { end } };
+    driver.push(acknowledgement);
+    const failure = failureAfter(calls.slice(i + 1));
+    if (failure !== undefined) return { driver: [...driver, failure], failed: acknowledgement };
+    early.push(end);
+  }
+  return { driver };
+}
+
+/** The end of the batch that a call plans. A simple reader's partitions are none of its calls. */
+function plannedEnd(call: Call): JsonValue | undefined {
+  return isCall(call, "reader.partitions") ? (call.args["end"] ?? null) : simpleEnd(call);
+}
+
+/** Removes one such value; true if there was any. */
+function takeOut(values: JsonValue[], value: JsonValue | undefined): boolean {
+  const index = values.findIndex((known) => sameJson(known, value));
+  if (index >= 0) values.splice(index, 1);
+  return index >= 0;
+}
+
+/**
+ * The fault of an acknowledgement that ends the run, if Spark does no more than plan until then.
+ * Ours fails before the next batch is planned.
+ */
+function failureAfter(rest: readonly Call[]): Call | undefined {
+  const failure = rest.find((call) => isFaultAt(call, "reader.commit"));
+  const isOnlyPlanned = rest.every(
+    (call) => call === failure || isCall(call, "reader.latestOffset", "reader.commit", "reader.stop"),
+  );
+  return isOnlyPlanned ? failure : undefined;
+}
+
+export const abortAgain: Rewrite = {
+  id: "abort-again",
+  reason:
+    "DESIGN 2, rule 4: a decision is followed to its end, so an `abort` that failed or was killed is called again by the next run, before the batch is replayed. Spark forgets it.",
+  rewrite(runs) {
+    return changeEach(runs, ({ driver }, i) => {
+      const failed = driver.findIndex((call) => isFaultAt(call, "abort"));
+      const next = runs[i + 1];
+      if (failed < 2 || next === undefined) return false;
+      const at = isCall(next.driver[0], "reader.prepareForTriggerAvailableNow") ? 1 : 0;
+      next.driver.splice(at, 0, ...driver.slice(failed - 2, failed).map((call) => ({ ...call })));
+      return true;
+    });
+  },
+};

@@ -1,0 +1,52 @@
+import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson } from "../trace.ts";
+
+/** A difference from Spark that is there on purpose. */
+export interface Exception {
+  readonly id: string;
+  /** Where it is listed, and why it is so. */
+  readonly reason: string;
+}
+
+/**
+ * A difference that can be foretold from the recording alone: it says what Spark's trace would be
+ * if Spark did as Millrace does, and the engine must then make exactly these calls. So it can hide
+ * nothing of what the engine does besides.
+ */
+export interface Rewrite extends Exception {
+  /** Changes `runs`; true if it found the difference in them. */
+  rewrite(runs: Run[]): boolean;
+}
+
+/** Changes each item, of which `change` tells whether it had the difference; true if any had. */
+export function changeEach<T>(items: readonly T[], change: (item: T, index: number) => boolean): boolean {
+  return items.map(change).includes(true);
+}
+
+/** Removes calls of a run's driver; true if there were any. */
+export function removeCalls(
+  run: Run,
+  isRemoved: (call: Call, index: number, calls: readonly Call[]) => boolean,
+): boolean {
+  const kept = run.driver.filter((call, index, calls) => !isRemoved(call, index, calls));
+  const hasRemoved = kept.length < run.driver.length;
+  run.driver = kept;
+  return hasRemoved;
+}
+
+export function isCall(call: Call | undefined, ...names: readonly string[]): boolean {
+  return call !== undefined && names.includes(call.call);
+}
+
+export function isFaultAt(call: Call | undefined, point: string): boolean {
+  return isCall(call, `!! raise in ${point}`, `!! kill -9 JVM from ${point}`);
+}
+
+export function sameRange(a: Args, b: Args): boolean {
+  return sameJson(a["start"], b["start"]) && sameJson(a["end"], b["end"]);
+}
+
+/** The range of a `latestOffset` that found something new. */
+export function rangeOf(call: Call): Args | undefined {
+  if (!isCall(call, "reader.latestOffset") || isIdlePoll(call)) return undefined;
+  return { start: call.args["start"] ?? null, end: parsed(call.args["returns"] ?? null) };
+}

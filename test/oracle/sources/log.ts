@@ -1,0 +1,73 @@
+import { appendFileSync } from "node:fs";
+import { isMainThread, threadId } from "node:worker_threads";
+import type { Schema } from "apache-arrow";
+import type { TaskContext } from "../../../shared/contract/context.ts";
+import { schemaToJson } from "../../../shared/contract/ddl/json.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
+import type { Args, TaskId } from "../trace.ts";
+
+/**
+ * How the recorded sources log their calls, in the oracle's own form, and fail where they are told.
+ */
+
+/** As Spark hands options over: all are text. `trace` is the file to log to. */
+export type Options = { readonly trace: string; readonly [option: string]: string };
+
+export function log(options: Options, call: string, args: Args, task?: TaskContext): void {
+  const proc = isMainThread ? "driver" : `worker ${threadId}`;
+  const entry = { call, args, proc, ...(task === undefined ? {} : { task: taskId(task) }) };
+  // One call, so that lines of several threads do not mix.
+  appendFileSync(options.trace, `${JSON.stringify(entry)}\n`);
+}
+
+function taskId(task: TaskContext): TaskId {
+  return {
+    partitionId: task.partitionId,
+    attemptNumber: task.attemptNumber,
+    batchIdProp: String(task.batchId),
+  };
+}
+
+class Fault extends Error {}
+
+interface FaultOption {
+  readonly point: string;
+  readonly attempts_below?: number;
+  readonly sleep?: number;
+  readonly kill_jvm?: boolean;
+  readonly raise?: boolean;
+  readonly [where: string]: JsonValue | undefined;
+}
+
+/**
+ * Does what the option `fault` says of this point. As the original it blocks: a process that is
+ * being killed must not go on.
+ */
+export function fault(options: Options, point: string, where: Args, task?: TaskContext): void {
+  for (const option of JSON.parse(options["fault"] ?? "[]") as FaultOption[]) {
+    if (option.point !== point) continue;
+    if (Object.entries(where).some(([key, value]) => key in option && option[key] !== value)) continue;
+    const { attempts_below: below, sleep, kill_jvm: kill, raise = true } = option;
+    if (below !== undefined && task !== undefined && task.attemptNumber >= below) continue;
+    if (sleep !== undefined) block(sleep);
+    if (kill === true) {
+      log(options, `!! kill -9 JVM from ${point}`, where, task);
+      process.kill(process.pid, "SIGKILL");
+      block(5);
+    }
+    if (raise) {
+      log(options, `!! raise in ${point}`, where, task);
+      throw new Fault(`injected fault at ${point} ${JSON.stringify(where)}`);
+    }
+  }
+}
+
+function block(seconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
+}
+
+/** As Spark's `simpleString`. */
+export function ddlOf(schema: Schema): string {
+  const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
+  return `struct<${fields.join(",")}>`;
+}
