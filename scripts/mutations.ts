@@ -38,7 +38,7 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: TRANSITIONS,
-        find: "head: { where: [{ epoch: equal(epoch), ...where }], set },",
+        find: "head: { where: [{ epoch: equal(fence.epoch), ...where }], set },",
         replace: "head: { where: [where], set },",
       },
     ],
@@ -182,8 +182,13 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: TRANSITIONS,
-        find: "head: { where: [{ epoch: equal(epoch), ...where }], set },",
+        find: "head: { where: [{ epoch: equal(fence.epoch), ...where }], set },",
         replace: "head: { where: [{ lease: PRESENT, ...where }], set },",
+      },
+      {
+        file: TRANSITIONS,
+        find: "return head?.epoch === fence.epoch ? undefined : fenced(fence, head);",
+        replace: "return head?.lease !== undefined ? undefined : fenced(fence, head);",
       },
     ],
   },

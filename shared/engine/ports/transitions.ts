@@ -73,9 +73,7 @@ export interface There {
 export interface HeadTransition {
   readonly pipeline: string;
   readonly head: Change<Head, HeadFields>;
-  /**
-   * The error of a comparison that failed; `undefined` if the caller goes on from what is there.
-   */
+  /** The error of a failed comparison; `undefined` if the caller goes on from what is there. */
   refusal(there: There): MillraceError | undefined;
 }
 
@@ -159,17 +157,14 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
         firstPlannedAt: now,
       },
     },
-    refusal: ({ head }) => {
-      if (head?.epoch !== fence.epoch) return fenced(fence, head);
-      return conflict(fence.pipeline, batchId, planProblem(batch, head));
-    },
+    refusal: ({ head }) => lost(fence, head) ?? conflict(fence.pipeline, batchId, planProblem(batch, head)),
   };
 }
 
-function planProblem({ batchId, start }: NewBatch, { openBatchId, nextBatchId, offset }: Head): string {
-  if (openBatchId !== undefined) return `batch ${openBatchId} is open`;
-  if (nextBatchId !== batchId) return `the next batch is ${nextBatchId}`;
-  if (offset !== undefined && !sameOffset(offset, start))
+function planProblem({ batchId, start }: NewBatch, head: Head | undefined): string {
+  if (head?.openBatchId !== undefined) return `batch ${head.openBatchId} is open`;
+  if (head?.nextBatchId !== batchId) return `the next batch is ${head?.nextBatchId}`;
+  if (head.offset !== undefined && !sameOffset(head.offset, start))
     return "it does not start where the batch before it ended";
   return "the ledger has one of this id already";
 }
@@ -200,7 +195,7 @@ export function replanned(
       },
     }),
     refusal: (there) =>
-      lost(fence, batchId, there) ??
+      lostOrMissing(fence, batchId, there) ??
       conflict(fence.pipeline, batchId, `attempt ${attempt} cannot be followed by another`),
   };
 }
@@ -284,15 +279,11 @@ export function unlocked(fence: Fence, action: Action): JournaledTransition {
 }
 
 /** A step of a run that concerns the head. */
-function ofHead(
-  { pipeline, epoch }: Fence,
-  where: Where<HeadFields>,
-  set: Change<Head>["set"],
-): HeadTransition {
+function ofHead(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]): HeadTransition {
   return {
-    pipeline,
-    head: { where: [{ epoch: equal(epoch), ...where }], set },
-    refusal: ({ head }) => (head?.epoch === epoch ? undefined : fenced({ pipeline, epoch }, head)),
+    pipeline: fence.pipeline,
+    head: { where: [{ epoch: equal(fence.epoch), ...where }], set },
+    refusal: ({ head }) => lost(fence, head),
   };
 }
 
@@ -306,7 +297,7 @@ function ofBatch(
   return {
     ...ofHead(fence, {}, head),
     batch: { change, after: changed(change, batch) },
-    refusal: (there) => lost(fence, batch.batchId, there),
+    refusal: (there) => lostOrMissing(fence, batch.batchId, there),
   };
 }
 
@@ -326,8 +317,14 @@ function byHand(
   };
 }
 
+/** The error of a step whose run has lost the pipeline. */
+function lost(fence: Fence, head: Head | undefined): MillraceError | undefined {
+  return head?.epoch === fence.epoch ? undefined : fenced(fence, head);
+}
+
 /** The error of a step whose run has lost the pipeline, or whose batch is not there. */
-function lost(fence: Fence, batchId: number, { head, batch }: There): MillraceError | undefined {
-  if (head?.epoch !== fence.epoch) return fenced(fence, head);
-  return batch === undefined ? conflict(fence.pipeline, batchId, "there is no such batch") : undefined;
+function lostOrMissing(fence: Fence, batchId: number, { head, batch }: There): MillraceError | undefined {
+  const missing = () =>
+    batch === undefined ? conflict(fence.pipeline, batchId, "there is no such batch") : undefined;
+  return lost(fence, head) ?? missing();
 }

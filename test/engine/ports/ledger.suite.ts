@@ -380,7 +380,7 @@ export function ledgerSuite(
         expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
       });
 
-      it("keeps a message as large as it says it takes", async () => {
+      it("a message as large as the ledger's limit is kept whole", async () => {
         const { messageBytes } = ledger.limits;
         expect(messageBytes).toBeGreaterThanOrEqual(64 * 1024);
         // Quotes and the backslash of an escape count, too.
@@ -519,7 +519,7 @@ export function ledgerSuite(
         });
       });
 
-      it("is refused from a state that it cannot follow, whoever saw it", async () => {
+      it("a decision that cannot follow the state is refused, also if the caller saw that state", async () => {
         const mine = await committed();
         const before = await ledger.batch(PIPELINE, 0);
         const decisions = [
@@ -644,7 +644,7 @@ export function ledgerSuite(
         expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
       });
 
-      it("is refused with more items of a sink than it says it takes, or items that are not for it: nothing is written", async () => {
+      it("a commit with more items of a sink than the ledger takes, or items that are not for it, writes nothing", async () => {
         const { fence: mine } = await planned();
         const batch = await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
         const before = await ledger.head(PIPELINE);

@@ -79,7 +79,7 @@ describe("acquired", () => {
   const acquire = (overrides: object, head: Head | undefined = HEAD) =>
     make(transitions.acquired({ ...request, ...overrides }), { head });
 
-  it("makes the head with epoch 1 and the given incarnation if there is none", () => {
+  it("an acquisition makes the head with epoch 1 and the given incarnation if there is none", () => {
     expect(make(transitions.acquired(request), { head: undefined })).toEqual({
       made: true,
       head: {
@@ -92,27 +92,27 @@ describe("acquired", () => {
     });
   });
 
-  it("is refused to another owner while the lease lasts, without an error", () => {
+  it("an acquisition is refused to another owner while the lease lasts, without an error", () => {
     expect(acquire({})).toEqual({ made: false, head: HEAD });
   });
 
-  it("keeps all but lease and epoch of a head that is there", () => {
+  it("an acquisition keeps all but lease and epoch of a head that is there", () => {
     expect(acquire({ now: 9000 })).toEqual({
       made: true,
       head: { ...HEAD, epoch: 5, lease: { owner: BOB, expiresAt: 9060 } },
     });
   });
 
-  it("takes a lease that was given back", () => {
+  it("an acquisition takes a lease that was given back", () => {
     const { lease: _lease, ...free } = HEAD;
     expect(acquire({}, free)).toMatchObject({ made: true, head: { epoch: 5 } });
   });
 
-  it("gives the owner of the lease a new epoch", () => {
+  it("an acquisition by the owner of the lease takes a new epoch", () => {
     expect(acquire({ owner: ALICE })).toMatchObject({ made: true, head: { epoch: 5 } });
   });
 
-  it("takes over from the epoch that is known to have ended, and from no other", () => {
+  it("an acquisition takes over from the epoch that is known to have ended, and from no other", () => {
     expect(acquire({ takeOverEpoch: 4 })).toMatchObject({ made: true, head: { epoch: 5 } });
     expect(acquire({ takeOverEpoch: 3 })).toMatchObject({ made: false });
   });
@@ -131,23 +131,29 @@ describe("a run that has lost the pipeline", () => {
     ["rewind", transitions.rewound(LOST, { ...ACTION, from: { n: 60 }, to: { n: 0 } })],
   ];
 
-  it.each(steps)("cannot %s, whatever else holds", (_name, transition, batch) => {
-    const { offset: _offset, ...empty } = HEAD;
-    const heads = [HEAD, OPEN, empty, { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } }];
-    for (const head of heads) expect(() => make(transition, { head, batch })).toThrow(code("FENCED"));
-  });
+  it.each(steps)(
+    "a run that has lost the pipeline cannot %s, whatever else holds",
+    (_name, transition, batch) => {
+      const { offset: _offset, ...empty } = HEAD;
+      const heads = [HEAD, OPEN, empty, { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } }];
+      for (const head of heads) expect(() => make(transition, { head, batch })).toThrow(code("FENCED"));
+    },
+  );
 
-  it.each(steps.slice(0, -1))("cannot %s if the head itself is gone", (_name, transition, batch) => {
-    expect(() => make(transition, { head: undefined, batch })).toThrow(code("FENCED"));
-  });
+  it.each(steps.slice(0, -1))(
+    "a run whose pipeline has no head any more cannot %s",
+    (_name, transition, batch) => {
+      expect(() => make(transition, { head: undefined, batch })).toThrow(code("FENCED"));
+    },
+  );
 
-  it("leaves the new holder's lease when it gives back its own", () => {
+  it("a run that has lost the pipeline leaves the new holder's lease", () => {
     expect(make(transitions.released(LOST), { head: HEAD })).toEqual({ made: false, head: HEAD });
   });
 });
 
 describe("initialized", () => {
-  it("keeps the first offset, and is no error for a later one", () => {
+  it("a pipeline keeps its first offset, and a later one is no error", () => {
     const { offset: _offset, ...empty } = HEAD;
     expect(make(transitions.initialized(FENCE, { n: 5 }), { head: empty }).head?.offset).toEqual({ n: 5 });
     expect(make(transitions.initialized(FENCE, { n: 5 }), { head: HEAD })).toEqual({
@@ -158,7 +164,7 @@ describe("initialized", () => {
 });
 
 describe("planned", () => {
-  it("records the first attempt, opens the batch and counts on", () => {
+  it("a plan records the first attempt, opens the batch and counts on", () => {
     expect(make(transitions.planned(FENCE, PLAN), { head: HEAD })).toEqual({
       made: true,
       head: { ...OPEN, lastPlannedAt: 1000 },
@@ -166,12 +172,12 @@ describe("planned", () => {
     });
   });
 
-  it("sets the offset of a pipeline that has none", () => {
+  it("a plan sets the offset of a pipeline that has none", () => {
     const { offset: _offset, ...empty } = HEAD;
     expect(make(transitions.planned(FENCE, PLAN), { head: empty }).head?.offset).toEqual({ n: 60 });
   });
 
-  it("takes offsets as equal whatever the order of their keys", () => {
+  it("a plan takes offsets as equal whatever the order of their keys", () => {
     const head = { ...HEAD, offset: { a: 1, b: { c: 2, d: 3 } } };
     const plan = { ...PLAN, start: { b: { d: 3, c: 2 }, a: 1 } };
     expect(make(transitions.planned(FENCE, plan), { head }).made).toBe(true);
@@ -182,7 +188,7 @@ describe("planned", () => {
     ["the next batch is 8", { ...HEAD, nextBatchId: 8 }, undefined],
     ["it does not start where the batch before it ended", { ...HEAD, offset: { n: 61 } }, undefined],
     ["the ledger has one of this id already", HEAD, BATCH],
-  ])("is refused with the reason that %s", (reason, head, batch) => {
+  ])("a plan is refused with the reason that %s", (reason, head, batch) => {
     expect(() => make(transitions.planned(FENCE, PLAN), { head, batch })).toThrow(`batch 7: ${reason}`);
     expect(() => make(transitions.planned(FENCE, PLAN), { head, batch })).toThrow(code("LEDGER_CONFLICT"));
   });
@@ -204,12 +210,12 @@ describe("decided and finished", () => {
     }
   }
 
-  it("lead from each state to those that may follow it, and to no other", () => {
+  it("a batch goes from each state to those that may follow it, and to no other", () => {
     const pairs = STATES.flatMap((from) => STATES.map((to) => [from, to] as const));
     expect(pairs.filter(([from, to]) => reaches(from, to)).map((pair) => pair.join(" → "))).toEqual(FOLLOWS);
   });
 
-  it("change nothing of another attempt, and return the batch that is there", () => {
+  it("a late decision or end changes nothing of another attempt, and returns the batch that is there", () => {
     const batch = { ...BATCH, attempt: 3 };
     const late = [
       transitions.decided(FENCE, BATCH, { to: "aborting" }),
@@ -219,21 +225,21 @@ describe("decided and finished", () => {
       expect(make(transition, { head: OPEN, batch })).toEqual({ made: false, head: OPEN, batch });
   });
 
-  it("are refused for a batch that is not there", () => {
+  it("a decision on a batch that is not there is refused", () => {
     const transition = transitions.decided(FENCE, BATCH, { to: "aborting" });
     expect(() => make(transition, { head: OPEN })).toThrow("batch 7: there is no such batch");
   });
 });
 
 describe("decided", () => {
-  it("notes the attempt whose commit may be tried, and only that", () => {
+  it("a decision notes the attempt whose commit may be tried, and only that", () => {
     const decide = (to: "committing" | "aborting") =>
       make(transitions.decided(FENCE, BATCH, { to }), { head: OPEN, batch: BATCH }).batch;
     expect(decide("committing")).toEqual({ ...BATCH, state: "committing", lastTriedAttempt: 2 });
     expect(decide("aborting")).toEqual({ ...BATCH, state: "aborting" });
   });
 
-  it("keeps the error of before if it brings none", () => {
+  it("a decision without an error keeps the one that is there", () => {
     const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
     const failed = { ...BATCH, error };
     const decide = transitions.decided(FENCE, failed, { to: "committing" });
@@ -243,7 +249,7 @@ describe("decided", () => {
     expect(make(abort, { head: OPEN, batch: failed }).batch?.error).toEqual(again);
   });
 
-  it("follows the decision that was taken since the caller looked", () => {
+  it("a late decision follows the one that was taken since its caller looked", () => {
     const batch: Batch = { ...BATCH, state: "committing" };
     const late = transitions.decided(FENCE, BATCH, { to: "aborting" });
     expect(make(late, { head: OPEN, batch })).toEqual({ made: false, head: OPEN, batch });
@@ -255,7 +261,7 @@ describe("finished", () => {
   const committing: Batch = { ...BATCH, state: "committing", error };
   const commit = { to: "committed", progress: PROGRESS, now: 2000 } as const;
 
-  it("moves the offset at a commit, closes the batch and leaves its acknowledgement to do", () => {
+  it("a commit moves the offset, closes the batch and leaves its acknowledgement to do", () => {
     const { error: _error, ...batch } = committing;
     const head = { ...OPEN, lastCommit: { version: 1 } };
     const transition = transitions.finished(FENCE, committing, { ...commit, lastCommit: 2 }, NO_ITEMS);
@@ -273,13 +279,13 @@ describe("finished", () => {
     });
   });
 
-  it("forgets the hint of the commit before if this one has none", () => {
+  it("a commit without a hint forgets the hint of the commit before", () => {
     const head = { ...OPEN, lastCommit: { version: 1 } };
     const transition = transitions.finished(FENCE, committing, commit, NO_ITEMS);
     expect(make(transition, { head, batch: committing }).head).not.toHaveProperty("lastCommit");
   });
 
-  it("leaves the head as it is at an abort, and the error in the batch", () => {
+  it("an abort leaves the head as it is, and the error in the batch", () => {
     const aborting: Batch = { ...BATCH, state: "aborting", error };
     const transition = transitions.finished(FENCE, aborting, { ...commit, to: "aborted" }, NO_ITEMS);
     expect(make(transition, { head: OPEN, batch: aborting })).toEqual({
@@ -289,7 +295,7 @@ describe("finished", () => {
     });
   });
 
-  it("is refused with more items of the sink than the ledger takes", () => {
+  it("a commit is refused with more items of the sink than the ledger takes", () => {
     const finish = (count: number) => () =>
       transitions.finished(
         FENCE,
@@ -306,7 +312,7 @@ describe("replanned", () => {
   const aborted: Batch = { ...BATCH, state: "aborted", finishedAt: 1500, progress: PROGRESS };
   const replan = (batch: Batch) => make(transitions.replanned(FENCE, batch, 2000), { head: OPEN, batch });
 
-  it("begins the next attempt and forgets the outcome of the last one", () => {
+  it("a new attempt forgets the outcome of the last one", () => {
     expect(replan(aborted)).toEqual({
       made: true,
       head: OPEN,
@@ -314,7 +320,7 @@ describe("replanned", () => {
     });
   });
 
-  it("takes another schema and partitions file, but neither offsets nor ids", () => {
+  it("a new attempt may have another schema and partitions file, but neither other offsets nor another id", () => {
     const plan = { partitionsKey: "batches/7/other.json", schema: "b3RoZXI" };
     const another: NewBatch = { ...PLAN, ...plan, batchId: 9, end: { n: 99 } };
     expect(transitions.replanned(FENCE, aborted, 2000, another).batch.after).toEqual({
@@ -325,7 +331,7 @@ describe("replanned", () => {
     });
   });
 
-  it("follows an attempt that was aborted, or is planned and has lost its tasks, and no other", () => {
+  it("a new attempt follows one that was aborted, or is still planned, and no other", () => {
     const states = STATES.filter((state) => {
       try {
         return replan({ ...aborted, state }).made;
@@ -337,7 +343,7 @@ describe("replanned", () => {
     expect(states).toEqual(["planned", "aborted"]);
   });
 
-  it("begins one attempt, however often it is asked to", () => {
+  it("a new attempt begins once, however often it is asked for", () => {
     const batch = replan(aborted).batch;
     expect(() => make(transitions.replanned(FENCE, aborted, 2000), { head: OPEN, batch })).toThrow(
       "attempt 2 cannot be followed by another",
@@ -348,12 +354,12 @@ describe("replanned", () => {
 describe("acknowledged", () => {
   const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
 
-  it("clears what is due of this batch, and is no error if nothing is", () => {
+  it("an acknowledgement clears what is due of its batch, and is no error if nothing is", () => {
     expect(make(transitions.acknowledged(FENCE, 6), { head: due })).toEqual({ made: true, head: HEAD });
     expect(make(transitions.acknowledged(FENCE, 6), { head: HEAD })).toEqual({ made: false, head: HEAD });
   });
 
-  it("leaves what is due of another batch", () => {
+  it("an acknowledgement leaves what is due of another batch", () => {
     expect(make(transitions.acknowledged(FENCE, 5), { head: due })).toEqual({ made: false, head: due });
   });
 });
@@ -361,14 +367,14 @@ describe("acknowledged", () => {
 describe("what a person does", () => {
   const rewind = { ...ACTION, from: { n: 60 }, to: { n: 10 } };
 
-  it("is journaled with who, when and what", () => {
+  it("what a person does is journaled with who, when and what", () => {
     expect(transitions.paused("orders", ACTION).entry).toEqual({ action: "pause", ...ACTION });
     expect(transitions.resumed("orders", ACTION).entry).toEqual({ action: "resume", ...ACTION });
     expect(transitions.rewound(FENCE, rewind).entry).toEqual({ action: "rewind", ...rewind });
     expect(transitions.unlocked(FENCE, ACTION).entry).toEqual({ action: "unlock", ...ACTION });
   });
 
-  it("is refused for a pipeline that is not there", () => {
+  it("what a person does is refused for a pipeline that is not there", () => {
     const all = [
       transitions.paused("orders", ACTION),
       transitions.resumed("orders", ACTION),
@@ -379,13 +385,13 @@ describe("what a person does", () => {
       expect(() => make(transition, { head: undefined })).toThrow(code("PIPELINE_NOT_FOUND"));
   });
 
-  it("pauses and resumes beside a run, whatever its epoch", () => {
+  it("a pause is set and ended beside a run, whatever its epoch", () => {
     const { head } = make(transitions.paused("orders", ACTION), { head: OPEN });
     expect(head).toEqual({ ...OPEN, paused: ACTION });
     expect(make(transitions.resumed("orders", ACTION), { head }).head).toEqual(OPEN);
   });
 
-  it("moves the offset by a rewind, and neither ids nor what is to be acknowledged", () => {
+  it("a rewind moves the offset, and neither ids nor what is to be acknowledged", () => {
     const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
     expect(make(transitions.rewound(FENCE, rewind), { head: due }).head).toEqual({
       ...due,
@@ -393,14 +399,14 @@ describe("what a person does", () => {
     });
   });
 
-  it("cannot rewind while a batch is open, or from an offset that is not the present one", () => {
+  it("a rewind is refused while a batch is open, or from an offset that is not the present one", () => {
     const { offset: _offset, ...empty } = HEAD;
     expect(() => make(transitions.rewound(FENCE, rewind), { head: OPEN })).toThrow(code("BATCH_OPEN"));
     for (const head of [empty, { ...HEAD, offset: { n: 59 } }])
       expect(() => make(transitions.rewound(FENCE, rewind), { head })).toThrow(code("LEDGER_CONFLICT"));
   });
 
-  it("fences the holder of the epoch by an unlock, and no other", () => {
+  it("an unlock fences the holder of the epoch, and no other", () => {
     const { lease: _lease, ...free } = HEAD;
     expect(make(transitions.unlocked(FENCE, ACTION), { head: HEAD }).head).toEqual({ ...free, epoch: 5 });
     expect(() => make(transitions.unlocked(LOST, ACTION), { head: HEAD })).toThrow(code("LEDGER_CONFLICT"));

@@ -26,7 +26,7 @@ const OUTCOME = { to: "committed", progress: { rows: 1, bytes: 8 }, now: 2000 } 
 
 /** Deployed ledgers are full of these names: they must stay. */
 describe("the attributes of the ledger's items", () => {
-  it("of a batch are those of its fields, offsets as canonical JSON", () => {
+  it("the attributes of a batch are its fields, offsets as canonical JSON", () => {
     const item = batchItem(BATCH);
     expect(item).toEqual({
       pk: { S: "P#orders" },
@@ -50,7 +50,7 @@ describe("the attributes of the ledger's items", () => {
     expect(batchOf(item)).toEqual(BATCH);
   });
 
-  it("of a head keep lease and acknowledgement in several of them", () => {
+  it("the lease and the acknowledgement of a head lie in several attributes", () => {
     const owner = { id: "a", description: "run a" };
     const request = { pipeline: "orders", owner, now: 10, leaseMilliseconds: 5, newIncarnation: "life-1" };
     expect(headChange(acquired({ ...request, takeOverEpoch: 3 }).head)).toEqual({
@@ -79,7 +79,7 @@ describe("the attributes of the ledger's items", () => {
     });
   });
 
-  it("of a head compare the offset as canonical JSON", () => {
+  it("the offset of a head is compared as canonical JSON", () => {
     const { head } = planned(FENCE, { ...BATCH, now: 1 });
     expect(headChange(head).where).toEqual([
       {
@@ -96,7 +96,7 @@ describe("the attributes of the ledger's items", () => {
     });
   });
 
-  it("of a batch that changes compare attempt and state, and clear what has no value", () => {
+  it("a batch that changes has attempt and state compared, and attributes without a value cleared", () => {
     const committed = finished(FENCE, BATCH, OUTCOME, LIMITS).batch.change;
     expect(committed && batchChange(committed)).toMatchObject({
       where: [{ attempt: { oneOf: [2] }, state: { oneOf: ["committing"] } }],
