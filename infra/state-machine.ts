@@ -66,6 +66,20 @@ const SERVICE_ERRORS = [
 /** The account's functions are at their limit: others have to end first. */
 const THROTTLED = "Lambda.TooManyRequestsException";
 
+/** What became of a task that did not end well. */
+const TASK_FAILED = [
+  `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? ${TASK_END.failed}`,
+  `: $contains($states.errorOutput.Error, "Time") ? ${TASK_END.outOfTime} : ${TASK_END.killed} %}`,
+].join(" ");
+
+const KILLED = `$states.result[$ > ${TASK_END.failed}]`;
+
+/** Keeps what Plan returned, and adds what became of the tasks. */
+const WRITTEN = inputWith<TaskEnds>({
+  failed: `$count($states.result[$ != ${TASK_END.done}])`,
+  killed: `$count(${KILLED}) > 0 ? ${KILLED}[0] : null`,
+});
+
 /** The state machine of a pipeline: Plan, Map over Write, Finalize, and round again. */
 export class PipelineStateMachine extends Construct {
   readonly stateMachine: StateMachine;
@@ -100,6 +114,10 @@ export class PipelineStateMachine extends Construct {
     this.#accept();
   }
 
+  /**
+   * `Plan`, `Write` and `Finalize` are functions/{plan,write,finalize}.ts; their payloads are in
+   * shared/aws/state.ts.
+   */
   #definition(): State {
     const plan = this.#invoke<PlanEvent>("Plan", {
       input: input((asked: ExecutionInput) => asked),
@@ -323,20 +341,6 @@ export class PipelineStateMachine extends Construct {
     }
   }
 }
-
-/** What became of a task that did not end well. */
-const TASK_FAILED = [
-  `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? ${TASK_END.failed}`,
-  `: $contains($states.errorOutput.Error, "Time") ? ${TASK_END.outOfTime} : ${TASK_END.killed} %}`,
-].join(" ");
-
-const KILLED = `$states.result[$ > ${TASK_END.failed}]`;
-
-/** Keeps what Plan returned, and adds what became of the tasks. */
-const WRITTEN = inputWith<TaskEnds>({
-  failed: `$count($states.result[$ != ${TASK_END.done}])`,
-  killed: `$count(${KILLED}) > 0 ? ${KILLED}[0] : null`,
-});
 
 /** An execution that must end in five minutes cannot wait for others for longer than two. */
 function retryService(task: LambdaInvoke, isShort: boolean): void {
