@@ -62,7 +62,7 @@ function* collect(
   }
   for (const row of chunk) {
     place.row++;
-    rows.append(row);
+    rows.append(row, place);
     if (rows.isFull) yield rows.flush();
   }
 }
@@ -125,7 +125,7 @@ function chunksOf(
   }
 }
 
-/** The error with its file. That of a row has it already, with the row's number in the file. */
+/** The error with its file, and what to do about a row that does not fit. */
 function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =
@@ -138,5 +138,6 @@ function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place)
       ...(cause === undefined ? {} : { cause }),
     });
   }
-  return error.where.row === undefined ? error.with({ where: { path } }) : error.with({ hint: PUT_RIGHT });
+  const where = { path };
+  return error.where.row === undefined ? error.with({ where }) : error.with({ where, hint: PUT_RIGHT });
 }
