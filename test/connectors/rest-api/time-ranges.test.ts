@@ -2,26 +2,26 @@ import type { ServerResponse } from "node:http";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
+import { toRecordBatches } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
 import {
   type Pagination,
   RestApi,
   type RestApiOptions,
   type TimeRange,
-} from "../../shared/connectors/rest-api/index.ts";
-import { OPTIONS } from "../../shared/connectors/rest-api/options.ts";
-import { parseNextLink } from "../../shared/connectors/rest-api/response-headers.ts";
-import type { Runtime, TaskContext } from "../../shared/contract/context.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { MillraceError } from "../../shared/contract/errors.ts";
-import type { JsonValue } from "../../shared/contract/json.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
+} from "../../../shared/connectors/rest-api/index.ts";
+import { OPTIONS } from "../../../shared/connectors/rest-api/options.ts";
+import { parseNextLink } from "../../../shared/connectors/rest-api/response-headers.ts";
+import type { Runtime, TaskContext } from "../../../shared/contract/context.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { MillraceError } from "../../../shared/contract/errors.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { ReadAllAvailable } from "../../../shared/contract/read-limit.ts";
 import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,
-} from "../../shared/contract/stream-reader.ts";
+} from "../../../shared/contract/stream-reader.ts";
 import {
   type Api,
   type Asked,
@@ -30,8 +30,8 @@ import {
   type Respond,
   runtimeAt,
   serve,
-} from "../support/api-server.ts";
-import { withStores } from "../support/runtime.ts";
+} from "../../support/api-server.ts";
+import { withStores } from "../../support/runtime.ts";
 
 type Reader = DataSourceStreamReader<object, unknown> &
   Required<SupportsTriggerAvailableNow> & { prepareForTriggerAvailableNow(): void };
