@@ -10,31 +10,31 @@ import {
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
-import { Files, type FilesOptions } from "../../shared/connectors/files/index.ts";
-import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import { MillraceError } from "../../shared/contract/errors.ts";
-import type { JsonValue } from "../../shared/contract/json.ts";
-import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { pipeline } from "../../shared/contract/pipeline.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
+import { Files, type FilesOptions } from "../../../shared/connectors/files/index.ts";
+import type { DataSourceRuntime, TaskContext } from "../../../shared/contract/context.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { MillraceError } from "../../../shared/contract/errors.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
+import type { ObjectStore } from "../../../shared/contract/object-store.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { pipeline } from "../../../shared/contract/pipeline.ts";
 import {
   ReadAllAvailable,
   type ReadLimit,
   ReadMaxBytes,
   ReadMaxFiles,
-} from "../../shared/contract/read-limit.ts";
+} from "../../../shared/contract/read-limit.ts";
 import type {
   DataSourceStreamReader,
   SupportsTriggerAvailableNow,
-} from "../../shared/contract/stream-reader.ts";
-import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
-import { checkSource } from "../../shared/testing/index.ts";
-import { EngineWorld } from "../support/engine.ts";
-import { temporaryFolder } from "../support/folder.ts";
+} from "../../../shared/contract/stream-reader.ts";
+import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
+import { type MemoryObjects, MemoryStore, memoryObjects } from "../../../shared/platform/memory/memory-store.ts";
+import { checkSource } from "../../../shared/testing/index.ts";
+import { EngineWorld } from "../../support/engine.ts";
+import { temporaryFolder } from "../../support/folder.ts";
 
 type Offset = { readonly files: number; readonly key?: string; readonly seen?: string };
 type Group = {
