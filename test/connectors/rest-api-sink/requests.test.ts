@@ -4,17 +4,17 @@ import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RestApi, type RestApiOptions, type Sent } from "../../shared/connectors/rest-api/index.ts";
-import type { BatchContext, DataSourceRuntime, Runtime, TaskContext } from "../../shared/contract/context.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import type { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { type Fault, failure, type JsonRow, runtimeAt, serve, serveRows } from "../support/api-server.ts";
-import { EngineWorld } from "../support/engine.ts";
-import { withStores } from "../support/runtime.ts";
+import { RestApi, type RestApiOptions, type Sent } from "../../../shared/connectors/rest-api/index.ts";
+import type { BatchContext, DataSourceRuntime, Runtime, TaskContext } from "../../../shared/contract/context.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { MillraceError } from "../../../shared/contract/errors.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import type { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
+import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
+import { type Fault, failure, type JsonRow, runtimeAt, serve, serveRows } from "../../support/api-server.ts";
+import { EngineWorld } from "../../support/engine.ts";
+import { withStores } from "../../support/runtime.ts";
 
 const rowsUpTo = (count: number, from = 0): JsonRow[] =>
   Array.from({ length: count }, (_, i) => ({ id: from + i, word: `word ${from + i}` }));
