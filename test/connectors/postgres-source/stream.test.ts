@@ -1,11 +1,11 @@
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Postgres } from "../../shared/connectors/postgres/index.ts";
-import { schemaToJson } from "../../shared/contract/ddl/json.ts";
-import { ReadAllAvailable, ReadMaxRows } from "../../shared/contract/read-limit.ts";
-import { checkSource } from "../../shared/testing/index.ts";
-import { Desk, json, valuesOf } from "../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../postgres/server.ts";
+import { Postgres } from "../../../shared/connectors/postgres/index.ts";
+import { schemaToJson } from "../../../shared/contract/ddl/json.ts";
+import { ReadAllAvailable, ReadMaxRows } from "../../../shared/contract/read-limit.ts";
+import { checkSource } from "../../../shared/testing/index.ts";
+import { Desk, json, valuesOf } from "../../postgres/desk.ts";
+import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
