@@ -1,11 +1,11 @@
 import { connect, createServer, type Server as NetServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { Postgres } from "../../shared/connectors/postgres/index.ts";
-import type { Row } from "../../shared/contract/stream-reader.ts";
-import { checkSink } from "../../shared/testing/index.ts";
-import { Desk } from "../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../postgres/server.ts";
-import { filesBelow } from "../support/process.ts";
+import { Postgres } from "../../../shared/connectors/postgres/index.ts";
+import type { Row } from "../../../shared/contract/stream-reader.ts";
+import { checkSink } from "../../../shared/testing/index.ts";
+import { Desk } from "../../postgres/desk.ts";
+import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { filesBelow } from "../../support/process.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
