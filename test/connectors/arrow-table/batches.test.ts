@@ -1,35 +1,35 @@
 import { cpSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { dataKey } from "../../shared/connectors/arrow-table/data-files.ts";
-import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { dataKey } from "../../../shared/connectors/arrow-table/data-files.ts";
+import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
 import {
   latestVersion,
   liveFiles,
   putEntry,
   readEntry,
   type StagedFile,
-} from "../../shared/connectors/arrow-table/log.ts";
-import { readTable } from "../../shared/connectors/arrow-table/read.ts";
-import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
-import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
-import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { JsonValue } from "../../shared/contract/json.ts";
-import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { pipeline } from "../../shared/contract/pipeline.ts";
-import type { OpenBatch } from "../../shared/contract/stream-writer.ts";
-import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { checkSource, runPipeline } from "../../shared/testing/index.ts";
-import { EngineWorld } from "../support/engine.ts";
-import { temporaryFolder } from "../support/folder.ts";
-import { filesBelow } from "../support/process.ts";
-import { withStores } from "../support/runtime.ts";
-import { namedFiles, stagedFiles } from "../support/table.ts";
+} from "../../../shared/connectors/arrow-table/log.ts";
+import { readTable } from "../../../shared/connectors/arrow-table/read.ts";
+import type { ArrowTableWriter } from "../../../shared/connectors/arrow-table/writer.ts";
+import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
+import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
+import type { ObjectStore } from "../../../shared/contract/object-store.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { pipeline } from "../../../shared/contract/pipeline.ts";
+import type { OpenBatch } from "../../../shared/contract/stream-writer.ts";
+import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
+import { checkSource, runPipeline } from "../../../shared/testing/index.ts";
+import { EngineWorld } from "../../support/engine.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { filesBelow } from "../../support/process.ts";
+import { withStores } from "../../support/runtime.ts";
+import { namedFiles, stagedFiles } from "../../support/table.ts";
 
 const HOUR = 3_600_000;
 const DEFAULTS = { pipeline: "orders", incarnation: "life-1", batchId: 0, attempt: 1 };
