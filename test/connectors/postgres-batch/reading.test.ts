@@ -1,15 +1,15 @@
 import { connect, createServer } from "node:net";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { Server } from "../../shared/connectors/postgres/connection.ts";
-import { Parameters } from "../../shared/connectors/postgres/cursor.ts";
-import { conditionOf } from "../../shared/connectors/postgres/filters.ts";
-import { Postgres, type PostgresOptions } from "../../shared/connectors/postgres/index.ts";
-import { readTable } from "../../shared/connectors/postgres/table.ts";
-import type { SaveMode } from "../../shared/contract/batch-writer.ts";
-import type { MillraceError } from "../../shared/contract/errors.ts";
+import { toRecordBatches } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { Server } from "../../../shared/connectors/postgres/connection.ts";
+import { Parameters } from "../../../shared/connectors/postgres/cursor.ts";
+import { conditionOf } from "../../../shared/connectors/postgres/filters.ts";
+import { Postgres, type PostgresOptions } from "../../../shared/connectors/postgres/index.ts";
+import { readTable } from "../../../shared/connectors/postgres/table.ts";
+import type { SaveMode } from "../../../shared/contract/batch-writer.ts";
+import type { MillraceError } from "../../../shared/contract/errors.ts";
 import {
   EqualNullSafe,
   EqualTo,
@@ -25,13 +25,13 @@ import {
   StringContains,
   StringEndsWith,
   StringStartsWith,
-} from "../../shared/contract/filters.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { pipeline } from "../../shared/contract/pipeline.ts";
-import { filtered } from "../../shared/engine/filters.ts";
-import { runPipeline } from "../../shared/testing/index.ts";
-import { Desk, json, type NamedRow } from "../postgres/desk.ts";
-import { PASSWORD, type PostgresServer, startPostgres } from "../postgres/server.ts";
+} from "../../../shared/contract/filters.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { pipeline } from "../../../shared/contract/pipeline.ts";
+import { filtered } from "../../../shared/engine/filters.ts";
+import { runPipeline } from "../../../shared/testing/index.ts";
+import { Desk, json, type NamedRow } from "../../postgres/desk.ts";
+import { PASSWORD, type PostgresServer, startPostgres } from "../../postgres/server.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
