@@ -1,0 +1,238 @@
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
+import { latestVersion, liveFiles, putEntry, readEntry } from "../../../shared/connectors/arrow-table/log.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { ObjectStore } from "../../../shared/contract/object-store.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { withStores } from "../../support/runtime.ts";
+import { namedFiles, stagedFiles } from "../../support/table.ts";
+import { Desk } from "./table-desk.ts";
+
+/** A store that notes which of its methods, and of its parts', are called. */
+function recorded(store: ObjectStore, calls: string[]): ObjectStore {
+  return new Proxy(store, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        if (property === "at") return recorded(target.at(String(args[0])), calls);
+        calls.push(String(property));
+        return (value as (...a: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+}
+
+describe("an Arrow table", () => {
+  it("shows nothing of a batch before its commit, and all of it after", async () => {
+    const desk = new Desk();
+    const messages = [await desk.stage([1, 2]), await desk.stage([3], { partitionId: 1 })];
+    expect(await desk.ids()).toEqual([]);
+    await desk.commit(messages);
+    expect(await desk.ids()).toEqual([1, 2, 3]);
+  });
+
+  it("has a log entry of each batch, also of one without rows", async () => {
+    const desk = new Desk();
+    const staged = await desk.stage([1, 2]);
+    await desk.commit([staged, await desk.stage([], { partitionId: 1 })]);
+    await desk.commit([await desk.stage([], { batchId: 1 })], { batchId: 1 });
+    expect(await readEntry(desk.table, 0)).toEqual({
+      version: 0,
+      timestamp: "2026-11-21T00:00:00.000Z",
+      operation: "append",
+      pipeline: "orders",
+      incarnation: "life-1",
+      batchId: 0,
+      schema: { fields: [{ name: "id", type: "bigint", nullable: true }] },
+      add: [{ path: staged.path, rows: 2, bytes: staged.bytes }],
+      remove: [],
+    });
+    expect(await readEntry(desk.table, 1)).toMatchObject({ batchId: 1, add: [] });
+  });
+
+  it("adds a batch once, however often its commit is called, also after later batches", async () => {
+    const desk = new Desk();
+    const messages = [await desk.stage([1])];
+    await desk.commit(messages);
+    await desk.commit(messages);
+    await desk.commit([await desk.stage([2], { batchId: 1 })], { batchId: 1 });
+    await desk.commit(messages);
+    expect(await desk.ids()).toEqual([1, 2]);
+    expect(await latestVersion(desk.table)).toBe(1);
+  });
+
+  it("reads nothing of its log at a commit that has the hint of the one before", async () => {
+    const calls: string[] = [];
+    const desk = new Desk((store) => recorded(store, calls));
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    calls.length = 0;
+    await desk.commit([], { batchId: 1, lastCommit });
+    expect(calls).toEqual(["list", "put"]);
+  });
+
+  it("is not misled by a hint: batches that landed after it are found, and one of another table counts for nothing", async () => {
+    const desk = new Desk();
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    await desk.commit([await desk.stage([7], { pipeline: "clicks" })], { pipeline: "clicks" });
+    const second = [await desk.stage([2], { batchId: 1 })];
+    await desk.commit(second, { batchId: 1, lastCommit });
+    await desk.commit(second, { batchId: 1, lastCommit });
+    const elsewhere = { ...(lastCommit as object), table: "/elsewhere", version: 99, batchId: 99 };
+    await desk.commit([await desk.stage([3], { batchId: 2 })], { batchId: 2, lastCommit: elsewhere });
+    expect(await desk.ids()).toEqual([1, 7, 2, 3]);
+    const changed = desk.writer("id string");
+    await expect(changed.commit([], 3, desk.context({ batchId: 3, lastCommit }))).rejects.toMatchObject({
+      code: "TABLE_SCHEMA_MISMATCH",
+    });
+  });
+
+  it("says that its log is gone where it was at the last commit, instead of going on with a gap", async () => {
+    const desk = new Desk();
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    rmSync(join(desk.path, "_log"), { recursive: true });
+    await expect(desk.commit([], { batchId: 1, lastCommit })).rejects.toMatchObject({
+      code: "TABLE_LOG_BROKEN",
+    });
+    expect(namedFiles(desk.path)).toEqual([]);
+  });
+
+  it("goes on where its home was moved to, in the middle of a batch", async () => {
+    const desk = new Desk();
+    const lastCommit = await desk.commit([await desk.stage([1])]);
+    const staged = await desk.stage([2], { batchId: 1 });
+    const moved = join(temporaryFolder(), "home");
+    cpSync(desk.folder, moved, { recursive: true });
+    const store = new DirectoryStore(moved);
+    await desk.commit([staged], { batchId: 1, lastCommit, store });
+    expect(namedFiles(join(moved, "table"))).toHaveLength(2);
+  });
+
+  it("takes the same batch id of another incarnation, and of another pipeline, as another batch", async () => {
+    const desk = new Desk();
+    await desk.commit([await desk.stage([1])]);
+    await desk.commit([await desk.stage([2], { incarnation: "life-2" })], { incarnation: "life-2" });
+    await desk.commit([await desk.stage([3], { pipeline: "clicks" })], { pipeline: "clicks" });
+    expect(await desk.ids()).toEqual([1, 2, 3]);
+  });
+
+  it("keeps every batch of many pipelines that commit at once", async () => {
+    const desk = new Desk();
+    const pipelines = Array.from({ length: 12 }, (_, i) => `pipeline-${i}`);
+    const staged = await Promise.all(pipelines.map((pipeline, i) => desk.stage([i], { pipeline })));
+    await Promise.all(pipelines.map((pipeline, i) => desk.commit([staged[i] ?? null], { pipeline })));
+    expect((await desk.ids()).sort((a, b) => a - b)).toEqual(pipelines.map((_, i) => i));
+    expect(await latestVersion(desk.table)).toBe(11);
+  });
+
+  it("is not doubled by a commit whose answer was lost and that is tried again", async () => {
+    let lost = true;
+    const desk = new Desk((store) => {
+      const put = store.put.bind(store);
+      const at = store.at.bind(store);
+      store.at = (folder) => {
+        const part = at(folder);
+        const partPut = part.put.bind(part);
+        part.put = async (key, body) => {
+          const created = await partPut(key, body);
+          if (key.startsWith("_log/") && lost) {
+            lost = false;
+            throw new Error("connection reset");
+          }
+          return created;
+        };
+        return part;
+      };
+      store.put = put;
+      return store;
+    });
+    const messages = [await desk.stage([1])];
+    await expect(desk.commit(messages)).rejects.toThrow("connection reset");
+    expect(await desk.writer().hasCommitted(0, desk.context())).toBe(true);
+    await desk.commit(messages);
+    expect(await desk.ids()).toEqual([1]);
+  });
+
+  it("refuses a batch of another schema, and says both", async () => {
+    const desk = new Desk();
+    await desk.commit([await desk.stage([1])]);
+    const context = desk.context({ batchId: 1 });
+    await expect(desk.writer("id string NOT NULL").commit([], 1, context)).rejects.toMatchObject({
+      code: "TABLE_SCHEMA_MISMATCH",
+      message: "the table has (id bigint), the batch has (id string NOT NULL)",
+    });
+  });
+
+  it("leaves out the files that a later entry removes", async () => {
+    const desk = new Desk();
+    const staged = await desk.stage([1]);
+    await desk.commit([staged]);
+    const entry = await readEntry(desk.table, 0);
+    await putEntry(desk.table, {
+      ...entry,
+      version: 1,
+      batchId: 1,
+      add: [],
+      remove: [{ path: staged.path ?? "" }],
+    });
+    expect(await liveFiles(desk.table)).toEqual([]);
+  });
+
+  it("says which file is gone", async () => {
+    const desk = new Desk();
+    const staged = await desk.stage([1]);
+    await desk.commit([staged]);
+    await desk.table.delete([staged.path ?? ""]);
+    await expect(desk.ids()).rejects.toMatchObject({
+      code: "TABLE_FILE_MISSING",
+      message: expect.stringContaining(staged.path ?? "") as string,
+    });
+  });
+
+  it("has no file of a task whose rows broke off", async () => {
+    const desk = new Desk();
+    async function* rows() {
+      yield recordBatchOf(parseDdl("id bigint"), [[1]]);
+      throw new Error("the source broke");
+    }
+    await expect(desk.writer().write(rows(), desk.task())).rejects.toThrow("the source broke");
+    expect(stagedFiles(desk.path)).toEqual([]);
+  });
+
+  it("lies where its path says", async () => {
+    const desk = new Desk();
+    const elsewhere = temporaryFolder();
+    const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(
+      parseDdl("id bigint"),
+      false,
+    );
+    await writer.commit([], 0, desk.context());
+    expect(await latestVersion(new DirectoryStore(elsewhere))).toBe(0);
+  });
+
+  it("refuses to end a batch on another table than the one it was staged in, and names both", async () => {
+    const desk = new Desk();
+    const staged = await desk.stage([1]);
+    const elsewhere = temporaryFolder();
+    const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(
+      parseDdl("id bigint"),
+      false,
+    );
+    await expect(writer.commit([staged], 0, desk.context())).rejects.toMatchObject({
+      code: "TABLE_MOVED",
+      message: `the batch was staged in the pipeline's own folder, the table is now ${elsewhere}`,
+    });
+  });
+
+  it("refuses options that it does not know", async () => {
+    await expect(parseOptions(ArrowTable, { paht: "x" })).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+      message: "arrow-table cannot use its options: paht: there is no such option (did you mean path?)",
+    });
+  });
+});

@@ -1,0 +1,109 @@
+import { utimesSync } from "node:fs";
+import { join } from "node:path";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
+import type { StagedFile } from "../../../shared/connectors/arrow-table/log.ts";
+import { readTable } from "../../../shared/connectors/arrow-table/read.ts";
+import type { ArrowTableWriter } from "../../../shared/connectors/arrow-table/writer.ts";
+import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
+import type { ObjectStore } from "../../../shared/contract/object-store.ts";
+import type { OpenBatch } from "../../../shared/contract/stream-writer.ts";
+import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
+import { EngineWorld } from "../../support/engine.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { withStores } from "../../support/runtime.ts";
+
+const DEFAULTS = { pipeline: "orders", incarnation: "life-1", batchId: 0, attempt: 1 };
+
+/** A table and those who write it. */
+export class Desk {
+  readonly folder: string = temporaryFolder();
+  readonly store: ObjectStore;
+  readonly world: EngineWorld = new EngineWorld();
+  readonly path: string = join(this.folder, "table");
+  readonly table: ObjectStore;
+
+  constructor(wrap: (store: ObjectStore) => ObjectStore = (store) => store) {
+    this.store = wrap(new DirectoryStore(this.folder));
+    this.table = this.store.at("table");
+  }
+
+  writer(ddl = "id bigint"): ArrowTableWriter {
+    return new ArrowTable({}, withStores(this.world.ports().runtime)).streamWriter(
+      parseDdl(ddl),
+      false,
+    ) as ArrowTableWriter;
+  }
+
+  context(overrides: Partial<BatchContext> = {}): BatchContext {
+    return {
+      ...DEFAULTS,
+      commitTried: false,
+      plannedAt: 0,
+      store: this.store,
+      openStore: (path) => new DirectoryStore(path),
+      ...overrides,
+    };
+  }
+
+  task(overrides: Partial<TaskContext> = {}): TaskContext {
+    return {
+      ...this.context(),
+      partitionId: 0,
+      attemptNumber: 0,
+      signal: new AbortController().signal,
+      ...overrides,
+    };
+  }
+
+  async stage(
+    ids: readonly number[],
+    overrides: Partial<TaskContext> = {},
+    ddl?: string,
+  ): Promise<StagedFile> {
+    async function* batches() {
+      if (ids.length > 0)
+        yield recordBatchOf(
+          parseDdl(ddl ?? "id bigint"),
+          ids.map((id) => [id]),
+        );
+    }
+    return await this.writer(ddl).write(batches(), this.task(overrides));
+  }
+
+  async commit(
+    messages: readonly (StagedFile | null)[],
+    overrides: Partial<BatchContext> = {},
+  ): Promise<JsonValue> {
+    const context = this.context(overrides);
+    return await this.writer().commit(messages, context.batchId, context);
+  }
+
+  async ids(): Promise<number[]> {
+    const ids: number[] = [];
+    for await (const batch of readTable(this.table))
+      for (const row of rowsOf(batch)) ids.push(Number(row["id"]));
+    return ids;
+  }
+
+  async vacuum(
+    options: { olderThan?: number; open?: OpenBatch; dryRun?: boolean; incarnation?: string } = {},
+  ) {
+    return await this.writer().vacuum({
+      ...this.context(options.incarnation === undefined ? {} : { incarnation: options.incarnation }),
+      now: Date.now(),
+      olderThan: options.olderThan ?? 0,
+      dryRun: options.dryRun ?? false,
+      readOpenBatch: async () => options.open,
+    });
+  }
+
+  /** Makes a file look as old as that. */
+  age(path: string, milliseconds: number): void {
+    const then = (Date.now() - milliseconds) / 1000;
+    utimesSync(join(this.path, path), then, then);
+  }
+}

@@ -1,0 +1,12 @@
+import { ReadAllAvailable } from "../../../shared/contract/read-limit.ts";
+import { Desk } from "../../postgres/desk.ts";
+import type { PostgresServer } from "../../postgres/server.ts";
+
+export const ALL = new ReadAllAvailable();
+
+/** A database with the table `t` of a sequence and a word. */
+export async function deskOf(server: PostgresServer): Promise<Desk> {
+  const made = await Desk.open(server);
+  await made.db.query("CREATE TABLE t (id bigserial PRIMARY KEY, word text)");
+  return made;
+}

@@ -1,0 +1,164 @@
+import type { ServerResponse } from "node:http";
+import { describe, expect, it } from "vitest";
+import { type Asked, failure, type Reply, runtimeAt, serve } from "../../support/api-server.ts";
+import { readerOf, task } from "./draining-reader.ts";
+import { failed, read } from "./one-answer.ts";
+
+describe("requests that fail", () => {
+  const once =
+    (reply: Reply) =>
+    (_asked: Asked, count: number): Reply =>
+      count === 1 ? reply : { text: '[{"id":1}]' };
+
+  it.each([408, 425, 429, 500, 502, 503, 504])("with %d are tried again", async (status) => {
+    const runtime = runtimeAt(0);
+    const { rows } = await read(once({ status }), {}, runtime);
+    expect(await rows).toEqual([{ id: 1 }]);
+    expect(runtime.sleeps).toEqual([250]);
+  });
+
+  it.each([400, 401, 403, 404, 410, 422, 501])("with %d are not tried again", async (status) => {
+    const runtime = runtimeAt(0);
+    const error = await failed({ status }, {}, runtime);
+    expect(error).toMatchObject({
+      code: "HTTP_STATUS",
+      message: `GET ${error.api.url} answered ${status}`,
+      where: { url: error.api.url, status },
+      retryable: false,
+    });
+    expect([error.api.asked.length, runtime.sleeps]).toEqual([1, []]);
+  });
+
+  it("for ever are given up after maxRetries, with the URL and the status", async () => {
+    const runtime = runtimeAt(0);
+    const error = await failed(
+      { status: 500 },
+      { query: { q: "x" }, maxRetryDelaySeconds: 1, maxRetries: 4 },
+      runtime,
+    );
+    const url = `${error.api.url}?q=x`;
+    expect(error).toMatchObject({
+      code: "HTTP_STATUS",
+      message: `GET ${url} answered 500`,
+      where: { url, status: 500 },
+      retryable: true,
+    });
+    expect(error.hint).toContain("The API is at fault");
+    expect([error.api.asked.length, runtime.sleeps]).toEqual([5, [250, 500, 1000, 1000]]);
+  });
+
+  it("are not tried again where maxRetries is 0", async () => {
+    expect((await failed({ status: 500 }, { maxRetries: 0 })).api.asked).toHaveLength(1);
+  });
+
+  const now = "2026-11-21T03:00:00.500Z";
+  it.each([
+    ["7", 7000],
+    [" 0 ", 250],
+    ["Sat, 21 Nov 2026 03:00:30 GMT", 29_500],
+    ["Sat, 21 Nov 2026 02:00:00 GMT", 250],
+    ["soon", 250],
+    ["60", 60_000],
+  ])("with Retry-After: %s wait as long as that says, and no less than without it", async (header, delay) => {
+    const runtime = runtimeAt(now);
+    const { rows } = await read(once({ status: 429, headers: { "retry-after": header } }), {}, runtime);
+    expect(await rows).toEqual([{ id: 1 }]);
+    expect(runtime.sleeps).toEqual([delay]);
+  });
+
+  it("wait for a random part of the time, so that tasks that failed together do not come back together", async () => {
+    const runtime = runtimeAt(0, {}, 0.3);
+    await failed({ status: 500 }, { maxRetries: 3 }, runtime);
+    expect(runtime.sleeps).toEqual([75, 150, 300]);
+    const asked = runtimeAt(0, {}, 0);
+    await failed({ status: 429, headers: { "retry-after": "2" } }, { maxRetries: 1 }, asked);
+    expect(asked.sleeps).toEqual([2000]);
+  });
+
+  it.each(["61", "Sat, 21 Nov 2026 03:02:00 GMT"])(
+    "with Retry-After: %s beyond maxRetryDelaySeconds are given up at once",
+    async (header) => {
+      const runtime = runtimeAt(now);
+      const error = await failed({ status: 429, headers: { "retry-after": header } }, {}, runtime);
+      expect(error).toMatchObject({ code: "HTTP_STATUS", where: { status: 429 }, retryable: true });
+      expect([error.api.asked.length, runtime.sleeps]).toEqual([1, []]);
+    },
+  );
+
+  it.each(["content-length", "transfer-encoding"])(
+    "because the connection was cut in the middle of the body (%s) are tried again",
+    async (header) => {
+      const runtime = runtimeAt(0);
+      const { api, rows } = await read(
+        (_asked, count, response) => {
+          if (count > 2) return { text: '[{"id":1}]' };
+          response.writeHead(
+            200,
+            header === "content-length" ? { "content-length": "10" } : { "transfer-encoding": "chunked" },
+          );
+          response.write('[{"id"', () => response.destroy());
+          return undefined;
+        },
+        {},
+        runtime,
+      );
+      expect(await rows).toEqual([{ id: 1 }]);
+      expect([api.asked.length, runtime.sleeps]).toEqual([3, [250, 500]]);
+    },
+  );
+
+  it("because nobody answers say why", async () => {
+    const runtime = runtimeAt(0);
+    const { api, rows } = await read(
+      (_asked, _count, response) => void response.destroy(),
+      { maxRetries: 2 },
+      runtime,
+    );
+    const error = await failure(() => rows);
+    expect(error).toMatchObject({ code: "HTTP_FAILED", retryable: true, where: { url: api.url } });
+    expect(error.message).toMatch(/^GET http:\S+\/items failed: [A-Z_]+: ./);
+    expect(api.asked).toHaveLength(3);
+  });
+
+  it("because the answer takes longer than timeoutSeconds say so", async () => {
+    const runtime = runtimeAt(0);
+    const hang = (_asked: Asked, _count: number, response: ServerResponse) =>
+      void response.writeHead(200).write("[");
+    const error = await failed(hang, { timeoutSeconds: 0.02, maxRetries: 1 }, runtime);
+    expect(error).toMatchObject({
+      code: "HTTP_FAILED",
+      message: `GET ${error.api.url} failed: no answer within 0.02 s`,
+    });
+    expect(runtime.sleeps).toEqual([250]);
+  });
+
+  it("are not tried again once the task was told to stop", async () => {
+    const controller = new AbortController();
+    const runtime = runtimeAt(0);
+    const api = await serve(() => {
+      controller.abort();
+      return { status: 503 };
+    });
+    const reader = readerOf({ url: api.url, schema: "id int", pagination: { type: "none" } }, runtime);
+    const rows = (await reader.read(
+      { page: null, from: 0, to: 1 },
+      { ...task, signal: controller.signal },
+    )) as AsyncIterable<unknown>;
+    await failure(() => Array.fromAsync(rows));
+    expect([api.asked.length, runtime.sleeps]).toEqual([1, []]);
+  });
+
+  it.each(["<!doctype html><p>Sign in", "", "[{]"])(
+    "because the body is not JSON are not tried again: %o",
+    async (text) => {
+      const error = await failed({ text, headers: { "content-type": "text/html" } });
+      expect(error).toMatchObject({
+        code: "HTTP_NOT_JSON",
+        message: `GET ${error.api.url} answered 200 with a body that is not JSON`,
+        where: { url: error.api.url, status: 200 },
+        retryable: false,
+      });
+      expect(error.api.asked).toHaveLength(1);
+    },
+  );
+});
