@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { MillraceError } from "../../shared/contract/errors.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
-import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
-import type { PlanResult } from "../../shared/engine/plan.ts";
-import type { Ledger } from "../../shared/engine/ports/ledger.ts";
-import { EngineWorld, type Script, scripted } from "../support/engine.ts";
+import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { MillraceError } from "../../../shared/contract/errors.ts";
+import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader } from "../../../shared/contract/stream-reader.ts";
+import type { PlanResult } from "../../../shared/engine/plan.ts";
+import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
+import { EngineWorld, type Script, scripted } from "../../support/engine.ts";
 
 const names = (script: Script) => script.calls.map(({ call }) => call);
 const calls = (script: Script, call: string) =>

@@ -1,29 +1,32 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
 import {
   DataSourceArrowWriter,
   DataSourceWriter,
   type SaveMode,
   type SupportsExists,
   type Writer,
-} from "../../shared/contract/batch-writer.ts";
-import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
-import { DataSource } from "../../shared/contract/data-source.ts";
-import { EqualTo, type Filter, GreaterThan, LessThan } from "../../shared/contract/filters.ts";
+} from "../../../shared/contract/batch-writer.ts";
+import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
+import { DataSource } from "../../../shared/contract/data-source.ts";
+import { EqualTo, type Filter, GreaterThan, LessThan } from "../../../shared/contract/filters.ts";
 import {
   checkTrigger,
   type Pipeline,
   pipeline,
   type Trigger,
   triggerOf,
-} from "../../shared/contract/pipeline.ts";
-import type { NamedRow, Row } from "../../shared/contract/stream-reader.ts";
-import { DataSourceStreamArrowWriter, DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
-import type { Ledger } from "../../shared/engine/ports/ledger.ts";
-import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
-import { type Call, EngineWorld, type Run } from "../support/engine.ts";
+} from "../../../shared/contract/pipeline.ts";
+import type { NamedRow, Row } from "../../../shared/contract/stream-reader.ts";
+import {
+  DataSourceStreamArrowWriter,
+  DataSourceStreamWriter,
+} from "../../../shared/contract/stream-writer.ts";
+import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
+import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
+import { type Call, EngineWorld, type Run } from "../../support/engine.ts";
 
 type Slice = { from: number; to: number };
 type Message = { partition: number; rows: NamedRow[] };

@@ -12,11 +12,11 @@ import { TimeZone } from "aws-cdk-lib/core";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { Construct } from "constructs";
 import { describe, expect, it } from "vitest";
-import { MicroBatchPipeline } from "../../infra/micro-batch-pipeline.ts";
-import type { MicroBatchPipelineProps } from "../../infra/props.ts";
-import { METRIC, OUTPUT } from "../../shared/aws/names.ts";
-import { SETTINGS } from "../../shared/aws/settings.ts";
-import { Synthesized } from "./synthesize.ts";
+import { MicroBatchPipeline } from "../../../infra/micro-batch-pipeline.ts";
+import type { MicroBatchPipelineProps } from "../../../infra/props.ts";
+import { METRIC, OUTPUT } from "../../../shared/aws/names.ts";
+import { SETTINGS } from "../../../shared/aws/settings.ts";
+import { Synthesized } from "../synthesize.ts";
 
 describe("the props of MicroBatchPipeline", () => {
   it.each<[string, Partial<MicroBatchPipelineProps>]>([

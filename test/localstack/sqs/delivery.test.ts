@@ -9,18 +9,18 @@ import {
   SQSClient,
 } from "@aws-sdk/client-sqs";
 import { describe, expect, it } from "vitest";
-import { runtime as realRuntime } from "../../local/home.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { Batches, type QueueOffset } from "../../shared/connectors/sqs/batches.ts";
-import { Sqs, type SqsOptions } from "../../shared/connectors/sqs/index.ts";
-import { Queue } from "../../shared/connectors/sqs/queue.ts";
-import { SqsReader } from "../../shared/connectors/sqs/stream-reader.ts";
-import type { DataSourceRuntime } from "../../shared/contract/context.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { withStores } from "../support/runtime.ts";
-import { CollectingWorld } from "./collecting.ts";
+import { runtime as realRuntime } from "../../../local/home.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { Batches, type QueueOffset } from "../../../shared/connectors/sqs/batches.ts";
+import { Sqs, type SqsOptions } from "../../../shared/connectors/sqs/index.ts";
+import { Queue } from "../../../shared/connectors/sqs/queue.ts";
+import { SqsReader } from "../../../shared/connectors/sqs/stream-reader.ts";
+import type { DataSourceRuntime } from "../../../shared/contract/context.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { ObjectStore } from "../../../shared/contract/object-store.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { withStores } from "../../support/runtime.ts";
+import { CollectingWorld } from "../collecting.ts";
 
 type Row = Record<string, unknown>;
 type Middleware = (commandName: string, next: () => Promise<ReceiveMessageCommandOutput>) => Promise<unknown>;

@@ -22,10 +22,10 @@ import {
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { describe, expect, it } from "vitest";
-import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import { MillraceError } from "../../shared/contract/errors.ts";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { MillraceError } from "../../../shared/contract/errors.ts";
 
 const schemaOf = (type: string | DataType): Schema =>
   typeof type === "string" ? parseDdl(`v ${type}`) : new Schema([new Field("v", type, true)]);

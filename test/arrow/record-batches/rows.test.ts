@@ -1,10 +1,10 @@
 import { Decimal, Field, makeData, RecordBatch, Schema, Struct, Table, tableFromArrays } from "apache-arrow";
 import { describe, expect, it } from "vitest";
-import { recordBatchOf, toRecordBatches } from "../../shared/arrow/record-batches.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import { MillraceError } from "../../shared/contract/errors.ts";
-import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
+import { recordBatchOf, toRecordBatches } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { MillraceError } from "../../../shared/contract/errors.ts";
+import type { Row, RowSource } from "../../../shared/contract/stream-reader.ts";
 
 const schema = parseDdl("id int NOT NULL, name string");
 const place = { pipeline: "p", batchId: 4, partition: 1 };

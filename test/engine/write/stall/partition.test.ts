@@ -1,23 +1,27 @@
 import type { RecordBatch } from "apache-arrow";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
-import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
-import { DataSource } from "../../../shared/contract/data-source.ts";
-import { GreaterThan } from "../../../shared/contract/filters.ts";
-import { type Pipeline, pipeline, type StallPolicy } from "../../../shared/contract/pipeline.ts";
-import { DataSourceStreamReader, type NamedRow, type Row } from "../../../shared/contract/stream-reader.ts";
+import { DataSourceReader } from "../../../../shared/contract/batch-reader.ts";
+import type { BatchContext, TaskContext } from "../../../../shared/contract/context.ts";
+import { DataSource } from "../../../../shared/contract/data-source.ts";
+import { GreaterThan } from "../../../../shared/contract/filters.ts";
+import { type Pipeline, pipeline, type StallPolicy } from "../../../../shared/contract/pipeline.ts";
+import {
+  DataSourceStreamReader,
+  type NamedRow,
+  type Row,
+} from "../../../../shared/contract/stream-reader.ts";
 import {
   DataSourceStreamArrowWriter,
   DataSourceStreamWriter,
-} from "../../../shared/contract/stream-writer.ts";
-import type { BatchRun, Ledger, RunningTask } from "../../../shared/engine/ports/ledger.ts";
-import type { StalledTask } from "../../../shared/engine/ports/run-events.ts";
-import type { Ports } from "../../../shared/engine/ports/runtime.ts";
-import { type TaskResult, write } from "../../../shared/engine/write/task.ts";
-import { stallPolicyOf } from "../../../shared/engine/write/watch.ts";
-import { MemoryStore, memoryObjects } from "../../../shared/platform/memory/memory-store.ts";
-import { Clock } from "../../support/clock.ts";
-import { EngineWorld, type Run } from "../../support/engine.ts";
+} from "../../../../shared/contract/stream-writer.ts";
+import type { BatchRun, Ledger, RunningTask } from "../../../../shared/engine/ports/ledger.ts";
+import type { StalledTask } from "../../../../shared/engine/ports/run-events.ts";
+import type { Ports } from "../../../../shared/engine/ports/runtime.ts";
+import { type TaskResult, write } from "../../../../shared/engine/write/task.ts";
+import { stallPolicyOf } from "../../../../shared/engine/write/watch.ts";
+import { MemoryStore, memoryObjects } from "../../../../shared/platform/memory/memory-store.ts";
+import { Clock } from "../../../support/clock.ts";
+import { EngineWorld, type Run } from "../../../support/engine.ts";
 
 const MINUTE = 60_000;
 

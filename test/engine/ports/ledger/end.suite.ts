@@ -10,8 +10,8 @@ import type {
   RunningTask,
   Task,
   TaskKey,
-} from "../../../shared/engine/ports/ledger.ts";
-import type { BatchState } from "../../../shared/engine/ports/states.ts";
+} from "../../../../shared/engine/ports/ledger.ts";
+import type { BatchState } from "../../../../shared/engine/ports/states.ts";
 
 const ALICE = { id: "alice", description: "run alice" };
 const BOB = { id: "bob", description: "run bob" };

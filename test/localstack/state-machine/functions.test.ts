@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Batch, Task } from "../../shared/engine/ports/ledger.ts";
-import { type Call, Control, type Deed } from "./control.ts";
-import { type DeployedPipeline, deployed, transitions, until } from "./deployed.ts";
+import type { Batch, Task } from "../../../shared/engine/ports/ledger.ts";
+import { type Call, Control, type Deed } from "../control.ts";
+import { type DeployedPipeline, deployed, transitions, until } from "../deployed.ts";
 
 /** What the deployed state machine makes of faults: of its functions, of executions, and of the user's code. */
 

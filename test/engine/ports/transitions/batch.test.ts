@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { changed } from "../../../shared/engine/ports/compare-and-set.ts";
-import type { Batch, Decision, Fence, Head, NewBatch } from "../../../shared/engine/ports/ledger.ts";
-import type { BatchState } from "../../../shared/engine/ports/states.ts";
-import * as transitions from "../../../shared/engine/ports/transitions.ts";
+import { changed } from "../../../../shared/engine/ports/compare-and-set.ts";
+import type { Batch, Decision, Fence, Head, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
+import type { BatchState } from "../../../../shared/engine/ports/states.ts";
+import * as transitions from "../../../../shared/engine/ports/transitions.ts";
 
 const ALICE = { id: "alice", description: "run alice" };
 const BOB = { id: "bob", description: "run bob" };

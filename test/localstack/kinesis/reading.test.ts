@@ -13,19 +13,19 @@ import {
 } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { describe, expect, it } from "vitest";
-import { runtime as realRuntime } from "../../local/home.ts";
-import { toRecordBatches } from "../../shared/arrow/record-batches.ts";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { Kinesis, type KinesisOptions } from "../../shared/connectors/kinesis/index.ts";
-import type { StreamOffset } from "../../shared/connectors/kinesis/shards-plan.ts";
-import { Stream } from "../../shared/connectors/kinesis/stream.ts";
-import { KinesisReader } from "../../shared/connectors/kinesis/stream-reader.ts";
-import type { DataSourceRuntime, TaskContext } from "../../shared/contract/context.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { checkSource } from "../../shared/testing/index.ts";
-import { withStores } from "../support/runtime.ts";
-import { CollectingWorld } from "./collecting.ts";
+import { runtime as realRuntime } from "../../../local/home.ts";
+import { toRecordBatches } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { Kinesis, type KinesisOptions } from "../../../shared/connectors/kinesis/index.ts";
+import type { StreamOffset } from "../../../shared/connectors/kinesis/shards-plan.ts";
+import { Stream } from "../../../shared/connectors/kinesis/stream.ts";
+import { KinesisReader } from "../../../shared/connectors/kinesis/stream-reader.ts";
+import type { DataSourceRuntime, TaskContext } from "../../../shared/contract/context.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import { checkSource } from "../../../shared/testing/index.ts";
+import { withStores } from "../../support/runtime.ts";
+import { CollectingWorld } from "../collecting.ts";
 
 type Row = Record<string, unknown>;
 type Middleware = (
