@@ -1,6 +1,6 @@
 import { GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { describe, expect, it } from "vitest";
-import { ledgerSuite } from "../engine/ports/ledger.suite.ts";
+import { ledgerSuite } from "../engine/ports/ledger/ledger.suite.ts";
 import { dynamodb, newLedger } from "./clients.ts";
 
 ledgerSuite("DynamoDB", async () => (await newLedger()).ledger, { forgetsByItself: true });

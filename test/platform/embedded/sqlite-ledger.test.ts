@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
 import { MIGRATIONS } from "../../../shared/platform/embedded/sqlite-schema.ts";
-import { ledgerSuite } from "../../engine/ports/ledger.suite.ts";
+import { ledgerSuite } from "../../engine/ports/ledger/ledger.suite.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 
 ledgerSuite("SQLite", async () => new SqliteLedger(join(temporaryFolder(), "ledger.sqlite")));

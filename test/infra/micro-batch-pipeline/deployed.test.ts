@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, NestedStack, RemovalPolicy, Stack, Validations } from "aws-cdk-lib";
+import { Duration, NestedStack, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
 import { Schedule } from "aws-cdk-lib/aws-events";
@@ -6,60 +6,14 @@ import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { ScheduleExpression } from "aws-cdk-lib/aws-scheduler";
 import { type ISecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
-import { Topic } from "aws-cdk-lib/aws-sns";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { TimeZone } from "aws-cdk-lib/core";
-import { AwsSolutionsChecks } from "cdk-nag";
 import { Construct } from "constructs";
 import { describe, expect, it } from "vitest";
-import { MicroBatchPipeline } from "../../infra/micro-batch-pipeline.ts";
-import type { MicroBatchPipelineProps } from "../../infra/props.ts";
-import { METRIC, OUTPUT } from "../../shared/aws/names.ts";
-import { SETTINGS } from "../../shared/aws/settings.ts";
-import { Synthesized } from "./synthesize.ts";
-
-describe("the props of MicroBatchPipeline", () => {
-  it.each<[string, Partial<MicroBatchPipelineProps>]>([
-    ["writerMemory", { writerMemory: 64 }],
-    ["maxConcurrency", { maxConcurrency: 0 }],
-    ["maxAttempts", { maxAttempts: 1.5 }],
-    ["distributeAbove", { distributeAbove: 1001 }],
-    ["writerTimeout", { writerTimeout: Duration.minutes(16) }],
-    ["timeout", { timeout: Duration.minutes(16) }],
-    ["timeout", { workflow: "express", timeout: Duration.minutes(6) }],
-    ["distributeAbove", { workflow: "express", distributeAbove: 10 }],
-    ["stalledAfter", { alarms: { stalledAfter: Duration.days(8) } }],
-    ["stallAfter", { stallAfter: Duration.minutes(15) }],
-    ["stallAfter", { stallAfter: Duration.minutes(2), workflow: "express" }],
-    ["stallAfter", { stallAfter: Duration.seconds(0) }],
-    ["vpcSubnets", { vpcSubnets: { subnetGroupName: "apps" } }],
-    ["securityGroups", { securityGroups: [] }],
-    [SETTINGS.table.variable, { environment: { [SETTINGS.table.variable]: "mine" } }],
-  ])("that are wrong are refused, with what would be right: %s", (name, props) => {
-    expect(() => new Synthesized(props)).toThrow(
-      expect.objectContaining({
-        code: "PROPS_INVALID",
-        message: expect.stringContaining(name),
-        hint: expect.any(String),
-      }),
-    );
-  });
-
-  it("name the pipeline as its file does", () => {
-    const stack = new Stack(new Synthesized().app, "Other");
-    const pipeline = new MicroBatchPipeline(stack, "Pipeline", { entry: "examples/earthquakes/pipeline.ts" });
-    expect(pipeline.pipelineName).toBe("earthquakes");
-  });
-
-  it("with a file that is not there, or has no pipeline, are an error that says so", () => {
-    const stack = new Stack(new Synthesized().app, "Other");
-    const make = (entry: string) => () => new MicroBatchPipeline(stack, entry.replace(/\W/g, ""), { entry });
-    expect(make("no-such-file.ts")).toThrow(expect.objectContaining({ code: "PIPELINE_FILE_NOT_FOUND" }));
-    expect(make("examples/earthquakes/feed.ts")).toThrow(
-      expect.objectContaining({ code: "PIPELINE_NOT_EXPORTED" }),
-    );
-  });
-});
+import { MicroBatchPipeline } from "../../../infra/micro-batch-pipeline.ts";
+import { OUTPUT } from "../../../shared/aws/names.ts";
+import { SETTINGS } from "../../../shared/aws/settings.ts";
+import { Synthesized } from "../synthesize.ts";
 
 describe("what is deployed", () => {
   it("keeps table and bucket encrypted, private, reached by TLS only, and recoverable", () => {
@@ -315,124 +269,5 @@ describe("what is deployed", () => {
     expect(of("Reader")).toContain("/orders/table/*");
     expect(of("Reader")).not.toContain("/orders/*");
     expect(of("Auditor")).toContain("/orders/*");
-  });
-});
-
-describe("alarms and dashboard", () => {
-  it("tell of age, failures, duration, abort rate, and of a pipeline that stands still", () => {
-    const { template, pipeline } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
-    expect(pipeline.alarms.map((alarm) => alarm.node.id)).toEqual([
-      "FailedBatches",
-      "FailedExecutions",
-      "BatchAge",
-      "BatchDuration",
-      "AbortRate",
-      "StalledPartitions",
-      "Stalled",
-    ]);
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "Shop-Orders-Stalled",
-      MetricName: METRIC.progress,
-      Namespace: "Millrace",
-      Dimensions: [{ Name: "service", Value: "orders" }],
-      Period: 300,
-      EvaluationPeriods: 12,
-      ComparisonOperator: "LessThanThreshold",
-      TreatMissingData: "breaching",
-    });
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "Shop-Orders-StalledPartitions",
-      MetricName: METRIC.stalledPartitions,
-      Threshold: 0,
-      ComparisonOperator: "GreaterThanThreshold",
-      TreatMissingData: "notBreaching",
-    });
-    const dashboard = JSON.stringify(template.findResources("AWS::CloudWatch::Dashboard"));
-    for (const metric of [
-      METRIC.rows,
-      METRIC.batchAge,
-      METRIC.batchDuration,
-      METRIC.batchesAborted,
-      METRIC.progress,
-      METRIC.taskFailures,
-      METRIC.stalledPartitions,
-    ])
-      expect(dashboard).toContain(metric);
-  });
-
-  it.each([
-    ["rate(1 minute)", 300, 12],
-    ["rate(2 hours)", 300, 72],
-    ["rate(1 day)", 3600, 72],
-    ["cron(0 3 * * ? *)", 3600, 25],
-  ])("wait as the schedule makes sense of: %s", (expression, period, periods) => {
-    const { template } = new Synthesized({ schedule: { expressionString: expression } });
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "Shop-Orders-Stalled",
-      Period: period,
-      EvaluationPeriods: periods,
-    });
-  });
-
-  it("do not wait for a schedule that is off, nor for longer than CloudWatch looks back", () => {
-    const named = (props: Partial<MicroBatchPipelineProps>) =>
-      new Synthesized(props).pipeline.alarms.map((alarm) => alarm.node.id);
-    expect(named({ schedule: Schedule.rate(Duration.minutes(1)), enabled: false })).not.toContain("Stalled");
-    expect(named({ schedule: Schedule.rate(Duration.days(7)) })).not.toContain("Stalled");
-    expect(named({ schedule: Schedule.rate(Duration.days(3)) })).toContain("Stalled");
-    const asked = { enabled: false, alarms: { stalledAfter: Duration.hours(2) } };
-    expect(named({ schedule: Schedule.rate(Duration.minutes(1)), ...asked })).toContain("Stalled");
-  });
-
-  it("go to a topic, have thresholds, and can be left out", () => {
-    const { template } = new Synthesized((scope) => ({
-      alarms: { topic: new Topic(scope, "Pager"), batchAge: Duration.minutes(10), minRowsPerDay: 1000 },
-      dashboard: false,
-    }));
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "Shop-Orders-BatchAge",
-      Threshold: 600_000,
-      AlarmActions: Match.anyValue(),
-    });
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "Shop-Orders-FewRows",
-      Threshold: 1000,
-    });
-    template.resourceCountIs("AWS::CloudWatch::Dashboard", 0);
-    new Synthesized({ alarms: false }).template.resourceCountIs("AWS::CloudWatch::Alarm", 0);
-  });
-
-  it("can be built on: each metric is of this pipeline", () => {
-    const { pipeline, stack } = new Synthesized({ metricsNamespace: "Shop" });
-    const metrics = [
-      pipeline.metricRows(),
-      pipeline.metricBytes(),
-      pipeline.metricBatchesCommitted(),
-      pipeline.metricBatchesAborted(),
-      pipeline.metricBatchDuration(),
-      pipeline.metricBatchAge(),
-      pipeline.metricTaskFailures({ period: Duration.minutes(1) }),
-      pipeline.metricStalledPartitions(),
-    ];
-    for (const metric of metrics)
-      expect(metric).toMatchObject({ namespace: "Shop", dimensions: { service: "orders" } });
-    expect(new CfnOutput(stack, "Rate", { value: pipeline.metricAbortRate().expression }).value).toContain(
-      "aborted",
-    );
-    expect(pipeline.metricExecutionsFailed().expression).toContain("timedOut");
-  });
-});
-
-describe("cdk-nag's AWS Solutions pack", () => {
-  it.each<[string, Partial<MicroBatchPipelineProps> | ((scope: Stack) => Partial<MicroBatchPipelineProps>)]>([
-    ["by default", {}],
-    ["with a schedule", { schedule: Schedule.rate(Duration.minutes(1)) }],
-    ["as an Express workflow", { workflow: "express" }],
-    ["with traces", { tracing: true }],
-  ])("finds nothing that is not explained, %s", (_name, props) => {
-    const synthesized = new Synthesized(props as Partial<MicroBatchPipelineProps>);
-    const pack = new AwsSolutionsChecks(synthesized.app);
-    Validations.of(synthesized.app).addPlugins(pack);
-    expect(() => synthesized.app.synth()).not.toThrow();
   });
 });

@@ -1,16 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { changed } from "../../../shared/engine/ports/compare-and-set.ts";
-import type { Batch, Decision, Fence, Head, NewBatch } from "../../../shared/engine/ports/ledger.ts";
-import type { BatchState } from "../../../shared/engine/ports/states.ts";
-import * as transitions from "../../../shared/engine/ports/transitions.ts";
+import type { Batch, Decision, Head, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
+import type { BatchState } from "../../../../shared/engine/ports/states.ts";
+import * as transitions from "../../../../shared/engine/ports/transitions.ts";
+import { BATCH, code, FENCE, HEAD, make, NO_ITEMS, OPEN, PLAN, PROGRESS } from "./made.ts";
 
-const ALICE = { id: "alice", description: "run alice" };
-const BOB = { id: "bob", description: "run bob" };
-const FENCE: Fence = { pipeline: "orders", epoch: 4 };
-const LOST: Fence = { pipeline: "orders", epoch: 3 };
-const ACTION = { by: "ann@desk", at: 5000 };
-const PROGRESS = { rows: 10, bytes: 80 };
-const NO_ITEMS = { messageBytes: 100, joinedItems: 0 };
 const STATES: readonly BatchState[] = ["planned", "committing", "committed", "aborting", "aborted"];
 const FOLLOWS: readonly string[] = [
   "planned → committing",
@@ -19,149 +12,6 @@ const FOLLOWS: readonly string[] = [
   "committing → aborting",
   "aborting → aborted",
 ];
-
-const HEAD: Head = {
-  pipeline: "orders",
-  incarnation: "life-1",
-  epoch: 4,
-  lease: { owner: ALICE, expiresAt: 9000 },
-  nextBatchId: 7,
-  offset: { n: 60 },
-  lastCommittedBatchId: 6,
-};
-const PLAN: NewBatch = {
-  incarnation: "life-1",
-  batchId: 7,
-  start: { n: 60 },
-  end: { n: 70 },
-  partitionsKey: "batches/7/partitions.json",
-  tasks: 2,
-  schema: "c2NoZW1h",
-  now: 1000,
-};
-const { now: _now, ...RECORDED } = PLAN;
-const BATCH: Batch = {
-  ...RECORDED,
-  pipeline: "orders",
-  attempt: 2,
-  state: "planned",
-  lastTriedAttempt: 1,
-  plannedAt: 900,
-  firstPlannedAt: 800,
-};
-/** While batch 7 is open. */
-const OPEN: Head = { ...HEAD, openBatchId: 7, nextBatchId: 8 };
-
-/** What an adapter does with a transition. */
-function make(
-  transition: transitions.Transition,
-  there: transitions.There,
-): transitions.There & { readonly made: boolean } {
-  if (!transitions.allows(transition, there)) {
-    const refusal = transition.refusal(there);
-    if (refusal !== undefined) throw refusal;
-    return { ...there, made: false };
-  }
-  const { pipeline, head, batch } = transition;
-  return { made: true, head: changed(head, there.head ?? { pipeline }), batch: batch?.after };
-}
-
-const code = (expected: string) => expect.objectContaining({ code: expected }) as Error;
-
-describe("acquired", () => {
-  const request = {
-    pipeline: "orders",
-    owner: BOB,
-    now: 8999,
-    leaseMilliseconds: 60,
-    newIncarnation: "life-2",
-  };
-  const acquire = (overrides: object, head: Head | undefined = HEAD) =>
-    make(transitions.acquired({ ...request, ...overrides }), { head });
-
-  it("an acquisition makes the head with epoch 1 and the given incarnation if there is none", () => {
-    expect(make(transitions.acquired(request), { head: undefined })).toEqual({
-      made: true,
-      head: {
-        pipeline: "orders",
-        incarnation: "life-2",
-        epoch: 1,
-        nextBatchId: 0,
-        lease: { owner: BOB, expiresAt: 9059 },
-      },
-    });
-  });
-
-  it("an acquisition is refused to another owner while the lease lasts, without an error", () => {
-    expect(acquire({})).toEqual({ made: false, head: HEAD });
-  });
-
-  it("an acquisition keeps all but lease and epoch of a head that is there", () => {
-    expect(acquire({ now: 9000 })).toEqual({
-      made: true,
-      head: { ...HEAD, epoch: 5, lease: { owner: BOB, expiresAt: 9060 } },
-    });
-  });
-
-  it("an acquisition takes a lease that was given back", () => {
-    const { lease: _lease, ...free } = HEAD;
-    expect(acquire({}, free)).toMatchObject({ made: true, head: { epoch: 5 } });
-  });
-
-  it("an acquisition by the owner of the lease takes a new epoch", () => {
-    expect(acquire({ owner: ALICE })).toMatchObject({ made: true, head: { epoch: 5 } });
-  });
-
-  it("an acquisition takes over from the epoch that is known to have ended, and from no other", () => {
-    expect(acquire({ takeOverEpoch: 4 })).toMatchObject({ made: true, head: { epoch: 5 } });
-    expect(acquire({ takeOverEpoch: 3 })).toMatchObject({ made: false });
-  });
-});
-
-describe("a run that has lost the pipeline", () => {
-  const committing: Batch = { ...BATCH, state: "committing" };
-  const outcome = { to: "committed", progress: PROGRESS, now: 2000 } as const;
-  const steps: readonly [string, transitions.Transition, Batch?][] = [
-    ["initialize", transitions.initialized(LOST, { n: 0 })],
-    ["plan", transitions.planned(LOST, PLAN)],
-    ["replan", transitions.replanned(LOST, BATCH, 2000), BATCH],
-    ["decide", transitions.decided(LOST, BATCH, { to: "committing" }), BATCH],
-    ["finish", transitions.finished(LOST, committing, outcome, NO_ITEMS), committing],
-    ["acknowledge", transitions.acknowledged(LOST, 6)],
-    ["rewind", transitions.rewound(LOST, { ...ACTION, from: { n: 60 }, to: { n: 0 } })],
-  ];
-
-  it.each(steps)(
-    "a run that has lost the pipeline cannot %s, whatever else holds",
-    (_name, transition, batch) => {
-      const { offset: _offset, ...empty } = HEAD;
-      const heads = [HEAD, OPEN, empty, { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } }];
-      for (const head of heads) expect(() => make(transition, { head, batch })).toThrow(code("FENCED"));
-    },
-  );
-
-  it.each(steps.slice(0, -1))(
-    "a run whose pipeline has no head any more cannot %s",
-    (_name, transition, batch) => {
-      expect(() => make(transition, { head: undefined, batch })).toThrow(code("FENCED"));
-    },
-  );
-
-  it("a run that has lost the pipeline leaves the new holder's lease", () => {
-    expect(make(transitions.released(LOST), { head: HEAD })).toEqual({ made: false, head: HEAD });
-  });
-});
-
-describe("initialized", () => {
-  it("a pipeline keeps its first offset, and a later one is no error", () => {
-    const { offset: _offset, ...empty } = HEAD;
-    expect(make(transitions.initialized(FENCE, { n: 5 }), { head: empty }).head?.offset).toEqual({ n: 5 });
-    expect(make(transitions.initialized(FENCE, { n: 5 }), { head: HEAD })).toEqual({
-      made: false,
-      head: HEAD,
-    });
-  });
-});
 
 describe("planned", () => {
   it("a plan records the first attempt, opens the batch and counts on", () => {
@@ -361,54 +211,5 @@ describe("acknowledged", () => {
 
   it("an acknowledgement leaves what is due of another batch", () => {
     expect(make(transitions.acknowledged(FENCE, 5), { head: due })).toEqual({ made: false, head: due });
-  });
-});
-
-describe("what a person does", () => {
-  const rewind = { ...ACTION, from: { n: 60 }, to: { n: 10 } };
-
-  it("what a person does is journaled with who, when and what", () => {
-    expect(transitions.paused("orders", ACTION).entry).toEqual({ action: "pause", ...ACTION });
-    expect(transitions.resumed("orders", ACTION).entry).toEqual({ action: "resume", ...ACTION });
-    expect(transitions.rewound(FENCE, rewind).entry).toEqual({ action: "rewind", ...rewind });
-    expect(transitions.unlocked(FENCE, ACTION).entry).toEqual({ action: "unlock", ...ACTION });
-  });
-
-  it("what a person does is refused for a pipeline that is not there", () => {
-    const all = [
-      transitions.paused("orders", ACTION),
-      transitions.resumed("orders", ACTION),
-      transitions.rewound(FENCE, rewind),
-      transitions.unlocked(FENCE, ACTION),
-    ];
-    for (const transition of all)
-      expect(() => make(transition, { head: undefined })).toThrow(code("PIPELINE_NOT_FOUND"));
-  });
-
-  it("a pause is set and ended beside a run, whatever its epoch", () => {
-    const { head } = make(transitions.paused("orders", ACTION), { head: OPEN });
-    expect(head).toEqual({ ...OPEN, paused: ACTION });
-    expect(make(transitions.resumed("orders", ACTION), { head }).head).toEqual(OPEN);
-  });
-
-  it("a rewind moves the offset, and neither ids nor what is to be acknowledged", () => {
-    const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
-    expect(make(transitions.rewound(FENCE, rewind), { head: due }).head).toEqual({
-      ...due,
-      offset: { n: 10 },
-    });
-  });
-
-  it("a rewind is refused while a batch is open, or from an offset that is not the present one", () => {
-    const { offset: _offset, ...empty } = HEAD;
-    expect(() => make(transitions.rewound(FENCE, rewind), { head: OPEN })).toThrow(code("BATCH_OPEN"));
-    for (const head of [empty, { ...HEAD, offset: { n: 59 } }])
-      expect(() => make(transitions.rewound(FENCE, rewind), { head })).toThrow(code("LEDGER_CONFLICT"));
-  });
-
-  it("an unlock fences the holder of the epoch, and no other", () => {
-    const { lease: _lease, ...free } = HEAD;
-    expect(make(transitions.unlocked(FENCE, ACTION), { head: HEAD }).head).toEqual({ ...free, epoch: 5 });
-    expect(() => make(transitions.unlocked(LOST, ACTION), { head: HEAD })).toThrow(code("LEDGER_CONFLICT"));
   });
 });

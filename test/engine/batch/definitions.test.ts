@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { checkTrigger, pipeline, type Trigger, triggerOf } from "../../../shared/contract/pipeline.ts";
+import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
+import { EngineWorld } from "../../support/engine.ts";
+import { Bare, Desk, plain, sinkOf, sourceOf } from "./desk.ts";
+
+describe("a schema", () => {
+  it("that the pipeline gives takes the place of the data source's own, which is not asked", async () => {
+    const desk = new Desk({ givenSchema: "id int NOT NULL, name string", row: (id) => [id, `n${id}`] });
+    await (await desk.run("a")).batch();
+    expect(desk.names).not.toContain("schema");
+    expect(desk.table[0]?.rows[0]).toEqual({ id: 0, name: "n0" });
+  });
+
+  it("that cannot be read is refused where the run begins", async () => {
+    const desk = new Desk({ givenSchema: "id number" });
+    await expect(desk.run("a")).rejects.toMatchObject({ code: "SCHEMA_INVALID" });
+  });
+});
+
+describe("a data source that is for something else", () => {
+  it("is refused with the method that it lacks", async () => {
+    const desk = new Desk();
+    const unread = plain(pipeline("numbers").read.format(Bare).write.format(sinkOf(desk)).mode("append"));
+    await expect((await desk.world.run(unread, "a")).batch()).rejects.toMatchObject({
+      code: "NOT_SUPPORTED",
+      message: 'data source "Bare" has no reader(schema)',
+    });
+    const unwritten = plain(
+      pipeline("numbers").read.format(sourceOf(desk)).write.format(Bare).mode("append"),
+    );
+    const { sessions } = await desk.world.run(unwritten, "a");
+    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
+      code: "NOT_SUPPORTED",
+      message: 'data source "Bare" has no writer(schema, overwrite)',
+    });
+  });
+
+  it("is not asked for a simple stream reader in place of a batch's", async () => {
+    class Streamed extends Bare {
+      override simpleStreamReader(): never {
+        throw new Error("it is a batch");
+      }
+    }
+    const definition = plain(pipeline("numbers").read.format(Streamed).write.format(Bare).mode("append"));
+    const run = await new EngineWorld().run(definition, "a");
+    await expect(run.batch()).rejects.toMatchObject({ code: "NOT_SUPPORTED" });
+  });
+});
+
+describe("the trigger of a batch", () => {
+  it("is once, whether it is asked for or not, and no other", () => {
+    const batch = pipeline("numbers").read.format(Bare).write.format(Bare);
+    expect([triggerOf(batch, undefined), triggerOf(batch, { once: true })]).toEqual([
+      { once: true },
+      { once: true },
+    ]);
+    for (const trigger of [{ availableNow: true }, { processingTime: "1 second" }] as Trigger[]) {
+      expect(() => triggerOf(batch, checkTrigger(trigger))).toThrow(
+        expect.objectContaining({
+          code: "TRIGGER_INVALID",
+          message: `pipeline "numbers" is a batch: it has no ${Object.keys(trigger).join()}`,
+        }),
+      );
+    }
+  });
+});
+
+describe("options that cannot be checked", () => {
+  it("are an error without the message of what was thrown, which may quote them", async () => {
+    const validate = (value: unknown): never => {
+      throw new Error(`cannot open ${JSON.stringify(value)}`);
+    };
+    class Shelf extends Bare {
+      static readonly optionsSchema = { "~standard": { version: 1 as const, vendor: "own", validate } };
+    }
+    const definition = pipeline("numbers").read.format(Bare).write.format(Shelf);
+    const opening = openSessions(plain(definition), new EngineWorld().ports());
+    await expect(opening).rejects.toMatchObject({
+      code: "OPTIONS_INVALID",
+      message: 'checking the options of "Shelf" failed: Error',
+      where: { pipeline: "numbers" },
+    });
+  });
+});

@@ -1,0 +1,238 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
+import { FIRST, MEASURED, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
+
+/** How a batch ends: decision, end, acknowledgement. */
+export function ends(open: () => Promise<Ledger>): void {
+  let ledger: Ledger;
+  beforeEach(async () => {
+    ledger = await open();
+  });
+  const { decide, finish, planned, committed } = stepsOf(() => ledger);
+
+  describe("decide", () => {
+    it("moves a planned batch to committing, and notes that the commit may be tried", async () => {
+      const { fence: mine } = await planned();
+      const batch = await decide(mine, {
+        batchId: 0,
+        attempt: 1,
+        from: "planned",
+        to: "committing",
+      });
+      expect(batch).toMatchObject({ state: "committing", lastTriedAttempt: 1 });
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
+    });
+
+    it("moves a planned batch to aborting with the error, and notes that no commit was tried", async () => {
+      const { fence: mine } = await planned();
+      const error = { code: "HTTP_STATUS", message: "GET … answered 500", where: { partition: 2 } };
+      expect(
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error }),
+      ).toMatchObject({
+        state: "aborting",
+        lastTriedAttempt: 0,
+        error,
+      });
+    });
+
+    it("moves a committing batch to aborting, still noting that the commit was tried", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      expect(
+        await decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" }),
+      ).toMatchObject({
+        state: "aborting",
+        lastTriedAttempt: 1,
+      });
+    });
+
+    it("does not turn a commit that was decided into an abort for one who saw the batch before it was", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" })).toMatchObject({
+        state: "committing",
+      });
+    });
+
+    it("is made once: whoever decides otherwise later is given the decision that is there", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+      expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" })).toMatchObject(
+        {
+          state: "aborting",
+          lastTriedAttempt: 0,
+        },
+      );
+    });
+
+    it("a decision that cannot follow the state is refused, also if the caller saw that state", async () => {
+      const mine = await committed();
+      const before = await ledger.batch(PIPELINE, 0);
+      const decisions = [
+        { from: "committed", to: "aborting" },
+        { from: "committed", to: "committing" },
+        { from: "committing", to: "committing" },
+      ] as const;
+      for (const decision of decisions)
+        await expect(decide(mine, { batchId: 0, attempt: 1, ...decision })).rejects.toMatchObject({
+          code: "LEDGER_CONFLICT",
+        });
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(before);
+    });
+
+    it("changes nothing of a batch that has ended", async () => {
+      const mine = await committed();
+      const before = await ledger.batch(PIPELINE, 0);
+      expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" })).toEqual(before);
+    });
+
+    it("changes nothing of another attempt", async () => {
+      const { fence: mine } = await planned();
+      expect(await decide(mine, { batchId: 0, attempt: 2, from: "planned", to: "aborting" })).toMatchObject({
+        state: "planned",
+        attempt: 1,
+      });
+    });
+  });
+
+  describe("finish", () => {
+    it("committed moves the offset, closes the batch and leaves its acknowledgement to do, all at once", async () => {
+      await committed();
+      expect(await ledger.batch(PIPELINE, 0)).toMatchObject({
+        state: "committed",
+        finishedAt: 2000,
+        progress: PROGRESS,
+      });
+      const head = await ledger.head(PIPELINE);
+      expect(head).toMatchObject({
+        offset: { n: 10 },
+        lastCommittedBatchId: 0,
+        nextBatchId: 1,
+        unacknowledged: { batchId: 0, end: { n: 10 } },
+      });
+      expect(head?.openBatchId).toBeUndefined();
+    });
+
+    it("keeps what was measured", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      const ended = await finish(mine, {
+        batchId: 0,
+        attempt: 1,
+        to: "committed",
+        progress: MEASURED,
+        now: 2000,
+      });
+      expect(ended.progress).toEqual(MEASURED);
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(ended);
+      expect(await ledger.batches(PIPELINE, { limit: 1 })).toEqual([ended]);
+    });
+
+    it("committed keeps what the sink gave, until the next commit gives something else or nothing", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      const lastCommit = { version: 12, table: "s3://lake/orders" };
+      await finish(mine, {
+        batchId: 0,
+        attempt: 1,
+        to: "committed",
+        progress: PROGRESS,
+        now: 2000,
+        lastCommit,
+      });
+      expect((await ledger.head(PIPELINE))?.lastCommit).toEqual(lastCommit);
+      await ledger.plan(mine, { ...FIRST, batchId: 1, start: { n: 10 }, end: { n: 20 } });
+      expect((await ledger.head(PIPELINE))?.lastCommit).toEqual(lastCommit);
+      await decide(mine, { batchId: 1, attempt: 1, from: "planned", to: "committing" });
+      await finish(mine, { batchId: 1, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
+      expect((await ledger.head(PIPELINE))?.lastCommit).toBeUndefined();
+    });
+
+    it("committed is refused from planned and from aborting: the offset stays", async () => {
+      const { fence: mine } = await planned();
+      const outcome = { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 } as const;
+      expect(await finish(mine, outcome)).toMatchObject({ state: "planned" });
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+      expect(await finish(mine, outcome)).toMatchObject({ state: "aborting" });
+      expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
+    });
+
+    it("committed twice is as once", async () => {
+      const mine = await committed();
+      await ledger.acknowledge(mine, 0);
+      const before = await ledger.head(PIPELINE);
+      const again = await finish(mine, {
+        batchId: 0,
+        attempt: 1,
+        to: "committed",
+        progress: { rows: 0, bytes: 0 },
+        now: 9,
+      });
+      expect(again).toMatchObject({ state: "committed", finishedAt: 2000, progress: PROGRESS });
+      expect(await ledger.head(PIPELINE)).toEqual(before);
+    });
+
+    it("of another attempt changes nothing", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      const batch = await finish(mine, {
+        batchId: 0,
+        attempt: 2,
+        to: "committed",
+        progress: PROGRESS,
+        now: 1,
+      });
+      expect(batch).toMatchObject({ state: "committing", attempt: 1 });
+      expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
+    });
+
+    it("a commit with more items of a sink than the ledger takes, or items that are not for it, writes nothing", async () => {
+      const { fence: mine } = await planned();
+      const batch = await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      const before = await ledger.head(PIPELINE);
+      const foreign = { kind: "another store" };
+      const tooMany = Array.from({ length: ledger.limits.joinedItems + 1 }, () => foreign);
+      for (const join of [tooMany, [foreign]]) {
+        const outcome = { to: "committed", progress: PROGRESS, now: 2000, join } as const;
+        await expect(ledger.finish(mine, batch, outcome)).rejects.toMatchObject({
+          code: "TRANSACTION_REFUSED",
+        });
+      }
+      expect(await ledger.head(PIPELINE)).toEqual(before);
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
+    });
+
+    it("aborted leaves the batch open at its offsets", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+      const batch = await finish(mine, {
+        batchId: 0,
+        attempt: 1,
+        to: "aborted",
+        progress: PROGRESS,
+        now: 2000,
+      });
+      expect(batch).toMatchObject({ state: "aborted", finishedAt: 2000 });
+      expect(await ledger.head(PIPELINE)).toMatchObject({
+        offset: { n: 0 },
+        openBatchId: 0,
+        nextBatchId: 1,
+      });
+    });
+  });
+
+  describe("acknowledge", () => {
+    it("clears what is to be acknowledged, once", async () => {
+      const mine = await committed();
+      await ledger.acknowledge(mine, 0);
+      await ledger.acknowledge(mine, 0);
+      expect((await ledger.head(PIPELINE))?.unacknowledged).toBeUndefined();
+    });
+
+    it("of another batch changes nothing", async () => {
+      const mine = await committed();
+      await ledger.acknowledge(mine, 1);
+      expect((await ledger.head(PIPELINE))?.unacknowledged).toEqual({ batchId: 0, end: { n: 10 } });
+    });
+  });
+}

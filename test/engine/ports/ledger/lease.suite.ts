@@ -1,0 +1,136 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Fence, Ledger } from "../../../../shared/engine/ports/ledger.ts";
+import { ALICE, BOB, FIRST, LEASE, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
+
+/** What a ledger does with the lease of a pipeline, and to a run that has lost it. */
+export function lease(open: () => Promise<Ledger>): void {
+  let ledger: Ledger;
+  beforeEach(async () => {
+    ledger = await open();
+  });
+  const { decide, finish, replan, acquire, fence, lostFence, planned } = stepsOf(() => ledger);
+
+  describe("acquire", () => {
+    it("makes the head, with its incarnation, at the first call", async () => {
+      expect(await ledger.head(PIPELINE)).toBeUndefined();
+      expect(await acquire()).toEqual({
+        acquired: true,
+        head: {
+          pipeline: PIPELINE,
+          incarnation: "life-1",
+          epoch: 1,
+          lease: { owner: ALICE, expiresAt: 1000 + LEASE },
+          nextBatchId: 0,
+        },
+      });
+    });
+
+    it("keeps the incarnation and takes a new epoch at each later call of the same owner", async () => {
+      await acquire();
+      const { acquired, head } = await acquire({ newIncarnation: "life-2" });
+      expect({ acquired, incarnation: head.incarnation, epoch: head.epoch }).toEqual({
+        acquired: true,
+        incarnation: "life-1",
+        epoch: 2,
+      });
+    });
+
+    it("is refused to another owner, told who holds the lease, and changes nothing", async () => {
+      await acquire();
+      const { acquired, head } = await acquire({ owner: BOB });
+      expect(acquired).toBe(false);
+      expect(head).toMatchObject({ epoch: 1, lease: { owner: ALICE } });
+      expect(await ledger.head(PIPELINE)).toEqual(head);
+    });
+
+    it("is given to another owner at the moment when the lease is over, not before", async () => {
+      await acquire();
+      expect((await acquire({ owner: BOB, now: 1000 + LEASE - 1 })).acquired).toBe(false);
+      expect(await acquire({ owner: BOB, now: 1000 + LEASE })).toMatchObject({
+        acquired: true,
+        head: { epoch: 2, lease: { owner: BOB } },
+      });
+    });
+
+    it("is given to another owner once the lease was released", async () => {
+      await ledger.release(await fence());
+      expect(await acquire({ owner: BOB })).toMatchObject({ acquired: true, head: { epoch: 2 } });
+    });
+
+    it("takes over from the epoch that was named, and from no other", async () => {
+      await acquire();
+      await acquire();
+      expect((await acquire({ owner: BOB, takeOverEpoch: 1 })).acquired).toBe(false);
+      expect(await acquire({ owner: BOB, takeOverEpoch: 2 })).toMatchObject({
+        acquired: true,
+        head: { epoch: 3 },
+      });
+      expect(
+        (await acquire({ owner: { id: "carol", description: "run carol" }, takeOverEpoch: 2 })).acquired,
+      ).toBe(false);
+    });
+
+    it("keeps pipelines apart", async () => {
+      await acquire();
+      expect(await acquire({ pipeline: "clicks", owner: BOB, newIncarnation: "life-9" })).toMatchObject({
+        acquired: true,
+        head: { epoch: 1, incarnation: "life-9" },
+      });
+      expect(await ledger.pipelines()).toEqual(["clicks", PIPELINE]);
+    });
+
+    it("gives one winner to many that ask at once", async () => {
+      const owners = Array.from({ length: 8 }, (_, i) => ({ id: `run-${i}`, description: `run ${i}` }));
+      const results = await Promise.all(owners.map((owner) => acquire({ owner })));
+      expect(results.filter((result) => result.acquired)).toHaveLength(1);
+    });
+  });
+
+  it("release of a lost lease leaves the new holder's", async () => {
+    await ledger.release(await lostFence());
+    expect((await ledger.head(PIPELINE))?.lease?.owner).toEqual(BOB);
+  });
+
+  describe("a lost epoch", () => {
+    const transitions: readonly [string, (lost: Fence) => Promise<unknown>][] = [
+      ["initialize", (lost) => ledger.initialize(lost, { n: 0 })],
+      ["plan", (lost) => ledger.plan(lost, FIRST)],
+      ["replan", (lost) => replan(lost, 0, 1, 3000)],
+      ["decide", (lost) => decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "committing" })],
+      [
+        "finish",
+        (lost) => finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 3000 }),
+      ],
+      ["acknowledge", (lost) => ledger.acknowledge(lost, 0)],
+    ];
+    it.each(transitions)(
+      "can no longer %s, and is told who holds the pipeline",
+      async (_name, transition) => {
+        const lost = await lostFence();
+        const before = await ledger.head(PIPELINE);
+        await expect(transition(lost)).rejects.toMatchObject({
+          code: "FENCED",
+          message: expect.stringContaining("run bob") as string,
+        });
+        expect(await ledger.head(PIPELINE)).toEqual(before);
+      },
+    );
+
+    it("can neither decide nor finish nor acknowledge a batch that it planned itself", async () => {
+      const { fence: lost } = await planned();
+      const taker = await fence({ owner: BOB, now: 1000 + LEASE });
+      await expect(
+        decide(lost, { batchId: 0, attempt: 1, from: "planned", to: "aborting" }),
+      ).rejects.toMatchObject({
+        code: "FENCED",
+      });
+      await decide(taker, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      await expect(
+        finish(lost, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 1 }),
+      ).rejects.toMatchObject({ code: "FENCED" });
+      await finish(taker, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2 });
+      await expect(ledger.acknowledge(lost, 0)).rejects.toMatchObject({ code: "FENCED" });
+      expect((await ledger.head(PIPELINE))?.unacknowledged).toEqual({ batchId: 0, end: { n: 10 } });
+    });
+  });
+}

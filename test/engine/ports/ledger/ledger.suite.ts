@@ -1,0 +1,14 @@
+import { describe } from "vitest";
+import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
+import { byHand } from "./by-hand.suite.ts";
+import { ends } from "./end.suite.ts";
+import { lease } from "./lease.suite.ts";
+import { plans } from "./plan.suite.ts";
+import type { LedgerOptions } from "./steps.ts";
+import { tasks } from "./tasks.suite.ts";
+
+/** What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one ledger may come from several runs. */
+export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
+  for (const part of [lease, plans, tasks, ends, byHand])
+    describe(`${name} as a ledger`, () => part(open, options));
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { MINUTE, rowsEach, Scene } from "./scene.ts";
+
+describe("a task that runs for long", () => {
+  it("tells the ledger each ten seconds how far it is and when rows moved last", async () => {
+    const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 5, 5000)(task) });
+    const startedAt = scene.clock.now;
+    const { ended } = await scene.begin();
+    await scene.clock.pass(9900);
+    expect(await scene.told()).toEqual([]);
+    await scene.clock.pass(100);
+    expect(await scene.told()).toEqual([
+      {
+        partition: 0,
+        attemptNumber: 0,
+        startedAt,
+        rows: expect.any(Number) as number,
+        bytes: 0,
+        waitsFor: "source",
+        progressedAt: expect.any(Number) as number,
+        reportedAt: startedAt + 10_000,
+      },
+    ]);
+    await scene.clock.pass(10_000);
+    const [running] = await scene.told();
+    expect(running).toMatchObject({ reportedAt: startedAt + 20_000 });
+    expect(running?.rows).toBeGreaterThanOrEqual(3);
+    expect(running?.progressedAt).toBeGreaterThanOrEqual(startedAt + 15_000);
+    expect(scene.running).toHaveLength(2);
+    await scene.clock.pass(6000);
+    expect((await ended).rows).toBe(5);
+  });
+
+  it("goes on where the ledger cannot be told", async () => {
+    const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 3, 10_000)(task) });
+    const ledger = new Proxy(scene.world.ledger, {
+      get(target, name) {
+        if (name === "reportProgress")
+          return async () => {
+            throw new Error("throttled");
+          };
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const { ended } = await scene.begin({}, 0, ledger);
+    await scene.clock.pass(31_000);
+    expect(await ended).toMatchObject({ rows: 3, won: true });
+    expect(scene.running.length).toBeGreaterThan(1);
+  });
+
+  it("tells nothing once it was told to stop, though its sink does not heed it", async () => {
+    const scene: Scene = new Scene({
+      rows: (task) => rowsEach(() => scene, 3, 0)(task),
+      take: () => new Promise(() => undefined),
+    });
+    await scene.begin();
+    await scene.clock.pass(MINUTE);
+    const before = scene.running.length;
+    expect(before).toBe(6);
+    scene.stop();
+    await scene.clock.pass(10 * MINUTE);
+    expect(scene.running).toHaveLength(before);
+    expect(scene.stalled).toEqual([]);
+  });
+
+  it("tells nothing once it has ended, and nothing at all where it is short", async () => {
+    const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 3, 1000)(task) });
+    const { ended } = await scene.begin();
+    await scene.clock.pass(4000);
+    await ended;
+    await scene.clock.pass(10 * MINUTE);
+    expect(await scene.told()).toEqual([]);
+    expect(scene.running).toEqual([]);
+    expect(scene.stalled).toEqual([]);
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import type { Deed } from "../control.ts";
+import { transitions, until } from "../deployed.ts";
+import {
+  batchOf,
+  committed,
+  control,
+  is,
+  isRead,
+  landed,
+  numbers,
+  ONCE,
+  once,
+  stopped,
+  tasksOf,
+  upTo,
+  usePipelines,
+} from "./pipelines.ts";
+
+usePipelines();
+
+describe("a distributed run", () => {
+  it("writes 200 partitions that its children read from the partitions file", async () => {
+    control.available = 200;
+    control.perPartition = 1;
+    const execution = await numbers.execute(ONCE);
+    expect(execution).toMatchObject(committed(0, 200));
+    expect(control.read).toEqual(upTo(200));
+    expect(await landed()).toEqual(upTo(200));
+    const history = await numbers.history(execution.arn);
+    expect(history.map(({ type }) => type)).toContain("MapRunSucceeded");
+    expect(transitions(history)).toBe(6);
+  });
+
+  it("that was stopped is resumed at once, and writes what is missing by a list of its own", async () => {
+    control.available = 16;
+    control.perPartition = 1;
+    const gate = control.gate();
+    control.deed = async ({ call, partition = 0 }): Promise<Deed> => {
+      if (call !== "read" || partition < 4) return "go on";
+      await gate.opened;
+      return "die";
+    };
+    const arn = await numbers.start(ONCE);
+    await until("4 tasks are recorded", async () => (await tasksOf(numbers)).length === 4 || undefined);
+    await stopped(arn, gate);
+
+    control.calls.length = 0;
+    control.deed = () => "go on";
+    const execution = await numbers.execute(ONCE);
+    expect(execution).toMatchObject(committed(0, 16));
+    expect(control.read).toEqual(upTo(16, 4));
+    expect(control.of("latestOffset")).toEqual([]);
+    const [todo = ""] = (await numbers.keys("batches/")).filter((key) => key.includes("/todo-"));
+    expect(JSON.parse(Buffer.from((await numbers.store.get(todo)) ?? []).toString())).toEqual(
+      upTo(16, 4).map((task) => ({ task })),
+    );
+    expect(await landed()).toEqual(upTo(16));
+  });
+});
+
+describe("a distributed batch", () => {
+  it("is aborted with the error of the task that failed", async () => {
+    control.available = 11;
+    control.perPartition = 1;
+    control.deed = (call) => (isRead(7)(call) ? "fail" : "go on");
+    expect(await numbers.execute(ONCE)).toMatchObject({ status: "FAILED", error: "SOURCE_FAILED" });
+    expect(await batchOf(numbers)).toMatchObject({
+      state: "aborted",
+      error: { code: "SOURCE_FAILED", where: { partition: 7, attemptNumber: 1 } },
+    });
+    expect(await numbers.staged()).toEqual([]);
+    control.calls.length = 0;
+    control.deed = () => "go on";
+    expect(await numbers.execute(ONCE)).toMatchObject(committed(0, 11, 2));
+    expect(control.read).toEqual(upTo(11));
+    expect(await landed()).toEqual(upTo(11));
+  });
+
+  it("whose Map cannot begin, because the partitions file is gone, is aborted and says so, and is replayed once it is back", async () => {
+    control.available = 11;
+    control.perPartition = 1;
+    control.deed = once("fail", is("before commit"));
+    await numbers.execute(ONCE);
+    const key = (await batchOf(numbers))?.partitionsKey ?? "";
+    const file = (await numbers.store.get(key)) ?? new Uint8Array();
+    await numbers.store.delete([key]);
+    const failed = await numbers.execute(ONCE);
+    expect(failed).toMatchObject({ status: "FAILED", error: "TASK_KILLED" });
+    // States.ItemReaderFailed on AWS, States.Runtime on LocalStack.
+    expect(failed.cause).toContain("a task was ended from outside: States.");
+    expect(await batchOf(numbers)).toMatchObject({ state: "aborted", attempt: 2 });
+    await numbers.store.put(key, file);
+    expect(await numbers.execute(ONCE)).toMatchObject(committed(0, 11, 3));
+    expect(await landed()).toEqual(upTo(11));
+  });
+});

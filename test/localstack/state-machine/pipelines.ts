@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
+import type { Batch, Task } from "../../../shared/engine/ports/ledger.ts";
+import { type Call, Control } from "../control.ts";
+import { type DeployedPipeline, deployed, until } from "../deployed.ts";
+
+export let control: Control;
+export let numbers: DeployedPipeline;
+export let hurried: DeployedPipeline;
+export let relayed: DeployedPipeline;
+
+/** Has the pipelines deployed before the tests of a file, and empty before each of them. */
+export function usePipelines(): void {
+  beforeAll(async () => {
+    control = await Control.start();
+    const stack = await deployed("MillraceTests");
+    numbers = stack.pipeline("numbers");
+    hurried = stack.pipeline("hurried");
+    relayed = stack.pipeline("relayed");
+  });
+
+  afterAll(async () => {
+    await control.close();
+  });
+
+  beforeEach(async () => {
+    control.reset();
+    for (const pipeline of [numbers, hurried, relayed]) await pipeline.forget();
+  });
+}
+
+export const ONCE = { trigger: "once" };
+export const upTo = (end: number, from = 0) => Array.from({ length: end - from }, (_, i) => from + i);
+
+/** The numbers in the table, in order; each as often as it is there. */
+export async function landed(pipeline: DeployedPipeline = numbers): Promise<number[]> {
+  return (await pipeline.rows()).map((row) => Number(row["n"])).sort((a, b) => a - b);
+}
+
+export async function batchOf(pipeline: DeployedPipeline, batchId = 0): Promise<Batch | undefined> {
+  return await pipeline.ledger.batch(pipeline.target.pipeline, batchId);
+}
+
+export async function tasksOf(pipeline: DeployedPipeline): Promise<readonly Task[]> {
+  const batch = await batchOf(pipeline);
+  return batch === undefined ? [] : await pipeline.ledger.tasks(batch);
+}
+
+export async function seen(what: string, isSeen: (call: Call) => boolean): Promise<void> {
+  await until(what, async () => control.calls.some(isSeen) || undefined);
+}
+
+/** Stops an execution. LocalStack ends it once the functions that it waits for have ended: those that are held die then. */
+export async function stopped(arn: string, gate?: { open(): void }): Promise<void> {
+  await numbers.stop(arn);
+  gate?.open();
+  // It depends on the moment what LocalStack calls it; on AWS it is ABORTED.
+  expect(["ABORTED", "FAILED"]).toContain((await numbers.ended(arn)).status);
+}
+
+/** A deed for the first call that is meant; all others go on. */
+export function once<T extends string>(
+  deed: T,
+  isMeant: (call: Call) => boolean,
+): (call: Call) => T | "go on" {
+  let isDone = false;
+  return (call) => {
+    if (isDone || !isMeant(call)) return "go on";
+    isDone = true;
+    return deed;
+  };
+}
+
+export const isRead = (partition: number) => (call: Call) =>
+  call.call === "read" && call.partition === partition;
+export const is = (name: Call["call"]) => (call: Call) => call.call === name;
+export const committed = (batchId = 0, rows = 8, attempt = 1) => ({
+  status: "SUCCEEDED",
+  output: { next: "Done", why: "committed", batch: { batchId, attempt, state: "committed", rows } },
+});
