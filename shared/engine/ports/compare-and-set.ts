@@ -62,8 +62,12 @@ function passes(test: Test<unknown>, value: JsonValue | undefined): boolean {
   if (value === undefined) return test.absent === true;
   if (test.present === true) return true;
   if (typeof test.atMost === "number" && Number(value) <= test.atMost) return true;
-  const text = canonicalJson(value);
-  return test.oneOf?.some((one) => canonicalJson(one as JsonValue) === text) ?? false;
+  return test.oneOf?.some((one) => isSame(one as JsonValue, value)) ?? false;
+}
+
+function isSame(a: JsonValue, b: JsonValue): boolean {
+  if (typeof a !== "object" || typeof b !== "object") return a === b;
+  return canonicalJson(a) === canonicalJson(b);
 }
 
 function valueAt(record: object | undefined, path: string): JsonValue | undefined {
