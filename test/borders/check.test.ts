@@ -43,7 +43,7 @@ const FITTING = {
   "local/excused.ts": `// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: it is planted\n${nested("a && b")}`,
   "local/once.ts": copied("once"),
   "local/waits.ts": `import { setTimeout } from "node:timers/promises";\n\nvoid setTimeout(1);\nawait setTimeout(1);\n`,
-  "test/long.test.ts": `${longFile(401)}\n${longFunction(61)}`,
+  "test/long.test.ts": longFunction(61).replaceAll("line", "test"),
 };
 
 /** What is planted, and what is to be said of it: the file and the rule. */
@@ -92,6 +92,10 @@ const PLANTED: Readonly<Record<string, readonly [files: Readonly<Record<string, 
   "a file that is too long": [
     { "local/long-file.ts": longFile(401).replaceAll("long", "longer") },
     /^local\/long-file\.ts:1:1 lint\/style\/noExcessiveLinesPerFile/m,
+  ],
+  "a file of tests that is too long": [
+    { "test/long-file.test.ts": longFile(401).replaceAll("long", "lengthy") },
+    /^test\/long-file\.test\.ts:1:1 lint\/style\/noExcessiveLinesPerFile/m,
   ],
   "a copy": [
     { "functions/copy.ts": `// Copied.\n${copied("once").replaceAll("  ", "    ")}` },
