@@ -100,9 +100,10 @@ class Execution {
   async work(planned: PlannedBatch, input: ExecutionInput): Promise<Work> {
     const { ports, sessions } = this.#opened;
     const { run, batch } = planned;
-    const planner = await sessions.source.planner();
     const goesOn = this.#policy.maxBatches === undefined;
-    const target = goesOn ? await planner.availableNowTarget(MAX_TARGET_CHARACTERS) : undefined;
+    // A batch that only has to be finished needs no reader that plans.
+    const planner = goesOn ? await sessions.source.planner() : undefined;
+    const target = await planner?.availableNowTarget(MAX_TARGET_CHARACTERS);
     const route = await routeOf(ports, planned);
     log(planned, route.next);
     metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);

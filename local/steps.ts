@@ -1,6 +1,5 @@
-import { parseDuration } from "../shared/contract/duration.ts";
 import type { MillraceError } from "../shared/contract/errors.ts";
-import { triggerKind } from "../shared/contract/pipeline.ts";
+import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Batch, Fence } from "../shared/engine/ports/ledger.ts";
@@ -41,7 +40,7 @@ export class LocalSteps implements RunSteps {
   async prepare(): Promise<RunPolicy | undefined> {
     const { options, sessions, watch } = this.#parts;
     const { trigger } = options;
-    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+    const interval = intervalOf(trigger);
     return await watch.unlessStuck(askPolicy(sessions.source, triggerKind(trigger), { interval }));
   }
 

@@ -290,6 +290,13 @@ export function triggerOf(
   );
 }
 
+/**
+ * Milliseconds from one plan of a run to the next; `undefined` for a trigger without an interval.
+ */
+export function intervalOf(trigger: Trigger): number | undefined {
+  return "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+}
+
 /** Which of the three a trigger is. */
 export type TriggerKind = "once" | "availableNow" | "processingTime";
 

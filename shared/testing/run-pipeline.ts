@@ -3,11 +3,10 @@ import { rowsOf } from "../arrow/rows.ts";
 import { takesRows, type Writer } from "../contract/batch-writer.ts";
 import type { TaskContext } from "../contract/context.ts";
 import type { DataSourceClass } from "../contract/data-source.ts";
-import { parseDuration } from "../contract/duration.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import { Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
+import { intervalOf, Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
 import { retry } from "../contract/retry.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
 import { type FinalizeResult, finalize } from "../engine/finalize.ts";
@@ -152,7 +151,7 @@ class KitSteps implements RunSteps {
   async prepare(): Promise<RunPolicy> {
     const { pipeline, sessions, options } = this.#parts;
     const trigger = triggerOf(pipeline, undefined);
-    const interval = "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
+    const interval = intervalOf(trigger);
     const policy = await askPolicy(sessions.source, triggerKind(trigger), { interval });
     const bounds = { ...(interval === undefined ? {} : { interval }), maxIdle: MAX_IDLE };
     if (options.batches !== undefined && pipeline.saveMode === undefined)

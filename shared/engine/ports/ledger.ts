@@ -216,16 +216,12 @@ export type Acquired =
   | { readonly acquired: true; readonly head: Head }
   | { readonly acquired: false; readonly head: Head };
 
-export interface NewBatch {
-  /** Of the head that was acquired. */
-  readonly incarnation: string;
-  readonly batchId: number;
-  readonly start: Offset;
-  readonly end: Offset;
-  readonly latest?: Offset;
-  readonly partitionsKey: string;
-  readonly tasks: number;
-  readonly schema: string;
+/** A batch to be recorded; `incarnation` is that of the head that was acquired. */
+export interface NewBatch
+  extends Pick<
+    Batch,
+    "incarnation" | "batchId" | "start" | "end" | "latest" | "partitionsKey" | "tasks" | "schema"
+  > {
   readonly now: number;
 }
 
