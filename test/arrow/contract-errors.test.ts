@@ -9,7 +9,10 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import type { RowSource } from "../../shared/contract/stream-reader.ts";
 import { ROOT } from "../support/process.ts";
 
-/** Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with what becomes of it here. */
+/**
+ * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with what
+ * becomes of it here.
+ */
 
 const schema = parseDdl("id bigint, part int");
 const place = { pipeline: "p", batchId: 0, partition: 0 };

@@ -8,7 +8,10 @@ import type { Row } from "../../shared/contract/stream-reader.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";
 
-/** What pyarrow finds in a file that we wrote: an independent reader of every type, also of its least and greatest values. */
+/**
+ * What pyarrow finds in a file that we wrote: an independent reader of every type, also of its
+ * least and greatest values.
+ */
 
 const READ = `
 import datetime, decimal, json, sys, pyarrow as pa

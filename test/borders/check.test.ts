@@ -5,7 +5,10 @@ import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
-/** `npm run check` on a small tree with the project's own configuration: all of it can pass and fail. */
+/**
+ * `npm run check` on a small tree with the project's own configuration: all of it can pass and
+ * fail.
+ */
 
 const KEPT = [
   ...["package.json", "tsconfig.json", "biome.jsonc", ".oxlintrc.json", ".gitignore"],

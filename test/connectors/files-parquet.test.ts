@@ -13,7 +13,10 @@ import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";
 import { withStores } from "../support/runtime.ts";
 
-/** Files that pyarrow writes, and its own reading of them in the form in which sinks of rows get values. */
+/**
+ * Files that pyarrow writes, and its own reading of them in the form in which sinks of rows get
+ * values.
+ */
 const PRELUDE = `
 import sys, json, math, base64, random, datetime as dt, decimal, uuid
 import pyarrow as pa, pyarrow.parquet as pq

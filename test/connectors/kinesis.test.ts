@@ -140,7 +140,10 @@ interface Arrival {
   readonly at: number;
 }
 
-/** Answers as a shard does that holds these records, in pages of at most `page`; an iterator is the index of a record. */
+/**
+ * Answers as a shard does that holds these records, in pages of at most `page`; an iterator is the
+ * index of a record.
+ */
 function shardOf(records: readonly Arrival[], page = 10_000): Respond {
   const indexOf = (found: (record: Arrival) => boolean) => {
     const index = records.findIndex(found);

@@ -21,7 +21,10 @@ async function changes(rows: number): Promise<Database> {
   return db;
 }
 
-/** Sessions that go on writing, several rows a transaction, some of which are rolled back; gives what ends them. */
+/**
+ * Sessions that go on writing, several rows a transaction, some of which are rolled back; gives
+ * what ends them.
+ */
 async function keepWriting(db: Database, sessions: number): Promise<() => Promise<void>> {
   let isWriting = true;
   const writers = Array.from({ length: sessions }, async () => {

@@ -10,7 +10,9 @@ const COPY = join(ROOT, "test/e2e/pipelines/rest-copy.ts");
 
 const items: JsonRow[] = Array.from({ length: 57 }, (_, id) => ({ id, word: `word ${id}` }));
 
-/** An API that has the items, one that takes them, and how a run from one to the other is started. */
+/**
+ * An API that has the items, one that takes them, and how a run from one to the other is started.
+ */
 async function copying(fault: (count: number) => Fault) {
   const from = await serve(({ url }) => {
     const offset = Number(url.searchParams.get("offset"));

@@ -5,7 +5,9 @@ import { temporaryFolder } from "../support/folder.ts";
 import { killTree, millrace, ROOT, type Running, startMillrace } from "../support/process.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
-/** Of its batch 1, partition 1 (rows 30 to 39) gives three rows and then hangs, where it is told to. */
+/**
+ * Of its batch 1, partition 1 (rows 30 to 39) gives three rows and then hangs, where it is told to.
+ */
 const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
 const PLACE = { pipeline: "counter", batchId: 1, partition: 1, attempt: 1 };
 const MESSAGE = expect.stringMatching(

@@ -5,7 +5,10 @@ import { EngineWorld, scripted } from "../support/engine.ts";
 
 const SECOND = 1000;
 
-/** A batch that is planned, written and committed by one run, each step of which takes a time of its own. */
+/**
+ * A batch that is planned, written and committed by one run, each step of which takes a time of its
+ * own.
+ */
 async function batchOf(world: EngineWorld, owner: string): Promise<Batch> {
   const { script, pipeline } = scripted();
   const takes: Readonly<Record<string, number>> = {

@@ -38,8 +38,8 @@ export interface Result {
 }
 
 /**
- * All cases with one fault, with a history, and of zombies; then, in turn, pairs, interleavings and longer sequences, drawn by the seed, without
- * an end.
+ * All cases with one fault, with a history, and of zombies; then, in turn, pairs, interleavings and
+ * longer sequences, drawn by the seed, without an end.
  */
 function* cases(calls: number, seed: number): Generator<Case> {
   yield* singles(calls);

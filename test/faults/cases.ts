@@ -67,7 +67,9 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
   return world.violations;
 }
 
-/** One run after the other; one that sleeps, or has steps that straggle, goes on after the others. */
+/**
+ * One run after the other; one that sleeps, or has steps that straggle, goes on after the others.
+ */
 async function runInTurn(world: World, test: Case): Promise<void> {
   const begun: Run[] = [];
   for (const faults of test.runs) {
@@ -148,7 +150,10 @@ export async function tidy(world: Surroundings): Promise<void> {
   await vacuum(sessions, ports, { olderThan: DAY, dryRun: false });
 }
 
-/** Reads the last batch again, by hand; gives its rows. A run that went before may have left nothing to rewind. */
+/**
+ * Reads the last batch again, by hand; gives its rows. A run that went before may have left nothing
+ * to rewind.
+ */
 async function rewound(world: World): Promise<readonly number[]> {
   await finish(world);
   const [last] = await world.ledger.batches("numbers", { limit: 1 });
@@ -194,7 +199,10 @@ export function zombies(calls: number): readonly Case[] {
     ]);
 }
 
-/** A run that sleeps within its first batch, while the next one fails in the same batch: all of them. */
+/**
+ * A run that sleeps within its first batch, while the next one fails in the same batch: all of
+ * them.
+ */
 export function beforeZombies(calls: number): readonly Case[] {
   const batch = Math.ceil(calls / 2);
   const asleep = each(batch).filter(({ kind }) => kind.startsWith("sleep"));

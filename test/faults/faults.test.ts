@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { type Case, countCalls, type Fault, histories, runCase, singles, zombies } from "./cases.ts";
 import { FAULTS } from "./kinds.ts";
 
-/** `npm run test:faults`, of which `npm test` runs a minute, has more of what is drawn by chance here, and what a sleeping run meets when the next one fails. */
+/**
+ * `npm run test:faults`, of which `npm test` runs a minute, has more of what is drawn by chance
+ * here, and what a sleeping run meets when the next one fails.
+ */
 
 const { length: calls } = await countCalls();
 /** On a machine that has much else to do. */

@@ -11,8 +11,9 @@ import { countCalls, SHAPE } from "./cases.ts";
 import { judge, type Sight } from "./real.ts";
 
 /**
- * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder: the one that dies, one that goes on from what is there, and a vacuum
- * days later. The judge looks at what lies in the file and the folder then.
+ * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder: the one that dies,
+ * one that goes on from what is there, and a vacuum days later. The judge looks at what lies in the
+ * file and the folder then.
  */
 
 type Moment = "before" | "during" | "after";

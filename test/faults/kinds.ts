@@ -1,7 +1,9 @@
 /**
- * What may go wrong at a call. `stop`: the whole run ends there, and no code of it runs again. `die`: the step that makes the call ends so, and the
- * run tries it again. `straggle`: the run gives the step up and tries it again, and later the step goes on; `overtaken`: it goes on as soon as the step that took its place has ended. `sleep`: the whole run stands still, and goes on
- * when others have worked. `twice`: the call is delivered twice.
+ * What may go wrong at a call. `stop`: the whole run ends there, and no code of it runs again.
+ * `die`: the step that makes the call ends so, and the run tries it again. `straggle`: the run
+ * gives the step up and tries it again, and later the step goes on; `overtaken`: it goes on as soon
+ * as the step that took its place has ended. `sleep`: the whole run stands still, and goes on when
+ * others have worked. `twice`: the call is delivered twice.
  */
 export const FAULTS = [
   "stop before",

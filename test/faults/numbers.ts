@@ -18,7 +18,10 @@ interface Run extends Points {
   saw(commit: Parameters<ArrowTableWriter["commit"]>): void;
 }
 
-/** The numbers from 0, into an Arrow table. How a batch is cut differs each time it is asked: only what was recorded is stable. */
+/**
+ * The numbers from 0, into an Arrow table. How a batch is cut differs each time it is asked: only
+ * what was recorded is stable.
+ */
 export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
   const { rows, rowsABatch, partitions } = world.shape;
   class NumbersReader extends DataSourceStreamReader<Position, Slice> {

@@ -11,13 +11,16 @@ import { RealWorld, type Sight } from "./real.ts";
 import { Run } from "./run.ts";
 
 /**
- * `FOLDER NOW run [CALL before|during|after]`: a process that runs the pipeline, until it kills itself at a call. `FOLDER NOW finish`: one that runs until nothing is new.
- * `FOLDER NOW vacuum`: one that removes what is not needed. The ledger, the store and what was seen lie in the folder.
+ * `FOLDER NOW run [CALL before|during|after]`: a process that runs the pipeline, until it kills
+ * itself at a call. `FOLDER NOW finish`: one that runs until nothing is new. `FOLDER NOW vacuum`:
+ * one that removes what is not needed. The ledger, the store and what was seen lie in the folder.
  */
 
 const [folder = "", now, work, call, moment] = process.argv.slice(2);
 
-/** Ends this process as a kill from outside does: nothing of it runs again, nothing is tidied up. */
+/**
+ * Ends this process as a kill from outside does: nothing of it runs again, nothing is tidied up.
+ */
 function die(): void {
   process.kill(process.pid, "SIGKILL");
 }
@@ -28,7 +31,9 @@ if (call !== undefined && !isDuring)
   faults.set(Number(call), moment === "before" ? "stop before" : "stop after");
 
 let run: Run | undefined;
-/** True within the call in whose middle this process is to die; call -1 is the making of the ledger. */
+/**
+ * True within the call in whose middle this process is to die; call -1 is the making of the ledger.
+ */
 const isAtTheCall = (): boolean => isDuring && (run?.calls.length ?? 0) - 1 === Number(call);
 
 /** A store that writes a half of what it is to put, and then dies, at that call. */

@@ -5,7 +5,10 @@ import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
-/** What the judge is told of what was seen, as JSON: it may have been seen by a process that is dead by now. */
+/**
+ * What the judge is told of what was seen, as JSON: it may have been seen by a process that is dead
+ * by now.
+ */
 export type Sight =
   | { readonly saw: "commit"; readonly batchId: number; readonly attempt: number; readonly messages: string }
   | { readonly saw: "state"; readonly batchId: number; readonly attempt: number; readonly state: BatchState }
@@ -100,7 +103,8 @@ export async function judge(
 ): Promise<readonly string[]> {
   const objects = await readObjects(judged, "");
   const world = new World(shape, { pipeline, ledger, objects });
-  // Names are never used again: a file that was there for its commit and was deleted later is missing now.
+  // Names are never used again: a file that was there for its commit and was deleted later is
+  // missing now.
   for (const key of [...objects.objects.keys()].sort()) world.sawPut(key);
   for (const sight of sights) {
     if (sight.saw === "broken") world.broken(sight.what);

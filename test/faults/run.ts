@@ -62,7 +62,10 @@ interface Sleeper {
 /** The step that makes a call: a straggler makes calls beside the step that took its place. */
 const current = new AsyncLocalStorage<Step>();
 
-/** One run, as a state machine has it: steps in processes of their own, with JSON between them; each call of a port or of the contract is a point of fault. */
+/**
+ * One run, as a state machine has it: steps in processes of their own, with JSON between them; each
+ * call of a port or of the contract is a point of fault.
+ */
 export class Run {
   /** Names of the calls made, in order: the fault points. */
   readonly calls: string[] = [];

@@ -35,7 +35,9 @@ export interface Asl {
   readonly States: Readonly<Record<string, AslState>>;
 }
 
-/** A synthesized stack, whose references are resolved as if it were deployed. Bundles are left out. */
+/**
+ * A synthesized stack, whose references are resolved as if it were deployed. Bundles are left out.
+ */
 export class Synthesized {
   readonly app: App;
   readonly stack: Stack;
@@ -93,7 +95,10 @@ export class Synthesized {
     return Environment.Variables;
   }
 
-  /** Intrinsic functions replaced by what they stand for; a name that CloudFormation makes up is the logical id. */
+  /**
+   * Intrinsic functions replaced by what they stand for; a name that CloudFormation makes up is the
+   * logical id.
+   */
   resolve(value: unknown): unknown {
     if (Array.isArray(value)) return value.map((item) => this.resolve(item));
     if (typeof value !== "object" || value === null) return value;

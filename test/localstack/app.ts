@@ -28,7 +28,8 @@ function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): Mi
 const { table, bucket } = numbers("numbers");
 
 const hurried = numbers("hurried", { table, bucket });
-// Not by the construct's writerTimeout: a distributed Map over tasks that are so short has Express children, which LocalStack refuses.
+// Not by the construct's writerTimeout: a distributed Map over tasks that are so short has Express
+// children, which LocalStack refuses.
 functionOf(hurried.writeFunction).timeout = 6;
 
 const relayed = numbers("relayed", { table, bucket });

@@ -11,7 +11,10 @@ import type { NamedRow } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { EngineWorld, type Run } from "../support/engine.ts";
 
-/** Runs a source into a sink that keeps what was committed in memory, each batch once. Its clock is the real one. */
+/**
+ * Runs a source into a sink that keeps what was committed in memory, each batch once. Its clock is
+ * the real one.
+ */
 export class CollectingWorld extends EngineWorld {
   /** While it is true, no task can be written. */
   failing = false;

@@ -2,8 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { text } from "node:stream/consumers";
 
 /**
- * What the functions of pipelines/numbers.ts ask at each call of the contract: a server in the test's own process, so that a test says what happens
- * at which call, waits for a call, or holds it. Its place is fixed, because functions are deployed once for all test files.
+ * What the functions of pipelines/numbers.ts ask at each call of the contract: a server in the
+ * test's own process, so that a test says what happens at which call, waits for a call, or holds
+ * it. Its place is fixed, because functions are deployed once for all test files.
  */
 export const CONTROL_URL = "http://127.0.0.1:4611/";
 
@@ -56,7 +57,10 @@ export class Control {
   deed: (call: Call) => Deed | Promise<Deed> = () => "go on";
   readonly #server: Server;
   readonly #held = new Set<() => void>();
-  /** Lives that earlier tests saw: what they left behind, such as a task that was held, may still call. */
+  /**
+   * Lives that earlier tests saw: what they left behind, such as a task that was held, may still
+   * call.
+   */
   readonly #past = new Set<string>();
 
   private constructor() {

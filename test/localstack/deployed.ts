@@ -27,7 +27,10 @@ import { documentedReader, hasPython, runPython } from "../support/python.ts";
 import { dynamodb, s3 } from "./clients.ts";
 import { request } from "./kit/request.ts";
 
-/** Stacks that are deployed with `cdk`, and their pipelines: run, watched, and their tables read by an independent reader. */
+/**
+ * Stacks that are deployed with `cdk`, and their pipelines: run, watched, and their tables read by
+ * an independent reader.
+ */
 
 const cloudFormation = new CloudFormationClient({});
 const sfn = new SFNClient({});
@@ -77,7 +80,10 @@ export class DeployedStack {
   }
 }
 
-/** Nothing where the stack was not deployed by this run of the tests: a LocalStack may have lived for longer. */
+/**
+ * Nothing where the stack was not deployed by this run of the tests: a LocalStack may have lived
+ * for longer.
+ */
 async function find(stack: string): Promise<DeployedStack | undefined> {
   try {
     const { Stacks = [] } = await cloudFormation.send(new DescribeStacksCommand({ StackName: stack }));

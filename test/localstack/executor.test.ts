@@ -2,7 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "./kit/request.ts";
 import { zip } from "./kit/zip.ts";
 
-/** Lambda on LocalStack, as the executor of this kit runs it: what the pipeline's functions rely on. */
+/**
+ * Lambda on LocalStack, as the executor of this kit runs it: what the pipeline's functions rely on.
+ */
 
 const SOURCE = `
 let calls = 0;

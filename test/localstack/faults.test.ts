@@ -10,13 +10,15 @@ import { Run } from "../faults/run.ts";
 import { dynamodb, newLedger, newStore, s3 } from "./clients.ts";
 
 /**
- * One fault at each request that a run sends to DynamoDB and S3; then a run on clients of its own takes the pipeline over, a vacuum follows days
- * later, and the judge looks at what lies in the table and the bucket.
+ * One fault at each request that a run sends to DynamoDB and S3; then a run on clients of its own
+ * takes the pipeline over, a vacuum follows days later, and the judge looks at what lies in the
+ * table and the bucket.
  */
 
 /**
- * `stop`: the run ends there. `fail` and `lost answer`: the connection broke, the adapter tries again. `for good`: an error that it does not try
- * again. `twice`: the request is sent twice. The SDK's own retries are off: they would hide the fault from the adapter.
+ * `stop`: the run ends there. `fail` and `lost answer`: the connection broke, the adapter tries
+ * again. `for good`: an error that it does not try again. `twice`: the request is sent twice. The
+ * SDK's own retries are off: they would hide the fault from the adapter.
  */
 const KINDS = [
   "stop before",
@@ -68,11 +70,14 @@ function refused(): Error {
   });
 }
 
-/** Counts the requests of both clients, and has the fault happen at one of them. Gives their names. */
+/**
+ * Counts the requests of both clients, and has the fault happen at one of them. Gives their names.
+ */
 function injectInto(clients: Clients, fault: Fault | undefined, run: () => Run): readonly string[] {
   const sent: string[] = [];
   for (const client of [clients.dynamodb, clients.s3]) {
-    // The stacks of both clients differ in their types only. Here it is called once for each request that would go out.
+    // The stacks of both clients differ in their types only. Here it is called once for each
+    // request that would go out.
     (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
       (next, context) => async (args) => {
         const index = sent.push(String(context["commandName"])) - 1;

@@ -22,7 +22,10 @@ import { millrace, type Running, startMillrace } from "../support/process.ts";
 import { dynamodb, newLedger } from "./clients.ts";
 import { zip } from "./kit/zip.ts";
 
-/** The command on pipelines that are deployed: what the functions would leave in the ledger is left by the tests. */
+/**
+ * The command on pipelines that are deployed: what the functions would leave in the ledger is left
+ * by the tests.
+ */
 
 const OWNER = { id: "execution-1", description: "execution 1" };
 const ROLE = "arn:aws:iam::000000000000:role/operate";

@@ -9,8 +9,9 @@ import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /**
- * LocalStack lets everybody do everything. So each request that a handler makes, in good times and bad ones, is held against the policy that the construct gives
- * its role, by an evaluator of IAM that is not ours.
+ * LocalStack lets everybody do everything. So each request that a handler makes, in good times and
+ * bad ones, is held against the policy that the construct gives its role, by an evaluator of IAM
+ * that is not ours.
  */
 
 /** What a request needs the right to do. */

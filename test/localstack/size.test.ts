@@ -14,7 +14,10 @@ import { dynamodb, newLedger, newStore, s3 } from "./clients.ts";
 import { Control } from "./control.ts";
 import { bundle, EXECUTION, variables } from "./handlers.ts";
 
-/** A batch of 10,000 partitions through Plan and Finalize, each in a process with the memory of its function. */
+/**
+ * A batch of 10,000 partitions through Plan and Finalize, each in a process with the memory of its
+ * function.
+ */
 
 const PARTITIONS = 10_000;
 const MEMORY_MIB = 512;
@@ -39,7 +42,9 @@ afterAll(async () => {
   await control.close();
 });
 
-/** Runs a step in a process of its own, that has its heap limited as in a function of that memory. */
+/**
+ * Runs a step in a process of its own, that has its heap limited as in a function of that memory.
+ */
 async function run<Answer>(
   step: "plan" | "finalize",
   event: object,

@@ -16,7 +16,8 @@ class Counter {
   s3 = 0;
 
   watch(service: "dynamodb" | "s3", client: DynamoDBClient | S3Client): void {
-    // The stacks of both clients differ in their types only. Here it is called for each request, retries too.
+    // The stacks of both clients differ in their types only. Here it is called for each request,
+    // retries too.
     (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
       (next) => async (args) => {
         this[service]++;
@@ -57,7 +58,10 @@ afterAll(async () => {
   await control.close();
 });
 
-/** What an execution of the state machine does. Gives the requests of each batch, and those of what came after the last. */
+/**
+ * What an execution of the state machine does. Gives the requests of each batch, and those of what
+ * came after the last.
+ */
 async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; end: string }> {
   const batches: string[] = [];
   counter.take();

@@ -4,8 +4,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * Finds the programs of a PostgreSQL server, or brings them: Debian's packages, unpacked below .cache/postgres. Nothing is installed, and root is
- * not needed.
+ * Finds the programs of a PostgreSQL server, or brings them: Debian's packages, unpacked below
+ * .cache/postgres. Nothing is installed, and root is not needed.
  */
 
 const HOME = fileURLToPath(new URL("../../.cache/postgres", import.meta.url));
@@ -77,7 +77,10 @@ function unpackDebian(): void {
   }
 }
 
-/** apt with lists and locks of its own, which takes no rights; what the machine has installed, it knows. */
+/**
+ * apt with lists and locks of its own, which takes no rights; what the machine has installed, it
+ * knows.
+ */
 function aptBelow(folder: string): string[] {
   mkdirSync(join(folder, "lists/partial"), { recursive: true });
   mkdirSync(join(folder, "cache/archives/partial"), { recursive: true });
@@ -92,7 +95,10 @@ function aptBelow(folder: string): string[] {
   return Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
-/** The server, and the libraries that it needs and the machine lacks. LLVM would make the half of it, for a compiler that is switched off. */
+/**
+ * The server, and the libraries that it needs and the machine lacks. LLVM would make the half of
+ * it, for a compiler that is switched off.
+ */
 function missingPackages(apt: readonly string[], server: string): string[] {
   const flags = ["--print-uris", "--reinstall", "-y", "-qq", "--no-install-recommends"];
   const uris = run("apt-get", [...apt, "install", ...flags, server]);

@@ -16,7 +16,10 @@ import { setTimeout } from "node:timers/promises";
 import { Client } from "pg";
 import { installPostgres, librariesOf, type Programs } from "./install.ts";
 
-/** A PostgreSQL server for the tests of one file, on a free port of 127.0.0.1, with all it writes in a temporary folder. */
+/**
+ * A PostgreSQL server for the tests of one file, on a free port of 127.0.0.1, with all it writes in
+ * a temporary folder.
+ */
 
 export const PASSWORD = "it's a % secret: √@/";
 const START_TIMEOUT = 60_000;
@@ -31,7 +34,10 @@ const SETTINGS = {
   max_prepared_transactions: "5",
 };
 
-/** The server and all that it wrote end with the process that holds the other end of stdin, however that ends. */
+/**
+ * The server and all that it wrote end with the process that holds the other end of stdin, however
+ * that ends.
+ */
 const GUARDED = `
   exec 3<&0
   end() {
@@ -73,7 +79,9 @@ export interface Database {
   session(): Promise<Client>;
 }
 
-/** `standby`: a server that replays a primary that never writes. It has the one database `postgres`. */
+/**
+ * `standby`: a server that replays a primary that never writes. It has the one database `postgres`.
+ */
 export async function startPostgres({ standby = false } = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-postgres-"));
   try {

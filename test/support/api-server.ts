@@ -51,7 +51,10 @@ export async function serve(respond: Respond): Promise<Api> {
 
 export type JsonRow = Readonly<Record<string, unknown>>;
 
-/** What befalls a request: an answer in place of processing it, a connection that is cut before or after, or no answer after it was processed. */
+/**
+ * What befalls a request: an answer in place of processing it, a connection that is cut before or
+ * after, or no answer after it was processed.
+ */
 export type Fault = Reply | "cut before" | "cut after" | "hang after" | undefined;
 
 export interface RowsApi extends Api {
@@ -62,8 +65,8 @@ export interface RowsApi extends Api {
 }
 
 /**
- * An API that takes arrays of rows: it honours `Idempotency-Key`, and answers 422 to a key that comes again with something else. Only what was processed is
- * remembered.
+ * An API that takes arrays of rows: it honours `Idempotency-Key`, and answers 422 to a key that
+ * comes again with something else. Only what was processed is remembered.
  */
 export async function serveRows(
   fault: (asked: Asked, count: number) => Fault = () => undefined,
@@ -97,8 +100,8 @@ export interface FakeRuntime extends Runtime {
 }
 
 /**
- * A runtime whose clock stands still, and which records how long it was to sleep. Waits have no jitter
- * unless the test says otherwise: `chance` is all of the time that a wait may take.
+ * A runtime whose clock stands still, and which records how long it was to sleep. Waits have no
+ * jitter unless the test says otherwise: `chance` is all of the time that a wait may take.
  */
 export function runtimeAt(time: number | string, env: Record<string, string> = {}, chance = 1): FakeRuntime {
   const sleeps: number[] = [];

@@ -6,7 +6,10 @@ interface Sleeper {
   wake(): void;
 }
 
-/** A clock that a test moves. Whoever sleeps until then is woken in order, and gets to do what it does next. */
+/**
+ * A clock that a test moves. Whoever sleeps until then is woken in order, and gets to do what it
+ * does next.
+ */
 export class Clock {
   now = Date.UTC(2026, 10, 21);
   readonly #sleepers = new Set<Sleeper>();

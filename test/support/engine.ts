@@ -44,8 +44,8 @@ function quarters(start: number, end: number): Slice[] {
 }
 
 /**
- * A source of whole numbers, eight a batch, four partitions; a sink that keeps nothing but says what it is called with. As the
- * reader and the writer of the recorded Spark traces.
+ * A source of whole numbers, eight a batch, four partitions; a sink that keeps nothing but says
+ * what it is called with. As the reader and the writer of the recorded Spark traces.
  */
 export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
   const script: Script = {

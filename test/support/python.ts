@@ -4,7 +4,10 @@ import { fileURLToPath } from "node:url";
 
 const python = fileURLToPath(new URL("../../.cache/python/bin/python", import.meta.url));
 
-/** True where `scripts/setup-python.ts` has made the environment; it says so itself where it could not. */
+/**
+ * True where `scripts/setup-python.ts` has made the environment; it says so itself where it could
+ * not.
+ */
 export const hasPython: boolean = existsSync(python);
 
 /** Runs Python code in the tests' environment; gives what it prints as JSON. */
@@ -33,7 +36,10 @@ export interface TableSummary {
   readonly last: string;
 }
 
-/** Rows, distinct ids, column types, and the range of `time` of a table, as an independent reader sees them. */
+/**
+ * Rows, distinct ids, column types, and the range of `time` of a table, as an independent reader
+ * sees them.
+ */
 export function summarize(table: string): TableSummary {
   return runPython<TableSummary>(
     `${documentedReader()}

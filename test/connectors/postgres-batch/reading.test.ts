@@ -37,7 +37,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** The rows of each partition of a batch, after the filters were offered; and the filters that are left to do. */
+/**
+ * The rows of each partition of a batch, after the filters were offered; and the filters that are
+ * left to do.
+ */
 async function batch(
   d: Desk,
   options: Partial<PostgresOptions> = {},

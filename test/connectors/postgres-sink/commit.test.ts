@@ -15,7 +15,10 @@ afterAll(() => server.stop());
 
 const desk = () => Desk.open(server);
 
-/** A server in between that breaks each connection where a statement begins with `text`: before it, or after it was done. */
+/**
+ * A server in between that breaks each connection where a statement begins with `text`: before it,
+ * or after it was done.
+ */
 async function breakingAt(port: number, text: string, when: "before" | "after"): Promise<number> {
   const between: NetServer = createServer((client) => {
     const upstream = connect(port, "127.0.0.1");

@@ -42,7 +42,9 @@ export interface Drained {
   readonly partitions: readonly unknown[];
 }
 
-/** Runs batches until nothing is new, as the engine does: offsets and partitions go through JSON. */
+/**
+ * Runs batches until nothing is new, as the engine does: offsets and partitions go through JSON.
+ */
 export async function drain(
   options: RestApiOptions,
   given: { reader?: Reader; start?: object; runtime?: Runtime; after?: () => void } = {},

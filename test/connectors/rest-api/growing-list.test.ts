@@ -59,7 +59,8 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     grow(5);
     const smaller = { ...options, pageSize: 7 };
     if (pagination.type === "cursor") {
-      // What a cursor of larger pages stands for cannot be found in smaller ones: told, never guessed.
+      // What a cursor of larger pages stands for cannot be found in smaller ones: told, never
+      // guessed.
       expect((await failure(() => drain(smaller, { start: second.end }))).code).toBe("LIST_SHRANK");
       return;
     }

@@ -16,7 +16,9 @@ interface RangeApi extends Api {
   readonly events: { id: number; time: number }[];
 }
 
-/** An API of events that is asked by ranges of time; `slack` milliseconds more come at both ends. */
+/**
+ * An API of events that is asked by ranges of time; `slack` milliseconds more come at both ends.
+ */
 async function rangeApi(
   pagination: Pagination,
   format: TimeRange["format"] = "iso",

@@ -10,7 +10,10 @@ import {
 } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
-/** Numbers up to `BATCH_MAX`, ten a partition, from 5 on, as one batch, with the mode and the fault that a test asks for. */
+/**
+ * Numbers up to `BATCH_MAX`, ten a partition, from 5 on, as one batch, with the mode and the fault
+ * that a test asks for.
+ */
 const max = Number(process.env["BATCH_MAX"] ?? 40);
 const mode = process.env["BATCH_MODE"];
 const fault = process.env["BATCH_FAULT"] ?? "";

@@ -3,7 +3,10 @@ import { setTimeout } from "node:timers/promises";
 import { DataSource, DataSourceStreamReader, pipeline, type Row, type TaskContext } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
-/** Rows 0 to `COUNTER_MAX`, two partitions of ten rows a batch, with the faults that a test asks for. */
+/**
+ * Rows 0 to `COUNTER_MAX`, two partitions of ten rows a batch, with the faults that a test asks
+ * for.
+ */
 const max = Number(process.env["COUNTER_MAX"] ?? 60);
 const fault = process.env["COUNTER_FAULT"] ?? "";
 const delay = Number(process.env["COUNTER_DELAY"] ?? 0);

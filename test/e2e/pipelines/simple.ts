@@ -9,7 +9,10 @@ import {
   type TaskContext,
 } from "millrace";
 
-/** A simple reader of numbers, four a read, each with the word that the source has for it now; a sink of JSON lines, a file a batch. */
+/**
+ * A simple reader of numbers, four a read, each with the word that the source has for it now; a
+ * sink of JSON lines, a file a batch.
+ */
 const word = process.env["SIMPLE_WORD"] ?? "";
 const fault = process.env["SIMPLE_FAULT"] ?? "";
 

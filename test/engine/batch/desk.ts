@@ -40,7 +40,10 @@ interface Script {
   filters: readonly Filter[];
 }
 
-/** A source of whole numbers, in two partitions, and a table that is held in memory, as a sink whose commits recognise their batch. */
+/**
+ * A source of whole numbers, in two partitions, and a table that is held in memory, as a sink whose
+ * commits recognise their batch.
+ */
 export class Desk {
   readonly world: EngineWorld = new EngineWorld();
   readonly script: Script;

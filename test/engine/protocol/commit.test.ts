@@ -72,7 +72,8 @@ describe("a finalizer that is delivered twice", () => {
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [0, 1, 2]) await run.write(planned, partition);
-    // The late one reads the tasks, then sleeps; meanwhile the last task ends and the other one decides.
+    // The late one reads the tasks, then sleeps; meanwhile the last task ends and the other one
+    // decides.
     const late = await world.run(pipeline, "a", {
       ledger: before(world.ledger, "decide", async () => {
         await run.write(planned, 3);

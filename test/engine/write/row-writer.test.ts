@@ -15,7 +15,10 @@ import { EngineWorld } from "../../support/engine.ts";
 
 type Message = { partition: number; rows: number };
 
-/** A batch of the rows given, one partition a list, written as rows; `calls` are those of the writer, `script` changes it. */
+/**
+ * A batch of the rows given, one partition a list, written as rows; `calls` are those of the
+ * writer, `script` changes it.
+ */
 function written(schema: string, partitions: readonly (readonly Row[])[]) {
   const calls: (readonly [string, unknown])[] = [];
   const seen: NamedRow[] = [];

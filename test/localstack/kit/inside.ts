@@ -2,8 +2,9 @@ import { ENDPOINT, LocalStack } from "./server.ts";
 import { runTests } from "./tests.ts";
 
 /**
- * The first process of the namespaces that scripts/localstack.ts makes: it starts LocalStack, runs vitest with this program's
- * arguments, and ends LocalStack. When it exits, the kernel kills whatever the namespaces still hold.
+ * The first process of the namespaces that scripts/localstack.ts makes: it starts LocalStack, runs
+ * vitest with this program's arguments, and ends LocalStack. When it exits, the kernel kills
+ * whatever the namespaces still hold.
  */
 
 const stop = new AbortController();

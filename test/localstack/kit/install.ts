@@ -18,8 +18,9 @@ import { HOME, LIBRARIES, PYTHON, SOURCES } from "./paths.ts";
 import { run } from "./processes.ts";
 
 /**
- * Sets LocalStack up below .cache/localstack, in parts. A part is installed when the stamp that its last installation left is
- * not the digest of what it is made from; the stamp is written last, so a part that was broken off is made anew.
+ * Sets LocalStack up below .cache/localstack, in parts. A part is installed when the stamp that its
+ * last installation left is not the digest of what it is made from; the stamp is written last, so a
+ * part that was broken off is made anew.
  */
 
 interface Part {

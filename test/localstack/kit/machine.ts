@@ -16,7 +16,10 @@ export class MissingError extends Error {
   override readonly name: string = "MissingError";
 }
 
-/** `unshare` and these flags: networks and processes of its own, all of which end with the first one. */
+/**
+ * `unshare` and these flags: networks and processes of its own, all of which end with the first
+ * one.
+ */
 export const ISOLATED: readonly string[] = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /** What each run needs: to put LocalStack into namespaces of its own. */

@@ -5,7 +5,10 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const PAGE = 4096;
 
-/** Runs a command to its end and gives its exit code. What it printed is shown when it fails. When the signal aborts, it and all of its group are ended. */
+/**
+ * Runs a command to its end and gives its exit code. What it printed is shown when it fails. When
+ * the signal aborts, it and all of its group are ended.
+ */
 export async function run(
   command: string,
   args: readonly string[],

@@ -1,4 +1,7 @@
-/** Requests to services whose SDK the project does not depend on. LocalStack reads account and region of a signature and checks nothing else. */
+/**
+ * Requests to services whose SDK the project does not depend on. LocalStack reads account and
+ * region of a signature and checks nothing else.
+ */
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -31,7 +31,10 @@ export class LocalStack {
     void this.#sample();
   }
 
-  /** The most memory that LocalStack, DynamoDB Local and the Lambda functions held together, in bytes. */
+  /**
+   * The most memory that LocalStack, DynamoDB Local and the Lambda functions held together, in
+   * bytes.
+   */
   get peak(): number {
     return this.#peak;
   }
@@ -49,7 +52,10 @@ export class LocalStack {
     }
   }
 
-  /** Kills LocalStack and its children: asked to end, it takes seconds to tidy up what is deleted here anyway. */
+  /**
+   * Kills LocalStack and its children: asked to end, it takes seconds to tidy up what is deleted
+   * here anyway.
+   */
   async stop(): Promise<void> {
     const { pid } = this.#child;
     if (pid !== undefined) for (const member of family(pid)) signalProcess(member, "SIGKILL");
@@ -65,20 +71,24 @@ export class LocalStack {
   }
 }
 
-/** A folder for all that one run of LocalStack writes: state, code of functions, temporary files. */
+/**
+ * A folder for all that one run of LocalStack writes: state, code of functions, temporary files.
+ */
 function makeRoot(): string {
   const root = mkdtempSync(join(HOME, "run-"));
   mkdirSync(join(root, "tmp"));
   mkdirSync(join(root, "var/lib/localstack"), { recursive: true });
   symlinkSync(LIBRARIES, join(root, "var/lib/localstack/lib"));
-  // Else Node would take the project's package.json for that of the functions, and CommonJS for modules.
+  // Else Node would take the project's package.json for that of the functions, and CommonJS for
+  // modules.
   writeFileSync(join(root, "package.json"), "{}\n");
   return root;
 }
 
 function settings(root: string): Record<string, string> {
   return {
-    // In what looks like a container, LocalStack would ignore FILESYSTEM_ROOT and write to the machine's own folders.
+    // In what looks like a container, LocalStack would ignore FILESYSTEM_ROOT and write to the
+    // machine's own folders.
     OVERRIDE_IN_DOCKER: "0",
     FILESYSTEM_ROOT: root,
     TMPDIR: join(root, "tmp"),

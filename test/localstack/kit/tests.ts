@@ -12,7 +12,8 @@ export async function runTests(
   signal: AbortSignal,
 ): Promise<number> {
   signal.throwIfAborted();
-  // Of this run: what its test files share, and by its name how they know what an earlier one of them has made.
+  // Of this run: what its test files share, and by its name how they know what an earlier one of
+  // them has made.
   const folder = mkdtempSync(join(tmpdir(), "millrace-run-"));
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
   const vitest = [join(PROJECT, "node_modules/vitest/vitest.mjs"), "run"];
@@ -31,7 +32,9 @@ export async function runTests(
   return code;
 }
 
-/** Nothing of the person's own AWS configuration is used: the tests can only ever reach LocalStack. */
+/**
+ * Nothing of the person's own AWS configuration is used: the tests can only ever reach LocalStack.
+ */
 function awsEnvironment(endpoint: string): Record<string, string | undefined> {
   return {
     AWS_ENDPOINT_URL: endpoint,

@@ -10,7 +10,10 @@ import {
 import { ArrowTable } from "millrace/connectors/arrow-table";
 import type { Answer, Call, Slice } from "../control.ts";
 
-/** Whole numbers into an Arrow table. At each call of the contract a server in the test says what happens. */
+/**
+ * Whole numbers into an Arrow table. At each call of the contract a server in the test says what
+ * happens.
+ */
 
 type Position = { n: number };
 

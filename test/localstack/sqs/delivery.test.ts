@@ -184,7 +184,8 @@ describe("sqs", () => {
     fails = false;
     await (await readerOf(queueUrl, { ...given, middleware: faults })).commit(end);
     expect(answers).toBeGreaterThan(3);
-    // Of the two batches that the fault answered for, all but the first entries are said to be deleted.
+    // Of the two batches that the fault answered for, all but the first entries are said to be
+    // deleted.
     await (await readerOf(queueUrl, given)).commit(end);
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
   });

@@ -49,7 +49,10 @@ export async function seen(what: string, isSeen: (call: Call) => boolean): Promi
   await until(what, async () => control.calls.some(isSeen) || undefined);
 }
 
-/** Stops an execution. LocalStack ends it once the functions that it waits for have ended: those that are held die then. */
+/**
+ * Stops an execution. LocalStack ends it once the functions that it waits for have ended: those
+ * that are held die then.
+ */
 export async function stopped(arn: string, gate?: { open(): void }): Promise<void> {
   await numbers.stop(arn);
   gate?.open();

@@ -173,7 +173,8 @@ describe("two executions at once", () => {
 
       gate.open();
       const lost = await numbers.ended(first);
-      // It was told that it had lost the pipeline, unless it came so late that it found the batch committed.
+      // It was told that it had lost the pipeline, unless it came so late that it found the batch
+      // committed.
       expect(lost.cause ?? JSON.stringify(lost.output)).toMatch(/FENCED: this run|"state":"committed"/);
       expect(await numbers.ledger.head("numbers")).toEqual(head);
       expect(await numbers.staged()).toHaveLength(4);

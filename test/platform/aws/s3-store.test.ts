@@ -7,7 +7,10 @@ import { S3Store } from "../../../shared/platform/aws/s3-store.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A store whose server answers as the test says: what S3 does when it is busy, or when a role may do little. */
+/**
+ * A store whose server answers as the test says: what S3 does when it is busy, or when a role may
+ * do little.
+ */
 async function storeOn(answer: Answer): Promise<S3Store> {
   const server = createServer((request, response) => {
     request.resume().once("end", () => answer(request, response));

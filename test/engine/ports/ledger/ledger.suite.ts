@@ -7,7 +7,10 @@ import { plans } from "./plan.suite.ts";
 import type { LedgerOptions } from "./steps.ts";
 import { tasks } from "./tasks.suite.ts";
 
-/** What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one ledger may come from several runs. */
+/**
+ * What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one
+ * ledger may come from several runs.
+ */
 export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
   for (const part of [lease, plans, tasks, ends, byHand])
     describe(`${name} as a ledger`, () => part(open, options));
