@@ -1,13 +1,24 @@
 import { defineConfig } from "vitest/config";
+import { lanes } from "./test/lanes.ts";
 
+const { fast, processes } = lanes();
+const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 };
+
+/** All tests but those that need LocalStack, which scripts/localstack.ts starts. */
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    // Those need LocalStack, which scripts/localstack.ts starts.
-    exclude: ["test/localstack/**"],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
-    // Two cores: end-to-end tests start processes of their own.
+    // Two cores: tests of the second lane start processes of their own.
     maxWorkers: 2,
+    projects: [
+      { test: { name: "fast", include: [...fast], ...timeouts } },
+      {
+        test: {
+          name: "processes",
+          include: [...processes],
+          globalSetup: "test/support/processes-setup.ts",
+          ...timeouts,
+        },
+      },
+    ],
   },
 });

@@ -11,7 +11,7 @@ import {
   unreadWarning,
   type WriteRequest,
 } from "../shared/engine/write/task.ts";
-import type { TaskPool } from "./task-pool.ts";
+import type { TaskRunner } from "./task-pool.ts";
 
 export interface TasksRequest {
   readonly run: BatchRun;
@@ -33,7 +33,7 @@ const PARTITION_EVENT_MILLISECONDS = 1000;
  * interrupted; gives the failure.
  */
 export async function runTasks(
-  pool: TaskPool,
+  pool: TaskRunner,
   ports: Ports,
   request: TasksRequest,
 ): Promise<MillraceError | undefined> {
@@ -62,7 +62,7 @@ export async function runTasks(
 
 /** Runs one task, again if it fails in a way that may pass. */
 async function runTask(
-  pool: TaskPool,
+  pool: TaskRunner,
   { runtime }: Ports,
   request: TasksRequest,
   partition: number,
@@ -86,7 +86,7 @@ function retryEvent(error: MillraceError, delay: number): RunEvent {
 }
 
 async function runAttempt(
-  pool: TaskPool,
+  pool: TaskRunner,
   { onEvent }: TasksRequest,
   task: WriteRequest,
   signal: AbortSignal,

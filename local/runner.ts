@@ -5,14 +5,19 @@ import { OwnerLock } from "./owner-lock.ts";
 import { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";
 import { LocalSteps } from "./steps.ts";
-import { TaskPool } from "./task-pool.ts";
+import { TaskPool, type TaskRunner } from "./task-pool.ts";
+import type { WorkerSetup } from "./wire.ts";
 
 /**
  * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors:
  * `LEASE_HELD`, `FENCED`, and whatever made a batch fail; the batch is then aborted and will be
- * replayed by the next run.
+ * replayed by the next run. `startTasks` starts what runs its tasks: threads, unless a test says
+ * otherwise.
  */
-export async function run(options: RunOptions): Promise<void> {
+export async function run(
+  options: RunOptions,
+  startTasks: (threads: number, setup: WorkerSetup) => TaskRunner = startThreads,
+): Promise<void> {
   const { pipeline, home, trigger, signal, onEvent } = options;
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
@@ -32,7 +37,7 @@ export async function run(options: RunOptions): Promise<void> {
       schema: encodeSchema(schema),
       stall: options.stall ?? {},
     };
-    const pool = new TaskPool(options.maxConcurrency, setup);
+    const pool = startTasks(options.maxConcurrency, setup);
     steps = new LocalSteps({ options, sessions, ports, lock, pool, watch });
     const kind = Object.keys(trigger).join();
     onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
@@ -43,4 +48,8 @@ export async function run(options: RunOptions): Promise<void> {
     ledger.close();
     clearInterval(alive);
   }
+}
+
+function startThreads(threads: number, setup: WorkerSetup): TaskRunner {
+  return new TaskPool(threads, setup);
 }

@@ -11,7 +11,7 @@ import { hasEnded, type OwnerLock } from "./owner-lock.ts";
 import type { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";
 import { runTasks } from "./run-tasks.ts";
-import type { TaskPool } from "./task-pool.ts";
+import type { TaskRunner } from "./task-pool.ts";
 
 /**
  * A run is known to have ended by its lock, so its lease need never be waited for; it is only a
@@ -24,7 +24,7 @@ interface StepParts {
   readonly sessions: Sessions;
   readonly ports: Ports;
   readonly lock: OwnerLock;
-  readonly pool: TaskPool;
+  readonly pool: TaskRunner;
   readonly watch: PlanningWatch;
 }
 

@@ -28,8 +28,15 @@ export interface TaskListener {
   onStalled(stalled: StalledTask): void;
 }
 
+/** What runs the writer tasks of a run. */
+export interface TaskRunner {
+  /** Runs one task. Rejects with a `MillraceError`. */
+  run(request: WriteRequest, listener: TaskListener): Promise<TaskResult>;
+  destroy(): Promise<void>;
+}
+
 /** Worker threads that run writer tasks. */
-export class TaskPool {
+export class TaskPool implements TaskRunner {
   readonly #pool: Piscina;
 
   constructor(threads: number, setup: WorkerSetup) {

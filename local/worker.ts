@@ -1,12 +1,8 @@
 import { Piscina } from "piscina";
-import { decodeSchema } from "../shared/arrow/ipc-file.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
-import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
-import { placeOfTask, write } from "../shared/engine/write/task.ts";
-import { stallPolicyOf } from "../shared/engine/write/watch.ts";
-import { Home } from "./home.ts";
+import { placeOfTask } from "../shared/engine/write/task.ts";
 import { loadPipeline } from "./load-pipeline.ts";
+import { ThreadTasks } from "./thread-tasks.ts";
 import {
   type FromTask,
   type TaskAnswer,
@@ -17,36 +13,10 @@ import {
 } from "./wire.ts";
 
 const setup = Piscina.workerData as WorkerSetup;
+const tasks = new ThreadTasks(setup, () => loadPipeline(setup.entry));
 
-interface Opened {
-  readonly sessions: Sessions;
-  readonly ports: Ports;
-}
-
-// What the user's code prints is no result: stdout is the run's.
+// The run prints its results to stdout, so what the user's code prints goes to stderr.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
-
-let opened: Promise<Opened> | undefined;
-
-/**
- * Opened once a thread: its own instance of the source and the sink, its own connection to the
- * ledger.
- */
-async function openOnce(): Promise<Opened> {
-  const home = new Home(setup.home);
-  const ledger = await home.openLedger({ create: false });
-  try {
-    const ports = home.ports(setup.pipeline, ledger);
-    const pipeline = await loadPipeline(setup.entry);
-    const schema = decodeSchema(setup.schema);
-    return { sessions: await openSessions(pipeline, ports, { schema }), ports };
-  } catch (error) {
-    // The next task of this thread tries again.
-    opened = undefined;
-    ledger.close();
-    throw error;
-  }
-}
 
 /** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
@@ -56,17 +26,10 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
     if (message === "stop") stopping.abort();
   });
   try {
-    opened ??= openOnce();
-    const { sessions, ports } = await opened;
-    const result = await write(sessions, ports, request, {
+    const result = await tasks.run(request, {
       signal: stopping.signal,
-      watch: {
-        stall: stallPolicyOf(sessions.pipeline, setup.stall),
-        // Also while no record batch is full: rows of a slow source count one by one.
-        onRunning: ({ rows, bytes }) => tell({ progress: { rows, bytes } }),
-        onStalled: (stalled) => tell({ stalled }),
-      },
       onProgress: (progress) => tell({ progress }),
+      onStalled: (stalled) => tell({ stalled }),
     });
     return { result };
   } catch (error) {

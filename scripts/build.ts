@@ -1,18 +1,15 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { builtPackage } from "./built-package.ts";
 
-// Beside the old one first: a build that fails, or a pipeline that is running, finds dist whole.
-const next = `.cache/dist-${process.pid}`;
-mkdirSync(".cache", { recursive: true });
-const { status } = spawnSync(
-  process.execPath,
-  ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", next],
-  { stdio: "inherit" },
-);
-if (status === 0) {
+/** `npm run build`: compiles the sources to `dist`, if they changed. */
+
+const folder = builtPackage();
+if (folder === undefined) process.exitCode = 1;
+else {
+  // Copied beside the old one first, so that a pipeline that is running finds `dist` whole.
+  const next = `.cache/dist-${process.pid}`;
+  cpSync(join(folder, "dist"), next, { recursive: true });
   rmSync("dist", { recursive: true, force: true });
   renameSync(next, "dist");
-} else {
-  rmSync(next, { recursive: true, force: true });
-  process.exitCode = status ?? 1;
 }

@@ -7,7 +7,7 @@ import { rowsOf } from "../../shared/arrow/rows.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { RowSource } from "../../shared/contract/stream-reader.ts";
-import { ROOT } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 
 /**
  * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with what

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { ROOT } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 
 /**
  * `npm run check` on a small tree with the project's own configuration: all of it can pass and

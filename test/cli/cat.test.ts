@@ -2,13 +2,14 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { millrace, ROOT } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { millrace } from "../support/process.ts";
 
 it("cat names the numbers that JSON does not have, as Spark's to_json does", async () => {
   const home = temporaryFolder();
   const { code, stderr } = await millrace([
     "run",
-    join(ROOT, "test/e2e/pipelines/doubles.ts"),
+    join(PACKAGE, "test/e2e/pipelines/doubles.ts"),
     "--home",
     home,
   ]);
@@ -31,7 +32,7 @@ it("cat finds the table of a pipeline by its name, also where its sink has a pat
     '  .write.format(ArrowTable).options({ path: "lake/clicks" }).mode("append");',
   ];
   mkdirSync(join(folder, "node_modules"));
-  symlinkSync(ROOT, join(folder, "node_modules/millrace"));
+  symlinkSync(PACKAGE, join(folder, "node_modules/millrace"));
   writeFileSync(join(folder, "clicks.ts"), lines.join("\n"));
   expect((await millrace(["run", "clicks.ts"], {}, folder)).code).toBe(0);
   const { stdout } = await millrace(["cat", "clicks", "--json"], {}, folder);

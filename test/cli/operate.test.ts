@@ -4,9 +4,10 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { killTree, millrace, ROOT, type Running, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { killTree, millrace, type Running, startMillrace } from "../support/process.ts";
 
-const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
+const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
 /** A home in which the counter has committed batches 0 to 2, rows 0 to 59. */
 async function homeWithThreeBatches(): Promise<string> {

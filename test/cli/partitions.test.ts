@@ -4,9 +4,10 @@ import { describe, expect, it } from "vitest";
 import type { Fence } from "../../shared/engine/ports/ledger.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { millrace, ROOT } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { millrace } from "../support/process.ts";
 
-const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
+const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
 /**
  * A home in which somebody has told of the tasks of the counter's batch 1, of which partition 0 is

@@ -3,14 +3,16 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { millrace, ROOT } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { millrace } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 
 const page = readFileSync(join(ROOT, "docs/files.md"), "utf8");
 
 it("docs/files.md has pipelines that type-check in strict mode, and the first one runs", async () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, "node_modules"));
-  symlinkSync(ROOT, join(folder, "node_modules/millrace"));
+  symlinkSync(PACKAGE, join(folder, "node_modules/millrace"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
   const names = [...page.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)].map(([, name = "", code = ""]) => {
     writeFileSync(join(folder, name), code);

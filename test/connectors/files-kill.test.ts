@@ -4,10 +4,11 @@ import { setTimeout } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { killTree, millrace, ROOT, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { killTree, millrace, startMillrace } from "../support/process.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
-const PIPELINE = join(ROOT, "test/e2e/pipelines/files.ts");
+const PIPELINE = join(PACKAGE, "test/e2e/pipelines/files.ts");
 const ROWS = 20;
 
 /** Puts a file in place whole, as `mv` does. */

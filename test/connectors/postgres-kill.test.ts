@@ -1,16 +1,18 @@
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Database, type PostgresServer, startPostgres } from "../postgres/server.ts";
+import type { Database, PostgresServer } from "../postgres/databases.ts";
+import { borrowPostgres } from "../postgres/shared.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { filesBelow, killTree, millrace, ROOT, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { filesBelow, killTree, millrace, startMillrace } from "../support/process.ts";
 
-const COPY = join(ROOT, "test/postgres/pipelines/copy.ts");
+const COPY = join(PACKAGE, "test/postgres/pipelines/copy.ts");
 const LATEST = "SELECT DISTINCT ON (id) id, seq, word FROM changes ORDER BY id, seq DESC";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ROOT } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 
 interface Surface {
   readonly methods: Readonly<Record<string, unknown>>;

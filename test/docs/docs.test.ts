@@ -7,7 +7,9 @@ import { tables } from "../../scripts/cost.ts";
 import { errorsPage } from "../../scripts/errors-page.ts";
 import { ERROR_CODES } from "../../shared/contract/error-codes.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { millrace, ROOT } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { millrace } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
 
@@ -79,7 +81,7 @@ describe("the documentation", () => {
   it("has sources and sinks on their page that type-check in strict mode, and a pipeline of them that runs", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "node_modules"));
-    symlinkSync(ROOT, join(folder, "node_modules/millrace"));
+    symlinkSync(PACKAGE, join(folder, "node_modules/millrace"));
     for (const name of ["apache-arrow", "zod"])
       symlinkSync(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));

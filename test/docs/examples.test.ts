@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { ROOT } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { ROOT } from "../support/root.ts";
 
 /** Examples are files of a user's project: they begin with their name. */
 const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
@@ -13,7 +14,7 @@ function project(): string {
   const folder = temporaryFolder();
   const modules = join(folder, "node_modules");
   mkdirSync(modules);
-  symlinkSync(ROOT, join(modules, "millrace"));
+  symlinkSync(PACKAGE, join(modules, "millrace"));
   for (const name of ["apache-arrow", "vitest", "zod", "aws-cdk-lib", "constructs"])
     symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));

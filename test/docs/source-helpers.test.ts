@@ -9,7 +9,7 @@ import type { DataSourceClass } from "../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { EngineWorld } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { ROOT } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 
 /** The files that a page shows, by name. */
 function examples(page: string): ReadonlyMap<string, string> {

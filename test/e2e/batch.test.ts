@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { type Ended, killTree, millrace, ROOT, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { type Ended, killTree, millrace, startMillrace } from "../support/process.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
-const BATCH = join(ROOT, "test/e2e/pipelines/batch.ts");
+const BATCH = join(PACKAGE, "test/e2e/pipelines/batch.ts");
 
 const run = async (home: string, env: Record<string, string>, ...flags: string[]): Promise<Ended> =>
   await millrace(["run", BATCH, "--home", home, "--json", ...flags], env);

@@ -4,10 +4,12 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Feed, type FeedOptions, startFeed } from "../../examples/earthquakes/feed.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { EARTHQUAKES, killTree, millrace, ROOT, type Running, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { EARTHQUAKES, killTree, millrace, type Running, startMillrace } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
-const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
+const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
 async function feedWith(options: FeedOptions): Promise<Feed> {
   const feed = await startFeed(options);
@@ -49,7 +51,7 @@ async function hasWritten(home: string, tasks: number): Promise<void> {
 /** Opens the ledger of a home in a process of its own; gives its exit code. */
 async function openLedger(home: string): Promise<number | null> {
   const script = `
-    import { SqliteLedger } from ${JSON.stringify(join(ROOT, "dist/shared/platform/embedded/sqlite-ledger.js"))};
+    import { SqliteLedger } from ${JSON.stringify(join(PACKAGE, "dist/shared/platform/embedded/sqlite-ledger.js"))};
     new SqliteLedger(${JSON.stringify(join(home, "ledger.sqlite"))});`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
   return await new Promise((resolve) => child.once("exit", resolve));

@@ -4,9 +4,10 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { type Fault, type JsonRow, serve, serveRows } from "../support/api-server.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { filesBelow, killTree, millrace, ROOT, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { filesBelow, killTree, millrace, startMillrace } from "../support/process.ts";
 
-const COPY = join(ROOT, "test/e2e/pipelines/rest-copy.ts");
+const COPY = join(PACKAGE, "test/e2e/pipelines/rest-copy.ts");
 
 const items: JsonRow[] = Array.from({ length: 57 }, (_, id) => ({ id, word: `word ${id}` }));
 

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { killTree, millrace, ROOT, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { killTree, millrace, startMillrace } from "../support/process.ts";
 
-const SIMPLE = join(ROOT, "test/e2e/pipelines/simple.ts");
+const SIMPLE = join(PACKAGE, "test/e2e/pipelines/simple.ts");
 
 const linesOf = (home: string, batchId: number): unknown[] =>
   readFileSync(join(home, `simple/lines/${batchId}.jsonl`), "utf8")

@@ -2,13 +2,14 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { killTree, millrace, ROOT, type Running, startMillrace } from "../support/process.ts";
+import { PACKAGE } from "../support/package.ts";
+import { killTree, millrace, type Running, startMillrace } from "../support/process.ts";
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 /**
  * Of its batch 1, partition 1 (rows 30 to 39) gives three rows and then hangs, where it is told to.
  */
-const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
+const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 const PLACE = { pipeline: "counter", batchId: 1, partition: 1, attempt: 1 };
 const MESSAGE = expect.stringMatching(
   /^the source has given nothing for \d+ s, after 3 rows of the partition \{"from":30,"to":40\}, offsets \{"n":20\} to \{"n":40\}$/,

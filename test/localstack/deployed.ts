@@ -22,8 +22,8 @@ import { runtime } from "../../local/home.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { ROOT } from "../support/process.ts";
 import { documentedReader, hasPython, runPython } from "../support/python.ts";
+import { ROOT } from "../support/root.ts";
 import { dynamodb, s3 } from "./clients.ts";
 import { request } from "./kit/request.ts";
 

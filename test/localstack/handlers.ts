@@ -13,7 +13,7 @@ import type {
   WriteEvent,
   Written,
 } from "../../shared/aws/state.ts";
-import { ROOT } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 import { variablesOf } from "../support/settings.ts";
 import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";

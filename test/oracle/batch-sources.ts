@@ -1,4 +1,3 @@
-import { isMainThread } from "node:worker_threads";
 import type { RecordBatch, Schema } from "apache-arrow";
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import {
@@ -13,6 +12,7 @@ import type { JsonValue } from "../../shared/contract/json.ts";
 import type { NamedRow, Row } from "../../shared/contract/stream-reader.ts";
 import { type Part, reprOf } from "./batch-step.ts";
 import { ddlOf, fault, log, type Options } from "./sources/log.ts";
+import { isDriver } from "./sources/side.ts";
 import { kindOfBatch, kindOfRow } from "./sources/stream-writer.ts";
 import type { Args } from "./trace.ts";
 
@@ -52,7 +52,7 @@ class BPReader extends BReader {
 
   override *pushFilters(filters: readonly Filter[]): Generator<Filter> {
     const args = { filters: shown(filters) };
-    if (isMainThread) log(this.options, "reader.pushFilters", args);
+    if (isDriver()) log(this.options, "reader.pushFilters", args);
     else this.#pushed = args;
     for (const filter of filters) {
       if (filter.kind === "EqualTo") this.seen.push(filter);

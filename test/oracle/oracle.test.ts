@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
-import { ROOT } from "../support/process.ts";
+import { ROOT } from "../support/root.ts";
 import { conform, EXCEPTIONS, recordingsIn } from "./conformance.ts";
 import { Script } from "./script.ts";
 

@@ -7,6 +7,7 @@ import { Home } from "../../local/home.ts";
 import type { Trigger } from "../../shared/contract/pipeline.ts";
 import { stepOf } from "./batch-step.ts";
 import { environmentOf, type Job, type Until } from "./job.ts";
+import { runJobHere } from "./run.ts";
 import { type Args, type Checkpoint, countIdlePolls, type Entry, type Run, runsOf } from "./trace.ts";
 
 const PROGRAM = fileURLToPath(new URL("run-job.ts", import.meta.url));
@@ -18,8 +19,9 @@ const LONGEST_RUN_MILLISECONDS = 60_000;
 const INTERVAL = "100 milliseconds";
 
 /**
- * Drives the engine through a scenario: each of its runs in a process of its own, which a fault may
- * kill. Those of a query are on one ledger; actions of batches are jobs of their own.
+ * Drives the engine through a scenario. Runs are in this process, unless a fault kills the run's
+ * process or blocks a thread. The runs of a query share a ledger; each action of a batch has its
+ * own.
  */
 export async function replay(expected: readonly Run[]): Promise<Run[]> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-oracle-"));
@@ -31,7 +33,7 @@ export async function replay(expected: readonly Run[]): Promise<Run[]> {
       const trace = join(folder, `${i}.jsonl`);
       const batch = run.isBatch ? stepOf(run, expected) : undefined;
       const job = { ...jobOf(run, { home, maxAttempts, trace }), ...(batch === undefined ? {} : { batch }) };
-      await start(job);
+      await (needsProcess(job) ? start(job) : runJobHere(job));
       runs.push(await readRun(job, run));
     }
     return runs;
@@ -87,6 +89,11 @@ function triggerOf(trigger: Run["start"]["trigger"]): Trigger {
  */
 function maxAttemptsOf(runs: readonly Run[]): number {
   return 1 + Math.max(0, ...runs.flatMap(({ tasks }) => tasks.map(({ attempt }) => attempt)));
+}
+
+function needsProcess({ ropts, wopts, batch }: Job): boolean {
+  const options = [ropts, wopts, batch?.options ?? {}];
+  return options.some((given) => /"(?:kill_jvm|sleep)"/.test(given["fault"] ?? ""));
 }
 
 async function start(job: Job): Promise<void> {

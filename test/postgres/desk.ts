@@ -17,7 +17,7 @@ import type { VacuumContext } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { withStores } from "../support/runtime.ts";
-import type { Database, PostgresServer } from "./server.ts";
+import type { Database, PostgresServer } from "./databases.ts";
 
 export type NamedRow = Record<string, unknown>;
 type Session = Awaited<ReturnType<Database["session"]>>;

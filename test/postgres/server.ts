@@ -13,15 +13,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { Client } from "pg";
+import { Databases, PASSWORD, type PostgresServer } from "./databases.ts";
 import { installPostgres, librariesOf, type Programs } from "./install.ts";
 
-/**
- * A PostgreSQL server for the tests of one file, on a free port of 127.0.0.1, with all it writes in
- * a temporary folder.
- */
+/** A PostgreSQL server on a free port of 127.0.0.1. All that it writes is in a temporary folder. */
 
-export const PASSWORD = "it's a % secret: √@/";
 const START_TIMEOUT = 60_000;
 /** Nothing of it outlives the tests. */
 const SETTINGS = {
@@ -53,30 +49,6 @@ const GUARDED = `
 interface User {
   readonly uid?: number;
   readonly gid?: number;
-}
-
-export interface PostgresServer {
-  readonly port: number;
-  /** Makes an empty database. */
-  database(): Promise<Database>;
-  stop(): Promise<void>;
-}
-
-/** One database, and what a pipeline needs to reach it. */
-export interface Database {
-  readonly name: string;
-  readonly connection: {
-    readonly host: string;
-    readonly port: number;
-    readonly user: string;
-    readonly database: string;
-  };
-  /** Variables of the environment, with the password. */
-  readonly env: Record<string, string>;
-  /** Runs statements; gives the rows of the last one, all values as text. */
-  query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>;
-  /** A session of its own, which the caller ends. */
-  session(): Promise<Client>;
 }
 
 /**
@@ -169,46 +141,14 @@ async function started(
   return server;
 }
 
-class Server implements PostgresServer {
-  readonly port: number;
+class Server extends Databases implements PostgresServer {
   readonly #child: ChildProcess;
   readonly #folder: string;
-  readonly #isStandby: boolean;
-  #databases = 0;
 
   constructor(child: ChildProcess, folder: string, port: number, isStandby: boolean) {
-    this.#isStandby = isStandby;
+    super(port, isStandby);
     this.#child = child;
     this.#folder = folder;
-    this.port = port;
-  }
-
-  async answers(): Promise<boolean> {
-    try {
-      await this.#query("postgres", "SELECT 1");
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  async database(): Promise<Database> {
-    const name = this.#isStandby ? "postgres" : `test_${++this.#databases}`;
-    if (!this.#isStandby) await this.#query("postgres", `CREATE DATABASE ${name}`);
-    const connection = { host: "127.0.0.1", port: this.port, user: "postgres", database: name };
-    return {
-      name,
-      connection,
-      env: {
-        PGHOST: connection.host,
-        PGPORT: String(this.port),
-        PGUSER: connection.user,
-        PGDATABASE: name,
-        PGPASSWORD: PASSWORD,
-      },
-      query: (sql, values) => this.#query(name, sql, values),
-      session: () => this.#session(name),
-    };
   }
 
   async stop(): Promise<void> {
@@ -217,31 +157,6 @@ class Server implements PostgresServer {
     child.stdin?.end();
     if (child.exitCode === null && child.signalCode === null) await ended;
     rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  async #session(database: string): Promise<Client> {
-    const client = new Client({
-      host: "127.0.0.1",
-      port: this.port,
-      user: "postgres",
-      password: PASSWORD,
-      database,
-      types: { getTypeParser: () => (text: string) => text },
-    });
-    client.on("error", () => undefined);
-    await client.connect();
-    return client;
-  }
-
-  async #query(database: string, sql: string, values: readonly unknown[] = []): Promise<(string | null)[][]> {
-    const client = await this.#session(database);
-    try {
-      const result: unknown = await client.query({ text: sql, values: [...values], rowMode: "array" });
-      const last = (Array.isArray(result) ? result.at(-1) : result) as { rows: (string | null)[][] };
-      return last.rows;
-    } finally {
-      await client.end();
-    }
   }
 }
 

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { PACKAGE } from "./package.ts";
 
-export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
-const COMMAND = join(ROOT, "bin/millrace.mjs");
-export const EARTHQUAKES: string = join(ROOT, "examples/earthquakes/pipeline.ts");
+const COMMAND = join(PACKAGE, "bin/millrace.mjs");
+export const EARTHQUAKES: string = join(PACKAGE, "examples/earthquakes/pipeline.ts");
 
 export interface Ended {
   readonly code: number | null;
@@ -24,7 +23,7 @@ export interface Running {
 export function startMillrace(
   args: readonly string[],
   env: Record<string, string> = {},
-  cwd: string = ROOT,
+  cwd: string = PACKAGE,
 ): Running {
   const child = spawn(process.execPath, [COMMAND, ...args], {
     cwd,

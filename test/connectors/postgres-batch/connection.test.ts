@@ -2,12 +2,13 @@ import { connect, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { PostgresOptions } from "../../../shared/connectors/postgres/index.ts";
 import type { MillraceError } from "../../../shared/contract/errors.ts";
+import { PASSWORD, type PostgresServer } from "../../postgres/databases.ts";
 import { Desk } from "../../postgres/desk.ts";
-import { PASSWORD, type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { borrowPostgres } from "../../postgres/shared.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

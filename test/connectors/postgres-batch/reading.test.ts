@@ -28,12 +28,13 @@ import { parseOptions } from "../../../shared/contract/options/parse.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { filtered } from "../../../shared/engine/filters.ts";
 import { runPipeline } from "../../../shared/testing/index.ts";
+import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk, json, type NamedRow } from "../../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { borrowPostgres } from "../../postgres/shared.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

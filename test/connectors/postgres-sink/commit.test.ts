@@ -2,14 +2,15 @@ import { connect, createServer, type Server as NetServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Postgres } from "../../../shared/connectors/postgres/index.ts";
 import { checkSink } from "../../../shared/testing/index.ts";
+import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk } from "../../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { borrowPostgres } from "../../postgres/shared.ts";
 import { filesBelow } from "../../support/process.ts";
 import { KEYED, row, rowsOf } from "./words.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

@@ -1,12 +1,13 @@
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk, valuesOf } from "../../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { borrowPostgres } from "../../postgres/shared.ts";
 import { ALL, deskOf } from "./sequence-table.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { schemaToJson } from "../../../shared/contract/ddl/json.ts";
+import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk } from "../../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { borrowPostgres } from "../../postgres/shared.ts";
 import { deskOf } from "./sequence-table.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

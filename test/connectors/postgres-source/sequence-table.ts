@@ -1,6 +1,6 @@
 import { ReadAllAvailable } from "../../../shared/contract/read-limit.ts";
+import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk } from "../../postgres/desk.ts";
-import type { PostgresServer } from "../../postgres/server.ts";
 
 export const ALL = new ReadAllAvailable();
 

@@ -2,13 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Postgres } from "../../../shared/connectors/postgres/index.ts";
 import { ReadMaxRows } from "../../../shared/contract/read-limit.ts";
 import { checkSource } from "../../../shared/testing/index.ts";
+import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk, json, valuesOf } from "../../postgres/desk.ts";
-import { type PostgresServer, startPostgres } from "../../postgres/server.ts";
+import { startPostgres } from "../../postgres/server.ts";
+import { borrowPostgres } from "../../postgres/shared.ts";
 import { ALL, deskOf } from "./sequence-table.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await borrowPostgres();
 });
 afterAll(() => server.stop());
 

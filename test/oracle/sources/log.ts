@@ -1,10 +1,10 @@
 import { appendFileSync } from "node:fs";
-import { isMainThread, threadId } from "node:worker_threads";
 import type { Schema } from "apache-arrow";
 import type { TaskContext } from "../../../shared/contract/context.ts";
 import { schemaToJson } from "../../../shared/contract/ddl/json.ts";
 import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { Args, TaskId } from "../trace.ts";
+import { sideOf } from "./side.ts";
 
 /**
  * How the recorded sources log their calls, in the oracle's own form, and fail where they are told.
@@ -14,8 +14,7 @@ import type { Args, TaskId } from "../trace.ts";
 export type Options = { readonly trace: string; readonly [option: string]: string };
 
 export function log(options: Options, call: string, args: Args, task?: TaskContext): void {
-  const proc = isMainThread ? "driver" : `worker ${threadId}`;
-  const entry = { call, args, proc, ...(task === undefined ? {} : { task: taskId(task) }) };
+  const entry = { call, args, proc: sideOf(), ...(task === undefined ? {} : { task: taskId(task) }) };
   // One call, so that lines of several threads do not mix.
   appendFileSync(options.trace, `${JSON.stringify(entry)}\n`);
 }

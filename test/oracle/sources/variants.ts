@@ -1,8 +1,8 @@
-import { isMainThread } from "node:worker_threads";
 import type { Offset } from "../../../shared/contract/offset.ts";
 import { type ReadLimit, ReadMaxRows } from "../../../shared/contract/read-limit.ts";
 import type { Awaitable, Row, SupportsTriggerAvailableNow } from "../../../shared/contract/stream-reader.ts";
 import { type Part, reprOf } from "../batch-step.ts";
+import { isDriver } from "./side.ts";
 import { Src } from "./src.ts";
 import { numberOf, StreamReader } from "./stream-reader.ts";
 
@@ -157,7 +157,7 @@ class BadReader extends StreamReader {
 
   /** In a task it logs nothing. */
   override stop(): void {
-    if (isMainThread) super.stop();
+    if (isDriver()) super.stop();
   }
 }
 

@@ -6,7 +6,8 @@ import { describe, expect, it } from "vitest";
 import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
 import { storeSuite } from "../../engine/ports/store.suite.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { filesBelow, ROOT } from "../../support/process.ts";
+import { filesBelow } from "../../support/process.ts";
+import { ROOT } from "../../support/root.ts";
 
 storeSuite("a directory", async () => new DirectoryStore(temporaryFolder()));
 

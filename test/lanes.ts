@@ -1,0 +1,35 @@
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * Which tests are quick. A test file belongs to `npm run test:processes` if it imports
+ * `node:child_process`, directly or through helpers in `test` and `scripts`; all others belong to
+ * `npm run test:fast`. Those of test/localstack belong to `npm run test:aws`.
+ */
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+const IMPORT = /(?:from|import|import\()\s*"([^"]+)"/g;
+
+/** Paths of the test files of both lanes, relative to the project's root. */
+export function lanes(): { readonly fast: readonly string[]; readonly processes: readonly string[] } {
+  const files = globSync("test/**/*.test.ts", { cwd: ROOT, exclude: ["test/localstack/**"] }).sort();
+  const known = new Map<string, boolean>();
+  const processes = files.filter((file) => startsProcesses(file, known));
+  return { fast: files.filter((file) => !processes.includes(file)), processes };
+}
+
+function startsProcesses(file: string, known: Map<string, boolean>): boolean {
+  const found = known.get(file);
+  if (found !== undefined) return found;
+  known.set(file, false); // A circle of imports ends here.
+  const imports = [...readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)].map(([, name = ""]) => name);
+  const helpers = imports
+    .filter((name) => name.startsWith(".") && name.endsWith(".ts"))
+    .map((name) => relative(ROOT, join(ROOT, dirname(file), name)))
+    .filter((path) => /^(?:test|scripts)\//.test(path));
+  const starts =
+    imports.includes("node:child_process") || helpers.some((helper) => startsProcesses(helper, known));
+  known.set(file, starts);
+  return starts;
+}

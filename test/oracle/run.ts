@@ -1,0 +1,100 @@
+import { appendFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Home } from "../../local/home.ts";
+import { run } from "../../local/runner.ts";
+import type { TaskListener, TaskRunner } from "../../local/task-pool.ts";
+import { ThreadTasks } from "../../local/thread-tasks.ts";
+import type { WorkerSetup } from "../../local/wire.ts";
+import { causeOf, MillraceError, toMillraceError } from "../../shared/contract/errors.ts";
+import type { Pipeline } from "../../shared/contract/pipeline.ts";
+import { placeOfTask, type TaskResult, type WriteRequest } from "../../shared/engine/write/task.ts";
+import type { Job } from "./job.ts";
+import { pipelineOf } from "./pipelines.ts";
+import { asWorker } from "./sources/side.ts";
+import type { Entry } from "./trace.ts";
+
+/** Tasks that run at once. Spark: `local[2]`. */
+const WORKERS = 2;
+
+type StartTasks = NonNullable<Parameters<typeof run>[1]>;
+
+/**
+ * One run of a scenario by the embedded runner, traced like the recording. `startTasks`: what runs
+ * its tasks, threads if absent.
+ */
+export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
+  const stopping = new AbortController();
+  const left: { idle?: number; batch?: number } = { ...job.until };
+  let exception: { readonly code?: string; readonly text: string } | null = null;
+  let rows = 0;
+  const options: Parameters<typeof run>[0] = {
+    pipeline: pipelineOf(job),
+    entry: fileURLToPath(new URL("job.pipeline.ts", import.meta.url)),
+    home: new Home(job.home),
+    trigger: job.trigger,
+    maxConcurrency: WORKERS,
+    maxAttempts: job.maxAttempts,
+    signal: stopping.signal,
+    onEvent: (event) => {
+      const { type } = event;
+      if (event.type === "ended") rows = event.rows;
+      if (type !== "idle" && type !== "batch") return;
+      const count = (left[type] ?? Number.POSITIVE_INFINITY) - 1;
+      left[type] = count;
+      if (count === 0) stopping.abort();
+    },
+  };
+  try {
+    await (startTasks === undefined ? run(options) : run(options, startTasks));
+  } catch (error) {
+    const cause = MillraceError.is(error) ? causeOf(error) : undefined;
+    exception = {
+      ...(MillraceError.is(error) ? { code: error.code } : {}),
+      text: `${String(error)}\n${cause ?? ""}`,
+    };
+  }
+  appendFileSync(job.trace, `${JSON.stringify(ended(job, exception, rows))}\n`);
+}
+
+/** Runs a job in this process: a task is an asynchronous call, not a thread. */
+export async function runJobHere(job: Job): Promise<void> {
+  const pipeline = pipelineOf(job);
+  await runJob(job, (workers, setup) => new TasksHere(workers, setup, pipeline));
+}
+
+/** The tasks of a run in this process. Each worker has its own instances of source and sink. */
+class TasksHere implements TaskRunner {
+  readonly #idle: { readonly name: string; readonly tasks: ThreadTasks }[];
+
+  constructor(workers: number, setup: WorkerSetup, pipeline: Pipeline) {
+    this.#idle = Array.from({ length: workers }, (_, i) => ({
+      name: `worker ${i}`,
+      tasks: new ThreadTasks(setup, async () => pipeline),
+    }));
+  }
+
+  async run(request: WriteRequest, listener: TaskListener): Promise<TaskResult> {
+    const worker = this.#idle.shift();
+    if (worker === undefined) throw new Error("more tasks at once than workers");
+    try {
+      return await asWorker(worker.name, () => worker.tasks.run(request, listener));
+    } catch (error) {
+      throw toMillraceError(error, "TASK_FAILED", "the task failed", placeOfTask(request), true);
+    } finally {
+      this.#idle.push(worker);
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.#idle.map(({ tasks }) => tasks.close()));
+  }
+}
+
+function ended(job: Job, exception: { code?: string; text: string } | null, rows: number): Entry {
+  if (job.batch === undefined) {
+    const args = { exception: exception?.text ?? null, code: exception?.code ?? null };
+    return { call: "== driver: query ended", args };
+  }
+  if (exception !== null) return { call: "== driver: exception", args: exception };
+  return { call: "== driver: returned", args: { value: job.batch.kind === "read" ? rows : null } };
+}
