@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseSync } from "oxc-parser";
 
 /**
  * Which tests are quick. A test file belongs to `npm run test:processes` if it imports
@@ -9,7 +10,6 @@ import { fileURLToPath } from "node:url";
  */
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-const IMPORT = /(?:from|import|import\()\s*"([^"]+)"/g;
 
 /** Paths of the test files of both lanes, relative to the project's root. */
 export function lanes(): { readonly fast: readonly string[]; readonly processes: readonly string[] } {
@@ -23,7 +23,7 @@ function startsProcesses(file: string, known: Map<string, boolean>): boolean {
   const found = known.get(file);
   if (found !== undefined) return found;
   known.set(file, false); // A circle of imports ends here.
-  const imports = [...readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)].map(([, name = ""]) => name);
+  const imports = importsOf(file);
   const helpers = imports
     .filter((name) => name.startsWith(".") && name.endsWith(".ts"))
     .map((name) => relative(ROOT, join(ROOT, dirname(file), name)))
@@ -32,4 +32,10 @@ function startsProcesses(file: string, known: Map<string, boolean>): boolean {
     imports.includes("node:child_process") || helpers.some((helper) => startsProcesses(helper, known));
   known.set(file, starts);
   return starts;
+}
+
+/** What a file imports by name. Calls of `import()` are in code that a test runs elsewhere. */
+function importsOf(file: string): readonly string[] {
+  const { module } = parseSync(file, readFileSync(join(ROOT, file), "utf8"));
+  return module.staticImports.map(({ moduleRequest }) => moduleRequest.value);
 }
