@@ -1,4 +1,4 @@
-/** A value that JSON carries without loss. */
+/** A value that survives a round trip through JSON unchanged. */
 export type JsonValue =
   | null
   | boolean
@@ -7,7 +7,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** JSON text with sorted keys: equal values have equal text, whatever the order of their keys. */
+/** Returns JSON text with sorted keys, so that equal values have equal text. */
 export function canonicalJson(value: JsonValue): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     isPlainObject(item)
@@ -17,9 +17,9 @@ export function canonicalJson(value: JsonValue): string {
 }
 
 /**
- * The first place in `value` that JSON would lose or change, such as `$.range.from: an instance of
- * Date`; `undefined` if there is none. An `undefined` property counts: it would be gone after the
- * first replay.
+ * Returns the first place in `value` that a round trip through JSON would lose or change, such as
+ * `$.range.from: an instance of Date`, or `undefined` if there is none. A property with the value
+ * `undefined` is reported too, because JSON drops it.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
   if (typeof value === "object" && value !== null) return findInside(value, path, parents);
@@ -27,7 +27,7 @@ export function findNonJson(value: unknown, path = "$", parents: readonly object
   return problem === undefined ? undefined : `${path}: ${problem}`;
 }
 
-/** What JSON would lose or change of a value that has no others in it. */
+/** Returns why JSON cannot represent a value that is not an object, or `undefined` if it can. */
 function problemOf(value: unknown): string | undefined {
   if (value === null || typeof value === "boolean") return undefined;
   if (typeof value === "string") return value.isWellFormed() ? undefined : "a string with a lone surrogate";
@@ -57,7 +57,8 @@ function findInside(value: object, path: string, parents: readonly object[]): st
 }
 
 /**
- * What to do about a problem that `findNonJson` found, if more can be said than about any other.
+ * Returns a specific hint for a problem that `findNonJson` reported, or `undefined` if only a
+ * general hint applies.
  */
 export function hintOfNonJson(problem: string): string | undefined {
   if (problem.endsWith("an instance of Promise"))
@@ -67,7 +68,7 @@ export function hintOfNonJson(problem: string): string | undefined {
   return undefined;
 }
 
-/** What a value is, in words for an error message; never its content. */
+/** Describes the kind of a value for an error message. The text never contains the value itself. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   switch (typeof value) {

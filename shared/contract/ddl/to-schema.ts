@@ -6,9 +6,9 @@ import { typeName } from "./print.ts";
 import { SIMPLE_TYPES } from "./types.ts";
 
 /**
- * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another.
- * Error: `SCHEMA_INVALID` for anything else, and for one without fields: rows would be committed
- * without their columns.
+ * Turns what a source's `schema()` returned into an Arrow schema. Accepts DDL and Arrow schemas,
+ * also those of another installed copy of apache-arrow. Throws `SCHEMA_INVALID` for anything else,
+ * and for a schema without fields, whose rows would be committed without columns.
  */
 export function toSchema(given: unknown): Schema {
   if (typeof given === "string") return parseDdl(given);
@@ -27,7 +27,7 @@ export function toSchema(given: unknown): Schema {
   return new Schema((fields as Field[]).map(ownField), new Map(metadata));
 }
 
-/** The same field, of this copy of Arrow. */
+/** Rebuilds a field with the classes of this copy of apache-arrow. */
 function ownField(field: Field): Field {
   return new Field(field.name, ownType(field.type, field.name), field.nullable, new Map(field.metadata));
 }
