@@ -10,7 +10,7 @@ import {
   Vector,
 } from "apache-arrow";
 
-/** Parts of a second, and its digits after the point, by unit. */
+/** For each time unit: how many of it make a second, and how many fractional digits it needs. */
 const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly digits: number }>> = {
   [TimeUnit.SECOND]: { parts: 1n, digits: 0 },
   [TimeUnit.MILLISECOND]: { parts: 1000n, digits: 3 },
@@ -18,13 +18,13 @@ const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly di
   [TimeUnit.NANOSECOND]: { parts: 1_000_000_000n, digits: 9 },
 };
 
-/** Gives the value at an index of a column. */
+/** Returns the value at an index of a column. */
 type Reader = (index: number) => unknown;
 
 /**
- * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 with all
- * their digits, 64-bit integers as numbers or, beyond 2^53, as strings, decimals as strings, bytes
- * in base64.
+ * Returns the rows of a record batch as objects with JSON values: times as ISO 8601 with all
+ * digits, 64-bit integers as numbers, or as strings beyond 2^53, decimals as strings, bytes as
+ * base64.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
   const columns = batch.schema.fields.map(({ name }, i) => [name, childReader(batch.data, i)] as const);
@@ -44,8 +44,8 @@ function readerOf(data: Data): Reader {
 }
 
 /**
- * Reads the buffers of what Arrow's own accessors would round (times) or hide in a view (lists,
- * structs, maps).
+ * Reads times, lists, structs and maps from the buffers, because Arrow's own accessors round times
+ * and return views for nested values.
  */
 function valueReader(data: Data): Reader {
   const { type } = data;
@@ -76,7 +76,7 @@ function integerAt(data: Data, index: number): bigint {
   return BigInt((data.values as BigInt64Array | Int32Array)[index] ?? 0);
 }
 
-/** Where the items of a list lie among all items of its column. */
+/** Returns the indexes of a list's items within the child column. */
 function placesOf(data: Data, index: number): number[] {
   const begin = data.valueOffsets[index] ?? 0;
   return Array.from({ length: (data.valueOffsets[index + 1] ?? begin) - begin }, (_, i) => begin + i);
@@ -89,7 +89,10 @@ function scalar(type: DataType, value: unknown): unknown {
   return value;
 }
 
-/** A day, or below a time, beyond JavaScript's calendar is told in its own unit. */
+/**
+ * Formats a date as ISO 8601. A date outside the range of JavaScript's Date is written as its
+ * number of days.
+ */
 function dayOf(days: bigint): string {
   const date = new Date(Number(days) * 86_400_000);
   if (Number.isNaN(date.getTime())) return `${days} days since 1970-01-01`;
@@ -110,7 +113,10 @@ function timeOf(type: Time, value: bigint): string {
   return `${second}${fractionText(type, value % parts)}`;
 }
 
-/** Milliseconds are always shown if the unit has them, smaller parts if there are any. */
+/**
+ * Formats the fraction of a second. Milliseconds are always written if the unit has them, smaller
+ * digits only if they are not zero.
+ */
 function fractionText({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
   const { digits } = FRACTIONS[unit];
   if (digits === 0) return "";
@@ -139,7 +145,10 @@ function durationOf(type: Duration, value: bigint): string {
   return `${value < 0n ? "-" : ""}P${text === "" ? "T0S" : text}`;
 }
 
-/** Little-endian words of a two's complement number, with a point `scale` digits from the right. */
+/**
+ * Formats a decimal. `words` holds a two's complement integer, lowest word first, and `scale` is
+ * the number of fractional digits.
+ */
 function decimalText(words: Uint32Array, scale: number): string {
   let unscaled = 0n;
   for (let i = words.length - 1; i >= 0; i--) unscaled = (unscaled << 32n) | BigInt(words[i] ?? 0);

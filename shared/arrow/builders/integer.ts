@@ -5,7 +5,8 @@ import { FixedWidthBuilder, Int64Column } from "./fixed-width.ts";
 type SmallArray = Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
 
 /**
- * Integers of up to 32 bits, from numbers and bigints; what does not fit is an error, never cut.
+ * Builds a column of integers of up to 32 bits, from numbers and bigints. A value outside the range
+ * is an error, never truncated.
  */
 export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
   readonly #name: string;
@@ -53,8 +54,8 @@ export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
 }
 
 /**
- * 64-bit integers from bigints and from numbers up to 2^53, beyond which a number has lost its last
- * digits.
+ * Builds a column of 64-bit integers from bigints and from numbers up to 2^53. A number beyond 2^53
+ * is an error, because it has already lost its last digits.
  */
 export class Int64Builder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {
@@ -80,7 +81,7 @@ export class Int64Builder extends Int64Column {
   }
 }
 
-/** As `Int64Builder`, without a sign. */
+/** Builds a column of unsigned 64-bit integers, from the same values as `Int64Builder`. */
 export class Uint64Builder extends Int64Column<BigUint64Array> {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, BigUint64Array);

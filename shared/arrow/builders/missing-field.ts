@@ -2,12 +2,12 @@ import { closestMatch } from "leven";
 import { listNames } from "../../contract/errors.ts";
 import { ValueMismatch } from "./builder.ts";
 
-/** Names that an error shows at most. */
+/** Maximum number of names in an error message. */
 const MAX_NAMES = 5;
 
 /**
- * The error for an object without the field `name`, which may be there under a name of its own:
- * `the row has "user_id"`.
+ * Returns the error for an object that lacks the field `name`. If the object has a similar name,
+ * such as `user_id` for `userId`, the message shows it.
  */
 export function missingField(
   expected: string,
@@ -31,7 +31,7 @@ export function missingField(
 }
 
 function closestTo(name: string, others: readonly string[]): string | undefined {
-  // user_id, userID and "User Id" are the same name in other houses.
+  // `user_id`, `userID` and `User Id` count as the same name.
   const plain = (text: string) => text.toLowerCase().replace(/[\W_]/g, "");
   const wanted = plain(name);
   const byPlain = new Map(others.slice(0, 1000).map((other) => [plain(other), other]));
@@ -42,7 +42,10 @@ function closestTo(name: string, others: readonly string[]): string | undefined 
   return closest === undefined ? undefined : byPlain.get(closest);
 }
 
-/** True if two neighbours changed places, which counts as two mistakes elsewhere. */
+/**
+ * True if `a` and `b` differ only in two adjacent letters that changed places. The edit distance of
+ * `closestMatch` counts this as two mistakes.
+ */
 function isSwapped(a: string, b: string): boolean {
   const at = Array.from(a).findIndex((letter, i) => letter !== b[i]);
   return at >= 0 && a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2) === b;

@@ -4,8 +4,8 @@ import { parseMoment } from "./iso.ts";
 import { temporalClass, temporalText } from "./temporal.ts";
 
 /**
- * Microseconds since the epoch from a Date, an ISO string with its zone, a `Temporal.Instant` or
- * `Temporal.ZonedDateTime`, or a bigint of microseconds. Error: `ValueMismatch`.
+ * Converts a Date, an ISO string with a zone, a `Temporal.Instant`, a `Temporal.ZonedDateTime`, or
+ * a bigint of microseconds to microseconds since the epoch. Throws `ValueMismatch`.
  */
 export function toMicrosUtc(value: unknown): bigint {
   if (typeof value === "bigint") return inRange("timestamp", value, value);
@@ -28,8 +28,8 @@ export function toMicrosUtc(value: unknown): bigint {
 }
 
 /**
- * Microseconds of a wall clock from an ISO string without zone, a `Temporal.PlainDateTime`, or a
- * bigint of microseconds. Error: `ValueMismatch`.
+ * Converts an ISO string without a zone, a `Temporal.PlainDateTime`, or a bigint of microseconds to
+ * microseconds of a wall clock since 1970-01-01T00:00:00. Throws `ValueMismatch`.
  */
 export function toMicrosLocal(value: unknown): bigint {
   if (typeof value === "bigint") return inRange("timestamp_ntz", value, value);
@@ -37,7 +37,10 @@ export function toMicrosLocal(value: unknown): bigint {
   return inRange("timestamp_ntz", value, BigInt(seconds) * 1_000_000n + BigInt(micros));
 }
 
-/** A moment of UTC from an ISO string with its zone. Error: `ValueMismatch`. */
+/**
+ * Parses an ISO string with a zone into UTC seconds since the epoch, and microseconds within the
+ * second. Throws `ValueMismatch`.
+ */
 export function parseZoned(text: string): Pick<IsoMoment, "seconds" | "micros"> {
   const moment = parseMoment(text, "timestamp", text);
   if (moment === undefined) throw noTimestamp(text);
@@ -48,8 +51,8 @@ export function parseZoned(text: string): Pick<IsoMoment, "seconds" | "micros"> 
 }
 
 /**
- * A moment of a wall clock from an ISO string without zone, or a `Temporal.PlainDateTime`. Error:
- * `ValueMismatch`.
+ * Parses an ISO string without a zone, or a `Temporal.PlainDateTime`, into wall-clock seconds and
+ * microseconds. Throws `ValueMismatch`.
  */
 export function parseLocal(value: unknown): Pick<IsoMoment, "seconds" | "micros"> {
   const text = temporalText(value, "PlainDateTime");
