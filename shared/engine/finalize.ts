@@ -25,49 +25,52 @@ const MAX_HINT_BYTES = 1024;
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
-  /** Why the tasks that are missing failed, as far as the caller knows. */
+  /** Why tasks are missing, if the caller knows it. */
   readonly failure?: ErrorRecord | undefined;
 }
 
 export interface FinalizeResult {
-  /** As it is now: `committed` or `aborted`. */
+  /** The batch after the call: `committed` or `aborted`. */
   readonly batch: Batch;
-  /** The error of the sink's commit, where that is why the batch was aborted. */
+  /** The error of the sink's `commit`, if the batch was aborted because of it. */
   readonly failure?: MillraceError;
   /**
-   * The error of the source's `commit(end)`: the batch is committed, and the next run calls it
-   * again before anything else.
+   * The error of the source's `commit(end)`. The batch is committed anyway, and the next run calls
+   * `commit(end)` again before it does anything else.
    */
   readonly unacknowledged?: MillraceError;
 }
 
-/** What a finalizer works with. */
+/** The arguments that all steps share. */
 interface Finalizer {
   readonly sessions: Sessions;
   readonly ports: Ports;
   readonly run: BatchRun;
   readonly fence: Fence;
-  /** Why the tasks that are missing failed, as far as the caller knows. */
+  /** Why tasks are missing, if the caller knows it. */
   readonly taskFailure: ErrorRecord | undefined;
-  /** True if the attempt was over when this finalizer began: it is a late retry. */
+  /** True if the batch was already committed when this call began: it is a late retry. */
   readonly isLate: boolean;
 }
 
-/** The attempt as the ledger has it, and what became of it here. */
+/** What the ledger says about the attempt, and what this call has found out. */
 interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];
-  /** Why the sink's commit did not take place. */
+  /** Why the sink's `commit` did not take effect. */
   readonly failure?: MillraceError;
 }
 
-/** What to do in a state: leads to another state, or to the end. */
+/** Handles a batch in one state. Returns the next state, or the result of `finalize`. */
 type Step = (
   finalizer: Finalizer,
   attempt: AttemptState,
 ) => Promise<{ goOn: AttemptState } | { end: FinalizeResult }>;
 
-/** The protocol: one step for each state, each of which is recorded before the next one begins. */
+/**
+ * The commit protocol: one step per state. Each step records the next state before that state's
+ * step begins.
+ */
 const STEPS: Readonly<Record<BatchState, Step>> = {
   planned: decideByTasks,
   committing: commitBatch,
@@ -77,10 +80,10 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
 };
 
 /**
- * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run
- * any number of times, also after a crash in the middle: it follows what is recorded. Errors:
- * `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` if the outcome of the commit is unknown or `abort`
- * failed; the next run goes on from there.
+ * Ends a batch attempt: decides between commit and abort, carries the decision out, and moves the
+ * offset. It can be called any number of times, also after a crash, because it continues from the
+ * recorded state. Throws `FENCED` or `RUN_IS_STALE`. Throws `SINK_FAILED` if it is unknown whether
+ * the commit took effect, or if `abort` failed; the next run then continues.
  */
 export async function finalize(
   sessions: Sessions,
@@ -105,18 +108,18 @@ export async function finalize(
   }
 }
 
-/** `planned`: commits if every task has a winner. */
+/** State `planned`: decides to commit if every task is recorded, otherwise to abort. */
 async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const to = tasks.length === batch.tasks ? "committing" : "aborting";
   const error = to === "aborting" ? { error: finalizer.taskFailure ?? missingTasks(batch, tasks) } : {};
   const decided = await decide(finalizer, batch, { to, ...error });
-  // Somebody else may have decided, and may have seen more tasks.
+  // If another finalizer decided first, it may have seen more tasks, so they are read again.
   const seen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
   return { goOn: { batch: decided, tasks: seen } };
 }
 
 /**
- * `committing`: the sink commits, then the offset moves; or the commit certainly failed, and the
+ * State `committing`: the sink commits, then the offset moves. If the commit certainly failed, the
  * batch is aborted.
  */
 async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
@@ -138,7 +141,7 @@ async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState)
   return { goOn: { tasks, failure, batch: aborting } };
 }
 
-/** `aborting`: the sink drops what was staged. */
+/** State `aborting`: the sink deletes what its tasks staged. */
 async function abortBatch(
   finalizer: Finalizer,
   { batch, tasks, ...attempt }: AttemptState,
@@ -154,7 +157,7 @@ async function abortBatch(
   return { goOn: { ...attempt, tasks, batch: aborted } };
 }
 
-/** `committed`: the source may forget the rows. */
+/** State `committed`: tells the source that it may delete the rows. */
 async function tellSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
   const { sessions, ports, fence, isLate } = finalizer;
   // A late retry must not acknowledge an offset that the source has already moved past.
@@ -171,7 +174,7 @@ async function tellSource(finalizer: Finalizer, { batch }: AttemptState): Return
   }
 }
 
-/** Error: `FENCED`. */
+/** True if the source has not yet been told about this batch. Throws `FENCED`. */
 async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
   const head = await ports.ledger.head(fence.pipeline);
   if (head?.epoch !== fence.epoch) throw fenced(fence, head);
@@ -179,17 +182,17 @@ async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): 
 }
 
 /**
- * What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly
- * did not.
+ * Result of the sink's commit. Without `failure` it took effect; with `failure` it certainly did
+ * not.
  */
 interface CommitOutcome {
   readonly failure?: MillraceError;
   readonly lastCommit?: JsonValue;
-  /** What the sink has yet to write, in the ledger's own transaction. */
+  /** Items that the ledger must write for the sink, in the transaction that moves the offset. */
   readonly join?: readonly TransactionItem[];
 }
 
-/** What a commit is called with. */
+/** The arguments of the sink's `commit`. */
 interface Ready {
   readonly batch: Batch;
   readonly writer: Writer<unknown>;
@@ -217,7 +220,10 @@ async function makeReady(
   return { batch, writer, messages, context: sessions.sink.batchContext(batch, run.lastCommit) };
 }
 
-/** The sink's commit; or its items, where the ledger's own transaction can take them along. */
+/**
+ * Calls the sink's `commit`, or `transactionItems` if the ledger can write the sink's items in its
+ * own transaction.
+ */
 async function commitOrJoin(ports: Ports, ready: Ready): Promise<CommitOutcome> {
   const { batch, writer, messages, context } = ready;
   const { joinedItems } = ports.ledger.limits;
@@ -231,7 +237,7 @@ async function commitOrJoin(ports: Ports, ready: Ready): Promise<CommitOutcome> 
       ),
     );
   } catch (error) {
-    // Nothing was written yet.
+    // `transactionItems` writes nothing, so the commit certainly failed.
     if (!MillraceError.is(error)) throw error;
     return { failure: error };
   }
@@ -251,8 +257,9 @@ async function commit(ports: Ports, { batch, writer, messages, context }: Ready)
     return isHint(given) ? { lastCommit: given } : {};
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
-    // A commit that failed may have taken effect. An error of the question itself leaves the batch
-    // as it is: undecided is not aborted.
+    // A commit that threw may have taken effect, so the sink is asked. If `hasCommitted` throws
+    // too, the error is passed on and the batch stays `committing`: it must not be aborted while
+    // the outcome is unknown.
     const lookup = writer as unknown as Partial<SupportsCommitLookup>;
     const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
       lookup.hasCommitted?.(batch.batchId, context),
@@ -261,13 +268,16 @@ async function commit(ports: Ports, { batch, writer, messages, context }: Ready)
   }
 }
 
-/** A hint goes along with every batch: one that is no JSON, or large, is left out. */
+/**
+ * True if the value that `commit` returned can be kept as the hint for the next commit: JSON of at
+ * most 1 KiB, because every batch run carries it.
+ */
 function isHint(given: unknown): given is JsonValue {
   if (given === undefined || findNonJson(given) !== undefined) return false;
   return Buffer.byteLength(JSON.stringify(given)) <= MAX_HINT_BYTES;
 }
 
-/** In partition order, `null` for a task that has none recorded. */
+/** Returns the commit messages in partition order, with `null` for a task that is not recorded. */
 async function messagesOf(ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<readonly JsonValue[]> {
   const messages: JsonValue[] = Array.from({ length: batch.tasks }, () => null);
   for (const task of tasks) messages[task.partition] = await messageOf(ports, task);
@@ -294,7 +304,10 @@ async function finish(finalizer: Finalizer, batch: Batch, outcome: Outcome): Pro
   return await settled(finalizer, batch, outcome.to, () => ledger.finish(finalizer.fence, batch, outcome));
 }
 
-/** Makes a transition; if its answer is lost, reads back whether it was made. */
+/**
+ * Makes a transition of the batch to the state `to`. If the call throws, reads the batch and
+ * accepts it if it has reached that state.
+ */
 async function settled(
   { ports }: Finalizer,
   batch: Batch,
@@ -334,7 +347,7 @@ function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
   };
 }
 
-/** The place of a batch attempt, for its errors. */
+/** Returns the location of a batch attempt, for its errors. */
 function placeOfBatch(batch: Batch): ErrorLocation {
   return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
 }

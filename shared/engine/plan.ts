@@ -21,46 +21,51 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
 
 /**
- * Task records are kept at least this long: a batch that is open for longer can no longer be
- * resumed from them.
+ * Task records are kept for at least 90 days. A batch that is open for longer cannot be resumed
+ * from them.
  */
 export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
 
 export interface PlanRequest {
   readonly owner: Owner;
   readonly leaseMilliseconds: number;
-  /** Of the next batch; the reader's own where there is none. */
+  /** Limit of the next batch. Default: the reader's own limit. */
   readonly limit?: ReadLimit | undefined;
-  /** A batch of more partitions is refused before it is recorded. */
+  /** Maximum number of partitions. A larger batch is refused before it is recorded. */
   readonly maxTasks?: number;
   /**
-   * Called before anything else is asked of the source: not where another run has the pipeline, or
-   * it is paused. Gives the limit, in place of `limit`.
+   * Returns the limit, which replaces `limit`. Called before any other method of the source, but
+   * only after the lease was acquired and if the pipeline is not paused.
    */
   prepare?(): Promise<ReadLimit | undefined>;
-  /** True only where this owner has provably ended: its lease is then taken over at once. */
+  /**
+   * Returns true only if it is certain that this owner has ended. Its lease is then taken over at
+   * once.
+   */
   hasEnded(owner: Owner): Promise<boolean>;
 }
 
-/** A batch to be written and finalized. */
+/** A batch whose tasks must be written, and which must then be finalized. */
 export interface PlannedBatch {
   readonly kind: "batch";
   readonly fence: Fence;
   readonly run: BatchRun;
   readonly batch: Batch;
   /**
-   * Partitions that have no finished task. Empty for a batch that was decided: only Finalize is
+   * Partitions without a recorded task. Empty if the batch is already decided and only Finalize is
    * left.
    */
   readonly todo: readonly number[];
-  /** True if the batch was planned by an earlier run. */
+  /** True if an earlier run planned the batch. */
   readonly resumed: boolean;
   /**
-   * The end of all that was there when the batch was planned, if the reader reports it and the
-   * batch is new.
+   * The end of all data that existed when the batch was planned. Only present if the batch is new
+   * and the reader reports it.
    */
   readonly latest?: Offset;
-  /** What looks like a mistake, in the first batch of a pipeline. */
+  /**
+   * A warning about a probable mistake in the source. Only the first batch of a pipeline has one.
+   */
   readonly warning?: MillraceError;
 }
 
@@ -69,16 +74,17 @@ export type PlanResult =
   | {
       readonly kind: "idle";
       readonly fence: Fence;
-      /** The end of all that is there, where the reader reports it. */
+      /** The end of all data that exists, if the reader reports it. */
       readonly latest?: Offset;
-      /** True where that is why a batch is left out, as its mode wants it. */
+      /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: boolean;
     }
   | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action };
 
 /**
- * Takes the pipeline, finishes what an earlier run left, and records the next batch before any of
- * its rows is read. Errors: `LEASE_HELD`, and those of the reader's methods.
+ * Acquires the lease, finishes the acknowledgement that an earlier run left, and then resumes the
+ * open batch or records the next one. A batch is recorded before any of its rows is read. Throws
+ * `LEASE_HELD`, and the errors of the reader's methods.
  */
 export async function plan(sessions: Sessions, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const startedAt = ports.runtime.now();
@@ -88,7 +94,7 @@ export async function plan(sessions: Sessions, ports: Ports, request: PlanReques
   try {
     return await planAs(sessions, ports, fence, head, request, startedAt);
   } catch (error) {
-    // So that the next run need not find out first that this one is over.
+    // Without the release the next run would first have to find out that this run has ended.
     await ports.ledger.release(fence).catch(() => undefined);
     throw error;
   }
@@ -146,7 +152,10 @@ async function planAs(
   };
 }
 
-/** Takes the lease. Error: `LEASE_HELD`. */
+/**
+ * Acquires the lease. If another owner holds it and has certainly ended, takes the lease over.
+ * Throws `LEASE_HELD`.
+ */
 export async function acquire(
   pipeline: string,
   ports: Pick<Ports, "ledger" | "runtime">,
@@ -180,8 +189,8 @@ export async function acquire(
 }
 
 /**
- * The batch that an earlier run left open, ready to go on; a new attempt of it where it was
- * aborted.
+ * Returns the batch that an earlier run left open, or `undefined`. Starts a new attempt if the
+ * batch was aborted, or if it is so old that its task records may have expired.
  */
 async function resume(
   sessions: Sessions,
@@ -225,9 +234,10 @@ async function resume(
 }
 
 /**
- * The plan of the next attempt: the same offsets and partitions under the schema as it is now, for
- * a wrong schema may be why the last attempt failed. The rows of a simple reader were read under
- * the schema that they have.
+ * Returns the plan of the next attempt: the same offsets and partitions with the current schema,
+ * because a wrong schema may be why the last attempt failed. Returns `undefined` to keep the old
+ * plan if the schema has not changed, or if the rows of a simple reader are already stored with the
+ * old schema.
  */
 async function planAnew(
   { source }: Sessions,
@@ -245,7 +255,7 @@ async function planAnew(
   return { partitionsKey: key, schema: encoded };
 }
 
-/** What comes of asking for the next batch. */
+/** Result of planning the next batch. */
 interface NextBatch {
   /** `undefined` when there is no new data. */
   readonly batch?: Batch;
@@ -255,7 +265,7 @@ interface NextBatch {
   readonly durationMs: Planning["durationMs"];
 }
 
-/** Asks the source for the next batch, and records it. */
+/** Asks the source for the next batch and records it. */
 async function planNext(
   { source, sink }: Sessions,
   ports: Ports,
@@ -268,7 +278,7 @@ async function planNext(
   if (sink.asksForTarget && !(await sink.mayWrite(await source.schema(), head.incarnation)))
     return { targetExists: true, durationMs };
   const planner = await source.planner();
-  // Asked for also if the run has a limit of its own, as in Spark.
+  // As in Spark, the reader is asked even if the run sets its own limit.
   const ownLimit = await planner.defaultReadLimit();
   const start = head.offset ?? (await planner.initialOffset());
   const askEnd = () => planner.latestOffset(start, limit ?? ownLimit);
@@ -277,8 +287,7 @@ async function planNext(
     reported: optional("latest", await planner.reportLatestOffset()),
   }));
   if (sameOffset(start, latest.end)) {
-    // Rows that come before the next run must not be missed by a source whose initial offset is
-    // "now".
+    // A source that starts at "now" would otherwise miss the rows that arrive before the next run.
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
     return { ...reported, durationMs };
   }
@@ -308,7 +317,7 @@ async function suspectClock(
   );
 }
 
-/** All that is known of a batch before it is recorded. */
+/** Everything that is known about a batch before it is recorded. */
 interface Draft {
   readonly schema: Schema;
   readonly partitions: readonly unknown[];
@@ -317,7 +326,7 @@ interface Draft {
   readonly reported: { readonly latest?: Offset };
 }
 
-/** Records a batch: its partitions in the store, then the batch in the ledger. */
+/** Records a batch: first its partitions in the store, then the batch in the ledger. */
 async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
   const { schema, partitions, start, latest, reported } = draft;
   const { end, rows } = latest;
@@ -332,8 +341,8 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
     end,
     ...reported,
     partitionsKey: key,
-    // As in Spark, a batch without partitions runs as one task without rows: the sink sees each
-    // batch.
+    // As in Spark, a batch without partitions runs one task without rows, so that the sink sees
+    // every batch.
     tasks: Math.max(1, partitions.length),
     schema: encodeSchema(schema),
     now: ports.runtime.now(),
@@ -348,8 +357,9 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
 }
 
 /**
- * Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so
- * in one piece.
+ * Stores the rows that a simple reader returned while planning. They are stored before the batch is
+ * recorded, so that its task and every replay find them. They are few, so they are put in one
+ * piece.
  */
 async function keepRows(
   ports: Ports,
@@ -359,7 +369,8 @@ async function keepRows(
 ): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of encodeFile(schema, rows)) chunks.push(chunk);
-  // The key has an id of its own: where it is taken, an earlier try of this very put has taken it.
+  // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
+  // earlier try of this call wrote it.
   await ports.store.put(key, Buffer.concat(chunks));
   return key;
 }

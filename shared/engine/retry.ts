@@ -1,12 +1,13 @@
 import { MillraceError } from "../contract/errors.ts";
 import type { RetryPolicy } from "../contract/retry.ts";
 
-/** Of a task, and of a sink's commit. */
+/** Waits between the attempts of a task, and between the attempts of a sink's commit. */
 export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, longestDelay: 10_000 };
 
 /**
- * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended one
- * (`readBack` returns `undefined` if it is not). A lost epoch is final and is not asked about.
+ * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended
+ * one; `readBack` returns `undefined` if it is not. `FENCED` is thrown at once, because the outcome
+ * is then known.
  */
 export async function confirmed<T>(
   call: () => Promise<T>,

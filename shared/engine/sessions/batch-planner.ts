@@ -6,11 +6,12 @@ import type { Filter } from "../../contract/filters.ts";
 import { DataSourceStreamReader, type RowSource } from "../../contract/stream-reader.ts";
 import { checkFilters, filtered } from "../filters.ts";
 
-/** How many batches a pipeline has planned: the offsets of one that reads batches. */
+/** Offsets of a batch pipeline: how many batches it has planned. */
 type BatchCount = { readonly batches: number };
 
 /**
- * A reader of batches as one of a stream that always has one more batch: everything that is there.
+ * Adapts a batch reader to the stream interface: a stream that always has one more batch, with all
+ * existing data.
  */
 export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   readonly #reader: DataSourceReader<unknown>;
@@ -19,7 +20,7 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   readonly #where: ErrorLocation;
   readonly #notice: (rows: RowSource) => RowSource;
 
-  /** `notice` is given the rows as the source gives them, before any is left out. */
+  /** `notice` wraps the rows that the source returns, before filters are applied. */
   constructor(
     reader: DataSourceReader<unknown>,
     schema: Schema,
@@ -54,7 +55,7 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
     return rest.length === 0 ? rows : filtered(this.#schema, this.#notice(rows), rest, this.#where);
   }
 
-  /** Gives what the source leaves to do. */
+  /** Passes the filters to the reader and returns those that Millrace must apply. */
   async #pushFilters({ retryable }: { readonly retryable: boolean }): Promise<readonly Filter[]> {
     if (this.#filters.length === 0) return [];
     checkFilters(this.#schema, this.#filters);

@@ -16,24 +16,26 @@ import { SimplePlanner } from "./simple-planner.ts";
 export interface PlannerOptions {
   readonly pipeline: string;
   /**
-   * Called when a method of the reader is called, with its name, and again, without one, when it
-   * has answered.
+   * Called with the name of a reader's method when the call starts, and with `undefined` when it
+   * has ended.
    */
   readonly onCall?: ((method: string | undefined) => void) | undefined;
 }
 
-/** Where a batch ends, and what was read to find out. */
+/** The end of the next batch and, for a simple reader, its rows. */
 export interface Latest {
   readonly end: Offset;
-  /** The rows of the batch, from a simple reader, which reads them to find its end. */
+  /**
+   * The rows of the batch. Only a simple reader has them, because it must read rows to find an end.
+   */
   readonly rows?: AsyncIterable<RecordBatch>;
 }
 
 type Reader = DataSourceStreamReader<object, unknown>;
 
 /**
- * The reader that plans: the calls of the contract, each with its checks, and each error with the
- * place where it happened.
+ * The reader that plans batches. It calls the methods of the contract and checks their results.
+ * Each error gets a location.
  */
 export class Planner {
   readonly reader: Reader;
@@ -45,14 +47,14 @@ export class Planner {
     this.#options = options;
   }
 
-  /** False for a simple reader, which reads its rows to find an offset. */
+  /** False for a simple reader, which reads rows each time that it is asked for an end. */
   get canAskAgain(): boolean {
     return !(this.reader instanceof SimplePlanner);
   }
 
   /**
-   * True if the reader fixes what "available now" is; it is told to, or reminded of the `target`
-   * that it fixed in another process of the same run.
+   * Returns true if the reader fixes the end of the run. Makes it fix the end now, or restores
+   * `target`, which it fixed in another process of the same run.
    */
   async prepareForTriggerAvailableNow(target?: JsonValue): Promise<boolean> {
     if (!("prepareForTriggerAvailableNow" in this.reader)) return false;
@@ -67,8 +69,8 @@ export class Planner {
   }
 
   /**
-   * What the reader fixed as available, if it can tell. Error: `AVAILABLE_NOW_INVALID`, for more
-   * than `maxCharacters` of JSON, too.
+   * Returns the end that the reader fixed, or `undefined` if it has no `availableNowTarget`. Throws
+   * `AVAILABLE_NOW_INVALID`, also if its JSON has more than `maxCharacters`.
    */
   async availableNowTarget(maxCharacters: number): Promise<JsonValue | undefined> {
     const target: unknown = await this.#call("availableNowTarget", (reader) =>
@@ -88,7 +90,7 @@ export class Planner {
     );
   }
 
-  /** The reader's own limit, asked once. Error: `READ_LIMIT_INVALID`. */
+  /** Returns the reader's own limit; the reader is asked only once. Throws `READ_LIMIT_INVALID`. */
   async defaultReadLimit(): Promise<ReadLimit> {
     this.#defaultLimit ??= await this.#call("getDefaultReadLimit", async (reader) =>
       checkReadLimit(await reader.getDefaultReadLimit(), "getDefaultReadLimit()"),
@@ -103,7 +105,7 @@ export class Planner {
     );
   }
 
-  /** The end of the next batch. Errors: `OFFSET_NOT_JSON`, `OFFSET_WENT_BACK`. */
+  /** Returns the end of the next batch. Throws `OFFSET_NOT_JSON` or `OFFSET_WENT_BACK`. */
   async latestOffset(start: Offset, limit: ReadLimit): Promise<Latest> {
     const latest = await this.#call("latestOffset", async (reader) =>
       reader instanceof SimplePlanner
@@ -123,13 +125,16 @@ export class Planner {
     );
   }
 
-  /** The end of all that is there, if the reader can tell. Error: `OFFSET_NOT_JSON`. */
+  /**
+   * Returns the end of all available data, or `undefined` if the reader does not report it. Throws
+   * `OFFSET_NOT_JSON`.
+   */
   async reportLatestOffset(): Promise<Offset | undefined> {
     const latest = await this.#call("reportLatestOffset", (reader) => reader.reportLatestOffset());
     return (latest ?? undefined) === undefined ? undefined : checkOffset(latest, "reportLatestOffset()");
   }
 
-  /** Error: `PARTITIONS_NOT_AN_ARRAY`. */
+  /** Returns the partitions of a range. Throws `PARTITIONS_NOT_AN_ARRAY`. */
   async partitions(start: Offset, end: Offset): Promise<readonly unknown[]> {
     const partitions: unknown = await this.#call("partitions", (reader) => reader.partitions(start, end));
     return checkPartitionsArray(partitions, this.reader instanceof BatchPlanner, this.#where);

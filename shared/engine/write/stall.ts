@@ -31,8 +31,8 @@ export function stalledTask(
 }
 
 /**
- * The error of a task that is to fail where it stalls. It may be the source's or the sink's passing
- * weakness, so it is tried again.
+ * The error of a task that fails because it stalled. It is retryable, because the source or the
+ * sink may recover.
  */
 export function stalledError(stalled: StalledTask): MillraceError {
   const { waitsFor, where, message } = stalled;

@@ -5,13 +5,13 @@ import type { PipelineDefinition, StallPolicy } from "../../contract/pipeline.ts
 import type { RowSource } from "../../contract/stream-reader.ts";
 import type { RunningTask } from "../ports/ledger.ts";
 
-/** How often a task is looked at. */
+/** Time between two checks of a task. */
 const LOOK_MILLISECONDS = 1000;
-/** A task that runs for longer tells how far it is, each time that so long has passed. */
+/** Time between two progress reports of a task. */
 const REPORT_MILLISECONDS = 10_000;
 const DEFAULT_POLICY: StallPolicy = { after: "5 minutes", fail: false };
 
-/** What counts as a stall, and what comes of it: as it is asked for, else as the pipeline says. */
+/** Returns the stall policy of a run: `asked`, then the pipeline's policy, then the default. */
 export function stallPolicyOf(
   { stall = DEFAULT_POLICY }: Pick<PipelineDefinition, "stall">,
   asked: Partial<StallPolicy> = {},
@@ -19,36 +19,37 @@ export function stallPolicyOf(
   return { ...stall, ...asked };
 }
 
-/** How far a task is: all but which one it is. */
+/** Progress of a task, without the fields that identify it. */
 export type Advance = Omit<RunningTask, "partition" | "attemptNumber">;
 
 export interface Watching {
-  /** A duration. */
+  /** Duration such as `"5 minutes"`. */
   readonly stallAfter: string;
-  /** Called each ten seconds. */
+  /** Called every ten seconds. */
   onReport(advance: Advance): void;
-  /** Called once a stall, again only after rows have moved. */
+  /** Called once per stall, and again only after rows have moved. */
   onStalled(advance: Advance): void;
 }
 
 /**
- * Counts the rows of a task on their way from the source to the sink, and, once it watches, notices
- * where they stand still. Rows move where the source gives one more, and where the sink takes one
- * more. Code that never waits for anything keeps the watch from looking, too.
+ * Counts the rows of a task between source and sink and, after `begin`, detects when they stop
+ * moving. A row moves when the source delivers it and when the sink takes it. Code that blocks the
+ * event loop also blocks the watch.
  */
 export class TaskWatch {
-  /** Of record batches that the sink was given. */
+  /** Rows of the record batches that the sink received. */
   rows = 0;
-  /** Of Arrow data. */
+  /** Bytes of Arrow data that the sink received. */
   bytes = 0;
   readonly #runtime: Pick<Runtime, "now" | "sleep">;
   readonly #over = new AbortController();
   #waitsFor: RunningTask["waitsFor"] = "sink";
-  /** Counting costs less than asking the clock for each row. */
+  /** Number of moves so far. Counting is cheaper than reading the clock for each row. */
   #moves = 0;
   #movesSeen = 0;
   /**
-   * How often the source was asked for a row, and how often when its last record batch was full.
+   * How often the source was asked for a row in total, and how often before the last record batch
+   * was handed to the sink.
    */
   #asked = 0;
   #askedForBatches = 0;
@@ -64,7 +65,7 @@ export class TaskWatch {
     this.#reportedAt = this.#startedAt;
   }
 
-  /** Begins to watch, until `end`. */
+  /** Watches the task until `end` is called. */
   begin(watching: Watching): void {
     const stallAfter = parseDuration(watching.stallAfter);
     const look = Math.min(LOOK_MILLISECONDS, stallAfter);
@@ -81,7 +82,10 @@ export class TaskWatch {
     this.#over.abort();
   }
 
-  /** The same rows, each of them noticed. What is no iterable is left to whoever reads it. */
+  /**
+   * Returns the same rows and counts each one that is asked for. A value that is not iterable is
+   * returned unchanged, and its consumer throws the error.
+   */
   over(source: RowSource): RowSource {
     const asked = () => {
       this.#asked++;
@@ -95,13 +99,13 @@ export class TaskWatch {
     return source;
   }
 
-  /** The sink has asked for more. */
+  /** Notes that the sink asked for the next record batch. */
   asks(): void {
     this.#moves++;
     this.#waitsFor = "source";
   }
 
-  /** The sink was given a record batch, or has all that there are. */
+  /** Notes that the sink received a record batch, or that there are no more. */
   gives(batch?: RecordBatch): void {
     this.#moves++;
     this.#waitsFor = "sink";
@@ -110,7 +114,7 @@ export class TaskWatch {
     this.#askedForBatches = this.#asked;
   }
 
-  /** The sink took one row of a record batch. */
+  /** Notes that the sink took one row of a record batch. */
   took(): void {
     this.#moves++;
   }
@@ -131,8 +135,8 @@ export class TaskWatch {
   }
 
   #advance(now: number): Advance {
-    // Rows that have come and do not fill a record batch yet: one for each time that the source was
-    // asked, but the last.
+    // Rows that the source delivered and that do not fill a record batch yet. The last request to
+    // the source is still open, so it does not count.
     const pending = Math.max(0, this.#asked - this.#askedForBatches - 1);
     return {
       startedAt: this.#startedAt,
@@ -145,14 +149,14 @@ export class TaskWatch {
   }
 }
 
-/** An iterator that calls `asked` whenever its next value is asked for. */
+/** Wraps an iterator so that `asked` is called before each `next`. */
 function noticed<I extends Iterator<unknown> | AsyncIterator<unknown>>(iterator: I, asked: () => void): I {
   return {
     next() {
       asked();
       return iterator.next();
     },
-    // for await looks whether it is there.
+    // `return` is only defined if the original has it, because `for await` checks for it.
     ...(iterator.return === undefined ? {} : { return: () => iterator.return?.() }),
   } as I;
 }
