@@ -6,15 +6,15 @@ import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import type { Item } from "./dynamodb-items.ts";
 
 /**
- * Beyond the SDK's own: a new table throttles for longer, and the SDK does not retry conflicts at
- * all.
+ * More retries than the SDK's own: a new table throttles for longer, and the SDK does not retry
+ * transaction conflicts at all.
  */
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]);
 
 /**
- * Makes a call, and makes it again if it was throttled or met another transaction. A failed
- * condition is thrown as it is; any other error becomes `LEDGER_FAILED`, and the call may have
+ * Makes a call, and retries it if it was throttled or conflicted with another transaction. A failed
+ * condition is thrown unchanged. Any other error becomes `LEDGER_FAILED`; such a call may have
  * taken effect.
  */
 export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
@@ -26,8 +26,8 @@ export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Prom
 }
 
 /**
- * The items that were there, by the position of the write, if a condition of the transaction
- * failed; else `undefined`.
+ * Returns the existing items, in the order of the writes, if a condition of the transaction failed.
+ * Returns `undefined` for any other error.
  */
 export function cancelledBy(error: unknown): readonly (Item | undefined)[] | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;
@@ -38,8 +38,9 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
 }
 
 /**
- * The error of a transaction with items of a sink. If DynamoDB surely refused these, nothing was
- * written: `TRANSACTION_REFUSED`; else it is `error` itself.
+ * Returns the error of a transaction that included items of a sink: `TRANSACTION_REFUSED` if
+ * DynamoDB certainly refused it because of the items, so that nothing was written, otherwise
+ * `error` itself.
  */
 export function refusedItems(error: unknown, pipeline: string, batchId: number): unknown {
   const cause = MillraceError.is(error) ? error.cause : undefined;

@@ -22,16 +22,16 @@ export interface DynamoDbTableOptions {
   readonly runtime: Runtime;
 }
 
-/** The item there was if the condition of a write failed; `changed` is false then. */
+/** Result of a conditional update. `changed` is false if the condition failed. */
 export interface Updated {
   readonly changed: boolean;
-  /** As it is now. */
+  /** The current item: after the update, or the existing one if the condition failed. */
   readonly item: Item | undefined;
 }
 
 /**
- * Items of one table by their keys `pk` and `sk`. A failed condition brings the item that was
- * there, so that losing costs no second read. Errors: `LEDGER_FAILED`.
+ * Reads and writes the items of one table by their keys `pk` and `sk`. A failed condition returns
+ * the existing item, so that the caller needs no second read. Throws `LEDGER_FAILED`.
  */
 export class DynamoDbTable {
   readonly #options: DynamoDbTableOptions;
@@ -51,7 +51,7 @@ export class DynamoDbTable {
     await this.#calling((client) => client.send(new PutItemCommand(input)));
   }
 
-  /** Returns the item that is there then. */
+  /** Puts an item unless its key exists. Returns the item that is then stored. */
   async putIfAbsent(item: Item): Promise<Item> {
     const { Put } = this.newItem(item);
     const input = { ...Put, ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
@@ -59,13 +59,14 @@ export class DynamoDbTable {
       await this.#calling((client) => client.send(new PutItemCommand(input)));
       return item;
     } catch (error) {
-      // Also if the SDK's own retry met its first try: the winner is then this very item.
+      // This also happens if a retry by the SDK finds the item that its first try wrote.
+      // `error.Item` is then this item.
       if (error instanceof ConditionalCheckFailedException && error.Item !== undefined) return error.Item;
       throw error;
     }
   }
 
-  /** One compare-and-set. */
+  /** Updates an item if the condition holds. */
   async update(key: Key, change: ItemChange): Promise<Updated> {
     const input = {
       ...this.#target(key),
@@ -82,7 +83,10 @@ export class DynamoDbTable {
     }
   }
 
-  /** A write of a transaction: a compare-and-set, or a mere comparison if nothing is set. */
+  /**
+   * Returns a write for a transaction: a conditional update, or only a condition check if nothing
+   * is set.
+   */
   change(key: Key, change: ItemChange): TransactWriteItem {
     const { UpdateExpression, ...condition } = expression(change);
     const target = this.#target(key);
@@ -91,18 +95,19 @@ export class DynamoDbTable {
       : { Update: { ...target, ...condition, UpdateExpression } };
   }
 
-  /** A write of a transaction: puts an item whose key must be free. */
+  /** Returns a write for a transaction that puts an item whose key must not exist yet. */
   newItem(item: Item): { readonly Put: Put } {
     const { tableName } = this.#options;
     return { Put: { TableName: tableName, Item: item, ConditionExpression: "attribute_not_exists(pk)" } };
   }
 
   /**
-   * Writes all or nothing. If a condition failed, returns the items that were there, by the
-   * position of the write: `undefined` for a write whose condition held.
+   * Executes all writes or none. Returns `undefined` on success. If a condition failed, returns the
+   * existing items in the order of the writes, with `undefined` for each write whose condition
+   * held.
    */
   async transact(writes: readonly TransactWriteItem[]): Promise<readonly (Item | undefined)[] | undefined> {
-    // One token for all tries: DynamoDB then knows a try that comes again.
+    // All retries use the same token, so that DynamoDB executes the transaction only once.
     const input = { TransactItems: writes.map(withOld), ClientRequestToken: this.#options.runtime.newId() };
     try {
       await this.#calling((client) => client.send(new TransactWriteItemsCommand(input)));
@@ -114,7 +119,7 @@ export class DynamoDbTable {
     }
   }
 
-  /** All that has this partition key, in the order of the sort keys. */
+  /** Returns all items with this partition key, ordered by the sort key. */
   async below(pk: string): Promise<readonly Item[]> {
     const query = {
       TableName: this.#options.tableName,
@@ -129,7 +134,7 @@ export class DynamoDbTable {
     });
   }
 
-  /** The last items of a partition between two keys, the last one first. */
+  /** Returns the last items of a partition between two keys, in descending order. */
   async newest(first: Key, last: Key, limit: number): Promise<readonly Item[]> {
     const query = {
       TableName: this.#options.tableName,
@@ -152,8 +157,8 @@ export class DynamoDbTable {
   }
 
   /**
-   * The partition keys of all items with this sort key. Reads the whole table: for people, never
-   * for a run.
+   * Returns the partition keys of all items with this sort key. Scans the whole table. Only
+   * commands for people call it, never a run.
    */
   async partitionsWith(sk: string): Promise<readonly string[]> {
     const scan = {
@@ -180,7 +185,7 @@ export class DynamoDbTable {
   }
 }
 
-/** A failed condition is to bring the item that was there. */
+/** Makes a failed condition return the existing item. */
 function withOld(write: TransactWriteItem): TransactWriteItem {
   return Object.fromEntries(
     Object.entries(write).map(([kind, request]: [string, object]) => [

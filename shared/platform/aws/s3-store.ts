@@ -19,14 +19,14 @@ import { checkKey } from "../../engine/ports/keys.ts";
 export interface S3StoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
-  /** Folder in the bucket, without a slash at its end. Default: the bucket itself. */
+  /** Folder in the bucket, without a slash at its end. Default: the root of the bucket. */
   readonly prefix?: string;
   readonly runtime: Runtime;
 }
 
 /**
- * A stream above this goes up in parts of this size, two at a time: no more than three are ever in
- * memory.
+ * A stream larger than this is uploaded in parts of this size, two at a time. At most three parts
+ * are in memory.
  */
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
@@ -34,8 +34,8 @@ const DELETED_AT_ONCE = 1000;
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
 /**
- * Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at
- * its completion.
+ * Objects in an S3 bucket. A put has the condition `If-None-Match: *`. For a multipart upload the
+ * condition applies when it is completed.
  */
 export class S3Store implements ObjectStore {
   readonly location: string;
@@ -70,7 +70,10 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Not tried again as a whole: a stream can be read once. The SDK tries its parts again. */
+  /**
+   * The upload is not retried as a whole, because the stream can be read only once. The SDK retries
+   * single parts.
+   */
   async #upload(
     key: string,
     target: { Bucket: string; Key: string; IfNoneMatch: string },
@@ -94,7 +97,7 @@ export class S3Store implements ObjectStore {
     try {
       await upload.done();
     } catch (error) {
-      // The body's own error, as it was thrown.
+      // An error of the stream itself is thrown unchanged.
       if (failure !== undefined) throw failure;
       if (httpStatusOf(error) === 412) throw error;
       throw this.#failed(key, error, isPassing(error));
@@ -118,8 +121,8 @@ export class S3Store implements ObjectStore {
       Prefix: this.#prefix + prefix,
       ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
     };
-    // Not the SDK's paginator, which ends at its first error: to try again would look like the end
-    // of the list.
+    // The SDK's paginator ends after its first error, so a retry would look like the end of the
+    // list.
     let token: string | undefined;
     do {
       const page = await this.#calling(prefix, () =>
@@ -182,7 +185,7 @@ export class S3Store implements ObjectStore {
     try {
       await this.#calling(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
     } catch (error) {
-      // It has ended since.
+      // The upload has ended in the meantime.
       if (!(MillraceError.is(error) && httpStatusOf(error.cause) === 404)) throw error;
     }
   }
@@ -203,16 +206,15 @@ export class S3Store implements ObjectStore {
       if (httpStatusOf(error) === 412) return undefined;
       const status = MillraceError.is(error) ? httpStatusOf(error.cause) : undefined;
       if (status === 404) return undefined;
-      // To a role that may not list the bucket, or only below a prefix, S3 does not say that an
-      // object is missing.
+      // S3 answers 403 instead of 404 if the role may not list the bucket, or only a prefix of it.
       if (status === 403 && (await this.#isAbsent(key))) return undefined;
-      // A range that begins at or beyond the end.
+      // The range begins at or after the end of the object.
       if (status === 416) return new Uint8Array();
       throw error;
     }
   }
 
-  /** True where a listing shows that there is no such object. */
+  /** True if a listing shows that the object does not exist. */
   async #isAbsent(key: string): Promise<boolean> {
     try {
       for await (const object of this.list(key)) return object.key !== key;
@@ -222,7 +224,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Makes a call, and again if its error passes. */
+  /** Makes a call and retries transient errors. */
   async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
     try {
       return await retry(this.#options.runtime, RETRY, call, { isRetryable: isPassing });
@@ -253,7 +255,7 @@ export class S3Store implements ObjectStore {
 }
 
 /**
- * True if S3 is busy, the network broke off, or another conditional put of the key is in flight
+ * True if S3 is busy, the connection broke, or another conditional put of the key is in progress
  * (409).
  */
 function isPassing(error: unknown): boolean {

@@ -43,15 +43,18 @@ import { batchOf, batchRow, headOf, headRow, type Row } from "./sqlite-rows.ts";
 const OF_ATTEMPT =
   "pipeline = $pipeline AND incarnation = $incarnation AND batch_id = $batch_id AND attempt = $attempt";
 
-/** The ledger in one SQLite file: each step is one transaction. */
+/** The ledger in one SQLite file. Each step is one transaction. */
 export class SqliteLedger implements Ledger {
-  /** A row may be larger; messages above this would only make the file grow. */
+  /**
+   * SQLite allows larger rows. The limit keeps large messages out of the file, which would only
+   * grow.
+   */
   readonly limits: LedgerLimits = { messageBytes: 100 * 1024, joinedItems: 0 };
   readonly #sql: SqliteConnection;
 
   /**
-   * Opens the file, and makes it if there is none, unless it is only to be read. Errors:
-   * `LEDGER_FAILED`, `LEDGER_VERSION`.
+   * Opens the file. Creates it if it does not exist, unless `readOnly` is true. Throws
+   * `LEDGER_FAILED` or `LEDGER_VERSION`.
    */
   constructor(path: string, options: { readonly readOnly?: boolean } = {}) {
     this.#sql = new SqliteConnection(path, options);
@@ -63,7 +66,7 @@ export class SqliteLedger implements Ledger {
 
   async acquire(request: AcquireRequest): Promise<Acquired> {
     const { made, head } = this.#make(acquired(request));
-    // There is one: it is made if there was none.
+    // The head exists, because `acquired` creates it.
     return { acquired: made, head: head as Head };
   }
 
@@ -192,8 +195,9 @@ export class SqliteLedger implements Ledger {
   }
 
   /**
-   * Compares, and sets if all holds. Returns what is there then. The comparison is not left to SQL,
-   * which cannot compare offsets; nobody writes between it and the end of the transaction.
+   * Makes a transition if its comparisons hold, and returns the current records. The comparison
+   * runs in JavaScript, because SQL cannot compare offsets as canonical JSON. The transaction keeps
+   * other writers out meanwhile.
    */
   #make(transition: Transition): There & { readonly made: boolean } {
     const { pipeline, batch, entry } = transition;
@@ -246,7 +250,7 @@ export class SqliteLedger implements Ledger {
     return row && (JSON.parse(String(row["task"])) as Task);
   }
 
-  /** The JSON of one column, of each row. */
+  /** Parses one column of each row as JSON. */
   #parsed<T>(column: string, sql: string, parameters: Row): readonly T[] {
     return this.#sql.read(() =>
       this.#sql.all(sql, parameters).map((row) => JSON.parse(String(row[column])) as T),
