@@ -3,7 +3,7 @@ import { decodeSchema } from "../shared/arrow/ipc-file.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
-import { placeOfTask, write } from "../shared/engine/write/task.ts";
+import { taskLocation, write } from "../shared/engine/write/task.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { Home } from "./home.ts";
 import { loadPipeline } from "./load-pipeline.ts";
@@ -71,7 +71,7 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
     return { result };
   } catch (error) {
     return {
-      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", placeOfTask(request), true)),
+      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", taskLocation(request), true)),
     };
   } finally {
     port.close();

@@ -82,17 +82,18 @@ function differenceOf(schema: Schema, found: Schema): string {
 function findNull(
   field: Field,
   data: Data | undefined,
-  isSeen?: (index: number) => boolean,
+  isParentPresent?: (index: number) => boolean,
 ): string | undefined {
   if (data === undefined) return undefined;
   const { type, nullable, name } = field;
-  const isThere = (index: number) => (isSeen?.(index) ?? true) && data.getValid(index);
+  const isPresent = (index: number) => (isParentPresent?.(index) ?? true) && data.getValid(index);
   if (!nullable && data.nullCount > 0) {
-    for (let i = 0; i < data.length; i++) if ((isSeen?.(i) ?? true) && !data.getValid(i)) return name;
+    for (let i = 0; i < data.length; i++)
+      if ((isParentPresent?.(i) ?? true) && !data.getValid(i)) return name;
   }
   if (!DataType.isStruct(type)) return undefined;
   for (const [i, child] of type.children.entries()) {
-    const place = findNull(child, data.children[i], isThere);
+    const place = findNull(child, data.children[i], isPresent);
     if (place !== undefined) return `${name}.${place}`;
   }
   return undefined;

@@ -51,14 +51,14 @@ class DrainingFileWriter extends RecordBatchFileWriter {
  */
 export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
   if (batch.schema === schema) return batch;
-  return new RecordBatch(schema, retyped(new Struct(schema.fields), batch.data) as Data<Struct>);
+  return new RecordBatch(schema, withOwnTypes(new Struct(schema.fields), batch.data) as Data<Struct>);
 }
 
 /**
  * Returns the same buffers with the types of this copy of apache-arrow. The file writer would skip
  * types of another copy.
  */
-function retyped(type: DataType, data: Data): Data {
+function withOwnTypes(type: DataType, data: Data): Data {
   const {
     offset,
     length,
@@ -72,7 +72,7 @@ function retyped(type: DataType, data: Data): Data {
   } = data;
   const buffers: Partial<Data["buffers"]> = { 0: valueOffsets, 1: values, 2: nullBitmap, 3: typeIds };
   const children = data.children.map((child, i) =>
-    retyped((type.children[i] as Field | undefined)?.type ?? child.type, child),
+    withOwnTypes((type.children[i] as Field | undefined)?.type ?? child.type, child),
   );
   return new Data(type, offset, length, nullCount, buffers, children, dictionary, variadicBuffers);
 }

@@ -16,18 +16,18 @@ export async function* toRecordBatches(
   source: RowSource,
   where: ErrorLocation,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const gathering = new Gathering(schema, where);
+  const collector = new BatchCollector(schema, where);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
-    for await (const _ of pull(items, (item) => gathering.add(item))) yield* gathering.take();
+    for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
   } else {
     // `for await` would wait one microtask per row even for a synchronous iterable.
     for (const item of items) {
-      if (gathering.add(isPlainRow(item) ? item : await item)) yield* gathering.take();
+      if (collector.add(isPlainRow(item) ? item : await item)) yield* collector.take();
     }
   }
-  gathering.flush();
-  yield* gathering.take();
+  collector.flush();
+  yield* collector.take();
 }
 
 /** Builds one record batch from these rows. Throws the errors of `toRecordBatches`. */
@@ -58,13 +58,13 @@ export function itemsOf(source: unknown, where: ErrorLocation): AsyncIterable<un
  * Collects rows and record batches, and returns finished record batches in the order in which they
  * were yielded.
  */
-class Gathering {
+class BatchCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
-  #batches = 0;
+  #itemCount = 0;
 
   constructor(schema: Schema, where: ErrorLocation) {
     this.#schema = schema;
@@ -76,7 +76,7 @@ class Gathering {
   add(item: unknown): boolean {
     if (isPlainRow(item)) this.#addRow(item);
     else if (isTable(item)) this.#addTable(item);
-    else if (isRecordBatch(item)) this.#pass(item, `record batch ${++this.#batches}`);
+    else if (isRecordBatch(item)) this.#addRecordBatch(item, `record batch ${++this.#itemCount}`);
     else this.#addRow(item);
     return this.#ready.length > 0;
   }
@@ -87,17 +87,17 @@ class Gathering {
   }
 
   #addTable(table: Table): void {
-    const name = `table ${++this.#batches}`;
+    const name = `table ${++this.#itemCount}`;
     // A table without rows may have no record batch, so its schema is checked here too.
     checkSchema(this.#schema, table.schema, name, this.#where);
-    for (const batch of table.batches) this.#pass(batch, name);
+    for (const batch of table.batches) this.#addRecordBatch(batch, name);
   }
 
-  #pass(batch: RecordBatch, name: string): void {
+  #addRecordBatch(batch: RecordBatch, name: string): void {
     const conformed = conform(this.#schema, batch, name, this.#where);
     this.flush();
     this.#ready.push(conformed);
-    this.#rows.passed += batch.numRows;
+    this.#rows.flushedRows += batch.numRows;
   }
 
   /** Finishes the record batch of the rows collected so far. */
@@ -135,7 +135,7 @@ function hasSchema(item: unknown): item is object {
  * `for await`, but with callbacks, because awaiting every item takes a third longer. The iterator
  * is closed if the consumer stops early or `take` throws.
  */
-async function* pull(
+async function* pullItems(
   items: AsyncIterable<unknown>,
   take: (item: unknown) => boolean,
 ): AsyncGenerator<void, void, undefined> {

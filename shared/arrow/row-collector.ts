@@ -26,9 +26,9 @@ export class RowCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   #rows: StructBuilder;
-  #nextLook = 1;
+  #nextSizeCheck = 1;
   /** Rows of this partition in earlier record batches, for the row numbers of errors. */
-  passed = 0;
+  flushedRows = 0;
   pending = 0;
 
   constructor(schema: Schema, where: ErrorLocation) {
@@ -46,8 +46,8 @@ export class RowCollector {
    * first, because rows may be large.
    */
   get isFull(): boolean {
-    if (this.pending < this.#nextLook) return false;
-    this.#nextLook = Math.min(MAX_ROWS, this.pending + Math.min(MAX_STRIDE, this.pending));
+    if (this.pending < this.#nextSizeCheck) return false;
+    this.#nextSizeCheck = Math.min(MAX_ROWS, this.pending + Math.min(MAX_STRIDE, this.pending));
     return this.pending >= MAX_ROWS || this.#rows.bytes >= MAX_BYTES;
   }
 
@@ -61,21 +61,21 @@ export class RowCollector {
       this.#rows.append(row);
     } catch (error) {
       if (!(error instanceof ValueMismatch)) throw error;
-      throw error.path === "" ? this.#notARow(error, place) : this.#doesNotFit(row, error, place);
+      throw error.path === "" ? this.#notARowError(error, place) : this.#mismatchError(row, error, place);
     }
     this.pending++;
   }
 
   flush(): RecordBatch {
     const batch = new RecordBatch(this.#schema, this.#rows.finish());
-    this.passed += this.pending;
+    this.flushedRows += this.pending;
     this.pending = 0;
-    this.#nextLook = 1;
+    this.#nextSizeCheck = 1;
     this.#rows = this.#newBuilder();
     return batch;
   }
 
-  #doesNotFit(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {
+  #mismatchError(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {
     const { path, message, value } = mismatch;
     // The path begins with a dot, as in `.tags[2]`.
     const field = path.slice(1);
@@ -87,7 +87,7 @@ export class RowCollector {
     });
   }
 
-  #notARow({ message, value }: ValueMismatch, place: ErrorLocation = {}): MillraceError {
+  #notARowError({ message, value }: ValueMismatch, place: ErrorLocation = {}): MillraceError {
     const where = { ...this.#where, row: this.#nextRow, ...place };
     return new MillraceError(
       Array.isArray(value) ? "ROW_MISMATCH" : "ROW_NOT_A_ROW",
@@ -98,6 +98,6 @@ export class RowCollector {
 
   /** Number of the next row in the partition, from 1. */
   get #nextRow(): number {
-    return this.passed + this.pending + 1;
+    return this.flushedRows + this.pending + 1;
   }
 }

@@ -4,7 +4,7 @@ import type { Row } from "../contract/stream-reader.ts";
 import { ValueMismatch } from "./builders/builder.ts";
 import { columnBuilder } from "./builders/index.ts";
 
-/** Maximum number of columns for which `otherOrder` tries another order. */
+/** Maximum number of columns for which `findFittingOrder` tries another order. */
 const MAX_COLUMNS = 8;
 
 const YIELD_EACH = "To yield the rows of an array one by one, write yield* instead of yield.";
@@ -24,11 +24,11 @@ export function isPlainRow(item: unknown): item is Row {
 
 /** Returns a hint for a row whose field `field` does not fit. */
 export function fieldHint(schema: Schema, row: unknown, field: string, mismatch: ValueMismatch): string {
-  const { value, meant, expected, problem } = mismatch;
-  if (meant !== undefined) {
-    const parent = field.slice(0, -meant.name.length - 1);
+  const { value, misnamed, expected, problem } = mismatch;
+  if (misnamed !== undefined) {
+    const parent = field.slice(0, -misnamed.name.length - 1);
     const call = parent === "" ? "Call it" : `In "${parent}" call it`;
-    return `${call} "${meant.name}" in read(), or "${meant.found}" in the schema.`;
+    return `${call} "${misnamed.name}" in read(), or "${misnamed.found}" in the schema.`;
   }
   if (value === undefined)
     return `Yield every field of the schema in each row; give null where "${field}" has no value.`;
@@ -36,7 +36,7 @@ export function fieldHint(schema: Schema, row: unknown, field: string, mismatch:
   if (Array.isArray(row)) {
     if (isArrayOfRows(row) && !schema.fields.some(isNested)) return YIELD_EACH;
     // A value that is only out of range does belong to this column, so no other order is tried.
-    const order = problem === kindOf(value) ? otherOrder(schema.fields, row) : undefined;
+    const order = problem === kindOf(value) ? findFittingOrder(schema.fields, row) : undefined;
     const names = schema.fields.map(({ name }) => name).join(", ");
     if (order !== undefined)
       return `The values fit in the order (${order.join(", ")}): yield them in the order of the schema, (${names}).`;
@@ -66,7 +66,7 @@ function isNested({ type }: Field): boolean {
  * Returns the column names in an order in which all these values fit, or `undefined`. A row with a
  * null is not tried, because a null fits every column.
  */
-function otherOrder(fields: readonly Field[], values: readonly unknown[]): string[] | undefined {
+function findFittingOrder(fields: readonly Field[], values: readonly unknown[]): string[] | undefined {
   if (fields.length > MAX_COLUMNS || values.some((value) => value === null || value === undefined))
     return undefined;
   const fitting = values.map((value) => fields.filter((field) => fits(field, value)));

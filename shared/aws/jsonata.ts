@@ -61,18 +61,18 @@ function expression<T>(text: string): Expression<T> {
 }
 
 function pathOf<From>(root: string, select: (from: From) => unknown): string {
-  return String(select(standIn(root) as From));
+  return String(select(pathProxy(root) as From));
 }
 
 /**
  * Returns a proxy that records the property path. Converted to text it is the path itself, and each
  * of its properties is a proxy for the longer path.
  */
-function standIn(path: string): object {
+function pathProxy(path: string): object {
   return new Proxy(
     {},
     {
-      get: (_, name) => (name === Symbol.toPrimitive ? () => path : standIn(`${path}.${String(name)}`)),
+      get: (_, name) => (name === Symbol.toPrimitive ? () => path : pathProxy(`${path}.${String(name)}`)),
     },
   );
 }

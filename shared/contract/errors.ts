@@ -157,7 +157,7 @@ export function toMillraceError(
   if (MillraceError.is(thrown)) return thrown.with({ where });
   const saysRetryable =
     typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === true;
-  return new MillraceError(code, `${doing}: ${classOf(thrown)}`, {
+  return new MillraceError(code, `${doing}: ${classNameOf(thrown)}`, {
     where,
     retryable: retryable || saysRetryable,
     hint: "Its own message is below, or on the terminal of the run: the ledger does not keep it, for it may quote rows.",
@@ -169,7 +169,7 @@ export function toMillraceError(
  * Returns `TypeError` or `SystemError ECONNRESET` for an error, and the kind of value for anything
  * else.
  */
-function classOf(thrown: unknown): string {
+function classNameOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return kindOf(thrown);
   const code =
     "code" in thrown && typeof thrown.code === "string" && /^[A-Z][A-Z0-9_]*$/.test(thrown.code)
@@ -196,7 +196,7 @@ export function show(value: unknown): string {
   try {
     if (typeof value === "bigint") text = `${value}n`;
     else if (typeof value === "number") text = String(value);
-    else text = JSON.stringify(value, digitsOf) ?? String(value);
+    else text = JSON.stringify(value, bigintToText) ?? String(value);
   } catch {
     text = String(value);
   }
@@ -215,6 +215,6 @@ export function listNames(names: readonly string[], most: number): string {
 }
 
 /** Replacer for `JSON.stringify`, which cannot write a bigint. */
-function digitsOf(_key: string, value: unknown): unknown {
+function bigintToText(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;
 }

@@ -22,13 +22,13 @@ export function canonicalJson(value: JsonValue): string {
  * `undefined` is reported too, because JSON drops it.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
-  if (typeof value === "object" && value !== null) return findInside(value, path, parents);
-  const problem = problemOf(value);
+  if (typeof value === "object" && value !== null) return findNonJsonInside(value, path, parents);
+  const problem = scalarProblemOf(value);
   return problem === undefined ? undefined : `${path}: ${problem}`;
 }
 
 /** Returns why JSON cannot represent a value that is not an object, or `undefined` if it can. */
-function problemOf(value: unknown): string | undefined {
+function scalarProblemOf(value: unknown): string | undefined {
   if (value === null || typeof value === "boolean") return undefined;
   if (typeof value === "string") return value.isWellFormed() ? undefined : "a string with a lone surrogate";
   if (typeof value !== "number") return kindOf(value);
@@ -36,7 +36,7 @@ function problemOf(value: unknown): string | undefined {
   return Object.is(value, -0) ? "-0" : undefined;
 }
 
-function findInside(value: object, path: string, parents: readonly object[]): string | undefined {
+function findNonJsonInside(value: object, path: string, parents: readonly object[]): string | undefined {
   if (parents.includes(value)) return `${path}: a reference to its own parent`;
   const inside = [...parents, value];
   if (Array.isArray(value)) {

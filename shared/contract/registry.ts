@@ -16,7 +16,7 @@ export function registerDataSource(dataSource: DataSourceClass<never>): void {
  * The connectors of this package, by their names and by the names of formats that they read. They
  * are not registered until the user imports and registers them; this list is for the hint.
  */
-const OURS: ReadonlyMap<string, readonly [className: string, folder: string]> = new Map([
+const BUILT_IN: ReadonlyMap<string, readonly [className: string, folder: string]> = new Map([
   ["arrow-table", ["ArrowTable", "arrow-table"]],
   ["dynamodb", ["DynamoDb", "dynamodb"]],
   ["events", ["Events", "events"]],
@@ -51,7 +51,7 @@ export function findDataSource(name: string): DataSourceClass<never> {
 }
 
 function hintFor(name: string): string {
-  const [className, folder] = OURS.get(name.toLowerCase()) ?? [];
+  const [className, folder] = BUILT_IN.get(name.toLowerCase()) ?? [];
   if (className === undefined)
     return `Call registerDataSource(YourClass) before .format("${name}"), or pass the class itself: .format(YourClass).`;
   const imported = `import { ${className} } from "millrace/connectors/${folder}";`;

@@ -13,15 +13,15 @@ const INSTANT_MILLISECONDS = 5;
  * expensive. It is a warning and not an error, because a source that receives data all the time
  * looks the same.
  */
-export async function findClock(
+export async function findClockOffset(
   end: Offset,
   now: number,
-  again: () => Promise<Offset>,
+  askAgain: () => Promise<Offset>,
   sleep: (milliseconds: number) => Promise<void>,
 ): Promise<MillraceError | undefined> {
-  if (!isNear(end, now)) return undefined;
+  if (!containsNearTime(end, now)) return undefined;
   await sleep(INSTANT_MILLISECONDS);
-  const second = await again();
+  const second = await askAgain();
   if (sameOffset(end, second)) return undefined;
   return new MillraceError(
     "OFFSET_FOLLOWS_CLOCK",
@@ -33,11 +33,11 @@ export async function findClock(
 }
 
 /** True if the value contains a time within 5 seconds of `now` that is finer than a second. */
-function isNear(value: unknown, now: number): boolean {
-  if (isPlainObject(value)) return Object.values(value).some((item) => isNear(item, now));
-  if (Array.isArray(value)) return value.some((item) => isNear(item, now));
-  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return isNear(Number(value), now);
-  if (typeof value === "string") return isNearTime(value, now);
+function containsNearTime(value: unknown, now: number): boolean {
+  if (isPlainObject(value)) return Object.values(value).some((item) => containsNearTime(item, now));
+  if (Array.isArray(value)) return value.some((item) => containsNearTime(item, now));
+  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return containsNearTime(Number(value), now);
+  if (typeof value === "string") return isNearTimeText(value, now);
   if (typeof value !== "number") return false;
   // The number may be epoch milliseconds, microseconds, or seconds with a fraction.
   return (
@@ -47,7 +47,7 @@ function isNear(value: unknown, now: number): boolean {
   );
 }
 
-function isNearTime(text: string, now: number): boolean {
+function isNearTimeText(text: string, now: number): boolean {
   const moment = scanMoment(text);
   const isFinerThanSecond = moment !== undefined && (moment.micros > 0 || moment.isFiner);
   return isFinerThanSecond && isWithin(epochMilliseconds(moment), now);

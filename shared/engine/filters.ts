@@ -28,7 +28,7 @@ type Test = (row: number) => boolean | undefined;
  * Yields the rows for which all filters hold. Used for the filters that the source could not apply.
  * Throws `FILTER_INVALID`, and the errors of `toRecordBatches`.
  */
-export async function* filtered(
+export async function* filterRows(
   schema: Schema,
   rows: RowSource,
   filters: readonly Filter[],
@@ -59,16 +59,16 @@ function compile(schema: Schema, filter: Filter): (batch: RecordBatch) => Test {
     return (batch) => {
       const test = child(batch);
       return (row) => {
-        const is = test(row);
-        return is === undefined ? undefined : !is;
+        const result = test(row);
+        return result === undefined ? undefined : !result;
       };
     };
   }
   const { field, path } = columnAt(schema, filter);
-  const decide = decisionOf(field, filter);
+  const apply = filterFunction(field, filter);
   return (batch) => {
     const keyAt = keysOf(batch.data, path);
-    return (row) => decide(keyAt(row));
+    return (row) => apply(keyAt(row));
   };
 }
 
@@ -79,13 +79,13 @@ function compile(schema: Schema, filter: Filter): (batch: RecordBatch) => Test {
 type Key = number | bigint | boolean | Buffer;
 
 /** Returns the function that applies a filter to the key of a row. */
-function decisionOf(
+function filterFunction(
   field: Field,
   filter: Exclude<Filter, { readonly kind: "Not" }>,
 ): (key: Key | null) => boolean | undefined {
   if (filter.kind === "IsNull") return (key) => key === null;
   if (filter.kind === "IsNotNull") return (key) => key !== null;
-  if (filter.kind === "In") return isAmong(filter.value.map((value) => keyFor(field, value, filter.kind)));
+  if (filter.kind === "In") return inFunction(filter.value.map((value) => keyFor(field, value, filter.kind)));
   const wanted = keyFor(field, filter.value, filter.kind);
   if (filter.kind === "EqualNullSafe")
     return (key) => (key === null || wanted === null ? key === wanted : compare(key, wanted) === 0);
@@ -94,13 +94,13 @@ function decisionOf(
 }
 
 /** As in Spark, an empty list contains nothing: the result is then false even for a null. */
-function isAmong(wanted: readonly (Key | null)[]): (key: Key | null) => boolean | undefined {
+function inFunction(wanted: readonly (Key | null)[]): (key: Key | null) => boolean | undefined {
   // Like `compare`, a Set treats NaN as equal to itself and 0 as equal to -0.
   const known = new Set(wanted.map(hashable));
-  const otherwise = known.has(null) ? undefined : false;
+  const ifNotFound = known.has(null) ? undefined : false;
   return (key) => {
     if (known.size === 0) return false;
-    return key === null ? undefined : known.has(hashable(key)) || otherwise;
+    return key === null ? undefined : known.has(hashable(key)) || ifNotFound;
   };
 }
 
@@ -220,11 +220,11 @@ function keyFor(field: Field, value: FilterValue, kind: string): Key | null {
     column.append([value]);
     return keysOf(column.finish(), [0])(0);
   } catch (error) {
-    throw invalid(`${kind} compares with a value that does not fit: ${misfitOf(error)}`);
+    throw invalid(`${kind} compares with a value that does not fit: ${mismatchMessage(error)}`);
   }
 }
 
-function misfitOf(error: unknown): string {
+function mismatchMessage(error: unknown): string {
   // The path begins with a dot, as in `.tags[2]`.
   if (error instanceof ValueMismatch) return `field "${error.path.slice(1)}": ${error.message}`;
   return MillraceError.is(error) ? error.message : String(error);

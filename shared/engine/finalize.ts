@@ -15,8 +15,8 @@ import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } f
 import { fenced } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
-import { measured } from "./progress.ts";
-import { confirmed, STEP_RETRY } from "./retry.ts";
+import { triggerProgressOf } from "./progress.ts";
+import { callOrReadBack, STEP_RETRY } from "./retry.ts";
 import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
@@ -65,7 +65,7 @@ interface AttemptState {
 type Step = (
   finalizer: Finalizer,
   attempt: AttemptState,
-) => Promise<{ goOn: AttemptState } | { end: FinalizeResult }>;
+) => Promise<{ next: AttemptState } | { end: FinalizeResult }>;
 
 /**
  * The commit protocol: one step per state. Each step records the next state before that state's
@@ -75,7 +75,7 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
   planned: decideByTasks,
   committing: commitBatch,
   aborting: abortBatch,
-  committed: tellSource,
+  committed: acknowledgeToSource,
   aborted: async (_, { batch, failure }) => ({ end: failure === undefined ? { batch } : { batch, failure } }),
 };
 
@@ -102,9 +102,9 @@ export async function finalize(
     isLate: batch.state === "committed",
   };
   for (;;) {
-    const next = await STEPS[attempt.batch.state](finalizer, attempt);
-    if ("end" in next) return next.end;
-    attempt = next.goOn;
+    const result = await STEPS[attempt.batch.state](finalizer, attempt);
+    if ("end" in result) return result.end;
+    attempt = result.next;
   }
 }
 
@@ -114,8 +114,8 @@ async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptStat
   const error = to === "aborting" ? { error: finalizer.taskFailure ?? missingTasks(batch, tasks) } : {};
   const decided = await decide(finalizer, batch, { to, ...error });
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
-  const seen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
-  return { goOn: { batch: decided, tasks: seen } };
+  const tasksSeen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
+  return { next: { batch: decided, tasks: tasksSeen } };
 }
 
 /**
@@ -124,13 +124,13 @@ async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptStat
  */
 async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const { sessions, ports, run } = finalizer;
-  const outcome = await commitOrJoin(ports, await makeReady(finalizer, batch, tasks));
+  const outcome = await commitOrCollectItems(ports, await prepareCommit(finalizer, batch, tasks));
   let failure = outcome.failure;
   if (failure === undefined) {
-    const figures = outcomeOf(ports, tasks, measured(sessions, ports.runtime.now(), run));
+    const figures = outcomeOf(ports, tasks, triggerProgressOf(sessions, ports.runtime.now(), run));
     try {
       return {
-        goOn: { tasks, batch: await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" }) },
+        next: { tasks, batch: await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" }) },
       };
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
@@ -138,7 +138,7 @@ async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState)
     }
   }
   const aborting = await decide(finalizer, batch, { to: "aborting", error: failure.toRecord() });
-  return { goOn: { tasks, failure, batch: aborting } };
+  return { next: { tasks, failure, batch: aborting } };
 }
 
 /** State `aborting`: the sink deletes what its tasks staged. */
@@ -150,32 +150,32 @@ async function abortBatch(
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
   const context = sessions.sink.batchContext(batch, run.lastCommit);
-  await guard("SINK_FAILED", "abort() failed", placeOfBatch(batch), () =>
+  await guard("SINK_FAILED", "abort() failed", batchLocation(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
   const aborted = await finish(finalizer, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
-  return { goOn: { ...attempt, tasks, batch: aborted } };
+  return { next: { ...attempt, tasks, batch: aborted } };
 }
 
 /** State `committed`: tells the source that it may delete the rows. */
-async function tellSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
+async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
   const { sessions, ports, fence, isLate } = finalizer;
   // A late retry must not acknowledge an offset that the source has already moved past.
-  if (isLate && !(await isToAcknowledge(ports, fence, batch))) return { end: { batch } };
+  if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
   try {
     const planner = await sessions.source.planner(decodeSchema(batch.schema));
     await acknowledge(planner, ports, fence, batch);
     return { end: { batch } };
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
-    const where = placeOfBatch(batch);
+    const where = batchLocation(batch);
     const unacknowledged = toMillraceError(error, "SOURCE_FAILED", "commit() failed", where);
     return { end: { batch, unacknowledged } };
   }
 }
 
 /** True if the source has not yet been told about this batch. Throws `FENCED`. */
-async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
+async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
   const head = await ports.ledger.head(fence.pipeline);
   if (head?.epoch !== fence.epoch) throw fenced(fence, head);
   return head.unacknowledged?.batchId === batchId;
@@ -189,28 +189,28 @@ interface CommitOutcome {
   readonly failure?: MillraceError;
   readonly lastCommit?: JsonValue;
   /** Items that the ledger must write for the sink, in the transaction that moves the offset. */
-  readonly join?: readonly TransactionItem[];
+  readonly sinkItems?: readonly TransactionItem[];
 }
 
 /** The arguments of the sink's `commit`. */
-interface Ready {
+interface CommitCall {
   readonly batch: Batch;
   readonly writer: Writer<unknown>;
   readonly messages: readonly JsonValue[];
   readonly context: BatchContext;
 }
 
-async function makeReady(
+async function prepareCommit(
   { sessions, ports, run }: Finalizer,
   batch: Batch,
   tasks: readonly Task[],
-): Promise<Ready> {
+): Promise<CommitCall> {
   if (tasks.length !== batch.tasks) {
     throw new MillraceError(
       "LEDGER_FAILED",
       `batch ${batch.batchId} was decided, but ${batch.tasks - tasks.length} of its commit messages are gone`,
       {
-        where: placeOfBatch(batch),
+        where: batchLocation(batch),
         hint: "Somebody deleted them from the ledger. Look in the sink whether the batch landed before you go on.",
       },
     );
@@ -224,16 +224,16 @@ async function makeReady(
  * Calls the sink's `commit`, or `transactionItems` if the ledger can write the sink's items in its
  * own transaction.
  */
-async function commitOrJoin(ports: Ports, ready: Ready): Promise<CommitOutcome> {
-  const { batch, writer, messages, context } = ready;
-  const { joinedItems } = ports.ledger.limits;
-  const joining = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
-  if (joinedItems === 0 || joining.transactionItems === undefined) return await commit(ports, ready);
-  let join: readonly TransactionItem[] | undefined;
+async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
+  const { batch, writer, messages, context } = call;
+  const { maxSinkItems } = ports.ledger.limits;
+  const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
+  if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
+  let sinkItems: readonly TransactionItem[] | undefined;
   try {
-    join = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "transactionItems() failed", placeOfBatch(batch), () =>
-        joining.transactionItems?.(messages, context, joinedItems),
+    sinkItems = await retry(ports.runtime, COMMIT_RETRY, () =>
+      guard("SINK_FAILED", "transactionItems() failed", batchLocation(batch), () =>
+        transactional.transactionItems?.(messages, context, maxSinkItems),
       ),
     );
   } catch (error) {
@@ -241,20 +241,25 @@ async function commitOrJoin(ports: Ports, ready: Ready): Promise<CommitOutcome> 
     if (!MillraceError.is(error)) throw error;
     return { failure: error };
   }
-  return join !== undefined && join.length <= joinedItems ? { join } : await commit(ports, ready);
+  return sinkItems !== undefined && sinkItems.length <= maxSinkItems
+    ? { sinkItems }
+    : await commit(ports, call);
 }
 
-async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<CommitOutcome> {
-  const where = placeOfBatch(batch);
+async function commit(
+  ports: Ports,
+  { batch, writer, messages, context }: CommitCall,
+): Promise<CommitOutcome> {
+  const where = batchLocation(batch);
   try {
-    const given = await retry(ports.runtime, COMMIT_RETRY, () =>
+    const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
       guard("SINK_FAILED", "commit() failed", where, () =>
         writesBatches(writer)
           ? writer.commit(messages, context)
           : writer.commit(messages, batch.batchId, context),
       ),
     );
-    return isHint(given) ? { lastCommit: given } : {};
+    return isHint(returned) ? { lastCommit: returned } : {};
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
     // A commit that threw may have taken effect, so the sink is asked. If `hasCommitted` throws
@@ -272,9 +277,9 @@ async function commit(ports: Ports, { batch, writer, messages, context }: Ready)
  * True if the value that `commit` returned can be kept as the hint for the next commit: JSON of at
  * most 1 KiB, because every batch run carries it.
  */
-function isHint(given: unknown): given is JsonValue {
-  if (given === undefined || findNonJson(given) !== undefined) return false;
-  return Buffer.byteLength(JSON.stringify(given)) <= MAX_HINT_BYTES;
+function isHint(returned: unknown): returned is JsonValue {
+  if (returned === undefined || findNonJson(returned) !== undefined) return false;
+  return Buffer.byteLength(JSON.stringify(returned)) <= MAX_HINT_BYTES;
 }
 
 /** Returns the commit messages in partition order, with `null` for a task that is not recorded. */
@@ -296,27 +301,31 @@ async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {
   const { ledger } = finalizer.ports;
-  return await settled(finalizer, batch, decision.to, () => ledger.decide(finalizer.fence, batch, decision));
+  return await transitionOrReadBack(finalizer, batch, decision.to, () =>
+    ledger.decide(finalizer.fence, batch, decision),
+  );
 }
 
 async function finish(finalizer: Finalizer, batch: Batch, outcome: Outcome): Promise<Batch> {
   const { ledger } = finalizer.ports;
-  return await settled(finalizer, batch, outcome.to, () => ledger.finish(finalizer.fence, batch, outcome));
+  return await transitionOrReadBack(finalizer, batch, outcome.to, () =>
+    ledger.finish(finalizer.fence, batch, outcome),
+  );
 }
 
 /**
  * Makes a transition of the batch to the state `to`. If the call throws, reads the batch and
  * accepts it if it has reached that state.
  */
-async function settled(
+async function transitionOrReadBack(
   { ports }: Finalizer,
   batch: Batch,
   to: BatchState,
   transition: () => Promise<Batch>,
 ): Promise<Batch> {
-  const now = await confirmed(transition, async () => {
-    const there = await ports.ledger.batch(batch.pipeline, batch.batchId);
-    return there?.attempt === batch.attempt && there.state === to ? there : undefined;
+  const now = await callOrReadBack(transition, async () => {
+    const current = await ports.ledger.batch(batch.pipeline, batch.batchId);
+    return current?.attempt === batch.attempt && current.state === to ? current : undefined;
   });
   return sameAttempt(now, batch.attempt);
 }
@@ -343,12 +352,12 @@ function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
   return {
     code: "TASKS_MISSING" satisfies ErrorCode,
     message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
-    where: placeOfBatch(batch),
+    where: batchLocation(batch),
   };
 }
 
 /** Returns the location of a batch attempt, for its errors. */
-function placeOfBatch(batch: Batch): ErrorLocation {
+function batchLocation(batch: Batch): ErrorLocation {
   return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
 }
 

@@ -15,39 +15,39 @@ interface Range extends Interval<number | bigint> {
  */
 export function checkOverlap(partitions: readonly unknown[]): void {
   const seen = new Map<string, number>();
-  const alike = new Map<string, Range[]>();
+  const rangesByKey = new Map<string, Range[]>();
   partitions.forEach((partition, index) => {
     const text = canonicalJson(partition as JsonValue);
-    const twin = seen.get(text);
-    if (twin !== undefined) throw partitionsOverlap(twin, index, `are equal: ${show(partition)}`);
+    const equalIndex = seen.get(text);
+    if (equalIndex !== undefined) throw partitionsOverlap(equalIndex, index, `are equal: ${show(partition)}`);
     seen.set(text, index);
     const found = rangeOf(partition);
     if (found === undefined) return;
     const range = { ...found.range, index };
-    const others = alike.get(found.like);
-    if (others === undefined) alike.set(found.like, [range]);
+    const others = rangesByKey.get(found.groupKey);
+    if (others === undefined) rangesByKey.set(found.groupKey, [range]);
     else others.push(range);
   });
-  for (const ranges of alike.values()) {
+  for (const ranges of rangesByKey.values()) {
     const [a, b] = firstOverlap(ranges) ?? [];
     if (a !== undefined && b !== undefined) throw rangesOverlap(partitions, a.index, b.index);
   }
 }
 
 /**
- * Returns the range of a partition, if it has one. Only ranges with the same `like` can be
+ * Returns the range of a partition, if it has one. Only ranges with the same `groupKey` can be
  * compared.
  */
 function rangeOf(
   partition: unknown,
-): { readonly range: Interval<number | bigint>; readonly like: string } | undefined {
+): { readonly range: Interval<number | bigint>; readonly groupKey: string } | undefined {
   if (!isPlainObject(partition)) return undefined;
   const { from, to, ...rest } = partition;
   if (typeof from === "number" && typeof to === "number")
-    return { range: { from, to }, like: canonicalJson(["number", rest as JsonValue]) };
+    return { range: { from, to }, groupKey: canonicalJson(["number", rest as JsonValue]) };
   const [start, end] = [microsOf(from), microsOf(to)];
   if (start === undefined || end === undefined) return undefined;
-  return { range: { from: start, to: end }, like: canonicalJson(["time", rest as JsonValue]) };
+  return { range: { from: start, to: end }, groupKey: canonicalJson(["time", rest as JsonValue]) };
 }
 
 /** Parses a time with a zone, as `TimeRange.toJSON` writes it, into epoch microseconds. */

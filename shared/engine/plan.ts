@@ -5,7 +5,7 @@ import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
-import { findClock } from "./clock-check.ts";
+import { findClockOffset } from "./clock-check.ts";
 import {
   checkPartitions,
   partitionsKey,
@@ -16,7 +16,7 @@ import {
 import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning, PlanOfAttempt } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { Stopwatch } from "./progress.ts";
-import { confirmed } from "./retry.ts";
+import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
 
@@ -92,7 +92,7 @@ export async function plan(sessions: Sessions, ports: Ports, request: PlanReques
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
   if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
-    return await planAs(sessions, ports, fence, head, request, startedAt);
+    return await planWithFence(sessions, ports, fence, head, request, startedAt);
   } catch (error) {
     // Without the release the next run would first have to find out that this run has ended.
     await ports.ledger.release(fence).catch(() => undefined);
@@ -100,7 +100,7 @@ export async function plan(sessions: Sessions, ports: Ports, request: PlanReques
   }
 }
 
-async function planAs(
+async function planWithFence(
   sessions: Sessions,
   ports: Ports,
   fence: Fence,
@@ -210,8 +210,8 @@ async function resume(
     );
   }
   const now = ports.runtime.now();
-  const isForgotten = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
-  if (isForgotten && (batch.state === "committing" || batch.state === "aborting")) {
+  const tasksExpired = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
+  if (tasksExpired && (batch.state === "committing" || batch.state === "aborting")) {
     const days = TASKS_KEPT_MILLISECONDS / 86_400_000;
     throw new MillraceError(
       "BATCH_TOO_OLD",
@@ -222,13 +222,13 @@ async function resume(
       },
     );
   }
-  if (batch.state !== "aborted" && !(batch.state === "planned" && isForgotten)) return batch;
-  const plan = await planAnew(sessions, ports, fence, batch);
-  return await confirmed(
+  if (batch.state !== "aborted" && !(batch.state === "planned" && tasksExpired)) return batch;
+  const plan = await planOfNextAttempt(sessions, ports, fence, batch);
+  return await callOrReadBack(
     () => ports.ledger.replan(fence, batch, now, plan),
     async () => {
-      const there = await ports.ledger.batch(fence.pipeline, batch.batchId);
-      return there?.attempt === batch.attempt + 1 && there.state === "planned" ? there : undefined;
+      const recorded = await ports.ledger.batch(fence.pipeline, batch.batchId);
+      return recorded?.attempt === batch.attempt + 1 && recorded.state === "planned" ? recorded : undefined;
     },
   );
 }
@@ -239,7 +239,7 @@ async function resume(
  * plan if the schema has not changed, or if the rows of a simple reader are already stored with the
  * old schema.
  */
-async function planAnew(
+async function planOfNextAttempt(
   { source }: Sessions,
   ports: Ports,
   fence: Fence,
@@ -275,7 +275,7 @@ async function planNext(
 ): Promise<NextBatch> {
   const stopwatch = new Stopwatch(ports.runtime);
   const { durationMs } = stopwatch;
-  if (sink.asksForTarget && !(await sink.mayWrite(await source.schema(), head.incarnation)))
+  if (sink.dependsOnTarget && !(await sink.shouldWriteTarget(await source.schema(), head.incarnation)))
     return { targetExists: true, durationMs };
   const planner = await source.planner();
   // As in Spark, the reader is asked even if the run sets its own limit.
@@ -294,22 +294,22 @@ async function planNext(
   const partitions = await stopwatch.time("queryPlanning", () => planner.partitions(start, latest.end));
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
-  const warning = isFirst ? await suspectClock(planner, ports, latest, askEnd) : undefined;
+  const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
   const schema = await source.schema();
   const batch = await stopwatch.time("walCommit", () =>
-    record(ports, fence, head, { schema, partitions, start, latest, reported }),
+    recordBatch(ports, fence, head, { schema, partitions, start, latest, reported }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
 
-async function suspectClock(
+async function findClockWarning(
   planner: Planner,
   { runtime }: Ports,
   { end }: Latest,
   askEnd: () => Promise<Latest>,
 ): Promise<MillraceError | undefined> {
-  if (!planner.canAskAgain) return undefined;
-  return await findClock(
+  if (!planner.canRepeatLatestOffset) return undefined;
+  return await findClockOffset(
     end,
     runtime.now(),
     async () => (await askEnd()).end,
@@ -327,13 +327,14 @@ interface Draft {
 }
 
 /** Records a batch: first its partitions in the store, then the batch in the ledger. */
-async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
+async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
   const { schema, partitions, start, latest, reported } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
-  const kept = rows === undefined ? {} : { rowsKey: await keepRows(ports, rowsKey(key), schema, rows) };
-  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...kept });
+  const storedRows =
+    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(key), schema, rows) };
+  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...storedRows });
   const batch = {
     incarnation: head.incarnation,
     batchId,
@@ -347,11 +348,11 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
     schema: encodeSchema(schema),
     now: ports.runtime.now(),
   };
-  return await confirmed(
+  return await callOrReadBack(
     () => ports.ledger.plan(fence, batch),
     async () => {
-      const there = await ports.ledger.batch(fence.pipeline, batchId);
-      return there?.partitionsKey === key ? there : undefined;
+      const recorded = await ports.ledger.batch(fence.pipeline, batchId);
+      return recorded?.partitionsKey === key ? recorded : undefined;
     },
   );
 }
@@ -361,7 +362,7 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
  * recorded, so that its task and every replay find them. They are few, so they are put in one
  * piece.
  */
-async function keepRows(
+async function storeRows(
   ports: Ports,
   key: string,
   schema: Schema,

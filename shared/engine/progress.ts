@@ -39,7 +39,7 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
  * Completes the run's measurements after the sink's commit, for the batch's progress record. Empty
  * if an older version started the run.
  */
-export function measured(
+export function triggerProgressOf(
   { pipeline: { source, sink } }: Pick<Sessions, "pipeline">,
   now: number,
   { planning }: BatchRun,

@@ -9,7 +9,7 @@ export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, long
  * one; `readBack` returns `undefined` if it is not. `FENCED` is thrown at once, because the outcome
  * is then known.
  */
-export async function confirmed<T>(
+export async function callOrReadBack<T>(
   call: () => Promise<T>,
   readBack: () => Promise<T | undefined>,
 ): Promise<T> {
@@ -17,8 +17,8 @@ export async function confirmed<T>(
     return await call();
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
-    const there = await readBack().catch(() => undefined);
-    if (there === undefined) throw error;
-    return there;
+    const accepted = await readBack().catch(() => undefined);
+    if (accepted === undefined) throw error;
+    return accepted;
   }
 }

@@ -1,7 +1,7 @@
 import { acquire } from "./plan.ts";
 import type { Fence, Owner, Rewind } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
-import { confirmed } from "./retry.ts";
+import { callOrReadBack } from "./retry.ts";
 
 /**
  * The lease only has to cover the single step of a rewind. If the process dies in it, other runs
@@ -38,7 +38,7 @@ export async function rewind(
   });
   const fence: Fence = { pipeline, epoch };
   try {
-    await confirmed<unknown>(
+    await callOrReadBack<unknown>(
       () => ledger.rewind(fence, request.rewind),
       async () => {
         const [last] = await ledger.journal(pipeline, { limit: 1 });

@@ -76,20 +76,21 @@ async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumReques
   const head = await ports.ledger.head(pipeline);
   const openBatch =
     head?.openBatchId === undefined ? undefined : await ports.ledger.batch(pipeline, head.openBatchId);
-  const isDead = (key: string) => head !== undefined && isDeadPlan(key, head, openBatch?.partitionsKey);
-  const dead = candidates.filter((object) => isDead(object.key));
+  const isDeletable = (key: string) =>
+    head !== undefined && isDeletablePlan(key, head, openBatch?.partitionsKey);
+  const deletable = candidates.filter((object) => isDeletable(object.key));
   if (!request.dryRun) {
-    await ports.store.delete(dead.map((object) => object.key));
-    for (const upload of uploads) if (isDead(upload.key)) await ports.store.abandon(upload);
+    await ports.store.delete(deletable.map((object) => object.key));
+    for (const upload of uploads) if (isDeletable(upload.key)) await ports.store.abandon(upload);
   }
-  return { files: dead.length, bytes: dead.reduce((sum, object) => sum + object.bytes, 0) };
+  return { files: deletable.length, bytes: deletable.reduce((sum, object) => sum + object.bytes, 0) };
 }
 
 /**
  * True if a plan's file can be deleted: its batch is closed, or it was never recorded and its epoch
  * is over, so that no run can record it any more. Messages of an open batch are always kept.
  */
-function isDeadPlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
+function isDeletablePlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
   const plan = parseBatchKey(key);
   if (plan === undefined) return false;
   if (openPartitionsKey !== undefined && [openPartitionsKey, rowsKey(openPartitionsKey)].includes(key))

@@ -17,7 +17,7 @@ export interface ColumnBuilder {
 }
 
 /** A missing field `name`, and the similar name `found` that the object has instead. */
-export interface MeantField {
+export interface MisnamedField {
   readonly name: string;
   readonly found: string;
 }
@@ -31,21 +31,21 @@ export class ValueMismatch extends Error {
   readonly problem: string;
   readonly value: unknown;
   readonly path: string;
-  readonly meant: MeantField | undefined;
+  readonly misnamed: MisnamedField | undefined;
 
-  constructor(expected: string, value: unknown, problem?: string, path = "", meant?: MeantField) {
+  constructor(expected: string, value: unknown, problem?: string, path = "", misnamed?: MisnamedField) {
     const found = problem ?? (value === undefined ? "nothing" : kindOf(value));
     super(`expected ${expected}, found ${found}`);
     this.expected = expected;
     this.value = value;
     this.problem = found;
     this.path = path;
-    this.meant = meant;
+    this.misnamed = misnamed;
   }
 
   /** Returns the same error with `step` put in front of its path. */
-  below(step: string): ValueMismatch {
-    return new ValueMismatch(this.expected, this.value, this.problem, step + this.path, this.meant);
+  withParent(step: string): ValueMismatch {
+    return new ValueMismatch(this.expected, this.value, this.problem, step + this.path, this.misnamed);
   }
 }
 

@@ -35,12 +35,12 @@ export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
     if (index === this.values.length) this.grow();
     if (typeof value === "number") {
       if (!Number.isInteger(value)) throw new ValueMismatch(this.#name, value);
-      if (value < this.#min || value > this.#max) throw this.#outside(value);
+      if (value < this.#min || value > this.#max) throw this.#outOfRange(value);
       this.values[index] = value;
     } else if (value === null) {
       this.validity.setNull(index);
     } else if (typeof value === "bigint") {
-      if (value < this.#min || value > this.#max) throw this.#outside(value);
+      if (value < this.#min || value > this.#max) throw this.#outOfRange(value);
       this.values[index] = Number(value);
     } else {
       throw new ValueMismatch(this.#name, value);
@@ -48,7 +48,7 @@ export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
     this.length = index + 1;
   }
 
-  #outside(value: unknown): ValueMismatch {
+  #outOfRange(value: unknown): ValueMismatch {
     return new ValueMismatch(`${this.#name} (${this.#min} to ${this.#max})`, value, "a number outside it");
   }
 }
@@ -66,7 +66,7 @@ export class Int64Builder extends Int64Column {
     const index = this.length;
     if (index === this.values.length) this.grow();
     if (typeof value === "number") {
-      if (!Number.isSafeInteger(value)) throw unsafe("bigint", value);
+      if (!Number.isSafeInteger(value)) throw unsafeInteger("bigint", value);
       this.storeNumber(index, value);
     } else if (value === null) {
       this.validity.setNull(index);
@@ -93,7 +93,7 @@ export class Uint64Builder extends Int64Column<BigUint64Array> {
     if (value === null) {
       this.validity.setNull(index);
     } else if (typeof value === "number" || typeof value === "bigint") {
-      if (typeof value === "number" && !Number.isSafeInteger(value)) throw unsafe("uint64", value);
+      if (typeof value === "number" && !Number.isSafeInteger(value)) throw unsafeInteger("uint64", value);
       const big = BigInt(value);
       if (BigInt.asUintN(64, big) !== big) throw new ValueMismatch("uint64", value, "a number outside it");
       this.values[index] = big;
@@ -104,7 +104,7 @@ export class Uint64Builder extends Int64Column<BigUint64Array> {
   }
 }
 
-function unsafe(type: string, value: number): ValueMismatch {
+function unsafeInteger(type: string, value: number): ValueMismatch {
   return Number.isInteger(value)
     ? new ValueMismatch(`${type} (beyond 2^53 a JavaScript bigint)`, value, "a number beyond 2^53")
     : new ValueMismatch(type, value);

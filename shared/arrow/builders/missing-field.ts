@@ -17,29 +17,29 @@ export function missingField(
   names: readonly string[],
 ): ValueMismatch {
   const others = Object.keys(object).filter((key) => !names.includes(key));
-  const found = closestTo(name, others);
+  const found = similarName(name, others);
   const shown = found === undefined ? others : [found];
   if (shown.length === 0) return new ValueMismatch(expected, undefined, "nothing", `.${name}`);
-  const meant = found === undefined ? undefined : { name, found };
+  const misnamed = found === undefined ? undefined : { name, found };
   return new ValueMismatch(
     expected,
     undefined,
     `nothing (the ${noun} has ${listNames(shown, MAX_NAMES)})`,
     `.${name}`,
-    meant,
+    misnamed,
   );
 }
 
-function closestTo(name: string, others: readonly string[]): string | undefined {
+function similarName(name: string, others: readonly string[]): string | undefined {
   // `user_id`, `userID` and `User Id` count as the same name.
-  const plain = (text: string) => text.toLowerCase().replace(/[\W_]/g, "");
-  const wanted = plain(name);
-  const byPlain = new Map(others.slice(0, 1000).map((other) => [plain(other), other]));
+  const normalize = (text: string) => text.toLowerCase().replace(/[\W_]/g, "");
+  const wanted = normalize(name);
+  const byNormalized = new Map(others.slice(0, 1000).map((other) => [normalize(other), other]));
   const maxDistance = Math.floor(wanted.length / 3);
-  const known = [...byPlain.keys()];
+  const known = [...byNormalized.keys()];
   const closest =
     closestMatch(wanted, known, { maxDistance }) ?? known.find((other) => isSwapped(wanted, other));
-  return closest === undefined ? undefined : byPlain.get(closest);
+  return closest === undefined ? undefined : byNormalized.get(closest);
 }
 
 /**

@@ -55,7 +55,7 @@ export class StructBuilder implements ColumnBuilder {
       this.#validity.setNull(this.#length);
       for (const { column } of this.#children) column.skip();
     } else {
-      throw this.#noFields(value);
+      throw this.#notAnObject(value);
     }
     this.#length++;
   }
@@ -71,7 +71,7 @@ export class StructBuilder implements ColumnBuilder {
     try {
       for (child of children) child.column.append(values[child.index]);
     } catch (error) {
-      throw below(error, `.${child?.name}`);
+      throw withParent(error, `.${child?.name}`);
     }
   }
 
@@ -82,20 +82,20 @@ export class StructBuilder implements ColumnBuilder {
     } catch (error) {
       if (child === undefined || !(error instanceof ValueMismatch)) throw error;
       if (error.path === "" && fieldOf(object, child.name) === undefined) throw this.#missing(object, child);
-      throw error.below(`.${child.name}`);
+      throw error.withParent(`.${child.name}`);
     }
   }
 
   #missing(object: Readonly<Record<string, unknown>>, { index, name }: Child): ValueMismatch {
     const names = this.#children.map((child) => child.name);
     if (!isPlainObject(object) && names.every((known) => fieldOf(object, known) === undefined))
-      return this.#noFields(object);
+      return this.#notAnObject(object);
     const field = this.#type.children[index];
     const expected = field === undefined ? "a value" : typeName(field.type);
     return missingField(expected, this.#noun, object, name, names);
   }
 
-  #noFields(value: unknown): ValueMismatch {
+  #notAnObject(value: unknown): ValueMismatch {
     const kind = "an object or an array";
     return new ValueMismatch(this.#noun === "row" ? kind : `${this.#noun} (${kind})`, value, kindOf(value));
   }
@@ -117,8 +117,8 @@ export class StructBuilder implements ColumnBuilder {
 }
 
 /** Puts `step` in front of the path of a `ValueMismatch`. Other errors are returned unchanged. */
-function below(error: unknown, step: string): unknown {
-  return error instanceof ValueMismatch ? error.below(step) : error;
+function withParent(error: unknown, step: string): unknown {
+  return error instanceof ValueMismatch ? error.withParent(step) : error;
 }
 
 /**
@@ -167,7 +167,7 @@ export class ListBuilder implements ColumnBuilder {
     try {
       for (; i < value.length; i++) this.#child.append(value[i]);
     } catch (error) {
-      throw below(error, `[${i}]`);
+      throw withParent(error, `[${i}]`);
     }
     this.#offsets.end += value.length;
     this.#offsets.close();
@@ -222,7 +222,7 @@ export class MapBuilder implements ColumnBuilder {
         this.#offsets.end++;
       }
     } catch (error) {
-      throw below(error, step);
+      throw withParent(error, step);
     }
     this.#offsets.close();
   }

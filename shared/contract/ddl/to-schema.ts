@@ -24,20 +24,20 @@ export function toSchema(given: unknown): Schema {
   }
   if (given instanceof Schema) return given;
   const { metadata } = given as Schema;
-  return new Schema((fields as Field[]).map(ownField), new Map(metadata));
+  return new Schema((fields as Field[]).map(copyField), new Map(metadata));
 }
 
 /** Rebuilds a field with the classes of this copy of apache-arrow. */
-function ownField(field: Field): Field {
-  return new Field(field.name, ownType(field.type, field.name), field.nullable, new Map(field.metadata));
+function copyField(field: Field): Field {
+  return new Field(field.name, copyType(field.type, field.name), field.nullable, new Map(field.metadata));
 }
 
-function ownType(type: DataType, name: string): DataType {
+function copyType(type: DataType, name: string): DataType {
   const [child] = (type.children ?? []) as Field[];
-  if (DataType.isStruct(type)) return new Struct(type.children.map(ownField));
-  if (DataType.isList(type) && child !== undefined) return new List(ownField(child));
+  if (DataType.isStruct(type)) return new Struct(type.children.map(copyField));
+  if (DataType.isList(type) && child !== undefined) return new List(copyField(child));
   if (DataType.isMap(type) && child !== undefined) {
-    return new Map_(ownField(child) as Field<Struct>, type.keysSorted);
+    return new Map_(copyField(child) as Field<Struct>, type.keysSorted);
   }
   if (DataType.isDecimal(type)) return new Decimal(type.scale, type.precision, type.bitWidth);
   const simple = SIMPLE_TYPES.get(typeName(type));

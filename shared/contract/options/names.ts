@@ -27,7 +27,7 @@ interface KeySchema {
 /**
  * Returns the option names that a schema declares, or `undefined` if the schema cannot list them.
  */
-export function namesOf(schema: StandardSchemaV1): OptionNames | undefined {
+export function optionNamesOf(schema: StandardSchemaV1): OptionNames | undefined {
   const { jsonSchema } = schema["~standard"] as Partial<StandardJSONSchemaV1.Props>;
   try {
     const root = jsonSchema?.input({
@@ -37,7 +37,7 @@ export function namesOf(schema: StandardSchemaV1): OptionNames | undefined {
       libraryOptions: { unrepresentable: "any", errorMode: "ignore" },
     }) as KeySchema | undefined;
     if (root === undefined) return undefined;
-    const parts = objectsIn(root, root);
+    const parts = optionNamesIn(root, root);
     const known = [...new Set(parts.flatMap((part) => part.known))];
     const isOpen = parts.some((part) => part.isOpen);
     return parts.length === 0 || (known.length === 0 && isOpen) ? undefined : { known, isOpen };
@@ -50,20 +50,20 @@ export function namesOf(schema: StandardSchemaV1): OptionNames | undefined {
  * Collects the names of an object schema, of the schemas that it combines (`allOf`), and of its
  * alternatives (`anyOf`, `oneOf`).
  */
-function objectsIn(schema: KeySchema, root: KeySchema): OptionNames[] {
+function optionNamesIn(schema: KeySchema, root: KeySchema): OptionNames[] {
   const { $ref, allOf = [], anyOf = [], oneOf = [], properties, patternProperties, type = "object" } = schema;
-  if ($ref !== undefined) return objectsIn(referred($ref, root), root);
+  if ($ref !== undefined) return optionNamesIn(resolveRef($ref, root), root);
   const parts = [...allOf, ...anyOf, ...oneOf];
-  const below = parts.flatMap((part) => objectsIn(part, root));
+  const below = parts.flatMap((part) => optionNamesIn(part, root));
   if (properties === undefined && (parts.length > 0 || type !== "object")) return below;
   // Many schema libraries silently drop unknown keys, so a missing `additionalProperties` means
   // that only the declared keys are accepted. A schema without any declared key accepts all.
-  const takesOthers = (schema.additionalProperties ?? properties === undefined) !== false;
-  const isOpen = takesOthers || patternProperties !== undefined;
+  const acceptsUnknown = (schema.additionalProperties ?? properties === undefined) !== false;
+  const isOpen = acceptsUnknown || patternProperties !== undefined;
   return [{ known: Object.keys(properties ?? {}), isOpen }, ...below];
 }
 
-function referred(ref: string, root: KeySchema): KeySchema {
+function resolveRef(ref: string, root: KeySchema): KeySchema {
   const [name] = /(?<=^#\/\$defs\/).*/.exec(ref) ?? [];
   return name === undefined ? root : (root.$defs?.[decodeURIComponent(name)] ?? {});
 }
@@ -72,7 +72,7 @@ function referred(ref: string, root: KeySchema): KeySchema {
  * Renames options to the spelling that the schema declares, ignoring case. Returns a problem for
  * each name that the schema does not know.
  */
-export function underKnownNames(
+export function matchOptionNames(
   options: Options,
   { known, isOpen }: OptionNames,
 ): { readonly options: Options; readonly problems: readonly string[] } {

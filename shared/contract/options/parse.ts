@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { MillraceError } from "../errors.ts";
 import { isPlainObject } from "../json.ts";
-import { caseInsensitive, namesOf, type Options, underKnownNames } from "./names.ts";
+import { caseInsensitive, matchOptionNames, type Options, optionNamesOf } from "./names.ts";
 
 /**
  * A schema that validates the options of a data source, from zod, Valibot, ArkType or any other
@@ -48,7 +48,7 @@ export async function parseOptions(
   const { result, given, unknown } = await validate(optionsSchema, options);
   const problems = [...unknown, ...(result.issues ?? []).map((issue) => describeIssue(issue, given))];
   if (result.issues === undefined && problems.length === 0) return result.value;
-  throw new MillraceError("OPTIONS_INVALID", `${name} cannot use its options:${listed(problems)}`, {
+  throw new MillraceError("OPTIONS_INVALID", `${name} cannot use its options:${formatProblems(problems)}`, {
     hint: correct,
   });
 }
@@ -59,9 +59,9 @@ function isStandardSchema(schema: unknown): boolean {
 }
 
 async function validate(schema: OptionsSchema, options: Options): Promise<Validated> {
-  const names = namesOf(schema);
+  const names = optionNamesOf(schema);
   if (names === undefined) return await validateInAnyCase(schema, options);
-  const { options: given, problems: unknown } = underKnownNames(options, names);
+  const { options: given, problems: unknown } = matchOptionNames(options, names);
   return { result: await schema["~standard"].validate(given), given, unknown };
 }
 
@@ -81,7 +81,7 @@ async function validateInAnyCase(schema: OptionsSchema, options: Options): Promi
 }
 
 /** Puts a single problem on the same line, and several problems on lines of their own. */
-function listed(problems: readonly string[]): string {
+function formatProblems(problems: readonly string[]): string {
   return problems.length === 1 ? ` ${problems[0]}` : problems.map((problem) => `\n- ${problem}`).join("");
 }
 
@@ -92,34 +92,34 @@ function describeIssue({ path = [], message }: StandardSchemaV1.Issue, options: 
     (below, key) => (below as Options | undefined)?.[key as string],
     options,
   );
-  const told = message.startsWith(`${place} `) ? message.slice(place.length + 1) : message;
-  return `${place}: ${withoutValues(told, value)}`;
+  const withoutPath = message.startsWith(`${place} `) ? message.slice(place.length + 1) : message;
+  return `${place}: ${redactValue(withoutPath, value)}`;
 }
 
 /**
  * Replaces the option's value in a validation message by `…`. Some libraries quote the value, which
  * may be a secret.
  */
-function withoutValues(message: string, value: unknown): string {
+function redactValue(message: string, value: unknown): string {
   if (Array.isArray(value) || isPlainObject(value))
-    return Object.values(value).reduce<string>(withoutValues, message);
+    return Object.values(value).reduce<string>(redactValue, message);
   if (typeof value === "number" || typeof value === "bigint")
     return message.replaceAll(new RegExp(`(?<![\\w.-])${value}(?![\\w.])`.replace("+", "\\+"), "g"), "…");
   if (typeof value !== "string" || value === "") return message;
   const hidden = message.replaceAll(JSON.stringify(value), "…").replaceAll(`'${value}'`, "…");
   // An unquoted value of fewer than 4 characters could be an ordinary word of the message.
-  return value.length < 4 ? hidden : withoutWord(hidden, value);
+  return value.length < 4 ? hidden : redactWord(hidden, value);
 }
 
 /**
  * Replaces `value` by `…` unless it is part of a longer word, such as "cursor" in "cursorParam".
  */
-function withoutWord(message: string, value: string): string {
-  const isCut = (before: string | undefined, after: string | undefined) =>
+function redactWord(message: string, value: string): string {
+  const isInsideWord = (before: string | undefined, after: string | undefined) =>
     WORD.test(before ?? "") && WORD.test(after ?? "");
   return message.replaceAll(value, (found, at: number) => {
     const end = at + value.length;
-    const isPart = isCut(message[at - 1], value[0]) || isCut(value.at(-1), message[end]);
+    const isPart = isInsideWord(message[at - 1], value[0]) || isInsideWord(value.at(-1), message[end]);
     return isPart ? found : "…";
   });
 }

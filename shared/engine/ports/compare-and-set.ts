@@ -77,7 +77,7 @@ function valueAt(record: object | undefined, path: string): JsonValue | undefine
 }
 
 /** Returns the record after the change. */
-export function changed<T extends object>(change: Omit<Change<T>, "where">, record: Partial<T>): T {
+export function applyChange<T extends object>(change: Omit<Change<T>, "where">, record: Partial<T>): T {
   const sums = Object.entries<number | undefined>(change.add ?? {}).map(([name, number = 0]) => [
     name,
     Number(record[name as keyof T] ?? 0) + number,

@@ -257,8 +257,8 @@ export interface Outcome {
   readonly now: number;
   /** Stored in the head until the next commit. */
   readonly lastCommit?: JsonValue;
-  /** The sink's items to write in the same transaction, at most `limits.joinedItems`. */
-  readonly join?: readonly TransactionItem[];
+  /** The sink's items to write in the same transaction, at most `limits.maxSinkItems`. */
+  readonly sinkItems?: readonly TransactionItem[];
 }
 
 /** Limits of the ledger's database. */
@@ -269,7 +269,7 @@ export interface LedgerLimits {
    */
   readonly messageBytes: number;
   /** Maximum number of the sink's items in the transaction of `finish`; 0 if it takes none. */
-  readonly joinedItems: number;
+  readonly maxSinkItems: number;
 }
 
 /**

@@ -4,9 +4,9 @@ import { optional } from "../../contract/optional.ts";
 import {
   ABSENT,
   absentOr,
+  applyChange,
   atMost,
   type Change,
-  changed,
   equal,
   holds,
   oneOf,
@@ -65,7 +65,7 @@ export interface HeadFields extends Head {
 }
 
 /** The current records, from which a failed transition derives its error. */
-export interface There {
+export interface CurrentRecords {
   readonly head: Head | undefined;
   readonly batch?: Batch | undefined;
 }
@@ -78,7 +78,7 @@ export interface HeadTransition {
    * Returns the error for a failed comparison, or `undefined` if the caller continues with the
    * current records.
    */
-  refusal(there: There): MillraceError | undefined;
+  refusal(current: CurrentRecords): MillraceError | undefined;
 }
 
 /** A manual operation on a pipeline. */
@@ -100,10 +100,10 @@ export interface BatchTransition extends HeadTransition {
 export type Transition = HeadTransition & Partial<Pick<JournaledTransition, "entry"> & BatchTransition>;
 
 /** True if all comparisons of the transition hold. */
-export function allows({ head, batch }: Transition, there: There): boolean {
-  if (!holds(head.where, there.head)) return false;
+export function allows({ head, batch }: Transition, current: CurrentRecords): boolean {
+  if (!holds(head.where, current.head)) return false;
   if (batch === undefined) return true;
-  return batch.change === undefined ? there.batch === undefined : holds(batch.change.where, there.batch);
+  return batch.change === undefined ? current.batch === undefined : holds(batch.change.where, current.batch);
 }
 
 /**
@@ -132,12 +132,12 @@ export function acquired(request: AcquireRequest): HeadTransition {
 
 /** Releases the lease. Nothing happens if the run has already lost it. */
 export function released(fence: Fence): HeadTransition {
-  return { ...ofHead(fence, {}, { lease: undefined }), refusal: () => undefined };
+  return { ...headTransition(fence, {}, { lease: undefined }), refusal: () => undefined };
 }
 
 /** Sets the first offset, if the pipeline has none yet. */
 export function initialized(fence: Fence, offset: Offset): HeadTransition {
-  return ofHead(fence, { offset: ABSENT }, { offset });
+  return headTransition(fence, { offset: ABSENT }, { offset });
 }
 
 /** Records the next batch and opens it. */
@@ -145,7 +145,7 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
   const { now, ...plan } = batch;
   const { batchId, start } = batch;
   return {
-    ...ofHead(
+    ...headTransition(
       fence,
       { openBatchId: ABSENT, nextBatchId: equal(batchId), offset: absentOr(start) },
       { openBatchId: batchId, nextBatchId: batchId + 1, offset: start, lastPlannedAt: now },
@@ -161,7 +161,8 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
         firstPlannedAt: now,
       },
     },
-    refusal: ({ head }) => lost(fence, head) ?? conflict(fence.pipeline, batchId, planProblem(batch, head)),
+    refusal: ({ head }) =>
+      fencedError(fence, head) ?? conflict(fence.pipeline, batchId, planProblem(batch, head)),
   };
 }
 
@@ -185,7 +186,7 @@ export function replanned(
 ): BatchTransition {
   const { batchId, attempt } = batch;
   return {
-    ...ofBatch(fence, batch, {
+    ...batchTransition(fence, batch, {
       where: [{ attempt: equal(attempt), state: oneOf<BatchState>(["aborted", "planned"]) }],
       set: {
         attempt: attempt + 1,
@@ -197,8 +198,8 @@ export function replanned(
         progress: undefined,
       },
     }),
-    refusal: (there) =>
-      lostOrMissing(fence, batchId, there) ??
+    refusal: (current) =>
+      fencedOrMissingError(fence, batchId, current) ??
       conflict(fence.pipeline, batchId, `attempt ${attempt} cannot be followed by another`),
   };
 }
@@ -211,7 +212,7 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
   const { batchId, attempt, state } = batch;
   if (!TRANSITIONS[state].includes(to))
     throw conflict(fence.pipeline, batchId, `it is ${state}, and cannot become ${to}`);
-  return ofBatch(fence, batch, {
+  return batchTransition(fence, batch, {
     where: [{ attempt: equal(attempt), state: equal(state) }],
     set: {
       state: to,
@@ -229,18 +230,18 @@ export function finished(
   fence: Fence,
   batch: Batch,
   outcome: Outcome,
-  { joinedItems }: LedgerLimits,
+  { maxSinkItems }: LedgerLimits,
 ): BatchTransition {
   const { batchId, attempt, end } = batch;
-  const { to, now, progress, lastCommit, join = [] } = outcome;
-  if (join.length > joinedItems) throw tooManyItems(fence, batchId, join.length, joinedItems);
+  const { to, now, progress, lastCommit, sinkItems = [] } = outcome;
+  if (sinkItems.length > maxSinkItems) throw tooManyItems(fence, batchId, sinkItems.length, maxSinkItems);
   const isCommit = to === "committed";
   const change: Change<Batch> = {
     where: [{ attempt: equal(attempt), state: oneOf(statesBefore(to)) }],
     set: { state: to, finishedAt: now, progress, ...(isCommit ? { error: undefined } : {}) },
   };
-  if (!isCommit) return ofBatch(fence, batch, change);
-  return ofBatch(fence, batch, change, {
+  if (!isCommit) return batchTransition(fence, batch, change);
+  return batchTransition(fence, batch, change, {
     offset: end,
     lastCommittedBatchId: batchId,
     openBatchId: undefined,
@@ -251,24 +252,28 @@ export function finished(
 
 /** Notes that the source was told about the batch. Nothing changes if that was noted before. */
 export function acknowledged(fence: Fence, batchId: number): HeadTransition {
-  return ofHead(fence, { "unacknowledged.batchId": equal(batchId) }, { unacknowledged: undefined });
+  return headTransition(fence, { "unacknowledged.batchId": equal(batchId) }, { unacknowledged: undefined });
 }
 
 /** Pauses the pipeline from the next plan on. Needs no lease. */
 export function paused(pipeline: string, action: Action): JournaledTransition {
-  return byHand(pipeline, {}, { paused: action }, { action: "pause", ...action });
+  return manualTransition(pipeline, {}, { paused: action }, { action: "pause", ...action });
 }
 
 /** Ends a pause. Needs no lease. */
 export function resumed(pipeline: string, action: Action): JournaledTransition {
-  return byHand(pipeline, {}, { paused: undefined }, { action: "resume", ...action });
+  return manualTransition(pipeline, {}, { paused: undefined }, { action: "resume", ...action });
 }
 
 /** Moves the offset while no batch is open, if it is still the offset that the person saw. */
 export function rewound(fence: Fence, rewind: Rewind): JournaledTransition {
   const where = { epoch: equal(fence.epoch), openBatchId: ABSENT, offset: equal(rewind.from) };
-  return byHand(fence.pipeline, where, { offset: rewind.to }, { action: "rewind", ...rewind }, (head) =>
-    findRewindProblem(fence, rewind, head),
+  return manualTransition(
+    fence.pipeline,
+    where,
+    { offset: rewind.to },
+    { action: "rewind", ...rewind },
+    (head) => findRewindProblem(fence, rewind, head),
   );
 }
 
@@ -278,17 +283,17 @@ export function rewound(fence: Fence, rewind: Rewind): JournaledTransition {
 export function unlocked(fence: Fence, action: Action): JournaledTransition {
   const { pipeline, epoch } = fence;
   const set = { epoch: epoch + 1, lease: undefined };
-  return byHand(pipeline, { epoch: equal(epoch) }, set, { action: "unlock", ...action }, (head) =>
+  return manualTransition(pipeline, { epoch: equal(epoch) }, set, { action: "unlock", ...action }, (head) =>
     holderChanged(fence, head),
   );
 }
 
 /** A transition of a run that changes the head. */
-function ofHead(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]): HeadTransition {
+function headTransition(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]): HeadTransition {
   return {
     pipeline: fence.pipeline,
     head: { where: [{ epoch: equal(fence.epoch), ...where }], set },
-    refusal: ({ head }) => lost(fence, head),
+    refusal: ({ head }) => fencedError(fence, head),
   };
 }
 
@@ -296,21 +301,21 @@ function ofHead(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]
  * A transition of a run that changes a batch and perhaps the head. If only the comparison of the
  * batch fails, the caller continues with the current batch.
  */
-function ofBatch(
+function batchTransition(
   fence: Fence,
   batch: Batch,
   change: Change<Batch>,
   head: Change<Head>["set"] = {},
 ): BatchTransition {
   return {
-    ...ofHead(fence, {}, head),
-    batch: { change, after: changed(change, batch) },
-    refusal: (there) => lostOrMissing(fence, batch.batchId, there),
+    ...headTransition(fence, {}, head),
+    batch: { change, after: applyChange(change, batch) },
+    refusal: (current) => fencedOrMissingError(fence, batch.batchId, current),
   };
 }
 
 /** A manual operation. It is not conditional on a lease, but the pipeline must exist. */
-function byHand(
+function manualTransition(
   pipeline: string,
   where: Where<HeadFields>,
   set: Change<Head>["set"],
@@ -326,7 +331,7 @@ function byHand(
 }
 
 /** Returns `FENCED` if the run no longer holds the pipeline, otherwise `undefined`. */
-function lost(fence: Fence, head: Head | undefined): MillraceError | undefined {
+function fencedError(fence: Fence, head: Head | undefined): MillraceError | undefined {
   return head?.epoch === fence.epoch ? undefined : fenced(fence, head);
 }
 
@@ -334,8 +339,12 @@ function lost(fence: Fence, head: Head | undefined): MillraceError | undefined {
  * Returns the error if the run no longer holds the pipeline or the batch does not exist, otherwise
  * `undefined`.
  */
-function lostOrMissing(fence: Fence, batchId: number, { head, batch }: There): MillraceError | undefined {
+function fencedOrMissingError(
+  fence: Fence,
+  batchId: number,
+  { head, batch }: CurrentRecords,
+): MillraceError | undefined {
   const missing = () =>
     batch === undefined ? conflict(fence.pipeline, batchId, "there is no such batch") : undefined;
-  return lost(fence, head) ?? missing();
+  return fencedError(fence, head) ?? missing();
 }

@@ -62,8 +62,8 @@ interface Round {
 export async function runBatches(steps: RunSteps, control: RunControl): Promise<RunTotals> {
   const run = new Run(steps, control);
   try {
-    await run.serve();
-    if (control.signal.aborted) await tellInterrupted(control);
+    await run.runRounds();
+    if (control.signal.aborted) await emitInterrupted(control);
     return run.totals;
   } finally {
     const { batches, rows } = run.totals;
@@ -81,17 +81,17 @@ class Run {
     this.#control = control;
   }
 
-  async serve(): Promise<void> {
+  async runRounds(): Promise<void> {
     const { ports, signal } = this.#control;
     const policy = await this.#steps.prepare();
     while (policy !== undefined && !signal.aborted) {
       const startedAt = ports.runtime.now();
       const round = await this.#round(policy);
       this.#count(round);
-      const todo = next(policy, round.outcome, this.totals);
-      if (todo === "end") return;
-      if (todo === "fail") throw round.error;
-      if (todo === "wait") await this.#waitUntil(startedAt + (policy.interval ?? 0));
+      const action = next(policy, round.outcome, this.totals);
+      if (action === "end") return;
+      if (action === "fail") throw round.error;
+      if (action === "wait") await this.#waitUntil(startedAt + (policy.interval ?? 0));
     }
   }
 
@@ -150,11 +150,11 @@ class Run {
 
     const outcome = outcomeOfBatch(batch.state, ended);
     if (isCommitted) return { outcome, rows, ...optional("error", ended.unacknowledged) };
-    return { outcome, error: failure ?? ended.failure ?? abortedAs(ended.batch) };
+    return { outcome, error: failure ?? ended.failure ?? recordedAbortError(ended.batch) };
   }
 }
 
-async function tellInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {
+async function emitInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {
   const head = await ports.ledger.head(pipeline);
   onEvent({ type: "interrupted", ...optional("openBatchId", head?.openBatchId) });
 }
@@ -163,7 +163,7 @@ async function tellInterrupted({ pipeline, ports, onEvent }: RunControl): Promis
  * Returns the error that the ledger recorded for an aborted batch. It is needed if this process has
  * no error of its own.
  */
-export function abortedAs({ error, pipeline, batchId, attempt }: Batch): MillraceError {
+export function recordedAbortError({ error, pipeline, batchId, attempt }: Batch): MillraceError {
   const where = { pipeline, batchId, attempt };
   return error === undefined
     ? new MillraceError("BATCH_ABORTED", `batch ${batchId} was aborted`, { where })

@@ -4,7 +4,7 @@ import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, toMillraceError } from "../../contract/errors.ts";
 import type { Filter } from "../../contract/filters.ts";
 import { DataSourceStreamReader, type RowSource } from "../../contract/stream-reader.ts";
-import { checkFilters, filtered } from "../filters.ts";
+import { checkFilters, filterRows } from "../filters.ts";
 
 /** Offsets of a batch pipeline: how many batches it has planned. */
 type BatchCount = { readonly batches: number };
@@ -18,22 +18,22 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   readonly #schema: Schema;
   readonly #filters: readonly Filter[];
   readonly #where: ErrorLocation;
-  readonly #notice: (rows: RowSource) => RowSource;
+  readonly #watchRows: (rows: RowSource) => RowSource;
 
-  /** `notice` wraps the rows that the source returns, before filters are applied. */
+  /** `watchRows` wraps the rows that the source returns, before filters are applied. */
   constructor(
     reader: DataSourceReader<unknown>,
     schema: Schema,
     filters: readonly Filter[],
     where: ErrorLocation,
-    notice: (rows: RowSource) => RowSource = (rows) => rows,
+    watchRows: (rows: RowSource) => RowSource = (rows) => rows,
   ) {
     super();
     this.#reader = reader;
     this.#schema = schema;
     this.#filters = filters;
     this.#where = where;
-    this.#notice = notice;
+    this.#watchRows = watchRows;
   }
 
   override initialOffset(): BatchCount {
@@ -52,7 +52,7 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   override async read(partition: unknown, task: TaskContext): Promise<RowSource> {
     const rest = await this.#pushFilters({ retryable: true });
     const rows = await this.#reader.read(partition, task);
-    return rest.length === 0 ? rows : filtered(this.#schema, this.#notice(rows), rest, this.#where);
+    return rest.length === 0 ? rows : filterRows(this.#schema, this.#watchRows(rows), rest, this.#where);
   }
 
   /** Passes the filters to the reader and returns those that Millrace must apply. */

@@ -48,7 +48,7 @@ export class Planner {
   }
 
   /** False for a simple reader, which reads rows each time that it is asked for an end. */
-  get canAskAgain(): boolean {
+  get canRepeatLatestOffset(): boolean {
     return !(this.reader instanceof SimplePlanner);
   }
 
@@ -58,12 +58,12 @@ export class Planner {
    */
   async prepareForTriggerAvailableNow(target?: JsonValue): Promise<boolean> {
     if (!("prepareForTriggerAvailableNow" in this.reader)) return false;
-    const bounded = this.reader as Reader & SupportsTriggerAvailableNow;
-    const { restoreAvailableNow } = bounded;
+    const boundedReader = this.reader as Reader & SupportsTriggerAvailableNow;
+    const { restoreAvailableNow } = boundedReader;
     if (target !== undefined && restoreAvailableNow !== undefined) {
-      await this.#call("restoreAvailableNow", () => restoreAvailableNow.call(bounded, target));
+      await this.#call("restoreAvailableNow", () => restoreAvailableNow.call(boundedReader, target));
     } else {
-      await this.#call("prepareForTriggerAvailableNow", () => bounded.prepareForTriggerAvailableNow());
+      await this.#call("prepareForTriggerAvailableNow", () => boundedReader.prepareForTriggerAvailableNow());
     }
     return true;
   }
@@ -109,7 +109,7 @@ export class Planner {
   async latestOffset(start: Offset, limit: ReadLimit): Promise<Latest> {
     const latest = await this.#call("latestOffset", async (reader) =>
       reader instanceof SimplePlanner
-        ? await reader.readOn(start)
+        ? await reader.readFrom(start)
         : { end: await reader.latestOffset(start, limit) },
     );
     const end = checkOffset(latest.end, "latestOffset()");
@@ -117,7 +117,7 @@ export class Planner {
     if ((order ?? compareByValue(end, start) ?? 0) >= 0) return { ...latest, end };
     throw new MillraceError(
       "OFFSET_WENT_BACK",
-      `${this.canAskAgain ? "latestOffset()" : "read(start)"} gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,
+      `${this.canRepeatLatestOffset ? "latestOffset()" : "read(start)"} gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,
       {
         where: this.#where,
         hint: "Give the start itself where nothing is new, never an offset before it.",

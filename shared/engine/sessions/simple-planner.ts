@@ -36,7 +36,9 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
    * Reads the rows from `start` on and their end. Returns no rows if there are none. Throws
    * `READ_NOT_ITERABLE` or `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
    */
-  async readOn(start: Offset): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
+  async readFrom(
+    start: Offset,
+  ): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
     let read: unknown;
     try {
       read = await this.#reader.read(start);
@@ -45,8 +47,8 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     }
     const { offset: end, rows: source } = checkSimpleRead(read, this.#where);
     const rows = toRecordBatches(this.#schema, source, this.#where);
-    if (!sameOffset(start, end)) return { end, rows: failingAsRead(rows, this.#where) };
-    await this.#refuseRows(rows, start);
+    if (!sameOffset(start, end)) return { end, rows: withReadErrors(rows, this.#where) };
+    await this.#throwIfRows(rows, start);
     return { end };
   }
 
@@ -58,8 +60,8 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
    * Throws if there are rows although the offset did not advance. Such rows would be read again
    * forever, or never be written.
    */
-  async #refuseRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
-    for await (const { numRows } of failingAsRead(rows, this.#where)) {
+  async #throwIfRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
+    for await (const { numRows } of withReadErrors(rows, this.#where)) {
       if (numRows === 0) continue;
       throw didNotAdvance(start, this.#where);
     }
@@ -121,7 +123,7 @@ export function didNotAdvance(start: Offset, where: ErrorLocation): MillraceErro
 }
 
 /** Yields the same rows and turns an error of the user's iterable into `SOURCE_FAILED`. */
-async function* failingAsRead(
+async function* withReadErrors(
   rows: AsyncGenerator<RecordBatch>,
   where: ErrorLocation,
 ): AsyncGenerator<RecordBatch> {

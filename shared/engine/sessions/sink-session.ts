@@ -42,7 +42,7 @@ export class SinkSession {
   }
 
   /** True if the save mode depends on whether the target exists. */
-  get asksForTarget(): boolean {
+  get dependsOnTarget(): boolean {
     const { saveMode } = this.#pipeline;
     return saveMode === "errorifexists" || saveMode === "ignore";
   }
@@ -52,7 +52,7 @@ export class SinkSession {
    * exists and the mode is `errorifexists`, and `SAVE_MODE_NOT_SUPPORTED` if the writer cannot
    * tell.
    */
-  async mayWrite(schema: Schema, incarnation: string): Promise<boolean> {
+  async shouldWriteTarget(schema: Schema, incarnation: string): Promise<boolean> {
     const { sink, saveMode, name } = this.#pipeline;
     const where = { pipeline: name };
     const writer = (await this.writer(schema)) as Partial<SupportsExists>;

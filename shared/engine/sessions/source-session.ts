@@ -116,12 +116,12 @@ export class SourceSession {
   }
 
   /**
-   * Creates a reader for a task or for planning. `notice` wraps the rows that the source returns if
-   * the pipeline has filters.
+   * Creates a reader for a task or for planning. `watchRows` wraps the rows that the source returns
+   * if the pipeline has filters.
    */
   async reader(
     schema: Schema,
-    notice?: (rows: RowSource) => RowSource,
+    watchRows?: (rows: RowSource) => RowSource,
   ): Promise<DataSourceStreamReader<object, unknown>> {
     const where = this.#where;
     if (!this.#isBatch) {
@@ -132,7 +132,7 @@ export class SourceSession {
     }
     const made = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
     const reader = checkImplementation(made, "reader", BATCH_READER, where);
-    return new BatchPlanner(reader, schema, this.#pipeline.source.filters ?? [], where, notice);
+    return new BatchPlanner(reader, schema, this.#pipeline.source.filters ?? [], where, watchRows);
   }
 
   /** Creates a simple reader. A replay needs it if the stored rows have been deleted. */

@@ -13,7 +13,7 @@ import { stopReader } from "../sessions/source-session.ts";
 import type { TaskWatch } from "./watch.ts";
 
 /** What is needed to read the rows of a task. */
-export interface RowsOfTask {
+export interface TaskSource {
   readonly sessions: Sessions;
   readonly ports: Ports;
   readonly planned: PlannedPartitions;
@@ -32,29 +32,30 @@ interface OpenPartition {
 }
 
 /** Starts to read a partition: from the stored rows of a simple reader, or with a new reader. */
-async function openPartition(task: RowsOfTask): Promise<OpenPartition> {
+async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
   const { schema, partitions, rowsKey } = planned;
-  if (partitions.length === 0) return opened(toRecordBatches(schema, [], where));
+  if (partitions.length === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
-    const kept = await ports.store.get(rowsKey);
-    const rows = kept === undefined ? readAgain(task) : decodeFile(kept);
-    return opened(toRecordBatches(schema, watch.over(rows), where));
+    const stored = await ports.store.get(rowsKey);
+    const rows = stored === undefined ? rereadRows(task) : decodeFile(stored);
+    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
   }
-  const guarded = <T>(body: () => Awaitable<T>) => guard("SOURCE_FAILED", "read() failed", where, body, true);
-  const reader = await sessions.source.reader(schema, (rows) => watch.over(rows));
+  const guardRead = <T>(body: () => Awaitable<T>) =>
+    guard("SOURCE_FAILED", "read() failed", where, body, true);
+  const reader = await sessions.source.reader(schema, (rows) => watch.watchRows(rows));
   const stop = () => stopReader(reader, ports.runtime);
   try {
-    const rows = (await guarded(() => reader.read(partitions[context.partitionId], context))) as RowSource;
-    const { next, close } = opened(toRecordBatches(schema, watch.over(rows), where));
-    return { next: () => guarded(next), close: () => close().then(stop) };
+    const rows = (await guardRead(() => reader.read(partitions[context.partitionId], context))) as RowSource;
+    const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function opened(batches: AsyncGenerator<RecordBatch>): OpenPartition {
+function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
   return {
     next: () => batches.next(),
     async close() {
@@ -73,10 +74,10 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
   /** The error of the source. It is kept here because a sink might swallow it. */
   failure: unknown;
   /** True if all rows of the source were read. */
-  isWhole = false;
-  readonly #task: RowsOfTask;
+  isComplete = false;
+  readonly #task: TaskSource;
 
-  constructor(task: RowsOfTask) {
+  constructor(task: TaskSource) {
     this.#task = task;
   }
 
@@ -85,19 +86,19 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
     const cancellation = new Cancellation(context.signal);
     let partition: OpenPartition | undefined;
     try {
-      watch.asks();
+      watch.sinkAsks();
       partition = await openPartition(this.#task);
       for (;;) {
         const { next: read } = partition;
         const next = await cancellation.race(read);
         if (next.done) break;
-        watch.gives(next.value);
+        watch.sinkReceives(next.value);
         onProgress?.({ rows: watch.rows, bytes: watch.bytes });
         yield next.value;
-        watch.asks();
+        watch.sinkAsks();
       }
-      watch.gives();
-      this.isWhole = true;
+      watch.sinkReceives();
+      this.isComplete = true;
     } catch (error) {
       this.failure = error;
       throw error;
@@ -146,11 +147,11 @@ class Cancellation {
 }
 
 /** Reads the rows of a simple reader's batch again, because the stored rows have been deleted. */
-async function* readAgain({
+async function* rereadRows({
   sessions,
   planned: { schema, partitions },
   where,
-}: RowsOfTask): AsyncGenerator<Row | RecordBatch | Table> {
+}: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
   const { start, end } = partitions[0] as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {

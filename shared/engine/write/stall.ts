@@ -3,15 +3,15 @@ import type { JsonValue } from "../../contract/json.ts";
 import type { PlannedPartitions } from "../partitions-file.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import { clipped, clippedText } from "../progress.ts";
-import type { Advance } from "./watch.ts";
+import type { TaskFigures } from "./watch.ts";
 
 export function stalledTask(
   where: ErrorLocation,
   { partitions, start, end }: PlannedPartitions,
-  advance: Advance,
+  figures: TaskFigures,
   fails: boolean,
 ): StalledTask {
-  const { waitsFor, rows, bytes, reportedAt, progressedAt } = advance;
+  const { waitsFor, rows, bytes, reportedAt, progressedAt } = figures;
   const milliseconds = reportedAt - progressedAt;
   const value = (partitions[where.partition ?? 0] ?? null) as JsonValue;
   const nothing = waitsFor === "source" ? "the source has given nothing" : "the sink has taken nothing";

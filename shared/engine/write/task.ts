@@ -89,7 +89,7 @@ export async function write(
     const given = { ports, request, options: { ...options, signal }, stalling };
     return await new WriterTask(await prepare(sessions, given)).run();
   } catch (error) {
-    const where = placeOfTask(request);
+    const where = taskLocation(request);
     // After the signal has aborted, an error of the source or the sink is a consequence of it and
     // not a failure.
     throw signal.aborted
@@ -99,7 +99,7 @@ export async function write(
 }
 
 /** Returns the location of a task, for its errors. */
-export function placeOfTask({ run, partition, attemptNumber }: WriteRequest): ErrorLocation {
+export function taskLocation({ run, partition, attemptNumber }: WriteRequest): ErrorLocation {
   return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
@@ -112,7 +112,7 @@ export function unreadWarning(request: WriteRequest): MillraceError {
     "ROWS_NOT_CONSUMED",
     `write() returned before it had all rows of partition ${request.partition}: the others will not be read again`,
     {
-      where: placeOfTask(request),
+      where: taskLocation(request),
       hint: "Go through the rows to their end: for await (const row of rows) …; what is not to be written can be passed over.",
     },
   );
@@ -151,7 +151,7 @@ async function prepare(
     signal: options.signal,
   };
   const watch = new TaskWatch(ports.runtime);
-  const where = placeOfTask(request);
+  const where = taskLocation(request);
   const rows = new TaskRows({ ...given, ...options, sessions, planned, context, where, watch });
   const writer = await sessions.sink.writer(planned.schema);
   return { ...given, startedAt, planned, context, watch, rows, writer };
@@ -172,13 +172,13 @@ class WriterTask {
     try {
       // A sink might swallow the error of the source.
       if (rows.failure !== undefined) throw rows.failure;
-      task = await this.#toRecord(message);
+      task = await this.#taskRecord(message);
     } catch (error) {
       await this.#drop(message);
       throw error;
     }
     const result = await this.#record(task, message);
-    return rows.isWhole || planned.partitions.length === 0 ? result : { ...result, unread: true };
+    return rows.isComplete || planned.partitions.length === 0 ? result : { ...result, unread: true };
   }
 
   /** Lets the writer stage the rows and returns its message. */
@@ -189,12 +189,12 @@ class WriterTask {
       const writing = guard(
         "SINK_FAILED",
         "write() failed",
-        placeOfTask(request),
+        taskLocation(request),
         () =>
           takesRows(writer) ? writer.write(namedRows(rows, watch), context) : writer.write(rows, context),
         true,
       );
-      return await this.#unlessStalled(writing);
+      return await this.#waitForSink(writing);
     } finally {
       watch.end();
     }
@@ -213,9 +213,9 @@ class WriterTask {
     } catch (error) {
       // The record may exist, or may still be written. So the staged rows are kept, unless the
       // record of another attempt is found.
-      const there = await ledger.task(key).catch(() => undefined);
-      if (there === undefined) throw error;
-      winner = there;
+      const recorded = await ledger.task(key).catch(() => undefined);
+      if (recorded === undefined) throw error;
+      winner = recorded;
     }
     const won = winner.writerId === task.writerId;
     if (!won) await this.#drop(message);
@@ -238,7 +238,7 @@ class WriterTask {
     return { ...run, partition };
   }
 
-  async #toRecord(message: unknown): Promise<Task> {
+  async #taskRecord(message: unknown): Promise<Task> {
     const { ports, request, watch, startedAt } = this.#parts;
     const { partition, attemptNumber } = request;
     const writerId = ports.runtime.newId();
@@ -251,7 +251,7 @@ class WriterTask {
       attemptNumber,
       writerId,
       recordedAt: endedAt,
-      ...(await carryMessage(ports, request.run, writerId, message ?? null)),
+      ...(await storeMessage(ports, request.run, writerId, message ?? null)),
     };
   }
 
@@ -264,16 +264,16 @@ class WriterTask {
     signal.addEventListener("abort", () => watch.end(), { once: true });
     const { stall, onRunning, onStalled } = options.watch;
     const { partition, attemptNumber } = request;
-    const tell = this.#teller();
+    const reportToLedger = this.#progressReporter();
     watch.begin({
       stallAfter: stall.after,
-      onReport: (advance) => {
-        const running = { partition, attemptNumber, ...advance };
+      onReport: (figures) => {
+        const running = { partition, attemptNumber, ...figures };
         onRunning?.(running);
-        tell(running);
+        reportToLedger(running);
       },
-      onStalled: (advance) => {
-        const stalled = stalledTask(placeOfTask(request), planned, advance, stall.fail);
+      onStalled: (figures) => {
+        const stalled = stalledTask(taskLocation(request), planned, figures, stall.fail);
         onStalled?.(stalled);
         if (stall.fail) stalling.abort(stalledError(stalled));
       },
@@ -284,23 +284,23 @@ class WriterTask {
    * Returns a function that stores progress reports in the ledger, one call at a time. Errors are
    * ignored, because the reports are only for people.
    */
-  #teller(): (running: RunningTask) => void {
+  #progressReporter(): (running: RunningTask) => void {
     const { ledger } = this.#parts.ports;
-    let isTelling = false;
+    let isReporting = false;
     return (running) => {
-      if (isTelling) return;
-      isTelling = true;
+      if (isReporting) return;
+      isReporting = true;
       ledger
         .reportProgress(this.#key, running)
         .catch(() => undefined)
         .finally(() => {
-          isTelling = false;
+          isReporting = false;
         });
     };
   }
 
   /** Waits for the sink. After a stall, gives it 5 s to react to its signal, then abandons it. */
-  async #unlessStalled(writing: Promise<unknown>): Promise<unknown> {
+  async #waitForSink(writing: Promise<unknown>): Promise<unknown> {
     const { ports, stalling } = this.#parts;
     const stalled = stalling.signal;
     const over = new AbortController();
@@ -336,7 +336,7 @@ function resultOf(task: Task, won: boolean): TaskResult {
  * Returns the part of a task record that holds its message: the message itself, or the key of the
  * file that holds a large one. Throws `MESSAGE_NOT_JSON`.
  */
-async function carryMessage(
+async function storeMessage(
   ports: Ports,
   run: BatchRun,
   writerId: string,
@@ -364,7 +364,7 @@ async function* namedRows(batches: AsyncIterable<RecordBatch>, watch: TaskWatch)
   for await (const batch of batches) {
     for (const row of rowsOf(batch)) {
       yield row;
-      watch.took();
+      watch.sinkTookRow();
     }
   }
 }

@@ -6,7 +6,7 @@ import type { RowSource } from "../../contract/stream-reader.ts";
 import type { RunningTask } from "../ports/ledger.ts";
 
 /** Time between two checks of a task. */
-const LOOK_MILLISECONDS = 1000;
+const CHECK_MILLISECONDS = 1000;
 /** Time between two progress reports of a task. */
 const REPORT_MILLISECONDS = 10_000;
 const DEFAULT_POLICY: StallPolicy = { after: "5 minutes", fail: false };
@@ -20,15 +20,15 @@ export function stallPolicyOf(
 }
 
 /** Progress of a task, without the fields that identify it. */
-export type Advance = Omit<RunningTask, "partition" | "attemptNumber">;
+export type TaskFigures = Omit<RunningTask, "partition" | "attemptNumber">;
 
 export interface Watching {
   /** Duration such as `"5 minutes"`. */
   readonly stallAfter: string;
   /** Called every ten seconds. */
-  onReport(advance: Advance): void;
+  onReport(figures: TaskFigures): void;
   /** Called once per stall, and again only after rows have moved. */
-  onStalled(advance: Advance): void;
+  onStalled(figures: TaskFigures): void;
 }
 
 /**
@@ -42,7 +42,7 @@ export class TaskWatch {
   /** Bytes of Arrow data that the sink received. */
   bytes = 0;
   readonly #runtime: Pick<Runtime, "now" | "sleep">;
-  readonly #over = new AbortController();
+  readonly #ended = new AbortController();
   #waitsFor: RunningTask["waitsFor"] = "sink";
   /** Number of moves so far. Counting is cheaper than reading the clock for each row. */
   #moves = 0;
@@ -51,8 +51,8 @@ export class TaskWatch {
    * How often the source was asked for a row in total, and how often before the last record batch
    * was handed to the sink.
    */
-  #asked = 0;
-  #askedForBatches = 0;
+  #sourceCalls = 0;
+  #sourceCallsAtBatch = 0;
   readonly #startedAt: number;
   #progressedAt: number;
   #reportedAt: number;
@@ -68,58 +68,58 @@ export class TaskWatch {
   /** Watches the task until `end` is called. */
   begin(watching: Watching): void {
     const stallAfter = parseDuration(watching.stallAfter);
-    const look = Math.min(LOOK_MILLISECONDS, stallAfter);
+    const checkInterval = Math.min(CHECK_MILLISECONDS, stallAfter);
     const watch = async () => {
       for (;;) {
-        await this.#runtime.sleep(look, this.#over.signal);
-        this.#look(watching, stallAfter);
+        await this.#runtime.sleep(checkInterval, this.#ended.signal);
+        this.#check(watching, stallAfter);
       }
     };
     watch().catch(() => undefined);
   }
 
   end(): void {
-    this.#over.abort();
+    this.#ended.abort();
   }
 
   /**
    * Returns the same rows and counts each one that is asked for. A value that is not iterable is
    * returned unchanged, and its consumer throws the error.
    */
-  over(source: RowSource): RowSource {
-    const asked = () => {
-      this.#asked++;
+  watchRows(source: RowSource): RowSource {
+    const onNext = () => {
+      this.#sourceCalls++;
       this.#moves++;
     };
     if (typeof source !== "object" || source === null) return source;
     if (Symbol.asyncIterator in source)
-      return { [Symbol.asyncIterator]: () => noticed(source[Symbol.asyncIterator](), asked) };
+      return { [Symbol.asyncIterator]: () => withOnNext(source[Symbol.asyncIterator](), onNext) };
     if (Symbol.iterator in source)
-      return { [Symbol.iterator]: () => noticed(source[Symbol.iterator](), asked) };
+      return { [Symbol.iterator]: () => withOnNext(source[Symbol.iterator](), onNext) };
     return source;
   }
 
   /** Notes that the sink asked for the next record batch. */
-  asks(): void {
+  sinkAsks(): void {
     this.#moves++;
     this.#waitsFor = "source";
   }
 
   /** Notes that the sink received a record batch, or that there are no more. */
-  gives(batch?: RecordBatch): void {
+  sinkReceives(batch?: RecordBatch): void {
     this.#moves++;
     this.#waitsFor = "sink";
     this.rows += batch?.numRows ?? 0;
     this.bytes += batch?.data.byteLength ?? 0;
-    this.#askedForBatches = this.#asked;
+    this.#sourceCallsAtBatch = this.#sourceCalls;
   }
 
   /** Notes that the sink took one row of a record batch. */
-  took(): void {
+  sinkTookRow(): void {
     this.#moves++;
   }
 
-  #look(watching: Watching, stallAfter: number): void {
+  #check(watching: Watching, stallAfter: number): void {
     const now = this.#runtime.now();
     if (this.#moves !== this.#movesSeen) {
       this.#movesSeen = this.#moves;
@@ -127,17 +127,17 @@ export class TaskWatch {
       this.#isStalled = false;
     } else if (!this.#isStalled && now - this.#progressedAt >= stallAfter) {
       this.#isStalled = true;
-      watching.onStalled(this.#advance(now));
+      watching.onStalled(this.#figures(now));
     }
     if (now - this.#reportedAt < REPORT_MILLISECONDS) return;
     this.#reportedAt = now;
-    watching.onReport(this.#advance(now));
+    watching.onReport(this.#figures(now));
   }
 
-  #advance(now: number): Advance {
+  #figures(now: number): TaskFigures {
     // Rows that the source delivered and that do not fill a record batch yet. The last request to
     // the source is still open, so it does not count.
-    const pending = Math.max(0, this.#asked - this.#askedForBatches - 1);
+    const pending = Math.max(0, this.#sourceCalls - this.#sourceCallsAtBatch - 1);
     return {
       startedAt: this.#startedAt,
       rows: this.rows + pending,
@@ -150,10 +150,13 @@ export class TaskWatch {
 }
 
 /** Wraps an iterator so that `asked` is called before each `next`. */
-function noticed<I extends Iterator<unknown> | AsyncIterator<unknown>>(iterator: I, asked: () => void): I {
+function withOnNext<I extends Iterator<unknown> | AsyncIterator<unknown>>(
+  iterator: I,
+  onNext: () => void,
+): I {
   return {
     next() {
-      asked();
+      onNext();
       return iterator.next();
     },
     // `return` is only defined if the original has it, because `for await` checks for it.

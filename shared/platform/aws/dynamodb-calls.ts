@@ -10,18 +10,22 @@ import type { Item } from "./dynamodb-items.ts";
  * transaction conflicts at all.
  */
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
-const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]);
+const RETRYABLE_REASONS = new Set([
+  "TransactionConflict",
+  "ThrottlingError",
+  "ProvisionedThroughputExceeded",
+]);
 
 /**
  * Makes a call, and retries it if it was throttled or conflicted with another transaction. A failed
  * condition is thrown unchanged. Any other error becomes `LEDGER_FAILED`; such a call may have
  * taken effect.
  */
-export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
+export async function callWithRetry<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
   try {
-    return await retry(runtime, RETRY, call, { isRetryable: isPassing });
+    return await retry(runtime, RETRY, call, { isRetryable });
   } catch (error) {
-    throw isFailedCondition(error) ? error : failed(error);
+    throw isFailedCondition(error) ? error : ledgerFailed(error);
   }
 }
 
@@ -29,7 +33,7 @@ export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Prom
  * Returns the existing items, in the order of the writes, if a condition of the transaction failed.
  * Returns `undefined` for any other error.
  */
-export function cancelledBy(error: unknown): readonly (Item | undefined)[] | undefined {
+export function itemsOfFailedCondition(error: unknown): readonly (Item | undefined)[] | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;
   const reasons = error.CancellationReasons ?? [];
   return reasons.some((reason) => reason.Code === "ConditionalCheckFailed")
@@ -42,9 +46,9 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
  * DynamoDB certainly refused it because of the items, so that nothing was written, otherwise
  * `error` itself.
  */
-export function refusedItems(error: unknown, pipeline: string, batchId: number): unknown {
+export function refusedItemsError(error: unknown, pipeline: string, batchId: number): unknown {
   const cause = MillraceError.is(error) ? error.cause : undefined;
-  if (isPassing(cause) || httpStatusOf(cause) !== 400) return error;
+  if (isRetryable(cause) || httpStatusOf(cause) !== 400) return error;
   const codes = cause instanceof TransactionCanceledException ? cause.CancellationReasons : undefined;
   const code = codes?.find((reason) => reason.Code !== "None")?.Code ?? (cause as Error).name;
   return new MillraceError("TRANSACTION_REFUSED", `DynamoDB refused the items of the sink: ${code}`, {
@@ -55,21 +59,21 @@ export function refusedItems(error: unknown, pipeline: string, batchId: number):
 }
 
 function isFailedCondition(error: unknown): boolean {
-  return error instanceof ConditionalCheckFailedException || cancelledBy(error) !== undefined;
+  return error instanceof ConditionalCheckFailedException || itemsOfFailedCondition(error) !== undefined;
 }
 
-function isPassing(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   if (isFailedCondition(error)) return false;
   if (error instanceof TransactionCanceledException) {
-    return (error.CancellationReasons ?? []).some((reason) => PASSING_REASONS.has(reason.Code ?? ""));
+    return (error.CancellationReasons ?? []).some((reason) => RETRYABLE_REASONS.has(reason.Code ?? ""));
   }
   return isTransient(error);
 }
 
-function failed(error: unknown): MillraceError {
+function ledgerFailed(error: unknown): MillraceError {
   const name = error instanceof Error ? error.name : "unknown error";
   return new MillraceError("LEDGER_FAILED", `DynamoDB failed: ${name}`, {
-    retryable: isPassing(error),
+    retryable: isRetryable(error),
     hint: "Check the table, the role's rights and the account's limits, then run again: nothing is lost.",
     cause: error,
   });

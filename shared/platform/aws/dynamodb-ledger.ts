@@ -40,7 +40,7 @@ import {
   rewound,
   unlocked,
 } from "../../engine/ports/transitions.ts";
-import { refusedItems } from "./dynamodb-calls.ts";
+import { refusedItemsError } from "./dynamodb-calls.ts";
 import {
   batchChange,
   batchItem,
@@ -78,7 +78,7 @@ export class DynamoDbLedger implements Ledger {
    * DynamoDB allows 400 KB per item and 100 items per transaction. The ledger itself writes two of
    * them.
    */
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, joinedItems: 90 };
+  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 90 };
   readonly #table: DynamoDbTable;
   readonly #runtime: Runtime;
 
@@ -122,8 +122,8 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
-    const join = (outcome.join ?? []).map((item) => putOf(item, batch));
-    return await this.#changeBatch(finished(fence, batch, outcome, this.limits), join);
+    const sinkItems = (outcome.sinkItems ?? []).map((item) => putOf(item, batch));
+    return await this.#changeBatch(finished(fence, batch, outcome, this.limits), sinkItems);
   }
 
   async acknowledge(fence: Fence, batchId: number): Promise<void> {
@@ -162,11 +162,11 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]> {
-    return (await this.#table.below(taskPartition(key))).map(taskOf);
+    return (await this.#table.queryPartition(taskPartition(key))).map(taskOf);
   }
 
   async progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]> {
-    return (await this.#table.below(progressPartition(key))).map(runningTaskOf);
+    return (await this.#table.queryPartition(progressPartition(key))).map(runningTaskOf);
   }
 
   async batches(
@@ -175,18 +175,18 @@ export class DynamoDbLedger implements Ledger {
   ): Promise<readonly Batch[]> {
     if (before <= 0) return [];
     const [first, last] = [batchKey(pipeline, 0), batchKey(pipeline, before - 1)];
-    return (await this.#table.newest(first, last, limit)).map(batchOf);
+    return (await this.#table.queryNewest(first, last, limit)).map(batchOf);
   }
 
   async journal(pipeline: string, { limit }: { readonly limit: number }): Promise<readonly JournalEntry[]> {
     const [first, last] = [journalKey(pipeline, 0, ""), journalKey(pipeline, LAST_TIME, "")];
-    return (await this.#table.newest(first, last, limit)).map(journalEntryOf);
+    return (await this.#table.queryNewest(first, last, limit)).map(journalEntryOf);
   }
 
   /** Scans the whole table. Only commands for people call it, never a run. */
   async pipelines(): Promise<readonly string[]> {
     const { pk, sk } = headKey("");
-    return (await this.#table.partitionsWith(sk)).map((key) => key.slice(pk.length)).sort();
+    return (await this.#table.scanPartitionKeys(sk)).map((key) => key.slice(pk.length)).sort();
   }
 
   /** Does nothing, because task items have a time to live. */
@@ -214,7 +214,7 @@ export class DynamoDbLedger implements Ledger {
    */
   async #changeBatch(
     { pipeline, head, batch: { change, after }, refusal }: BatchTransition,
-    join: readonly TransactWriteItem[] = [],
+    sinkItems: readonly TransactWriteItem[] = [],
   ): Promise<Batch> {
     const failed = await this.#table
       .transact([
@@ -222,19 +222,19 @@ export class DynamoDbLedger implements Ledger {
           ? this.#table.newItem(batchItem(after))
           : this.#table.change(batchKey(pipeline, after.batchId), batchChange(change)),
         this.#table.change(headKey(pipeline), headChange(head)),
-        ...join,
+        ...sinkItems,
       ])
       .catch((error: unknown) => {
-        throw join.length === 0 ? error : refusedItems(error, pipeline, after.batchId);
+        throw sinkItems.length === 0 ? error : refusedItemsError(error, pipeline, after.batchId);
       });
     if (failed === undefined) return after;
     const [batch, headItem] = failed;
-    const there = {
+    const current = {
       head: headItem === undefined ? await this.head(pipeline) : headOf(headItem),
       batch: batch && batchOf(batch),
     };
-    throwIfAny(refusal(there));
-    return there.batch ?? after;
+    throwIfAny(refusal(current));
+    return current.batch ?? after;
   }
 }
 

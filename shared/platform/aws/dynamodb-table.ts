@@ -12,7 +12,7 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import type { Runtime } from "../../contract/context.ts";
-import { calling, cancelledBy } from "./dynamodb-calls.ts";
+import { callWithRetry, itemsOfFailedCondition } from "./dynamodb-calls.ts";
 import { type Item, type Key, toItem } from "./dynamodb-items.ts";
 import { expression, type ItemChange } from "./expression.ts";
 
@@ -42,13 +42,13 @@ export class DynamoDbTable {
 
   async get(key: Key): Promise<Item | undefined> {
     const input = { ...this.#target(key), ConsistentRead: true };
-    const { Item } = await this.#calling((client) => client.send(new GetItemCommand(input)));
+    const { Item } = await this.#call((client) => client.send(new GetItemCommand(input)));
     return Item;
   }
 
   async put(item: Item): Promise<void> {
     const input = { TableName: this.#options.tableName, Item: item };
-    await this.#calling((client) => client.send(new PutItemCommand(input)));
+    await this.#call((client) => client.send(new PutItemCommand(input)));
   }
 
   /** Puts an item unless its key exists. Returns the item that is then stored. */
@@ -56,7 +56,7 @@ export class DynamoDbTable {
     const { Put } = this.newItem(item);
     const input = { ...Put, ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
     try {
-      await this.#calling((client) => client.send(new PutItemCommand(input)));
+      await this.#call((client) => client.send(new PutItemCommand(input)));
       return item;
     } catch (error) {
       // This also happens if a retry by the SDK finds the item that its first try wrote.
@@ -75,7 +75,7 @@ export class DynamoDbTable {
       ReturnValuesOnConditionCheckFailure: "ALL_OLD",
     } as const;
     try {
-      const { Attributes } = await this.#calling((client) => client.send(new UpdateItemCommand(input)));
+      const { Attributes } = await this.#call((client) => client.send(new UpdateItemCommand(input)));
       return { changed: true, item: Attributes };
     } catch (error) {
       if (error instanceof ConditionalCheckFailedException) return { changed: false, item: error.Item };
@@ -108,26 +108,29 @@ export class DynamoDbTable {
    */
   async transact(writes: readonly TransactWriteItem[]): Promise<readonly (Item | undefined)[] | undefined> {
     // All retries use the same token, so that DynamoDB executes the transaction only once.
-    const input = { TransactItems: writes.map(withOld), ClientRequestToken: this.#options.runtime.newId() };
+    const input = {
+      TransactItems: writes.map(returningOldItem),
+      ClientRequestToken: this.#options.runtime.newId(),
+    };
     try {
-      await this.#calling((client) => client.send(new TransactWriteItemsCommand(input)));
+      await this.#call((client) => client.send(new TransactWriteItemsCommand(input)));
       return undefined;
     } catch (error) {
-      const items = cancelledBy(error);
+      const items = itemsOfFailedCondition(error);
       if (items === undefined) throw error;
       return items;
     }
   }
 
   /** Returns all items with this partition key, ordered by the sort key. */
-  async below(pk: string): Promise<readonly Item[]> {
+  async queryPartition(pk: string): Promise<readonly Item[]> {
     const query = {
       TableName: this.#options.tableName,
       ConsistentRead: true,
       KeyConditionExpression: "pk = :pk",
       ExpressionAttributeValues: toItem({ ":pk": pk }),
     };
-    return await this.#calling(async (client) => {
+    return await this.#call(async (client) => {
       const items: Item[] = [];
       for await (const page of paginateQuery({ client }, query)) items.push(...(page.Items ?? []));
       return items;
@@ -135,7 +138,7 @@ export class DynamoDbTable {
   }
 
   /** Returns the last items of a partition between two keys, in descending order. */
-  async newest(first: Key, last: Key, limit: number): Promise<readonly Item[]> {
+  async queryNewest(first: Key, last: Key, limit: number): Promise<readonly Item[]> {
     const query = {
       TableName: this.#options.tableName,
       ConsistentRead: true,
@@ -143,7 +146,7 @@ export class DynamoDbTable {
       KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
       ExpressionAttributeValues: toItem({ ":pk": first.pk, ":first": first.sk, ":last": last.sk }),
     };
-    return await this.#calling(async (client) => {
+    return await this.#call(async (client) => {
       const items: Item[] = [];
       let startKey: Item | undefined;
       do {
@@ -160,14 +163,14 @@ export class DynamoDbTable {
    * Returns the partition keys of all items with this sort key. Scans the whole table. Only
    * commands for people call it, never a run.
    */
-  async partitionsWith(sk: string): Promise<readonly string[]> {
+  async scanPartitionKeys(sk: string): Promise<readonly string[]> {
     const scan = {
       TableName: this.#options.tableName,
       FilterExpression: "sk = :sk",
       ProjectionExpression: "pk",
       ExpressionAttributeValues: toItem({ ":sk": sk }),
     };
-    return await this.#calling(async (client) => {
+    return await this.#call(async (client) => {
       const keys: string[] = [];
       for await (const page of paginateScan({ client }, scan))
         keys.push(...(page.Items ?? []).map((item) => String(item["pk"]?.S)));
@@ -175,9 +178,9 @@ export class DynamoDbTable {
     });
   }
 
-  async #calling<T>(call: (client: DynamoDBClient) => Promise<T>): Promise<T> {
+  async #call<T>(call: (client: DynamoDBClient) => Promise<T>): Promise<T> {
     const { client, runtime } = this.#options;
-    return await calling(runtime, () => call(client));
+    return await callWithRetry(runtime, () => call(client));
   }
 
   #target(key: Key): { readonly TableName: string; readonly Key: Item } {
@@ -186,7 +189,7 @@ export class DynamoDbTable {
 }
 
 /** Makes a failed condition return the existing item. */
-function withOld(write: TransactWriteItem): TransactWriteItem {
+function returningOldItem(write: TransactWriteItem): TransactWriteItem {
   return Object.fromEntries(
     Object.entries(write).map(([kind, request]: [string, object]) => [
       kind,

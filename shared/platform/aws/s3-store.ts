@@ -57,7 +57,7 @@ export class S3Store implements ObjectStore {
     const target = { ...this.#target(key), IfNoneMatch: "*" };
     try {
       if (body instanceof Uint8Array) {
-        await this.#calling(key, () =>
+        await this.#call(key, () =>
           this.#options.client.send(new PutObjectCommand({ ...target, Body: body })),
         );
       } else {
@@ -80,7 +80,7 @@ export class S3Store implements ObjectStore {
     body: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     let failure: unknown;
-    async function* passing(): AsyncGenerator<Uint8Array> {
+    async function* rememberingFailure(): AsyncGenerator<Uint8Array> {
       try {
         yield* body;
       } catch (error) {
@@ -90,7 +90,7 @@ export class S3Store implements ObjectStore {
     }
     const upload = new Upload({
       client: this.#options.client,
-      params: { ...target, Body: Readable.from(passing(), { objectMode: false }) },
+      params: { ...target, Body: Readable.from(rememberingFailure(), { objectMode: false }) },
       partSize: PART_BYTES,
       queueSize: PARTS_AT_ONCE,
     });
@@ -100,7 +100,7 @@ export class S3Store implements ObjectStore {
       // An error of the stream itself is thrown unchanged.
       if (failure !== undefined) throw failure;
       if (httpStatusOf(error) === 412) throw error;
-      throw this.#failed(key, error, isPassing(error));
+      throw this.#failed(key, error, isRetryable(error));
     }
   }
 
@@ -116,7 +116,7 @@ export class S3Store implements ObjectStore {
   async *list(prefix: string, options: { readonly startAfter?: string } = {}): AsyncGenerator<ObjectInfo> {
     const { client, bucket } = this.#options;
     const { startAfter } = options;
-    const asked = {
+    const request = {
       Bucket: bucket,
       Prefix: this.#prefix + prefix,
       ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
@@ -125,9 +125,9 @@ export class S3Store implements ObjectStore {
     // list.
     let token: string | undefined;
     do {
-      const page = await this.#calling(prefix, () =>
+      const page = await this.#call(prefix, () =>
         client.send(
-          new ListObjectsV2Command(token === undefined ? asked : { ...asked, ContinuationToken: token }),
+          new ListObjectsV2Command(token === undefined ? request : { ...request, ContinuationToken: token }),
         ),
       );
       for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
@@ -148,7 +148,7 @@ export class S3Store implements ObjectStore {
       const Objects = keys
         .slice(i, i + DELETED_AT_ONCE)
         .map((key) => ({ Key: this.#prefix + checkKey(key) }));
-      const { Errors } = await this.#calling(keys[i] ?? "", () =>
+      const { Errors } = await this.#call(keys[i] ?? "", () =>
         client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } })),
       );
       const [first] = Errors ?? [];
@@ -162,7 +162,7 @@ export class S3Store implements ObjectStore {
     let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
     while (marker !== undefined) {
       const position: { KeyMarker?: string; UploadIdMarker?: string } = marker;
-      const page = await this.#calling(prefix, () =>
+      const page = await this.#call(prefix, () =>
         client.send(
           new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: this.#prefix + prefix, ...position }),
         ),
@@ -183,7 +183,7 @@ export class S3Store implements ObjectStore {
     const { client } = this.#options;
     const target = { ...this.#target(upload.key), UploadId: upload.uploadId };
     try {
-      await this.#calling(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
+      await this.#call(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
     } catch (error) {
       // The upload has ended in the meantime.
       if (!(MillraceError.is(error) && httpStatusOf(error.cause) === 404)) throw error;
@@ -192,14 +192,14 @@ export class S3Store implements ObjectStore {
 
   async #read(key: string, range?: string, etag?: string): Promise<Uint8Array | undefined> {
     const { client } = this.#options;
-    const asked = {
+    const request = {
       ...this.#target(key),
       ...(range === undefined ? {} : { Range: range }),
       ...(etag === undefined ? {} : { IfMatch: etag }),
     };
     try {
-      return await this.#calling(key, async () => {
-        const { Body } = await client.send(new GetObjectCommand(asked));
+      return await this.#call(key, async () => {
+        const { Body } = await client.send(new GetObjectCommand(request));
         return (await Body?.transformToByteArray()) ?? new Uint8Array();
       });
     } catch (error) {
@@ -225,12 +225,12 @@ export class S3Store implements ObjectStore {
   }
 
   /** Makes a call and retries transient errors. */
-  async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
+  async #call<T>(key: string, call: () => Promise<T>): Promise<T> {
     try {
-      return await retry(this.#options.runtime, RETRY, call, { isRetryable: isPassing });
+      return await retry(this.#options.runtime, RETRY, call, { isRetryable });
     } catch (error) {
       if (httpStatusOf(error) === 412) throw error;
-      throw this.#failed(key, error, isPassing(error));
+      throw this.#failed(key, error, isRetryable(error));
     }
   }
 
@@ -258,6 +258,6 @@ export class S3Store implements ObjectStore {
  * True if S3 is busy, the connection broke, or another conditional put of the key is in progress
  * (409).
  */
-function isPassing(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   return httpStatusOf(error) === 409 || isTransient(error);
 }
