@@ -25,8 +25,8 @@ export abstract class DataSourceArrowWriter<M = WriterCommitMessage> {
    */
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
-   * Makes the staged rows visible. After a crash it may be called again with equal messages, so it
-   * must recognise (`batch.incarnation`, `batch.batchId`) and then change nothing.
+   * Makes the staged rows visible. After a crash it may be called again with equal messages. If it
+   * has already committed this `batch.batchId` of this `batch.incarnation`, it must change nothing.
    */
   abstract commit(messages: readonly (M | null)[], batch: BatchContext): Awaitable<unknown>;
   /**

@@ -108,8 +108,8 @@ export class CompositeOffset<const F extends OffsetFields> {
 }
 
 /**
- * Returns the value of a field as a type that `<` orders correctly. Strings still need
- * `compareCodePoints`.
+ * Returns the value of a field as a bigint, number or string that can be compared. Strings must be
+ * compared with `compareCodePoints`.
  */
 function comparable(offset: object, name: string, type: keyof OffsetFieldTypes): bigint | number | string {
   const value: unknown = Object.hasOwn(offset, name) ? Reflect.get(offset, name) : undefined;

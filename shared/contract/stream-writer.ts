@@ -19,10 +19,10 @@ export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
    * Makes the staged rows of a batch visible. `messages` are in partition order. After a crash it
-   * may be called again with equal messages, so it must recognise (`batch.incarnation`, `batchId`)
-   * and then change nothing. If it throws an error with `retryable: true` it is retried; any other
-   * error leads to `abort`. If it returns a JSON value of at most 1 KiB, the next commit receives
-   * it as `batch.lastCommit`.
+   * may be called again with equal messages. If it has already committed this `batchId` of this
+   * `batch.incarnation`, it must change nothing. If it throws an error with `retryable: true` it is
+   * retried; any other error leads to `abort`. If it returns a JSON value of at most 1 KiB, the
+   * next commit receives it as `batch.lastCommit`.
    */
   abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
   /**
@@ -111,13 +111,15 @@ export interface SupportsLedgerTransaction<M = WriterCommitMessage> {
   ): Awaitable<readonly TransactionItem[] | undefined>;
 }
 
-/** The state of the batch that is not finished yet, as vacuum sees it. */
+/** How far the pipeline's unfinished batch has come. */
 export interface OpenBatch {
   /** Id of the batch. */
   readonly batchId: number;
   /** The current attempt, from 1. */
   readonly attempt: number;
-  /** True if the current attempt was aborted. No commit of this attempt will start any more. */
+  /**
+   * True if the current attempt was aborted. No commit of this attempt will be started after that.
+   */
   readonly aborted: boolean;
   /**
    * The last attempt whose commit was started, or 0. The commits of this attempt and of earlier

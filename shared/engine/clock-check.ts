@@ -4,7 +4,7 @@ import { isPlainObject } from "../contract/json.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 
 const NEAR_MILLISECONDS = 5000;
-/** Long enough for a clock with millisecond resolution to advance. */
+/** How long to wait before asking again: long enough for a clock in milliseconds to advance. */
 const INSTANT_MILLISECONDS = 5;
 
 /**

@@ -93,7 +93,10 @@ function filterFunction(
   return (key) => (key === null || wanted === null ? undefined : holds(key, wanted));
 }
 
-/** As in Spark, an empty list contains nothing: the result is then false even for a null. */
+/**
+ * Returns the test of an `In` filter. As in Spark, an empty list contains nothing: the result is
+ * then false even for a null.
+ */
 function inFunction(wanted: readonly (Key | null)[]): (key: Key | null) => boolean | undefined {
   // Like `compare`, a Set treats NaN as equal to itself and 0 as equal to -0.
   const known = new Set(wanted.map(hashable));

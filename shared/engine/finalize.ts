@@ -53,7 +53,7 @@ interface Finalizer {
   readonly isLate: boolean;
 }
 
-/** What the ledger says about the attempt, and what this call has found out. */
+/** The attempt as the ledger has it, and the error of the sink's `commit`, if there was one. */
 interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];

@@ -105,7 +105,10 @@ function isIterable(value: unknown): boolean {
   );
 }
 
-/** Throws `PARTITION_NOT_JSON` with the place, `PARTITIONS_OVERLAP` or `TOO_MANY_PARTITIONS`. */
+/**
+ * Checks what a reader's `partitions` returned. Throws `PARTITION_NOT_JSON` with the place,
+ * `PARTITIONS_OVERLAP` or `TOO_MANY_PARTITIONS`.
+ */
 export function checkPartitions(partitions: readonly unknown[], maxTasks: number): void {
   if (partitions.length > maxTasks) {
     throw new MillraceError(

@@ -36,8 +36,8 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
 }
 
 /**
- * Completes the run's measurements after the sink's commit, for the batch's progress record. Empty
- * if an older version started the run.
+ * Returns the measurements for a batch's progress record; called after the sink's commit. Empty if
+ * an older version started the run.
  */
 export function triggerProgressOf(
   { pipeline: { source, sink } }: Pick<Sessions, "pipeline">,

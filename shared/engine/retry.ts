@@ -5,9 +5,9 @@ import type { RetryPolicy } from "../contract/retry.ts";
 export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, longestDelay: 10_000 };
 
 /**
- * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended
- * one; `readBack` returns `undefined` if it is not. `FENCED` is thrown at once, because the outcome
- * is then known.
+ * Makes a ledger call once. If it throws, its outcome is unknown: `readBack` then returns the state
+ * if it is the intended one, otherwise `undefined`, and the error is thrown. `FENCED` is thrown at
+ * once, because the outcome is then known.
  */
 export async function callOrReadBack<T>(
   call: () => Promise<T>,

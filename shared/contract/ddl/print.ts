@@ -2,8 +2,8 @@ import { DataType } from "apache-arrow";
 import { SIMPLE_TYPES } from "./types.ts";
 
 /**
- * The type names that are shown. Where several names mean the same type (`int`, `integer`), only
- * one is listed.
+ * The type names that are shown. If several names mean the same type (`int`, `integer`), only one
+ * is listed.
  */
 export const DISPLAY_NAMES = [
   "boolean",

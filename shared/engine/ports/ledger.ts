@@ -58,7 +58,7 @@ export interface Head {
   readonly epoch: number;
   readonly lease?: Lease;
   readonly nextBatchId: number;
-  /** Where the next batch starts. Absent until the first run knows it. */
+  /** Where the next batch starts. Absent until the first run has asked the source. */
   readonly offset?: Offset;
   readonly lastCommittedBatchId?: number;
   /** When the newest batch was first planned, in epoch milliseconds. */
@@ -68,7 +68,7 @@ export interface Head {
   readonly unacknowledged?: Unacknowledged;
   /** What the sink's `commit` returned for the last committed batch. */
   readonly lastCommit?: JsonValue;
-  /** Present if the pipeline is paused: who paused it. Runs do nothing until it is resumed. */
+  /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
   readonly paused?: Action;
 }
 
@@ -300,13 +300,13 @@ export interface Ledger {
   replan(fence: Fence, batch: Batch, now: number, plan?: PlanOfAttempt): Promise<Batch>;
   /**
    * Records a finished task unless one is already recorded under its key, and returns the recorded
-   * one. It is not fenced: a late writer of a run that lost the pipeline may still win, because it
-   * wrote the same rows.
+   * one. It does not check the epoch: a late writer of a run that lost the pipeline may still win,
+   * because it wrote the same rows.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
   /**
-   * Stores the progress of a task in place of its last report. It is not fenced, because no
-   * decision depends on it. The caller ignores errors.
+   * Stores the progress of a task in place of its last report. It does not check the epoch, because
+   * no decision depends on it. The caller ignores errors.
    */
   reportProgress(key: TaskKey, running: RunningTask): Promise<void>;
   /**
@@ -337,8 +337,8 @@ export interface Ledger {
    */
   rewind(fence: Fence, rewind: Rewind): Promise<void>;
   /**
-   * Takes the lease away from the holder of this epoch, which then cannot change anything any more.
-   * Throws `LEDGER_CONFLICT` if the pipeline has another epoch.
+   * Takes the lease away from the holder of this epoch. That run can then change nothing in the
+   * ledger. Throws `LEDGER_CONFLICT` if the pipeline has another epoch.
    */
   unlock(fence: Fence, action: Action): Promise<void>;
 

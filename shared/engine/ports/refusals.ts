@@ -4,8 +4,8 @@ import { sameOffset } from "../../contract/offset.ts";
 import type { Fence, Head, Rewind } from "./ledger.ts";
 
 /**
- * The error of a step whose run no longer holds the pipeline, because another run has taken a newer
- * epoch.
+ * The error of a step whose run no longer holds the pipeline, because another run has acquired it
+ * since.
  */
 export function fenced(fence: Fence, head: Head | undefined): MillraceError {
   const holder = head?.lease?.owner.description ?? "another run";

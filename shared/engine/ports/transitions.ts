@@ -278,7 +278,8 @@ export function rewound(fence: Fence, rewind: Rewind): JournaledTransition {
 }
 
 /**
- * Takes the lease away from the holder of this epoch, which then cannot change anything any more.
+ * Takes the lease away from the holder of this epoch. That run can then change nothing in the
+ * ledger.
  */
 export function unlocked(fence: Fence, action: Action): JournaledTransition {
   const { pipeline, epoch } = fence;

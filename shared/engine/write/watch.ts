@@ -149,7 +149,7 @@ export class TaskWatch {
   }
 }
 
-/** Wraps an iterator so that `asked` is called before each `next`. */
+/** Wraps an iterator so that `onNext` is called before each `next`. */
 function withOnNext<I extends Iterator<unknown> | AsyncIterator<unknown>>(
   iterator: I,
   onNext: () => void,

@@ -102,7 +102,7 @@ const BATCH: Partial<Attributes<Batch>> = {
   error: (error) => ({ error: json(error) }),
 };
 
-/** Attribute names for conditions on fields whose attribute has another name. */
+/** Attribute names to use in conditions, for fields that are stored under another name. */
 const COMPARED: Readonly<Record<string, string>> = {
   lease: "leaseOwner",
   "lease.owner.id": "leaseOwner",

@@ -206,7 +206,8 @@ export class S3Store implements ObjectStore {
       if (httpStatusOf(error) === 412) return undefined;
       const status = MillraceError.is(error) ? httpStatusOf(error.cause) : undefined;
       if (status === 404) return undefined;
-      // S3 answers 403 instead of 404 if the role may not list the bucket, or only a prefix of it.
+      // For a missing object S3 answers 403 instead of 404 if the role has no permission to list
+      // it.
       if (status === 403 && (await this.#isAbsent(key))) return undefined;
       // The range begins at or after the end of the object.
       if (status === 416) return new Uint8Array();
