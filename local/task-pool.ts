@@ -4,9 +4,9 @@ import { Piscina } from "piscina";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import {
-  placeOfTask,
   type TaskProgress,
   type TaskResult,
+  taskLocation,
   type WriteRequest,
 } from "../shared/engine/write/task.ts";
 import {
@@ -80,7 +80,7 @@ export class TaskPool implements TaskRunner {
         signal: terminating.signal,
       })) as TaskAnswer;
     } catch (error) {
-      const where = placeOfTask(request);
+      const where = taskLocation(request);
       if (terminating.signal.aborted) {
         throw new MillraceError("TASK_CANCELLED", "the task did not stop, and was ended", { where });
       }

@@ -1,6 +1,6 @@
 import { Piscina } from "piscina";
 import { toMillraceError } from "../shared/contract/errors.ts";
-import { placeOfTask } from "../shared/engine/write/task.ts";
+import { taskLocation } from "../shared/engine/write/task.ts";
 import { loadPipeline } from "./load-pipeline.ts";
 import { ThreadTasks } from "./thread-tasks.ts";
 import {
@@ -34,7 +34,7 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
     return { result };
   } catch (error) {
     return {
-      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", placeOfTask(request), true)),
+      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", taskLocation(request), true)),
     };
   } finally {
     port.close();

@@ -198,9 +198,9 @@ const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SQLITE,
-        find: "this.#make(rewound(fence, rewind));",
+        find: "this.#apply(rewound(fence, rewind));",
         replace: `const transition = rewound(fence, rewind);
-    this.#make({ ...transition, head: { ...transition.head, add: { nextBatchId: -1 } } });`,
+    this.#apply({ ...transition, head: { ...transition.head, add: { nextBatchId: -1 } } });`,
       },
     ],
   },

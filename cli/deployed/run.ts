@@ -2,7 +2,7 @@ import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
 import type { ExecutionInput } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { abortedAs } from "../../shared/engine/run/loop.ts";
+import { recordedAbortError } from "../../shared/engine/run/loop.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { printText } from "../render/print.ts";
@@ -88,7 +88,7 @@ function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Prom
 }
 
 function throwFailure(pipeline: string, execution: string, { state, open }: Followed): void {
-  if (open?.state === "aborted") throw abortedAs(open);
+  if (open?.state === "aborted") throw recordedAbortError(open);
   if (state.isRefused) {
     throw new MillraceError("LEASE_HELD", `another run has pipeline "${pipeline}"`, {
       where: { pipeline },

@@ -3,13 +3,13 @@ import { typeName } from "../contract/ddl/print.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { rebind } from "./ipc-file.ts";
 
-/** Names that a hint shows at most. */
+/** Maximum number of names in a hint. */
 const MAX_NAMES = 5;
 
 /**
- * The columns of a reader's record batch under our schema. `name` is what it is called in an error.
- * Error: `BATCH_SCHEMA_MISMATCH` if they are not those of our schema, in its order, or have
- * nulls although it says NOT NULL.
+ * Returns a reader's record batch with our schema in place of its own. `name` is the word for the
+ * batch in error messages. Throws `BATCH_SCHEMA_MISMATCH` if its columns differ from our schema in
+ * name, type or order, or if a NOT NULL column contains a null.
  */
 export function conform(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): RecordBatch {
   checkSchema(schema, batch.schema, name, where);
@@ -28,7 +28,10 @@ export function conform(schema: Schema, batch: RecordBatch, name: string, where:
   return rebind(schema, batch);
 }
 
-/** Error: `BATCH_SCHEMA_MISMATCH`, as above. */
+/**
+ * Throws `BATCH_SCHEMA_MISMATCH` if the columns of `found` differ from `schema` in name, type or
+ * order.
+ */
 export function checkSchema(schema: Schema, found: Schema, name: string, where: ErrorLocation): void {
   const [ours, theirs] = [describe(schema), describe(found)];
   if (ours === theirs) return;
@@ -73,23 +76,24 @@ function differenceOf(schema: Schema, found: Schema): string {
 }
 
 /**
- * Where a value is null that must not be, in structs too; what a null above it hides does not
- * count.
+ * Returns the path of the first NOT NULL field that contains a null, also inside structs. Values of
+ * a struct that is null itself are not checked.
  */
 function findNull(
   field: Field,
   data: Data | undefined,
-  isSeen?: (index: number) => boolean,
+  isParentPresent?: (index: number) => boolean,
 ): string | undefined {
   if (data === undefined) return undefined;
   const { type, nullable, name } = field;
-  const isThere = (index: number) => (isSeen?.(index) ?? true) && data.getValid(index);
+  const isPresent = (index: number) => (isParentPresent?.(index) ?? true) && data.getValid(index);
   if (!nullable && data.nullCount > 0) {
-    for (let i = 0; i < data.length; i++) if ((isSeen?.(i) ?? true) && !data.getValid(i)) return name;
+    for (let i = 0; i < data.length; i++)
+      if ((isParentPresent?.(i) ?? true) && !data.getValid(i)) return name;
   }
   if (!DataType.isStruct(type)) return undefined;
   for (const [i, child] of type.children.entries()) {
-    const place = findNull(child, data.children[i], isThere);
+    const place = findNull(child, data.children[i], isPresent);
     if (place !== undefined) return `${name}.${place}`;
   }
   return undefined;

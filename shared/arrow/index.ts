@@ -1,6 +1,5 @@
 /**
- * The copy of `apache-arrow` that Millrace itself uses. Record batches that a sink is given, and
- * what it does with them, must be of one copy: two of them do not know each other's types, and
- * write files that nobody can read.
+ * Re-exports the copy of `apache-arrow` that Millrace uses. A sink should import Arrow from here:
+ * two copies do not recognise each other's types, and files that mix them cannot be read.
  */
 export * from "apache-arrow";

@@ -11,10 +11,13 @@ import {
   tableFromIPC,
 } from "apache-arrow";
 
-/** Bytes that are gathered before they go to the store. */
+/** Size from which the encoded bytes are passed on to the store. */
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Hands over what was written so far, so that a file can be streamed and is never held whole. */
+/**
+ * A file writer whose output can be taken in pieces, so that a file is streamed and never held in
+ * memory as a whole.
+ */
 class DrainingFileWriter extends RecordBatchFileWriter {
   #chunks: Uint8Array[] = [];
   #pendingBytes = 0;
@@ -42,20 +45,20 @@ class DrainingFileWriter extends RecordBatchFileWriter {
 }
 
 /**
- * A record batch with `schema` in place of its own, which must describe the same columns. Arrow's
- * writer ends a file, without a word, at the first batch whose schema is not equal to the file's to
- * the last detail, such as the name of a list's elements.
+ * Replaces the schema of a record batch by `schema`, which must describe the same columns. Arrow's
+ * writer silently ends the file at the first batch whose schema is not exactly equal to that of the
+ * file, down to the name of a list's elements.
  */
 export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
   if (batch.schema === schema) return batch;
-  return new RecordBatch(schema, retyped(new Struct(schema.fields), batch.data) as Data<Struct>);
+  return new RecordBatch(schema, withOwnTypes(new Struct(schema.fields), batch.data) as Data<Struct>);
 }
 
 /**
- * The same buffers under types of this copy of Arrow: those of another copy would be passed over
- * when a file is written.
+ * Returns the same buffers with the types of this copy of apache-arrow. The file writer would skip
+ * types of another copy.
  */
-function retyped(type: DataType, data: Data): Data {
+function withOwnTypes(type: DataType, data: Data): Data {
   const {
     offset,
     length,
@@ -69,12 +72,12 @@ function retyped(type: DataType, data: Data): Data {
   } = data;
   const buffers: Partial<Data["buffers"]> = { 0: valueOffsets, 1: values, 2: nullBitmap, 3: typeIds };
   const children = data.children.map((child, i) =>
-    retyped((type.children[i] as Field | undefined)?.type ?? child.type, child),
+    withOwnTypes((type.children[i] as Field | undefined)?.type ?? child.type, child),
   );
   return new Data(type, offset, length, nullCount, buffers, children, dictionary, variadicBuffers);
 }
 
-/** The bytes of an Arrow IPC file of these record batches, in chunks of about 1 MiB. */
+/** Encodes record batches as an Arrow IPC file, in chunks of about 1 MiB. */
 export async function* encodeFile(
   schema: Schema,
   batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>,
@@ -89,12 +92,12 @@ export async function* encodeFile(
   yield writer.drain();
 }
 
-/** The record batches of an Arrow IPC file. */
+/** Reads the record batches of an Arrow IPC file. */
 export function decodeFile(bytes: Uint8Array): Iterable<RecordBatch> {
   return RecordBatchReader.from(bytes);
 }
 
-/** A schema as text, without any loss: its Arrow IPC message in base64. */
+/** Encodes a schema as text without loss: its Arrow IPC message in base64. */
 export function encodeSchema(schema: Schema): string {
   const writer = new RecordBatchStreamWriter();
   writer.reset(undefined, schema);
@@ -102,7 +105,7 @@ export function encodeSchema(schema: Schema): string {
   return Buffer.from(writer.toUint8Array(true)).toString("base64");
 }
 
-/** The schema of `encodeSchema`. */
+/** Decodes the text of `encodeSchema`. */
 export function decodeSchema(text: string): Schema {
   return tableFromIPC(Buffer.from(text, "base64")).schema;
 }

@@ -7,39 +7,40 @@ import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
 /**
- * What a reader yields, as Arrow record batches of `schema`: rows are gathered; record batches, and
- * those of tables, pass through once their schema was checked. Errors: `ROW_MISMATCH`,
- * `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH`, `READ_NOT_ITERABLE`.
+ * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
+ * batches; record batches and tables are passed on after a check of their schema. Throws
+ * `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,
   source: RowSource,
   where: ErrorLocation,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const gathering = new Gathering(schema, where);
+  const collector = new BatchCollector(schema, where);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
-    for await (const _ of pull(items, (item) => gathering.add(item))) yield* gathering.take();
+    for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
   } else {
-    // Not `for await`, which would wait a turn for each row.
+    // `for await` would wait one microtask per row even for a synchronous iterable.
     for (const item of items) {
-      if (gathering.add(isPlainRow(item) ? item : await item)) yield* gathering.take();
+      if (collector.add(isPlainRow(item) ? item : await item)) yield* collector.take();
     }
   }
-  gathering.flush();
-  yield* gathering.take();
+  collector.flush();
+  yield* collector.take();
 }
 
-/** A record batch of these rows. Errors as `toRecordBatches`. */
+/** Builds one record batch from these rows. Throws the errors of `toRecordBatches`. */
 export function recordBatchOf(schema: Schema, rows: Iterable<Row>): RecordBatch {
   const collector = new RowCollector(schema, {});
   for (const row of rows) collector.append(row);
   return collector.flush();
 }
 
-/** What a reader returned, to be gone through. Error: `READ_NOT_ITERABLE`. */
+/** Returns the result of `read` as an iterable. Throws `READ_NOT_ITERABLE`. */
 export function itemsOf(source: unknown, where: ErrorLocation): AsyncIterable<unknown> | Iterable<unknown> {
-  // Both are iterables of rows as Arrow shows them, which rounds times.
+  // Tables and record batches are also iterables of rows, but of rows in which Arrow rounds times.
+  // They are passed on as a whole instead.
   if (isTable(source) || isRecordBatch(source)) return [source];
   const isIterable =
     typeof source === "object" &&
@@ -53,14 +54,17 @@ export function itemsOf(source: unknown, where: ErrorLocation): AsyncIterable<un
   );
 }
 
-/** Record batches as they become ready, in the order of what was yielded. */
-class Gathering {
+/**
+ * Collects rows and record batches, and returns finished record batches in the order in which they
+ * were yielded.
+ */
+class BatchCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
   #ready: RecordBatch[] = [];
-  /** Record batches and tables that were added so far. */
-  #batches = 0;
+  /** Number of record batches and tables so far, for error messages. */
+  #itemCount = 0;
 
   constructor(schema: Schema, where: ErrorLocation) {
     this.#schema = schema;
@@ -68,11 +72,11 @@ class Gathering {
     this.#rows = new RowCollector(schema, where);
   }
 
-  /** Adds what a reader yields; true once record batches are ready. */
+  /** Adds one value that a reader yielded. Returns true if record batches are ready to be taken. */
   add(item: unknown): boolean {
     if (isPlainRow(item)) this.#addRow(item);
     else if (isTable(item)) this.#addTable(item);
-    else if (isRecordBatch(item)) this.#pass(item, `record batch ${++this.#batches}`);
+    else if (isRecordBatch(item)) this.#addRecordBatch(item, `record batch ${++this.#itemCount}`);
     else this.#addRow(item);
     return this.#ready.length > 0;
   }
@@ -83,20 +87,20 @@ class Gathering {
   }
 
   #addTable(table: Table): void {
-    const name = `table ${++this.#batches}`;
-    // A table without rows may have no record batch.
+    const name = `table ${++this.#itemCount}`;
+    // A table without rows may have no record batch, so its schema is checked here too.
     checkSchema(this.#schema, table.schema, name, this.#where);
-    for (const batch of table.batches) this.#pass(batch, name);
+    for (const batch of table.batches) this.#addRecordBatch(batch, name);
   }
 
-  #pass(batch: RecordBatch, name: string): void {
+  #addRecordBatch(batch: RecordBatch, name: string): void {
     const conformed = conform(this.#schema, batch, name, this.#where);
     this.flush();
     this.#ready.push(conformed);
-    this.#rows.passed += batch.numRows;
+    this.#rows.flushedRows += batch.numRows;
   }
 
-  /** Ends the record batch of the rows so far. */
+  /** Finishes the record batch of the rows collected so far. */
   flush(): void {
     if (this.#rows.pending > 0) this.#ready.push(this.#rows.flush());
   }
@@ -108,7 +112,10 @@ class Gathering {
   }
 }
 
-/** Also true for a table of another copy of Arrow, which `instanceof` would not know. */
+/**
+ * Recognises a table by its properties, because `instanceof` fails for a table of another copy of
+ * apache-arrow.
+ */
 function isTable(item: unknown): item is Table {
   return hasSchema(item) && "batches" in item;
 }
@@ -124,11 +131,11 @@ function hasSchema(item: unknown): item is object {
 }
 
 /**
- * Hands each item of `items` to `take`, and yields whenever that returns true. As `for await`, but
- * by callbacks: an `await` for each item takes a third longer. Whoever stops early, or a `take`
- * that throws, closes the iterator.
+ * Passes each item to `take`, and yields each time that `take` returns true. It does the same as
+ * `for await`, but with callbacks, because awaiting every item takes a third longer. The iterator
+ * is closed if the consumer stops early or `take` throws.
  */
-async function* pull(
+async function* pullItems(
   items: AsyncIterable<unknown>,
   take: (item: unknown) => boolean,
 ): AsyncGenerator<void, void, undefined> {
@@ -141,12 +148,15 @@ async function* pull(
       yield;
     }
   } finally {
-    // What fails on the way out would hide why it is left.
+    // An error while closing would hide the error that ended the loop.
     if (isOpen) await Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 
-/** True if `take` returned true, false if the items have ended. */
+/**
+ * Passes items to `take` until it returns true. Resolves to true then, and to false if the items
+ * end before.
+ */
 function takeUntil(iterator: AsyncIterator<unknown>, take: (item: unknown) => boolean): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const onNext = ({ done, value }: IteratorResult<unknown>): void => {

@@ -5,27 +5,30 @@ import { structBuilder } from "./builders/index.ts";
 import type { StructBuilder } from "./builders/nested.ts";
 import { fieldHint, rowHint } from "./row-hints.ts";
 
-/** Rows in one record batch at most, as Spark's `spark.sql.execution.arrow.maxRecordsPerBatch`. */
+/**
+ * Maximum number of rows in a record batch, like Spark's
+ * `spark.sql.execution.arrow.maxRecordsPerBatch`.
+ */
 const MAX_ROWS = 10_000;
-/** Bytes of values after which a record batch ends early. */
+/** A record batch is finished early when its values reach this many bytes. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /**
- * Rows between two looks at the bytes, at most: adding them up for each row would cost more than it
- * saves.
+ * Maximum number of rows between two checks of the size. Adding up the bytes after each row would
+ * cost too much.
  */
 const MAX_STRIDE = 64;
 
 /**
- * Gathers rows into record batches, and numbers them from 1 in its errors: `ROW_MISMATCH`,
- * `ROW_NOT_A_ROW`.
+ * Collects rows into record batches. Its errors, `ROW_MISMATCH` and `ROW_NOT_A_ROW`, number the
+ * rows from 1.
  */
 export class RowCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   #rows: StructBuilder;
-  #nextLook = 1;
-  /** Rows of this partition in the record batches before the pending one. */
-  passed = 0;
+  #nextSizeCheck = 1;
+  /** Rows of this partition in earlier record batches, for the row numbers of errors. */
+  flushedRows = 0;
   pending = 0;
 
   constructor(schema: Schema, where: ErrorLocation) {
@@ -38,15 +41,19 @@ export class RowCollector {
     return structBuilder(this.#schema.fields, false, MAX_ROWS, "row");
   }
 
-  /** At first looks at the bytes after 1, 2, 4, 8 … rows: they may be large. */
+  /**
+   * True if the record batch must be finished. The size is checked after 1, 2, 4, 8 … rows at
+   * first, because rows may be large.
+   */
   get isFull(): boolean {
-    if (this.pending < this.#nextLook) return false;
-    this.#nextLook = Math.min(MAX_ROWS, this.pending + Math.min(MAX_STRIDE, this.pending));
+    if (this.pending < this.#nextSizeCheck) return false;
+    this.#nextSizeCheck = Math.min(MAX_ROWS, this.pending + Math.min(MAX_STRIDE, this.pending));
     return this.pending >= MAX_ROWS || this.#rows.bytes >= MAX_BYTES;
   }
 
   /**
-   * `place` is for whoever numbers rows otherwise, such as by file: what its errors say of where.
+   * Adds a row. `place` overrides fields of the error's `where`, for callers that number rows
+   * differently, for example by file.
    */
   append(row: unknown, place?: ErrorLocation): void {
     try {
@@ -54,23 +61,23 @@ export class RowCollector {
       this.#rows.append(row);
     } catch (error) {
       if (!(error instanceof ValueMismatch)) throw error;
-      throw error.path === "" ? this.#notARow(error, place) : this.#doesNotFit(row, error, place);
+      throw error.path === "" ? this.#notARowError(error, place) : this.#mismatchError(row, error, place);
     }
     this.pending++;
   }
 
   flush(): RecordBatch {
     const batch = new RecordBatch(this.#schema, this.#rows.finish());
-    this.passed += this.pending;
+    this.flushedRows += this.pending;
     this.pending = 0;
-    this.#nextLook = 1;
+    this.#nextSizeCheck = 1;
     this.#rows = this.#newBuilder();
     return batch;
   }
 
-  #doesNotFit(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {
+  #mismatchError(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {
     const { path, message, value } = mismatch;
-    // Without the point that leads from the row to its field.
+    // The path begins with a dot, as in `.tags[2]`.
     const field = path.slice(1);
     const where = { ...this.#where, row: this.#nextRow, field, ...place };
     return new MillraceError("ROW_MISMATCH", `row ${where.row}, field "${field}": ${message}`, {
@@ -80,7 +87,7 @@ export class RowCollector {
     });
   }
 
-  #notARow({ message, value }: ValueMismatch, place: ErrorLocation = {}): MillraceError {
+  #notARowError({ message, value }: ValueMismatch, place: ErrorLocation = {}): MillraceError {
     const where = { ...this.#where, row: this.#nextRow, ...place };
     return new MillraceError(
       Array.isArray(value) ? "ROW_MISMATCH" : "ROW_NOT_A_ROW",
@@ -89,8 +96,8 @@ export class RowCollector {
     );
   }
 
-  /** Its number in the partition, from 1. */
+  /** Number of the next row in the partition, from 1. */
   get #nextRow(): number {
-    return this.passed + this.pending + 1;
+    return this.flushedRows + this.pending + 1;
   }
 }

@@ -4,12 +4,12 @@ import type { Row } from "../contract/stream-reader.ts";
 import { ValueMismatch } from "./builders/builder.ts";
 import { columnBuilder } from "./builders/index.ts";
 
-/** Columns of which another order is looked for, at most. */
+/** Maximum number of columns for which `findFittingOrder` tries another order. */
 const MAX_COLUMNS = 8;
 
 const YIELD_EACH = "To yield the rows of an array one by one, write yield* instead of yield.";
 
-/** What text of digits becomes a number of the type by. */
+/** For each type, the expression that converts a string of digits to it. */
 const FROM_DIGITS: Readonly<Record<string, string>> = {
   bigint: "BigInt(value)",
   int: "Number(value)",
@@ -17,26 +17,26 @@ const FROM_DIGITS: Readonly<Record<string, string>> = {
   tinyint: "Number(value)",
 };
 
-/** True for what can be nothing but a row. */
+/** True for an array or a plain object, which can only be a row. */
 export function isPlainRow(item: unknown): item is Row {
   return Array.isArray(item) || isPlainObject(item);
 }
 
-/** What to do about a row whose field `field` does not fit. */
+/** Returns a hint for a row whose field `field` does not fit. */
 export function fieldHint(schema: Schema, row: unknown, field: string, mismatch: ValueMismatch): string {
-  const { value, meant, expected, problem } = mismatch;
-  if (meant !== undefined) {
-    const parent = field.slice(0, -meant.name.length - 1);
+  const { value, misnamed, expected, problem } = mismatch;
+  if (misnamed !== undefined) {
+    const parent = field.slice(0, -misnamed.name.length - 1);
     const call = parent === "" ? "Call it" : `In "${parent}" call it`;
-    return `${call} "${meant.name}" in read(), or "${meant.found}" in the schema.`;
+    return `${call} "${misnamed.name}" in read(), or "${misnamed.found}" in the schema.`;
   }
   if (value === undefined)
     return `Yield every field of the schema in each row; give null where "${field}" has no value.`;
   if (value === null) return `Give "${field}" a value, leave the row out, or drop NOT NULL from the schema.`;
   if (Array.isArray(row)) {
     if (isArrayOfRows(row) && !schema.fields.some(isNested)) return YIELD_EACH;
-    // A value outside the range of its type is no value of another column.
-    const order = problem === kindOf(value) ? otherOrder(schema.fields, row) : undefined;
+    // A value that is only out of range does belong to this column, so no other order is tried.
+    const order = problem === kindOf(value) ? findFittingOrder(schema.fields, row) : undefined;
     const names = schema.fields.map(({ name }) => name).join(", ");
     if (order !== undefined)
       return `The values fit in the order (${order.join(", ")}): yield them in the order of the schema, (${names}).`;
@@ -47,7 +47,7 @@ export function fieldHint(schema: Schema, row: unknown, field: string, mismatch:
     : `Convert "${field}" in read(), or change its type in the schema.`;
 }
 
-/** What to do about something that is no row, or has another number of values. */
+/** Returns a hint for a value that is not a row, or that has the wrong number of values. */
 export function rowHint(row: unknown): string {
   if (isArrayOfRows(row)) return YIELD_EACH;
   if (row instanceof Map) return "Yield Object.fromEntries(row) in place of a Map.";
@@ -63,10 +63,10 @@ function isNested({ type }: Field): boolean {
 }
 
 /**
- * The names of the columns in the order in which all these values fit. A null fits anywhere, and
- * tells nothing.
+ * Returns the column names in an order in which all these values fit, or `undefined`. A row with a
+ * null is not tried, because a null fits every column.
  */
-function otherOrder(fields: readonly Field[], values: readonly unknown[]): string[] | undefined {
+function findFittingOrder(fields: readonly Field[], values: readonly unknown[]): string[] | undefined {
   if (fields.length > MAX_COLUMNS || values.some((value) => value === null || value === undefined))
     return undefined;
   const fitting = values.map((value) => fields.filter((field) => fits(field, value)));

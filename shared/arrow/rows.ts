@@ -10,7 +10,7 @@ import {
   Vector,
 } from "apache-arrow";
 
-/** Parts of a second, and its digits after the point, by unit. */
+/** For each time unit: how many of it make a second, and how many fractional digits it needs. */
 const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly digits: number }>> = {
   [TimeUnit.SECOND]: { parts: 1n, digits: 0 },
   [TimeUnit.MILLISECOND]: { parts: 1000n, digits: 3 },
@@ -18,13 +18,13 @@ const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly di
   [TimeUnit.NANOSECOND]: { parts: 1_000_000_000n, digits: 9 },
 };
 
-/** Gives the value at an index of a column. */
-type Reader = (index: number) => unknown;
+/** Returns the value at an index of a column. */
+type ValueReader = (index: number) => unknown;
 
 /**
- * The rows of a record batch as JSON would have them, by field name: times as ISO 8601 with all
- * their digits, 64-bit integers as numbers or, beyond 2^53, as strings, decimals as strings, bytes
- * in base64.
+ * Returns the rows of a record batch as objects with JSON values: times as ISO 8601 with all
+ * digits, 64-bit integers as numbers, or as strings beyond 2^53, decimals as strings, bytes as
+ * base64.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
   const columns = batch.schema.fields.map(({ name }, i) => [name, childReader(batch.data, i)] as const);
@@ -33,92 +33,99 @@ export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> 
   }
 }
 
-function childReader(data: Data, child: number): Reader {
+function childReader(data: Data, child: number): ValueReader {
   const column = data.children[child];
   return column === undefined ? () => null : readerOf(column);
 }
 
-function readerOf(data: Data): Reader {
+function readerOf(data: Data): ValueReader {
   const read = valueReader(data);
   return (index) => (data.getValid(index) ? read(index) : null);
 }
 
 /**
- * Reads the buffers of what Arrow's own accessors would round (times) or hide in a view (lists,
- * structs, maps).
+ * Reads times, lists, structs and maps from the buffers, because Arrow's own accessors round times
+ * and return views for nested values.
  */
-function valueReader(data: Data): Reader {
+function valueReader(data: Data): ValueReader {
   const { type } = data;
-  if (DataType.isTimestamp(type)) return (index) => isoOf(type, integerAt(data, index));
-  if (DataType.isTime(type)) return (index) => timeOf(type, integerAt(data, index));
-  if (DataType.isDuration(type)) return (index) => durationOf(type, integerAt(data, index));
-  if (DataType.isDate(type) && type.unit === DateUnit.DAY) return (index) => dayOf(integerAt(data, index));
+  if (DataType.isTimestamp(type)) return (index) => formatTimestamp(type, integerAt(data, index));
+  if (DataType.isTime(type)) return (index) => formatTime(type, integerAt(data, index));
+  if (DataType.isDuration(type)) return (index) => formatDuration(type, integerAt(data, index));
+  if (DataType.isDate(type) && type.unit === DateUnit.DAY)
+    return (index) => formatDate(integerAt(data, index));
   if (DataType.isStruct(type)) {
     const children = type.children.map(({ name }, i) => [name, childReader(data, i)] as const);
     return (index) => Object.fromEntries(children.map(([name, read]) => [name, read(index)]));
   }
   if (DataType.isList(type)) {
     const read = childReader(data, 0);
-    return (index) => placesOf(data, index).map((place) => read(place));
+    return (index) => itemIndexes(data, index).map((place) => read(place));
   }
   if (DataType.isMap(type)) {
     const entries = data.children[0];
     if (entries === undefined) return () => ({});
     const [key, value] = [childReader(entries, 0), childReader(entries, 1)];
     return (index) =>
-      Object.fromEntries(placesOf(data, index).map((place) => [String(key(place)), value(place)]));
+      Object.fromEntries(itemIndexes(data, index).map((place) => [String(key(place)), value(place)]));
   }
   const vector = new Vector([data]);
-  return (index) => scalar(type, vector.get(index));
+  return (index) => scalarToJson(type, vector.get(index));
 }
 
 function integerAt(data: Data, index: number): bigint {
   return BigInt((data.values as BigInt64Array | Int32Array)[index] ?? 0);
 }
 
-/** Where the items of a list lie among all items of its column. */
-function placesOf(data: Data, index: number): number[] {
+/** Returns the indexes of a list's items within the child column. */
+function itemIndexes(data: Data, index: number): number[] {
   const begin = data.valueOffsets[index] ?? 0;
   return Array.from({ length: (data.valueOffsets[index + 1] ?? begin) - begin }, (_, i) => begin + i);
 }
 
-function scalar(type: DataType, value: unknown): unknown {
-  if (DataType.isDecimal(type)) return decimalText(value as Uint32Array, type.scale);
+function scalarToJson(type: DataType, value: unknown): unknown {
+  if (DataType.isDecimal(type)) return formatDecimal(value as Uint32Array, type.scale);
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   return value;
 }
 
-/** A day, or below a time, beyond JavaScript's calendar is told in its own unit. */
-function dayOf(days: bigint): string {
+/**
+ * Formats a date as ISO 8601. A date outside the range of JavaScript's Date is written as its
+ * number of days.
+ */
+function formatDate(days: bigint): string {
   const date = new Date(Number(days) * 86_400_000);
   if (Number.isNaN(date.getTime())) return `${days} days since 1970-01-01`;
   return date.toISOString().slice(0, -"T00:00:00.000Z".length);
 }
 
-function isoOf(type: Timestamp, value: bigint): string {
+function formatTimestamp(type: Timestamp, value: bigint): string {
   const { parts } = FRACTIONS[type.unit];
   const fraction = ((value % parts) + parts) % parts;
   const date = new Date(Number((value - fraction) / parts) * 1000);
   if (Number.isNaN(date.getTime())) return `${value} ${TimeUnit[type.unit].toLowerCase()}s since 1970-01-01`;
-  return `${date.toISOString().slice(0, -5)}${fractionText(type, fraction)}${type.timezone ? "Z" : ""}`;
+  return `${date.toISOString().slice(0, -5)}${formatFraction(type, fraction)}${type.timezone ? "Z" : ""}`;
 }
 
-function timeOf(type: Time, value: bigint): string {
+function formatTime(type: Time, value: bigint): string {
   const { parts } = FRACTIONS[type.unit];
   const second = new Date(Number(value / parts) * 1000).toISOString().slice(11, 19);
-  return `${second}${fractionText(type, value % parts)}`;
+  return `${second}${formatFraction(type, value % parts)}`;
 }
 
-/** Milliseconds are always shown if the unit has them, smaller parts if there are any. */
-function fractionText({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
+/**
+ * Formats the fraction of a second. Milliseconds are always written if the unit has them, smaller
+ * digits only if they are not zero.
+ */
+function formatFraction({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
   const { digits } = FRACTIONS[unit];
   if (digits === 0) return "";
   const shown = String(fraction).padStart(digits, "0");
   return `.${shown.replace(/(?<=^\d{6})000$/, "").replace(/(?<=^\d{3})000$/, "")}`;
 }
 
-function durationOf(type: Duration, value: bigint): string {
+function formatDuration(type: Duration, value: bigint): string {
   const { parts, digits } = FRACTIONS[type.unit];
   const size = value < 0n ? -value : value;
   const fraction =
@@ -139,8 +146,11 @@ function durationOf(type: Duration, value: bigint): string {
   return `${value < 0n ? "-" : ""}P${text === "" ? "T0S" : text}`;
 }
 
-/** Little-endian words of a two's complement number, with a point `scale` digits from the right. */
-function decimalText(words: Uint32Array, scale: number): string {
+/**
+ * Formats a decimal. `words` holds a two's complement integer, lowest word first, and `scale` is
+ * the number of fractional digits.
+ */
+function formatDecimal(words: Uint32Array, scale: number): string {
   let unscaled = 0n;
   for (let i = words.length - 1; i >= 0; i--) unscaled = (unscaled << 32n) | BigInt(words[i] ?? 0);
   unscaled = BigInt.asIntN(words.length * 32, unscaled);

@@ -1,6 +1,9 @@
 import { Data, DataType, RecordBatch, type Struct, UnionMode } from "apache-arrow";
 
-/** The rows of a record batch at `rows`, in that order, value for value, whatever their types. */
+/**
+ * Returns a record batch of the rows at the indexes `rows`, in that order. All Arrow types are
+ * supported.
+ */
 export function takeRows(batch: RecordBatch, rows: readonly number[]): RecordBatch {
   return new RecordBatch(batch.schema, take(batch.data as Data, rows) as Data<Struct>);
 }
@@ -21,7 +24,10 @@ function take(data: Data, rows: readonly number[]): Data {
   return new Data(type, 0, rows.length, hasNulls ? -1 : 0, buffers, children, dictionary, variadicBuffers);
 }
 
-/** By layout, of which many types share one: https://arrow.apache.org/docs/format/Columnar.html. */
+/**
+ * Types that share a physical layout are handled together:
+ * https://arrow.apache.org/docs/format/Columnar.html.
+ */
 function buffersOf(data: Data, rows: readonly number[]): Buffers {
   const { type, stride, offset, children, values, valueOffsets: offsets, typeIds } = data;
   const takeChildren = (items: readonly number[]) => children.map((child) => take(child, items));
@@ -59,7 +65,7 @@ function takeBits(bits: Uint8Array, offset: number, rows: readonly number[]): Ui
   return taken;
 }
 
-/** `stride` elements a row. */
+/** Copies `stride` elements per row. */
 function takeValues(
   values: ArrayLike<unknown>,
   stride: number,
@@ -85,7 +91,7 @@ function takeBytes(bytes: Uint8Array, runs: readonly Run[], length: number): Uin
   return taken;
 }
 
-/** Where runs end that are laid side by side, from 0. */
+/** Returns 0 and then the end of each run, as if the runs were placed one after the other. */
 function endsOf(runs: readonly Run[]): number[] {
   let end = 0;
   return [0, ...runs.map(([from, to]) => (end += to - from))];

@@ -1,20 +1,22 @@
 /**
- * JSONata expressions over what goes from state to state. Paths are written as functions, such as
- * `input((work: Work) => work.run)`: one that does not exist does not compile, and an editor that
- * renames a field renames it here too.
+ * Typed JSONata expressions for the state machine. A path is written as a function, such as
+ * `input((work: Work) => work.run)`, so that a path to a missing field does not compile and
+ * renaming a field also renames it here.
  */
 
 declare const value: unique symbol;
 
-/** An expression as Amazon States Language has it, `{% … %}`, whose value is a `T`. */
+/**
+ * An expression in the syntax of Amazon States Language, `{% … %}`. `T` is the type of its value.
+ */
 export type Expression<T> = string & { readonly [value]: T };
 
-/** A payload whose fields may be expressions. */
+/** A payload in which each field is an expression or a nested payload. */
 export type Template<T> =
   | Expression<T>
   | (T extends object ? { readonly [Field in keyof T]: Template<T[Field]> } : never);
 
-/** What Step Functions knows of an execution. */
+/** The parts of Step Functions' context object that are used here. */
 interface ExecutionContext {
   readonly Execution: { readonly Id: string; readonly StartTime: string };
   readonly State: { readonly RetryCount: number };
@@ -22,22 +24,22 @@ interface ExecutionContext {
 
 const INPUT = "$states.input";
 
-/** Part of a state's input. */
+/** An expression for a part of the state's input. */
 export function input<Input, T>(select: (input: Input) => T): Expression<T> {
   return expression(pathOf(INPUT, select));
 }
 
-/** Part of what Step Functions knows of the execution. */
+/** An expression for a part of the execution's context object. */
 export function context<T>(select: (context: ExecutionContext) => T): Expression<T> {
   return expression(pathOf("$states.context", select));
 }
 
-/** Part of the item that a Map is at. */
+/** An expression for a part of the current item of a Map state. */
 export function mapItem<Item, T>(select: (item: Item) => T): Expression<T> {
   return expression(pathOf("$states.context.Map.Item.Value", select));
 }
 
-/** Whether part of a state's input is `wanted`. */
+/** An expression that is true if a part of the state's input equals `wanted`. */
 export function inputIs<Input, T extends string>(
   select: (input: Input) => T,
   wanted: NoInfer<T>,
@@ -45,7 +47,10 @@ export function inputIs<Input, T extends string>(
   return expression(`${pathOf(INPUT, select)} = "${wanted}"`);
 }
 
-/** A state's input with the fields of `Added`, each by an expression without its `{% %}`. */
+/**
+ * An expression for the state's input with additional fields. The value of each field is JSONata
+ * text without `{% %}`.
+ */
 export function inputWith<Added>(fields: { readonly [Field in keyof Added]?: string }): Expression<Added> {
   const added = Object.entries(fields).map(([name, text]) => `"${name}": ${text}`);
   return expression(`$merge([${INPUT}, { ${added.join(", ")} }])`);
@@ -56,18 +61,18 @@ function expression<T>(text: string): Expression<T> {
 }
 
 function pathOf<From>(root: string, select: (from: From) => unknown): string {
-  return String(select(standIn(root) as From));
+  return String(select(pathProxy(root) as From));
 }
 
 /**
- * Stands in for the value at `path`: as text it is the path, and its properties stand in for those
- * of the value.
+ * Returns a proxy that records the property path. Converted to text it is the path itself, and each
+ * of its properties is a proxy for the longer path.
  */
-function standIn(path: string): object {
+function pathProxy(path: string): object {
   return new Proxy(
     {},
     {
-      get: (_, name) => (name === Symbol.toPrimitive ? () => path : standIn(`${path}.${String(name)}`)),
+      get: (_, name) => (name === Symbol.toPrimitive ? () => path : pathProxy(`${path}.${String(name)}`)),
     },
   );
 }

@@ -1,9 +1,12 @@
 /**
- * Names that the construct, the functions and the command must spell alike. Those of environment
- * variables are in settings.ts, those of what goes from state to state in state.ts.
+ * Names that the CDK construct, the Lambda functions and the command must spell alike. Environment
+ * variables are in settings.ts, payloads of the state machine in state.ts.
  */
 
-/** Metrics: the functions write them, the construct watches them. docs/aws.md lists them. */
+/**
+ * Names of CloudWatch metrics. The functions publish them and the construct creates alarms on them.
+ * docs/aws.md lists them.
+ */
 export const METRIC = {
   batchAge: "BatchAge",
   batchDuration: "BatchDuration",
@@ -18,42 +21,40 @@ export const METRIC = {
   taskFailures: "TaskFailures",
 } as const;
 
-/** The metrics that the functions write. */
+/** Name of a metric that the functions publish. */
 export type MetricName = (typeof METRIC)[keyof typeof METRIC];
 
-/** Namespace of the metrics, unless the construct is told another one. */
+/** Default namespace of the metrics. */
 export const METRICS_NAMESPACE = "Millrace";
 
-/** Log messages that somebody is told to look for. */
+/** Log messages that the description of an alarm tells people to search for. */
 export const LOG_MESSAGE = { stalled: "stalled" } as const;
 
-/** Begins the names of all errors that a function throws by itself; others come from Lambda. */
+/** Prefix of every error name that a function throws itself. Errors without it come from Lambda. */
 export const STEP_ERROR_PREFIX = "Millrace.";
 
-/**
- * The errors of a function, as the state machine tells them apart: whether to try the same call
- * again.
- */
+/** Error names by which the state machine decides whether to retry a function. */
 export const STEP_ERROR = {
   retryable: `${STEP_ERROR_PREFIX}Retryable`,
   final: `${STEP_ERROR_PREFIX}Final`,
 } as const;
 
 /**
- * Fields of the stack's output that tells the command where a pipeline is. docs/aws.md lists them.
+ * Fields of the stack output from which the command learns where a pipeline is deployed.
+ * docs/aws.md lists them.
  */
 export const OUTPUT = {
-  /** Version of the output, by which it is recognized. */
+  /** Version of the output. The command recognises the output by this field. */
   version: "millrace",
   pipeline: "pipeline",
-  /** Name of the ledger's table. */
+  /** Name of the DynamoDB table of the ledger. */
   table: "table",
   bucket: "bucket",
-  /** Of the pipeline's store in the bucket. */
+  /** Prefix of the pipeline's store in the bucket. */
   prefix: "prefix",
-  /** ARN. */
+  /** ARN of the state machine. */
   stateMachine: "stateMachine",
-  /** Name of the function. */
+  /** Name of the vacuum function. */
   vacuum: "vacuum",
 } as const;
 
@@ -61,7 +62,7 @@ export type OutputField = (typeof OUTPUT)[keyof typeof OUTPUT];
 
 export const OUTPUT_VERSION = 1;
 
-/** Attributes of the ledger's table that its definition names. */
+/** Attributes that the definition of the ledger's table refers to. */
 export const LEDGER_ATTRIBUTE = { partitionKey: "pk", sortKey: "sk", expiry: "expiresAt" } as const;
 
 /** Partition key of a pipeline's head, batches and journal. */
@@ -70,8 +71,8 @@ export function pipelinePartition(pipeline: string): string {
 }
 
 /**
- * Begins the partition keys of a pipeline's tasks, which have partitions of their own so that roles
- * can be limited to them.
+ * Prefix of the partition keys of a pipeline's tasks. Tasks have partitions of their own, so that
+ * an IAM role can be limited to them.
  */
 export function tasksPrefix(pipeline: string): string {
   return `T#${pipeline}#`;

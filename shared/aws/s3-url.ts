@@ -1,6 +1,6 @@
 /**
- * Bucket and prefix of `s3://bucket/prefix`, the prefix without slashes at its end; `undefined` for
- * another location.
+ * Splits `s3://bucket/prefix` into bucket and prefix, and removes slashes at the end of the prefix.
+ * Returns `undefined` if the location is not an S3 URL.
  */
 export function parseS3Url(
   location: string,

@@ -1,87 +1,87 @@
 import { MillraceError } from "../contract/errors.ts";
 
 /**
- * Where a secret is kept: in Secrets Manager, whole or one field of its JSON, or in Parameter
- * Store.
+ * Where a secret is stored: in Secrets Manager (the whole secret, or one field of its JSON), or in
+ * Parameter Store.
  */
 export type SecretReference =
   | { readonly secret: string; readonly field?: string }
   | { readonly parameter: string };
 
-/** How a value is written into an environment variable, and read from it. */
+/** Converts a value to the text of an environment variable, and back. */
 interface Codec<T> {
   format(value: T): string;
   parse(text: string): T;
 }
 
-/** Milliseconds, in seconds. */
+/** Durations are milliseconds in the code and seconds in the variable. */
 const SECONDS: Codec<number> = {
   format: (milliseconds) => String(milliseconds / 1000),
   parse: (seconds) => Number(seconds) * 1000,
 };
 
-/** Begins the names of all these variables. */
+/** Prefix of the names of all these variables. */
 export const VARIABLE_PREFIX = "MILLRACE_";
 
 type Variable = `${typeof VARIABLE_PREFIX}${string}`;
 
-/** A setting and the variable that carries it. */
+/** A setting, and the environment variable that carries it. */
 interface Setting<T> {
   readonly variable: Variable;
   /**
-   * Returns `undefined` if the variable is to be left out. `toJson` knows values that are known
-   * only when the stack is deployed.
+   * Returns the text of the variable, or `undefined` to leave it out. `toJson` must be able to
+   * serialise CDK tokens, whose values are known only at deployment.
    */
   format(value: T, toJson: (value: object) => string): string | undefined;
-  /** The text is `undefined` if the variable is not set. */
+  /** Parses the text of the variable, which is `undefined` if the variable is not set. */
   parse(text: string | undefined): T;
 }
 
 /**
- * What the construct tells the functions, in environment variables. Both sides have this table's
- * type: a setting that is added here and forgotten on either side does not compile.
+ * The settings that the construct passes to the functions in environment variables. Both sides use
+ * this table, so a setting that one side forgets does not compile.
  */
 export const SETTINGS = {
   pipeline: required("MILLRACE_PIPELINE", { format: String, parse: String }),
   table: required("MILLRACE_TABLE", { format: String, parse: String }),
   bucket: required("MILLRACE_BUCKET", { format: String, parse: String }),
-  /** Of the pipeline's store in the bucket. */
+  /** Prefix of the pipeline's store in the bucket. */
   prefix: required("MILLRACE_PREFIX", { format: String, parse: String }),
-  /** Replaces the trigger of the pipeline's own file. */
+  /** Overrides the trigger in the pipeline's file. */
   trigger: optional<"once" | "availableNow">("MILLRACE_TRIGGER", {
     format: String,
     parse: (trigger) => (trigger === "once" || trigger === "availableNow" ? trigger : undefined),
   }),
   leaseMilliseconds: required("MILLRACE_LEASE_SECONDS", SECONDS),
-  /** Of a whole execution. */
+  /** Time limit of a whole execution. */
   executionMilliseconds: required("MILLRACE_EXECUTION_SECONDS", SECONDS),
   /**
-   * Above this number of tasks the Map is a distributed one. `Infinity` for an Express workflow,
-   * which has none.
+   * Batches with more tasks than this use a distributed Map. `Infinity` for an Express workflow,
+   * which cannot have one.
    */
   distributeAbove: required<number>("MILLRACE_DISTRIBUTE_ABOVE", {
     format: (tasks) => (Number.isFinite(tasks) ? String(tasks) : "never"),
     parse: (tasks) => (tasks === "never" ? Number.POSITIVE_INFINITY : Number(tasks)),
   }),
-  /** Of one task. */
+  /** Maximum number of attempts of one task. */
   maxAttempts: required<number>("MILLRACE_MAX_ATTEMPTS", { format: String, parse: Number }),
-  /** When a partition counts as stalled, if the construct says so. */
+  /** Overrides how long a partition may stall. */
   stallAfterMilliseconds: optional("MILLRACE_STALL_AFTER_SECONDS", SECONDS),
-  /** Whether the task of a stalled partition fails, if the construct says so. */
+  /** Overrides whether the task of a stalled partition fails. */
   failStalled: optional<boolean>("MILLRACE_FAIL_STALLED", {
     format: String,
     parse: (fails) => fails === "true",
   }),
-  /** By the name under which the pipeline finds them in `runtime.env`. */
+  /** Secrets, keyed by the name under which the pipeline reads them from `runtime.env`. */
   secrets: secrets("MILLRACE_SECRETS"),
 };
 
-/** The settings of a function. */
+/** The parsed settings of a function. */
 export type FunctionSettings = {
   readonly [Name in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[Name]["parse"]>;
 };
 
-/** The environment variables that carry these settings. */
+/** Returns the environment variables for these settings. */
 export function formatSettings(
   settings: FunctionSettings,
   toJson: (value: object) => string = JSON.stringify,
@@ -94,7 +94,7 @@ export function formatSettings(
   return variables;
 }
 
-/** The settings that these environment variables carry. Error: `SETTING_MISSING`. */
+/** Parses the settings from environment variables. Throws `SETTING_MISSING`. */
 export function parseSettings(env: Readonly<Record<string, string | undefined>>): FunctionSettings {
   const settings = Object.entries(SETTINGS).map(([name, { variable, parse }]) => [
     name,

@@ -2,32 +2,33 @@ import type { JsonValue } from "../contract/json.ts";
 import type { BatchRun } from "../engine/ports/ledger.ts";
 
 /**
- * What goes from state to state. All of it is of a fixed size but `todo`, which has at most
- * `distributeAbove` numbers, and `target`, at most 16 KiB.
+ * The payloads that pass between the states of the state machine. They have a fixed size, except
+ * `todo` (at most `distributeAbove` numbers) and `target` (at most 16 KiB), because Step Functions
+ * limits the size of a payload.
  */
 
-/** Input of an execution: each field may be left out. */
+/** Input of an execution. Each field is optional. */
 export interface ExecutionInput {
-  /** Replaces the trigger of construct and pipeline. */
+  /** Overrides the trigger of the construct and of the pipeline. */
   readonly trigger?: "once" | "availableNow" | undefined;
-  /** Why it was started: for people. */
+  /** Why the execution was started. Only people read it. */
   readonly reason?: string | undefined;
-  /** What the reader fixed as available, earlier in the run. */
+  /** The end that the reader fixed earlier in this `availableNow` run. */
   readonly target?: JsonValue | undefined;
-  /** How many events the history of the execution has so far, about. */
+  /** Approximate number of events in the history of the execution so far. */
   readonly events?: number | undefined;
 }
 
 export interface PlanEvent {
-  /** The input of the execution, or what Finalize returned. */
+  /** The input of the execution, or the output of Finalize. */
   readonly input: ExecutionInput | null;
   readonly execution: { readonly id: string; readonly startedAt: string };
 }
 
-/** What the Choice after Plan goes by. */
+/** Output of Plan. The Choice state after it reads `next`. */
 export type Planned = Done | Work;
 
-/** Why an execution ended well. */
+/** Reasons for which an execution ends without an error. */
 export const WHY_DONE = {
   idle: "nothing new",
   paused: "paused",
@@ -35,93 +36,100 @@ export const WHY_DONE = {
   committed: "committed",
 } as const;
 
-/** The execution ends well. */
+/** Tells the state machine to end without an error. */
 export interface Done {
   readonly next: "Done";
   readonly why: (typeof WHY_DONE)[keyof typeof WHY_DONE];
   readonly batch?: BatchSummary;
 }
 
-/** How the tasks of a batch are run. */
+/** Which states run the tasks of a batch. */
 export interface Route {
   readonly next: "WriteInline" | "WriteDistributed" | "Finalize";
-  /** Partitions to write, inline. */
+  /** Partitions to write if the Map is inline. */
   readonly todo: readonly number[];
-  /** Object that lists the partitions to write, distributed. */
+  /** S3 object that lists the partitions to write if the Map is distributed. */
   readonly items: { readonly bucket: string; readonly key: string } | null;
 }
 
-/** A batch to be written and finalized. */
+/** A batch that must be written and finalized. */
 export interface Work extends Route {
   readonly run: BatchRun;
-  /** What follows when the batch is committed, and when it is aborted. */
+  /** The state after Finalize if the batch is committed, and if it is aborted. */
   readonly committed: "Plan" | "Done";
   readonly aborted: "Plan" | "Failed";
   readonly input: ExecutionInput;
   readonly execution: PlanEvent["execution"];
 }
 
-/** Input of a task's state: an item of the Map. */
+/** Input of one task: an item of the Map. */
 export interface WriteItem {
   readonly run: BatchRun;
   readonly partition: number;
 }
 
 export interface WriteEvent extends WriteItem {
-  /** From 0: how often Step Functions has retried. */
+  /** How often Step Functions has retried this task, from 0. */
   readonly attemptNumber: number;
 }
 
-/** What became of a task, in one digit, for ten thousand of them must fit into the state. */
+/**
+ * How a task ended. It is a single digit, because the results of ten thousand tasks must fit into a
+ * payload.
+ */
 export const TASK_END = {
   done: 0,
-  /** Its error is in the store. */
+  /** The task failed, and its error is in the store. */
   failed: 1,
   outOfTime: 2,
-  /** It was ended in another way: out of memory, `process.exit`, or a crash. */
+  /** The task was ended from outside: out of memory, `process.exit` or a crash. */
   killed: 3,
 } as const;
 
-/** What the Map adds to `Work`. */
+/** Fields that the Map state adds to `Work`. */
 export interface TaskEnds {
-  /** Tasks that did not end well. */
+  /** Number of tasks that did not succeed. */
   readonly failed?: number;
-  /** If a task was ended from outside: how (`TASK_END`). If the Map failed: its error. */
+  /**
+   * A `TASK_END` if a task was ended from outside, or the name of the error if the Map itself
+   * failed.
+   */
   readonly killed?: number | string | null;
 }
 
-/** What the Map makes of `Work`. */
+/** Output of the Map state. */
 export type Written = Work & TaskEnds;
 
-/** What the Choice after Finalize goes by. */
+/** Output of Finalize. The Choice state after it reads `next`. */
 export type Finalized = PlanAgain | Continued | Failed | Done;
 
-/** The next batch is planned in this execution. */
+/** Plan the next batch in this execution. */
 export interface PlanAgain extends ExecutionInput {
   readonly next: "Plan";
 }
 
-/** A new execution goes on, with this input. */
+/** Start a new execution with this input and end this one. */
 export interface Continued {
   readonly next: "Continue";
   readonly input: ExecutionInput;
 }
 
-/** The execution fails. */
+/** Fail the execution. */
 export interface Failed {
   readonly next: "Failed";
   readonly error: { readonly code: string; readonly message: string };
 }
 
 /**
- * What the state machine adds to `Continued`: whoever follows the execution goes on with that one.
+ * Added to `Continued` by the state machine, so that a program that follows the run can find the
+ * next execution.
  */
 export interface NextExecution {
-  /** ARN. */
+  /** ARN of the new execution. */
   readonly execution: string;
 }
 
-/** For the execution's output. */
+/** Figures of a batch for the output of the execution. */
 export interface BatchSummary {
   readonly batchId: number;
   readonly attempt: number;
@@ -131,7 +139,7 @@ export interface BatchSummary {
 }
 
 export interface VacuumEvent {
-  /** Milliseconds. Default: a day. */
+  /** Minimum age of a file that may be deleted, in milliseconds. Default: one day. */
   readonly olderThan?: number;
   readonly dryRun?: boolean;
 }

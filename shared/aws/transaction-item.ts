@@ -1,21 +1,22 @@
 /**
- * An item for a table of the ledger's account and region; it takes the place of one with its key.
+ * An item of a DynamoDB table in the ledger's account and region. It replaces an existing item with
+ * the same key.
  */
 export interface DynamoDbItem {
-  /** Names the store that it is for. */
+  /** Names the database that the item is for. */
   readonly kind: "dynamodb";
-  /** The table's name or ARN. */
+  /** Name or ARN of the table. */
   readonly table: string;
-  /** Attribute values in DynamoDB's form: `{ id: { N: "42" } }`. */
+  /** Attribute values in DynamoDB's format: `{ id: { N: "42" } }`. */
   readonly item: Readonly<Record<string, unknown>>;
 }
 
-/** What a sink gives to a ledger in DynamoDB, so that both are written in one transaction. */
+/** Creates an item that a ledger in DynamoDB writes in its own transaction. */
 export function dynamoDbItem(table: string, item: DynamoDbItem["item"]): DynamoDbItem {
   return { kind: "dynamodb", table, item };
 }
 
-/** Tells by `kind`, so that it works across two copies of the package. */
+/** Checks `kind`, so that items of another copy of the package are recognised too. */
 export function isDynamoDbItem(item: { readonly kind: string }): item is DynamoDbItem {
   return item.kind === "dynamodb";
 }

@@ -21,8 +21,8 @@ const CODES: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Whether a call may succeed later that the AWS SDK has given up: the service is busy, or the
- * network broke off.
+ * True if the same call may succeed later, because the service was busy or the connection broke.
+ * The AWS SDK has already used up its own retries at this point.
  */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
@@ -32,7 +32,7 @@ export function isTransient(error: unknown): boolean {
   return isBusy || $retryable !== undefined || NAMES.has(error.name) || CODES.has(code);
 }
 
-/** The HTTP status of an answer that the SDK threw. */
+/** Returns the HTTP status of an error that the AWS SDK threw, if it has one. */
 export function httpStatusOf(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || !("$metadata" in error)) return undefined;
   return (error.$metadata as { readonly httpStatusCode?: number }).httpStatusCode;

@@ -3,26 +3,26 @@ import type { Filter } from "./filters.ts";
 import type { Awaitable, InputPartition, RowSource } from "./stream-reader.ts";
 
 /**
- * Reads what is there, once. Semantics of Spark's `DataSourceReader`. The reader that plans and the
- * readers that read are different objects, in different threads or machines; nothing travels
- * between them but the partitions.
+ * Reads all data of a source in one batch. Works like Spark's `DataSourceReader`. One instance
+ * plans the partitions and other instances read them, in other threads or on other machines, so
+ * only the partitions pass from the planner to the readers.
  */
 export abstract class DataSourceReader<P = InputPartition> {
   /**
-   * Takes over what the source can do of the pipeline's `filter`s; gives those that it cannot,
-   * which Millrace then does itself. Called in each reader, before `partitions` and before `read`,
-   * if there are filters. Order of Spark: all of them have to hold.
+   * Receives the filters of the pipeline and returns those that the source cannot apply itself;
+   * Millrace applies the returned ones. All filters must hold for a row. If the pipeline has
+   * filters, every instance gets this call before `partitions` or `read`, as in Spark.
    */
   pushFilters(filters: readonly Filter[]): Awaitable<Iterable<Filter>> {
     return filters;
   }
   /**
-   * The slices of the data: together they hold each row once. One slice, `null`, unless it is
-   * overridden.
+   * Returns the slices of the data, which together contain each row exactly once. The default is a
+   * single slice, `null`.
    */
   partitions(): Awaitable<readonly P[]> {
     return [null as P];
   }
-  /** The rows of one partition. */
+  /** Returns the rows of one partition. */
   abstract read(partition: P, task: TaskContext): RowSource | PromiseLike<RowSource>;
 }

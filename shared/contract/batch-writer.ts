@@ -4,70 +4,79 @@ import type { Awaitable, NamedRow } from "./stream-reader.ts";
 import type { DataSourceStreamWriter, StreamWriter, WriterCommitMessage } from "./stream-writer.ts";
 
 /**
- * What a batch does with rows that are there. `append`: adds to them. `overwrite`: takes their
- * place. `errorifexists`: fails if the target is there already. `ignore`: does nothing then.
- * (Spark: `DataFrameWriter.mode`.)
+ * What a batch does with a target that already exists. `append` adds rows, `overwrite` replaces all
+ * rows, `errorifexists` fails, `ignore` writes nothing. (Spark: `DataFrameWriter.mode`.)
  */
 export type SaveMode = "append" | "overwrite" | "errorifexists" | "ignore";
 
 /**
- * Writes a batch as Arrow record batches. Semantics of Spark's `DataSourceArrowWriter`; a batch is
- * finished, aborted and resumed as one of a stream: see `DataSourceStreamArrowWriter`.
+ * Writes a batch as Arrow record batches. Works like Spark's `DataSourceArrowWriter`. Batches are
+ * committed, aborted and resumed as in `DataSourceStreamArrowWriter`.
  */
 export abstract class DataSourceArrowWriter<M = WriterCommitMessage> {
-  /** Tells writers of batches and of streams apart, also across two copies of the package. */
+  /**
+   * Distinguishes batch writers from stream writers, even if two copies of the package are
+   * installed.
+   */
   readonly writes = "batch" as const;
   /**
-   * Stages one partition so that nobody sees it yet, and says where. No message (`undefined`)
-   * counts as `null`.
+   * Stages the rows of one partition where no reader sees them. Returns a message that tells
+   * `commit` where they are; `undefined` counts as `null`.
    */
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
-   * Makes the batch visible. May be called again with equal messages after a crash: it recognises
-   * (`batch.incarnation`, `batch.batchId`).
+   * Makes the staged rows visible. After a crash it may be called again with equal messages. If it
+   * has already committed this `batch.batchId` of this `batch.incarnation`, it must change nothing.
    */
   abstract commit(messages: readonly (M | null)[], batch: BatchContext): Awaitable<unknown>;
-  /** Undoes an attempt. `messages` has `null` for each task that failed. May be called again. */
+  /**
+   * Undoes one attempt of the batch. `messages` contains `null` for each task that failed. It may
+   * be called again.
+   */
   abstract abort(messages: readonly (M | null)[], batch: BatchContext): Awaitable<void>;
 }
 
 /**
- * Writes a batch as rows. Semantics of Spark's `DataSourceWriter`; all but the rows is as in
- * `DataSourceArrowWriter`, which is faster.
+ * Writes a batch as rows. Works like Spark's `DataSourceWriter`. Only the form of the rows differs
+ * from `DataSourceArrowWriter`, which is faster.
  */
 export abstract class DataSourceWriter<M = WriterCommitMessage> {
-  /** Tells writers of batches and of streams apart. */
+  /** Distinguishes batch writers from stream writers. */
   readonly writes = "batch" as const;
-  /** Tells the two forms of a writer apart. */
+  /** Distinguishes writers of rows from writers of Arrow record batches. */
   readonly form = "rows" as const;
-  /** As `DataSourceStreamWriter.write`. */
+  /** Stages the rows of one partition, in the format of `DataSourceStreamWriter.write`. */
   abstract write(rows: AsyncIterable<NamedRow>, task: TaskContext): Awaitable<M | undefined>;
-  /** As `DataSourceArrowWriter.commit`. */
+  /** Makes the staged rows visible, like `DataSourceArrowWriter.commit`. */
   abstract commit(messages: readonly (M | null)[], batch: BatchContext): Awaitable<unknown>;
-  /** As `DataSourceArrowWriter.abort`. */
+  /** Undoes one attempt of the batch, like `DataSourceArrowWriter.abort`. */
   abstract abort(messages: readonly (M | null)[], batch: BatchContext): Awaitable<void>;
 }
 
-/** A writer of batches, in either form. */
+/** A batch writer, for rows or for Arrow record batches. */
 export type BatchWriter<M = WriterCommitMessage> = DataSourceWriter<M> | DataSourceArrowWriter<M>;
 
-/** Any writer that a data source may give. */
+/** Any writer that a data source may return. */
 export type Writer<M = WriterCommitMessage> = BatchWriter<M> | StreamWriter<M>;
 
-/** True for a writer of batches, whose `commit` and `abort` take no batch id. */
+/**
+ * True for a batch writer. Unlike a stream writer, it gets no batch id as an argument of `commit`
+ * and `abort`.
+ */
 export function writesBatches<M>(writer: Writer<M>): writer is BatchWriter<M> {
   return "writes" in writer && writer.writes === "batch";
 }
 
-/** True for the row form. */
+/** True for a writer of rows, false for a writer of Arrow record batches. */
 export function takesRows<M>(writer: Writer<M>): writer is DataSourceWriter<M> | DataSourceStreamWriter<M> {
   return "form" in writer && writer.form === "rows";
 }
 
 /**
- * A writer that knows whether its target is there: the modes `errorifexists` and `ignore` need it.
+ * A writer that can check whether its target exists. The save modes `errorifexists` and `ignore`
+ * require it.
  */
 export interface SupportsExists {
-  /** True if the target is there. Asked before anything is read. */
+  /** Returns true if the target exists. Called before anything is read. */
   exists(context: SinkContext): Awaitable<boolean>;
 }

@@ -2,42 +2,45 @@ import { MillraceError } from "./errors.ts";
 import { kindOf } from "./json.ts";
 import { type InstantLike, toIso, toMicros } from "./time.ts";
 
-/** How a field of an offset is ordered, and what it holds: in the offset, and in a row. */
+/**
+ * The types that a field of a `CompositeOffset` can have. `offset` is the field's type in the
+ * offset, `row` its type in a row. Each property says how the field is ordered.
+ */
 export interface OffsetFieldTypes {
-  /** By the moment, whatever its zone. */
+  /** Ordered by the instant; the time zone in the text does not matter. */
   readonly timestamp: { readonly offset: string; readonly row: InstantLike };
-  /** By the integer, of any size; text in the offset. */
+  /** Ordered as an integer of any size. The offset holds it as text. */
   readonly bigint: { readonly offset: string; readonly row: bigint | number | string };
-  /** By the number, which is finite. */
+  /** Ordered as a number. It must be finite. */
   readonly number: { readonly offset: number; readonly row: number };
-  /** By code points, as UTF-8 bytes and SQL's `COLLATE "C"` order it. */
+  /** Ordered by code points, like UTF-8 bytes and like SQL's `COLLATE "C"`. */
   readonly string: { readonly offset: string; readonly row: string };
 }
 
-/** The fields of an offset, in the order in which they count. */
+/** The fields of an offset, most significant first. */
 export type OffsetFields = Readonly<Record<string, keyof OffsetFieldTypes>>;
 
-/** What an offset with these fields looks like, and a row at which there is one. */
+/** The type of an offset with the fields `F`, or of a row that has these fields. */
 export type OffsetFieldsAs<F extends OffsetFields, Where extends "offset" | "row"> = {
   readonly [Name in keyof F]: OffsetFieldTypes[F[Name]][Where];
 };
 
-/** The offsets of a `CompositeOffset`: `type Position = OffsetOf<typeof ORDER>`. */
+/** The type of a `CompositeOffset`'s offsets: `type Position = OffsetOf<typeof ORDER>`. */
 export type OffsetOf<C extends { readonly fields: OffsetFields }> = OffsetFieldsAs<C["fields"], "offset">;
 
 /**
- * Offsets of several fields in a total order: the first field counts, the second if the first is
- * equal, and so on. For sources whose rows are ordered by a time that many rows may share, and an
- * id: `new CompositeOffset({ updated_at: "timestamp", id: "bigint" })`. Its functions need no
- * `this`.
+ * A total order of offsets with several fields. The first field is compared first; if it is equal,
+ * the second field decides, and so on. Use it for a source whose rows are ordered by a time and,
+ * within one time, by an id: `new CompositeOffset({ updated_at: "timestamp", id: "bigint" })`. Its
+ * functions do not use `this`, so they can be passed around.
  */
 export class CompositeOffset<const F extends OffsetFields> {
-  /** As given. */
+  /** The fields as passed to the constructor. */
   readonly fields: F;
 
   /**
-   * Error: `OFFSET_FIELD_INVALID` if there is no field, or one whose name is a number:
-   * JavaScript would not keep its place.
+   * Throws `OFFSET_FIELD_INVALID` if there is no field or if the name of a field is a whole number:
+   * JavaScript would move such a key to the front.
    */
   constructor(fields: F) {
     this.fields = fields;
@@ -51,8 +54,9 @@ export class CompositeOffset<const F extends OffsetFields> {
   }
 
   /**
-   * The offset at a row, whose other fields are left out: JSON, and equal if the position is.
-   * Error: `OFFSET_FIELD_INVALID`, also for null, which has no place in an order.
+   * Returns the offset of a row, as JSON. Other fields of the row are left out, and equal positions
+   * return equal offsets. Throws `OFFSET_FIELD_INVALID`, also for `null`, which has no place in the
+   * order.
    */
   readonly of = (row: OffsetFieldsAs<F, "row">): OffsetFieldsAs<F, "offset"> => {
     const position = Object.entries(this.fields).map(([name, type]) => {
@@ -64,8 +68,8 @@ export class CompositeOffset<const F extends OffsetFields> {
   };
 
   /**
-   * Negative if `a` comes before `b`, 0 if they are the same position. Error:
-   * `OFFSET_FIELD_INVALID`, also for a field that is not one of these.
+   * Returns a negative number if `a` comes before `b`, and 0 if both are the same position. Throws
+   * `OFFSET_FIELD_INVALID`, also if an offset has a field that this order does not have.
    */
   readonly compare = (a: OffsetFieldsAs<F, "offset">, b: OffsetFieldsAs<F, "offset">): number => {
     for (const offset of [a, b]) this.#refuseOthers(offset);
@@ -80,11 +84,14 @@ export class CompositeOffset<const F extends OffsetFields> {
     return 0;
   };
 
-  /** True if `a` comes after `b`. Errors as `compare`. */
+  /** True if `a` comes after `b`. Throws the errors of `compare`. */
   readonly isAfter = (a: OffsetFieldsAs<F, "offset">, b: OffsetFieldsAs<F, "offset">): boolean =>
     this.compare(a, b) > 0;
 
-  /** The one that comes last; `a` if they are the same position. Errors as `compare`. */
+  /**
+   * Returns the later of two offsets, or `a` if they are the same position. Throws the errors of
+   * `compare`.
+   */
   readonly max = (
     a: OffsetFieldsAs<F, "offset">,
     b: OffsetFieldsAs<F, "offset">,
@@ -100,7 +107,10 @@ export class CompositeOffset<const F extends OffsetFields> {
   }
 }
 
-/** A field's value, fit for `<`. */
+/**
+ * Returns the value of a field as a bigint, number or string that can be compared. Strings must be
+ * compared with `compareCodePoints`.
+ */
 function comparable(offset: object, name: string, type: keyof OffsetFieldTypes): bigint | number | string {
   const value: unknown = Object.hasOwn(offset, name) ? Reflect.get(offset, name) : undefined;
   switch (type) {
@@ -115,7 +125,7 @@ function comparable(offset: object, name: string, type: keyof OffsetFieldTypes):
       if (typeof value === "string" && /^-?\d+$/.test(value)) return BigInt(value);
       throw invalid(name, "an integer, beyond 2^53 as text or bigint", value);
     case "number":
-      // JSON has no -0.
+      // Adding 0 turns -0 into 0, because JSON has no -0.
       if (Number.isFinite(value)) return (value as number) + 0;
       throw invalid(name, "a finite number", value);
     case "string":
@@ -124,7 +134,9 @@ function comparable(offset: object, name: string, type: keyof OffsetFieldTypes):
   }
 }
 
-/** JavaScript compares UTF-16 units, in which U+FFFD comes after U+10000. */
+/**
+ * Compares by code points. JavaScript's `<` compares UTF-16 units, which puts U+FFFD after U+10000.
+ */
 function compareCodePoints(a: string, b: string): number {
   let i = 0;
   while (i < a.length && a[i] === b[i]) i++;

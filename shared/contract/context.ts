@@ -1,82 +1,88 @@
 import type { JsonValue } from "./json.ts";
 import type { ObjectStore } from "./object-store.ts";
 
-/** Clock, chance and environment. */
+/** Clock, random numbers and environment variables. Tests replace it. */
 export interface Runtime {
-  /** Epoch milliseconds. */
+  /** The current time in epoch milliseconds. */
   now(): number;
-  /** A fresh unique id (a UUID). */
+  /** Returns a new unique id (a UUID). */
   newId(): string;
-  /** From 0 (inclusive) to 1 (exclusive), for jitter. */
+  /** Returns a random number from 0 (inclusive) to 1 (exclusive), for example for retry jitter. */
   random(): number;
   /** Resolves after `milliseconds`, or rejects when `signal` aborts. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
-  /** The environment's variables; secrets are read from here, when they are needed. */
+  /** The environment variables. Secrets are read from here at the moment they are needed. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** What a data source may know of its surroundings, passed to its constructor. */
+/** What the constructor of a data source receives: a `Runtime` and access to stores. */
 export interface DataSourceRuntime extends Runtime {
   /**
-   * A folder of the pipeline's own store, for what a source must keep beside its offsets. It clears
-   * up after itself.
+   * A folder in the pipeline's own store, for data that a source must keep besides its offsets. The
+   * source must delete what it no longer needs.
    */
   readonly store: ObjectStore;
   /**
-   * A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the
-   * runner knows, such as `s3://bucket/prefix`.
+   * Opens a store at another location: a folder (absolute, or relative to the working directory),
+   * or a URL that the runner supports, such as `s3://bucket/prefix`.
    */
   openStore(location: string): ObjectStore;
 }
 
-/** What a sink is told wherever it is called. */
+/** What every call of a sink receives. */
 export interface SinkContext {
-  /** Its name. */
+  /** Name of the pipeline. */
   readonly pipeline: string;
   /**
-   * Random id made with the pipeline's ledger: a pipeline that starts again from nothing has
-   * another one.
+   * Random id that is created together with the pipeline's ledger. If the ledger is lost and the
+   * pipeline starts over, it gets a new incarnation.
    */
   readonly incarnation: string;
   /** The pipeline's own store. */
   readonly store: ObjectStore;
   /**
-   * A store elsewhere: a folder, absolute or relative to the working directory, or a URL that the
-   * runner knows.
+   * Opens a store at another location: a folder (absolute, or relative to the working directory),
+   * or a URL that the runner supports.
    */
   openStore(location: string): ObjectStore;
 }
 
-/** One batch, as `commit` and `abort` see it. */
+/** What `commit` and `abort` receive about the batch. */
 export interface BatchContext extends SinkContext {
-  /** From 0, one more each batch; never used again in an incarnation. */
+  /** Id of the batch: 0, 1, 2 and so on. No id is used twice within one incarnation. */
   readonly batchId: number;
-  /** Attempt of the batch, from 1: a batch that was aborted is tried again under the same id. */
+  /** Attempt of the batch, from 1. An aborted batch is tried again under the same id. */
   readonly attempt: number;
   /**
-   * True if a `commit` of this attempt was begun, by this run or an earlier one, and may still
-   * take effect: `abort` must then delete nothing that this commit could name.
+   * True if a `commit` of this attempt was started, by this run or an earlier one. That commit may
+   * still take effect, so `abort` must not delete anything that it could reference.
    */
   readonly commitTried: boolean;
   /**
-   * What `commit` gave for the pipeline's last committed batch, if it gave anything: a place to go
-   * on from, such as a version. Only a hint: it is absent after a crash.
+   * The value that `commit` returned for the pipeline's last committed batch, for example a table
+   * version to continue from. It is only a hint: after a crash it can be absent.
    */
   readonly lastCommit?: JsonValue;
-  /** When the batch was planned, epoch milliseconds: the same in each call for this attempt. */
+  /**
+   * When this attempt was planned, in epoch milliseconds. It is the same in every call for this
+   * attempt.
+   */
   readonly plannedAt: number;
 }
 
-/** One writer task. (Spark: `TaskContext`.) */
+/** What `write` and `read` receive about their task. (Spark: `TaskContext`.) */
 export interface TaskContext extends SinkContext {
-  /** From 0, one more each batch. */
+  /** Id of the batch: 0, 1, 2 and so on. */
   readonly batchId: number;
   /** Attempt of the batch, from 1. */
   readonly attempt: number;
   /** Index of the partition in its batch, from 0. */
   readonly partitionId: number;
-  /** Attempt of this task, from 0. Two attempts of one task may run at once. */
+  /** Attempt of this task, from 0. Two attempts of one task may run at the same time. */
   readonly attemptNumber: number;
-  /** Aborts when the task should stop: the run was interrupted, or another task failed for good. */
+  /**
+   * Aborts when the task must stop because the run was interrupted, another task failed for good,
+   * or this task stalled.
+   */
   readonly signal: AbortSignal;
 }

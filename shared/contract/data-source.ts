@@ -7,21 +7,22 @@ import type { OptionsSchema } from "./options/parse.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
 
-/** An Arrow schema, or Spark's DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
+/** An Arrow schema, or Spark DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
 export type SchemaLike = Schema | string;
 
 /**
- * Something to read from or write to. Semantics of Spark's `DataSource`: override what it supports.
- * The name for `.format(name)` is the class's static `name`: its class name, unless it sets `static
- * override readonly name = "rest-api"`.
+ * Base class of everything that a pipeline can read from or write to. Works like Spark's
+ * `DataSource`: override the methods that your source or sink supports. `.format(name)` finds it by
+ * the class's static `name`, which is the class name unless you set `static override readonly name
+ * = "rest-api"`.
  */
 export abstract class DataSource<Options extends object = Readonly<Record<string, unknown>>> {
   /**
-   * As the class's `optionsSchema` made them of what the pipeline sets. Without one: as the
-   * pipeline sets them, found under names of any case, as in Spark.
+   * The options of the pipeline, as parsed by the class's `optionsSchema`. Without a schema they
+   * are passed unchanged, with case-insensitive names as in Spark.
    */
   readonly options: Options;
-  /** Clock, ids, environment and stores. */
+  /** Clock, ids, environment variables and stores. */
   readonly runtime: DataSourceRuntime;
 
   constructor(options: Options, runtime: DataSourceRuntime) {
@@ -29,17 +30,17 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
     this.runtime = runtime;
   }
 
-  /** The schema of the rows that are read. Only sources need it. */
+  /** Returns the schema of the rows that the source reads. Sinks do not need it. */
   schema(): Awaitable<SchemaLike> {
     return this.#missing("schema()");
   }
 
-  /** A reader for batches, made anew wherever one is needed. */
+  /** Returns a new batch reader. Called each time that a reader is needed. */
   reader(_schema: Schema): DataSourceReader<unknown> {
     return this.#missing("reader(schema)");
   }
 
-  /** A reader for streams, made anew wherever one is needed. */
+  /** Returns a new stream reader. Called each time that a reader is needed. */
   streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
     return this.#missing(
       "streamReader(schema)",
@@ -48,25 +49,25 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   }
 
   /**
-   * A reader for a small stream, made anew wherever one is needed. Asked only of a data source
-   * without `streamReader`.
+   * Returns a new reader for a small stream without partitions. Called only if the data source has
+   * no `streamReader`, each time that a reader is needed.
    */
   simpleStreamReader(_schema: Schema): SimpleDataSourceStreamReader<object> {
     return this.#missing("simpleStreamReader(schema)");
   }
 
   /**
-   * A writer for batches, of rows or of Arrow record batches, made anew for the tasks and for each
-   * commit or abort; a writer for streams will do. `overwrite` is true if the batch takes the
-   * place of what is there.
+   * Returns a new batch writer, for rows or for Arrow record batches; a stream writer is accepted
+   * too. Called for each task, commit and abort. `overwrite` is true if the batch replaces the rows
+   * of the target.
    */
   writer(_schema: Schema, _overwrite: boolean): Writer<unknown> {
     return this.#missing("writer(schema, overwrite)");
   }
 
   /**
-   * A writer for streams, of rows or of Arrow record batches, made anew for the tasks and for each
-   * commit or abort. `overwrite` is false: streams append.
+   * Returns a new stream writer, for rows or for Arrow record batches. Called for each task, commit
+   * and abort. `overwrite` is always false, because streams append.
    */
   streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<unknown> {
     return this.#missing("streamWriter(schema, overwrite)");
@@ -80,25 +81,22 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   }
 }
 
-/** The class of a data source, as pipelines take it. */
+/** The class of a data source, as `.format()` accepts it. */
 export interface DataSourceClass<Options extends object> {
-  /** The name for `.format(name)`. */
+  /** The name by which `.format(name)` finds the class. */
   readonly name: string;
   /**
-   * Checks the options when a run, or a deployment, begins. Its input is then what a pipeline may
-   * set, its output what the class gets.
+   * Checks the options when a run or a deployment starts. The schema's input type is what a
+   * pipeline may set; its output type is what the constructor receives.
    */
   readonly optionsSchema?: OptionsSchema;
-  /**
-   * Called in each process that needs the data source, so it should do nothing but keep what it is
-   * given.
-   */
+  /** Called in each process that needs the data source, so it should only store its arguments. */
   new (options: Options, runtime: DataSourceRuntime): DataSource<object>;
 }
 
-/** A class whose options are checked: a pipeline sets what its `optionsSchema` takes. */
+/** A class with an `optionsSchema`. The pipeline's options have the input type of this schema. */
 export interface CheckedDataSourceClass<Input extends object, Output extends object = never>
   extends DataSourceClass<Output> {
-  /** Any Standard Schema. */
+  /** The schema of the options: any Standard Schema. */
   readonly optionsSchema: OptionsSchema<Input, Output>;
 }

@@ -22,9 +22,9 @@ const UNITS = new Map<string, number>(
 );
 
 /**
- * Milliseconds of a duration such as `"10s"`, `"1.5 hours"` or `"500 milliseconds"`. Ours because
- * it is a few lines, takes Spark's spelling as well as `10s`, and refuses all else. Error:
- * `DURATION_INVALID`.
+ * Parses a duration such as `"10s"`, `"1.5 hours"` or `"500 milliseconds"` into milliseconds. No
+ * library is used, because these few lines accept Spark's spelling as well as `10s` and refuse
+ * everything else. Throws `DURATION_INVALID`.
  */
 export function parseDuration(text: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$/i.exec(text);

@@ -13,7 +13,9 @@ import { LEDGER_AND_STORE, SINK, SOURCE, TASKS } from "./error-codes/engine.ts";
 import type { ErrorMeaning } from "./error-codes/meaning.ts";
 import { KIT, SINK_TRAPS, SOURCE_TRAPS } from "./error-codes/testing.ts";
 
-/** The sections of docs/errors.md, which `npm run docs:errors` writes, by their titles. */
+/**
+ * The sections of docs/errors.md, keyed by their titles. `npm run docs:errors` writes that page.
+ */
 export const ERROR_SECTIONS = {
   "The command and the pipeline's file (exit code 2)": COMMAND,
   "Two runs (exit code 3)": TWO_RUNS,
@@ -39,12 +41,15 @@ type KeysOfEach<T> = T extends unknown ? keyof T & string : never;
 type Section = Readonly<Record<string, ErrorMeaning>>;
 
 /**
- * Every code that Millrace raises, and what it means. Only types of it are needed at run time, so
- * that it is in no bundle.
+ * Every code that Millrace raises, with its meaning. At run time only its type is used, so no
+ * bundle contains the texts.
  */
 export const ERROR_CODES = flat(ERROR_SECTIONS);
 
-/** A code that Millrace raises. An error that was read back may have any other: that of a user. */
+/**
+ * A code that Millrace raises. An error that was read back from a record can have any other code,
+ * because users define their own.
+ */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 function flat<Sections extends Readonly<Record<string, Section>>>(

@@ -11,77 +11,83 @@ export interface ErrorLocation {
   readonly partition?: number;
   /** Attempt of the whole batch, from 1. */
   readonly attempt?: number;
-  /** Attempt of the writer task, from 0, as Spark's `attemptNumber`. */
+  /** Attempt of the writer task, from 0, like Spark's `attemptNumber`. */
   readonly attemptNumber?: number;
   /** Number of the row in its partition, from 1. */
   readonly row?: number;
-  /** Name of the field, with the path to the place in a nested value: `tags[2]`. */
+  /** Name of the field. For a nested value it includes the path, such as `tags[2]`. */
   readonly field?: string;
-  /** Without credentials and without query parameters that came from the environment. */
+  /** URL without credentials, and without query parameters that came from environment variables. */
   readonly url?: string;
-  /** HTTP status. */
+  /** HTTP status code. */
   readonly status?: number;
-  /** File, folder or key. */
+  /** Path of a file or folder, or key of an object. */
   readonly path?: string;
 }
 
-/** What a MillraceError may carry besides its code and message. */
+/** What a MillraceError can carry besides its code and message. */
 export interface MillraceErrorOptions {
   /** Where it happened. */
   readonly where?: ErrorLocation;
-  /** What the person who is paged should do. */
+  /** What the person who handles the error should do. */
   readonly hint?: string | undefined;
-  /** True if the same call may succeed later: it is then tried again with back-off. */
+  /** True if the same call may succeed later. It is then retried with back-off. */
   readonly retryable?: boolean;
   /**
-   * The offending value, shortened. Shown on the terminal of the run, never stored and never
+   * The offending value, shortened. It is shown in the terminal of the run, but never stored or
    * logged.
    */
   readonly found?: string | undefined;
-  /** The error below, if any. */
+  /** The error that caused this one, if any. */
   readonly cause?: unknown;
 }
 
-/** An error as the ledger keeps it: no row content, no secret. */
+/** An error as the ledger stores it, without row content or secrets. */
 export interface ErrorRecord {
-  /** One of docs/errors.md, or a user's own. */
+  /** A code listed in docs/errors.md, or a user-defined one. */
   readonly code: string;
   /** What happened, without row content. */
   readonly message: string;
   /** Where it happened. */
   readonly where: ErrorLocation;
-  /** What to do. */
+  /** What the user should do. */
   readonly hint?: string;
 }
 
-/** What an error is made of; an `ErrorRecord` is such, too. */
+/**
+ * All parts from which `MillraceError.from` builds an error. An `ErrorRecord` has this shape too.
+ */
 export interface ErrorParts extends MillraceErrorOptions {
-  /** One of docs/errors.md, or a user's own. */
+  /** A code listed in docs/errors.md, or a user-defined one. */
   readonly code: string;
   /** What happened, without row content. */
   readonly message: string;
-  /** Where it was made; else it is made here. */
+  /**
+   * The original stack trace. Without it the error gets the stack of the `MillraceError.from` call.
+   */
   readonly stack?: string | undefined;
 }
 
 /**
- * Every error that Millrace raises on purpose. `message` names what happened, without row content.
+ * Every error that Millrace raises on purpose. `message` says what happened, without row content.
  */
 export class MillraceError extends Error {
-  /** One of docs/errors.md, or a user's own. */
+  /** A code listed in docs/errors.md, or a user-defined one. */
   readonly code: string;
   /** Where it happened. */
   readonly where: ErrorLocation;
-  /** What to do. */
+  /** What the user should do. */
   readonly hint: string | undefined;
   /** True if the same call may succeed later. */
   readonly retryable: boolean;
-  /** The offending value, shortened: for the terminal only. */
+  /** The offending value, shortened. It is only shown in the terminal. */
   readonly found: string | undefined;
-  /** Marks the class across two copies of the package. */
+  /**
+   * Identifies the class even if two copies of the package are installed, where `instanceof` fails.
+   */
   readonly kind = "millrace.error" as const;
 
-  /** `code` is one of docs/errors.md. An error with a code of your own: `MillraceError.from`. */
+  /** `code` must be listed in docs/errors.md. For a code of your own use `MillraceError.from`. */
   constructor(code: ErrorCode, message: string, options: MillraceErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "MillraceError";
@@ -92,14 +98,17 @@ export class MillraceError extends Error {
     this.found = options.found;
   }
 
-  /** Works across two copies of the package, such as a bundled handler and its host. */
+  /**
+   * Like `instanceof`, but also true for an error of another copy of the package, such as the copy
+   * in a bundled handler.
+   */
   static is(error: unknown): error is MillraceError {
     return typeof error === "object" && error !== null && "kind" in error && error.kind === "millrace.error";
   }
 
   /**
-   * An error of these parts, whatever its code: one with a code of your own, one that was recorded,
-   * or one that came from another thread.
+   * Builds an error from its parts, with any code: a user-defined error, one that was recorded, or
+   * one that another thread sent.
    */
   static from({ code, message, stack, ...options }: ErrorParts): MillraceError {
     const error = new MillraceError(code as ErrorCode, message, options);
@@ -108,14 +117,14 @@ export class MillraceError extends Error {
   }
 
   /**
-   * A copy of the error with what the caller knows besides. Of the place, what is already there
-   * stays; anything else that is given replaces what was there.
+   * Returns a copy with additional details. Fields of `where` that are already set are kept; any
+   * other option replaces the existing value.
    */
   with({ where, ...changes }: MillraceErrorOptions): MillraceError {
     return MillraceError.from({ ...partsOf(this), ...changes, where: { ...where, ...this.where } });
   }
 
-  /** What may be stored and logged of it. */
+  /** Returns the parts that may be stored and logged. */
   toRecord(): ErrorRecord {
     return {
       code: this.code,
@@ -126,16 +135,17 @@ export class MillraceError extends Error {
   }
 }
 
-/** All that an error is made of: what `MillraceError.from` makes it of again. */
+/** Returns all parts of an error, from which `MillraceError.from` can rebuild it. */
 export function partsOf(error: MillraceError): ErrorParts {
   const { code, message, where, hint, retryable, found, cause, stack } = error;
   return { code, message, where, hint, retryable, found, cause, stack };
 }
 
 /**
- * Any thrown value as a MillraceError at `where`; what is not one yet becomes `code`. Its own
- * message may quote rows or secrets, so it stays in `cause`, for the terminal; the message has its
- * class and code only. It counts as retryable if `retryable`, or the value itself, says so.
+ * Wraps any thrown value as a MillraceError at `where`. A MillraceError keeps its code; any other
+ * value gets `code`. The new message contains only the class and code of the thrown value, because
+ * its own message may quote rows or secrets; that message stays in `cause`, which only the terminal
+ * shows. The result is retryable if `retryable` is true or the thrown value has `retryable: true`.
  */
 export function toMillraceError(
   thrown: unknown,
@@ -147,7 +157,7 @@ export function toMillraceError(
   if (MillraceError.is(thrown)) return thrown.with({ where });
   const saysRetryable =
     typeof thrown === "object" && thrown !== null && "retryable" in thrown && thrown.retryable === true;
-  return new MillraceError(code, `${doing}: ${classOf(thrown)}`, {
+  return new MillraceError(code, `${doing}: ${classNameOf(thrown)}`, {
     where,
     retryable: retryable || saysRetryable,
     hint: "Its own message is below, or on the terminal of the run: the ledger does not keep it, for it may quote rows.",
@@ -155,8 +165,11 @@ export function toMillraceError(
   });
 }
 
-/** `TypeError`, `SystemError ECONNRESET`; for what is no error, what it is. */
-function classOf(thrown: unknown): string {
+/**
+ * Returns `TypeError` or `SystemError ECONNRESET` for an error, and the kind of value for anything
+ * else.
+ */
+function classNameOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return kindOf(thrown);
   const code =
     "code" in thrown && typeof thrown.code === "string" && /^[A-Z][A-Z0-9_]*$/.test(thrown.code)
@@ -166,8 +179,9 @@ function classOf(thrown: unknown): string {
 }
 
 /**
- * The stack of the first cause, which is where the user's own code failed. For the terminal: it may
- * quote rows.
+ * Returns the stack of the innermost cause, which points into the user's own code. Show it in the
+ * terminal only, because it may quote rows. `undefined` if there is no cause, or if that cause is a
+ * MillraceError itself.
  */
 export function causeOf(error: MillraceError): string | undefined {
   let cause: unknown = error.cause;
@@ -176,13 +190,13 @@ export function causeOf(error: MillraceError): string | undefined {
   return cause instanceof Error ? (cause.stack ?? `${cause.name}: ${cause.message}`) : String(cause);
 }
 
-/** A value for `found`: JSON if it has one, cut at 80 characters. */
+/** Formats a value for `found`: as JSON if possible, cut at 80 characters. */
 export function show(value: unknown): string {
   let text: string;
   try {
     if (typeof value === "bigint") text = `${value}n`;
     else if (typeof value === "number") text = String(value);
-    else text = JSON.stringify(value, digitsOf) ?? String(value);
+    else text = JSON.stringify(value, bigintToText) ?? String(value);
   } catch {
     text = String(value);
   }
@@ -191,7 +205,7 @@ export function show(value: unknown): string {
 
 const LONGEST_NAME = 40;
 
-/** Names for an error: `"a", "b" and 3 more`; each cut at 40 characters. */
+/** Formats names for an error message: `"a", "b" and 3 more`. Each name is cut at 40 characters. */
 export function listNames(names: readonly string[], most: number): string {
   const shown = names
     .slice(0, most)
@@ -200,7 +214,7 @@ export function listNames(names: readonly string[], most: number): string {
   return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-/** JSON has no bigint. */
-function digitsOf(_key: string, value: unknown): unknown {
+/** Replacer for `JSON.stringify`, which cannot write a bigint. */
+function bigintToText(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;
 }

@@ -1,15 +1,18 @@
 import { MillraceError } from "./errors.ts";
 import { isPlainObject, kindOf } from "./json.ts";
 
-/** A value to compare with: whatever a row may have in that column. */
+/** A value to compare a column with: any value that a row can have in that column. */
 export type FilterValue = unknown;
 
-/** A column: its name, or the path to a field of a struct. */
+/** Path of a column: its name, followed by the names of nested struct fields. */
 export type Attribute = readonly string[];
 
-/** What all filters have; told apart by `kind`, also across two copies of the package. */
+/**
+ * Base class of all filters on a column. Filters are distinguished by `kind`, which works even if
+ * two copies of the package are installed.
+ */
 export abstract class ColumnFilter {
-  /** The column's name, and the path below it. */
+  /** The name of the column, followed by the path to a nested field. */
   readonly attribute: Attribute;
 
   constructor(attribute: string | Attribute) {
@@ -17,9 +20,9 @@ export abstract class ColumnFilter {
   }
 }
 
-/** What filters that compare have. */
+/** Base class of filters that compare a column with a value. */
 export abstract class ValueFilter<V = FilterValue> extends ColumnFilter {
-  /** What the column is compared with. */
+  /** The value that the column is compared with. */
   readonly value: V;
 
   constructor(attribute: string | Attribute, value: V) {
@@ -28,83 +31,85 @@ export abstract class ValueFilter<V = FilterValue> extends ColumnFilter {
   }
 }
 
-/** The column equals the value; a null equals nothing. */
+/** The column equals the value. A null does not equal anything. */
 export class EqualTo extends ValueFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "EqualTo";
 }
 
-/** The column equals the value; a null equals a null. */
+/** The column equals the value, or both are null. */
 export class EqualNullSafe extends ValueFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "EqualNullSafe";
 }
 
 /** The column is greater than the value. */
 export class GreaterThan extends ValueFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "GreaterThan";
 }
 
-/** The column is the value, or greater. */
+/** The column is greater than or equal to the value. */
 export class GreaterThanOrEqual extends ValueFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "GreaterThanOrEqual";
 }
 
 /** The column is less than the value. */
 export class LessThan extends ValueFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "LessThan";
 }
 
-/** The column is the value, or less. */
+/** The column is less than or equal to the value. */
 export class LessThanOrEqual extends ValueFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "LessThanOrEqual";
 }
 
 /** The column equals one of the values. */
 export class In extends ValueFilter<readonly FilterValue[]> {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "In";
 }
 
 /** The column is null. */
 export class IsNull extends ColumnFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "IsNull";
 }
 
 /** The column is not null. */
 export class IsNotNull extends ColumnFilter {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "IsNotNull";
 }
 
 /** The string begins with the value. */
 export class StringStartsWith extends ValueFilter<string> {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "StringStartsWith";
 }
 
 /** The string ends with the value. */
 export class StringEndsWith extends ValueFilter<string> {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "StringEndsWith";
 }
 
 /** The string contains the value. */
 export class StringContains extends ValueFilter<string> {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "StringContains";
 }
 
-/** The other way round; what is unknown, because of a null, stays unknown. */
+/**
+ * Negates another filter. If that filter is unknown because of a null, the negation is unknown too.
+ */
 export class Not {
-  /** Tells filters apart. */
+  /** Discriminant of the `Filter` union. */
   readonly kind = "Not";
-  /** What is negated. */
+  /** The filter that is negated. */
   readonly child: Filter;
 
   constructor(child: Filter) {
@@ -113,8 +118,8 @@ export class Not {
 }
 
 /**
- * What a batch reader may be asked to do in the source. Semantics of Spark's pushdown filters: a
- * row for which one is false or unknown is left out.
+ * A filter that a batch reader may apply in the source. Works like Spark's pushdown filters: a row
+ * is left out if a filter is false or unknown for it.
  */
 export type Filter =
   | EqualTo
@@ -148,7 +153,7 @@ const KINDS: ReadonlySet<unknown> = new Set<Filter["kind"]>([
 ]);
 
 /**
- * Returns `value` if it is a filter, of this copy of the package or another. Error:
+ * Returns `value` if it is a filter, also one of another copy of the package. Throws
  * `FILTER_INVALID`.
  */
 export function checkFilter(value: unknown): Filter {

@@ -1,10 +1,13 @@
-/** `from` is in it, `to` is not. */
+/** A half-open interval: it contains `from` but not `to`. */
 export interface Interval<End> {
   readonly from: End;
   readonly to: End;
 }
 
-/** The first two that have something in common, ordered by their start; empty ones have nothing. */
+/**
+ * Returns the first two intervals that overlap, ordered by their start. Empty intervals overlap
+ * nothing.
+ */
 export function firstOverlap<I extends Interval<number | bigint | string>>(
   intervals: Iterable<I>,
 ): readonly [I, I] | undefined {

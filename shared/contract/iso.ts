@@ -1,22 +1,23 @@
 const SECONDS_PER_DAY = 86_400;
 
 /**
- * A moment as it is written: its wall clock, and the zone beside it. What does not exist is NaN.
+ * A time as written in ISO 8601 text: the wall-clock time and, separately, the zone. Parts that do
+ * not exist, such as February 30, are NaN.
  */
 export interface IsoMoment {
-  /** Since 1970-01-01T00:00:00 on the wall clock. */
+  /** Wall-clock seconds since 1970-01-01T00:00:00. */
   readonly seconds: number;
-  /** 0 to 999,999. */
+  /** Microseconds within the second, 0 to 999,999. */
   readonly micros: number;
-  /** True if there is more than microseconds. */
+  /** True if the text has digits other than 0 beyond microseconds. */
   readonly isFiner: boolean;
-  /** Seconds east of UTC; `undefined` if no zone is written. */
+  /** Seconds east of UTC; `undefined` if the text has no zone. */
   readonly offset: number | undefined;
 }
 
 /**
- * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing.
- * `undefined` for other text.
+ * Parses a time such as `2026-11-21T03:04:05.678901+01:00`. Seconds, fraction and zone are
+ * optional. Returns `undefined` for text of another form.
  */
 export function scanMoment(text: string): IsoMoment | undefined {
   const scanner = new IsoScanner(text);
@@ -30,40 +31,43 @@ export function scanMoment(text: string): IsoMoment | undefined {
   return { seconds: days * SECONDS_PER_DAY + time, micros: scanner.micros, isFiner: scanner.isFiner, offset };
 }
 
-/** Epoch milliseconds, with a fraction; a moment without a zone counts as UTC. */
+/** Returns epoch milliseconds with a fraction. A time without a zone counts as UTC. */
 export function epochMilliseconds({ seconds, micros, offset = 0 }: IsoMoment): number {
   return (seconds - offset) * 1000 + micros / 1000;
 }
 
-/** Epoch microseconds; a moment without a zone counts as UTC, one that does not exist throws. */
+/**
+ * Returns epoch microseconds. A time without a zone counts as UTC. Throws if the time does not
+ * exist in the calendar.
+ */
 export function epochMicros({ seconds, micros, offset = 0 }: IsoMoment): bigint {
   return BigInt(seconds - offset) * 1_000_000n + BigInt(micros);
 }
 
-/** True if there is such a moment. */
+/** True if the date, the time of day and the zone exist. */
 export function exists({ seconds, offset = 0 }: IsoMoment): boolean {
   return !Number.isNaN(seconds - offset);
 }
 
 /**
- * True for a time such as `2026-11-21T03:04:05.678Z`: those of one length are in the order of their
- * text.
+ * True for a UTC time such as `2026-11-21T03:04:05.678Z`. Two such texts of equal length sort in
+ * time order.
  */
 export function isUtcTime(text: string): boolean {
   return text[10] === "T" && text.endsWith("Z") && scanMoment(text)?.offset === 0;
 }
 
 /**
- * ISO 8601, read digit by digit: rows of JSON are full of it, and a pattern with groups takes
- * several times as long. Each part returns `undefined` if the text is another, and NaN if the
- * text names something that does not exist.
+ * Parses ISO 8601 digit by digit, because JSON rows contain many times and a regular expression
+ * with groups takes several times as long. Each method returns `undefined` if the text has another
+ * form, and NaN if the text names something that does not exist.
  */
 export class IsoScanner {
   readonly #text: string;
   #at = 0;
-  /** Of the last `time()`. */
+  /** Microseconds within the second that the last `time()` read. */
   micros = 0;
-  /** True if the last `time()` had more than microseconds. */
+  /** True if the last `time()` read digits other than 0 beyond microseconds. */
   isFiner = false;
 
   constructor(text: string) {
@@ -81,7 +85,7 @@ export class IsoScanner {
     return true;
   }
 
-  /** A number of so many digits, or -1. */
+  /** Reads exactly `count` digits. Returns -1 if the text has other characters there. */
   #digits(count: number): number {
     let value = 0;
     for (let i = 0; i < count; i++) {
@@ -99,7 +103,10 @@ export class IsoScanner {
     return digit;
   }
 
-  /** Days since 1970-01-01. A year has four digits, or a sign and six. */
+  /**
+   * Reads a date and returns the days since 1970-01-01. A year has four digits, or a sign and six
+   * digits.
+   */
   date(): number | undefined {
     const isBefore = this.take("-");
     const digits = this.#digits(isBefore || this.take("+") ? 6 : 4);
@@ -111,7 +118,10 @@ export class IsoScanner {
     return daysOf(isBefore ? -digits : digits, month, day);
   }
 
-  /** Seconds since midnight. */
+  /**
+   * Reads a time of day and returns the seconds since midnight. The fraction goes to `micros` and
+   * `isFiner`.
+   */
   time(): number | undefined {
     const hours = this.#digits(2);
     if (hours < 0 || !this.take(":")) return undefined;
@@ -138,7 +148,7 @@ export class IsoScanner {
     return true;
   }
 
-  /** Seconds east of UTC. */
+  /** Reads a zone and returns the seconds east of UTC. */
   offset(): number | undefined {
     if (this.take("Z", "z")) return 0;
     const isWest = this.take("-");
@@ -151,10 +161,14 @@ export class IsoScanner {
   }
 }
 
-/** Days from 1970-01-01 to a day of the Gregorian calendar; NaN if it has no such day. */
+/**
+ * Returns the days from 1970-01-01 to a date of the Gregorian calendar, or NaN if the date does not
+ * exist.
+ */
 function daysOf(year: number, month: number, day: number): number {
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return Number.NaN;
-  // Eras of 400 years repeat; years that begin in March have their leap day at the end.
+  // The calendar repeats every 400 years (an era). Years are counted from March, so that the leap
+  // day is the last day of a year.
   const shifted = month > 2 ? year : year - 1;
   const era = Math.floor(shifted / 400);
   const yearOfEra = shifted - era * 400;

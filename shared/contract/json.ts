@@ -1,4 +1,4 @@
-/** A value that JSON carries without loss. */
+/** A value that survives a round trip through JSON unchanged. */
 export type JsonValue =
   | null
   | boolean
@@ -7,7 +7,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** JSON text with sorted keys: equal values have equal text, whatever the order of their keys. */
+/** Returns JSON text with sorted keys, so that equal values have equal text. */
 export function canonicalJson(value: JsonValue): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     isPlainObject(item)
@@ -17,18 +17,18 @@ export function canonicalJson(value: JsonValue): string {
 }
 
 /**
- * The first place in `value` that JSON would lose or change, such as `$.range.from: an instance of
- * Date`; `undefined` if there is none. An `undefined` property counts: it would be gone after the
- * first replay.
+ * Returns the first place in `value` that a round trip through JSON would lose or change, such as
+ * `$.range.from: an instance of Date`, or `undefined` if there is none. A property with the value
+ * `undefined` is reported too, because JSON drops it.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
-  if (typeof value === "object" && value !== null) return findInside(value, path, parents);
-  const problem = problemOf(value);
+  if (typeof value === "object" && value !== null) return findNonJsonInside(value, path, parents);
+  const problem = scalarProblemOf(value);
   return problem === undefined ? undefined : `${path}: ${problem}`;
 }
 
-/** What JSON would lose or change of a value that has no others in it. */
-function problemOf(value: unknown): string | undefined {
+/** Returns why JSON cannot represent a value that is not an object, or `undefined` if it can. */
+function scalarProblemOf(value: unknown): string | undefined {
   if (value === null || typeof value === "boolean") return undefined;
   if (typeof value === "string") return value.isWellFormed() ? undefined : "a string with a lone surrogate";
   if (typeof value !== "number") return kindOf(value);
@@ -36,7 +36,7 @@ function problemOf(value: unknown): string | undefined {
   return Object.is(value, -0) ? "-0" : undefined;
 }
 
-function findInside(value: object, path: string, parents: readonly object[]): string | undefined {
+function findNonJsonInside(value: object, path: string, parents: readonly object[]): string | undefined {
   if (parents.includes(value)) return `${path}: a reference to its own parent`;
   const inside = [...parents, value];
   if (Array.isArray(value)) {
@@ -57,7 +57,8 @@ function findInside(value: object, path: string, parents: readonly object[]): st
 }
 
 /**
- * What to do about a problem that `findNonJson` found, if more can be said than about any other.
+ * Returns a specific hint for a problem that `findNonJson` reported, or `undefined` if only a
+ * general hint applies.
  */
 export function hintOfNonJson(problem: string): string | undefined {
   if (problem.endsWith("an instance of Promise"))
@@ -67,7 +68,7 @@ export function hintOfNonJson(problem: string): string | undefined {
   return undefined;
 }
 
-/** What a value is, in words for an error message; never its content. */
+/** Describes the kind of a value for an error message. The text never contains the value itself. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   switch (typeof value) {

@@ -1,59 +1,63 @@
-/** One stored object, as a listing tells it. */
+/** One stored object, as `list` returns it. */
 export interface ObjectInfo {
-  /** `/`-separated, relative to the store. */
+  /** Key relative to the store, with `/` between its parts. */
   readonly key: string;
-  /** Its size. */
+  /** Size of the object. */
   readonly bytes: number;
-  /** Epoch milliseconds. */
+  /** When the object was last modified, in epoch milliseconds. */
   readonly modifiedAt: number;
-  /** Another one once somebody has put other bytes in its place. */
+  /** Identifies the content: it changes when the object is replaced by other bytes. */
   readonly etag: string;
 }
 
-/** An upload that was begun and not ended: a crash leaves it, no reader sees it. */
+/**
+ * An upload that was started and not completed. A crash can leave one behind; readers never see it.
+ */
 export interface UnfinishedUpload {
-  /** The key that the object would have got. */
+  /** The key that the completed object would have. */
   readonly key: string;
-  /** Tells uploads of one key apart. */
+  /** Distinguishes several uploads of one key. */
   readonly uploadId: string;
-  /** Epoch milliseconds. */
+  /** When the upload started, in epoch milliseconds. */
   readonly startedAt: number;
 }
 
 /**
- * The port for objects, with the semantics of S3: an object appears whole or not at all, is durable
- * when `put` resolves, and is never overwritten. Failures are a MillraceError with the code
- * `STORE_FAILED`.
+ * The port for object storage, with the semantics of S3: an object appears completely or not at
+ * all, is durable when `put` resolves, and is never overwritten. A failure throws a MillraceError
+ * with the code `STORE_FAILED`.
  */
 export interface ObjectStore {
-  /** Where the store is, for messages: a folder or an `s3://` URL. */
+  /** Location of the store for messages: a folder or an `s3://` URL. */
   readonly location: string;
   /**
-   * Puts an object only if its key is absent. False if the key was taken: nothing changed, and
-   * the caller reads what is there. After an error the object may or may not be there.
+   * Stores an object if its key does not exist yet. Returns false if the key exists; the existing
+   * object is not changed. If `put` throws, the object may or may not have been stored.
    */
   put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean>;
-  /** The whole object, or `undefined` if there is none. */
+  /** Returns the whole object, or `undefined` if it does not exist. */
   get(key: string): Promise<Uint8Array | undefined>;
   /**
-   * Bytes `start` to `end` (exclusive) of an object, fewer at its end, or `undefined` if there
-   * is no such object, or, with `etag`, if it is no longer the one that was listed.
+   * Returns bytes `start` (inclusive) to `end` (exclusive), or fewer if the object ends earlier.
+   * Returns `undefined` if the object does not exist, or if its etag is not `etag` any more.
    */
   getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined>;
   /**
-   * Objects whose key begins with `prefix` and comes after `startAfter`, in the order of their
-   * keys' UTF-8 bytes.
+   * Lists the objects whose key begins with `prefix` and sorts after `startAfter`, ordered by the
+   * UTF-8 bytes of the keys.
    */
   list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo>;
-  /** Deletes objects; keys that are absent are fine. */
+  /** Deletes objects. Keys that do not exist are ignored. */
   delete(keys: readonly string[]): Promise<void>;
   /**
-   * Uploads of keys that begin with `prefix` that were begun and not ended, by a live process or a
-   * dead one.
+   * Lists uploads of keys that begin with `prefix` and were not completed. The process that started
+   * one may still be running.
    */
   listUnfinished(prefix: string): AsyncIterable<UnfinishedUpload>;
-  /** Removes what an unfinished upload left; one that has ended since is fine. */
+  /**
+   * Deletes the data of an incomplete upload. Does nothing if the upload has ended in the meantime.
+   */
   abandon(upload: UnfinishedUpload): Promise<void>;
-  /** The part of this store below a folder. */
+  /** Returns a view of this store in which all keys are relative to `folder`. */
   at(folder: string): ObjectStore;
 }

@@ -4,8 +4,8 @@ import { canonicalJson, findNonJson, hintOfNonJson, isPlainObject, type JsonValu
 
 /**
  * A position in a stream: a JSON object, such as `{ "time": "2026-11-21T00:00:00Z" }`. Offsets are
- * compared as canonical JSON, so the order of keys does not matter. (Spark: the dict of
- * `DataSourceStreamReader`'s offsets.)
+ * compared as canonical JSON, so the order of keys does not matter. (Spark: the dict that
+ * `DataSourceStreamReader` uses as an offset.)
  */
 export type Offset = { readonly [key: string]: JsonValue };
 
@@ -14,7 +14,10 @@ export function sameOffset(a: Offset, b: Offset): boolean {
   return canonicalJson(a) === canonicalJson(b);
 }
 
-/** Returns `value` if it is an offset; else throws what `method` should have given. */
+/**
+ * Returns `value` if it is an offset; otherwise throws `OFFSET_NOT_JSON`. `method` names the
+ * reader's method in the message.
+ */
 export function checkOffset(value: unknown, method: string): Offset {
   const problem = isPlainObject(value) ? findNonJson(value) : `$: ${kindOf(value)}`;
   if (problem === undefined) return value as Offset;
@@ -26,8 +29,8 @@ export function checkOffset(value: unknown, method: string): Offset {
 }
 
 /**
- * The order of two offsets of one field each, numbers or times in one form; `undefined` if that
- * does not tell.
+ * Compares two offsets that both have the same single field, with a number or a UTC time of equal
+ * length. Returns `undefined` for any other offsets.
  */
 export function compareByValue(a: Offset, b: Offset): number | undefined {
   const [[nameA, valueA] = [], ...restA] = Object.entries(a);

@@ -1,16 +1,18 @@
 import type { ErrorRecord } from "./errors.ts";
 
-/** What a construct has to know of a pipeline before it is deployed. */
+/** What the CDK construct must know about a pipeline at synth time. */
 export interface PipelineDescription {
-  /** Its identity in the ledger. */
+  /** Name of the pipeline. */
   readonly name: string;
-  /** The option `path` of its sink, if it is set. */
+  /** The option `path` of the sink, if it is set. */
   readonly path?: string;
-  /** The option `path` of its source, if it is set. */
+  /** The option `path` of the source, if it is set. */
   readonly sourcePath?: string;
 }
 
-/** What the process prints that loads a pipeline to describe it. */
+/**
+ * What the process that loads a pipeline's file prints: a description, or the error that occurred.
+ */
 export type DescriptionAnswer =
   | PipelineDescription
   | { readonly error: Partial<ErrorRecord> & { readonly message: string; readonly cause?: string } };

@@ -7,81 +7,87 @@ import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
 
 /**
- * When batches run. `once`: one batch. `availableNow`: batches until everything is read that was
- * there at the start. `processingTime`: a batch at each interval, such as `"10 seconds"`, until
- * stopped. (Spark: `DataStreamWriter.trigger`.)
+ * When a run executes batches. `once`: one batch. `availableNow`: batches until all data is read
+ * that existed at the start of the run. `processingTime`: one batch per interval, such as `"10
+ * seconds"`, until the run is stopped. (Spark: `DataStreamWriter.trigger`.)
  */
 export type Trigger =
   | { readonly once: true; readonly availableNow?: never; readonly processingTime?: never }
   | { readonly availableNow: true; readonly once?: never; readonly processingTime?: never }
   | { readonly processingTime: string; readonly once?: never; readonly availableNow?: never };
 
-/** When a partition counts as stalled, and what comes of it. */
+/** When a partition counts as stalled, and whether its task then fails. */
 export interface StallPolicy {
-  /** How long the source may give nothing, or the sink take nothing, such as `"5 minutes"`. */
+  /**
+   * How long the source may deliver no row, or the sink accept none: a duration such as `"5
+   * minutes"`.
+   */
   readonly after: string;
-  /** Whether its task then fails and is tried again; else it is only reported. */
+  /** If true, the task fails and is retried. If false, the stall is only reported. */
   readonly fail: boolean;
 }
 
-/** A data source class with its options. */
+/** A data source class together with the options that the pipeline sets. */
 export interface Configured {
-  /** The class. */
+  /** The data source class. */
   readonly dataSource: DataSourceClass<never>;
-  /** As the pipeline sets them, not checked. */
+  /** The options as the pipeline sets them, not validated. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** What is read. */
+/** The source of a pipeline. */
 export interface ConfiguredSource extends Configured {
-  /** As set by `.schema()`, in place of the data source's own. */
+  /** The schema set by `.schema()`, which replaces the data source's own. */
   readonly schema?: SchemaLike;
-  /** As set by `.filter()`: only of a batch. */
+  /** The filters set by `.filter()`. Only batch pipelines have filters. */
   readonly filters?: readonly Filter[];
 }
 
-/** All that a pipeline is. */
+/** All settings of a pipeline. */
 export interface PipelineDefinition {
-  /** Its identity in the ledger. */
+  /** Name of the pipeline. It identifies the pipeline in the ledger. */
   readonly name: string;
-  /** What is read. */
+  /** The source that the pipeline reads. */
   readonly source: ConfiguredSource;
-  /** Where it is written. */
+  /** The sink that the pipeline writes to. */
   readonly sink: Configured;
-  /** As set by `.trigger()`: only of a stream. */
+  /** The trigger set by `.trigger()`. Only stream pipelines have one. */
   readonly triggered?: Trigger;
-  /** What a batch does with what is there; absent in a stream. */
+  /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
   readonly saveMode?: SaveMode;
-  /** As set by `.stallAfter()`. */
+  /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
 }
 
 const SHORTEST_INTERVAL_MILLISECONDS = 100;
 const SHORTEST_STALL_MILLISECONDS = 1000;
 
-/** Lower case only: names become folders, and some file systems do not tell cases apart. */
+/** Only lower case, because names become folder names and some file systems ignore case. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
- * A pipeline: what to read, where to write it, when. It does nothing until it is run. Immutable:
- * each call returns a new one.
+ * A pipeline: what it reads, where it writes, and when. It does nothing until a run executes it.
+ * Pipelines are immutable: each method returns a new one.
  */
 export abstract class Pipeline<SinkOptions extends object = never> implements PipelineDefinition {
-  /** Its identity in the ledger. */
+  /** Name of the pipeline. It identifies the pipeline in the ledger. */
   readonly name: string;
-  /** What is read. */
+  /** The source that the pipeline reads. */
   readonly source: ConfiguredSource;
-  /** Where it is written. */
+  /** The sink that the pipeline writes to. */
   readonly sink: Configured;
-  /** As set by `.trigger()`; a run of a stream without any is `availableNow`. */
+  /** The trigger set by `.trigger()`. A stream pipeline without one runs as `availableNow`. */
   readonly triggered?: Trigger;
-  /** What a batch does with what is there; absent in a stream. */
+  /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
   readonly saveMode?: SaveMode;
   /**
-   * As set by `.stallAfter()`; a pipeline without it reports partitions that stall for 5 minutes.
+   * The policy set by `.stallAfter()`. A pipeline without one reports partitions that stall for 5
+   * minutes.
    */
   readonly stall?: StallPolicy;
-  /** Marks the class across two copies of the package. */
+  /**
+   * Identifies the class even if two copies of the package are installed, where `instanceof` fails.
+   */
   readonly kind = "millrace.pipeline" as const;
 
   constructor({ name, source, sink, triggered, saveMode, stall }: PipelineDefinition) {
@@ -93,14 +99,14 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
     if (stall !== undefined) this.stall = stall;
   }
 
-  /** Works across two copies of the package. */
+  /** Like `instanceof`, but also true for a pipeline of another copy of the package. */
   static is(value: unknown): value is Pipeline {
     return (
       typeof value === "object" && value !== null && "kind" in value && value.kind === "millrace.pipeline"
     );
   }
 
-  /** Sets options of the sink, over those set before. */
+  /** Sets options of the sink. They replace options of the same name that were set before. */
   options(options: SinkOptions): this {
     return this.with({ sink: withOptions(this.sink, options) });
   }
@@ -111,48 +117,48 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   }
 
   /**
-   * Sets after what time without a row from the source, or none taken by the sink, a partition is
-   * reported as stalled; with `fail` its task then fails, and is tried again. Default: reported
-   * after 5 minutes. Error: `DURATION_INVALID`.
+   * Reports a partition as stalled if the source delivers no row, or the sink accepts none, for
+   * this long. With `fail: true` the task then fails and is retried. The default is to report after
+   * 5 minutes. Throws `DURATION_INVALID`.
    */
   stallAfter(after: string, { fail = false }: { readonly fail?: boolean } = {}): this {
     return this.with({ stall: checkStall({ after, fail }) });
   }
 
-  /** The same pipeline with something else. */
+  /** Returns a copy of the pipeline with these settings changed. */
   protected with(change: Partial<PipelineDefinition>): this {
     const made = this.constructor as new (definition: PipelineDefinition) => this;
     return new made({ ...this, ...change });
   }
 }
 
-/** A pipeline that reads what is new, batch after batch. */
+/** A pipeline that reads new data, batch after batch. */
 export class StreamPipeline<SinkOptions extends object = never> extends Pipeline<SinkOptions> {
-  /** Sets when batches run. Errors: `TRIGGER_INVALID`, `DURATION_INVALID`. */
+  /** Sets when a run executes batches. Throws `TRIGGER_INVALID` or `DURATION_INVALID`. */
   trigger(trigger: Trigger): this {
     return this.with({ triggered: checkTrigger(trigger) });
   }
 }
 
 /**
- * A pipeline that reads what is there, one batch each run. A run that failed is finished by the
- * next one, under the same batch id.
+ * A pipeline that reads all existing data, in one batch per run. After a failed run, the next run
+ * finishes the same batch under its batch id.
  */
 export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<SinkOptions> {
   /**
-   * Sets what is done with what is there. Default: `errorifexists`, as in Spark. Error:
-   * `SAVE_MODE_INVALID`.
+   * Sets what happens if the target already exists. The default is `errorifexists`, as in Spark.
+   * Throws `SAVE_MODE_INVALID`.
    */
   mode(saveMode: SaveMode): this {
     return this.with({ saveMode: checkSaveMode(saveMode) });
   }
 }
 
-/** The source of a pipeline, with its options. */
+/** The first part of a pipeline: its source, with options. */
 export abstract class Source<Options extends object> {
   /** Name of the pipeline. */
   protected readonly name: string;
-  /** What has been set. */
+  /** The data source and the settings so far. */
   protected readonly source: ConfiguredSource;
 
   constructor(name: string, source: ConfiguredSource) {
@@ -160,7 +166,10 @@ export abstract class Source<Options extends object> {
     this.source = source;
   }
 
-  /** Sets options of the source, over those set before. Names are case-insensitive. */
+  /**
+   * Sets options of the source. They replace options of the same name that were set before. Names
+   * are case-insensitive.
+   */
   options(options: Options): this {
     return this.with(withOptions(this.source, options));
   }
@@ -170,61 +179,67 @@ export abstract class Source<Options extends object> {
     return this.with(withOptions(this.source, { [name]: value }));
   }
 
-  /** Sets the schema of the rows; the data source is then not asked for its own. */
+  /** Sets the schema of the rows. The data source's own `schema()` is then not called. */
   schema(schema: SchemaLike): this {
     return this.with({ schema });
   }
 
-  /** As in Spark; it may be left out. `path` sets the option of that name. */
+  /**
+   * Sets the option `path` if it is given. The call is optional and exists because Spark has it.
+   */
   load(path?: string): this {
     return path === undefined ? this : this.with(withOptions(this.source, { path }));
   }
 
-  /** The same source with something else. */
+  /** Returns a copy of the source with these settings changed. */
   protected with(change: Partial<ConfiguredSource>): this {
     const made = this.constructor as new (name: string, source: ConfiguredSource) => this;
     return new made(this.name, { ...this.source, ...change });
   }
 }
 
-/** The source of a stream. (Spark: `DataStreamReader`.) */
+/** The source of a stream pipeline. (Spark: `DataStreamReader`.) */
 export class ReadStream<Options extends object> extends Source<Options> {
-  /** Chooses where the stream is written. (Spark: `DataFrame.writeStream`.) */
+  /** Returns a chooser for the sink of the stream. (Spark: `DataFrame.writeStream`.) */
   get writeStream(): Chooser<"stream"> {
     return new Chooser((sink) => new StreamPipeline<never>({ name: this.name, source: this.source, sink }));
   }
 }
 
-/** The source of a batch. (Spark: `DataFrameReader`.) */
+/** The source of a batch pipeline. (Spark: `DataFrameReader`.) */
 export class Read<Options extends object> extends Source<Options> {
   /**
-   * Reads only rows for which all of these hold, and those set before. The source does what it can
-   * of them; Millrace does the rest. (Spark: `DataFrame.filter`.) Error: `FILTER_INVALID`.
+   * Keeps only rows for which all these filters hold, in addition to filters set before. The source
+   * applies the filters that it supports, and Millrace applies the others. (Spark:
+   * `DataFrame.filter`.) Throws `FILTER_INVALID`.
    */
   filter(...filters: readonly Filter[]): this {
     return this.with({ filters: [...(this.source.filters ?? []), ...filters.map(checkFilter)] });
   }
 
-  /** Chooses where the batch is written. (Spark: `DataFrame.write`.) */
+  /** Returns a chooser for the sink of the batch. (Spark: `DataFrame.write`.) */
   get write(): Chooser<"batch"> {
     const { name, source } = this;
     return new Chooser((sink) => new BatchPipeline<never>({ name, source, sink, saveMode: "errorifexists" }));
   }
 }
 
-/** What follows the choice of a data source. */
+/** The type that `.format()` returns, by the property that created the `Chooser`. */
 export interface Chosen<Options extends object> {
-  /** Of `readStream`. */
+  /** Returned after `readStream`. */
   readonly readStream: ReadStream<Options>;
-  /** Of `read`. */
+  /** Returned after `read`. */
   readonly read: Read<Options>;
-  /** Of `writeStream`. */
+  /** Returned after `writeStream`. */
   readonly stream: StreamPipeline<Options>;
-  /** Of `write`. */
+  /** Returned after `write`. */
   readonly batch: BatchPipeline<Options>;
 }
 
-/** Chooses a data source. (Spark: `format` of readers and writers.) */
+/**
+ * Selects a data source by its class or by its registered name. (Spark: `format` of readers and
+ * writers.)
+ */
 export class Chooser<Next extends keyof Chosen<never>> {
   readonly #next: (configured: Configured) => Chosen<never>[Next];
 
@@ -232,13 +247,13 @@ export class Chooser<Next extends keyof Chosen<never>> {
     this.#next = next;
   }
 
-  /** A class whose options are checked by its `optionsSchema`, and typed by it. */
+  /** Selects a class with an `optionsSchema`, which types and validates the options. */
   format<Input extends object, Output extends object>(
     dataSource: CheckedDataSourceClass<Input, Output>,
   ): Chosen<Input>[Next];
-  /** A class: its options are typed. */
+  /** Selects a class without an `optionsSchema`. Its constructor types the options. */
   format<Options extends object>(dataSource: DataSourceClass<Options>): Chosen<Options>[Next];
-  /** The registered class of that name, in any case. Error: `DATA_SOURCE_NOT_FOUND`. */
+  /** Selects a registered class by its name, ignoring case. Throws `DATA_SOURCE_NOT_FOUND`. */
   format(dataSource: string): Chosen<Record<string, unknown>>[Next];
   format(dataSource: DataSourceClass<never> | string): Chosen<never>[Next] {
     const found = typeof dataSource === "string" ? findDataSource(dataSource) : dataSource;
@@ -246,17 +261,17 @@ export class Chooser<Next extends keyof Chosen<never>> {
   }
 }
 
-/** What a pipeline begins with. */
+/** The first step of a pipeline: the choice between a stream and a batch. */
 export interface PipelineStart {
-  /** Reads a stream: what is new, batch after batch. */
+  /** Starts a stream pipeline, which reads new data, batch after batch. */
   readonly readStream: Chooser<"readStream">;
-  /** Reads a batch: what is there. */
+  /** Starts a batch pipeline, which reads all existing data in each run. */
   readonly read: Chooser<"read">;
 }
 
 /**
- * Begins a pipeline. `name` is its identity in the ledger: 1 to 64 lower-case letters, digits, `-`
- * or `_`. Error: `PIPELINE_NAME_INVALID`.
+ * Starts the definition of a pipeline. `name` identifies it in the ledger: 1 to 64 lower-case
+ * letters, digits, `-` or `_`. Throws `PIPELINE_NAME_INVALID`.
  */
 export function pipeline(name: string): PipelineStart {
   if (!NAME.test(name)) {
@@ -271,8 +286,8 @@ export function pipeline(name: string): PipelineStart {
 }
 
 /**
- * The trigger of a run: as it is asked for, or the pipeline says. A batch has one run. Error:
- * `TRIGGER_INVALID`.
+ * Returns the trigger of a run: `asked` if it is given, otherwise the pipeline's own. A batch
+ * pipeline always runs `once`. Throws `TRIGGER_INVALID`.
  */
 export function triggerOf(
   { name, saveMode, triggered }: Pick<PipelineDefinition, "name" | "saveMode" | "triggered">,
@@ -291,13 +306,14 @@ export function triggerOf(
 }
 
 /**
- * Milliseconds from one plan of a run to the next; `undefined` for a trigger without an interval.
+ * Returns the milliseconds between two plans of one run, or `undefined` for a trigger without an
+ * interval.
  */
 export function intervalOf(trigger: Trigger): number | undefined {
   return "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
 }
 
-/** Which of the three a trigger is. */
+/** The three kinds of triggers. */
 export type TriggerKind = "once" | "availableNow" | "processingTime";
 
 export function triggerKind(trigger: Trigger): TriggerKind {
@@ -305,7 +321,7 @@ export function triggerKind(trigger: Trigger): TriggerKind {
   return "availableNow" in trigger ? "availableNow" : "processingTime";
 }
 
-/** Returns `trigger` if it is one. */
+/** Returns `trigger` if it is valid. Throws `TRIGGER_INVALID` or `DURATION_INVALID`. */
 export function checkTrigger(trigger: Trigger): Trigger {
   const kinds: Readonly<Record<string, unknown>> = trigger;
   const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
@@ -328,7 +344,7 @@ export function checkTrigger(trigger: Trigger): Trigger {
   );
 }
 
-/** Returns `stall` if its time is one. Error: `DURATION_INVALID`. */
+/** Returns `stall` if its duration is valid and at least 1 second. Throws `DURATION_INVALID`. */
 export function checkStall<S extends Partial<StallPolicy>>(stall: S): S {
   const { after } = stall;
   if (after === undefined || parseDuration(after) >= SHORTEST_STALL_MILLISECONDS) return stall;

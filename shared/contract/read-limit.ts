@@ -1,34 +1,40 @@
 import { MillraceError } from "./errors.ts";
 import { isPlainObject, kindOf } from "./json.ts";
 
-/** Ask for everything that is there. (Spark: `ReadAllAvailable`.) */
+/** Asks for all data that exists. (Spark: `ReadAllAvailable`.) */
 export class ReadAllAvailable {
-  /** Tells the kinds of limit apart, also across two copies of the package. */
+  /**
+   * Discriminant of the `ReadLimit` union, which works even if two copies of the package are
+   * installed.
+   */
   readonly kind = "ReadAllAvailable";
 
-  /** As Spark prints it. */
+  /** Returns the same text as Spark. */
   toString(): string {
     return "ReadAllAvailable()";
   }
 }
 
-/** Wait until so much is there: `latestOffset` returns its start before. (Spark: `ReadMinRows`.) */
+/**
+ * Asks to wait until at least this many rows exist; until then `latestOffset` returns its start.
+ * (Spark: `ReadMinRows`.)
+ */
 export class ReadMinRows {
-  /** Tells the kinds of limit apart. */
+  /** Discriminant of the `ReadLimit` union. */
   readonly kind = "ReadMinRows";
-  /** Rows. */
+  /** Number of rows to wait for. */
   readonly minRows: number;
-  /** Milliseconds after which fewer rows do, too; `undefined` for ever. */
+  /** Milliseconds after which fewer rows are enough; `undefined` to wait without a time limit. */
   readonly maxTriggerDelayMs: number | undefined;
 
-  /** Error: `READ_LIMIT_INVALID`. */
+  /** Throws `READ_LIMIT_INVALID` if a number is not a positive whole number. */
   constructor(minRows: number, maxTriggerDelayMs?: number) {
     this.minRows = checkCount("ReadMinRows", minRows);
     this.maxTriggerDelayMs =
       maxTriggerDelayMs === undefined ? undefined : checkCount("ReadMinRows", maxTriggerDelayMs);
   }
 
-  /** As Spark prints it. */
+  /** Returns the same text as Spark. */
   toString(): string {
     const delay =
       this.maxTriggerDelayMs === undefined ? "" : `, max_trigger_delay_ms=${this.maxTriggerDelayMs}`;
@@ -36,63 +42,63 @@ export class ReadMinRows {
   }
 }
 
-/** At most so many rows. (Spark: `ReadMaxRows`.) */
+/** Asks for at most this many rows. (Spark: `ReadMaxRows`.) */
 export class ReadMaxRows {
-  /** Tells the kinds of limit apart. */
+  /** Discriminant of the `ReadLimit` union. */
   readonly kind = "ReadMaxRows";
-  /** Rows. */
+  /** Maximum number of rows. */
   readonly maxRows: number;
 
-  /** Error: `READ_LIMIT_INVALID`. */
+  /** Throws `READ_LIMIT_INVALID` if `maxRows` is not a positive whole number. */
   constructor(maxRows: number) {
     this.maxRows = checkCount("ReadMaxRows", maxRows);
   }
 
-  /** As Spark prints it. */
+  /** Returns the same text as Spark. */
   toString(): string {
     return `ReadMaxRows(max_rows=${this.maxRows})`;
   }
 }
 
-/** At most so many files. (Spark: `ReadMaxFiles`.) */
+/** Asks for at most this many files. (Spark: `ReadMaxFiles`.) */
 export class ReadMaxFiles {
-  /** Tells the kinds of limit apart. */
+  /** Discriminant of the `ReadLimit` union. */
   readonly kind = "ReadMaxFiles";
-  /** Files. */
+  /** Maximum number of files. */
   readonly maxFiles: number;
 
-  /** Error: `READ_LIMIT_INVALID`. */
+  /** Throws `READ_LIMIT_INVALID` if `maxFiles` is not a positive whole number. */
   constructor(maxFiles: number) {
     this.maxFiles = checkCount("ReadMaxFiles", maxFiles);
   }
 
-  /** As Spark prints it. */
+  /** Returns the same text as Spark. */
   toString(): string {
     return `ReadMaxFiles(max_files=${this.maxFiles})`;
   }
 }
 
-/** At most so many bytes. (Spark: `ReadMaxBytes`.) */
+/** Asks for at most this many bytes. (Spark: `ReadMaxBytes`.) */
 export class ReadMaxBytes {
-  /** Tells the kinds of limit apart. */
+  /** Discriminant of the `ReadLimit` union. */
   readonly kind = "ReadMaxBytes";
-  /** Bytes. */
+  /** Maximum number of bytes. */
   readonly maxBytes: number;
 
-  /** Error: `READ_LIMIT_INVALID`. */
+  /** Throws `READ_LIMIT_INVALID` if `maxBytes` is not a positive whole number. */
   constructor(maxBytes: number) {
     this.maxBytes = checkCount("ReadMaxBytes", maxBytes);
   }
 
-  /** As Spark prints it. */
+  /** Returns the same text as Spark. */
   toString(): string {
     return `ReadMaxBytes(max_bytes=${this.maxBytes})`;
   }
 }
 
 /**
- * How much the next batch should read; told apart by `kind`. The reader alone heeds it: one that
- * ignores it returns what it likes. (Spark: `ReadLimit`.)
+ * How much data the next batch should read. The kinds are distinguished by `kind`. The engine does
+ * not enforce a limit: a reader that ignores it may return any end. (Spark: `ReadLimit`.)
  */
 export type ReadLimit = ReadAllAvailable | ReadMinRows | ReadMaxRows | ReadMaxFiles | ReadMaxBytes;
 
@@ -105,7 +111,7 @@ const KINDS: ReadonlySet<unknown> = new Set<ReadLimit["kind"]>([
 ]);
 
 /**
- * Returns `value` if it is a read limit, of this copy of the package or another. Error:
+ * Returns `value` if it is a read limit, also one of another copy of the package. Throws
  * `READ_LIMIT_INVALID`.
  */
 export function checkReadLimit(value: unknown, method: string): ReadLimit {

@@ -5,18 +5,18 @@ import { suggest } from "./suggest.ts";
 const registered = new Map<string, DataSourceClass<never>>();
 
 /**
- * Lets pipelines name a data source: `.format("rest-api")`. Names are case-insensitive; the last
- * one registered wins, as in Spark.
+ * Registers a data source, so that pipelines can select it by name: `.format("rest-api")`. Names
+ * are case-insensitive. As in Spark, a second registration of a name replaces the first.
  */
 export function registerDataSource(dataSource: DataSourceClass<never>): void {
   registered.set(dataSource.name.toLowerCase(), dataSource);
 }
 
 /**
- * The classes of this package, by their names and those of formats that they read: they are to be
- * imported, and then registered, too.
+ * The connectors of this package, by their names and by the names of formats that they read. They
+ * are not registered until the user imports and registers them; this list is for the hint.
  */
-const OURS: ReadonlyMap<string, readonly [className: string, folder: string]> = new Map([
+const BUILT_IN: ReadonlyMap<string, readonly [className: string, folder: string]> = new Map([
   ["arrow-table", ["ArrowTable", "arrow-table"]],
   ["dynamodb", ["DynamoDb", "dynamodb"]],
   ["events", ["Events", "events"]],
@@ -32,14 +32,14 @@ const OURS: ReadonlyMap<string, readonly [className: string, folder: string]> = 
   ["rest-api", ["RestApi", "rest-api"]],
   ["sqs", ["Sqs", "sqs"]],
 ]);
-/** What the option `format` of `files` is for a format of Spark. */
+/** Maps Spark's format names to values of the option `format` of `files`. */
 const FILE_FORMATS: ReadonlyMap<string, string> = new Map([
   ["csv", "csv"],
   ["json", "jsonl"],
   ["parquet", "parquet"],
 ]);
 
-/** The data source of that name. Error: `DATA_SOURCE_NOT_FOUND`. */
+/** Returns the registered data source of that name. Throws `DATA_SOURCE_NOT_FOUND`. */
 export function findDataSource(name: string): DataSourceClass<never> {
   const found = registered.get(name.toLowerCase());
   if (found !== undefined) return found;
@@ -51,7 +51,7 @@ export function findDataSource(name: string): DataSourceClass<never> {
 }
 
 function hintFor(name: string): string {
-  const [className, folder] = OURS.get(name.toLowerCase()) ?? [];
+  const [className, folder] = BUILT_IN.get(name.toLowerCase()) ?? [];
   if (className === undefined)
     return `Call registerDataSource(YourClass) before .format("${name}"), or pass the class itself: .format(YourClass).`;
   const imported = `import { ${className} } from "millrace/connectors/${folder}";`;

@@ -1,40 +1,46 @@
 import type { Runtime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 
-/** How often a call is tried, and how long to wait in between. */
+/** How often a call is tried, and how long to wait between tries. */
 export interface RetryPolicy {
-  /** Calls at most, the first one included. */
+  /** Maximum number of calls, including the first. */
   readonly attempts: number;
-  /** The longest wait before the second call, milliseconds; it doubles with each further call. */
+  /** Maximum wait before the second call, in milliseconds. It doubles with each further call. */
   readonly firstDelay: number;
-  /** The longest wait of all, milliseconds. */
+  /** Upper bound of every wait, in milliseconds. */
   readonly longestDelay: number;
 }
 
-/** What a caller may say about its errors. */
+/** How `retry` treats the errors of one call. */
 export interface RetryOptions {
-  /** True if the same call may succeed later. Default: what a MillraceError says of itself. */
+  /**
+   * Returns true if the same call may succeed later. By default this is the `retryable` property of
+   * a MillraceError.
+   */
   isRetryable?(error: unknown): boolean;
-  /** How long the other side asks to wait, milliseconds; `undefined` if it does not say. */
+  /**
+   * Returns the milliseconds that the other side asks to wait, or `undefined` if it does not say.
+   */
   askedDelayOf?(error: unknown): number | undefined;
-  /** Called before each wait, milliseconds. */
+  /** Called before each wait, with the wait in milliseconds. */
   onRetry?(error: unknown, delay: number): void;
-  /** Ends the waiting: it then fails with the signal's reason. */
+  /** Aborts the current wait. `retry` then throws the reason of the signal. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * How long to wait before retry number `retry` (1 is the first), milliseconds: exponential with
- * full jitter, so that callers that failed together do not come back together.
+ * Returns the milliseconds to wait before retry number `retry` (1 is the first): exponential
+ * back-off with full jitter, so that callers that failed together do not retry at the same moment.
  */
 export function backOff(policy: RetryPolicy, retry: number, random: () => number): number {
   return Math.min(policy.longestDelay, policy.firstDelay * 2 ** (retry - 1)) * random();
 }
 
 /**
- * Calls `body` until it succeeds, fails for good, or has failed `attempts` times; the last error is
- * thrown as it is. A wait that the other side asks for is kept if it is no longer than
- * `longestDelay`; otherwise the error is final. `body` gets the attempt, from 1.
+ * Calls `body` until it succeeds, throws an error that is not retryable, or has failed `attempts`
+ * times. The last error is thrown unchanged. A wait that the other side asks for is respected up to
+ * `longestDelay`; if it asks for more, the error is thrown. `body` receives the attempt number,
+ * from 1.
  */
 export async function retry<T>(
   runtime: Pick<Runtime, "random" | "sleep">,

@@ -1,21 +1,21 @@
 /**
- * What lies where in a store: spelled alike by whoever writes it, by vacuum, and by whoever grants
- * the rights to it.
+ * Names of folders and files in a store. The code that writes them, vacuum, and the code that
+ * grants access to them must all use the same names.
  */
 
-/** Folders of a pipeline's store. */
+/** Top-level folders of a pipeline's store. */
 export const STORE_FOLDER = {
-  /** What the engine keeps of each batch. */
+  /** The engine's files of each batch. */
   batches: "batches",
-  /** What a source keeps between its batches. */
+  /** Data that a source keeps between batches. */
   source: "source",
-  /** What tasks stage for sinks without a place of their own. */
+  /** Files that tasks stage for sinks that have no storage of their own. */
   staging: "staging",
-  /** The Arrow table, unless it has a path of its own. */
+  /** The Arrow table, if the pipeline does not set another path. */
   table: "table",
 } as const;
 
-/** How the names of the files in a batch's folder begin. */
+/** Prefixes of the file names in a batch's folder. */
 export const BATCH_FILE = {
   failure: "failure-",
   message: "message-",
@@ -26,7 +26,10 @@ export const BATCH_FILE = {
 /** Folders of an Arrow table. */
 export const TABLE_FOLDER = { data: "data", log: "_log" } as const;
 
-/** A task as partitions and todo files list it: a distributed Map goes through them. */
+/**
+ * One task as the partitions and todo files list it. A distributed Map of Step Functions iterates
+ * over these entries.
+ */
 export interface ListedTask {
   readonly task: number;
 }

@@ -4,127 +4,138 @@ import type { JsonValue } from "./json.ts";
 import type { Offset } from "./offset.ts";
 import { ReadAllAvailable, type ReadLimit } from "./read-limit.ts";
 
-/** A result now or later. */
+/** A value or a promise of it. */
 export type Awaitable<T> = T | PromiseLike<T>;
 
-/** Rows, or Arrow record batches or tables, as they come. */
+/**
+ * Rows, Arrow record batches or Arrow tables, in any mixture. Async iterables are read as they
+ * arrive.
+ */
 export type RowSource = AsyncIterable<Row | RecordBatch | Table> | Iterable<Row | RecordBatch | Table>;
 
-/** A row by field name. */
+/** A row as an object, keyed by field name. */
 export type NamedRow = { readonly [field: string]: unknown };
 
 /**
- * One row: values by field name, or by position. `null` is no value; a missing field is an error.
+ * One row: an object keyed by field name, or an array in field order. Use `null` for a missing
+ * value; a missing field is an error.
  */
 export type Row = NamedRow | readonly unknown[];
 
 /**
- * One slice of a batch, read by one task: any JSON value. It is stored, and a replay gets it back.
+ * One slice of a batch, read by one task: any JSON value. It is stored, and a replay receives the
+ * same value.
  */
 export type InputPartition = JsonValue;
 
 /**
- * Reads a stream in micro-batches. Semantics of Spark's `DataSourceStreamReader`: the engine
- * records offsets and partitions before it reads, and replays the recorded ones after a failure, so
- * `read` must give the same rows for the same partition. The reader that plans and the readers that
- * read are different objects, in different threads or machines.
+ * Reads a stream in micro-batches. Works like Spark's `DataSourceStreamReader`: the engine records
+ * offsets and partitions before it reads, and after a failure it replays the recorded ones. So
+ * `read` must return the same rows for the same partition. One instance plans the batches and other
+ * instances read the partitions, in other threads or on other machines.
  */
 export abstract class DataSourceStreamReader<O extends object = Offset, P = InputPartition> {
-  /** Where a pipeline that never ran begins. */
+  /** Returns the offset at which a new pipeline starts. */
   abstract initialOffset(): Awaitable<O>;
   /**
-   * The end of the next batch, after `start` and within `limit`; `start` itself if nothing is
-   * new.
+   * Returns the end of the next batch, which must respect `limit`, or `start` itself if there is no
+   * new data.
    */
   abstract latestOffset(start: O, limit: ReadLimit): Awaitable<O>;
   /**
-   * The limit for `latestOffset`, asked once a run: everything there is, unless it is overridden. A
-   * run of the trigger `once`, and one of `availableNow` whose reader is no
-   * `SupportsTriggerAvailableNow`, asks for everything all the same: it has one batch.
+   * Returns the limit that `latestOffset` receives; called once per run. The default is all
+   * available data. A run that has only one batch ignores it and asks for all data: the trigger
+   * `once`, or `availableNow` with a reader that is not a `SupportsTriggerAvailableNow`.
    */
   getDefaultReadLimit(): Awaitable<ReadLimit> {
     return new ReadAllAvailable();
   }
   /**
-   * The end of all that is there, whatever the limit: for the progress of the run. Asked after each
-   * `latestOffset`; `undefined` if it is not known.
+   * Returns the end of all available data regardless of the limit, or `undefined` if it is unknown.
+   * Progress reports show it. Called after each `latestOffset`.
    */
   reportLatestOffset(): Awaitable<O | null | undefined> {
     return undefined;
   }
   /**
-   * The slices of the range from `start` (inclusive) to `end` (exclusive); together they hold each
-   * row once.
+   * Returns the slices of the range from `start` (inclusive) to `end` (exclusive), which together
+   * contain each row exactly once.
    */
   abstract partitions(start: O, end: O): Awaitable<readonly P[]>;
-  /** The rows of one partition. */
+  /** Returns the rows of one partition. */
   abstract read(partition: P, task: TaskContext): RowSource | PromiseLike<RowSource>;
   /**
-   * Called after the batch that ends at `end` was committed, again until it succeeds: the source
-   * may forget rows before `end`.
+   * Tells the source that the batch ending at `end` is committed, so it may delete rows before
+   * `end`. Called again until it succeeds.
    */
   commit(_end: O): Awaitable<void> {}
-  /** Called once when the run ends, best effort: release what the reader holds. */
+  /**
+   * Releases the resources of the reader. Called once when the run ends, unless the process was
+   * killed.
+   */
   stop(): Awaitable<void> {}
   /**
-   * Negative if `a` comes before `b`, 0 if they are equal. With it the planner refuses an end
-   * before its start.
+   * Returns a negative number if `a` comes before `b`, and 0 if they are equal. If it is
+   * implemented, a batch whose end lies before its start is refused.
    */
   compareOffsets?(a: O, b: O): number;
 }
 
-/** What a `SimpleDataSourceStreamReader` read. */
+/** What `SimpleDataSourceStreamReader.read` returns. */
 export interface SimpleRead<O extends object = Offset> {
   /** The rows from `start` on. */
   readonly rows: RowSource;
-  /** Where the next read begins: beyond these rows, or `start` itself if there are none. */
+  /**
+   * The offset after these rows, at which the next read begins, or `start` itself if there are no
+   * rows.
+   */
   readonly offset: O;
 }
 
 /**
- * Reads a small stream in one place, without partitions. Semantics of Spark's
- * `SimpleDataSourceStreamReader`: planning a batch reads its rows, which are kept beside the plan,
- * in the pipeline's store, so that the batch and each replay of it writes exactly these.
+ * Reads a small stream without partitions. Works like Spark's `SimpleDataSourceStreamReader`:
+ * planning a batch already reads its rows. They are stored beside the plan in the pipeline's store,
+ * and the batch and each replay of it write exactly these rows.
  */
 export abstract class SimpleDataSourceStreamReader<O extends object = Offset> {
-  /** Where a pipeline that never ran begins. */
+  /** Returns the offset at which a new pipeline starts. */
   abstract initialOffset(): Awaitable<O>;
   /**
-   * The rows that there are from `start` (inclusive) on, as many as one batch should have, and the
-   * offset after them. They are held in memory together.
+   * Returns the available rows from `start` (inclusive), as many as one batch should contain, and
+   * the offset after them. All of them are held in memory at once.
    */
   abstract read(start: O): Awaitable<SimpleRead<O>>;
   /**
-   * The rows that `read` gave between these offsets, again. Asked only if a batch is replayed
-   * whose rows are no longer in the pipeline's store; in Spark, wherever one is replayed.
+   * Returns the rows between two offsets that `read` returned earlier. It is only called when a
+   * batch is replayed and its stored rows have been deleted; Spark calls it for every replay.
    */
   abstract readBetweenOffsets(start: O, end: O): RowSource | PromiseLike<RowSource>;
   /**
-   * Called after the batch that ends at `end` was committed, again until it succeeds: the source
-   * may forget rows before `end`.
+   * Tells the source that the batch ending at `end` is committed, so it may delete rows before
+   * `end`. Called again until it succeeds.
    */
   commit(_end: O): Awaitable<void> {}
 }
 
 /**
- * A reader that fixes, once per run, what "available now" is. Without it such a run is a single
- * batch, as in Spark. (Spark: `SupportsTriggerAvailableNow`.)
+ * A stream reader that fixes the end of an `availableNow` run when the run starts. Without it such
+ * a run is a single batch, as in Spark. (Spark: `SupportsTriggerAvailableNow`.)
  */
 export interface SupportsTriggerAvailableNow {
   /**
-   * Called once, before any offset is asked: from now on `latestOffset` must not go beyond what is
-   * there at this moment.
+   * Fixes the end of the run. Called once, before any offset is asked for; from then on
+   * `latestOffset` must not go beyond the data that exists at this moment.
    */
   prepareForTriggerAvailableNow(): Awaitable<void>;
   /**
-   * What was fixed, as JSON of at most 16 KiB; asked after `latestOffset`. On AWS each batch of a
-   * run is planned by another call of Lambda: a reader without this prepares anew there, so that
-   * the run follows a source that grows.
+   * Returns the fixed end as JSON of at most 16 KiB. Called after `latestOffset`. On AWS each batch
+   * of a run is planned by another Lambda invocation; a reader without this method fixes a new end
+   * in each of them, so the run follows a source that grows.
    */
   availableNowTarget?(): Awaitable<JsonValue | undefined>;
   /**
-   * Called instead of `prepareForTriggerAvailableNow` if `availableNowTarget` answered earlier
-   * in the same run.
+   * Restores the end that `availableNowTarget` returned earlier in the same run. Called instead of
+   * `prepareForTriggerAvailableNow`.
    */
   restoreAvailableNow?(target: JsonValue): Awaitable<void>;
 }

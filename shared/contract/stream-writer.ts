@@ -3,101 +3,106 @@ import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Awaitable, NamedRow } from "./stream-reader.ts";
 
-/** What a task tells `commit` and `abort`: any JSON value. (Spark: `WriterCommitMessage`.) */
+/** What a task reports to `commit` and `abort`: any JSON value. (Spark: `WriterCommitMessage`.) */
 export type WriterCommitMessage = JsonValue;
 
 /**
- * Writes a stream as Arrow record batches. Semantics of Spark's `DataSourceStreamArrowWriter`.
- * `write` runs once a partition and attempt, in parallel; `commit` or `abort` runs once they ended,
- * in another process: nothing travels between them but the messages.
+ * Writes a stream as Arrow record batches. Works like Spark's `DataSourceStreamArrowWriter`.
+ * `write` runs in parallel, once per partition and attempt. Then `commit` or `abort` runs in
+ * another process, so only the messages pass from `write` to them.
  */
 export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
   /**
-   * Stages one partition so that nobody sees it yet, and says where. No message (`undefined`)
-   * counts as `null`.
+   * Stages the rows of one partition where no reader sees them. Returns a message that tells
+   * `commit` where they are; `undefined` counts as `null`.
    */
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
-   * Makes a batch visible. `messages` are in partition order. May be called again with equal
-   * messages after a crash, so it must recognise (`batch.incarnation`, `batchId`). An error with
-   * `retryable: true` is tried again; any other leads to `abort`. A JSON value of at most 1 KiB
-   * that it gives is passed to the next commit, as `batch.lastCommit`.
+   * Makes the staged rows of a batch visible. `messages` are in partition order. After a crash it
+   * may be called again with equal messages. If it has already committed this `batchId` of this
+   * `batch.incarnation`, it must change nothing. If it throws an error with `retryable: true` it is
+   * retried; any other error leads to `abort`. If it returns a JSON value of at most 1 KiB, the
+   * next commit receives it as `batch.lastCommit`.
    */
   abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
   /**
-   * Undoes a batch attempt. `messages` has `null` for each task that failed. May be called again.
+   * Undoes one attempt of a batch. `messages` contains `null` for each task that failed. It may be
+   * called again.
    */
   abstract abort(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
 }
 
 /**
- * Writes a stream as rows. Semantics of Spark's `DataSourceStreamWriter`; all but the rows is as in
- * `DataSourceStreamArrowWriter`, which is faster.
+ * Writes a stream as rows. Works like Spark's `DataSourceStreamWriter`. Only the form of the rows
+ * differs from `DataSourceStreamArrowWriter`, which is faster.
  */
 export abstract class DataSourceStreamWriter<M = WriterCommitMessage> {
-  /** Tells the two forms of a writer apart, also across two copies of the package. */
+  /**
+   * Distinguishes writers of rows from writers of Arrow record batches, even if two copies of the
+   * package are installed.
+   */
   readonly form = "rows" as const;
   /**
-   * Stages one partition so that nobody sees it yet, and says where. No message (`undefined`)
-   * counts as `null`. Each row is an object by field name, its values as JSON has them: times and
-   * dates as ISO 8601 strings, 64-bit integers as numbers or, beyond 2^53, as strings, decimals as
-   * strings, bytes in base64, `null` for no value.
+   * Stages the rows of one partition where no reader sees them. Returns a message that tells
+   * `commit` where they are; `undefined` counts as `null`. Each row is an object keyed by field
+   * name, with values as in JSON: times and dates are ISO 8601 strings, 64-bit integers are
+   * numbers, or strings beyond 2^53, decimals are strings, bytes are base64, and a missing value is
+   * `null`.
    */
   abstract write(rows: AsyncIterable<NamedRow>, task: TaskContext): Awaitable<M | undefined>;
-  /** As `DataSourceStreamArrowWriter.commit`. */
+  /** Makes the staged rows visible, like `DataSourceStreamArrowWriter.commit`. */
   abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
-  /** As `DataSourceStreamArrowWriter.abort`. */
+  /** Undoes one attempt of a batch, like `DataSourceStreamArrowWriter.abort`. */
   abstract abort(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<void>;
 }
 
-/** A writer of streams, in either form. */
+/** A stream writer, for rows or for Arrow record batches. */
 export type StreamWriter<M = WriterCommitMessage> =
   | DataSourceStreamWriter<M>
   | DataSourceStreamArrowWriter<M>;
 
 /**
- * A writer that can drop what one task staged when another attempt of the task has won. (Spark:
+ * A writer that can delete what one task staged after another attempt of that task has won. (Spark:
  * `DataWriter.abort`.)
  */
 export interface SupportsTaskAbort<M = WriterCommitMessage> {
-  /**
-   * Drops what the task staged. Best effort: an error changes nothing, and vacuum removes what is
-   * left.
-   */
+  /** Deletes what the task staged. An error is ignored, because vacuum removes what is left. */
   abortTask(message: M | null, task: TaskContext): Awaitable<void>;
 }
 
 /**
- * A writer that can tell whether a batch landed. With it the engine asks after a failed `commit`,
- * and rolls forward a batch that did; without it a failed `commit` is followed by `abort`, as in
- * Spark.
+ * A writer that can look up whether a batch is committed. After a failed `commit` the engine asks
+ * it, and treats a batch that is visible as committed. Without this method a failed `commit` is
+ * followed by `abort`, as in Spark.
  */
 export interface SupportsCommitLookup {
   /**
-   * True where the batch is visible. An error leaves the batch undecided, and the next run asks
-   * again.
+   * Returns true if the batch is visible. If it throws, the batch stays undecided and the next run
+   * asks again.
    */
   hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
 }
 
 /**
- * Something that a sink has the ledger write. Only a connector for the ledger's own store makes it,
- * and only that ledger reads it: to the engine it is opaque.
+ * One item that the ledger writes for a sink in its own transaction. Only a connector for the
+ * ledger's own database creates such items, and only that ledger reads them; the engine passes them
+ * on unread.
  */
 export interface TransactionItem {
-  /** Names the store that it is for. */
+  /** Names the database that the item is for. */
   readonly kind: string;
 }
 
 /**
- * A writer to the store that also holds the ledger. Its rows can become visible in the very
- * transaction that moves the offset: exactly once, with no moment in between. Asked in place of
- * `commit` if the ledger's transaction takes items of a sink.
+ * A writer to the database that also holds the ledger. Its rows can become visible in the same
+ * transaction that moves the offset, so they are written exactly once. If the ledger supports this,
+ * `transactionItems` is called instead of `commit`.
  */
 export interface SupportsLedgerTransaction<M = WriterCommitMessage> {
   /**
-   * The items of the batch, each of its own key; `undefined` if they are more than `most`, or more
-   * than the store takes in one transaction: `commit` is then called.
+   * Returns the items of the batch, each with a key of its own. Returns `undefined` if there are
+   * more than `most` items, or more than the database accepts in one transaction; then `commit` is
+   * called.
    */
   transactionItems(
     messages: readonly (M | null)[],
@@ -106,47 +111,50 @@ export interface SupportsLedgerTransaction<M = WriterCommitMessage> {
   ): Awaitable<readonly TransactionItem[] | undefined>;
 }
 
-/** How far the attempts of an open batch have come. */
+/** How far the pipeline's unfinished batch has come. */
 export interface OpenBatch {
-  /** Its id. */
+  /** Id of the batch. */
   readonly batchId: number;
   /** The current attempt, from 1. */
   readonly attempt: number;
-  /** True where the current attempt was aborted: no commit of it will be begun. */
+  /**
+   * True if the current attempt was aborted. No commit of this attempt will be started after that.
+   */
   readonly aborted: boolean;
   /**
-   * The last attempt whose commit was begun, 0 where none was: it and those before it may still
-   * land.
+   * The last attempt whose commit was started, or 0. The commits of this attempt and of earlier
+   * ones may still take effect.
    */
   readonly lastTriedAttempt: number;
 }
 
-/** What `vacuum` needs to spare the living. */
+/** What `vacuum` receives to decide which files are still needed. */
 export interface VacuumContext extends SinkContext {
-  /** Epoch milliseconds. Nothing younger than `now - olderThan` is deleted. */
+  /** The current time in epoch milliseconds. Files newer than `now - olderThan` are not deleted. */
   readonly now: number;
-  /** Milliseconds. */
+  /** Minimum age of a file that may be deleted, in milliseconds. */
   readonly olderThan: number;
-  /** True where nothing may be deleted, only counted. */
+  /** True if files are only counted, not deleted. */
   readonly dryRun: boolean;
   /**
-   * The batch that is not finished, read at the time of the call: list the files first, then call
-   * this, then read what the sink has committed. In another order a file may be deleted that was
-   * committed in between.
+   * Reads which batch is not finished. Call it after listing the files and before reading what the
+   * sink has committed; in any other order a file could be deleted that is committed in between.
    */
   readOpenBatch(): Promise<OpenBatch | undefined>;
 }
 
-/** What was deleted, or would be. */
+/** What `vacuum` deleted, or would delete in a dry run. */
 export interface VacuumResult {
-  /** How many. */
+  /** Number of files. */
   readonly files: number;
-  /** Their size together. */
+  /** Total size of the files. */
   readonly bytes: number;
 }
 
-/** A writer that can remove staged files which no commit names and no living attempt needs. */
+/**
+ * A writer that can delete staged files that no commit references and no unfinished attempt needs.
+ */
 export interface SupportsVacuum {
-  /** Removes them. May run beside a running pipeline. */
+  /** Deletes these files. It may run at the same time as the pipeline. */
   vacuum(context: VacuumContext): Awaitable<VacuumResult>;
 }

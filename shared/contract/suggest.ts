@@ -1,6 +1,9 @@
 import { closestMatch } from "leven";
 
-/** ` (did you mean pageSize?)` if one of the names is close; else, what there is. */
+/**
+ * Returns ` (did you mean pageSize?)` if one of the names is similar, otherwise a list of all
+ * names.
+ */
 export function suggest(name: string, names: readonly string[]): string {
   const lower = new Map(names.map((known) => [known.toLowerCase(), known]));
   const maxDistance = Math.min(name.length >> 1, Math.max(2, Math.floor(name.length / 3)));

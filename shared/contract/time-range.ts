@@ -3,15 +3,15 @@ import { firstOverlap } from "./intervals.ts";
 import { floorMicros, floorTo, type InstantLike, stepMicros, toIso, toMicros } from "./time.ts";
 
 /**
- * A range of time as JSON: ISO 8601 in UTC, with up to six digits of a second. `from` is in it,
- * `to` is not.
+ * A time range as JSON: two ISO 8601 times in UTC with up to six fractional digits. The range
+ * contains `from` but not `to`.
  */
 export type TimeRangeJson = { readonly from: string; readonly to: string };
 
 /**
- * A half-open range of time, exact to the microsecond: `from` is in it, `to` is not, so that ranges
- * that follow each other neither overlap nor leave a gap. Immutable. As a partition it travels as
- * `toJSON()`.
+ * A half-open time range with microsecond precision: it contains `from` but not `to`, so that
+ * consecutive ranges neither overlap nor leave a gap. Immutable. To use it as a partition, convert
+ * it with `toJSON()`.
  */
 export class TimeRange {
   /** Microseconds since 1970-01-01T00:00:00Z. */
@@ -19,7 +19,7 @@ export class TimeRange {
   /** Microseconds since 1970-01-01T00:00:00Z. */
   readonly to: bigint;
 
-  /** Errors: `TIME_INVALID`, `TIME_RANGE_INVALID` if it would end before it begins. */
+  /** Throws `TIME_INVALID`, or `TIME_RANGE_INVALID` if `to` lies before `from`. */
   constructor(from: InstantLike, to: InstantLike) {
     this.from = toMicros(from);
     this.to = toMicros(to);
@@ -34,24 +34,21 @@ export class TimeRange {
   }
 
   /**
-   * The range up to `to`; the empty one at `from` if `to` lies before it, such as the time of a
-   * clock that was set back. Error: `TIME_INVALID`.
+   * Returns the range from `from` to `to`, or an empty range at `from` if `to` lies before it, for
+   * example because a clock was set back. Throws `TIME_INVALID`.
    */
   static upTo(from: InstantLike, to: InstantLike): TimeRange {
     return new TimeRange(from, toMicros(to) < toMicros(from) ? from : to);
   }
 
-  /**
-   * The range that `toJSON` gave, or a part of it as a request's body or an option has it. Errors
-   * as the constructor.
-   */
+  /** Rebuilds a range from the result of `toJSON`. Throws the errors of the constructor. */
   static fromJSON({ from, to }: TimeRangeJson): TimeRange {
     return new TimeRange(from, to);
   }
 
   /**
-   * The range that `toString` gave: ISO 8601, such as `2026-11-21T00:00:00Z/2026-11-22T00:00:00Z`.
-   * Errors as the constructor.
+   * Parses the text that `toString` returns, such as `2026-11-21T00:00:00Z/2026-11-22T00:00:00Z`.
+   * Throws the errors of the constructor.
    */
   static parse(text: string): TimeRange {
     const [from = "", to = ""] = text.split(/\/(.*)/s);
@@ -59,30 +56,32 @@ export class TimeRange {
   }
 
   /**
-   * The first two ranges that have a moment in common, ordered by their start; `undefined` if no
-   * two have. For the tests of a source: partitions that overlap give rows twice.
+   * Returns the first two ranges that overlap, ordered by their start, or `undefined`. Useful in
+   * tests of a source, because overlapping partitions return rows twice.
    */
   static overlaps(ranges: Iterable<TimeRange>): readonly [TimeRange, TimeRange] | undefined {
     return firstOverlap(ranges);
   }
 
-  /** True if no moment is in it. */
+  /** True if the range has no duration. */
   get isEmpty(): boolean {
     return this.from === this.to;
   }
 
-  /** Whether the moment is in it; nanoseconds are taken into account. Error: `TIME_INVALID`. */
+  /**
+   * True if the range contains the time. Nanoseconds are taken into account. Throws `TIME_INVALID`.
+   */
   contains(instant: InstantLike): boolean {
     const micros = floorMicros(instant);
     return micros >= this.from && micros < this.to;
   }
 
-  /** True if `next` begins where this one ends: no gap, no overlap. */
+  /** True if `next` begins exactly where this range ends. */
   meets(next: TimeRange): boolean {
     return this.to === next.from;
   }
 
-  /** What both have in common; `undefined` if that is not one moment. */
+  /** Returns the overlap of both ranges, or `undefined` if they do not overlap. */
   intersect(other: TimeRange): TimeRange | undefined {
     const from = this.from > other.from ? this.from : other.from;
     const to = this.to < other.to ? this.to : other.to;
@@ -90,18 +89,19 @@ export class TimeRange {
   }
 
   /**
-   * This range in pieces of `duration`, such as `"1 hour"`, in order; the last may be shorter. An
-   * empty range has none. Error: `DURATION_INVALID`.
+   * Splits the range into consecutive pieces of `duration`, such as `"1 hour"`. The last piece may
+   * be shorter. An empty range has no pieces. Throws `DURATION_INVALID`.
    */
   split(
     duration: string,
     options: {
       /**
-       * True to cut at multiples of the duration since 1970-01-01T00:00:00Z: on the hour, at
-       * midnight UTC. The first may then be shorter, too. Default: counted from the start.
+       * Cuts at multiples of the duration since 1970-01-01T00:00:00Z, for example on the hour or at
+       * midnight UTC. The first piece may then be shorter too. By default the pieces are counted
+       * from the start of the range.
        */
       readonly aligned?: boolean;
-      /** Gives only so many, from the start on. Default: all. */
+      /** Maximum number of pieces, counted from the start. Default: no limit. */
       readonly limit?: number;
     } = {},
   ): TimeRange[] {
@@ -118,12 +118,12 @@ export class TimeRange {
     return pieces;
   }
 
-  /** As JSON. */
+  /** Returns the range as JSON. */
   toJSON(): TimeRangeJson {
     return { from: toIso(this.from), to: toIso(this.to) };
   }
 
-  /** ISO 8601: `from/to`. */
+  /** Returns ISO 8601 text: `from/to`. */
   toString(): string {
     const { from, to } = this.toJSON();
     return `${from}/${to}`;

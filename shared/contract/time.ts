@@ -4,18 +4,18 @@ import { epochMicros, exists, scanMoment } from "./iso.ts";
 import { kindOf } from "./json.ts";
 
 /**
- * A moment: ISO 8601 with its zone (`"2026-11-21T09:30:00.123456+01:00"`), a Date, a
+ * A point in time: an ISO 8601 string with a zone (`"2026-11-21T09:30:00.123456+01:00"`), a Date, a
  * `Temporal.Instant`, or microseconds since 1970-01-01T00:00:00Z as a bigint.
  */
 export type InstantLike = string | Date | bigint | { readonly epochNanoseconds: bigint };
 
-/** The years 0000 to 9999: those that ISO 8601 can write with four digits. */
+/** First and last microsecond of the years 0000 to 9999, which ISO 8601 writes with four digits. */
 const FIRST = -62_167_219_200_000_000n;
 const LAST = 253_402_300_799_999_999n;
 
 /**
- * Microseconds since the epoch. Error: `TIME_INVALID`, also for what is finer than a microsecond,
- * and outside the years 0000 to 9999.
+ * Converts to microseconds since the epoch. Throws `TIME_INVALID`, also for a time with nanoseconds
+ * or outside the years 0000 to 9999.
  */
 export function toMicros(instant: InstantLike): bigint {
   const { micros, isFiner } = read(instant);
@@ -24,14 +24,14 @@ export function toMicros(instant: InstantLike): bigint {
   return micros;
 }
 
-/** Microseconds since the epoch; what is finer is rounded down. Error: `TIME_INVALID`. */
+/** Converts to microseconds since the epoch and rounds nanoseconds down. Throws `TIME_INVALID`. */
 export function floorMicros(instant: InstantLike): bigint {
   return read(instant).micros;
 }
 
 /**
- * ISO 8601 in UTC of a time that `toMicros` returns: equal times have equal text. Milliseconds are
- * always written, microseconds if there are any.
+ * Formats microseconds since the epoch as ISO 8601 in UTC. Equal times have equal text:
+ * milliseconds are always written, microseconds only if they are not zero.
  */
 export function toIso(micros: bigint): string {
   const rest = micros - floorTo(micros, 1000n);
@@ -39,13 +39,16 @@ export function toIso(micros: bigint): string {
   return rest === 0n ? text : `${text.slice(0, -1)}${String(rest).padStart(3, "0")}Z`;
 }
 
-/** The greatest multiple of `step`, which is positive, that is not above `value`. */
+/**
+ * Returns the greatest multiple of `step` that is not greater than `value`. `step` must be
+ * positive.
+ */
 export function floorTo(value: bigint, step: bigint): bigint {
   const rest = value % step;
   return value - (rest < 0n ? rest + step : rest);
 }
 
-/** Microseconds of a duration that is not zero. Error: `DURATION_INVALID`. */
+/** Converts a duration to microseconds. Throws `DURATION_INVALID`, also for a duration of zero. */
 export function stepMicros(duration: string): bigint {
   const millis = parseDuration(duration);
   if (millis > 0) return BigInt(millis) * 1000n;
@@ -55,26 +58,27 @@ export function stepMicros(duration: string): bigint {
 }
 
 /**
- * The last multiple of `duration`, counted from 1970-01-01T00:00:00Z, that is not after `instant`:
- * ISO 8601 in UTC. Errors: `TIME_INVALID`, `DURATION_INVALID`.
+ * Rounds a time down to a multiple of `duration` since 1970-01-01T00:00:00Z, and returns ISO 8601
+ * in UTC. Throws `TIME_INVALID` or `DURATION_INVALID`.
  */
 export function roundDown(instant: InstantLike, duration: string): string {
   return toIso(toMicros(floorTo(floorMicros(instant), stepMicros(duration))));
 }
 
 /**
- * Up to when a stream by time may be read at `now` (epoch milliseconds): `lag` behind it, rounded
- * down to `step`, and not beyond `until`. ISO 8601 in UTC, fit for an offset: calls within one step
- * give the same text. Errors: `DURATION_INVALID`, `TIME_INVALID`.
+ * Returns the time up to which a source may be read at `now` (epoch milliseconds): `now` minus
+ * `lag`, rounded down to `step`, but not later than `until`. The result is ISO 8601 in UTC. Calls
+ * within one step return equal text, so it can be used as an offset. Throws `DURATION_INVALID` or
+ * `TIME_INVALID`.
  */
 export function settledNow(
   now: number,
   options: {
-    /** How long rows may come late. */
+    /** How late rows may arrive: a duration such as `"2 minutes"`. */
     readonly lag: string;
-    /** Default `"1s"`. */
+    /** Unit to which the time is rounded down. Default: `"1s"`. */
     readonly step?: string;
-    /** Default: there is no end. */
+    /** Latest time to return. Default: no limit. */
     readonly until?: InstantLike | undefined;
   },
 ): string {
@@ -85,7 +89,7 @@ export function settledNow(
   return toIso(last < settled ? last : settled);
 }
 
-/** Microseconds since the epoch, rounded down if there is more. */
+/** Microseconds since the epoch, rounded down. `isFiner` is true if nanoseconds were cut off. */
 interface Reading {
   readonly micros: bigint;
   readonly isFiner: boolean;

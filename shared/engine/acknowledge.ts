@@ -3,9 +3,9 @@ import type { Ports } from "./ports/runtime.ts";
 import type { Planner } from "./sessions/planner.ts";
 
 /**
- * Tells the source that it may forget the rows of a committed batch. The ledger remembers until it
- * succeeded: an error fails the run, the batch stays committed, and the next run calls again before
- * anything else.
+ * Tells the source that it may delete the rows of a committed batch, then notes in the ledger that
+ * this is done. If the source throws, the run fails and the batch stays committed; the next run
+ * calls the source again before it does anything else.
  */
 export async function acknowledge(
   planner: Planner,

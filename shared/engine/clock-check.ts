@@ -4,23 +4,24 @@ import { isPlainObject } from "../contract/json.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 
 const NEAR_MILLISECONDS = 5000;
-/** Long enough for a clock in milliseconds to go on. */
+/** How long to wait before asking again: long enough for a clock in milliseconds to advance. */
 const INSTANT_MILLISECONDS = 5;
 
 /**
- * What is wrong with an end that is the time of day, unrounded: asked for again at one instant it
- * is another. Only such an end is asked for twice, for a source may do work for each answer. It is
- * a warning, not an error: an end that comes from data that arrives all the time looks the same.
+ * Returns a warning if `end` follows the clock: `latestOffset` then returns a new end each time it
+ * is called. Only an end close to the current time is asked for again, because the call may be
+ * expensive. It is a warning and not an error, because a source that receives data all the time
+ * looks the same.
  */
-export async function findClock(
+export async function findClockOffset(
   end: Offset,
   now: number,
-  again: () => Promise<Offset>,
+  askAgain: () => Promise<Offset>,
   sleep: (milliseconds: number) => Promise<void>,
 ): Promise<MillraceError | undefined> {
-  if (!isNear(end, now)) return undefined;
+  if (!containsNearTime(end, now)) return undefined;
   await sleep(INSTANT_MILLISECONDS);
-  const second = await again();
+  const second = await askAgain();
   if (sameOffset(end, second)) return undefined;
   return new MillraceError(
     "OFFSET_FOLLOWS_CLOCK",
@@ -31,14 +32,14 @@ export async function findClock(
   );
 }
 
-/** True where some value is a time within seconds of `now`, finer than a second. */
-function isNear(value: unknown, now: number): boolean {
-  if (isPlainObject(value)) return Object.values(value).some((item) => isNear(item, now));
-  if (Array.isArray(value)) return value.some((item) => isNear(item, now));
-  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return isNear(Number(value), now);
-  if (typeof value === "string") return isNearTime(value, now);
+/** True if the value contains a time within 5 seconds of `now` that is finer than a second. */
+function containsNearTime(value: unknown, now: number): boolean {
+  if (isPlainObject(value)) return Object.values(value).some((item) => containsNearTime(item, now));
+  if (Array.isArray(value)) return value.some((item) => containsNearTime(item, now));
+  if (typeof value === "string" && /^\d+(\.\d+)?$/.test(value)) return containsNearTime(Number(value), now);
+  if (typeof value === "string") return isNearTimeText(value, now);
   if (typeof value !== "number") return false;
-  // Milliseconds, microseconds, and seconds with a fraction.
+  // The number may be epoch milliseconds, microseconds, or seconds with a fraction.
   return (
     (isWithin(value, now) && value % 1000 !== 0) ||
     (isWithin(value / 1000, now) && value % 1_000_000 !== 0) ||
@@ -46,7 +47,7 @@ function isNear(value: unknown, now: number): boolean {
   );
 }
 
-function isNearTime(text: string, now: number): boolean {
+function isNearTimeText(text: string, now: number): boolean {
   const moment = scanMoment(text);
   const isFinerThanSecond = moment !== undefined && (moment.micros > 0 || moment.isFiner);
   return isFinerThanSecond && isWithin(epochMilliseconds(moment), now);

@@ -19,16 +19,16 @@ import type { RowSource } from "../contract/stream-reader.ts";
 import { suggest } from "../contract/suggest.ts";
 
 /**
- * What a filter says of one row: true, false, or unknown (`undefined`) because of a null: SQL's
- * logic.
+ * Result of a filter for one row, in SQL's three-valued logic: `undefined` means unknown, because
+ * of a null.
  */
 type Test = (row: number) => boolean | undefined;
 
 /**
- * The rows for which all filters hold: what the source could not do itself. Error:
- * `FILTER_INVALID`, and those of rows.
+ * Yields the rows for which all filters hold. Used for the filters that the source could not apply.
+ * Throws `FILTER_INVALID`, and the errors of `toRecordBatches`.
  */
-export async function* filtered(
+export async function* filterRows(
   schema: Schema,
   rows: RowSource,
   filters: readonly Filter[],
@@ -46,8 +46,8 @@ export async function* filtered(
 }
 
 /**
- * Error: `FILTER_INVALID`, where a filter names no column, or compares with what the column cannot
- * hold.
+ * Throws `FILTER_INVALID` if a filter names a column that does not exist, or compares it with a
+ * value that the column cannot hold.
  */
 export function checkFilters(schema: Schema, filters: readonly Filter[]): void {
   for (const filter of filters) compile(schema, filter);
@@ -59,33 +59,33 @@ function compile(schema: Schema, filter: Filter): (batch: RecordBatch) => Test {
     return (batch) => {
       const test = child(batch);
       return (row) => {
-        const is = test(row);
-        return is === undefined ? undefined : !is;
+        const result = test(row);
+        return result === undefined ? undefined : !result;
       };
     };
   }
   const { field, path } = columnAt(schema, filter);
-  const decide = decisionOf(field, filter);
+  const apply = filterFunction(field, filter);
   return (batch) => {
     const keyAt = keysOf(batch.data, path);
-    return (row) => decide(keyAt(row));
+    return (row) => apply(keyAt(row));
   };
 }
 
 /**
- * What has the order and equality of a column's values: of strings their UTF-8, as in Spark; of
- * decimals their digits.
+ * A value in a form that has the order and equality of its column: strings are UTF-8 bytes, as in
+ * Spark, and decimals are unscaled integers.
  */
 type Key = number | bigint | boolean | Buffer;
 
-/** What a filter says of a value. */
-function decisionOf(
+/** Returns the function that applies a filter to the key of a row. */
+function filterFunction(
   field: Field,
   filter: Exclude<Filter, { readonly kind: "Not" }>,
 ): (key: Key | null) => boolean | undefined {
   if (filter.kind === "IsNull") return (key) => key === null;
   if (filter.kind === "IsNotNull") return (key) => key !== null;
-  if (filter.kind === "In") return isAmong(filter.value.map((value) => keyFor(field, value, filter.kind)));
+  if (filter.kind === "In") return inFunction(filter.value.map((value) => keyFor(field, value, filter.kind)));
   const wanted = keyFor(field, filter.value, filter.kind);
   if (filter.kind === "EqualNullSafe")
     return (key) => (key === null || wanted === null ? key === wanted : compare(key, wanted) === 0);
@@ -93,14 +93,17 @@ function decisionOf(
   return (key) => (key === null || wanted === null ? undefined : holds(key, wanted));
 }
 
-/** As in Spark: in an empty list there is nothing, not even a null. */
-function isAmong(wanted: readonly (Key | null)[]): (key: Key | null) => boolean | undefined {
-  // A Set takes NaN for equal to itself and 0 for equal to -0, as `compare` does.
+/**
+ * Returns the test of an `In` filter. As in Spark, an empty list contains nothing: the result is
+ * then false even for a null.
+ */
+function inFunction(wanted: readonly (Key | null)[]): (key: Key | null) => boolean | undefined {
+  // Like `compare`, a Set treats NaN as equal to itself and 0 as equal to -0.
   const known = new Set(wanted.map(hashable));
-  const otherwise = known.has(null) ? undefined : false;
+  const ifNotFound = known.has(null) ? undefined : false;
   return (key) => {
     if (known.size === 0) return false;
-    return key === null ? undefined : known.has(hashable(key)) || otherwise;
+    return key === null ? undefined : known.has(hashable(key)) || ifNotFound;
   };
 }
 
@@ -130,7 +133,7 @@ const COMPARISONS: Readonly<
 
 const bytes = (key: Key): Buffer => key as Buffer;
 
-/** As in Spark: NaN equals itself and is greater than any other number, and 0 equals -0. */
+/** As in Spark, NaN equals NaN and is greater than any other number, and 0 equals -0. */
 function compare(a: Key, b: Key): number {
   if (Buffer.isBuffer(a)) return a.compare(bytes(b));
   if (a === b) return 0;
@@ -140,7 +143,7 @@ function compare(a: Key, b: Key): number {
 
 interface Column {
   readonly field: Field;
-  /** Indexes, from that of the column down to the field. */
+  /** Index of the column, then the indexes of nested struct fields. */
   readonly path: readonly number[];
 }
 
@@ -170,7 +173,10 @@ function columnAt(schema: Schema, { kind, attribute }: { kind: string; attribute
   return { field, path };
 }
 
-/** The key of a row's value; null if it, or what it is part of, is null. */
+/**
+ * Returns a function that reads the key of a row. The key is null if the value or a struct around
+ * it is null.
+ */
 function keysOf(rows: Data, path: readonly number[]): (row: number) => Key | null {
   const levels: Data[] = [];
   let data = rows;
@@ -190,7 +196,7 @@ function keyReader(data: Data): (row: number) => Key {
     return (row) => vector.get(row) as boolean;
   }
   if (DataType.isDecimal(type)) return (row) => integerOf(values, row * stride, stride);
-  // What cannot be compared is there, and no more.
+  // Nested values cannot be compared. Only `IsNull` and `IsNotNull` use them, so any key will do.
   if (data.children.length > 0) return () => true;
   if (offsets === undefined) return (row) => values[row] as number | bigint;
   const { buffer, byteOffset } = values as Uint8Array;
@@ -200,26 +206,29 @@ function keyReader(data: Data): (row: number) => Key {
   };
 }
 
-/** A two's complement number of 32-bit words, the lowest first. */
+/** Reads a two's complement integer from 32-bit words, lowest word first. */
 function integerOf(words: Uint32Array, from: number, count: number): bigint {
   let integer = 0n;
   for (let i = from + count - 1; i >= from; i--) integer = (integer << 32n) | BigInt(words[i] ?? 0);
   return BigInt.asIntN(count * 32, integer);
 }
 
-/** The key of a filter's value: it takes the same way into the column's type as a row's. */
+/**
+ * Returns the key of a filter's value. The value is converted by the same column builder as the
+ * values of rows.
+ */
 function keyFor(field: Field, value: FilterValue, kind: string): Key | null {
   try {
     const column = structBuilder([field.clone({ nullable: true })], false, 1);
     column.append([value]);
     return keysOf(column.finish(), [0])(0);
   } catch (error) {
-    throw invalid(`${kind} compares with a value that does not fit: ${misfitOf(error)}`);
+    throw invalid(`${kind} compares with a value that does not fit: ${mismatchMessage(error)}`);
   }
 }
 
-function misfitOf(error: unknown): string {
-  // Its path leads from the row to the value.
+function mismatchMessage(error: unknown): string {
+  // The path begins with a dot, as in `.tags[2]`.
   if (error instanceof ValueMismatch) return `field "${error.path.slice(1)}": ${error.message}`;
   return MillraceError.is(error) ? error.message : String(error);
 }

@@ -15,8 +15,8 @@ import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } f
 import { fenced } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
-import { measured } from "./progress.ts";
-import { confirmed, STEP_RETRY } from "./retry.ts";
+import { triggerProgressOf } from "./progress.ts";
+import { callOrReadBack, STEP_RETRY } from "./retry.ts";
 import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
@@ -25,62 +25,65 @@ const MAX_HINT_BYTES = 1024;
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
-  /** Why the tasks that are missing failed, as far as the caller knows. */
+  /** Why tasks are missing, if the caller knows it. */
   readonly failure?: ErrorRecord | undefined;
 }
 
 export interface FinalizeResult {
-  /** As it is now: `committed` or `aborted`. */
+  /** The batch after the call: `committed` or `aborted`. */
   readonly batch: Batch;
-  /** The error of the sink's commit, where that is why the batch was aborted. */
+  /** The error of the sink's `commit`, if the batch was aborted because of it. */
   readonly failure?: MillraceError;
   /**
-   * The error of the source's `commit(end)`: the batch is committed, and the next run calls it
-   * again before anything else.
+   * The error of the source's `commit(end)`. The batch is committed anyway, and the next run calls
+   * `commit(end)` again before it does anything else.
    */
   readonly unacknowledged?: MillraceError;
 }
 
-/** What a finalizer works with. */
+/** The arguments that all steps share. */
 interface Finalizer {
   readonly sessions: Sessions;
   readonly ports: Ports;
   readonly run: BatchRun;
   readonly fence: Fence;
-  /** Why the tasks that are missing failed, as far as the caller knows. */
+  /** Why tasks are missing, if the caller knows it. */
   readonly taskFailure: ErrorRecord | undefined;
-  /** True if the attempt was over when this finalizer began: it is a late retry. */
+  /** True if the batch was already committed when this call began: it is a late retry. */
   readonly isLate: boolean;
 }
 
-/** The attempt as the ledger has it, and what became of it here. */
+/** The attempt as the ledger has it, and the error of the sink's `commit`, if there was one. */
 interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];
-  /** Why the sink's commit did not take place. */
+  /** Why the sink's `commit` did not take effect. */
   readonly failure?: MillraceError;
 }
 
-/** What to do in a state: leads to another state, or to the end. */
+/** Handles a batch in one state. Returns the next state, or the result of `finalize`. */
 type Step = (
   finalizer: Finalizer,
   attempt: AttemptState,
-) => Promise<{ goOn: AttemptState } | { end: FinalizeResult }>;
+) => Promise<{ next: AttemptState } | { end: FinalizeResult }>;
 
-/** The protocol: one step for each state, each of which is recorded before the next one begins. */
+/**
+ * The commit protocol: one step per state. Each step records the next state before that state's
+ * step begins.
+ */
 const STEPS: Readonly<Record<BatchState, Step>> = {
   planned: decideByTasks,
   committing: commitBatch,
   aborting: abortBatch,
-  committed: tellSource,
+  committed: acknowledgeToSource,
   aborted: async (_, { batch, failure }) => ({ end: failure === undefined ? { batch } : { batch, failure } }),
 };
 
 /**
- * Ends a batch attempt: decides once, carries the decision out, and moves the offset. It may run
- * any number of times, also after a crash in the middle: it follows what is recorded. Errors:
- * `FENCED`, `RUN_IS_STALE`, `SINK_FAILED` if the outcome of the commit is unknown or `abort`
- * failed; the next run goes on from there.
+ * Ends a batch attempt: decides between commit and abort, carries the decision out, and moves the
+ * offset. It can be called any number of times, also after a crash, because it continues from the
+ * recorded state. Throws `FENCED` or `RUN_IS_STALE`. Throws `SINK_FAILED` if it is unknown whether
+ * the commit took effect, or if `abort` failed; the next run then continues.
  */
 export async function finalize(
   sessions: Sessions,
@@ -99,35 +102,35 @@ export async function finalize(
     isLate: batch.state === "committed",
   };
   for (;;) {
-    const next = await STEPS[attempt.batch.state](finalizer, attempt);
-    if ("end" in next) return next.end;
-    attempt = next.goOn;
+    const result = await STEPS[attempt.batch.state](finalizer, attempt);
+    if ("end" in result) return result.end;
+    attempt = result.next;
   }
 }
 
-/** `planned`: commits if every task has a winner. */
+/** State `planned`: decides to commit if every task is recorded, otherwise to abort. */
 async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const to = tasks.length === batch.tasks ? "committing" : "aborting";
   const error = to === "aborting" ? { error: finalizer.taskFailure ?? missingTasks(batch, tasks) } : {};
   const decided = await decide(finalizer, batch, { to, ...error });
-  // Somebody else may have decided, and may have seen more tasks.
-  const seen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
-  return { goOn: { batch: decided, tasks: seen } };
+  // If another finalizer decided first, it may have seen more tasks, so they are read again.
+  const tasksSeen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
+  return { next: { batch: decided, tasks: tasksSeen } };
 }
 
 /**
- * `committing`: the sink commits, then the offset moves; or the commit certainly failed, and the
+ * State `committing`: the sink commits, then the offset moves. If the commit certainly failed, the
  * batch is aborted.
  */
 async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const { sessions, ports, run } = finalizer;
-  const outcome = await commitOrJoin(ports, await makeReady(finalizer, batch, tasks));
+  const outcome = await commitOrCollectItems(ports, await prepareCommit(finalizer, batch, tasks));
   let failure = outcome.failure;
   if (failure === undefined) {
-    const figures = outcomeOf(ports, tasks, measured(sessions, ports.runtime.now(), run));
+    const figures = outcomeOf(ports, tasks, triggerProgressOf(sessions, ports.runtime.now(), run));
     try {
       return {
-        goOn: { tasks, batch: await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" }) },
+        next: { tasks, batch: await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" }) },
       };
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
@@ -135,10 +138,10 @@ async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState)
     }
   }
   const aborting = await decide(finalizer, batch, { to: "aborting", error: failure.toRecord() });
-  return { goOn: { tasks, failure, batch: aborting } };
+  return { next: { tasks, failure, batch: aborting } };
 }
 
-/** `aborting`: the sink drops what was staged. */
+/** State `aborting`: the sink deletes what its tasks staged. */
 async function abortBatch(
   finalizer: Finalizer,
   { batch, tasks, ...attempt }: AttemptState,
@@ -147,67 +150,67 @@ async function abortBatch(
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
   const context = sessions.sink.batchContext(batch, run.lastCommit);
-  await guard("SINK_FAILED", "abort() failed", placeOfBatch(batch), () =>
+  await guard("SINK_FAILED", "abort() failed", batchLocation(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
   const aborted = await finish(finalizer, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
-  return { goOn: { ...attempt, tasks, batch: aborted } };
+  return { next: { ...attempt, tasks, batch: aborted } };
 }
 
-/** `committed`: the source may forget the rows. */
-async function tellSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
+/** State `committed`: tells the source that it may delete the rows. */
+async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
   const { sessions, ports, fence, isLate } = finalizer;
   // A late retry must not acknowledge an offset that the source has already moved past.
-  if (isLate && !(await isToAcknowledge(ports, fence, batch))) return { end: { batch } };
+  if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
   try {
     const planner = await sessions.source.planner(decodeSchema(batch.schema));
     await acknowledge(planner, ports, fence, batch);
     return { end: { batch } };
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
-    const where = placeOfBatch(batch);
+    const where = batchLocation(batch);
     const unacknowledged = toMillraceError(error, "SOURCE_FAILED", "commit() failed", where);
     return { end: { batch, unacknowledged } };
   }
 }
 
-/** Error: `FENCED`. */
-async function isToAcknowledge(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
+/** True if the source has not yet been told about this batch. Throws `FENCED`. */
+async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
   const head = await ports.ledger.head(fence.pipeline);
   if (head?.epoch !== fence.epoch) throw fenced(fence, head);
   return head.unacknowledged?.batchId === batchId;
 }
 
 /**
- * What is known of a batch after the sink's commit: it landed, or `failure` says why it certainly
- * did not.
+ * Result of the sink's commit. Without `failure` it took effect; with `failure` it certainly did
+ * not.
  */
 interface CommitOutcome {
   readonly failure?: MillraceError;
   readonly lastCommit?: JsonValue;
-  /** What the sink has yet to write, in the ledger's own transaction. */
-  readonly join?: readonly TransactionItem[];
+  /** Items that the ledger must write for the sink, in the transaction that moves the offset. */
+  readonly sinkItems?: readonly TransactionItem[];
 }
 
-/** What a commit is called with. */
-interface Ready {
+/** The arguments of the sink's `commit`. */
+interface CommitCall {
   readonly batch: Batch;
   readonly writer: Writer<unknown>;
   readonly messages: readonly JsonValue[];
   readonly context: BatchContext;
 }
 
-async function makeReady(
+async function prepareCommit(
   { sessions, ports, run }: Finalizer,
   batch: Batch,
   tasks: readonly Task[],
-): Promise<Ready> {
+): Promise<CommitCall> {
   if (tasks.length !== batch.tasks) {
     throw new MillraceError(
       "LEDGER_FAILED",
       `batch ${batch.batchId} was decided, but ${batch.tasks - tasks.length} of its commit messages are gone`,
       {
-        where: placeOfBatch(batch),
+        where: batchLocation(batch),
         hint: "Somebody deleted them from the ledger. Look in the sink whether the batch landed before you go on.",
       },
     );
@@ -217,42 +220,51 @@ async function makeReady(
   return { batch, writer, messages, context: sessions.sink.batchContext(batch, run.lastCommit) };
 }
 
-/** The sink's commit; or its items, where the ledger's own transaction can take them along. */
-async function commitOrJoin(ports: Ports, ready: Ready): Promise<CommitOutcome> {
-  const { batch, writer, messages, context } = ready;
-  const { joinedItems } = ports.ledger.limits;
-  const joining = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
-  if (joinedItems === 0 || joining.transactionItems === undefined) return await commit(ports, ready);
-  let join: readonly TransactionItem[] | undefined;
+/**
+ * Calls the sink's `commit`, or `transactionItems` if the ledger can write the sink's items in its
+ * own transaction.
+ */
+async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
+  const { batch, writer, messages, context } = call;
+  const { maxSinkItems } = ports.ledger.limits;
+  const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
+  if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
+  let sinkItems: readonly TransactionItem[] | undefined;
   try {
-    join = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "transactionItems() failed", placeOfBatch(batch), () =>
-        joining.transactionItems?.(messages, context, joinedItems),
+    sinkItems = await retry(ports.runtime, COMMIT_RETRY, () =>
+      guard("SINK_FAILED", "transactionItems() failed", batchLocation(batch), () =>
+        transactional.transactionItems?.(messages, context, maxSinkItems),
       ),
     );
   } catch (error) {
-    // Nothing was written yet.
+    // `transactionItems` writes nothing, so the commit certainly failed.
     if (!MillraceError.is(error)) throw error;
     return { failure: error };
   }
-  return join !== undefined && join.length <= joinedItems ? { join } : await commit(ports, ready);
+  return sinkItems !== undefined && sinkItems.length <= maxSinkItems
+    ? { sinkItems }
+    : await commit(ports, call);
 }
 
-async function commit(ports: Ports, { batch, writer, messages, context }: Ready): Promise<CommitOutcome> {
-  const where = placeOfBatch(batch);
+async function commit(
+  ports: Ports,
+  { batch, writer, messages, context }: CommitCall,
+): Promise<CommitOutcome> {
+  const where = batchLocation(batch);
   try {
-    const given = await retry(ports.runtime, COMMIT_RETRY, () =>
+    const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
       guard("SINK_FAILED", "commit() failed", where, () =>
         writesBatches(writer)
           ? writer.commit(messages, context)
           : writer.commit(messages, batch.batchId, context),
       ),
     );
-    return isHint(given) ? { lastCommit: given } : {};
+    return isHint(returned) ? { lastCommit: returned } : {};
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
-    // A commit that failed may have taken effect. An error of the question itself leaves the batch
-    // as it is: undecided is not aborted.
+    // A commit that threw may have taken effect, so the sink is asked. If `hasCommitted` throws
+    // too, the error is passed on and the batch stays `committing`: it must not be aborted while
+    // the outcome is unknown.
     const lookup = writer as unknown as Partial<SupportsCommitLookup>;
     const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
       lookup.hasCommitted?.(batch.batchId, context),
@@ -261,13 +273,16 @@ async function commit(ports: Ports, { batch, writer, messages, context }: Ready)
   }
 }
 
-/** A hint goes along with every batch: one that is no JSON, or large, is left out. */
-function isHint(given: unknown): given is JsonValue {
-  if (given === undefined || findNonJson(given) !== undefined) return false;
-  return Buffer.byteLength(JSON.stringify(given)) <= MAX_HINT_BYTES;
+/**
+ * True if the value that `commit` returned can be kept as the hint for the next commit: JSON of at
+ * most 1 KiB, because every batch run carries it.
+ */
+function isHint(returned: unknown): returned is JsonValue {
+  if (returned === undefined || findNonJson(returned) !== undefined) return false;
+  return Buffer.byteLength(JSON.stringify(returned)) <= MAX_HINT_BYTES;
 }
 
-/** In partition order, `null` for a task that has none recorded. */
+/** Returns the commit messages in partition order, with `null` for a task that is not recorded. */
 async function messagesOf(ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<readonly JsonValue[]> {
   const messages: JsonValue[] = Array.from({ length: batch.tasks }, () => null);
   for (const task of tasks) messages[task.partition] = await messageOf(ports, task);
@@ -286,24 +301,31 @@ async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {
   const { ledger } = finalizer.ports;
-  return await settled(finalizer, batch, decision.to, () => ledger.decide(finalizer.fence, batch, decision));
+  return await transitionOrReadBack(finalizer, batch, decision.to, () =>
+    ledger.decide(finalizer.fence, batch, decision),
+  );
 }
 
 async function finish(finalizer: Finalizer, batch: Batch, outcome: Outcome): Promise<Batch> {
   const { ledger } = finalizer.ports;
-  return await settled(finalizer, batch, outcome.to, () => ledger.finish(finalizer.fence, batch, outcome));
+  return await transitionOrReadBack(finalizer, batch, outcome.to, () =>
+    ledger.finish(finalizer.fence, batch, outcome),
+  );
 }
 
-/** Makes a transition; if its answer is lost, reads back whether it was made. */
-async function settled(
+/**
+ * Makes a transition of the batch to the state `to`. If the call throws, reads the batch and
+ * accepts it if it has reached that state.
+ */
+async function transitionOrReadBack(
   { ports }: Finalizer,
   batch: Batch,
   to: BatchState,
   transition: () => Promise<Batch>,
 ): Promise<Batch> {
-  const now = await confirmed(transition, async () => {
-    const there = await ports.ledger.batch(batch.pipeline, batch.batchId);
-    return there?.attempt === batch.attempt && there.state === to ? there : undefined;
+  const now = await callOrReadBack(transition, async () => {
+    const current = await ports.ledger.batch(batch.pipeline, batch.batchId);
+    return current?.attempt === batch.attempt && current.state === to ? current : undefined;
   });
   return sameAttempt(now, batch.attempt);
 }
@@ -330,12 +352,12 @@ function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
   return {
     code: "TASKS_MISSING" satisfies ErrorCode,
     message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
-    where: placeOfBatch(batch),
+    where: batchLocation(batch),
   };
 }
 
-/** The place of a batch attempt, for its errors. */
-function placeOfBatch(batch: Batch): ErrorLocation {
+/** Returns the location of a batch attempt, for its errors. */
+function batchLocation(batch: Batch): ErrorLocation {
   return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
 }
 

@@ -4,56 +4,59 @@ import { epochMicros, exists, scanMoment } from "../contract/iso.ts";
 import { canonicalJson, isPlainObject, type JsonValue } from "../contract/json.ts";
 
 interface Range extends Interval<number | bigint> {
-  /** Of the partition. */
+  /** Index of the partition that has this range. */
   readonly index: number;
 }
 
 /**
- * Refuses partitions that read rows twice, as far as it is certain: equal ones, and ranges `{ from,
- * to }` of two numbers or two times that overlap although all else in them is equal. Ranges are
- * half-open: where one ends the next may begin. Error: `PARTITIONS_OVERLAP`.
+ * Throws `PARTITIONS_OVERLAP` if two partitions certainly read the same rows. That is the case if
+ * they are equal, or if both have a range `{ from, to }` of numbers or times, the ranges overlap,
+ * and all other fields are equal. Ranges are half-open: one may begin where another ends.
  */
 export function checkOverlap(partitions: readonly unknown[]): void {
   const seen = new Map<string, number>();
-  const alike = new Map<string, Range[]>();
+  const rangesByKey = new Map<string, Range[]>();
   partitions.forEach((partition, index) => {
     const text = canonicalJson(partition as JsonValue);
-    const twin = seen.get(text);
-    if (twin !== undefined) throw partitionsOverlap(twin, index, `are equal: ${show(partition)}`);
+    const equalIndex = seen.get(text);
+    if (equalIndex !== undefined) throw partitionsOverlap(equalIndex, index, `are equal: ${show(partition)}`);
     seen.set(text, index);
     const found = rangeOf(partition);
     if (found === undefined) return;
     const range = { ...found.range, index };
-    const others = alike.get(found.like);
-    if (others === undefined) alike.set(found.like, [range]);
+    const others = rangesByKey.get(found.groupKey);
+    if (others === undefined) rangesByKey.set(found.groupKey, [range]);
     else others.push(range);
   });
-  for (const ranges of alike.values()) {
+  for (const ranges of rangesByKey.values()) {
     const [a, b] = firstOverlap(ranges) ?? [];
     if (a !== undefined && b !== undefined) throw rangesOverlap(partitions, a.index, b.index);
   }
 }
 
-/** The range of a partition; `like` is equal in those whose ranges can be compared. */
+/**
+ * Returns the range of a partition, if it has one. Only ranges with the same `groupKey` can be
+ * compared.
+ */
 function rangeOf(
   partition: unknown,
-): { readonly range: Interval<number | bigint>; readonly like: string } | undefined {
+): { readonly range: Interval<number | bigint>; readonly groupKey: string } | undefined {
   if (!isPlainObject(partition)) return undefined;
   const { from, to, ...rest } = partition;
   if (typeof from === "number" && typeof to === "number")
-    return { range: { from, to }, like: canonicalJson(["number", rest as JsonValue]) };
+    return { range: { from, to }, groupKey: canonicalJson(["number", rest as JsonValue]) };
   const [start, end] = [microsOf(from), microsOf(to)];
   if (start === undefined || end === undefined) return undefined;
-  return { range: { from: start, to: end }, like: canonicalJson(["time", rest as JsonValue]) };
+  return { range: { from: start, to: end }, groupKey: canonicalJson(["time", rest as JsonValue]) };
 }
 
-/** Of a time with its zone, as `TimeRange` has it. */
+/** Parses a time with a zone, as `TimeRange.toJSON` writes it, into epoch microseconds. */
 function microsOf(value: unknown): bigint | undefined {
   const moment = typeof value === "string" ? scanMoment(value) : undefined;
   return moment?.offset !== undefined && exists(moment) ? epochMicros(moment) : undefined;
 }
 
-/** The error of two partitions whose ranges have something in common. */
+/** Returns the error for two partitions whose ranges overlap. */
 export function rangesOverlap(partitions: readonly unknown[], a: number, b: number): MillraceError {
   return partitionsOverlap(a, b, `overlap: ${show(partitions[a])} and ${show(partitions[b])}`);
 }

@@ -9,23 +9,23 @@ import { BATCH_FILE, type ListedTask, STORE_FOLDER } from "../contract/store-lay
 import { checkOverlap } from "./overlap.ts";
 
 /**
- * What was planned for a batch, besides its offsets: a replay uses this, whatever the source would
- * say by then.
+ * What was planned for a batch besides its offsets. A replay uses this stored plan and does not ask
+ * the source again.
  */
 export interface PlannedPartitions {
   readonly schema: Schema;
   readonly partitions: readonly unknown[];
-  /** Where the rows of a simple reader's batch are kept: an Arrow IPC file. */
+  /** Key of the Arrow IPC file with the rows that a simple reader returned while planning. */
   readonly rowsKey?: string;
-  /** Offsets of the batch, for whoever tells of its tasks; absent in files of an older version. */
+  /** Offsets of the batch, for messages about its tasks. Files of older versions lack them. */
   readonly start?: Offset;
   readonly end?: Offset;
 }
 
 /**
- * What the file holds: a JSON array with one entry for each task, so that a distributed Map can go
- * through it. The first one also has the schema, the offsets of the batch, and of a simple reader
- * the key of the rows. The one task of a batch without partitions has none.
+ * One element of the file's JSON array. There is one entry per task, so that a distributed Map can
+ * iterate over them. The first entry also has the schema, the offsets and, for a simple reader, the
+ * key of the rows. A batch without partitions has one entry without `partition`.
  */
 interface Entry extends ListedTask {
   readonly schema?: string;
@@ -35,17 +35,23 @@ interface Entry extends ListedTask {
   readonly partition?: unknown;
 }
 
-/** `batches/000000000012/`: what the engine keeps for a batch. */
+/** Returns the folder of the engine's files for a batch, such as `batches/000000000012/`. */
 export function batchFolder(batchId: number): string {
   return `${STORE_FOLDER.batches}/${batchDigits(batchId)}/`;
 }
 
-/** The epoch in the name tells vacuum whether the run that wrote the file can still record it. */
+/**
+ * Returns the key of a new partitions file. The epoch in the name tells vacuum whether the run that
+ * wrote the file can still record it in the ledger.
+ */
 export function partitionsKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}${BATCH_FILE.partitions}${epoch}-${id}.json`;
 }
 
-/** The rows that were read for the plan of that partitions file: they live and die with it. */
+/**
+ * Returns the key of the rows that a simple reader returned for this plan. Vacuum treats both files
+ * alike.
+ */
 export function rowsKey(partitionsKey: string): string {
   return partitionsKey.replace(/\.json$/, ".arrow");
 }
@@ -54,7 +60,10 @@ const BATCH_KEY = new RegExp(
   `^${STORE_FOLDER.batches}/(\\d{12})/(?:(?:${BATCH_FILE.partitions}|${BATCH_FILE.todo})(\\d+)-)?`,
 );
 
-/** Batch id and epoch of a key in a batch's folder; a large message has no epoch. */
+/**
+ * Parses the batch id and the epoch from a key in a batch's folder. A file with a commit message
+ * has no epoch.
+ */
 export function parseBatchKey(
   key: string,
 ): { readonly batchId: number; readonly epoch: number | undefined } | undefined {
@@ -64,14 +73,14 @@ export function parseBatchKey(
 }
 
 /**
- * A list of tasks in the form of a partitions file, for a state machine that goes through part of a
- * batch.
+ * Returns the key of a todo file. It lists some tasks of a batch, in the format of a partitions
+ * file, for a distributed Map that runs only these.
  */
 export function todoKey(batchId: number, epoch: number, id: string): string {
   return `${batchFolder(batchId)}${BATCH_FILE.todo}${epoch}-${id}.json`;
 }
 
-/** What a reader planned, where it is an array. Error: `PARTITIONS_NOT_AN_ARRAY`. */
+/** Returns the result of `partitions` if it is an array. Throws `PARTITIONS_NOT_AN_ARRAY`. */
 export function checkPartitionsArray(
   partitions: unknown,
   isBatch: boolean,
@@ -96,7 +105,10 @@ function isIterable(value: unknown): boolean {
   );
 }
 
-/** Errors: `PARTITION_NOT_JSON`, with the place; `PARTITIONS_OVERLAP`; `TOO_MANY_PARTITIONS`. */
+/**
+ * Checks what a reader's `partitions` returned. Throws `PARTITION_NOT_JSON` with the place,
+ * `PARTITIONS_OVERLAP` or `TOO_MANY_PARTITIONS`.
+ */
 export function checkPartitions(partitions: readonly unknown[], maxTasks: number): void {
   if (partitions.length > maxTasks) {
     throw new MillraceError(
@@ -137,7 +149,7 @@ export async function writePartitionsFile(
   await writeEntries(store, key, [{ ...(tasks[0] ?? { task: 0 }), ...ofBatch, schema }, ...tasks.slice(1)]);
 }
 
-/** Some tasks of a batch, to go through in place of all. */
+/** Writes a todo file: the tasks of a batch that still have to run. */
 export async function writeTodo(store: ObjectStore, key: string, todo: readonly number[]): Promise<void> {
   await writeEntries(
     store,
@@ -147,7 +159,8 @@ export async function writeTodo(store: ObjectStore, key: string, todo: readonly 
 }
 
 async function writeEntries(store: ObjectStore, key: string, entries: readonly Entry[]): Promise<void> {
-  // The key has an id of its own: where it is taken, an earlier try of this very put has taken it.
+  // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
+  // earlier try of this call wrote it.
   await store.put(key, Buffer.from(JSON.stringify(entries)));
 }
 

@@ -5,7 +5,7 @@ import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
-import { findClock } from "./clock-check.ts";
+import { findClockOffset } from "./clock-check.ts";
 import {
   checkPartitions,
   partitionsKey,
@@ -16,51 +16,56 @@ import {
 import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning, PlanOfAttempt } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { Stopwatch } from "./progress.ts";
-import { confirmed } from "./retry.ts";
+import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
 
 /**
- * Task records are kept at least this long: a batch that is open for longer can no longer be
- * resumed from them.
+ * Task records are kept for at least 90 days. A batch that is open for longer cannot be resumed
+ * from them.
  */
 export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
 
 export interface PlanRequest {
   readonly owner: Owner;
   readonly leaseMilliseconds: number;
-  /** Of the next batch; the reader's own where there is none. */
+  /** Limit of the next batch. Default: the reader's own limit. */
   readonly limit?: ReadLimit | undefined;
-  /** A batch of more partitions is refused before it is recorded. */
+  /** Maximum number of partitions. A larger batch is refused before it is recorded. */
   readonly maxTasks?: number;
   /**
-   * Called before anything else is asked of the source: not where another run has the pipeline, or
-   * it is paused. Gives the limit, in place of `limit`.
+   * Returns the limit, which replaces `limit`. Called before any other method of the source, but
+   * only after the lease was acquired and if the pipeline is not paused.
    */
   prepare?(): Promise<ReadLimit | undefined>;
-  /** True only where this owner has provably ended: its lease is then taken over at once. */
+  /**
+   * Returns true only if it is certain that this owner has ended. Its lease is then taken over at
+   * once.
+   */
   hasEnded(owner: Owner): Promise<boolean>;
 }
 
-/** A batch to be written and finalized. */
+/** A batch whose tasks must be written, and which must then be finalized. */
 export interface PlannedBatch {
   readonly kind: "batch";
   readonly fence: Fence;
   readonly run: BatchRun;
   readonly batch: Batch;
   /**
-   * Partitions that have no finished task. Empty for a batch that was decided: only Finalize is
+   * Partitions without a recorded task. Empty if the batch is already decided and only Finalize is
    * left.
    */
   readonly todo: readonly number[];
-  /** True if the batch was planned by an earlier run. */
+  /** True if an earlier run planned the batch. */
   readonly resumed: boolean;
   /**
-   * The end of all that was there when the batch was planned, if the reader reports it and the
-   * batch is new.
+   * The end of all data that existed when the batch was planned. Only present if the batch is new
+   * and the reader reports it.
    */
   readonly latest?: Offset;
-  /** What looks like a mistake, in the first batch of a pipeline. */
+  /**
+   * A warning about a probable mistake in the source. Only the first batch of a pipeline has one.
+   */
   readonly warning?: MillraceError;
 }
 
@@ -69,16 +74,17 @@ export type PlanResult =
   | {
       readonly kind: "idle";
       readonly fence: Fence;
-      /** The end of all that is there, where the reader reports it. */
+      /** The end of all data that exists, if the reader reports it. */
       readonly latest?: Offset;
-      /** True where that is why a batch is left out, as its mode wants it. */
+      /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: boolean;
     }
   | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action };
 
 /**
- * Takes the pipeline, finishes what an earlier run left, and records the next batch before any of
- * its rows is read. Errors: `LEASE_HELD`, and those of the reader's methods.
+ * Acquires the lease, finishes the acknowledgement that an earlier run left, and then resumes the
+ * open batch or records the next one. A batch is recorded before any of its rows is read. Throws
+ * `LEASE_HELD`, and the errors of the reader's methods.
  */
 export async function plan(sessions: Sessions, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const startedAt = ports.runtime.now();
@@ -86,15 +92,15 @@ export async function plan(sessions: Sessions, ports: Ports, request: PlanReques
   const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
   if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
-    return await planAs(sessions, ports, fence, head, request, startedAt);
+    return await planWithFence(sessions, ports, fence, head, request, startedAt);
   } catch (error) {
-    // So that the next run need not find out first that this one is over.
+    // Without the release the next run would first have to find out that this run has ended.
     await ports.ledger.release(fence).catch(() => undefined);
     throw error;
   }
 }
 
-async function planAs(
+async function planWithFence(
   sessions: Sessions,
   ports: Ports,
   fence: Fence,
@@ -146,7 +152,10 @@ async function planAs(
   };
 }
 
-/** Takes the lease. Error: `LEASE_HELD`. */
+/**
+ * Acquires the lease. If another owner holds it and has certainly ended, takes the lease over.
+ * Throws `LEASE_HELD`.
+ */
 export async function acquire(
   pipeline: string,
   ports: Pick<Ports, "ledger" | "runtime">,
@@ -180,8 +189,8 @@ export async function acquire(
 }
 
 /**
- * The batch that an earlier run left open, ready to go on; a new attempt of it where it was
- * aborted.
+ * Returns the batch that an earlier run left open, or `undefined`. Starts a new attempt if the
+ * batch was aborted, or if it is so old that its task records may have expired.
  */
 async function resume(
   sessions: Sessions,
@@ -201,8 +210,8 @@ async function resume(
     );
   }
   const now = ports.runtime.now();
-  const isForgotten = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
-  if (isForgotten && (batch.state === "committing" || batch.state === "aborting")) {
+  const tasksExpired = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
+  if (tasksExpired && (batch.state === "committing" || batch.state === "aborting")) {
     const days = TASKS_KEPT_MILLISECONDS / 86_400_000;
     throw new MillraceError(
       "BATCH_TOO_OLD",
@@ -213,23 +222,24 @@ async function resume(
       },
     );
   }
-  if (batch.state !== "aborted" && !(batch.state === "planned" && isForgotten)) return batch;
-  const plan = await planAnew(sessions, ports, fence, batch);
-  return await confirmed(
+  if (batch.state !== "aborted" && !(batch.state === "planned" && tasksExpired)) return batch;
+  const plan = await planOfNextAttempt(sessions, ports, fence, batch);
+  return await callOrReadBack(
     () => ports.ledger.replan(fence, batch, now, plan),
     async () => {
-      const there = await ports.ledger.batch(fence.pipeline, batch.batchId);
-      return there?.attempt === batch.attempt + 1 && there.state === "planned" ? there : undefined;
+      const recorded = await ports.ledger.batch(fence.pipeline, batch.batchId);
+      return recorded?.attempt === batch.attempt + 1 && recorded.state === "planned" ? recorded : undefined;
     },
   );
 }
 
 /**
- * The plan of the next attempt: the same offsets and partitions under the schema as it is now, for
- * a wrong schema may be why the last attempt failed. The rows of a simple reader were read under
- * the schema that they have.
+ * Returns the plan of the next attempt: the same offsets and partitions with the current schema,
+ * because a wrong schema may be why the last attempt failed. Returns `undefined` to keep the old
+ * plan if the schema has not changed, or if the rows of a simple reader are already stored with the
+ * old schema.
  */
-async function planAnew(
+async function planOfNextAttempt(
   { source }: Sessions,
   ports: Ports,
   fence: Fence,
@@ -245,7 +255,7 @@ async function planAnew(
   return { partitionsKey: key, schema: encoded };
 }
 
-/** What comes of asking for the next batch. */
+/** Result of planning the next batch. */
 interface NextBatch {
   /** `undefined` when there is no new data. */
   readonly batch?: Batch;
@@ -255,7 +265,7 @@ interface NextBatch {
   readonly durationMs: Planning["durationMs"];
 }
 
-/** Asks the source for the next batch, and records it. */
+/** Asks the source for the next batch and records it. */
 async function planNext(
   { source, sink }: Sessions,
   ports: Ports,
@@ -265,10 +275,10 @@ async function planNext(
 ): Promise<NextBatch> {
   const stopwatch = new Stopwatch(ports.runtime);
   const { durationMs } = stopwatch;
-  if (sink.asksForTarget && !(await sink.mayWrite(await source.schema(), head.incarnation)))
+  if (sink.dependsOnTarget && !(await sink.shouldWriteTarget(await source.schema(), head.incarnation)))
     return { targetExists: true, durationMs };
   const planner = await source.planner();
-  // Asked for also if the run has a limit of its own, as in Spark.
+  // As in Spark, the reader is asked even if the run sets its own limit.
   const ownLimit = await planner.defaultReadLimit();
   const start = head.offset ?? (await planner.initialOffset());
   const askEnd = () => planner.latestOffset(start, limit ?? ownLimit);
@@ -277,30 +287,29 @@ async function planNext(
     reported: optional("latest", await planner.reportLatestOffset()),
   }));
   if (sameOffset(start, latest.end)) {
-    // Rows that come before the next run must not be missed by a source whose initial offset is
-    // "now".
+    // A source that starts at "now" would otherwise miss the rows that arrive before the next run.
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
     return { ...reported, durationMs };
   }
   const partitions = await stopwatch.time("queryPlanning", () => planner.partitions(start, latest.end));
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
-  const warning = isFirst ? await suspectClock(planner, ports, latest, askEnd) : undefined;
+  const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
   const schema = await source.schema();
   const batch = await stopwatch.time("walCommit", () =>
-    record(ports, fence, head, { schema, partitions, start, latest, reported }),
+    recordBatch(ports, fence, head, { schema, partitions, start, latest, reported }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
 
-async function suspectClock(
+async function findClockWarning(
   planner: Planner,
   { runtime }: Ports,
   { end }: Latest,
   askEnd: () => Promise<Latest>,
 ): Promise<MillraceError | undefined> {
-  if (!planner.canAskAgain) return undefined;
-  return await findClock(
+  if (!planner.canRepeatLatestOffset) return undefined;
+  return await findClockOffset(
     end,
     runtime.now(),
     async () => (await askEnd()).end,
@@ -308,7 +317,7 @@ async function suspectClock(
   );
 }
 
-/** All that is known of a batch before it is recorded. */
+/** Everything that is known about a batch before it is recorded. */
 interface Draft {
   readonly schema: Schema;
   readonly partitions: readonly unknown[];
@@ -317,14 +326,15 @@ interface Draft {
   readonly reported: { readonly latest?: Offset };
 }
 
-/** Records a batch: its partitions in the store, then the batch in the ledger. */
-async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
+/** Records a batch: first its partitions in the store, then the batch in the ledger. */
+async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
   const { schema, partitions, start, latest, reported } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
-  const kept = rows === undefined ? {} : { rowsKey: await keepRows(ports, rowsKey(key), schema, rows) };
-  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...kept });
+  const storedRows =
+    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(key), schema, rows) };
+  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...storedRows });
   const batch = {
     incarnation: head.incarnation,
     batchId,
@@ -332,26 +342,27 @@ async function record(ports: Ports, fence: Fence, head: Head, draft: Draft): Pro
     end,
     ...reported,
     partitionsKey: key,
-    // As in Spark, a batch without partitions runs as one task without rows: the sink sees each
-    // batch.
+    // As in Spark, a batch without partitions runs one task without rows, so that the sink sees
+    // every batch.
     tasks: Math.max(1, partitions.length),
     schema: encodeSchema(schema),
     now: ports.runtime.now(),
   };
-  return await confirmed(
+  return await callOrReadBack(
     () => ports.ledger.plan(fence, batch),
     async () => {
-      const there = await ports.ledger.batch(fence.pipeline, batchId);
-      return there?.partitionsKey === key ? there : undefined;
+      const recorded = await ports.ledger.batch(fence.pipeline, batchId);
+      return recorded?.partitionsKey === key ? recorded : undefined;
     },
   );
 }
 
 /**
- * Before the batch is recorded, so that whoever writes or replays it finds what was read. Small, so
- * in one piece.
+ * Stores the rows that a simple reader returned while planning. They are stored before the batch is
+ * recorded, so that its task and every replay find them. They are few, so they are put in one
+ * piece.
  */
-async function keepRows(
+async function storeRows(
   ports: Ports,
   key: string,
   schema: Schema,
@@ -359,7 +370,8 @@ async function keepRows(
 ): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of encodeFile(schema, rows)) chunks.push(chunk);
-  // The key has an id of its own: where it is taken, an earlier try of this very put has taken it.
+  // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
+  // earlier try of this call wrote it.
   await ports.store.put(key, Buffer.concat(chunks));
   return key;
 }

@@ -5,8 +5,8 @@ import { rowsPerSecond, type StreamingQueryProgress } from "./ports/progress.ts"
 import type { Sessions } from "./sessions/open-sessions.ts";
 
 /**
- * The progress record of a batch; nothing where it is not committed, or was by a version that
- * measured nothing.
+ * Returns the progress record of a committed batch. `undefined` if the batch is not committed, or
+ * if an older version committed it without measuring.
  */
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
   const { progress, incarnation, pipeline, batchId, start, end, latest = null } = batch;
@@ -35,8 +35,11 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
   };
 }
 
-/** What a run has measured of a batch whose commit has just landed, for its record. */
-export function measured(
+/**
+ * Returns the measurements for a batch's progress record; called after the sink's commit. Empty if
+ * an older version started the run.
+ */
+export function triggerProgressOf(
   { pipeline: { source, sink } }: Pick<Sessions, "pipeline">,
   now: number,
   { planning }: BatchRun,
@@ -53,7 +56,7 @@ export function measured(
   };
 }
 
-/** Milliseconds of steps, by the names that Spark has for them. */
+/** Measures the duration of steps in milliseconds, under the names that Spark uses. */
 export class Stopwatch {
   readonly durationMs: Record<string, number> = {};
   readonly #runtime: Pick<Runtime, "now">;
@@ -72,13 +75,16 @@ export class Stopwatch {
 
 const MAX_CHARACTERS = 1024;
 
-/** The JSON of a partition or an offset, for a message: cut after 1,024 characters. */
+/** Returns the JSON of a partition or an offset for a message, cut at 1,024 characters. */
 export function clippedText(value: unknown): string {
   const text = JSON.stringify(value) ?? "null";
   return text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS - 1)}…`;
 }
 
-/** A partition or an offset for a log: itself, or the beginning of its JSON where that is long. */
+/**
+ * Returns a partition or an offset for a log: the value itself, or the beginning of its JSON if
+ * that has more than 1,024 characters.
+ */
 export function clipped(value: JsonValue): JsonValue {
   const text = clippedText(value);
   return text.endsWith("…") ? text : value;

@@ -1,14 +1,15 @@
 import { MillraceError } from "../contract/errors.ts";
 import type { RetryPolicy } from "../contract/retry.ts";
 
-/** Of a task, and of a sink's commit. */
+/** Waits between the attempts of a task, and between the attempts of a sink's commit. */
 export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, longestDelay: 10_000 };
 
 /**
- * Calls once. If the outcome is unknown, reads back and accepts the state if it is the intended one
- * (`readBack` returns `undefined` if it is not). A lost epoch is final and is not asked about.
+ * Makes a ledger call once. If it throws, its outcome is unknown: `readBack` then returns the state
+ * if it is the intended one, otherwise `undefined`, and the error is thrown. `FENCED` is thrown at
+ * once, because the outcome is then known.
  */
-export async function confirmed<T>(
+export async function callOrReadBack<T>(
   call: () => Promise<T>,
   readBack: () => Promise<T | undefined>,
 ): Promise<T> {
@@ -16,8 +17,8 @@ export async function confirmed<T>(
     return await call();
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
-    const there = await readBack().catch(() => undefined);
-    if (there === undefined) throw error;
-    return there;
+    const accepted = await readBack().catch(() => undefined);
+    if (accepted === undefined) throw error;
+    return accepted;
   }
 }

@@ -1,11 +1,11 @@
 import { acquire } from "./plan.ts";
 import type { Fence, Owner, Rewind } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
-import { confirmed } from "./retry.ts";
+import { callOrReadBack } from "./retry.ts";
 
 /**
- * For the one step that it takes; a process that dies in it keeps others waiting no longer than
- * this.
+ * The lease only has to cover the single step of a rewind. If the process dies in it, other runs
+ * wait no longer than this.
  */
 const LEASE_MILLISECONDS = 60_000;
 
@@ -13,13 +13,16 @@ export interface RewindRequest {
   readonly pipeline: string;
   readonly rewind: Rewind;
   readonly owner: Owner;
-  /** True only where this owner has provably ended: its lease is then taken over at once. */
+  /**
+   * Returns true only if it is certain that this owner has ended. Its lease is then taken over at
+   * once.
+   */
   hasEnded(owner: Owner): Promise<boolean>;
 }
 
 /**
- * Moves the offset of a pipeline that nobody runs. Errors: `LEASE_HELD`, `FENCED`, `BATCH_OPEN`,
- * `LEDGER_CONFLICT` where the offset has moved.
+ * Moves the offset of a pipeline that is not running. Throws `LEASE_HELD`, `FENCED`, `BATCH_OPEN`,
+ * or `LEDGER_CONFLICT` if the offset has changed since the person looked at it.
  */
 export async function rewind(
   ports: Pick<Ports, "ledger" | "runtime">,
@@ -35,7 +38,7 @@ export async function rewind(
   });
   const fence: Fence = { pipeline, epoch };
   try {
-    await confirmed<unknown>(
+    await callOrReadBack<unknown>(
       () => ledger.rewind(fence, request.rewind),
       async () => {
         const [last] = await ledger.journal(pipeline, { limit: 1 });

@@ -9,14 +9,14 @@ import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
 export interface VacuumRequest {
-  /** Milliseconds. */
+  /** Minimum age of a file that may be deleted, in milliseconds. */
   readonly olderThan: number;
   readonly dryRun: boolean;
 }
 
 /**
- * What was removed, or would be: `staged` by the sink, `planned` by the engine itself (partitions
- * files, large messages).
+ * What was deleted, or would be in a dry run. `staged` are files that the sink deleted; `planned`
+ * are the engine's own partitions files and large messages.
  */
 export interface VacuumReport {
   readonly staged: VacuumResult;
@@ -24,8 +24,8 @@ export interface VacuumReport {
 }
 
 /**
- * Removes what no batch needs any more. Safe beside a running pipeline: whatever belongs to an
- * attempt that is not finished stays, however old. A pipeline that never ran has nothing.
+ * Deletes files that no batch needs any more. Safe while the pipeline is running: files that an
+ * unfinished attempt needs are kept, however old they are. Does nothing if the pipeline never ran.
  */
 export async function vacuum(
   { pipeline, source, sink }: Sessions,
@@ -37,7 +37,7 @@ export async function vacuum(
   const head = await ledger.head(pipeline.name);
   if (head === undefined) return { staged: nothing, planned: nothing };
   const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
-  // Clearing up needs no source that answers.
+  // The recorded schema is preferred, so that vacuum also works when the source does not answer.
   const schema = last === undefined ? await source.schema() : decodeSchema(last.schema);
   const writer = (await sink.writer(schema)) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
@@ -71,24 +71,26 @@ async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumReques
   for await (const upload of ports.store.listUnfinished(`${STORE_FOLDER.batches}/`))
     if (upload.startedAt <= cutOff) uploads.push(upload);
 
-  // Read after the listing: what is not needed now is not needed later.
+  // The head must be read after the listing: a file that is not needed now will not be needed
+  // later.
   const head = await ports.ledger.head(pipeline);
   const openBatch =
     head?.openBatchId === undefined ? undefined : await ports.ledger.batch(pipeline, head.openBatchId);
-  const isDead = (key: string) => head !== undefined && isDeadPlan(key, head, openBatch?.partitionsKey);
-  const dead = candidates.filter((object) => isDead(object.key));
+  const isDeletable = (key: string) =>
+    head !== undefined && isDeletablePlan(key, head, openBatch?.partitionsKey);
+  const deletable = candidates.filter((object) => isDeletable(object.key));
   if (!request.dryRun) {
-    await ports.store.delete(dead.map((object) => object.key));
-    for (const upload of uploads) if (isDead(upload.key)) await ports.store.abandon(upload);
+    await ports.store.delete(deletable.map((object) => object.key));
+    for (const upload of uploads) if (isDeletable(upload.key)) await ports.store.abandon(upload);
   }
-  return { files: dead.length, bytes: dead.reduce((sum, object) => sum + object.bytes, 0) };
+  return { files: deletable.length, bytes: deletable.reduce((sum, object) => sum + object.bytes, 0) };
 }
 
 /**
- * A plan is dead once its batch is closed. One that was never recorded is dead once its epoch is
- * over: nobody can record it any more. Messages of an open batch are always spared.
+ * True if a plan's file can be deleted: its batch is closed, or it was never recorded and its epoch
+ * is over, so that no run can record it any more. Messages of an open batch are always kept.
  */
-function isDeadPlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
+function isDeletablePlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
   const plan = parseBatchKey(key);
   if (plan === undefined) return false;
   if (openPartitionsKey !== undefined && [openPartitionsKey, rowsKey(openPartitionsKey)].includes(key))

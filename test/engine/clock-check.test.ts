@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { findClock } from "../../shared/engine/clock-check.ts";
+import { findClockOffset } from "../../shared/engine/clock-check.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 9, 30) + 123;
 
 describe("an end that follows the clock", () => {
   const found = async (end: object, later: object) =>
-    await findClock(
+    await findClockOffset(
       end as never,
       NOW,
       async () => later as never,

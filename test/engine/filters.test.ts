@@ -20,14 +20,14 @@ import {
   StringStartsWith,
 } from "../../shared/contract/filters.ts";
 import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
-import { checkFilters, filtered } from "../../shared/engine/filters.ts";
+import { checkFilters, filterRows } from "../../shared/engine/filters.ts";
 
 async function batchesOf(
   schema: Schema,
   rows: RowSource,
   filters: readonly Filter[],
 ): Promise<RecordBatch[]> {
-  return await Array.fromAsync(filtered(schema, rows, filters, { pipeline: "numbers" }));
+  return await Array.fromAsync(filterRows(schema, rows, filters, { pipeline: "numbers" }));
 }
 
 /** The rows that are left, as JSON would have them. */

@@ -7,7 +7,7 @@ import { ThreadTasks } from "../../local/thread-tasks.ts";
 import type { WorkerSetup } from "../../local/wire.ts";
 import { causeOf, MillraceError, toMillraceError } from "../../shared/contract/errors.ts";
 import type { Pipeline } from "../../shared/contract/pipeline.ts";
-import { placeOfTask, type TaskResult, type WriteRequest } from "../../shared/engine/write/task.ts";
+import { type TaskResult, taskLocation, type WriteRequest } from "../../shared/engine/write/task.ts";
 import type { Job } from "./job.ts";
 import { pipelineOf } from "./pipelines.ts";
 import { asWorker } from "./sources/side.ts";
@@ -79,7 +79,7 @@ class TasksHere implements TaskRunner {
     try {
       return await asWorker(worker.name, () => worker.tasks.run(request, listener));
     } catch (error) {
-      throw toMillraceError(error, "TASK_FAILED", "the task failed", placeOfTask(request), true);
+      throw toMillraceError(error, "TASK_FAILED", "the task failed", taskLocation(request), true);
     } finally {
       this.#idle.push(worker);
     }

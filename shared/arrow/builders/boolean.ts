@@ -1,7 +1,7 @@
 import { Bool, type Data, makeData } from "apache-arrow";
 import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
 
-/** Booleans, eight to a byte. */
+/** Builds a column of booleans, stored as one bit each. */
 export class BooleanBuilder implements ColumnBuilder {
   readonly #validity: Validity;
   #bits: Uint8Array;

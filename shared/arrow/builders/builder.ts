@@ -1,26 +1,29 @@
 import type { Data } from "apache-arrow";
 import { kindOf } from "../../contract/json.ts";
 
-/** Collects the values of one column of one record batch into Arrow's own layout. */
+/** Collects the values of one column for one record batch, directly in Arrow's memory layout. */
 export interface ColumnBuilder {
-  /** Appends a value, or throws a `ValueMismatch` and is then of no further use. */
+  /**
+   * Appends a value. Throws `ValueMismatch` if the value does not fit; the builder must then be
+   * discarded.
+   */
   append(value: unknown): void;
-  /** Appends an empty slot, which a null above it hides. */
+  /** Appends a placeholder for a row whose parent struct is null. */
   skip(): void;
-  /** The column's data; the builder is then of no further use. */
+  /** Returns the column. The builder must not be used afterwards. */
   finish(): Data;
-  /** Bytes that the data takes so far, about. */
+  /** Approximate size of the values so far, in bytes. */
   readonly bytes: number;
 }
 
-/** A field that is missing, and the name under which it seems to be there. */
-export interface MeantField {
+/** A missing field `name`, and the similar name `found` that the object has instead. */
+export interface MisnamedField {
   readonly name: string;
   readonly found: string;
 }
 
 /**
- * A value that does not fit its column. `path` leads from the column to the place, such as
+ * A value that does not fit its column. `path` is the place of the value below the column, such as
  * `.tags[2]`.
  */
 export class ValueMismatch extends Error {
@@ -28,27 +31,27 @@ export class ValueMismatch extends Error {
   readonly problem: string;
   readonly value: unknown;
   readonly path: string;
-  readonly meant: MeantField | undefined;
+  readonly misnamed: MisnamedField | undefined;
 
-  constructor(expected: string, value: unknown, problem?: string, path = "", meant?: MeantField) {
+  constructor(expected: string, value: unknown, problem?: string, path = "", misnamed?: MisnamedField) {
     const found = problem ?? (value === undefined ? "nothing" : kindOf(value));
     super(`expected ${expected}, found ${found}`);
     this.expected = expected;
     this.value = value;
     this.problem = found;
     this.path = path;
-    this.meant = meant;
+    this.misnamed = misnamed;
   }
 
-  /** The same, seen from the parent of the place. */
-  below(step: string): ValueMismatch {
-    return new ValueMismatch(this.expected, this.value, this.problem, step + this.path, this.meant);
+  /** Returns the same error with `step` put in front of its path. */
+  withParent(step: string): ValueMismatch {
+    return new ValueMismatch(this.expected, this.value, this.problem, step + this.path, this.misnamed);
   }
 }
 
 /**
- * Arrow's validity bitmap: bit set for a value, clear for null. Takes no memory while there is no
- * null.
+ * Arrow's validity bitmap: a set bit for a value, a clear bit for null. Nothing is allocated until
+ * the first null.
  */
 export class Validity {
   readonly #capacity: number;
@@ -61,13 +64,15 @@ export class Validity {
     this.#nullable = nullable;
   }
 
-  /** Error: `ValueMismatch` if the column takes no null. */
+  /** Marks a value as null. Throws `ValueMismatch` if the column is NOT NULL. */
   setNull(index: number): void {
     if (!this.#nullable) throw new ValueMismatch("a value (NOT NULL)", null);
     this.clear(index);
   }
 
-  /** As `setNull`, also if the column takes no null. */
+  /**
+   * Marks a value as null even if the column is NOT NULL, for a row whose parent struct is null.
+   */
   clear(index: number): void {
     let bits = this.#bits;
     if (bits === undefined || index >= bits.length * 8) {
@@ -80,7 +85,7 @@ export class Validity {
     this.nullCount++;
   }
 
-  /** `undefined` if no value is null. */
+  /** Returns the bitmap, or `undefined` if no value is null. */
   finish(length: number): Uint8Array | undefined {
     if (this.#bits === undefined) return undefined;
     const bytes = (length + 7) >> 3;

@@ -6,7 +6,10 @@ import { temporalText } from "./temporal.ts";
 
 const MILLIS_PER_DAY = 86_400_000;
 
-/** Days since 1970-01-01 from `"2026-11-21"`, a Date at midnight UTC, or a `Temporal.PlainDate`. */
+/**
+ * Builds a column of dates, stored as days since 1970-01-01. Accepts `"2026-11-21"`, a Date at
+ * midnight UTC, or a `Temporal.PlainDate`.
+ */
 export class DateBuilder extends FixedWidthBuilder<Int32Array> {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, Int32Array);

@@ -2,18 +2,18 @@ import { type Data, type Decimal, makeData } from "apache-arrow";
 import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
 
 const TEXT = /^([+-]?)(\d*)(?:\.(\d*))?$/;
-/** What a number below 10^-6 looks like: `1.5e-7`. */
+/** The text of a number whose absolute value is below 10^-6, such as `1.5e-7`. */
 const SMALL = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/;
 
 /**
- * Decimals of up to 38 digits, from strings, bigints (whole units) or numbers whose shortest text
- * fits the scale.
+ * Builds a column of decimals with up to 38 digits. Accepts strings, bigints (without a fraction),
+ * and numbers whose shortest text fits the scale.
  */
 export class DecimalBuilder implements ColumnBuilder {
   readonly #type: Decimal;
   readonly #name: string;
   readonly #scale: number;
-  /** The least number that has too many digits. */
+  /** The smallest unscaled value that has too many digits. */
   readonly #limit: bigint;
   readonly #validity: Validity;
   #words: BigInt64Array;
@@ -41,7 +41,7 @@ export class DecimalBuilder implements ColumnBuilder {
       const unscaled = this.#unscaled(value);
       if (unscaled >= this.#limit || unscaled <= -this.#limit)
         throw new ValueMismatch(this.#name, value, "a number with too many digits");
-      // Stored modulo 2^64: the low half, then the high one.
+      // A BigInt64Array stores values modulo 2^64: first the low 64 bits, then the high 64 bits.
       this.#words[2 * index] = unscaled;
       this.#words[2 * index + 1] = unscaled >> 64n;
     }
@@ -97,7 +97,7 @@ export class DecimalBuilder implements ColumnBuilder {
   }
 }
 
-/** The shortest text of a number, without exponent. */
+/** Returns the shortest text of a number, without an exponent. */
 function plainText(value: number): string {
   const text = String(value);
   const match = SMALL.exec(text);

@@ -14,8 +14,8 @@ export type NumericArray =
   | Float64Array;
 
 /**
- * A column whose values are one element of a typed array each. Each class below has an `append` of
- * its own, so that V8 compiles it for one kind of array and of value.
+ * Builds a column whose values are each one element of a typed array. Every subclass has its own
+ * `append`, so that V8 compiles it for a single type of array and value.
  */
 export abstract class FixedWidthBuilder<A extends NumericArray> implements ColumnBuilder {
   readonly #type: DataType;
@@ -64,8 +64,8 @@ export abstract class FixedWidthBuilder<A extends NumericArray> implements Colum
 const HALF = 2 ** 32;
 
 /**
- * A column of 64-bit integers. Most values are numbers, which are written in halves: a bigint for
- * each would cost more than all the rest.
+ * Builds a column of 64-bit integers. Most values are JavaScript numbers. They are written as two
+ * 32-bit halves, because creating a bigint for each would take most of the time.
  */
 export abstract class Int64Column<
   A extends BigInt64Array | BigUint64Array = BigInt64Array,
@@ -77,7 +77,7 @@ export abstract class Int64Column<
     this.#halves = new Uint32Array(this.values.buffer);
   }
 
-  /** Stores a whole number of at most 2^53. */
+  /** Stores a whole number whose absolute value is at most 2^53. */
   protected storeNumber(index: number, value: number): void {
     const high = Math.floor(value / HALF);
     this.#halves[2 * index] = value - high * HALF;

@@ -2,7 +2,7 @@ import type { DataType } from "apache-arrow";
 import { ValueMismatch } from "./builder.ts";
 import { FixedWidthBuilder } from "./fixed-width.ts";
 
-/** Doubles from numbers, also infinite ones and NaN. */
+/** Builds a column of doubles from numbers, including infinity and NaN. */
 export class DoubleBuilder extends FixedWidthBuilder<Float64Array> {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, Float64Array);
@@ -19,8 +19,8 @@ export class DoubleBuilder extends FixedWidthBuilder<Float64Array> {
 }
 
 /**
- * Floats from numbers: the nearest one, as floats are; a finite number that would become infinite
- * is an error.
+ * Builds a column of 32-bit floats from numbers, which are rounded to the nearest float. A finite
+ * number that would become infinite is an error.
  */
 export class FloatBuilder extends FixedWidthBuilder<Float32Array> {
   constructor(type: DataType, nullable: boolean, capacity: number) {

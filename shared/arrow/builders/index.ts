@@ -16,15 +16,15 @@ import { BinaryBuilder, StringBuilder } from "./variable-width.ts";
 import { VoidBuilder } from "./void.ts";
 
 /**
- * The builders are ours because rows to columns is what Millrace is for: those of apache-arrow
- * throw on microseconds as bigints, cut what does not fit without a word, and are several times as
- * slow.
+ * Millrace has its own column builders, because converting rows to columns is its main work. The
+ * builders of apache-arrow throw on microseconds as bigints, silently truncate values that do not
+ * fit, and are several times slower.
  */
 
 /**
- * The builder for a field; `capacity` is the number of values expected. Types are told by their
- * ids, not by their classes: a schema that was read back has only the base classes. Error:
- * `TYPE_NOT_SUPPORTED`.
+ * Returns the builder for a field. `capacity` is the expected number of values. Types are
+ * recognised by their type ids rather than by `instanceof`, because a schema that was read back has
+ * only the base classes. Throws `TYPE_NOT_SUPPORTED`.
  */
 export function columnBuilder(field: Field, capacity: number): ColumnBuilder {
   const builder =
@@ -72,7 +72,10 @@ function nestedBuilder({ type, nullable }: Field, capacity: number): ColumnBuild
   return new MapBuilder(type, keyBuilder, itemBuilder, nullable, capacity);
 }
 
-/** The builder for structs of these fields; for rows too, if `noun` is `"row"`. */
+/**
+ * Returns a builder for structs with these fields. Rows are built with it too: `noun` is then
+ * `"row"`.
+ */
 export function structBuilder(
   fields: readonly Field[],
   nullable: boolean,
@@ -89,8 +92,8 @@ export function structBuilder(
 }
 
 /**
- * What of Arrow's decimals DDL can say; of another precision or scale the digits would be in the
- * wrong place.
+ * True for a decimal type that DDL can express. Digits of any other precision or scale would be
+ * stored at the wrong place.
  */
 function isDdlDecimal(type: { bitWidth: number; precision: number; scale: number }): boolean {
   return type.bitWidth === 128 && type.precision <= 38 && type.scale >= 0 && type.scale <= type.precision;

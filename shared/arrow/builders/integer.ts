@@ -5,7 +5,8 @@ import { FixedWidthBuilder, Int64Column } from "./fixed-width.ts";
 type SmallArray = Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
 
 /**
- * Integers of up to 32 bits, from numbers and bigints; what does not fit is an error, never cut.
+ * Builds a column of integers of up to 32 bits, from numbers and bigints. A value outside the range
+ * is an error, never truncated.
  */
 export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
   readonly #name: string;
@@ -34,12 +35,12 @@ export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
     if (index === this.values.length) this.grow();
     if (typeof value === "number") {
       if (!Number.isInteger(value)) throw new ValueMismatch(this.#name, value);
-      if (value < this.#min || value > this.#max) throw this.#outside(value);
+      if (value < this.#min || value > this.#max) throw this.#outOfRange(value);
       this.values[index] = value;
     } else if (value === null) {
       this.validity.setNull(index);
     } else if (typeof value === "bigint") {
-      if (value < this.#min || value > this.#max) throw this.#outside(value);
+      if (value < this.#min || value > this.#max) throw this.#outOfRange(value);
       this.values[index] = Number(value);
     } else {
       throw new ValueMismatch(this.#name, value);
@@ -47,14 +48,14 @@ export class IntegerBuilder extends FixedWidthBuilder<SmallArray> {
     this.length = index + 1;
   }
 
-  #outside(value: unknown): ValueMismatch {
+  #outOfRange(value: unknown): ValueMismatch {
     return new ValueMismatch(`${this.#name} (${this.#min} to ${this.#max})`, value, "a number outside it");
   }
 }
 
 /**
- * 64-bit integers from bigints and from numbers up to 2^53, beyond which a number has lost its last
- * digits.
+ * Builds a column of 64-bit integers from bigints and from numbers up to 2^53. A number beyond 2^53
+ * is an error, because it has already lost its last digits.
  */
 export class Int64Builder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {
@@ -65,7 +66,7 @@ export class Int64Builder extends Int64Column {
     const index = this.length;
     if (index === this.values.length) this.grow();
     if (typeof value === "number") {
-      if (!Number.isSafeInteger(value)) throw unsafe("bigint", value);
+      if (!Number.isSafeInteger(value)) throw unsafeInteger("bigint", value);
       this.storeNumber(index, value);
     } else if (value === null) {
       this.validity.setNull(index);
@@ -80,7 +81,7 @@ export class Int64Builder extends Int64Column {
   }
 }
 
-/** As `Int64Builder`, without a sign. */
+/** Builds a column of unsigned 64-bit integers, from the same values as `Int64Builder`. */
 export class Uint64Builder extends Int64Column<BigUint64Array> {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, BigUint64Array);
@@ -92,7 +93,7 @@ export class Uint64Builder extends Int64Column<BigUint64Array> {
     if (value === null) {
       this.validity.setNull(index);
     } else if (typeof value === "number" || typeof value === "bigint") {
-      if (typeof value === "number" && !Number.isSafeInteger(value)) throw unsafe("uint64", value);
+      if (typeof value === "number" && !Number.isSafeInteger(value)) throw unsafeInteger("uint64", value);
       const big = BigInt(value);
       if (BigInt.asUintN(64, big) !== big) throw new ValueMismatch("uint64", value, "a number outside it");
       this.values[index] = big;
@@ -103,7 +104,7 @@ export class Uint64Builder extends Int64Column<BigUint64Array> {
   }
 }
 
-function unsafe(type: string, value: number): ValueMismatch {
+function unsafeInteger(type: string, value: number): ValueMismatch {
   return Number.isInteger(value)
     ? new ValueMismatch(`${type} (beyond 2^53 a JavaScript bigint)`, value, "a number beyond 2^53")
     : new ValueMismatch(type, value);

@@ -10,8 +10,8 @@ const DURATION =
 const UNITS = [604_800_000_000n, 86_400_000_000n, 3_600_000_000n, 60_000_000n, 1_000_000n] as const;
 
 /**
- * Lengths of time from `"P1DT2H3M4.567890S"`, a `Temporal.Duration`, or a bigint of microseconds;
- * years and months have no length.
+ * Builds a column of durations from `"P1DT2H3M4.567890S"`, a `Temporal.Duration`, or microseconds
+ * as a bigint. Years and months are an error, because their length varies.
  */
 export class IntervalBuilder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {

@@ -2,9 +2,9 @@ import { type IsoMoment, IsoScanner, scanMoment } from "../../contract/iso.ts";
 import { ValueMismatch } from "./builder.ts";
 
 /**
- * The moment of `2026-11-21T03:04:05.678901+01:00`; seconds, fraction and zone may be missing.
- * `undefined` for other text; errors: `ValueMismatch` for a moment that is in no calendar, or finer
- * than a microsecond. `type` and `value` are for the error.
+ * Parses a time such as `2026-11-21T03:04:05.678901+01:00`. Seconds, fraction and zone are
+ * optional. Returns `undefined` for text of another form. Throws `ValueMismatch` for a date or zone
+ * that does not exist, and for a time with nanoseconds; `type` and `value` are for this error.
  */
 export function parseMoment(text: string, type: string, value: unknown): IsoMoment | undefined {
   const moment = scanMoment(text);
@@ -15,7 +15,10 @@ export function parseMoment(text: string, type: string, value: unknown): IsoMome
   return moment;
 }
 
-/** Days from 1970-01-01 to `2026-11-21`. Otherwise as `parseMoment`. */
+/**
+ * Parses a date such as `2026-11-21` into days since 1970-01-01. Other text and errors are handled
+ * as in `parseMoment`.
+ */
 export function parseDate(text: string, type: string, value: unknown): number | undefined {
   const scanner = new IsoScanner(text);
   const days = scanner.date();
@@ -24,7 +27,10 @@ export function parseDate(text: string, type: string, value: unknown): number | 
   return days;
 }
 
-/** Microseconds from midnight to `03:04:05.678901`. Otherwise as `parseMoment`. */
+/**
+ * Parses a time of day such as `03:04:05.678901` into microseconds since midnight. Other text and
+ * errors are handled as in `parseMoment`.
+ */
 export function parseTime(text: string, type: string, value: unknown): number | undefined {
   const scanner = new IsoScanner(text);
   const time = scanner.time();

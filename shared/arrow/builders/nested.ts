@@ -12,8 +12,9 @@ interface Child {
 }
 
 /**
- * Structs, and rows, from objects by field name or arrays by position. A missing field is an error;
- * `null` is no value; what an object has beyond the fields is left out.
+ * Builds a column of structs, or the rows of a record batch, from objects by field name or arrays
+ * by position. A missing field is an error, `null` is a missing value, and fields that the schema
+ * does not have are ignored.
  */
 export class StructBuilder implements ColumnBuilder {
   readonly #type: Struct;
@@ -22,7 +23,7 @@ export class StructBuilder implements ColumnBuilder {
   readonly #validity: Validity;
   #length = 0;
 
-  /** `noun` is what one of them is called in an error. */
+  /** `noun` is the word for one value in error messages: "struct" or "row". */
   constructor(
     fields: readonly Field[],
     columns: readonly ColumnBuilder[],
@@ -54,7 +55,7 @@ export class StructBuilder implements ColumnBuilder {
       this.#validity.setNull(this.#length);
       for (const { column } of this.#children) column.skip();
     } else {
-      throw this.#noFields(value);
+      throw this.#notAnObject(value);
     }
     this.#length++;
   }
@@ -70,7 +71,7 @@ export class StructBuilder implements ColumnBuilder {
     try {
       for (child of children) child.column.append(values[child.index]);
     } catch (error) {
-      throw below(error, `.${child?.name}`);
+      throw withParent(error, `.${child?.name}`);
     }
   }
 
@@ -81,20 +82,20 @@ export class StructBuilder implements ColumnBuilder {
     } catch (error) {
       if (child === undefined || !(error instanceof ValueMismatch)) throw error;
       if (error.path === "" && fieldOf(object, child.name) === undefined) throw this.#missing(object, child);
-      throw error.below(`.${child.name}`);
+      throw error.withParent(`.${child.name}`);
     }
   }
 
   #missing(object: Readonly<Record<string, unknown>>, { index, name }: Child): ValueMismatch {
     const names = this.#children.map((child) => child.name);
     if (!isPlainObject(object) && names.every((known) => fieldOf(object, known) === undefined))
-      return this.#noFields(object);
+      return this.#notAnObject(object);
     const field = this.#type.children[index];
     const expected = field === undefined ? "a value" : typeName(field.type);
     return missingField(expected, this.#noun, object, name, names);
   }
 
-  #noFields(value: unknown): ValueMismatch {
+  #notAnObject(value: unknown): ValueMismatch {
     const kind = "an object or an array";
     return new ValueMismatch(this.#noun === "row" ? kind : `${this.#noun} (${kind})`, value, kindOf(value));
   }
@@ -115,14 +116,14 @@ export class StructBuilder implements ColumnBuilder {
   }
 }
 
-/** An error seen from the parent of the place. */
-function below(error: unknown, step: string): unknown {
-  return error instanceof ValueMismatch ? error.below(step) : error;
+/** Puts `step` in front of the path of a `ValueMismatch`. Other errors are returned unchanged. */
+function withParent(error: unknown, step: string): unknown {
+  return error instanceof ValueMismatch ? error.withParent(step) : error;
 }
 
 /**
- * True for objects with properties of the user's own: a Map's or an array's `size` and `length` are
- * none.
+ * True for an object whose properties can be fields. A Map, a Set or a typed array is not one:
+ * properties such as `size` and `length` are not fields.
  */
 function hasFields(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) return false;
@@ -132,15 +133,15 @@ function hasFields(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /**
- * A field of a row or struct; what every object inherits, such as `constructor`, and other methods
- * are none.
+ * Returns a field of a row or struct. Inherited methods, such as `constructor`, do not count as
+ * fields.
  */
 export function fieldOf(row: Readonly<Record<string, unknown>>, name: string): unknown {
   const value = row[name];
   return typeof value === "function" && !Object.hasOwn(row, name) ? undefined : value;
 }
 
-/** Lists from arrays, typed ones too. */
+/** Builds a column of lists from arrays, including typed arrays. */
 export class ListBuilder implements ColumnBuilder {
   readonly #type: List;
   readonly #child: ColumnBuilder;
@@ -166,7 +167,7 @@ export class ListBuilder implements ColumnBuilder {
     try {
       for (; i < value.length; i++) this.#child.append(value[i]);
     } catch (error) {
-      throw below(error, `[${i}]`);
+      throw withParent(error, `[${i}]`);
     }
     this.#offsets.end += value.length;
     this.#offsets.close();
@@ -185,7 +186,7 @@ function isArray(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
-/** Maps from `Map`s or plain objects. */
+/** Builds a column of maps from `Map`s or plain objects. */
 export class MapBuilder implements ColumnBuilder {
   readonly #type: Map_;
   readonly #keys: ColumnBuilder;
@@ -221,7 +222,7 @@ export class MapBuilder implements ColumnBuilder {
         this.#offsets.end++;
       }
     } catch (error) {
-      throw below(error, step);
+      throw withParent(error, step);
     }
     this.#offsets.close();
   }

@@ -1,14 +1,14 @@
 import { Validity } from "./builder.ts";
 
 /**
- * Where each value of a column begins in what lies below it: the bytes of strings, the elements of
- * lists.
+ * The offsets buffer of a column of variable length. It says where each value ends in the child
+ * data: in the bytes of strings, or in the elements of lists.
  */
 export class Offsets {
   readonly validity: Validity;
-  /** Values so far. */
+  /** Number of values so far. */
   length = 0;
-  /** End of the value at work, in units of what lies below. */
+  /** End of the value that is being appended, in bytes or elements of the child data. */
   end = 0;
   #offsets: Int32Array;
 
@@ -17,7 +17,7 @@ export class Offsets {
     this.validity = new Validity(capacity, nullable);
   }
 
-  /** Ends the value that goes up to `end`. */
+  /** Completes the current value, which ends at `end`. */
   close(): void {
     const length = ++this.length;
     if (length === this.#offsets.length) {
@@ -28,21 +28,21 @@ export class Offsets {
     this.#offsets[length] = this.end;
   }
 
-  /** Error: `ValueMismatch` if the column takes no null. */
+  /** Appends a null. Throws `ValueMismatch` if the column is NOT NULL. */
   closeNull(): void {
     this.validity.setNull(this.length);
     this.close();
   }
 
-  /** An empty slot, which a null above it hides. */
+  /** Appends a placeholder for a row whose parent struct is null. */
   skip(): void {
     this.validity.clear(this.length);
     this.close();
   }
 
   /**
-   * Puts the values from `first` on at new places: `endOf` returns the end of one from its begin
-   * and its length as it was.
+   * Recomputes the offsets of the values from index `first` on. `endOf` receives the new begin of a
+   * value and its old length, and returns its new end.
    */
   moveEnds(first: number, endOf: (begin: number, length: number) => number): void {
     let before = this.#offsets[first] ?? 0;
@@ -56,7 +56,7 @@ export class Offsets {
     this.end = end;
   }
 
-  /** What all columns of this kind have in Arrow's layout. */
+  /** Returns the properties that all columns of variable length pass to Arrow's `makeData`. */
   layout(): {
     length: number;
     nullCount: number;

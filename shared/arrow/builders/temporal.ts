@@ -1,6 +1,6 @@
 /**
- * The name of an object's Temporal class, such as `Instant`, by its tag: Node has no Temporal of
- * its own yet, and polyfills set the tag.
+ * Returns the class name of a Temporal object, such as `Instant`. It reads the object's
+ * `Symbol.toStringTag`, because Node has no Temporal classes yet and polyfills set the tag.
  */
 export function temporalClass(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null) return undefined;
@@ -9,8 +9,8 @@ export function temporalClass(value: unknown): string | undefined {
 }
 
 /**
- * A string as it is, an object of the Temporal class `name` as ISO 8601; `undefined` for anything
- * else.
+ * Returns a string unchanged, and an object of the Temporal class `name` as ISO 8601. Returns
+ * `undefined` for anything else.
  */
 export function temporalText(value: unknown, name: string): string | undefined {
   if (typeof value === "string") return value;

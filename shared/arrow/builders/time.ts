@@ -7,9 +7,9 @@ import { temporalText } from "./temporal.ts";
 const MICROS_PER_DAY = 86_400_000_000;
 
 /**
- * Times of the day, as nanoseconds since midnight, from `"03:04:05.678901"`, a
- * `Temporal.PlainTime`, or a bigint of microseconds. Spark's `time` has microseconds, but its Arrow
- * type nanoseconds.
+ * Builds a column of times of day, stored as nanoseconds since midnight. Accepts
+ * `"03:04:05.678901"`, a `Temporal.PlainTime`, or microseconds as a bigint. Spark's `time` has
+ * microsecond precision, but its Arrow type counts nanoseconds.
  */
 export class TimeBuilder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {

@@ -3,13 +3,16 @@ import { Int64Column } from "./fixed-width.ts";
 import { parseLocal, parseZoned, toMicrosLocal, toMicrosUtc } from "./values.ts";
 
 /**
- * Epoch seconds and milliseconds up to these are less than 2^53 microseconds away from 1970: until
- * the year 2255.
+ * Up to these limits (the year 2255) the microseconds since 1970 are below 2^53, so they can be
+ * computed as a number.
  */
 const SAFE_SECONDS = 9_007_199_253;
 const SAFE_MILLIS = SAFE_SECONDS * 1000;
 
-/** Instants, as microseconds since the epoch; from what `toMicrosUtc` takes. */
+/**
+ * Builds a column of instants, stored as microseconds since the epoch. Accepts the values of
+ * `toMicrosUtc`.
+ */
 export class TimestampBuilder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, BigInt64Array);
@@ -35,7 +38,10 @@ export class TimestampBuilder extends Int64Column {
   }
 }
 
-/** Wall clocks, as microseconds since 1970-01-01T00:00:00; from what `toMicrosLocal` takes. */
+/**
+ * Builds a column of wall-clock times without a zone, stored as microseconds since
+ * 1970-01-01T00:00:00. Accepts the values of `toMicrosLocal`.
+ */
 export class TimestampNtzBuilder extends Int64Column {
   constructor(type: DataType, nullable: boolean, capacity: number) {
     super(type, nullable, capacity, BigInt64Array);

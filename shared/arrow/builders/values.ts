@@ -4,11 +4,11 @@ import { parseMoment } from "./iso.ts";
 import { temporalClass, temporalText } from "./temporal.ts";
 
 /**
- * Microseconds since the epoch from a Date, an ISO string with its zone, a `Temporal.Instant` or
- * `Temporal.ZonedDateTime`, or a bigint of microseconds. Error: `ValueMismatch`.
+ * Converts a Date, an ISO string with a zone, a `Temporal.Instant`, a `Temporal.ZonedDateTime`, or
+ * a bigint of microseconds to microseconds since the epoch. Throws `ValueMismatch`.
  */
 export function toMicrosUtc(value: unknown): bigint {
-  if (typeof value === "bigint") return inRange("timestamp", value, value);
+  if (typeof value === "bigint") return checkRange("timestamp", value, value);
   if (value instanceof Date) {
     const millis = value.getTime();
     if (Number.isNaN(millis)) throw new ValueMismatch("timestamp", value, "an invalid Date");
@@ -16,31 +16,34 @@ export function toMicrosUtc(value: unknown): bigint {
   }
   if (typeof value === "string") {
     const { seconds, micros } = parseZoned(value);
-    return inRange("timestamp", value, BigInt(seconds) * 1_000_000n + BigInt(micros));
+    return checkRange("timestamp", value, BigInt(seconds) * 1_000_000n + BigInt(micros));
   }
   const name = temporalClass(value);
   const { epochNanoseconds } = (value ?? {}) as { readonly epochNanoseconds?: unknown };
   if ((name !== "Instant" && name !== "ZonedDateTime") || typeof epochNanoseconds !== "bigint")
-    throw noTimestamp(value);
+    throw notATimestamp(value);
   if (epochNanoseconds % 1000n !== 0n)
     throw new ValueMismatch("timestamp (microseconds)", value, "a time with nanoseconds");
   return epochNanoseconds / 1000n;
 }
 
 /**
- * Microseconds of a wall clock from an ISO string without zone, a `Temporal.PlainDateTime`, or a
- * bigint of microseconds. Error: `ValueMismatch`.
+ * Converts an ISO string without a zone, a `Temporal.PlainDateTime`, or a bigint of microseconds to
+ * microseconds of a wall clock since 1970-01-01T00:00:00. Throws `ValueMismatch`.
  */
 export function toMicrosLocal(value: unknown): bigint {
-  if (typeof value === "bigint") return inRange("timestamp_ntz", value, value);
+  if (typeof value === "bigint") return checkRange("timestamp_ntz", value, value);
   const { seconds, micros } = parseLocal(value);
-  return inRange("timestamp_ntz", value, BigInt(seconds) * 1_000_000n + BigInt(micros));
+  return checkRange("timestamp_ntz", value, BigInt(seconds) * 1_000_000n + BigInt(micros));
 }
 
-/** A moment of UTC from an ISO string with its zone. Error: `ValueMismatch`. */
+/**
+ * Parses an ISO string with a zone into UTC seconds since the epoch, and microseconds within the
+ * second. Throws `ValueMismatch`.
+ */
 export function parseZoned(text: string): Pick<IsoMoment, "seconds" | "micros"> {
   const moment = parseMoment(text, "timestamp", text);
-  if (moment === undefined) throw noTimestamp(text);
+  if (moment === undefined) throw notATimestamp(text);
   const { seconds, micros, offset } = moment;
   if (offset === undefined)
     throw new ValueMismatch("timestamp (with a zone, such as …Z)", text, "a time without zone");
@@ -48,8 +51,8 @@ export function parseZoned(text: string): Pick<IsoMoment, "seconds" | "micros"> 
 }
 
 /**
- * A moment of a wall clock from an ISO string without zone, or a `Temporal.PlainDateTime`. Error:
- * `ValueMismatch`.
+ * Parses an ISO string without a zone, or a `Temporal.PlainDateTime`, into wall-clock seconds and
+ * microseconds. Throws `ValueMismatch`.
  */
 export function parseLocal(value: unknown): Pick<IsoMoment, "seconds" | "micros"> {
   const text = temporalText(value, "PlainDateTime");
@@ -61,11 +64,11 @@ export function parseLocal(value: unknown): Pick<IsoMoment, "seconds" | "micros"
   return moment;
 }
 
-function inRange(type: string, value: unknown, micros: bigint): bigint {
+function checkRange(type: string, value: unknown, micros: bigint): bigint {
   if (BigInt.asIntN(64, micros) === micros) return micros;
   throw new ValueMismatch(`${type} (64 bits of microseconds)`, value, "a time outside it");
 }
 
-function noTimestamp(value: unknown): ValueMismatch {
+function notATimestamp(value: unknown): ValueMismatch {
   return new ValueMismatch("timestamp (an ISO string with zone, a Date, or bigint microseconds)", value);
 }

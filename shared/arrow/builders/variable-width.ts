@@ -4,18 +4,21 @@ import { Offsets } from "./offsets.ts";
 
 const encoder = new TextEncoder();
 const MAX_BYTES = 2 ** 31 - 1;
-/** Bytes of UTF-8 for one UTF-16 unit, at most. */
+/** Maximum number of UTF-8 bytes for one UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 3;
-/** UTF-16 units that are encoded together: one call for each string would take most of the time. */
+/**
+ * Strings are concatenated up to this many UTF-16 code units and encoded together, because one
+ * encoder call per string would take most of the time.
+ */
 const CHUNK_UNITS = 256 * 1024;
 
 type Limit = { readonly type: string; readonly length: number };
 
-/** Offsets into one growing run of bytes: the layout of strings and binaries. */
+/** The data of a column of strings or binaries: one growing byte array and the offsets into it. */
 class BytesColumn extends Offsets {
   bytes: Uint8Array = new Uint8Array(1024);
 
-  /** Room for `count` more bytes after `end`. */
+  /** Makes room for `count` more bytes after `end`. Throws `ValueMismatch` above 2 GiB. */
   reserve(count: number, type: string, value: unknown): void {
     const needed = this.end + count;
     if (needed <= this.bytes.length) return;
@@ -30,19 +33,22 @@ class BytesColumn extends Offsets {
   }
 }
 
-/** Strings as UTF-8. A lone surrogate, which UTF-8 cannot hold, is refused rather than replaced. */
+/**
+ * Builds a column of UTF-8 strings. A string with a lone surrogate is an error, because UTF-8
+ * cannot represent it.
+ */
 export class StringBuilder implements ColumnBuilder {
   readonly #column: BytesColumn;
   readonly #limit: Limit | undefined;
   /**
-   * Strings that are not encoded yet; the column has their lengths in UTF-16 units so far, which
-   * are bytes if all is ASCII.
+   * Concatenated strings that are not encoded yet. Until then the offsets count their UTF-16 code
+   * units, which equal the bytes if all text is ASCII.
    */
   #text = "";
-  /** Index of the first of them. */
+  /** Index of the first string in `#text`. */
   #first = 0;
 
-  /** `limit` is that of a `varchar` or `char`, in code points. */
+  /** `limit` is the maximum length of a `varchar` or `char`, in code points. */
   constructor(nullable: boolean, capacity: number, limit?: Limit) {
     this.#column = new BytesColumn(nullable, capacity);
     this.#limit = limit;
@@ -72,7 +78,10 @@ export class StringBuilder implements ColumnBuilder {
     this.#column.skip();
   }
 
-  /** Asked before a value is added, whose row an error then names. */
+  /**
+   * Encodes the pending text and reserves memory. It runs before `value` is added, so that an error
+   * names the row of `value`.
+   */
   #makeRoom(value: string): void {
     this.#encode();
     const units = Math.max(value.length, CHUNK_UNITS);
@@ -100,8 +109,8 @@ export class StringBuilder implements ColumnBuilder {
 }
 
 /**
- * Where a string of so many UTF-16 units ends that begins at `begin`: the first byte of a code
- * point tells how many it has.
+ * Returns where a string of `units` UTF-16 code units ends if its UTF-8 bytes start at `begin`. The
+ * first byte of each code point tells how many bytes it has.
  */
 function endOf(bytes: Uint8Array, begin: number, units: number): number {
   let at = begin;
@@ -114,13 +123,14 @@ function endOf(bytes: Uint8Array, begin: number, units: number): number {
 }
 
 function checkLength(value: string, { type, length }: Limit): void {
-  // A code point has one or two UTF-16 units.
+  // A code point has one or two UTF-16 code units, so a string of at most `length` units always
+  // fits.
   if (value.length <= length) return;
   const points = value.length > 2 * length ? value.length : [...value].length;
   if (points > length) throw new ValueMismatch(type, value);
 }
 
-/** Byte strings from `Uint8Array`s. */
+/** Builds a column of binaries from `Uint8Array`s. */
 export class BinaryBuilder implements ColumnBuilder {
   readonly #column: BytesColumn;
 

@@ -1,7 +1,7 @@
 import { type Data, makeData, Null } from "apache-arrow";
 import { type ColumnBuilder, ValueMismatch } from "./builder.ts";
 
-/** Nothing but nulls. */
+/** Builds a column in which every value is null. */
 export class VoidBuilder implements ColumnBuilder {
   readonly bytes = 0;
   #length = 0;

@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import { quotedName, typeName } from "./print.ts";
 
-/** A schema as JSON: `{ fields: [{ name, type, nullable }] }`, types as in DDL. */
+/** A schema as JSON: `{ fields: [{ name, type, nullable }] }`. Types are named as in Spark DDL. */
 export interface SchemaJson {
   readonly fields: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[];
 }
@@ -16,7 +16,7 @@ export function schemaToJson(schema: Schema): SchemaJson {
   };
 }
 
-/** The DDL of a schema in JSON. */
+/** Returns the Spark DDL of a schema in JSON form. */
 export function toDdl({ fields }: SchemaJson): string {
   return fields
     .map(({ name, type, nullable }) => `${quotedName(name)} ${type}${nullable ? "" : " NOT NULL"}`)

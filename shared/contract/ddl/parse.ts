@@ -15,20 +15,23 @@ import { DISPLAY_NAMES } from "./print.ts";
 import { CHAR_TYPE, SIMPLE_TYPES } from "./types.ts";
 
 const MAX_DECIMAL_PRECISION = 38;
-/** Digits of a second in Spark's `time`, if its DDL names none. */
+/** Fractional digits of Spark's `time` type if the DDL does not say how many. */
 const TIME_PRECISION = 6;
 
 /**
- * The Arrow schema of Spark's DDL: `"id string NOT NULL, time timestamp, mag double, tags
- * array<string>"`. Names are case-sensitive and may be quoted with backticks; types are not. Error:
- * `SCHEMA_INVALID`, with the position.
+ * Parses Spark DDL such as `"id string NOT NULL, time timestamp, mag double, tags array<string>"`
+ * into an Arrow schema. Field names are case-sensitive and may be quoted with backticks; type names
+ * are case-insensitive. Throws `SCHEMA_INVALID` with the position of the problem.
  */
 export function parseDdl(ddl: string): Schema {
   const parser = new DdlParser(ddl);
   return new Schema(parser.fields(undefined));
 }
 
-/** A type, with what Arrow's has no room for as metadata of its field. */
+/**
+ * A parsed type. `metadata` holds what the Arrow type cannot express, such as the length of
+ * `varchar(20)`; it becomes the metadata of the field.
+ */
 interface Typed {
   readonly type: DataType;
   readonly metadata?: Map<string, string>;
@@ -41,14 +44,14 @@ function fieldOf(name: string, { type, metadata }: Typed, nullable: boolean): Fi
 class DdlParser {
   readonly #ddl: string;
   #position = 0;
-  /** Where the last name, type or number began. */
+  /** Position at which the last name, type or number began, for error messages. */
   #word = 0;
 
   constructor(ddl: string) {
     this.#ddl = ddl;
   }
 
-  /** Fields up to `close`, which is consumed, or up to the end of the text. */
+  /** Parses fields up to `close`, which it consumes, or up to the end of the text. */
   fields(close: ">" | undefined): Field[] {
     const fields: Field[] = [];
     const names = new Set<string>();
@@ -131,7 +134,7 @@ class DdlParser {
     if (this.#take("(")) {
       const precision = this.#number();
       this.#expect(")");
-      // Arrow's type has no place for fewer, so they could not be held to.
+      // Arrow's time type cannot store a smaller precision, so the limit would be lost.
       if (precision !== TIME_PRECISION)
         this.#fail(`time(${precision}) must be time(${TIME_PRECISION})`, start);
     }
@@ -196,7 +199,7 @@ class DdlParser {
     return match[0];
   }
 
-  /** What is left, with the white space before it passed over. */
+  /** Skips white space and returns the text that is not parsed yet. */
   #rest(): string {
     const blank = /\s*/y;
     blank.lastIndex = this.#position;

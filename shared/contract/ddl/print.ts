@@ -1,7 +1,10 @@
 import { DataType } from "apache-arrow";
 import { SIMPLE_TYPES } from "./types.ts";
 
-/** Of the names of a type, the one that is shown. */
+/**
+ * The type names that are shown. If several names mean the same type (`int`, `integer`), only one
+ * is listed.
+ */
 export const DISPLAY_NAMES = [
   "boolean",
   "tinyint",
@@ -20,7 +23,7 @@ export const DISPLAY_NAMES = [
   "void",
 ];
 
-/** The DDL type name of an Arrow type, or Arrow's own name if DDL has none. */
+/** Returns the DDL name of an Arrow type, or Arrow's own name if DDL has none. */
 export function typeName(type: DataType): string {
   if (DataType.isDecimal(type)) {
     return `decimal${type.bitWidth === 128 ? "" : type.bitWidth}(${type.precision},${type.scale})`;
@@ -35,7 +38,7 @@ export function typeName(type: DataType): string {
   return text;
 }
 
-/** A name as DDL has it: in backticks if it would not be one word. */
+/** Returns a field name as DDL writes it: in backticks unless it is a plain word. */
 export function quotedName(name: string): string {
   return /^[\p{L}\p{N}_$.-]+$/u.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
 }

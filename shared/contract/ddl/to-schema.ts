@@ -6,9 +6,9 @@ import { typeName } from "./print.ts";
 import { SIMPLE_TYPES } from "./types.ts";
 
 /**
- * The schema that a source gave: DDL, or an Arrow schema, of this copy of Arrow or of another.
- * Error: `SCHEMA_INVALID` for anything else, and for one without fields: rows would be committed
- * without their columns.
+ * Turns what a source's `schema()` returned into an Arrow schema. Accepts DDL and Arrow schemas,
+ * also those of another installed copy of apache-arrow. Throws `SCHEMA_INVALID` for anything else,
+ * and for a schema without fields, whose rows would be committed without columns.
  */
 export function toSchema(given: unknown): Schema {
   if (typeof given === "string") return parseDdl(given);
@@ -24,20 +24,20 @@ export function toSchema(given: unknown): Schema {
   }
   if (given instanceof Schema) return given;
   const { metadata } = given as Schema;
-  return new Schema((fields as Field[]).map(ownField), new Map(metadata));
+  return new Schema((fields as Field[]).map(copyField), new Map(metadata));
 }
 
-/** The same field, of this copy of Arrow. */
-function ownField(field: Field): Field {
-  return new Field(field.name, ownType(field.type, field.name), field.nullable, new Map(field.metadata));
+/** Rebuilds a field with the classes of this copy of apache-arrow. */
+function copyField(field: Field): Field {
+  return new Field(field.name, copyType(field.type, field.name), field.nullable, new Map(field.metadata));
 }
 
-function ownType(type: DataType, name: string): DataType {
+function copyType(type: DataType, name: string): DataType {
   const [child] = (type.children ?? []) as Field[];
-  if (DataType.isStruct(type)) return new Struct(type.children.map(ownField));
-  if (DataType.isList(type) && child !== undefined) return new List(ownField(child));
+  if (DataType.isStruct(type)) return new Struct(type.children.map(copyField));
+  if (DataType.isList(type) && child !== undefined) return new List(copyField(child));
   if (DataType.isMap(type) && child !== undefined) {
-    return new Map_(ownField(child) as Field<Struct>, type.keysSorted);
+    return new Map_(copyField(child) as Field<Struct>, type.keysSorted);
   }
   if (DataType.isDecimal(type)) return new Decimal(type.scale, type.precision, type.bitWidth);
   const simple = SIMPLE_TYPES.get(typeName(type));

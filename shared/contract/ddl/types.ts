@@ -17,7 +17,7 @@ import {
   Utf8,
 } from "apache-arrow";
 
-/** Spark's type names and the Arrow types that Spark maps them to. */
+/** Spark's type names without parameters, and the Arrow types that Spark maps them to. */
 export const SIMPLE_TYPES = new Map<string, () => DataType>(
   Object.entries({
     boolean: () => new Bool(),
@@ -44,12 +44,15 @@ export const SIMPLE_TYPES = new Map<string, () => DataType>(
   }),
 );
 
-/** Where Spark keeps `varchar(20)`, for which Arrow has no type, in a field's metadata. */
+/**
+ * Metadata key under which Spark stores a type such as `varchar(20)`, because Arrow has no such
+ * type.
+ */
 export const CHAR_TYPE = "__CHAR_VARCHAR_TYPE_STRING";
 
 /**
- * What DDL says of the length of a field's strings: `varchar(20)` is at most 20 characters (code
- * points).
+ * Returns the type and the maximum length of a `varchar` or `char` field, in characters (code
+ * points): `varchar(20)` allows 20. `undefined` for a field without a limit.
  */
 export function lengthLimit(field: Field): { readonly type: string; readonly length: number } | undefined {
   const type = field.metadata.get(CHAR_TYPE);

@@ -1,6 +1,6 @@
 import type { ErrorMeaning } from "./meaning.ts";
 
-/** Deployed pipelines. */
+/** Codes of the commands that work on deployed pipelines. */
 export const DEPLOYED = {
   AWS_FAILED: {
     means: "a call of an AWS service failed; the message has the call and what the service said",
@@ -19,7 +19,7 @@ export const DEPLOYED = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** On AWS. */
+/** Codes of pipelines that run on AWS, and of the CDK construct. */
 export const ON_AWS = {
   PROPS_INVALID: {
     means: "the construct's properties do not fit together",

@@ -1,6 +1,6 @@
 import type { ErrorMeaning } from "./meaning.ts";
 
-/** The command and the pipeline's file (exit code 2). */
+/** Codes of mistakes in the command line or in the pipeline's file. The command exits with 2. */
 export const COMMAND = {
   USAGE: {
     means: "flags that exclude each other, or nobody to ask",
@@ -104,7 +104,7 @@ export const COMMAND = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** Two runs (exit code 3). */
+/** Codes of conflicts between two runs of one pipeline. The command exits with 3. */
 export const TWO_RUNS = {
   LEASE_HELD: {
     means: "another run works on the pipeline",

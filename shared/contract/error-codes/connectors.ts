@@ -1,6 +1,6 @@
 import type { ErrorMeaning } from "./meaning.ts";
 
-/** The connector `dynamodb`. */
+/** Codes of the connector `dynamodb`. */
 export const DYNAMODB = {
   DYNAMODB_FAILED: {
     means: "DynamoDB did not take an item",
@@ -14,7 +14,7 @@ export const DYNAMODB = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The connector `files`. */
+/** Codes of the connector `files`. */
 export const FILES = {
   FILE_CHANGED: {
     means: "a file is gone, or another than was planned or read",
@@ -34,7 +34,7 @@ export const FILES = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The connectors `kinesis` and `sqs`. */
+/** Codes of the connectors `kinesis` and `sqs`. */
 export const KINESIS_AND_SQS = {
   KINESIS_DATA_EXPIRED: {
     means:
@@ -64,7 +64,7 @@ export const KINESIS_AND_SQS = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The connector `memory`. */
+/** Codes of the connector `memory`. */
 export const MEMORY = {
   MEMORY_NOT_HERE: {
     means:
@@ -74,7 +74,7 @@ export const MEMORY = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The connector `postgres`. */
+/** Codes of the connector `postgres`. */
 export const POSTGRES = {
   POSTGRES_CURSOR_UNSAFE: {
     means: "the stream would lose rows: its cursor column, sequence or server tells no order",
@@ -98,7 +98,7 @@ export const POSTGRES = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The connector `rest-api`. */
+/** Codes of the connector `rest-api`. */
 export const REST_API = {
   HTTP_STATUS: {
     means: "the API answered this status; of a sink, to which rows",
@@ -138,7 +138,7 @@ export const REST_API = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** Secrets, which `postgres` and `rest-api` read from the environment. */
+/** Codes of secrets, which `postgres` and `rest-api` read from environment variables. */
 export const SECRETS = {
   SECRET_MISSING: {
     means: "the environment variable that holds a secret is not set",

@@ -1,6 +1,6 @@
 import type { ErrorMeaning } from "./meaning.ts";
 
-/** The source. */
+/** Codes of problems with the source: readers, offsets, partitions, rows and schemas. */
 export const SOURCE = {
   PLANNING_STALLED: {
     means: "a warning: a method of the reader that plans has not answered for `stallAfter`",
@@ -108,7 +108,7 @@ export const SOURCE = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** Tasks. */
+/** Codes of writer tasks. */
 export const TASKS = {
   TASK_FAILED: {
     means: "an error outside source and sink",
@@ -143,7 +143,7 @@ export const TASKS = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The sink. */
+/** Codes of problems with the sink: writers, commits and tables. */
 export const SINK = {
   ROWS_NOT_CONSUMED: {
     means:
@@ -201,7 +201,7 @@ export const SINK = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** Ledger and store. */
+/** Codes of the ledger and of the object store. */
 export const LEDGER_AND_STORE = {
   LEDGER_FAILED: {
     means: "the ledger's disk or table failed, is full, or forbids it",

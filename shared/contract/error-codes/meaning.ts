@@ -1,9 +1,9 @@
-/** What docs/errors.md says of a code, in Markdown. */
+/** What docs/errors.md says about an error code, in Markdown. */
 export interface ErrorMeaning {
   /** What happened. */
   readonly means: string;
-  /** The way out. */
+  /** What the user should do. */
   readonly do: string;
-  /** Whether the engine tries the same thing again by itself before it gives up. */
+  /** Whether the engine retries the same step by itself before it gives up. */
   readonly again?: string;
 }

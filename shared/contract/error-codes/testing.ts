@@ -1,6 +1,6 @@
 import type { ErrorMeaning } from "./meaning.ts";
 
-/** `millrace/testing`. */
+/** Codes that functions of `millrace/testing` throw. */
 export const KIT = {
   CHECK_FAILED: {
     means: "`checkSource` or `checkSink` found traps; the message names each with the way out",
@@ -12,7 +12,10 @@ export const KIT = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The traps that `checkSource` looks for: the `problems` of a `CHECK_FAILED`. */
+/**
+ * Codes of the mistakes that `checkSource` looks for. They are listed in the `problems` of a
+ * `CHECK_FAILED` error.
+ */
 export const SOURCE_TRAPS = {
   OFFSET_NOT_STABLE: {
     means: "`latestOffset` or `read`, asked again at one instant, gave ends that follow the clock or chance",
@@ -56,7 +59,10 @@ export const SOURCE_TRAPS = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** The traps that `checkSink` looks for: the `problems` of a `CHECK_FAILED`. */
+/**
+ * Codes of the mistakes that `checkSink` looks for. They are listed in the `problems` of a
+ * `CHECK_FAILED` error.
+ */
 export const SINK_TRAPS = {
   SINK_NOT_IDEMPOTENT: {
     means: "`commit` again, or late, changed what is seen, or threw",

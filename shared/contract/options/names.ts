@@ -1,19 +1,17 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import { suggest } from "../suggest.ts";
 
-/** Options as a pipeline sets them. */
+/** Options as the pipeline sets them, not validated. */
 export type Options = Readonly<Record<string, unknown>>;
 
-/** The names that a schema has for options. */
+/** The option names that a schema declares. */
 export interface OptionNames {
   readonly known: readonly string[];
-  /** True if it takes others, too. */
+  /** True if the schema also accepts names that it does not declare. */
   readonly isOpen: boolean;
 }
 
-/**
- * What is used here of JSON Schema: which keys an object may have. Only the top level is looked at.
- */
+/** The part of JSON Schema that is used here: which keys the top-level object may have. */
 interface KeySchema {
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, KeySchema>>;
@@ -26,18 +24,20 @@ interface KeySchema {
   readonly allOf?: readonly KeySchema[];
 }
 
-/** The names of a schema's options; `undefined` if it cannot tell them. */
-export function namesOf(schema: StandardSchemaV1): OptionNames | undefined {
+/**
+ * Returns the option names that a schema declares, or `undefined` if the schema cannot list them.
+ */
+export function optionNamesOf(schema: StandardSchemaV1): OptionNames | undefined {
   const { jsonSchema } = schema["~standard"] as Partial<StandardJSONSchemaV1.Props>;
   try {
     const root = jsonSchema?.input({
       target: "draft-2020-12",
-      // What JSON cannot say, such as a function, has a key all the same: in the words of zod, and
-      // of Valibot.
+      // Without these settings zod (first) and Valibot (second) fail on types that JSON Schema
+      // cannot express, such as functions. Only the names are needed.
       libraryOptions: { unrepresentable: "any", errorMode: "ignore" },
     }) as KeySchema | undefined;
     if (root === undefined) return undefined;
-    const parts = objectsIn(root, root);
+    const parts = optionNamesIn(root, root);
     const known = [...new Set(parts.flatMap((part) => part.known))];
     const isOpen = parts.some((part) => part.isOpen);
     return parts.length === 0 || (known.length === 0 && isOpen) ? undefined : { known, isOpen };
@@ -46,30 +46,33 @@ export function namesOf(schema: StandardSchemaV1): OptionNames | undefined {
   }
 }
 
-/** Of an object itself, of what it is composed of, and of its alternatives. */
-function objectsIn(schema: KeySchema, root: KeySchema): OptionNames[] {
+/**
+ * Collects the names of an object schema, of the schemas that it combines (`allOf`), and of its
+ * alternatives (`anyOf`, `oneOf`).
+ */
+function optionNamesIn(schema: KeySchema, root: KeySchema): OptionNames[] {
   const { $ref, allOf = [], anyOf = [], oneOf = [], properties, patternProperties, type = "object" } = schema;
-  if ($ref !== undefined) return objectsIn(referred($ref, root), root);
+  if ($ref !== undefined) return optionNamesIn(resolveRef($ref, root), root);
   const parts = [...allOf, ...anyOf, ...oneOf];
-  const below = parts.flatMap((part) => objectsIn(part, root));
+  const below = parts.flatMap((part) => optionNamesIn(part, root));
   if (properties === undefined && (parts.length > 0 || type !== "object")) return below;
-  // Many a schema would drop what it does not know without a word: it takes others only if it says
-  // so.
-  const takesOthers = (schema.additionalProperties ?? properties === undefined) !== false;
-  const isOpen = takesOthers || patternProperties !== undefined;
+  // Many schema libraries silently drop unknown keys, so a missing `additionalProperties` means
+  // that only the declared keys are accepted. A schema without any declared key accepts all.
+  const acceptsUnknown = (schema.additionalProperties ?? properties === undefined) !== false;
+  const isOpen = acceptsUnknown || patternProperties !== undefined;
   return [{ known: Object.keys(properties ?? {}), isOpen }, ...below];
 }
 
-function referred(ref: string, root: KeySchema): KeySchema {
+function resolveRef(ref: string, root: KeySchema): KeySchema {
   const [name] = /(?<=^#\/\$defs\/).*/.exec(ref) ?? [];
   return name === undefined ? root : (root.$defs?.[decodeURIComponent(name)] ?? {});
 }
 
 /**
- * The options under the names that are known in another case, and what is wrong with those that are
- * not.
+ * Renames options to the spelling that the schema declares, ignoring case. Returns a problem for
+ * each name that the schema does not know.
  */
-export function underKnownNames(
+export function matchOptionNames(
   options: Options,
   { known, isOpen }: OptionNames,
 ): { readonly options: Options; readonly problems: readonly string[] } {
@@ -85,8 +88,8 @@ export function underKnownNames(
 }
 
 /**
- * `options` under names that are found in any case, as Spark's are. What is listed are the names as
- * they were written. `onFound` is told of each that is asked for in another case.
+ * Returns `options` with case-insensitive lookup, as in Spark. Listing the keys returns the
+ * original names. `onFound` is called for each lookup that differs in case from the original name.
  */
 export function caseInsensitive(
   options: Options,
@@ -105,7 +108,7 @@ export function caseInsensitive(
   });
 }
 
-/** Options over others: a name in another case is the same option. */
+/** Merges two sets of options. `over` wins, also if its name differs only in case. */
 export function mergeOptions(options: Options, over: object): Options {
   const merged = new Map<string, readonly [string, unknown]>();
   for (const entry of [...Object.entries(options), ...Object.entries(over)])

@@ -1,33 +1,33 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { MillraceError } from "../errors.ts";
 import { isPlainObject } from "../json.ts";
-import { caseInsensitive, namesOf, type Options, underKnownNames } from "./names.ts";
+import { caseInsensitive, matchOptionNames, type Options, optionNamesOf } from "./names.ts";
 
 /**
- * What checks the options of a data source: a schema of zod, Valibot, ArkType or any other library
- * that speaks Standard Schema. `Input` is what a pipeline may set, `Output` what the data source
- * gets, with defaults.
+ * A schema that validates the options of a data source, from zod, Valibot, ArkType or any other
+ * Standard Schema library. `Input` is what a pipeline may set. `Output` is what the data source
+ * receives, with defaults filled in.
  */
 export type OptionsSchema<Input = unknown, Output = unknown> = StandardSchemaV1<Input, Output>;
 
-/** A class whose options are to be checked: see `DataSourceClass`. */
+/** The part of a data source class that is needed to parse its options. See `DataSourceClass`. */
 export interface HasOptions<Output = unknown> {
   readonly name: string;
   readonly optionsSchema?: OptionsSchema<unknown, Output>;
 }
 
-/** What a schema made of options, and which options it was given. */
+/** The result of a validation, and the options that were validated. */
 interface Validated {
   readonly result: StandardSchemaV1.Result<unknown>;
   readonly given: Options;
-  /** What is wrong with names that the schema does not know. */
+  /** Problems with option names that the schema does not know. */
   readonly unknown: readonly string[];
 }
 
 /**
- * `options` as the class's `optionsSchema` reads them; as they are if it has none. Names are
- * case-insensitive. Error: `OPTIONS_INVALID`, which names all that is wrong, and quotes no value;
- * `correct` says where to correct it.
+ * Validates `options` with the class's `optionsSchema`, or returns them unchanged if it has none.
+ * Names are case-insensitive. Throws `OPTIONS_INVALID`, which lists all problems and never quotes a
+ * value. `correct` is the hint of this error.
  */
 export async function parseOptions<Output = Options>(
   dataSource: HasOptions<Output>,
@@ -48,7 +48,7 @@ export async function parseOptions(
   const { result, given, unknown } = await validate(optionsSchema, options);
   const problems = [...unknown, ...(result.issues ?? []).map((issue) => describeIssue(issue, given))];
   if (result.issues === undefined && problems.length === 0) return result.value;
-  throw new MillraceError("OPTIONS_INVALID", `${name} cannot use its options:${listed(problems)}`, {
+  throw new MillraceError("OPTIONS_INVALID", `${name} cannot use its options:${formatProblems(problems)}`, {
     hint: correct,
   });
 }
@@ -59,15 +59,16 @@ function isStandardSchema(schema: unknown): boolean {
 }
 
 async function validate(schema: OptionsSchema, options: Options): Promise<Validated> {
-  const names = namesOf(schema);
+  const names = optionNamesOf(schema);
   if (names === undefined) return await validateInAnyCase(schema, options);
-  const { options: given, problems: unknown } = underKnownNames(options, names);
+  const { options: given, problems: unknown } = matchOptionNames(options, names);
   return { result: await schema["~standard"].validate(given), given, unknown };
 }
 
 /**
- * For a schema that cannot tell its keys: what it asks for shows how it writes them. One that
- * refuses other keys needs them so.
+ * Validates with a schema that cannot list its names. The first try records which names the schema
+ * looks up in another case. If it fails, a second try renames the options accordingly, because a
+ * strict schema refuses names that it does not know.
  */
 async function validateInAnyCase(schema: OptionsSchema, options: Options): Promise<Validated> {
   const asked = new Map<string, string>();
@@ -79,8 +80,8 @@ async function validateInAnyCase(schema: OptionsSchema, options: Options): Promi
   return { result: await schema["~standard"].validate(renamed), given: inAnyCase, unknown: [] };
 }
 
-/** One problem in the same line, several in lines of their own. */
-function listed(problems: readonly string[]): string {
+/** Puts a single problem on the same line, and several problems on lines of their own. */
+function formatProblems(problems: readonly string[]): string {
   return problems.length === 1 ? ` ${problems[0]}` : problems.map((problem) => `\n- ${problem}`).join("");
 }
 
@@ -91,29 +92,34 @@ function describeIssue({ path = [], message }: StandardSchemaV1.Issue, options: 
     (below, key) => (below as Options | undefined)?.[key as string],
     options,
   );
-  const told = message.startsWith(`${place} `) ? message.slice(place.length + 1) : message;
-  return `${place}: ${withoutValues(told, value)}`;
+  const withoutPath = message.startsWith(`${place} `) ? message.slice(place.length + 1) : message;
+  return `${place}: ${redactValue(withoutPath, value)}`;
 }
 
-/** Some libraries quote what they found, which may be a secret. */
-function withoutValues(message: string, value: unknown): string {
+/**
+ * Replaces the option's value in a validation message by `…`. Some libraries quote the value, which
+ * may be a secret.
+ */
+function redactValue(message: string, value: unknown): string {
   if (Array.isArray(value) || isPlainObject(value))
-    return Object.values(value).reduce<string>(withoutValues, message);
+    return Object.values(value).reduce<string>(redactValue, message);
   if (typeof value === "number" || typeof value === "bigint")
     return message.replaceAll(new RegExp(`(?<![\\w.-])${value}(?![\\w.])`.replace("+", "\\+"), "g"), "…");
   if (typeof value !== "string" || value === "") return message;
   const hidden = message.replaceAll(JSON.stringify(value), "…").replaceAll(`'${value}'`, "…");
-  // Shorter ones are words of the message.
-  return value.length < 4 ? hidden : withoutWord(hidden, value);
+  // An unquoted value of fewer than 4 characters could be an ordinary word of the message.
+  return value.length < 4 ? hidden : redactWord(hidden, value);
 }
 
-/** What is part of a longer word is another: "cursor" in the name "cursorParam". */
-function withoutWord(message: string, value: string): string {
-  const isCut = (before: string | undefined, after: string | undefined) =>
+/**
+ * Replaces `value` by `…` unless it is part of a longer word, such as "cursor" in "cursorParam".
+ */
+function redactWord(message: string, value: string): string {
+  const isInsideWord = (before: string | undefined, after: string | undefined) =>
     WORD.test(before ?? "") && WORD.test(after ?? "");
   return message.replaceAll(value, (found, at: number) => {
     const end = at + value.length;
-    const isPart = isCut(message[at - 1], value[0]) || isCut(value.at(-1), message[end]);
+    const isPart = isInsideWord(message[at - 1], value[0]) || isInsideWord(value.at(-1), message[end]);
     return isPart ? found : "…";
   });
 }

@@ -1,6 +1,6 @@
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 
-/** What a field is compared with. Any one of what is given is enough. */
+/** A condition on one field. It holds if at least one of the given alternatives holds. */
 export interface Test<V> {
   readonly absent?: true;
   readonly present?: true;
@@ -8,25 +8,25 @@ export interface Test<V> {
   readonly atMost?: V;
 }
 
-/** The fields that are compared. Each must pass its test. */
+/** Conditions on several fields, all of which must hold. */
 export type Where<Fields> = { readonly [F in keyof Fields]?: Test<NonNullable<Fields[F]>> };
 
-/** The fields that get a value; `undefined` clears one. */
+/** The fields to set; `undefined` removes a field. */
 export type FieldsToSet<T> = { readonly [F in keyof T]?: T[F] | undefined };
 
 /**
- * One compare-and-set of one record, as plain data: an adapter turns it into the words of its
- * store. `Fields` are what may be compared; a name with points, such as `lease.owner.id`, leads
- * into a field.
+ * One compare-and-set of one record as plain data, which each ledger translates for its database.
+ * `Fields` are the fields that can be compared; a name with dots, such as `lease.owner.id`, refers
+ * to a nested field.
  */
 export interface Change<T, Fields = T> {
-  /** Any one of these must hold. */
+  /** The change is made if at least one of these holds. */
   readonly where: readonly Where<Fields>[];
-  /** Nothing is set by a change that only compares. */
+  /** Fields to set. Empty for a change that only compares. */
   readonly set: FieldsToSet<T>;
-  /** Values of fields that the record does not have yet. */
+  /** Values for fields that the record does not have yet. */
   readonly initial?: FieldsToSet<T>;
-  /** What is added to fields; one that the record does not have counts as 0. */
+  /** Numbers to add to fields. A missing field counts as 0. */
   readonly add?: { readonly [F in keyof T]?: number };
 }
 
@@ -49,7 +49,7 @@ export function atMost(value: number): Test<number> {
   return { atMost: value };
 }
 
-/** True if one of `where` holds for the record. Objects are compared as canonical JSON. */
+/** True if one element of `where` holds for the record. Objects are compared as canonical JSON. */
 export function holds<Fields>(where: readonly Where<Fields>[], record: object | undefined): boolean {
   return where.some((tests) =>
     Object.entries<Test<unknown> | undefined>(tests).every(
@@ -76,8 +76,8 @@ function valueAt(record: object | undefined, path: string): JsonValue | undefine
   return value as JsonValue | undefined;
 }
 
-/** The record as it is after the change. */
-export function changed<T extends object>(change: Omit<Change<T>, "where">, record: Partial<T>): T {
+/** Returns the record after the change. */
+export function applyChange<T extends object>(change: Omit<Change<T>, "where">, record: Partial<T>): T {
   const sums = Object.entries<number | undefined>(change.add ?? {}).map(([name, number = 0]) => [
     name,
     Number(record[name as keyof T] ?? 0) + number,

@@ -1,6 +1,9 @@
 import { MillraceError } from "../../contract/errors.ts";
 
-/** `key` if it is a relative path without empty, `.` or `..` parts. Error: `STORE_KEY_INVALID`. */
+/**
+ * Returns `key` if it is a relative path without empty, `.` or `..` parts. Throws
+ * `STORE_KEY_INVALID`.
+ */
 export function checkKey(key: string): string {
   if (
     key.split("/").every((part) => part !== "" && part !== "." && part !== "..") &&

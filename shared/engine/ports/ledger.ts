@@ -4,7 +4,10 @@ import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
 import type { BatchState } from "./states.ts";
 
-/** Who works on a pipeline. `id` tells two runs apart; `description` tells people where to look. */
+/**
+ * The run that works on a pipeline. `id` identifies the run; `description` tells people where it
+ * runs.
+ */
 export interface Owner {
   readonly id: string;
   readonly description: string;
@@ -12,122 +15,128 @@ export interface Owner {
 
 export interface Lease {
   readonly owner: Owner;
-  /** Epoch milliseconds. */
+  /** When the lease expires, in epoch milliseconds. */
   readonly expiresAt: number;
 }
 
-/** A committed batch whose `reader.commit(end)` has not succeeded yet. */
+/** A committed batch for which the source's `commit(end)` has not succeeded yet. */
 export interface Unacknowledged {
   readonly batchId: number;
   readonly end: Offset;
 }
 
-/** What somebody did to a pipeline by hand. */
+/** A manual operation on a pipeline. */
 export interface Action {
-  /** Who. */
+  /** The person who did it. */
   readonly by: string;
   readonly why?: string;
-  /** Epoch milliseconds. */
+  /** When it was done, in epoch milliseconds. */
   readonly at: number;
 }
 
-/** Moves the offset by hand. The next batch begins at `to`, under an id of its own. */
+/** Moves the offset manually. The next batch starts at `to` and gets a new batch id. */
 export interface Rewind extends Action {
-  /** The offset that is to be there. */
+  /** The offset that the pipeline must have; otherwise the rewind is refused. */
   readonly from: Offset;
   readonly to: Offset;
 }
 
-/** An action as the ledger keeps it, written in one step with the change itself. */
+/** A manual operation as the ledger stores it. It is written in one step with the change itself. */
 export interface JournalEntry extends Action {
   readonly action: "pause" | "resume" | "rewind" | "unlock";
-  /** Of a rewind, as is `to`. */
+  /** Only of a rewind, like `to`. */
   readonly from?: Offset;
   readonly to?: Offset;
 }
 
-/** The state of one pipeline. */
+/** The state of one pipeline in the ledger. */
 export interface Head {
   readonly pipeline: string;
-  /** Random id made with the head. */
+  /** Random id that is created together with the head. */
   readonly incarnation: string;
-  /** Grows by one with each acquired lease; every transition is conditional on it. */
+  /** Grows by one with each acquired lease. Every transition of a run is conditional on it. */
   readonly epoch: number;
   readonly lease?: Lease;
   readonly nextBatchId: number;
-  /** Where the next batch starts; absent until the pipeline knows. */
+  /** Where the next batch starts. Absent until the first run has asked the source. */
   readonly offset?: Offset;
   readonly lastCommittedBatchId?: number;
-  /** When the newest batch was planned first. Epoch milliseconds. */
+  /** When the newest batch was first planned, in epoch milliseconds. */
   readonly lastPlannedAt?: number;
-  /** The batch that was planned and is not committed. */
+  /** The batch that is planned and not committed yet. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
-  /** What the sink's commit returned for the last committed batch. */
+  /** What the sink's `commit` returned for the last committed batch. */
   readonly lastCommit?: JsonValue;
-  /** Who paused the pipeline: until it is resumed, a run does nothing. */
+  /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
   readonly paused?: Action;
 }
 
-/** What a run measured when it took up a batch attempt. */
+/** What a run measured while it planned or resumed a batch attempt. */
 export interface Planning {
-  /** Of the run: the id of its lease's owner. */
+  /** Id of the run. It is the id of the lease's owner. */
   readonly runId: string;
-  /** When the run began to plan. Epoch milliseconds. */
+  /** When the run began to plan, in epoch milliseconds. */
   readonly startedAt: number;
-  /** When the tasks could begin. */
+  /** When planning ended and the tasks could start, in epoch milliseconds. */
   readonly endedAt: number;
-  /** Milliseconds since the batch before was planned; only of the run that planned this one. */
+  /**
+   * Milliseconds since the previous batch was planned. Absent if the batch was planned by an
+   * earlier run.
+   */
   readonly sincePrevious?: number;
   /**
-   * Milliseconds of its steps, by the names that Spark has for them; empty for a batch that was
-   * planned before.
+   * Milliseconds per planning step, under the names that Spark uses. Empty if the batch was planned
+   * by an earlier run.
    */
   readonly durationMs: Readonly<Record<string, number>>;
 }
 
-/** What the progress record of a committed batch is made of, beside the batch itself. */
+/**
+ * The measurements in a committed batch's progress record. The other figures come from the batch
+ * itself.
+ */
 export interface TriggerProgress extends Omit<Planning, "endedAt"> {
-  /** Names of the data sources. */
+  /** Names of the source's and the sink's data source class. */
   readonly source: string;
   readonly sink: string;
 }
 
-/** Figures of a batch attempt that ended. */
+/** Figures of a batch attempt that has ended. */
 export interface BatchProgress {
   readonly rows: number;
-  /** Bytes of Arrow data that went to the writer, before any encoding. */
+  /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
-  /** Of a committed attempt. */
+  /** Only of a committed attempt. */
   readonly trigger?: TriggerProgress;
 }
 
-/** One batch, in its latest attempt. */
+/** A batch, with the state of its latest attempt. */
 export interface Batch {
   readonly pipeline: string;
   readonly incarnation: string;
   readonly batchId: number;
   readonly start: Offset;
   readonly end: Offset;
-  /** The end of all that was there when the batch was planned, if the reader reported it. */
+  /** The end of all data that existed when the batch was planned, if the reader reported it. */
   readonly latest?: Offset;
   /** Key of the partitions file in the pipeline's store. */
   readonly partitionsKey: string;
-  /** Number of writer tasks: the partitions, or one for a batch that has none. */
+  /** Number of writer tasks: one per partition, or one for a batch without partitions. */
   readonly tasks: number;
-  /** The Arrow schema of the batch, as `encodeSchema` returns it. */
+  /** The Arrow schema of the batch, encoded by `encodeSchema`. */
   readonly schema: string;
-  /** From 1. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number;
   readonly state: BatchState;
   /**
-   * The last attempt that reached `committing`, 0 if none did. Its commit, and those of attempts
-   * before it, may take effect at any later time.
+   * The last attempt that reached `committing`, or 0. Its commit, and the commits of earlier
+   * attempts, may take effect at any later time.
    */
   readonly lastTriedAttempt: number;
-  /** When this attempt was planned. Epoch milliseconds, as are all times here. */
+  /** When this attempt was planned, in epoch milliseconds. */
   readonly plannedAt: number;
-  /** When the first attempt was planned. */
+  /** When the first attempt was planned, in epoch milliseconds. */
   readonly firstPlannedAt: number;
   readonly finishedAt?: number;
   readonly progress?: BatchProgress;
@@ -136,8 +145,8 @@ export interface Batch {
 }
 
 /**
- * What the steps of a run tell each other of the attempt they work on; of a fixed size, so that a
- * state machine can carry it.
+ * What Plan, Write and Finalize pass to each other about the batch attempt. It has a limited size,
+ * so that a state machine can carry it.
  */
 export interface BatchRun {
   readonly pipeline: string;
@@ -146,9 +155,9 @@ export interface BatchRun {
   readonly batchId: number;
   readonly attempt: number;
   readonly partitionsKey: string;
-  /** Of the head: a hint for the sink, of at most 1 KiB. */
+  /** The head's `lastCommit`: a hint for the sink of at most 1 KiB. */
   readonly lastCommit?: JsonValue;
-  /** Absent in a run that an older version began. */
+  /** Absent in a run that an older version started. */
   readonly planning?: Planning;
 }
 
@@ -160,40 +169,45 @@ export interface TaskKey {
   readonly partition: number;
 }
 
-/** A finished task: the first one recorded for its key, for ever. */
+/** A finished task. The first one that is recorded under a key stays forever. */
 export interface Task {
   readonly partition: number;
-  /** The commit message, unless it is large. */
+  /** The commit message, or `null` if it is stored under `messageKey`. */
   readonly message: JsonValue;
-  /** Where a large message lies in the pipeline's store; `message` is then `null`. */
+  /** Key of a large commit message in the pipeline's store. */
   readonly messageKey?: string;
   readonly rows: number;
   readonly bytes: number;
   readonly milliseconds: number;
-  /** The attempt of the task that won. */
+  /** Number of the task attempt that was recorded. */
   readonly attemptNumber: number;
-  /** Unique to the attempt that won, so that a writer can recognise its own record. */
+  /**
+   * Unique id of the task attempt that was recorded, so that a writer recognises its own record.
+   */
   readonly writerId: string;
   readonly recordedAt: number;
 }
 
-/** How far a task was that runs for long, when it told last. All times are epoch milliseconds. */
+/**
+ * The last progress report of a task that has been running for more than ten seconds. All times are
+ * epoch milliseconds.
+ */
 export interface RunningTask {
   readonly partition: number;
   readonly attemptNumber: number;
   readonly startedAt: number;
-  /** That the source has given. */
+  /** Rows that the source has delivered. */
   readonly rows: number;
-  /** Bytes of Arrow data that the sink has taken. */
+  /** Bytes of Arrow data that the sink has received. */
   readonly bytes: number;
-  /** Whose turn it is. */
+  /** Whether the task is waiting for the source or for the sink. */
   readonly waitsFor: "source" | "sink";
-  /** When rows moved last, to the second. */
+  /** When the last row moved, accurate to one second. */
   readonly progressedAt: number;
   readonly reportedAt: number;
 }
 
-/** What a step of a run is conditional on. */
+/** Proof that a run holds the pipeline: the ledger refuses a step if the epoch has changed. */
 export interface Fence {
   readonly pipeline: string;
   readonly epoch: number;
@@ -204,10 +218,11 @@ export interface AcquireRequest {
   readonly owner: Owner;
   readonly now: number;
   readonly leaseMilliseconds: number;
-  /** Becomes the pipeline's incarnation if it has none yet. */
+  /** Becomes the incarnation of the pipeline if the ledger does not know it yet. */
   readonly newIncarnation: string;
   /**
-   * Take over from the holder of this epoch, who has provably ended, though the lease is not over.
+   * Take the lease over from the holder of this epoch before it expires. Only allowed if the holder
+   * has certainly ended.
    */
   readonly takeOverEpoch?: number;
 }
@@ -216,7 +231,7 @@ export type Acquired =
   | { readonly acquired: true; readonly head: Head }
   | { readonly acquired: false; readonly head: Head };
 
-/** A batch to be recorded; `incarnation` is that of the head that was acquired. */
+/** A batch to record. `incarnation` is that of the acquired head. */
 export interface NewBatch
   extends Pick<
     Batch,
@@ -226,8 +241,8 @@ export interface NewBatch
 }
 
 /**
- * What may differ from one attempt of a batch to the next: its schema, and so the file that holds
- * it.
+ * The parts of a plan that can change from one attempt of a batch to the next: the schema, and the
+ * partitions file that contains it.
  */
 export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema">;
 
@@ -240,105 +255,112 @@ export interface Outcome {
   readonly to: "committed" | "aborted";
   readonly progress: BatchProgress;
   readonly now: number;
-  /** Kept in the head until the next commit. */
+  /** Stored in the head until the next commit. */
   readonly lastCommit?: JsonValue;
-  /** Items of the sink that are written in the same transaction, `limits.joinedItems` at most. */
-  readonly join?: readonly TransactionItem[];
+  /** The sink's items to write in the same transaction, at most `limits.maxSinkItems`. */
+  readonly sinkItems?: readonly TransactionItem[];
 }
 
-/** What a ledger can hold. */
+/** Limits of the ledger's database. */
 export interface LedgerLimits {
-  /** The largest commit message that a task may record, as UTF-8 JSON. */
+  /**
+   * Maximum size of a commit message in a task record, as UTF-8 JSON. Larger messages go to the
+   * store.
+   */
   readonly messageBytes: number;
-  /** How many items of a sink the transaction of `finish` takes along; 0 if it takes none. */
-  readonly joinedItems: number;
+  /** Maximum number of the sink's items in the transaction of `finish`; 0 if it takes none. */
+  readonly maxSinkItems: number;
 }
 
 /**
- * The port for the offset and batch ledger. Each method is one atomic step; `transitions.ts` says
- * what it compares and sets. Methods that take a Fence fail with `FENCED` if another run has
- * acquired the pipeline since. A call that fails in another way may have taken effect: read back
- * before judging.
+ * The port for the ledger of offsets and batches. Each method is one atomic step; `transitions.ts`
+ * defines what it compares and sets. Methods that take a Fence throw `FENCED` if another run has
+ * acquired the pipeline since. A method that throws any other error may still have taken effect, so
+ * the caller must read back.
  */
 export interface Ledger {
   readonly limits: LedgerLimits;
-  /** Takes the lease with a new epoch if it may be taken; makes the head if there is none. */
+  /**
+   * Acquires the lease with a new epoch, if the lease is free. Creates the head if there is none.
+   */
   acquire(request: AcquireRequest): Promise<Acquired>;
-  /** Gives the lease back. No error if it was lost already. */
+  /** Releases the lease. Does nothing if another run holds it. */
   release(fence: Fence): Promise<void>;
-  /** Keeps the offset at which a pipeline begins, if it has none. */
+  /** Sets the pipeline's first offset, if it has none yet. */
   initialize(fence: Fence, offset: Offset): Promise<void>;
   /**
-   * Records a batch and opens it. `FENCED`, or `LEDGER_CONFLICT` if one is open, the id is not the
-   * next one, or `start` is not the offset.
+   * Records a batch and opens it. Throws `FENCED`, or `LEDGER_CONFLICT` if a batch is open, the id
+   * is not the next one, or `start` is not the current offset.
    */
   plan(fence: Fence, batch: NewBatch): Promise<Batch>;
   /**
-   * Begins the next attempt of the open batch, which is `aborted`, or `planned` for so long that
-   * its tasks are forgotten. `plan` may differ from that of the last attempt.
+   * Starts the next attempt of the open batch. The batch must be `aborted`, or `planned` for so
+   * long that its task records have expired. `plan` replaces the plan of the last attempt.
    */
   replan(fence: Fence, batch: Batch, now: number, plan?: PlanOfAttempt): Promise<Batch>;
   /**
-   * Records a finished task unless its key has one; returns the one that is there. Not fenced: a
-   * late writer of a lost run may still win, because its rows are the same.
+   * Records a finished task unless one is already recorded under its key, and returns the recorded
+   * one. It does not check the epoch: a late writer of a run that lost the pipeline may still win,
+   * because it wrote the same rows.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
   /**
-   * Keeps how far a task is, in place of what it told before. Not fenced, because nothing is
-   * decided by it; the caller ignores its errors.
+   * Stores the progress of a task in place of its last report. It does not check the epoch, because
+   * no decision depends on it. The caller ignores errors.
    */
   reportProgress(key: TaskKey, running: RunningTask): Promise<void>;
   /**
-   * Moves the attempt from the state in which `batch` was read to `to`, unless it has left that
-   * state. Returns the batch as it is then, which whoever comes late follows. `LEDGER_CONFLICT` if
-   * `to` cannot follow that state.
+   * Moves the attempt to the state `to`, if it is still in the state of `batch`. Otherwise nothing
+   * changes. Returns the current batch, whose state the caller must follow. Throws
+   * `LEDGER_CONFLICT` if `to` cannot follow the state of `batch`.
    */
   decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch>;
   /**
-   * Ends the attempt. `committed` also moves the offset, closes the batch and leaves its
-   * acknowledgement to do, all in one transaction. Returns the batch as it is then. Error:
-   * `TRANSACTION_REFUSED`, for the sink's items: nothing was written.
+   * Ends the attempt and returns the current batch. `committed` also moves the offset, closes the
+   * batch, and notes that the source must still be told; all in one transaction. Throws
+   * `TRANSACTION_REFUSED` if the sink's items were refused; nothing is written then.
    */
   finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch>;
-  /** Notes that `reader.commit(end)` of this batch succeeded. */
+  /** Notes that the source's `commit(end)` for this batch succeeded. */
   acknowledge(fence: Fence, batchId: number): Promise<void>;
 
   /**
-   * Keeps runs from doing anything from their next plan on. Needs no lease. Error:
-   * `PIPELINE_NOT_FOUND`, as of `resume`, `rewind` and `unlock`.
+   * Pauses the pipeline: from their next plan on, runs do nothing. Needs no lease. Throws
+   * `PIPELINE_NOT_FOUND`, like `resume`, `rewind` and `unlock`.
    */
   pause(pipeline: string, action: Action): Promise<void>;
-  /** Lets runs work again. Needs no lease. */
+  /** Ends a pause. Needs no lease. */
   resume(pipeline: string, action: Action): Promise<void>;
   /**
-   * Moves the offset. `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the offset is not `from`.
-   * Nothing else changes: batch ids go on, and the acknowledgement of an earlier batch stays due.
+   * Moves the offset and nothing else: batch ids continue, and an acknowledgement that is due stays
+   * due. Throws `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the offset is not `from`.
    */
   rewind(fence: Fence, rewind: Rewind): Promise<void>;
   /**
-   * Takes the lease from the holder of this epoch, who can change nothing from then on.
-   * `LEDGER_CONFLICT` if the epoch is another.
+   * Takes the lease away from the holder of this epoch. That run can then change nothing in the
+   * ledger. Throws `LEDGER_CONFLICT` if the pipeline has another epoch.
    */
   unlock(fence: Fence, action: Action): Promise<void>;
 
   head(pipeline: string): Promise<Head | undefined>;
   batch(pipeline: string, batchId: number): Promise<Batch | undefined>;
   task(key: TaskKey): Promise<Task | undefined>;
-  /** The recorded tasks of an attempt, in partition order. */
+  /** Returns the recorded tasks of an attempt, in partition order. */
   tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]>;
   /**
-   * What the tasks of an attempt have told, in partition order: also those that have ended since.
+   * Returns the last progress reports of an attempt's tasks, in partition order. Tasks that have
+   * ended since are included.
    */
   progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]>;
-  /** Newest first; `before` is a batch id (exclusive). */
+  /** Returns batches, newest first. `before` is a batch id (exclusive). */
   batches(
     pipeline: string,
     options: { readonly limit: number; readonly before?: number },
   ): Promise<readonly Batch[]>;
-  /** What was done by hand, newest first. */
+  /** Returns the manual operations, newest first. */
   journal(pipeline: string, options: { readonly limit: number }): Promise<readonly JournalEntry[]>;
-  /** Names of all pipelines, sorted. */
+  /** Returns the names of all pipelines, sorted. */
   pipelines(): Promise<readonly string[]>;
-  /** Forgets tasks recorded before `before` (epoch milliseconds), and what tasks told before it. */
+  /** Deletes task records and progress reports older than `before` (epoch milliseconds). */
   expireTasks(before: number): Promise<void>;
 }

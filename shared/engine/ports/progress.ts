@@ -1,13 +1,13 @@
 import type { Offset } from "../../contract/offset.ts";
 
-/** What there is to tell of a source of one batch, by the names of Spark's `SourceProgress`. */
+/** Progress of a source in one batch, with the field names of Spark's `SourceProgress`. */
 export interface SourceProgress {
   /** Name of the data source. */
   readonly description: string;
   readonly startOffset: Offset;
   readonly endOffset: Offset;
   /**
-   * The end of all that was there when the batch was planned; `null` where the reader does not
+   * The end of all data that existed when the batch was planned; `null` if the reader does not
    * report it.
    */
   readonly latestOffset: Offset | null;
@@ -17,17 +17,17 @@ export interface SourceProgress {
 }
 
 /**
- * One committed batch, by the names of Spark's `StreamingQueryProgress`, as its JSON has them.
- * docs/progress.md says what each is here.
+ * Progress of one committed batch, with the field names of Spark's `StreamingQueryProgress` in
+ * JSON. docs/progress.md explains each field.
  */
 export interface StreamingQueryProgress {
   readonly id: string;
   readonly runId: string;
   readonly name: string;
-  /** ISO 8601. */
+  /** When the run began to plan the batch, in ISO 8601. */
   readonly timestamp: string;
   readonly batchId: number;
-  /** Milliseconds. */
+  /** Milliseconds from the start of planning to the commit. */
   readonly batchDuration: number;
   readonly numInputRows: number;
   readonly inputRowsPerSecond?: number;
@@ -37,7 +37,7 @@ export interface StreamingQueryProgress {
   readonly sink: { readonly description: string; readonly numOutputRows: number };
 }
 
-/** Three digits after the point are plenty. */
+/** Returns rows per second, rounded to three decimal places. */
 export function rowsPerSecond(rows: number, milliseconds: number): number {
   return Math.round((rows * 1e6) / Math.max(1, milliseconds)) / 1000;
 }

@@ -3,7 +3,10 @@ import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
 import type { Fence, Head, Rewind } from "./ledger.ts";
 
-/** The error of a step whose epoch is no longer the pipeline's. */
+/**
+ * The error of a step whose run no longer holds the pipeline, because another run has acquired it
+ * since.
+ */
 export function fenced(fence: Fence, head: Head | undefined): MillraceError {
   const holder = head?.lease?.owner.description ?? "another run";
   return new MillraceError(
@@ -16,7 +19,7 @@ export function fenced(fence: Fence, head: Head | undefined): MillraceError {
   );
 }
 
-/** Why the head does not allow the rewind; `undefined` if it does. */
+/** Returns the error if the head does not allow the rewind, otherwise `undefined`. */
 export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): MillraceError | undefined {
   const refused = (code: ErrorCode, problem: string, hint: string) =>
     new MillraceError(code, `pipeline "${fence.pipeline}" cannot be rewound: ${problem}`, {
@@ -35,7 +38,7 @@ export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): M
   return undefined;
 }
 
-/** The error of a step that the batch's state does not allow. */
+/** The error of a step that is not allowed in the current state of the batch. */
 export function conflict(pipeline: string, batchId: number, problem: string): MillraceError {
   return new MillraceError("LEDGER_CONFLICT", `batch ${batchId}: ${problem}`, {
     where: { pipeline, batchId },
@@ -43,7 +46,7 @@ export function conflict(pipeline: string, batchId: number, problem: string): Mi
   });
 }
 
-/** The error of an action on a pipeline that the ledger does not know. */
+/** The error of an operation on a pipeline that the ledger does not know. */
 export function unknownPipeline(pipeline: string): MillraceError {
   return new MillraceError("PIPELINE_NOT_FOUND", `the ledger has no pipeline "${pipeline}"`, {
     where: { pipeline },
@@ -51,7 +54,7 @@ export function unknownPipeline(pipeline: string): MillraceError {
   });
 }
 
-/** The error of taking a lease away that another has taken since it was looked at. */
+/** The error of an `unlock` if another run has acquired the lease since the person looked at it. */
 export function holderChanged(fence: Fence, head: Head): MillraceError {
   return new MillraceError(
     "LEDGER_CONFLICT",
@@ -63,7 +66,7 @@ export function holderChanged(fence: Fence, head: Head): MillraceError {
   );
 }
 
-/** The error of a sink that has more items than the transaction of `finish` takes. */
+/** The error if a sink has more items than the transaction of `finish` can write. */
 export function tooManyItems(
   { pipeline }: Fence,
   batchId: number,

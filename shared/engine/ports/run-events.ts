@@ -5,41 +5,41 @@ import type { Action, BatchRun, RunningTask, Task } from "./ledger.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./progress.ts";
 
 /**
- * A task whose rows stand still, for whoever is to look after it. Partition and offsets of more
- * than 1,024 characters of JSON are cut, and are text then.
+ * A task whose rows do not move, for log messages and warnings. A partition or an offset of more
+ * than 1,024 characters of JSON is cut, and is then a string.
  */
 export interface StalledTask {
   readonly where: ErrorLocation;
-  /** Which of the two does nothing. */
+  /** Whether the task is waiting for the source or for the sink. */
   readonly waitsFor: RunningTask["waitsFor"];
-  /** How long rows have not moved. */
+  /** How long no row has moved. */
   readonly milliseconds: number;
-  /** That the source had given before. */
+  /** Rows that the source had delivered before. */
   readonly rows: number;
   readonly bytes: number;
   /** The partition, as the source planned it. */
   readonly value: JsonValue;
-  /** Of the batch. */
+  /** Start offset of the batch. */
   readonly start?: JsonValue;
   readonly end?: JsonValue;
-  /** True where the task fails because of it. */
+  /** True if the task fails because of the stall. */
   readonly fails: boolean;
-  /** All that in one line. */
+  /** All of the above in one line of text. */
   readonly message: string;
 }
 
 /**
- * What a run tells as it goes. With `--json` each is one line; fields are only ever added. Times
- * are in milliseconds.
+ * An event of a run. With `--json` each event is printed as one line; later versions only add
+ * fields. Times are in milliseconds.
  */
 export type RunEvent =
   | {
       readonly type: "started";
       readonly pipeline: string;
       readonly trigger: string;
-      /** The folder of a run here. */
+      /** Folder of the ledger and the store, if the pipeline runs on this machine. */
       readonly home?: string;
-      /** Of a deployed pipeline: its stack, and the execution that runs it. */
+      /** Stack and execution, if the pipeline is deployed. */
       readonly stack?: string;
       readonly execution?: string;
     }
@@ -49,12 +49,12 @@ export type RunEvent =
       readonly attempt: number;
       readonly start: Offset;
       readonly end: Offset;
-      /** The end of all that was there, where the reader reports it (`reportLatestOffset`). */
+      /** The end of all data that existed, if the reader implements `reportLatestOffset`. */
       readonly latest?: Offset;
       readonly partitions: number;
-      /** Partitions that still have to be written. */
+      /** Number of partitions that still have to be written. */
       readonly todo: number;
-      /** True where an earlier run planned the batch. */
+      /** True if an earlier run planned the batch. */
       readonly resumed: boolean;
     }
   | {
@@ -66,7 +66,9 @@ export type RunEvent =
       readonly bytes: number;
     }
   | {
-      /** At most once a second and partition while it runs, and once when it is written. */
+      /**
+       * Sent at most once per second while the partition is running, and once when it is written.
+       */
       readonly type: "partition";
       readonly batchId: number;
       readonly attempt: number;
@@ -83,12 +85,12 @@ export type RunEvent =
       readonly type: "retry";
       readonly delay: number;
       readonly error: ErrorRecord;
-      /** The message of the user's own error. */
+      /** Message of the user's own error. */
       readonly cause?: string;
     }
   /**
-   * What looks like a mistake of the source or the sink, or a source that does not answer;
-   * docs/cli.md lists them.
+   * A probable mistake of the source or the sink, or a source that does not answer. docs/cli.md
+   * lists the warnings.
    */
   | { readonly type: "warning"; readonly error: ErrorRecord }
   | {
@@ -108,14 +110,14 @@ export type RunEvent =
   | {
       readonly type: "idle";
       readonly latest?: Offset;
-      /** True where a batch of the mode `ignore` is left out, because its target is there. */
+      /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: true;
     }
   | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };
 
-/** How far a partition is. */
+/** Progress figures of a partition. */
 export type PartitionFigures = Pick<Task, "partition" | "attemptNumber" | "rows" | "bytes" | "milliseconds">;
 
 export function partitionEvent(

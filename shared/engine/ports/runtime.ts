@@ -2,12 +2,15 @@ import type { Runtime } from "../../contract/context.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** All that the engine sees of the world: two stores, a clock, chance and the environment. */
+/**
+ * Everything outside the engine that it uses: the ledger, the stores, the clock, random numbers and
+ * the environment variables.
+ */
 export interface Ports {
   readonly ledger: Ledger;
   /**
-   * The store of the pipeline that is run: its partitions files, its large messages, its table
-   * unless that is elsewhere.
+   * The store of the running pipeline. It holds partitions files, large commit messages and, unless
+   * it has another path, the table.
    */
   readonly store: ObjectStore;
   openStore(location: string): ObjectStore;

@@ -1,12 +1,12 @@
 /**
- * States of a batch attempt. A decision comes first, then the sink is called, then the offset
- * moves.
+ * States of a batch attempt. The decision is recorded first, then the sink is called, then the
+ * offset moves.
  */
 export type BatchState = "planned" | "committing" | "committed" | "aborting" | "aborted";
 
 /**
- * What may follow each state within an attempt. The next attempt of an aborted batch begins as
- * `planned` again.
+ * The states that can follow each state within an attempt. The next attempt of an aborted batch
+ * starts as `planned` again.
  */
 export const TRANSITIONS: Readonly<Record<BatchState, readonly BatchState[]>> = {
   planned: ["committing", "aborting"],
@@ -16,7 +16,7 @@ export const TRANSITIONS: Readonly<Record<BatchState, readonly BatchState[]>> = 
   committed: [],
 };
 
-/** The states from which `to` may be reached. */
+/** Returns the states from which `to` can be reached. */
 export function statesBefore(to: BatchState): readonly BatchState[] {
   return (Object.keys(TRANSITIONS) as BatchState[]).filter((from) => TRANSITIONS[from].includes(to));
 }

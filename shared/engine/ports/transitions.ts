@@ -4,9 +4,9 @@ import { optional } from "../../contract/optional.ts";
 import {
   ABSENT,
   absentOr,
+  applyChange,
   atMost,
   type Change,
-  changed,
   equal,
   holds,
   oneOf,
@@ -38,74 +38,78 @@ import {
 import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
 
 /*
- * The protocol of the ledger: for each of its steps, what the records must be and what becomes of
- * them. An adapter compares and sets what it finds here, all of it in one atomic step, and knows no
- * rule of its own.
+ * The rules of the ledger as pure functions. Each function describes one step: what the records
+ * must be, and what is written. A ledger compares and sets exactly this, in one atomic step, and
+ * adds no rule of its own.
  *
- * - Whoever acquires a pipeline takes the next epoch. Each later step of the run compares that
- *   epoch, so that a run that has lost the pipeline can change nothing. The lease only saves work.
+ * - Each acquired lease gets the next epoch. Every later step of the run compares that epoch, so a
+ *   run that has lost the pipeline cannot change anything. The lease itself only prevents duplicate
+ *   work.
  * - A batch is recorded before it is read. It has the next id, starts at the head's offset, and is
- *   the only one that is open.
- * - An attempt of a batch is decided once: a decision compares the state in which it was taken.
- *   `committing` notes that the sink's commit may be tried, and so may take effect at any later
- *   time.
- * - The end of a commit moves the offset, closes the batch, replaces the sink's hint and leaves the
- *   source's acknowledgement to do. The end of an abort leaves the batch open for its next attempt,
- *   which has the same id, start and end.
- * - What a person does is journaled in the same step. A rewind needs that no batch is open and that
- *   the offset is the one that the person saw; ids go on.
+ *   the only open batch.
+ * - An attempt is decided once, because a decision compares the state in which it was made.
+ *   `committing` also notes that the sink's commit may be tried. From then on that commit may take
+ *   effect at any time.
+ * - The end of a commit moves the offset, closes the batch, replaces the sink's hint and notes that
+ *   the source must be told. The end of an abort leaves the batch open for its next attempt, which
+ *   has the same id, start and end.
+ * - A manual operation is added to the journal in the same step. A rewind requires that no batch is
+ *   open and that the offset is still the one that the person saw. Batch ids continue.
  */
 
-/** What may be compared of a head. */
+/** The fields of a head that a transition can compare, including nested ones. */
 export interface HeadFields extends Head {
   readonly "lease.owner.id": string;
   readonly "lease.expiresAt": number;
   readonly "unacknowledged.batchId": number;
 }
 
-/** The records that a transition was refused for, as far as they are there. */
-export interface There {
+/** The current records, from which a failed transition derives its error. */
+export interface CurrentRecords {
   readonly head: Head | undefined;
   readonly batch?: Batch | undefined;
 }
 
-/** One atomic step: each comparison holds and all is set, or nothing is. */
+/** One atomic step. If all comparisons hold, everything is set; otherwise nothing is. */
 export interface HeadTransition {
   readonly pipeline: string;
   readonly head: Change<Head, HeadFields>;
-  /** The error of a failed comparison; `undefined` if the caller goes on from what is there. */
-  refusal(there: There): MillraceError | undefined;
+  /**
+   * Returns the error for a failed comparison, or `undefined` if the caller continues with the
+   * current records.
+   */
+  refusal(current: CurrentRecords): MillraceError | undefined;
 }
 
-/** Made by a person. */
+/** A manual operation on a pipeline. */
 export interface JournaledTransition extends HeadTransition {
-  /** Is added to the journal. */
+  /** The entry that is added to the journal. */
   readonly entry: JournalEntry;
 }
 
 export interface BatchTransition extends HeadTransition {
   readonly batch: {
-    /** What is compared and set; absent for a new batch, whose id must not be there. */
+    /** What is compared and set. Absent for a new batch, whose id must not exist yet. */
     readonly change?: Change<Batch>;
-    /** The batch as it is afterwards. */
+    /** The batch after the step. */
     readonly after: Batch;
   };
 }
 
-/** Any of them. */
+/** A transition of any kind. */
 export type Transition = HeadTransition & Partial<Pick<JournaledTransition, "entry"> & BatchTransition>;
 
-/** True if each comparison of the transition holds. */
-export function allows({ head, batch }: Transition, there: There): boolean {
-  if (!holds(head.where, there.head)) return false;
+/** True if all comparisons of the transition hold. */
+export function allows({ head, batch }: Transition, current: CurrentRecords): boolean {
+  if (!holds(head.where, current.head)) return false;
   if (batch === undefined) return true;
-  return batch.change === undefined ? there.batch === undefined : holds(batch.change.where, there.batch);
+  return batch.change === undefined ? current.batch === undefined : holds(batch.change.where, current.batch);
 }
 
 /**
- * Takes the lease if it is free, over, the caller's own, or its holder is known to have ended, and
- * makes the head if there is none. The epoch grows even for the same owner: the answer of its first
- * call may be lost.
+ * Acquires the lease if it is free, expired or the caller's own, or if its holder is known to have
+ * ended. Creates the head if there is none. The epoch grows even for the same owner, because the
+ * answer to its first call may have been lost.
  */
 export function acquired(request: AcquireRequest): HeadTransition {
   const { pipeline, owner, now, takeOverEpoch } = request;
@@ -126,14 +130,14 @@ export function acquired(request: AcquireRequest): HeadTransition {
   };
 }
 
-/** Gives the lease back; one that was lost is not this run's to give. */
+/** Releases the lease. Nothing happens if the run has already lost it. */
 export function released(fence: Fence): HeadTransition {
-  return { ...ofHead(fence, {}, { lease: undefined }), refusal: () => undefined };
+  return { ...headTransition(fence, {}, { lease: undefined }), refusal: () => undefined };
 }
 
-/** Keeps the first offset, and no later one. */
+/** Sets the first offset, if the pipeline has none yet. */
 export function initialized(fence: Fence, offset: Offset): HeadTransition {
-  return ofHead(fence, { offset: ABSENT }, { offset });
+  return headTransition(fence, { offset: ABSENT }, { offset });
 }
 
 /** Records the next batch and opens it. */
@@ -141,7 +145,7 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
   const { now, ...plan } = batch;
   const { batchId, start } = batch;
   return {
-    ...ofHead(
+    ...headTransition(
       fence,
       { openBatchId: ABSENT, nextBatchId: equal(batchId), offset: absentOr(start) },
       { openBatchId: batchId, nextBatchId: batchId + 1, offset: start, lastPlannedAt: now },
@@ -157,7 +161,8 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
         firstPlannedAt: now,
       },
     },
-    refusal: ({ head }) => lost(fence, head) ?? conflict(fence.pipeline, batchId, planProblem(batch, head)),
+    refusal: ({ head }) =>
+      fencedError(fence, head) ?? conflict(fence.pipeline, batchId, planProblem(batch, head)),
   };
 }
 
@@ -170,9 +175,8 @@ function planProblem({ batchId, start }: NewBatch, head: Head | undefined): stri
 }
 
 /**
- * Begins the next attempt of a batch that was aborted, or that was planned for so long that its
- * tasks are forgotten. It knows which attempts had their commit tried, and why the last one was
- * aborted.
+ * Starts the next attempt of a batch that was aborted, or that was planned so long ago that its
+ * task records have expired. `lastTriedAttempt` and the error of the last attempt are kept.
  */
 export function replanned(
   fence: Fence,
@@ -182,7 +186,7 @@ export function replanned(
 ): BatchTransition {
   const { batchId, attempt } = batch;
   return {
-    ...ofBatch(fence, batch, {
+    ...batchTransition(fence, batch, {
       where: [{ attempt: equal(attempt), state: oneOf<BatchState>(["aborted", "planned"]) }],
       set: {
         attempt: attempt + 1,
@@ -194,21 +198,21 @@ export function replanned(
         progress: undefined,
       },
     }),
-    refusal: (there) =>
-      lostOrMissing(fence, batchId, there) ??
+    refusal: (current) =>
+      fencedOrMissingError(fence, batchId, current) ??
       conflict(fence.pipeline, batchId, `attempt ${attempt} cannot be followed by another`),
   };
 }
 
 /**
- * Chooses between commit and abort, in the state in which the caller saw the batch. Error:
- * `LEDGER_CONFLICT` for a decision that no batch of this state can come to.
+ * Decides between commit and abort, if the batch is still in the state that the caller saw. Throws
+ * `LEDGER_CONFLICT` if `to` cannot follow that state.
  */
 export function decided(fence: Fence, batch: Batch, { to, error }: Decision): BatchTransition {
   const { batchId, attempt, state } = batch;
   if (!TRANSITIONS[state].includes(to))
     throw conflict(fence.pipeline, batchId, `it is ${state}, and cannot become ${to}`);
-  return ofBatch(fence, batch, {
+  return batchTransition(fence, batch, {
     where: [{ attempt: equal(attempt), state: equal(state) }],
     set: {
       state: to,
@@ -219,25 +223,25 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
 }
 
 /**
- * Ends the attempt as it was decided. Error: `TRANSACTION_REFUSED` if the sink has more items than
- * the ledger's transaction takes.
+ * Ends the attempt as decided. Throws `TRANSACTION_REFUSED` if the sink has more items than the
+ * ledger's transaction can write.
  */
 export function finished(
   fence: Fence,
   batch: Batch,
   outcome: Outcome,
-  { joinedItems }: LedgerLimits,
+  { maxSinkItems }: LedgerLimits,
 ): BatchTransition {
   const { batchId, attempt, end } = batch;
-  const { to, now, progress, lastCommit, join = [] } = outcome;
-  if (join.length > joinedItems) throw tooManyItems(fence, batchId, join.length, joinedItems);
+  const { to, now, progress, lastCommit, sinkItems = [] } = outcome;
+  if (sinkItems.length > maxSinkItems) throw tooManyItems(fence, batchId, sinkItems.length, maxSinkItems);
   const isCommit = to === "committed";
   const change: Change<Batch> = {
     where: [{ attempt: equal(attempt), state: oneOf(statesBefore(to)) }],
     set: { state: to, finishedAt: now, progress, ...(isCommit ? { error: undefined } : {}) },
   };
-  if (!isCommit) return ofBatch(fence, batch, change);
-  return ofBatch(fence, batch, change, {
+  if (!isCommit) return batchTransition(fence, batch, change);
+  return batchTransition(fence, batch, change, {
     offset: end,
     lastCommittedBatchId: batchId,
     openBatchId: undefined,
@@ -246,63 +250,73 @@ export function finished(
   });
 }
 
-/** Notes that the source knows of the batch. Nothing is left to do if it was noted before. */
+/** Notes that the source was told about the batch. Nothing changes if that was noted before. */
 export function acknowledged(fence: Fence, batchId: number): HeadTransition {
-  return ofHead(fence, { "unacknowledged.batchId": equal(batchId) }, { unacknowledged: undefined });
+  return headTransition(fence, { "unacknowledged.batchId": equal(batchId) }, { unacknowledged: undefined });
 }
 
-/** Keeps runs from their next plan. Needs no lease. */
+/** Pauses the pipeline from the next plan on. Needs no lease. */
 export function paused(pipeline: string, action: Action): JournaledTransition {
-  return byHand(pipeline, {}, { paused: action }, { action: "pause", ...action });
+  return manualTransition(pipeline, {}, { paused: action }, { action: "pause", ...action });
 }
 
-/** Lets runs plan again. Needs no lease. */
+/** Ends a pause. Needs no lease. */
 export function resumed(pipeline: string, action: Action): JournaledTransition {
-  return byHand(pipeline, {}, { paused: undefined }, { action: "resume", ...action });
+  return manualTransition(pipeline, {}, { paused: undefined }, { action: "resume", ...action });
 }
 
-/** Moves the offset between two batches, from where the person saw it. */
+/** Moves the offset while no batch is open, if it is still the offset that the person saw. */
 export function rewound(fence: Fence, rewind: Rewind): JournaledTransition {
   const where = { epoch: equal(fence.epoch), openBatchId: ABSENT, offset: equal(rewind.from) };
-  return byHand(fence.pipeline, where, { offset: rewind.to }, { action: "rewind", ...rewind }, (head) =>
-    findRewindProblem(fence, rewind, head),
+  return manualTransition(
+    fence.pipeline,
+    where,
+    { offset: rewind.to },
+    { action: "rewind", ...rewind },
+    (head) => findRewindProblem(fence, rewind, head),
   );
 }
 
-/** Takes the lease from the holder of this epoch, who can change nothing from then on. */
+/**
+ * Takes the lease away from the holder of this epoch. That run can then change nothing in the
+ * ledger.
+ */
 export function unlocked(fence: Fence, action: Action): JournaledTransition {
   const { pipeline, epoch } = fence;
   const set = { epoch: epoch + 1, lease: undefined };
-  return byHand(pipeline, { epoch: equal(epoch) }, set, { action: "unlock", ...action }, (head) =>
+  return manualTransition(pipeline, { epoch: equal(epoch) }, set, { action: "unlock", ...action }, (head) =>
     holderChanged(fence, head),
   );
 }
 
-/** A step of a run that concerns the head. */
-function ofHead(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]): HeadTransition {
+/** A transition of a run that changes the head. */
+function headTransition(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]): HeadTransition {
   return {
     pipeline: fence.pipeline,
     head: { where: [{ epoch: equal(fence.epoch), ...where }], set },
-    refusal: ({ head }) => lost(fence, head),
+    refusal: ({ head }) => fencedError(fence, head),
   };
 }
 
-/** A step of a run that concerns a batch. Who comes late goes on from the batch that is there. */
-function ofBatch(
+/**
+ * A transition of a run that changes a batch and perhaps the head. If only the comparison of the
+ * batch fails, the caller continues with the current batch.
+ */
+function batchTransition(
   fence: Fence,
   batch: Batch,
   change: Change<Batch>,
   head: Change<Head>["set"] = {},
 ): BatchTransition {
   return {
-    ...ofHead(fence, {}, head),
-    batch: { change, after: changed(change, batch) },
-    refusal: (there) => lostOrMissing(fence, batch.batchId, there),
+    ...headTransition(fence, {}, head),
+    batch: { change, after: applyChange(change, batch) },
+    refusal: (current) => fencedOrMissingError(fence, batch.batchId, current),
   };
 }
 
-/** A step of a person, who may act on any pipeline that is there. */
-function byHand(
+/** A manual operation. It is not conditional on a lease, but the pipeline must exist. */
+function manualTransition(
   pipeline: string,
   where: Where<HeadFields>,
   set: Change<Head>["set"],
@@ -317,14 +331,21 @@ function byHand(
   };
 }
 
-/** The error of a step whose run has lost the pipeline. */
-function lost(fence: Fence, head: Head | undefined): MillraceError | undefined {
+/** Returns `FENCED` if the run no longer holds the pipeline, otherwise `undefined`. */
+function fencedError(fence: Fence, head: Head | undefined): MillraceError | undefined {
   return head?.epoch === fence.epoch ? undefined : fenced(fence, head);
 }
 
-/** The error of a step whose run has lost the pipeline, or whose batch is not there. */
-function lostOrMissing(fence: Fence, batchId: number, { head, batch }: There): MillraceError | undefined {
+/**
+ * Returns the error if the run no longer holds the pipeline or the batch does not exist, otherwise
+ * `undefined`.
+ */
+function fencedOrMissingError(
+  fence: Fence,
+  batchId: number,
+  { head, batch }: CurrentRecords,
+): MillraceError | undefined {
   const missing = () =>
     batch === undefined ? conflict(fence.pipeline, batchId, "there is no such batch") : undefined;
-  return lost(fence, head) ?? missing();
+  return fencedError(fence, head) ?? missing();
 }

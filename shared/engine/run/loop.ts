@@ -10,54 +10,60 @@ import { next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts"
 import type { RunPolicy } from "./policy.ts";
 
 /**
- * The steps of a run. Threads, a plain loop and a state machine carry them out, each in its own
- * way; the state machine, which goes from step to step by itself, uses `policyOf` and `next` as
- * this loop does.
+ * The steps of a run, which each environment implements: worker threads on a laptop, a plain loop
+ * in tests. The state machine on AWS does not use this interface, but it uses the same `policyOf`
+ * and `next`.
  */
 export interface RunSteps {
-  /** Finds out how far the run is to go; `undefined` if it was told to stop before it knew. */
+  /**
+   * Determines the policy of the run, or returns `undefined` if the run is told to stop before
+   * that.
+   */
   prepare(): Promise<RunPolicy | undefined>;
   /**
-   * Takes the pipeline and records the next batch, or takes up the one that is open; `undefined` if
-   * it was told to stop.
+   * Acquires the pipeline and records the next batch, or resumes the open one. Returns `undefined`
+   * if the run is told to stop before that.
    */
   plan(policy: RunPolicy): Promise<PlanResult | undefined>;
-  /** Runs the tasks of a batch. Returns why it failed, or that tasks are left for the next run. */
+  /**
+   * Runs the tasks of a batch. Returns `undefined` if all succeeded, the error of a failed task, or
+   * "interrupted" if tasks are left for the next run.
+   */
   write(planned: PlannedBatch): Promise<MillraceError | "interrupted" | undefined>;
-  /** Ends the batch; `failure` is that of its tasks. */
+  /** Ends the batch. `failure` is the error of its tasks. */
   finalize(planned: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult>;
 }
 
 export interface RunControl {
   readonly pipeline: string;
   readonly ports: Pick<Ports, "ledger" | "runtime">;
-  /** Tells the run to stop. */
+  /** Aborts when the run must stop. */
   readonly signal: AbortSignal;
   onEvent(event: RunEvent): void;
 }
 
-/** What a run has done. */
+/** Totals of a run. */
 export interface RunTotals extends RunCount {
   readonly rows: number;
 }
 
 interface Round {
   readonly outcome: RunOutcome;
-  /** Rows of the batch that was committed. */
+  /** Rows of the batch, if it was committed. */
   readonly rows?: number;
-  /** Why the batch was not committed, or its source not told. */
+  /** Why the batch was not committed, or why its source could not be told. */
   readonly error?: MillraceError;
 }
 
 /**
- * Runs batches until the policy is served, or the run is told to stop. Errors: those of the steps,
- * and whatever made a batch fail, which is then aborted and will be replayed by the next run.
+ * Runs batches until the policy ends the run or the signal aborts. Throws the errors of the steps,
+ * and the error of a batch that was aborted; the next run replays that batch.
  */
 export async function runBatches(steps: RunSteps, control: RunControl): Promise<RunTotals> {
   const run = new Run(steps, control);
   try {
-    await run.serve();
-    if (control.signal.aborted) await tellInterrupted(control);
+    await run.runRounds();
+    if (control.signal.aborted) await emitInterrupted(control);
     return run.totals;
   } finally {
     const { batches, rows } = run.totals;
@@ -75,17 +81,17 @@ class Run {
     this.#control = control;
   }
 
-  async serve(): Promise<void> {
+  async runRounds(): Promise<void> {
     const { ports, signal } = this.#control;
     const policy = await this.#steps.prepare();
     while (policy !== undefined && !signal.aborted) {
       const startedAt = ports.runtime.now();
       const round = await this.#round(policy);
       this.#count(round);
-      const todo = next(policy, round.outcome, this.totals);
-      if (todo === "end") return;
-      if (todo === "fail") throw round.error;
-      if (todo === "wait") await this.#waitUntil(startedAt + (policy.interval ?? 0));
+      const action = next(policy, round.outcome, this.totals);
+      if (action === "end") return;
+      if (action === "fail") throw round.error;
+      if (action === "wait") await this.#waitUntil(startedAt + (policy.interval ?? 0));
     }
   }
 
@@ -112,7 +118,7 @@ class Run {
     if (planned.kind === "batch") return await this.#batch(planned);
     if (planned.kind === "paused") {
       onEvent({ type: "paused", ...planned.paused });
-      // A run that waits for the pipeline to be resumed keeps nobody from working on it by hand.
+      // While a periodic run waits for the end of a pause, its lease would block manual operations.
       await ports.ledger.release(planned.fence);
       return { outcome: "paused" };
     }
@@ -121,7 +127,7 @@ class Run {
     return { outcome: "idle" };
   }
 
-  /** Runs one batch to its end, or leaves it for the next run if this one is told to stop. */
+  /** Runs one batch to its end. If the run is told to stop, the batch is left to the next run. */
   async #batch(planned: PlannedBatch): Promise<Round> {
     const { onEvent } = this.#control;
     const { batch, todo, resumed, latest, warning } = planned;
@@ -144,17 +150,20 @@ class Run {
 
     const outcome = outcomeOfBatch(batch.state, ended);
     if (isCommitted) return { outcome, rows, ...optional("error", ended.unacknowledged) };
-    return { outcome, error: failure ?? ended.failure ?? abortedAs(ended.batch) };
+    return { outcome, error: failure ?? ended.failure ?? recordedAbortError(ended.batch) };
   }
 }
 
-async function tellInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {
+async function emitInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {
   const head = await ports.ledger.head(pipeline);
   onEvent({ type: "interrupted", ...optional("openBatchId", head?.openBatchId) });
 }
 
-/** The recorded reason, if no error of this process tells it. */
-export function abortedAs({ error, pipeline, batchId, attempt }: Batch): MillraceError {
+/**
+ * Returns the error that the ledger recorded for an aborted batch. It is needed if this process has
+ * no error of its own.
+ */
+export function recordedAbortError({ error, pipeline, batchId, attempt }: Batch): MillraceError {
   const where = { pipeline, batchId, attempt };
   return error === undefined
     ? new MillraceError("BATCH_ABORTED", `batch ${batchId} was aborted`, { where })

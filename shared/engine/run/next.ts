@@ -2,38 +2,39 @@ import type { FinalizeResult } from "../finalize.ts";
 import type { BatchState } from "../ports/states.ts";
 import type { RunPolicy } from "./policy.ts";
 
-/** What came of one round of a run. */
+/** Result of one round: one plan and, if it returned a batch, its tasks and its end. */
 export type RunOutcome =
-  /** There was no new data, or the save mode left the target alone. */
+  /** There was no new data, or the batch was skipped because its target exists. */
   | "idle"
   | "paused"
   | "committed"
-  /** The batch is committed, but its source could not be told. */
+  /** The batch is committed, but the source's `commit(end)` failed. */
   | "unacknowledged"
-  /** This run decided to abort the batch, or its commit failed. */
+  /** This run decided to abort the batch, or the sink's commit failed. */
   | "aborted"
   /**
-   * An earlier run had decided to abort and got no further; the batch is now free to be replayed.
+   * An earlier run decided to abort the batch and stopped. This run finished the abort, so the
+   * batch can be replayed at once.
    */
   | "abortedBefore"
   /** The run was told to stop. */
   | "interrupted";
 
-/** What a run has done so far, the last round included. */
+/** Counts of a run so far, including the last round. */
 export interface RunCount {
-  /** Batches committed. */
+  /** Number of committed batches. */
   readonly batches: number;
-  /** Rounds in a row without a batch. */
+  /** Number of rounds without a batch since the last batch. */
   readonly idle: number;
 }
 
 /**
- * What a run does next: plans at once, plans when its interval is over, ends well, or ends with the
- * error of the round.
+ * What a run does next: plan at once, plan after its interval, end without an error, or end with
+ * the error of the round.
  */
 export type Next = "plan" | "wait" | "end" | "fail";
 
-/** What comes after a round. */
+/** Returns what a run does after a round. */
 export function next(policy: RunPolicy, outcome: RunOutcome, count: RunCount): Next {
   const { interval, maxBatches = Number.POSITIVE_INFINITY, maxIdle = Number.POSITIVE_INFINITY } = policy;
   const isPeriodic = interval !== undefined;
@@ -49,7 +50,10 @@ export function next(policy: RunPolicy, outcome: RunOutcome, count: RunCount): N
   return rounds[outcome];
 }
 
-/** What came of a batch that the run found in the state `found`. */
+/**
+ * Returns the outcome of a round with a batch. `found` is the state that the batch had when this
+ * run planned or resumed it.
+ */
 export function outcomeOfBatch(
   found: BatchState,
   { batch, unacknowledged }: FinalizeResult,

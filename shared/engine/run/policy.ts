@@ -3,34 +3,34 @@ import type { TriggerKind } from "../../contract/pipeline.ts";
 import { ReadAllAvailable, type ReadLimit } from "../../contract/read-limit.ts";
 import type { SourceSession } from "../sessions/source-session.ts";
 
-/** How much each batch of a run takes, and when the run plans again. */
+/** How much each batch of a run reads, and when the run plans again. */
 export interface RunPolicy {
-  /** True if a batch takes everything there is; otherwise the reader's own limit counts. */
+  /** True if each batch reads all available data. Otherwise the reader's own limit applies. */
   readonly readsAll: boolean;
-  /** Batches at most; absent for as many as there are. */
+  /** Maximum number of batches. Absent for no limit. */
   readonly maxBatches?: number;
-  /** Milliseconds from one plan to the next; absent in a run that ends when nothing is new. */
+  /** Milliseconds from one plan to the next. Absent if the run ends when there is no new data. */
   readonly interval?: number;
   /**
-   * Plans in a row without a batch after which a run with an interval ends; absent if it never ends
-   * by itself.
+   * A run with an interval ends after this many plans in a row without a batch. Absent if it never
+   * ends by itself.
    */
   readonly maxIdle?: number;
 }
 
 export interface PolicyOptions {
-  /** True if the reader fixes what "available now" is. */
+  /** True if the reader is a `SupportsTriggerAvailableNow`, which fixes the end of the run. */
   readonly isBounded: boolean;
   /**
-   * Of a run that keeps the trigger's interval itself, milliseconds; without it a schedule does,
-   * and each run has one batch.
+   * Interval of the trigger in milliseconds, if the run itself waits between batches. Without it a
+   * schedule starts the runs, and each has one batch.
    */
   readonly interval?: number | undefined;
 }
 
 /**
- * The policy of a trigger, as Spark has it: a run that has one batch, whatever comes, asks for
- * everything there is.
+ * Returns the policy of a trigger. As in Spark, a run that can only have one batch reads all
+ * available data.
  */
 export function policyOf(trigger: TriggerKind, { isBounded, interval }: PolicyOptions): RunPolicy {
   if (trigger === "processingTime") {
@@ -41,8 +41,9 @@ export function policyOf(trigger: TriggerKind, { isBounded, interval }: PolicyOp
 }
 
 /**
- * The policy of a run, for which the source may be asked how far it goes. `target` is what its
- * reader fixed as available in another process of the same run.
+ * Returns the policy of a run. For `availableNow` it calls the reader's
+ * `prepareForTriggerAvailableNow`, or restores `target`, which the reader fixed in another process
+ * of the same run.
  */
 export async function askPolicy(
   source: SourceSession,
@@ -54,7 +55,7 @@ export async function askPolicy(
   return policyOf(trigger, { isBounded: await planner.prepareForTriggerAvailableNow(target) });
 }
 
-/** The limit of a batch; `undefined` for the reader's own. */
+/** Returns the limit of a batch, or `undefined` for the reader's own. */
 export function limitOf({ readsAll }: RunPolicy): ReadLimit | undefined {
   return readsAll ? new ReadAllAvailable() : undefined;
 }

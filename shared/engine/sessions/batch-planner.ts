@@ -4,35 +4,36 @@ import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, toMillraceError } from "../../contract/errors.ts";
 import type { Filter } from "../../contract/filters.ts";
 import { DataSourceStreamReader, type RowSource } from "../../contract/stream-reader.ts";
-import { checkFilters, filtered } from "../filters.ts";
+import { checkFilters, filterRows } from "../filters.ts";
 
-/** How many batches a pipeline has planned: the offsets of one that reads batches. */
+/** Offsets of a batch pipeline: how many batches it has planned. */
 type BatchCount = { readonly batches: number };
 
 /**
- * A reader of batches as one of a stream that always has one more batch: everything that is there.
+ * Adapts a batch reader to the stream interface: a stream that always has one more batch, with all
+ * existing data.
  */
 export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   readonly #reader: DataSourceReader<unknown>;
   readonly #schema: Schema;
   readonly #filters: readonly Filter[];
   readonly #where: ErrorLocation;
-  readonly #notice: (rows: RowSource) => RowSource;
+  readonly #watchRows: (rows: RowSource) => RowSource;
 
-  /** `notice` is given the rows as the source gives them, before any is left out. */
+  /** `watchRows` wraps the rows that the source returns, before filters are applied. */
   constructor(
     reader: DataSourceReader<unknown>,
     schema: Schema,
     filters: readonly Filter[],
     where: ErrorLocation,
-    notice: (rows: RowSource) => RowSource = (rows) => rows,
+    watchRows: (rows: RowSource) => RowSource = (rows) => rows,
   ) {
     super();
     this.#reader = reader;
     this.#schema = schema;
     this.#filters = filters;
     this.#where = where;
-    this.#notice = notice;
+    this.#watchRows = watchRows;
   }
 
   override initialOffset(): BatchCount {
@@ -51,10 +52,10 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   override async read(partition: unknown, task: TaskContext): Promise<RowSource> {
     const rest = await this.#pushFilters({ retryable: true });
     const rows = await this.#reader.read(partition, task);
-    return rest.length === 0 ? rows : filtered(this.#schema, this.#notice(rows), rest, this.#where);
+    return rest.length === 0 ? rows : filterRows(this.#schema, this.#watchRows(rows), rest, this.#where);
   }
 
-  /** Gives what the source leaves to do. */
+  /** Passes the filters to the reader and returns those that Millrace must apply. */
   async #pushFilters({ retryable }: { readonly retryable: boolean }): Promise<readonly Filter[]> {
     if (this.#filters.length === 0) return [];
     checkFilters(this.#schema, this.#filters);

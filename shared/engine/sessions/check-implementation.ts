@@ -2,13 +2,13 @@ import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
 import { suggest } from "../../contract/suggest.ts";
 
-/** What the engine calls of an object that a data source makes. */
+/** The methods that the engine needs on a reader or writer. */
 interface Kind {
-  /** The class to extend. */
+  /** Name of the base class, for hints. */
   readonly base: string;
-  /** Methods that each class has to write. */
+  /** Methods that every class must implement. */
   readonly own: readonly string[];
-  /** Methods that come with the class to extend. */
+  /** Methods that the base class provides. */
   readonly inherited: readonly string[];
   readonly code: "READER_INVALID" | "WRITER_INVALID";
 }
@@ -40,9 +40,9 @@ export const STREAM_WRITER: Kind = {
 export const BATCH_WRITER: Kind = { ...STREAM_WRITER, base: "DataSourceWriter" };
 
 /**
- * Returns `implementation` if it has the methods of its kind: types are stripped, so nobody else
- * may have looked. It may be of another copy of the package. Errors: `READER_INVALID`,
- * `WRITER_INVALID`.
+ * Returns `implementation` if it has the methods of its kind. The check runs at run time because
+ * Node only strips types. It looks at methods instead of `instanceof`, so classes of another copy
+ * of the package pass. Throws `READER_INVALID` or `WRITER_INVALID`.
  */
 export function checkImplementation<T>(
   implementation: T,
@@ -82,7 +82,7 @@ function classWord(implementation: object): string {
   return /^class\b/.test(Function.prototype.toString.call(implementation)) ? "the class" : "the function";
 }
 
-/** Names of its methods, its own and those of its classes. */
+/** Returns the names of all methods of an object, including inherited ones. */
 function methodsOf(implementation: object): string[] {
   const names = new Set<string>();
   for (

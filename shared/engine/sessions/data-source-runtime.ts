@@ -2,7 +2,7 @@ import type { DataSourceRuntime } from "../../contract/context.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { Ports } from "../ports/runtime.ts";
 
-/** What a data source is told of its surroundings. */
+/** Builds the runtime that the constructor of a data source receives. */
 export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSourceRuntime {
   return {
     now: () => runtime.now(),

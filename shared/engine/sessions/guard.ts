@@ -2,7 +2,7 @@ import type { ErrorCode } from "../../contract/error-codes.ts";
 import { type ErrorLocation, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
 
-/** Calls code of a user; whatever it throws becomes a MillraceError at `where`. */
+/** Calls user code. Anything it throws becomes a MillraceError at `where`. */
 export async function guard<T>(
   code: ErrorCode,
   doing: string,

@@ -6,7 +6,7 @@ import { guard } from "./guard.ts";
 import { SinkSession } from "./sink-session.ts";
 import { SourceSession, type SourceSessionOptions } from "./source-session.ts";
 
-/** A pipeline in a process that runs a part of it. */
+/** A pipeline whose source and sink are opened in this process. */
 export interface Sessions {
   readonly pipeline: Pipeline;
   readonly source: SourceSession;
@@ -15,13 +15,13 @@ export interface Sessions {
 
 export interface SessionsOptions extends SourceSessionOptions {
   /**
-   * Of the rows, if the caller knows it; otherwise the pipeline, or the source itself, tells it.
+   * Schema of the rows, if the caller knows it. Otherwise the pipeline or the source defines it.
    */
   readonly schema?: Schema;
 }
 
 /**
- * Checks the options of source and sink, and makes the source. Errors: `OPTIONS_INVALID`,
+ * Checks the options of source and sink, and creates the source. Throws `OPTIONS_INVALID` or
  * `SOURCE_FAILED`.
  */
 export async function openSessions(
@@ -42,7 +42,10 @@ export async function openSessions(
   return { pipeline, source, sink };
 }
 
-/** Tells early, before anything is planned, that a sink cannot use its options. */
+/**
+ * Creates a writer before anything is planned, so that a sink with unusable options fails early.
+ * Returns the schema of the rows.
+ */
 export async function checkSinkOptions({ source, sink }: Sessions): Promise<Schema> {
   const schema = await source.schema();
   await sink.writer(schema);

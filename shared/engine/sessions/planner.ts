@@ -16,24 +16,26 @@ import { SimplePlanner } from "./simple-planner.ts";
 export interface PlannerOptions {
   readonly pipeline: string;
   /**
-   * Called when a method of the reader is called, with its name, and again, without one, when it
-   * has answered.
+   * Called with the name of a reader's method when the call starts, and with `undefined` when it
+   * has ended.
    */
   readonly onCall?: ((method: string | undefined) => void) | undefined;
 }
 
-/** Where a batch ends, and what was read to find out. */
+/** The end of the next batch and, for a simple reader, its rows. */
 export interface Latest {
   readonly end: Offset;
-  /** The rows of the batch, from a simple reader, which reads them to find its end. */
+  /**
+   * The rows of the batch. Only a simple reader has them, because it must read rows to find an end.
+   */
   readonly rows?: AsyncIterable<RecordBatch>;
 }
 
 type Reader = DataSourceStreamReader<object, unknown>;
 
 /**
- * The reader that plans: the calls of the contract, each with its checks, and each error with the
- * place where it happened.
+ * The reader that plans batches. It calls the methods of the contract and checks their results.
+ * Each error gets a location.
  */
 export class Planner {
   readonly reader: Reader;
@@ -45,30 +47,30 @@ export class Planner {
     this.#options = options;
   }
 
-  /** False for a simple reader, which reads its rows to find an offset. */
-  get canAskAgain(): boolean {
+  /** False for a simple reader, which reads rows each time that it is asked for an end. */
+  get canRepeatLatestOffset(): boolean {
     return !(this.reader instanceof SimplePlanner);
   }
 
   /**
-   * True if the reader fixes what "available now" is; it is told to, or reminded of the `target`
-   * that it fixed in another process of the same run.
+   * Returns true if the reader fixes the end of the run. Makes it fix the end now, or restores
+   * `target`, which it fixed in another process of the same run.
    */
   async prepareForTriggerAvailableNow(target?: JsonValue): Promise<boolean> {
     if (!("prepareForTriggerAvailableNow" in this.reader)) return false;
-    const bounded = this.reader as Reader & SupportsTriggerAvailableNow;
-    const { restoreAvailableNow } = bounded;
+    const boundedReader = this.reader as Reader & SupportsTriggerAvailableNow;
+    const { restoreAvailableNow } = boundedReader;
     if (target !== undefined && restoreAvailableNow !== undefined) {
-      await this.#call("restoreAvailableNow", () => restoreAvailableNow.call(bounded, target));
+      await this.#call("restoreAvailableNow", () => restoreAvailableNow.call(boundedReader, target));
     } else {
-      await this.#call("prepareForTriggerAvailableNow", () => bounded.prepareForTriggerAvailableNow());
+      await this.#call("prepareForTriggerAvailableNow", () => boundedReader.prepareForTriggerAvailableNow());
     }
     return true;
   }
 
   /**
-   * What the reader fixed as available, if it can tell. Error: `AVAILABLE_NOW_INVALID`, for more
-   * than `maxCharacters` of JSON, too.
+   * Returns the end that the reader fixed, or `undefined` if it has no `availableNowTarget`. Throws
+   * `AVAILABLE_NOW_INVALID`, also if its JSON has more than `maxCharacters`.
    */
   async availableNowTarget(maxCharacters: number): Promise<JsonValue | undefined> {
     const target: unknown = await this.#call("availableNowTarget", (reader) =>
@@ -88,7 +90,7 @@ export class Planner {
     );
   }
 
-  /** The reader's own limit, asked once. Error: `READ_LIMIT_INVALID`. */
+  /** Returns the reader's own limit; the reader is asked only once. Throws `READ_LIMIT_INVALID`. */
   async defaultReadLimit(): Promise<ReadLimit> {
     this.#defaultLimit ??= await this.#call("getDefaultReadLimit", async (reader) =>
       checkReadLimit(await reader.getDefaultReadLimit(), "getDefaultReadLimit()"),
@@ -103,11 +105,11 @@ export class Planner {
     );
   }
 
-  /** The end of the next batch. Errors: `OFFSET_NOT_JSON`, `OFFSET_WENT_BACK`. */
+  /** Returns the end of the next batch. Throws `OFFSET_NOT_JSON` or `OFFSET_WENT_BACK`. */
   async latestOffset(start: Offset, limit: ReadLimit): Promise<Latest> {
     const latest = await this.#call("latestOffset", async (reader) =>
       reader instanceof SimplePlanner
-        ? await reader.readOn(start)
+        ? await reader.readFrom(start)
         : { end: await reader.latestOffset(start, limit) },
     );
     const end = checkOffset(latest.end, "latestOffset()");
@@ -115,7 +117,7 @@ export class Planner {
     if ((order ?? compareByValue(end, start) ?? 0) >= 0) return { ...latest, end };
     throw new MillraceError(
       "OFFSET_WENT_BACK",
-      `${this.canAskAgain ? "latestOffset()" : "read(start)"} gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,
+      `${this.canRepeatLatestOffset ? "latestOffset()" : "read(start)"} gave ${JSON.stringify(end)}, which is before the start ${JSON.stringify(start)}`,
       {
         where: this.#where,
         hint: "Give the start itself where nothing is new, never an offset before it.",
@@ -123,13 +125,16 @@ export class Planner {
     );
   }
 
-  /** The end of all that is there, if the reader can tell. Error: `OFFSET_NOT_JSON`. */
+  /**
+   * Returns the end of all available data, or `undefined` if the reader does not report it. Throws
+   * `OFFSET_NOT_JSON`.
+   */
   async reportLatestOffset(): Promise<Offset | undefined> {
     const latest = await this.#call("reportLatestOffset", (reader) => reader.reportLatestOffset());
     return (latest ?? undefined) === undefined ? undefined : checkOffset(latest, "reportLatestOffset()");
   }
 
-  /** Error: `PARTITIONS_NOT_AN_ARRAY`. */
+  /** Returns the partitions of a range. Throws `PARTITIONS_NOT_AN_ARRAY`. */
   async partitions(start: Offset, end: Offset): Promise<readonly unknown[]> {
     const partitions: unknown = await this.#call("partitions", (reader) => reader.partitions(start, end));
     return checkPartitionsArray(partitions, this.reader instanceof BatchPlanner, this.#where);

@@ -9,12 +9,12 @@ import {
   type SimpleRead,
 } from "../../contract/stream-reader.ts";
 
-/** The one partition of a simple reader's batch. */
+/** The only partition of a simple reader's batch: its range. */
 export type SimplePartition = { readonly start: Offset; readonly end: Offset };
 
 /**
- * A simple reader as one that plans: it finds the end of a batch by reading its rows, which the
- * plan then keeps. Tasks never see it: they read what was kept.
+ * Adapts a simple reader to the planning interface. It reads the rows of a batch to find the
+ * batch's end, and the plan stores these rows. Tasks read the stored rows and never use this class.
  */
 export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartition> {
   readonly #reader: SimpleDataSourceStreamReader<object>;
@@ -33,10 +33,12 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
   }
 
   /**
-   * Reads from `start` on: the rows, and where they end; no rows if there are none. Errors:
-   * `READ_NOT_ITERABLE`, `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
+   * Reads the rows from `start` on and their end. Returns no rows if there are none. Throws
+   * `READ_NOT_ITERABLE` or `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
    */
-  async readOn(start: Offset): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
+  async readFrom(
+    start: Offset,
+  ): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
     let read: unknown;
     try {
       read = await this.#reader.read(start);
@@ -45,8 +47,8 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     }
     const { offset: end, rows: source } = checkSimpleRead(read, this.#where);
     const rows = toRecordBatches(this.#schema, source, this.#where);
-    if (!sameOffset(start, end)) return { end, rows: failingAsRead(rows, this.#where) };
-    await this.#refuseRows(rows, start);
+    if (!sameOffset(start, end)) return { end, rows: withReadErrors(rows, this.#where) };
+    await this.#throwIfRows(rows, start);
     return { end };
   }
 
@@ -55,10 +57,11 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
   }
 
   /**
-   * Rows of a batch that ends where it begins would be read again for ever, or never be written.
+   * Throws if there are rows although the offset did not advance. Such rows would be read again
+   * forever, or never be written.
    */
-  async #refuseRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
-    for await (const { numRows } of failingAsRead(rows, this.#where)) {
+  async #throwIfRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
+    for await (const { numRows } of withReadErrors(rows, this.#where)) {
       if (numRows === 0) continue;
       throw didNotAdvance(start, this.#where);
     }
@@ -77,7 +80,10 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
   }
 }
 
-/** Names of fields are no content; those of a long list may be. */
+/**
+ * Describes a wrong result of `read`. It lists at most 5 keys: those of a larger object could be
+ * row content rather than field names.
+ */
 function shapeOf(read: unknown): string {
   if (!isPlainObject(read)) return kindOf(read);
   const missing = ["rows", "offset"].filter((name) => !(name in read)).join(" and ");
@@ -87,7 +93,7 @@ function shapeOf(read: unknown): string {
 }
 
 /**
- * What `read(start)` gave, where it is rows and an offset. Errors: `READ_NOT_ITERABLE`,
+ * Returns the result of `read(start)` if it has rows and an offset. Throws `READ_NOT_ITERABLE` or
  * `OFFSET_NOT_JSON`.
  */
 export function checkSimpleRead(read: unknown, where: ErrorLocation): SimpleRead {
@@ -107,7 +113,7 @@ export function checkSimpleRead(read: unknown, where: ErrorLocation): SimpleRead
   };
 }
 
-/** For rows whose end is their start. */
+/** The error if `read(start)` returned rows and `start` itself as their end. */
 export function didNotAdvance(start: Offset, where: ErrorLocation): MillraceError {
   return new MillraceError(
     "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
@@ -116,8 +122,8 @@ export function didNotAdvance(start: Offset, where: ErrorLocation): MillraceErro
   );
 }
 
-/** An error of the user's own, in the rows as they come, with its place. */
-async function* failingAsRead(
+/** Yields the same rows and turns an error of the user's iterable into `SOURCE_FAILED`. */
+async function* withReadErrors(
   rows: AsyncGenerator<RecordBatch>,
   where: ErrorLocation,
 ): AsyncGenerator<RecordBatch> {

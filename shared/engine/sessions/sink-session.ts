@@ -10,7 +10,7 @@ import { BATCH_WRITER, checkImplementation, STREAM_WRITER } from "./check-implem
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
 
-/** The sink of a pipeline: its writers, and what they are told. */
+/** The sink of a pipeline: creates its writers and the contexts that they receive. */
 export class SinkSession {
   readonly #pipeline: Pipeline;
   readonly #ports: Ports;
@@ -22,7 +22,10 @@ export class SinkSession {
     this.#options = options;
   }
 
-  /** A new writer: nothing travels between the tasks and the commit but the messages. */
+  /**
+   * Creates a new writer. Tasks and commits each use their own, because only messages may pass
+   * between them.
+   */
   async writer(schema: Schema): Promise<Writer<unknown>> {
     const { sink, saveMode, name } = this.#pipeline;
     const { dataSource } = sink;
@@ -39,16 +42,17 @@ export class SinkSession {
   }
 
   /** True if the save mode depends on whether the target exists. */
-  get asksForTarget(): boolean {
+  get dependsOnTarget(): boolean {
     const { saveMode } = this.#pipeline;
     return saveMode === "errorifexists" || saveMode === "ignore";
   }
 
   /**
-   * False if the target exists and the save mode then leaves it alone. Errors: `TARGET_EXISTS`,
-   * `SAVE_MODE_NOT_SUPPORTED`.
+   * Returns false if the target exists and the save mode is `ignore`. Throws `TARGET_EXISTS` if it
+   * exists and the mode is `errorifexists`, and `SAVE_MODE_NOT_SUPPORTED` if the writer cannot
+   * tell.
    */
-  async mayWrite(schema: Schema, incarnation: string): Promise<boolean> {
+  async shouldWriteTarget(schema: Schema, incarnation: string): Promise<boolean> {
     const { sink, saveMode, name } = this.#pipeline;
     const where = { pipeline: name };
     const writer = (await this.writer(schema)) as Partial<SupportsExists>;
@@ -80,7 +84,8 @@ export class SinkSession {
   }
 
   batchContext(batch: Batch, lastCommit: JsonValue | undefined): BatchContext {
-    // The other modes do not go on from what is there: it may have been removed since.
+    // Only `append` continues from the last commit. In other modes the target may have been deleted
+    // since.
     const { saveMode = "append" } = this.#pipeline;
     return {
       ...this.context(batch.incarnation),

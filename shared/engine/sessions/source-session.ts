@@ -19,15 +19,15 @@ import { SimplePlanner } from "./simple-planner.ts";
 
 export interface SourceSessionOptions {
   /**
-   * Called when a method of the reader that plans is called, with its name, and again, without one,
-   * when it has answered.
+   * Called with the name of a method of the planning reader when the call starts, and with
+   * `undefined` when it has ended.
    */
   onCall?(method: string | undefined): void;
 }
 
 /**
- * The source of a pipeline: its schema, and its readers. One for each process that runs a part of
- * the pipeline.
+ * The source of a pipeline: its schema and its readers. Each process that runs a part of the
+ * pipeline has one.
  */
 export class SourceSession {
   readonly #pipeline: Pipeline;
@@ -51,7 +51,7 @@ export class SourceSession {
     this.#options = options;
   }
 
-  /** Makes the source. Error: `SOURCE_FAILED`. */
+  /** Creates the source. Throws `SOURCE_FAILED`. */
   static async open(
     pipeline: Pipeline,
     ports: Ports,
@@ -70,7 +70,10 @@ export class SourceSession {
     return new SourceSession(pipeline, ports, made, options.schema ?? given, options);
   }
 
-  /** The schema of the rows, as the source tells it now. A batch that was planned has its own. */
+  /**
+   * Returns the current schema of the rows. A batch that is already planned keeps the schema that
+   * is recorded with it.
+   */
   async schema(): Promise<Schema> {
     this.#schema ??= toSchema(
       await guard("SOURCE_FAILED", "schema() failed", this.#where, () => this.#source.schema()),
@@ -79,15 +82,15 @@ export class SourceSession {
   }
 
   /**
-   * The reader that plans: one for the whole session. It is made at its first use, for `schema`;
-   * without one for the schema as it is now, for which the source is then asked.
+   * Returns the reader that plans, which is created once per session. Only the first call uses
+   * `schema`; without it the reader gets the current schema of the source.
    */
   async planner(schema?: Schema): Promise<Planner> {
     this.#planner ??= this.#newPlanner(schema);
     try {
       return await this.#planner;
     } catch (error) {
-      // Whoever comes next tries again.
+      // A later call tries again.
       this.#planner = undefined;
       throw error;
     }
@@ -99,7 +102,7 @@ export class SourceSession {
     return new Planner(reader, { pipeline: this.#pipeline.name, onCall: this.#options.onCall });
   }
 
-  /** As in Spark, a data source without `streamReader` is asked for `simpleStreamReader`. */
+  /** As in Spark, `simpleStreamReader` is called only if the data source has no `streamReader`. */
   async #planningReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
     try {
       return await this.reader(schema);
@@ -113,12 +116,12 @@ export class SourceSession {
   }
 
   /**
-   * A reader for a task, or for planning. `notice` is given the rows that filters are to choose
-   * from.
+   * Creates a reader for a task or for planning. `watchRows` wraps the rows that the source returns
+   * if the pipeline has filters.
    */
   async reader(
     schema: Schema,
-    notice?: (rows: RowSource) => RowSource,
+    watchRows?: (rows: RowSource) => RowSource,
   ): Promise<DataSourceStreamReader<object, unknown>> {
     const where = this.#where;
     if (!this.#isBatch) {
@@ -129,10 +132,10 @@ export class SourceSession {
     }
     const made = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
     const reader = checkImplementation(made, "reader", BATCH_READER, where);
-    return new BatchPlanner(reader, schema, this.#pipeline.source.filters ?? [], where, notice);
+    return new BatchPlanner(reader, schema, this.#pipeline.source.filters ?? [], where, watchRows);
   }
 
-  /** A simple reader, for rows that are no longer kept. */
+  /** Creates a simple reader. A replay needs it if the stored rows have been deleted. */
   async simpleReader(schema: Schema): Promise<SimpleDataSourceStreamReader<object>> {
     const made = await guard("SOURCE_FAILED", "simpleStreamReader() failed", this.#where, () =>
       this.#source.simpleStreamReader(schema),
@@ -140,7 +143,7 @@ export class SourceSession {
     return checkImplementation(made, "simpleStreamReader", SIMPLE_READER, this.#where);
   }
 
-  /** Stops the reader that plans. Best effort, as in Spark: an error is not told. */
+  /** Stops the planning reader. As in Spark, an error is ignored. */
   async stop(): Promise<void> {
     const planner = await this.#planner?.catch(() => undefined);
     this.#planner = undefined;
@@ -163,8 +166,8 @@ function isNotSupported(error: unknown): boolean {
 const STOP_MILLISECONDS = 5000;
 
 /**
- * Stops a reader. Best effort, as in Spark: an error is not told, and a reader that never answers
- * is left behind.
+ * Calls `stop` of a reader. As in Spark, an error is ignored. A reader that does not answer within
+ * 5 seconds is abandoned.
  */
 export async function stopReader(
   reader: DataSourceStreamReader<object, unknown>,

@@ -12,71 +12,72 @@ import type { SimplePartition } from "../sessions/simple-planner.ts";
 import { stopReader } from "../sessions/source-session.ts";
 import type { TaskWatch } from "./watch.ts";
 
-/** Where the rows of a task come from. */
-export interface RowsOfTask {
+/** What is needed to read the rows of a task. */
+export interface TaskSource {
   readonly sessions: Sessions;
   readonly ports: Ports;
   readonly planned: PlannedPartitions;
   readonly context: TaskContext;
-  /** For errors. */
+  /** Location for errors. */
   readonly where: ErrorLocation;
   readonly watch: TaskWatch;
-  /** Called with each record batch that the sink is given. */
+  /** Called with each record batch that the sink receives. */
   onProgress?(progress: { readonly rows: number; readonly bytes: number }): void;
 }
 
-/** A partition that is being read. */
+/** A partition while it is being read. */
 interface OpenPartition {
   next(): Promise<IteratorResult<RecordBatch, unknown>>;
   close(): Promise<void>;
 }
 
-/** Begins to read a partition. */
-async function openPartition(task: RowsOfTask): Promise<OpenPartition> {
+/** Starts to read a partition: from the stored rows of a simple reader, or with a new reader. */
+async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
   const { schema, partitions, rowsKey } = planned;
-  if (partitions.length === 0) return opened(toRecordBatches(schema, [], where));
+  if (partitions.length === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
-    const kept = await ports.store.get(rowsKey);
-    const rows = kept === undefined ? readAgain(task) : decodeFile(kept);
-    return opened(toRecordBatches(schema, watch.over(rows), where));
+    const stored = await ports.store.get(rowsKey);
+    const rows = stored === undefined ? rereadRows(task) : decodeFile(stored);
+    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
   }
-  const guarded = <T>(body: () => Awaitable<T>) => guard("SOURCE_FAILED", "read() failed", where, body, true);
-  const reader = await sessions.source.reader(schema, (rows) => watch.over(rows));
+  const guardRead = <T>(body: () => Awaitable<T>) =>
+    guard("SOURCE_FAILED", "read() failed", where, body, true);
+  const reader = await sessions.source.reader(schema, (rows) => watch.watchRows(rows));
   const stop = () => stopReader(reader, ports.runtime);
   try {
-    const rows = (await guarded(() => reader.read(partitions[context.partitionId], context))) as RowSource;
-    const { next, close } = opened(toRecordBatches(schema, watch.over(rows), where));
-    return { next: () => guarded(next), close: () => close().then(stop) };
+    const rows = (await guardRead(() => reader.read(partitions[context.partitionId], context))) as RowSource;
+    const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function opened(batches: AsyncGenerator<RecordBatch>): OpenPartition {
+function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
   return {
     next: () => batches.next(),
     async close() {
-      // Not awaited: a source that hangs would never answer.
+      // Not awaited, because a source that hangs would never answer.
       batches.return(undefined).catch(() => undefined);
     },
   };
 }
 
 /**
- * The rows of a partition on their way to the writer, as record batches. They are read when the
- * writer asks for them, counted, watched for a stall, and end with an error as soon as the task is
- * told to stop, even if the source hangs.
+ * The rows of a partition as record batches for the writer. Reading starts when the writer asks for
+ * rows. Rows are counted and watched for a stall. When the task must stop, the iteration throws at
+ * once, even if the source hangs.
  */
 export class TaskRows implements AsyncIterable<RecordBatch> {
-  /** The error of the source, which a sink might swallow. */
+  /** The error of the source. It is kept here because a sink might swallow it. */
   failure: unknown;
-  /** True once the source has no more. */
-  isWhole = false;
-  readonly #task: RowsOfTask;
+  /** True if all rows of the source were read. */
+  isComplete = false;
+  readonly #task: TaskSource;
 
-  constructor(task: RowsOfTask) {
+  constructor(task: TaskSource) {
     this.#task = task;
   }
 
@@ -85,19 +86,19 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
     const cancellation = new Cancellation(context.signal);
     let partition: OpenPartition | undefined;
     try {
-      watch.asks();
+      watch.sinkAsks();
       partition = await openPartition(this.#task);
       for (;;) {
         const { next: read } = partition;
         const next = await cancellation.race(read);
         if (next.done) break;
-        watch.gives(next.value);
+        watch.sinkReceives(next.value);
         onProgress?.({ rows: watch.rows, bytes: watch.bytes });
         yield next.value;
-        watch.asks();
+        watch.sinkAsks();
       }
-      watch.gives();
-      this.isWhole = true;
+      watch.sinkReceives();
+      this.isComplete = true;
     } catch (error) {
       this.failure = error;
       throw error;
@@ -108,7 +109,10 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
   }
 }
 
-/** The reason that the signal gives, or that the task was told to stop. */
+/**
+ * Returns the error for a task that was told to stop: the signal's reason if it is a MillraceError,
+ * otherwise `TASK_CANCELLED`.
+ */
 export function cancelled({ reason }: AbortSignal): MillraceError {
   if (MillraceError.is(reason)) return reason;
   return new MillraceError("TASK_CANCELLED", "the task was told to stop", {
@@ -116,10 +120,11 @@ export function cancelled({ reason }: AbortSignal): MillraceError {
   });
 }
 
-/** Ends a wait as soon as a signal aborts. */
+/** Rejects a pending wait as soon as a signal aborts. */
 class Cancellation {
   readonly #signal: AbortSignal;
-  // One promise for all waits would hold on to each of them: Promise.race leaves a reaction behind.
+  // Each wait has its own promise. With `Promise.race` against one long-lived promise, that promise
+  // would keep every wait in memory.
   #cancel: (() => void) | undefined;
   readonly #onAbort = () => this.#cancel?.();
 
@@ -141,12 +146,12 @@ class Cancellation {
   }
 }
 
-/** The rows of a simple reader's batch, if what was kept of them is gone. */
-async function* readAgain({
+/** Reads the rows of a simple reader's batch again, because the stored rows have been deleted. */
+async function* rereadRows({
   sessions,
   planned: { schema, partitions },
   where,
-}: RowsOfTask): AsyncGenerator<Row | RecordBatch | Table> {
+}: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
   const { start, end } = partitions[0] as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {

@@ -3,15 +3,15 @@ import type { JsonValue } from "../../contract/json.ts";
 import type { PlannedPartitions } from "../partitions-file.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import { clipped, clippedText } from "../progress.ts";
-import type { Advance } from "./watch.ts";
+import type { TaskFigures } from "./watch.ts";
 
 export function stalledTask(
   where: ErrorLocation,
   { partitions, start, end }: PlannedPartitions,
-  advance: Advance,
+  figures: TaskFigures,
   fails: boolean,
 ): StalledTask {
-  const { waitsFor, rows, bytes, reportedAt, progressedAt } = advance;
+  const { waitsFor, rows, bytes, reportedAt, progressedAt } = figures;
   const milliseconds = reportedAt - progressedAt;
   const value = (partitions[where.partition ?? 0] ?? null) as JsonValue;
   const nothing = waitsFor === "source" ? "the source has given nothing" : "the sink has taken nothing";
@@ -31,8 +31,8 @@ export function stalledTask(
 }
 
 /**
- * The error of a task that is to fail where it stalls. It may be the source's or the sink's passing
- * weakness, so it is tried again.
+ * The error of a task that fails because it stalled. It is retryable, because the source or the
+ * sink may recover.
  */
 export function stalledError(stalled: StalledTask): MillraceError {
   const { waitsFor, where, message } = stalled;

@@ -18,7 +18,7 @@ import { cancelled, TaskRows } from "./rows.ts";
 import { stalledError, stalledTask } from "./stall.ts";
 import { TaskWatch } from "./watch.ts";
 
-/** How long a sink that stalled may take to heed its signal. */
+/** How long a sink may take to react to its signal after a stall. */
 const GRACE_MILLISECONDS = 5000;
 
 export interface WriteRequest {
@@ -29,46 +29,51 @@ export interface WriteRequest {
   readonly attemptNumber: number;
 }
 
-/** Rows and bytes of Arrow data of a task so far. */
+/** Rows and bytes of Arrow data that the sink of a task has received so far. */
 export interface TaskProgress {
   readonly rows: number;
   readonly bytes: number;
 }
 
-/** What a task tells its caller: a few bytes, because messages travel through the ledger. */
+/**
+ * What a task returns to its caller. It is small, because the commit message goes to the ledger
+ * instead.
+ */
 export interface TaskResult extends TaskProgress {
   readonly partition: number;
   readonly milliseconds: number;
-  /** False where another attempt of the task had been recorded before. */
+  /** False if another attempt of the task was recorded before. */
   readonly won: boolean;
-  /** True where the writer did not take all rows: the batch goes on without those that are left. */
+  /**
+   * True if the writer returned before it had read all rows. The batch is committed without the
+   * remaining rows.
+   */
   readonly unread?: boolean;
 }
 
 export interface WriteOptions {
   readonly signal: AbortSignal;
   /**
-   * Watches the task; without it a stall is not noticed, and the ledger is told nothing before the
-   * task has ended.
+   * Watches the task. Without it stalls are not detected, and the ledger gets no progress reports.
    */
   readonly watch?: WatchOptions;
-  /** Called with each record batch that the sink is given. */
+  /** Called with each record batch that the sink receives. */
   onProgress?(progress: TaskProgress): void;
 }
 
 /** How a task is watched. */
 export interface WatchOptions {
   readonly stall: StallPolicy;
-  /** Called each ten seconds. */
+  /** Called every ten seconds. */
   onRunning?(running: RunningTask): void;
-  /** Called once a stall, again only after rows have moved. */
+  /** Called once per stall, and again only after rows have moved. */
   onStalled?(stalled: StalledTask): void;
 }
 
 /**
- * Runs one task: reads a partition, has the writer stage it, and records the commit message, unless
- * another attempt of the task has one recorded. Errors: `TASK_CANCELLED`, `PARTITION_STALLED`,
- * `SOURCE_FAILED`, `SINK_FAILED`, and those of rows that do not fit.
+ * Runs one task: reads a partition, lets the writer stage it, and records the commit message unless
+ * another attempt of the task is already recorded. Throws `TASK_CANCELLED`, `PARTITION_STALLED`,
+ * `SOURCE_FAILED` or `SINK_FAILED`, and errors of rows that do not fit the schema.
  */
 export async function write(
   sessions: Sessions,
@@ -84,37 +89,41 @@ export async function write(
     const given = { ports, request, options: { ...options, signal }, stalling };
     return await new WriterTask(await prepare(sessions, given)).run();
   } catch (error) {
-    const where = placeOfTask(request);
-    // Whatever a source or a sink makes of the signal, it is not a failure of theirs.
+    const where = taskLocation(request);
+    // After the signal has aborted, an error of the source or the sink is a consequence of it and
+    // not a failure.
     throw signal.aborted
       ? cancelled(signal).with({ where })
       : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
   }
 }
 
-/** The place of a task, for its errors. */
-export function placeOfTask({ run, partition, attemptNumber }: WriteRequest): ErrorLocation {
+/** Returns the location of a task, for its errors. */
+export function taskLocation({ run, partition, attemptNumber }: WriteRequest): ErrorLocation {
   return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
-/** As in Spark a writer may leave rows unread, and its task succeeds. Hardly anybody means it. */
+/**
+ * The warning for a writer that returned before it had read all rows. As in Spark the task
+ * succeeds, but this is usually a mistake.
+ */
 export function unreadWarning(request: WriteRequest): MillraceError {
   return new MillraceError(
     "ROWS_NOT_CONSUMED",
     `write() returned before it had all rows of partition ${request.partition}: the others will not be read again`,
     {
-      where: placeOfTask(request),
+      where: taskLocation(request),
       hint: "Go through the rows to their end: for await (const row of rows) …; what is not to be written can be passed over.",
     },
   );
 }
 
-/** What a task works with. */
+/** Everything that a running task uses. */
 interface TaskParts {
   readonly ports: Ports;
   readonly request: WriteRequest;
   readonly options: WriteOptions;
-  /** Aborts when the task is to fail because of a stall. */
+  /** Aborts when the task must fail because of a stall. */
   readonly stalling: AbortController;
   readonly startedAt: number;
   readonly planned: PlannedPartitions;
@@ -124,7 +133,7 @@ interface TaskParts {
   readonly writer: Writer<unknown>;
 }
 
-/** Finds out what was planned, and makes reader and writer. */
+/** Reads the plan of the batch and creates the row source and the writer of the task. */
 async function prepare(
   sessions: Sessions,
   given: Pick<TaskParts, "ports" | "request" | "options" | "stalling">,
@@ -142,13 +151,13 @@ async function prepare(
     signal: options.signal,
   };
   const watch = new TaskWatch(ports.runtime);
-  const where = placeOfTask(request);
+  const where = taskLocation(request);
   const rows = new TaskRows({ ...given, ...options, sessions, planned, context, where, watch });
   const writer = await sessions.sink.writer(planned.schema);
   return { ...given, startedAt, planned, context, watch, rows, writer };
 }
 
-/** One attempt of a task: it stages its rows, then records them, or drops what it staged. */
+/** One attempt of a task: stages its rows and records them, or deletes what it staged. */
 class WriterTask {
   readonly #parts: TaskParts;
 
@@ -163,16 +172,16 @@ class WriterTask {
     try {
       // A sink might swallow the error of the source.
       if (rows.failure !== undefined) throw rows.failure;
-      task = await this.#toRecord(message);
+      task = await this.#taskRecord(message);
     } catch (error) {
       await this.#drop(message);
       throw error;
     }
     const result = await this.#record(task, message);
-    return rows.isWhole || planned.partitions.length === 0 ? result : { ...result, unread: true };
+    return rows.isComplete || planned.partitions.length === 0 ? result : { ...result, unread: true };
   }
 
-  /** Has the writer stage the rows; returns its message. */
+  /** Lets the writer stage the rows and returns its message. */
   async #stage(): Promise<unknown> {
     const { writer, context, rows, watch, request } = this.#parts;
     this.#beginWatch();
@@ -180,18 +189,21 @@ class WriterTask {
       const writing = guard(
         "SINK_FAILED",
         "write() failed",
-        placeOfTask(request),
+        taskLocation(request),
         () =>
           takesRows(writer) ? writer.write(namedRows(rows, watch), context) : writer.write(rows, context),
         true,
       );
-      return await this.#unlessStalled(writing);
+      return await this.#waitForSink(writing);
     } finally {
       watch.end();
     }
   }
 
-  /** The first recorded task wins; a loser drops what it staged, and answers as the winner. */
+  /**
+   * Records the task. If another attempt was recorded first, deletes what this one staged and
+   * returns the result of the other.
+   */
   async #record(task: Task, message: unknown): Promise<TaskResult> {
     const { ledger } = this.#parts.ports;
     const key = this.#key;
@@ -199,25 +211,25 @@ class WriterTask {
     try {
       winner = await ledger.recordTask(key, task);
     } catch (error) {
-      // The record may be there, or come to be there: what was staged stays, unless somebody else's
-      // record is in its place.
-      const there = await ledger.task(key).catch(() => undefined);
-      if (there === undefined) throw error;
-      winner = there;
+      // The record may exist, or may still be written. So the staged rows are kept, unless the
+      // record of another attempt is found.
+      const recorded = await ledger.task(key).catch(() => undefined);
+      if (recorded === undefined) throw error;
+      winner = recorded;
     }
     const won = winner.writerId === task.writerId;
     if (!won) await this.#drop(message);
     return resultOf(winner, won);
   }
 
-  /** Best effort: what is left behind is removed by vacuum. */
+  /** Calls the writer's `abortTask`, if it has one. Vacuum removes what is left after an error. */
   async #drop(message: unknown): Promise<void> {
     const { writer, context } = this.#parts;
     if (!("abortTask" in writer)) return;
     try {
       await (writer as unknown as SupportsTaskAbort<unknown>).abortTask(message ?? null, context);
     } catch {
-      // The task's own outcome counts.
+      // The result of the task matters more than this error.
     }
   }
 
@@ -226,7 +238,7 @@ class WriterTask {
     return { ...run, partition };
   }
 
-  async #toRecord(message: unknown): Promise<Task> {
+  async #taskRecord(message: unknown): Promise<Task> {
     const { ports, request, watch, startedAt } = this.#parts;
     const { partition, attemptNumber } = request;
     const writerId = ports.runtime.newId();
@@ -239,29 +251,29 @@ class WriterTask {
       attemptNumber,
       writerId,
       recordedAt: endedAt,
-      ...(await carryMessage(ports, request.run, writerId, message ?? null)),
+      ...(await storeMessage(ports, request.run, writerId, message ?? null)),
     };
   }
 
-  /** Has the task watched, as far as that is asked for. */
+  /** Starts the watch, if the caller asked for one. */
   #beginWatch(): void {
     const { options, watch, request, planned, stalling } = this.#parts;
     const { signal } = options;
     if (options.watch === undefined || signal.aborted) return;
-    // A task that was told to stop is nobody's business any more, though its sink may hang on.
+    // A task that was told to stop needs no watch any more, even if its sink does not return.
     signal.addEventListener("abort", () => watch.end(), { once: true });
     const { stall, onRunning, onStalled } = options.watch;
     const { partition, attemptNumber } = request;
-    const tell = this.#teller();
+    const reportToLedger = this.#progressReporter();
     watch.begin({
       stallAfter: stall.after,
-      onReport: (advance) => {
-        const running = { partition, attemptNumber, ...advance };
+      onReport: (figures) => {
+        const running = { partition, attemptNumber, ...figures };
         onRunning?.(running);
-        tell(running);
+        reportToLedger(running);
       },
-      onStalled: (advance) => {
-        const stalled = stalledTask(placeOfTask(request), planned, advance, stall.fail);
+      onStalled: (figures) => {
+        const stalled = stalledTask(taskLocation(request), planned, figures, stall.fail);
         onStalled?.(stalled);
         if (stall.fail) stalling.abort(stalledError(stalled));
       },
@@ -269,26 +281,26 @@ class WriterTask {
   }
 
   /**
-   * Tells the ledger how far the task is, one call at a time. Best effort: it is for people who
-   * look on.
+   * Returns a function that stores progress reports in the ledger, one call at a time. Errors are
+   * ignored, because the reports are only for people.
    */
-  #teller(): (running: RunningTask) => void {
+  #progressReporter(): (running: RunningTask) => void {
     const { ledger } = this.#parts.ports;
-    let isTelling = false;
+    let isReporting = false;
     return (running) => {
-      if (isTelling) return;
-      isTelling = true;
+      if (isReporting) return;
+      isReporting = true;
       ledger
         .reportProgress(this.#key, running)
         .catch(() => undefined)
         .finally(() => {
-          isTelling = false;
+          isReporting = false;
         });
     };
   }
 
   /** Waits for the sink. After a stall, gives it 5 s to react to its signal, then abandons it. */
-  async #unlessStalled(writing: Promise<unknown>): Promise<unknown> {
+  async #waitForSink(writing: Promise<unknown>): Promise<unknown> {
     const { ports, stalling } = this.#parts;
     const stalled = stalling.signal;
     const over = new AbortController();
@@ -321,10 +333,10 @@ function resultOf(task: Task, won: boolean): TaskResult {
 }
 
 /**
- * What a task record holds of its message: itself, or where a large one lies. Error:
- * `MESSAGE_NOT_JSON`.
+ * Returns the part of a task record that holds its message: the message itself, or the key of the
+ * file that holds a large one. Throws `MESSAGE_NOT_JSON`.
  */
-async function carryMessage(
+async function storeMessage(
   ports: Ports,
   run: BatchRun,
   writerId: string,
@@ -347,12 +359,12 @@ async function carryMessage(
   return { message: null, messageKey };
 }
 
-/** For a writer in row form. */
+/** Converts record batches to rows, for a writer of rows. */
 async function* namedRows(batches: AsyncIterable<RecordBatch>, watch: TaskWatch): AsyncGenerator<NamedRow> {
   for await (const batch of batches) {
     for (const row of rowsOf(batch)) {
       yield row;
-      watch.took();
+      watch.sinkTookRow();
     }
   }
 }

@@ -5,13 +5,13 @@ import type { PipelineDefinition, StallPolicy } from "../../contract/pipeline.ts
 import type { RowSource } from "../../contract/stream-reader.ts";
 import type { RunningTask } from "../ports/ledger.ts";
 
-/** How often a task is looked at. */
-const LOOK_MILLISECONDS = 1000;
-/** A task that runs for longer tells how far it is, each time that so long has passed. */
+/** Time between two checks of a task. */
+const CHECK_MILLISECONDS = 1000;
+/** Time between two progress reports of a task. */
 const REPORT_MILLISECONDS = 10_000;
 const DEFAULT_POLICY: StallPolicy = { after: "5 minutes", fail: false };
 
-/** What counts as a stall, and what comes of it: as it is asked for, else as the pipeline says. */
+/** Returns the stall policy of a run: `asked`, then the pipeline's policy, then the default. */
 export function stallPolicyOf(
   { stall = DEFAULT_POLICY }: Pick<PipelineDefinition, "stall">,
   asked: Partial<StallPolicy> = {},
@@ -19,39 +19,40 @@ export function stallPolicyOf(
   return { ...stall, ...asked };
 }
 
-/** How far a task is: all but which one it is. */
-export type Advance = Omit<RunningTask, "partition" | "attemptNumber">;
+/** Progress of a task, without the fields that identify it. */
+export type TaskFigures = Omit<RunningTask, "partition" | "attemptNumber">;
 
 export interface Watching {
-  /** A duration. */
+  /** Duration such as `"5 minutes"`. */
   readonly stallAfter: string;
-  /** Called each ten seconds. */
-  onReport(advance: Advance): void;
-  /** Called once a stall, again only after rows have moved. */
-  onStalled(advance: Advance): void;
+  /** Called every ten seconds. */
+  onReport(figures: TaskFigures): void;
+  /** Called once per stall, and again only after rows have moved. */
+  onStalled(figures: TaskFigures): void;
 }
 
 /**
- * Counts the rows of a task on their way from the source to the sink, and, once it watches, notices
- * where they stand still. Rows move where the source gives one more, and where the sink takes one
- * more. Code that never waits for anything keeps the watch from looking, too.
+ * Counts the rows of a task between source and sink and, after `begin`, detects when they stop
+ * moving. A row moves when the source delivers it and when the sink takes it. Code that blocks the
+ * event loop also blocks the watch.
  */
 export class TaskWatch {
-  /** Of record batches that the sink was given. */
+  /** Rows of the record batches that the sink received. */
   rows = 0;
-  /** Of Arrow data. */
+  /** Bytes of Arrow data that the sink received. */
   bytes = 0;
   readonly #runtime: Pick<Runtime, "now" | "sleep">;
-  readonly #over = new AbortController();
+  readonly #ended = new AbortController();
   #waitsFor: RunningTask["waitsFor"] = "sink";
-  /** Counting costs less than asking the clock for each row. */
+  /** Number of moves so far. Counting is cheaper than reading the clock for each row. */
   #moves = 0;
   #movesSeen = 0;
   /**
-   * How often the source was asked for a row, and how often when its last record batch was full.
+   * How often the source was asked for a row in total, and how often before the last record batch
+   * was handed to the sink.
    */
-  #asked = 0;
-  #askedForBatches = 0;
+  #sourceCalls = 0;
+  #sourceCallsAtBatch = 0;
   readonly #startedAt: number;
   #progressedAt: number;
   #reportedAt: number;
@@ -64,58 +65,61 @@ export class TaskWatch {
     this.#reportedAt = this.#startedAt;
   }
 
-  /** Begins to watch, until `end`. */
+  /** Watches the task until `end` is called. */
   begin(watching: Watching): void {
     const stallAfter = parseDuration(watching.stallAfter);
-    const look = Math.min(LOOK_MILLISECONDS, stallAfter);
+    const checkInterval = Math.min(CHECK_MILLISECONDS, stallAfter);
     const watch = async () => {
       for (;;) {
-        await this.#runtime.sleep(look, this.#over.signal);
-        this.#look(watching, stallAfter);
+        await this.#runtime.sleep(checkInterval, this.#ended.signal);
+        this.#check(watching, stallAfter);
       }
     };
     watch().catch(() => undefined);
   }
 
   end(): void {
-    this.#over.abort();
+    this.#ended.abort();
   }
 
-  /** The same rows, each of them noticed. What is no iterable is left to whoever reads it. */
-  over(source: RowSource): RowSource {
-    const asked = () => {
-      this.#asked++;
+  /**
+   * Returns the same rows and counts each one that is asked for. A value that is not iterable is
+   * returned unchanged, and its consumer throws the error.
+   */
+  watchRows(source: RowSource): RowSource {
+    const onNext = () => {
+      this.#sourceCalls++;
       this.#moves++;
     };
     if (typeof source !== "object" || source === null) return source;
     if (Symbol.asyncIterator in source)
-      return { [Symbol.asyncIterator]: () => noticed(source[Symbol.asyncIterator](), asked) };
+      return { [Symbol.asyncIterator]: () => withOnNext(source[Symbol.asyncIterator](), onNext) };
     if (Symbol.iterator in source)
-      return { [Symbol.iterator]: () => noticed(source[Symbol.iterator](), asked) };
+      return { [Symbol.iterator]: () => withOnNext(source[Symbol.iterator](), onNext) };
     return source;
   }
 
-  /** The sink has asked for more. */
-  asks(): void {
+  /** Notes that the sink asked for the next record batch. */
+  sinkAsks(): void {
     this.#moves++;
     this.#waitsFor = "source";
   }
 
-  /** The sink was given a record batch, or has all that there are. */
-  gives(batch?: RecordBatch): void {
+  /** Notes that the sink received a record batch, or that there are no more. */
+  sinkReceives(batch?: RecordBatch): void {
     this.#moves++;
     this.#waitsFor = "sink";
     this.rows += batch?.numRows ?? 0;
     this.bytes += batch?.data.byteLength ?? 0;
-    this.#askedForBatches = this.#asked;
+    this.#sourceCallsAtBatch = this.#sourceCalls;
   }
 
-  /** The sink took one row of a record batch. */
-  took(): void {
+  /** Notes that the sink took one row of a record batch. */
+  sinkTookRow(): void {
     this.#moves++;
   }
 
-  #look(watching: Watching, stallAfter: number): void {
+  #check(watching: Watching, stallAfter: number): void {
     const now = this.#runtime.now();
     if (this.#moves !== this.#movesSeen) {
       this.#movesSeen = this.#moves;
@@ -123,17 +127,17 @@ export class TaskWatch {
       this.#isStalled = false;
     } else if (!this.#isStalled && now - this.#progressedAt >= stallAfter) {
       this.#isStalled = true;
-      watching.onStalled(this.#advance(now));
+      watching.onStalled(this.#figures(now));
     }
     if (now - this.#reportedAt < REPORT_MILLISECONDS) return;
     this.#reportedAt = now;
-    watching.onReport(this.#advance(now));
+    watching.onReport(this.#figures(now));
   }
 
-  #advance(now: number): Advance {
-    // Rows that have come and do not fill a record batch yet: one for each time that the source was
-    // asked, but the last.
-    const pending = Math.max(0, this.#asked - this.#askedForBatches - 1);
+  #figures(now: number): TaskFigures {
+    // Rows that the source delivered and that do not fill a record batch yet. The last request to
+    // the source is still open, so it does not count.
+    const pending = Math.max(0, this.#sourceCalls - this.#sourceCallsAtBatch - 1);
     return {
       startedAt: this.#startedAt,
       rows: this.rows + pending,
@@ -145,14 +149,17 @@ export class TaskWatch {
   }
 }
 
-/** An iterator that calls `asked` whenever its next value is asked for. */
-function noticed<I extends Iterator<unknown> | AsyncIterator<unknown>>(iterator: I, asked: () => void): I {
+/** Wraps an iterator so that `onNext` is called before each `next`. */
+function withOnNext<I extends Iterator<unknown> | AsyncIterator<unknown>>(
+  iterator: I,
+  onNext: () => void,
+): I {
   return {
     next() {
-      asked();
+      onNext();
       return iterator.next();
     },
-    // for await looks whether it is there.
+    // `return` is only defined if the original has it, because `for await` checks for it.
     ...(iterator.return === undefined ? {} : { return: () => iterator.return?.() }),
   } as I;
 }

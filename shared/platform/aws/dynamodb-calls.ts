@@ -6,30 +6,34 @@ import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import type { Item } from "./dynamodb-items.ts";
 
 /**
- * Beyond the SDK's own: a new table throttles for longer, and the SDK does not retry conflicts at
- * all.
+ * More retries than the SDK's own: a new table throttles for longer, and the SDK does not retry
+ * transaction conflicts at all.
  */
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
-const PASSING_REASONS = new Set(["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]);
+const RETRYABLE_REASONS = new Set([
+  "TransactionConflict",
+  "ThrottlingError",
+  "ProvisionedThroughputExceeded",
+]);
 
 /**
- * Makes a call, and makes it again if it was throttled or met another transaction. A failed
- * condition is thrown as it is; any other error becomes `LEDGER_FAILED`, and the call may have
+ * Makes a call, and retries it if it was throttled or conflicted with another transaction. A failed
+ * condition is thrown unchanged. Any other error becomes `LEDGER_FAILED`; such a call may have
  * taken effect.
  */
-export async function calling<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
+export async function callWithRetry<T>(runtime: Runtime, call: () => Promise<T>): Promise<T> {
   try {
-    return await retry(runtime, RETRY, call, { isRetryable: isPassing });
+    return await retry(runtime, RETRY, call, { isRetryable });
   } catch (error) {
-    throw isFailedCondition(error) ? error : failed(error);
+    throw isFailedCondition(error) ? error : ledgerFailed(error);
   }
 }
 
 /**
- * The items that were there, by the position of the write, if a condition of the transaction
- * failed; else `undefined`.
+ * Returns the existing items, in the order of the writes, if a condition of the transaction failed.
+ * Returns `undefined` for any other error.
  */
-export function cancelledBy(error: unknown): readonly (Item | undefined)[] | undefined {
+export function itemsOfFailedCondition(error: unknown): readonly (Item | undefined)[] | undefined {
   if (!(error instanceof TransactionCanceledException)) return undefined;
   const reasons = error.CancellationReasons ?? [];
   return reasons.some((reason) => reason.Code === "ConditionalCheckFailed")
@@ -38,12 +42,13 @@ export function cancelledBy(error: unknown): readonly (Item | undefined)[] | und
 }
 
 /**
- * The error of a transaction with items of a sink. If DynamoDB surely refused these, nothing was
- * written: `TRANSACTION_REFUSED`; else it is `error` itself.
+ * Returns the error of a transaction that included items of a sink: `TRANSACTION_REFUSED` if
+ * DynamoDB certainly refused it because of the items, so that nothing was written, otherwise
+ * `error` itself.
  */
-export function refusedItems(error: unknown, pipeline: string, batchId: number): unknown {
+export function refusedItemsError(error: unknown, pipeline: string, batchId: number): unknown {
   const cause = MillraceError.is(error) ? error.cause : undefined;
-  if (isPassing(cause) || httpStatusOf(cause) !== 400) return error;
+  if (isRetryable(cause) || httpStatusOf(cause) !== 400) return error;
   const codes = cause instanceof TransactionCanceledException ? cause.CancellationReasons : undefined;
   const code = codes?.find((reason) => reason.Code !== "None")?.Code ?? (cause as Error).name;
   return new MillraceError("TRANSACTION_REFUSED", `DynamoDB refused the items of the sink: ${code}`, {
@@ -54,21 +59,21 @@ export function refusedItems(error: unknown, pipeline: string, batchId: number):
 }
 
 function isFailedCondition(error: unknown): boolean {
-  return error instanceof ConditionalCheckFailedException || cancelledBy(error) !== undefined;
+  return error instanceof ConditionalCheckFailedException || itemsOfFailedCondition(error) !== undefined;
 }
 
-function isPassing(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   if (isFailedCondition(error)) return false;
   if (error instanceof TransactionCanceledException) {
-    return (error.CancellationReasons ?? []).some((reason) => PASSING_REASONS.has(reason.Code ?? ""));
+    return (error.CancellationReasons ?? []).some((reason) => RETRYABLE_REASONS.has(reason.Code ?? ""));
   }
   return isTransient(error);
 }
 
-function failed(error: unknown): MillraceError {
+function ledgerFailed(error: unknown): MillraceError {
   const name = error instanceof Error ? error.name : "unknown error";
   return new MillraceError("LEDGER_FAILED", `DynamoDB failed: ${name}`, {
-    retryable: isPassing(error),
+    retryable: isRetryable(error),
     hint: "Check the table, the role's rights and the account's limits, then run again: nothing is lost.",
     cause: error,
   });

@@ -18,18 +18,18 @@ import type {
 import type { HeadFields } from "../../engine/ports/transitions.ts";
 import type { ItemChange } from "./expression.ts";
 
-/** An item as DynamoDB returns and takes it. */
+/** An item in DynamoDB's format. */
 export type Item = Record<string, AttributeValue>;
 /** The key attributes of an item. */
 export type Key = Readonly<Record<(typeof LEDGER_ATTRIBUTE)["partitionKey" | "sortKey"], string>>;
 
 /**
- * Longer than any batch may stay open: task items go by themselves (TTL), and one that is still
- * needed must not. A task is recorded after its attempt was planned, and Plan gives up on tasks 90
- * days after that.
+ * DynamoDB deletes task items after this time (TTL). It must be longer than a batch can stay open:
+ * a task is recorded after its attempt was planned, and Plan stops using task records 90 days after
+ * that.
  */
 const TASK_LIFE_SECONDS = 100 * 86_400;
-/** What a task told of itself is of no use once the task has ended. */
+/** A progress report is useless once its task has ended. */
 const PROGRESS_LIFE_SECONDS = 7 * 86_400;
 
 const EXPIRY = LEDGER_ATTRIBUTE.expiry;
@@ -42,14 +42,14 @@ export function batchKey(pipeline: string, batchId: number): Key {
   return { pk: pipelinePartition(pipeline), sk: `B#${batchDigits(batchId)}` };
 }
 
-/** In the order of their times; kept for ever. */
+/** Journal entries sort by time. They are never deleted. */
 export function journalKey(pipeline: string, at: number, id: string): Key {
   return { pk: pipelinePartition(pipeline), sk: `A#${new Date(at).toISOString()}#${id}` };
 }
 
 /**
- * The partition of its own that lets the role of Write be limited to `T#…` by
- * `dynamodb:LeadingKeys`.
+ * Tasks have partition keys of their own (`T#…`), so that `dynamodb:LeadingKeys` can limit the role
+ * of Write to them.
  */
 export function taskPartition(key: Omit<TaskKey, "partition">): string {
   return `${tasksPrefix(key.pipeline)}${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
@@ -59,19 +59,22 @@ export function taskKey(key: TaskKey): Key {
   return { pk: taskPartition(key), sk: partitionDigits(key.partition) };
 }
 
-/** Beside the tasks, whose reader must not have to read it. The role of Write may put it, too. */
+/**
+ * Progress reports have another partition key than the tasks, so that reading the tasks does not
+ * read them. The role of Write may write both.
+ */
 export function progressPartition(key: Omit<TaskKey, "partition">): string {
   return `${taskPartition(key)}#P`;
 }
 
-/** An item, or the values of an expression. */
+/** Converts fields to an item, or to the values of an expression. */
 export function toItem(fields: Readonly<Record<string, unknown>>): Item {
   return marshall(fields, { removeUndefinedValues: true });
 }
 
 /**
- * How fields are kept that are no plain values. Offsets are canonical JSON, so that conditions can
- * compare them.
+ * How to store the fields that are not plain values, each as one or more attributes. Offsets are
+ * stored as canonical JSON, so that conditions can compare them.
  */
 type Attributes<T> = { readonly [F in keyof T]-?: (value: T[F] | undefined) => Fields };
 type Fields = Readonly<Record<string, unknown>>;
@@ -99,7 +102,7 @@ const BATCH: Partial<Attributes<Batch>> = {
   error: (error) => ({ error: json(error) }),
 };
 
-/** Attributes that are compared under another name than that of their field. */
+/** Attribute names to use in conditions, for fields that are stored under another name. */
 const COMPARED: Readonly<Record<string, string>> = {
   lease: "leaseOwner",
   "lease.owner.id": "leaseOwner",
@@ -108,12 +111,12 @@ const COMPARED: Readonly<Record<string, string>> = {
   "unacknowledged.batchId": "unacknowledgedBatchId",
 };
 
-/** A change of a head, by the names of its attributes. */
+/** Converts a change of a head to the attributes of its item. */
 export function headChange(change: Change<Head, HeadFields>): ItemChange {
   return itemChange(change, HEAD);
 }
 
-/** A change of a batch, by the names of its attributes. */
+/** Converts a change of a batch to the attributes of its item. */
 export function batchChange(change: Change<Batch>): ItemChange {
   return itemChange(change, BATCH);
 }
@@ -139,7 +142,7 @@ function compared(where: object): Where<Fields> {
   ) as Where<Fields>;
 }
 
-/** Only offsets are compared that are no plain values. */
+/** Offsets are the only objects that conditions compare. */
 function comparable(value: unknown): unknown {
   return typeof value === "object" ? canonical(value as Offset) : value;
 }

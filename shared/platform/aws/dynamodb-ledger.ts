@@ -40,7 +40,7 @@ import {
   rewound,
   unlocked,
 } from "../../engine/ports/transitions.ts";
-import { refusedItems } from "./dynamodb-calls.ts";
+import { refusedItemsError } from "./dynamodb-calls.ts";
 import {
   batchChange,
   batchItem,
@@ -63,19 +63,22 @@ import {
 } from "./dynamodb-items.ts";
 import { DynamoDbTable, type DynamoDbTableOptions } from "./dynamodb-table.ts";
 
-/** The last time that is written with a year of four digits. */
+/** Upper bound of the times in journal keys: the last year with four digits. */
 const LAST_TIME = Date.UTC(9999, 11, 31);
-/** The first batch id that has more digits than a key. */
+/** The first batch id that does not fit into a key. */
 const BATCH_IDS = 10 ** 12;
 
 /**
- * The ledger in one DynamoDB table: partition key `pk`, sort key `sk`, both strings; TTL attribute
- * `expiresAt`. Each transition is one conditional write, or one transaction if it concerns more
- * than the head.
+ * The ledger in one DynamoDB table with partition key `pk`, sort key `sk` (both strings) and TTL
+ * attribute `expiresAt`. A transition is one conditional write, or one transaction if it changes
+ * more than the head.
  */
 export class DynamoDbLedger implements Ledger {
-  /** An item may have 400 KB, and a transaction 100 items, two of which are the ledger's own. */
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, joinedItems: 90 };
+  /**
+   * DynamoDB allows 400 KB per item and 100 items per transaction. The ledger itself writes two of
+   * them.
+   */
+  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 90 };
   readonly #table: DynamoDbTable;
   readonly #runtime: Runtime;
 
@@ -119,8 +122,8 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
-    const join = (outcome.join ?? []).map((item) => putOf(item, batch));
-    return await this.#changeBatch(finished(fence, batch, outcome, this.limits), join);
+    const sinkItems = (outcome.sinkItems ?? []).map((item) => putOf(item, batch));
+    return await this.#changeBatch(finished(fence, batch, outcome, this.limits), sinkItems);
   }
 
   async acknowledge(fence: Fence, batchId: number): Promise<void> {
@@ -159,11 +162,11 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]> {
-    return (await this.#table.below(taskPartition(key))).map(taskOf);
+    return (await this.#table.queryPartition(taskPartition(key))).map(taskOf);
   }
 
   async progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]> {
-    return (await this.#table.below(progressPartition(key))).map(runningTaskOf);
+    return (await this.#table.queryPartition(progressPartition(key))).map(runningTaskOf);
   }
 
   async batches(
@@ -172,21 +175,21 @@ export class DynamoDbLedger implements Ledger {
   ): Promise<readonly Batch[]> {
     if (before <= 0) return [];
     const [first, last] = [batchKey(pipeline, 0), batchKey(pipeline, before - 1)];
-    return (await this.#table.newest(first, last, limit)).map(batchOf);
+    return (await this.#table.queryNewest(first, last, limit)).map(batchOf);
   }
 
   async journal(pipeline: string, { limit }: { readonly limit: number }): Promise<readonly JournalEntry[]> {
     const [first, last] = [journalKey(pipeline, 0, ""), journalKey(pipeline, LAST_TIME, "")];
-    return (await this.#table.newest(first, last, limit)).map(journalEntryOf);
+    return (await this.#table.queryNewest(first, last, limit)).map(journalEntryOf);
   }
 
-  /** Reads the whole table: for people, never for a run. */
+  /** Scans the whole table. Only commands for people call it, never a run. */
   async pipelines(): Promise<readonly string[]> {
     const { pk, sk } = headKey("");
-    return (await this.#table.partitionsWith(sk)).map((key) => key.slice(pk.length)).sort();
+    return (await this.#table.scanPartitionKeys(sk)).map((key) => key.slice(pk.length)).sort();
   }
 
-  /** Nothing to do: task items have a time to live. */
+  /** Does nothing, because task items have a time to live. */
   async expireTasks(): Promise<void> {}
 
   async #changeHead({ pipeline, head, refusal }: HeadTransition): Promise<void> {
@@ -194,7 +197,7 @@ export class DynamoDbLedger implements Ledger {
     if (!changed) throwIfAny(refusal({ head: item && headOf(item) }));
   }
 
-  /** The head and its journal, in one transaction. */
+  /** Changes the head and adds the journal entry in one transaction. */
   async #changeByHand({ pipeline, head, entry, refusal }: JournaledTransition): Promise<void> {
     const failed = await this.#table.transact([
       this.#table.change(headKey(pipeline), headChange(head)),
@@ -205,10 +208,13 @@ export class DynamoDbLedger implements Ledger {
     throwIfAny(refusal({ head: item && headOf(item) }));
   }
 
-  /** Batch and head, and items of the sink, in one transaction. Returns the batch as it is then. */
+  /**
+   * Changes batch and head, and writes the sink's items, in one transaction. Returns the current
+   * batch.
+   */
   async #changeBatch(
     { pipeline, head, batch: { change, after }, refusal }: BatchTransition,
-    join: readonly TransactWriteItem[] = [],
+    sinkItems: readonly TransactWriteItem[] = [],
   ): Promise<Batch> {
     const failed = await this.#table
       .transact([
@@ -216,19 +222,19 @@ export class DynamoDbLedger implements Ledger {
           ? this.#table.newItem(batchItem(after))
           : this.#table.change(batchKey(pipeline, after.batchId), batchChange(change)),
         this.#table.change(headKey(pipeline), headChange(head)),
-        ...join,
+        ...sinkItems,
       ])
       .catch((error: unknown) => {
-        throw join.length === 0 ? error : refusedItems(error, pipeline, after.batchId);
+        throw sinkItems.length === 0 ? error : refusedItemsError(error, pipeline, after.batchId);
       });
     if (failed === undefined) return after;
     const [batch, headItem] = failed;
-    const there = {
+    const current = {
       head: headItem === undefined ? await this.head(pipeline) : headOf(headItem),
       batch: batch && batchOf(batch),
     };
-    throwIfAny(refusal(there));
-    return there.batch ?? after;
+    throwIfAny(refusal(current));
+    return current.batch ?? after;
   }
 }
 
@@ -236,7 +242,10 @@ function throwIfAny(error: Error | undefined): void {
   if (error !== undefined) throw error;
 }
 
-/** Error: `TRANSACTION_REFUSED`, for an item that is not for DynamoDB. */
+/**
+ * Converts an item of a sink to a write of the transaction. Throws `TRANSACTION_REFUSED` if the
+ * item is not for DynamoDB.
+ */
 function putOf(item: TransactionItem, { pipeline, batchId }: Batch): TransactWriteItem {
   if (isDynamoDbItem(item)) return { Put: { TableName: item.table, Item: item.item as Item } };
   throw new MillraceError(

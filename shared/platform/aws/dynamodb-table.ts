@@ -12,7 +12,7 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import type { Runtime } from "../../contract/context.ts";
-import { calling, cancelledBy } from "./dynamodb-calls.ts";
+import { callWithRetry, itemsOfFailedCondition } from "./dynamodb-calls.ts";
 import { type Item, type Key, toItem } from "./dynamodb-items.ts";
 import { expression, type ItemChange } from "./expression.ts";
 
@@ -22,16 +22,16 @@ export interface DynamoDbTableOptions {
   readonly runtime: Runtime;
 }
 
-/** The item there was if the condition of a write failed; `changed` is false then. */
+/** Result of a conditional update. `changed` is false if the condition failed. */
 export interface Updated {
   readonly changed: boolean;
-  /** As it is now. */
+  /** The current item: after the update, or the existing one if the condition failed. */
   readonly item: Item | undefined;
 }
 
 /**
- * Items of one table by their keys `pk` and `sk`. A failed condition brings the item that was
- * there, so that losing costs no second read. Errors: `LEDGER_FAILED`.
+ * Reads and writes the items of one table by their keys `pk` and `sk`. A failed condition returns
+ * the existing item, so that the caller needs no second read. Throws `LEDGER_FAILED`.
  */
 export class DynamoDbTable {
   readonly #options: DynamoDbTableOptions;
@@ -42,30 +42,31 @@ export class DynamoDbTable {
 
   async get(key: Key): Promise<Item | undefined> {
     const input = { ...this.#target(key), ConsistentRead: true };
-    const { Item } = await this.#calling((client) => client.send(new GetItemCommand(input)));
+    const { Item } = await this.#call((client) => client.send(new GetItemCommand(input)));
     return Item;
   }
 
   async put(item: Item): Promise<void> {
     const input = { TableName: this.#options.tableName, Item: item };
-    await this.#calling((client) => client.send(new PutItemCommand(input)));
+    await this.#call((client) => client.send(new PutItemCommand(input)));
   }
 
-  /** Returns the item that is there then. */
+  /** Puts an item unless its key exists. Returns the item that is then stored. */
   async putIfAbsent(item: Item): Promise<Item> {
     const { Put } = this.newItem(item);
     const input = { ...Put, ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
     try {
-      await this.#calling((client) => client.send(new PutItemCommand(input)));
+      await this.#call((client) => client.send(new PutItemCommand(input)));
       return item;
     } catch (error) {
-      // Also if the SDK's own retry met its first try: the winner is then this very item.
+      // This also happens if a retry by the SDK finds the item that its first try wrote.
+      // `error.Item` is then this item.
       if (error instanceof ConditionalCheckFailedException && error.Item !== undefined) return error.Item;
       throw error;
     }
   }
 
-  /** One compare-and-set. */
+  /** Updates an item if the condition holds. */
   async update(key: Key, change: ItemChange): Promise<Updated> {
     const input = {
       ...this.#target(key),
@@ -74,7 +75,7 @@ export class DynamoDbTable {
       ReturnValuesOnConditionCheckFailure: "ALL_OLD",
     } as const;
     try {
-      const { Attributes } = await this.#calling((client) => client.send(new UpdateItemCommand(input)));
+      const { Attributes } = await this.#call((client) => client.send(new UpdateItemCommand(input)));
       return { changed: true, item: Attributes };
     } catch (error) {
       if (error instanceof ConditionalCheckFailedException) return { changed: false, item: error.Item };
@@ -82,7 +83,10 @@ export class DynamoDbTable {
     }
   }
 
-  /** A write of a transaction: a compare-and-set, or a mere comparison if nothing is set. */
+  /**
+   * Returns a write for a transaction: a conditional update, or only a condition check if nothing
+   * is set.
+   */
   change(key: Key, change: ItemChange): TransactWriteItem {
     const { UpdateExpression, ...condition } = expression(change);
     const target = this.#target(key);
@@ -91,46 +95,50 @@ export class DynamoDbTable {
       : { Update: { ...target, ...condition, UpdateExpression } };
   }
 
-  /** A write of a transaction: puts an item whose key must be free. */
+  /** Returns a write for a transaction that puts an item whose key must not exist yet. */
   newItem(item: Item): { readonly Put: Put } {
     const { tableName } = this.#options;
     return { Put: { TableName: tableName, Item: item, ConditionExpression: "attribute_not_exists(pk)" } };
   }
 
   /**
-   * Writes all or nothing. If a condition failed, returns the items that were there, by the
-   * position of the write: `undefined` for a write whose condition held.
+   * Executes all writes or none. Returns `undefined` on success. If a condition failed, returns the
+   * existing items in the order of the writes, with `undefined` for each write whose condition
+   * held.
    */
   async transact(writes: readonly TransactWriteItem[]): Promise<readonly (Item | undefined)[] | undefined> {
-    // One token for all tries: DynamoDB then knows a try that comes again.
-    const input = { TransactItems: writes.map(withOld), ClientRequestToken: this.#options.runtime.newId() };
+    // All retries use the same token, so that DynamoDB executes the transaction only once.
+    const input = {
+      TransactItems: writes.map(returningOldItem),
+      ClientRequestToken: this.#options.runtime.newId(),
+    };
     try {
-      await this.#calling((client) => client.send(new TransactWriteItemsCommand(input)));
+      await this.#call((client) => client.send(new TransactWriteItemsCommand(input)));
       return undefined;
     } catch (error) {
-      const items = cancelledBy(error);
+      const items = itemsOfFailedCondition(error);
       if (items === undefined) throw error;
       return items;
     }
   }
 
-  /** All that has this partition key, in the order of the sort keys. */
-  async below(pk: string): Promise<readonly Item[]> {
+  /** Returns all items with this partition key, ordered by the sort key. */
+  async queryPartition(pk: string): Promise<readonly Item[]> {
     const query = {
       TableName: this.#options.tableName,
       ConsistentRead: true,
       KeyConditionExpression: "pk = :pk",
       ExpressionAttributeValues: toItem({ ":pk": pk }),
     };
-    return await this.#calling(async (client) => {
+    return await this.#call(async (client) => {
       const items: Item[] = [];
       for await (const page of paginateQuery({ client }, query)) items.push(...(page.Items ?? []));
       return items;
     });
   }
 
-  /** The last items of a partition between two keys, the last one first. */
-  async newest(first: Key, last: Key, limit: number): Promise<readonly Item[]> {
+  /** Returns the last items of a partition between two keys, in descending order. */
+  async queryNewest(first: Key, last: Key, limit: number): Promise<readonly Item[]> {
     const query = {
       TableName: this.#options.tableName,
       ConsistentRead: true,
@@ -138,7 +146,7 @@ export class DynamoDbTable {
       KeyConditionExpression: "pk = :pk AND sk BETWEEN :first AND :last",
       ExpressionAttributeValues: toItem({ ":pk": first.pk, ":first": first.sk, ":last": last.sk }),
     };
-    return await this.#calling(async (client) => {
+    return await this.#call(async (client) => {
       const items: Item[] = [];
       let startKey: Item | undefined;
       do {
@@ -152,17 +160,17 @@ export class DynamoDbTable {
   }
 
   /**
-   * The partition keys of all items with this sort key. Reads the whole table: for people, never
-   * for a run.
+   * Returns the partition keys of all items with this sort key. Scans the whole table. Only
+   * commands for people call it, never a run.
    */
-  async partitionsWith(sk: string): Promise<readonly string[]> {
+  async scanPartitionKeys(sk: string): Promise<readonly string[]> {
     const scan = {
       TableName: this.#options.tableName,
       FilterExpression: "sk = :sk",
       ProjectionExpression: "pk",
       ExpressionAttributeValues: toItem({ ":sk": sk }),
     };
-    return await this.#calling(async (client) => {
+    return await this.#call(async (client) => {
       const keys: string[] = [];
       for await (const page of paginateScan({ client }, scan))
         keys.push(...(page.Items ?? []).map((item) => String(item["pk"]?.S)));
@@ -170,9 +178,9 @@ export class DynamoDbTable {
     });
   }
 
-  async #calling<T>(call: (client: DynamoDBClient) => Promise<T>): Promise<T> {
+  async #call<T>(call: (client: DynamoDBClient) => Promise<T>): Promise<T> {
     const { client, runtime } = this.#options;
-    return await calling(runtime, () => call(client));
+    return await callWithRetry(runtime, () => call(client));
   }
 
   #target(key: Key): { readonly TableName: string; readonly Key: Item } {
@@ -180,8 +188,8 @@ export class DynamoDbTable {
   }
 }
 
-/** A failed condition is to bring the item that was there. */
-function withOld(write: TransactWriteItem): TransactWriteItem {
+/** Makes a failed condition return the existing item. */
+function returningOldItem(write: TransactWriteItem): TransactWriteItem {
   return Object.fromEntries(
     Object.entries(write).map(([kind, request]: [string, object]) => [
       kind,

@@ -4,8 +4,8 @@ import type { Owner } from "../../engine/ports/ledger.ts";
 const ENDED: ReadonlySet<string | undefined> = new Set(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]);
 
 /**
- * True if the owner is an execution of a Standard workflow that has ended. Step Functions does not
- * describe Express executions: their lease has to run out.
+ * True if the owner is an execution of a Standard workflow that has ended. Step Functions cannot
+ * describe Express executions, so their lease has to expire.
  */
 export async function hasEnded(client: Pick<SFNClient, "send">, owner: Owner): Promise<boolean> {
   if (!/^arn:[^:]+:states:[^:]+:[^:]+:execution:/.test(owner.id)) return false;
@@ -13,7 +13,7 @@ export async function hasEnded(client: Pick<SFNClient, "send">, owner: Owner): P
     const { status } = await client.send(new DescribeExecutionCommand({ executionArn: owner.id }));
     return ENDED.has(status);
   } catch {
-    // Not proven.
+    // If the execution cannot be described, it is not certain that it has ended.
     return false;
   }
 }

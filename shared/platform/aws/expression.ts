@@ -2,18 +2,21 @@ import type { UpdateItemCommandInput } from "@aws-sdk/client-dynamodb";
 import { marshall } from "@aws-sdk/util-dynamodb";
 import type { Change, Test } from "../../engine/ports/compare-and-set.ts";
 
-/** What an item is compared with, and what becomes of it, by the names of its attributes. */
+/** A compare-and-set of an item, by attribute names. */
 export type ItemChange = Change<Readonly<Record<string, unknown>>>;
 
-/** The parts of a request that say it. There is no `UpdateExpression` if nothing is set. */
+/**
+ * The parts of a DynamoDB request that express an `ItemChange`. `UpdateExpression` is absent if
+ * nothing is set.
+ */
 export type Expression = Pick<
   UpdateItemCommandInput,
   "UpdateExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
 > & { readonly ConditionExpression: string };
 
 /**
- * A compare-and-set in DynamoDB's words. It refuses parentheses that are of no use; AND binds
- * before OR.
+ * Translates a compare-and-set to DynamoDB expressions. Parentheses are added only where needed,
+ * because DynamoDB rejects redundant ones. AND binds more tightly than OR.
  */
 export function expression({ where, set, initial = {}, add = {} }: ItemChange): Expression {
   const { name, value, used } = aliases();
@@ -50,7 +53,10 @@ export function expression({ where, set, initial = {}, add = {} }: ItemChange): 
   return { ConditionExpression, ...used(), ...(UpdateExpression === "" ? {} : { UpdateExpression }) };
 }
 
-/** Names and values go by aliases: many names are reserved, and values have no literals. */
+/**
+ * Collects aliases for names and values. Expressions need them because many names are reserved
+ * words, and values cannot be literals.
+ */
 function aliases() {
   const names: Record<string, string> = {};
   const values: Record<string, unknown> = {};

@@ -1,8 +1,8 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 
 /**
- * A store that its first call opens: most runs never need the SDK of S3, whose loading takes a
- * while.
+ * A store that is opened by its first call. Most runs never need the S3 SDK, which takes a while to
+ * load.
  */
 export function lazyStore(location: string, open: () => Promise<ObjectStore>): ObjectStore {
   let opened: Promise<ObjectStore> | undefined;

@@ -19,14 +19,14 @@ import { checkKey } from "../../engine/ports/keys.ts";
 export interface S3StoreOptions {
   readonly client: S3Client;
   readonly bucket: string;
-  /** Folder in the bucket, without a slash at its end. Default: the bucket itself. */
+  /** Folder in the bucket, without a slash at its end. Default: the root of the bucket. */
   readonly prefix?: string;
   readonly runtime: Runtime;
 }
 
 /**
- * A stream above this goes up in parts of this size, two at a time: no more than three are ever in
- * memory.
+ * A stream larger than this is uploaded in parts of this size, two at a time. At most three parts
+ * are in memory.
  */
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
@@ -34,8 +34,8 @@ const DELETED_AT_ONCE = 1000;
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
 /**
- * Objects in an S3 bucket. A put is conditional (`If-None-Match: *`); an upload in parts is so at
- * its completion.
+ * Objects in an S3 bucket. A put has the condition `If-None-Match: *`. For a multipart upload the
+ * condition applies when it is completed.
  */
 export class S3Store implements ObjectStore {
   readonly location: string;
@@ -57,7 +57,7 @@ export class S3Store implements ObjectStore {
     const target = { ...this.#target(key), IfNoneMatch: "*" };
     try {
       if (body instanceof Uint8Array) {
-        await this.#calling(key, () =>
+        await this.#call(key, () =>
           this.#options.client.send(new PutObjectCommand({ ...target, Body: body })),
         );
       } else {
@@ -70,14 +70,17 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Not tried again as a whole: a stream can be read once. The SDK tries its parts again. */
+  /**
+   * The upload is not retried as a whole, because the stream can be read only once. The SDK retries
+   * single parts.
+   */
   async #upload(
     key: string,
     target: { Bucket: string; Key: string; IfNoneMatch: string },
     body: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     let failure: unknown;
-    async function* passing(): AsyncGenerator<Uint8Array> {
+    async function* rememberingFailure(): AsyncGenerator<Uint8Array> {
       try {
         yield* body;
       } catch (error) {
@@ -87,17 +90,17 @@ export class S3Store implements ObjectStore {
     }
     const upload = new Upload({
       client: this.#options.client,
-      params: { ...target, Body: Readable.from(passing(), { objectMode: false }) },
+      params: { ...target, Body: Readable.from(rememberingFailure(), { objectMode: false }) },
       partSize: PART_BYTES,
       queueSize: PARTS_AT_ONCE,
     });
     try {
       await upload.done();
     } catch (error) {
-      // The body's own error, as it was thrown.
+      // An error of the stream itself is thrown unchanged.
       if (failure !== undefined) throw failure;
       if (httpStatusOf(error) === 412) throw error;
-      throw this.#failed(key, error, isPassing(error));
+      throw this.#failed(key, error, isRetryable(error));
     }
   }
 
@@ -113,18 +116,18 @@ export class S3Store implements ObjectStore {
   async *list(prefix: string, options: { readonly startAfter?: string } = {}): AsyncGenerator<ObjectInfo> {
     const { client, bucket } = this.#options;
     const { startAfter } = options;
-    const asked = {
+    const request = {
       Bucket: bucket,
       Prefix: this.#prefix + prefix,
       ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
     };
-    // Not the SDK's paginator, which ends at its first error: to try again would look like the end
-    // of the list.
+    // The SDK's paginator ends after its first error, so a retry would look like the end of the
+    // list.
     let token: string | undefined;
     do {
-      const page = await this.#calling(prefix, () =>
+      const page = await this.#call(prefix, () =>
         client.send(
-          new ListObjectsV2Command(token === undefined ? asked : { ...asked, ContinuationToken: token }),
+          new ListObjectsV2Command(token === undefined ? request : { ...request, ContinuationToken: token }),
         ),
       );
       for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
@@ -145,7 +148,7 @@ export class S3Store implements ObjectStore {
       const Objects = keys
         .slice(i, i + DELETED_AT_ONCE)
         .map((key) => ({ Key: this.#prefix + checkKey(key) }));
-      const { Errors } = await this.#calling(keys[i] ?? "", () =>
+      const { Errors } = await this.#call(keys[i] ?? "", () =>
         client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } })),
       );
       const [first] = Errors ?? [];
@@ -159,7 +162,7 @@ export class S3Store implements ObjectStore {
     let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
     while (marker !== undefined) {
       const position: { KeyMarker?: string; UploadIdMarker?: string } = marker;
-      const page = await this.#calling(prefix, () =>
+      const page = await this.#call(prefix, () =>
         client.send(
           new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: this.#prefix + prefix, ...position }),
         ),
@@ -180,39 +183,39 @@ export class S3Store implements ObjectStore {
     const { client } = this.#options;
     const target = { ...this.#target(upload.key), UploadId: upload.uploadId };
     try {
-      await this.#calling(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
+      await this.#call(upload.key, () => client.send(new AbortMultipartUploadCommand(target)));
     } catch (error) {
-      // It has ended since.
+      // The upload has ended in the meantime.
       if (!(MillraceError.is(error) && httpStatusOf(error.cause) === 404)) throw error;
     }
   }
 
   async #read(key: string, range?: string, etag?: string): Promise<Uint8Array | undefined> {
     const { client } = this.#options;
-    const asked = {
+    const request = {
       ...this.#target(key),
       ...(range === undefined ? {} : { Range: range }),
       ...(etag === undefined ? {} : { IfMatch: etag }),
     };
     try {
-      return await this.#calling(key, async () => {
-        const { Body } = await client.send(new GetObjectCommand(asked));
+      return await this.#call(key, async () => {
+        const { Body } = await client.send(new GetObjectCommand(request));
         return (await Body?.transformToByteArray()) ?? new Uint8Array();
       });
     } catch (error) {
       if (httpStatusOf(error) === 412) return undefined;
       const status = MillraceError.is(error) ? httpStatusOf(error.cause) : undefined;
       if (status === 404) return undefined;
-      // To a role that may not list the bucket, or only below a prefix, S3 does not say that an
-      // object is missing.
+      // For a missing object S3 answers 403 instead of 404 if the role has no permission to list
+      // it.
       if (status === 403 && (await this.#isAbsent(key))) return undefined;
-      // A range that begins at or beyond the end.
+      // The range begins at or after the end of the object.
       if (status === 416) return new Uint8Array();
       throw error;
     }
   }
 
-  /** True where a listing shows that there is no such object. */
+  /** True if a listing shows that the object does not exist. */
   async #isAbsent(key: string): Promise<boolean> {
     try {
       for await (const object of this.list(key)) return object.key !== key;
@@ -222,13 +225,13 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  /** Makes a call, and again if its error passes. */
-  async #calling<T>(key: string, call: () => Promise<T>): Promise<T> {
+  /** Makes a call and retries transient errors. */
+  async #call<T>(key: string, call: () => Promise<T>): Promise<T> {
     try {
-      return await retry(this.#options.runtime, RETRY, call, { isRetryable: isPassing });
+      return await retry(this.#options.runtime, RETRY, call, { isRetryable });
     } catch (error) {
       if (httpStatusOf(error) === 412) throw error;
-      throw this.#failed(key, error, isPassing(error));
+      throw this.#failed(key, error, isRetryable(error));
     }
   }
 
@@ -253,9 +256,9 @@ export class S3Store implements ObjectStore {
 }
 
 /**
- * True if S3 is busy, the network broke off, or another conditional put of the key is in flight
+ * True if S3 is busy, the connection broke, or another conditional put of the key is in progress
  * (409).
  */
-function isPassing(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   return httpStatusOf(error) === 409 || isTransient(error);
 }

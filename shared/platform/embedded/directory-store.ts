@@ -7,18 +7,18 @@ import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/o
 import { checkKey } from "../../engine/ports/keys.ts";
 import { makeDurableFolder, syncFolder } from "./durable.ts";
 
-/** The end of the name of a file that is still being written: `.<id>.upload`. */
+/** Matches the name of a file that is still being written: `<key>.<id>.upload`. */
 const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
 
 /**
- * Objects as files below a folder. An object is written to a file of another name, synced, then
- * linked to its own: it appears whole, and only if the name is free. File and folder are synced
- * before `put` resolves, so it survives a loss of power.
+ * Objects as files in a folder. An object is written to a temporary file, synced, and then linked
+ * to its final name, so it appears completely and only if the name is free. File and folder are
+ * synced before `put` resolves, so the object survives a power failure.
  */
 export class DirectoryStore implements ObjectStore {
   readonly location: string;
 
-  /** The folder is made when the first object is put. */
+  /** The folder is created when the first object is put. */
   constructor(root: string) {
     this.location = resolve(root);
   }
@@ -69,7 +69,7 @@ export class DirectoryStore implements ObjectStore {
           if (bytesRead === 0) break;
           length += bytesRead;
         }
-        // After the read, so that what was written meanwhile shows.
+        // The etag is checked after the read, so that a change during the read is noticed.
         if (etag !== undefined && etagOf(await file.stat()) !== etag) return undefined;
         return bytes.subarray(0, length);
       } finally {
@@ -109,7 +109,7 @@ export class DirectoryStore implements ObjectStore {
     await this.#guard(path, () => unlinkIfPresent(path));
   }
 
-  /** All file names that begin with `prefix`, uploads too, sorted. */
+  /** Returns all file names that begin with `prefix`, sorted, including unfinished uploads. */
   async #keys(prefix: string): Promise<string[]> {
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     return await this.#guard(join(this.location, folder), async () => {
@@ -143,14 +143,14 @@ export class DirectoryStore implements ObjectStore {
   }
 }
 
-/** With the microseconds that a double of milliseconds can hold. */
+/** `mtimeMs` includes microseconds, as far as a double can represent them. */
 function etagOf({ size, mtimeMs }: Stats): string {
   return `${size}-${mtimeMs}`;
 }
 
 /**
- * The order of S3: by UTF-8 bytes, which differs from JavaScript's for characters beyond the basic
- * plane.
+ * Compares UTF-8 bytes, like S3. JavaScript's own string order differs for characters beyond
+ * U+FFFF.
  */
 function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));

@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
 
 /**
- * Makes a folder and its parents, and syncs the parent of each that is new: they survive a loss of
- * power.
+ * Creates a folder and its parents, and syncs the parent of each new folder, so that they survive a
+ * power failure.
  */
 export async function makeDurableFolder(folder: string): Promise<void> {
   const firstNew = await mkdir(folder, { recursive: true }).catch((error: unknown) => {
@@ -23,9 +23,9 @@ export async function makeDurableFolder(folder: string): Promise<void> {
     await syncFolder(dirname(made));
 }
 
-/** Makes the names in a folder durable, after one was added. */
+/** Syncs a folder, so that a file name added to it survives a power failure. */
 export async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder; its file systems journal names themselves.
+  // Windows cannot open a folder for syncing. Its file systems journal names themselves.
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
   try {

@@ -5,23 +5,25 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "./sqlite-rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 
-/** A writer waits this long for another's transaction, which takes a few milliseconds. */
+/**
+ * How long a writer waits for another process's transaction, which takes only a few milliseconds.
+ */
 const BUSY_MILLISECONDS = 30_000;
 const WAL_PAUSE_MILLISECONDS = 10;
 
 /**
- * A connection to one SQLite file. Journal WAL, so that `status` reads while a run writes;
- * synchronous FULL, so that a transition is on the disk before anyone acts on it: a commit must
- * survive a loss of power as well as a kill, because the source may forget rows once it was told of
- * them. A batch costs about ten transactions, so FULL costs nothing that is noticed.
+ * A connection to one SQLite file. Journal mode WAL lets `status` read while a run writes.
+ * Synchronous mode FULL puts a transition on disk before anyone acts on it: a commit must survive a
+ * power failure, because the source may delete rows as soon as it is told. A batch needs about ten
+ * transactions, so FULL is not noticeably slower.
  */
 export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
   /**
-   * Opens the file, and makes it if there is none, unless it is only to be read. Errors:
-   * `LEDGER_FAILED`, `LEDGER_VERSION`.
+   * Opens the file. Creates it if it does not exist, unless `readOnly` is true. Throws
+   * `LEDGER_FAILED` or `LEDGER_VERSION`.
    */
   constructor(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
     try {
@@ -45,8 +47,8 @@ export class SqliteConnection {
   }
 
   /**
-   * Does `body` in one transaction. IMMEDIATE: one that reads first and writes later must not meet
-   * another writer in between.
+   * Runs `body` in one transaction. IMMEDIATE takes the write lock at the start; otherwise another
+   * writer could change the data between the reads and the writes of `body`.
    */
   write<T>(body: () => T): T {
     return this.read(() => {
@@ -62,7 +64,7 @@ export class SqliteConnection {
     });
   }
 
-  /** Does `body`, whose errors become `LEDGER_FAILED`. */
+  /** Runs `body` and converts its errors to `LEDGER_FAILED`. */
   read<T>(body: () => T): T {
     try {
       return body();
@@ -89,7 +91,7 @@ export class SqliteConnection {
     this.run(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values.join(", ")})`, row);
   }
 
-  /** Sets the columns of `row` in the rows that have its `key`. */
+  /** Updates the rows that match `row` in the columns `key`, and sets all columns of `row`. */
   update(table: string, key: readonly string[], row: Row): void {
     const equal = (columns: readonly string[]) => columns.map((column) => `${column} = $${column}`);
     const set = equal(Object.keys(row)).join(", ");
@@ -105,8 +107,8 @@ export class SqliteConnection {
   }
 
   /**
-   * SQLite does not wait here, whatever the timeout, when two processes open a new file at the same
-   * moment.
+   * Switches to WAL and retries while the file is busy. SQLite ignores the busy timeout here if two
+   * processes open a new file at the same moment.
    */
   #switchToWal(): void {
     for (let waited = 0; ; waited += WAL_PAUSE_MILLISECONDS) {
@@ -124,7 +126,7 @@ export class SqliteConnection {
     return Number(this.one("PRAGMA user_version", {})?.["user_version"]);
   }
 
-  /** A file that may not be changed cannot be brought to this version either. */
+  /** A file opened read-only must have the current version, because it cannot be migrated. */
   #checkVersion(path: string): void {
     if (this.#version === MIGRATIONS.length) return;
     throw new MillraceError(
@@ -153,8 +155,9 @@ export class SqliteConnection {
 }
 
 /**
- * For one who may not write. SQLite reads a WAL beside the file by an index that it would have to
- * make. If nobody has the file open, there is neither, and nothing can change while it is read.
+ * Opens the file without write access. To read a WAL file, SQLite needs an index file beside it. If
+ * no process has the database open, neither file exists and the database cannot change, so it is
+ * opened as immutable, which needs no index.
  */
 function openReadOnly(path: string): DatabaseSync {
   if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });

@@ -1,5 +1,5 @@
 import type { Offset } from "../../contract/offset.ts";
-import { changed } from "../../engine/ports/compare-and-set.ts";
+import { applyChange } from "../../engine/ports/compare-and-set.ts";
 import type {
   Acquired,
   AcquireRequest,
@@ -24,6 +24,7 @@ import {
   acquired,
   allows,
   type BatchTransition,
+  type CurrentRecords,
   decided,
   finished,
   initialized,
@@ -33,7 +34,6 @@ import {
   replanned,
   resumed,
   rewound,
-  type There,
   type Transition,
   unlocked,
 } from "../../engine/ports/transitions.ts";
@@ -43,15 +43,18 @@ import { batchOf, batchRow, headOf, headRow, type Row } from "./sqlite-rows.ts";
 const OF_ATTEMPT =
   "pipeline = $pipeline AND incarnation = $incarnation AND batch_id = $batch_id AND attempt = $attempt";
 
-/** The ledger in one SQLite file: each step is one transaction. */
+/** The ledger in one SQLite file. Each step is one transaction. */
 export class SqliteLedger implements Ledger {
-  /** A row may be larger; messages above this would only make the file grow. */
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, joinedItems: 0 };
+  /**
+   * SQLite allows larger rows. The limit keeps large messages out of the file, which would only
+   * grow.
+   */
+  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 0 };
   readonly #sql: SqliteConnection;
 
   /**
-   * Opens the file, and makes it if there is none, unless it is only to be read. Errors:
-   * `LEDGER_FAILED`, `LEDGER_VERSION`.
+   * Opens the file. Creates it if it does not exist, unless `readOnly` is true. Throws
+   * `LEDGER_FAILED` or `LEDGER_VERSION`.
    */
   constructor(path: string, options: { readonly readOnly?: boolean } = {}) {
     this.#sql = new SqliteConnection(path, options);
@@ -62,17 +65,17 @@ export class SqliteLedger implements Ledger {
   }
 
   async acquire(request: AcquireRequest): Promise<Acquired> {
-    const { made, head } = this.#make(acquired(request));
-    // There is one: it is made if there was none.
-    return { acquired: made, head: head as Head };
+    const { applied, head } = this.#apply(acquired(request));
+    // The head exists, because `acquired` creates it.
+    return { acquired: applied, head: head as Head };
   }
 
   async release(fence: Fence): Promise<void> {
-    this.#make(released(fence));
+    this.#apply(released(fence));
   }
 
   async initialize(fence: Fence, offset: Offset): Promise<void> {
-    this.#make(initialized(fence, offset));
+    this.#apply(initialized(fence, offset));
   }
 
   async plan(fence: Fence, batch: NewBatch): Promise<Batch> {
@@ -114,23 +117,23 @@ export class SqliteLedger implements Ledger {
   }
 
   async acknowledge(fence: Fence, batchId: number): Promise<void> {
-    this.#make(acknowledged(fence, batchId));
+    this.#apply(acknowledged(fence, batchId));
   }
 
   async pause(pipeline: string, action: Action): Promise<void> {
-    this.#make(paused(pipeline, action));
+    this.#apply(paused(pipeline, action));
   }
 
   async resume(pipeline: string, action: Action): Promise<void> {
-    this.#make(resumed(pipeline, action));
+    this.#apply(resumed(pipeline, action));
   }
 
   async rewind(fence: Fence, rewind: Rewind): Promise<void> {
-    this.#make(rewound(fence, rewind));
+    this.#apply(rewound(fence, rewind));
   }
 
   async unlock(fence: Fence, action: Action): Promise<void> {
-    this.#make(unlocked(fence, action));
+    this.#apply(unlocked(fence, action));
   }
 
   async head(pipeline: string): Promise<Head | undefined> {
@@ -192,41 +195,42 @@ export class SqliteLedger implements Ledger {
   }
 
   /**
-   * Compares, and sets if all holds. Returns what is there then. The comparison is not left to SQL,
-   * which cannot compare offsets; nobody writes between it and the end of the transaction.
+   * Makes a transition if its comparisons hold, and returns the current records. The comparison
+   * runs in JavaScript, because SQL cannot compare offsets as canonical JSON. The transaction keeps
+   * other writers out meanwhile.
    */
-  #make(transition: Transition): There & { readonly made: boolean } {
+  #apply(transition: Transition): CurrentRecords & { readonly applied: boolean } {
     const { pipeline, batch, entry } = transition;
     return this.#sql.write(() => {
-      const there: There = {
+      const current: CurrentRecords = {
         head: this.#readHead(pipeline),
         batch: batch && this.#readBatch(pipeline, batch.after.batchId),
       };
-      if (!allows(transition, there)) {
-        const refusal = transition.refusal(there);
+      if (!allows(transition, current)) {
+        const refusal = transition.refusal(current);
         if (refusal !== undefined) throw refusal;
-        return { ...there, made: false };
+        return { ...current, applied: false };
       }
-      const head = changed(transition.head, there.head ?? { pipeline });
-      if (there.head === undefined) this.#sql.insert("heads", headRow(head));
+      const head = applyChange(transition.head, current.head ?? { pipeline });
+      if (current.head === undefined) this.#sql.insert("heads", headRow(head));
       else this.#sql.update("heads", ["pipeline"], headRow(head));
       if (entry !== undefined) this.#sql.insert("journal", { pipeline, entry: JSON.stringify(entry) });
-      return { head, batch: batch && this.#saveBatch(batch, there.batch), made: true };
+      return { head, batch: batch && this.#saveBatch(batch, current.batch), applied: true };
     });
   }
 
-  #saveBatch({ change, after }: BatchTransition["batch"], there: Batch | undefined): Batch {
+  #saveBatch({ change, after }: BatchTransition["batch"], current: Batch | undefined): Batch {
     if (change === undefined) {
       this.#sql.insert("batches", batchRow(after));
       return after;
     }
-    const batch = changed(change, there ?? after);
+    const batch = applyChange(change, current ?? after);
     this.#sql.update("batches", ["pipeline", "batch_id"], batchRow(batch));
     return batch;
   }
 
   #changeBatch(transition: BatchTransition): Batch {
-    return this.#make(transition).batch ?? transition.batch.after;
+    return this.#apply(transition).batch ?? transition.batch.after;
   }
 
   #readHead(pipeline: string): Head | undefined {
@@ -246,7 +250,7 @@ export class SqliteLedger implements Ledger {
     return row && (JSON.parse(String(row["task"])) as Task);
   }
 
-  /** The JSON of one column, of each row. */
+  /** Parses one column of each row as JSON. */
   #parsed<T>(column: string, sql: string, parameters: Row): readonly T[] {
     return this.#sql.read(() =>
       this.#sql.all(sql, parameters).map((row) => JSON.parse(String(row[column])) as T),

@@ -4,7 +4,7 @@ import { optional } from "../../contract/optional.ts";
 import type { Action, Batch, Head } from "../../engine/ports/ledger.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
-/** A row, or parts of one, by the names of its columns. */
+/** A row, or some of its columns. */
 export type Row = Readonly<Record<string, string | number | null>>;
 
 function json<T>(value: string | number | null | undefined): T | undefined {
@@ -19,7 +19,10 @@ function text(value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value);
 }
 
-/** The row of a head. The lease has columns of its own for statements of earlier versions. */
+/**
+ * Converts a head to its row. `lease_owner` and `lease_expires_at` repeat the lease for the SQL of
+ * older versions.
+ */
 export function headRow(head: Head): Row {
   return {
     pipeline: head.pipeline,
@@ -39,7 +42,7 @@ export function headRow(head: Head): Row {
   };
 }
 
-/** A head of its row. */
+/** Converts a row to a head. */
 export function headOf(row: Row): Head {
   return {
     pipeline: String(row["pipeline"]),
@@ -57,7 +60,7 @@ export function headOf(row: Row): Head {
   };
 }
 
-/** The row of a batch. */
+/** Converts a batch to its row. */
 export function batchRow(batch: Batch): Row {
   return {
     pipeline: batch.pipeline,
@@ -80,7 +83,7 @@ export function batchRow(batch: Batch): Row {
   };
 }
 
-/** A batch of its row. */
+/** Converts a row to a batch. */
 export function batchOf(row: Row): Batch {
   return {
     pipeline: String(row["pipeline"]),

@@ -1,5 +1,6 @@
 /**
- * Offsets, leases and the like are JSON; columns of their own are only what a statement asks about.
+ * The first version. Only fields that SQL statements compare have columns of their own types;
+ * offsets, leases and similar values are JSON.
  */
 const FIRST = `
 CREATE TABLE heads (
@@ -75,7 +76,7 @@ CREATE INDEX task_progress_by_time ON task_progress (reported_at);
 `;
 
 /**
- * Each leads from the version of its index to the next one; a file that is there is brought to the
- * last. Only ever added to.
+ * Each migration leads from the version with its index to the next. Opening a file runs all
+ * migrations that it lacks. Never change or remove one, only add new ones.
  */
 export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS];

@@ -6,14 +6,14 @@ interface Stored {
   readonly modifiedAt: number;
 }
 
-/** What all views of one store share. */
+/** The data that all views of one store share. */
 export interface MemoryObjects {
   readonly objects: Map<string, Stored>;
   readonly uploads: Map<string, UnfinishedUpload>;
   now(): number;
 }
 
-/** A store in memory, for tests: it lives as long as the process. */
+/** A store in memory, for tests. It is lost when the process ends. */
 export class MemoryStore implements ObjectStore {
   readonly location: string;
   readonly #shared: MemoryObjects;
@@ -109,7 +109,7 @@ function bytesOf(text: string): Uint8Array {
   return Buffer.from(text);
 }
 
-/** A new, empty store. `now` returns the epoch milliseconds of what is put. */
+/** Creates a new, empty store. `now` returns the time of a put in epoch milliseconds. */
 export function memoryObjects(now: () => number): MemoryObjects {
   return { objects: new Map(), uploads: new Map(), now };
 }

@@ -26,7 +26,7 @@ import {
 } from "../../../shared/contract/filters.ts";
 import { parseOptions } from "../../../shared/contract/options/parse.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
-import { filtered } from "../../../shared/engine/filters.ts";
+import { filterRows } from "../../../shared/engine/filters.ts";
 import { runPipeline } from "../../../shared/testing/index.ts";
 import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk, json, type NamedRow } from "../../postgres/desk.ts";
@@ -197,7 +197,7 @@ describe("a filter", () => {
       );
       const rows = everything.map(asRead);
       for (const [i, filter] of filters.entries()) {
-        const batches = toRecordBatches(schema, filtered(schema, rows, [filter], {}), {});
+        const batches = toRecordBatches(schema, filterRows(schema, rows, [filter], {}), {});
         const own = (await Array.fromAsync(batches)).flatMap((kept) => [...rowsOf(kept)].map(({ id }) => id));
         if (done[i] !== undefined) expect(done[i], inspect(filter)).toEqual(own);
       }

@@ -21,7 +21,7 @@ const BATCH: Batch = {
   firstPlannedAt: 800,
   error: { code: "TASKS_MISSING", message: "a task failed", where: {} },
 };
-const LIMITS = { messageBytes: 100, joinedItems: 0 };
+const LIMITS = { messageBytes: 100, maxSinkItems: 0 };
 const OUTCOME = { to: "committed", progress: { rows: 1, bytes: 8 }, now: 2000 } as const;
 
 /** Deployed ledgers are full of these names: they must stay. */

@@ -191,9 +191,9 @@ export function ends(open: () => Promise<Ledger>): void {
       const batch = await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       const before = await ledger.head(PIPELINE);
       const foreign = { kind: "another store" };
-      const tooMany = Array.from({ length: ledger.limits.joinedItems + 1 }, () => foreign);
-      for (const join of [tooMany, [foreign]]) {
-        const outcome = { to: "committed", progress: PROGRESS, now: 2000, join } as const;
+      const tooMany = Array.from({ length: ledger.limits.maxSinkItems + 1 }, () => foreign);
+      for (const sinkItems of [tooMany, [foreign]]) {
+        const outcome = { to: "committed", progress: PROGRESS, now: 2000, sinkItems } as const;
         await expect(ledger.finish(mine, batch, outcome)).rejects.toMatchObject({
           code: "TRANSACTION_REFUSED",
         });

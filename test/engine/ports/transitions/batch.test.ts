@@ -150,8 +150,8 @@ describe("finished", () => {
       transitions.finished(
         FENCE,
         committing,
-        { ...commit, join: Array(count).fill({ kind: "any" }) as { kind: string }[] },
-        { ...NO_ITEMS, joinedItems: 3 },
+        { ...commit, sinkItems: Array(count).fill({ kind: "any" }) as { kind: string }[] },
+        { ...NO_ITEMS, maxSinkItems: 3 },
       );
     expect(finish(3)).not.toThrow();
     expect(finish(4)).toThrow(code("TRANSACTION_REFUSED"));

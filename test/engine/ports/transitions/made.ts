@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { changed } from "../../../../shared/engine/ports/compare-and-set.ts";
+import { applyChange } from "../../../../shared/engine/ports/compare-and-set.ts";
 import type { Batch, Fence, Head, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
 import * as transitions from "../../../../shared/engine/ports/transitions.ts";
 
@@ -8,7 +8,7 @@ export const FENCE: Fence = { pipeline: "orders", epoch: 4 };
 export const LOST: Fence = { pipeline: "orders", epoch: 3 };
 export const ACTION = { by: "ann@desk", at: 5000 };
 export const PROGRESS = { rows: 10, bytes: 80 };
-export const NO_ITEMS = { messageBytes: 100, joinedItems: 0 };
+export const NO_ITEMS = { messageBytes: 100, maxSinkItems: 0 };
 
 export const HEAD: Head = {
   pipeline: "orders",
@@ -45,15 +45,15 @@ export const OPEN: Head = { ...HEAD, openBatchId: 7, nextBatchId: 8 };
 /** What an adapter does with a transition. */
 export function make(
   transition: transitions.Transition,
-  there: transitions.There,
-): transitions.There & { readonly made: boolean } {
+  there: transitions.CurrentRecords,
+): transitions.CurrentRecords & { readonly made: boolean } {
   if (!transitions.allows(transition, there)) {
     const refusal = transition.refusal(there);
     if (refusal !== undefined) throw refusal;
     return { ...there, made: false };
   }
   const { pipeline, head, batch } = transition;
-  return { made: true, head: changed(head, there.head ?? { pipeline }), batch: batch?.after };
+  return { made: true, head: applyChange(head, there.head ?? { pipeline }), batch: batch?.after };
 }
 
 export const code = (expected: string) => expect.objectContaining({ code: expected }) as Error;
