@@ -30,14 +30,14 @@ import {
 import { vacuumTable } from "./vacuum.ts";
 
 /**
- * Other pipelines may commit to the same table meanwhile; each time the version was taken, the next
- * one is tried.
+ * How often a commit is tried. Another pipeline may commit to the same table at the same time; the
+ * commit then tries the next version.
  */
 const MAX_CONFLICTS = 100;
 
 /**
- * Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what
- * is there, or adds to it.
+ * Stages one Arrow file per task. A commit puts one log entry, which appends the files or replaces
+ * the existing ones.
  */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<StagedFile>
@@ -113,7 +113,7 @@ export class ArrowTableWriter
     return (await lastLanded(table, await latestVersion(table), batch)) >= batchId;
   }
 
-  /** True once anything was committed. */
+  /** Returns true if the table has at least one commit. */
   async exists(context: SinkContext): Promise<boolean> {
     return (await latestVersion(this.#table(context))) >= 0;
   }
@@ -123,8 +123,8 @@ export class ArrowTableWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    // A commit that was tried may still land, and must then find its files. Vacuum removes them
-    // once it cannot.
+    // A commit that was tried may still take effect later and then needs its files. `vacuum`
+    // removes them once that is impossible.
     if (batch.commitTried) return;
     await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));
   }
@@ -158,15 +158,16 @@ export class ArrowTableWriter
 }
 
 /**
- * What a commit leaves for the next one, which then needs one listing of what is new, and no read.
+ * The data that one commit stores for the next one. With it, the next commit only lists the newer
+ * log entries, and reads none if there are none.
  */
 type CommitHint = LogPosition & {
   readonly table: string | null;
-  /** SHA-256 of the schema in the entry of `version`. */
+  /** SHA-256 of the schema in the log entry of `version`, in hexadecimal. */
   readonly schemaDigest: string;
 };
 
-/** The hint of the last commit, if it is one of this table. */
+/** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
 function hintFor(
   place: string | null,
   batch: BatchContext,
@@ -177,7 +178,10 @@ function hintFor(
   return isHint ? (hint as CommitHint) : LOG_START;
 }
 
-/** A batch that was begun on one table must not end on another, where its files are not. */
+/**
+ * Throws `TABLE_MOVED` if the batch was staged in another table, because this table does not have
+ * the staged files.
+ */
 function checkPlace(place: string | null, messages: readonly (StagedFile | null)[], location: string): void {
   const elsewhere = messages.find((message) => message?.path != null && message.table !== place);
   if (elsewhere == null) return;

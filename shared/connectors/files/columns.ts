@@ -3,8 +3,8 @@ import { checkColumnNames, quoted } from "../kit/column-names.ts";
 import { Malformed } from "./malformed.ts";
 
 /**
- * That a file which tells its columns has at least one of the schema's, and none under a name of
- * its own. Error: `COLUMN_MISNAMED`.
+ * Checks the column names of a file. Errors: `Malformed` if the file has none of the schema's
+ * columns; `COLUMN_MISNAMED` if a name differs only in case, `_`, `-` or spaces.
  */
 export function checkColumns(schema: Schema, found: readonly string[]): void {
   const columns = schema.fields.map(({ name }) => name);

@@ -6,10 +6,13 @@ import { jsonRow, parseJson } from "../kit/json.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
 import { Malformed, MalformedRow } from "./malformed.ts";
 
-/** The longest line: a file without line breaks is told as such before it fills the memory. */
+/**
+ * Maximum length of a line. It makes a file without line breaks an error before it fills the
+ * memory.
+ */
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
 
-/** One JSON object a line. Empty lines are no rows. */
+/** Reads one JSON object per line. Empty lines are skipped. */
 export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
   const toRow = jsonRow(schema);
   const names = schema.fields.map(({ name }) => name);
@@ -42,7 +45,7 @@ function recordOf(line: string, number: number, decimals: boolean): Readonly<Rec
   try {
     record = parseJson(line, { decimals });
   } catch (error) {
-    // Its stack is that of the parser.
+    // Leaves out the stack of the parser's error, which does not help the user.
     throw new MalformedRow(`line ${number} is not JSON`, { cause: String(error) });
   }
   if (isPlainObject(record)) return record;

@@ -45,8 +45,8 @@ import { Malformed, MalformedRow } from "./malformed.ts";
 type Convert = (value: unknown) => unknown;
 
 /**
- * A column, or a part of one: its Arrow field, and what makes of hyparquet's value one that such a
- * column takes.
+ * A column or a nested part of one: its Arrow field, and the function that converts hyparquet's
+ * value to a value of that field.
  */
 interface Column {
   readonly field: Field;
@@ -55,7 +55,10 @@ interface Column {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Nothing is rounded to the milliseconds of a Date, or to a double. */
+/**
+ * Keeps times as integers, so that no value is rounded to the milliseconds of a Date or to a
+ * double.
+ */
 const PARSERS: Partial<ParquetParsers> = {
   timestampFromMilliseconds: (millis) => orNull(millis, () => millis * 1000n),
   timestampFromMicroseconds: (micros) => micros,
@@ -64,7 +67,7 @@ const PARSERS: Partial<ParquetParsers> = {
   stringFromBytes: (bytes) => orNull(bytes, () => utf8.decode(bytes)),
 };
 
-/** One row group at a time is held in memory. */
+/** Reads the rows of a Parquet file. Only one row group at a time is held in memory. */
 export async function* readParquet(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
   const metadata = await metadataOf(file);
   const trees = parquetSchema(metadata).children;
@@ -99,7 +102,7 @@ export async function* readParquet(file: FileBytes, schema: Schema): AsyncGenera
   }
 }
 
-/** The schema of the rows of a file. Error: `TYPE_NOT_SUPPORTED`. */
+/** Returns the schema of the rows of a file. Error: `TYPE_NOT_SUPPORTED`. */
 export async function parquetFileSchema(file: FileBytes): Promise<Schema> {
   const trees = parquetSchema(await metadataOf(file)).children;
   return new Schema(trees.map((tree) => columnOf(tree).field));
@@ -114,13 +117,13 @@ function bufferOf(file: FileBytes): AsyncBuffer {
     byteLength: file.size,
     slice: async (start, end = file.size) => {
       const bytes = await file.range(start, end);
-      // A copy: what is asked for is a buffer of its own.
+      // Copies the bytes, because hyparquet needs a buffer that contains only this range.
       return bytes.slice().buffer as ArrayBuffer;
     },
   };
 }
 
-/** What the older kind of annotation is called in the newer one, if that differs. */
+/** Maps old converted types to the logical types with the same meaning, if their names differ. */
 const KINDS: Readonly<Record<string, string>> = {
   MAP_KEY_VALUE: "MAP",
   UTF8: "STRING",
@@ -130,7 +133,7 @@ const KINDS: Readonly<Record<string, string>> = {
   TIMESTAMP_MICROS: "TIMESTAMP",
 };
 
-/** What a column stands for, whichever way the file says it. */
+/** Returns the logical type of a column, whether the file uses the new or the old annotation. */
 function annotationOf({ logical_type, converted_type }: SchemaElement): string {
   const converted: string = converted_type ?? "";
   return logical_type?.type ?? KINDS[converted] ?? converted;
@@ -139,7 +142,10 @@ function annotationOf({ logical_type, converted_type }: SchemaElement): string {
 const TEXTS: ReadonlySet<string> = new Set(["STRING", "ENUM", "JSON"]);
 const UNTOUCHED: ReadonlySet<string> = new Set(["DECIMAL", "MAP", "BSON", "GEOMETRY", "GEOGRAPHY"]);
 
-/** Without what hyparquet would make doubles (decimals) or objects with text for keys (maps) of. */
+/**
+ * Removes annotations for which hyparquet's conversion loses data: decimals would become doubles,
+ * and maps would become objects with string keys.
+ */
 function plain(element: SchemaElement): SchemaElement {
   const { converted_type, logical_type, ...rest } = element;
   const kind = annotationOf(element);
@@ -153,7 +159,7 @@ function columnOf(tree: SchemaTree): Column {
   const column = oneOf(tree);
   if (repetition_type !== "REPEATED")
     return { field: new Field(name, column.type, repetition_type === "OPTIONAL"), convert: column.convert };
-  // A list of the old kind, without a group around it.
+  // A list in the legacy form, a repeated field without a surrounding group.
   const type = new List(new Field("element", column.type, false));
   return { field: new Field(name, type, false), convert: listOf(column.convert) };
 }
@@ -193,7 +199,7 @@ function listOf(item: Convert): Convert {
   return (value) => (Array.isArray(value) ? value.map((one) => item(one)) : (value ?? null));
 }
 
-/** Read as what it is, a list of keys and values. */
+/** Reads a map in its stored form, a list of keys and values. */
 function mapOf(entries: SchemaTree): { readonly type: DataType; readonly convert: Convert } {
   const [key, value] = entries.children.map(columnOf);
   if (key === undefined || value === undefined) throw new Malformed("a map without keys or values");
@@ -301,7 +307,10 @@ function decimal(scale: number, precision: number): DataType | undefined {
   return precision > 38 ? undefined : new Decimal(scale, precision, 128);
 }
 
-/** Of an unscaled number: an integer, or big-endian bytes. */
+/**
+ * Returns a function that formats an unscaled number (an integer or big-endian bytes) as decimal
+ * text.
+ */
 function decimalText(scale: number): Convert {
   return (value) => {
     if (value === null || value === undefined) return null;

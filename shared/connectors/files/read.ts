@@ -12,7 +12,7 @@ import { Malformed, MalformedRow } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
 
-/** The file that is being read, and the rows that were read of it. */
+/** The file that is being read and the number of rows read from it. */
 interface Place {
   path: string;
   row: number;
@@ -24,8 +24,8 @@ const PUT_RIGHT =
   "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
 
 /**
- * The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not
- * fit, each with the file and the row in it.
+ * Reads the rows of the files in a group. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and errors of
+ * rows that do not fit the schema, each with the file and the row number in it.
  */
 export async function* readFiles(
   store: ObjectStore,
@@ -33,7 +33,7 @@ export async function* readFiles(
   options: ParsedOptions,
   { files }: FileGroup,
 ): AsyncGenerator<RecordBatch> {
-  // One for all files: rows of many small ones share a record batch.
+  // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {});
   for (const file of inTurn(store, files)) {
     if (options.ignoreMissingFiles && !(await file.isThere())) continue;
@@ -48,7 +48,8 @@ export async function* readFiles(
 }
 
 /**
- * Record batches pass after the rows before them; rows are collected until a record batch is full.
+ * Passes record batches on after the rows that came before them. Rows are collected until a record
+ * batch is full.
  */
 function* collect(
   chunk: RecordBatch | Iterable<Row>,
@@ -67,7 +68,10 @@ function* collect(
   }
 }
 
-/** Very small files are mostly waited for: some of them are asked for at once. */
+/**
+ * Yields the files in order while it requests very small ones ahead, because reading these is
+ * mostly waiting.
+ */
 function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
   const asked: FileBytes[] = [];
   for (const planned of files) {
@@ -81,8 +85,8 @@ function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<F
 }
 
 /**
- * The schema of the first file by name. Error: `SCHEMA_REQUIRED` if files of the format have
- * none, or there is no file.
+ * Returns the schema of the first file by name. Error: `SCHEMA_REQUIRED` if the format does not
+ * store a schema or there are no files.
  */
 export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {
   const { format } = options;
@@ -107,7 +111,10 @@ export async function inferSchema(store: ObjectStore, options: ParsedOptions): P
   });
 }
 
-/** Rows in as many pieces as it takes: to wait for each row would take longer than to read it. */
+/**
+ * Reads a file in chunks of many rows, because awaiting each single row takes longer than reading
+ * it.
+ */
 function chunksOf(
   file: FileBytes,
   schema: Schema,
@@ -125,7 +132,7 @@ function chunksOf(
   }
 }
 
-/** The error with its file, and what to do about a row that does not fit. */
+/** Adds the file to the error and, if a row does not fit the schema, a hint what to do. */
 function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =

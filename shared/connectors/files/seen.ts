@@ -3,39 +3,48 @@ import { padded } from "../../contract/keys.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
 import { sha256 } from "../kit/sha256.ts";
 
-/** A file in 12 bytes: 8 of its name's hash, 4 of its version's. */
+/**
+ * Identifies a version of a file in 12 bytes: 8 from the hash of its name, 4 from the hash of its
+ * etag.
+ */
 export interface Fingerprint {
   readonly name: bigint;
   readonly version: number;
 }
 
-/** One record of the log: the files that a batch read, and those of the records that it took in. */
+/**
+ * One stored record: the files that a batch read, and the files of the earlier records merged into
+ * it.
+ */
 interface Node {
   readonly id: string;
-  /** The record that goes on with older files. */
+  /** The id of the record with the files that were read before. */
   readonly previous: string | undefined;
   readonly writtenAt: number;
   readonly versions: ReadonlyMap<bigint, number>;
 }
 
-/** Up to so many files are kept in one record. */
+/** A record with at most this many files is always merged into the next one. */
 const SMALL = 1000;
 const FINGERPRINT_BYTES = 12;
 /**
- * A file that is no longer there is forgotten after this time at the earliest: a folder that is
- * away for some hours may come back.
+ * A deleted file is remembered for at least this long, because a folder that is unavailable for
+ * some hours may come back.
  */
 const REMEMBERED_MILLISECONDS = 7 * 86_400_000;
-/** So many records, one a batch, can be rewound to; older ones are deleted, from time to time. */
+/**
+ * The number of newest records, one per batch, to which a pipeline can be rewound. Older ones are
+ * deleted every `TIDIED_EACH` batches.
+ */
 const KEPT = 1000;
 const TIDIED_EACH = 100;
 
 /**
- * Which files were read up to an offset, in the pipeline's own store. Records never change, and an
- * offset names the last of its own: a plan that was never recorded, or lost to another run, leaves
- * a record that nobody names. Its name is made of what is in it, so that whoever plans the same
- * batch finds the same offset. Records that are small beside the new one are taken into it, so that
- * there are few to read.
+ * Records which files were read up to an offset, in the pipeline's own store. Each offset names a
+ * record, which links to the previous one. Records never change; a plan that was not recorded
+ * leaves a record that no offset names. The id is computed from the content, so planning the same
+ * batch again gives the same offset. Small records are merged into the new one, so that few have to
+ * be read.
  */
 export class SeenFiles {
   readonly #store: ObjectStore;
@@ -46,8 +55,8 @@ export class SeenFiles {
   }
 
   /**
-   * What was read up to the offset that names `id`: the version of a file, by the hash of its name.
-   * Error: `SEEN_FILES_MISSING`.
+   * Returns a lookup for the files that were read up to the record `id`: from the hash of a file's
+   * name to its version, or `undefined` if it was not read. Error: `SEEN_FILES_MISSING`.
    */
   async at(id: string | undefined): Promise<(name: bigint) => number | undefined> {
     const nodes = await this.#chain(id);
@@ -61,8 +70,8 @@ export class SeenFiles {
   }
 
   /**
-   * Adds files to those that `id` names, and returns the name of the result. `listed` has the files
-   * that are there.
+   * Adds files to those of record `id`, and returns the id of the new record. `listed` has the
+   * files that exist now.
    */
   async add(
     id: string | undefined,
@@ -89,16 +98,16 @@ export class SeenFiles {
       writtenAt: now,
       versions,
     };
-    // Where it is there already, it has the same files.
+    // If the record already exists, it has the same files.
     await this.#store.put(keyOf(node.id), encode(node));
-    // No more than the next call needs: a stream may run for ever.
+    // Keeps only the records that the next call needs, because a stream may run for a long time.
     this.#loaded = new Map([node, ...older].map((kept) => [kept.id, kept]));
     return node.id;
   }
 
   /**
-   * Deletes what is needed for none of the last 1,000 records. `id` is the one that the last
-   * committed offset names.
+   * Deletes records that the last 1,000 do not need. `id` is the record of the last committed
+   * offset.
    */
   async tidy(id: string): Promise<void> {
     const last = sequenceOf(id);
@@ -107,11 +116,12 @@ export class SeenFiles {
     for await (const { key } of this.#store.list(FOLDER)) ids.push(key.slice(FOLDER.length));
     const isOld = (other: string) => sequenceOf(other) <= last - KEPT;
     const first = ids.find((other) => !isOld(other)) ?? id;
-    // Whatever a later record needs of those before the first one, the first one needs, too.
+    // Of the old records, a later record needs only those that these need too. These are the oldest
+    // records that are kept.
     const firsts = ids.filter((other) => sequenceOf(other) === sequenceOf(first));
     const chains = await Promise.all(firsts.map((other) => this.#chain(other))).catch(() => undefined);
-    // What is needed is not known: nothing is deleted, and no batch that is committed need fail for
-    // it.
+    // A record could not be read, so it is unknown which ones are needed. Nothing is deleted: the
+    // batch is already committed and must not fail because of this.
     if (chains === undefined) return;
     const needed = new Set(chains.flat().map((node) => node.id));
     await this.#store.delete(ids.filter((other) => isOld(other) && !needed.has(other)).map(keyOf));
@@ -138,7 +148,7 @@ export class SeenFiles {
   }
 }
 
-/** The fingerprint of a file as it is listed. */
+/** Returns the fingerprint of a listed file. */
 export function fingerprint({ key, etag }: ObjectInfo): Fingerprint {
   return { name: sha256(key).readBigUInt64LE(), version: sha256(etag).readUInt32LE() };
 }
@@ -153,7 +163,7 @@ function sequenceOf(id: string): number {
   return Number.parseInt(id, 10);
 }
 
-/** A line of JSON, then the fingerprints. */
+/** Encodes a record as a line of JSON followed by the fingerprints. */
 function encode({ previous, writtenAt, versions }: Node): Uint8Array {
   const records = Buffer.alloc(versions.size * FINGERPRINT_BYTES);
   let at = 0;

@@ -9,13 +9,13 @@ import {
 import { type Numbers, slicesOf } from "../kit/slices.ts";
 import { findStream, notHere } from "./stream.ts";
 
-/** So many rows of the stream were read. */
+/** The offset: how many rows of the stream were read. */
 const ORDER = new CompositeOffset({ rows: "number" });
 type Position = OffsetOf<typeof ORDER>;
-/** Rows of the stream with this id; `from` is among them, `to` is not. */
+/** The rows from `from` (inclusive) to `to` (exclusive) of the stream with the id `stream`. */
 type Slice = Numbers & { readonly stream: string };
 
-/** What the readers of both kinds are made of. */
+/** The options that both readers use. */
 export interface MemorySource {
   /** Name of the stream. */
   readonly stream: string;

@@ -2,18 +2,18 @@ import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { HttpRequest } from "./request.ts";
 
 const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
-/** With an idempotency key, 409 says that the first try of the request is still at work. */
+/** With an idempotency key, status 409 means that the API is still processing the first try. */
 const RETRIED_WITH_KEY: ReadonlySet<number> = new Set([...RETRIED_STATUS, 409]);
-/** Statuses and errors of the connection that say that nothing was done. */
+/** Statuses, and below error codes, after which the request was certainly not processed. */
 const REFUSED_STATUS: ReadonlySet<number> = new Set([425, 429]);
 const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
-/** A request that could be processed twice is not sent again, unless nothing can have been done. */
+/** Returns true if it is safe to send the request twice. */
 function mayRepeat({ method, delivery }: HttpRequest): boolean {
   return method === "GET" || method === "PUT" || delivery?.idempotency !== undefined;
 }
 
-/** ` for rows 201 to 300`. */
+/** Formats the request's rows for a message, such as ` for rows 201 to 300`. */
 function rowsIn({ delivery }: HttpRequest): string {
   return delivery === undefined ? "" : ` for rows ${delivery.rows.first} to ${delivery.rows.last}`;
 }
@@ -25,7 +25,10 @@ function locationOf({ delivery }: HttpRequest, url: string): ErrorLocation {
 const MAY_BE_DONE =
   "The API may have processed it, and has no idempotency key to know it by: look there before the next run, which sends it again.";
 
-/** No answer came, or not all of it; in `seconds`, if it was for that. */
+/**
+ * The error of a request without a complete response. `seconds` is the timeout if that was the
+ * reason.
+ */
 export function noAnswer(
   request: HttpRequest,
   url: string,
@@ -92,7 +95,7 @@ function commonHint(status: number): string | undefined {
   return undefined;
 }
 
-/** undici says only "fetch failed"; its cause says why. */
+/** fetch says only "fetch failed"; the reason is in the error's cause. */
 function reasonOf(error: unknown): { readonly code: string; readonly reason: string } {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";

@@ -12,25 +12,28 @@ import { sha256 } from "../kit/sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
 
-/** What a task sent. */
+/** The commit message: how much a task has sent. */
 export type Sent = { readonly requests: number; readonly rows: number };
 
 /**
- * How the rows of a batch become requests with keys: it must stay the same as long as the batch is
- * open.
+ * How the rows of a batch are divided into requests with keys. It must not change while the batch
+ * is open.
  */
 type Cut = Pick<SinkOptions, "rowsPerRequest" | "idempotencyKey">;
 
-/** Rows of one request; `first` is the position of the first one in its partition, from 0. */
+/**
+ * The rows of one request. `first` is the position of its first row in the partition, counted from
+ * 0.
+ */
 interface Chunk {
   readonly first: number;
   readonly rows: readonly NamedRow[];
 }
 
 /**
- * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of
- * the batch; but a batch is replayed until it lands, with the same rows in the same requests under
- * the same keys, so that an API that honours the keys has each row once.
+ * Sends rows while they are written. An API cannot stage rows: those it accepted remain, even if
+ * the batch is aborted. But a batch is replayed until it is committed, with the same rows in the
+ * same requests under the same keys. So an API that supports idempotency keys stores each row once.
  */
 export class RestWriter extends DataSourceStreamWriter<Sent> {
   readonly #options: SinkOptions;
@@ -55,8 +58,8 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
   }
 
   /**
-   * All has been sent. The batch before this one is over, so that nobody asks for its cut any more;
-   * it may as well stay.
+   * All rows have already been sent. This deletes the `Cut` of the previous batch, which is not
+   * needed any more; a failure is harmless.
    */
   override async commit(
     _messages: readonly (Sent | null)[],
@@ -67,14 +70,14 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
   }
 
   /**
-   * What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what
-   * it has already.
+   * Does nothing, because sent rows cannot be taken back. The batch will be replayed, and the API
+   * recognizes repeated requests by their keys.
    */
   override abort(): void {}
 
   /**
-   * How the batch was begun to be cut, by whatever task came first; by the options, if this is
-   * the first.
+   * Returns the `Cut` with which the batch was started: the one that its first task stored or, if
+   * this task is the first, the one from the options.
    */
   async #cutOf(task: TaskContext): Promise<Cut> {
     const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;
@@ -135,10 +138,7 @@ function encode(
   return { body: toJson(wrapAt(rows, form.rows)), contentType };
 }
 
-/**
- * JSON has no NaN and no infinity: they become text, as in Spark; JSON.stringify would say
- * null.
- */
+/** Converts NaN and infinity to text, as Spark does, because `JSON.stringify` would write null. */
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === "number" && !Number.isFinite(item) ? String(item) : item,
@@ -158,10 +158,10 @@ function cutKey({ incarnation }: SinkContext, batchId: number): string {
   return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${batchDigits(batchId)}.json`;
 }
 
-/** What is stored under the key; it is `mine` if nothing was. */
+/** Returns the value stored under the key. If there is none, stores `mine` and returns it. */
 async function agreeOn(store: ObjectStore, key: string, mine: Cut): Promise<Cut> {
   const bytes = new TextEncoder().encode(canonicalJson(mine));
-  // Put first: on AWS a task that may not list gets an error for a key that is absent.
+  // Puts before reading: on AWS, reading a missing key without list permission is an error.
   if (await store.put(key, bytes)) return mine;
   return JSON.parse(Buffer.from((await store.get(key)) ?? bytes).toString()) as Cut;
 }
