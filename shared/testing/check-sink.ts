@@ -10,10 +10,10 @@ import { type SinkTarget, type WriterMaker, writersOf } from "./target.ts";
 const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 
 /**
- * Tries a sink for the known traps: shows nothing before the commit, commits twice, commits late,
- * aborts half way, runs a task twice, begins again under another incarnation. It writes a few rows
- * to the real target. Resolves if no trap was found. Error: `CHECK_FAILED`, a `CheckError` that
- * names each trap with the way out.
+ * Checks a sink for known mistakes: rows that are visible before the commit, commits that are
+ * repeated or late, incomplete aborts, tasks that run twice, and a restart under another
+ * incarnation. It writes a few rows to the real target. Resolves if it found no mistake. Error:
+ * `CHECK_FAILED`, a `CheckError` with each problem and a hint how to fix it.
  */
 export async function checkSink(target: SinkTarget, options: CheckSinkOptions = {}): Promise<CheckReport> {
   const surroundings = new Surroundings(options);

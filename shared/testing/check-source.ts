@@ -7,9 +7,10 @@ import { Surroundings } from "./surroundings.ts";
 import { type ReaderMaker, readersOf, type SourceTarget } from "./target.ts";
 
 /**
- * Tries a source for the known traps: asks offsets twice, reads [a,b) + [b,c) against [a,c),
- * replays partitions, sends everything through JSON, commits twice. Resolves if none was found.
- * Error: `CHECK_FAILED`, a `CheckError` that names each trap with the way out.
+ * Checks a source for known mistakes: it asks for offsets twice, compares the rows of [a,b) and
+ * [b,c) with those of [a,c), replays partitions, converts all values to JSON and back, and commits
+ * twice. Resolves if it found no mistake. Error: `CHECK_FAILED`, a `CheckError` with each problem
+ * and a hint how to fix it.
  */
 export async function checkSource(
   target: SourceTarget,

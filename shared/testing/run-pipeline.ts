@@ -20,54 +20,58 @@ import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 
-/** How far to run, and from where. */
+/** Options of `runPipeline`. */
 export interface RunPipelineOptions extends SurroundingsOptions {
   /**
-   * Batches to run at most, until nothing is new; between them passes the interval of a trigger
-   * `processingTime`. Default: as the pipeline's trigger has it.
+   * Maximum number of batches; the run ends earlier if there is no new data. With the trigger
+   * `processingTime`, the clock moves by the interval between batches. Default: what the pipeline's
+   * trigger says.
    */
   readonly batches?: number;
-  /** What an earlier run left: its ledger and its store. Default: a pipeline that never ran. */
+  /** An earlier run, whose ledger and store are used. Default: a new pipeline. */
   readonly after?: PipelineRun;
-  /** Attempts of one task at most. Default 1. */
+  /** Maximum number of attempts for one task. Default 1. */
   readonly maxAttempts?: number;
 }
 
 /** A batch that was committed. */
 export interface CommittedBatch {
-  /** From 0. */
+  /** Counted from 0. */
   readonly batchId: number;
-  /** Where it began (inclusive). */
+  /** Start offset (inclusive). */
   readonly start: Offset;
-  /** Where it ended (exclusive). */
+  /** End offset (exclusive). */
   readonly end: Offset;
-  /** Attempt of the batch, from 1. */
+  /** The batch's attempt, counted from 1. */
   readonly attempt: number;
-  /** Partitions of the batch. */
+  /** Number of partitions. */
   readonly partitions: number;
-  /** What the sink was given, by field name as JSON has it, in the order of the partitions. */
+  /**
+   * The rows that the sink received, keyed by field name with JSON values, in the order of the
+   * partitions.
+   */
   readonly rows: readonly NamedRow[];
-  /** What its `commit` was given. */
+  /** The commit messages that the sink's `commit` received. */
   readonly messages: readonly JsonValue[];
 }
 
-/** What a run in memory has done. */
+/** The result of a run in memory. */
 export interface PipelineRun {
   /** The batches of this run. */
   readonly batches: readonly CommittedBatch[];
   /** The rows of these batches. */
   readonly rows: readonly NamedRow[];
-  /** Where the next batch begins; absent for a pipeline without a first offset. */
+  /** The start of the next batch; missing if the pipeline has no offset yet. */
   readonly offset?: Offset;
-  /** The pipeline's store, which a sink may have written to. */
+  /** The pipeline's store, to which a sink may have written. */
   readonly store: Ports["store"];
-  /** For `after`. */
+  /** State for a later run with `after`. */
   readonly state: RunState;
 }
 
-/** Ledger and surroundings of runs that follow each other. */
+/** The ledger and surroundings that consecutive runs share. */
 export interface RunState {
-  /** Lives as long as the process. */
+  /** The ledger in memory. It exists only in this process. */
   readonly ledger: Ports["ledger"];
   /** Clock, ids and store. */
   readonly surroundings: object;
@@ -75,15 +79,15 @@ export interface RunState {
 
 const LEASE_MILLISECONDS = 3_600_000;
 const MAX_BATCHES = 10_000;
-/** A test need not wait for a task to be tried again. */
+/** Tasks are retried immediately, so that a test does not wait. */
 const AT_ONCE = { firstDelay: 0, longestDelay: 0 };
-/** Intervals of a trigger in a row without anything new, after which a run ends. */
+/** A run with an interval ends after this many consecutive intervals without new data. */
 const MAX_IDLE = 3;
 
 /**
- * Runs a pipeline in this process, its ledger and store in memory, with the steps that also run on
- * AWS. Tasks run one after the other. What a task or a commit throws, this throws, once the batch
- * was aborted; a run `after` it replays the batch.
+ * Runs a pipeline in this process with ledger and store in memory. It uses the same steps as on
+ * AWS, and runs tasks one after the other. If a task or commit throws, the batch is aborted and the
+ * error is rethrown; a later run with `after` replays the batch.
  */
 export async function runPipeline<SinkOptions extends object>(
   pipeline: Pipeline<SinkOptions>,
@@ -139,7 +143,7 @@ interface StepParts {
   readonly options: RunPipelineOptions;
 }
 
-/** The steps of a run in this process; its tasks run one after the other. */
+/** The steps of a run in this process. */
 class KitSteps implements RunSteps {
   readonly batches: CommittedBatch[] = [];
   readonly #parts: StepParts;
@@ -221,7 +225,7 @@ type TaskPlace = {
   readonly attemptNumber: number;
 };
 
-/** Sees the rows on their way into the sink. */
+/** Records the rows that each task passes to the sink. */
 class Tap {
   readonly #rows = new Map<string, NamedRow[]>();
 
@@ -229,7 +233,7 @@ class Tap {
     return this.#rows.get([batchId, attempt, partition, attemptNumber].join()) ?? [];
   }
 
-  /** The pipeline with a sink whose writers are looked at. */
+  /** Returns the pipeline with a sink whose writers record their rows. */
   around(pipeline: Pipeline): Pipeline {
     const dataSource = this.#tapped(pipeline.sink.dataSource);
     const made = pipeline.constructor as new (definition: object) => Pipeline;
@@ -288,8 +292,8 @@ class Tap {
 }
 
 /**
- * `target` with some methods replaced. Each method is called on `target` itself, for its private
- * fields.
+ * Returns a proxy of `target` with some methods replaced. Methods are called on `target` itself,
+ * because private fields do not work through a proxy.
  */
 function boundProxy<T extends object>(
   target: T,

@@ -14,16 +14,16 @@ import type {
 } from "../contract/stream-reader.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-/** Any reader. */
+/** A stream reader, a simple stream reader or a batch reader. */
 export type AnyReader =
   | DataSourceStreamReader<object, unknown>
   | SimpleDataSourceStreamReader<object>
   | DataSourceReader<unknown>;
 
-/** A data source class, a pipeline, a reader, or what makes one. */
+/** A data source class, a pipeline, a reader, or a function or class that creates a reader. */
 export type SourceTarget = DataSourceClass<never> | Pipeline | AnyReader | (() => Awaitable<AnyReader>);
 
-/** A data source class, a pipeline, a writer, or what makes one. */
+/** A data source class, a pipeline, a writer, or a function or class that creates a writer. */
 export type SinkTarget =
   | DataSourceClass<never>
   | Pipeline
@@ -36,13 +36,13 @@ interface MakerOf<Kind extends string, Reader> {
   make(): Promise<Reader>;
 }
 
-/** What makes readers of one kind, and the schema if it is known. */
+/** Creates readers of one kind. `schema` is set if it is known. */
 export type ReaderMaker =
   | MakerOf<"stream", DataSourceStreamReader<object, unknown>>
   | MakerOf<"simple", SimpleDataSourceStreamReader<object>>
   | MakerOf<"batch", DataSourceReader<unknown>>;
 
-/** What makes writers, anew wherever one is needed. */
+/** Creates a new writer for each call. */
 export interface WriterMaker {
   readonly kind: "stream" | "batch";
   make(schema: Schema, overwrite: boolean): Promise<Writer<unknown>>;
@@ -53,7 +53,10 @@ interface Given {
   readonly schema?: SchemaLike;
 }
 
-/** Error: `CHECK_INVALID`, for what is no source. */
+/**
+ * Returns a maker for each kind of reader that the target supports. Error: `CHECK_INVALID` if the
+ * target is not a source.
+ */
 export async function readersOf(
   target: SourceTarget,
   given: Given,
@@ -86,7 +89,7 @@ export async function readersOf(
   return [makerOf(readerKind(target), schema, async () => target as AnyReader)];
 }
 
-/** The kind says which readers `make` makes. */
+/** `kind` must match the readers that `make` creates; the cast hides this from the compiler. */
 function makerOf(
   kind: ReaderMaker["kind"],
   schema: Schema | undefined,
@@ -97,7 +100,10 @@ function makerOf(
 
 const METHODS = { stream: "streamReader", simple: "simpleStreamReader", batch: "reader" } as const;
 
-/** Error: `CHECK_INVALID`, for what is no sink. */
+/**
+ * Returns a maker for each kind of writer that the target supports. Error: `CHECK_INVALID` if the
+ * target is not a sink.
+ */
 export async function writersOf(
   target: SinkTarget,
   given: Given,
@@ -135,7 +141,10 @@ export async function writersOf(
   return [{ kind: writesBatches(await make()) ? "batch" : "stream", make }];
 }
 
-/** A data source with its options, if `target` says it. */
+/**
+ * Returns the data source class and its options, or `undefined` if the target is a reader or
+ * writer.
+ */
 function definitionOf(
   target: unknown,
   given: Given,
@@ -148,7 +157,10 @@ function definitionOf(
   return { dataSource: target as unknown as DataSourceClass<never>, options: given.options ?? {} };
 }
 
-/** The options of a class come from the call of the check, and not from a pipeline. */
+/**
+ * Parses the options. If the target is a class, an error refers to the options in the call of the
+ * check, because there is no pipeline.
+ */
 async function parsedOptions(
   target: unknown,
   { dataSource, options }: Pipeline["source"],

@@ -3,7 +3,7 @@ import type { SupportsCommitLookup } from "../../../contract/stream-writer.ts";
 import { always, type Trap } from "../trap.ts";
 import { attemptOf, batchOf, type SinkSubject } from "./subject.ts";
 
-/** A sink that does not know whether a commit landed. */
+/** Detects a `hasCommitted` that returns the wrong result. */
 export const COMMIT_LOOKUP: Trap<SinkSubject> = {
   code: "COMMIT_LOOKUP_WRONG",
   applies: always,
@@ -16,7 +16,7 @@ export const COMMIT_LOOKUP: Trap<SinkSubject> = {
         );
         return;
       }
-      // Batch 0 is committed, and batch 1 is not.
+      // Batch 0 is committed and batch 1 is not.
       for (const [id, expected] of [true, false].entries()) {
         const found = await writer.hasCommitted(id, batchOf(sink, attemptOf(sink, id), true));
         if (found !== expected) throw wrong(id, found, expected);

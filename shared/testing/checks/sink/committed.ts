@@ -2,7 +2,7 @@ import type { Trap } from "../trap.ts";
 import { commit } from "./calls.ts";
 import { attemptOf, isStaged, ROWS_OF_BATCH, type SinkSubject, type Staged, see } from "./subject.ts";
 
-/** A commit that shows fewer or more rows than were staged. */
+/** Detects a commit that makes fewer or more rows visible than were staged. */
 export const COMMITTED: Trap<SinkSubject, Staged> = {
   code: "COMMIT_INCOMPLETE",
   applies: isStaged,

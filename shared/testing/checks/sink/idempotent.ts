@@ -5,14 +5,14 @@ import { attemptOf, isStaged, type SinkSubject, type Staged, see } from "./subje
 const HINT =
   "The engine calls commit() again after a crash: recognise (batch.incarnation, batchId), written in one step with the rows, and do nothing where it is there.";
 
-/** A commit that comes again, and does it again. */
+/** Detects a repeated commit that writes its rows again. */
 export const COMMIT_AGAIN: Trap<SinkSubject, Staged> = {
   code: "SINK_NOT_IDEMPOTENT",
   applies: isStaged,
   run: (sink) => commitAgain(sink, "commit() again, with equal messages"),
 };
 
-/** The same after a later batch. */
+/** Detects the same mistake if the commit is repeated after a later batch. */
 export const LATE_COMMIT: Trap<SinkSubject, Staged> = {
   code: "SINK_NOT_IDEMPOTENT",
   applies: isStaged,

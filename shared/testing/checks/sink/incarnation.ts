@@ -2,7 +2,10 @@ import { always, type Trap } from "../trap.ts";
 import { commit, stage } from "./calls.ts";
 import { ROWS_OF_BATCH, type SinkSubject, see } from "./subject.ts";
 
-/** A pipeline whose ledger was deleted begins at batch 0 again: its rows are new ones. */
+/**
+ * Detects a sink that ignores the incarnation. A pipeline whose ledger was deleted starts again at
+ * batch 0, and its rows are new.
+ */
 export const INCARNATION: Trap<SinkSubject> = {
   code: "INCARNATION_IGNORED",
   applies: always,

@@ -3,7 +3,7 @@ import { always, type Trap } from "../trap.ts";
 import { commit, writeRows } from "./calls.ts";
 import { attemptOf, type SinkSubject, see, taskOf } from "./subject.ts";
 
-/** A batch without rows that changes what is seen. */
+/** Detects an empty batch that changes the visible rows. */
 export const NO_ROWS: Trap<SinkSubject> = {
   code: "COMMIT_INCOMPLETE",
   applies: always,

@@ -4,7 +4,7 @@ import { commit, stage } from "./calls.ts";
 import { ROWS_OF_BATCH, type SinkSubject, see } from "./subject.ts";
 import { VISIBLE_HINT } from "./visible.ts";
 
-/** A batch that overwrites, and leaves old rows or loses its own. */
+/** Detects a batch with `overwrite` that keeps old rows or loses its own. */
 export const OVERWRITE: Trap<SinkSubject> = {
   code: "OVERWRITE_INCOMPLETE",
   applies: (sink): sink is SinkSubject => sink.maker.kind === "batch",

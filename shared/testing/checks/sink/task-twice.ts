@@ -12,7 +12,7 @@ import {
   taskOf,
 } from "./subject.ts";
 
-/** Two attempts of one task that get into each other's way. */
+/** Detects two attempts of one task that interfere with each other. */
 export const TASK_TWICE: Trap<SinkSubject> = {
   code: "TASK_NOT_ISOLATED",
   applies: always,
@@ -35,7 +35,10 @@ export const TASK_TWICE: Trap<SinkSubject> = {
   },
 };
 
-/** As a retry beside a straggler: the first to be recorded counts, the other is dropped. */
+/**
+ * Runs a task twice in parallel, as a retry beside a slow attempt does. The second attempt is used
+ * and the first one is aborted.
+ */
 async function stageTwice(sink: SinkSubject, attempt: Attempt): Promise<Messages | undefined> {
   const rows = rowsFor(sink, attempt, 0);
   let messages: Messages | undefined;

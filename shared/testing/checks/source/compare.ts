@@ -6,7 +6,10 @@ import type { Subject } from "./subject.ts";
 export const OVERLAP_HINT =
   "Rows at b are in both: a range holds its start and not its end. Ask the source for >= start and < end.";
 
-/** Rows that were read a second time must be the same. */
+/**
+ * Compares the rows of a first and a second read. Reports a problem and returns false if they
+ * differ.
+ */
 export function compareReplay(
   { findings }: Subject<unknown>,
   what: string,
@@ -26,7 +29,10 @@ export function compareReplay(
   return false;
 }
 
-/** `parts` are the rows of [a,b) and [b,c), `whole` those of [a,c). */
+/**
+ * Compares the rows of [a,b) and [b,c), which are `parts`, with those of [a,c), which are `whole`.
+ * Reports a problem and returns false if they differ.
+ */
 export function compareRanges(
   { findings }: Subject<unknown>,
   parts: RowTexts,
@@ -50,7 +56,7 @@ export function compareRanges(
   return twice.length + lost.length === 0;
 }
 
-/** What `[b,c)` had before the commit of b, it must have after it. */
+/** Reports a problem if rows of `[b,c)` are missing after `commit(b)`. */
 export function compareAfterCommit(
   { findings }: Subject<unknown>,
   before: RowTexts,

@@ -6,8 +6,8 @@ import { wentBack } from "./compare.ts";
 import { hasStart, MOVES, moveOn, nothingToRead, type Started, type StreamSubject } from "./subject.ts";
 
 /**
- * An end before its start; else finds two ranges that follow each other, as far as the source has
- * them.
+ * Detects an end that is before its start. On success, stores the offsets b and c of two
+ * consecutive ranges in the subject, if the source has them.
  */
 export const NEXT_OFFSETS: Trap<StreamSubject, StreamSubject & Started> = {
   code: "OFFSET_WENT_BACK",
@@ -40,7 +40,10 @@ async function findOffsets(stream: StreamSubject & Started): Promise<void> {
   }
 }
 
-/** The end of the next batch; if there is none, after the source was moved on. */
+/**
+ * Returns the end of the next batch. If there is none, asks again after making the source have more
+ * data.
+ */
 async function next(stream: StreamSubject, start: Offset, limit: ReadLimit): Promise<Offset | undefined> {
   for (const milliseconds of [0, ...MOVES]) {
     if (milliseconds > 0) await moveOn(stream, milliseconds);

@@ -3,7 +3,7 @@ import { type Offset, sameOffset } from "../../../contract/offset.ts";
 import type { Trap } from "../trap.ts";
 import { type FirstRange, hasFirstRange, type StreamSubject } from "./subject.ts";
 
-/** An order of offsets that contradicts the one in which they were given. */
+/** Detects a `compareOffsets` that contradicts the order in which the offsets were returned. */
 export const OFFSET_ORDER: Trap<StreamSubject, StreamSubject & FirstRange> = {
   code: "OFFSET_ORDER_WRONG",
   applies: hasFirstRange,

@@ -14,7 +14,10 @@ import {
 
 type Ready = StreamSubject & FirstRange & { readonly ab: ReadRange };
 
-/** A source with one range only, of which nothing tells whether the next begins where it ends. */
+/**
+ * Checks a source that has only one range, so that it is unknown whether a next range would start
+ * exactly at its end.
+ */
 export const ONLY_RANGE: Trap<StreamSubject, Ready> = {
   code: "RANGES_NOT_VERIFIED",
   applies: (stream): stream is Ready =>
@@ -27,8 +30,8 @@ export const ONLY_RANGE: Trap<StreamSubject, Ready> = {
 };
 
 /**
- * Reads the range in two parts, up to an offset that the kit makes up. A source may refuse an
- * offset that it never gave, or make nonsense of it, such as half a line: that says nothing.
+ * Reads the range in two parts that meet at an offset which the check invents. A source may reject
+ * such an offset, or interpret it wrongly, such as inside a line; neither is reported as a problem.
  */
 export async function checkOnlyRange(
   subject: Subject<unknown>,

@@ -8,12 +8,12 @@ import { throughJson } from "../../through-json.ts";
 import { compareReplay } from "./compare.ts";
 import { type ReadRange, type StreamSubject, type Subject, textsOf } from "./subject.ts";
 
-/** What readers of streams and of batches have in common. */
+/** The method that stream and batch readers share. */
 interface PartitionReader {
   read(partition: unknown, task: TaskContext): Awaitable<RowSource>;
 }
 
-/** Partitions as a task gets them. Errors: those of planning. */
+/** Returns partitions in the form in which a task receives them. Errors: those of planning. */
 export function checkedPartitions(given: unknown, isBatch: boolean): readonly unknown[] {
   const partitions = checkPartitionsArray(given, isBatch, {});
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
@@ -22,7 +22,7 @@ export function checkedPartitions(given: unknown, isBatch: boolean): readonly un
   return throughJson(partitions);
 }
 
-/** The rows of a range, checked; `undefined` if they cannot be read. */
+/** Reads and checks the rows of a range. Returns `undefined` if they cannot be read. */
 export async function readRange(
   subject: StreamSubject,
   start: Offset,
@@ -38,7 +38,7 @@ export async function readRange(
   return partitions === undefined ? undefined : { start, end, partitions };
 }
 
-/** Each twice, by readers of their own, as tasks and their retries do. */
+/** Reads each partition twice, with a new reader each time, as tasks and their retries do. */
 export async function readPartitions(
   subject: Subject<PartitionReader>,
   partitions: readonly unknown[],
@@ -58,7 +58,7 @@ export async function readPartitions(
   return isRead ? read : undefined;
 }
 
-/** The rows of a range; whatever is wrong with it is thrown. */
+/** Reads the rows of a range without reporting problems; it throws all errors. */
 export async function plainRows(subject: StreamSubject, start: Offset, end: Offset): Promise<RowTexts> {
   const partitions = checkedPartitions(await (await subject.make()).partitions(start, end), false);
   const rows: string[] = [];

@@ -6,7 +6,7 @@ import { hasSecondRead, type SimpleRange, type SimpleSubject } from "./subject.t
 
 type Ready = SimpleSubject & { readonly ab: SimpleRange; readonly bc: SimpleRange };
 
-/** Two ranges that follow each other and have a row in common, or lack one between them. */
+/** Detects two consecutive ranges that share a row or lose one between them. */
 export const READ_RANGES: Trap<SimpleSubject, Ready> = {
   code: "RANGES_OVERLAP",
   applies: hasSecondRead,

@@ -12,7 +12,10 @@ import {
   type Started,
 } from "./subject.ts";
 
-/** Rows that are read at an offset that stays where it was; else finds the first range. */
+/**
+ * Detects a `read` that returns rows but does not advance the offset. On success, stores the first
+ * range in the subject.
+ */
 export const FIRST_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
   code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
   applies: hasStart,
@@ -26,7 +29,7 @@ export const FIRST_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
   },
 };
 
-/** The same of the range that follows, if there is one. */
+/** Detects the same mistake in the second range, if there is one. */
 export const SECOND_READ: Trap<SimpleSubject, SimpleSubject & { readonly ab: SimpleRange }> = {
   code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
   applies: hasFirstRead,
@@ -38,7 +41,7 @@ export const SECOND_READ: Trap<SimpleSubject, SimpleSubject & { readonly ab: Sim
   },
 };
 
-/** What comes next; if there is nothing, after the source was moved on. */
+/** Returns the next range. If there is none, reads again after making the source have more data. */
 async function nextRange(simple: SimpleSubject, start: Offset): Promise<SimpleRange | undefined> {
   for (const milliseconds of [0, ...MOVES]) {
     if (milliseconds > 0) await moveOn(simple, milliseconds);

@@ -5,7 +5,7 @@ import { throughJson } from "../../through-json.ts";
 import { wentBack } from "./compare.ts";
 import { type SimpleRange, type SimpleSubject, textsOf } from "./subject.ts";
 
-/** What the reader has from `start` on. Errors: those of planning. */
+/** Reads the rows from `start` on. Errors: those of planning. */
 export async function readSimple(subject: SimpleSubject, start: Offset): Promise<SimpleRange> {
   const read = checkSimpleRead(await (await subject.make()).read(start), {});
   const end = throughJson(read.offset);
@@ -15,7 +15,7 @@ export async function readSimple(subject: SimpleSubject, start: Offset): Promise
   return { start, end, rows };
 }
 
-/** As tasks have it: by readers that did not read before. */
+/** Reads the rows between two offsets with a new reader, as tasks do. */
 export async function rowsBetween(subject: SimpleSubject, start: Offset, end: Offset): Promise<RowTexts> {
   return await textsOf(subject, (await subject.make()).readBetweenOffsets(start, end));
 }

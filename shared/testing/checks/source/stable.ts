@@ -5,7 +5,10 @@ import { type Asked, changeOf, isPresentSecond } from "../../guesses/clock.ts";
 import type { Subject } from "./subject.ts";
 
 const SECOND = 1000;
-/** How far the clock moves between two questions of a pair: no counter goes in these steps. */
+/**
+ * How far the clock moves between the two calls of a pair, in milliseconds. Counters are unlikely
+ * to increase by exactly these numbers.
+ */
 const PAUSES = [7, 11, 13];
 const REAL_PAUSE_MILLISECONDS = 15;
 const MORE_QUESTIONS = 4;
@@ -13,8 +16,8 @@ const MORE_QUESTIONS = 4;
 type Compare = (a: Offset, b: Offset) => number;
 
 /**
- * Asks for an end again and again. False if data seems to arrive meanwhile, of which it takes note.
- * Error: `OFFSET_NOT_STABLE`.
+ * Asks for an end repeatedly. Returns true if it does not change. Returns false, and adds a note to
+ * the report, if it changes because data seems to arrive. Error: `OFFSET_NOT_STABLE`.
  */
 export async function checkStable(
   { surroundings, findings }: Subject<unknown>,
@@ -61,7 +64,7 @@ export function notStable(message: string, hint: string): MillraceError {
   return new MillraceError("OFFSET_NOT_STABLE", message, { hint });
 }
 
-/** Takes note of an end that is the present second, and goes with it. */
+/** Adds a note to the report if the end is the current second and moves with the clock. */
 export async function noteLag(
   { surroundings, findings }: Subject<unknown>,
   start: Offset,
