@@ -11,7 +11,10 @@ import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 
-/** Decides once, carries the decision out, moves the offset, and says what comes next. */
+/**
+ * Decides to commit or abort, carries out the decision, moves the offset, and returns what the
+ * state machine does next.
+ */
 export const handler = lambdaHandler(
   "finalize",
   async (work: Written, { sessions, ports }: Opened): Promise<Finalized> => {
@@ -21,7 +24,7 @@ export const handler = lambdaHandler(
     const ended = await finalize(sessions, ports, { run, failure });
     tell(ended.batch);
     const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
-    // The next step of this execution takes the pipeline again by itself.
+    // If this execution plans again, that step acquires the lease itself.
     if (next.next !== "Plan") {
       await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
     }
@@ -29,13 +32,13 @@ export const handler = lambdaHandler(
   },
 );
 
-/** How a task is ended from outside. */
+/** The ways in which a task is killed from outside. */
 const ENDS: Readonly<Record<string | number, string>> = {
   [TASK_END.outOfTime]: "its time was over",
   [TASK_END.killed]: "out of memory, process.exit, or a crash",
 };
 
-/** Why tasks are missing, as far as it is known. */
+/** Returns why tasks are missing, or `undefined` if that is unknown. */
 async function failureOf(ports: Ports, work: Written): Promise<ErrorRecord | undefined> {
   const { run, failed = 0, killed = null } = work;
   if (failed === 0 && killed === null) return undefined;

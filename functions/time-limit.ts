@@ -2,14 +2,14 @@ import type { Context } from "aws-lambda";
 import { MillraceError } from "../shared/contract/errors.ts";
 
 /**
- * Time for a task to drop what it staged and to say what happened: a tenth of its time, 1 to 10
- * seconds.
+ * Returns the time that a task gets to drop staged files and report its error: a tenth of its time,
+ * between 1 and 10 seconds.
  */
 const share = (milliseconds: number) => Math.min(10_000, Math.max(1000, milliseconds / 10));
 
 /**
- * Runs `body` until the function's time is nearly over: its signal aborts then, and a body that
- * does not heed it is left. Error: `TASK_OUT_OF_TIME`.
+ * Runs `body` and aborts its signal shortly before the function's timeout. If `body` does not
+ * react, it is abandoned. Error: `TASK_OUT_OF_TIME`.
  */
 export async function withinTime<T>(
   lambda: Pick<Context, "getRemainingTimeInMillis">,

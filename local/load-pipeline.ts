@@ -8,9 +8,9 @@ import { Pipeline } from "../shared/contract/pipeline.ts";
 let isHooked = false;
 
 /**
- * The pipeline that a file exports as its default. TypeScript runs as it is, types stripped,
- * whatever the package.json around says of modules. Errors: `PIPELINE_FILE_NOT_FOUND`,
- * `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
+ * Loads the pipeline that a file exports as its default. TypeScript files run with their types
+ * stripped and as ES modules, whatever `type` is in package.json. Errors:
+ * `PIPELINE_FILE_NOT_FOUND`, `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
  */
 export async function loadPipeline(entry: string): Promise<Pipeline> {
   const path = resolve(entry);
@@ -44,7 +44,8 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
 }
 
 /**
- * `.ts` files outside node_modules are modules, and `./x.js` may stand for `./x.ts`, as tsc has it.
+ * Registers hooks that load `.ts` files outside node_modules as ES modules, and let an import of
+ * `./x.js` resolve to `./x.ts`, as tsc does.
  */
 function hookTypeScript(): void {
   if (isHooked) return;
@@ -75,7 +76,7 @@ function hintFor(error: unknown): string {
     : `If this is the pipeline's, write export default, and leave .${call}() out: millrace run starts it.`;
 }
 
-/** How Spark starts a query. */
+/** The methods that start a query in Spark, which a user may call by habit. */
 const STARTS = /\.(start|save|awaitTermination) is not a function$/;
 
 function isUnstrippable(error: unknown): boolean {

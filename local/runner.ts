@@ -8,16 +8,17 @@ import { LocalSteps } from "./steps.ts";
 import { TaskPool } from "./task-pool.ts";
 
 /**
- * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors:
- * `LEASE_HELD`, `FENCED`, and whatever made a batch fail; the batch is then aborted and will be
- * replayed by the next run.
+ * Runs a pipeline on this machine with the ledger and store of `home`, until its trigger has
+ * nothing more to do. Errors: `LEASE_HELD`, `FENCED`, and any error that makes a batch fail. A
+ * failed batch is aborted, and the next run replays it.
  */
 export async function run(options: RunOptions): Promise<void> {
   const { pipeline, home, trigger, signal, onEvent } = options;
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
   const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
-  // A promise of the user's that never settles must not end the process as if the run were over.
+  // Keeps the process alive: if a promise of the user's code never settles, Node would exit as if
+  // the run had succeeded.
   const alive = setInterval(() => undefined, 60_000);
   let steps: LocalSteps | undefined;
   try {

@@ -23,14 +23,14 @@ interface Opened {
   readonly ports: Ports;
 }
 
-// What the user's code prints is no result: stdout is the run's.
+// Keeps output of the user's code out of stdout, which belongs to the run.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
 let opened: Promise<Opened> | undefined;
 
 /**
- * Opened once a thread: its own instance of the source and the sink, its own connection to the
- * ledger.
+ * Opens the pipeline once per thread. Each thread has its own instances of source and sink and its
+ * own connection to the ledger.
  */
 async function openOnce(): Promise<Opened> {
   const home = new Home(setup.home);
@@ -41,14 +41,14 @@ async function openOnce(): Promise<Opened> {
     const schema = decodeSchema(setup.schema);
     return { sessions: await openSessions(pipeline, ports, { schema }), ports };
   } catch (error) {
-    // The next task of this thread tries again.
+    // The next task in this thread tries again.
     opened = undefined;
     ledger.close();
     throw error;
   }
 }
 
-/** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */
+/** Runs one writer task in this thread. It never rejects: an error is returned as an answer. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
   const stopping = new AbortController();
   const tell = (news: FromTask) => port.postMessage(news);
@@ -62,7 +62,8 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
       signal: stopping.signal,
       watch: {
         stall: stallPolicyOf(sessions.pipeline, setup.stall),
-        // Also while no record batch is full: rows of a slow source count one by one.
+        // Reports progress even if no record batch is full yet, so that a slow source's rows are
+        // visible.
         onRunning: ({ rows, bytes }) => tell({ progress: { rows, bytes } }),
         onStalled: (stalled) => tell({ stalled }),
       },
