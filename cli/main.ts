@@ -19,10 +19,10 @@ import { errorEvent, formatError } from "./render/error.ts";
 const EXIT_CODES = `
 Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has the pipeline, 130 interrupted, 143 terminated.`;
 
-/** Runs the command line; sets the process's exit code. */
+/** Runs the command line and sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // A reader that has seen enough, such as `head`, is no error, unless it cuts off a run: the next
-  // run resumes it as after a kill.
+  // EPIPE means that the reader of stdout, such as `head`, has closed it. This is no error, unless
+  // it cuts off a run. The next run then resumes the batch, as after a kill.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed);
   });
@@ -159,7 +159,7 @@ const stallAfter = () =>
 const failStalled = () =>
   new Option("--fail-stalled", "fail the task of a partition that has stalled").conflicts("stack");
 
-/** A command for pipelines of a home, a stack or a table. */
+/** Adds the flags that choose a home, a stack or a table. */
 function inTarget(command: Command): Command {
   return command
     .addOption(home().conflicts(["stack", "table"]))
@@ -170,19 +170,25 @@ function inTarget(command: Command): Command {
     .addOption(json());
 }
 
-/** A command that changes a pipeline by hand, which its journal keeps. */
+/**
+ * Adds the arguments of a command that changes a pipeline by hand. The pipeline's journal records
+ * the change.
+ */
 function byHand(command: Command): Command {
   return inTarget(command.argument("<pipeline>"))
     .option("--why <text>", "for the journal")
     .option("--by <who>", "for the journal (default: user@host)");
 }
 
-/** A command that shows what it would do, and asks. */
+/** Adds the flags of a command that asks for confirmation. */
 function withConsent(command: Command): Command {
   return command.option("--yes", "do not ask").option("--dry-run", "only show");
 }
 
-/** Two folders up in the package (dist/cli), one in the repository (cli). */
+/**
+ * Returns the URL of package.json, which is two folders up in the package (dist/cli) and one in the
+ * repository (cli).
+ */
 function packageJson(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url);
 }

@@ -2,14 +2,14 @@ import { Stack, Validations } from "aws-cdk-lib";
 import type { PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import type { IConstruct } from "constructs";
 
-/**
- * Explains a finding of cdk-nag that stays, to whoever checks an app that has the construct in it.
- */
+/** Suppresses a cdk-nag finding with a reason, for users who check an app with this construct. */
 export function accept(scope: IConstruct, id: string, reason: string): void {
   Validations.of(scope).acknowledge({ id, reason });
 }
 
-/** Adds to what a role may do, and explains each wildcard in the name of a resource. */
+/**
+ * Adds statements to a role's policy, and gives cdk-nag a reason for each wildcard in a resource.
+ */
 export function grant(role: Role, ...statements: readonly PolicyStatement[]): void {
   for (const statement of statements) {
     role.addToPolicy(statement);
@@ -28,7 +28,7 @@ function reasonFor({ actions }: PolicyStatement, name: string): string {
     : "Objects below the pipeline's own prefix: batch, partition and a random id end their keys.";
 }
 
-/** A name with its references as cdk-nag writes them: `<Logs.Arn>:*`. */
+/** Formats a resource with its references as cdk-nag does: `<Logs.Arn>:*`. */
 function flat(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   const [[name, argument] = ["", undefined]] = Object.entries(value);

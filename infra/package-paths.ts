@@ -2,17 +2,17 @@ import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** `.ts` if the sources run, `.js` if the package does. */
+/** `.ts` when running from the sources, `.js` in the package. */
 const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf("."));
 
-/** The path of a module of the package, such as `../functions/plan`. */
+/** Returns the path of a module of this package, such as `../functions/plan`. */
 export function modulePath(name: string): string {
   return fileURLToPath(new URL(`${name}${EXTENSION}`, import.meta.url));
 }
 
 /**
- * The same file by its path in the project's node_modules, if the package is linked into them: CDK
- * bundles only what is below the project's root, and a linked package lies elsewhere.
+ * Returns the module's path through the project's node_modules if the package is linked there. CDK
+ * bundles only files below the project's root, and a linked package is outside.
  */
 export function modulePathInProject(name: string): string {
   const real = realpathSync(modulePath(name));
@@ -27,8 +27,8 @@ export function modulePathInProject(name: string): string {
 const LOCK_FILES = ["package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb"];
 
 /**
- * Stands in for the lock file of a project that has none: CDK takes its folder for the project's
- * root, and installs nothing from it.
+ * Returns package.json instead of a lock file if the project has none. CDK uses the file's folder
+ * as the project's root and installs nothing from it.
  */
 export function lockFileStandIn(): string | undefined {
   const folders = above(process.cwd());
@@ -38,7 +38,7 @@ export function lockFileStandIn(): string | undefined {
   return project && join(project, "package.json");
 }
 
-/** A folder and all that it lies in, itself first. */
+/** Returns a folder and all its parents, starting with the folder itself. */
 function above(folder: string): readonly string[] {
   const parent = dirname(folder);
   return parent === folder ? [folder] : [folder, ...above(parent)];

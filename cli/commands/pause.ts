@@ -8,7 +8,7 @@ interface PauseFlags extends TargetFlags, ActionFlags {
   readonly json?: boolean;
 }
 
-/** `millrace pause`: runs do nothing from their next batch on. */
+/** `millrace pause`: runs plan no more batches. */
 export async function pauseCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     const { ledger } = await findPipeline(target, name);
@@ -22,7 +22,7 @@ export async function pauseCommand(name: string, flags: PauseFlags): Promise<voi
   });
 }
 
-/** `millrace resume`: the next run goes on. */
+/** `millrace resume`: runs plan batches again. */
 export async function resumeCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     const found = await findPipeline(target, name);

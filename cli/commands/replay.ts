@@ -5,7 +5,10 @@ import { openStack, type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipeline, requireHead, type TargetPipeline } from "../targets/target.ts";
 import { type HereFlags, runHere } from "./run.ts";
 
-/** `millrace replay`: runs the open batch again, as it was planned. Returns the exit code. */
+/**
+ * `millrace replay`: runs the open batch again with its recorded offsets and partitions. Returns
+ * the exit code.
+ */
 export async function replayCommand(name: string, flags: HereFlags & TargetFlags): Promise<number> {
   const stack = await openStack(flags);
   if (stack !== undefined) {

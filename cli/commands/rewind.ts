@@ -18,7 +18,7 @@ interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly json?: boolean;
 }
 
-/** How many batches are looked through for those that are read again. */
+/** Number of latest batches in which the rewind looks for batches that will be read again. */
 const LOOKED_THROUGH = 1000;
 
 /** `millrace rewind`: moves the offset. Returns the exit code. */
@@ -79,8 +79,8 @@ async function destination(ledger: Ledger, head: Head, { toBatch, toOffset }: Re
 }
 
 /**
- * The newest batch that began at `to` and all later ones, oldest first; none if no batch began
- * there.
+ * Returns the newest batch that started at `to` and all later ones, oldest first. The result is
+ * empty if no batch started there.
  */
 async function readAgain(ledger: Ledger, head: Head, to: Offset): Promise<readonly Batch[]> {
   const newestFirst = await ledger.batches(head.pipeline, { limit: LOOKED_THROUGH });

@@ -12,7 +12,7 @@ import { viewOf } from "../render/run-view.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
 import { findOnlyPipeline } from "../targets/target.ts";
 
-/** The flags of a run here. */
+/** The flags of a local run. */
 export interface HereFlags {
   readonly home: string;
   readonly maxConcurrency?: number;
@@ -28,7 +28,7 @@ interface RunFlags extends HereFlags, TargetFlags {
   readonly every?: string;
 }
 
-/** `millrace run`: here, or in a stack. Returns the exit code. */
+/** `millrace run`: runs a pipeline locally or in a stack. Returns the exit code. */
 export async function runCommand(pipeline: string | undefined, flags: RunFlags): Promise<number> {
   const asked = askedTrigger(flags);
   const stack = await openStack(flags);
@@ -51,7 +51,7 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
   );
 }
 
-/** Runs a pipeline here. Returns the exit code. */
+/** Runs a pipeline locally. Returns the exit code. */
 export async function runHere(
   load: () => Promise<Definition>,
   trigger: Trigger | undefined,
@@ -83,7 +83,7 @@ export async function runHere(
   }
 }
 
-/** Keeps stdout for the run: what the user's code prints goes to stderr. */
+/** Reserves stdout for the run. Output of the user's code goes to stderr. */
 class OwnStdout {
   readonly #write = process.stdout.write;
 

@@ -8,14 +8,14 @@ import { describeAction, formatFields, formatOffset } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
 
-/** Partitions that are shown of a batch that is being written. */
+/** Maximum number of running partitions that are shown for a batch. */
 const MAX_RUNNING = 5;
 
 interface StatusFlags extends TargetFlags {
   readonly json?: boolean;
 }
 
-/** `millrace status`: where each pipeline is. */
+/** `millrace status`: prints the state of each pipeline. */
 export async function statusCommand(pipeline: string | undefined, flags: StatusFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     for (const found of await findPipelines(target, pipeline)) {
@@ -34,7 +34,7 @@ interface Status {
   readonly offset: Head["offset"] | null;
   readonly lastCommittedBatchId: number | null;
   readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
-  /** The batch whose `commit(end)` the source has still to be told. */
+  /** The batch for which the source's `commit(end)` has not been called successfully yet. */
   readonly unacknowledgedBatchId: number | null;
   readonly lastAction: ReturnType<typeof dated<JournalEntry>> | null;
   readonly incarnation: string | null;
@@ -68,11 +68,11 @@ function stateOf(head: Head | undefined, lease: Lease | undefined): Status["stat
   return head.openBatchId === undefined ? "idle" : "batch open";
 }
 
-/** How the tasks of an open batch are. */
+/** The tasks of an open batch. */
 interface Tasks {
-  /** Tasks that the next run need not do again; an aborted attempt has none. */
+  /** Number of tasks that the next run does not repeat; 0 for an aborted attempt. */
   readonly tasksDone: number;
-  /** Those that run for long, the one that stands still for longest first. */
+  /** The tasks that have reported progress, the one without progress for longest first. */
   readonly running: readonly ReturnType<typeof publicRunning>[];
 }
 

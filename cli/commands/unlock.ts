@@ -13,8 +13,8 @@ const DANGER =
   "if it is at work all the same, it loses the pipeline: it can commit nothing more, and the next run does its work again beside it";
 
 /**
- * `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be.
- * Returns the exit code.
+ * `millrace unlock`: removes the lease of a run that is dead but cannot be proven dead. Returns the
+ * exit code.
  */
 export async function unlockCommand(name: string, flags: UnlockFlags): Promise<number> {
   return await withTarget(flags, async (target) => {

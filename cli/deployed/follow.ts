@@ -6,10 +6,13 @@ import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
 
 const POLL_MILLISECONDS = 1000;
-/** Each look reads all tasks, so that a batch with many partitions is looked at less often. */
+/**
+ * Milliseconds between two polls per partition. Each poll reads all tasks, so a batch with many
+ * partitions is polled less often.
+ */
 const MILLISECONDS_PER_PARTITION = 10;
 const LONGEST_MILLISECONDS = 60_000;
-/** Tasks report their progress no more often. */
+/** The interval at which running tasks report their progress. */
 const RUNNING_MILLISECONDS = 10_000;
 
 export interface FollowOptions {
@@ -19,32 +22,35 @@ export interface FollowOptions {
   onEvent(event: RunEvent): void;
 }
 
-/** How following ended. */
+/** The result of following a run. */
 export interface Followed {
   readonly state: ExecutionState;
   /** The batch that the run left open, if any. */
   readonly open: Batch | undefined;
 }
 
-/** Tells from the ledger what a run elsewhere does. */
+/** Follows a deployed run by reading its ledger, and emits its events. */
 export class Follower {
-  /** Of the pipeline before the run began. */
+  /** The pipeline's epoch before the run started. */
   readonly epoch: number;
   readonly #options: FollowOptions;
-  /** The batch that is looked at. */
+  /** The batch that is being followed. */
   #batchId: number;
-  /** Batches below were planned before the run. */
+  /** Batches with lower ids were planned before the run. */
   readonly #firstNewBatchId: number;
-  /** The attempt whose plan, and the one whose end, was told. */
+  /**
+   * The attempt for which a `planned` event, and the attempt for which a `batch` event, was emitted
+   * last.
+   */
   #told = "";
   #ended = "";
   #tasksDueAt = 0;
   #runningDueAt = 0;
-  /** Partitions whose end was told. */
+  /** Partitions for which a `written` event was emitted. */
   readonly #written = new Set<number>();
   #batches = 0;
   #rows = 0;
-  /** The batch as it was seen last, unless it was committed. */
+  /** The batch as last read, unless it is committed. */
   #open: Batch | undefined;
 
   private constructor(options: FollowOptions, head: Head | undefined, open: Batch | undefined) {
@@ -55,7 +61,7 @@ export class Follower {
     if (open?.state === "aborted") this.#ended = attemptOf(open);
   }
 
-  /** To be called before the run begins. */
+  /** Creates a follower. Call it before the run starts. */
   static async begin(options: FollowOptions): Promise<Follower> {
     const { ledger, pipeline } = options;
     const head = await ledger.head(pipeline);
@@ -64,8 +70,8 @@ export class Follower {
   }
 
   /**
-   * Follows until the run is over, or `signal` ends the following. `observe` is asked before the
-   * ledger is read, so that the last look sees all.
+   * Follows the run until it ends or `signal` aborts. `observe` is called before each read of the
+   * ledger, so that the last read sees all changes.
    */
   async follow(observe: () => Promise<ExecutionState>, signal: AbortSignal): Promise<Followed> {
     const { runtime, onEvent } = this.#options;
@@ -141,8 +147,8 @@ export class Follower {
   }
 
   /**
-   * Reports the tasks that have ended since the last look and, every ten seconds, how far long ones
-   * are.
+   * Reports the tasks that ended since the last poll and, every ten seconds, the progress of
+   * running tasks.
    */
   async #tellPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
@@ -161,7 +167,10 @@ export class Follower {
     }
   }
 
-  /** Why the run did no more. */
+  /**
+   * Emits an event that says why the run planned no more batches: the pipeline is paused or there
+   * is no new data.
+   */
   async #tellWhy({ isRefused }: ExecutionState): Promise<void> {
     const { ledger, pipeline, onEvent } = this.#options;
     const paused = (await ledger.head(pipeline))?.paused;

@@ -12,11 +12,13 @@ import type { TargetPipeline } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
 import { type Followed, Follower } from "./follow.ts";
 
-/** An execution that cannot be described has to take the pipeline's lease within this time. */
+/**
+ * An Express execution must acquire the pipeline's lease within this time, or it counts as failed.
+ */
 const START_MILLISECONDS = 60_000;
 
 /**
- * Starts an execution of a deployed pipeline and follows it to its end. Returns the exit code.
+ * Starts an execution of a deployed pipeline and follows it until it ends. Returns the exit code.
  * Errors: that of the batch, `EXECUTION_FAILED`, `AWS_FAILED`.
  */
 export async function runDeployed(
@@ -48,9 +50,9 @@ export async function runDeployed(
   }
 }
 
-/** An execution and those that go on from it, looked at as one. */
+/** Observes an execution and the executions that continue it as one. */
 class Relay {
-  /** The one that is at work, ARN. */
+  /** ARN of the current execution. */
   execution: string;
   readonly #client: SFNClient;
 
@@ -69,8 +71,8 @@ class Relay {
 }
 
 /**
- * Observes an execution that cannot be described: it runs while it holds the lease, which it took
- * after `epoch`.
+ * Returns a function that observes an Express execution, which cannot be described: it is running
+ * while it holds the lease that it acquired after `epoch`.
  */
 function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();

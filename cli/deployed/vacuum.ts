@@ -9,7 +9,7 @@ const Result = z.object({ files: z.number(), bytes: z.number() });
 const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
 const Failure = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
 
-/** Has the pipeline's own function do it. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
+/** Invokes the pipeline's vacuum function. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
 export async function vacuumDeployed(
   pipeline: string,
   functionName: string,
