@@ -7,7 +7,7 @@ export interface Settings extends Omit<FunctionSettings, "stallAfterMilliseconds
   readonly stall: Partial<StallPolicy>;
 }
 
-/** Error: `SETTING_MISSING`. */
+/** Reads the settings from environment variables. Error: `SETTING_MISSING`. */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
   const { stallAfterMilliseconds, failStalled, ...settings } = parseSettings(env);
   return {
