@@ -56,10 +56,7 @@ import { batchFiles, objects } from "./permissions.ts";
 const INLINE_CONCURRENCY = 40;
 /** How long after its timeout a function may still report before its task counts as lost. */
 const LATE = Duration.seconds(30);
-/**
- * Service errors. The function may or may not have run; retrying is safe because every step can be
- * repeated.
- */
+/** Errors of the service. A retry is safe even if the function ran: every step can be repeated. */
 const SERVICE_ERRORS = [
   "Lambda.ServiceException",
   "Lambda.AWSLambdaException",
@@ -217,10 +214,7 @@ export class PipelineStateMachine extends Construct {
     return map;
   }
 
-  /**
-   * Creates the states for one task. A failure becomes a result, so that the Map always completes
-   * and Finalize decides.
-   */
+  /** Creates the states for one task. They turn a failure into a result: Finalize decides then. */
   #write(id: string, isShort: boolean): State {
     const { maxAttempts, retryInterval } = this.#context.figures;
     const write = LambdaInvoke.jsonata(this, id, {
@@ -356,8 +350,7 @@ export class PipelineStateMachine extends Construct {
 }
 
 /**
- * Adds retries after throttling and service errors. An execution of at most five minutes
- * (`isShort`) waits at most about two of them for throttling.
+ * Adds retries. In an execution of at most 5 minutes (`isShort`), throttling is retried 8 times.
  */
 function retryService(task: LambdaInvoke, isShort: boolean): void {
   task.addRetry({

@@ -15,7 +15,7 @@ export function styled(style: Style, text: string, stream: NodeJS.WriteStream): 
  * terminal.
  */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: this function replaces control characters
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it replaces control characters
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
     return control === "\n"
       ? "\\n"
