@@ -56,7 +56,7 @@ import { batchFiles, objects } from "./permissions.ts";
 const INLINE_CONCURRENCY = 40;
 /** How long after its timeout a function may still report before its task counts as lost. */
 const LATE = Duration.seconds(30);
-/** Errors of the service. A retry is safe even if the function ran: every step can be repeated. */
+/** Errors of the service. A retry is safe: every step can be repeated, even if the function ran. */
 const SERVICE_ERRORS = [
   "Lambda.ServiceException",
   "Lambda.AWSLambdaException",
@@ -100,8 +100,7 @@ export class PipelineStateMachine extends Construct {
       queryLanguage: QueryLanguage.JSONATA,
       definitionBody: DefinitionBody.fromChainable(this.#definition()),
       timeout: figures.timeout,
-      // CDK would add permissions that are not needed: for other versions of the functions and for
-      // all executions.
+      // CDK would also grant access to other versions of the functions and to all executions.
       role: role.withoutPolicyUpdates(),
       tracingEnabled: props.tracing ?? false,
       ...(isExpress
@@ -110,8 +109,7 @@ export class PipelineStateMachine extends Construct {
       ...(props.removalPolicy === undefined ? {} : { removalPolicy: props.removalPolicy }),
     });
     this.stateMachine.node.addDependency(role);
-    // CDK creates this policy although the role does not accept it; it never gets into the
-    // template.
+    // CDK creates this policy too, but it never gets into the template.
     this.stateMachine.node.tryRemoveChild("DistributedMapPolicy");
     this.#accept();
   }
@@ -214,7 +212,10 @@ export class PipelineStateMachine extends Construct {
     return map;
   }
 
-  /** Creates the states for one task. They turn a failure into a result: Finalize decides then. */
+  /**
+   * Creates the states for one task. A failure becomes a result: the Map completes, Finalize
+   * decides.
+   */
   #write(id: string, isShort: boolean): State {
     const { maxAttempts, retryInterval } = this.#context.figures;
     const write = LambdaInvoke.jsonata(this, id, {
@@ -224,8 +225,7 @@ export class PipelineStateMachine extends Construct {
         partition: input((item: WriteItem) => item.partition),
         attemptNumber: context(({ State }) => State.RetryCount),
       } satisfies Template<WriteEvent>),
-      // The task's result is in the ledger. Returning ten thousand results would exceed the limit
-      // of the state's size.
+      // The result is in the ledger. Ten thousand results would exceed the size limit of the state.
       outputs: `{% ${TASK_END.done} %}`,
       retryOnServiceExceptions: false,
       taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
@@ -322,8 +322,7 @@ export class PipelineStateMachine extends Construct {
   #logs(): LogGroup {
     const { props, machine } = this.#context;
     return new LogGroup(this, "Logs", {
-      // With this prefix, AWS does not extend the log resource policy for each state machine; that
-      // policy has a size limit.
+      // With this prefix, AWS does not add the log group to a resource policy of limited size.
       logGroupName: `/aws/vendedlogs/states/${machine.name}`,
       retention: props.logRetention ?? RetentionDays.ONE_MONTH,
       removalPolicy: props.removalPolicy ?? LOGS_GO,
@@ -349,9 +348,7 @@ export class PipelineStateMachine extends Construct {
   }
 }
 
-/**
- * Adds retries. In an execution of at most 5 minutes (`isShort`), throttling is retried 8 times.
- */
+/** Adds retries. If `isShort`, they wait at most two of the execution's five minutes. */
 function retryService(task: LambdaInvoke, isShort: boolean): void {
   task.addRetry({
     errors: [THROTTLED],
