@@ -28,7 +28,7 @@ export function actionOf({ by, why }: ActionFlags): Action {
 }
 
 /** Returns an action in the form that `--json` prints. */
-export function dated<T extends Action>(action: T): Omit<T, "at"> & { readonly at: string } {
+export function withIsoTime<T extends Action>(action: T): Omit<T, "at"> & { readonly at: string } {
   return { ...action, at: new Date(action.at).toISOString() };
 }
 
@@ -64,7 +64,7 @@ export async function withConsent(
   const isDryRun = flags.dryRun ?? false;
   (flags.json ? process.stderr : process.stdout).write(`${change.shown}\n`);
   if (!isDryRun) {
-    if (!(flags.yes || (await agrees(change.question)))) {
+    if (!(flags.yes || (await confirm(change.question)))) {
       process.stderr.write("nothing was changed\n");
       return EXIT.failed;
     }
@@ -75,7 +75,7 @@ export async function withConsent(
   return EXIT.ok;
 }
 
-async function agrees(question: string): Promise<boolean> {
+async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
     throw new MillraceError("USAGE", "this changes the pipeline, and there is no terminal to ask on", {
       hint: "Look with --dry-run; then give --yes.",

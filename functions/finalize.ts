@@ -22,7 +22,7 @@ export const handler = lambdaHandler(
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
     const failure = await failureOf(ports, work);
     const ended = await finalize(sessions, ports, { run, failure });
-    tell(ended.batch);
+    reportBatch(ended.batch);
     const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
     // If this execution plans again, that step acquires the lease itself.
     if (next.next !== "Plan") {
@@ -33,7 +33,7 @@ export const handler = lambdaHandler(
 );
 
 /** The ways in which a task is killed from outside. */
-const ENDS: Readonly<Record<string | number, string>> = {
+const KILL_REASONS: Readonly<Record<string | number, string>> = {
   [TASK_END.outOfTime]: "its time was over",
   [TASK_END.killed]: "out of memory, process.exit, or a crash",
 };
@@ -44,13 +44,17 @@ async function failureOf(ports: Ports, work: Written): Promise<ErrorRecord | und
   if (failed === 0 && killed === null) return undefined;
   const recorded = await firstFailure(ports.store, run);
   if (recorded !== undefined || killed === null) return recorded;
-  return new MillraceError("TASK_KILLED", `a task was ended from outside: ${ENDS[killed] ?? killed}`, {
-    where: { pipeline: run.pipeline, batchId: run.batchId, attempt: run.attempt },
-    hint: "Look into the log of the Write function. Out of memory: raise writerMemory, or give smaller partitions.",
-  }).toRecord();
+  return new MillraceError(
+    "TASK_KILLED",
+    `a task was ended from outside: ${KILL_REASONS[killed] ?? killed}`,
+    {
+      where: { pipeline: run.pipeline, batchId: run.batchId, attempt: run.attempt },
+      hint: "Look into the log of the Write function. Out of memory: raise writerMemory, or give smaller partitions.",
+    },
+  ).toRecord();
 }
 
-function tell(batch: Batch): void {
+function reportBatch(batch: Batch): void {
   const summary = summaryOf(batch);
   const isCommitted = batch.state === "committed";
   const finishedAt = batch.finishedAt ?? batch.plannedAt;

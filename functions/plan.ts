@@ -39,7 +39,7 @@ const stepFunctions = new SFNClient({});
 
 /** Acquires the pipeline's lease, and records the next batch or resumes the open one. */
 export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
-  const asked = readInput(event.input);
+  const asked = knownInput(event.input);
   const trigger = triggerOfExecution(asked.trigger, settings.trigger, opened.sessions.pipeline);
   // The trigger `processingTime` is not passed on, because later steps read it from the pipeline.
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
@@ -139,7 +139,7 @@ function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Rout
  * Picks the known fields of an execution's input, so that other fields are not carried from state
  * to state.
  */
-function readInput(input: PlanEvent["input"]): ExecutionInput {
+function knownInput(input: PlanEvent["input"]): ExecutionInput {
   const { trigger, reason, target, events } = input ?? {};
   return { trigger, reason, target, events };
 }

@@ -11,7 +11,7 @@ import type { WatchOptions } from "../shared/engine/write/task.ts";
 const LOG_MILLISECONDS = 60_000;
 
 /** Where a task's progress is reported. */
-export interface Teller {
+export interface TaskReporter {
   readonly logger: Record<"info" | "warn", (message: string, fields: Record<string, unknown>) => void>;
   readonly metrics: {
     addMetric(name: string, unit: "Count", value: number): void;
@@ -23,7 +23,7 @@ export interface Teller {
  * Returns the options with which a task's progress is logged and stalls are reported as a metric,
  * for the alarm.
  */
-export function watchOf(stall: StallPolicy, { logger, metrics }: Teller): WatchOptions {
+export function watchOf(stall: StallPolicy, { logger, metrics }: TaskReporter): WatchOptions {
   let loggedAt: number | undefined;
   return {
     stall,

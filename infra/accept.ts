@@ -14,7 +14,7 @@ export function grant(role: Role, ...statements: readonly PolicyStatement[]): vo
   for (const statement of statements) {
     role.addToPolicy(statement);
     for (const resource of statement.resources) {
-      const name = flat(Stack.of(role).resolve(resource));
+      const name = formatResource(Stack.of(role).resolve(resource));
       if (name.includes("*"))
         accept(role, `AwsSolutions-IAM5[Resource::${name}]`, reasonFor(statement, name));
     }
@@ -29,11 +29,11 @@ function reasonFor({ actions }: PolicyStatement, name: string): string {
 }
 
 /** Formats a resource with its references as cdk-nag does: `<Logs.Arn>:*`. */
-function flat(value: unknown): string {
+function formatResource(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   const [[name, argument] = ["", undefined]] = Object.entries(value);
   if (name === "Ref") return `<${String(argument)}>`;
   if (name === "Fn::GetAtt") return `<${(argument as string[]).join(".")}>`;
-  if (name === "Fn::Join") return (argument as [string, unknown[]])[1].map(flat).join("");
+  if (name === "Fn::Join") return (argument as [string, unknown[]])[1].map(formatResource).join("");
   return JSON.stringify(value);
 }

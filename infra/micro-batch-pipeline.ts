@@ -103,7 +103,7 @@ export class MicroBatchPipeline extends Construct {
     const { alarms, dashboard } = new Monitoring(this, "Monitoring", monitoring);
     this.alarms = alarms;
     this.dashboard = dashboard;
-    this.#tellCommand();
+    this.#addOutput();
   }
 
   /** Allows reading the Arrow table that the pipeline writes: its log and its data files. */
@@ -183,7 +183,7 @@ export class MicroBatchPipeline extends Construct {
   }
 
   /** Writes the stack output that `millrace --stack` reads. */
-  #tellCommand(): void {
+  #addOutput(): void {
     const output: Readonly<Record<OutputField, unknown>> = {
       [OUTPUT.version]: OUTPUT_VERSION,
       [OUTPUT.pipeline]: this.pipelineName,

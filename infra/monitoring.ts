@@ -171,7 +171,7 @@ function batchAlarms(
 /** Returns the alarms for a partition or a whole pipeline that makes no progress. */
 function stallAlarms(
   { props, metrics }: MonitoringProps,
-  { stalledAfter = stallOf(props), minRowsPerDay }: AlarmProps,
+  { stalledAfter = defaultStalledAfter(props), minRowsPerDay }: AlarmProps,
 ): readonly AlarmDefinition[] {
   const alarms: AlarmDefinition[] = [
     {
@@ -226,7 +226,7 @@ export function executionsFailed(stateMachine: StateMachine): MathExpression {
  * Returns three times the rate of the schedule. Returns `undefined` if the schedule is disabled, or
  * if its rate is a week or longer, which CloudWatch cannot evaluate.
  */
-function stallOf({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
+function defaultStalledAfter({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
   if (schedule === undefined || enabled === false) return undefined;
   const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule.expressionString) ?? [];
   if (count === undefined) return Duration.hours(25);

@@ -16,9 +16,9 @@ export function modulePath(name: string): string {
  */
 export function modulePathInProject(name: string): string {
   const real = realpathSync(modulePath(name));
-  const [root] = above(dirname(real)).filter((folder) => existsSync(join(folder, "package.json")));
+  const [root] = selfAndParents(dirname(real)).filter((folder) => existsSync(join(folder, "package.json")));
   const inPackage = relative(root ?? "", real);
-  const linked = above(process.cwd())
+  const linked = selfAndParents(process.cwd())
     .map((folder) => join(folder, "node_modules", "millrace", inPackage))
     .find((path) => existsSync(path) && realpathSync(path) === real);
   return linked ?? real;
@@ -31,7 +31,7 @@ const LOCK_FILES = ["package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.loc
  * as the project's root and installs nothing from it.
  */
 export function lockFileStandIn(): string | undefined {
-  const folders = above(process.cwd());
+  const folders = selfAndParents(process.cwd());
   const holds = (name: string) => (folder: string) => existsSync(join(folder, name));
   if (LOCK_FILES.some((name) => folders.some(holds(name)))) return undefined;
   const project = folders.find(holds("package.json"));
@@ -39,7 +39,7 @@ export function lockFileStandIn(): string | undefined {
 }
 
 /** Returns a folder and all its parents, starting with the folder itself. */
-function above(folder: string): readonly string[] {
+function selfAndParents(folder: string): readonly string[] {
   const parent = dirname(folder);
-  return parent === folder ? [folder] : [folder, ...above(parent)];
+  return parent === folder ? [folder] : [folder, ...selfAndParents(parent)];
 }

@@ -48,7 +48,7 @@ export class Schedules extends Construct {
       });
       start.node.addDependency(role);
     }
-    const tidy = new Schedule(this, "Vacuum", {
+    const daily = new Schedule(this, "Vacuum", {
       scheduleName: `${name}-vacuum`,
       description: `Removes what Millrace pipeline ${pipeline} does not need any more`,
       schedule: ScheduleExpression.expression("rate(1 day)"),
@@ -57,7 +57,7 @@ export class Schedules extends Construct {
         input: ScheduleTargetInput.fromObject({} satisfies VacuumEvent),
       }),
     });
-    tidy.node.addDependency(role);
+    daily.node.addDependency(role);
   }
 }
 

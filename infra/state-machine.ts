@@ -55,7 +55,7 @@ import { batchFiles, objects } from "./permissions.ts";
 /** An inline Map runs at most 40 iterations in parallel. */
 const INLINE_CONCURRENCY = 40;
 /** How long after its timeout a function may still report before its task counts as lost. */
-const LATE = Duration.seconds(30);
+const TASK_GRACE = Duration.seconds(30);
 /** Errors of the service. A retry is safe: every step can be repeated, even if the function ran. */
 const SERVICE_ERRORS = [
   "Lambda.ServiceException",
@@ -159,7 +159,7 @@ export class PipelineStateMachine extends Construct {
       payload: typeof payload === "string" ? TaskInput.fromText(payload) : TaskInput.fromObject(payload),
       outputs: "{% $states.result.Payload %}",
       retryOnServiceExceptions: false,
-      taskTimeout: Timeout.duration((lambdaFunction.timeout ?? Duration.minutes(15)).plus(LATE)),
+      taskTimeout: Timeout.duration((lambdaFunction.timeout ?? Duration.minutes(15)).plus(TASK_GRACE)),
     });
   }
 
@@ -228,7 +228,7 @@ export class PipelineStateMachine extends Construct {
       // The result is in the ledger. Ten thousand results would exceed the size limit of the state.
       outputs: `{% ${TASK_END.done} %}`,
       retryOnServiceExceptions: false,
-      taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
+      taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(TASK_GRACE)),
     });
     retryService(write, isShort);
     write.addRetry({ errors: [STEP_ERROR.final], maxAttempts: 0 });

@@ -20,7 +20,7 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
       hint: "Name the file that exports the pipeline: millrace run pipeline.ts",
     });
   }
-  hookTypeScript();
+  registerTypeScriptHooks();
   let module: { readonly default?: unknown };
   try {
     module = (await import(pathToFileURL(path).href)) as { default?: unknown };
@@ -47,7 +47,7 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
  * Registers hooks that load `.ts` files outside node_modules as ES modules, and let an import of
  * `./x.js` resolve to `./x.ts`, as tsc does.
  */
-function hookTypeScript(): void {
+function registerTypeScriptHooks(): void {
   if (isHooked) return;
   isHooked = true;
   registerHooks({
@@ -70,14 +70,14 @@ function hookTypeScript(): void {
 function hintFor(error: unknown): string {
   if (isUnstrippable(error))
     return "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly).";
-  const [, call] = (error instanceof TypeError && STARTS.exec(error.message)) || [];
+  const [, call] = (error instanceof TypeError && SPARK_START_METHODS.exec(error.message)) || [];
   return call === undefined
     ? "Correct the file; the cause is below."
     : `If this is the pipeline's, write export default, and leave .${call}() out: millrace run starts it.`;
 }
 
 /** The methods that start a query in Spark, which a user may call by habit. */
-const STARTS = /\.(start|save|awaitTermination) is not a function$/;
+const SPARK_START_METHODS = /\.(start|save|awaitTermination) is not a function$/;
 
 function isUnstrippable(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX";

@@ -22,7 +22,7 @@ export class PlanningWatch {
   }
 
   /** Records which method of the source is being called. */
-  note(method: string | undefined): void {
+  recordCall(method: string | undefined): void {
     this.#waitsFor = method;
   }
 
@@ -30,7 +30,7 @@ export class PlanningWatch {
    * Returns the result of planning. Returns `undefined` if the run is interrupted and the source
    * does not respond in time.
    */
-  async unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
+  async abandonIfStuck<T>(planning: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#options;
     const ended = new AbortController();
     const { sleep } = this.#ports.runtime;

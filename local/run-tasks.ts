@@ -113,7 +113,7 @@ interface TaskAttempt {
   readonly partition: number;
   readonly attemptNumber: number;
   readonly startedAt: number;
-  toldAt: number;
+  lastEventAt: number;
 }
 
 /** Sums up the progress of a batch's tasks and emits events. */
@@ -143,20 +143,20 @@ class BatchProgressCounter {
 
   begin(partition: number, attemptNumber: number): TaskAttempt {
     const now = this.#now();
-    return { partition, attemptNumber, startedAt: now, toldAt: now };
+    return { partition, attemptNumber, startedAt: now, lastEventAt: now };
   }
 
   update(attempt: TaskAttempt, progress: TaskProgress): void {
     this.#add(attempt, progress);
     const now = this.#now();
-    if (now - attempt.toldAt < PARTITION_EVENT_MILLISECONDS) return;
-    attempt.toldAt = now;
-    this.#tellPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
+    if (now - attempt.lastEventAt < PARTITION_EVENT_MILLISECONDS) return;
+    attempt.lastEventAt = now;
+    this.#emitPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
   }
 
   finish(attempt: TaskAttempt, result: TaskResult): void {
     this.#done++;
-    this.#tellPartition("written", attempt, result);
+    this.#emitPartition("written", attempt, result);
     this.#add(attempt, result);
   }
 
@@ -180,7 +180,7 @@ class BatchProgressCounter {
     });
   }
 
-  #tellPartition(
+  #emitPartition(
     state: "running" | "written",
     { partition, attemptNumber }: TaskAttempt,
     { rows, bytes, milliseconds }: TaskProgress & { readonly milliseconds: number },

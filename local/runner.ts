@@ -23,7 +23,7 @@ export async function run(options: RunOptions): Promise<void> {
   let steps: LocalSteps | undefined;
   try {
     const watch = new PlanningWatch(options, ports);
-    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.note(method) });
+    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
     const schema = await checkSinkOptions(sessions);
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {

@@ -41,12 +41,12 @@ export class LocalSteps implements RunSteps {
     const { options, sessions, watch } = this.#parts;
     const { trigger } = options;
     const interval = intervalOf(trigger);
-    return await watch.unlessStuck(askPolicy(sessions.source, triggerKind(trigger), { interval }));
+    return await watch.abandonIfStuck(askPolicy(sessions.source, triggerKind(trigger), { interval }));
   }
 
   async plan(policy: RunPolicy): Promise<PlanResult | undefined> {
     const { options, sessions, ports, lock, watch } = this.#parts;
-    const planned = await watch.unlessStuck(
+    const planned = await watch.abandonIfStuck(
       plan(sessions, ports, {
         owner: lock.owner,
         leaseMilliseconds: LEASE_MILLISECONDS,

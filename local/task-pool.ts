@@ -50,26 +50,26 @@ export class TaskPool {
    * terminated and it fails with `TASK_CANCELLED`.
    */
   async run(request: WriteRequest, options: TaskListener): Promise<TaskResult> {
-    const { port1: here, port2: there } = new MessageChannel();
+    const { port1: port, port2: workerPort } = new MessageChannel();
     const terminating = new AbortController();
     let grace: NodeJS.Timeout | undefined;
     const stop = () => {
-      here.postMessage("stop" satisfies ToTask);
+      port.postMessage("stop" satisfies ToTask);
       grace = setTimeout(() => terminating.abort(), GRACE_MILLISECONDS);
     };
-    const hear = (news: FromTask) => {
+    const onMessage = (news: FromTask) => {
       if ("stalled" in news) options.onStalled(news.stalled);
       else options.onProgress(news.progress);
     };
-    here.on("message", hear);
+    port.on("message", onMessage);
     options.signal.addEventListener("abort", stop, { once: true });
     if (options.signal.aborted) stop();
     let answer: TaskAnswer;
     try {
-      const call: TaskCall = { request, port: there };
+      const call: TaskCall = { request, port: workerPort };
       answer = (await this.#pool.run(call, {
         name: "runTask",
-        transferList: [there],
+        transferList: [workerPort],
         signal: terminating.signal,
       })) as TaskAnswer;
     } catch (error) {
@@ -88,9 +88,9 @@ export class TaskPool {
       options.signal.removeEventListener("abort", stop);
       // The result may arrive before messages that were sent earlier, so the remaining messages are
       // read now.
-      for (let left = receiveMessageOnPort(here); left !== undefined; left = receiveMessageOnPort(here))
-        hear(left.message as FromTask);
-      here.close();
+      for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port))
+        onMessage(left.message as FromTask);
+      port.close();
     }
     if ("error" in answer) throw fromWire(answer.error);
     return answer.result;

@@ -51,7 +51,7 @@ async function openOnce(): Promise<Opened> {
 /** Runs one writer task in this thread. It never rejects: an error is returned as an answer. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
   const stopping = new AbortController();
-  const tell = (news: FromTask) => port.postMessage(news);
+  const send = (news: FromTask) => port.postMessage(news);
   port.on("message", (message: ToTask) => {
     if (message === "stop") stopping.abort();
   });
@@ -64,10 +64,10 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
         stall: stallPolicyOf(sessions.pipeline, setup.stall),
         // Reports progress even if no record batch is full yet, so that a slow source's rows are
         // visible.
-        onRunning: ({ rows, bytes }) => tell({ progress: { rows, bytes } }),
-        onStalled: (stalled) => tell({ stalled }),
+        onRunning: ({ rows, bytes }) => send({ progress: { rows, bytes } }),
+        onStalled: (stalled) => send({ stalled }),
       },
-      onProgress: (progress) => tell({ progress }),
+      onProgress: (progress) => send({ progress }),
     });
     return { result };
   } catch (error) {

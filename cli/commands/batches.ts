@@ -132,7 +132,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   if (batch.unfinishedCount > 0) {
     fields.push([
       "not finished",
-      cut(batch.unfinished.join(", "), batch.unfinishedCount - batch.unfinished.length),
+      andMore(batch.unfinished.join(", "), batch.unfinishedCount - batch.unfinished.length),
     ]);
   }
   const lines = [`${batch.pipeline}: batch ${batch.batchId}`, formatFields(fields)];
@@ -142,7 +142,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   return lines.join("\n");
 }
 
-function cut(text: string, more: number): string {
+function andMore(text: string, more: number): string {
   return more === 0 ? text : `${text} and ${formatCount(more)} more`;
 }
 

@@ -47,13 +47,13 @@ async function* firstRows(batches: AsyncIterable<RecordBatch>, limit: number): A
 }
 
 async function* jsonLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
-  for await (const row of rows) yield JSON.stringify(row, nameOfNoNumber);
+  for await (const row of rows) yield JSON.stringify(row, nonFiniteToText);
 }
 
 /**
  * Replaces NaN and infinities, which JSON does not have, by their names, as Spark's `to_json` does.
  */
-function nameOfNoNumber(_key: string, value: unknown): unknown {
+function nonFiniteToText(_key: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
@@ -107,5 +107,5 @@ function isUrl(path: string): boolean {
 
 function cellOf(value: unknown): string {
   if (value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value, nameOfNoNumber) : printable(String(value));
+  return typeof value === "object" ? JSON.stringify(value, nonFiniteToText) : printable(String(value));
 }

@@ -13,7 +13,7 @@ import { openStack, type TargetFlags } from "../targets/open.ts";
 import { findOnlyPipeline } from "../targets/target.ts";
 
 /** The flags of a local run. */
-export interface HereFlags {
+export interface LocalRunFlags {
   readonly home: string;
   readonly maxConcurrency?: number;
   readonly maxAttempts: number;
@@ -22,7 +22,7 @@ export interface HereFlags {
   readonly json?: boolean;
 }
 
-interface RunFlags extends HereFlags, TargetFlags {
+interface RunFlags extends LocalRunFlags, TargetFlags {
   readonly once?: boolean;
   readonly availableNow?: boolean;
   readonly every?: string;
@@ -44,7 +44,7 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
       hint: "millrace run pipeline.ts, or for one that is deployed: millrace run --stack NAME",
     });
   }
-  return await runHere(
+  return await runLocally(
     async () => ({ pipeline: await loadPipeline(pipeline), entry: pipeline }),
     asked,
     flags,
@@ -52,13 +52,13 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
 }
 
 /** Runs a pipeline locally. Returns the exit code. */
-export async function runHere(
+export async function runLocally(
   load: () => Promise<Definition>,
   trigger: Trigger | undefined,
-  flags: HereFlags,
+  flags: LocalRunFlags,
 ): Promise<number> {
   const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
-  const stdout = new OwnStdout();
+  const stdout = new ReservedStdout();
   try {
     const { pipeline, entry } = await load();
     const view = viewOf(flags, stdout.print);
@@ -79,12 +79,12 @@ export async function runHere(
     return interruption.exitCode ?? EXIT.ok;
   } finally {
     interruption.end();
-    stdout.giveBack();
+    stdout.restore();
   }
 }
 
 /** Reserves stdout for the run. Output of the user's code goes to stderr. */
-class OwnStdout {
+class ReservedStdout {
   readonly #write = process.stdout.write;
 
   constructor() {
@@ -95,7 +95,7 @@ class OwnStdout {
     this.#write.call(process.stdout, text);
   };
 
-  giveBack(): void {
+  restore(): void {
     process.stdout.write = this.#write;
   }
 }

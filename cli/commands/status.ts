@@ -1,6 +1,6 @@
 import { runtime } from "../../local/home.ts";
 import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
-import { dated } from "../person.ts";
+import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/print.ts";
@@ -30,13 +30,13 @@ interface Status {
   readonly pipeline: string;
   readonly state: "new" | "idle" | "running" | "paused" | "batch open";
   readonly runner: string | null;
-  readonly paused: ReturnType<typeof dated<Action>> | null;
+  readonly paused: ReturnType<typeof withIsoTime<Action>> | null;
   readonly offset: Head["offset"] | null;
   readonly lastCommittedBatchId: number | null;
   readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
   /** The batch for which the source's `commit(end)` has not been called successfully yet. */
   readonly unacknowledgedBatchId: number | null;
-  readonly lastAction: ReturnType<typeof dated<JournalEntry>> | null;
+  readonly lastAction: ReturnType<typeof withIsoTime<JournalEntry>> | null;
   readonly incarnation: string | null;
   readonly epoch: number;
 }
@@ -50,12 +50,12 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     pipeline: name,
     state: stateOf(head, lease),
     runner: lease?.owner.description ?? null,
-    paused: head?.paused === undefined ? null : dated(head.paused),
+    paused: head?.paused === undefined ? null : withIsoTime(head.paused),
     offset: head?.offset ?? null,
     lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
     openBatch: open === undefined ? null : { ...publicBatch(open), ...(await tasksOf(ledger, open)) },
     unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
-    lastAction: lastAction === undefined ? null : dated(lastAction),
+    lastAction: lastAction === undefined ? null : withIsoTime(lastAction),
     incarnation: head?.incarnation ?? null,
     epoch: head?.epoch ?? 0,
   };

@@ -1,5 +1,5 @@
 import { EXIT } from "../exit-codes.ts";
-import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
+import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatTime } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
@@ -21,7 +21,7 @@ export async function unlockCommand(name: string, flags: UnlockFlags): Promise<n
     const found = await findPipeline(target, name);
     const head = await requireHead(found);
     const action = actionOf(flags);
-    const result = { pipeline: name, action: "unlock", ...dated(action), holder: head.lease ?? null };
+    const result = { pipeline: name, action: "unlock", ...withIsoTime(action), holder: head.lease ?? null };
     if (head.lease === undefined) {
       if (flags.json) printJson(result);
       else printLine(`${name}: nobody holds it`);

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../shared/contract/errors.ts";
 
 /** Calls an AWS service and converts its errors to `AWS_FAILED`. */
-export async function asking<T>(what: string, call: () => Promise<T>): Promise<T> {
+export async function callAws<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

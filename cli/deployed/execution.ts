@@ -7,7 +7,7 @@ import {
   type NextExecution,
   WHY_DONE,
 } from "../../shared/aws/state.ts";
-import { asking } from "./aws.ts";
+import { callAws } from "./aws.ts";
 
 /** The state of an execution. */
 export interface ExecutionState {
@@ -42,7 +42,7 @@ export async function startExecution(
   stateMachineArn: string,
   input: ExecutionInput,
 ): Promise<string> {
-  const { executionArn } = await asking("StartExecution", () =>
+  const { executionArn } = await callAws("StartExecution", () =>
     client.send(new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input) })),
   );
   return executionArn ?? "";
@@ -55,7 +55,7 @@ export function canDescribe(executionArn: string): boolean {
 
 /** Returns the state of an execution. Error: `AWS_FAILED`. */
 export async function describeExecution(client: SFNClient, executionArn: string): Promise<ExecutionState> {
-  const { status, error, cause, output } = await asking("DescribeExecution", () =>
+  const { status, error, cause, output } = await callAws("DescribeExecution", () =>
     client.send(new DescribeExecutionCommand({ executionArn })),
   );
   if (status === "RUNNING") return { status: "running" };

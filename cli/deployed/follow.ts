@@ -42,8 +42,8 @@ export class Follower {
    * The attempt for which a `planned` event, and the attempt for which a `batch` event, was emitted
    * last.
    */
-  #told = "";
-  #ended = "";
+  #plannedAttempt = "";
+  #endedAttempt = "";
   #tasksDueAt = 0;
   #runningDueAt = 0;
   /** Partitions for which a `written` event was emitted. */
@@ -58,7 +58,7 @@ export class Follower {
     this.#options = options;
     this.#firstNewBatchId = head?.nextBatchId ?? 0;
     this.#batchId = head?.openBatchId ?? this.#firstNewBatchId;
-    if (open?.state === "aborted") this.#ended = attemptOf(open);
+    if (open?.state === "aborted") this.#endedAttempt = attemptOf(open);
   }
 
   /** Creates a follower. Call it before the run starts. */
@@ -78,8 +78,8 @@ export class Follower {
     try {
       for (;;) {
         const state = await observe();
-        await this.#look();
-        if (state.status === "succeeded") await this.#tellWhy(state);
+        await this.#poll();
+        if (state.status === "succeeded") await this.#emitReason(state);
         if (state.status !== "running" || signal.aborted) return { state, open: this.#open };
         await runtime.sleep(POLL_MILLISECONDS, signal).catch(() => undefined);
       }
@@ -88,23 +88,23 @@ export class Follower {
     }
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { ledger, pipeline } = this.#options;
     for (;;) {
       const batch = await ledger.batch(pipeline, this.#batchId);
-      if (batch === undefined || this.#ended === attemptOf(batch)) return;
+      if (batch === undefined || this.#endedAttempt === attemptOf(batch)) return;
       this.#open = batch;
-      if (this.#told !== attemptOf(batch)) await this.#tellPlanned(batch);
-      if (batch.state === "committed" || batch.state === "aborted") await this.#tellEnded(batch, batch.state);
-      else await this.#tellProgress(batch);
+      if (this.#plannedAttempt !== attemptOf(batch)) await this.#emitPlanned(batch);
+      if (batch.state === "committed" || batch.state === "aborted") await this.#emitEnded(batch, batch.state);
+      else await this.#emitProgress(batch);
       if (batch.state !== "committed") return;
       this.#open = undefined;
       this.#batchId++;
     }
   }
 
-  async #tellPlanned(batch: Batch): Promise<void> {
-    this.#told = attemptOf(batch);
+  async #emitPlanned(batch: Batch): Promise<void> {
+    this.#plannedAttempt = attemptOf(batch);
     this.#tasksDueAt = 0;
     this.#runningDueAt = this.#options.runtime.now() + RUNNING_MILLISECONDS;
     this.#written.clear();
@@ -116,9 +116,9 @@ export class Follower {
     this.#options.onEvent({ type: "planned", ...rangeOf(batch), ...latest, todo, resumed });
   }
 
-  async #tellEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
-    this.#ended = attemptOf(batch);
-    this.#tellWritten(batch, await this.#options.ledger.tasks(batch));
+  async #emitEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
+    this.#endedAttempt = attemptOf(batch);
+    this.#emitWritten(batch, await this.#options.ledger.tasks(batch));
     const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
     const milliseconds = (batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
     this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, rows, bytes, milliseconds });
@@ -129,13 +129,13 @@ export class Follower {
     this.#rows += rows;
   }
 
-  async #tellProgress(batch: Batch): Promise<void> {
+  async #emitProgress(batch: Batch): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
     if (runtime.now() < this.#tasksDueAt) return;
     const tasks = await ledger.tasks(batch);
     const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
     this.#tasksDueAt = runtime.now() + pause;
-    await this.#tellPartitions(batch, tasks);
+    await this.#emitPartitions(batch, tasks);
     onEvent({
       type: "progress",
       batchId: batch.batchId,
@@ -150,16 +150,16 @@ export class Follower {
    * Reports the tasks that ended since the last poll and, every ten seconds, the progress of
    * running tasks.
    */
-  async #tellPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
+  async #emitPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
-    this.#tellWritten(batch, tasks);
+    this.#emitWritten(batch, tasks);
     if (runtime.now() < this.#runningDueAt) return;
     this.#runningDueAt = runtime.now() + RUNNING_MILLISECONDS;
     for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, batch, tasks))
       onEvent(partitionEvent(batch, "running", { ...task, milliseconds: reportedAt - startedAt }));
   }
 
-  #tellWritten(batch: Batch, tasks: readonly Task[]): void {
+  #emitWritten(batch: Batch, tasks: readonly Task[]): void {
     for (const task of tasks) {
       if (this.#written.has(task.partition)) continue;
       this.#written.add(task.partition);
@@ -171,11 +171,11 @@ export class Follower {
    * Emits an event that says why the run planned no more batches: the pipeline is paused or there
    * is no new data.
    */
-  async #tellWhy({ isRefused }: ExecutionState): Promise<void> {
+  async #emitReason({ isRefused }: ExecutionState): Promise<void> {
     const { ledger, pipeline, onEvent } = this.#options;
     const paused = (await ledger.head(pipeline))?.paused;
     if (paused !== undefined) onEvent({ type: "paused", ...paused });
-    else if (this.#told === "" && !isRefused) onEvent({ type: "idle" });
+    else if (this.#plannedAttempt === "" && !isRefused) onEvent({ type: "idle" });
   }
 }
 

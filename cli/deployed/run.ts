@@ -37,11 +37,11 @@ export async function runDeployed(
   try {
     const trigger = input.trigger ?? "deployed";
     onEvent({ type: "started", pipeline: name, trigger, stack: stack.name, execution });
-    const relay = new Relay(client, execution);
-    const look = canDescribe(execution) ? () => relay.look() : leaseWatch(found, follower.epoch);
-    const followed = await follower.follow(look, interruption.signal);
+    const chain = new ExecutionChain(client, execution);
+    const observe = canDescribe(execution) ? () => chain.observe() : observeLease(found, follower.epoch);
+    const followed = await follower.follow(observe, interruption.signal);
     if (interruption.exitCode !== undefined) return interruption.exitCode;
-    throwFailure(name, relay.execution, followed);
+    throwFailure(name, chain.execution, followed);
     if (followed.state.isContinued)
       process.stderr.write("another execution goes on: see `millrace status`\n");
     return EXIT.ok;
@@ -51,7 +51,7 @@ export async function runDeployed(
 }
 
 /** Observes an execution and the executions that continue it as one. */
-class Relay {
+class ExecutionChain {
   /** ARN of the current execution. */
   execution: string;
   readonly #client: SFNClient;
@@ -61,7 +61,7 @@ class Relay {
     this.execution = execution;
   }
 
-  async look(): Promise<ExecutionState> {
+  async observe(): Promise<ExecutionState> {
     const state = await describeExecution(this.#client, this.execution);
     if (state.continuedBy === undefined) return state;
     this.execution = state.continuedBy;
@@ -74,7 +74,7 @@ class Relay {
  * Returns a function that observes an Express execution, which cannot be described: it is running
  * while it holds the lease that it acquired after `epoch`.
  */
-function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
+function observeLease({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();
   return async () => {
     const head = await ledger.head(name);

@@ -2,7 +2,7 @@ import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-clo
 import { z } from "zod";
 import { OUTPUT, OUTPUT_VERSION, type OutputField } from "../../shared/aws/names.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { asking } from "./aws.ts";
+import { callAws } from "./aws.ts";
 
 /**
  * The JSON output of a deployed pipeline in its stack. Older versions of the construct did not
@@ -32,7 +32,7 @@ export type DeployedPipeline = z.infer<typeof Output>;
 /** Returns the pipelines of a stack, by name. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
 export async function readStack(stack: string): Promise<ReadonlyMap<string, DeployedPipeline>> {
   const client = new CloudFormationClient({});
-  const { Stacks } = await asking("DescribeStacks", async () => {
+  const { Stacks } = await callAws("DescribeStacks", async () => {
     try {
       return await client.send(new DescribeStacksCommand({ StackName: stack }));
     } catch (error) {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { VacuumEvent } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
-import { asking } from "./aws.ts";
+import { callAws } from "./aws.ts";
 
 const Result = z.object({ files: z.number(), bytes: z.number() });
 const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
@@ -15,7 +15,7 @@ export async function vacuumDeployed(
   functionName: string,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
-  const { FunctionError, Payload } = await asking("Invoke", () =>
+  const { FunctionError, Payload } = await callAws("Invoke", () =>
     new LambdaClient({}).send(
       new InvokeCommand({
         FunctionName: functionName,

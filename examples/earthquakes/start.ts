@@ -18,13 +18,13 @@ async function millrace(args: readonly string[], url: string): Promise<number> {
     env: { ...process.env, EARTHQUAKES_URL: url },
   });
   // Forwards signals to the run, which stops cleanly, and waits for it.
-  const handOn = (signal: NodeJS.Signals) => child.kill(signal);
-  process.on("SIGINT", handOn).on("SIGTERM", handOn);
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  process.on("SIGINT", forward).on("SIGTERM", forward);
   const code = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status) => resolve(status ?? 1));
   });
-  process.off("SIGINT", handOn).off("SIGTERM", handOn);
+  process.off("SIGINT", forward).off("SIGTERM", forward);
   return code;
 }
 

@@ -5,7 +5,7 @@ import { SINK_TRAPS } from "./checks/sink/traps.ts";
 import { runTraps } from "./checks/trap.ts";
 import { type CheckReport, Findings } from "./report.ts";
 import { Surroundings } from "./surroundings.ts";
-import { type SinkTarget, type WriterMaker, writersOf } from "./target.ts";
+import { type SinkTarget, type WriterFactory, writerFactoriesOf } from "./target.ts";
 
 const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 
@@ -18,18 +18,18 @@ const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 export async function checkSink(target: SinkTarget, options: CheckSinkOptions = {}): Promise<CheckReport> {
   const surroundings = new Surroundings(options);
   const findings = new Findings("the sink");
-  let makers: readonly WriterMaker[] = [];
+  let factories: readonly WriterFactory[] = [];
   let schema: Schema | undefined;
   const isMade = await findings.check("make the sink", async () => {
     schema = toSchema(options.schema ?? DEFAULT_SCHEMA);
-    makers = await writersOf(target, options, schema, surroundings);
+    factories = await writerFactoriesOf(target, options, schema, surroundings);
   });
   if (!isMade || schema === undefined) return findings.report();
   const firstRows: FirstRows = new Map();
-  for (const maker of makers) {
+  for (const factory of factories) {
     const incarnation = surroundings.runtime.newId();
     const known = { incarnation, firstRows, expected: 0, knowsBatch: false };
-    await runTraps(SINK_TRAPS, { maker, schema, options, surroundings, findings, ...known });
+    await runTraps(SINK_TRAPS, { factory, schema, options, surroundings, findings, ...known });
   }
   return findings.report();
 }

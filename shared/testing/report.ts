@@ -35,7 +35,7 @@ export class CheckError extends MillraceError {
 }
 
 /** A problem whose code is listed in docs/errors.md. */
-export interface Trapped extends Problem {
+export interface CodedProblem extends Problem {
   readonly code: ErrorCode;
 }
 
@@ -57,7 +57,11 @@ export class Findings {
    * Runs one step. If it throws, adds a problem and returns false. `named` is the problem to add if
    * its cause is known; otherwise the problem is made from the error.
    */
-  async check(what: string, body: () => Promise<void>, named?: Omit<Trapped, "message">): Promise<boolean> {
+  async check(
+    what: string,
+    body: () => Promise<void>,
+    named?: Omit<CodedProblem, "message">,
+  ): Promise<boolean> {
     this.#checked.push(what);
     try {
       await body();
@@ -72,7 +76,7 @@ export class Findings {
     }
   }
 
-  add(problem: Trapped): void {
+  add(problem: CodedProblem): void {
     this.#add(problem);
   }
 

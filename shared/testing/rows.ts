@@ -4,20 +4,20 @@ import { rowsOf } from "../arrow/rows.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
-import type { Trapped } from "./report.ts";
+import type { CodedProblem } from "./report.ts";
 
 /** Rows as JSON text, so that they can be compared with `===`. */
 export type RowTexts = readonly string[];
 
 /**
- * Reads the rows of a partition as text. Errors are thrown; other problems are passed to `tell`.
+ * Reads the rows of a partition as text. Errors are thrown; other problems are passed to `report`.
  */
 export async function readRows(
   rows: RowSource,
   schema: Schema | undefined,
-  tell: (problem: Trapped) => void,
+  report: (problem: CodedProblem) => void,
 ): Promise<RowTexts> {
-  if (schema === undefined) return await readAnyRows(rows, tell);
+  if (schema === undefined) return await readAnyRows(rows, report);
   const texts: string[] = [];
   for await (const batch of toRecordBatches(schema, rows, {})) addBatch(texts, batch);
   return texts;
@@ -26,7 +26,7 @@ export async function readRows(
 /**
  * Reads rows without a schema, and compares the field names of each row with those of the first.
  */
-async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): Promise<RowTexts> {
+async function readAnyRows(rows: RowSource, report: (problem: CodedProblem) => void): Promise<RowTexts> {
   const texts: string[] = [];
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
@@ -36,7 +36,7 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
     }
     if (isPlainObject(row)) {
       fields ??= Object.keys(row);
-      checkFields(row, fields, texts.length + 1, tell);
+      checkFields(row, fields, texts.length + 1, report);
     } else if (!Array.isArray(row)) {
       throw new MillraceError("ROW_NOT_A_ROW", `row ${texts.length + 1}: read() yielded ${kindOf(row)}`, {
         hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
@@ -64,14 +64,14 @@ function checkFields(
   row: Readonly<Record<string, unknown>>,
   fields: readonly string[],
   number: number,
-  tell: (problem: Trapped) => void,
+  report: (problem: CodedProblem) => void,
 ): void {
   const missing = fields.filter((name) => row[name] === undefined);
   const extra = Object.keys(row).filter((name) => !fields.includes(name));
-  if (missing.length + extra.length > 0) tell(differentFields(number, missing, extra));
+  if (missing.length + extra.length > 0) report(differentFields(number, missing, extra));
 }
 
-function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Trapped {
+function differentFields(row: number, missing: readonly string[], extra: readonly string[]): CodedProblem {
   const problems = [
     missing.length > 0 ? `has no ${missing.join(", ")}` : "",
     extra.length > 0 ? `has ${extra.join(", ")} besides` : "",
@@ -95,7 +95,7 @@ export function surplus(a: RowTexts, b: RowTexts): string[] {
 }
 
 /** Formats up to two of the rows for a message. */
-export function some(rows: RowTexts): string {
+export function describeRows(rows: RowTexts): string {
   const shown = rows.slice(0, 2).map((row) => (row.length > 120 ? `${row.slice(0, 119)}…` : row));
   return `${rows.length} row${rows.length === 1 ? "" : "s"}, such as ${shown.join(" and ")}`;
 }

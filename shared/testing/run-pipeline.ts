@@ -93,7 +93,7 @@ export async function runPipeline<SinkOptions extends object>(
   pipeline: Pipeline<SinkOptions>,
   options: RunPipelineOptions = {},
 ): Promise<PipelineRun> {
-  if (!Pipeline.is(pipeline)) throw noPipeline(pipeline);
+  if (!Pipeline.is(pipeline)) throw notAPipeline(pipeline);
   const surroundings =
     (options.after?.state.surroundings as Surroundings | undefined) ?? new Surroundings(options);
   const ledger = options.after?.state.ledger ?? new SqliteLedger(":memory:");
@@ -103,9 +103,15 @@ export async function runPipeline<SinkOptions extends object>(
     openStore: (location) => surroundings.openStore(location),
     runtime: surroundings.runtime,
   };
-  const tap = new Tap();
-  const sessions = await openSessions(tap.around(pipeline as unknown as Pipeline), ports);
-  const steps = new KitSteps({ pipeline: pipeline as unknown as Pipeline, sessions, ports, tap, options });
+  const recorder = new RowRecorder();
+  const sessions = await openSessions(recorder.wrap(pipeline as unknown as Pipeline), ports);
+  const steps = new KitSteps({
+    pipeline: pipeline as unknown as Pipeline,
+    sessions,
+    ports,
+    recorder,
+    options,
+  });
   try {
     await checkSinkOptions(sessions);
     const { signal } = new AbortController();
@@ -124,7 +130,7 @@ export async function runPipeline<SinkOptions extends object>(
   };
 }
 
-function noPipeline(given: unknown): MillraceError {
+function notAPipeline(given: unknown): MillraceError {
   const name = typeof given === "function" ? given.name : undefined;
   return new MillraceError(
     "CHECK_INVALID",
@@ -139,7 +145,7 @@ interface StepParts {
   readonly pipeline: Pipeline;
   readonly sessions: Sessions;
   readonly ports: Ports;
-  readonly tap: Tap;
+  readonly recorder: RowRecorder;
   readonly options: RunPipelineOptions;
 }
 
@@ -204,7 +210,7 @@ class KitSteps implements RunSteps {
   }
 
   async #committed(run: BatchRun, batch: Batch): Promise<CommittedBatch> {
-    const { ports, tap } = this.#parts;
+    const { ports, recorder } = this.#parts;
     const tasks = await ports.ledger.tasks(run);
     return {
       batchId: batch.batchId,
@@ -212,7 +218,9 @@ class KitSteps implements RunSteps {
       end: batch.end,
       attempt: batch.attempt,
       partitions: batch.tasks,
-      rows: tasks.flatMap(({ partition, attemptNumber }) => tap.rows({ ...run, partition, attemptNumber })),
+      rows: tasks.flatMap(({ partition, attemptNumber }) =>
+        recorder.rows({ ...run, partition, attemptNumber }),
+      ),
       messages: tasks.map(({ message }) => message),
     };
   }
@@ -226,7 +234,7 @@ type TaskPlace = {
 };
 
 /** Records the rows that each task passes to the sink. */
-class Tap {
+class RowRecorder {
   readonly #rows = new Map<string, NamedRow[]>();
 
   rows({ batchId, attempt, partition, attemptNumber }: TaskPlace): readonly NamedRow[] {
@@ -234,41 +242,41 @@ class Tap {
   }
 
   /** Returns the pipeline with a sink whose writers record their rows. */
-  around(pipeline: Pipeline): Pipeline {
-    const dataSource = this.#tapped(pipeline.sink.dataSource);
+  wrap(pipeline: Pipeline): Pipeline {
+    const dataSource = this.#wrapDataSource(pipeline.sink.dataSource);
     const made = pipeline.constructor as new (definition: object) => Pipeline;
     return new made({ ...pipeline, sink: { ...pipeline.sink, dataSource } });
   }
 
-  #tapped(dataSource: DataSourceClass<never>): DataSourceClass<never> {
-    const tap = (writer: object) => this.#tappedWriter(writer as Writer<unknown>);
+  #wrapDataSource(dataSource: DataSourceClass<never>): DataSourceClass<never> {
+    const wrap = (writer: object) => this.#wrapWriter(writer as Writer<unknown>);
     return new Proxy(dataSource, {
       construct: (target, args) => {
         const sink = Reflect.construct(target, args) as object;
         return boundProxy(sink, (key, method) =>
           key === "streamWriter" || key === "writer"
-            ? (...given: unknown[]) => tap(method(...given) as object)
+            ? (...given: unknown[]) => wrap(method(...given) as object)
             : method,
         );
       },
     });
   }
 
-  #tappedWriter(writer: Writer<unknown>): Writer<unknown> {
+  #wrapWriter(writer: Writer<unknown>): Writer<unknown> {
     return boundProxy(writer, (key, method) =>
       key !== "write"
         ? method
         : (rows: unknown, task: unknown) =>
             method(
               takesRows(writer)
-                ? this.#seen(rows as AsyncIterable<NamedRow>, task as TaskContext)
-                : this.#seenBatches(rows as AsyncIterable<RecordBatch>, task as TaskContext),
+                ? this.#recordRows(rows as AsyncIterable<NamedRow>, task as TaskContext)
+                : this.#recordBatches(rows as AsyncIterable<RecordBatch>, task as TaskContext),
               task,
             ),
     );
   }
 
-  async *#seen(rows: AsyncIterable<NamedRow>, task: TaskContext): AsyncGenerator<NamedRow> {
+  async *#recordRows(rows: AsyncIterable<NamedRow>, task: TaskContext): AsyncGenerator<NamedRow> {
     const list = this.#list(task);
     for await (const row of rows) {
       list.push(row);
@@ -276,7 +284,7 @@ class Tap {
     }
   }
 
-  async *#seenBatches(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncGenerator<RecordBatch> {
+  async *#recordBatches(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncGenerator<RecordBatch> {
     const list = this.#list(task);
     for await (const batch of batches) {
       list.push(...rowsOf(batch));

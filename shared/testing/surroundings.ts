@@ -25,7 +25,7 @@ export class Surroundings {
   readonly store: MemoryStore;
   readonly runtime: Runtime;
   readonly #objects: MemoryObjects;
-  readonly #elsewhere = new Map<string, MemoryStore>();
+  readonly #otherStores = new Map<string, MemoryStore>();
 
   constructor({ now = Date.now(), env = {} }: SurroundingsOptions) {
     this.now = new Date(now).getTime();
@@ -60,8 +60,9 @@ export class Surroundings {
    */
   openStore(location: string): DirectoryStore | MemoryStore {
     if (!/^[a-z][a-z0-9+.-]+:/i.test(location)) return new DirectoryStore(location);
-    const there = this.#elsewhere.get(location) ?? new MemoryStore({ ...this.#objects, objects: new Map() });
-    this.#elsewhere.set(location, there);
+    const there =
+      this.#otherStores.get(location) ?? new MemoryStore({ ...this.#objects, objects: new Map() });
+    this.#otherStores.set(location, there);
     return there;
   }
 

@@ -30,20 +30,20 @@ export type SinkTarget =
   | Writer<unknown>
   | (() => Awaitable<Writer<unknown>>);
 
-interface MakerOf<Kind extends string, Reader> {
+interface FactoryOf<Kind extends string, Reader> {
   readonly kind: Kind;
   readonly schema: Schema | undefined;
   make(): Promise<Reader>;
 }
 
 /** Creates readers of one kind. `schema` is set if it is known. */
-export type ReaderMaker =
-  | MakerOf<"stream", DataSourceStreamReader<object, unknown>>
-  | MakerOf<"simple", SimpleDataSourceStreamReader<object>>
-  | MakerOf<"batch", DataSourceReader<unknown>>;
+export type ReaderFactory =
+  | FactoryOf<"stream", DataSourceStreamReader<object, unknown>>
+  | FactoryOf<"simple", SimpleDataSourceStreamReader<object>>
+  | FactoryOf<"batch", DataSourceReader<unknown>>;
 
 /** Creates a new writer for each call. */
-export interface WriterMaker {
+export interface WriterFactory {
   readonly kind: "stream" | "batch";
   make(schema: Schema, overwrite: boolean): Promise<Writer<unknown>>;
 }
@@ -54,14 +54,14 @@ interface Given {
 }
 
 /**
- * Returns a maker for each kind of reader that the target supports. Error: `CHECK_INVALID` if the
+ * Returns a factory for each kind of reader that the target supports. Error: `CHECK_INVALID` if the
  * target is not a source.
  */
-export async function readersOf(
+export async function readerFactoriesOf(
   target: SourceTarget,
   given: Given,
   surroundings: Surroundings,
-): Promise<readonly ReaderMaker[]> {
+): Promise<readonly ReaderFactory[]> {
   const schema = given.schema === undefined ? undefined : toSchema(given.schema);
   const definition = definitionOf(target, given, (pipeline) => pipeline.source);
   if (definition !== undefined) {
@@ -71,12 +71,12 @@ export async function readersOf(
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
     const own = definition.schema ?? given.schema ?? (await newSource().schema());
     const known = toSchema(own);
-    const makers: ReaderMaker[] = [];
-    for (const [kind, method] of Object.entries(METHODS) as [ReaderMaker["kind"], "reader"][]) {
+    const factories: ReaderFactory[] = [];
+    for (const [kind, method] of Object.entries(METHODS) as [ReaderFactory["kind"], "reader"][]) {
       const make = async () => (await newSource()[method](known)) as AnyReader;
-      if (await isSupported(make)) makers.push(makerOf(kind, known, make));
+      if (await isSupported(make)) factories.push(factoryOf(kind, known, make));
     }
-    if (makers.length > 0) return makers;
+    if (factories.length > 0) return factories;
     throw invalid("checkSource", "a data source without any reader");
   }
   if (typeof target === "function") {
@@ -84,48 +84,48 @@ export async function readersOf(
       await (isClass(target as () => unknown)
         ? new (target as unknown as new () => AnyReader)()
         : (target as () => Awaitable<AnyReader>)());
-    return [makerOf(readerKind(await make()), schema, make)];
+    return [factoryOf(readerKind(await make()), schema, make)];
   }
-  return [makerOf(readerKind(target), schema, async () => target as AnyReader)];
+  return [factoryOf(readerKind(target), schema, async () => target as AnyReader)];
 }
 
 /** `kind` must match the readers that `make` creates; the cast hides this from the compiler. */
-function makerOf(
-  kind: ReaderMaker["kind"],
+function factoryOf(
+  kind: ReaderFactory["kind"],
   schema: Schema | undefined,
   make: () => Promise<AnyReader>,
-): ReaderMaker {
-  return { kind, schema, make } as ReaderMaker;
+): ReaderFactory {
+  return { kind, schema, make } as ReaderFactory;
 }
 
 const METHODS = { stream: "streamReader", simple: "simpleStreamReader", batch: "reader" } as const;
 
 /**
- * Returns a maker for each kind of writer that the target supports. Error: `CHECK_INVALID` if the
+ * Returns a factory for each kind of writer that the target supports. Error: `CHECK_INVALID` if the
  * target is not a sink.
  */
-export async function writersOf(
+export async function writerFactoriesOf(
   target: SinkTarget,
   given: Given,
   schema: Schema,
   surroundings: Surroundings,
-): Promise<readonly WriterMaker[]> {
+): Promise<readonly WriterFactory[]> {
   const definition = definitionOf(target, given, (pipeline) => pipeline.sink);
   if (definition !== undefined) {
     const { dataSource } = definition;
     const parsed = await parsedOptions(target, definition, "checkSink");
     const newSink = (): DataSource<object> =>
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
-    const makers: WriterMaker[] = [];
+    const factories: WriterFactory[] = [];
     for (const [kind, method] of [
       ["stream", "streamWriter"],
       ["batch", "writer"],
     ] as const) {
       const make = async (schema: Schema, overwrite: boolean) =>
         newSink()[method](schema, overwrite) as Writer<unknown>;
-      if (await isSupported(() => make(schema, false))) makers.push({ kind, make });
+      if (await isSupported(() => make(schema, false))) factories.push({ kind, make });
     }
-    if (makers.length > 0) return makers;
+    if (factories.length > 0) return factories;
     throw invalid("checkSink", "a data source without any writer");
   }
   const make = async (): Promise<Writer<unknown>> => {
@@ -176,7 +176,7 @@ function isClass(target: (...args: never) => unknown): boolean {
   return /^class\b/.test(Function.prototype.toString.call(target));
 }
 
-function readerKind(reader: unknown): ReaderMaker["kind"] {
+function readerKind(reader: unknown): ReaderFactory["kind"] {
   if (isObject(reader) && "latestOffset" in reader) return "stream";
   if (isObject(reader) && "readBetweenOffsets" in reader) return "simple";
   if (isObject(reader) && "read" in reader && "partitions" in reader) return "batch";

@@ -53,7 +53,7 @@ export async function latestVersion(table: ObjectStore, known = -1): Promise<num
   let latest = -1;
   const options = known <= 0 ? {} : { startAfter: entryKey(known - 1) };
   for await (const { key } of table.list(LOG_FOLDER, options)) latest = versionOf(key) ?? latest;
-  if (latest < known) throw broken(table, entryKey(known), "gone, which was there at the last commit");
+  if (latest < known) throw brokenLog(table, entryKey(known), "gone, which was there at the last commit");
   return latest;
 }
 
@@ -68,10 +68,10 @@ export async function readEntry(table: ObjectStore, version: number): Promise<Lo
       // The error is thrown below.
     }
   }
-  throw broken(table, key, bytes === undefined ? "missing" : "not JSON");
+  throw brokenLog(table, key, bytes === undefined ? "missing" : "not JSON");
 }
 
-function broken(table: ObjectStore, key: string, problem: string): MillraceError {
+function brokenLog(table: ObjectStore, key: string, problem: string): MillraceError {
   return new MillraceError("TABLE_LOG_BROKEN", `${key} is ${problem}`, {
     where: { path: `${table.location}/${key}` },
     hint: "The log must have each version from 0: restore the file, or write to another path. Nothing was written.",
@@ -102,7 +102,7 @@ export const LOG_START: LogPosition = { version: -1, batchId: -1 };
  * A pipeline commits its batches in order, so the search runs backwards and stops at its first
  * match or at `known.version`. For a pipeline that is new to this table the whole log is read once.
  */
-export async function lastLanded(
+export async function lastCommittedBatch(
   table: ObjectStore,
   latest: number,
   owner: { readonly pipeline: string; readonly incarnation: string },

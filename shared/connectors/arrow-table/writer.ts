@@ -19,7 +19,7 @@ import { dataKey } from "./data-files.ts";
 import {
   LOG_START,
   type LogPosition,
-  lastLanded,
+  lastCommittedBatch,
   latestVersion,
   liveFiles,
   type Operation,
@@ -59,7 +59,7 @@ export class ArrowTableWriter
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedFile> {
     const table = this.#table(task);
     const staged = await putRows(table, dataKey(task, this.#runtime.newId()), this.#schema, batches);
-    return { table: this.#place(table), ...staged };
+    return { table: this.#recordedLocation(table), ...staged };
   }
 
   async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {
@@ -72,15 +72,16 @@ export class ArrowTableWriter
     batch: BatchContext,
   ): Promise<CommitHint> {
     const table = this.#table(batch);
-    const place = this.#place(table);
-    checkPlace(place, messages, table.location);
+    const recordedLocation = this.#recordedLocation(table);
+    checkSameTable(recordedLocation, messages, table.location);
     const schema = schemaToJson(this.#schema);
     const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
-    const known = hintFor(place, batch);
+    const known = hintFor(recordedLocation, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
-      const landed = await lastLanded(table, latest, batch, known);
-      if (landed >= batchId) return { table: place, version: latest, batchId, schemaDigest };
+      const lastCommitted = await lastCommittedBatch(table, latest, batch, known);
+      if (lastCommitted >= batchId)
+        return { table: recordedLocation, version: latest, batchId, schemaDigest };
       const isOverwrite = this.#operation === "overwrite";
       if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
         await this.#checkSchema(table, latest);
@@ -99,7 +100,7 @@ export class ArrowTableWriter
         ),
         remove: replaced.map(({ path }) => ({ path })),
       });
-      if (isPut) return { table: place, version, batchId, schemaDigest };
+      if (isPut) return { table: recordedLocation, version, batchId, schemaDigest };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
@@ -110,7 +111,7 @@ export class ArrowTableWriter
 
   async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
     const table = this.#table(batch);
-    return (await lastLanded(table, await latestVersion(table), batch)) >= batchId;
+    return (await lastCommittedBatch(table, await latestVersion(table), batch)) >= batchId;
   }
 
   /** Returns true if the table has at least one commit. */
@@ -137,7 +138,7 @@ export class ArrowTableWriter
     return this.#path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(this.#path);
   }
 
-  #place(table: ObjectStore): string | null {
+  #recordedLocation(table: ObjectStore): string | null {
     return this.#path === undefined ? null : table.location;
   }
 
@@ -169,12 +170,12 @@ type CommitHint = LogPosition & {
 
 /** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
 function hintFor(
-  place: string | null,
+  recordedLocation: string | null,
   batch: BatchContext,
 ): LogPosition & { readonly schemaDigest?: string } {
   const hint = batch.lastCommit as Partial<CommitHint> | null | undefined;
   const isHint =
-    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === place;
+    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === recordedLocation;
   return isHint ? (hint as CommitHint) : LOG_START;
 }
 
@@ -182,8 +183,12 @@ function hintFor(
  * Throws `TABLE_MOVED` if the batch was staged in another table, because this table does not have
  * the staged files.
  */
-function checkPlace(place: string | null, messages: readonly (StagedFile | null)[], location: string): void {
-  const elsewhere = messages.find((message) => message?.path != null && message.table !== place);
+function checkSameTable(
+  recordedLocation: string | null,
+  messages: readonly (StagedFile | null)[],
+  location: string,
+): void {
+  const elsewhere = messages.find((message) => message?.path != null && message.table !== recordedLocation);
   if (elsewhere == null) return;
   throw new MillraceError(
     "TABLE_MOVED",

@@ -23,7 +23,7 @@ import type { Row } from "../../contract/stream-reader.ts";
 import { jsonRow } from "../kit/json.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns } from "./columns.ts";
-import { Malformed } from "./malformed.ts";
+import { MalformedFileError } from "./malformed.ts";
 
 // Arrow for JavaScript has no built-in codecs. We register zstd; LZ4 is not supported. `slice`
 // copies the bytes, because the result of `decompress` may not be aligned as Arrow needs it.
@@ -60,7 +60,7 @@ export async function arrowSchema(file: FileBytes): Promise<Schema> {
 }
 
 async function open(file: FileBytes): Promise<RecordBatchReader> {
-  if (file.size === 0) throw new Malformed("it is empty");
+  if (file.size === 0) throw new MalformedFileError("it is empty");
   if (file.isSmall) return RecordBatchReader.from(await file.range(0, file.size));
   const magic = Buffer.from(await file.range(0, 6)).toString("latin1");
   return magic === "ARROW1"
@@ -73,7 +73,9 @@ async function* batchesOf(reader: RecordBatchReader): AsyncGenerator<RecordBatch
     for await (const batch of reader) yield batch;
   } catch (error) {
     if (!(error instanceof Error && error.message.includes("codec not found"))) throw error;
-    throw new Malformed("it is compressed with LZ4: write it with zstd, or not compressed", { cause: error });
+    throw new MalformedFileError("it is compressed with LZ4: write it with zstd, or not compressed", {
+      cause: error,
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import { Decompress } from "fzstd";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { PlannedFile } from "./folder.ts";
-import { Malformed } from "./malformed.ts";
+import { MalformedFileError } from "./malformed.ts";
 import { gunzip, isUtf8 } from "./node.ts";
 
 /**
@@ -46,7 +46,7 @@ export class FileBytes {
   }
 
   /** Returns false if the file was deleted or changed after the batch was planned. */
-  async isThere(): Promise<boolean> {
+  async exists(): Promise<boolean> {
     return (await (this.isSmall ? this.#readWhole() : this.#read(0, 1))) !== undefined;
   }
 
@@ -85,24 +85,24 @@ export class FileBytes {
 
 /**
  * Yields the UTF-8 text of a file without its byte order mark. Files named `.gz` or `.zst` are
- * decompressed. Error: `Malformed`.
+ * decompressed. Error: `MalformedFileError`.
  */
 export async function* textOf(file: FileBytes): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  for await (const chunk of unpacked(file)) {
+  for await (const chunk of decompressed(file)) {
     for (let start = 0; start < chunk.length; start += TEXT_BYTES) {
       const piece = chunk.subarray(start, start + TEXT_BYTES);
-      yield await textOr(file, () => decoder.decode(piece, { stream: true }));
+      yield await decodeOrThrow(file, () => decoder.decode(piece, { stream: true }));
     }
   }
-  yield await textOr(file, () => decoder.decode());
+  yield await decodeOrThrow(file, () => decoder.decode());
 }
 
-async function textOr(file: FileBytes, decode: () => string): Promise<string> {
+async function decodeOrThrow(file: FileBytes, decode: () => string): Promise<string> {
   try {
     return decode();
   } catch {
-    throw new Malformed(`line ${await wrongLine(file)} is not UTF-8`);
+    throw new MalformedFileError(`line ${await firstInvalidLine(file)} is not UTF-8`);
   }
 }
 
@@ -110,10 +110,10 @@ async function textOr(file: FileBytes, decode: () => string): Promise<string> {
  * Returns the number of the first line that is not valid UTF-8. Each line can be checked alone,
  * because a line break is never part of another UTF-8 character.
  */
-async function wrongLine(file: FileBytes): Promise<number> {
+async function firstInvalidLine(file: FileBytes): Promise<number> {
   let line = 1;
   let rest = new Uint8Array();
-  for await (const chunk of unpacked(file)) {
+  for await (const chunk of decompressed(file)) {
     const bytes = Buffer.concat([rest, chunk]);
     let start = 0;
     for (let end = bytes.indexOf(LINE_BREAK); end >= 0; end = bytes.indexOf(LINE_BREAK, start)) {
@@ -126,7 +126,7 @@ async function wrongLine(file: FileBytes): Promise<number> {
   return line;
 }
 
-function unpacked(file: FileBytes): AsyncIterable<Uint8Array> {
+function decompressed(file: FileBytes): AsyncIterable<Uint8Array> {
   // A file of zero bytes is accepted as empty text, even if its name ends in `.gz` or `.zst`.
   if (file.size > 0 && file.path.endsWith(".gz")) return gunzip(file.chunks());
   if (file.size > 0 && file.path.endsWith(".zst")) return unzstd(file.chunks());
@@ -135,13 +135,13 @@ function unpacked(file: FileBytes): AsyncIterable<Uint8Array> {
 
 /** Uses fzstd because Node's zstd decoder silently stops at the end of the first frame. */
 async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let unpacked: Uint8Array[] = [];
-  const decoder = new Decompress((chunk) => unpacked.push(chunk));
+  let decompressed: Uint8Array[] = [];
+  const decoder = new Decompress((chunk) => decompressed.push(chunk));
   for await (const chunk of chunks) {
     decoder.push(chunk);
-    yield* unpacked;
-    unpacked = [];
+    yield* decompressed;
+    decompressed = [];
   }
   decoder.push(new Uint8Array(), true);
-  yield* unpacked;
+  yield* decompressed;
 }

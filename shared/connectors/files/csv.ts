@@ -5,7 +5,7 @@ import { MillraceError, show } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed, quoted } from "../kit/column-names.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /**
@@ -45,7 +45,9 @@ export async function* readCsv(
   for await (const records of recordsOf(file, options)) {
     const [first] = records;
     if (positions === undefined && first !== undefined) {
-      positions = options.header ? fromHeader(schema, first.record) : inOrder(schema, first);
+      positions = options.header
+        ? positionsFromHeader(schema, first.record)
+        : positionsInOrder(schema, first);
       if (options.header) records.shift();
     }
     const at = positions ?? [];
@@ -86,19 +88,19 @@ async function* recordsOf(file: FileBytes, options: ParsedOptions): AsyncGenerat
     const failure = await failureOf((callback) => parser.write(text, callback));
     // Yields the records before the failure first, so that rows are counted correctly in the error.
     yield records;
-    if (failure) throw explain(failure);
+    if (failure) throw toMalformedRow(failure);
     records = [];
   }
   const failure = await failureOf((callback) => parser.end(callback));
   yield records;
-  if (failure) throw explain(failure);
+  if (failure) throw toMalformedRow(failure);
 }
 
-function explain(error: Error): Error {
+function toMalformedRow(error: Error): Error {
   if (!("code" in error && typeof error.code === "string" && "lines" in error)) return error;
   const problem = PROBLEMS[error.code] ?? error.code;
   // Leaves out the stack of the parser's error, which does not help the user.
-  return new MalformedRow(`the record that ends in line ${error.lines}: ${problem}`, {
+  return new MalformedRowError(`the record that ends in line ${error.lines}: ${problem}`, {
     cause: error.message,
   });
 }
@@ -107,33 +109,34 @@ function explain(error: Error): Error {
  * Returns the position of each schema column in the header; -1, which reads as null, if the file
  * does not have it. Error: `COLUMN_MISNAMED`.
  */
-function fromHeader(schema: Schema, header: Parsed["record"]): readonly number[] {
+function positionsFromHeader(schema: Schema, header: Parsed["record"]): readonly number[] {
   const names = header.map((name) => name ?? "");
   const columns = schema.fields.map(({ name }) => name);
   const positions = columns.map((column) => {
     const position = names.indexOf(column);
-    if (position !== names.lastIndexOf(column)) throw new Malformed(`its header has "${column}" twice`);
+    if (position !== names.lastIndexOf(column))
+      throw new MalformedFileError(`its header has "${column}" twice`);
     return position;
   });
-  checkColumnNames(columns, names, { schema: ".schema(…)", orElse: orTrim });
+  checkColumnNames(columns, names, { schema: ".schema(…)", orElse: trimHint });
   if (positions.some((position) => position >= 0)) return positions;
   const count = names.length === 1 ? "1 column" : `${names.length} columns`;
-  throw new Malformed(`its header has ${count}, and none of the schema's: ${quoted(columns)}`, {
+  throw new MalformedFileError(`its header has ${count}, and none of the schema's: ${quoted(columns)}`, {
     hint: "Set delimiter to what separates the fields, set header to false where the first line is a row, or call the columns in .schema(…) as the header does.",
     // If the file has no header, these are values of its first row, so they are not in the message.
     found: show(names.slice(0, MAX_FOUND)),
   });
 }
 
-function orTrim(misnamed: readonly Misnamed[]): string {
+function trimHint(misnamed: readonly Misnamed[]): string {
   return misnamed.some(({ column, found }) => found !== column && found.trim() === column)
     ? ", or set trim: true: spaces around fields are then left out"
     : "";
 }
 
-function inOrder({ fields }: Schema, { record, line }: Parsed): readonly number[] {
+function positionsInOrder({ fields }: Schema, { record, line }: Parsed): readonly number[] {
   if (record.length === fields.length) return fields.map((_, i) => i);
-  throw new MalformedRow(
+  throw new MalformedRowError(
     `the record that ends in line ${line} has ${record.length} fields, the schema ${fields.length} columns`,
     { hint: "Set delimiter to what separates the fields, or give in .schema(…) a column for each field." },
   );
@@ -146,7 +149,7 @@ function inOrder({ fields }: Schema, { record, line }: Parsed): readonly number[
 function converter(type: DataType, name: string): (text: string) => unknown {
   if (DataType.isUtf8(type)) return (text) => text;
   if (DataType.isBinary(type)) return (text) => Buffer.from(text, "base64");
-  const convert = ofText(type);
+  const convert = textParser(type);
   if (convert === undefined) {
     throw new MillraceError("TYPE_NOT_SUPPORTED", `CSV has no values of the type ${typeName(type)}`, {
       where: { field: name },
@@ -160,7 +163,7 @@ function converter(type: DataType, name: string): (text: string) => unknown {
   };
 }
 
-function ofText(type: DataType): ((text: string) => unknown) | undefined {
+function textParser(type: DataType): ((text: string) => unknown) | undefined {
   if (DataType.isInt(type)) return (text) => (/^[+-]?\d+$/.test(text) ? BigInt(text.replace("+", "")) : text);
   if (DataType.isFloat(type)) return toFloat;
   if (DataType.isBool(type)) {

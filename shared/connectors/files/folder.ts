@@ -53,7 +53,7 @@ export class FileSelection {
   }
 
   /** Returns false if the file exceeds a limit and was not added. */
-  take(file: ObjectInfo): boolean {
+  tryAdd(file: ObjectInfo): boolean {
     if (this.files.length > 0) {
       if (this.files.length >= this.#maxFiles || this.#bytes + file.bytes > this.#maxBytes) return false;
     }

@@ -4,7 +4,7 @@ import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
 import { jsonRow, parseJson } from "../kit/json.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 
 /**
  * Maximum length of a line. It makes a file without line breaks an error before it fills the
@@ -34,7 +34,7 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     if (rest.length > MAX_LINE_CHARACTERS)
-      throw new Malformed(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
+      throw new MalformedFileError(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
     yield parsed(lines);
   }
   yield parsed([rest]);
@@ -46,10 +46,10 @@ function recordOf(line: string, number: number, decimals: boolean): Readonly<Rec
     record = parseJson(line, { decimals });
   } catch (error) {
     // Leaves out the stack of the parser's error, which does not help the user.
-    throw new MalformedRow(`line ${number} is not JSON`, { cause: String(error) });
+    throw new MalformedRowError(`line ${number} is not JSON`, { cause: String(error) });
   }
   if (isPlainObject(record)) return record;
-  throw new MalformedRow(`line ${number} is ${kindOf(record)}, not an object`);
+  throw new MalformedRowError(`line ${number} is ${kindOf(record)}, not an object`);
 }
 
 function hasDecimal(type: DataType): boolean {

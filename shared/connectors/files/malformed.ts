@@ -10,7 +10,7 @@ export interface MalformedOptions {
 }
 
 /** A file cannot be read. The message never quotes the file's content. */
-export class Malformed extends Error {
+export class MalformedFileError extends Error {
   readonly hint: string | undefined;
   readonly found: string | undefined;
 
@@ -22,4 +22,4 @@ export class Malformed extends Error {
 }
 
 /** The row after the rows that were read so far is malformed. */
-export class MalformedRow extends Malformed {}
+export class MalformedRowError extends MalformedFileError {}

@@ -8,19 +8,19 @@ import { FileBytes } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
 import { type FileGroup, listFiles, type PlannedFile } from "./folder.ts";
 import { readJsonLines } from "./json-lines.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
 
 /** The file that is being read and the number of rows read from it. */
-interface Place {
+interface ReadPosition {
   path: string;
   row: number;
 }
 
 const READ_AHEAD = 8;
 
-const PUT_RIGHT =
+const FIX_FILE_HINT =
   "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
 
 /**
@@ -35,13 +35,13 @@ export async function* readFiles(
 ): AsyncGenerator<RecordBatch> {
   // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {});
-  for (const file of inTurn(store, files)) {
-    if (options.ignoreMissingFiles && !(await file.isThere())) continue;
-    const place: Place = { path: file.path, row: 0 };
+  for (const file of withReadAhead(store, files)) {
+    if (options.ignoreMissingFiles && !(await file.exists())) continue;
+    const place: ReadPosition = { path: file.path, row: 0 };
     try {
       for await (const chunk of chunksOf(file, schema, options)) yield* collect(chunk, rows, place);
     } catch (error) {
-      throw inFile(error, options, place);
+      throw errorInFile(error, options, place);
     }
   }
   if (rows.pending > 0) yield rows.flush();
@@ -54,7 +54,7 @@ export async function* readFiles(
 function* collect(
   chunk: RecordBatch | Iterable<Row>,
   rows: RowCollector,
-  place: Place,
+  place: ReadPosition,
 ): Generator<RecordBatch> {
   if (chunk instanceof RecordBatch) {
     if (rows.pending > 0) yield rows.flush();
@@ -72,7 +72,7 @@ function* collect(
  * Yields the files in order while it requests very small ones ahead, because reading these is
  * mostly waiting.
  */
-function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
+function* withReadAhead(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
   const asked: FileBytes[] = [];
   for (const planned of files) {
     const file = new FileBytes(store, planned);
@@ -102,7 +102,7 @@ export async function inferSchema(store: ObjectStore, options: ParsedOptions): P
     try {
       return format === "arrow" ? await arrowSchema(file) : await parquetFileSchema(file);
     } catch (error) {
-      throw inFile(error, options, place);
+      throw errorInFile(error, options, place);
     }
   }
   throw new MillraceError("SCHEMA_REQUIRED", "there is no file yet that would tell the schema", {
@@ -133,18 +133,18 @@ function chunksOf(
 }
 
 /** Adds the file to the error and, if a row does not fit the schema, a hint what to do. */
-function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
+function errorInFile(error: unknown, { format }: ParsedOptions, { path, row }: ReadPosition): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =
-      error instanceof Malformed ? error : new Malformed("", { cause: error });
+      error instanceof MalformedFileError ? error : new MalformedFileError("", { cause: error });
     const problem = message === "" ? "" : `: ${message}`;
     return new MillraceError("FILE_MALFORMED", `${path} cannot be read as ${format}${problem}`, {
-      where: { path, ...(error instanceof MalformedRow ? { row: row + 1 } : {}) },
-      hint: hint ?? PUT_RIGHT,
+      where: { path, ...(error instanceof MalformedRowError ? { row: row + 1 } : {}) },
+      hint: hint ?? FIX_FILE_HINT,
       ...(found === undefined ? {} : { found }),
       ...(cause === undefined ? {} : { cause }),
     });
   }
   const where = { path };
-  return error.where.row === undefined ? error.with({ where }) : error.with({ where, hint: PUT_RIGHT });
+  return error.where.row === undefined ? error.with({ where }) : error.with({ where, hint: FIX_FILE_HINT });
 }

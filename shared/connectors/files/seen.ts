@@ -16,7 +16,7 @@ export interface Fingerprint {
  * One stored record: the files that a batch read, and the files of the earlier records merged into
  * it.
  */
-interface Node {
+interface SeenRecord {
   readonly id: string;
   /** The id of the record with the files that were read before. */
   readonly previous: string | undefined;
@@ -25,7 +25,7 @@ interface Node {
 }
 
 /** A record with at most this many files is always merged into the next one. */
-const SMALL = 1000;
+const SMALL_RECORD_FILES = 1000;
 const FINGERPRINT_BYTES = 12;
 /**
  * A deleted file is remembered for at least this long, because a folder that is unavailable for
@@ -34,10 +34,10 @@ const FINGERPRINT_BYTES = 12;
 const REMEMBERED_MILLISECONDS = 7 * 86_400_000;
 /**
  * The number of newest records, one per batch, to which a pipeline can be rewound. Older ones are
- * deleted every `TIDIED_EACH` batches.
+ * deleted every `CLEANUP_INTERVAL` batches.
  */
-const KEPT = 1000;
-const TIDIED_EACH = 100;
+const KEPT_RECORDS = 1000;
+const CLEANUP_INTERVAL = 100;
 
 /**
  * Records which files were read up to an offset, in the pipeline's own store. Each offset names a
@@ -48,7 +48,7 @@ const TIDIED_EACH = 100;
  */
 export class SeenFiles {
   readonly #store: ObjectStore;
-  #loaded = new Map<string, Node>();
+  #loaded = new Map<string, SeenRecord>();
 
   constructor(store: ObjectStore) {
     this.#store = store;
@@ -83,7 +83,7 @@ export class SeenFiles {
     const versions = new Map(files.map(({ name, version }) => [name, version]));
     let taken = 0;
     for (const node of older) {
-      if (node.versions.size > Math.max(SMALL, 2 * versions.size)) break;
+      if (node.versions.size > Math.max(SMALL_RECORD_FILES, 2 * versions.size)) break;
       const mayForget = now - node.writtenAt >= REMEMBERED_MILLISECONDS;
       for (const [name, version] of node.versions) {
         if (!versions.has(name) && !(mayForget && !listed.has(name))) versions.set(name, version);
@@ -92,7 +92,7 @@ export class SeenFiles {
     }
     const text = files.map(({ name, version }) => `${name}:${version}`).join();
     const sequence = id === undefined ? 0 : sequenceOf(id) + 1;
-    const node: Node = {
+    const node: SeenRecord = {
       id: `${padded(sequence, 12)}-${sha256(`${id} ${text}`).toString("hex", 0, 16)}`,
       previous: older[taken]?.id,
       writtenAt: now,
@@ -109,12 +109,12 @@ export class SeenFiles {
    * Deletes records that the last 1,000 do not need. `id` is the record of the last committed
    * offset.
    */
-  async tidy(id: string): Promise<void> {
+  async deleteOldRecords(id: string): Promise<void> {
     const last = sequenceOf(id);
-    if (last % TIDIED_EACH > 0) return;
+    if (last % CLEANUP_INTERVAL > 0) return;
     const ids: string[] = [];
     for await (const { key } of this.#store.list(FOLDER)) ids.push(key.slice(FOLDER.length));
-    const isOld = (other: string) => sequenceOf(other) <= last - KEPT;
+    const isOld = (other: string) => sequenceOf(other) <= last - KEPT_RECORDS;
     const first = ids.find((other) => !isOld(other)) ?? id;
     // Of the old records, a later record needs only those that these need too. These are the oldest
     // records that are kept.
@@ -127,8 +127,8 @@ export class SeenFiles {
     await this.#store.delete(ids.filter((other) => isOld(other) && !needed.has(other)).map(keyOf));
   }
 
-  async #chain(id: string | undefined): Promise<Node[]> {
-    const nodes: Node[] = [];
+  async #chain(id: string | undefined): Promise<SeenRecord[]> {
+    const nodes: SeenRecord[] = [];
     for (let at = id; at !== undefined; ) {
       const node = this.#loaded.get(at) ?? (await this.#load(at));
       this.#loaded.set(at, node);
@@ -138,12 +138,12 @@ export class SeenFiles {
     return nodes;
   }
 
-  async #load(id: string): Promise<Node> {
+  async #load(id: string): Promise<SeenRecord> {
     const bytes = await this.#store.get(keyOf(id));
     if (bytes !== undefined) return decode(id, bytes);
     throw new MillraceError("SEEN_FILES_MISSING", `the record of the files that were read, ${id}, is gone`, {
       where: { path: `${this.#store.location}/${keyOf(id)}` },
-      hint: `The last ${KEPT} batches can be rewound to. If somebody deleted it, restore it from a backup.`,
+      hint: `The last ${KEPT_RECORDS} batches can be rewound to. If somebody deleted it, restore it from a backup.`,
     });
   }
 }
@@ -164,7 +164,7 @@ function sequenceOf(id: string): number {
 }
 
 /** Encodes a record as a line of JSON followed by the fingerprints. */
-function encode({ previous, writtenAt, versions }: Node): Uint8Array {
+function encode({ previous, writtenAt, versions }: SeenRecord): Uint8Array {
   const records = Buffer.alloc(versions.size * FINGERPRINT_BYTES);
   let at = 0;
   for (const [name, version] of versions) {
@@ -175,10 +175,10 @@ function encode({ previous, writtenAt, versions }: Node): Uint8Array {
   return Buffer.concat([Buffer.from(`${JSON.stringify({ previous, writtenAt })}\n`), records]);
 }
 
-function decode(id: string, bytes: Uint8Array): Node {
+function decode(id: string, bytes: Uint8Array): SeenRecord {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = buffer.indexOf("\n") + 1;
-  const { previous, writtenAt } = JSON.parse(buffer.toString("utf8", 0, start)) as Node;
+  const { previous, writtenAt } = JSON.parse(buffer.toString("utf8", 0, start)) as SeenRecord;
   const versions = new Map<bigint, number>();
   for (let at = start; at < buffer.length; at += FINGERPRINT_BYTES) {
     versions.set(buffer.readBigUInt64LE(at), buffer.readUInt32LE(at + 8));

@@ -126,11 +126,11 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
     for (const { info, name, version } of listed.values()) {
       const read = versionOf(name);
       if (read === version) continue;
-      if (read !== undefined && !this.options.allowOverwrites) throw changed(this.store, info);
+      if (read !== undefined && !this.options.allowOverwrites) throw fileChanged(this.store, info);
       if (info.modifiedAt <= settledAt) unread.push(info);
     }
     const selection = new FileSelection(limit, this.options);
-    for (const file of unread.sort(byTime)) if (!selection.take(file)) break;
+    for (const file of unread.sort(byTime)) if (!selection.tryAdd(file)) break;
     const last = selection.files.at(-1);
     if (last === undefined) return start;
     const fingerprints = selection.files.map(fingerprint);
@@ -152,7 +152,7 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
   }
 
   override async commit(end: TimeOffset): Promise<void> {
-    if (end.seen !== undefined) await this.#seen.tidy(end.seen);
+    if (end.seen !== undefined) await this.#seen.deleteOldRecords(end.seen);
   }
 
   async #list(): Promise<ReadonlyMap<bigint, ListedFile>> {
@@ -187,7 +187,7 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
     for await (const file of listFiles(this.store, this.options, start.key)) {
       // Stops at the first file that is too new or does not fit. Names before the offset are never
       // listed again, so no file may be skipped.
-      if (file.modifiedAt > settledAt || !selection.take(file)) break;
+      if (file.modifiedAt > settledAt || !selection.tryAdd(file)) break;
     }
     const key = selection.files.at(-1)?.key;
     if (key === undefined) return start;
@@ -209,7 +209,7 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
   }
 }
 
-function changed(store: ObjectStore, { key }: ObjectInfo): MillraceError {
+function fileChanged(store: ObjectStore, { key }: ObjectInfo): MillraceError {
   return new MillraceError("FILE_CHANGED", `${key} was read, and has changed since`, {
     where: { path: `${store.location}/${key}` },
     hint: "Write each file once, whole, under a name of its own. To read this one again: give it another name, or set allowOverwrites.",

@@ -7,7 +7,7 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { type Numbers, slicesOf } from "../kit/slices.ts";
-import { findStream, notHere } from "./stream.ts";
+import { findStream, notInMemory } from "./stream.ts";
 
 /** The offset: how many rows of the stream were read. */
 const ORDER = new CompositeOffset({ rows: "number" });
@@ -105,5 +105,5 @@ function partitionsOf({ stream, numPartitions }: MemorySource, from: number, to:
 function readSlice({ stream: name }: MemorySource, { stream: id, from, to }: Slice): readonly Row[] {
   const stream = findStream(name);
   if (stream.id === id) return stream.slice(from, to);
-  throw notHere(`the memory stream "${name}" that the batch was planned with`);
+  throw notInMemory(`the memory stream "${name}" that the batch was planned with`);
 }

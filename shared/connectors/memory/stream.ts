@@ -44,7 +44,7 @@ export class MemoryStream {
    */
   slice(from: number, to: number): readonly Row[] {
     if (to <= this.size) return this.#rows.slice(from, to);
-    throw notHere(`row ${to - 1} of memory stream "${this.name}", which has ${this.size} rows,`);
+    throw notInMemory(`row ${to - 1} of memory stream "${this.name}", which has ${this.size} rows,`);
   }
 }
 
@@ -52,10 +52,10 @@ export class MemoryStream {
 export function findStream(name: string): MemoryStream {
   const stream = streams.get(name);
   if (stream !== undefined) return stream;
-  throw notHere(`memory stream "${name}"`);
+  throw notInMemory(`memory stream "${name}"`);
 }
 
-export function notHere(what: string): MillraceError {
+export function notInMemory(what: string): MillraceError {
   return new MillraceError("MEMORY_NOT_HERE", `${what} is not in the memory of this process and thread`, {
     hint: "Make the memory stream before the run, and run the pipeline in one thread, with runPipeline of millrace/testing: millrace run and Lambda have a thread or a machine for each task.",
   });

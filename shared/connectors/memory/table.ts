@@ -1,6 +1,6 @@
 import type { BatchContext } from "../../contract/context.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
-import { notHere } from "./stream.ts";
+import { notInMemory } from "./stream.ts";
 
 /** A committed batch of a memory table. */
 export interface MemoryBatch {
@@ -52,7 +52,7 @@ export class Table implements MemoryTable {
   readonly name: string;
   readonly #id: string = crypto.randomUUID();
   readonly #staged = new Map<string, readonly NamedRow[]>();
-  readonly #landed = new Set<string>();
+  readonly #committed = new Set<string>();
   #batches: readonly MemoryBatch[] = [];
 
   constructor(name: string) {
@@ -73,7 +73,7 @@ export class Table implements MemoryTable {
   }
 
   has(batch: BatchContext): boolean {
-    return this.#landed.has(idOf(batch));
+    return this.#committed.has(idOf(batch));
   }
 
   /**
@@ -85,7 +85,7 @@ export class Table implements MemoryTable {
     const rows = messages.flatMap((message) => this.#stagedRows(message));
     const { pipeline, batchId } = batch;
     this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
-    this.#landed.add(idOf(batch));
+    this.#committed.add(idOf(batch));
     this.discard(messages);
   }
 
@@ -96,7 +96,7 @@ export class Table implements MemoryTable {
   #stagedRows({ table, key }: StagedRows): readonly NamedRow[] {
     const rows = this.#staged.get(key);
     if (table === this.#id && rows !== undefined) return rows;
-    throw notHere(`what a task wrote for memory table "${this.name}"`);
+    throw notInMemory(`what a task wrote for memory table "${this.name}"`);
   }
 }
 

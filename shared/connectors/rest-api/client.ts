@@ -4,7 +4,7 @@ import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { parseJson } from "../kit/json.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
 import { Credentials } from "./credentials.ts";
-import { noAnswer, notJson, statusError } from "./errors.ts";
+import { noResponse, notJson, statusError } from "./errors.ts";
 import type { RequestOptions } from "./options.ts";
 import type { Delivery, HttpRequest } from "./request.ts";
 import { parseNextLink, parseRetryAfter } from "./response-headers.ts";
@@ -62,7 +62,7 @@ export class RestClient {
   follow(link: string, from: string, method: HttpRequest["method"] = "GET"): URL {
     const url = new URL(link, from);
     const { origin } = new URL(this.#options.url);
-    if (url.origin === origin) return this.#credentials.conceal(url);
+    if (url.origin === origin) return this.#credentials.withoutSecrets(url);
     throw new MillraceError(
       "LINK_TO_OTHER_ORIGIN",
       `${method} ${from} leads to ${url.origin}, not to ${origin}`,
@@ -126,7 +126,7 @@ export class RestClient {
    */
   async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
     const { method, headers: defaults, delivery } = request;
-    const url = this.#credentials.conceal(request.url).href;
+    const url = this.#credentials.withoutSecrets(request.url).href;
     const timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
     const headers = this.#credentials.headers(defaults);
     // Overrides a header of the same name in the options. If all requests had the same key, the API
@@ -147,7 +147,7 @@ export class RestClient {
     } catch (error) {
       if (MillraceError.is(error)) throw error;
       const seconds = timeout.aborted ? this.#options.timeoutSeconds : undefined;
-      throw noAnswer(request, url, error, seconds);
+      throw noResponse(request, url, error, seconds);
     }
   }
 
@@ -155,13 +155,13 @@ export class RestClient {
   async #fetch({ method, url }: HttpRequest, init: RequestInit): Promise<Response> {
     let at = url;
     for (let redirects = 0; ; redirects++) {
-      const response = await fetch(this.#credentials.reveal(at), init);
+      const response = await fetch(this.#credentials.withSecrets(at), init);
       const { status } = response;
       const isRedirect = method === "GET" ? status >= 300 && status <= 399 : status === 307 || status === 308;
       const location = response.headers.get("location");
       if (!isRedirect || location === null || redirects === MAX_REDIRECTS) return response;
       await response.body?.cancel();
-      at = this.follow(location, this.#credentials.conceal(at).href, method);
+      at = this.follow(location, this.#credentials.withoutSecrets(at).href, method);
     }
   }
 }

@@ -53,7 +53,7 @@ export class Credentials {
   }
 
   /** Returns the URL to request, with its secrets. Error: `SECRET_MISSING`. */
-  reveal(url: URL): URL {
+  withSecrets(url: URL): URL {
     const asked = new URL(url);
     // fetch rejects a URL with a user name or password; `headers` sends them instead.
     asked.username = "";
@@ -68,7 +68,7 @@ export class Credentials {
    * Returns the URL without secrets. It also removes parameters whose value is a secret, because an
    * API may repeat a secret under another name in its links.
    */
-  conceal(url: URL): URL {
+  withoutSecrets(url: URL): URL {
     const shown = new URL(url);
     shown.username = "";
     shown.password = "";

@@ -9,7 +9,7 @@ const REFUSED_STATUS: ReadonlySet<number> = new Set([425, 429]);
 const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
 /** Returns true if it is safe to send the request twice. */
-function mayRepeat({ method, delivery }: HttpRequest): boolean {
+function isRepeatable({ method, delivery }: HttpRequest): boolean {
   return method === "GET" || method === "PUT" || delivery?.idempotency !== undefined;
 }
 
@@ -22,14 +22,14 @@ function locationOf({ delivery }: HttpRequest, url: string): ErrorLocation {
   return { url, ...(delivery === undefined ? {} : { row: delivery.rows.first }) };
 }
 
-const MAY_BE_DONE =
+const MAYBE_PROCESSED_HINT =
   "The API may have processed it, and has no idempotency key to know it by: look there before the next run, which sends it again.";
 
 /**
  * The error of a request without a complete response. `seconds` is the timeout if that was the
  * reason.
  */
-export function noAnswer(
+export function noResponse(
   request: HttpRequest,
   url: string,
   thrown: unknown,
@@ -37,11 +37,11 @@ export function noAnswer(
 ): MillraceError {
   const { code, reason } = reasonOf(thrown);
   const problem = seconds === undefined ? reason : `no answer within ${seconds} s`;
-  const retryable = mayRepeat(request) || (seconds === undefined && NOT_SENT.has(code));
+  const retryable = isRepeatable(request) || (seconds === undefined && NOT_SENT.has(code));
   return new MillraceError("HTTP_FAILED", `${request.method} ${url} failed${rowsIn(request)}: ${problem}`, {
     where: locationOf(request, url),
     retryable,
-    hint: retryable ? "Check that the API is up and can be reached from here." : MAY_BE_DONE,
+    hint: retryable ? "Check that the API is up and can be reached from here." : MAYBE_PROCESSED_HINT,
   });
 }
 
@@ -55,12 +55,16 @@ export function notJson(status: number, url: string): MillraceError {
 export function statusError(request: HttpRequest, url: string, status: number): MillraceError {
   const { delivery } = request;
   const retried = delivery?.idempotency === undefined ? RETRIED_STATUS : RETRIED_WITH_KEY;
-  const retryable = (mayRepeat(request) ? retried : REFUSED_STATUS).has(status);
+  const retryable = (isRepeatable(request) ? retried : REFUSED_STATUS).has(status);
   const isUnknown = !retryable && RETRIED_STATUS.has(status);
   return new MillraceError("HTTP_STATUS", `${request.method} ${url} answered ${status}${rowsIn(request)}`, {
     where: { ...locationOf(request, url), status },
     retryable,
-    hint: isUnknown ? MAY_BE_DONE : delivery === undefined ? hintFor(status) : hintForDelivery(status),
+    hint: isUnknown
+      ? MAYBE_PROCESSED_HINT
+      : delivery === undefined
+        ? hintFor(status)
+        : hintForDelivery(status),
   });
 }
 

@@ -305,7 +305,7 @@ export type SinkOptions = RequestOptions &
 
 /** Returns the options of a reader. Error: `OPTIONS_INVALID` if options of a sink are set. */
 export function sourceOptions(options: ParsedOptions): SourceOptions {
-  refuse(options, Object.keys(SINK), "is read from", "written to");
+  rejectOptions(options, Object.keys(SINK), "is read from", "written to");
   return {
     ...options,
     columns: options.columns ?? {},
@@ -317,7 +317,7 @@ export function sourceOptions(options: ParsedOptions): SourceOptions {
 
 /** Returns the options of a writer. Error: `OPTIONS_INVALID` if options of a source are set. */
 export function sinkOptions(options: ParsedOptions): SinkOptions {
-  refuse(options, Object.keys(SOURCE), "is written to", "read from");
+  rejectOptions(options, Object.keys(SOURCE), "is written to", "read from");
   const body = options.body ?? "array";
   return {
     ...options,
@@ -332,7 +332,7 @@ export function sinkOptions(options: ParsedOptions): SinkOptions {
   };
 }
 
-function refuse(options: ParsedOptions, names: readonly string[], role: string, other: string): void {
+function rejectOptions(options: ParsedOptions, names: readonly string[], role: string, other: string): void {
   const given = names.filter((name) => Reflect.get(options, name) !== undefined);
   if (given.length === 0) return;
   throw new MillraceError(

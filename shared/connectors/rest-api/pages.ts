@@ -62,7 +62,7 @@ export class Pages {
       seen.add(at);
       const page: Page = await this.page(at, signal);
       yield page;
-      if (page.next !== undefined && seen.has(page.next)) throw loop(page);
+      if (page.next !== undefined && seen.has(page.next)) throw pagesLoop(page);
       at = page.next;
     }
   }
@@ -137,7 +137,7 @@ export class Pages {
   }
 }
 
-function loop(page: Page): MillraceError {
+function pagesLoop(page: Page): MillraceError {
   return new MillraceError("PAGES_LOOP", `GET ${page.url} says that the page after it is one before it`, {
     where: { url: page.url },
     hint: "Check the option pagination against the API's documentation.",

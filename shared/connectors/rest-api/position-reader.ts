@@ -85,7 +85,7 @@ export class PositionReader
     let page = start.page;
     for (let pages = 0; pages < maxPagesPerBatch; pages++) {
       if (page === target.page) return target;
-      const { next } = await this.#look(page);
+      const { next } = await this.#pageInfo(page);
       if (next === undefined) return target;
       page = next;
     }
@@ -102,7 +102,7 @@ export class PositionReader
     let pages = 0;
     for await (const page of this.#pages.from(start.page)) {
       this.#seen.set(page.ref, { rows: page.records.length, next: page.next });
-      if (page.ref === start.page && page.records.length < start.row) throw shrunk(page, start.row);
+      if (page.ref === start.page && page.records.length < start.row) throw listShrank(page, start.row);
       end = { page: page.ref, row: page.records.length };
       if (page.next !== undefined && ++pages >= maxPages) return { page: page.next, row: 0 };
     }
@@ -115,7 +115,7 @@ export class PositionReader
     let from = first.row;
     for (let page: PageRef | undefined = first.page; page !== undefined; from = 0) {
       const isLast: boolean = page === end.page;
-      const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#look(page);
+      const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#pageInfo(page);
       if (seen.rows > from) slices.push({ page, size: this.#options.pageSize, from, to: seen.rows });
       page = seen.next;
     }
@@ -129,11 +129,11 @@ export class PositionReader
   async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {
     const pages = new Pages({ ...this.#options, pageSize: slice.size }, this.#client);
     const page = await pages.page(slice.page, signal);
-    if (page.records.length < slice.to) throw shrunk(page, slice.to);
+    if (page.records.length < slice.to) throw listShrank(page, slice.to);
     yield { records: page.records.slice(slice.from, slice.to), url: page.url };
   }
 
-  async #look(ref: PageRef): Promise<SeenPage> {
+  async #pageInfo(ref: PageRef): Promise<SeenPage> {
     const seen = this.#seen.get(ref);
     if (seen !== undefined) return seen;
     const page = await this.#pages.page(ref);
@@ -144,7 +144,7 @@ export class PositionReader
   }
 }
 
-function shrunk(page: Page, expected: number): MillraceError {
+function listShrank(page: Page, expected: number): MillraceError {
   return new MillraceError(
     "LIST_SHRANK",
     `GET ${page.url} has ${page.records.length} rows, where it had ${expected}`,

@@ -98,11 +98,11 @@ function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: 
   const known = [...names, ...paths.map(firstStep)];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
   return (record) => {
-    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: orColumns });
+    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });
   };
 }
 
-function orColumns(misnamed: readonly Misnamed[]): string {
+function columnsHint(misnamed: readonly Misnamed[]): string {
   const pairs = misnamed.map(({ column, found }) => `${JSON.stringify(column)}: ${JSON.stringify(found)}`);
   return `, or set columns: { ${pairs.join(", ")} }`;
 }

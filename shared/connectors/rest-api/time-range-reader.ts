@@ -46,7 +46,7 @@ export class TimeRangeReader
   }
 
   prepareForTriggerAvailableNow(): void {
-    this.#availableNow = this.#readable();
+    this.#availableNow = this.#readableUpTo();
   }
 
   availableNowTarget(): string | undefined {
@@ -64,7 +64,7 @@ export class TimeRangeReader
   override latestOffset(start: TimeOffset): TimeOffset {
     // The offset must not go back, even if the clock was set back or `until` was changed to an
     // earlier time.
-    const ahead = TimeRange.upTo(start.time, this.#availableNow ?? this.#readable());
+    const ahead = TimeRange.upTo(start.time, this.#availableNow ?? this.#readableUpTo());
     const last = ahead.split(this.#partitionLength, { limit: this.#range.maxPartitionsPerBatch }).at(-1);
     return last === undefined ? start : { time: toIso(last.to) };
   }
@@ -73,7 +73,7 @@ export class TimeRangeReader
    * Returns the time before which all rows should have arrived, according to `lagSeconds`. It is
    * rounded to whole seconds, which every parameter format can express.
    */
-  #readable(): string {
+  #readableUpTo(): string {
     const { until, lagSeconds } = this.#range;
     return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: "1s", until });
   }
@@ -93,7 +93,7 @@ export class TimeRangeReader
       [this.#range.endParam]: this.#endParam(range.to),
     };
     const pages = new Pages(this.#options, this.#client, params).from(null, task.signal);
-    return recordBatches(this.#schema, this.#options.columns, pages, this.#insideTest(range));
+    return recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range));
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
@@ -127,7 +127,7 @@ export class TimeRangeReader
    * Returns a test whether a row's time is in the range. Without `column` every row passes. Error:
    * `OPTIONS_INVALID`.
    */
-  #insideTest(range: TimeRange): (row: Row) => boolean {
+  #rangeFilter(range: TimeRange): (row: Row) => boolean {
     const { column } = this.#range;
     if (column === undefined) return () => true;
     const { index, timeOf } = timeColumn(this.#schema, column);

@@ -3,7 +3,7 @@ import { isPlainObject } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 
 /** An end that the source returned, and when. */
-export interface Asked {
+export interface ObservedEnd {
   readonly end: Offset;
   /** The check's simulated clock, epoch milliseconds. */
   readonly now: number;
@@ -31,9 +31,9 @@ const DIGITS = /^-?\d+$/;
  * Determines why ends differ. The two calls of each pair had a pause between them; `all` also has
  * calls without a pause, in order.
  */
-export function changeOf(
-  pairs: readonly (readonly [Asked, Asked])[],
-  all: readonly Asked[],
+export function driftOf(
+  pairs: readonly (readonly [ObservedEnd, ObservedEnd])[],
+  all: readonly ObservedEnd[],
   compare: ((a: Offset, b: Offset) => number) | undefined,
 ): OffsetDrift {
   if (pairs.every(([first, second]) => followsClock(first, second))) return "clock";
@@ -44,7 +44,7 @@ export function changeOf(
   return isOrdered ? "growth" : "chance";
 }
 
-function followsClock(first: Asked, second: Asked): boolean {
+function followsClock(first: ObservedEnd, second: ObservedEnd): boolean {
   const earlier = leavesOf(first.end);
   return [...leavesOf(second.end)].some(([path, value]) => {
     const before = earlier.get(path);

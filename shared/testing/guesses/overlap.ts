@@ -67,7 +67,7 @@ interface Numbered {
 }
 
 /** The range in a partition, and the partition's other fields. */
-interface Found {
+interface FoundRange {
   readonly range: Omit<Range, "index">;
   readonly rest: Readonly<Record<string, unknown>>;
   /**
@@ -90,15 +90,15 @@ export function guessOverlap(partitions: readonly unknown[]): MillraceError | un
     const found = rangeIn(partition);
     if (found === undefined) return;
     const range = { index, ...found.range };
-    push(alike, canonicalJson([found.form, found.rest as JsonValue]), range);
+    addToGroup(alike, canonicalJson([found.form, found.rest as JsonValue]), range);
     for (const [name, value] of Object.entries(found.rest)) {
       const number = runningNumber(name, value);
       if (number === undefined) continue;
       const { [name]: _number, ...rest } = found.rest;
-      push(numbered, canonicalJson([found.form, name, rest as JsonValue]), { number, range });
+      addToGroup(numbered, canonicalJson([found.form, name, rest as JsonValue]), { number, range });
     }
   });
-  const chains = [...numbered.values()].map(inTurn).filter(isChain);
+  const chains = [...numbered.values()].map(inNumberOrder).filter(isChain);
   for (const ranges of [...alike.values(), ...chains]) {
     const [a, b] = overlapOf(ranges) ?? [];
     if (a !== undefined && b !== undefined) return rangesOverlap(partitions, a.index, b.index);
@@ -110,13 +110,13 @@ export function guessOverlap(partitions: readonly unknown[]): MillraceError | un
  * Returns the ranges in the order of their numbers, or none if the numbers are not consecutive from
  * 0 or 1.
  */
-function inTurn(group: readonly Numbered[]): readonly Range[] {
+function inNumberOrder(group: readonly Numbered[]): readonly Range[] {
   const sorted = group.toSorted((a, b) => a.number - b.number);
   const isRunning = sorted.every(({ number }, i) => number - i === sorted[0]?.number && number - i <= 1);
   return isRunning ? sorted.map(({ range }) => range) : [];
 }
 
-function push<T>(groups: Map<string, T[]>, key: string, item: T): void {
+function addToGroup<T>(groups: Map<string, T[]>, key: string, item: T): void {
   const group = groups.get(key);
   if (group === undefined) groups.set(key, [item]);
   else group.push(item);
@@ -169,7 +169,7 @@ function runningNumber(name: string, value: unknown): number | undefined {
  * Finds the range in a partition: in two of its fields, in one of its fields, or in the partition
  * itself.
  */
-function rangeIn(value: unknown): Found | undefined {
+function rangeIn(value: unknown): FoundRange | undefined {
   const own = ownRange(value);
   if (own !== undefined || !isPlainObject(value)) return own;
   for (const [key, item] of Object.entries(value)) {
@@ -182,7 +182,7 @@ function rangeIn(value: unknown): Found | undefined {
   return undefined;
 }
 
-function ownRange(value: unknown): Found | undefined {
+function ownRange(value: unknown): FoundRange | undefined {
   if (typeof value === "string") {
     const [from, to, ...more] = value.split("/");
     return more.length === 0 ? timesOf("text", from, to) : undefined;
@@ -192,13 +192,13 @@ function ownRange(value: unknown): Found | undefined {
   return isPlainObject(value) ? (rangeOfEnds(value) ?? rangeOfLength(value)) : undefined;
 }
 
-function timesOf(form: string, from: unknown, to: unknown): Found | undefined {
+function timesOf(form: string, from: unknown, to: unknown): FoundRange | undefined {
   const [first, last] = [endOf(from), endOf(to)];
   if (first?.kind !== "time" || last?.kind !== "time") return undefined;
   return { range: { from: first.value, to: last.value }, rest: {}, form };
 }
 
-function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | undefined {
+function rangeOfEnds(partition: Readonly<Record<string, unknown>>): FoundRange | undefined {
   const [fromKey, toKey] = endsOf(Object.keys(partition)) ?? [];
   if (fromKey === undefined || toKey === undefined) return undefined;
   const { [fromKey]: from, [toKey]: to, ...rest } = partition;
@@ -224,7 +224,7 @@ function endsOf(keys: readonly string[]): readonly [string, string] | undefined 
   return undefined;
 }
 
-function rangeOfLength(partition: Readonly<Record<string, unknown>>): Found | undefined {
+function rangeOfLength(partition: Readonly<Record<string, unknown>>): FoundRange | undefined {
   for (const [first, second] of LENGTHS) {
     const { [first]: from, [second]: length, ...rest } = partition;
     if (typeof from !== "number" || typeof length !== "number") continue;

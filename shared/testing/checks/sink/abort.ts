@@ -3,7 +3,7 @@ import { recordBatchOf } from "../../../arrow/record-batches.ts";
 import type { JsonValue } from "../../../contract/json.ts";
 import { always, type Trap } from "../trap.ts";
 import { abort, write, writeBatches } from "./calls.ts";
-import { type Attempt, attemptOf, rowsFor, type SinkSubject, see, taskOf } from "./subject.ts";
+import { type Attempt, attemptOf, checkVisibleRows, rowsFor, type SinkSubject, taskOf } from "./subject.ts";
 
 /** Detects an `abort` that leaves rows of its own batch or removes those of other batches. */
 export const ABORT: Trap<SinkSubject> = {
@@ -25,7 +25,7 @@ export const ABORT: Trap<SinkSubject> = {
       ["abort() again", "abort may be called again after a crash: what is gone already is fine."],
     ] as const) {
       if (await abort(sink, attempt, [message, null], what, hint))
-        await see(sink, "ABORT_INCOMPLETE", `after ${what}`, hint);
+        await checkVisibleRows(sink, "ABORT_INCOMPLETE", `after ${what}`, hint);
     }
     return true;
   },

@@ -6,7 +6,7 @@ import type { BatchContext, TaskContext } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../../contract/json.ts";
 import type { NamedRow } from "../../../contract/stream-reader.ts";
-import type { Trapped } from "../../report.ts";
+import type { CodedProblem } from "../../report.ts";
 import { throughJson } from "../../through-json.ts";
 import { type Attempt, batchOf, type Messages, rowsFor, type SinkSubject, taskOf } from "./subject.ts";
 
@@ -64,24 +64,24 @@ export async function writeRows(
  * writer returned. `onRows` is called with the number of rows that the writer has read.
  */
 export async function writeBatches(
-  { maker, schema }: SinkSubject,
+  { factory, schema }: SinkSubject,
   given: AsyncIterable<RecordBatch>,
   task: TaskContext,
   { overwrite = false, onRows = () => {} }: { overwrite?: boolean; onRows?(count: number): void } = {},
 ): Promise<unknown> {
-  const writer = await maker.make(schema, overwrite);
+  const writer = await factory.make(schema, overwrite);
   return takesRows(writer)
     ? await writer.write(
-        told(rowsIn(given), () => onRows(1)),
+        observed(rowsIn(given), () => onRows(1)),
         task,
       )
     : await writer.write(
-        told(given, ({ numRows }) => onRows(numRows)),
+        observed(given, ({ numRows }) => onRows(numRows)),
         task,
       );
 }
 
-async function* told<T>(items: AsyncIterable<T>, tell: (item: T) => void): AsyncGenerator<T> {
+async function* observed<T>(items: AsyncIterable<T>, tell: (item: T) => void): AsyncGenerator<T> {
   for await (const item of items) {
     tell(item);
     yield item;
@@ -114,14 +114,14 @@ export async function commit(
   attempt: Attempt,
   messages: Messages,
   what: string,
-  { overwrite = false, named }: { overwrite?: boolean; named?: Omit<Trapped, "message"> } = {},
+  { overwrite = false, named }: { overwrite?: boolean; named?: Omit<CodedProblem, "message"> } = {},
 ): Promise<boolean> {
   const call = async () => {
-    const writer = await sink.maker.make(sink.schema, overwrite);
+    const writer = await sink.factory.make(sink.schema, overwrite);
     // A stream's `commit` gets the batch id as its second argument. If it declares only one
     // parameter, it cannot use the id.
     sink.knowsBatch ||= !writesBatches(writer) && writer.commit.length !== 1;
-    const context = watched(sink, batchOf(sink, attempt, true));
+    const context = recordingBatchUse(sink, batchOf(sink, attempt, true));
     await (writesBatches(writer)
       ? writer.commit(throughJson(messages), context)
       : writer.commit(throughJson(messages), attempt.batchId, context));
@@ -133,7 +133,7 @@ export async function commit(
  * Returns the context in a proxy that records whether the sink reads the batch id or the
  * incarnation.
  */
-function watched(sink: SinkSubject, batch: BatchContext): BatchContext {
+function recordingBatchUse(sink: SinkSubject, batch: BatchContext): BatchContext {
   return new Proxy(batch, {
     get: (target, key, receiver) => {
       if (key === "batchId" || key === "incarnation") sink.knowsBatch = true;
@@ -151,7 +151,7 @@ export async function abort(
   hint: string,
 ): Promise<boolean> {
   const call = async () => {
-    const writer = await sink.maker.make(sink.schema, false);
+    const writer = await sink.factory.make(sink.schema, false);
     const context = batchOf(sink, attempt, false);
     await (writesBatches(writer)
       ? writer.abort(throughJson(messages), context)

@@ -9,7 +9,7 @@ export const COMMIT_LOOKUP: Trap<SinkSubject> = {
   applies: always,
   async run(sink) {
     await sink.findings.check("hasCommitted()", async () => {
-      const writer = (await sink.maker.make(sink.schema, false)) as Partial<SupportsCommitLookup>;
+      const writer = (await sink.factory.make(sink.schema, false)) as Partial<SupportsCommitLookup>;
       if (writer.hasCommitted === undefined) {
         sink.findings.skip(
           "hasCommitted(): the sink has none; after a failed commit() it gets abort(), as in Spark",
@@ -19,14 +19,14 @@ export const COMMIT_LOOKUP: Trap<SinkSubject> = {
       // Batch 0 is committed and batch 1 is not.
       for (const [id, expected] of [true, false].entries()) {
         const found = await writer.hasCommitted(id, batchOf(sink, attemptOf(sink, id), true));
-        if (found !== expected) throw wrong(id, found, expected);
+        if (found !== expected) throw wrongLookup(id, found, expected);
       }
     });
     return true;
   },
 };
 
-function wrong(id: number, found: boolean, expected: boolean): MillraceError {
+function wrongLookup(id: number, found: boolean, expected: boolean): MillraceError {
   return new MillraceError(
     "COMMIT_LOOKUP_WRONG",
     `hasCommitted(${id}) gave ${found}, where it should be ${expected}`,

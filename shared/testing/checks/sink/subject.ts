@@ -7,7 +7,7 @@ import type { Awaitable, NamedRow } from "../../../contract/stream-reader.ts";
 import type { Findings } from "../../report.ts";
 import { sampleRows } from "../../samples.ts";
 import type { Surroundings, SurroundingsOptions } from "../../surroundings.ts";
-import type { WriterMaker } from "../../target.ts";
+import type { WriterFactory } from "../../target.ts";
 
 /** The argument of `readBack`. */
 export interface ReadBackContext {
@@ -55,7 +55,7 @@ export interface Attempt {
 
 /** The sink that is checked, the tools of the check, and its results so far. */
 export interface SinkSubject {
-  readonly maker: WriterMaker;
+  readonly factory: WriterFactory;
   readonly schema: Schema;
   readonly options: CheckSinkOptions;
   readonly surroundings: Surroundings;
@@ -127,7 +127,7 @@ export async function countRows({ options, surroundings }: SinkSubject): Promise
  * Compares the number of visible rows with the expected one. If they differ, reports a problem and
  * returns false. `surplus` is added to the message if there are too many rows.
  */
-export async function see(
+export async function checkVisibleRows(
   sink: SinkSubject,
   code: ErrorCode,
   when: string,

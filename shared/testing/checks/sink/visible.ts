@@ -1,5 +1,5 @@
 import { always, type Trap } from "../trap.ts";
-import { type SinkSubject, see } from "./subject.ts";
+import { checkVisibleRows, type SinkSubject } from "./subject.ts";
 
 export const VISIBLE_HINT =
   "write() must stage: a batch that fails, or a task that runs twice, must leave nothing that readers see. Stage in write and insert in commit, or write by key (upsert) and set showsRowsBeforeCommit.";
@@ -11,5 +11,5 @@ export const VISIBLE_HINT =
 export const VISIBLE: Trap<SinkSubject> = {
   code: "VISIBLE_BEFORE_COMMIT",
   applies: always,
-  run: (sink) => see(sink, "VISIBLE_BEFORE_COMMIT", "before commit()", VISIBLE_HINT),
+  run: (sink) => checkVisibleRows(sink, "VISIBLE_BEFORE_COMMIT", "before commit()", VISIBLE_HINT),
 };

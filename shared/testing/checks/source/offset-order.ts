@@ -20,14 +20,14 @@ export const OFFSET_ORDER: Trap<StreamSubject, StreamSubject & FirstRange> = {
         [start, c, -1],
       ] as const) {
         const found = reader.compareOffsets(x, y);
-        if (Math.sign(found) !== expected) throw wrong(x, y, found);
+        if (Math.sign(found) !== expected) throw wrongOrder(x, y, found);
       }
     });
     return true;
   },
 };
 
-function wrong(x: Offset, y: Offset, found: number): MillraceError {
+function wrongOrder(x: Offset, y: Offset, found: number): MillraceError {
   return new MillraceError(
     "OFFSET_ORDER_WRONG",
     `compareOffsets(${JSON.stringify(x)}, ${JSON.stringify(y)}) gave ${found}`,

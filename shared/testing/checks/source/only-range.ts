@@ -3,7 +3,7 @@ import { middlesOf } from "../../middles.ts";
 import { type RowTexts, surplus } from "../../rows.ts";
 import type { Trap } from "../trap.ts";
 import { compareRanges } from "./compare.ts";
-import { plainRows } from "./reading.ts";
+import { readRowsOrThrow } from "./reading.ts";
 import {
   type FirstRange,
   hasReadFirstRange,
@@ -24,7 +24,9 @@ export const ONLY_RANGE: Trap<StreamSubject, Ready> = {
     hasReadFirstRange(stream) && stream.c === undefined && stream.isComplete === true,
   async run(stream) {
     const { start, b, ab } = stream;
-    await checkOnlyRange(stream, [start, b], ab.partitions.flat(), (from, to) => plainRows(stream, from, to));
+    await checkOnlyRange(stream, [start, b], ab.partitions.flat(), (from, to) =>
+      readRowsOrThrow(stream, from, to),
+    );
     return true;
   },
 };

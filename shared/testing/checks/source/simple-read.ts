@@ -2,11 +2,11 @@ import { type Offset, sameOffset } from "../../../contract/offset.ts";
 import type { Trap } from "../trap.ts";
 import { readSimple } from "./simple-reading.ts";
 import {
+  CLOCK_STEPS,
   hasFirstRead,
   hasStart,
-  MOVES,
-  moveOn,
-  nothingToRead,
+  provideMoreData,
+  reportNothingToRead,
   type SimpleRange,
   type SimpleSubject,
   type Started,
@@ -24,7 +24,7 @@ export const FIRST_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
       const ab = await nextRange(simple, simple.start);
       if (ab !== undefined) simple.ab = ab;
     });
-    if (isRead && simple.ab === undefined) nothingToRead(simple, simple.start);
+    if (isRead && simple.ab === undefined) reportNothingToRead(simple, simple.start);
     return simple.ab !== undefined;
   },
 };
@@ -43,8 +43,8 @@ export const SECOND_READ: Trap<SimpleSubject, SimpleSubject & { readonly ab: Sim
 
 /** Returns the next range. If there is none, reads again after making the source have more data. */
 async function nextRange(simple: SimpleSubject, start: Offset): Promise<SimpleRange | undefined> {
-  for (const milliseconds of [0, ...MOVES]) {
-    if (milliseconds > 0) await moveOn(simple, milliseconds);
+  for (const milliseconds of [0, ...CLOCK_STEPS]) {
+    if (milliseconds > 0) await provideMoreData(simple, milliseconds);
     const read = await readSimple(simple, start);
     if (!sameOffset(start, read.end)) return read;
   }

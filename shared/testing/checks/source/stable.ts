@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { MillraceError } from "../../../contract/errors.ts";
 import { type Offset, sameOffset } from "../../../contract/offset.ts";
-import { type Asked, changeOf, isPresentSecond } from "../../guesses/clock.ts";
+import { driftOf, isPresentSecond, type ObservedEnd } from "../../guesses/clock.ts";
 import type { Subject } from "./subject.ts";
 
 const SECOND = 1000;
@@ -25,13 +25,13 @@ export async function checkStable(
   askEnd: () => Promise<Offset>,
   compare?: Compare,
 ): Promise<boolean> {
-  const ask = async (): Promise<Asked> => {
+  const ask = async (): Promise<ObservedEnd> => {
     const { now } = surroundings;
     const from = performance.now();
     const end = await askEnd();
     return { end, now, realNow: surroundings.realNow(), from, to: performance.now() };
   };
-  const pairs: (readonly [Asked, Asked])[] = [];
+  const pairs: (readonly [ObservedEnd, ObservedEnd])[] = [];
   for (const pause of PAUSES) {
     const first = await ask();
     surroundings.now += pause;
@@ -42,15 +42,15 @@ export async function checkStable(
   }
   const all = pairs.flat();
   for (let more = 0; more < MORE_QUESTIONS; more++) all.push(await ask());
-  const change = changeOf(pairs, all, compare);
-  if (change !== "growth") throw follows(change, what, pairs.at(-1) ?? []);
+  const change = driftOf(pairs, all, compare);
+  if (change !== "growth") throw unstableEnd(change, what, pairs.at(-1) ?? []);
   findings.skip(
     `that the end stands still: ${what} grows while it is asked: data seems to arrive; check against a source that stands still`,
   );
   return false;
 }
 
-function follows(change: "clock" | "chance", what: string, asked: readonly Asked[]): MillraceError {
+function unstableEnd(change: "clock" | "chance", what: string, asked: readonly ObservedEnd[]): MillraceError {
   const shown = asked.map(({ end }) => JSON.stringify(end)).join(", then ");
   return notStable(
     `${what}, asked twice at one instant, gave ${shown}: it follows ${change === "clock" ? "the clock" : "chance"}`,

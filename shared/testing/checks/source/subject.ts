@@ -41,7 +41,7 @@ export interface CheckSourceOptions extends SurroundingsOptions {
 
 export const HOUR = 3_600_000;
 /** The steps in milliseconds by which the clock is moved forward until the source has more data. */
-export const MOVES = [HOUR, 24 * HOUR, 31 * 24 * HOUR];
+export const CLOCK_STEPS = [HOUR, 24 * HOUR, 31 * 24 * HOUR];
 
 export type StreamReader = DataSourceStreamReader<object, unknown>;
 export type SimpleReader = SimpleDataSourceStreamReader<object>;
@@ -138,7 +138,7 @@ export function hasSecondRead(
 }
 
 /** Makes the source have more data, with `advance` or by moving the clock. */
-export async function moveOn(
+export async function provideMoreData(
   { options, surroundings }: Subject<unknown>,
   milliseconds: number,
 ): Promise<void> {
@@ -147,14 +147,14 @@ export async function moveOn(
 }
 
 /** Reads rows as text. Invalid rows are thrown as an error or reported as a problem. */
-export async function textsOf(
+export async function readTexts(
   { schema, findings }: Subject<unknown>,
   rows: Awaitable<RowSource>,
 ): Promise<RowTexts> {
   return await readRows(await rows, schema, (problem) => findings.add(problem));
 }
 
-export function nothingToRead({ findings }: Subject<unknown>, start: Offset): void {
+export function reportNothingToRead({ findings }: Subject<unknown>, start: Offset): void {
   findings.add({
     code: "NOTHING_TO_CHECK",
     message: `the source has nothing after ${JSON.stringify(start)}`,
