@@ -24,7 +24,7 @@ export const handler = lambdaHandler(
     const ended = await finalize(sessions, ports, { run, failure });
     reportBatch(ended.batch);
     const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
-    // If this execution plans again, that step acquires the lease itself.
+    // If the next step is Plan, the lease is kept: Plan takes it over.
     if (next.next !== "Plan") {
       await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
     }

@@ -57,7 +57,7 @@ class Execution {
   readonly #event: PlanEvent;
   readonly #opened: Opened;
   readonly #trigger: TriggerKind;
-  /** A preliminary policy; `#prepare` replaces it by asking the source. */
+  /** The policy until `#prepare` has asked the source for the final one. */
   #policy: RunPolicy;
 
   constructor(event: PlanEvent, opened: Opened, trigger: TriggerKind) {

@@ -72,7 +72,10 @@ function stateOf(head: Head | undefined, lease: Lease | undefined): Status["stat
 interface Tasks {
   /** Number of tasks that the next run does not repeat; 0 for an aborted attempt. */
   readonly tasksDone: number;
-  /** The tasks that have reported progress, the one without progress for longest first. */
+  /**
+   * The tasks that have reported progress, sorted by the time since their last progress, longest
+   * first.
+   */
   readonly running: readonly ReturnType<typeof publicRunning>[];
 }
 

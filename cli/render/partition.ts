@@ -8,8 +8,8 @@ const SHORT_MILLISECONDS = 5000;
 const LATE_MILLISECONDS = 20_000;
 
 /**
- * Returns the last progress reports of an attempt's unfinished tasks. The task without progress for
- * longest comes first.
+ * Returns the last progress reports of an attempt's unfinished tasks, sorted by the time since
+ * their last progress, longest first.
  */
 export async function runningOf(
   ledger: Ledger,

@@ -32,7 +32,7 @@ type ParsedOptions = z.output<typeof OPTIONS>;
 export class ArrowTable extends DataSource<ParsedOptions> {
   /** The name for `.format("arrow-table")` once the class is registered. */
   static override readonly name: string = "arrow-table";
-  /** See `ArrowTableOptions`. */
+  /** The schema that validates `ArrowTableOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<ArrowTableOptions, ParsedOptions>;
 
   /** Returns the schema of the newest commit. Error: `TABLE_NOT_FOUND`. */

@@ -19,7 +19,7 @@ export type { DynamoDbOptions } from "./options.ts";
 export class DynamoDb extends DataSource<ParsedOptions> {
   /** The name for `.format("dynamodb")` once the class is registered. */
   static override readonly name: string = "dynamodb";
-  /** See `DynamoDbOptions`. */
+  /** The schema that validates `DynamoDbOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<DynamoDbOptions, ParsedOptions>;
 
   /** Returns a writer that puts items. */

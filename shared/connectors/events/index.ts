@@ -18,7 +18,7 @@ export type { EventsOptions } from "./options.ts";
 export class Events extends DataSource<ParsedOptions> {
   /** The name for `.format("events")` once the class is registered. */
   static override readonly name: string = "events";
-  /** See `EventsOptions`. */
+  /** The schema that validates `EventsOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<EventsOptions, ParsedOptions>;
 
   /** Returns the schema: `id`, `time`, `kind`, `user_id`, and `amount` (of purchases only). */

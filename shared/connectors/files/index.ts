@@ -18,7 +18,7 @@ export type { FilesOptions } from "./options.ts";
 export class Files extends DataSource<ParsedOptions> {
   /** The name for `.format("files")` once the class is registered. */
   static override readonly name: string = "files";
-  /** See `FilesOptions`. */
+  /** The schema that validates `FilesOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<FilesOptions, ParsedOptions>;
 
   /** Returns the schema of the first Arrow or Parquet file by name. Error: `SCHEMA_REQUIRED`. */

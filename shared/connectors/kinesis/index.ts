@@ -17,7 +17,7 @@ export type { KinesisOptions } from "./options.ts";
 export class Kinesis extends DataSource<ParsedOptions> {
   /** The name for `.format("kinesis")` once the class is registered. */
   static override readonly name: string = "kinesis";
-  /** See `KinesisOptions`. */
+  /** The schema that validates `KinesisOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<KinesisOptions, ParsedOptions>;
 
   /** Returns the option `schema`, or the columns of a raw record. Error: `SCHEMA_REQUIRED`. */

@@ -69,8 +69,8 @@ export class ShardsPlan {
   /**
    * Reports what was found in a shard. `last` is the last record of the batch, `undefined` if there
    * are no new records. `readUpTo` (epoch milliseconds) says that the batch includes everything
-   * that arrived before then; it is `undefined` if that is not known, which leaves the plan's time
-   * unchanged.
+   * that arrived before then. It is `undefined` for a closed shard without new records, which does
+   * not limit the end of the batch.
    */
   saw(shardId: string, last: Mark | undefined, ended: boolean, readUpTo: number | undefined): void {
     if (readUpTo !== undefined) this.#readUpTo = Math.min(this.#readUpTo, readUpTo);

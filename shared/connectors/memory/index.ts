@@ -44,7 +44,7 @@ type ParsedOptions = z.output<typeof OPTIONS>;
 export class Memory extends DataSource<ParsedOptions> {
   /** The name for `.format("memory")` once the class is registered. */
   static override readonly name: string = "memory";
-  /** See `MemoryOptions`. */
+  /** The schema that validates `MemoryOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<MemoryOptions, ParsedOptions>;
 
   /** Returns the schema of the memory stream. Error: `MEMORY_NOT_HERE`. */

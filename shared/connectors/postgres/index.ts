@@ -23,7 +23,7 @@ export type { PostgresConnection, PostgresOptions, PostgresTls } from "./options
 export class Postgres extends DataSource<ParsedOptions> {
   /** The name for `.format("postgres")` once the class is registered. */
   static override readonly name: string = "postgres";
-  /** See `PostgresOptions`. */
+  /** The schema that validates `PostgresOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<PostgresOptions, ParsedOptions>;
 
   /**

@@ -24,7 +24,7 @@ const SCHEMA = "timestamp timestamp NOT NULL, value bigint NOT NULL";
 export class Rate extends DataSource<ParsedRateOptions> {
   /** The name for `.format("rate")` once the class is registered. */
   static override readonly name: string = "rate";
-  /** See `RateOptions`. */
+  /** The schema that validates `RateOptions`. */
   static readonly optionsSchema = RATE_OPTIONS as OptionsSchema<RateOptions, ParsedRateOptions>;
 
   /** Returns the schema, with the columns `timestamp` and `value`. */
@@ -48,7 +48,7 @@ export class Rate extends DataSource<ParsedRateOptions> {
 export class RateMicroBatch extends DataSource<ParsedMicroBatchOptions> {
   /** The name for `.format("rate-micro-batch")` once the class is registered. */
   static override readonly name: string = "rate-micro-batch";
-  /** See `RateMicroBatchOptions`. */
+  /** The schema that validates `RateMicroBatchOptions`. */
   static readonly optionsSchema = MICRO_BATCH_OPTIONS as OptionsSchema<
     RateMicroBatchOptions,
     ParsedMicroBatchOptions

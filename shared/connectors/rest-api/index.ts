@@ -34,7 +34,7 @@ export type { Sent } from "./writer.ts";
 export class RestApi extends DataSource<ParsedOptions> {
   /** The name for `.format("rest-api")` once the class is registered. */
   static override readonly name: string = "rest-api";
-  /** See `RestApiOptions`. */
+  /** The schema that validates `RestApiOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<RestApiOptions, ParsedOptions>;
 
   /** Returns the option `schema`. Error: `SCHEMA_REQUIRED`. */

@@ -18,7 +18,7 @@ export type { SqsOptions } from "./options.ts";
 export class Sqs extends DataSource<ParsedOptions> {
   /** The name for `.format("sqs")` once the class is registered. */
   static override readonly name: string = "sqs";
-  /** See `SqsOptions`. */
+  /** The schema that validates `SqsOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<SqsOptions, ParsedOptions>;
 
   /** Returns the option `schema`, or the columns of a raw message. Error: `SCHEMA_REQUIRED`. */

@@ -54,7 +54,7 @@ type End = number | bigint | string;
 interface Range extends Interval<End> {
   /** Index of the partition. */
   readonly index: number;
-  /** Another possible meaning of the same fields. */
+  /** The range if its fields have another meaning, such as text instead of numbers. */
   readonly otherwise?: Interval<End>;
   /** The length, if its name (`size` or `count`) may mean the length of the whole data. */
   readonly whole?: number;
@@ -204,7 +204,8 @@ function rangeOfEnds(partition: Readonly<Record<string, unknown>>): FoundRange |
   const { [fromKey]: from, [toKey]: to, ...rest } = partition;
   const [start, end] = [endOf(from), endOf(to)];
   if (start === undefined || start.kind !== end?.kind) return undefined;
-  // If a column is text, its digits are ordered as text, so that meaning is kept as an alternative.
+  // If the column is text, its values are ordered as text. The range in that order is kept as an
+  // alternative.
   const { text } = start;
   const otherwise =
     text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
