@@ -150,7 +150,9 @@ export class MicroBatchPipeline extends Construct {
     return this.metric(METRIC.batchDuration, options);
   }
 
-  /** Time since a batch was first planned, or until it ended, in milliseconds. */
+  /**
+   * Age of a batch in milliseconds: the time since it was first planned, up to now or to its end.
+   */
   metricBatchAge(options?: MetricOptions): Metric {
     return this.metric(METRIC.batchAge, options);
   }

@@ -58,8 +58,8 @@ export async function lookAhead(
   const furthest = Math.min(first.arrivedAt + span, until ?? now - SETTLED_MILLISECONDS);
   const there = await look(furthest, last);
   if (there !== undefined) return { first, last: there, stop: "enough" };
-  // No record arrived after `furthest`, so few records are left. Search for the last one that a
-  // request by time finds, then read the rest.
+  // No record arrived after `furthest`, so few records are left. `lookNearer` skips as many of them
+  // as it can by time, and the rest is read.
   const best = await lookNearer(look, last, furthest);
   const tail = await scan(stream, shardId, { after: markOf(best) }, maxRecords - count, until);
   return { ...tail, first, last: tail.last ?? best };
