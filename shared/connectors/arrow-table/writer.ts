@@ -72,16 +72,15 @@ export class ArrowTableWriter
     batch: BatchContext,
   ): Promise<CommitHint> {
     const table = this.#table(batch);
-    const recordedLocation = this.#recordedLocation(table);
-    checkSameTable(recordedLocation, messages, table.location);
+    const location = this.#recordedLocation(table);
+    checkSameTable(location, messages, table.location);
     const schema = schemaToJson(this.#schema);
     const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
-    const known = hintFor(recordedLocation, batch);
+    const known = hintFor(location, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
       const lastCommitted = await lastCommittedBatch(table, latest, batch, known);
-      if (lastCommitted >= batchId)
-        return { table: recordedLocation, version: latest, batchId, schemaDigest };
+      if (lastCommitted >= batchId) return { table: location, version: latest, batchId, schemaDigest };
       const isOverwrite = this.#operation === "overwrite";
       if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
         await this.#checkSchema(table, latest);
@@ -100,7 +99,7 @@ export class ArrowTableWriter
         ),
         remove: replaced.map(({ path }) => ({ path })),
       });
-      if (isPut) return { table: recordedLocation, version, batchId, schemaDigest };
+      if (isPut) return { table: location, version, batchId, schemaDigest };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
