@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Must run on any Node, to say which one it needs.
+// This file must run on old versions of Node too, so that it can say which version is needed.
 const REQUIRED = 24;
 if (Number(process.versions.node.split(".")[0]) < REQUIRED) {
   console.error(
@@ -15,7 +15,8 @@ if (Number(process.versions.node.split(".")[0]) < REQUIRED) {
 } else {
   const { main } = await import("../dist/cli/main.js");
   await main(process.argv);
-  // What the user's code left running, such as a timer, must not keep a run that has ended; what was printed must get out.
+  // Exit even if the user's code left something running, such as a timer, but flush the output
+  // first.
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))),
   );

@@ -10,8 +10,8 @@ export interface Definition {
 }
 
 /**
- * Loads a pipeline by its file, or by its name if it has run in the home. Errors:
- * `PIPELINE_NOT_FOUND`, those of `loadPipeline`.
+ * Loads a pipeline by its file, or by its name if it has run in this home. Errors:
+ * `PIPELINE_NOT_FOUND`, and those of `loadPipeline`.
  */
 export async function loadDefinition(home: Home, nameOrFile: string): Promise<Definition> {
   if (/\.[cm]?[jt]s$/.test(nameOrFile))

@@ -4,11 +4,11 @@ import { MillraceError } from "../shared/contract/errors.ts";
 /** Exit codes of `millrace`, documented in docs/cli.md. */
 export const EXIT = {
   ok: 0,
-  /** The run failed: a batch was aborted, or something could not be read. The next run goes on. */
+  /** The run failed: a batch was aborted or something could not be read. The next run continues. */
   failed: 1,
   /** The command line, the pipeline file or its options are wrong. Nothing was started. */
   usage: 2,
-  /** Another run works on the pipeline. Nothing was started, or this run has lost the pipeline. */
+  /** Another run has the pipeline's lease. Nothing was started, or this run has lost the lease. */
   leaseHeld: 3,
   /** Stopped by SIGINT (128 + 2). */
   interrupted: 130,
@@ -46,6 +46,6 @@ export function exitCodeOf(error: unknown): number {
   if (!MillraceError.is(error)) return EXIT.failed;
   if (error.code === "LEASE_HELD" || error.code === "FENCED" || error.code === "RUN_IS_STALE")
     return EXIT.leaseHeld;
-  // Within a batch something was started, whatever is wrong.
+  // An error with a batch id is never a usage error, because a run was already started.
   return USAGE_ERRORS.has(error.code) && error.where.batchId === undefined ? EXIT.usage : EXIT.failed;
 }

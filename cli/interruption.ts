@@ -3,14 +3,14 @@ import { EXIT } from "./exit-codes.ts";
 
 const SAME_PRESS_MILLISECONDS = 50;
 
-/** The first SIGINT or SIGTERM asks to stop, the second one ends the process at once. */
+/** The first SIGINT or SIGTERM requests a stop; the second one ends the process immediately. */
 export class Interruption {
   readonly #controller = new AbortController();
   readonly #message: string;
   exitCode: number | undefined;
   #askedAt = 0;
 
-  /** `message` says what the first signal does. */
+  /** `message` is printed after the first signal. */
   constructor(message: string) {
     this.#message = message;
     process.on("SIGINT", this.#onSignal);
@@ -25,7 +25,7 @@ export class Interruption {
     const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
     const now = runtime.now();
     if (this.exitCode !== undefined) {
-      // Ctrl-C reaches the whole group of processes, and npm hands it on: one press may come twice.
+      // Ctrl-C signals the whole process group, and npm forwards it, so one press may arrive twice.
       if (now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);
       return;
     }

@@ -19,10 +19,10 @@ import { errorEvent, formatError } from "./render/error.ts";
 const EXIT_CODES = `
 Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has the pipeline, 130 interrupted, 143 terminated.`;
 
-/** Runs the command line; sets the process's exit code. */
+/** Runs the command line and sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // A reader that has seen enough, such as `head`, is no error, unless it cuts off a run: the next
-  // run resumes it as after a kill.
+  // EPIPE means that the reader of stdout, such as `head`, has closed it. This is no error, unless
+  // it cuts off a run. The next run then resumes the batch, as after a kill.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed);
   });
@@ -47,14 +47,14 @@ function program(): Command {
     .addHelpText("after", EXIT_CODES)
     .exitOverride();
 
-  addRunning(command);
-  addLooking(command);
-  addOperating(command);
+  addRunCommands(command);
+  addInspectCommands(command);
+  addOperateCommands(command);
   return command;
 }
 
-function addRunning(command: Command): void {
-  inTarget(command.command("run"))
+function addRunCommands(command: Command): void {
+  withTargetOptions(command.command("run"))
     .description(
       "run a pipeline here, on the ledger and the store in --home; or start a deployed one and follow it",
     )
@@ -74,7 +74,7 @@ function addRunning(command: Command): void {
     .action(async (pipeline: string | undefined, flags) => {
       process.exitCode = await runCommand(pipeline, flags);
     });
-  inTarget(command.command("replay"))
+  withTargetOptions(command.command("replay"))
     .description("run the open batch again: same id, offsets and partitions")
     .argument("<pipeline>")
     .addOption(maxConcurrency())
@@ -93,17 +93,17 @@ function addRunning(command: Command): void {
     });
 }
 
-function addLooking(command: Command): void {
-  inTarget(command.command("status"))
+function addInspectCommands(command: Command): void {
+  withTargetOptions(command.command("status"))
     .description("where a pipeline is, or all are")
     .argument("[pipeline]")
     .action(statusCommand);
-  inTarget(command.command("batches"))
+  withTargetOptions(command.command("batches"))
     .description("the newest batches of a pipeline, or of all")
     .argument("[pipeline]")
     .option("--limit <n>", "how many", positive, 20)
     .action(batchesCommand);
-  inTarget(command.command("batch"))
+  withTargetOptions(command.command("batch"))
     .description("one batch and its tasks")
     .argument("<n>", "its id", natural)
     .argument("[pipeline]", "may be left out where there is one")
@@ -119,24 +119,24 @@ function addLooking(command: Command): void {
     .action(catCommand);
 }
 
-function addOperating(command: Command): void {
-  byHand(command.command("pause"))
+function addOperateCommands(command: Command): void {
+  withJournalOptions(command.command("pause"))
     .description("let runs do nothing from their next batch on")
     .action(pauseCommand);
-  byHand(command.command("resume")).description("let the next run go on").action(resumeCommand);
-  withConsent(byHand(command.command("rewind")))
+  withJournalOptions(command.command("resume")).description("let the next run go on").action(resumeCommand);
+  withConsentOptions(withJournalOptions(command.command("rewind")))
     .description("move the offset: what comes after it is read again, and written again as new batches")
     .option("--to-batch <n>", "to where batch N began", natural)
     .option("--to-offset <json>", "to an offset of the source", offset)
     .action(async (pipeline: string, flags) => {
       process.exitCode = await rewindCommand(pipeline, flags);
     });
-  withConsent(byHand(command.command("unlock")))
+  withConsentOptions(withJournalOptions(command.command("unlock")))
     .description("take the lease away from a run that is certainly dead")
     .action(async (pipeline: string, flags) => {
       process.exitCode = await unlockCommand(pipeline, flags);
     });
-  inTarget(command.command("vacuum"))
+  withTargetOptions(command.command("vacuum"))
     .description("remove staged files that no commit names and no living batch needs")
     .argument("[pipeline]", "name or file (default: all)")
     .option("--older-than <duration>", "spare what is younger", "24h")
@@ -159,8 +159,8 @@ const stallAfter = () =>
 const failStalled = () =>
   new Option("--fail-stalled", "fail the task of a partition that has stalled").conflicts("stack");
 
-/** A command for pipelines of a home, a stack or a table. */
-function inTarget(command: Command): Command {
+/** Adds the flags that choose a home, a stack or a table. */
+function withTargetOptions(command: Command): Command {
   return command
     .addOption(home().conflicts(["stack", "table"]))
     .addOption(
@@ -170,19 +170,25 @@ function inTarget(command: Command): Command {
     .addOption(json());
 }
 
-/** A command that changes a pipeline by hand, which its journal keeps. */
-function byHand(command: Command): Command {
-  return inTarget(command.argument("<pipeline>"))
+/**
+ * Adds the arguments of a command that changes a pipeline by hand. The pipeline's journal records
+ * the change.
+ */
+function withJournalOptions(command: Command): Command {
+  return withTargetOptions(command.argument("<pipeline>"))
     .option("--why <text>", "for the journal")
     .option("--by <who>", "for the journal (default: user@host)");
 }
 
-/** A command that shows what it would do, and asks. */
-function withConsent(command: Command): Command {
+/** Adds the flags of a command that asks for confirmation. */
+function withConsentOptions(command: Command): Command {
   return command.option("--yes", "do not ask").option("--dry-run", "only show");
 }
 
-/** Two folders up in the package (dist/cli), one in the repository (cli). */
+/**
+ * Returns the URL of package.json, which is two folders up in the package (dist/cli) and one in the
+ * repository (cli).
+ */
 function packageJson(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url);
 }

@@ -12,13 +12,13 @@ export interface ActionFlags {
   readonly why?: string;
 }
 
-/** The flags of commands that ask first. */
+/** The flags of commands that ask for confirmation. */
 export interface ConsentFlags {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
 }
 
-/** Who acts, why, and when. */
+/** Returns who acts, why, and when. */
 export function actionOf({ by, why }: ActionFlags): Action {
   return {
     by: by ?? `${userName()}@${hostname()}`,
@@ -27,8 +27,8 @@ export function actionOf({ by, why }: ActionFlags): Action {
   };
 }
 
-/** An action as `--json` prints it. */
-export function dated<T extends Action>(action: T): Omit<T, "at"> & { readonly at: string } {
+/** Returns an action in the form that `--json` prints. */
+export function withIsoTime<T extends Action>(action: T): Omit<T, "at"> & { readonly at: string } {
   return { ...action, at: new Date(action.at).toISOString() };
 }
 
@@ -36,25 +36,26 @@ function userName(): string {
   try {
     return userInfo().username;
   } catch {
-    // A container may have a user that has no name.
+    // In a container, the user may have no name.
     return String(process.getuid?.() ?? "unknown");
   }
 }
 
-/** What a person is asked about. */
+/** A change that the user must confirm. */
 export interface ManualChange {
-  /** What it would do. */
+  /** Description of the change, printed before the question. */
   readonly shown: string;
   readonly question: string;
-  /** What is printed when it is done. */
+  /** Text that is printed after the change. */
   readonly done: string;
-  /** The same for `--json`. */
+  /** The result that `--json` prints. */
   readonly result: object;
   apply(): Promise<void>;
 }
 
 /**
- * Shows a change, asks, and makes it. Returns the exit code. Error: `USAGE` if nobody can be asked.
+ * Shows a change, asks for confirmation, and applies the change. Returns the exit code. Error:
+ * `USAGE` if there is no terminal to ask on.
  */
 export async function withConsent(
   change: ManualChange,
@@ -63,7 +64,7 @@ export async function withConsent(
   const isDryRun = flags.dryRun ?? false;
   (flags.json ? process.stderr : process.stdout).write(`${change.shown}\n`);
   if (!isDryRun) {
-    if (!(flags.yes || (await agrees(change.question)))) {
+    if (!(flags.yes || (await confirm(change.question)))) {
       process.stderr.write("nothing was changed\n");
       return EXIT.failed;
     }
@@ -74,7 +75,7 @@ export async function withConsent(
   return EXIT.ok;
 }
 
-async function agrees(question: string): Promise<boolean> {
+async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
     throw new MillraceError("USAGE", "this changes the pipeline, and there is no terminal to ask on", {
       hint: "Look with --dry-run; then give --yes.",

@@ -6,16 +6,17 @@ import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { describeError } from "./describe-error.ts";
 
 /**
- * An execution of a Standard workflow ends at 25,000 events of history; retries need some of them.
+ * An execution of a Standard workflow may have at most 25,000 history events. The rest is reserved
+ * for retries.
  */
 const MAX_EVENTS = 15_000;
-/** Of one inline task, without retries; of the other states of a batch. */
+/** Events of one inline task without retries, and of the other states of a batch. */
 const EVENTS_PER_TASK = 8;
 const EVENTS_PER_BATCH = 40;
 
 /**
- * What comes after Finalize. `now` and `executionMilliseconds`, the time-out of an execution,
- * decide whether this one goes on.
+ * Decides what the execution does after Finalize. It continues in a new execution if its history
+ * gets too long or half of its timeout, `executionMilliseconds`, is over.
  */
 export function afterFinalize(
   work: Written,

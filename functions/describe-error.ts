@@ -1,6 +1,9 @@
 import type { ErrorRecord } from "../shared/contract/errors.ts";
 
-/** Message, place and hint in one line, for whoever looks at an execution and sees only that. */
+/**
+ * Formats message, location and hint in one line, because an execution in the Step Functions
+ * console shows nothing else.
+ */
 export function describeError(
   error: Pick<ErrorRecord, "message" | "where"> & { readonly hint?: string | undefined },
 ): string {

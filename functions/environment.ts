@@ -17,11 +17,11 @@ import { S3Store } from "../shared/platform/aws/s3-store.ts";
 import { Secrets } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 
-/** What an execution environment of Lambda makes once and uses for every call. */
+/** The objects that a Lambda execution environment creates once and uses for every call. */
 
 export const settings = readSettings(process.env);
 export const logger: Logger = new Logger({ serviceName: settings.pipeline });
-// The namespace is POWERTOOLS_METRICS_NAMESPACE, which one given here would replace.
+// The namespace comes from POWERTOOLS_METRICS_NAMESPACE. An option here would override it.
 export const metrics: Metrics = new Metrics({ serviceName: settings.pipeline });
 export const tracer: Tracer = new Tracer({ serviceName: settings.pipeline });
 
@@ -42,9 +42,9 @@ const runtime: Runtime = {
 const edge = { runtime };
 
 export const dynamodb: DynamoDBClient = tracer.captureAWSv3Client(new DynamoDBClient({}));
-// An endpoint of one's own, such as LocalStack's, has no names for its buckets.
+// With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
 export const s3: S3Client = tracer.captureAWSv3Client(
-  // A table may lie in another region.
+  // The bucket of a table may be in another region.
   new S3Client({
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
@@ -58,7 +58,7 @@ const ports: Ports = {
   ...edge,
 };
 
-/** A prefix of a bucket: `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
+/** Opens a prefix of a bucket, `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
 function openStore(location: string): ObjectStore {
   const place = parseS3Url(location);
   if (place !== undefined) return new S3Store({ client: s3, ...place, ...edge });
@@ -69,7 +69,7 @@ function openStore(location: string): ObjectStore {
 }
 
 /**
- * The pipeline of the bundle, and the ports with the secrets as they are now. Errors:
+ * Returns the bundled pipeline and the ports, with current values of the secrets. Errors:
  * `PIPELINE_MISMATCH`, `SECRET_UNAVAILABLE`.
  */
 export async function load(): Promise<{ readonly pipeline: Pipeline; readonly ports: Ports }> {

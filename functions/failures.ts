@@ -6,9 +6,10 @@ import { batchFolder } from "../shared/engine/partitions-file.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 
 /**
- * Errors of tasks that failed for good, from which Finalize learns why a batch is aborted: the
- * state of ten thousand tasks has no room for them. Each is a small object, which is written on
- * failure only, and which vacuum removes with the batch's other files.
+ * Stores the errors of failed tasks, so that Finalize can report why a batch is aborted. They are
+ * stored in S3 because the state machine's state has no room for those of ten thousand tasks. Each
+ * error is a small object that is written only on failure; `vacuum` removes it with the batch's
+ * other files.
  */
 
 function folder(run: BatchRun): string {
@@ -26,7 +27,7 @@ export async function putFailure(
   await store.put(key, Buffer.from(JSON.stringify(failure)));
 }
 
-/** The failure of the lowest partition that left one. */
+/** Returns the stored failure of the lowest partition, or `undefined` if there is none. */
 export async function firstFailure(store: ObjectStore, run: BatchRun): Promise<ErrorRecord | undefined> {
   for await (const { key } of store.list(folder(run))) {
     const bytes = await store.get(key);

@@ -11,7 +11,10 @@ import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 
-/** Decides once, carries the decision out, moves the offset, and says what comes next. */
+/**
+ * Decides to commit or abort, carries out the decision, moves the offset, and returns what the
+ * state machine does next.
+ */
 export const handler = lambdaHandler(
   "finalize",
   async (work: Written, { sessions, ports }: Opened): Promise<Finalized> => {
@@ -19,9 +22,9 @@ export const handler = lambdaHandler(
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
     const failure = await failureOf(ports, work);
     const ended = await finalize(sessions, ports, { run, failure });
-    tell(ended.batch);
+    reportBatch(ended.batch);
     const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
-    // The next step of this execution takes the pipeline again by itself.
+    // If the next step is Plan, the lease is kept: Plan takes it over.
     if (next.next !== "Plan") {
       await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
     }
@@ -29,25 +32,29 @@ export const handler = lambdaHandler(
   },
 );
 
-/** How a task is ended from outside. */
-const ENDS: Readonly<Record<string | number, string>> = {
+/** The ways in which a task is killed from outside. */
+const KILL_REASONS: Readonly<Record<string | number, string>> = {
   [TASK_END.outOfTime]: "its time was over",
   [TASK_END.killed]: "out of memory, process.exit, or a crash",
 };
 
-/** Why tasks are missing, as far as it is known. */
+/** Returns why tasks are missing, or `undefined` if that is unknown. */
 async function failureOf(ports: Ports, work: Written): Promise<ErrorRecord | undefined> {
   const { run, failed = 0, killed = null } = work;
   if (failed === 0 && killed === null) return undefined;
   const recorded = await firstFailure(ports.store, run);
   if (recorded !== undefined || killed === null) return recorded;
-  return new MillraceError("TASK_KILLED", `a task was ended from outside: ${ENDS[killed] ?? killed}`, {
-    where: { pipeline: run.pipeline, batchId: run.batchId, attempt: run.attempt },
-    hint: "Look into the log of the Write function. Out of memory: raise writerMemory, or give smaller partitions.",
-  }).toRecord();
+  return new MillraceError(
+    "TASK_KILLED",
+    `a task was ended from outside: ${KILL_REASONS[killed] ?? killed}`,
+    {
+      where: { pipeline: run.pipeline, batchId: run.batchId, attempt: run.attempt },
+      hint: "Look into the log of the Write function. Out of memory: raise writerMemory, or give smaller partitions.",
+    },
+  ).toRecord();
 }
 
-function tell(batch: Batch): void {
+function reportBatch(batch: Batch): void {
   const summary = summaryOf(batch);
   const isCommitted = batch.state === "committed";
   const finishedAt = batch.finishedAt ?? batch.plannedAt;

@@ -6,26 +6,29 @@ import { openSessions, type Sessions } from "../shared/engine/sessions/open-sess
 import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
 
-/** What a step works with. */
+/** What the body of a handler works with. */
 export interface Opened {
   readonly sessions: Sessions;
   readonly ports: Ports;
 }
 
 /**
- * An error as Lambda hands it to Step Functions: name and message, without row content and without
- * a cause.
+ * The error that Lambda passes to Step Functions. It has a name and a message, but no row content
+ * and no cause.
  */
 class StepError extends Error {
   constructor(error: MillraceError) {
     super(`${error.code}: ${describeError(error)}`);
     this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
-    // The frames of this class are of no use.
+    // The stack frames of this class do not help anyone.
     this.stack = `${this.name}: ${this.message}`;
   }
 }
 
-/** A handler: opens the pipeline, runs `body`, and writes logs, metrics and traces. */
+/**
+ * Creates a Lambda handler that opens the pipeline, runs `body`, and writes logs, metrics and
+ * traces.
+ */
 export function lambdaHandler<Event, Answer>(
   name: string,
   body: (event: Event, opened: Opened, lambda: Context) => Promise<Answer>,
@@ -50,8 +53,8 @@ export function lambdaHandler<Event, Answer>(
 }
 
 /**
- * Logs an error without what may quote rows or secrets: of the user's own error only the frames of
- * its stack.
+ * Logs an error without anything that may contain rows or secrets. Of the user's own error, only
+ * the stack frames are logged.
  */
 function told(name: string, thrown: unknown): MillraceError {
   const error = toMillraceError(

@@ -27,21 +27,21 @@ import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOfExecution } from "./trigger.ts";
 
 /**
- * The results of so many tasks fit into the state, and their numbers into that of an Express
- * workflow.
+ * Maximum number of tasks in a batch: with Distributed Map, and without it, where the state holds
+ * the numbers of all tasks.
  */
 const MAX_TASKS = 100_000;
 const MAX_INLINE_TASKS = 10_000;
-/** Step Functions carries 256 KiB of state, and the target is one part of it. */
+/** Step Functions limits the state to 256 KiB, of which the target is one part. */
 const MAX_TARGET_CHARACTERS = 16 * 1024;
 
 const stepFunctions = new SFNClient({});
 
-/** Takes the pipeline and records the next batch, or picks up the one that is open. */
+/** Acquires the pipeline's lease, and records the next batch or resumes the open one. */
 export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
-  const asked = readInput(event.input);
+  const asked = knownInput(event.input);
   const trigger = triggerOfExecution(asked.trigger, settings.trigger, opened.sessions.pipeline);
-  // An interval is the pipeline's own, so that whatever plans next in this run finds it again.
+  // The trigger `processingTime` is not passed on, because later steps read it from the pipeline.
   const input = { ...asked, trigger: trigger === "processingTime" ? undefined : trigger };
   const execution = new Execution(event, opened, trigger);
   const planned = await execution.plan(input.target);
@@ -52,12 +52,12 @@ export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Op
   return done(WHY_DONE[planned.kind]);
 });
 
-/** One run of the state machine, in the call that plans. */
+/** The plan step of one execution of the state machine. */
 class Execution {
   readonly #event: PlanEvent;
   readonly #opened: Opened;
   readonly #trigger: TriggerKind;
-  /** What it is before the source was asked. */
+  /** The policy until `#prepare` has asked the source for the final one. */
   #policy: RunPolicy;
 
   constructor(event: PlanEvent, opened: Opened, trigger: TriggerKind) {
@@ -68,8 +68,8 @@ class Execution {
   }
 
   /**
-   * `target` is what the reader fixed earlier in the run. Returns `undefined` if another run has
-   * the pipeline.
+   * Plans a batch. `target` is the end that the reader fixed earlier in the run. Returns
+   * `undefined` if another run holds the lease.
    */
   async plan(target: JsonValue | undefined): Promise<PlanResult | undefined> {
     const { id } = this.#event.execution;
@@ -96,12 +96,12 @@ class Execution {
     return limitOf(this.#policy);
   }
 
-  /** What the state machine is to do for a batch, and what follows it. */
+  /** Returns what the state machine does for a batch and after it. */
   async work(planned: PlannedBatch, input: ExecutionInput): Promise<Work> {
     const { ports, sessions } = this.#opened;
     const { run, batch } = planned;
     const goesOn = this.#policy.maxBatches === undefined;
-    // A batch that only has to be finished needs no reader that plans.
+    // If no batch follows this one, no target is needed, and no reader has to be created.
     const planner = goesOn ? await sessions.source.planner() : undefined;
     const target = await planner?.availableNowTarget(MAX_TARGET_CHARACTERS);
     const route = await routeOf(ports, planned);
@@ -136,15 +136,18 @@ function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Rout
 }
 
 /**
- * What is known of the input of an execution: whatever else somebody gave must not be carried from
- * state to state.
+ * Picks the known fields of an execution's input, so that other fields are not carried from state
+ * to state.
  */
-function readInput(input: PlanEvent["input"]): ExecutionInput {
+function knownInput(input: PlanEvent["input"]): ExecutionInput {
   const { trigger, reason, target, events } = input ?? {};
   return { trigger, reason, target, events };
 }
 
-/** How the tasks are run: none, here, or distributed over executions of their own. */
+/**
+ * Decides how the tasks run: not at all, inline in this execution, or distributed over child
+ * executions.
+ */
 async function routeOf(ports: Ports, planned: PlannedBatch): Promise<Route> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };

@@ -3,10 +3,10 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import type { SecretReference } from "../shared/aws/settings.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 
-/** A rotated secret is seen after this time. */
+/** How long secrets are cached. A rotated secret is seen after this time. */
 const KEPT_MILLISECONDS = 5 * 60_000;
 
-/** Reads secrets when they are needed first, and keeps them in memory for some minutes. */
+/** Reads secrets when they are first needed, and caches them in memory. */
 export class Secrets {
   readonly #references: Readonly<Record<string, SecretReference>>;
   readonly #now: () => number;
@@ -18,7 +18,7 @@ export class Secrets {
     this.#now = now;
   }
 
-  /** The values by name. Error: `SECRET_UNAVAILABLE`. */
+  /** Returns the values by name. Error: `SECRET_UNAVAILABLE`. */
   async read(): Promise<Readonly<Record<string, string>>> {
     const references = Object.entries(this.#references);
     if (references.length === 0 || this.#now() - this.#readAt < KEPT_MILLISECONDS) return this.#values;
@@ -53,14 +53,14 @@ async function readSecret(name: string, reference: SecretReference): Promise<str
   throw unavailable(name, reference, "it has no such text");
 }
 
-/** A field of a secret that is JSON. */
+/** Returns a field of a JSON secret, or the whole text if no field is named. */
 function fieldOf(text: string | undefined, field: string | undefined): string | undefined {
   if (text === undefined || field === undefined) return text;
   const value = (JSON.parse(text) as Record<string, unknown>)[field];
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 }
 
-/** Without the cause: an error of JSON.parse quotes the text. */
+/** Creates the error without its cause, because an error of `JSON.parse` quotes the secret. */
 function unavailable(name: string, reference: SecretReference, problem: string): MillraceError {
   const place =
     "parameter" in reference

@@ -1,13 +1,13 @@
 import { type FunctionSettings, parseSettings } from "../shared/aws/settings.ts";
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
 
-/** What the construct tells the functions, in the engine's terms. */
+/** The settings that the construct passes to the functions. */
 export interface Settings extends Omit<FunctionSettings, "stallAfterMilliseconds" | "failStalled"> {
-  /** What counts as a stalled partition, over what the pipeline's own file says. */
+  /** When a partition counts as stalled. Overrides the pipeline's own settings. */
   readonly stall: Partial<StallPolicy>;
 }
 
-/** Error: `SETTING_MISSING`. */
+/** Reads the settings from environment variables. Error: `SETTING_MISSING`. */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
   const { stallAfterMilliseconds, failStalled, ...settings } = parseSettings(env);
   return {

@@ -2,21 +2,21 @@ import type { Context } from "aws-lambda";
 import { MillraceError } from "../shared/contract/errors.ts";
 
 /**
- * Time for a task to drop what it staged and to say what happened: a tenth of its time, 1 to 10
- * seconds.
+ * Returns the time that a task gets to drop staged files and report its error: a tenth of its time,
+ * between 1 and 10 seconds.
  */
-const share = (milliseconds: number) => Math.min(10_000, Math.max(1000, milliseconds / 10));
+const graceOf = (milliseconds: number) => Math.min(10_000, Math.max(1000, milliseconds / 10));
 
 /**
- * Runs `body` until the function's time is nearly over: its signal aborts then, and a body that
- * does not heed it is left. Error: `TASK_OUT_OF_TIME`.
+ * Runs `body` and aborts its signal shortly before the function's timeout. If `body` does not
+ * react, it is abandoned. Error: `TASK_OUT_OF_TIME`.
  */
 export async function withinTime<T>(
   lambda: Pick<Context, "getRemainingTimeInMillis">,
   body: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const left = lambda.getRemainingTimeInMillis();
-  const grace = share(left);
+  const grace = graceOf(left);
   const error = new MillraceError(
     "TASK_OUT_OF_TIME",
     `the task was not done ${Math.round(grace / 1000)} s before its ${Math.round(left / 1000)} s were over, and was stopped`,
@@ -26,14 +26,14 @@ export async function withinTime<T>(
   );
   const controller = new AbortController();
   const stop = setTimeout(() => controller.abort(error), left - grace);
-  let leave: NodeJS.Timeout | undefined;
+  let abandon: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
-    leave = setTimeout(() => reject(error), left - grace / 4);
+    abandon = setTimeout(() => reject(error), left - grace / 4);
   });
   try {
     return await Promise.race([body(controller.signal), tooLate]);
   } finally {
     clearTimeout(stop);
-    clearTimeout(leave);
+    clearTimeout(abandon);
   }
 }

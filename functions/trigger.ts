@@ -1,9 +1,9 @@
 import { type PipelineDefinition, triggerKind, triggerOf } from "../shared/contract/pipeline.ts";
 
 /**
- * The trigger of an execution: as its input, the construct or the pipeline says, in this order. The
- * schedule is what a processing time is on AWS: each execution has one batch, under the reader's
- * own limit.
+ * Returns the trigger of an execution. The execution's input takes precedence over the construct,
+ * and that over the pipeline. With `processingTime`, each execution runs one batch with the
+ * reader's own limit; the schedule provides the interval.
  */
 export function triggerOfExecution(
   input: "once" | "availableNow" | undefined,

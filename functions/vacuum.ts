@@ -5,7 +5,7 @@ import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 
 const DAY_MILLISECONDS = 86_400_000;
 
-/** Removes what no batch needs any more. Safe beside a running pipeline. */
+/** Removes files that no batch needs any more. It is safe while the pipeline is running. */
 export const handler = lambdaHandler(
   "vacuum",
   async (event: VacuumEvent, { sessions, ports }: Opened): Promise<VacuumReport> => {

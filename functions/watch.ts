@@ -4,11 +4,14 @@ import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import type { WatchOptions } from "../shared/engine/write/task.ts";
 
-/** A long task logs how far it is no more often; the ledger learns it every ten seconds. */
+/**
+ * Minimum time between progress log lines of a task. The ledger gets its progress every ten
+ * seconds.
+ */
 const LOG_MILLISECONDS = 60_000;
 
-/** Where a task is reported. */
-export interface Teller {
+/** Where a task's progress is reported. */
+export interface TaskReporter {
   readonly logger: Record<"info" | "warn", (message: string, fields: Record<string, unknown>) => void>;
   readonly metrics: {
     addMetric(name: string, unit: "Count", value: number): void;
@@ -16,8 +19,11 @@ export interface Teller {
   };
 }
 
-/** How a task is watched in Lambda: by log lines, and a metric for the alarm. */
-export function watchOf(stall: StallPolicy, { logger, metrics }: Teller): WatchOptions {
+/**
+ * Returns the options with which a task's progress is logged and stalls are reported as a metric,
+ * for the alarm.
+ */
+export function watchOf(stall: StallPolicy, { logger, metrics }: TaskReporter): WatchOptions {
   let loggedAt: number | undefined;
   return {
     stall,
@@ -37,7 +43,8 @@ export function watchOf(stall: StallPolicy, { logger, metrics }: Teller): WatchO
     onStalled({ where: _where, message, ...stalled }) {
       logger.warn(LOG_MESSAGE.stalled, { ...stalled, problem: message });
       metrics.addMetric(METRIC.stalledPartitions, MetricUnit.Count, 1);
-      // What hangs may be ended from outside, before anything else is published.
+      // Published now, because a task that hangs may be killed before metrics are published
+      // otherwise.
       metrics.publishStoredMetrics();
     },
   };

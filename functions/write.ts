@@ -12,7 +12,7 @@ import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { withinTime } from "./time-limit.ts";
 import { watchOf } from "./watch.ts";
 
-/** Reads one partition, has the writer stage it, and records its commit message. */
+/** Reads one partition, stages it with the sink's writer, and records its commit message. */
 export const handler = lambdaHandler(
   "write",
   async (event: WriteEvent, { sessions, ports }: Opened, lambda: Context): Promise<TaskResult> => {
@@ -34,7 +34,7 @@ export const handler = lambdaHandler(
       const isFinal =
         MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
       if (isFinal) {
-        // Best effort: without it the batch is aborted for missing tasks.
+        // Best effort. Without the file, the batch is aborted because of missing tasks.
         await putFailure(ports.store, run, partition, ports.runtime.newId(), error.toRecord()).catch(
           () => undefined,
         );

@@ -2,19 +2,19 @@ import { Stack, Validations } from "aws-cdk-lib";
 import type { PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import type { IConstruct } from "constructs";
 
-/**
- * Explains a finding of cdk-nag that stays, to whoever checks an app that has the construct in it.
- */
+/** Suppresses a cdk-nag finding with a reason, for users who check an app with this construct. */
 export function accept(scope: IConstruct, id: string, reason: string): void {
   Validations.of(scope).acknowledge({ id, reason });
 }
 
-/** Adds to what a role may do, and explains each wildcard in the name of a resource. */
+/**
+ * Adds statements to a role's policy, and gives cdk-nag a reason for each wildcard in a resource.
+ */
 export function grant(role: Role, ...statements: readonly PolicyStatement[]): void {
   for (const statement of statements) {
     role.addToPolicy(statement);
     for (const resource of statement.resources) {
-      const name = flat(Stack.of(role).resolve(resource));
+      const name = formatResource(Stack.of(role).resolve(resource));
       if (name.includes("*"))
         accept(role, `AwsSolutions-IAM5[Resource::${name}]`, reasonFor(statement, name));
     }
@@ -28,12 +28,12 @@ function reasonFor({ actions }: PolicyStatement, name: string): string {
     : "Objects below the pipeline's own prefix: batch, partition and a random id end their keys.";
 }
 
-/** A name with its references as cdk-nag writes them: `<Logs.Arn>:*`. */
-function flat(value: unknown): string {
+/** Formats a resource with its references as cdk-nag does: `<Logs.Arn>:*`. */
+function formatResource(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   const [[name, argument] = ["", undefined]] = Object.entries(value);
   if (name === "Ref") return `<${String(argument)}>`;
   if (name === "Fn::GetAtt") return `<${(argument as string[]).join(".")}>`;
-  if (name === "Fn::Join") return (argument as [string, unknown[]])[1].map(flat).join("");
+  if (name === "Fn::Join") return (argument as [string, unknown[]])[1].map(formatResource).join("");
   return JSON.stringify(value);
 }

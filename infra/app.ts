@@ -2,7 +2,7 @@ import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Schedule } from "aws-cdk-lib/aws-events";
 import { MicroBatchPipeline } from "millrace/cdk";
 
-/** The app of cdk.json: the earthquakes example, against the feed at EARTHQUAKES_URL. */
+/** The app of cdk.json: the earthquakes example with the feed at EARTHQUAKES_URL. */
 
 const app = new App();
 const stack = new Stack(app, "MillraceExample", { description: "Millrace: a week of earthquakes" });

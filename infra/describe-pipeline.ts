@@ -6,8 +6,8 @@ import { modulePath } from "./package-paths.ts";
 const TIMEOUT_MILLISECONDS = 60_000;
 
 /**
- * Loads the pipeline of `entry` in a process of its own. Errors: those of loading it, such as
- * `PIPELINE_FILE_FAILED`.
+ * Loads the pipeline of `entry` in a separate process and returns its description. Errors: those of
+ * loading it, such as `PIPELINE_FILE_FAILED`.
  */
 export function describePipeline(
   entry: string,

@@ -3,7 +3,7 @@ import { VARIABLE_PREFIX } from "../shared/aws/settings.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 
-/** The figures of a pipeline, defaults filled in and checked. */
+/** The checked sizes and limits of a pipeline, with defaults. */
 export interface Figures {
   readonly isExpress: boolean;
   readonly writerMemory: number;
@@ -15,27 +15,30 @@ export interface Figures {
   readonly maxAttempts: number;
   /** Infinite for an Express workflow. */
   readonly distributeAbove: number;
-  /** Children of the distributed Map can be Express executions, which end after five minutes. */
+  /**
+   * True if the children of the Distributed Map can be Express executions, which end after five
+   * minutes.
+   */
   readonly hasExpressChildren: boolean;
-  /** A task is tried again after this time, then after twice as long, at most a minute. */
+  /** Wait before the first retry of a task. It doubles with each retry, up to a minute. */
   readonly retryInterval: Duration;
 }
 
 const EXPRESS_SECONDS = 300;
 const LAMBDA_SECONDS = 900;
 const MAX_RETRY_SECONDS = 60;
-/** For clocks that differ, and what is slow to begin. */
+/** Margin for clock differences and slow starts. */
 const LEASE_MARGIN_SECONDS = 60;
 
 const MAX_STALL_SECONDS = 7 * 86_400;
 
-/** The variables of Powertools that the construct sets. */
+/** The Powertools environment variables that the construct sets. */
 export const POWERTOOLS = {
   namespace: "POWERTOOLS_METRICS_NAMESPACE",
   tracing: "POWERTOOLS_TRACE_ENABLED",
 } as const;
 
-/** Error: `PROPS_INVALID`. */
+/** Returns the sizes and limits of a pipeline. Error: `PROPS_INVALID`. */
 export function figuresOf(props: MicroBatchPipelineProps): Figures {
   const isExpress = props.workflow === "express";
   const figures = {
@@ -54,16 +57,19 @@ export function figuresOf(props: MicroBatchPipelineProps): Figures {
   return { ...figures, hasExpressChildren: longestTaskSeconds(figures) < EXPRESS_SECONDS };
 }
 
-/** The lease outlives the execution, and the functions that it leaves running when it times out. */
+/**
+ * Returns the duration of the lease. It is longer than the execution plus the functions that may
+ * still run after the execution has timed out.
+ */
 export function leaseSeconds({ timeout, writerTimeout, plannerTimeout }: Figures): number {
   const longest = Math.max(writerTimeout.toSeconds(), plannerTimeout.toSeconds());
   return timeout.toSeconds() + longest + LEASE_MARGIN_SECONDS;
 }
 
-/** What eight retries of a busy service wait at most. */
+/** Maximum total wait of eight retries after service errors. */
 const SERVICE_RETRY_SECONDS = 121;
 
-/** Of all attempts of a task and the waits between them. */
+/** Returns the maximum duration of all attempts of a task and the waits between them. */
 function longestTaskSeconds(figures: CheckedFigures): number {
   const { maxAttempts, writerTimeout, retryInterval } = figures;
   let seconds = maxAttempts * writerTimeout.toSeconds() + SERVICE_RETRY_SECONDS;

@@ -15,8 +15,8 @@ import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
 
 /**
- * A log group's name is fixed, so that it can be guessed: one that is left behind would be in the
- * way of the next deployment. Logs go with the stack, unless `removalPolicy` says otherwise.
+ * Logs are deleted with the stack unless `removalPolicy` is set. Their log groups have fixed names,
+ * so one that was kept would make the next deployment fail.
  */
 export const LOGS_GO: RemovalPolicy = RemovalPolicy.DESTROY;
 
@@ -30,22 +30,22 @@ const PURPOSES: Readonly<Record<StepName, string>> = {
   Vacuum: "removes what no batch needs any more",
 };
 
-/** The state machine by its name, which its role and Plan's have to know before it is made. */
+/** Names and ARNs of the state machine. The roles need them before the state machine is created. */
 export interface MachineNames {
   readonly name: string;
   readonly arn: string;
   /** ARN pattern of its executions. */
   readonly executions: string;
-  /** ARN pattern of the children of its distributed Map. */
+  /** ARN pattern of the child executions of its Distributed Map. */
   readonly children: string;
 }
 
-/** What the functions of one pipeline are made from. */
+/** The input for creating the functions of a pipeline. */
 export interface FunctionContext {
   readonly props: MicroBatchPipelineProps;
   readonly figures: Figures;
   readonly places: Places;
-  /** Begins the names of all parts. */
+  /** Prefix of all resource names. */
   readonly name: string;
   readonly machine: MachineNames;
 }
@@ -100,11 +100,11 @@ function functionOf(
       format: OutputFormat.ESM,
       mainFields: ["module", "main"],
       minify: true,
-      // Errors are told by the name of their class.
+      // Errors are recognized by their class names, so minifying must keep them.
       keepNames: true,
-      // Pinned with the rest, and one file is read faster than hundreds.
+      // The bundled SDK has a fixed version, and one file loads faster than hundreds.
       bundleAwsSDK: true,
-      // The X-Ray SDK is CommonJS.
+      // The X-Ray SDK is CommonJS and needs `require`.
       banner: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
       ...props.bundling,
       esbuildArgs: {
@@ -115,7 +115,10 @@ function functionOf(
   });
 }
 
-/** A role of its own, without managed policies: those are broader than one pipeline. */
+/**
+ * Creates a separate role for each function. It uses no managed policies, because those grant more
+ * than one pipeline needs.
+ */
 function roleOf(scope: Construct, step: StepName, context: FunctionContext, logGroup: LogGroup): Role {
   const { props, places } = context;
   const role = new Role(scope, `${step}Role`, {
@@ -176,7 +179,9 @@ function referenceTo(secret: PipelineSecret): SecretReference {
   return { secret: secret.secret.secretArn, ...(secret.field === undefined ? {} : { field: secret.field }) };
 }
 
-/** The keys that a function needs beside its rights on table and bucket. */
+/**
+ * Returns the KMS keys that a function needs in addition to its permissions on table and bucket.
+ */
 export function keysOf(props: MicroBatchPipelineProps): ReadonlySet<IKey> {
   const keys = [props.encryptionKey, props.table?.encryptionKey, props.bucket?.encryptionKey];
   return new Set(keys.filter((key) => key !== undefined));
@@ -195,18 +200,24 @@ function grantSecret(secret: PipelineSecret, role: Role): void {
     role.addToPolicy(
       new PolicyStatement({ actions: ["ssm:GetParameter"], resources: [secret.parameter.parameterArn] }),
     );
-    // A SecureString's own key, which IStringParameter does not have.
+    // The key of a SecureString parameter, which is missing in the type IStringParameter.
     const { encryptionKey } = secret.parameter as { readonly encryptionKey?: IKey };
     encryptionKey?.grantDecrypt(role);
   }
 }
 
-/** Secrets Manager adds six characters to the ARN of a secret that is known by its name only. */
+/**
+ * Returns an ARN pattern. Secrets Manager adds six random characters to the ARN of a secret, and
+ * they are unknown if only its name is given.
+ */
 function secretArn(secret: { readonly secretArn: string; readonly secretFullArn?: string }): string {
   return secret.secretFullArn ?? `${secret.secretArn}-??????`;
 }
 
-/** Lambda decides for its functions what to sample; Step Functions asks in the name of the role. */
+/**
+ * Returns the X-Ray permissions. Lambda decides on sampling itself; Step Functions needs the role's
+ * permission for it, passed as `sampling`.
+ */
 export function tracingStatement(...sampling: readonly string[]): PolicyStatement {
   return new PolicyStatement({
     actions: ["xray:PutTraceSegments", "xray:PutTelemetryRecords", ...sampling],
@@ -214,7 +225,10 @@ export function tracingStatement(...sampling: readonly string[]): PolicyStatemen
   });
 }
 
-/** What Lambda needs to put a function into a network; these actions know no resources. */
+/**
+ * Returns the permissions to attach a function to a VPC. These actions do not support
+ * resource-level permissions.
+ */
 function networkStatement(): PolicyStatement {
   return new PolicyStatement({
     actions: [

@@ -4,7 +4,7 @@ import { METRIC, type MetricName } from "../shared/aws/names.ts";
 
 const MAXIMA: ReadonlySet<MetricName> = new Set([METRIC.batchAge, METRIC.batchDuration, METRIC.taskDuration]);
 
-/** The metrics of one pipeline. */
+/** The CloudWatch metrics of one pipeline. */
 export class PipelineMetrics {
   readonly #namespace: string;
   readonly #pipeline: string;
@@ -25,7 +25,7 @@ export class PipelineMetrics {
     });
   }
 
-  /** Part of the batch attempts that were aborted, 0 to 1. */
+  /** Returns the fraction of batch attempts that were aborted, 0 to 1. */
   abortRate(options?: MetricOptions): MathExpression {
     const { period = Duration.hours(1) } = options ?? {};
     return new MathExpression({

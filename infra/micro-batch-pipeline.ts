@@ -26,34 +26,36 @@ import { Schedules } from "./schedules.ts";
 import { machineOf, PipelineStateMachine } from "./state-machine.ts";
 import { bucketOf, tableOf } from "./storage.ts";
 
-/** Lambda allows 64 characters, and the longest ending is `-FailedExecutions`. */
+/** Lambda allows 64 characters, and the longest suffix is `-FailedExecutions`. */
 const MAX_NAME = 47;
 
 /**
  * A pipeline on AWS: a state machine that runs its micro-batches, the functions for its steps, its
- * ledger, its store, its schedule, a dashboard and alarms. Errors: `PROPS_INVALID`, and those of
- * loading `entry`.
+ * ledger, store and schedule, a dashboard and alarms. Errors: `PROPS_INVALID`, and those of loading
+ * `entry`.
  */
 export class MicroBatchPipeline extends Construct {
-  /** The pipeline's name: its identity in the ledger, and its prefix in the bucket. */
+  /**
+   * The pipeline's name. It identifies the pipeline in the ledger and is its prefix in the bucket.
+   */
   readonly pipelineName: string;
-  /** The ledger. */
+  /** The DynamoDB table of the ledger. */
   readonly table: ITable;
-  /** Holds what is staged, and the Arrow table unless its path is set. */
+  /** The bucket with staged files. It also has the Arrow table, unless the sink's path is set. */
   readonly bucket: IBucket;
-  /** Runs the batches. */
+  /** The state machine that runs the batches. */
   readonly stateMachine: StateMachine;
-  /** Plans batches: it asks the source what is new. */
+  /** Plans batches: asks the source for new data. */
   readonly planFunction: IFunction;
   /** Reads and stages one partition. */
   readonly writeFunction: IFunction;
   /** Commits or aborts a batch. */
   readonly finalizeFunction: IFunction;
-  /** Removes what no batch needs any more. */
+  /** Removes files that no batch needs any more. */
   readonly vacuumFunction: IFunction;
-  /** Empty if `alarms` is false. */
+  /** The alarms. Empty if the prop `alarms` is false. */
   readonly alarms: readonly Alarm[];
-  /** `undefined` if `dashboard` is false. */
+  /** The dashboard. `undefined` if the prop `dashboard` is false. */
   readonly dashboard: Dashboard | undefined;
   readonly #places: Places;
   readonly #props: MicroBatchPipelineProps;
@@ -101,7 +103,7 @@ export class MicroBatchPipeline extends Construct {
     const { alarms, dashboard } = new Monitoring(this, "Monitoring", monitoring);
     this.alarms = alarms;
     this.dashboard = dashboard;
-    this.#tellCommand();
+    this.#addOutput();
   }
 
   /** Allows reading the Arrow table that the pipeline writes: its log and its data files. */
@@ -111,64 +113,66 @@ export class MicroBatchPipeline extends Construct {
   }
 
   /**
-   * Allows reading all that the pipeline keeps in its bucket: partitions, large messages, files of
-   * batches that are not committed.
+   * Allows reading everything that the pipeline stores in its bucket: partitions, large messages,
+   * and files of batches that are not committed.
    */
   grantReadStaged(grantee: IGrantable): void {
     this.#grantReadBelow(grantee, this.#places);
   }
 
-  /** Any metric of the pipeline, by the name that docs/aws.md lists. */
+  /** Returns a metric of the pipeline by its name; docs/aws.md lists them. */
   metric(name: MetricName, options?: MetricOptions): Metric {
     return this.#metrics.get(name, options);
   }
 
-  /** Rows committed. */
+  /** Number of committed rows. */
   metricRows(options?: MetricOptions): Metric {
     return this.metric(METRIC.rows, options);
   }
 
-  /** Bytes of Arrow data committed. */
+  /** Bytes of committed Arrow data. */
   metricBytes(options?: MetricOptions): Metric {
     return this.metric(METRIC.bytes, options);
   }
 
-  /** Batches committed. */
+  /** Number of committed batches. */
   metricBatchesCommitted(options?: MetricOptions): Metric {
     return this.metric(METRIC.batchesCommitted, options);
   }
 
-  /** Batch attempts aborted. */
+  /** Number of aborted batch attempts. */
   metricBatchesAborted(options?: MetricOptions): Metric {
     return this.metric(METRIC.batchesAborted, options);
   }
 
-  /** From the plan of a batch attempt to its end, milliseconds. */
+  /** Duration of a batch attempt from its plan to its end, in milliseconds. */
   metricBatchDuration(options?: MetricOptions): Metric {
     return this.metric(METRIC.batchDuration, options);
   }
 
-  /** From the first plan of a batch to now, or to its end, milliseconds. */
+  /**
+   * Age of a batch in milliseconds: the time since it was first planned, up to now or to its end.
+   */
   metricBatchAge(options?: MetricOptions): Metric {
     return this.metric(METRIC.batchAge, options);
   }
 
-  /** Attempts of tasks that failed, also those that were tried again. */
+  /** Number of failed task attempts, including those that were retried. */
   metricTaskFailures(options?: MetricOptions): Metric {
     return this.metric(METRIC.taskFailures, options);
   }
 
-  /** Partitions that stalled, each time that they did. */
+  /** Number of times that a partition stalled. */
   metricStalledPartitions(options?: MetricOptions): Metric {
     return this.metric(METRIC.stalledPartitions, options);
   }
 
-  /** Part of the batch attempts of an hour that were aborted, 0 to 1. */
+  /** Fraction of the batch attempts in an hour that were aborted, 0 to 1. */
   metricAbortRate(options?: MetricOptions): MathExpression {
     return this.#metrics.abortRate(options);
   }
 
-  /** Executions that failed, timed out or were stopped. */
+  /** Number of executions that failed, timed out or were stopped. */
   metricExecutionsFailed(): MathExpression {
     return executionsFailed(this.stateMachine);
   }
@@ -180,8 +184,8 @@ export class MicroBatchPipeline extends Construct {
     for (const key of keysOf(this.#props)) key.grantDecrypt(grantee);
   }
 
-  /** What `millrace --stack` looks for. */
-  #tellCommand(): void {
+  /** Writes the stack output that `millrace --stack` reads. */
+  #addOutput(): void {
     const output: Readonly<Record<OutputField, unknown>> = {
       [OUTPUT.version]: OUTPUT_VERSION,
       [OUTPUT.pipeline]: this.pipelineName,
@@ -199,8 +203,8 @@ export class MicroBatchPipeline extends Construct {
 }
 
 /**
- * Name and path of the pipeline. With `pipelineName` the file is not loaded while the app is
- * synthesized.
+ * Returns name and path of the pipeline. With `pipelineName`, the file is not loaded during
+ * synthesis.
  */
 function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePipeline> {
   const { pipelineName, tablePath, entry, environment = {} } = props;
@@ -209,12 +213,13 @@ function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePip
 }
 
 /**
- * `<stack>-<id>`, with the ids of what lies between them, in letters that all services accept. The
- * names of all parts begin with it.
+ * Returns the prefix of all resource names: `<stack>-<id>`, including the ids of constructs in
+ * between, with only characters that all services accept.
  */
 function nameOf(scope: Construct): string {
   let stack = Stack.of(scope);
-  // The name of a nested stack is known, and long, only when it is deployed.
+  // Uses the root stack, because the name of a nested stack is long and is known only after
+  // deployment.
   while (stack.nestedStackParent !== undefined) stack = stack.nestedStackParent;
   const { scopes } = scope.node;
   const ids = scopes.slice(scopes.indexOf(stack) + 1).map(({ node }) => node.id.replace(/[^\w-]/g, ""));

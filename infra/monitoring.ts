@@ -33,7 +33,7 @@ export interface MonitoringProps {
   readonly stateMachine: StateMachine;
 }
 
-/** The alarms of a pipeline, and its dashboard. */
+/** The alarms and the dashboard of a pipeline. */
 export class Monitoring extends Construct {
   readonly alarms: readonly Alarm[];
   readonly dashboard: Dashboard | undefined;
@@ -69,7 +69,7 @@ export class Monitoring extends Construct {
   #dashboard({ pipeline, name, metrics, stateMachine, props }: MonitoringProps): Dashboard {
     const graph = (title: string, ...left: IMetric[]) =>
       new GraphWidget({ title, left, width: 12, height: 6 });
-    // Dashboards are the account's: the same stack in two regions has two.
+    // Dashboard names are unique in an account, not in a region, so the name has the region.
     const dashboard = new Dashboard(this, "Dashboard", { dashboardName: `${name}-${Stack.of(this).region}` });
     dashboard.addWidgets(
       new TextWidget({
@@ -119,7 +119,7 @@ export class Monitoring extends Construct {
   }
 }
 
-/** An alarm: above its threshold in one period, unless it says otherwise. */
+/** An alarm. By default it fires if the metric is above the threshold in one period. */
 interface AlarmDefinition
   extends Pick<CloudWatchAlarmProps, "metric" | "threshold" | "comparisonOperator" | "treatMissingData"> {
   readonly id: string;
@@ -127,7 +127,7 @@ interface AlarmDefinition
   readonly evaluationPeriods?: number;
 }
 
-/** Of batches that failed or take long. */
+/** Returns the alarms for batches that fail or take long. */
 function batchAlarms(
   { figures, metrics, stateMachine }: MonitoringProps,
   thresholds: AlarmProps,
@@ -168,10 +168,10 @@ function batchAlarms(
   ];
 }
 
-/** Of what stands still: a partition, or the whole pipeline. */
+/** Returns the alarms for a partition or a whole pipeline that makes no progress. */
 function stallAlarms(
   { props, metrics }: MonitoringProps,
-  { stalledAfter = stallOf(props), minRowsPerDay }: AlarmProps,
+  { stalledAfter = defaultStalledAfter(props), minRowsPerDay }: AlarmProps,
 ): readonly AlarmDefinition[] {
   const alarms: AlarmDefinition[] = [
     {
@@ -181,7 +181,7 @@ function stallAlarms(
       threshold: 0,
     },
   ];
-  // A pipeline that stands still writes no metric.
+  // A pipeline that makes no progress writes no metrics, so missing data must fire the alarm.
   const tooFew = {
     comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
     treatMissingData: TreatMissingData.BREACHING,
@@ -209,7 +209,7 @@ function stallAlarms(
   return alarms;
 }
 
-/** Failed, timed out or stopped executions. */
+/** Returns the number of executions that failed, timed out or were stopped. */
 export function executionsFailed(stateMachine: StateMachine): MathExpression {
   return new MathExpression({
     expression: "failed + timedOut + aborted",
@@ -223,10 +223,10 @@ export function executionsFailed(stateMachine: StateMachine): MathExpression {
 }
 
 /**
- * Three times the rate of the schedule; `undefined` if it is off, or too slow for CloudWatch to
- * look back so far.
+ * Returns three times the rate of the schedule. Returns `undefined` if the schedule is disabled, or
+ * if its rate is a week or longer, which CloudWatch cannot evaluate.
  */
-function stallOf({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
+function defaultStalledAfter({ schedule, enabled }: MicroBatchPipelineProps): Duration | undefined {
   if (schedule === undefined || enabled === false) return undefined;
   const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(schedule.expressionString) ?? [];
   if (count === undefined) return Duration.hours(25);
@@ -234,7 +234,10 @@ function stallOf({ schedule, enabled }: MicroBatchPipelineProps): Duration | und
   return rate >= WEEK ? undefined : Duration.seconds(Math.max(HOURS, 3 * rate));
 }
 
-/** CloudWatch looks back for a day at most, or for a week in steps of an hour. */
+/**
+ * Returns the period of an alarm. CloudWatch evaluates at most a day, or a week with periods of at
+ * least an hour.
+ */
 function windowOf(duration: Duration): { readonly period: Duration; readonly evaluationPeriods: number } {
   const seconds = duration.toSeconds();
   const period = seconds <= 24 * HOURS ? 5 * MINUTES : HOURS;

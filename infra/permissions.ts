@@ -6,19 +6,19 @@ import { pipelinePartition, tasksPrefix } from "../shared/aws/names.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import { BATCH_FILE, STORE_FOLDER, TABLE_FOLDER } from "../shared/contract/store-layout.ts";
 
-/** The steps that run as functions. */
+/** The steps that run as Lambda functions. */
 export type StepName = "Plan" | "Write" | "Finalize" | "Vacuum";
 
-/** Where a pipeline's data lie. */
+/** Where the data of a pipeline is stored. */
 export interface Places {
   readonly pipeline: string;
   readonly table: ITable;
   readonly bucket: IBucket;
-  /** Of the pipeline's store in the bucket. */
+  /** Prefix of the pipeline's store in the bucket. */
   readonly prefix: string;
-  /** An Arrow table elsewhere. */
+  /** The folder of an Arrow table outside the pipeline's store. */
   readonly lake?: Folder;
-  /** Files that are read. */
+  /** The folder of the files that the source reads. */
   readonly source?: Folder;
 }
 
@@ -29,15 +29,15 @@ export interface Folder {
   readonly prefix: string;
 }
 
-/** The folder of an `s3://bucket/prefix`; `undefined` for another path. */
+/** Returns the folder of an `s3://bucket/prefix` path, or `undefined` for any other path. */
 export function folderOf(scope: Construct, id: string, path: string | undefined): Folder | undefined {
   const place = parseS3Url(path ?? "");
   return place && { bucket: Bucket.fromBucketName(scope, id, place.bucket), prefix: place.prefix };
 }
 
 /**
- * What a step may do, and no more: each statement names its actions, its table or keys, and the
- * prefixes of its objects.
+ * Returns the least permissions of a step: each statement names its actions, its table or keys, and
+ * the prefixes of its objects.
  */
 export function statementsOf(step: StepName, places: Places): readonly PolicyStatement[] {
   const ledger = LEDGER[step](places);
@@ -53,8 +53,8 @@ export function statementsOf(step: StepName, places: Places): readonly PolicySta
 type Statements = (places: Places) => readonly PolicyStatement[];
 
 /**
- * Head, batches and journal are below `P#…`, the tasks below `T#…`: only Plan and Finalize can move
- * an offset.
+ * Permissions on the ledger. Head, batches and journal have keys that start with `P#…`, tasks with
+ * `T#…`. Only Plan and Finalize can change an offset.
  */
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
@@ -69,11 +69,11 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
   Vacuum: (places) => [items(places, ["pipeline"], ["GetItem"])],
 };
 
-/** What each step does with the objects of the pipeline's store. */
+/** Permissions on the objects of the pipeline's store. */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     objects(places, ["PutObject"], [batchFiles("partitions"), batchFiles("todo")]),
-    // A batch that is tried again after its schema was corrected has its partitions copied.
+    // Needed to copy the partitions of a batch that is retried after its schema was corrected.
     objects(places, ["GetObject"], [batchFiles("partitions")]),
     listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
@@ -112,7 +112,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
 const DATA = `${TABLE_FOLDER.data}/*`;
 const LOG = `${TABLE_FOLDER.log}/*`;
 
-/** The same on an Arrow table elsewhere. */
+/** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: () => [],
   Write: (lake) => [
@@ -131,7 +131,10 @@ const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement
   ],
 };
 
-/** Plan lists the files, and reads one of them for its schema; the tasks read them. */
+/**
+ * Permissions on the source's files. Plan lists them and reads one for its schema; the tasks read
+ * all.
+ */
 const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Write: (source) => [objects(source, ["GetObject"], ["*"])],
@@ -154,17 +157,17 @@ function items(
   });
 }
 
-/** All below a folder of a pipeline's store. */
+/** Returns the pattern for all objects below a folder of a pipeline's store. */
 function below(folder: keyof typeof STORE_FOLDER): string {
   return `${STORE_FOLDER[folder]}/*`;
 }
 
-/** All below a folder of the Arrow table in a pipeline's store. */
+/** Returns the pattern for all objects below a folder of the Arrow table in a pipeline's store. */
 function belowTable(folder: keyof typeof TABLE_FOLDER): string {
   return `${STORE_FOLDER.table}/${TABLE_FOLDER[folder]}/*`;
 }
 
-/** The files of one kind of all batches. */
+/** Returns the pattern for the files of one kind in all batches. */
 export function batchFiles(kind: keyof typeof BATCH_FILE): string {
   return `${STORE_FOLDER.batches}/*/${BATCH_FILE[kind]}*`;
 }
@@ -188,7 +191,10 @@ export function listing({ bucket }: Folder, prefix: string): PolicyStatement {
   });
 }
 
-/** Unfinished uploads can only be listed for a whole bucket: the action knows no prefix. */
+/**
+ * Returns the permission to list unfinished uploads. It applies to a whole bucket because the
+ * action does not support prefixes.
+ */
 function uploads({ bucket }: Folder): PolicyStatement {
   return new PolicyStatement({
     actions: ["s3:ListBucketMultipartUploads"],

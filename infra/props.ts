@@ -9,153 +9,160 @@ import type { ISecret } from "aws-cdk-lib/aws-secretsmanager";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
 import type { IStringParameter } from "aws-cdk-lib/aws-ssm";
 
-/**
- * When executions start: a `Schedule` of aws-events, or a `ScheduleExpression` of aws-scheduler.
- */
+/** When executions start: a `Schedule` of aws-events or a `ScheduleExpression` of aws-scheduler. */
 export interface ScheduleLike {
-  /** Such as `rate(1 minute)` or `cron(0 3 * * ? *)`. */
+  /** A schedule expression such as `rate(1 minute)` or `cron(0 3 * * ? *)`. */
   readonly expressionString: string;
 }
 
 /**
- * A secret in Secrets Manager, whole or one field of its JSON, or a parameter, plain or
- * SecureString, in Parameter Store.
+ * A secret in Secrets Manager (the whole secret or one field of its JSON), or a String or
+ * SecureString parameter in Parameter Store.
  */
 export type PipelineSecret =
   | { readonly secret: ISecret; readonly field?: string }
   | { readonly parameter: IStringParameter };
 
-/** Thresholds of the alarms. */
+/** The notification topic and the thresholds of the alarms. */
 export interface AlarmProps {
-  /** Told of alarms, and of their end. Default: nobody. */
+  /** SNS topic that is notified when an alarm starts and ends. Default: no notification. */
   readonly topic?: ITopic;
-  /** A batch was planned this long ago and is not committed. Default: 1 hour. */
+  /** Alarm if a batch is not committed this long after it was first planned. Default: 1 hour. */
   readonly batchAge?: Duration;
-  /** One batch takes longer. Default: half of `timeout`. */
+  /** Alarm if a batch takes longer than this. Default: half of `timeout`. */
   readonly batchDuration?: Duration;
-  /** Part of the batch attempts of an hour that were aborted, 0 to 1. Default: 0.5. */
+  /**
+   * Alarm if more than this fraction of an hour's batch attempts was aborted, 0 to 1. Default: 0.5.
+   */
   readonly abortRate?: number;
   /**
-   * For this long no batch was committed, and no run found that there is nothing new. Default:
-   * three times the `schedule`'s rate, at least 1 hour; 25 hours for another kind of schedule; no
-   * alarm without one.
+   * Alarm if for this long no batch was committed and no run found that there is no new data.
+   * Default: three times the rate of `schedule`, at least 1 hour; 25 hours for a schedule that is
+   * not a rate; no alarm without a schedule.
    */
   readonly stalledAfter?: Duration;
-  /** Fewer rows a day are an alarm. Default: none. */
+  /** Alarm if fewer rows are committed in a day. Default: no alarm. */
   readonly minRowsPerDay?: number;
 }
 
-/** Properties of a MicroBatchPipeline. */
+/** Properties of a `MicroBatchPipeline`. */
 export interface MicroBatchPipelineProps {
   /**
-   * The file whose default export is the pipeline, TypeScript or JavaScript, relative to the
-   * working directory.
+   * The TypeScript or JavaScript file whose default export is the pipeline, relative to the working
+   * directory.
    */
   readonly entry: string;
   /**
-   * The pipeline's name. Default: as `entry` says, which is loaded for it; with a name it is not.
+   * The pipeline's name. Default: the name in `entry`, which is loaded during synthesis. If the
+   * name is set, `entry` is not loaded.
    */
   readonly pipelineName?: string;
   /**
-   * Folder of the Arrow table, `s3://bucket/folder`, for the roles' rights. Default: as `entry`
-   * says, which with `pipelineName` is not loaded.
+   * Folder of the Arrow table, `s3://bucket/folder`, to which the roles get access. Default: the
+   * path in `entry`, if it is loaded (see `pipelineName`).
    */
   readonly tablePath?: string;
-  /** Starts executions. Default: none; `millrace run`, or whatever starts the state machine. */
+  /**
+   * When executions start. Default: no schedule; start them with `millrace run` or another trigger
+   * of the state machine.
+   */
   readonly schedule?: ScheduleLike;
-  /** Whether the schedule is on. Default: true. */
+  /** Whether the schedule is enabled. Default: true. */
   readonly enabled?: boolean;
   /**
-   * What one execution does: one batch, or batches until all that was there at its start is read.
-   * Default: as the pipeline says.
+   * What one execution does: one batch (`once`), or all batches until the data available at its
+   * start is read (`availableNow`). Default: the pipeline's trigger.
    */
   readonly trigger?: "once" | "availableNow";
   /**
-   * Kind of state machine. `standard` costs per state transition and can be looked at for 90 days;
-   * `express` costs per second, ends after five minutes, and has no distributed Map. Default:
-   * `standard`.
+   * Type of the state machine. `standard` is billed per state transition and keeps its history for
+   * 90 days. `express` is billed per second, ends after five minutes, and has no Distributed Map.
+   * Default: `standard`.
    */
   readonly workflow?: "standard" | "express";
   /**
-   * The ledger, keys `pk` and `sk`, TTL `expiresAt`: pipelines may share one. Default: a table of
-   * its own.
+   * The ledger's table, with keys `pk` and `sk` and the TTL attribute `expiresAt`. Pipelines may
+   * share it. Default: a new table.
    */
   readonly table?: ITable;
   /**
-   * The store, below a prefix with the pipeline's name: pipelines may share one. Default: a bucket
-   * of its own.
+   * The store's bucket. Each pipeline uses a prefix with its name, so pipelines may share it.
+   * Default: a new bucket.
    */
   readonly bucket?: IBucket;
   /** Memory of the function that writes a partition, in MiB. Default: 1024. */
   readonly writerMemory?: number;
   /**
-   * Time of the function that writes a partition. Default: 15 minutes; 2 minutes with `express`.
+   * Timeout of the function that writes a partition. Default: 15 minutes; 2 minutes with `express`.
    */
   readonly writerTimeout?: Duration;
   /** Memory of the functions that plan, finalize and vacuum, in MiB. Default: 512. */
   readonly plannerMemory?: number;
   /**
-   * Time of the functions that plan, finalize and vacuum. Default: 5 minutes; 1 minute with
+   * Timeout of the functions that plan, finalize and vacuum. Default: 5 minutes; 1 minute with
    * `express`.
    */
   readonly plannerTimeout?: Duration;
   /**
-   * Time of a whole execution; a batch that it cuts off is resumed by the next one. Default: 12
+   * Timeout of a whole execution. The next execution resumes a batch that was cut off. Default: 12
    * hours; 5 minutes with `express`.
    */
   readonly timeout?: Duration;
-  /** Writers at once; up to 200 partitions at most 40. Default: 500. */
+  /**
+   * Maximum number of parallel writers. Batches that run in an inline Map have at most 40. Default:
+   * 500.
+   */
   readonly maxConcurrency?: number;
-  /** Attempts of one task. Default: 3. */
+  /** Maximum number of attempts for one task. Default: 3. */
   readonly maxAttempts?: number;
   /**
-   * A partition is reported as stalled when its source has given no row, or its sink has taken
-   * none, for this long; less than `writerTimeout`. Default: as the pipeline says, else 5 minutes.
+   * A partition is reported as stalled if its source yields no row, or its sink takes none, for
+   * this long. It must be less than `writerTimeout`. Default: the pipeline's setting, or 5 minutes.
    */
   readonly stallAfter?: Duration;
   /**
-   * Whether the task of a stalled partition fails, and is tried again. Default: as the pipeline
-   * says, else false.
+   * Whether the task of a stalled partition fails and is retried. Default: the pipeline's setting,
+   * or false.
    */
   readonly failStalled?: boolean;
-  /** Partitions up to which the Map runs inline, at most 1,000. Default: 200. */
+  /** Maximum number of partitions for which an inline Map is used, at most 1000. Default: 200. */
   readonly distributeAbove?: number;
   /** Environment variables of all functions. */
   readonly environment?: Readonly<Record<string, string>>;
   /**
-   * Secrets by the name under which the pipeline finds them in its environment (`runtime.env`),
-   * read at run time.
+   * Secrets by the name of the environment variable (`runtime.env`) in which the pipeline finds
+   * them. They are read at run time.
    */
   readonly secrets?: Readonly<Record<string, PipelineSecret>>;
   /**
-   * What becomes of table, bucket and logs with the stack. Default: table and bucket are kept, logs
-   * go.
+   * What happens to table, bucket and logs when the stack is deleted. Default: table and bucket are
+   * kept, logs are deleted.
    */
   readonly removalPolicy?: RemovalPolicy;
-  /** Encrypts table and bucket. Default: keys that AWS manages. */
+  /** The KMS key that encrypts table and bucket. Default: keys managed by AWS. */
   readonly encryptionKey?: IKey;
   /**
-   * Network of the functions. It needs ways to DynamoDB, S3, Step Functions and the source.
+   * The VPC of the functions. It needs access to DynamoDB, S3, Step Functions and the source.
    * Default: none.
    */
   readonly vpc?: IVpc;
-  /** Default: the private ones. */
+  /** The subnets of the functions. Default: the private subnets of `vpc`. */
   readonly vpcSubnets?: SubnetSelection;
-  /** Default: one of its own that allows all outgoing traffic. */
+  /** The security groups of the functions. Default: a new one that allows all outgoing traffic. */
   readonly securityGroups?: readonly ISecurityGroup[];
   /** How long logs are kept. Default: one month. */
   readonly logRetention?: RetentionDays;
   /**
-   * Traces by X-Ray. Its actions know no resources, so all roles get a statement on `*`. Default:
-   * false.
+   * Whether to trace with X-Ray. Its actions do not support resource-level permissions, so all
+   * roles get a statement on `*`. Default: false.
    */
   readonly tracing?: boolean;
   /** Namespace of the metrics. Default: `Millrace`. */
   readonly metricsNamespace?: string;
-  /** Whether to make a dashboard. Default: true. */
+  /** Whether to create a dashboard. Default: true. */
   readonly dashboard?: boolean;
-  /** Thresholds of the alarms, or false for none. */
+  /** Thresholds of the alarms, or false for no alarms. */
   readonly alarms?: AlarmProps | false;
-  /** Options of esbuild, over those of the construct. */
+  /** Options for esbuild, which override those of the construct. */
   readonly bundling?: BundlingOptions;
 }

@@ -16,7 +16,7 @@ interface Targets {
   readonly vacuum: IFunction;
 }
 
-/** Starts executions as the pipeline's schedule says, and the vacuum once a day. */
+/** Starts executions by the pipeline's schedule, and the vacuum function once a day. */
 export class Schedules extends Construct {
   constructor(scope: Construct, id: string, props: MicroBatchPipelineProps, targets: Targets) {
     super(scope, id);
@@ -33,7 +33,7 @@ export class Schedules extends Construct {
       }),
       new PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: [vacuum.functionArn] }),
     );
-    // CDK would grant more than is needed: all versions of the function.
+    // CDK would add permissions that are not needed: for all versions of the function.
     const target = { role: role.withoutPolicyUpdates(), retryAttempts: 2 };
     if (props.schedule !== undefined) {
       const start = new Schedule(this, "Start", {
@@ -48,7 +48,7 @@ export class Schedules extends Construct {
       });
       start.node.addDependency(role);
     }
-    const tidy = new Schedule(this, "Vacuum", {
+    const daily = new Schedule(this, "Vacuum", {
       scheduleName: `${name}-vacuum`,
       description: `Removes what Millrace pipeline ${pipeline} does not need any more`,
       schedule: ScheduleExpression.expression("rate(1 day)"),
@@ -57,13 +57,13 @@ export class Schedules extends Construct {
         input: ScheduleTargetInput.fromObject({} satisfies VacuumEvent),
       }),
     });
-    tidy.node.addDependency(role);
+    daily.node.addDependency(role);
   }
 }
 
 function expressionOf(schedule: ScheduleLike): ScheduleExpression {
   if (schedule instanceof ScheduleExpression) return schedule;
-  // Of another copy of aws-cdk-lib, such as that of a linked package.
+  // The schedule may come from another copy of aws-cdk-lib, for example if this package is linked.
   const { timeZone } = schedule as { readonly timeZone?: TimeZone };
   return ScheduleExpression.expression(
     schedule.expressionString,

@@ -52,21 +52,21 @@ import {
 } from "./functions.ts";
 import { batchFiles, objects } from "./permissions.ts";
 
-/** An inline Map runs no more tasks at once. */
+/** An inline Map runs at most 40 iterations in parallel. */
 const INLINE_CONCURRENCY = 40;
-/** What a function may be late by before its task counts as lost. */
-const LATE = Duration.seconds(30);
-/** Errors of the service: the function was not run, or may run again, which every step allows. */
+/** How long after its timeout a function may still report before its task counts as lost. */
+const TASK_GRACE = Duration.seconds(30);
+/** Errors of the service. A retry is safe: every step can be repeated, even if the function ran. */
 const SERVICE_ERRORS = [
   "Lambda.ServiceException",
   "Lambda.AWSLambdaException",
   "Lambda.SdkClientException",
   "Lambda.ClientExecutionTimeoutException",
 ];
-/** The account's functions are at their limit: others have to end first. */
+/** The account's limit of concurrent functions is reached; retries wait until others end. */
 const THROTTLED = "Lambda.TooManyRequestsException";
 
-/** What became of a task that did not end well. */
+/** JSONata that classifies the error of a failed task. */
 const TASK_FAILED = [
   `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? ${TASK_END.failed}`,
   `: $contains($states.errorOutput.Error, "Time") ? ${TASK_END.outOfTime} : ${TASK_END.killed} %}`,
@@ -74,13 +74,13 @@ const TASK_FAILED = [
 
 const KILLED = `$states.result[$ > ${TASK_END.failed}]`;
 
-/** Keeps what Plan returned, and adds what became of the tasks. */
+/** Keeps Plan's output and adds how many tasks failed and how one was killed. */
 const WRITTEN = inputWith<TaskEnds>({
   failed: `$count($states.result[$ != ${TASK_END.done}])`,
   killed: `$count(${KILLED}) > 0 ? ${KILLED}[0] : null`,
 });
 
-/** The state machine of a pipeline: Plan, Map over Write, Finalize, and round again. */
+/** The state machine of a pipeline: Plan, a Map over Write, Finalize, and Plan again. */
 export class PipelineStateMachine extends Construct {
   readonly stateMachine: StateMachine;
   readonly #context: FunctionContext;
@@ -100,7 +100,7 @@ export class PipelineStateMachine extends Construct {
       queryLanguage: QueryLanguage.JSONATA,
       definitionBody: DefinitionBody.fromChainable(this.#definition()),
       timeout: figures.timeout,
-      // CDK would grant more than is needed: other versions of the functions, all executions.
+      // CDK would also grant access to other versions of the functions and to all executions.
       role: role.withoutPolicyUpdates(),
       tracingEnabled: props.tracing ?? false,
       ...(isExpress
@@ -109,14 +109,14 @@ export class PipelineStateMachine extends Construct {
       ...(props.removalPolicy === undefined ? {} : { removalPolicy: props.removalPolicy }),
     });
     this.stateMachine.node.addDependency(role);
-    // Made for the role all the same, and never put into the template.
+    // CDK creates this policy too, but it never gets into the template.
     this.stateMachine.node.tryRemoveChild("DistributedMapPolicy");
     this.#accept();
   }
 
   /**
-   * `Plan`, `Write` and `Finalize` are functions/{plan,write,finalize}.ts; their payloads are in
-   * shared/aws/state.ts.
+   * `Plan`, `Write` and `Finalize` are functions/{plan,write,finalize}.ts; shared/aws/state.ts
+   * defines their payloads.
    */
   #definition(): State {
     const plan = this.#invoke<PlanEvent>("Plan", {
@@ -159,7 +159,7 @@ export class PipelineStateMachine extends Construct {
       payload: typeof payload === "string" ? TaskInput.fromText(payload) : TaskInput.fromObject(payload),
       outputs: "{% $states.result.Payload %}",
       retryOnServiceExceptions: false,
-      taskTimeout: Timeout.duration((lambdaFunction.timeout ?? Duration.minutes(15)).plus(LATE)),
+      taskTimeout: Timeout.duration((lambdaFunction.timeout ?? Duration.minutes(15)).plus(TASK_GRACE)),
     });
   }
 
@@ -212,7 +212,10 @@ export class PipelineStateMachine extends Construct {
     return map;
   }
 
-  /** One task. Its failure is a result: a Map always comes to its end, so that Finalize decides. */
+  /**
+   * Creates the states for one task. A failure becomes a result: the Map completes, Finalize
+   * decides.
+   */
   #write(id: string, isShort: boolean): State {
     const { maxAttempts, retryInterval } = this.#context.figures;
     const write = LambdaInvoke.jsonata(this, id, {
@@ -222,10 +225,10 @@ export class PipelineStateMachine extends Construct {
         partition: input((item: WriteItem) => item.partition),
         attemptNumber: context(({ State }) => State.RetryCount),
       } satisfies Template<WriteEvent>),
-      // What the task has to say is in the ledger; ten thousand results must not fill the state.
+      // The result is in the ledger. Ten thousand results would exceed the size limit of the state.
       outputs: `{% ${TASK_END.done} %}`,
       retryOnServiceExceptions: false,
-      taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(LATE)),
+      taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(TASK_GRACE)),
     });
     retryService(write, isShort);
     write.addRetry({ errors: [STEP_ERROR.final], maxAttempts: 0 });
@@ -247,7 +250,7 @@ export class PipelineStateMachine extends Construct {
     return write;
   }
 
-  /** Finalize decides even if the Map itself fails. */
+  /** Continues with Finalize even if the Map itself fails. */
   #finalizeAfter(map: InlineMap | DistributedMap, finalize: LambdaInvoke): void {
     const failed = Pass.jsonata(this, `${map.id}: failed`);
     map.addCatch(failed.next(finalize), {
@@ -257,7 +260,10 @@ export class PipelineStateMachine extends Construct {
     map.next(finalize);
   }
 
-  /** An execution must end before its history is full or its time is over; the next one goes on. */
+  /**
+   * Starts a new execution that continues, because an execution must end before its history is full
+   * or its timeout is reached.
+   */
   #continue(): StepFunctionsStartExecution {
     const { machine } = this.#context;
     const start = StepFunctionsStartExecution.jsonata(this, "Go on in a new execution", {
@@ -265,7 +271,7 @@ export class PipelineStateMachine extends Construct {
       input: TaskInput.fromText(input((continued: Continued) => continued.input)),
       outputs: inputWith<NextExecution>({ execution: "$states.result.ExecutionArn" }),
     });
-    // Two of them do no harm: one finds that the other has the pipeline.
+    // A retry may start two executions. That is harmless: one finds that the other holds the lease.
     start.addRetry({
       errors: ["States.ALL"],
       interval: Duration.seconds(1),
@@ -316,7 +322,7 @@ export class PipelineStateMachine extends Construct {
   #logs(): LogGroup {
     const { props, machine } = this.#context;
     return new LogGroup(this, "Logs", {
-      // The prefix keeps the log group out of a policy that would grow with each state machine.
+      // With this prefix, AWS does not add the log group to a resource policy of limited size.
       logGroupName: `/aws/vendedlogs/states/${machine.name}`,
       retention: props.logRetention ?? RetentionDays.ONE_MONTH,
       removalPolicy: props.removalPolicy ?? LOGS_GO,
@@ -342,7 +348,7 @@ export class PipelineStateMachine extends Construct {
   }
 }
 
-/** An execution that must end in five minutes cannot wait for others for longer than two. */
+/** Adds retries. If `isShort`, they wait at most two of the execution's five minutes. */
 function retryService(task: LambdaInvoke, isShort: boolean): void {
   task.addRetry({
     errors: [THROTTLED],
@@ -362,7 +368,10 @@ function retryService(task: LambdaInvoke, isShort: boolean): void {
   });
 }
 
-/** What Step Functions needs to deliver logs; these actions know no resources. */
+/**
+ * Returns the permissions for Step Functions to deliver logs. These actions do not support
+ * resource-level permissions.
+ */
 function logDeliveryStatement(): PolicyStatement {
   return new PolicyStatement({
     actions: [
@@ -379,9 +388,10 @@ function logDeliveryStatement(): PolicyStatement {
   });
 }
 
-/** The names of a state machine that is called `name`. */
+/** Returns the names of the state machine for resources that start with `name`. */
 export function machineOf(scope: Construct, name: string, isExpress: boolean): MachineNames {
-  // The kind cannot be changed: the other one is another state machine.
+  // The type of a state machine cannot be changed, so each type has its own name and is a separate
+  // resource.
   const machineName = isExpress ? `${name}-express` : name;
   const arn = (resource: string, resourceName: string) =>
     Stack.of(scope).formatArn({

@@ -13,7 +13,7 @@ import { LEDGER_ATTRIBUTE } from "../shared/aws/names.ts";
 import { accept } from "./accept.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 
-/** The ledger's table. */
+/** Returns the ledger's table, which is created unless `table` is set. */
 export function tableOf(scope: Construct, props: MicroBatchPipelineProps): ITable {
   if (props.table !== undefined) return props.table;
   const { encryptionKey } = props;
@@ -27,7 +27,8 @@ export function tableOf(scope: Construct, props: MicroBatchPipelineProps): ITabl
       ? { encryption: TableEncryption.AWS_MANAGED }
       : { encryption: TableEncryption.CUSTOMER_MANAGED, encryptionKey }),
     removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
-    // A table's own policy cannot name the table: that would be a circle.
+    // The policy's resource is `*` because a table's own policy cannot refer to the table; that
+    // would be a circular dependency.
     resourcePolicy: new PolicyDocument({
       statements: [
         new PolicyStatement({
@@ -44,7 +45,10 @@ export function tableOf(scope: Construct, props: MicroBatchPipelineProps): ITabl
   return table as ITable;
 }
 
-/** The bucket of staged files, partitions and the Arrow table. */
+/**
+ * Returns the bucket for staged files, partitions and the Arrow table, which is created unless
+ * `bucket` is set.
+ */
 export function bucketOf(scope: Construct, props: MicroBatchPipelineProps): IBucket {
   if (props.bucket !== undefined) return props.bucket;
   const { encryptionKey } = props;
@@ -53,7 +57,7 @@ export function bucketOf(scope: Construct, props: MicroBatchPipelineProps): IBuc
     objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
     enforceSSL: true,
     minimumTLSVersion: 1.2,
-    // What was deleted by mistake can be had back for a month, as the table can.
+    // Objects that were deleted by mistake can be restored for 30 days.
     versioned: true,
     ...(encryptionKey === undefined
       ? { encryption: BucketEncryption.S3_MANAGED }
@@ -64,7 +68,7 @@ export function bucketOf(scope: Construct, props: MicroBatchPipelineProps): IBuc
         id: "forget",
         noncurrentVersionExpiration: Duration.days(30),
         expiredObjectDeleteMarker: true,
-        // No function lives for so long.
+        // No function runs for a whole day.
         abortIncompleteMultipartUploadAfter: Duration.days(1),
       },
     ],

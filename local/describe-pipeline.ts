@@ -4,12 +4,12 @@ import type { DescriptionAnswer } from "../shared/contract/pipeline-description.
 import { loadPipeline } from "./load-pipeline.ts";
 
 /**
- * `node describe-pipeline ENTRY`: prints, as JSON, what the construct has to know of a pipeline. It
- * is a process of its own because the construct cannot wait for a module, and because what the
- * user's module does when it is loaded must not happen to the CDK app.
+ * `node describe-pipeline ENTRY` prints, as JSON, what the construct needs to know about a
+ * pipeline. It is a separate process because the construct's constructor cannot await an import,
+ * and because loading the user's module must not affect the CDK app.
  */
 const write = process.stdout.write.bind(process.stdout);
-// What the user's code prints is not the answer.
+// Keeps output of the user's code out of stdout, which has only the result.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
 write(JSON.stringify(await answer(process.argv[2] ?? "")));

@@ -15,8 +15,8 @@ import { makeDurableFolder } from "../shared/platform/embedded/durable.ts";
 import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
 
 /**
- * The folder that holds all there is of the pipelines run here: the ledger, the locks of runs, one
- * folder for each pipeline.
+ * The folder with everything about the pipelines that run locally: the ledger, the locks of runs,
+ * and a folder for each pipeline.
  */
 export class Home {
   readonly root: string;
@@ -42,8 +42,8 @@ export class Home {
   }
 
   /**
-   * Opens the ledger, only to read where one may not write; `create` makes home and ledger where
-   * there are none. Error: `HOME_NOT_FOUND`.
+   * Opens the ledger, read-only if it is not writable. With `create`, home and ledger are created
+   * if they do not exist. Error: `HOME_NOT_FOUND`.
    */
   async openLedger(options: { readonly create: boolean }): Promise<SqliteLedger> {
     if (options.create) await makeDurableFolder(this.root);
@@ -73,7 +73,7 @@ export class Home {
     };
   }
 
-  /** Remembers which file defines a pipeline, for commands that are given its name. */
+  /** Stores which file defines a pipeline, for commands that get only its name. */
   async rememberEntry(pipeline: string, entry: string): Promise<void> {
     const path = this.#entryPath(pipeline);
     await makeDurableFolder(this.pipelineFolder(pipeline));
@@ -82,7 +82,7 @@ export class Home {
     await rename(draft, path);
   }
 
-  /** The file that defined the pipeline when it ran last. */
+  /** Returns the file that defined the pipeline in its last run, or `undefined`. */
   entryOf(pipeline: string): string | undefined {
     const path = this.#entryPath(pipeline);
     return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as { entry: string }).entry : undefined;
@@ -96,8 +96,8 @@ export class Home {
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * The real clock, chance and environment of a run here: engine and connectors get them from nowhere
- * else.
+ * The real clock, random numbers and environment of a local run. Engine and connectors get them
+ * only from here.
  */
 export const runtime: Runtime = {
   now: Date.now,
@@ -105,7 +105,7 @@ export const runtime: Runtime = {
   random: Math.random,
   env: process.env,
   async sleep(milliseconds, signal) {
-    // A timer beyond 2^31 ms would fire at once.
+    // A timer longer than 2^31 - 1 ms would fire immediately.
     for (let left = milliseconds; left > 0; left -= LONGEST_TIMER) {
       await setTimeout(
         Math.min(left, LONGEST_TIMER),
@@ -116,7 +116,7 @@ export const runtime: Runtime = {
   },
 };
 
-/** A folder, a `file:` URL, or `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
+/** Opens a folder, a `file:` URL, or `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
 export function openStore(location: string): ObjectStore {
   if (location.startsWith("file:")) return new DirectoryStore(fileURLToPath(location));
   const place = parseS3Url(location);
@@ -129,12 +129,12 @@ export function openStore(location: string): ObjectStore {
   return new DirectoryStore(resolve(location));
 }
 
-/** With the credentials, the region and the endpoint that any AWS SDK finds. */
+/** Uses the AWS SDK's default credentials, region and endpoint. */
 async function openS3(place: { readonly bucket: string; readonly prefix: string }): Promise<ObjectStore> {
   const { S3Client } = await import("@aws-sdk/client-s3");
   const { S3Store } = await import("../shared/platform/aws/s3-store.ts");
   const client = new S3Client({
-    // An endpoint of one's own, such as LocalStack's, has no names for its buckets.
+    // With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
   });

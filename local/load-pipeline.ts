@@ -8,9 +8,9 @@ import { Pipeline } from "../shared/contract/pipeline.ts";
 let isHooked = false;
 
 /**
- * The pipeline that a file exports as its default. TypeScript runs as it is, types stripped,
- * whatever the package.json around says of modules. Errors: `PIPELINE_FILE_NOT_FOUND`,
- * `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
+ * Loads the pipeline that a file exports as its default. TypeScript files run with their types
+ * stripped and as ES modules, whatever `type` is in package.json. Errors:
+ * `PIPELINE_FILE_NOT_FOUND`, `PIPELINE_FILE_FAILED`, `PIPELINE_NOT_EXPORTED`.
  */
 export async function loadPipeline(entry: string): Promise<Pipeline> {
   const path = resolve(entry);
@@ -20,7 +20,7 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
       hint: "Name the file that exports the pipeline: millrace run pipeline.ts",
     });
   }
-  hookTypeScript();
+  registerTypeScriptHooks();
   let module: { readonly default?: unknown };
   try {
     module = (await import(pathToFileURL(path).href)) as { default?: unknown };
@@ -44,9 +44,10 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
 }
 
 /**
- * `.ts` files outside node_modules are modules, and `./x.js` may stand for `./x.ts`, as tsc has it.
+ * Registers hooks that load `.ts` files outside node_modules as ES modules, and let an import of
+ * `./x.js` resolve to `./x.ts`, as tsc does.
  */
-function hookTypeScript(): void {
+function registerTypeScriptHooks(): void {
   if (isHooked) return;
   isHooked = true;
   registerHooks({
@@ -69,14 +70,14 @@ function hookTypeScript(): void {
 function hintFor(error: unknown): string {
   if (isUnstrippable(error))
     return "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly).";
-  const [, call] = (error instanceof TypeError && STARTS.exec(error.message)) || [];
+  const [, call] = (error instanceof TypeError && SPARK_START_METHODS.exec(error.message)) || [];
   return call === undefined
     ? "Correct the file; the cause is below."
     : `If this is the pipeline's, write export default, and leave .${call}() out: millrace run starts it.`;
 }
 
-/** How Spark starts a query. */
-const STARTS = /\.(start|save|awaitTermination) is not a function$/;
+/** The methods that start a query in Spark, which a user may call by habit. */
+const SPARK_START_METHODS = /\.(start|save|awaitTermination) is not a function$/;
 
 function isUnstrippable(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX";

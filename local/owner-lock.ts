@@ -6,17 +6,17 @@ import { setTimeout } from "node:timers/promises";
 import type { Owner } from "../shared/engine/ports/ledger.ts";
 
 /**
- * Proof that a run is alive: a file that it keeps locked. The operating system drops the lock when
- * the process ends, however it ends, so a run that was killed can be taken over at once. SQLite is
- * the portable way to lock a file in Node. It only saves time: that a lost run changes nothing is
- * up to the ledger's epochs.
+ * Proves that a run is alive by keeping a file locked. The operating system releases the lock when
+ * the process ends in any way, so the next run can take over immediately from one that was killed.
+ * The lock only saves time; correctness depends on the epochs in the ledger. It uses SQLite because
+ * that is a portable way to lock a file in Node.
  */
 export class OwnerLock {
   readonly owner: Owner;
   readonly #path: string;
   readonly #lock: DatabaseSync;
 
-  /** Takes a lock of its own name, which nobody else wants. */
+  /** Locks a new file. Its name has the run's id, so no other run uses it. */
   constructor(folder: string, id: string, description = `process ${process.pid} on ${hostname()}`) {
     mkdirSync(folder, { recursive: true });
     this.owner = { id, description };
@@ -31,11 +31,14 @@ export class OwnerLock {
   }
 }
 
-/** Two runs that ask at the same moment disturb each other for a millisecond or two. */
+/**
+ * A lock that is not available is tried again: two processes that probe the same lock at once block
+ * each other for a few milliseconds.
+ */
 const PROBES = 5;
 const PROBE_PAUSE_MILLISECONDS = 20;
 
-/** True where the owner's process has ended: nobody holds its lock. */
+/** Returns true if the owner's process has ended, which means that its lock is free. */
 export async function hasEnded(folder: string, owner: Owner): Promise<boolean> {
   const path = lockPath(folder, owner.id);
   for (let probe = 0; probe < PROBES; probe++) {
@@ -64,7 +67,10 @@ function canLock(path: string): boolean {
   }
 }
 
-/** One who may not write can at least see whether the lock, which lets nobody read, is held. */
+/**
+ * A process without write permission detects the lock by reading: an exclusive lock also blocks
+ * readers.
+ */
 function canRead(path: string): boolean {
   let probe: DatabaseSync | undefined;
   try {

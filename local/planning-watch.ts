@@ -4,10 +4,13 @@ import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import type { RunOptions } from "./run-options.ts";
 
-/** How long a method of the source may take to answer once the run is interrupted. */
+/** How long a method of the source may take to return after the run is interrupted. */
 const GRACE_MILLISECONDS = 5000;
 
-/** Keeps a source that does not answer from holding up the run without a word. */
+/**
+ * Warns when a source does not respond during planning, and abandons it after the run is
+ * interrupted.
+ */
 export class PlanningWatch {
   readonly #options: RunOptions;
   readonly #ports: Ports;
@@ -18,16 +21,16 @@ export class PlanningWatch {
     this.#ports = ports;
   }
 
-  /** Which method is being called. */
-  note(method: string | undefined): void {
+  /** Records which method of the source is being called. */
+  recordCall(method: string | undefined): void {
     this.#waitsFor = method;
   }
 
   /**
-   * The result of planning; `undefined` if the run is interrupted and a method of the source does
-   * not answer in time.
+   * Returns the result of planning. Returns `undefined` if the run is interrupted and the source
+   * does not respond in time.
    */
-  async unlessStuck<T>(planning: Promise<T>): Promise<T | undefined> {
+  async abandonIfStuck<T>(planning: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#options;
     const ended = new AbortController();
     const { sleep } = this.#ports.runtime;
@@ -46,7 +49,7 @@ export class PlanningWatch {
       return await Promise.race([planning, stuck]);
     } finally {
       ended.abort();
-      // Left behind, and of no effect: the process ends.
+      // An abandoned plan may still reject; the process is about to end, so that is ignored.
       planning.catch(() => undefined);
     }
   }

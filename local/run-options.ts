@@ -2,21 +2,21 @@ import type { Pipeline, StallPolicy, Trigger } from "../shared/contract/pipeline
 import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Home } from "./home.ts";
 
-/** What a run here is to do. */
+/** Options of a local run. */
 export interface RunOptions {
   readonly pipeline: Pipeline;
-  /** The file that exports the pipeline: worker threads load it too. */
+  /** The file that exports the pipeline. Worker threads load it too. */
   readonly entry: string;
   readonly home: Home;
   readonly trigger: Trigger;
   readonly maxConcurrency: number;
-  /** Attempts of one task at most. */
+  /** Maximum number of attempts for one task. */
   readonly maxAttempts: number;
-  /** When a partition counts as stalled, over what the pipeline says. */
+  /** When a partition counts as stalled. Overrides the pipeline's own settings. */
   readonly stall?: Partial<StallPolicy>;
   /**
-   * Interrupts the run: tasks stop and drop what they staged, finished ones stay for the next run.
-   * A commit goes on to its end.
+   * Interrupts the run. Running tasks stop and drop what they staged; finished tasks are kept for
+   * the next run. A commit that has started is completed.
    */
   readonly signal: AbortSignal;
   onEvent(event: RunEvent): void;

@@ -16,7 +16,7 @@ import type { TaskRunner } from "./task-pool.ts";
 export interface TasksRequest {
   readonly run: BatchRun;
   readonly todo: readonly number[];
-  /** Partitions of the batch, with those that are done. */
+  /** Number of partitions in the batch, including finished ones. */
   readonly partitions: number;
   readonly maxConcurrency: number;
   readonly maxAttempts: number;
@@ -25,12 +25,12 @@ export interface TasksRequest {
   onEvent(event: RunEvent): void;
 }
 
-/** A partition that runs is told of no more often. */
+/** Minimum time between two events of a running partition. */
 const PARTITION_EVENT_MILLISECONDS = 1000;
 
 /**
- * Runs the tasks of a batch until all are done, or one has failed for good, or the run is
- * interrupted; gives the failure.
+ * Runs the tasks of a batch until all are done, one has failed, or the run is interrupted. Returns
+ * the failure, or `undefined`.
  */
 export async function runTasks(
   pool: TaskRunner,
@@ -49,8 +49,8 @@ export async function runTasks(
       try {
         await runTask(pool, ports, request, partition, signal, progress);
       } catch (error) {
-        // A run that is interrupted leaves the batch as it is. Else the first failure tells why;
-        // those of tasks that were stopped because of it do not.
+        // If the run is interrupted, the batch stays open and there is no failure. Otherwise only
+        // the first failure is kept; later ones come from tasks that were stopped because of it.
         if (!request.signal.aborted) failure ??= error as MillraceError;
         stopping.abort();
       }
@@ -60,7 +60,7 @@ export async function runTasks(
   return failure;
 }
 
-/** Runs one task, again if it fails in a way that may pass. */
+/** Runs one task, with retries after transient errors. */
 async function runTask(
   pool: TaskRunner,
   { runtime }: Ports,
@@ -108,15 +108,15 @@ async function runAttempt(
   }
 }
 
-/** An attempt of a task, and when it was told of last. */
+/** An attempt of a task, and when its last event was emitted. */
 interface TaskAttempt {
   readonly partition: number;
   readonly attemptNumber: number;
   readonly startedAt: number;
-  toldAt: number;
+  lastEventAt: number;
 }
 
-/** Adds up the tasks of a batch, and tells of each. */
+/** Sums up the progress of a batch's tasks and emits events. */
 class BatchProgressCounter {
   readonly #request: TasksRequest;
   readonly #now: () => number;
@@ -132,7 +132,9 @@ class BatchProgressCounter {
     this.#done = request.partitions - request.todo.length;
   }
 
-  /** True once: what one partition shows, all of them would say. */
+  /**
+   * Returns true the first time only, so that a batch with many such partitions causes one warning.
+   */
   isFirstUnread(): boolean {
     const isFirst = !this.#hasUnread;
     this.#hasUnread = true;
@@ -141,24 +143,24 @@ class BatchProgressCounter {
 
   begin(partition: number, attemptNumber: number): TaskAttempt {
     const now = this.#now();
-    return { partition, attemptNumber, startedAt: now, toldAt: now };
+    return { partition, attemptNumber, startedAt: now, lastEventAt: now };
   }
 
   update(attempt: TaskAttempt, progress: TaskProgress): void {
     this.#add(attempt, progress);
     const now = this.#now();
-    if (now - attempt.toldAt < PARTITION_EVENT_MILLISECONDS) return;
-    attempt.toldAt = now;
-    this.#tellPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
+    if (now - attempt.lastEventAt < PARTITION_EVENT_MILLISECONDS) return;
+    attempt.lastEventAt = now;
+    this.#emitPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
   }
 
   finish(attempt: TaskAttempt, result: TaskResult): void {
     this.#done++;
-    this.#tellPartition("written", attempt, result);
+    this.#emitPartition("written", attempt, result);
     this.#add(attempt, result);
   }
 
-  /** What the attempt had written counts for nothing. */
+  /** Removes the attempt's rows and bytes from the sums. */
   drop(attempt: TaskAttempt): void {
     this.#add(attempt, { rows: 0, bytes: 0 });
   }
@@ -178,7 +180,7 @@ class BatchProgressCounter {
     });
   }
 
-  #tellPartition(
+  #emitPartition(
     state: "running" | "written",
     { partition, attemptNumber }: TaskAttempt,
     { rows, bytes, milliseconds }: TaskProgress & { readonly milliseconds: number },

@@ -9,10 +9,10 @@ import { TaskPool, type TaskRunner } from "./task-pool.ts";
 import type { WorkerSetup } from "./wire.ts";
 
 /**
- * Runs a pipeline here, on the ledger and the store of `home`, until its trigger is served. Errors:
- * `LEASE_HELD`, `FENCED`, and whatever made a batch fail; the batch is then aborted and will be
- * replayed by the next run. `startTasks` starts what runs its tasks: threads, unless a test says
- * otherwise.
+ * Runs a pipeline on this machine with the ledger and store of `home`, until its trigger has
+ * nothing more to do. Errors: `LEASE_HELD`, `FENCED`, and any error that makes a batch fail. A
+ * failed batch is aborted, and the next run replays it. `startTasks` starts the
+ * runner of its tasks: threads, unless a test passes another.
  */
 export async function run(
   options: RunOptions,
@@ -22,12 +22,13 @@ export async function run(
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
   const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
-  // A promise of the user's that never settles must not end the process as if the run were over.
+  // Keeps the process alive: if a promise of the user's code never settles, Node would exit as if
+  // the run had succeeded.
   const alive = setInterval(() => undefined, 60_000);
   let steps: LocalSteps | undefined;
   try {
     const watch = new PlanningWatch(options, ports);
-    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.note(method) });
+    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
     const schema = await checkSinkOptions(sessions);
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {

@@ -14,8 +14,8 @@ import { runTasks } from "./run-tasks.ts";
 import type { TaskRunner } from "./task-pool.ts";
 
 /**
- * A run is known to have ended by its lock, so its lease need never be waited for; it is only a
- * bound for a home whose locks are lost.
+ * The lease can be long because a dead run is recognized by its free lock. It matters only if the
+ * lock files are lost.
  */
 const LEASE_MILLISECONDS = 24 * 3_600_000;
 
@@ -28,7 +28,7 @@ interface StepParts {
   readonly watch: PlanningWatch;
 }
 
-/** The steps of a run in this process; its tasks run in worker threads. */
+/** The steps of a run in this process. Tasks run in worker threads. */
 export class LocalSteps implements RunSteps {
   readonly #parts: StepParts;
   #fence: Fence | undefined;
@@ -41,12 +41,12 @@ export class LocalSteps implements RunSteps {
     const { options, sessions, watch } = this.#parts;
     const { trigger } = options;
     const interval = intervalOf(trigger);
-    return await watch.unlessStuck(askPolicy(sessions.source, triggerKind(trigger), { interval }));
+    return await watch.abandonIfStuck(askPolicy(sessions.source, triggerKind(trigger), { interval }));
   }
 
   async plan(policy: RunPolicy): Promise<PlanResult | undefined> {
     const { options, sessions, ports, lock, watch } = this.#parts;
-    const planned = await watch.unlessStuck(
+    const planned = await watch.abandonIfStuck(
       plan(sessions, ports, {
         owner: lock.owner,
         leaseMilliseconds: LEASE_MILLISECONDS,
@@ -65,7 +65,9 @@ export class LocalSteps implements RunSteps {
     return (await this.#isReady(batch)) ? undefined : "interrupted";
   }
 
-  /** True if a batch that was interrupted has all it needs, so that only its end is missing. */
+  /**
+   * Returns true if all tasks of an interrupted batch are recorded, so that it can be finalized.
+   */
   async #isReady(batch: Batch): Promise<boolean> {
     const { ledger } = this.#parts.ports;
     return batch.state !== "planned" || (await ledger.tasks(batch)).length === batch.tasks;
@@ -76,7 +78,9 @@ export class LocalSteps implements RunSteps {
     return await finalize(sessions, ports, { run, failure: failure?.toRecord() });
   }
 
-  /** Returns what the run holds; its own outcome is told already, so nothing here can fail it. */
+  /**
+   * Releases the run's resources. Errors are ignored because the run's result is already reported.
+   */
   async end(): Promise<void> {
     const { pool, sessions, ports } = this.#parts;
     await pool.destroy();

@@ -18,11 +18,11 @@ import {
   type WorkerSetup,
 } from "./wire.ts";
 
-/** How long a task that was told to stop may take before its thread is ended. */
+/** How long a task may take to stop before its thread is terminated. */
 const GRACE_MILLISECONDS = 5000;
 
 export interface TaskListener {
-  /** Aborts when the task is to stop. */
+  /** Aborts when the task should stop. */
   readonly signal: AbortSignal;
   onProgress(progress: TaskProgress): void;
   onStalled(stalled: StalledTask): void;
@@ -41,42 +41,42 @@ export class TaskPool implements TaskRunner {
 
   constructor(threads: number, setup: WorkerSetup) {
     this.#pool = new Piscina({
-      // Beside this file: as TypeScript in the repository, as JavaScript in the package.
+      // The worker is beside this file: TypeScript in the repository, JavaScript in the package.
       filename: new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href,
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: 60_000,
       workerData: setup,
     });
-    // A thread that dies between tasks is replaced; one that dies in a task fails that task.
+    // A thread that dies while idle is replaced. One that dies during a task makes `run` reject.
     this.#pool.on("error", () => undefined);
   }
 
   /**
-   * Runs one task. `signal` asks it to stop, and ends its thread where it does not: it fails with
-   * `TASK_CANCELLED`.
+   * Runs one task. When `signal` aborts, the task is asked to stop. If it does not, its thread is
+   * terminated and it fails with `TASK_CANCELLED`.
    */
   async run(request: WriteRequest, options: TaskListener): Promise<TaskResult> {
-    const { port1: here, port2: there } = new MessageChannel();
+    const { port1: port, port2: workerPort } = new MessageChannel();
     const terminating = new AbortController();
     let grace: NodeJS.Timeout | undefined;
     const stop = () => {
-      here.postMessage("stop" satisfies ToTask);
+      port.postMessage("stop" satisfies ToTask);
       grace = setTimeout(() => terminating.abort(), GRACE_MILLISECONDS);
     };
-    const hear = (news: FromTask) => {
+    const onMessage = (news: FromTask) => {
       if ("stalled" in news) options.onStalled(news.stalled);
       else options.onProgress(news.progress);
     };
-    here.on("message", hear);
+    port.on("message", onMessage);
     options.signal.addEventListener("abort", stop, { once: true });
     if (options.signal.aborted) stop();
     let answer: TaskAnswer;
     try {
-      const call: TaskCall = { request, port: there };
+      const call: TaskCall = { request, port: workerPort };
       answer = (await this.#pool.run(call, {
         name: "runTask",
-        transferList: [there],
+        transferList: [workerPort],
         signal: terminating.signal,
       })) as TaskAnswer;
     } catch (error) {
@@ -93,16 +93,17 @@ export class TaskPool implements TaskRunner {
     } finally {
       clearTimeout(grace);
       options.signal.removeEventListener("abort", stop);
-      // The answer takes another way, and may have come first.
-      for (let left = receiveMessageOnPort(here); left !== undefined; left = receiveMessageOnPort(here))
-        hear(left.message as FromTask);
-      here.close();
+      // The result may arrive before messages that were sent earlier, so the remaining messages are
+      // read now.
+      for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port))
+        onMessage(left.message as FromTask);
+      port.close();
     }
     if ("error" in answer) throw fromWire(answer.error);
     return answer.result;
   }
 
-  /** Ends the threads, at once. */
+  /** Terminates the threads immediately. */
   async destroy(): Promise<void> {
     await this.#pool.destroy();
   }

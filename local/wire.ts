@@ -4,20 +4,20 @@ import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task.ts";
 
-/** What every worker thread is started with. */
+/** The data with which every worker thread starts. */
 export interface WorkerSetup {
   readonly entry: string;
   readonly home: string;
   readonly pipeline: string;
-  /** The schema as the main thread resolved it, so that all tasks have the same one. */
+  /** The schema that the main thread determined, so that all tasks use the same one. */
   readonly schema: string;
-  /** Over what the pipeline says. */
+  /** Overrides the pipeline's own settings. */
   readonly stall: Partial<StallPolicy>;
 }
 
 export interface TaskCall {
   readonly request: WriteRequest;
-  /** Takes `stop` to the task, and its progress back. */
+  /** Sends `stop` to the task and its progress back. */
   readonly port: MessagePort;
 }
 
@@ -25,9 +25,9 @@ export type TaskAnswer = { readonly result: TaskResult } | { readonly error: Err
 export type ToTask = "stop";
 export type FromTask = { readonly progress: TaskProgress } | { readonly stalled: StalledTask };
 
-/** A MillraceError as a structured clone; the class would be lost between threads. */
+/** The data of a `MillraceError`. Messages between threads are cloned, which loses the class. */
 export interface ErrorOnWire extends ErrorParts {
-  /** Stack of the first cause, which is where the user's code failed. */
+  /** The stack of the first cause, which shows where the user's code failed. */
   readonly cause: string | undefined;
 }
 

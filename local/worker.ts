@@ -15,21 +15,21 @@ import {
 const setup = Piscina.workerData as WorkerSetup;
 const tasks = new ThreadTasks(setup, () => loadPipeline(setup.entry));
 
-// The run prints its results to stdout, so what the user's code prints goes to stderr.
+// Keeps output of the user's code out of stdout, which belongs to the run.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
 /** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
   const stopping = new AbortController();
-  const tell = (news: FromTask) => port.postMessage(news);
+  const send = (news: FromTask) => port.postMessage(news);
   port.on("message", (message: ToTask) => {
     if (message === "stop") stopping.abort();
   });
   try {
     const result = await tasks.run(request, {
       signal: stopping.signal,
-      onProgress: (progress) => tell({ progress }),
-      onStalled: (stalled) => tell({ stalled }),
+      onProgress: (progress) => send({ progress }),
+      onStalled: (stalled) => send({ stalled }),
     });
     return { result };
   } catch (error) {

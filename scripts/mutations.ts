@@ -135,7 +135,11 @@ const MUTATIONS: readonly Mutation[] = [
     rule: "9",
     what: "the sink does not look whether it has the batch",
     edits: [
-      { file: SINK, find: "if (landed >= batchId) return", replace: "if (landed > batchId + 1e9) return" },
+      {
+        file: SINK,
+        find: "if (lastCommitted >= batchId) return",
+        replace: "if (lastCommitted > batchId + 1e9) return",
+      },
     ],
   },
   {

@@ -22,7 +22,7 @@ import {
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findOnlyPipeline, findPipelines } from "../targets/target.ts";
 
-/** Characters of a partition in a column. */
+/** Maximum number of characters of a partition in a table column. */
 const MAX_VALUE = 60;
 
 interface BatchFlags extends TargetFlags {
@@ -30,7 +30,7 @@ interface BatchFlags extends TargetFlags {
   readonly json?: boolean;
 }
 
-/** `millrace batches`: the newest batches, newest last. */
+/** `millrace batches`: prints the latest batches, the newest last. */
 export async function batchesCommand(pipeline: string | undefined, flags: BatchFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     for (const { name, ledger } of await findPipelines(target, pipeline)) {
@@ -41,7 +41,7 @@ export async function batchesCommand(pipeline: string | undefined, flags: BatchF
   });
 }
 
-/** `millrace batch`: all that is known of one batch. */
+/** `millrace batch`: prints everything that is known about one batch. */
 export async function batchCommand(
   batchId: number,
   pipeline: string | undefined,
@@ -60,7 +60,7 @@ export async function batchCommand(
   });
 }
 
-/** The error of a batch id that the ledger does not have. */
+/** Creates the error for a batch id that the ledger does not have. */
 export function batchNotFound(pipeline: string, batchId: number): MillraceError {
   return new MillraceError("BATCH_NOT_FOUND", `pipeline "${pipeline}" has no batch ${batchId}`, {
     where: { pipeline },
@@ -69,7 +69,8 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
 }
 
 /**
- * The partitions as the source planned them; none if their file is out of reach, or was removed.
+ * Returns the partitions that the source planned, or none if their file cannot be read or was
+ * removed.
  */
 async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
   if (store === undefined) return [];
@@ -93,7 +94,8 @@ function detailsOf(
     return { ...task, ...(value === undefined ? {} : { value: clipped(value) }) };
   };
   const done = new Set(tasks.map(({ partition }) => partition));
-  // Tasks of a batch that was committed long ago are forgotten: then they are not unfinished.
+  // The tasks of a batch that was committed long ago are no longer stored, which does not mean that
+  // they are unfinished.
   const unfinished =
     batch.state === "committed"
       ? []
@@ -130,7 +132,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   if (batch.unfinishedCount > 0) {
     fields.push([
       "not finished",
-      cut(batch.unfinished.join(", "), batch.unfinishedCount - batch.unfinished.length),
+      andMore(batch.unfinished.join(", "), batch.unfinishedCount - batch.unfinished.length),
     ]);
   }
   const lines = [`${batch.pipeline}: batch ${batch.batchId}`, formatFields(fields)];
@@ -140,7 +142,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   return lines.join("\n");
 }
 
-function cut(text: string, more: number): string {
+function andMore(text: string, more: number): string {
   return more === 0 ? text : `${text} and ${formatCount(more)} more`;
 }
 
@@ -153,7 +155,7 @@ function taskTable(tasks: Details["tasks"]): string {
   );
 }
 
-/** Tasks that are at work, as they told last. */
+/** Formats the running tasks with their last reported progress. */
 function runningTable(running: Details["running"]): string {
   return formatTable(
     ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
@@ -178,7 +180,7 @@ function figureCells(task: Details["tasks"][number] | Details["running"][number]
   ];
 }
 
-/** A partition in a column. */
+/** Formats a partition for a table column. */
 function formatValue(value: JsonValue | undefined): string {
   if (value === undefined) return "";
   const text = printable(typeof value === "string" ? value : clippedText(value));

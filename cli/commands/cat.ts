@@ -10,7 +10,7 @@ import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { STORE_FOLDER, TABLE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { printable, TableLayout } from "../render/text.ts";
 
-/** Rows by which the widths of the columns are chosen. */
+/** Number of rows from which the column widths are computed. */
 const SAMPLE = 1000;
 
 interface CatFlags {
@@ -20,8 +20,8 @@ interface CatFlags {
 }
 
 /**
- * `millrace cat`: rows of an Arrow table, in the order of its commits. `table` is its folder, or
- * the name of a pipeline here.
+ * `millrace cat`: prints rows of an Arrow table in the order of its commits. `table` is the table's
+ * folder or the name of a pipeline in the home.
  */
 export async function catCommand(table: string, flags: CatFlags): Promise<void> {
   const rows = firstRows(
@@ -47,11 +47,13 @@ async function* firstRows(batches: AsyncIterable<RecordBatch>, limit: number): A
 }
 
 async function* jsonLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
-  for await (const row of rows) yield JSON.stringify(row, nameOfNoNumber);
+  for await (const row of rows) yield JSON.stringify(row, nonFiniteToText);
 }
 
-/** JSON has no NaN and no infinities: their names, as Spark's `to_json` writes them. */
-function nameOfNoNumber(_key: string, value: unknown): unknown {
+/**
+ * Replaces NaN and infinities, which JSON does not have, by their names, as Spark's `to_json` does.
+ */
+function nonFiniteToText(_key: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
@@ -74,7 +76,10 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
   yield* flush();
 }
 
-/** The table's folder: of a pipeline its own, or the one that its sink names. */
+/**
+ * Finds the table's folder: the pipeline's own table, a folder, or the folder in the options of the
+ * pipeline's sink.
+ */
 async function locate(table: string, home: string): Promise<string> {
   const folders = new Home(home);
   const own = join(folders.pipelineFolder(table), STORE_FOLDER.table);
@@ -102,5 +107,5 @@ function isUrl(path: string): boolean {
 
 function cellOf(value: unknown): string {
   if (value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value, nameOfNoNumber) : printable(String(value));
+  return typeof value === "object" ? JSON.stringify(value, nonFiniteToText) : printable(String(value));
 }

@@ -5,12 +5,12 @@ import { dirname, join } from "node:path";
 import { MillraceError } from "../../shared/contract/errors.ts";
 
 /**
- * `millrace deploy`: runs the project's own `cdk deploy` and returns its exit code. cdk itself asks
- * for approval.
+ * `millrace deploy`: runs the `cdk deploy` of the project and returns its exit code. cdk itself
+ * asks for approval.
  */
 export async function deployCommand(args: readonly string[]): Promise<number> {
   const child = spawn(findCdk(process.cwd()), ["deploy", ...args], { stdio: "inherit" });
-  // Ctrl-C reaches cdk, too, which decides what it means.
+  // Ctrl-C is sent to cdk too, which handles it.
   const ignore = () => undefined;
   process.on("SIGINT", ignore);
   try {
@@ -25,7 +25,7 @@ export async function deployCommand(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The command of the package that is installed nearest to `folder`. */
+/** Finds the cdk command in the nearest node_modules, in `folder` or above it. */
 function findCdk(folder: string): string {
   for (let at = folder; ; at = dirname(at)) {
     const cdk = join(at, "node_modules/.bin/cdk");

@@ -1,4 +1,4 @@
-import { type ActionFlags, actionOf, dated } from "../person.ts";
+import { type ActionFlags, actionOf, withIsoTime } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { describeAction } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
@@ -8,7 +8,7 @@ interface PauseFlags extends TargetFlags, ActionFlags {
   readonly json?: boolean;
 }
 
-/** `millrace pause`: runs do nothing from their next batch on. */
+/** `millrace pause`: runs plan no more batches. */
 export async function pauseCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     const { ledger } = await findPipeline(target, name);
@@ -17,12 +17,12 @@ export async function pauseCommand(name: string, flags: PauseFlags): Promise<voi
     const open = (await ledger.head(name))?.openBatchId;
     const rest =
       open === undefined ? "" : `; batch ${open} is open: a run that is at work on it still ends it`;
-    if (flags.json) printJson({ pipeline: name, action: "pause", ...dated(action) });
+    if (flags.json) printJson({ pipeline: name, action: "pause", ...withIsoTime(action) });
     else printLine(`${name}: paused ${describeAction(action)}${rest}`);
   });
 }
 
-/** `millrace resume`: the next run goes on. */
+/** `millrace resume`: runs plan batches again. */
 export async function resumeCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     const found = await findPipeline(target, name);
@@ -30,7 +30,7 @@ export async function resumeCommand(name: string, flags: PauseFlags): Promise<vo
     const action = actionOf(flags);
     const wasPaused = paused !== undefined;
     if (wasPaused) await found.ledger.resume(name, action);
-    if (flags.json) printJson({ pipeline: name, action: "resume", ...dated(action), wasPaused });
+    if (flags.json) printJson({ pipeline: name, action: "resume", ...withIsoTime(action), wasPaused });
     else
       printLine(
         `${name}: ${wasPaused ? `resumed; it was paused ${describeAction(paused)}` : "is not paused"}`,

@@ -3,10 +3,13 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import { loadDefinition } from "../definitions.ts";
 import { openStack, type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipeline, requireHead, type TargetPipeline } from "../targets/target.ts";
-import { type HereFlags, runHere } from "./run.ts";
+import { type LocalRunFlags, runLocally } from "./run.ts";
 
-/** `millrace replay`: runs the open batch again, as it was planned. Returns the exit code. */
-export async function replayCommand(name: string, flags: HereFlags & TargetFlags): Promise<number> {
+/**
+ * `millrace replay`: runs the open batch again with its recorded offsets and partitions. Returns
+ * the exit code.
+ */
+export async function replayCommand(name: string, flags: LocalRunFlags & TargetFlags): Promise<number> {
   const stack = await openStack(flags);
   if (stack !== undefined) {
     const found = await findPipeline(stack, name);
@@ -15,7 +18,7 @@ export async function replayCommand(name: string, flags: HereFlags & TargetFlags
     return await runDeployed(stack, found, { trigger: "once", reason: "replay" }, flags);
   }
   await withTarget(flags, async (target) => requireOpenBatch(await findPipeline(target, name)));
-  return await runHere(() => loadDefinition(new Home(flags.home), name), { once: true }, flags);
+  return await runLocally(() => loadDefinition(new Home(flags.home), name), { once: true }, flags);
 }
 
 async function requireOpenBatch(found: TargetPipeline): Promise<void> {

@@ -5,7 +5,7 @@ import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { findRewindProblem } from "../../shared/engine/ports/refusals.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { EXIT } from "../exit-codes.ts";
-import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
+import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatOffset, plural } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
@@ -18,8 +18,8 @@ interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly json?: boolean;
 }
 
-/** How many batches are looked through for those that are read again. */
-const LOOKED_THROUGH = 1000;
+/** Number of latest batches in which the rewind looks for batches that will be read again. */
+const MAX_BATCHES_SEARCHED = 1000;
 
 /** `millrace rewind`: moves the offset. Returns the exit code. */
 export async function rewindCommand(name: string, flags: RewindFlags): Promise<number> {
@@ -31,11 +31,11 @@ export async function rewindCommand(name: string, flags: RewindFlags): Promise<n
     const change = { ...actionOf(flags), from: head.offset ?? {}, to };
     const problem = findRewindProblem({ pipeline: name, epoch: head.epoch }, change, head);
     if (problem !== undefined) throw problem;
-    const again = await readAgain(ledger, head, to);
+    const again = await batchesReadAgain(ledger, head, to);
     const result = {
       pipeline: name,
       action: "rewind",
-      ...dated(change),
+      ...withIsoTime(change),
       readAgain: again.map(({ batchId }) => batchId),
       nextBatchId: head.nextBatchId,
     };
@@ -79,11 +79,11 @@ async function destination(ledger: Ledger, head: Head, { toBatch, toOffset }: Re
 }
 
 /**
- * The newest batch that began at `to` and all later ones, oldest first; none if no batch began
- * there.
+ * Returns the newest batch that started at `to` and all later ones, oldest first. The result is
+ * empty if no batch started there.
  */
-async function readAgain(ledger: Ledger, head: Head, to: Offset): Promise<readonly Batch[]> {
-  const newestFirst = await ledger.batches(head.pipeline, { limit: LOOKED_THROUGH });
+async function batchesReadAgain(ledger: Ledger, head: Head, to: Offset): Promise<readonly Batch[]> {
+  const newestFirst = await ledger.batches(head.pipeline, { limit: MAX_BATCHES_SEARCHED });
   const first = newestFirst.findIndex((batch) => sameOffset(batch.start, to));
   return newestFirst.slice(0, first + 1).reverse();
 }

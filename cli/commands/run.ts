@@ -12,8 +12,8 @@ import { viewOf } from "../render/run-view.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
 import { findOnlyPipeline } from "../targets/target.ts";
 
-/** The flags of a run here. */
-export interface HereFlags {
+/** The flags of a local run. */
+export interface LocalRunFlags {
   readonly home: string;
   readonly maxConcurrency?: number;
   readonly maxAttempts: number;
@@ -22,13 +22,13 @@ export interface HereFlags {
   readonly json?: boolean;
 }
 
-interface RunFlags extends HereFlags, TargetFlags {
+interface RunFlags extends LocalRunFlags, TargetFlags {
   readonly once?: boolean;
   readonly availableNow?: boolean;
   readonly every?: string;
 }
 
-/** `millrace run`: here, or in a stack. Returns the exit code. */
+/** `millrace run`: runs a pipeline locally or in a stack. Returns the exit code. */
 export async function runCommand(pipeline: string | undefined, flags: RunFlags): Promise<number> {
   const asked = askedTrigger(flags);
   const stack = await openStack(flags);
@@ -44,21 +44,21 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
       hint: "millrace run pipeline.ts, or for one that is deployed: millrace run --stack NAME",
     });
   }
-  return await runHere(
+  return await runLocally(
     async () => ({ pipeline: await loadPipeline(pipeline), entry: pipeline }),
     asked,
     flags,
   );
 }
 
-/** Runs a pipeline here. Returns the exit code. */
-export async function runHere(
+/** Runs a pipeline locally. Returns the exit code. */
+export async function runLocally(
   load: () => Promise<Definition>,
   trigger: Trigger | undefined,
-  flags: HereFlags,
+  flags: LocalRunFlags,
 ): Promise<number> {
   const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
-  const stdout = new OwnStdout();
+  const stdout = new ReservedStdout();
   try {
     const { pipeline, entry } = await load();
     const view = viewOf(flags, stdout.print);
@@ -79,12 +79,12 @@ export async function runHere(
     return interruption.exitCode ?? EXIT.ok;
   } finally {
     interruption.end();
-    stdout.giveBack();
+    stdout.restore();
   }
 }
 
-/** Keeps stdout for the run: what the user's code prints goes to stderr. */
-class OwnStdout {
+/** Reserves stdout for the run. Output of the user's code goes to stderr. */
+class ReservedStdout {
   readonly #write = process.stdout.write;
 
   constructor() {
@@ -95,7 +95,7 @@ class OwnStdout {
     this.#write.call(process.stdout, text);
   };
 
-  giveBack(): void {
+  restore(): void {
     process.stdout.write = this.#write;
   }
 }

@@ -1,6 +1,6 @@
 import { runtime } from "../../local/home.ts";
 import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
-import { dated } from "../person.ts";
+import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/print.ts";
@@ -8,14 +8,14 @@ import { describeAction, formatFields, formatOffset } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
 
-/** Partitions that are shown of a batch that is being written. */
+/** Maximum number of running partitions that are shown for a batch. */
 const MAX_RUNNING = 5;
 
 interface StatusFlags extends TargetFlags {
   readonly json?: boolean;
 }
 
-/** `millrace status`: where each pipeline is. */
+/** `millrace status`: prints the state of each pipeline. */
 export async function statusCommand(pipeline: string | undefined, flags: StatusFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     for (const found of await findPipelines(target, pipeline)) {
@@ -30,13 +30,13 @@ interface Status {
   readonly pipeline: string;
   readonly state: "new" | "idle" | "running" | "paused" | "batch open";
   readonly runner: string | null;
-  readonly paused: ReturnType<typeof dated<Action>> | null;
+  readonly paused: ReturnType<typeof withIsoTime<Action>> | null;
   readonly offset: Head["offset"] | null;
   readonly lastCommittedBatchId: number | null;
   readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
-  /** The batch whose `commit(end)` the source has still to be told. */
+  /** The batch for which the source's `commit(end)` has not been called successfully yet. */
   readonly unacknowledgedBatchId: number | null;
-  readonly lastAction: ReturnType<typeof dated<JournalEntry>> | null;
+  readonly lastAction: ReturnType<typeof withIsoTime<JournalEntry>> | null;
   readonly incarnation: string | null;
   readonly epoch: number;
 }
@@ -50,12 +50,12 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     pipeline: name,
     state: stateOf(head, lease),
     runner: lease?.owner.description ?? null,
-    paused: head?.paused === undefined ? null : dated(head.paused),
+    paused: head?.paused === undefined ? null : withIsoTime(head.paused),
     offset: head?.offset ?? null,
     lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
     openBatch: open === undefined ? null : { ...publicBatch(open), ...(await tasksOf(ledger, open)) },
     unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
-    lastAction: lastAction === undefined ? null : dated(lastAction),
+    lastAction: lastAction === undefined ? null : withIsoTime(lastAction),
     incarnation: head?.incarnation ?? null,
     epoch: head?.epoch ?? 0,
   };
@@ -68,11 +68,14 @@ function stateOf(head: Head | undefined, lease: Lease | undefined): Status["stat
   return head.openBatchId === undefined ? "idle" : "batch open";
 }
 
-/** How the tasks of an open batch are. */
+/** The tasks of an open batch. */
 interface Tasks {
-  /** Tasks that the next run need not do again; an aborted attempt has none. */
+  /** Number of tasks that the next run does not repeat; 0 for an aborted attempt. */
   readonly tasksDone: number;
-  /** Those that run for long, the one that stands still for longest first. */
+  /**
+   * The tasks that have reported progress, sorted by the time since their last progress, longest
+   * first.
+   */
   readonly running: readonly ReturnType<typeof publicRunning>[];
 }
 

@@ -1,5 +1,5 @@
 import { EXIT } from "../exit-codes.ts";
-import { type ActionFlags, actionOf, type ConsentFlags, dated, withConsent } from "../person.ts";
+import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatFields, formatTime } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
@@ -13,15 +13,15 @@ const DANGER =
   "if it is at work all the same, it loses the pipeline: it can commit nothing more, and the next run does its work again beside it";
 
 /**
- * `millrace unlock`: takes the lease away from a run that is dead and cannot be proven to be.
- * Returns the exit code.
+ * `millrace unlock`: removes the lease of a run that is dead but cannot be proven dead. Returns the
+ * exit code.
  */
 export async function unlockCommand(name: string, flags: UnlockFlags): Promise<number> {
   return await withTarget(flags, async (target) => {
     const found = await findPipeline(target, name);
     const head = await requireHead(found);
     const action = actionOf(flags);
-    const result = { pipeline: name, action: "unlock", ...dated(action), holder: head.lease ?? null };
+    const result = { pipeline: name, action: "unlock", ...withIsoTime(action), holder: head.lease ?? null };
     if (head.lease === undefined) {
       if (flags.json) printJson(result);
       else printLine(`${name}: nobody holds it`);

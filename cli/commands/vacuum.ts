@@ -16,7 +16,7 @@ interface VacuumFlags extends TargetFlags {
   readonly json?: boolean;
 }
 
-/** `millrace vacuum`: for one pipeline, or for all of a home or a stack. */
+/** `millrace vacuum`: cleans up one pipeline, or all pipelines of a home or stack. */
 export async function vacuumCommand(pipeline: string | undefined, flags: VacuumFlags): Promise<void> {
   const request = { olderThan: parseDuration(flags.olderThan), dryRun: flags.dryRun ?? false };
   const stack = await openStack(flags);
@@ -56,7 +56,7 @@ async function vacuumStack(
   });
 }
 
-/** Does all; one that fails does not keep the others. */
+/** Processes all items, even if some fail, and then throws the first error. */
 async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
   for (const item of items) {

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../shared/contract/errors.ts";
 
-/** Makes a call of an AWS service, whose errors become `AWS_FAILED`. */
-export async function asking<T>(what: string, call: () => Promise<T>): Promise<T> {
+/** Calls an AWS service and converts its errors to `AWS_FAILED`. */
+export async function callAws<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

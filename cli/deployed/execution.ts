@@ -7,30 +7,33 @@ import {
   type NextExecution,
   WHY_DONE,
 } from "../../shared/aws/state.ts";
-import { asking } from "./aws.ts";
+import { callAws } from "./aws.ts";
 
-/** How an execution is. */
+/** The state of an execution. */
 export interface ExecutionState {
   readonly status: "running" | "succeeded" | "failed";
-  /** What Step Functions says of an execution that failed. */
+  /** Why the execution failed, as reported by Step Functions. */
   readonly problem?: string;
-  /** True if it did nothing, because another one has the pipeline. */
+  /** True if it did nothing because another run held the pipeline's lease. */
   readonly isRefused?: boolean;
-  /** True if another execution goes on from it. */
+  /** True if another execution continues its work. */
   readonly isContinued?: boolean;
-  /** ARN of that execution; a state machine that an older version deployed does not tell. */
+  /**
+   * ARN of the execution that continues. It is missing if an older version deployed the state
+   * machine.
+   */
   readonly continuedBy?: string;
 }
 
 const CONTINUED: Continued["next"] = "Continue";
 
-/** The output of an execution that ended well, as far as it is looked at. */
+/** The fields of a successful execution's output that are used here. */
 const Answer = z.object({
   next: z.string().optional(),
   why: z.string().optional(),
   execution: z.string().optional(),
 } satisfies { [Field in keyof Done | keyof Continued | keyof NextExecution]?: z.ZodType });
-/** What Step Functions passes on of a function that failed. */
+/** The cause that Step Functions reports for a failed function. */
 const Cause = z.object({ errorMessage: z.string() });
 
 /** Starts an execution and returns its ARN. Error: `AWS_FAILED`. */
@@ -39,20 +42,20 @@ export async function startExecution(
   stateMachineArn: string,
   input: ExecutionInput,
 ): Promise<string> {
-  const { executionArn } = await asking("StartExecution", () =>
+  const { executionArn } = await callAws("StartExecution", () =>
     client.send(new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input) })),
   );
   return executionArn ?? "";
 }
 
-/** False for Express executions, which Step Functions does not describe. */
+/** Returns false for Express executions, because DescribeExecution does not support them. */
 export function canDescribe(executionArn: string): boolean {
   return executionArn.includes(":execution:");
 }
 
-/** How an execution is. Error: `AWS_FAILED`. */
+/** Returns the state of an execution. Error: `AWS_FAILED`. */
 export async function describeExecution(client: SFNClient, executionArn: string): Promise<ExecutionState> {
-  const { status, error, cause, output } = await asking("DescribeExecution", () =>
+  const { status, error, cause, output } = await callAws("DescribeExecution", () =>
     client.send(new DescribeExecutionCommand({ executionArn })),
   );
   if (status === "RUNNING") return { status: "running" };

@@ -6,10 +6,13 @@ import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
 
 const POLL_MILLISECONDS = 1000;
-/** Each look reads all tasks, so that a batch with many partitions is looked at less often. */
+/**
+ * Milliseconds between two polls per partition. Each poll reads all tasks, so a batch with many
+ * partitions is polled less often.
+ */
 const MILLISECONDS_PER_PARTITION = 10;
 const LONGEST_MILLISECONDS = 60_000;
-/** Tasks report their progress no more often. */
+/** The interval at which running tasks report their progress. */
 const RUNNING_MILLISECONDS = 10_000;
 
 export interface FollowOptions {
@@ -19,32 +22,35 @@ export interface FollowOptions {
   onEvent(event: RunEvent): void;
 }
 
-/** How following ended. */
+/** The result of following a run. */
 export interface Followed {
   readonly state: ExecutionState;
   /** The batch that the run left open, if any. */
   readonly open: Batch | undefined;
 }
 
-/** Tells from the ledger what a run elsewhere does. */
+/** Follows a deployed run by reading its ledger, and emits its events. */
 export class Follower {
-  /** Of the pipeline before the run began. */
+  /** The pipeline's epoch before the run started. */
   readonly epoch: number;
   readonly #options: FollowOptions;
-  /** The batch that is looked at. */
+  /** The batch that is being followed. */
   #batchId: number;
-  /** Batches below were planned before the run. */
+  /** Batches with lower ids were planned before the run. */
   readonly #firstNewBatchId: number;
-  /** The attempt whose plan, and the one whose end, was told. */
-  #told = "";
-  #ended = "";
+  /**
+   * The attempt for which a `planned` event, and the attempt for which a `batch` event, was emitted
+   * last.
+   */
+  #plannedAttempt = "";
+  #endedAttempt = "";
   #tasksDueAt = 0;
   #runningDueAt = 0;
-  /** Partitions whose end was told. */
+  /** Partitions for which a `written` event was emitted. */
   readonly #written = new Set<number>();
   #batches = 0;
   #rows = 0;
-  /** The batch as it was seen last, unless it was committed. */
+  /** The batch as last read, unless it is committed. */
   #open: Batch | undefined;
 
   private constructor(options: FollowOptions, head: Head | undefined, open: Batch | undefined) {
@@ -52,10 +58,10 @@ export class Follower {
     this.#options = options;
     this.#firstNewBatchId = head?.nextBatchId ?? 0;
     this.#batchId = head?.openBatchId ?? this.#firstNewBatchId;
-    if (open?.state === "aborted") this.#ended = attemptOf(open);
+    if (open?.state === "aborted") this.#endedAttempt = attemptOf(open);
   }
 
-  /** To be called before the run begins. */
+  /** Creates a follower. Call it before the run starts. */
   static async begin(options: FollowOptions): Promise<Follower> {
     const { ledger, pipeline } = options;
     const head = await ledger.head(pipeline);
@@ -64,16 +70,16 @@ export class Follower {
   }
 
   /**
-   * Follows until the run is over, or `signal` ends the following. `observe` is asked before the
-   * ledger is read, so that the last look sees all.
+   * Follows the run until it ends or `signal` aborts. `observe` is called before each read of the
+   * ledger, so that the last read sees all changes.
    */
   async follow(observe: () => Promise<ExecutionState>, signal: AbortSignal): Promise<Followed> {
     const { runtime, onEvent } = this.#options;
     try {
       for (;;) {
         const state = await observe();
-        await this.#look();
-        if (state.status === "succeeded") await this.#tellWhy(state);
+        await this.#poll();
+        if (state.status === "succeeded") await this.#emitReason(state);
         if (state.status !== "running" || signal.aborted) return { state, open: this.#open };
         await runtime.sleep(POLL_MILLISECONDS, signal).catch(() => undefined);
       }
@@ -82,23 +88,23 @@ export class Follower {
     }
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { ledger, pipeline } = this.#options;
     for (;;) {
       const batch = await ledger.batch(pipeline, this.#batchId);
-      if (batch === undefined || this.#ended === attemptOf(batch)) return;
+      if (batch === undefined || this.#endedAttempt === attemptOf(batch)) return;
       this.#open = batch;
-      if (this.#told !== attemptOf(batch)) await this.#tellPlanned(batch);
-      if (batch.state === "committed" || batch.state === "aborted") await this.#tellEnded(batch, batch.state);
-      else await this.#tellProgress(batch);
+      if (this.#plannedAttempt !== attemptOf(batch)) await this.#emitPlanned(batch);
+      if (batch.state === "committed" || batch.state === "aborted") await this.#emitEnded(batch, batch.state);
+      else await this.#emitProgress(batch);
       if (batch.state !== "committed") return;
       this.#open = undefined;
       this.#batchId++;
     }
   }
 
-  async #tellPlanned(batch: Batch): Promise<void> {
-    this.#told = attemptOf(batch);
+  async #emitPlanned(batch: Batch): Promise<void> {
+    this.#plannedAttempt = attemptOf(batch);
     this.#tasksDueAt = 0;
     this.#runningDueAt = this.#options.runtime.now() + RUNNING_MILLISECONDS;
     this.#written.clear();
@@ -110,9 +116,9 @@ export class Follower {
     this.#options.onEvent({ type: "planned", ...rangeOf(batch), ...latest, todo, resumed });
   }
 
-  async #tellEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
-    this.#ended = attemptOf(batch);
-    this.#tellWritten(batch, await this.#options.ledger.tasks(batch));
+  async #emitEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
+    this.#endedAttempt = attemptOf(batch);
+    this.#emitWritten(batch, await this.#options.ledger.tasks(batch));
     const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
     const milliseconds = (batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
     this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, rows, bytes, milliseconds });
@@ -123,13 +129,13 @@ export class Follower {
     this.#rows += rows;
   }
 
-  async #tellProgress(batch: Batch): Promise<void> {
+  async #emitProgress(batch: Batch): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
     if (runtime.now() < this.#tasksDueAt) return;
     const tasks = await ledger.tasks(batch);
     const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
     this.#tasksDueAt = runtime.now() + pause;
-    await this.#tellPartitions(batch, tasks);
+    await this.#emitPartitions(batch, tasks);
     onEvent({
       type: "progress",
       batchId: batch.batchId,
@@ -141,19 +147,19 @@ export class Follower {
   }
 
   /**
-   * Reports the tasks that have ended since the last look and, every ten seconds, how far long ones
-   * are.
+   * Reports the tasks that ended since the last poll and, every ten seconds, the progress of
+   * running tasks.
    */
-  async #tellPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
+  async #emitPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
-    this.#tellWritten(batch, tasks);
+    this.#emitWritten(batch, tasks);
     if (runtime.now() < this.#runningDueAt) return;
     this.#runningDueAt = runtime.now() + RUNNING_MILLISECONDS;
     for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, batch, tasks))
       onEvent(partitionEvent(batch, "running", { ...task, milliseconds: reportedAt - startedAt }));
   }
 
-  #tellWritten(batch: Batch, tasks: readonly Task[]): void {
+  #emitWritten(batch: Batch, tasks: readonly Task[]): void {
     for (const task of tasks) {
       if (this.#written.has(task.partition)) continue;
       this.#written.add(task.partition);
@@ -161,12 +167,15 @@ export class Follower {
     }
   }
 
-  /** Why the run did no more. */
-  async #tellWhy({ isRefused }: ExecutionState): Promise<void> {
+  /**
+   * Emits an event that says why the run planned no more batches: the pipeline is paused or there
+   * is no new data.
+   */
+  async #emitReason({ isRefused }: ExecutionState): Promise<void> {
     const { ledger, pipeline, onEvent } = this.#options;
     const paused = (await ledger.head(pipeline))?.paused;
     if (paused !== undefined) onEvent({ type: "paused", ...paused });
-    else if (this.#told === "" && !isRefused) onEvent({ type: "idle" });
+    else if (this.#plannedAttempt === "" && !isRefused) onEvent({ type: "idle" });
   }
 }
 

@@ -12,11 +12,13 @@ import type { TargetPipeline } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
 import { type Followed, Follower } from "./follow.ts";
 
-/** An execution that cannot be described has to take the pipeline's lease within this time. */
+/**
+ * An Express execution must acquire the pipeline's lease within this time, or it counts as failed.
+ */
 const START_MILLISECONDS = 60_000;
 
 /**
- * Starts an execution of a deployed pipeline and follows it to its end. Returns the exit code.
+ * Starts an execution of a deployed pipeline and follows it until it ends. Returns the exit code.
  * Errors: that of the batch, `EXECUTION_FAILED`, `AWS_FAILED`.
  */
 export async function runDeployed(
@@ -35,11 +37,11 @@ export async function runDeployed(
   try {
     const trigger = input.trigger ?? "deployed";
     onEvent({ type: "started", pipeline: name, trigger, stack: stack.name, execution });
-    const relay = new Relay(client, execution);
-    const look = canDescribe(execution) ? () => relay.look() : leaseWatch(found, follower.epoch);
-    const followed = await follower.follow(look, interruption.signal);
+    const chain = new ExecutionChain(client, execution);
+    const observe = canDescribe(execution) ? () => chain.observe() : observeLease(found, follower.epoch);
+    const followed = await follower.follow(observe, interruption.signal);
     if (interruption.exitCode !== undefined) return interruption.exitCode;
-    throwFailure(name, relay.execution, followed);
+    throwFailure(name, chain.execution, followed);
     if (followed.state.isContinued)
       process.stderr.write("another execution goes on: see `millrace status`\n");
     return EXIT.ok;
@@ -48,9 +50,9 @@ export async function runDeployed(
   }
 }
 
-/** An execution and those that go on from it, looked at as one. */
-class Relay {
-  /** The one that is at work, ARN. */
+/** Observes an execution and the executions that continue it as one. */
+class ExecutionChain {
+  /** ARN of the current execution. */
   execution: string;
   readonly #client: SFNClient;
 
@@ -59,7 +61,7 @@ class Relay {
     this.execution = execution;
   }
 
-  async look(): Promise<ExecutionState> {
+  async observe(): Promise<ExecutionState> {
     const state = await describeExecution(this.#client, this.execution);
     if (state.continuedBy === undefined) return state;
     this.execution = state.continuedBy;
@@ -69,10 +71,10 @@ class Relay {
 }
 
 /**
- * Observes an execution that cannot be described: it runs while it holds the lease, which it took
- * after `epoch`.
+ * Returns a function that observes an Express execution, which cannot be described: it is running
+ * while it holds the lease that it acquired after `epoch`.
  */
-function leaseWatch({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
+function observeLease({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();
   return async () => {
     const head = await ledger.head(name);

@@ -2,11 +2,11 @@ import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-clo
 import { z } from "zod";
 import { OUTPUT, OUTPUT_VERSION, type OutputField } from "../../shared/aws/names.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { asking } from "./aws.ts";
+import { callAws } from "./aws.ts";
 
 /**
- * The output that a deployed pipeline leaves in its stack, as JSON. An older construct left no
- * store.
+ * The JSON output of a deployed pipeline in its stack. Older versions of the construct did not
+ * write `bucket` and `prefix`.
  */
 const Output = z
   .object({
@@ -29,14 +29,14 @@ const Output = z
 
 export type DeployedPipeline = z.infer<typeof Output>;
 
-/** The pipelines of a stack, by name. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
+/** Returns the pipelines of a stack, by name. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
 export async function readStack(stack: string): Promise<ReadonlyMap<string, DeployedPipeline>> {
   const client = new CloudFormationClient({});
-  const { Stacks } = await asking("DescribeStacks", async () => {
+  const { Stacks } = await callAws("DescribeStacks", async () => {
     try {
       return await client.send(new DescribeStacksCommand({ StackName: stack }));
     } catch (error) {
-      // CloudFormation has no error of its own for it.
+      // CloudFormation has no error class for this, so its message is checked.
       if (error instanceof Error && /does not exist/.test(error.message)) return { Stacks: [] };
       throw error;
     }
@@ -54,7 +54,7 @@ export async function readStack(stack: string): Promise<ReadonlyMap<string, Depl
   });
 }
 
-/** Returns `undefined` for an output that is not Millrace's. */
+/** Returns `undefined` for an output that Millrace did not write. */
 export function parseOutput(value: string | undefined): DeployedPipeline | undefined {
   try {
     return Output.safeParse(JSON.parse(value ?? "")).data;

@@ -3,19 +3,19 @@ import { z } from "zod";
 import type { VacuumEvent } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
-import { asking } from "./aws.ts";
+import { callAws } from "./aws.ts";
 
 const Result = z.object({ files: z.number(), bytes: z.number() });
 const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
 const Failure = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
 
-/** Has the pipeline's own function do it. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
+/** Invokes the pipeline's vacuum function. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
 export async function vacuumDeployed(
   pipeline: string,
   functionName: string,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
-  const { FunctionError, Payload } = await asking("Invoke", () =>
+  const { FunctionError, Payload } = await callAws("Invoke", () =>
     new LambdaClient({}).send(
       new InvokeCommand({
         FunctionName: functionName,

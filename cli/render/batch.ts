@@ -3,7 +3,7 @@ import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
 import { progressOf } from "../../shared/engine/progress.ts";
 import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
 
-/** A batch as `--json` prints it: without the engine's own business. */
+/** Returns a batch in the form that `--json` prints, without internal fields. */
 export function publicBatch(batch: Batch) {
   return {
     pipeline: batch.pipeline,
@@ -22,7 +22,7 @@ export function publicBatch(batch: Batch) {
   };
 }
 
-/** One line a batch. */
+/** Formats batches as a table with one line per batch. */
 export function batchTable(batches: readonly Batch[]): string {
   return formatTable(
     ["batch", "from", "to", "partitions", "rows", "bytes", "time", "rows/s", "attempt", "state", "error"],

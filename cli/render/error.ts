@@ -17,7 +17,7 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
   ["path", "path"],
 ];
 
-/** An error for the person who reads it: what, where, the value found, what to do. */
+/** Formats an error for people: message, value found, location, hint and cause. */
 export function formatError(error: unknown, stream: NodeJS.WriteStream): string {
   if (!MillraceError.is(error)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -37,7 +37,7 @@ export function formatError(error: unknown, stream: NodeJS.WriteStream): string 
   return lines.join("\n");
 }
 
-/** An error as one line of `--json`. */
+/** Returns an error in the form that `--json` prints. */
 export function errorEvent(error: unknown): object {
   if (!MillraceError.is(error)) {
     return {

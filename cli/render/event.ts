@@ -13,7 +13,7 @@ import {
 type Of<Type extends RunEvent["type"]> = Extract<RunEvent, { readonly type: Type }>;
 type Colour = (style: Style, text: string) => string;
 
-/** What a person is told of an event; `undefined` if it has no lines of its own. */
+/** Formats an event for people. Returns `undefined` for events that are not printed as lines. */
 export function describeEvent(event: RunEvent, stream: NodeJS.WriteStream): string | undefined {
   const colour: Colour = (style, text) => styled(style, text, stream);
   switch (event.type) {

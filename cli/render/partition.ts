@@ -2,14 +2,14 @@ import type { Batch, Ledger, RunningTask, Task } from "../../shared/engine/ports
 import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
 import { formatBytes, formatDuration, formatRate, plural } from "./text.ts";
 
-/** Not worth a word. */
+/** Idle times shorter than this are not shown. */
 const SHORT_MILLISECONDS = 5000;
-/** A task that is at work reports every ten seconds. */
+/** A report older than this is marked as late. Running tasks report every ten seconds. */
 const LATE_MILLISECONDS = 20_000;
 
 /**
- * The last reports of the tasks that an attempt still runs, the one that has stood still for
- * longest first.
+ * Returns the last progress reports of an attempt's unfinished tasks, sorted by the time since
+ * their last progress, longest first.
  */
 export async function runningOf(
   ledger: Ledger,
@@ -24,7 +24,7 @@ export async function runningOf(
     .toSorted((a, b) => a.progressedAt - b.progressedAt || a.partition - b.partition);
 }
 
-/** Figures of a task as `--json` prints them. */
+/** Returns a task's numbers in the form that `--json` prints. */
 function figuresOf(
   { partition, rows, bytes, attemptNumber }: Pick<Task, "partition" | "rows" | "bytes" | "attemptNumber">,
   milliseconds: number,
@@ -41,12 +41,12 @@ function figuresOf(
   };
 }
 
-/** A finished task as `--json` prints it. */
+/** Returns a finished task in the form that `--json` prints. */
 export function publicTask(task: Task) {
   return figuresOf(task, task.milliseconds, task.recordedAt - task.milliseconds);
 }
 
-/** A task that is at work, as `--json` prints it. */
+/** Returns a running task in the form that `--json` prints. */
 export function publicRunning(running: RunningTask, now: number) {
   const { waitsFor, startedAt, progressedAt, reportedAt } = running;
   return {
@@ -54,14 +54,14 @@ export function publicRunning(running: RunningTask, now: number) {
     waitsFor,
     progressedAt: new Date(progressedAt).toISOString(),
     reportedAt: new Date(reportedAt).toISOString(),
-    /** For which rows had not moved then. */
+    /** How long the task had made no progress when it reported. */
     idleMilliseconds: reportedAt - progressedAt,
-    /** Since then. */
+    /** Time since the report. */
     ageMilliseconds: Math.max(0, now - reportedAt),
   };
 }
 
-/** `33 rows, 1.2 KiB, 3 rows/s; nothing from the source for 12.0 s`. */
+/** Formats a running task: `33 rows, 1.2 KiB, 3 rows/s; nothing from the source for 12.0 s`. */
 export function describeRunning(running: ReturnType<typeof publicRunning>): string {
   const { rows, bytes, rowsPerSecond: rate, waitsFor, idleMilliseconds, ageMilliseconds } = running;
   const nothing = waitsFor === "source" ? "nothing from the source" : "nothing taken by the sink";

@@ -1,4 +1,4 @@
-/** Prints results: to stdout, apart from progress and errors. */
+/** Prints a result to stdout. Progress and errors go to stderr. */
 export function printText(text: string): void {
   process.stdout.write(text);
 }
@@ -7,7 +7,7 @@ export function printLine(text: string): void {
   printText(`${text}\n`);
 }
 
-/** One line of `--json`. */
+/** Prints one line of `--json`. */
 export function printJson(value: unknown): void {
   printLine(JSON.stringify(value));
 }

@@ -16,19 +16,19 @@ import {
 export type Print = (text: string) => void;
 
 /**
- * Shows a run as it goes. Progress goes to stderr, the table of batches, which is the result, to
+ * Shows a run while it is active. Progress goes to stderr; the result, a table of batches, goes to
  * stdout.
  */
 export interface RunView {
   show(event: RunEvent): void;
 }
 
-/** Lines for people, or with `--json` for programs. */
+/** Returns a view with text for people or, with `--json`, JSON for programs. */
 export function viewOf(flags: { readonly json?: boolean }, print: Print): RunView {
   return flags.json ? new JsonView(print) : new TextView(print, runtime.now);
 }
 
-/** One JSON object a line. */
+/** Prints one JSON object per event. */
 class JsonView implements RunView {
   readonly #print: Print;
 
@@ -44,18 +44,18 @@ class JsonView implements RunView {
 type BatchEvent = Extract<RunEvent, { type: "batch" }>;
 type PartitionEvent = Extract<RunEvent, { type: "partition" }>;
 
-/** Lines for people: with a bar for the batch at work on a terminal, without elsewhere. */
+/** Prints lines for people. On a terminal it also shows a progress bar for the current batch. */
 class TextView implements RunView {
   readonly #stream: NodeJS.WriteStream = process.stderr;
   readonly #print: Print;
   readonly #now: () => number;
-  /** What is told again at each interval, and shown once. */
+  /** The last `idle` or `paused` event. It is repeated at each interval but shown only once. */
   #waiting = "";
   readonly #batches: BatchEvent[] = [];
   #batchStartedAt = 0;
   #lastDrawn = 0;
   #hasBar = false;
-  /** Partitions that have run for a second, and how far they are. */
+  /** The latest events of running partitions, which are emitted after a second. */
   readonly #running = new Map<number, PartitionEvent>();
 
   constructor(print: Print, now: () => number) {
@@ -79,7 +79,7 @@ class TextView implements RunView {
     if (this.#batches.length > 0) this.#print(`${resultTable(this.#batches)}\n`);
   }
 
-  /** Keeps what bar and table are made of. */
+  /** Stores the data for the progress bar and the table. */
   #remember(event: RunEvent): void {
     switch (event.type) {
       case "planned":
@@ -123,7 +123,7 @@ class TextView implements RunView {
     this.#hasBar = true;
   }
 
-  /** Of those that run, the one with the fewest rows a second. */
+  /** Formats the running partition with the fewest rows per second. */
   #slowest(): string {
     const [slowest] = [...this.#running.values()].sort((a, b) => a.rowsPerSecond - b.rowsPerSecond);
     if (slowest === undefined) return "";
@@ -138,7 +138,7 @@ class TextView implements RunView {
   }
 }
 
-/** The batches of a run, which are its result. */
+/** Formats the batches of a run as a table. */
 function resultTable(batches: readonly BatchEvent[]): string {
   return formatTable(
     ["batch", "from", "to", "partitions", "rows", "bytes", "time", "state"],

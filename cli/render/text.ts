@@ -2,19 +2,20 @@ import { styleText } from "node:util";
 import type { Offset } from "../../shared/contract/offset.ts";
 import type { Action } from "../../shared/engine/ports/ledger.ts";
 
-/** A colour, or another way to stand out. */
+/** A colour or another text style. */
 export type Style = Parameters<typeof styleText>[0];
 
-/** Colours `text` for a stream that is a terminal; NO_COLOR and FORCE_COLOR are honoured. */
+/** Colours `text` if the stream is a terminal. Respects NO_COLOR and FORCE_COLOR. */
 export function styled(style: Style, text: string, stream: NodeJS.WriteStream): string {
   return styleText(style, text, { stream, validateStream: true });
 }
 
 /**
- * Text of a feed or of user code, its control characters as escapes: they would steer the terminal.
+ * Escapes the control characters in text from a feed or user code, because they could control the
+ * terminal.
  */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it replaces control characters
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
     return control === "\n"
       ? "\\n"
@@ -24,22 +25,22 @@ export function printable(text: string): string {
   });
 }
 
-/** `1,707`. */
+/** Formats a count: `1,707`. */
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** `1,707`; `0.3` of what is slower than ten. */
+/** Formats a rate: `1,707`, or with one decimal below ten: `0.3`. */
 export function formatRate(rate: number): string {
   return rate < 10 ? String(Math.round(rate * 10) / 10) : formatCount(Math.round(rate));
 }
 
-/** `1 row`, `2 rows`. */
+/** Formats a count with a noun: `1 row`, `2 rows`. */
 export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** `86.1 KiB`. */
+/** Formats a size: `86.1 KiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = bytes;
@@ -48,7 +49,7 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `312 ms`, `1.3 s`, `2 m 05 s`. */
+/** Formats a duration: `312 ms`, `1.3 s`, `2 m 05 s`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`;
@@ -56,7 +57,7 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
 }
 
-/** An offset of one field as its value alone, any other as JSON. */
+/** Formats an offset: only the value if it has a single field, otherwise JSON. */
 export function formatOffset(offset: Offset | undefined): string {
   if (offset === undefined) return "-";
   const values = Object.values(offset);
@@ -66,12 +67,12 @@ export function formatOffset(offset: Offset | undefined): string {
     : JSON.stringify(offset);
 }
 
-/** `2026-11-21 03:00:00Z`. */
+/** Formats a time: `2026-11-21 03:00:00Z`. */
 export function formatTime(time: number | string): string {
   return new Date(time).toISOString().replace(/T(.*)\.\d+Z/, " $1Z");
 }
 
-/** `by ann@desk at 2026-11-21 03:00:00Z (the source is ill)`. */
+/** Formats an action: `by ann@desk at 2026-11-21 03:00:00Z (the source is down)`. */
 export function describeAction({
   by,
   at,
@@ -80,21 +81,24 @@ export function describeAction({
   return `by ${printable(by)} at ${formatTime(at)}${why === undefined ? "" : ` (${printable(why)})`}`;
 }
 
-/** Lines of a name and a value, indented and aligned. */
+/** Formats names and values as indented, aligned lines. */
 export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
   const width = Math.max(...fields.map(([name]) => name.length));
   return fields.map(([name, value]) => `  ${name.padEnd(width)} ${value}`).join("\n");
 }
 
-/** Columns aligned with spaces; those whose cells are all numbers, to the right. */
+/**
+ * Formats a table with columns aligned by spaces. Columns with only numbers are aligned to the
+ * right.
+ */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const layout = new TableLayout(header, rows);
   return [...layout.head(), ...rows.map((row) => layout.line(row))].join("\n");
 }
 
 /**
- * The widths of a table's columns, taken from a sample of its rows. Ours because `cat` prints
- * tables that are larger than memory, line by line, and libraries lay out all rows at once.
+ * Computes the column widths of a table from a sample of its rows. Libraries need all rows at once,
+ * but `cat` prints tables larger than memory, line by line.
  */
 export class TableLayout {
   readonly #header: readonly string[];

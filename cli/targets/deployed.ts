@@ -9,19 +9,19 @@ import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { type DeployedPipeline, readStack } from "../deployed/stack.ts";
 import { ledgerTarget, type Target } from "./target.ts";
 
-/** A stack, which can also run its pipelines. */
+/** A stack, whose pipelines can also be run. */
 export interface StackTarget extends Target {
   readonly name: string;
-  /** What the stack's output says of a pipeline that the stack has. */
+  /** Returns the stack's output for one of its pipelines. */
   deployed(pipeline: string): DeployedPipeline;
 }
 
-/** The ledgers of one table. */
+/** Returns the target for the ledgers in one DynamoDB table. */
 export function tableTarget(table: string): Target {
   return { ...ledgerTarget(openLedger(table), `in table ${table}`), ...AWS, storeOf: () => undefined };
 }
 
-/** The pipelines of one stack. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
+/** Returns the target for the pipelines of one stack. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
 export async function stackTarget(name: string): Promise<StackTarget> {
   const pipelines = await readStack(name);
   return {
@@ -42,14 +42,20 @@ export async function stackTarget(name: string): Promise<StackTarget> {
   };
 }
 
-/** A lease of this process is over when it expires; of an execution, when that has ended. */
+/**
+ * An execution's lease is free when the execution has ended. A lease that this process claims is
+ * free only when it expires.
+ */
 const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
   hasEnded: (owner) => hasEnded(new SFNClient({}), owner),
   claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
   close: () => undefined,
 };
 
-/** Returns `undefined` if the stack was deployed by a version that left no store in its output. */
+/**
+ * Returns `undefined` if an older version deployed the stack, because its output does not name the
+ * store.
+ */
 function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
   if (bucket === undefined || prefix === undefined) return undefined;
   const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });

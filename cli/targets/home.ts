@@ -3,7 +3,7 @@ import { hasEnded, OwnerLock } from "../../local/owner-lock.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { ledgerTarget, type Target } from "./target.ts";
 
-/** The pipelines that were run here, in one home. Error: `HOME_NOT_FOUND`. */
+/** Returns the target for the pipelines of a local home. Error: `HOME_NOT_FOUND`. */
 export async function homeTarget(folder: string): Promise<Target> {
   const home = new Home(folder);
   const ledger = await home.openLedger({ create: false });

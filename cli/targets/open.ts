@@ -3,14 +3,14 @@ import type { StackTarget } from "./deployed.ts";
 import { homeTarget } from "./home.ts";
 import type { Target } from "./target.ts";
 
-/** The flags that say where pipelines are. */
+/** The flags that choose a home, a stack or a table. */
 export interface TargetFlags {
   readonly home: string;
   readonly stack?: string;
   readonly table?: string;
 }
 
-/** Does `body` with the target that the flags name. */
+/** Calls `body` with the target that the flags choose, and closes the target afterwards. */
 export async function withTarget<T>(flags: TargetFlags, body: (target: Target) => Promise<T>): Promise<T> {
   const target = await openTarget(flags);
   try {
@@ -21,12 +21,12 @@ export async function withTarget<T>(flags: TargetFlags, body: (target: Target) =
 }
 
 /**
- * The stack of `--stack`; `undefined` if the command is to work here. Error: `USAGE` if there is
- * only `--table`.
+ * Returns the stack of `--stack`, or `undefined` for a local command. Error: `USAGE` if only
+ * `--table` is given.
  */
 export async function openStack(flags: TargetFlags): Promise<StackTarget | undefined> {
   if (flags.stack !== undefined) {
-    // The AWS SDK is loaded only when it is needed: it takes longer than most commands here.
+    // Loaded on demand because loading the AWS SDK takes longer than most local commands.
     const { stackTarget } = await import("./deployed.ts");
     return await stackTarget(flags.stack);
   }

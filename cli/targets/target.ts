@@ -3,19 +3,21 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Head, Lease, Ledger, Owner } from "../../shared/engine/ports/ledger.ts";
 
-/** Where pipelines are: a home here, a stack, or a table that holds their ledgers. */
+/**
+ * A set of pipelines: those of a local home, of a stack, or of a DynamoDB table with their ledgers.
+ */
 export interface Target {
-  /** For messages: `in stack Orders`. */
+  /** The target's description for messages: `in stack Orders`. */
   readonly place: string;
-  /** Names of its pipelines, sorted. */
+  /** Returns the names of its pipelines, sorted. */
   names(): Promise<readonly string[]>;
-  /** The ledger of a pipeline, if the target has the pipeline. */
+  /** Returns the ledger of a pipeline, or `undefined` if the target does not have the pipeline. */
   ledgerOf(pipeline: string): Promise<Ledger | undefined>;
-  /** The store of a pipeline, if the target knows it. */
+  /** Returns the store of a pipeline, or `undefined` if the target does not know it. */
   storeOf(pipeline: string): ObjectStore | undefined;
-  /** True if the owner of a lease has provably ended. */
+  /** Returns true if the owner of a lease has certainly ended. */
   hasEnded(owner: Owner): Promise<boolean>;
-  /** Makes this process an owner of leases, until `end`. */
+  /** Makes this process an owner of leases until `end` is called. */
   claim(description: string): Claim;
   close(): void;
 }
@@ -25,13 +27,13 @@ export interface Claim {
   end(): void;
 }
 
-/** A pipeline that a target has. */
+/** A pipeline and its ledger. */
 export interface TargetPipeline {
   readonly name: string;
   readonly ledger: Ledger;
 }
 
-/** What targets of a single ledger have in common. */
+/** Returns the methods that targets with a single ledger share. */
 export function ledgerTarget(ledger: Ledger, place: string): Pick<Target, "place" | "names" | "ledgerOf"> {
   return {
     place,
@@ -40,7 +42,7 @@ export function ledgerTarget(ledger: Ledger, place: string): Pick<Target, "place
   };
 }
 
-/** The pipeline of that name. Error: `PIPELINE_NOT_FOUND`. */
+/** Returns the pipeline with this name. Error: `PIPELINE_NOT_FOUND`. */
 export async function findPipeline(target: Target, name: string): Promise<TargetPipeline> {
   const ledger = await target.ledgerOf(name);
   if (ledger !== undefined) return { name, ledger };
@@ -52,7 +54,7 @@ export async function findPipeline(target: Target, name: string): Promise<Target
   );
 }
 
-/** The pipeline of that name, or all. Error: `PIPELINE_NOT_FOUND`. */
+/** Returns the pipeline with this name, or all pipelines. Error: `PIPELINE_NOT_FOUND`. */
 export async function findPipelines(
   target: Target,
   name: string | undefined,
@@ -62,8 +64,8 @@ export async function findPipelines(
 }
 
 /**
- * The pipeline of that name; without a name the only one. Errors: `PIPELINE_NOT_FOUND`, `USAGE` if
- * there are several.
+ * Returns the pipeline with this name or, without a name, the only one. Errors:
+ * `PIPELINE_NOT_FOUND`, `USAGE` if there are several.
  */
 export async function findOnlyPipeline(target: Target, name: string | undefined): Promise<TargetPipeline> {
   if (name !== undefined) return await findPipeline(target, name);
@@ -83,7 +85,7 @@ export async function findOnlyPipeline(target: Target, name: string | undefined)
   );
 }
 
-/** The head of a pipeline that has run. Error: `PIPELINE_NOT_FOUND`. */
+/** Returns the head of a pipeline that has run. Error: `PIPELINE_NOT_FOUND`. */
 export async function requireHead({ name, ledger }: TargetPipeline): Promise<Head> {
   const head = await ledger.head(name);
   if (head !== undefined) return head;
@@ -93,7 +95,7 @@ export async function requireHead({ name, ledger }: TargetPipeline): Promise<Hea
   });
 }
 
-/** The lease, if its holder may be at work. */
+/** Returns the lease, or `undefined` if it has expired or its owner has ended. */
 export async function liveLease(target: Target, { lease }: Head): Promise<Lease | undefined> {
   if (lease === undefined || lease.expiresAt <= runtime.now()) return undefined;
   return (await target.hasEnded(lease.owner)) ? undefined : lease;

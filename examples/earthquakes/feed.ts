@@ -9,11 +9,14 @@ interface Feature {
 }
 
 export interface FeedOptions {
-  /** Default: any that is free. */
+  /** Default: any free port. */
   readonly port?: number;
-  /** Milliseconds before each answer. */
+  /** Milliseconds before each response. */
   readonly latency?: number;
-  /** Status to answer instead of rows, for the request `count` (from 1) with these parameters. */
+  /**
+   * Returns an error status to send instead of rows, or `undefined`. `count` is the number of the
+   * request, from 1.
+   */
   fault?(
     query: URLSearchParams,
     count: number,
@@ -21,25 +24,25 @@ export interface FeedOptions {
 }
 
 export interface Feed {
-  /** Of the list, on 127.0.0.1. */
+  /** The URL of the list, on 127.0.0.1. */
   readonly url: string;
-  /** Requests so far. */
+  /** Number of requests so far. */
   readonly requests: number;
   close(): Promise<void>;
 }
 
-/** The 1,707 earthquakes of a week in 2018 that the USGS reported, in the order of time. */
+/** Reads the 1,707 earthquakes that the USGS reported in a week of 2018, ordered by time. */
 function readFeatures(): readonly Feature[] {
-  // The package exports its code only; the data lie beside it.
+  // The package exports only its code, so the data file is read by its path.
   const path = new URL("../../node_modules/vega-datasets/data/earthquakes.json", import.meta.url);
   const { features } = JSON.parse(readFileSync(path, "utf8")) as { features: Feature[] };
   return features.sort((a, b) => a.properties.time - b.properties.time);
 }
 
 /**
- * Serves the earthquakes as the USGS's event service does:
- * `GET /query?starttime=&endtime=&offset=&limit=`, both ends of the range inclusive, `offset` from
- * 1, at most 20,000 rows.
+ * Serves the earthquakes like the USGS event service: `GET
+ * /query?starttime=&endtime=&offset=&limit=`. Both ends of the time range are inclusive, `offset`
+ * starts at 1, and a response has at most 20,000 rows.
  */
 export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
   const features = readFeatures();

@@ -3,8 +3,8 @@ import { ArrowTable } from "millrace/connectors/arrow-table";
 import { RestApi } from "millrace/connectors/rest-api";
 
 /**
- * A week of earthquakes, a day a batch, six hours a partition. The feed speaks as the USGS does:
- * its end is inclusive, its offset begins at 1.
+ * A week of earthquakes: each batch is a day, each partition six hours. As in the USGS API, the end
+ * of a time range is inclusive and the offset starts at 1.
  */
 export default pipeline("earthquakes")
   .readStream.format(RestApi)

@@ -3,28 +3,28 @@ import { fileURLToPath } from "node:url";
 import { startFeed } from "./feed.ts";
 
 /**
- * `npm start`: serves the feed, runs the pipeline against it with the `millrace` command, and shows
- * what landed.
+ * `npm start` serves the feed, runs the pipeline against it with the `millrace` command, and shows
+ * the first rows of the table.
  */
 
 const command = fileURLToPath(new URL("../../bin/millrace.mjs", import.meta.url));
 const pipeline = fileURLToPath(new URL("pipeline.ts", import.meta.url));
 const flags = process.argv.slice(2);
 
-/** Runs `millrace …` with the feed's address in its environment; gives its exit code. */
+/** Runs `millrace …` with the feed's URL in its environment. Returns the exit code. */
 async function millrace(args: readonly string[], url: string): Promise<number> {
   const child = spawn(process.execPath, [command, ...args], {
     stdio: "inherit",
     env: { ...process.env, EARTHQUAKES_URL: url },
   });
-  // The run stops cleanly on a signal; this process hands it on and waits.
-  const handOn = (signal: NodeJS.Signals) => child.kill(signal);
-  process.on("SIGINT", handOn).on("SIGTERM", handOn);
+  // Forwards signals to the run, which stops cleanly, and waits for it.
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  process.on("SIGINT", forward).on("SIGTERM", forward);
   const code = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status) => resolve(status ?? 1));
   });
-  process.off("SIGINT", handOn).off("SIGTERM", handOn);
+  process.off("SIGINT", forward).off("SIGTERM", forward);
   return code;
 }
 

@@ -5,31 +5,31 @@ import { SINK_TRAPS } from "./checks/sink/traps.ts";
 import { runTraps } from "./checks/trap.ts";
 import { type CheckReport, Findings } from "./report.ts";
 import { Surroundings } from "./surroundings.ts";
-import { type SinkTarget, type WriterMaker, writersOf } from "./target.ts";
+import { type SinkTarget, type WriterFactory, writerFactoriesOf } from "./target.ts";
 
 const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 
 /**
- * Tries a sink for the known traps: shows nothing before the commit, commits twice, commits late,
- * aborts half way, runs a task twice, begins again under another incarnation. It writes a few rows
- * to the real target. Resolves if no trap was found. Error: `CHECK_FAILED`, a `CheckError` that
- * names each trap with the way out.
+ * Checks a sink for known mistakes: rows that are visible before the commit, commits that are
+ * repeated or late, incomplete aborts, tasks that run twice, and a restart under another
+ * incarnation. It writes a few rows to the real target. Resolves if it found no mistake. Error:
+ * `CHECK_FAILED`, a `CheckError` with each problem and a hint how to fix it.
  */
 export async function checkSink(target: SinkTarget, options: CheckSinkOptions = {}): Promise<CheckReport> {
   const surroundings = new Surroundings(options);
   const findings = new Findings("the sink");
-  let makers: readonly WriterMaker[] = [];
+  let factories: readonly WriterFactory[] = [];
   let schema: Schema | undefined;
   const isMade = await findings.check("make the sink", async () => {
     schema = toSchema(options.schema ?? DEFAULT_SCHEMA);
-    makers = await writersOf(target, options, schema, surroundings);
+    factories = await writerFactoriesOf(target, options, schema, surroundings);
   });
   if (!isMade || schema === undefined) return findings.report();
   const firstRows: FirstRows = new Map();
-  for (const maker of makers) {
+  for (const factory of factories) {
     const incarnation = surroundings.runtime.newId();
     const known = { incarnation, firstRows, expected: 0, knowsBatch: false };
-    await runTraps(SINK_TRAPS, { maker, schema, options, surroundings, findings, ...known });
+    await runTraps(SINK_TRAPS, { factory, schema, options, surroundings, findings, ...known });
   }
   return findings.report();
 }

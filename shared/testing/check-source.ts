@@ -4,12 +4,13 @@ import { BATCH_TRAPS, SIMPLE_TRAPS, STREAM_TRAPS } from "./checks/source/traps.t
 import { runTraps } from "./checks/trap.ts";
 import { type CheckReport, Findings } from "./report.ts";
 import { Surroundings } from "./surroundings.ts";
-import { type ReaderMaker, readersOf, type SourceTarget } from "./target.ts";
+import { type ReaderFactory, readerFactoriesOf, type SourceTarget } from "./target.ts";
 
 /**
- * Tries a source for the known traps: asks offsets twice, reads [a,b) + [b,c) against [a,c),
- * replays partitions, sends everything through JSON, commits twice. Resolves if none was found.
- * Error: `CHECK_FAILED`, a `CheckError` that names each trap with the way out.
+ * Checks a source for known mistakes: it asks for offsets twice, compares the rows of [a,b) and
+ * [b,c) with those of [a,c), replays partitions, converts all values to JSON and back, and commits
+ * twice. Resolves if it found no mistake. Error: `CHECK_FAILED`, a `CheckError` with each problem
+ * and a hint how to fix it.
  */
 export async function checkSource(
   target: SourceTarget,
@@ -17,17 +18,17 @@ export async function checkSource(
 ): Promise<CheckReport> {
   const surroundings = new Surroundings(options);
   const findings = new Findings("the source");
-  let makers: readonly ReaderMaker[] = [];
+  let factories: readonly ReaderFactory[] = [];
   const isMade = await findings.check("make the source", async () => {
-    makers = await readersOf(target, options, surroundings);
+    factories = await readerFactoriesOf(target, options, surroundings);
   });
   if (!isMade) return findings.report();
-  for (const maker of makers) {
+  for (const factory of factories) {
     const tried = { options, surroundings, findings };
-    if (maker.kind === "stream")
-      await runTraps(STREAM_TRAPS, { ...maker, ...tried, limit: new ReadAllAvailable() });
-    else if (maker.kind === "simple") await runTraps(SIMPLE_TRAPS, { ...maker, ...tried });
-    else await runTraps(BATCH_TRAPS, { ...maker, ...tried });
+    if (factory.kind === "stream")
+      await runTraps(STREAM_TRAPS, { ...factory, ...tried, limit: new ReadAllAvailable() });
+    else if (factory.kind === "simple") await runTraps(SIMPLE_TRAPS, { ...factory, ...tried });
+    else await runTraps(BATCH_TRAPS, { ...factory, ...tried });
   }
   return findings.report();
 }

@@ -6,8 +6,9 @@ const INTEGER = /^-?\d+$/;
 const UNITS = [86_400_000, 3_600_000, 60_000, 1000];
 
 /**
- * Offsets between two of one integer or time each, at most two: where a row is, by a value of its
- * own, which shows what happens to a row at a border; and the middle. None for other offsets.
+ * Returns at most two offsets between two offsets that each consist of one integer or one time. The
+ * first is a value from a row near the middle, which tests a row exactly at a boundary; the second
+ * is the middle. Returns none for other offsets.
  */
 export function middlesOf(a: Offset, b: Offset, rows: RowTexts): readonly Offset[] {
   const [[name = "", from] = [], ...others] = Object.entries(a);
@@ -50,14 +51,17 @@ function timesBetween(from: string, to: string, values: readonly unknown[]): str
     .flatMap((value) => inForm(value, digits) ?? [])
     .filter(isWithin)
     .sort((x, y) => Math.abs(Date.parse(x) - middle) - Math.abs(Date.parse(y) - middle));
-  // The roundest there is: many a source has only whole days or hours.
+  // The time is rounded as much as possible, because many sources have only whole days or hours.
   const round = UNITS.map((unit) => new Date(middle - (middle % unit)).toISOString())
     .flatMap((time) => inForm(time, digits) ?? [])
     .find(isWithin);
   return [...new Set([nearest, round])].filter((time) => time !== undefined);
 }
 
-/** A time with so many digits of a second; `undefined` for one that has more, or is none. */
+/**
+ * Formats a time with this number of fractional digits. Returns `undefined` if the value is not a
+ * time or has more digits.
+ */
 function inForm(value: unknown, digits: number): string | undefined {
   if (typeof value !== "string" || !isUtcTime(value)) return undefined;
   const { second, fraction } = partsOfTime(value);
@@ -66,7 +70,7 @@ function inForm(value: unknown, digits: number): string | undefined {
   return digits === 0 ? `${second}Z` : `${second}.${significant.padEnd(digits, "0")}Z`;
 }
 
-/** Of a time in UTC. */
+/** Splits a UTC time into its seconds and their fraction. */
 function partsOfTime(time: string): { readonly second: string; readonly fraction: string } {
   const [second = "", fraction = ""] = time.slice(0, -1).split(".");
   return { second, fraction };

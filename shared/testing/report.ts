@@ -1,27 +1,27 @@
 import type { ErrorCode } from "../contract/error-codes.ts";
 import { MillraceError } from "../contract/errors.ts";
 
-/** One trap that a check found. */
+/** One problem that a check found. */
 export interface Problem {
-  /** One of docs/testing.md. */
+  /** A code from docs/testing.md. */
   readonly code: string;
-  /** What was seen. */
+  /** What the check observed. */
   readonly message: string;
-  /** The way out. */
+  /** How to fix it. */
   readonly hint: string;
 }
 
-/** What a check that found nothing has done. */
+/** The report of a check that found no problem. */
 export interface CheckReport {
-  /** What was tried, in order. */
+  /** The steps that were run, in order. */
   readonly checked: readonly string[];
-  /** What could not be tried, and why. */
+  /** The steps that could not be run, with the reason. */
   readonly notChecked: readonly string[];
 }
 
-/** Thrown by a check that found traps: `problems` has each of them. Its message names all. */
+/** The error of a check that found problems. `problems` has each of them; the message lists all. */
 export class CheckError extends MillraceError {
-  /** What was found, in the order in which it was. */
+  /** The problems in the order in which they were found. */
   readonly problems: readonly Problem[];
 
   constructor(what: string, problems: readonly Problem[]) {
@@ -34,15 +34,15 @@ export class CheckError extends MillraceError {
   }
 }
 
-/** A trap, with a code that docs/errors.md has. */
-export interface Trapped extends Problem {
+/** A problem whose code is listed in docs/errors.md. */
+export interface CodedProblem extends Problem {
   readonly code: ErrorCode;
 }
 
-/** The code of an error that has none. */
+/** The code for errors that are not a `MillraceError`. */
 const THREW = "THREW";
 
-/** Gathers what a check finds. */
+/** Collects the findings of a check. */
 export class Findings {
   readonly #what: string;
   readonly #problems: Problem[] = [];
@@ -54,10 +54,14 @@ export class Findings {
   }
 
   /**
-   * Runs one check. An error that it throws is a finding, `named` if it is known what it means;
-   * `false` says that what follows cannot be tried.
+   * Runs one step. If it throws, adds a problem and returns false. `named` is the problem to add if
+   * its cause is known; otherwise the problem is made from the error.
    */
-  async check(what: string, body: () => Promise<void>, named?: Omit<Trapped, "message">): Promise<boolean> {
+  async check(
+    what: string,
+    body: () => Promise<void>,
+    named?: Omit<CodedProblem, "message">,
+  ): Promise<boolean> {
     this.#checked.push(what);
     try {
       await body();
@@ -72,13 +76,12 @@ export class Findings {
     }
   }
 
-  add(problem: Trapped): void {
+  add(problem: CodedProblem): void {
     this.#add(problem);
   }
 
   #add(problem: Problem): void {
-    // The first sight of a trap says all; errors without a code of their own are told apart by
-    // their text.
+    // Each code is reported only once. Errors without a code are distinguished by their message.
     const isKnown = ({ code, message }: Problem) =>
       code === problem.code && (code !== THREW || message === problem.message);
     if (!this.#problems.some(isKnown)) this.#problems.push(problem);
@@ -88,14 +91,17 @@ export class Findings {
     this.#notChecked.push(what);
   }
 
-  /** Error: `CHECK_FAILED`. */
+  /** Returns the report. Error: `CHECK_FAILED` if there are problems. */
   report(): CheckReport {
     if (this.#problems.length > 0) throw new CheckError(this.#what, this.#problems);
     return { checked: this.#checked, notChecked: this.#notChecked };
   }
 }
 
-/** The kit runs in the user's own tests: what an error says of its rows is shown there. */
+/**
+ * Converts an error to a problem. It includes row values, because the check runs only in the user's
+ * own tests.
+ */
 function problemOf(error: unknown, doing: string): Problem {
   if (!MillraceError.is(error)) {
     return {
@@ -113,7 +119,7 @@ function problemOf(error: unknown, doing: string): Problem {
   };
 }
 
-/** What was thrown, with its class, or its code. */
+/** Formats what was thrown, with the name of its class. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

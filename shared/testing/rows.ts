@@ -4,25 +4,29 @@ import { rowsOf } from "../arrow/rows.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { isPlainObject, kindOf } from "../contract/json.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
-import type { Trapped } from "./report.ts";
+import type { CodedProblem } from "./report.ts";
 
-/** Rows as text, so that equal rows are equal. */
+/** Rows as JSON text, so that they can be compared with `===`. */
 export type RowTexts = readonly string[];
 
-/** The rows of a partition; what is wrong with them is thrown, or told. */
+/**
+ * Reads the rows of a partition as text. Errors are thrown; other problems are passed to `report`.
+ */
 export async function readRows(
   rows: RowSource,
   schema: Schema | undefined,
-  tell: (problem: Trapped) => void,
+  report: (problem: CodedProblem) => void,
 ): Promise<RowTexts> {
-  if (schema === undefined) return await readAnyRows(rows, tell);
+  if (schema === undefined) return await readAnyRows(rows, report);
   const texts: string[] = [];
   for await (const batch of toRecordBatches(schema, rows, {})) addBatch(texts, batch);
   return texts;
 }
 
-/** Rows of which nothing is known but the first of them. */
-async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): Promise<RowTexts> {
+/**
+ * Reads rows without a schema, and compares the field names of each row with those of the first.
+ */
+async function readAnyRows(rows: RowSource, report: (problem: CodedProblem) => void): Promise<RowTexts> {
   const texts: string[] = [];
   let fields: readonly string[] | undefined;
   for await (const row of itemsOf(rows, {})) {
@@ -32,7 +36,7 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
     }
     if (isPlainObject(row)) {
       fields ??= Object.keys(row);
-      checkFields(row, fields, texts.length + 1, tell);
+      checkFields(row, fields, texts.length + 1, report);
     } else if (!Array.isArray(row)) {
       throw new MillraceError("ROW_NOT_A_ROW", `row ${texts.length + 1}: read() yielded ${kindOf(row)}`, {
         hint: "Yield each row as an object by field name, or as an array in the order of the schema.",
@@ -43,29 +47,31 @@ async function readAnyRows(rows: RowSource, tell: (problem: Trapped) => void): P
   return texts;
 }
 
-/** One by one: a batch may have more rows than a call may have arguments. */
+/**
+ * Adds rows in a loop: a record batch may have more rows than a call of `push` can have arguments.
+ */
 function addBatch(texts: string[], batch: RecordBatch): void {
   for (const row of rowsOf(batch)) texts.push(JSON.stringify(row));
 }
 
-/** A record batch or a table, also of another copy of Arrow. */
+/** Returns true for a record batch or table, including one from another copy of apache-arrow. */
 function isBatch(row: unknown): row is RecordBatch {
   return typeof row === "object" && row !== null && "numRows" in row && "schema" in row;
 }
 
-/** Each row must have the fields of the first. */
+/** Reports a row whose fields differ from those of the first row. */
 function checkFields(
   row: Readonly<Record<string, unknown>>,
   fields: readonly string[],
   number: number,
-  tell: (problem: Trapped) => void,
+  report: (problem: CodedProblem) => void,
 ): void {
   const missing = fields.filter((name) => row[name] === undefined);
   const extra = Object.keys(row).filter((name) => !fields.includes(name));
-  if (missing.length + extra.length > 0) tell(differentFields(number, missing, extra));
+  if (missing.length + extra.length > 0) report(differentFields(number, missing, extra));
 }
 
-function differentFields(row: number, missing: readonly string[], extra: readonly string[]): Trapped {
+function differentFields(row: number, missing: readonly string[], extra: readonly string[]): CodedProblem {
   const problems = [
     missing.length > 0 ? `has no ${missing.join(", ")}` : "",
     extra.length > 0 ? `has ${extra.join(", ")} besides` : "",
@@ -77,7 +83,7 @@ function differentFields(row: number, missing: readonly string[], extra: readonl
   };
 }
 
-/** Rows that are in `a` more often than in `b`. */
+/** Returns the rows that are in `a` more often than in `b`. */
 export function surplus(a: RowTexts, b: RowTexts): string[] {
   const counts = new Map<string, number>();
   for (const row of b) counts.set(row, (counts.get(row) ?? 0) + 1);
@@ -88,8 +94,8 @@ export function surplus(a: RowTexts, b: RowTexts): string[] {
   });
 }
 
-/** Some rows, for a message. */
-export function some(rows: RowTexts): string {
+/** Formats up to two of the rows for a message. */
+export function describeRows(rows: RowTexts): string {
   const shown = rows.slice(0, 2).map((row) => (row.length > 120 ? `${row.slice(0, 119)}…` : row));
   return `${rows.length} row${rows.length === 1 ? "" : "s"}, such as ${shown.join(" and ")}`;
 }

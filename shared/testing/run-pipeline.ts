@@ -20,54 +20,58 @@ import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 
-/** How far to run, and from where. */
+/** Options of `runPipeline`. */
 export interface RunPipelineOptions extends SurroundingsOptions {
   /**
-   * Batches to run at most, until nothing is new; between them passes the interval of a trigger
-   * `processingTime`. Default: as the pipeline's trigger has it.
+   * Maximum number of batches; the run ends earlier if there is no new data. With the trigger
+   * `processingTime`, the clock moves by the interval between batches. Default: what the pipeline's
+   * trigger says.
    */
   readonly batches?: number;
-  /** What an earlier run left: its ledger and its store. Default: a pipeline that never ran. */
+  /** An earlier run, whose ledger and store are used. Default: a new pipeline. */
   readonly after?: PipelineRun;
-  /** Attempts of one task at most. Default 1. */
+  /** Maximum number of attempts for one task. Default 1. */
   readonly maxAttempts?: number;
 }
 
 /** A batch that was committed. */
 export interface CommittedBatch {
-  /** From 0. */
+  /** Counted from 0. */
   readonly batchId: number;
-  /** Where it began (inclusive). */
+  /** Start offset (inclusive). */
   readonly start: Offset;
-  /** Where it ended (exclusive). */
+  /** End offset (exclusive). */
   readonly end: Offset;
-  /** Attempt of the batch, from 1. */
+  /** The batch's attempt, counted from 1. */
   readonly attempt: number;
-  /** Partitions of the batch. */
+  /** Number of partitions. */
   readonly partitions: number;
-  /** What the sink was given, by field name as JSON has it, in the order of the partitions. */
+  /**
+   * The rows that the sink received, keyed by field name with JSON values, in the order of the
+   * partitions.
+   */
   readonly rows: readonly NamedRow[];
-  /** What its `commit` was given. */
+  /** The commit messages that the sink's `commit` received. */
   readonly messages: readonly JsonValue[];
 }
 
-/** What a run in memory has done. */
+/** The result of a run in memory. */
 export interface PipelineRun {
   /** The batches of this run. */
   readonly batches: readonly CommittedBatch[];
   /** The rows of these batches. */
   readonly rows: readonly NamedRow[];
-  /** Where the next batch begins; absent for a pipeline without a first offset. */
+  /** The start of the next batch; missing if the pipeline has no offset yet. */
   readonly offset?: Offset;
-  /** The pipeline's store, which a sink may have written to. */
+  /** The pipeline's store, to which a sink may have written. */
   readonly store: Ports["store"];
-  /** For `after`. */
+  /** State for a later run with `after`. */
   readonly state: RunState;
 }
 
-/** Ledger and surroundings of runs that follow each other. */
+/** The ledger and surroundings that consecutive runs share. */
 export interface RunState {
-  /** Lives as long as the process. */
+  /** The ledger in memory. It exists only in this process. */
   readonly ledger: Ports["ledger"];
   /** Clock, ids and store. */
   readonly surroundings: object;
@@ -75,21 +79,21 @@ export interface RunState {
 
 const LEASE_MILLISECONDS = 3_600_000;
 const MAX_BATCHES = 10_000;
-/** A test need not wait for a task to be tried again. */
+/** Tasks are retried immediately, so that a test does not wait. */
 const AT_ONCE = { firstDelay: 0, longestDelay: 0 };
-/** Intervals of a trigger in a row without anything new, after which a run ends. */
+/** A run with an interval ends after this many consecutive intervals without new data. */
 const MAX_IDLE = 3;
 
 /**
- * Runs a pipeline in this process, its ledger and store in memory, with the steps that also run on
- * AWS. Tasks run one after the other. What a task or a commit throws, this throws, once the batch
- * was aborted; a run `after` it replays the batch.
+ * Runs a pipeline in this process with ledger and store in memory. It uses the same steps as on
+ * AWS, and runs tasks one after the other. If a task or commit throws, the batch is aborted and the
+ * error is rethrown; a later run with `after` replays the batch.
  */
 export async function runPipeline<SinkOptions extends object>(
   pipeline: Pipeline<SinkOptions>,
   options: RunPipelineOptions = {},
 ): Promise<PipelineRun> {
-  if (!Pipeline.is(pipeline)) throw noPipeline(pipeline);
+  if (!Pipeline.is(pipeline)) throw notAPipeline(pipeline);
   const surroundings =
     (options.after?.state.surroundings as Surroundings | undefined) ?? new Surroundings(options);
   const ledger = options.after?.state.ledger ?? new SqliteLedger(":memory:");
@@ -99,9 +103,15 @@ export async function runPipeline<SinkOptions extends object>(
     openStore: (location) => surroundings.openStore(location),
     runtime: surroundings.runtime,
   };
-  const tap = new Tap();
-  const sessions = await openSessions(tap.around(pipeline as unknown as Pipeline), ports);
-  const steps = new KitSteps({ pipeline: pipeline as unknown as Pipeline, sessions, ports, tap, options });
+  const recorder = new RowRecorder();
+  const sessions = await openSessions(recorder.wrap(pipeline as unknown as Pipeline), ports);
+  const steps = new KitSteps({
+    pipeline: pipeline as unknown as Pipeline,
+    sessions,
+    ports,
+    recorder,
+    options,
+  });
   try {
     await checkSinkOptions(sessions);
     const { signal } = new AbortController();
@@ -120,7 +130,7 @@ export async function runPipeline<SinkOptions extends object>(
   };
 }
 
-function noPipeline(given: unknown): MillraceError {
+function notAPipeline(given: unknown): MillraceError {
   const name = typeof given === "function" ? given.name : undefined;
   return new MillraceError(
     "CHECK_INVALID",
@@ -135,11 +145,11 @@ interface StepParts {
   readonly pipeline: Pipeline;
   readonly sessions: Sessions;
   readonly ports: Ports;
-  readonly tap: Tap;
+  readonly recorder: RowRecorder;
   readonly options: RunPipelineOptions;
 }
 
-/** The steps of a run in this process; its tasks run one after the other. */
+/** The steps of a run in this process. */
 class KitSteps implements RunSteps {
   readonly batches: CommittedBatch[] = [];
   readonly #parts: StepParts;
@@ -200,7 +210,7 @@ class KitSteps implements RunSteps {
   }
 
   async #committed(run: BatchRun, batch: Batch): Promise<CommittedBatch> {
-    const { ports, tap } = this.#parts;
+    const { ports, recorder } = this.#parts;
     const tasks = await ports.ledger.tasks(run);
     return {
       batchId: batch.batchId,
@@ -208,7 +218,9 @@ class KitSteps implements RunSteps {
       end: batch.end,
       attempt: batch.attempt,
       partitions: batch.tasks,
-      rows: tasks.flatMap(({ partition, attemptNumber }) => tap.rows({ ...run, partition, attemptNumber })),
+      rows: tasks.flatMap(({ partition, attemptNumber }) =>
+        recorder.rows({ ...run, partition, attemptNumber }),
+      ),
       messages: tasks.map(({ message }) => message),
     };
   }
@@ -221,50 +233,50 @@ type TaskPlace = {
   readonly attemptNumber: number;
 };
 
-/** Sees the rows on their way into the sink. */
-class Tap {
+/** Records the rows that each task passes to the sink. */
+class RowRecorder {
   readonly #rows = new Map<string, NamedRow[]>();
 
   rows({ batchId, attempt, partition, attemptNumber }: TaskPlace): readonly NamedRow[] {
     return this.#rows.get([batchId, attempt, partition, attemptNumber].join()) ?? [];
   }
 
-  /** The pipeline with a sink whose writers are looked at. */
-  around(pipeline: Pipeline): Pipeline {
-    const dataSource = this.#tapped(pipeline.sink.dataSource);
+  /** Returns the pipeline with a sink whose writers record their rows. */
+  wrap(pipeline: Pipeline): Pipeline {
+    const dataSource = this.#wrapDataSource(pipeline.sink.dataSource);
     const made = pipeline.constructor as new (definition: object) => Pipeline;
     return new made({ ...pipeline, sink: { ...pipeline.sink, dataSource } });
   }
 
-  #tapped(dataSource: DataSourceClass<never>): DataSourceClass<never> {
-    const tap = (writer: object) => this.#tappedWriter(writer as Writer<unknown>);
+  #wrapDataSource(dataSource: DataSourceClass<never>): DataSourceClass<never> {
+    const wrap = (writer: object) => this.#wrapWriter(writer as Writer<unknown>);
     return new Proxy(dataSource, {
       construct: (target, args) => {
         const sink = Reflect.construct(target, args) as object;
         return boundProxy(sink, (key, method) =>
           key === "streamWriter" || key === "writer"
-            ? (...given: unknown[]) => tap(method(...given) as object)
+            ? (...given: unknown[]) => wrap(method(...given) as object)
             : method,
         );
       },
     });
   }
 
-  #tappedWriter(writer: Writer<unknown>): Writer<unknown> {
+  #wrapWriter(writer: Writer<unknown>): Writer<unknown> {
     return boundProxy(writer, (key, method) =>
       key !== "write"
         ? method
         : (rows: unknown, task: unknown) =>
             method(
               takesRows(writer)
-                ? this.#seen(rows as AsyncIterable<NamedRow>, task as TaskContext)
-                : this.#seenBatches(rows as AsyncIterable<RecordBatch>, task as TaskContext),
+                ? this.#recordRows(rows as AsyncIterable<NamedRow>, task as TaskContext)
+                : this.#recordBatches(rows as AsyncIterable<RecordBatch>, task as TaskContext),
               task,
             ),
     );
   }
 
-  async *#seen(rows: AsyncIterable<NamedRow>, task: TaskContext): AsyncGenerator<NamedRow> {
+  async *#recordRows(rows: AsyncIterable<NamedRow>, task: TaskContext): AsyncGenerator<NamedRow> {
     const list = this.#list(task);
     for await (const row of rows) {
       list.push(row);
@@ -272,7 +284,7 @@ class Tap {
     }
   }
 
-  async *#seenBatches(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncGenerator<RecordBatch> {
+  async *#recordBatches(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncGenerator<RecordBatch> {
     const list = this.#list(task);
     for await (const batch of batches) {
       list.push(...rowsOf(batch));
@@ -288,8 +300,8 @@ class Tap {
 }
 
 /**
- * `target` with some methods replaced. Each method is called on `target` itself, for its private
- * fields.
+ * Returns a proxy of `target` with some methods replaced. Methods are called on `target` itself,
+ * because private fields do not work through a proxy.
  */
 function boundProxy<T extends object>(
   target: T,

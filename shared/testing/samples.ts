@@ -1,6 +1,6 @@
 import { DataType, type Field, type Schema, type Struct } from "apache-arrow";
 
-/** Sample rows of a schema: row `n` is unlike any other if its types allow it. */
+/** Creates sample rows of a schema. Row `n` differs from all others if the types allow it. */
 export function sampleRows(schema: Schema, from: number, count: number): Record<string, unknown>[] {
   return Array.from({ length: count }, (_, i) =>
     Object.fromEntries(schema.fields.map((field) => [field.name, sampleValue(field, from + i)])),

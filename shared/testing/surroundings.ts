@@ -5,25 +5,27 @@ import { STORE_FOLDER } from "../contract/store-layout.ts";
 import { DirectoryStore } from "../platform/embedded/directory-store.ts";
 import { type MemoryObjects, MemoryStore } from "../platform/memory/memory-store.ts";
 
-/** What a test may set of the surroundings. */
+/** Settings of the simulated surroundings of a pipeline. */
 export interface SurroundingsOptions {
   /**
-   * When the clock begins, epoch milliseconds or ISO 8601; it moves only where the kit moves it.
-   * Default: now.
+   * Start of the clock, epoch milliseconds or ISO 8601. The clock moves only when the check or run
+   * moves it. Default: the current time.
    */
   readonly now?: number | string;
   /** Environment variables, for secrets. Default: none. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A world in memory: a clock that stands still, a store, an environment. */
+/**
+ * Simulated surroundings in memory: a clock that stands still, a store, and environment variables.
+ */
 export class Surroundings {
   /** Epoch milliseconds. */
   now: number;
   readonly store: MemoryStore;
   readonly runtime: Runtime;
   readonly #objects: MemoryObjects;
-  readonly #elsewhere = new Map<string, MemoryStore>();
+  readonly #otherStores = new Map<string, MemoryStore>();
 
   constructor({ now = Date.now(), env = {} }: SurroundingsOptions) {
     this.now = new Date(now).getTime();
@@ -35,7 +37,8 @@ export class Surroundings {
       newId: randomUUID,
       env,
       sleep: async (milliseconds, signal) => {
-        // A time limit that is called off at once is no waiting.
+        // Yields before the clock moves, so that a sleep that is aborted right away does not move
+        // it.
         if (signal !== undefined) await setImmediate();
         signal?.throwIfAborted();
         this.now += milliseconds;
@@ -44,18 +47,22 @@ export class Surroundings {
   }
 
   /**
-   * The clock of the machine, which a source may go by in place of that of its runtime. Epoch
-   * milliseconds.
+   * Returns the system clock in epoch milliseconds. A source may use it instead of the clock of its
+   * runtime.
    */
   realNow(): number {
     return Date.now();
   }
 
-  /** Folders are real; what has a scheme, such as `s3://`, is in memory. */
+  /**
+   * Opens a store. A folder is a real folder; a location with a scheme, such as `s3://`, is in
+   * memory.
+   */
   openStore(location: string): DirectoryStore | MemoryStore {
     if (!/^[a-z][a-z0-9+.-]+:/i.test(location)) return new DirectoryStore(location);
-    const there = this.#elsewhere.get(location) ?? new MemoryStore({ ...this.#objects, objects: new Map() });
-    this.#elsewhere.set(location, there);
+    const there =
+      this.#otherStores.get(location) ?? new MemoryStore({ ...this.#objects, objects: new Map() });
+    this.#otherStores.set(location, there);
     return there;
   }
 

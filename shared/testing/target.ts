@@ -14,36 +14,36 @@ import type {
 } from "../contract/stream-reader.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-/** Any reader. */
+/** A stream reader, a simple stream reader or a batch reader. */
 export type AnyReader =
   | DataSourceStreamReader<object, unknown>
   | SimpleDataSourceStreamReader<object>
   | DataSourceReader<unknown>;
 
-/** A data source class, a pipeline, a reader, or what makes one. */
+/** A data source class, a pipeline, a reader, or a function or class that creates a reader. */
 export type SourceTarget = DataSourceClass<never> | Pipeline | AnyReader | (() => Awaitable<AnyReader>);
 
-/** A data source class, a pipeline, a writer, or what makes one. */
+/** A data source class, a pipeline, a writer, or a function or class that creates a writer. */
 export type SinkTarget =
   | DataSourceClass<never>
   | Pipeline
   | Writer<unknown>
   | (() => Awaitable<Writer<unknown>>);
 
-interface MakerOf<Kind extends string, Reader> {
+interface FactoryOf<Kind extends string, Reader> {
   readonly kind: Kind;
   readonly schema: Schema | undefined;
   make(): Promise<Reader>;
 }
 
-/** What makes readers of one kind, and the schema if it is known. */
-export type ReaderMaker =
-  | MakerOf<"stream", DataSourceStreamReader<object, unknown>>
-  | MakerOf<"simple", SimpleDataSourceStreamReader<object>>
-  | MakerOf<"batch", DataSourceReader<unknown>>;
+/** Creates readers of one kind. `schema` is set if it is known. */
+export type ReaderFactory =
+  | FactoryOf<"stream", DataSourceStreamReader<object, unknown>>
+  | FactoryOf<"simple", SimpleDataSourceStreamReader<object>>
+  | FactoryOf<"batch", DataSourceReader<unknown>>;
 
-/** What makes writers, anew wherever one is needed. */
-export interface WriterMaker {
+/** Creates a new writer for each call. */
+export interface WriterFactory {
   readonly kind: "stream" | "batch";
   make(schema: Schema, overwrite: boolean): Promise<Writer<unknown>>;
 }
@@ -53,12 +53,15 @@ interface Given {
   readonly schema?: SchemaLike;
 }
 
-/** Error: `CHECK_INVALID`, for what is no source. */
-export async function readersOf(
+/**
+ * Returns a factory for each kind of reader that the target supports. Error: `CHECK_INVALID` if the
+ * target is not a source.
+ */
+export async function readerFactoriesOf(
   target: SourceTarget,
   given: Given,
   surroundings: Surroundings,
-): Promise<readonly ReaderMaker[]> {
+): Promise<readonly ReaderFactory[]> {
   const schema = given.schema === undefined ? undefined : toSchema(given.schema);
   const definition = definitionOf(target, given, (pipeline) => pipeline.source);
   if (definition !== undefined) {
@@ -68,12 +71,12 @@ export async function readersOf(
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
     const own = definition.schema ?? given.schema ?? (await newSource().schema());
     const known = toSchema(own);
-    const makers: ReaderMaker[] = [];
-    for (const [kind, method] of Object.entries(METHODS) as [ReaderMaker["kind"], "reader"][]) {
+    const factories: ReaderFactory[] = [];
+    for (const [kind, method] of Object.entries(METHODS) as [ReaderFactory["kind"], "reader"][]) {
       const make = async () => (await newSource()[method](known)) as AnyReader;
-      if (await isSupported(make)) makers.push(makerOf(kind, known, make));
+      if (await isSupported(make)) factories.push(factoryOf(kind, known, make));
     }
-    if (makers.length > 0) return makers;
+    if (factories.length > 0) return factories;
     throw invalid("checkSource", "a data source without any reader");
   }
   if (typeof target === "function") {
@@ -81,45 +84,48 @@ export async function readersOf(
       await (isClass(target as () => unknown)
         ? new (target as unknown as new () => AnyReader)()
         : (target as () => Awaitable<AnyReader>)());
-    return [makerOf(readerKind(await make()), schema, make)];
+    return [factoryOf(readerKind(await make()), schema, make)];
   }
-  return [makerOf(readerKind(target), schema, async () => target as AnyReader)];
+  return [factoryOf(readerKind(target), schema, async () => target as AnyReader)];
 }
 
-/** The kind says which readers `make` makes. */
-function makerOf(
-  kind: ReaderMaker["kind"],
+/** `kind` must match the readers that `make` creates; the cast hides this from the compiler. */
+function factoryOf(
+  kind: ReaderFactory["kind"],
   schema: Schema | undefined,
   make: () => Promise<AnyReader>,
-): ReaderMaker {
-  return { kind, schema, make } as ReaderMaker;
+): ReaderFactory {
+  return { kind, schema, make } as ReaderFactory;
 }
 
 const METHODS = { stream: "streamReader", simple: "simpleStreamReader", batch: "reader" } as const;
 
-/** Error: `CHECK_INVALID`, for what is no sink. */
-export async function writersOf(
+/**
+ * Returns a factory for each kind of writer that the target supports. Error: `CHECK_INVALID` if the
+ * target is not a sink.
+ */
+export async function writerFactoriesOf(
   target: SinkTarget,
   given: Given,
   schema: Schema,
   surroundings: Surroundings,
-): Promise<readonly WriterMaker[]> {
+): Promise<readonly WriterFactory[]> {
   const definition = definitionOf(target, given, (pipeline) => pipeline.sink);
   if (definition !== undefined) {
     const { dataSource } = definition;
     const parsed = await parsedOptions(target, definition, "checkSink");
     const newSink = (): DataSource<object> =>
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
-    const makers: WriterMaker[] = [];
+    const factories: WriterFactory[] = [];
     for (const [kind, method] of [
       ["stream", "streamWriter"],
       ["batch", "writer"],
     ] as const) {
       const make = async (schema: Schema, overwrite: boolean) =>
         newSink()[method](schema, overwrite) as Writer<unknown>;
-      if (await isSupported(() => make(schema, false))) makers.push({ kind, make });
+      if (await isSupported(() => make(schema, false))) factories.push({ kind, make });
     }
-    if (makers.length > 0) return makers;
+    if (factories.length > 0) return factories;
     throw invalid("checkSink", "a data source without any writer");
   }
   const make = async (): Promise<Writer<unknown>> => {
@@ -135,7 +141,10 @@ export async function writersOf(
   return [{ kind: writesBatches(await make()) ? "batch" : "stream", make }];
 }
 
-/** A data source with its options, if `target` says it. */
+/**
+ * Returns the data source class and its options, or `undefined` if the target is a reader or
+ * writer.
+ */
 function definitionOf(
   target: unknown,
   given: Given,
@@ -148,7 +157,10 @@ function definitionOf(
   return { dataSource: target as unknown as DataSourceClass<never>, options: given.options ?? {} };
 }
 
-/** The options of a class come from the call of the check, and not from a pipeline. */
+/**
+ * Parses the options. If the target is a class, an error refers to the options in the call of the
+ * check, because there is no pipeline.
+ */
 async function parsedOptions(
   target: unknown,
   { dataSource, options }: Pipeline["source"],
@@ -164,7 +176,7 @@ function isClass(target: (...args: never) => unknown): boolean {
   return /^class\b/.test(Function.prototype.toString.call(target));
 }
 
-function readerKind(reader: unknown): ReaderMaker["kind"] {
+function readerKind(reader: unknown): ReaderFactory["kind"] {
   if (isObject(reader) && "latestOffset" in reader) return "stream";
   if (isObject(reader) && "readBetweenOffsets" in reader) return "simple";
   if (isObject(reader) && "read" in reader && "partitions" in reader) return "batch";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readSettings } from "../../functions/settings.ts";
-import { type Teller, watchOf } from "../../functions/watch.ts";
+import { type TaskReporter, watchOf } from "../../functions/watch.ts";
 import { LOG_MESSAGE, METRIC } from "../../shared/aws/names.ts";
 import type { RunningTask } from "../../shared/engine/ports/ledger.ts";
 import type { StalledTask } from "../../shared/engine/ports/run-events.ts";
@@ -11,7 +11,7 @@ const STARTED = Date.UTC(2026, 10, 21);
 const MINUTE = 60_000;
 
 /** What was told, in its order. */
-function teller(): Teller & { readonly told: unknown[][] } {
+function teller(): TaskReporter & { readonly told: unknown[][] } {
   const told: unknown[][] = [];
   return {
     told,

@@ -11,11 +11,11 @@ import { latestVersion, readEntry, type StagedFile } from "./log.ts";
 import { ArrowTableReader } from "./reader.ts";
 import { ArrowTableWriter } from "./writer.ts";
 
-/** Where the table lies. */
+/** The location of the table. */
 export interface ArrowTableOptions {
   /**
-   * The table's folder, absolute or relative to the working directory. Default, of a sink: `table`
-   * in the pipeline's own folder.
+   * The table's folder, absolute or relative to the working directory. Default for a sink: the
+   * folder `table` inside the pipeline's own folder. A source needs it.
    */
   readonly path?: string;
 }
@@ -25,17 +25,17 @@ const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
 type ParsedOptions = z.output<typeof OPTIONS>;
 
 /**
- * A table of Arrow IPC files with a log of commits: as a sink, and read as a batch. Each batch
- * lands whole and once, whatever fails. The format is in docs/arrow-table.md. Error:
- * `OPTIONS_INVALID`.
+ * A table of Arrow IPC files with a commit log. It works as a sink and as a batch source. Each
+ * batch is committed completely and exactly once, also after failures. The format is described in
+ * docs/arrow-table.md. Error: `OPTIONS_INVALID`.
  */
 export class ArrowTable extends DataSource<ParsedOptions> {
-  /** For `.format("arrow-table")`, once it is registered. */
+  /** The name for `.format("arrow-table")` once the class is registered. */
   static override readonly name: string = "arrow-table";
-  /** See `ArrowTableOptions`. */
+  /** The schema that validates `ArrowTableOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<ArrowTableOptions, ParsedOptions>;
 
-  /** The schema of the newest commit. Error: `TABLE_NOT_FOUND`. */
+  /** Returns the schema of the newest commit. Error: `TABLE_NOT_FOUND`. */
   override async schema(): Promise<string> {
     const table = this.#table();
     const latest = await latestVersion(table);
@@ -46,7 +46,7 @@ export class ArrowTable extends DataSource<ParsedOptions> {
     });
   }
 
-  /** A reader of all rows that are there. */
+  /** Returns a reader of all rows in the table. */
   override reader(_schema: Schema): DataSourceReader<readonly string[]> {
     return new ArrowTableReader(this.#table());
   }
@@ -63,12 +63,12 @@ export class ArrowTable extends DataSource<ParsedOptions> {
     );
   }
 
-  /** A writer that appends. */
+  /** Returns a writer that appends rows. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
     return new ArrowTableWriter(schema, "append", this.options.path, this.runtime);
   }
 
-  /** A writer that appends, or takes the place of all rows, and of the schema. */
+  /** Returns a writer that appends rows or, with `overwrite`, replaces all rows and the schema. */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
     return new ArrowTableWriter(schema, overwrite ? "overwrite" : "append", this.options.path, this.runtime);
   }

@@ -4,20 +4,22 @@ import { padded } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 
-/** A log of a year has half a million entries; one at a time they would take hours. */
+/**
+ * Number of log entries that are read in parallel. A table that gets one commit a minute has half a
+ * million entries after a year; reading them one at a time would take hours.
+ */
 const READ_AT_ONCE = 32;
 
 export const LOG_FOLDER = `${TABLE_FOLDER.log}/`;
 const VERSION = /^_log\/(\d{20})\.json$/;
 
 /**
- * A data file, its path relative to the table's folder. `path` is `null` for a task that had no
- * rows.
+ * A staged data file. `path` is relative to the table's folder, and `null` for a task without rows.
  */
 export interface StagedFile {
   /**
-   * Where the table was when the file was staged; `null` for the pipeline's own, which moves with
-   * its home.
+   * The location of the table when the file was staged. It is `null` for the table in the
+   * pipeline's own folder, because that one moves together with the pipeline's home.
    */
   readonly table: string | null;
   readonly path: string | null;
@@ -25,10 +27,10 @@ export interface StagedFile {
   readonly bytes: number;
 }
 
-/** What a commit does with the rows that are there. */
+/** Whether a commit adds to the existing rows or replaces them. */
 export type Operation = "append" | "overwrite";
 
-/** What one commit changed: `_log/<version, 20 digits>.json`. */
+/** The changes of one commit. Stored as `_log/<version, 20 digits>.json`. */
 export interface LogEntry {
   readonly version: number;
   /** ISO 8601, UTC. */
@@ -43,18 +45,19 @@ export interface LogEntry {
 }
 
 /**
- * The newest version, -1 for a table without one. Where `known` was a version, only it and what
- * came after are listed. Error: `TABLE_LOG_BROKEN` if it is gone.
+ * Returns the newest version, or -1 if the table has no commits. If `known` is a version, only
+ * entries from that version on are listed. Error: `TABLE_LOG_BROKEN` if the entry of `known` is
+ * missing.
  */
 export async function latestVersion(table: ObjectStore, known = -1): Promise<number> {
   let latest = -1;
   const options = known <= 0 ? {} : { startAfter: entryKey(known - 1) };
   for await (const { key } of table.list(LOG_FOLDER, options)) latest = versionOf(key) ?? latest;
-  if (latest < known) throw broken(table, entryKey(known), "gone, which was there at the last commit");
+  if (latest < known) throw brokenLog(table, entryKey(known), "gone, which was there at the last commit");
   return latest;
 }
 
-/** The entry of a version. Error: `TABLE_LOG_BROKEN` if it is gone or not an entry. */
+/** Reads the log entry of a version. Error: `TABLE_LOG_BROKEN` if it is missing or not JSON. */
 export async function readEntry(table: ObjectStore, version: number): Promise<LogEntry> {
   const key = entryKey(version);
   const bytes = await table.get(key);
@@ -62,13 +65,13 @@ export async function readEntry(table: ObjectStore, version: number): Promise<Lo
     try {
       return JSON.parse(Buffer.from(bytes).toString()) as LogEntry;
     } catch {
-      // Told below.
+      // The error is thrown below.
     }
   }
-  throw broken(table, key, bytes === undefined ? "missing" : "not JSON");
+  throw brokenLog(table, key, bytes === undefined ? "missing" : "not JSON");
 }
 
-function broken(table: ObjectStore, key: string, problem: string): MillraceError {
+function brokenLog(table: ObjectStore, key: string, problem: string): MillraceError {
   return new MillraceError("TABLE_LOG_BROKEN", `${key} is ${problem}`, {
     where: { path: `${table.location}/${key}` },
     hint: "The log must have each version from 0: restore the file, or write to another path. Nothing was written.",
@@ -76,14 +79,16 @@ function broken(table: ObjectStore, key: string, problem: string): MillraceError
 }
 
 /**
- * False if the version is taken: another commit was faster. This is the commit point of a batch.
+ * Writes a log entry. Returns false if another commit has already taken this version. This put is
+ * the commit point of a batch.
  */
 export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boolean> {
   return await table.put(entryKey(entry.version), Buffer.from(`${JSON.stringify(entry)}\n`));
 }
 
 /**
- * A place in the log: up to `version`, the newest batch of the pipeline is `batchId` (-1 for none).
+ * A position in the log. In the entries up to `version`, the newest batch of the pipeline is
+ * `batchId` (-1 if there is none).
  */
 export type LogPosition = {
   readonly version: number;
@@ -93,11 +98,11 @@ export type LogPosition = {
 export const LOG_START: LogPosition = { version: -1, batchId: -1 };
 
 /**
- * The newest batch of a pipeline that the log up to `latest` has, -1 if it has none. Batches of
- * one pipeline land in order, so its newest entry answers, looked for down to `known`. A pipeline
- * that is new to the table looks through all of the log, once.
+ * Returns the id of the newest batch that the pipeline has committed up to version `latest`, or -1.
+ * A pipeline commits its batches in order, so the search runs backwards and stops at its first
+ * match or at `known.version`. For a pipeline that is new to this table the whole log is read once.
  */
-export async function lastLanded(
+export async function lastCommittedBatch(
   table: ObjectStore,
   latest: number,
   owner: { readonly pipeline: string; readonly incarnation: string },
@@ -109,14 +114,14 @@ export async function lastLanded(
   return known.batchId;
 }
 
-/** All entries from version 0. */
+/** Yields all entries from version 0 on. */
 export async function* readLog(table: ObjectStore): AsyncGenerator<LogEntry> {
   yield* readEntries(table, range(0, (await latestVersion(table)) + 1));
 }
 
 /**
- * Entries in the order of `versions`: the first alone, for it may be all that is needed, then ever
- * more at once.
+ * Yields the entries in the order of `versions`. The first is read alone because callers often need
+ * no more; after that, the number read in parallel grows up to `READ_AT_ONCE`.
  */
 async function* readEntries(table: ObjectStore, versions: readonly number[]): AsyncGenerator<LogEntry> {
   for (let at = 0, size = 1; at < versions.length; at += size, size = Math.min(READ_AT_ONCE, size * 4)) {
@@ -129,8 +134,9 @@ function range(from: number, to: number): number[] {
 }
 
 /**
- * The live data files, in the order of their commits. With `removedSince` (epoch milliseconds) also
- * those that were live at some time since: a reader may be in the middle of them.
+ * Returns the live data files in the order of their commits. With `removedSince` (epoch
+ * milliseconds), the result also has the files that were removed after that time, because a reader
+ * may still be using them.
  */
 export async function liveFiles(
   table: ObjectStore,
@@ -144,7 +150,7 @@ export async function liveFiles(
   return [...live.values()];
 }
 
-/** The version of an entry's key, `undefined` for another key. */
+/** Returns the version in the key of a log entry, or `undefined` for any other key. */
 export function versionOf(key: string): number | undefined {
   const version = VERSION.exec(key)?.[1];
   return version === undefined ? undefined : Number(version);

@@ -4,7 +4,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { liveFiles } from "./log.ts";
 
-/** The record batches of a table, in the order of its commits. Error: `TABLE_FILE_MISSING`. */
+/** Reads all record batches of a table in the order of its commits. Error: `TABLE_FILE_MISSING`. */
 export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch> {
   const live = await liveFiles(table);
   yield* readFiles(
@@ -13,7 +13,10 @@ export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch
   );
 }
 
-/** The record batches of these data files, in their order. Error: `TABLE_FILE_MISSING`. */
+/**
+ * Reads the record batches of the given data files, in the given order. Error:
+ * `TABLE_FILE_MISSING`.
+ */
 export async function* readFiles(table: ObjectStore, paths: readonly string[]): AsyncGenerator<RecordBatch> {
   for (const path of paths) {
     const bytes = await table.get(path);

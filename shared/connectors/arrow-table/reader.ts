@@ -5,15 +5,15 @@ import { groupsOf } from "../kit/slices.ts";
 import { liveFiles } from "./log.ts";
 import { readFiles } from "./read.ts";
 
-/** Data files of one partition together, unless one is larger. */
+/** Maximum total size of the data files in one partition. A larger file gets its own partition. */
 const PARTITION_BYTES = 64 * 1024 * 1024;
 
-/** Data files, by their paths below the table. */
+/** The data files of one partition, as paths relative to the table's folder. */
 type Slice = readonly string[];
 
 /**
- * Reads the version of a table that is there when the batch is planned; what is committed later is
- * not in it.
+ * Reads the version of the table that is current when the batch is planned. Later commits are not
+ * included.
  */
 export class ArrowTableReader extends DataSourceReader<Slice> {
   readonly #table: ObjectStore;

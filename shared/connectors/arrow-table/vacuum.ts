@@ -3,15 +3,15 @@ import type { VacuumContext, VacuumResult } from "../../contract/stream-writer.t
 import { parseAttempt } from "../kit/staging.ts";
 import { isDead, listLeftovers, listOldUploads, removeDead } from "../kit/vacuum.ts";
 import { dataFolder } from "./data-files.ts";
-import { LOG_FOLDER, lastLanded, latestVersion, liveFiles, versionOf } from "./log.ts";
+import { LOG_FOLDER, lastCommittedBatch, latestVersion, liveFiles, versionOf } from "./log.ts";
 
-/** A put of a log entry takes milliseconds; one that is older has failed. */
+/** A put of a log entry takes milliseconds. An upload that is older than this has failed. */
 const PUT_MILLISECONDS = 3_600_000;
 
 /**
- * Removes files of this pipeline that no commit names and no living attempt needs. Three steps in
- * this order: list the files, read what is open, read the log; so that a file that is committed
- * meanwhile is seen as one that is open or named.
+ * Removes this pipeline's files that no commit names and no running attempt needs. The order
+ * matters: list the files, then read the open batch, then read the log. A file that is committed in
+ * the meantime is then found either in the open batch or in the log.
  */
 export async function vacuumTable(table: ObjectStore, context: VacuumContext): Promise<VacuumResult> {
   const folder = dataFolder(context);
@@ -20,10 +20,11 @@ export async function vacuumTable(table: ObjectStore, context: VacuumContext): P
 
   const open = await context.readOpenBatch();
   const latest = await latestVersion(table);
-  const landed = await lastLanded(table, latest, context);
+  const lastCommitted = await lastCommittedBatch(table, latest, context);
   const named = new Set((await liveFiles(table, context.now - context.olderThan)).map(({ path }) => path));
 
-  const isDeadKey = (key: string) => !named.has(key) && isDead(parseAttempt(key, folder), landed, open);
+  const isDeadKey = (key: string) =>
+    !named.has(key) && isDead(parseAttempt(key, folder), lastCommitted, open);
   const removed = await removeDead(table, leftovers, isDeadKey, context);
   for (const upload of context.dryRun ? [] : entries) {
     const isTaken = (versionOf(upload.key) ?? -1) <= latest;

@@ -19,7 +19,7 @@ import { dataKey } from "./data-files.ts";
 import {
   LOG_START,
   type LogPosition,
-  lastLanded,
+  lastCommittedBatch,
   latestVersion,
   liveFiles,
   type Operation,
@@ -30,14 +30,14 @@ import {
 import { vacuumTable } from "./vacuum.ts";
 
 /**
- * Other pipelines may commit to the same table meanwhile; each time the version was taken, the next
- * one is tried.
+ * How often a commit is tried. Another pipeline may commit to the same table at the same time; the
+ * commit then tries the next version.
  */
 const MAX_CONFLICTS = 100;
 
 /**
- * Stages one Arrow file a task; the commit is one put of a log entry, which takes the place of what
- * is there, or adds to it.
+ * Stages one Arrow file per task. A commit puts one log entry, which appends the files or replaces
+ * the existing ones.
  */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<StagedFile>
@@ -59,7 +59,7 @@ export class ArrowTableWriter
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedFile> {
     const table = this.#table(task);
     const staged = await putRows(table, dataKey(task, this.#runtime.newId()), this.#schema, batches);
-    return { table: this.#place(table), ...staged };
+    return { table: this.#recordedLocation(table), ...staged };
   }
 
   async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {
@@ -72,15 +72,15 @@ export class ArrowTableWriter
     batch: BatchContext,
   ): Promise<CommitHint> {
     const table = this.#table(batch);
-    const place = this.#place(table);
-    checkPlace(place, messages, table.location);
+    const location = this.#recordedLocation(table);
+    checkSameTable(location, messages, table.location);
     const schema = schemaToJson(this.#schema);
     const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
-    const known = hintFor(place, batch);
+    const known = hintFor(location, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
-      const landed = await lastLanded(table, latest, batch, known);
-      if (landed >= batchId) return { table: place, version: latest, batchId, schemaDigest };
+      const lastCommitted = await lastCommittedBatch(table, latest, batch, known);
+      if (lastCommitted >= batchId) return { table: location, version: latest, batchId, schemaDigest };
       const isOverwrite = this.#operation === "overwrite";
       if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
         await this.#checkSchema(table, latest);
@@ -99,7 +99,7 @@ export class ArrowTableWriter
         ),
         remove: replaced.map(({ path }) => ({ path })),
       });
-      if (isPut) return { table: place, version, batchId, schemaDigest };
+      if (isPut) return { table: location, version, batchId, schemaDigest };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
@@ -110,10 +110,10 @@ export class ArrowTableWriter
 
   async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
     const table = this.#table(batch);
-    return (await lastLanded(table, await latestVersion(table), batch)) >= batchId;
+    return (await lastCommittedBatch(table, await latestVersion(table), batch)) >= batchId;
   }
 
-  /** True once anything was committed. */
+  /** Returns true if the table has at least one commit. */
   async exists(context: SinkContext): Promise<boolean> {
     return (await latestVersion(this.#table(context))) >= 0;
   }
@@ -123,8 +123,8 @@ export class ArrowTableWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    // A commit that was tried may still land, and must then find its files. Vacuum removes them
-    // once it cannot.
+    // A commit that was tried may still take effect later and then needs its files. `vacuum`
+    // removes them once that is impossible.
     if (batch.commitTried) return;
     await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));
   }
@@ -137,7 +137,7 @@ export class ArrowTableWriter
     return this.#path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(this.#path);
   }
 
-  #place(table: ObjectStore): string | null {
+  #recordedLocation(table: ObjectStore): string | null {
     return this.#path === undefined ? null : table.location;
   }
 
@@ -158,28 +158,36 @@ export class ArrowTableWriter
 }
 
 /**
- * What a commit leaves for the next one, which then needs one listing of what is new, and no read.
+ * The data that one commit stores for the next one. With it, the next commit only lists the newer
+ * log entries, and reads none if there are none.
  */
 type CommitHint = LogPosition & {
   readonly table: string | null;
-  /** SHA-256 of the schema in the entry of `version`. */
+  /** SHA-256 of the schema in the log entry of `version`, in hexadecimal. */
   readonly schemaDigest: string;
 };
 
-/** The hint of the last commit, if it is one of this table. */
+/** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
 function hintFor(
-  place: string | null,
+  recordedLocation: string | null,
   batch: BatchContext,
 ): LogPosition & { readonly schemaDigest?: string } {
   const hint = batch.lastCommit as Partial<CommitHint> | null | undefined;
   const isHint =
-    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === place;
+    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === recordedLocation;
   return isHint ? (hint as CommitHint) : LOG_START;
 }
 
-/** A batch that was begun on one table must not end on another, where its files are not. */
-function checkPlace(place: string | null, messages: readonly (StagedFile | null)[], location: string): void {
-  const elsewhere = messages.find((message) => message?.path != null && message.table !== place);
+/**
+ * Throws `TABLE_MOVED` if the batch was staged in another table, because this table does not have
+ * the staged files.
+ */
+function checkSameTable(
+  recordedLocation: string | null,
+  messages: readonly (StagedFile | null)[],
+  location: string,
+): void {
+  const elsewhere = messages.find((message) => message?.path != null && message.table !== recordedLocation);
   if (elsewhere == null) return;
   throw new MillraceError(
     "TABLE_MOVED",

@@ -11,24 +11,25 @@ export { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
 export type { DynamoDbOptions } from "./options.ts";
 
 /**
- * A DynamoDB table as a sink: each row puts one item, by its key. A batch of at most 90 items is
- * written in the ledger's own transaction, if the ledger is a DynamoDB table too; a larger one
- * by puts that may be repeated. Guide: docs/dynamodb.md. Error: `OPTIONS_INVALID`.
+ * A DynamoDB table as a sink. Each row puts one item, identified by its key. If the ledger is a
+ * DynamoDB table too, a batch of at most 90 items is written in the ledger's own transaction. A
+ * larger batch is written by single puts, which can be repeated safely. Guide: docs/dynamodb.md.
+ * Error: `OPTIONS_INVALID`.
  */
 export class DynamoDb extends DataSource<ParsedOptions> {
-  /** For `.format("dynamodb")`, once it is registered. */
+  /** The name for `.format("dynamodb")` once the class is registered. */
   static override readonly name: string = "dynamodb";
-  /** See `DynamoDbOptions`. */
+  /** The schema that validates `DynamoDbOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<DynamoDbOptions, ParsedOptions>;
 
-  /** A writer that puts items. */
+  /** Returns a writer that puts items. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     return new DynamoDbWriter(schema, this.options, this.runtime);
   }
 
   /**
-   * A writer that puts items. It cannot overwrite: a table is emptied item by item, which others
-   * would see.
+   * Returns a writer that puts items. It does not support `overwrite`: a table can only be emptied
+   * item by item, and its readers would see the half-empty table.
    */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     if (overwrite) {

@@ -6,19 +6,19 @@ import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** An item as DynamoDB takes it. */
+/** An item in the format of the DynamoDB API. */
 export type Item = Record<string, AttributeValue>;
 
 /**
- * Makes items of rows: numbers keep all their digits, times and dates are ISO 8601 text, bytes are
- * bytes.
+ * Converts rows to items. Numbers keep all their digits; times and dates become ISO 8601 strings;
+ * bytes stay bytes.
  */
 export class ItemMaker {
   readonly #fields: readonly Field[];
   readonly #omitNulls: boolean;
   readonly #keys: readonly string[];
 
-  /** Error: `OPTIONS_INVALID`, if a key is no field, or of a type that cannot be a key. */
+  /** Error: `OPTIONS_INVALID` if a key is not a field of the rows or its type cannot be a key. */
   constructor(schema: Schema, { partitionKey, sortKey, versionAttribute, omitNulls }: ParsedOptions) {
     this.#fields = schema.fields;
     this.#omitNulls = omitNulls;
@@ -39,8 +39,8 @@ export class ItemMaker {
   }
 
   /**
-   * Errors: `ROW_MISMATCH`, for a row whose key is null or empty, or that has a number which
-   * DynamoDB has not.
+   * Yields an item for each row. Error: `ROW_MISMATCH` if a key is null or empty, or if DynamoDB
+   * cannot store a number (NaN or infinity).
    */
   *itemsOf(batch: RecordBatch, firstRow: number): Generator<Item> {
     let row = firstRow;
@@ -57,7 +57,7 @@ export class ItemMaker {
     }
   }
 
-  /** Equal for items that take each other's place. */
+  /** Returns a string that is equal for items with the same key, which replace each other. */
   keyOf(item: Item): string {
     return JSON.stringify(this.#keys.map((key) => Object.values(item[key] ?? {}).map(String)));
   }

@@ -1,24 +1,27 @@
 import * as z from "zod";
 
-/** Which table, and how its keys are made. */
+/** The table and the fields that form its key. */
 export interface DynamoDbOptions {
-  /** Name or ARN of the table. It must be there. */
+  /** Name or ARN of the table. The table must exist. */
   readonly table: string;
   /**
-   * Field of the rows that is the table's partition key: a string, a number or bytes; not null, not
-   * empty.
+   * The field of the rows that is the table's partition key. Its values are strings, numbers or
+   * bytes, and neither null nor empty.
    */
   readonly partitionKey: string;
-  /** Field of the rows that is the table's sort key, if it has one. */
+  /** The field of the rows that is the table's sort key, if the table has one. */
   readonly sortKey?: string;
   /**
-   * Attribute that says which batch wrote an item, so that a late write never replaces a newer one.
-   * Default `_millrace`.
+   * The attribute that records which batch wrote an item, so that a late write never replaces a
+   * newer item. Default `_millrace`.
    */
   readonly versionAttribute?: string;
-  /** True: a null is left out of its item. Default: it is kept as a null. */
+  /**
+   * If true, null values are left out of the item. Default false: they are stored as DynamoDB's
+   * NULL.
+   */
   readonly omitNulls?: boolean;
-  /** Puts at once, if a batch is too large for one transaction. Default 50. */
+  /** Number of parallel puts for a batch that is too large for one transaction. Default 50. */
   readonly maxConcurrency?: number;
 }
 
@@ -33,5 +36,5 @@ export const OPTIONS = z.strictObject({
   maxConcurrency: z.int().positive().default(50),
 });
 
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

@@ -26,16 +26,16 @@ import { type Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /**
- * DynamoDB's bound is 4 MB for all items of a transaction, as it counts them; Arrow's bytes are
- * about as many.
+ * DynamoDB allows 4 MB for all items of a transaction in its own encoding. The staged Arrow bytes
+ * are about the same size, so half of that leaves a margin.
  */
 const TRANSACTION_BYTES = 2_000_000;
-/** A table that was just made, or has no burst left, throttles for longer than the SDK tries. */
+/** A new table, or one without burst capacity, throttles for longer than the SDK retries. */
 const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 
 /**
- * Stages the rows of each task; the commit puts them, in the ledger's transaction if they are
- * few.
+ * Stages the rows of each task. The commit puts them as items; few items go into the ledger's
+ * transaction.
  */
 export class DynamoDbWriter
   extends DataSourceStreamArrowWriter<StagedRows>
@@ -64,7 +64,10 @@ export class DynamoDbWriter
     return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
   }
 
-  /** A row that cannot be an item fails its task, not the commit. */
+  /**
+   * Converts each row once while it is staged, so that an invalid row fails its task and not the
+   * commit.
+   */
   async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
     let row = 1;
     for await (const batch of batches) {
@@ -85,15 +88,16 @@ export class DynamoDbWriter
     const rows = messages.reduce((sum, message) => sum + (message?.rows ?? 0), 0);
     const bytes = messages.reduce((sum, message) => sum + (message?.bytes ?? 0), 0);
     if (rows > most || bytes > TRANSACTION_BYTES) return undefined;
-    // Of rows with one key the last counts; a transaction takes each key once.
+    // A transaction accepts each key only once. If several rows have the same key, the last one is
+    // used.
     const items = new Map<string, Item>();
     for await (const item of this.#versioned(messages, batch)) items.set(this.#items.keyOf(item), item);
     return [...items.values()].map((item) => dynamoDbItem(this.#options.table, item));
   }
 
   /**
-   * Puts all items, each unless there is a newer one: again, late and in any order the outcome is
-   * the same.
+   * Puts all items, each on the condition that the table has no newer version of it. The result is
+   * therefore the same if puts are repeated, late or in another order.
    */
   override async commit(
     messages: readonly (StagedRows | null)[],
@@ -102,8 +106,8 @@ export class DynamoDbWriter
   ): Promise<void> {
     const items = this.#versioned(messages, batch);
     await atOnce(this.#options.maxConcurrency, items, (item) => this.#put(item));
-    // What was staged stays, for nothing else tells a commit that comes again that it came
-    // before. Vacuum removes it.
+    // The staged rows are kept. Without them, a repeated commit could not tell that an earlier one
+    // has succeeded. `vacuum` removes them.
   }
 
   override async abort(
@@ -118,7 +122,10 @@ export class DynamoDbWriter
     return await vacuumStaged(context);
   }
 
-  /** The items of the batch. Their versions order as its rows do: batch, partition, row. */
+  /**
+   * Yields the items of the batch with a version attribute. Versions sort in the order of the rows:
+   * by batch, then partition, then row.
+   */
   async *#versioned(messages: readonly (StagedRows | null)[], batch: BatchContext): AsyncGenerator<Item> {
     const row = new Map<number, number>();
     for await (const { partition, batch: rows } of readStaged(messages, batch)) {
@@ -152,14 +159,14 @@ export class DynamoDbWriter
       try {
         await client.send(new PutItemCommand(put));
       } catch (error) {
-        // There is a newer one.
+        // The table already has a newer version of this item.
         if (!(error instanceof ConditionalCheckFailedException)) throw error;
       }
     });
   }
 }
 
-/** Without the message of the service, which may quote an item. */
+/** Creates the error without the service's message, which may quote an item. */
 function callFailed(table: string, call: string, thrown: Error, retryable: boolean): MillraceError {
   return new MillraceError("DYNAMODB_FAILED", `${call} into ${table} failed: ${thrown.name}`, {
     where: { path: table },

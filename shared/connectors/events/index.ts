@@ -11,27 +11,30 @@ import { EventsStreamReader } from "./stream-reader.ts";
 export type { EventsOptions } from "./options.ts";
 
 /**
- * Made-up events of a shop with their times, as a source of streams and batches that needs nothing:
- * the same events for the same time and seed, always and everywhere. Guide: docs/events.md. Error:
- * `OPTIONS_INVALID`.
+ * Generated events of a shop with timestamps, as a stream and batch source that needs no external
+ * service. The same time range and seed always produce the same events. Guide: docs/events.md.
+ * Error: `OPTIONS_INVALID`.
  */
 export class Events extends DataSource<ParsedOptions> {
-  /** For `.format("events")`, once it is registered. */
+  /** The name for `.format("events")` once the class is registered. */
   static override readonly name: string = "events";
-  /** See `EventsOptions`. */
+  /** The schema that validates `EventsOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<EventsOptions, ParsedOptions>;
 
-  /** `id`, `time`, `kind`, `user_id`, and the `amount` of a purchase. */
+  /** Returns the schema: `id`, `time`, `kind`, `user_id`, and `amount` (of purchases only). */
   override schema(): string {
     return SCHEMA;
   }
 
-  /** A reader of the events from `start` up to `until`, or the clock. */
+  /**
+   * Returns a batch reader of the events from `start` to `until` or, without `until`, to the
+   * current time.
+   */
   override reader(_schema: Schema): DataSourceReader<unknown> {
     return new EventsReader(this.options, this.runtime);
   }
 
-  /** A reader that follows the clock. */
+  /** Returns a stream reader of the events up to the current time. */
   override streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
     return new EventsStreamReader(this.options, this.runtime);
   }

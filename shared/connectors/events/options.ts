@@ -1,22 +1,30 @@
 import * as z from "zod";
 
-/** Which events there are, and how they are read. */
+/** Which events are generated and how they are read. */
 export interface EventsOptions {
-  /** Where the stream begins, ISO 8601. */
+  /** Start of the stream, ISO 8601. */
   readonly start: string;
-  /** Where it ends, ISO 8601. Default: it does not; a batch is read up to the clock. */
+  /**
+   * End of the stream, ISO 8601. By default the stream has no end, and a batch is read up to the
+   * current time.
+   */
   readonly until?: string;
-  /** One millionth to one million. Default 1. */
+  /** Number of events per second, from 0.000001 to 1000000. Default 1. */
   readonly eventsPerSecond?: number;
-  /** Other events for another one: 0 to 2^32 - 1. Default 0. */
+  /**
+   * Seed of the random numbers, 0 to 2^32 - 1. Different seeds produce different events. Default 0.
+   */
   readonly seed?: number;
-  /** Length of a partition. Default 3600. */
+  /** Length of a partition in seconds. Default 3600. */
   readonly partitionSeconds?: number;
-  /** Partitions of one batch of a stream at most. Default 100. */
+  /** Maximum number of partitions in a stream's batch. Default 100. */
   readonly maxPartitionsPerBatch?: number;
-  /** The stream stays this far behind the clock. Default 0: here nothing comes late. */
+  /**
+   * Seconds that the stream stays behind the current time. Default 0, because these events never
+   * arrive late.
+   */
   readonly lagSeconds?: number;
-  /** The end of a batch is a multiple of it. Default 1. */
+  /** The end of each batch is rounded down to a multiple of this many seconds. Default 1. */
   readonly stepSeconds?: number;
 }
 
@@ -34,5 +42,5 @@ export const OPTIONS = z.strictObject({
   stepSeconds: count.default(1),
 });
 
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

@@ -5,7 +5,7 @@ import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { ParsedOptions } from "./options.ts";
 import { eventsIn, partitionsOf, settledTime } from "./stream-reader.ts";
 
-/** Reads the events from `start` up to `until`, or the clock. */
+/** Reads the events from `start` to `until` or, without `until`, to the current time. */
 export class EventsReader extends DataSourceReader<TimeRangeJson> {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;

@@ -4,24 +4,24 @@ import type { TimeRange } from "../../contract/time-range.ts";
 export const SCHEMA =
   "id bigint NOT NULL, time timestamp NOT NULL, kind string NOT NULL, user_id int NOT NULL, amount decimal(10,2)";
 
-/** One event, by the fields of `SCHEMA`. */
+/** One event with the fields of `SCHEMA`. */
 export type Event = {
-  /** Goes up with the time. */
+  /** Increases with `time`. */
   readonly id: bigint;
   /** Microseconds since 1970-01-01T00:00:00Z. */
   readonly time: bigint;
   readonly kind: "view" | "cart" | "purchase";
   readonly user_id: number;
-  /** Of a purchase, else null. */
+  /** The price of a purchase; null for other kinds. */
   readonly amount: string | null;
 };
 
 const USERS = 1000;
 
 /**
- * Events without end in either direction, each a function of its number and the seed alone: whoever
- * asks for a range, wherever and however often, gets the same ones. Time is cut into intervals from
- * the epoch on; each has one event, somewhere in it.
+ * An infinite series of events. Each event is computed from its number and the seed alone, so the
+ * same range always yields the same events. Time is divided into equal intervals from the epoch on,
+ * and each interval has one event at a random time within it.
  */
 export class EventSeries {
   readonly #interval: bigint;
@@ -32,7 +32,7 @@ export class EventSeries {
     this.#seed = seed;
   }
 
-  /** The events of a range, by their time. */
+  /** Yields the events of a range, ordered by time. */
   *within(range: TimeRange): Generator<Event> {
     const interval = this.#interval;
     for (let id = floorTo(range.from, interval) / interval; id * interval < range.to; id++) {
@@ -52,7 +52,7 @@ export class EventSeries {
   }
 }
 
-/** Numbers from 0 to below 1, the same for the same seed and id on every machine. (Mulberry32.) */
+/** Returns a generator of numbers in [0, 1) that is determined by seed and id (Mulberry32). */
 function randomNumbers(seed: number, id: bigint): () => number {
   const [low, high] = [id, id >> 32n].map((part) => Number(BigInt.asUintN(32, part)));
   let state = mix(seed ^ mix((low ?? 0) ^ mix(high ?? 0)));
@@ -62,7 +62,7 @@ function randomNumbers(seed: number, id: bigint): () => number {
   };
 }
 
-/** Spreads 32 bits, each over all others. (The last step of MurmurHash3.) */
+/** Mixes 32 bits so that each input bit affects all output bits (the finalizer of MurmurHash3). */
 function mix(bits: number): number {
   let mixed = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);

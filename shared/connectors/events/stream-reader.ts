@@ -10,11 +10,11 @@ import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { ParsedOptions } from "./options.ts";
 import { EventSeries } from "./series.ts";
 
-/** All events before `time` were read. */
+/** The offset of a stream: all events before `time` have been read. */
 const ORDER = new CompositeOffset({ time: "timestamp" });
 type Position = OffsetOf<typeof ORDER>;
 
-/** Reads events by ranges of time, as any source can whose rows have a time. */
+/** Reads events by time ranges. Any source whose rows have a timestamp can work in this way. */
 export class EventsStreamReader
   extends DataSourceStreamReader<Position, TimeRangeJson>
   implements SupportsTriggerAvailableNow
@@ -67,7 +67,7 @@ export class EventsStreamReader
   }
 }
 
-/** Up to when events may be read, ISO 8601. */
+/** Returns the time up to which events may be read, ISO 8601. */
 export function settledTime({ lagSeconds, stepSeconds, until }: ParsedOptions, runtime: Runtime): string {
   return settledNow(runtime.now(), { lag: `${lagSeconds}s`, step: `${stepSeconds}s`, until });
 }

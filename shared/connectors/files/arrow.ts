@@ -23,15 +23,15 @@ import type { Row } from "../../contract/stream-reader.ts";
 import { jsonRow } from "../kit/json.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns } from "./columns.ts";
-import { Malformed } from "./malformed.ts";
+import { MalformedFileError } from "./malformed.ts";
 
-// Arrow for JavaScript brings no codec. There is none here for LZ4. A copy, because what
-// `decompress` returns may not be aligned.
+// Arrow for JavaScript has no built-in codecs. We register zstd; LZ4 is not supported. `slice`
+// copies the bytes, because the result of `decompress` may not be aligned as Arrow needs it.
 compressionRegistry.set(CompressionType.ZSTD, { decode: (data) => decompress(data).slice() });
 
 /**
- * An IPC file, or a stream. Record batches that have the columns of the schema pass as they are;
- * those of others are turned into rows.
+ * Reads an IPC file or stream. Record batches that already have the columns of the schema are
+ * passed on unchanged; other record batches are converted to rows.
  */
 export async function* readArrow(
   file: FileBytes,
@@ -52,7 +52,7 @@ export async function* readArrow(
   }
 }
 
-/** The schema of the rows of a file: its own, in the types that rows can be turned into. */
+/** Returns the file's schema with each type replaced by one that rows can be converted to. */
 export async function arrowSchema(file: FileBytes): Promise<Schema> {
   const reader = await open(file);
   await reader.open();
@@ -60,7 +60,7 @@ export async function arrowSchema(file: FileBytes): Promise<Schema> {
 }
 
 async function open(file: FileBytes): Promise<RecordBatchReader> {
-  if (file.size === 0) throw new Malformed("it is empty");
+  if (file.size === 0) throw new MalformedFileError("it is empty");
   if (file.isSmall) return RecordBatchReader.from(await file.range(0, file.size));
   const magic = Buffer.from(await file.range(0, 6)).toString("latin1");
   return magic === "ARROW1"
@@ -73,11 +73,16 @@ async function* batchesOf(reader: RecordBatchReader): AsyncGenerator<RecordBatch
     for await (const batch of reader) yield batch;
   } catch (error) {
     if (!(error instanceof Error && error.message.includes("codec not found"))) throw error;
-    throw new Malformed("it is compressed with LZ4: write it with zstd, or not compressed", { cause: error });
+    throw new MalformedFileError("it is compressed with LZ4: write it with zstd, or not compressed", {
+      cause: error,
+    });
   }
 }
 
-/** What Arrow asks of a file that it reads piece by piece. */
+/**
+ * Returns an object with the methods of a Node `FileHandle` that Arrow uses to read a file in
+ * pieces.
+ */
 function handleOf(file: FileBytes): never {
   const handle = {
     fd: -1,
@@ -89,7 +94,7 @@ function handleOf(file: FileBytes): never {
     },
     close: async () => undefined,
   };
-  // The whole class of Node is asked for, of which no more than this is used.
+  // Arrow's type asks for Node's whole `FileHandle` class but uses only these members.
   return handle as never;
 }
 
@@ -102,8 +107,8 @@ function plainField(field: Field): Field {
 }
 
 /**
- * Layouts that differ from file to file, such as dictionaries, and units that rows do not have, in
- * the types of the DDL.
+ * Returns the DDL type for an Arrow type. Encodings such as dictionaries are removed, and time
+ * units that rows do not support are replaced.
  */
 function plainType(type: DataType): DataType {
   if (DataType.isDictionary(type)) return plainType(type.dictionary);

@@ -2,23 +2,25 @@ import { Decompress } from "fzstd";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { PlannedFile } from "./folder.ts";
-import { Malformed } from "./malformed.ts";
+import { MalformedFileError } from "./malformed.ts";
 import { gunzip, isUtf8 } from "./node.ts";
 
 /**
- * A file up to this size is read in one request, a larger one in pieces of it, or as its format
- * asks.
+ * A file up to this size is read in one request. A larger file is read in pieces of this size, or
+ * in the ranges that its format asks for.
  */
 const CHUNK_BYTES = 8 * 1024 * 1024;
-/** A file up to this size may be asked for before its turn. */
+/** A file up to this size may be requested before its turn. */
 const AHEAD_BYTES = 1024 * 1024;
 
 const LINE_BREAK = 0x0a;
 
-/** Text comes in smaller pieces: what is made of it takes many times the memory. */
+/**
+ * Text is passed on in smaller pieces because the rows parsed from it take many times its memory.
+ */
 const TEXT_BYTES = 1024 * 1024;
 
-/** The bytes of a file, as it was when it was planned. */
+/** The bytes of a file in the version that was planned. */
 export class FileBytes {
   readonly size: number;
   readonly path: string;
@@ -33,22 +35,22 @@ export class FileBytes {
     this.#file = file;
   }
 
-  /** True for a file that is small enough to be held in memory. */
+  /** True if the file is small enough to be read into memory at once. */
   get isSmall(): boolean {
     return this.size <= CHUNK_BYTES;
   }
 
-  /** Begins to read a very small file, so that many of them need not wait for each other. */
+  /** Starts reading a very small file now, so that the requests for many such files overlap. */
   readAhead(): void {
     if (this.size > 0 && this.size <= AHEAD_BYTES) this.#readWhole().catch(() => undefined);
   }
 
-  /** False if the file is gone, or another is in its place. */
-  async isThere(): Promise<boolean> {
+  /** Returns false if the file was deleted or changed after the batch was planned. */
+  async exists(): Promise<boolean> {
     return (await (this.isSmall ? this.#readWhole() : this.#read(0, 1))) !== undefined;
   }
 
-  /** Bytes `start` to `end` (exclusive). Error: `FILE_CHANGED`. */
+  /** Returns the bytes from `start` to `end` (exclusive). Error: `FILE_CHANGED`. */
   async range(start: number, end: number): Promise<Uint8Array> {
     const bytes = this.isSmall
       ? (await this.#readWhole())?.subarray(start, end)
@@ -64,7 +66,7 @@ export class FileBytes {
     );
   }
 
-  /** All bytes, in pieces. Error: `FILE_CHANGED`. */
+  /** Yields all bytes in pieces. Error: `FILE_CHANGED`. */
   async *chunks(): AsyncGenerator<Uint8Array> {
     for (let start = 0; start < this.size; start += CHUNK_BYTES) {
       yield await this.range(start, Math.min(start + CHUNK_BYTES, this.size));
@@ -82,36 +84,36 @@ export class FileBytes {
 }
 
 /**
- * The text of a file in UTF-8, without its byte order mark, unpacked as its name says. Error:
- * `Malformed`.
+ * Yields the UTF-8 text of a file without its byte order mark. Files named `.gz` or `.zst` are
+ * decompressed. Error: `MalformedFileError`.
  */
 export async function* textOf(file: FileBytes): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  for await (const chunk of unpacked(file)) {
+  for await (const chunk of decompressed(file)) {
     for (let start = 0; start < chunk.length; start += TEXT_BYTES) {
       const piece = chunk.subarray(start, start + TEXT_BYTES);
-      yield await textOr(file, () => decoder.decode(piece, { stream: true }));
+      yield await decodeOrThrow(file, () => decoder.decode(piece, { stream: true }));
     }
   }
-  yield await textOr(file, () => decoder.decode());
+  yield await decodeOrThrow(file, () => decoder.decode());
 }
 
-async function textOr(file: FileBytes, decode: () => string): Promise<string> {
+async function decodeOrThrow(file: FileBytes, decode: () => string): Promise<string> {
   try {
     return decode();
   } catch {
-    throw new Malformed(`line ${await wrongLine(file)} is not UTF-8`);
+    throw new MalformedFileError(`line ${await firstInvalidLine(file)} is not UTF-8`);
   }
 }
 
 /**
- * The first line that is not UTF-8. A line break is part of no other character, so that each line
- * is or is not by itself.
+ * Returns the number of the first line that is not valid UTF-8. Each line can be checked alone,
+ * because a line break is never part of another UTF-8 character.
  */
-async function wrongLine(file: FileBytes): Promise<number> {
+async function firstInvalidLine(file: FileBytes): Promise<number> {
   let line = 1;
   let rest = new Uint8Array();
-  for await (const chunk of unpacked(file)) {
+  for await (const chunk of decompressed(file)) {
     const bytes = Buffer.concat([rest, chunk]);
     let start = 0;
     for (let end = bytes.indexOf(LINE_BREAK); end >= 0; end = bytes.indexOf(LINE_BREAK, start)) {
@@ -124,22 +126,22 @@ async function wrongLine(file: FileBytes): Promise<number> {
   return line;
 }
 
-function unpacked(file: FileBytes): AsyncIterable<Uint8Array> {
-  // An empty file is empty, whatever its name.
+function decompressed(file: FileBytes): AsyncIterable<Uint8Array> {
+  // A file of zero bytes is accepted as empty text, even if its name ends in `.gz` or `.zst`.
   if (file.size > 0 && file.path.endsWith(".gz")) return gunzip(file.chunks());
   if (file.size > 0 && file.path.endsWith(".zst")) return unzstd(file.chunks());
   return file.chunks();
 }
 
-/** Not Node's own decoder, which ends, without a word, at the end of the first frame. */
+/** Uses fzstd because Node's zstd decoder silently stops at the end of the first frame. */
 async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let unpacked: Uint8Array[] = [];
-  const decoder = new Decompress((chunk) => unpacked.push(chunk));
+  let decompressed: Uint8Array[] = [];
+  const decoder = new Decompress((chunk) => decompressed.push(chunk));
   for await (const chunk of chunks) {
     decoder.push(chunk);
-    yield* unpacked;
-    unpacked = [];
+    yield* decompressed;
+    decompressed = [];
   }
   decoder.push(new Uint8Array(), true);
-  yield* unpacked;
+  yield* decompressed;
 }

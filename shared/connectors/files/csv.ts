@@ -5,13 +5,15 @@ import { MillraceError, show } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed, quoted } from "../kit/column-names.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** The longest record: a quote that is never closed is told as such before it fills the memory. */
+/**
+ * Maximum size of a record. It makes an unclosed quote an error before the record fills the memory.
+ */
 const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
-/** Columns of a header that an error shows at most. */
+/** Maximum number of header columns in an error message. */
 const MAX_FOUND = 10;
 
 const PROBLEMS: Readonly<Record<string, string>> = {
@@ -25,11 +27,14 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 
 interface Parsed {
   readonly record: readonly (string | null)[];
-  /** Where it ends. */
+  /** The line in which the record ends. */
   readonly line: number;
 }
 
-/** The records of a CSV file (RFC 4180), by position. Empty lines are no rows. */
+/**
+ * Reads the rows of a CSV file (RFC 4180), with values in the order of the schema. Empty lines are
+ * skipped.
+ */
 export async function* readCsv(
   file: FileBytes,
   schema: Schema,
@@ -40,7 +45,9 @@ export async function* readCsv(
   for await (const records of recordsOf(file, options)) {
     const [first] = records;
     if (positions === undefined && first !== undefined) {
-      positions = options.header ? fromHeader(schema, first.record) : inOrder(schema, first);
+      positions = options.header
+        ? positionsFromHeader(schema, first.record)
+        : positionsInOrder(schema, first);
       if (options.header) records.shift();
     }
     const at = positions ?? [];
@@ -53,7 +60,7 @@ export async function* readCsv(
   }
 }
 
-/** The records of each piece of the file. */
+/** Yields the records of each piece of the file. */
 async function* recordsOf(file: FileBytes, options: ParsedOptions): AsyncGenerator<Parsed[]> {
   const { delimiter, quote, nullValue } = options;
   let records: Parsed[] = [];
@@ -66,78 +73,83 @@ async function* recordsOf(file: FileBytes, options: ParsedOptions): AsyncGenerat
     skip_empty_lines: true,
     max_record_size: MAX_RECORD_BYTES,
     cast: (text, { quoting }) => (text === nullValue && !quoting ? null : text),
-    // Not as a stream of records, which would be waited for one by one.
+    // Collects the records in an array. Awaiting them one by one from the parser's stream is slow.
     on_record: (record: Parsed["record"], { lines }) => {
       records.push({ record, line: lines });
       return null;
     },
   });
-  // Told by the call that failed.
+  // The write or end call that fails returns the error; without a listener the event would crash
+  // the process.
   parser.on("error", () => undefined);
   const failureOf = (call: (callback: (error?: Error | null) => void) => unknown) =>
     new Promise<Error | null | undefined>((resolve) => call(resolve));
   for await (const text of textOf(file)) {
     const failure = await failureOf((callback) => parser.write(text, callback));
-    // Those before it first, so that the failure is seen in its place.
+    // Yields the records before the failure first, so that rows are counted correctly in the error.
     yield records;
-    if (failure) throw explain(failure);
+    if (failure) throw toMalformedRow(failure);
     records = [];
   }
   const failure = await failureOf((callback) => parser.end(callback));
   yield records;
-  if (failure) throw explain(failure);
+  if (failure) throw toMalformedRow(failure);
 }
 
-function explain(error: Error): Error {
+function toMalformedRow(error: Error): Error {
   if (!("code" in error && typeof error.code === "string" && "lines" in error)) return error;
   const problem = PROBLEMS[error.code] ?? error.code;
-  // Without its stack, which is that of the parser.
-  return new MalformedRow(`the record that ends in line ${error.lines}: ${problem}`, {
+  // Leaves out the stack of the parser's error, which does not help the user.
+  return new MalformedRowError(`the record that ends in line ${error.lines}: ${problem}`, {
     cause: error.message,
   });
 }
 
 /**
- * Where the columns of the schema are; one that the file does not have is null. Error:
- * `COLUMN_MISNAMED`.
+ * Returns the position of each schema column in the header; -1, which reads as null, if the file
+ * does not have it. Error: `COLUMN_MISNAMED`.
  */
-function fromHeader(schema: Schema, header: Parsed["record"]): readonly number[] {
+function positionsFromHeader(schema: Schema, header: Parsed["record"]): readonly number[] {
   const names = header.map((name) => name ?? "");
   const columns = schema.fields.map(({ name }) => name);
   const positions = columns.map((column) => {
     const position = names.indexOf(column);
-    if (position !== names.lastIndexOf(column)) throw new Malformed(`its header has "${column}" twice`);
+    if (position !== names.lastIndexOf(column))
+      throw new MalformedFileError(`its header has "${column}" twice`);
     return position;
   });
-  checkColumnNames(columns, names, { schema: ".schema(…)", orElse: orTrim });
+  checkColumnNames(columns, names, { schema: ".schema(…)", orElse: trimHint });
   if (positions.some((position) => position >= 0)) return positions;
   const count = names.length === 1 ? "1 column" : `${names.length} columns`;
-  throw new Malformed(`its header has ${count}, and none of the schema's: ${quoted(columns)}`, {
+  throw new MalformedFileError(`its header has ${count}, and none of the schema's: ${quoted(columns)}`, {
     hint: "Set delimiter to what separates the fields, set header to false where the first line is a row, or call the columns in .schema(…) as the header does.",
-    // Where there is no header, they are a row.
+    // If the file has no header, these are values of its first row, so they are not in the message.
     found: show(names.slice(0, MAX_FOUND)),
   });
 }
 
-function orTrim(misnamed: readonly Misnamed[]): string {
+function trimHint(misnamed: readonly Misnamed[]): string {
   return misnamed.some(({ column, found }) => found !== column && found.trim() === column)
     ? ", or set trim: true: spaces around fields are then left out"
     : "";
 }
 
-function inOrder({ fields }: Schema, { record, line }: Parsed): readonly number[] {
+function positionsInOrder({ fields }: Schema, { record, line }: Parsed): readonly number[] {
   if (record.length === fields.length) return fields.map((_, i) => i);
-  throw new MalformedRow(
+  throw new MalformedRowError(
     `the record that ends in line ${line} has ${record.length} fields, the schema ${fields.length} columns`,
     { hint: "Set delimiter to what separates the fields, or give in .schema(…) a column for each field." },
   );
 }
 
-/** What is not of the type is left as it is: the conversion to Arrow names row and field. */
+/**
+ * Returns a function that converts text to a value. Text that does not fit the type is returned
+ * unchanged; the conversion to Arrow then reports its row and field.
+ */
 function converter(type: DataType, name: string): (text: string) => unknown {
   if (DataType.isUtf8(type)) return (text) => text;
   if (DataType.isBinary(type)) return (text) => Buffer.from(text, "base64");
-  const convert = ofText(type);
+  const convert = textParser(type);
   if (convert === undefined) {
     throw new MillraceError("TYPE_NOT_SUPPORTED", `CSV has no values of the type ${typeName(type)}`, {
       where: { field: name },
@@ -146,12 +158,12 @@ function converter(type: DataType, name: string): (text: string) => unknown {
   }
   return (text) => {
     const trimmed = text.trim();
-    // Many quote every field, also that which is empty.
+    // Many programs quote every field, including empty ones, so a quoted empty field is null here.
     return trimmed === "" ? null : convert(trimmed);
   };
 }
 
-function ofText(type: DataType): ((text: string) => unknown) | undefined {
+function textParser(type: DataType): ((text: string) => unknown) | undefined {
   if (DataType.isInt(type)) return (text) => (/^[+-]?\d+$/.test(text) ? BigInt(text.replace("+", "")) : text);
   if (DataType.isFloat(type)) return toFloat;
   if (DataType.isBool(type)) {
@@ -161,7 +173,7 @@ function ofText(type: DataType): ((text: string) => unknown) | undefined {
   return isTime || DataType.isDuration(type) || DataType.isDecimal(type) ? (text) => text : undefined;
 }
 
-/** The words for what is no number are Spark's. */
+/** Accepts the words for infinity and NaN that Spark accepts. */
 function toFloat(text: string): unknown {
   if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return Number(text);
   if (/^[+-]?inf(?:inity)?$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;

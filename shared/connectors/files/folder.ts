@@ -4,14 +4,12 @@ import { groupsOf } from "../kit/slices.ts";
 import { matchesGlob } from "./node.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** One file as it was when its batch was planned. */
+/** A file in the version that was planned. */
 export type PlannedFile = { readonly key: string; readonly bytes: number; readonly etag: string };
-/** What one task reads. */
+/** The files that one task reads. */
 export type FileGroup = { readonly files: readonly PlannedFile[] };
 
-/**
- * The files of the source whose names come after `startAfter`, in the order of their names' bytes.
- */
+/** Lists the source's files whose keys come after `startAfter`, in byte order of the keys. */
 export async function* listFiles(
   store: ObjectStore,
   { pattern }: ParsedOptions,
@@ -24,19 +22,20 @@ export async function* listFiles(
 }
 
 /**
- * As in Spark: what others write beside the data, or are still writing. The "folders" that S3's
- * console makes are empty objects.
+ * As in Spark, ignores names that begin with `.` or `_`: other programs use them for metadata and
+ * for files they are still writing. Also ignores the empty objects that the S3 console creates as
+ * folders.
  */
 function isHidden(key: string): boolean {
   return key.endsWith("/") || key.split("/").some((part) => part.startsWith(".") || part.startsWith("_"));
 }
 
-/** Oldest first; the name decides if times are equal. */
+/** Sorts files by modification time, then by key. */
 export function byTime(a: ObjectInfo, b: ObjectInfo): number {
   return a.modifiedAt - b.modifiedAt || (a.key < b.key ? -1 : 1);
 }
 
-/** Counts files until a batch is full. At least one file fits. */
+/** Collects files until the limits of a batch are reached. The first file always fits. */
 export class FileSelection {
   readonly files: ObjectInfo[] = [];
   readonly #maxFiles: number;
@@ -53,8 +52,8 @@ export class FileSelection {
           : maxBytesPerBatch;
   }
 
-  /** False if the file is one too many. */
-  take(file: ObjectInfo): boolean {
+  /** Returns false if the file exceeds a limit and was not added. */
+  tryAdd(file: ObjectInfo): boolean {
     if (this.files.length > 0) {
       if (this.files.length >= this.#maxFiles || this.#bytes + file.bytes > this.#maxBytes) return false;
     }
@@ -64,7 +63,7 @@ export class FileSelection {
   }
 }
 
-/** Files in partitions, in their order. */
+/** Groups files into partitions without changing their order. */
 export function partitionsOf(files: readonly ObjectInfo[], options: ParsedOptions): FileGroup[] {
   const { maxFilesPerPartition: maxFiles, maxBytesPerPartition: maxBytes } = options;
   const planned = files.map(({ key, bytes, etag }): PlannedFile => ({ key, bytes, etag }));

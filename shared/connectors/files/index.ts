@@ -12,26 +12,26 @@ import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 export type { FilesOptions } from "./options.ts";
 
 /**
- * Files in a folder, or below a prefix of S3, as a source: CSV, JSON lines, Arrow, Parquet. As a
- * stream, each new file once. Guide: docs/files.md. Error: `OPTIONS_INVALID`.
+ * Files in a folder or below an S3 prefix as a source: CSV, JSON lines, Arrow or Parquet. A stream
+ * reads each new file once. Guide: docs/files.md. Error: `OPTIONS_INVALID`.
  */
 export class Files extends DataSource<ParsedOptions> {
-  /** For `.format("files")`, once it is registered. */
+  /** The name for `.format("files")` once the class is registered. */
   static override readonly name: string = "files";
-  /** See `FilesOptions`. */
+  /** The schema that validates `FilesOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<FilesOptions, ParsedOptions>;
 
-  /** That of the first file by name, of Arrow and Parquet. Error: `SCHEMA_REQUIRED`. */
+  /** Returns the schema of the first Arrow or Parquet file by name. Error: `SCHEMA_REQUIRED`. */
   override async schema(): Promise<Schema> {
     return await inferSchema(this.runtime.openStore(this.options.path), this.options);
   }
 
-  /** A reader of all files that are there. */
+  /** Returns a batch reader of all files. */
   override reader(schema: Schema): DataSourceReader<FileGroup> {
     return new AllFilesReader(this, schema);
   }
 
-  /** A reader of the files that were not read yet. */
+  /** Returns a stream reader of the files that were not read yet. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const { options, runtime } = this;
     return options.order === "key"
@@ -40,7 +40,7 @@ export class Files extends DataSource<ParsedOptions> {
   }
 }
 
-/** All files that are there, once. */
+/** Reads all files that exist when the batch is planned. */
 class AllFilesReader extends DataSourceReader<FileGroup> {
   readonly #source: Files;
   readonly #schema: Schema;

@@ -4,12 +4,15 @@ import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
 import { jsonRow, parseJson } from "../kit/json.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 
-/** The longest line: a file without line breaks is told as such before it fills the memory. */
+/**
+ * Maximum length of a line. It makes a file without line breaks an error before it fills the
+ * memory.
+ */
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
 
-/** One JSON object a line. Empty lines are no rows. */
+/** Reads one JSON object per line. Empty lines are skipped. */
 export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
   const toRow = jsonRow(schema);
   const names = schema.fields.map(({ name }) => name);
@@ -31,7 +34,7 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     if (rest.length > MAX_LINE_CHARACTERS)
-      throw new Malformed(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
+      throw new MalformedFileError(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
     yield parsed(lines);
   }
   yield parsed([rest]);
@@ -42,11 +45,11 @@ function recordOf(line: string, number: number, decimals: boolean): Readonly<Rec
   try {
     record = parseJson(line, { decimals });
   } catch (error) {
-    // Its stack is that of the parser.
-    throw new MalformedRow(`line ${number} is not JSON`, { cause: String(error) });
+    // Leaves out the stack of the parser's error, which does not help the user.
+    throw new MalformedRowError(`line ${number} is not JSON`, { cause: String(error) });
   }
   if (isPlainObject(record)) return record;
-  throw new MalformedRow(`line ${number} is ${kindOf(record)}, not an object`);
+  throw new MalformedRowError(`line ${number} is ${kindOf(record)}, not an object`);
 }
 
 function hasDecimal(type: DataType): boolean {

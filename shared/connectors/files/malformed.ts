@@ -1,13 +1,16 @@
 export interface MalformedOptions {
-  /** What to do. Default: to take the file away and put it back corrected. */
+  /** What the user should do. Default: remove the file and add it again when it is corrected. */
   readonly hint?: string;
-  /** For the terminal only: what may be content. */
+  /**
+   * Content of the file that may help the user. It is shown in the terminal only, because it may be
+   * confidential.
+   */
   readonly found?: string;
   readonly cause?: unknown;
 }
 
-/** What is wrong with a file, in words that quote nothing of it. */
-export class Malformed extends Error {
+/** A file cannot be read. The message never quotes the file's content. */
+export class MalformedFileError extends Error {
   readonly hint: string | undefined;
   readonly found: string | undefined;
 
@@ -18,5 +21,5 @@ export class Malformed extends Error {
   }
 }
 
-/** What is wrong with the row after those that were read. */
-export class MalformedRow extends Malformed {}
+/** The row after the rows that were read so far is malformed. */
+export class MalformedRowError extends MalformedFileError {}

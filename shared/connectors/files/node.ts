@@ -5,8 +5,8 @@ import { createGunzip } from "node:zlib";
 
 export { isUtf8, matchesGlob };
 
-/** The bytes of a gzip file, of any number of members. */
+/** Decompresses a gzip file, which may have several members. */
 export function gunzip(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  // An error of either comes out of the iteration.
+  // An error of either stream is thrown by the iteration, so the callback ignores it.
   return pipeline(source, createGunzip(), () => undefined);
 }

@@ -1,63 +1,69 @@
 import * as z from "zod";
 
-/** Where the files are, what is in them, and how many are read at once. */
+/** The location and format of the files, and how many are read at once. */
 export interface FilesOptions {
   /** A folder, absolute or relative to the working directory, or `s3://bucket/prefix`. */
   readonly path: string;
   /**
-   * `csv` and `jsonl` may be compressed, by the end of their names: `.gz`, `.zst`. `arrow`: IPC
-   * files and streams.
+   * The format of the files. `csv` and `jsonl` files may be compressed if their names end in `.gz`
+   * or `.zst`. `arrow` accepts IPC files and IPC streams.
    */
   readonly format: "csv" | "jsonl" | "arrow" | "parquet";
   /**
-   * A glob for names relative to `path`: `**\/*.csv`. Default: every file. Names, and folders, that
-   * begin with `.` or `_` are never read, as in Spark.
+   * A glob for names relative to `path`, such as `**\/*.csv`. Default: every file. As in Spark,
+   * files and folders whose names begin with `.` or `_` are never read.
    */
   readonly pattern?: string;
   /**
-   * `time` (default): all files are listed, and those that were not read yet are read, oldest
-   * first. `key`: only names after the last one read are listed: for names that grow.
+   * How new files are found. `time` (default): all files are listed, and unread ones are read,
+   * oldest first. `key`: only names after the last one read are listed; use it if each new file's
+   * name sorts after the earlier ones.
    */
   readonly order?: "time" | "key";
   /**
-   * A file is read once it is older than this. With `order: "key"`, longer than any file takes to
-   * be written. Default 2.
+   * A file is read once it is older than this many seconds. With `order: "key"` it must be longer
+   * than writing any file takes. Default 2.
    */
   readonly settleSeconds?: number;
   /**
-   * True: a file that changed after it was read is read again, as a whole. Default false: it is an
-   * error. (Auto Loader: `cloudFiles.allowOverwrites`.)
+   * If true, a file that changed after it was read is read again completely. Default false: the
+   * change is an error. (Auto Loader: `cloudFiles.allowOverwrites`.)
    */
   readonly allowOverwrites?: boolean;
   /**
-   * True: a file that is gone, or changed, by the time its batch reads it is passed over. Default
+   * If true, a file that was deleted or changed after its batch was planned is skipped. Default
    * false: it is an error. (Spark: `ignoreMissingFiles`.)
    */
   readonly ignoreMissingFiles?: boolean;
-  /** Files of one batch at most. Default 1000. */
+  /** Maximum number of files in a batch. Default 1000. */
   readonly maxFilesPerBatch?: number;
-  /** Bytes of one batch at most, but always one file. Default: any number. */
+  /** Maximum number of bytes in a batch, which always has at least one file. Default: no limit. */
   readonly maxBytesPerBatch?: number;
-  /** Files of one partition, which one task reads, at most. Default 100. */
+  /** Maximum number of files in a partition, which one task reads. Default 100. */
   readonly maxFilesPerPartition?: number;
-  /** Bytes of one partition at most, but always one file. Default 67108864 (64 MiB). */
+  /**
+   * Maximum number of bytes in a partition, which always has at least one file. Default 67108864
+   * (64 MiB).
+   */
   readonly maxBytesPerPartition?: number;
   /**
-   * CSV: true (default) if the first record has the names of the columns; false if columns
-   * are in the order of the schema.
+   * CSV: true (default) if the first record has the column names; false if the fields are in the
+   * order of the schema.
    */
   readonly header?: boolean;
-  /** CSV: what separates fields. Default `,`. */
+  /** CSV: the character between fields. Default `,`. */
   readonly delimiter?: string;
-  /** CSV: what surrounds a field that has delimiters, quotes or line breaks in it. Default `"`. */
+  /**
+   * CSV: the character around a field that contains delimiters, quotes or line breaks. Default `"`.
+   */
   readonly quote?: string;
-  /** CSV: what stands before a quote within quotes. Default: the quote. */
+  /** CSV: the character before a quote inside a quoted field. Default: the value of `quote`. */
   readonly escape?: string;
-  /** CSV: the field, without quotes, that is null. Default: the empty one. */
+  /** CSV: the unquoted text that means null. Default: the empty text. */
   readonly nullValue?: string;
   /**
-   * CSV: true if spaces around fields, and around names in the header, count for nothing.
-   * Default false. (Spark: `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`.)
+   * CSV: if true, spaces around fields and around header names are removed. Default false. (Spark:
+   * `ignoreLeadingWhiteSpace`, `ignoreTrailingWhiteSpace`.)
    */
   readonly trim?: boolean;
 }
@@ -85,5 +91,5 @@ export const OPTIONS = z.strictObject({
   trim: z.boolean().default(false),
 });
 
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

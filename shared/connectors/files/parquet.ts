@@ -40,13 +40,13 @@ import { isPlainObject } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns } from "./columns.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 
 type Convert = (value: unknown) => unknown;
 
 /**
- * A column, or a part of one: its Arrow field, and what makes of hyparquet's value one that such a
- * column takes.
+ * A column or a nested part of one: its Arrow field, and the function that converts hyparquet's
+ * value to a value of that field.
  */
 interface Column {
   readonly field: Field;
@@ -55,16 +55,19 @@ interface Column {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Nothing is rounded to the milliseconds of a Date, or to a double. */
+/**
+ * Keeps times as integers, so that no value is rounded to the milliseconds of a Date or to a
+ * double.
+ */
 const PARSERS: Partial<ParquetParsers> = {
-  timestampFromMilliseconds: (millis) => orNull(millis, () => millis * 1000n),
+  timestampFromMilliseconds: (millis) => mapNonNull(millis, () => millis * 1000n),
   timestampFromMicroseconds: (micros) => micros,
-  timestampFromNanoseconds: (nanos) => orNull(nanos, () => wholeMicros(nanos)),
-  dateFromDays: (days) => orNull(days, () => new Date(days * 86_400_000)),
-  stringFromBytes: (bytes) => orNull(bytes, () => utf8.decode(bytes)),
+  timestampFromNanoseconds: (nanos) => mapNonNull(nanos, () => wholeMicros(nanos)),
+  dateFromDays: (days) => mapNonNull(days, () => new Date(days * 86_400_000)),
+  stringFromBytes: (bytes) => mapNonNull(bytes, () => utf8.decode(bytes)),
 };
 
-/** One row group at a time is held in memory. */
+/** Reads the rows of a Parquet file. Only one row group at a time is held in memory. */
 export async function* readParquet(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
   const metadata = await metadataOf(file);
   const trees = parquetSchema(metadata).children;
@@ -79,7 +82,7 @@ export async function* readParquet(file: FileBytes, schema: Schema): AsyncGenera
   );
   const scan = await parquetScan({
     file: bufferOf(file),
-    metadata: { ...metadata, schema: metadata.schema.map(plain) },
+    metadata: { ...metadata, schema: metadata.schema.map(withoutLossyAnnotations) },
     columns: names,
     compressors,
     parsers: PARSERS,
@@ -92,14 +95,14 @@ export async function* readParquet(file: FileBytes, schema: Schema): AsyncGenera
       columns.map((column) => column && scan.readColumn({ column: column.field.name, rowStart, rowEnd })),
     );
     if (values.some((column) => column !== undefined && column.length !== rows))
-      throw new Malformed("a column has not as many values as the file has rows");
+      throw new MalformedFileError("a column has not as many values as the file has rows");
     yield new Array(rows)
       .keys()
       .map((row) => columns.map((column, i) => column?.convert(values[i]?.[row]) ?? null));
   }
 }
 
-/** The schema of the rows of a file. Error: `TYPE_NOT_SUPPORTED`. */
+/** Returns the schema of the rows of a file. Error: `TYPE_NOT_SUPPORTED`. */
 export async function parquetFileSchema(file: FileBytes): Promise<Schema> {
   const trees = parquetSchema(await metadataOf(file)).children;
   return new Schema(trees.map((tree) => columnOf(tree).field));
@@ -114,14 +117,14 @@ function bufferOf(file: FileBytes): AsyncBuffer {
     byteLength: file.size,
     slice: async (start, end = file.size) => {
       const bytes = await file.range(start, end);
-      // A copy: what is asked for is a buffer of its own.
+      // Copies the bytes, because hyparquet needs a buffer that contains only this range.
       return bytes.slice().buffer as ArrayBuffer;
     },
   };
 }
 
-/** What the older kind of annotation is called in the newer one, if that differs. */
-const KINDS: Readonly<Record<string, string>> = {
+/** Maps old converted types to the logical types with the same meaning, if their names differ. */
+const LOGICAL_TYPES: Readonly<Record<string, string>> = {
   MAP_KEY_VALUE: "MAP",
   UTF8: "STRING",
   TIME_MILLIS: "TIME",
@@ -130,42 +133,45 @@ const KINDS: Readonly<Record<string, string>> = {
   TIMESTAMP_MICROS: "TIMESTAMP",
 };
 
-/** What a column stands for, whichever way the file says it. */
+/** Returns the logical type of a column, whether the file uses the new or the old annotation. */
 function annotationOf({ logical_type, converted_type }: SchemaElement): string {
   const converted: string = converted_type ?? "";
-  return logical_type?.type ?? KINDS[converted] ?? converted;
+  return logical_type?.type ?? LOGICAL_TYPES[converted] ?? converted;
 }
 
-const TEXTS: ReadonlySet<string> = new Set(["STRING", "ENUM", "JSON"]);
-const UNTOUCHED: ReadonlySet<string> = new Set(["DECIMAL", "MAP", "BSON", "GEOMETRY", "GEOGRAPHY"]);
+const TEXT_KINDS: ReadonlySet<string> = new Set(["STRING", "ENUM", "JSON"]);
+const RAW_KINDS: ReadonlySet<string> = new Set(["DECIMAL", "MAP", "BSON", "GEOMETRY", "GEOGRAPHY"]);
 
-/** Without what hyparquet would make doubles (decimals) or objects with text for keys (maps) of. */
-function plain(element: SchemaElement): SchemaElement {
+/**
+ * Removes annotations for which hyparquet's conversion loses data: decimals would become doubles,
+ * and maps would become objects with string keys.
+ */
+function withoutLossyAnnotations(element: SchemaElement): SchemaElement {
   const { converted_type, logical_type, ...rest } = element;
   const kind = annotationOf(element);
-  if (UNTOUCHED.has(kind)) return rest;
-  if (TEXTS.has(kind)) return { ...rest, converted_type: "UTF8" };
+  if (RAW_KINDS.has(kind)) return rest;
+  if (TEXT_KINDS.has(kind)) return { ...rest, converted_type: "UTF8" };
   return kind === "LIST" ? { ...rest, converted_type: "LIST" } : element;
 }
 
 function columnOf(tree: SchemaTree): Column {
   const { name, repetition_type } = tree.element;
-  const column = oneOf(tree);
+  const column = singleColumn(tree);
   if (repetition_type !== "REPEATED")
     return { field: new Field(name, column.type, repetition_type === "OPTIONAL"), convert: column.convert };
-  // A list of the old kind, without a group around it.
+  // A list in the legacy form, a repeated field without a surrounding group.
   const type = new List(new Field("element", column.type, false));
   return { field: new Field(name, type, false), convert: listOf(column.convert) };
 }
 
-function oneOf(tree: SchemaTree): { readonly type: DataType; readonly convert: Convert } {
+function singleColumn(tree: SchemaTree): { readonly type: DataType; readonly convert: Convert } {
   const { element, children } = tree;
   const [inner] = children;
-  if (inner === undefined) return leaf(tree);
+  if (inner === undefined) return leafColumn(tree);
   const kind = annotationOf(element);
   if (kind === "LIST" && children.length === 1 && inner.children.length <= 1 && isRepeated(inner)) {
     const [item] = inner.children;
-    const { field, convert } = item === undefined ? { ...required(inner) } : columnOf(item);
+    const { field, convert } = item === undefined ? { ...requiredColumn(inner) } : columnOf(item);
     return { type: new List(new Field("element", field.type, field.nullable)), convert: listOf(convert) };
   }
   if (kind === "MAP" && isRepeated(inner) && inner.children.length === 2) return mapOf(inner);
@@ -184,8 +190,8 @@ function isRepeated({ element }: SchemaTree): boolean {
   return element.repetition_type === "REPEATED";
 }
 
-function required(tree: SchemaTree): Column {
-  const { type, convert } = oneOf(tree);
+function requiredColumn(tree: SchemaTree): Column {
+  const { type, convert } = singleColumn(tree);
   return { field: new Field(tree.element.name, type, false), convert };
 }
 
@@ -193,10 +199,10 @@ function listOf(item: Convert): Convert {
   return (value) => (Array.isArray(value) ? value.map((one) => item(one)) : (value ?? null));
 }
 
-/** Read as what it is, a list of keys and values. */
+/** Reads a map in its stored form, a list of keys and values. */
 function mapOf(entries: SchemaTree): { readonly type: DataType; readonly convert: Convert } {
   const [key, value] = entries.children.map(columnOf);
-  if (key === undefined || value === undefined) throw new Malformed("a map without keys or values");
+  if (key === undefined || value === undefined) throw new MalformedFileError("a map without keys or values");
   const struct = new Struct<{ key: DataType; value: DataType }>([
     new Field("key", key.field.type, false),
     new Field("value", value.field.type, value.field.nullable),
@@ -216,7 +222,7 @@ function mapOf(entries: SchemaTree): { readonly type: DataType; readonly convert
   };
 }
 
-function leaf(tree: SchemaTree): { readonly type: DataType; readonly convert: Convert } {
+function leafColumn(tree: SchemaTree): { readonly type: DataType; readonly convert: Convert } {
   const { element } = tree;
   const type = leafType(element);
   if (type !== undefined) return { type, convert: leafConvert(type, element) };
@@ -242,13 +248,13 @@ function leafConvert(type: DataType, { logical_type, converted_type }: SchemaEle
     logical_type?.type === "TIME" ? logical_type.unit === "MILLIS" : converted_type?.endsWith("MILLIS");
   const isNanos = logical_type?.type === "TIME" && logical_type.unit === "NANOS";
   return (value) =>
-    orNull(value, () => {
+    mapNonNull(value, () => {
       const time = BigInt(value as number | bigint);
       return isMillis ? time * 1000n : isNanos ? wholeMicros(time) : time;
     });
 }
 
-const PHYSICAL: Readonly<Record<ParquetType, DataType>> = {
+const PHYSICAL_TYPES: Readonly<Record<ParquetType, DataType>> = {
   BOOLEAN: new Bool(),
   INT32: new Int32(),
   INT64: new Int64(),
@@ -293,7 +299,7 @@ function leafType(element: SchemaElement): DataType | undefined {
     case "INTERVAL":
       return undefined;
     default:
-      return SMALL_INTEGERS[converted_type ?? ""] ?? (type && PHYSICAL[type]);
+      return SMALL_INTEGERS[converted_type ?? ""] ?? (type && PHYSICAL_TYPES[type]);
   }
 }
 
@@ -301,7 +307,10 @@ function decimal(scale: number, precision: number): DataType | undefined {
   return precision > 38 ? undefined : new Decimal(scale, precision, 128);
 }
 
-/** Of an unscaled number: an integer, or big-endian bytes. */
+/**
+ * Returns a function that formats an unscaled number (an integer or big-endian bytes) as decimal
+ * text.
+ */
 function decimalText(scale: number): Convert {
   return (value) => {
     if (value === null || value === undefined) return null;
@@ -320,9 +329,9 @@ function bigEndian(bytes: Uint8Array): bigint {
 
 function wholeMicros(nanos: bigint): bigint {
   if (nanos % 1000n === 0n) return nanos / 1000n;
-  throw new MalformedRow("it has a time with nanoseconds, and times are of microseconds here");
+  throw new MalformedRowError("it has a time with nanoseconds, and times are of microseconds here");
 }
 
-function orNull<T>(value: unknown, convert: () => T): T | null {
+function mapNonNull<T>(value: unknown, convert: () => T): T | null {
   return value === undefined || value === null ? null : convert();
 }

@@ -8,24 +8,24 @@ import { FileBytes } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
 import { type FileGroup, listFiles, type PlannedFile } from "./folder.ts";
 import { readJsonLines } from "./json-lines.ts";
-import { Malformed, MalformedRow } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
 
-/** The file that is being read, and the rows that were read of it. */
-interface Place {
+/** The file that is being read and the number of rows read from it. */
+interface ReadPosition {
   path: string;
   row: number;
 }
 
 const READ_AHEAD = 8;
 
-const PUT_RIGHT =
+const FIX_FILE_HINT =
   "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
 
 /**
- * The rows of some files. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and those of rows that do not
- * fit, each with the file and the row in it.
+ * Reads the rows of the files in a group. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and errors of
+ * rows that do not fit the schema, each with the file and the row number in it.
  */
 export async function* readFiles(
   store: ObjectStore,
@@ -33,27 +33,28 @@ export async function* readFiles(
   options: ParsedOptions,
   { files }: FileGroup,
 ): AsyncGenerator<RecordBatch> {
-  // One for all files: rows of many small ones share a record batch.
+  // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {});
-  for (const file of inTurn(store, files)) {
-    if (options.ignoreMissingFiles && !(await file.isThere())) continue;
-    const place: Place = { path: file.path, row: 0 };
+  for (const file of withReadAhead(store, files)) {
+    if (options.ignoreMissingFiles && !(await file.exists())) continue;
+    const place: ReadPosition = { path: file.path, row: 0 };
     try {
       for await (const chunk of chunksOf(file, schema, options)) yield* collect(chunk, rows, place);
     } catch (error) {
-      throw inFile(error, options, place);
+      throw errorInFile(error, options, place);
     }
   }
   if (rows.pending > 0) yield rows.flush();
 }
 
 /**
- * Record batches pass after the rows before them; rows are collected until a record batch is full.
+ * Passes record batches on after the rows that came before them. Rows are collected until a record
+ * batch is full.
  */
 function* collect(
   chunk: RecordBatch | Iterable<Row>,
   rows: RowCollector,
-  place: Place,
+  place: ReadPosition,
 ): Generator<RecordBatch> {
   if (chunk instanceof RecordBatch) {
     if (rows.pending > 0) yield rows.flush();
@@ -67,8 +68,11 @@ function* collect(
   }
 }
 
-/** Very small files are mostly waited for: some of them are asked for at once. */
-function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
+/**
+ * Yields the files in order while it requests very small ones ahead, because reading these is
+ * mostly waiting.
+ */
+function* withReadAhead(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
   const asked: FileBytes[] = [];
   for (const planned of files) {
     const file = new FileBytes(store, planned);
@@ -81,8 +85,8 @@ function* inTurn(store: ObjectStore, files: readonly PlannedFile[]): Generator<F
 }
 
 /**
- * The schema of the first file by name. Error: `SCHEMA_REQUIRED` if files of the format have
- * none, or there is no file.
+ * Returns the schema of the first file by name. Error: `SCHEMA_REQUIRED` if the format does not
+ * store a schema or there are no files.
  */
 export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {
   const { format } = options;
@@ -98,7 +102,7 @@ export async function inferSchema(store: ObjectStore, options: ParsedOptions): P
     try {
       return format === "arrow" ? await arrowSchema(file) : await parquetFileSchema(file);
     } catch (error) {
-      throw inFile(error, options, place);
+      throw errorInFile(error, options, place);
     }
   }
   throw new MillraceError("SCHEMA_REQUIRED", "there is no file yet that would tell the schema", {
@@ -107,7 +111,10 @@ export async function inferSchema(store: ObjectStore, options: ParsedOptions): P
   });
 }
 
-/** Rows in as many pieces as it takes: to wait for each row would take longer than to read it. */
+/**
+ * Reads a file in chunks of many rows, because awaiting each single row takes longer than reading
+ * it.
+ */
 function chunksOf(
   file: FileBytes,
   schema: Schema,
@@ -125,19 +132,19 @@ function chunksOf(
   }
 }
 
-/** The error with its file, and what to do about a row that does not fit. */
-function inFile(error: unknown, { format }: ParsedOptions, { path, row }: Place): MillraceError {
+/** Adds the file to the error and, if a row does not fit the schema, a hint what to do. */
+function errorInFile(error: unknown, { format }: ParsedOptions, { path, row }: ReadPosition): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =
-      error instanceof Malformed ? error : new Malformed("", { cause: error });
+      error instanceof MalformedFileError ? error : new MalformedFileError("", { cause: error });
     const problem = message === "" ? "" : `: ${message}`;
     return new MillraceError("FILE_MALFORMED", `${path} cannot be read as ${format}${problem}`, {
-      where: { path, ...(error instanceof MalformedRow ? { row: row + 1 } : {}) },
-      hint: hint ?? PUT_RIGHT,
+      where: { path, ...(error instanceof MalformedRowError ? { row: row + 1 } : {}) },
+      hint: hint ?? FIX_FILE_HINT,
       ...(found === undefined ? {} : { found }),
       ...(cause === undefined ? {} : { cause }),
     });
   }
   const where = { path };
-  return error.where.row === undefined ? error.with({ where }) : error.with({ where, hint: PUT_RIGHT });
+  return error.where.row === undefined ? error.with({ where }) : error.with({ where, hint: FIX_FILE_HINT });
 }

@@ -3,51 +3,60 @@ import { padded } from "../../contract/keys.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
 import { sha256 } from "../kit/sha256.ts";
 
-/** A file in 12 bytes: 8 of its name's hash, 4 of its version's. */
+/**
+ * Identifies a version of a file in 12 bytes: 8 from the hash of its name, 4 from the hash of its
+ * etag.
+ */
 export interface Fingerprint {
   readonly name: bigint;
   readonly version: number;
 }
 
-/** One record of the log: the files that a batch read, and those of the records that it took in. */
-interface Node {
+/**
+ * One stored record: the files that a batch read, and the files of the earlier records merged into
+ * it.
+ */
+interface SeenRecord {
   readonly id: string;
-  /** The record that goes on with older files. */
+  /** The id of the record with the files that were read before. */
   readonly previous: string | undefined;
   readonly writtenAt: number;
   readonly versions: ReadonlyMap<bigint, number>;
 }
 
-/** Up to so many files are kept in one record. */
-const SMALL = 1000;
+/** A record with at most this many files is always merged into the next one. */
+const SMALL_RECORD_FILES = 1000;
 const FINGERPRINT_BYTES = 12;
 /**
- * A file that is no longer there is forgotten after this time at the earliest: a folder that is
- * away for some hours may come back.
+ * A deleted file is remembered for at least this long, because a folder that is unavailable for
+ * some hours may come back.
  */
 const REMEMBERED_MILLISECONDS = 7 * 86_400_000;
-/** So many records, one a batch, can be rewound to; older ones are deleted, from time to time. */
-const KEPT = 1000;
-const TIDIED_EACH = 100;
+/**
+ * The number of newest records, one per batch, to which a pipeline can be rewound. Older ones are
+ * deleted every `CLEANUP_INTERVAL` batches.
+ */
+const KEPT_RECORDS = 1000;
+const CLEANUP_INTERVAL = 100;
 
 /**
- * Which files were read up to an offset, in the pipeline's own store. Records never change, and an
- * offset names the last of its own: a plan that was never recorded, or lost to another run, leaves
- * a record that nobody names. Its name is made of what is in it, so that whoever plans the same
- * batch finds the same offset. Records that are small beside the new one are taken into it, so that
- * there are few to read.
+ * Records which files were read up to an offset, in the pipeline's own store. Each offset names a
+ * record, which links to the previous one. Records never change; a plan that was not recorded
+ * leaves a record that no offset names. The id is computed from the content, so planning the same
+ * batch again gives the same offset. Small records are merged into the new one, so that few have to
+ * be read.
  */
 export class SeenFiles {
   readonly #store: ObjectStore;
-  #loaded = new Map<string, Node>();
+  #loaded = new Map<string, SeenRecord>();
 
   constructor(store: ObjectStore) {
     this.#store = store;
   }
 
   /**
-   * What was read up to the offset that names `id`: the version of a file, by the hash of its name.
-   * Error: `SEEN_FILES_MISSING`.
+   * Returns a lookup for the files that were read up to the record `id`: from the hash of a file's
+   * name to its version, or `undefined` if it was not read. Error: `SEEN_FILES_MISSING`.
    */
   async at(id: string | undefined): Promise<(name: bigint) => number | undefined> {
     const nodes = await this.#chain(id);
@@ -61,8 +70,8 @@ export class SeenFiles {
   }
 
   /**
-   * Adds files to those that `id` names, and returns the name of the result. `listed` has the files
-   * that are there.
+   * Adds files to those of record `id`, and returns the id of the new record. `listed` has the
+   * files that exist now.
    */
   async add(
     id: string | undefined,
@@ -74,7 +83,7 @@ export class SeenFiles {
     const versions = new Map(files.map(({ name, version }) => [name, version]));
     let taken = 0;
     for (const node of older) {
-      if (node.versions.size > Math.max(SMALL, 2 * versions.size)) break;
+      if (node.versions.size > Math.max(SMALL_RECORD_FILES, 2 * versions.size)) break;
       const mayForget = now - node.writtenAt >= REMEMBERED_MILLISECONDS;
       for (const [name, version] of node.versions) {
         if (!versions.has(name) && !(mayForget && !listed.has(name))) versions.set(name, version);
@@ -83,42 +92,43 @@ export class SeenFiles {
     }
     const text = files.map(({ name, version }) => `${name}:${version}`).join();
     const sequence = id === undefined ? 0 : sequenceOf(id) + 1;
-    const node: Node = {
+    const node: SeenRecord = {
       id: `${padded(sequence, 12)}-${sha256(`${id} ${text}`).toString("hex", 0, 16)}`,
       previous: older[taken]?.id,
       writtenAt: now,
       versions,
     };
-    // Where it is there already, it has the same files.
+    // If the record already exists, it has the same files.
     await this.#store.put(keyOf(node.id), encode(node));
-    // No more than the next call needs: a stream may run for ever.
+    // Keeps only the records that the next call needs, because a stream may run for a long time.
     this.#loaded = new Map([node, ...older].map((kept) => [kept.id, kept]));
     return node.id;
   }
 
   /**
-   * Deletes what is needed for none of the last 1,000 records. `id` is the one that the last
-   * committed offset names.
+   * Deletes records that the last 1,000 do not need. `id` is the record of the last committed
+   * offset.
    */
-  async tidy(id: string): Promise<void> {
+  async deleteOldRecords(id: string): Promise<void> {
     const last = sequenceOf(id);
-    if (last % TIDIED_EACH > 0) return;
+    if (last % CLEANUP_INTERVAL > 0) return;
     const ids: string[] = [];
     for await (const { key } of this.#store.list(FOLDER)) ids.push(key.slice(FOLDER.length));
-    const isOld = (other: string) => sequenceOf(other) <= last - KEPT;
+    const isOld = (other: string) => sequenceOf(other) <= last - KEPT_RECORDS;
     const first = ids.find((other) => !isOld(other)) ?? id;
-    // Whatever a later record needs of those before the first one, the first one needs, too.
+    // Of the old records, a later record needs only those that these need too. These are the oldest
+    // records that are kept.
     const firsts = ids.filter((other) => sequenceOf(other) === sequenceOf(first));
     const chains = await Promise.all(firsts.map((other) => this.#chain(other))).catch(() => undefined);
-    // What is needed is not known: nothing is deleted, and no batch that is committed need fail for
-    // it.
+    // A record could not be read, so it is unknown which ones are needed. Nothing is deleted: the
+    // batch is already committed and must not fail because of this.
     if (chains === undefined) return;
     const needed = new Set(chains.flat().map((node) => node.id));
     await this.#store.delete(ids.filter((other) => isOld(other) && !needed.has(other)).map(keyOf));
   }
 
-  async #chain(id: string | undefined): Promise<Node[]> {
-    const nodes: Node[] = [];
+  async #chain(id: string | undefined): Promise<SeenRecord[]> {
+    const nodes: SeenRecord[] = [];
     for (let at = id; at !== undefined; ) {
       const node = this.#loaded.get(at) ?? (await this.#load(at));
       this.#loaded.set(at, node);
@@ -128,17 +138,17 @@ export class SeenFiles {
     return nodes;
   }
 
-  async #load(id: string): Promise<Node> {
+  async #load(id: string): Promise<SeenRecord> {
     const bytes = await this.#store.get(keyOf(id));
     if (bytes !== undefined) return decode(id, bytes);
     throw new MillraceError("SEEN_FILES_MISSING", `the record of the files that were read, ${id}, is gone`, {
       where: { path: `${this.#store.location}/${keyOf(id)}` },
-      hint: `The last ${KEPT} batches can be rewound to. If somebody deleted it, restore it from a backup.`,
+      hint: `The last ${KEPT_RECORDS} batches can be rewound to. If somebody deleted it, restore it from a backup.`,
     });
   }
 }
 
-/** The fingerprint of a file as it is listed. */
+/** Returns the fingerprint of a listed file. */
 export function fingerprint({ key, etag }: ObjectInfo): Fingerprint {
   return { name: sha256(key).readBigUInt64LE(), version: sha256(etag).readUInt32LE() };
 }
@@ -153,8 +163,8 @@ function sequenceOf(id: string): number {
   return Number.parseInt(id, 10);
 }
 
-/** A line of JSON, then the fingerprints. */
-function encode({ previous, writtenAt, versions }: Node): Uint8Array {
+/** Encodes a record as a line of JSON followed by the fingerprints. */
+function encode({ previous, writtenAt, versions }: SeenRecord): Uint8Array {
   const records = Buffer.alloc(versions.size * FINGERPRINT_BYTES);
   let at = 0;
   for (const [name, version] of versions) {
@@ -165,10 +175,10 @@ function encode({ previous, writtenAt, versions }: Node): Uint8Array {
   return Buffer.concat([Buffer.from(`${JSON.stringify({ previous, writtenAt })}\n`), records]);
 }
 
-function decode(id: string, bytes: Uint8Array): Node {
+function decode(id: string, bytes: Uint8Array): SeenRecord {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = buffer.indexOf("\n") + 1;
-  const { previous, writtenAt } = JSON.parse(buffer.toString("utf8", 0, start)) as Node;
+  const { previous, writtenAt } = JSON.parse(buffer.toString("utf8", 0, start)) as SeenRecord;
   const versions = new Map<bigint, number>();
   for (let at = start; at < buffer.length; at += FINGERPRINT_BYTES) {
     versions.set(buffer.readBigUInt64LE(at), buffer.readUInt32LE(at + 8));

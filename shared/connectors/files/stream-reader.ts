@@ -14,7 +14,7 @@ import type { ParsedOptions } from "./options.ts";
 import { readFiles } from "./read.ts";
 import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
 
-/** What the readers of both orders share: an offset counts the files that were read. */
+/** The common part of the two stream readers. Their offsets count the files that were read. */
 abstract class FilesReader<O extends { readonly files: number }>
   extends DataSourceStreamReader<O, FileGroup>
   implements SupportsTriggerAvailableNow
@@ -61,14 +61,17 @@ abstract class FilesReader<O extends { readonly files: number }>
     return this.#availableNow !== undefined;
   }
 
-  /** Files of a later time may still be written. To be asked before they are listed. */
+  /**
+   * Files modified after the returned time may still be written. Call it before the files are
+   * listed.
+   */
   protected settledAt(): number {
     return (this.#availableNow ?? this.runtime.now()) - this.options.settleSeconds * 1000;
   }
 
   /**
-   * The partitions of the files between two offsets. Error: `FILE_CHANGED` if they are not all
-   * there.
+   * Returns the partitions for the files between two offsets. Error: `FILE_CHANGED` if some of the
+   * files are gone.
    */
   protected partitionsOf(files: readonly ObjectInfo[], start: O, end: O): FileGroup[] {
     const expected = end.files - start.files;
@@ -84,7 +87,10 @@ abstract class FilesReader<O extends { readonly files: number }>
   }
 }
 
-/** The last file that was read, how many have been, and where it is kept which ones. */
+/**
+ * The offset of `TimeOrderReader`: the last file that was read, the number of files read, and the
+ * id of the record that lists them.
+ */
 type TimeOffset = {
   readonly files: number;
   readonly time?: string;
@@ -96,10 +102,7 @@ interface ListedFile extends Fingerprint {
   readonly info: ObjectInfo;
 }
 
-/**
- * Reads each file that is there and was not read yet, oldest first. Which ones were read is kept in
- * the pipeline's store.
- */
+/** Reads unread files, oldest first. The pipeline's store records which files were read. */
 export class TimeOrderReader extends FilesReader<TimeOffset> {
   readonly #seen: SeenFiles;
   #listed: ReadonlyMap<bigint, ListedFile> | undefined;
@@ -115,7 +118,7 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
 
   override async latestOffset(start: TimeOffset, limit: ReadLimit): Promise<TimeOffset> {
     const settledAt = this.settledAt();
-    // A run that has an end asks once what there is.
+    // A run with `availableNow` lists the files only once.
     if (!this.isBounded) this.#listed = undefined;
     const listed = await this.#list();
     const versionOf = await this.#seen.at(start.seen);
@@ -123,11 +126,11 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
     for (const { info, name, version } of listed.values()) {
       const read = versionOf(name);
       if (read === version) continue;
-      if (read !== undefined && !this.options.allowOverwrites) throw changed(this.store, info);
+      if (read !== undefined && !this.options.allowOverwrites) throw fileChanged(this.store, info);
       if (info.modifiedAt <= settledAt) unread.push(info);
     }
     const selection = new FileSelection(limit, this.options);
-    for (const file of unread.sort(byTime)) if (!selection.take(file)) break;
+    for (const file of unread.sort(byTime)) if (!selection.tryAdd(file)) break;
     const last = selection.files.at(-1);
     if (last === undefined) return start;
     const fingerprints = selection.files.map(fingerprint);
@@ -149,7 +152,7 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
   }
 
   override async commit(end: TimeOffset): Promise<void> {
-    if (end.seen !== undefined) await this.#seen.tidy(end.seen);
+    if (end.seen !== undefined) await this.#seen.deleteOldRecords(end.seen);
   }
 
   async #list(): Promise<ReadonlyMap<bigint, ListedFile>> {
@@ -164,12 +167,12 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
   }
 }
 
-/** The last file that was read, and how many have been. */
+/** The offset of `KeyOrderReader`: the last file that was read and the number of files read. */
 type KeyOffset = { readonly files: number; readonly key?: string };
 
 /** Reads the files whose names come after the last one read. */
 export class KeyOrderReader extends FilesReader<KeyOffset> {
-  /** The batch that was planned last. */
+  /** The batch that was planned last. `partitions` uses it to avoid a second listing. */
   #planned:
     | { readonly start: KeyOffset; readonly end: KeyOffset; readonly files: readonly ObjectInfo[] }
     | undefined;
@@ -182,8 +185,9 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
     const settledAt = this.settledAt();
     const selection = new FileSelection(limit, this.options);
     for await (const file of listFiles(this.store, this.options, start.key)) {
-      // Nothing may be passed: what comes before the offset is never looked at again.
-      if (file.modifiedAt > settledAt || !selection.take(file)) break;
+      // Stops at the first file that is too new or does not fit. Names before the offset are never
+      // listed again, so no file may be skipped.
+      if (file.modifiedAt > settledAt || !selection.tryAdd(file)) break;
     }
     const key = selection.files.at(-1)?.key;
     if (key === undefined) return start;
@@ -205,7 +209,7 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
   }
 }
 
-function changed(store: ObjectStore, { key }: ObjectInfo): MillraceError {
+function fileChanged(store: ObjectStore, { key }: ObjectInfo): MillraceError {
   return new MillraceError("FILE_CHANGED", `${key} was read, and has changed since`, {
     where: { path: `${store.location}/${key}` },
     hint: "Write each file once, whole, under a name of its own. To read this one again: give it another name, or set allowOverwrites.",

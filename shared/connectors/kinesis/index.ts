@@ -11,23 +11,23 @@ import { KinesisReader } from "./stream-reader.ts";
 export type { KinesisOptions } from "./options.ts";
 
 /**
- * A stream of Kinesis Data Streams as a streaming source, each record once, in order within its
- * key. Guide: docs/kinesis.md. Error: `OPTIONS_INVALID`.
+ * A stream of Kinesis Data Streams as a streaming source. Each record is read once, in order for
+ * each partition key. Guide: docs/kinesis.md. Error: `OPTIONS_INVALID`.
  */
 export class Kinesis extends DataSource<ParsedOptions> {
-  /** For `.format("kinesis")`, once it is registered. */
+  /** The name for `.format("kinesis")` once the class is registered. */
   static override readonly name: string = "kinesis";
-  /** See `KinesisOptions`. */
+  /** The schema that validates `KinesisOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<KinesisOptions, ParsedOptions>;
 
-  /** The option `schema`, or the columns of a raw record. Error: `SCHEMA_REQUIRED`. */
+  /** Returns the option `schema`, or the columns of a raw record. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {
     const { format, schema } = this.options;
     if (format === "raw") return RAW_SCHEMA;
     return requiredSchema(schema, "Kinesis", "id bigint NOT NULL, time timestamp");
   }
 
-  /** A reader of all shards. */
+  /** Returns a stream reader of all shards. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const stream = new Stream(this.options, this.runtime);
     return new KinesisReader(schema, this.options, stream, this.runtime);

@@ -1,13 +1,14 @@
 import { markOf, PAGE_RECORDS, type Position, type Stream, type StreamRecord } from "./stream.ts";
 
-/** What planning saw of a shard. */
+/** What planning found in a shard. */
 export interface Sight {
-  /** The first and the last record of the batch; none if nothing is new. */
+  /** The first and the last record of the batch; both are missing if there are no new records. */
   readonly first?: StreamRecord;
   readonly last?: StreamRecord;
   /**
-   * Why it goes no further: nothing follows yet, or ever; the time up to which to read was passed;
-   * there are enough records.
+   * Why the batch ends in this shard: `tip`, there are no newer records yet; `end`, the shard is
+   * closed and fully read; `until`, the next record arrived after `until`; `enough`, the batch has
+   * enough records.
    */
   readonly stop: "tip" | "end" | "until" | "enough";
 }
@@ -17,18 +18,19 @@ interface Scan extends Sight {
 }
 
 /**
- * Records that are read to see where a batch ends; if there are more, a look by time finds its
- * end.
+ * Maximum number of records that planning reads to find the end of a batch. If there are more, the
+ * end is found by arrival time.
  */
 const PEEKED = 1000;
-/** The newest records are left alone by a look by time: clocks differ. */
+/** A search by time ignores records newer than this, because clocks differ. */
 const SETTLED_MILLISECONDS = 1000;
 const NEARER_LOOKS = 5;
 
 /**
- * Finds where a batch ends in a shard: an end has to be a record, for only they have an order, and
- * Kinesis does not tell which one is the last. Up to 1,000 records are read for it; how far more of
- * them reach is guessed by their times, and the record there asked for.
+ * Finds the first and last record of the next batch in a shard. The end must be the sequence number
+ * of a record, but Kinesis does not return the last one. So this reads up to 1,000 records,
+ * estimates from their arrival times when the batch would be full, and asks for the record at that
+ * time.
  */
 export async function lookAhead(
   stream: Stream,
@@ -37,7 +39,7 @@ export async function lookAhead(
   options: {
     readonly maxRecords: number;
     readonly now: number;
-    /** Records that came later are left for another run. Epoch milliseconds. */
+    /** Records that arrived later are left to another run. Epoch milliseconds. */
     readonly until: number | undefined;
   },
 ): Promise<Sight> {
@@ -56,14 +58,16 @@ export async function lookAhead(
   const furthest = Math.min(first.arrivedAt + span, until ?? now - SETTLED_MILLISECONDS);
   const there = await look(furthest, last);
   if (there !== undefined) return { first, last: there, stop: "enough" };
-  // Nothing came that late: what is left is little, and is read to its end.
+  // No record arrived after `furthest`, so few records are left. `lookNearer` skips as many of them
+  // as it can by time, and the rest is read.
   const best = await lookNearer(look, last, furthest);
   const tail = await scan(stream, shardId, { after: markOf(best) }, maxRecords - count, until);
   return { ...tail, first, last: tail.last ?? best };
 }
 
 /**
- * The furthest record before `limit` that some looks find, each half as far away as the one before.
+ * Searches for a record as late as possible before `limit` by bisecting the time, `NEARER_LOOKS`
+ * times.
  */
 async function lookNearer(
   look: (time: number, best: StreamRecord) => Promise<StreamRecord | undefined>,
@@ -112,7 +116,7 @@ async function scan(
   return stopped("tip");
 }
 
-/** Sequence numbers have more digits than a number holds. */
+/** Compares as BigInt because sequence numbers are larger than a number can hold exactly. */
 function isAfter(a: StreamRecord, b: StreamRecord): boolean {
   return BigInt(a.sequenceNumber) > BigInt(b.sequenceNumber);
 }

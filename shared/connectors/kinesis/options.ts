@@ -1,39 +1,40 @@
 import * as z from "zod";
 
-/** What to read of a stream in Kinesis Data Streams. */
+/** Which stream of Kinesis Data Streams to read, and how. */
 export interface KinesisOptions {
-  /** The stream's name. Either this or `streamArn`. */
+  /** The stream's name. Set either this or `streamArn`. */
   readonly streamName?: string;
-  /** The stream's ARN: its region is the default of `region`. */
+  /** The stream's ARN. Its region is the default for `region`. */
   readonly streamArn?: string;
   /**
-   * Where a pipeline that never ran begins: with all that the stream holds, with what comes from
-   * now on, or with what came at a time, ISO 8601. Default: `TRIM_HORIZON`.
+   * Where a new pipeline starts: with the oldest record of the stream (`TRIM_HORIZON`), with
+   * records that arrive from now on (`LATEST`), or with records that arrived at or after a time,
+   * ISO 8601. Default `TRIM_HORIZON`.
    */
   readonly startingPosition?: "TRIM_HORIZON" | "LATEST" | { readonly timestamp: string };
   /**
-   * `raw`: the records as they are, see docs/kinesis.md; `json`: each record's data is a JSON
-   * object, whose fields are the columns of `schema`. Default: `raw`.
+   * How records become rows. `raw`: one row with the record's own fields, see docs/kinesis.md.
+   * `json`: each record's data is a JSON object with the columns of `schema`. Default `raw`.
    */
   readonly format?: "raw" | "json";
   /**
-   * Spark DDL of the rows: `"id bigint, time timestamp"`. Only with `json`; `.schema()` of the
-   * pipeline will do, too.
+   * Spark DDL of the rows, such as `"id bigint, time timestamp"`. Only with `json`; the pipeline's
+   * `.schema()` can be used instead.
    */
   readonly schema?: string;
   /**
-   * Records of one shard in one batch: exact up to 1,000, above that about so many. Default
-   * 100,000.
+   * Maximum number of records of one shard in one batch. It is exact up to 1,000; a larger limit is
+   * approximate. Default 100000.
    */
   readonly maxRecordsPerShard?: number;
   /**
-   * Whether records that expired before they were read are an error (`KINESIS_DATA_EXPIRED`), or
-   * passed over. Default: true.
+   * If true (default), records that expired before they were read are an error
+   * (`KINESIS_DATA_EXPIRED`). If false, they are skipped.
    */
   readonly failOnDataLoss?: boolean;
-  /** Default: as the AWS SDK finds it. */
+  /** Default: the region that the AWS SDK finds. */
   readonly region?: string;
-  /** URL of another endpoint, such as a VPC's. Default: as the AWS SDK finds it. */
+  /** URL of another endpoint, such as a VPC endpoint. Default: the one that the AWS SDK finds. */
   readonly endpoint?: string;
 }
 
@@ -66,5 +67,5 @@ export const OPTIONS = z
     message: "is only for the format json: raw has columns of its own",
   });
 
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

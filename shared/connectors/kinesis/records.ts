@@ -10,10 +10,15 @@ export const RAW_SCHEMA: string =
   "partitionKey string NOT NULL, sequenceNumber string NOT NULL, shardId string NOT NULL, " +
   "approximateArrivalTimestamp timestamp NOT NULL, data binary NOT NULL";
 
-/** What the Kinesis Producer Library begins a record with that holds many. */
+/**
+ * The magic bytes of a record in which the Kinesis Producer Library has aggregated many records.
+ */
 const AGGREGATED = Buffer.from([0xf3, 0x89, 0x9a, 0xc2]);
 
-/** Turns a record into a row. Errors: `KINESIS_RECORD_AGGREGATED`, `RECORD_NOT_JSON`. */
+/**
+ * Returns a function that converts a record to a row. Errors: `KINESIS_RECORD_AGGREGATED`,
+ * `RECORD_NOT_JSON`.
+ */
 export function recordReader(
   schema: Schema,
   format: ParsedOptions["format"],

@@ -3,33 +3,36 @@ import type { Mark, Shard } from "./stream.ts";
 
 /** How far a shard was read. */
 type ShardState = {
-  /** The last record that was read; none if there was none. */
+  /** The last record that was read; missing if no record was read. */
   readonly last?: Mark;
-  /** True if the shard is closed, and all of it was read. */
+  /** True if the shard is closed and fully read. */
   readonly ended?: true;
 };
 
-/** How far the stream was read. */
+/** The offset of the stream: how far each shard was read. */
 export type StreamOffset = {
-  /** Where a shard begins that has no state: `TRIM_HORIZON`, or a time. */
+  /** Where reading starts in a shard without a state: `TRIM_HORIZON` or a time. */
   readonly from: string;
-  /** What came before was read, or had expired when the pipeline began. ISO 8601. */
+  /**
+   * Records that arrived before this time were read, or had expired when the pipeline started. ISO
+   * 8601.
+   */
   readonly readUpTo: string;
   readonly shards: { readonly [shardId: string]: ShardState };
 };
 
-/** No stream keeps records for less. Milliseconds. */
+/** The shortest retention period that a stream can have. Milliseconds. */
 export const SHORTEST_RETENTION: number = 24 * 3_600_000;
 
 /**
- * The next batch, shard by shard. Records of one key stay in order across splits and merges: a
- * shard is read once all of its parents were, in batches before.
+ * Plans the next batch, shard by shard. To keep the records of a partition key in order across
+ * splits and merges, a shard is read only when earlier batches have finished all of its parents.
  */
 export class ShardsPlan {
   readonly start: StreamOffset;
   readonly #listed: ReadonlyMap<string, Shard>;
   readonly #states = new Map<string, ShardState>();
-  /** Shards whose last record is in a batch before. */
+  /** Shards that earlier batches have read to their end. */
   readonly #over = new Set<string>();
   readonly #looked = new Set<string>();
   #readUpTo = Number.POSITIVE_INFINITY;
@@ -39,14 +42,18 @@ export class ShardsPlan {
     this.start = start;
     this.#listed = new Map(listed.map((shard) => [shard.shardId, shard]));
     for (const [shardId, { last, ended }] of Object.entries(start.shards)) {
-      // One that is no longer listed has expired, and with it what could be told of its children.
+      // A shard that is no longer listed has expired, together with all its records, so its state
+      // is dropped.
       if (!this.#listed.has(shardId)) continue;
       if (ended) this.#over.add(shardId);
       this.#states.set(shardId, ended ? { ended } : last === undefined ? {} : { last });
     }
   }
 
-  /** The shards to look at next, each returned once; none at last. */
+  /**
+   * Returns the shards that can be looked at now. Each shard is returned once; the result is empty
+   * when none are left.
+   */
   next(): string[] {
     const ready = [...this.#listed.values()].filter(
       ({ shardId, parents }) =>
@@ -60,9 +67,10 @@ export class ShardsPlan {
   }
 
   /**
-   * What there is of a shard: the last record of the batch, none if nothing is new. `readUpTo`:
-   * what came to it before is then read, epoch milliseconds; a shard that holds nothing more has no
-   * say.
+   * Reports what was found in a shard. `last` is the last record of the batch, `undefined` if there
+   * are no new records. `readUpTo` (epoch milliseconds) says that the batch includes everything
+   * that arrived before then. It is `undefined` for a closed shard without new records, which does
+   * not limit the end of the batch.
    */
   saw(shardId: string, last: Mark | undefined, ended: boolean, readUpTo: number | undefined): void {
     if (readUpTo !== undefined) this.#readUpTo = Math.min(this.#readUpTo, readUpTo);
@@ -73,9 +81,9 @@ export class ShardsPlan {
   }
 
   /**
-   * The end of the batch; the start itself if nothing is new. Now and then an end without new
-   * records confirms that there were none: what expires later is then known to be nothing that was
-   * missed.
+   * Returns the end of the batch, or the start itself if there are no new records. If `readUpTo` is
+   * half a retention period old, it returns a new end even without records. This confirms that
+   * nothing was missed, so records that expire later cannot be mistaken for lost data.
    */
   end(now: number): StreamOffset {
     const readUpTo = wholeMinute(Math.min(this.#readUpTo, now));
@@ -89,7 +97,7 @@ export class ShardsPlan {
   }
 }
 
-/** So that two looks at one moment find one offset. */
+/** Rounds down to a minute, so that planning twice at about the same time finds the same offset. */
 export function wholeMinute(time: number): string {
   return roundDown(new Date(time), "1 minute");
 }

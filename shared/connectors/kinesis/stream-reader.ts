@@ -20,14 +20,14 @@ import {
   type Stream,
 } from "./stream.ts";
 
-/** The records of a shard from `first` to `last`, both of them in it. */
+/** The records of a shard from `first` to `last`, both included. */
 export type ShardRange = { readonly shardId: string; readonly first: Mark; readonly last: Mark };
 
 const SHARDS_AT_ONCE = 16;
 
 /**
- * Reads a stream by sequence numbers: planning finds where each shard's part of a batch begins and
- * ends, the tasks read it, a shard each.
+ * Reads a stream by sequence numbers. Planning finds the first and last record of each shard for a
+ * batch; each task reads one shard.
  */
 export class KinesisReader
   extends DataSourceStreamReader<StreamOffset, ShardRange>
@@ -37,11 +37,11 @@ export class KinesisReader
   readonly #options: ParsedOptions;
   readonly #stream: Stream;
   readonly #runtime: Runtime;
-  /** Records that came later are for another run. Epoch milliseconds. */
+  /** Records that arrived later are left to another run. Epoch milliseconds. */
   #availableNow: number | undefined;
   /**
-   * What `latestOffset` saw, so that `partitions` need not ask again: by shard, the first record
-   * after a sequence number.
+   * For each shard, the first record after a sequence number, as `latestOffset` found it.
+   * `partitions` uses it to avoid a second request.
    */
   readonly #firsts = new Map<string, { readonly after: string | undefined; readonly first: Mark }>();
 
@@ -107,8 +107,8 @@ export class KinesisReader
   }
 
   /**
-   * Whether records may have expired unread: the last look was longer ago than the stream keeps
-   * them.
+   * Returns true if records may have expired unread, because the stream was last read longer ago
+   * than its retention period.
    */
   async #mayHaveExpired({ readUpTo }: StreamOffset, now: number): Promise<boolean> {
     const age = now - Date.parse(readUpTo);
@@ -116,7 +116,10 @@ export class KinesisReader
     return age > (await this.#stream.retention());
   }
 
-  /** Where the last record that was read is still there, so are all that follow. */
+  /**
+   * Throws `KINESIS_DATA_EXPIRED` unless the last record that was read still exists. If it does,
+   * all records after it exist too.
+   */
   async #refuseExpired({ shards, readUpTo }: StreamOffset, shardId: string): Promise<void> {
     const { last } = shards[shardId] ?? {};
     const there = last === undefined ? undefined : await this.#stream.first(shardId, { from: last });
@@ -158,7 +161,10 @@ export class KinesisReader
     );
   }
 
-  /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that are no rows. */
+  /**
+   * Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that cannot be converted
+   * to rows.
+   */
   override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
     const { shardId, first, last } = range;
     const toRow = recordReader(this.#schema, this.#options.format, shardId);
@@ -170,7 +176,7 @@ export class KinesisReader
       for (const record of page.records) {
         const sequenceNumber = BigInt(record.sequenceNumber);
         if (sequenceNumber >= begin && sequenceNumber <= end) yield toRow(record);
-        // Beyond it only if all of the range has expired.
+        // A sequence number beyond `end` appears only if the whole range has expired.
         if (sequenceNumber >= end) return;
       }
       if (page.isTip || page.isEnd) break;
@@ -195,7 +201,7 @@ export class KinesisReader
   }
 }
 
-/** Where the next batch of a shard begins. */
+/** Returns the position at which the next batch of a shard starts. */
 function begin({ from, shards }: StreamOffset, shardId: string): Position {
   const { last } = shards[shardId] ?? {};
   if (last !== undefined) return { after: last };

@@ -17,18 +17,18 @@ import type { RetryPolicy } from "../../contract/retry.ts";
 import { AwsClient } from "../kit/aws-client.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** What is listed of a shard. */
+/** A shard as `ListShards` returns it. */
 export interface Shard {
   readonly shardId: string;
-  /** One after a split, two after a merge. */
+  /** The shards that it was split or merged from: one after a split, two after a merge. */
   readonly parents: readonly string[];
 }
 
-/** A record's place in its shard. */
+/** The position of a record in its shard. */
 export type Mark = {
-  /** Its sequence number. */
+  /** The record's sequence number. */
   readonly seq: string;
-  /** When it came, about: ISO 8601. */
+  /** Approximate arrival time, ISO 8601. */
   readonly at: string;
 };
 
@@ -36,39 +36,45 @@ export type Mark = {
 export interface StreamRecord {
   readonly sequenceNumber: string;
   readonly partitionKey: string;
-  /** When it came, about: epoch milliseconds. */
+  /** Approximate arrival time, epoch milliseconds. */
   readonly arrivedAt: number;
   readonly data: Uint8Array;
 }
 
-/** Where in a shard reading begins: `since` in epoch milliseconds. */
+/** Where reading starts in a shard. `since` is in epoch milliseconds. */
 export type Position =
   | { readonly at: "TRIM_HORIZON" }
   | { readonly since: number }
   | { readonly from: Mark }
   | { readonly after: Mark };
 
-/** What one GetRecords returned. */
+/** The result of one `GetRecords` call. */
 export interface Page {
   readonly records: readonly StreamRecord[];
-  /** True if nothing follows as yet. */
+  /** True if there are no newer records yet. */
   readonly isTip: boolean;
-  /** True if nothing will ever follow: the shard is closed. */
+  /** True if no more records will follow because the shard is closed. */
   readonly isEnd: boolean;
 }
 
-/** GetRecords returns no more at once. */
+/** Maximum number of records that `GetRecords` returns. */
 export const PAGE_RECORDS = 10_000;
-/** A shard answers 5 GetRecords a second, of all who read it. */
+/**
+ * Minimum time between calls: a shard allows 5 `GetRecords` calls per second, shared by all its
+ * readers.
+ */
 const PACE_MILLISECONDS = 200;
 /**
- * A sequence number that has expired can lead to empty pages for ever. No stream keeps records for
- * less than a day: an older one is looked for by its time, and by somewhat less, for times are not
- * quite in order.
+ * An iterator for an expired sequence number can return empty pages forever. Every stream keeps
+ * records for at least a day, so a position older than half a day is looked up by time instead. The
+ * margin is needed because arrival times are not exactly in order.
  */
 const OLD_MILLISECONDS = 12 * 3_600_000;
 const TIME_MARGIN_MILLISECONDS = 60_000;
-/** Throttling is no error for about a minute: other readers may take their turns. */
+/**
+ * Throttling becomes an error only after about a minute, because other readers share the shard's
+ * limit.
+ */
 const RETRIES: RetryPolicy = { attempts: 10, firstDelay: 500, longestDelay: 20_000 };
 
 /** The requests to one stream. */
@@ -78,7 +84,7 @@ export class Stream {
   readonly #target: { readonly StreamName: string } | { readonly StreamARN: string };
   readonly #client: AwsClient<KinesisClient>;
 
-  /** `client` is made when it is needed first. */
+  /** If `client` is not given, one is created when it is first needed. */
   constructor(options: ParsedOptions, runtime: Runtime, client?: KinesisClient) {
     const { streamName, streamArn = "" } = options;
     this.#options = options;
@@ -90,12 +96,12 @@ export class Stream {
     this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError }, client);
   }
 
-  /** For messages. */
+  /** The stream's name or ARN, for error messages. */
   get name(): string {
     return Object.values(this.#target).join();
   }
 
-  /** All shards that hold records, or may come to. */
+  /** Lists all shards: those that still have records and those that can receive new ones. */
   async shards(): Promise<Shard[]> {
     const shards: Shard[] = [];
     let NextToken: string | undefined;
@@ -113,7 +119,7 @@ export class Stream {
     return shards;
   }
 
-  /** How long records are kept, in milliseconds. */
+  /** Returns the retention period in milliseconds. */
   async retention(): Promise<number> {
     const { StreamDescriptionSummary } = await this.#client.call("DescribeStreamSummary", (client) =>
       client.send(new DescribeStreamSummaryCommand(this.#target)),
@@ -122,8 +128,8 @@ export class Stream {
   }
 
   /**
-   * The records from a position on, in pages of at most `limit`, to the end of the shard; of one
-   * that is open, for ever.
+   * Yields the records from a position on, in pages of at most `limit`. It ends at the end of a
+   * closed shard; for an open shard it never ends.
    */
   async *pages(
     shardId: string,
@@ -152,7 +158,7 @@ export class Stream {
     }
   }
 
-  /** The first record from a position on, if there is one. */
+  /** Returns the first record from a position on, or `undefined` if there is none. */
   async first(shardId: string, position: Position): Promise<StreamRecord | undefined> {
     const limit = "since" in position ? 1 : PAGE_RECORDS;
     for await (const { records, isTip } of this.pages(shardId, position, limit))
@@ -178,7 +184,7 @@ export class Stream {
       return this.#client.call(`GetRecords of ${shardId}`, send, signal);
     };
     const answer = await ask(iterator).catch(async (error: unknown) => {
-      // Iterators live for five minutes, and a sink may take longer over a page.
+      // An iterator expires after five minutes, and a sink may take longer to write a page.
       const isExpired = MillraceError.is(error) && error.cause instanceof ExpiredIteratorException;
       const fresh = isExpired ? await this.#begin(shardId, position) : undefined;
       if (fresh === undefined) throw error;
@@ -194,8 +200,8 @@ export class Stream {
   }
 
   /**
-   * `undefined` for a time that has not come yet. Error: `KINESIS_DATA_EXPIRED`, if the stream has
-   * no such sequence number.
+   * Gets an iterator for a position. Returns `undefined` if the position is a time in the future.
+   * Error: `KINESIS_DATA_EXPIRED` if the stream does not have the sequence number.
    */
   async #begin(
     shardId: string,
@@ -224,8 +230,8 @@ export class Stream {
 
 function makeClient({ region, streamArn, endpoint }: ParsedOptions): KinesisClient {
   return new KinesisClient({
-    // The SDK would take HTTP/2, which only enhanced fan-out needs, and over which LocalStack
-    // breaks off larger answers.
+    // Uses HTTP/1. The SDK's default for Kinesis is HTTP/2, which only enhanced fan-out needs and
+    // with which LocalStack cuts off large responses.
     requestHandler: new NodeHttpHandler(),
     ...optional("region", region ?? streamArn?.split(":")[3]),
     ...optional("endpoint", endpoint),
@@ -241,7 +247,7 @@ function callFailed(stream: string, call: string, thrown: Error, retryable: bool
   });
 }
 
-/** What is gone before it was read. */
+/** Creates the error for records that expired before they were read. */
 export function expired(message: string, cause?: unknown): MillraceError {
   return new MillraceError("KINESIS_DATA_EXPIRED", message, {
     hint: "Lengthen the stream's retention and run more often. To go on with what is left: failOnDataLoss: false. A stream that was made anew needs a pipeline with another name.",
@@ -270,16 +276,19 @@ function iteratorType(position: Position, now: number): IteratorType {
   return { ShardIteratorType, StartingSequenceNumber: seq };
 }
 
-/** Leaves out what comes before a position that was looked for by its time. */
+/**
+ * Returns a filter that drops records before the position. They appear when the position was looked
+ * up by time.
+ */
 function isNotBefore(position: Position): (record: StreamRecord) => boolean {
   if (!("from" in position || "after" in position)) return () => true;
   const mark = "from" in position ? position.from : position.after;
-  // Sequence numbers have more digits than a number holds.
+  // BigInt, because sequence numbers are larger than a number can hold exactly.
   const first = BigInt(mark.seq) + ("from" in position ? 0n : 1n);
   return ({ sequenceNumber }) => BigInt(sequenceNumber) >= first;
 }
 
-/** Where a record lies. */
+/** Returns the position of a record. */
 export function markOf({ sequenceNumber, arrivedAt }: StreamRecord): Mark {
   return { seq: sequenceNumber, at: new Date(arrivedAt).toISOString() };
 }

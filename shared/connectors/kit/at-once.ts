@@ -1,6 +1,7 @@
 /**
- * Runs `count` loops at once, each until `step` returns false. After the first error no step is
- * begun; the error is thrown once every loop has ended, so that nothing goes on behind it.
+ * Runs `count` loops in parallel, each until `step` returns false. After the first error no further
+ * step starts. The error is thrown when all loops have ended, so that no work goes on in the
+ * background.
  */
 export async function loopsAtOnce(count: number, step: () => Promise<boolean>): Promise<void> {
   const errors: unknown[] = [];
@@ -16,8 +17,8 @@ export async function loopsAtOnce(count: number, step: () => Promise<boolean>): 
 }
 
 /**
- * Calls `body` with each item, at most `limit` calls at once. After the first error no item is
- * begun; the error is thrown once every call has ended.
+ * Calls `body` for each item, with at most `limit` calls in parallel. After the first error no
+ * further call starts. The error is thrown when all calls have ended.
  */
 export async function atOnce<T>(
   limit: number,

@@ -3,30 +3,33 @@ import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 
-/** How a connector uses one service of AWS. */
+/** How a connector uses one AWS service. */
 export interface AwsService<Client> {
   readonly runtime: Pick<Runtime, "random" | "sleep">;
-  /** Beyond the few attempts of the SDK. Every call must be safe to repeat. */
+  /** Retries in addition to the SDK's own. Every call must be safe to repeat. */
   readonly retries: RetryPolicy;
   readonly make: () => Client;
-  /** The error of `call`, such as `GetRecords of shard-1`; `retryable` if it may pass. */
+  /**
+   * Converts what the SDK threw to a `MillraceError`. `call` names the call, such as `GetRecords of
+   * shard-1`; `retryable` is true for transient errors.
+   */
   readonly toError: (call: string, thrown: Error, retryable: boolean) => MillraceError;
 }
 
-/** A client of the AWS SDK, which is made when it is first needed. */
+/** A client of the AWS SDK that is created when it is first needed. */
 export class AwsClient<Client extends { destroy(): void }> {
   readonly #service: AwsService<Client>;
   #client: Client | undefined;
 
-  /** `client` takes the place of the one that the service makes. */
+  /** If `client` is given, it is used instead of the one that `service.make` creates. */
   constructor(service: AwsService<Client>, client?: Client) {
     this.#service = service;
     this.#client = client;
   }
 
   /**
-   * Calls `body`, again if the service is busy or the network broke off, or if it throws a
-   * MillraceError that is retryable. Whatever else it throws becomes the service's error.
+   * Calls `body`. It is retried if the service is busy, if the network fails, or if `body` throws a
+   * retryable `MillraceError`. Any other error is converted with `toError`.
    */
   async call<T>(call: string, body: (client: Client) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { runtime, retries, make, toError } = this.#service;

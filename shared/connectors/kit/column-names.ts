@@ -1,28 +1,32 @@
 import { listNames, MillraceError } from "../../contract/errors.ts";
 
-/** Names that an error shows at most. */
+/** Maximum number of names in an error message. */
 const MAX_NAMES = 10;
 
-/** A column of the schema, and the name under which it seems to be there. */
+/** A column of the schema, and the similar name that the data has instead. */
 export interface Misnamed {
   readonly column: string;
   readonly found: string;
 }
 
 export interface NameCheck {
-  /** What an error begins with: `message 5: `. */
+  /** The start of the error message, such as `message 5: `. */
   readonly prefix?: string;
-  /** Where the schema is written. Default: `the schema`. */
+  /** Where the user writes the schema, for the hint. Default: `the schema`. */
   readonly schema?: string;
-  /** Names that stand for something else than the missing columns. Default: the columns. */
+  /**
+   * Names in the data that have a meaning of their own and are never taken for a misspelled column.
+   * Default: the columns.
+   */
   readonly known?: readonly string[];
-  /** What else the person may do: `, or …`. */
+  /** Returns another suggestion for the hint, in the form `, or …`. */
   readonly orElse?: (misnamed: readonly Misnamed[]) => string;
 }
 
 /**
- * What is not there is null, unless it is there under a name that differs in no more than
- * case, `_`, `-` and spaces: then it was misnamed. Error: `COLUMN_MISNAMED`.
+ * Throws `COLUMN_MISNAMED` if a column is missing in the data and the data has a name that differs
+ * from it only in case, `_`, `-` or spaces. Columns that are simply missing are allowed; they are
+ * read as null.
  */
 export function checkColumnNames(
   columns: readonly string[],
@@ -46,7 +50,7 @@ export function checkColumnNames(
   });
 }
 
-/** Names for an error: `"a", "b" and 3 more`. */
+/** Formats names for an error message: `"a", "b" and 3 more`. */
 export function quoted(names: readonly string[]): string {
   return listNames(names, MAX_NAMES);
 }

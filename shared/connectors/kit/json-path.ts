@@ -1,9 +1,12 @@
-/** A path into JSON: names and indexes joined by dots, such as `data.items` or `coordinates.0`. */
+/**
+ * Splits a JSON path into its names and indexes. They are separated by dots, as in `data.items` or
+ * `coordinates.0`.
+ */
 function stepsOf(path: string): string[] {
   return path.split(".");
 }
 
-/** What lies at a path, `undefined` if nothing does. */
+/** Returns the value at a path, or `undefined` if there is none. */
 export function valueAt(value: unknown, path: string): unknown {
   let at: unknown = value;
   for (const step of stepsOf(path)) {
@@ -13,12 +16,12 @@ export function valueAt(value: unknown, path: string): unknown {
   return at;
 }
 
-/** An object that has `value`, and nothing else, at a path of names. */
+/** Returns an object that contains only `value`, nested under the names of the path. */
 export function wrapAt(value: unknown, path: string): unknown {
   return stepsOf(path).reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
 }
 
-/** The name or index that a path begins with. */
+/** Returns the first name or index of a path. */
 export function firstStep(path: string): string {
   return stepsOf(path)[0] ?? "";
 }

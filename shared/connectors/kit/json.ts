@@ -5,7 +5,7 @@ import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "./column-names.ts";
 
-/** A number of JSON text that a double would round, as it was written. */
+/** The text of a JSON number that a double would round. */
 export class JsonNumber {
   readonly source: string;
 
@@ -15,9 +15,8 @@ export class JsonNumber {
 }
 
 /**
- * JSON whose integers beyond 2^53 come as bigint instead of losing their last digits. With
- * `decimals`, numbers with a fraction of more digits than a double surely keeps come as
- * `JsonNumber`.
+ * Parses JSON without losing digits. Integers beyond 2^53 become bigint. With `decimals`, fractions
+ * with more than 15 characters become `JsonNumber`.
  */
 export function parseJson(text: string, { decimals = false }: { readonly decimals?: boolean } = {}): unknown {
   if (!(decimals ? /[\d.]{16}/ : /\d{16}/).test(text)) return JSON.parse(text);
@@ -31,8 +30,9 @@ export function parseJson(text: string, { decimals = false }: { readonly decimal
 }
 
 /**
- * Turns a message that is one JSON object into a row of `schema`; `name` is what an error calls it.
- * What is not there is null. Errors: `RECORD_NOT_JSON`, `COLUMN_MISNAMED`.
+ * Returns a function that converts a message with one JSON object to a row of `schema`. Missing
+ * columns are null. `name` is the message's name in errors. Errors: `RECORD_NOT_JSON`,
+ * `COLUMN_MISNAMED`.
  */
 export function jsonRecord(schema: Schema): (message: string | Uint8Array, name: string) => Row {
   const names = schema.fields.map((field) => field.name);
@@ -43,7 +43,7 @@ export function jsonRecord(schema: Schema): (message: string | Uint8Array, name:
     try {
       value = parseJson(typeof message === "string" ? message : utf8.decode(message), { decimals: true });
     } catch {
-      // The parser's error quotes the message.
+      // The parser's error is dropped because it quotes the message.
       throw notJson(`${name} is not JSON`, message);
     }
     if (!isPlainObject(value)) throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
@@ -66,8 +66,9 @@ const INTEGER = /^-?\d+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
- * Turns a JSON object, as sinks of rows get them, into a row of `schema`, by position. What is not
- * there is null; what does not fit is left for the conversion to Arrow.
+ * Returns a function that converts a JSON object to a row with values in the order of `schema`.
+ * Missing columns are null. A value that does not fit its type is returned unchanged; the
+ * conversion to Arrow reports it.
  */
 export function jsonRow(schema: Schema): (record: Readonly<Record<string, unknown>>) => Row {
   const read = fieldsReader(schema.fields);
@@ -90,7 +91,7 @@ function ofValue(type: DataType): Convert {
       typeof value === "bigint" ? Number(value) : value instanceof JsonNumber ? Number(value.source) : value;
   }
   if (DataType.isDecimal(type)) return (value) => (value instanceof JsonNumber ? value.source : value);
-  // Beyond 2^53 many write them as text.
+  // Many programs write integers beyond 2^53 as text.
   if (DataType.isInt(type) && type.bitWidth === 64) return toBigInt;
   if (DataType.isBinary(type)) {
     return (value) =>
@@ -118,7 +119,7 @@ function ofValue(type: DataType): Convert {
   return (value) => value;
 }
 
-/** Names in JSON are text, whatever the map's keys are. */
+/** The keys of a JSON object are always text, so they are converted to the map's key type. */
 function ofKey(type: DataType): Convert {
   if (DataType.isInt(type)) return toBigInt;
   if (DataType.isFloat(type)) return Number;

@@ -1,6 +1,8 @@
 import { MillraceError } from "../../contract/errors.ts";
 
-/** The option `schema` of a source of JSON, which has none of its own. Error: `SCHEMA_REQUIRED`. */
+/**
+ * Returns the option `schema` of a JSON source, which cannot infer one. Error: `SCHEMA_REQUIRED`.
+ */
 export function requiredSchema(schema: string | undefined, dataSource: string, example: string): string {
   if (schema !== undefined) return schema;
   throw new MillraceError(

@@ -3,21 +3,25 @@ import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 
 /**
- * A value that is read from the environment when it is needed; it is never stored and never logged.
+ * A value that is read from an environment variable when it is needed. It is never stored or
+ * logged.
  */
 export interface FromEnvironment {
-  /** Name of the variable. */
+  /** Name of the environment variable. */
   readonly env: string;
 }
 
-/** In the options of a connector. */
+/** The schema of a `FromEnvironment` in a connector's options. */
 export const fromEnvironment: z.ZodType<FromEnvironment> = z.strictObject({ env: z.string().min(1) });
 
 export function isFromEnvironment(value: unknown): value is FromEnvironment {
   return typeof value === "object" && value !== null && "env" in value;
 }
 
-/** The secret that options of `dataSource` name. Error: `SECRET_MISSING`. */
+/**
+ * Returns the value of the environment variable. `dataSource` is the connector's name, for the
+ * error. Error: `SECRET_MISSING`.
+ */
 export function secretOf(env: Runtime["env"], { env: name }: FromEnvironment, dataSource: string): string {
   const value = env[name];
   if (value !== undefined && value !== "") return value;

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 
 /**
- * The digest of a text's UTF-8. Not that of Web Crypto, which waits a turn for each name of a
- * listing.
+ * Returns the SHA-256 digest of a text in UTF-8. Uses Node's synchronous function because Web
+ * Crypto's is asynchronous, which is slow for the many names of a listing.
  */
 export function sha256(text: string): Buffer {
   return hash("sha256", text, "buffer");

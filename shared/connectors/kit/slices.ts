@@ -1,7 +1,7 @@
-/** Whole numbers from `from` on and before `to`. */
+/** The integers from `from` (inclusive) to `to` (exclusive). */
 export type Numbers = { readonly from: number; readonly to: number };
 
-/** The numbers in at most `count` slices of about the same size, none of them empty. */
+/** Splits the numbers into at most `count` slices of similar size. No slice is empty. */
 export function slicesOf({ from, to }: Numbers, count: number): Numbers[] {
   const size = Math.ceil((to - from) / count);
   const slices: Numbers[] = [];
@@ -10,8 +10,8 @@ export function slicesOf({ from, to }: Numbers, count: number): Numbers[] {
 }
 
 /**
- * Files in groups, in their order: each of at most `maxBytes` and `maxFiles`, unless its one file
- * alone is larger.
+ * Groups files in their given order. A group has at most `maxBytes` and `maxFiles`; a single larger
+ * file gets its own group.
  */
 export function groupsOf<F extends { readonly bytes: number }>(
   files: Iterable<F>,

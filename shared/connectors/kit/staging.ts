@@ -6,38 +6,47 @@ import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 
-/** An Arrow file in the pipeline's own store; `path` is `null` for a task that had no rows. */
+/**
+ * The commit message of a task: an Arrow file in the pipeline's own store. `path` is `null` for a
+ * task without rows.
+ */
 export type StagedRows = { readonly path: string | null; readonly rows: number; readonly bytes: number };
 
 /**
- * Where sinks without a place of their own stage what their commit then writes: tasks on AWS may
- * write below `staging/`.
+ * Returns the folder for staged files in the pipeline's store, for sinks without storage of their
+ * own. On AWS, tasks have permission to write below `staging/`.
  */
 export function stagingOf(context: SinkContext): ObjectStore {
   return context.store.at(STORE_FOLDER.staging);
 }
 
-/** The batch attempt that a file was staged for. */
+/** The batch and attempt for which a file was staged. */
 export interface StagedAttempt {
   readonly batchId: number;
   readonly attempt: number;
 }
 
-/** A file's name that no other attempt ever uses: batch, partition, attempts, and a random id. */
+/**
+ * Returns the name of a staged file. It is unique for each attempt: batch, partition, both attempt
+ * numbers, and a random id.
+ */
 export function attemptName(task: TaskContext, id: string): string {
   const batch = batchDigits(task.batchId);
   const partition = partitionDigits(task.partitionId);
   return `${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}.arrow`;
 }
 
-/** Batch and attempt of a file in `folder`, `undefined` for a file of another making. */
+/**
+ * Parses batch and attempt from the key of a file in `folder`. Returns `undefined` if another
+ * program made the file.
+ */
 export function parseAttempt(key: string, folder: string): StagedAttempt | undefined {
   const name = key.startsWith(folder) ? key.slice(folder.length) : "";
   const match = /^(\d{12})-\d{6}-(\d+)-\d+-[0-9a-f-]+\.arrow$/.exec(name);
   return match === null ? undefined : { batchId: Number(match[1]), attempt: Number(match[2]) };
 }
 
-/** Stages the rows of a task under a name that no other attempt ever uses. */
+/** Writes a task's rows to a staged file whose name is unique for this attempt. */
 export async function stageRows(
   schema: Schema,
   batches: AsyncIterable<RecordBatch>,
@@ -47,7 +56,10 @@ export async function stageRows(
   return await putRows(stagingOf(task), `${task.incarnation}/${attemptName(task, id)}`, schema, batches);
 }
 
-/** Puts an Arrow IPC file; none if there are no rows. What an error leaves behind is removed. */
+/**
+ * Writes an Arrow IPC file, or no file if there are no rows. After an error, a partly written file
+ * is deleted.
+ */
 export async function putRows(
   store: ObjectStore,
   path: string,
@@ -74,7 +86,7 @@ export async function putRows(
   try {
     await store.put(path, chunks());
   } catch (error) {
-    // Nobody was told of the file, so nobody can come to name it.
+    // The file is not in any commit message yet, so it is safe to delete.
     await store.delete([path]).catch(() => undefined);
     throw error;
   } finally {
@@ -83,7 +95,9 @@ export async function putRows(
   return { path, rows, bytes };
 }
 
-/** What tasks staged, in the order of the partitions. Error: `STAGED_FILE_MISSING`. */
+/**
+ * Reads the staged rows of all tasks, in the order of the partitions. Error: `STAGED_FILE_MISSING`.
+ */
 export async function* readStaged(
   messages: readonly (StagedRows | null)[],
   context: SinkContext,
@@ -102,7 +116,7 @@ export async function* readStaged(
   }
 }
 
-/** Deletes what these messages name. */
+/** Deletes the staged files that these messages name. */
 export async function dropStaged(
   messages: readonly (StagedRows | null)[],
   context: SinkContext,
@@ -111,8 +125,8 @@ export async function dropStaged(
 }
 
 /**
- * What `abort` deletes of an attempt: nothing if a commit of it was tried, which may still be under
- * way and must then find its files.
+ * Deletes an attempt's staged files when it is aborted. If a commit was tried, nothing is deleted,
+ * because that commit may still be running and need the files.
  */
 export async function dropAborted(
   messages: readonly (StagedRows | null)[],

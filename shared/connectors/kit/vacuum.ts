@@ -2,13 +2,16 @@ import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/o
 import type { OpenBatch, VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
 import { parseAttempt, type StagedAttempt, stagingOf } from "./staging.ts";
 
-/** What tasks left in a folder, as far as it is old enough to be removed. */
+/** Files and unfinished uploads in a folder that are old enough to be removed. */
 export interface Leftovers {
   readonly files: readonly ObjectInfo[];
   readonly uploads: readonly UnfinishedUpload[];
 }
 
-/** Lists a folder, whose name ends with a slash. To be done before anything else is asked. */
+/**
+ * Lists the leftovers in a folder. `folder` ends with a slash. Call this before reading the open
+ * batch or the sink's state, so that newer files are not considered.
+ */
 export async function listLeftovers(
   store: ObjectStore,
   folder: string,
@@ -20,7 +23,7 @@ export async function listLeftovers(
   return { files, uploads: await listOldUploads(store, folder, context) };
 }
 
-/** The unfinished uploads below a prefix that are old enough to be removed. */
+/** Returns the unfinished uploads below a prefix that are old enough to be removed. */
 export async function listOldUploads(
   store: ObjectStore,
   prefix: string,
@@ -34,7 +37,7 @@ function isOld(since: number, { now, olderThan }: VacuumContext): boolean {
   return now - since >= olderThan;
 }
 
-/** Removes the leftovers whose keys are dead; a dry run only counts them. */
+/** Removes the leftovers for whose keys `isDeadKey` is true. A dry run only counts them. */
 export async function removeDead(
   store: ObjectStore,
   { files, uploads }: Leftovers,
@@ -51,8 +54,9 @@ export async function removeDead(
 
 /**
  * Removes staged files that no commit will read. `landed` returns the newest batch that the sink
- * has, if the sink can tell; otherwise the ledger is believed. In this order: what is staged, what
- * is open, what has landed; so that a batch that lands meanwhile is seen as open, or as landed.
+ * has committed, if the sink knows it; otherwise the ledger decides. The order matters: list the
+ * staged files, then read the open batch, then ask the sink. A batch that is committed in the
+ * meantime is then seen either as open or as committed.
  */
 export async function vacuumStaged(
   context: VacuumContext,
@@ -68,11 +72,11 @@ export async function vacuumStaged(
 }
 
 /**
- * True if no commit can come to name what was staged. Once its batch has landed, the sink keeps any
- * other commit of the batch out. Before that, an attempt is dead when it is over and no commit of
- * it was ever begun: one that was begun may be under way in a process that sleeps, for however
- * long. A batch that the ledger calls closed and the sink does not have is not touched: the sink
- * may be the one that is wrong.
+ * Returns true if no commit can still need a staged file. There are two cases. First, its batch is
+ * committed: the sink rejects any other commit of that batch. Second, its attempt is over and no
+ * commit of it was started; a started commit may still be running in a process that was suspended.
+ * If the ledger says that a batch is closed but the sink does not have it, the files are kept,
+ * because the sink may be wrong.
  */
 export function isDead(
   staged: StagedAttempt | undefined,

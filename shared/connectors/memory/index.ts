@@ -14,15 +14,15 @@ import { MemoryWriter } from "./writer.ts";
 export { MemoryStream } from "./stream.ts";
 export { type MemoryBatch, type MemoryTable, memoryTable } from "./table.ts";
 
-/** What to read, or where to write. */
+/** The stream to read or the table to write. */
 export interface MemoryOptions {
   /** Name of the `MemoryStream` to read. */
   readonly stream?: string;
   /** Name of the `memoryTable` to write. */
   readonly table?: string;
-  /** Partitions of a batch that is read, at most. Default 1. */
+  /** Maximum number of partitions in a batch that is read. Default 1. */
   readonly numPartitions?: number;
-  /** Rows of a batch of a stream that is read, at most. Default: all there are. */
+  /** Maximum number of rows in a stream's batch. Default: all available rows. */
   readonly maxRowsPerBatch?: number;
 }
 
@@ -36,37 +36,38 @@ const OPTIONS = z.strictObject({
 type ParsedOptions = z.output<typeof OPTIONS>;
 
 /**
- * Rows in memory as source and sink, for tests that run a pipeline in their own thread: with
- * `runPipeline` of `millrace/testing`. Elsewhere each task has another thread, or machine, and its
- * memory: that is told, as `MEMORY_NOT_HERE`. Guide: docs/memory.md. Error: `OPTIONS_INVALID`.
+ * Rows in memory as a source and a sink, for tests that run a pipeline in their own thread with
+ * `runPipeline` of `millrace/testing`. Other runners give each task its own thread or machine with
+ * its own memory; there it fails with `MEMORY_NOT_HERE`. Guide: docs/memory.md. Error:
+ * `OPTIONS_INVALID`.
  */
 export class Memory extends DataSource<ParsedOptions> {
-  /** For `.format("memory")`, once it is registered. */
+  /** The name for `.format("memory")` once the class is registered. */
   static override readonly name: string = "memory";
-  /** See `MemoryOptions`. */
+  /** The schema that validates `MemoryOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<MemoryOptions, ParsedOptions>;
 
-  /** That of the stream. Error: `MEMORY_NOT_HERE`. */
+  /** Returns the schema of the memory stream. Error: `MEMORY_NOT_HERE`. */
   override schema(): Schema {
     return findStream(this.#source.stream).schema;
   }
 
-  /** A reader of the rows that are there. */
+  /** Returns a batch reader of all rows that the stream has now. */
   override reader(_schema: Schema): DataSourceReader<unknown> {
     return new MemoryReader(this.#source);
   }
 
-  /** A reader by the number of the row. */
+  /** Returns a stream reader whose offset is the number of rows read. */
   override streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
     return new MemoryStreamReader(this.#source);
   }
 
-  /** A writer that appends, or takes the place of what is there. */
+  /** Returns a writer that appends rows or, with `overwrite`, replaces all rows. */
   override writer(_schema: Schema, overwrite: boolean): StreamWriter<StagedRows> {
     return new MemoryWriter(this.#required("table"), overwrite, this.runtime);
   }
 
-  /** A writer that appends. */
+  /** Returns a writer that appends rows. */
   override streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<StagedRows> {
     return new MemoryWriter(this.#required("table"), false, this.runtime);
   }

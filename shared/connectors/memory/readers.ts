@@ -7,15 +7,15 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { type Numbers, slicesOf } from "../kit/slices.ts";
-import { findStream, notHere } from "./stream.ts";
+import { findStream, notInMemory } from "./stream.ts";
 
-/** So many rows of the stream were read. */
+/** The offset: how many rows of the stream were read. */
 const ORDER = new CompositeOffset({ rows: "number" });
 type Position = OffsetOf<typeof ORDER>;
-/** Rows of the stream with this id; `from` is among them, `to` is not. */
+/** The rows from `from` (inclusive) to `to` (exclusive) of the stream with the id `stream`. */
 type Slice = Numbers & { readonly stream: string };
 
-/** What the readers of both kinds are made of. */
+/** The options that both readers use. */
 export interface MemorySource {
   /** Name of the stream. */
   readonly stream: string;
@@ -105,5 +105,5 @@ function partitionsOf({ stream, numPartitions }: MemorySource, from: number, to:
 function readSlice({ stream: name }: MemorySource, { stream: id, from, to }: Slice): readonly Row[] {
   const stream = findStream(name);
   if (stream.id === id) return stream.slice(from, to);
-  throw notHere(`the memory stream "${name}" that the batch was planned with`);
+  throw notInMemory(`the memory stream "${name}" that the batch was planned with`);
 }

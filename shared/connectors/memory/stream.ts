@@ -7,15 +7,17 @@ import type { Row } from "../../contract/stream-reader.ts";
 const streams = new Map<string, MemoryStream>();
 
 /**
- * Rows in the memory of this process, and of this thread of it, for the source `memory`. A new one
- * takes the place of one of the same name. (Spark: `MemoryStream`.)
+ * Rows in the memory of this thread, for the source `memory`. A new stream replaces an existing one
+ * of the same name. (Spark: `MemoryStream`.)
  */
 export class MemoryStream {
-  /** For the option `stream`. */
+  /** The name for the option `stream`. */
   readonly name: string;
-  /** Of its rows. */
+  /** The schema of the rows. */
   readonly schema: Schema;
-  /** Tells it from one of the same name elsewhere, or before. */
+  /**
+   * Distinguishes this stream from an earlier one, or one in another thread, with the same name.
+   */
   readonly id: string = crypto.randomUUID();
   readonly #rows: Row[] = [];
 
@@ -26,34 +28,34 @@ export class MemoryStream {
     streams.set(name, this);
   }
 
-  /** Adds rows at the end; they are not copied. */
+  /** Appends rows. They are not copied. */
   addData(rows: Iterable<Row>): void {
     for (const row of rows) this.#rows.push(row);
   }
 
-  /** How many rows there are. */
+  /** The number of rows. */
   get size(): number {
     return this.#rows.length;
   }
 
   /**
-   * The rows from number `from` (from 0) up to `to` (exclusive). Error: `MEMORY_NOT_HERE` if
-   * there are not so many.
+   * Returns the rows from index `from` (inclusive) to `to` (exclusive). Error: `MEMORY_NOT_HERE` if
+   * the stream has fewer rows.
    */
   slice(from: number, to: number): readonly Row[] {
     if (to <= this.size) return this.#rows.slice(from, to);
-    throw notHere(`row ${to - 1} of memory stream "${this.name}", which has ${this.size} rows,`);
+    throw notInMemory(`row ${to - 1} of memory stream "${this.name}", which has ${this.size} rows,`);
   }
 }
 
-/** The stream of that name. Error: `MEMORY_NOT_HERE`. */
+/** Returns the stream with this name. Error: `MEMORY_NOT_HERE`. */
 export function findStream(name: string): MemoryStream {
   const stream = streams.get(name);
   if (stream !== undefined) return stream;
-  throw notHere(`memory stream "${name}"`);
+  throw notInMemory(`memory stream "${name}"`);
 }
 
-export function notHere(what: string): MillraceError {
+export function notInMemory(what: string): MillraceError {
   return new MillraceError("MEMORY_NOT_HERE", `${what} is not in the memory of this process and thread`, {
     hint: "Make the memory stream before the run, and run the pipeline in one thread, with runPipeline of millrace/testing: millrace run and Lambda have a thread or a machine for each task.",
   });

@@ -1,32 +1,33 @@
 import type { BatchContext } from "../../contract/context.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
-import { notHere } from "./stream.ts";
+import { notInMemory } from "./stream.ts";
 
-/** A batch that a memory table has. */
+/** A committed batch of a memory table. */
 export interface MemoryBatch {
   /** The pipeline that wrote it. */
   readonly pipeline: string;
-  /** From 0. */
+  /** Counted from 0. */
   readonly batchId: number;
-  /** By field name, values as JSON has them. */
+  /** Rows keyed by field name, with JSON values. */
   readonly rows: readonly NamedRow[];
 }
 
-/** What the sink `memory` wrote into a table, as far as it was committed. */
+/** The committed batches of a table that the sink `memory` wrote. */
 export interface MemoryTable {
-  /** As in the option `table`. */
+  /** The name in the option `table`. */
   readonly name: string;
   /**
-   * All rows, in the order of their batches and partitions: by field name, values as JSON has them.
+   * Returns all rows in the order of their batches and partitions, keyed by field name, with JSON
+   * values.
    */
   rows(): NamedRow[];
-  /** The batches, in the order of their commits. */
+  /** Returns the batches in the order of their commits. */
   batches(): MemoryBatch[];
 }
 
-/** What a task staged; the rows stay in memory. */
+/** The commit message of a task. The rows themselves stay in memory. */
 export type StagedRows = {
-  /** The table's own id: one of the same name in another thread is another one. */
+  /** The table's own id. A table of the same name in another thread has another id. */
   readonly table: string;
   readonly key: string;
 };
@@ -34,8 +35,8 @@ export type StagedRows = {
 const tables = new Map<string, Table>();
 
 /**
- * The table of that name in the memory of this process, and of this thread of it; an empty one
- * if there is none yet.
+ * Returns the table with this name in the memory of this thread. If there is none, it is created
+ * empty.
  */
 export function memoryTable(name: string): MemoryTable {
   return openTable(name);
@@ -51,7 +52,7 @@ export class Table implements MemoryTable {
   readonly name: string;
   readonly #id: string = crypto.randomUUID();
   readonly #staged = new Map<string, readonly NamedRow[]>();
-  readonly #landed = new Set<string>();
+  readonly #committed = new Set<string>();
   #batches: readonly MemoryBatch[] = [];
 
   constructor(name: string) {
@@ -72,19 +73,19 @@ export class Table implements MemoryTable {
   }
 
   has(batch: BatchContext): boolean {
-    return this.#landed.has(idOf(batch));
+    return this.#committed.has(idOf(batch));
   }
 
   /**
-   * Adds a batch, or puts it in the place of all there is, unless it is there already. Error:
-   * `MEMORY_NOT_HERE`.
+   * Adds a batch or, with `overwrite`, replaces all rows by it. Does nothing if the batch is
+   * already committed. Error: `MEMORY_NOT_HERE`.
    */
   commit(messages: readonly StagedRows[], batch: BatchContext, overwrite: boolean): void {
     if (this.has(batch)) return;
     const rows = messages.flatMap((message) => this.#stagedRows(message));
     const { pipeline, batchId } = batch;
     this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
-    this.#landed.add(idOf(batch));
+    this.#committed.add(idOf(batch));
     this.discard(messages);
   }
 
@@ -95,7 +96,7 @@ export class Table implements MemoryTable {
   #stagedRows({ table, key }: StagedRows): readonly NamedRow[] {
     const rows = this.#staged.get(key);
     if (table === this.#id && rows !== undefined) return rows;
-    throw notHere(`what a task wrote for memory table "${this.name}"`);
+    throw notInMemory(`what a task wrote for memory table "${this.name}"`);
   }
 }
 

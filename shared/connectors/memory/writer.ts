@@ -33,7 +33,7 @@ export class MemoryWriter
   }
 
   override abort(messages: readonly (StagedRows | null)[], _batchId: number, batch: BatchContext): void {
-    // A commit that was tried may be tried again, by a run that was cut off from this one.
+    // After a commit was tried, another run may try it again and need the staged rows.
     if (!batch.commitTried) this.#table.discard(present(messages));
   }
 

@@ -11,10 +11,10 @@ import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
 import { readTable, type Table } from "./table.ts";
 
-/** Rows after one position, up to another one and with it; `null` is no border. */
+/** The rows after position `after` (exclusive) up to `upTo` (inclusive). `null` means no bound. */
 type Slice = { readonly after: Position | null; readonly upTo: Position | null };
 
-/** Reads all rows of a table, in parts if there is a cursor column. */
+/** Reads all rows of a table. If there is a cursor column, they are split into partitions. */
 export class PostgresReader extends DataSourceReader<Slice> {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
@@ -62,7 +62,7 @@ export class PostgresReader extends DataSourceReader<Slice> {
       const conditions = this.#conditions(table, parameters);
       if (cursor !== undefined && upTo !== null) conditions.push(cursor.upTo(upTo, parameters));
       if (cursor !== undefined && after !== null) {
-        // Rows without a position are with the last ones.
+        // The last slice also has the rows whose cursor column is null.
         const nowhere = upTo === null ? ` OR ${escapeIdentifier(cursor.columns[0].name)} IS NULL` : "";
         conditions.push(`(${cursor.after(after, parameters)}${nowhere})`);
       }

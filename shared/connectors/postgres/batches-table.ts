@@ -3,13 +3,13 @@ import type { Session } from "./connection.ts";
 import { quoteTable } from "./table.ts";
 
 /**
- * The table with the last batch of each pipeline that landed: written in the transaction that makes
- * the batch's rows visible.
+ * The table that records the last committed batch of each pipeline. It is updated in the
+ * transaction that writes the batch's rows.
  */
 export class BatchesTable {
   readonly #sql: string;
 
-  /** `name` as in the options. */
+  /** `name` is the table's name as written in the options. */
   constructor(name: string) {
     this.#sql = quoteTable(name);
   }
@@ -27,9 +27,9 @@ export class BatchesTable {
   }
 
   /**
-   * Records the batch, in the transaction that is open. False if it has landed, it or a later
-   * one. Another transaction that is about to record it is waited for: of several that commit one
-   * batch at once, one does.
+   * Records the batch in the current transaction. Returns false if this batch or a later one is
+   * already committed. If another transaction is recording the same batch, the statement waits for
+   * it, so only one of them commits the batch.
    */
   async record(session: Session, { pipeline, incarnation }: SinkContext, batchId: number): Promise<boolean> {
     const rows = await session.query(
@@ -43,7 +43,7 @@ export class BatchesTable {
     return rows.length > 0;
   }
 
-  /** The last batch that landed, -1 if none has. */
+  /** Returns the last committed batch, or -1 if there is none. */
   async last(session: Session, { pipeline, incarnation }: SinkContext): Promise<number> {
     if (!(await this.#isThere(session))) return -1;
     const [row] = await session.query(
@@ -62,8 +62,8 @@ export class BatchesTable {
 }
 
 /**
- * Makes a table that is not there, in the transaction that is open. Two at once would fail, even
- * with IF NOT EXISTS.
+ * Creates a table if it does not exist, in the current transaction. The lock is needed because two
+ * parallel `CREATE TABLE IF NOT EXISTS` statements can fail.
  */
 export async function makeTable(session: Session, sql: string, definition: string): Promise<void> {
   const doing = `making the table ${sql}`;

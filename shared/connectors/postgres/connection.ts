@@ -7,19 +7,25 @@ import { toPostgresError } from "./errors.ts";
 import type { ParsedOptions } from "./options.ts";
 
 const CONNECT_MILLISECONDS = 30_000;
-/** Else a server that is gone would be noticed after hours. */
+/** Without keep-alive, a lost server would be noticed only after hours. */
 const KEEP_ALIVE_MILLISECONDS = 10_000;
-/** Of connecting: tasks that begin together may together be too many for the server. */
+/**
+ * Retries of connecting. Tasks that start at the same time may exceed the server's connection limit
+ * for a moment.
+ */
 const RETRIES: RetryPolicy = { attempts: 3, firstDelay: 500, longestDelay: 5000 };
 
-/** Values as PostgreSQL prints them: a `Date` has no microseconds, a number no 64 bits. */
+/**
+ * Values as text in PostgreSQL's output format. JavaScript's `Date` has no microseconds and its
+ * number cannot hold 64-bit integers.
+ */
 export type Cells = readonly (string | null)[];
 
-/** What is printed is the same whatever the server's own settings are. */
+/** Settings that make the text output independent of the server's configuration. */
 const PRINTED_ALIKE =
   "SET LOCAL TIME ZONE 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
 
-/** One connection. All errors are `POSTGRES_FAILED`, without values of rows and without secrets. */
+/** One connection. All errors are `POSTGRES_FAILED` and contain neither row values nor secrets. */
 export class Session {
   readonly #client: Client;
   readonly #url: string;
@@ -29,12 +35,12 @@ export class Session {
     this.#url = url;
   }
 
-  /** Runs a statement; `doing` is what an error says. */
+  /** Runs a statement. `doing` describes it in error messages. */
   async query(doing: string, sql: string, values: readonly unknown[] = []): Promise<readonly Cells[]> {
     return (await this.queryWithTypes(doing, sql, values)).rows;
   }
 
-  /** The same, with the object ids of the columns' types. */
+  /** Like `query`, but also returns the object ids of the columns' types. */
   async queryWithTypes(
     doing: string,
     sql: string,
@@ -52,7 +58,7 @@ export class Session {
     }
   }
 
-  /** Runs statements whose results nobody needs. */
+  /** Runs statements whose results are not needed. */
   async execute(doing: string, sql: string): Promise<void> {
     try {
       await this.#client.query(sql);
@@ -61,7 +67,7 @@ export class Session {
     }
   }
 
-  /** Begins a transaction; one that only reads sees one moment. */
+  /** Begins a transaction. A read-only transaction reads from one snapshot. */
   async begin(mode: "READ WRITE" | "READ ONLY"): Promise<void> {
     const isolation = mode === "READ ONLY" ? "REPEATABLE READ" : "READ COMMITTED";
     await this.execute(
@@ -70,7 +76,7 @@ export class Session {
     );
   }
 
-  /** Runs `body` in a transaction, which is rolled back if it throws. */
+  /** Runs `body` in a transaction, which is rolled back if `body` throws. */
   async transaction<T>(mode: "READ WRITE" | "READ ONLY", body: () => Promise<T>): Promise<T> {
     await this.begin(mode);
     try {
@@ -83,13 +89,13 @@ export class Session {
     }
   }
 
-  /** Ends the connection; a statement that is still running fails. */
+  /** Closes the connection. A statement that is still running fails. */
   async end(): Promise<void> {
     await this.#client.end().catch(() => undefined);
   }
 }
 
-/** Makes connections to the server that the options name. */
+/** Opens connections to the server that the options name. */
 export class Server {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
@@ -99,7 +105,10 @@ export class Server {
     this.#runtime = runtime;
   }
 
-  /** Runs `body` with a connection of its own. Errors: `POSTGRES_FAILED`, `SECRET_MISSING`. */
+  /**
+   * Runs `body` with its own connection, which is closed afterwards. Errors: `POSTGRES_FAILED`,
+   * `SECRET_MISSING`.
+   */
   async use<T>(body: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.#connect();
     try {
@@ -110,8 +119,8 @@ export class Server {
   }
 
   /**
-   * The rows that `body` reads with a connection of its own, which ends when the signal aborts.
-   * Errors as `use`.
+   * Yields the rows that `body` reads with its own connection. The connection is closed when the
+   * signal aborts. Errors: those of `use`.
    */
   async *stream<T>(
     signal: AbortSignal,
@@ -129,7 +138,7 @@ export class Server {
     }
   }
 
-  /** Nothing has happened yet, so that connecting can be tried again. */
+  /** Connects with retries, which are safe because nothing has been done yet. */
   async #connect(signal?: AbortSignal): Promise<Session> {
     return await retry(this.#runtime, RETRIES, () => this.#connectOnce(), { signal });
   }
@@ -144,7 +153,8 @@ export class Server {
       keepAliveInitialDelayMillis: KEEP_ALIVE_MILLISECONDS,
       types: { getTypeParser: () => (text: string) => text },
     });
-    // A connection that breaks fails the statement that uses it; nobody else has to hear of it.
+    // If the connection breaks, the statement that uses it fails. Without a listener the event
+    // would crash the process.
     client.on("error", () => undefined);
     const url = `postgres://${client.host}:${client.port}/${client.database ?? ""}`;
     try {
@@ -178,7 +188,7 @@ export class Server {
     try {
       url = new URL(text);
     } catch {
-      // The error would quote the URL, which may have a password.
+      // The error of `URL` is dropped because it quotes the URL, which may contain a password.
       throw new MillraceError("SECRET_INVALID", "the URL of the PostgreSQL server is none", {
         hint: "Write postgres://user@host:5432/database.",
       });

@@ -4,8 +4,8 @@ import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
 
 /**
- * What follows the name in `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH`, for a type that
- * PostgreSQL does not have.
+ * Returns the column definitions for `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH` if PostgreSQL
+ * has no type for a field.
  */
 export function definitionOf(schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map(
@@ -43,7 +43,7 @@ function sqlScalar(type: DataType): string | undefined {
   return undefined;
 }
 
-/** The smallest type that holds integers of so many bits. */
+/** Returns the smallest type that holds integers with this number of bits. */
 function integerOf(bits: number): string {
   if (bits <= 16) return "smallint";
   if (bits <= 32) return "integer";

@@ -6,20 +6,20 @@ import type { ParsedOptions } from "./options.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 
 /**
- * A place in the order of the rows: the values of `cursorColumn` and, if there are any,
- * `keyColumns`, by name and as PostgreSQL prints them; `{}` before the first row. All rows up to
- * it, and those equal to it, lie behind.
+ * A position in the order of the rows: the values of `cursorColumn` and, if set, `keyColumns`, by
+ * name and in PostgreSQL's text format. `{}` is the position before the first row. Rows at or
+ * before the position have been read.
  */
 export type Position = { readonly [column: string]: string };
 
-/** Rows after one position, up to another one and with it. */
+/** The rows after position `after` (exclusive) up to `upTo` (inclusive). */
 export type Range = { readonly after: Position; readonly upTo: Position };
 
-/** What a statement is run with: `bind` returns the place of a value in it. */
+/** The values of a statement's parameters. `bind` adds a value and returns its placeholder. */
 export class Parameters {
   readonly values: unknown[] = [];
 
-  /** `$1::type`. */
+  /** Returns a placeholder such as `$1::type`. */
   bind(value: unknown, type: string): string {
     return `$${this.values.push(value)}::${type}`;
   }
@@ -27,18 +27,22 @@ export class Parameters {
 
 const NUMBERS = ["int2", "int4", "int8", "numeric"];
 const TEXTS = ["text", "varchar"];
-/** What `now` and `zone` make a horizon of, by type. */
+/**
+ * For each type, returns the SQL for the upper bound of the cursor column, given SQL for a time and
+ * a time zone.
+ */
 const HORIZONS: Readonly<Record<string, (now: string, zone: string) => string>> = {
   timestamptz: (now) => now,
   timestamp: (now, zone) => `${now} AT TIME ZONE ${zone}`,
   date: (now, zone) => `(${now} AT TIME ZONE ${zone})::date`,
-  // Version 7 begins with 48 bits of milliseconds.
+  // A UUID of version 7 starts with the time in milliseconds (48 bits).
   uuid: (now) =>
     `(lpad(to_hex((extract(epoch FROM ${now}) * 1000)::bigint), 12, '0') || '70000000000000000000')::uuid`,
 };
 
 /**
- * The order of a table's rows by its cursor column, and by its key columns if that is the same.
+ * The order of a table's rows by the cursor column. Rows with equal values are ordered by the key
+ * columns.
  */
 export class Cursor {
   readonly table: Table;
@@ -64,33 +68,35 @@ export class Cursor {
     this.columns = [first, ...keys];
   }
 
-  /** True if the first column tells times. */
+  /** True if the cursor column contains times (dates, timestamps or UUIDs of version 7). */
   get tellsTime(): boolean {
     return this.columns[0].base in HORIZONS;
   }
 
-  /** Rows of times before `lagSeconds` ago, by the clock of the server. */
+  /** Returns the condition for rows older than `lagSeconds` by the server's clock. */
   before(lagSeconds: number, parameters: Parameters): string {
     const [{ name, base }] = this.columns;
     const now = `(now() - make_interval(secs => ${parameters.bind(lagSeconds, "float8")}))`;
-    // That of the session, which is not the one that values are printed in.
+    // The session's default time zone. `PRINTED_ALIKE` changes the current one.
     const zone = "(SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')";
     return `${escapeIdentifier(name)} < ${HORIZONS[base]?.(now, zone)}`;
   }
 
-  /** Rows after a position. A null lies nowhere. */
+  /**
+   * Returns the condition for rows after a position. It excludes rows whose cursor column is null.
+   */
   after(position: Position, parameters: Parameters): string {
     return (
       this.#compare(">", position, parameters) ?? `${escapeIdentifier(this.columns[0].name)} IS NOT NULL`
     );
   }
 
-  /** Rows up to a position and with it. */
+  /** Returns the condition for rows up to and including a position. */
   upTo(position: Position, parameters: Parameters): string {
     return this.#compare("<=", position, parameters) ?? "false";
   }
 
-  /** Rows before a position. */
+  /** Returns the condition for rows before a position. */
   beforePosition(position: Position, parameters: Parameters): string {
     return this.#compare("<", position, parameters) ?? "false";
   }
@@ -103,7 +109,7 @@ export class Cursor {
     return `(${names}) ${operator} (${values})`;
   }
 
-  /** What is selected to make positions of. */
+  /** The columns to select for `positionOf`. */
   get selected(): string {
     return this.columns.map(({ name }) => escapeIdentifier(name)).join(", ");
   }
@@ -116,7 +122,10 @@ export class Cursor {
     return this.columns.map(({ name }) => `${escapeIdentifier(name)} ${direction}`).join(", ");
   }
 
-  /** The position of the last row for which the conditions hold. */
+  /**
+   * Returns the position of the last row that meets the conditions, or `undefined` if there is
+   * none.
+   */
   async last(
     session: Session,
     conditions: readonly string[],
@@ -127,7 +136,7 @@ export class Cursor {
     return row === undefined ? undefined : this.positionOf(row);
   }
 
-  /** Error: `OPTIONS_INVALID`, if the position is one of other columns. */
+  /** Error: `OPTIONS_INVALID` if the position has other columns than this cursor. */
   check(position: Position): void {
     const given = Object.keys(position);
     const names = this.columns.map(({ name }) => name);
@@ -149,15 +158,15 @@ export function unsafe(problem: string, hint: string): MillraceError {
   return new MillraceError("POSTGRES_CURSOR_UNSAFE", `rows would be lost: ${problem}`, { hint });
 }
 
-/** The order of a table's rows, if the options name one. */
+/** Returns the cursor for the option `cursorColumn`, or `undefined` if it is not set. */
 export function cursorOf(table: Table, { cursorColumn, keyColumns = [] }: ParsedOptions): Cursor | undefined {
   return cursorColumn === undefined ? undefined : new Cursor(table, cursorColumn, keyColumns);
 }
 
 /**
- * Positions that split the rows for which the conditions hold into parts of equal size: at most
- * `maxPartitions`, each of `minRows` or more. They are in order, and the end of the last part is
- * not among them. `undefined` if there are no rows.
+ * Returns the positions that split the rows that meet the conditions into parts of equal size.
+ * There are at most `maxPartitions` parts, each with at least `minRows` rows. The positions are in
+ * order and do not include the end of the last part. Returns `undefined` if there are no rows.
  */
 export async function splitRows(
   session: Session,
@@ -181,6 +190,6 @@ export async function splitRows(
     parameters.values,
   );
   const positions = ends.slice(0, Math.ceil(rows / step) - 1).map((row) => cursor.positionOf(row));
-  // Rows of one position stay together.
+  // Removes equal positions, because rows with the same position must stay in one part.
   return positions.filter((position, i) => i === 0 || !sameOffset(position, positions[i - 1] ?? {}));
 }

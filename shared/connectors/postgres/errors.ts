@@ -1,12 +1,12 @@
 import { DatabaseError } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 
-/** Classes of SQLSTATE whose messages quote names, never values of rows. */
+/** SQLSTATE classes whose messages may quote names but never row values. */
 const WITHOUT_VALUES = /^(08|25|28|3D|3F|40|42|53|55|57|58)/;
 
 /**
- * Lost connections, deadlocks, failed serialisations, a server that is full, that starts, stops, or
- * is a primary no longer.
+ * SQLSTATEs of errors that a retry may solve: lost connections, deadlocks, serialization failures,
+ * and a server that is full, starting, stopping, or has become a standby.
  */
 const TRANSIENT = /^(08|40001|40P01|53|55P03|57P|25006|25P03)/;
 
@@ -22,8 +22,8 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the driver threw, as an error without values of rows and without secrets. `url` has no
- * password.
+ * Converts a driver's error to a `MillraceError` without row values and secrets. `url` must not
+ * contain a password.
  */
 export function toPostgresError(thrown: unknown, doing: string, url: string): MillraceError {
   if (MillraceError.is(thrown)) return thrown;
@@ -52,8 +52,8 @@ function databaseError(thrown: DatabaseError, doing: string, url: string): Millr
 
 function connectionError(thrown: unknown, doing: string, url: string): MillraceError {
   const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown };
-  // Errors of the network have codes; the driver's own have none. What is wrong with a certificate
-  // stays wrong.
+  // Network errors have codes like `ECONNRESET`; the driver's own errors have no code. Codes that
+  // begin with `ERR_` are about certificates, for which a retry does not help.
   const isNetwork = typeof code === "string" && /^E[A-Z]/.test(code) && !code.startsWith("ERR_");
   const isLost = code === undefined && /^(Connection terminated|timeout)/.test(String(message));
   const what = isLost ? "the connection was lost, or could not be made in time" : String(code ?? message);

@@ -19,10 +19,13 @@ const PATTERNS = {
   StringContains: (text: string) => `%${text}%`,
 };
 
-/** A filter with one value. */
+/** A filter that compares a column with one value. */
 type Comparison = Exclude<Filter, { readonly kind: "Not" | "In" | "IsNull" | "IsNotNull" }>;
 
-/** A filter as a condition; `undefined` if PostgreSQL would not see it exactly as Millrace does. */
+/**
+ * Returns a filter as an SQL condition. Returns `undefined` if PostgreSQL would evaluate it
+ * differently than Millrace does.
+ */
 export function conditionOf(
   filter: Filter,
   table: Table,
@@ -50,7 +53,7 @@ export function conditionOf(
   return value === undefined ? undefined : comparison(name, filter.kind, value, type, parameters);
 }
 
-/** One column beside one value. */
+/** Returns the SQL that compares a column with one value. */
 function comparison(
   name: string,
   kind: Comparison["kind"],
@@ -65,13 +68,16 @@ function comparison(
     const pattern = PATTERNS[kind as keyof typeof PATTERNS](value.replace(/[\\%_]/g, "\\$&"));
     return `${name} LIKE ${parameters.bind(pattern, type)}`;
   }
-  // Millrace orders strings by their characters, a database by its language.
+  // Millrace orders strings by code points; a database may order them by the rules of a language.
   const collation = type === "text" ? 'COLLATE "C" ' : "";
   const operator = COMPARISONS[kind as keyof typeof COMPARISONS];
   return `${name} ${collation}${operator} ${parameters.bind(value, type)}`;
 }
 
-/** The type of the values in a comparison with the column, if both sides mean the same by it. */
+/**
+ * Returns the SQL type in which the column is compared with a value, or `undefined` if PostgreSQL
+ * and Millrace would compare values of these types differently.
+ */
 function comparedAs({ type }: Field, { base, isArray, isExact }: Column): string | undefined {
   if (isArray) return undefined;
   if (DataType.isInt(type)) return /^int\d$/.test(base) ? "int8" : undefined;
@@ -84,7 +90,7 @@ function textType(base: string, isExact: boolean): string | undefined {
   return (base === "text" || base === "varchar") && isExact ? "text" : undefined;
 }
 
-/** What PostgreSQL calls a type of which both have the same values. */
+/** Returns PostgreSQL's name of a type that has the same values in PostgreSQL and in Arrow. */
 function sameType(type: DataType): string | undefined {
   if (DataType.isDecimal(type)) return "numeric";
   if (DataType.isFloat(type)) return FLOATS[type.precision];
@@ -101,7 +107,8 @@ const FLOATS: Readonly<Partial<Record<Precision, string>>> = {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * A value as PostgreSQL reads it, on the way that a row's value takes; `undefined` if it does not.
+ * Returns a value as text for PostgreSQL, converted in the same way as a row's value. Returns
+ * `undefined` if PostgreSQL cannot read it.
  */
 function print(field: Field, value: unknown, type: string): string | null | undefined {
   const column = new Schema([field.clone({ nullable: true })]);

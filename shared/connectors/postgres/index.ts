@@ -16,40 +16,44 @@ export type { FromEnvironment } from "../kit/secrets.ts";
 export type { PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
 
 /**
- * A table of PostgreSQL: as a source, of new rows or of all rows; as a sink, which appends or
- * upserts each batch in one transaction. Guide: docs/postgres.md. Error: `OPTIONS_INVALID`.
+ * A PostgreSQL table. As a source it reads new rows (stream) or all rows (batch). As a sink it
+ * appends or upserts each batch in one transaction. Guide: docs/postgres.md. Error:
+ * `OPTIONS_INVALID`.
  */
 export class Postgres extends DataSource<ParsedOptions> {
-  /** For `.format("postgres")`, once it is registered. */
+  /** The name for `.format("postgres")` once the class is registered. */
   static override readonly name: string = "postgres";
-  /** See `PostgresOptions`. */
+  /** The schema that validates `PostgresOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<PostgresOptions, ParsedOptions>;
 
   /**
-   * Of the table's columns, or of the option `columns`. Errors: `POSTGRES_FAILED`,
-   * `POSTGRES_TABLE_MISMATCH`.
+   * Returns the schema of the table's columns or, if set, of the option `columns`. Errors:
+   * `POSTGRES_FAILED`, `POSTGRES_TABLE_MISMATCH`.
    */
   override async schema(): Promise<Schema> {
     const { table, columns } = this.options;
     return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
   }
 
-  /** A reader of all rows. */
+  /** Returns a batch reader of all rows. */
   override reader(schema: Schema): DataSourceReader<unknown> {
     return new PostgresReader(schema, this.options, this.#server);
   }
 
-  /** A reader of new rows. */
+  /** Returns a stream reader of new rows. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     return new PostgresStreamReader(schema, this.options, this.#server, this.runtime);
   }
 
-  /** A writer that appends or upserts; with `overwrite`, into the emptied table. */
+  /**
+   * Returns a writer that appends or upserts rows. With `overwrite` the table is emptied first, in
+   * the same transaction.
+   */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     return new PostgresWriter(schema, this.options, overwrite, this.#server, this.runtime);
   }
 
-  /** A writer that appends or upserts. */
+  /** Returns a writer that appends or upserts rows. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     return this.writer(schema, false);
   }

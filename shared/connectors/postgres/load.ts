@@ -4,15 +4,15 @@ import { rowsOf } from "../../arrow/rows.ts";
 import type { Session } from "./connection.ts";
 import { columnNamed, type Table } from "./table.ts";
 
-/** Characters of JSON, and rows, that are sent at once. */
+/** Maximum number of JSON characters, and of rows, in one statement. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 const MAX_ROWS = 5000;
-/** No column has this name. */
+/** A name that no column of a table has. */
 const ORDINALITY = escapeIdentifier("number of the row among those sent at once");
 
 /**
- * Puts rows into a table, in the transaction that is open. With key columns, a row takes the place
- * of that with its key; of several, the last one does.
+ * Inserts rows into a table in the current transaction. With key columns, a row replaces the
+ * existing row with its key; of several rows with the same key, the last one is used.
  */
 export class Loader {
   readonly #session: Session;
@@ -43,7 +43,7 @@ export class Loader {
     }
   }
 
-  /** Sends what has been added. */
+  /** Sends the rows that were added. */
   async flush(): Promise<void> {
     if (this.#rows.length === 0) return;
     const json = `[${this.#rows.join(",")}]`;
@@ -54,8 +54,8 @@ export class Loader {
 }
 
 /**
- * Scalars travel as text and are cast, so that their column's own type reads them; lists, structs
- * and maps as JSON.
+ * Returns the INSERT statement. Scalars are sent as text and cast, so that the column's own type
+ * parses them; lists, structs and maps are sent as JSON.
  */
 function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map((field) => {
@@ -81,8 +81,8 @@ function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): 
 type Converter = (value: unknown) => unknown;
 
 /**
- * What JSON cannot say, or says otherwise than PostgreSQL reads it; `undefined` if there is
- * nothing of the kind.
+ * Returns a converter for values that JSON cannot represent, or that PostgreSQL expects in another
+ * form. Returns `undefined` if the type needs none.
  */
 function jsonConverter(type: DataType): Converter | undefined {
   if (DataType.isBinary(type)) {

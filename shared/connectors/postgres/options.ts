@@ -3,15 +3,15 @@ import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
 /** How the connection is encrypted. */
 export interface PostgresTls {
-  /** Certificates to trust, in PEM. */
+  /** Trusted CA certificates, in PEM. */
   readonly ca?: string;
-  /** False if any certificate will do. Default true. */
+  /** If false, any server certificate is accepted. Default true. */
   readonly rejectUnauthorized?: boolean;
 }
 
 /**
- * Where the server is. What is left out is taken from `PGHOST`, `PGPORT`, `PGDATABASE` and
- * `PGUSER`.
+ * The server's address and the user. Values that are not set are taken from `PGHOST`, `PGPORT`,
+ * `PGDATABASE` and `PGUSER`.
  */
 export interface PostgresConnection {
   /** Default `localhost`. */
@@ -20,59 +20,66 @@ export interface PostgresConnection {
   readonly port?: number;
   /** Default: the user's name. */
   readonly database?: string;
-  /** Default: that of the process's owner. */
+  /** Default: the operating system's user that runs the process. */
   readonly user?: string;
-  /** Default: not encrypted. */
+  /** If set, the connection is encrypted. Default: not encrypted. */
   readonly ssl?: boolean | PostgresTls;
 }
 
 /** A table, and how it is read or written. */
 export interface PostgresOptions {
-  /** `postgres://user@host:5432/database?sslmode=…`, in place of `connection`. */
+  /** The server as a URL, `postgres://user@host:5432/database?sslmode=…`. Excludes `connection`. */
   readonly url?: string | FromEnvironment;
-  /** Where the server is, in place of `url`. */
+  /** The server as separate values. Excludes `url`. */
   readonly connection?: PostgresConnection;
-  /** Default: `PGPASSWORD`, if it is set. */
+  /** The environment variable with the password. Default: `PGPASSWORD`, if it is set. */
   readonly password?: FromEnvironment;
   /**
-   * `schema.table`, or `table` on the search path. Capital letters count; `"my.table"` for a name
-   * with a dot.
+   * `schema.table`, or `table` on the search path. Names are case-sensitive. Quote a name that
+   * contains a dot: `"my.table"`.
    */
   readonly table: string;
 
   /** Source: the columns to read. Default: all. */
   readonly columns?: readonly string[];
   /**
-   * Source: a column whose values only grow from row to row: a sequence, a time, a UUID of version
-   * 7. A stream needs it; a batch is split by it. It should have an index.
+   * Source: a column whose values increase with each new row, such as a sequence, a time, or a UUID
+   * of version 7. A stream requires it; a batch is split by it. It should have an index.
    */
   readonly cursorColumn?: string;
   /**
-   * Source: columns that tell rows of equal `cursorColumn` apart, which batches can then be split
-   * between. Sink: the key of an upsert; without it rows are appended.
+   * Source: columns that order rows with equal `cursorColumn`, so that they can be in different
+   * batches. Sink: the key of an upsert; without it, rows are appended.
    */
   readonly keyColumns?: readonly string[];
   /**
-   * Source: rows whose `cursorColumn` is this or less are not read. Default: from the first row.
+   * Source: rows whose `cursorColumn` is less than or equal to this are not read. Default: start
+   * from the first row.
    */
   readonly startAfter?: string | number;
   /**
-   * Source: how far a stream stays behind the clock of the server, if `cursorColumn` tells times
-   * (also in a UUID). Default 60.
+   * Source: seconds that a stream stays behind the server's clock, if `cursorColumn` contains times
+   * (including UUIDs of version 7). Default 60.
    */
   readonly lagSeconds?: number;
-  /** Source: how long planning waits for transactions that are writing the table. Default 10. */
+  /**
+   * Source: maximum time in seconds that planning waits for transactions that are writing to the
+   * table. Default 10.
+   */
   readonly settleSeconds?: number;
-  /** Source: rows of one batch at most. Default 100,000. */
+  /** Source: maximum number of rows in a batch. Default 100000. */
   readonly maxRowsPerBatch?: number;
-  /** Source: partitions of one batch at most. Default 8. */
+  /** Source: maximum number of partitions in a batch. Default 8. */
   readonly maxPartitions?: number;
-  /** Source: rows that are asked for at once; a partition has as many or more. Default 10,000. */
+  /**
+   * Source: number of rows fetched at a time, and minimum number of rows in a partition. Default
+   * 10000.
+   */
   readonly fetchSize?: number;
 
   /**
-   * Sink: the table that records which batches have landed. Default `millrace_batches` beside
-   * `table`.
+   * Sink: the table that records which batches are committed. Default: `millrace_batches` in the
+   * schema of `table`.
    */
   readonly batchesTable?: string;
 }
@@ -115,5 +122,5 @@ export const OPTIONS = z
     message: "url and connection exclude each other",
   });
 
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

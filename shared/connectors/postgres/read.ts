@@ -5,14 +5,15 @@ import type { Session } from "./connection.ts";
 
 import { rowConverter } from "./values.ts";
 
-/** What is to be read: `FROM … WHERE … ORDER BY …`, with its values. */
+/** The rows to read: SQL of the form `FROM … WHERE … ORDER BY …`, and its parameter values. */
 export interface Selection {
   readonly from: string;
   readonly values: readonly unknown[];
 }
 
 /**
- * The rows of a selection, as of one moment, in pages of `fetchSize`. Errors: `POSTGRES_FAILED`.
+ * Reads the rows of a selection from one snapshot, in pages of `fetchSize`. Error:
+ * `POSTGRES_FAILED`.
  */
 export async function* readRows(
   session: Session,
@@ -22,7 +23,7 @@ export async function* readRows(
 ): AsyncGenerator<Row> {
   const doing = "reading rows";
   await session.begin("READ ONLY");
-  // Else it would be planned for its first rows.
+  // By default PostgreSQL optimizes a cursor for its first rows, but here all rows are read.
   await session.execute(doing, "SET LOCAL cursor_tuple_fraction = 1");
   const names = schema.fields.map((field) => escapeIdentifier(field.name)).join(", ");
   await session.query(doing, `DECLARE millrace NO SCROLL CURSOR FOR SELECT ${names} ${from}`, values);

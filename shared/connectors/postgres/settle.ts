@@ -6,8 +6,9 @@ import type { Table } from "./table.ts";
 const POLL_MILLISECONDS = 100;
 
 /**
- * Who has written the table, or a partition of it, in a transaction that has not ended: virtual
- * transactions, which everybody may see. A prepared transaction is `-1/…`.
+ * Lists the unfinished transactions that have written to the table or one of its partitions. It
+ * uses virtual transaction ids, which every user may see. Those of prepared transactions start with
+ * `-1/`.
  */
 const WRITERS = `
   WITH RECURSIVE family(oid) AS (
@@ -18,18 +19,20 @@ const WRITERS = `
     AND l.mode = 'RowExclusiveLock' AND l.granted`;
 
 /**
- * The last position such that no row at or before it can appear any more; `undefined` if there
- * is none, or it is not certain in time.
+ * Returns the last position such that no new row can appear at or before it. Returns `undefined` if
+ * there is none, or if writers did not finish within `seconds`.
  *
- * A sequence gives its numbers out before the transactions commit that use them, so a smaller
- * number may appear after a larger one was read. Why waiting for writers is enough: let a row with
- * the number n, which is not visible now, come to be visible later, and let `last` be visible now
- * with n <= last. Then n was given out before `last` was, so before now. An INSERT takes a
- * RowExclusiveLock on its table before it computes a row's values, and keeps it until its
- * transaction ends. So its transaction has that lock now, and is among the writers that are listed
- * after `last` was found; or it has ended in between, and whoever reads from now on sees the row.
- * Once all that are listed have ended, there is no such row left. Writers that come later get
- * larger numbers, and are not waited for.
+ * A sequence assigns numbers before the transactions that use them commit. So a smaller number may
+ * become visible after a larger one was read. Waiting for the current writers prevents this:
+ *
+ * - An INSERT takes a RowExclusiveLock on the table before it computes a row's values, and holds
+ *   it until its transaction ends.
+ * - Let `last` be the largest visible number now, and n <= `last` the number of a row that is not
+ *   visible yet. n was assigned before `last`, so its transaction already had the lock.
+ * - That transaction is therefore either among the writers that are listed after `last` was
+ *   found, or it has ended since, and later reads see its row.
+ * - Once all listed writers have ended, no such row is left. Later writers get larger numbers, so
+ *   there is no need to wait for them.
  */
 export async function settledPosition(
   session: Session,
@@ -45,7 +48,8 @@ export async function settledPosition(
   for (let waited = 0; remaining.size > 0; waited += POLL_MILLISECONDS) {
     if (waited >= seconds * 1000) return undefined;
     await runtime.sleep(POLL_MILLISECONDS);
-    // A transaction that was prepared meanwhile goes by another name.
+    // A transaction that was prepared in the meantime has a new id, so all prepared ones are waited
+    // for.
     const now = await writersOf(session, table);
     remaining = new Set([...now].filter((writer) => listed.has(writer) || writer.startsWith("-1/")));
   }

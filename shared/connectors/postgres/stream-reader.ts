@@ -27,7 +27,7 @@ export class PostgresStreamReader
   readonly #options: ParsedOptions;
   readonly #server: Server;
   readonly #runtime: Runtime;
-  /** Where a run of `availableNow` ends; `null` if nothing is available. */
+  /** The last position that an `availableNow` run reads; `null` if there were no rows. */
   #target: Position | null | undefined;
   #latest: Position | undefined;
 
@@ -79,7 +79,7 @@ export class PostgresStreamReader
     });
   }
 
-  /** The last row of all, settled or not. */
+  /** Returns the position of the table's last row, including rows that cannot be read yet. */
   override reportLatestOffset(): Position | undefined {
     return this.#latest;
   }
@@ -107,7 +107,7 @@ export class PostgresStreamReader
     });
   }
 
-  /** Finds the last row of all. Error: `POSTGRES_CURSOR_UNSAFE`. */
+  /** Finds the position of the table's last row. Error: `POSTGRES_CURSOR_UNSAFE`. */
   async #lookAhead(session: Session, cursor: Cursor): Promise<void> {
     const parameters = new Parameters();
     const latest = await session.transaction("READ ONLY", () =>
@@ -123,7 +123,7 @@ export class PostgresStreamReader
     this.#latest = latest;
   }
 
-  /** The last position behind which no row can appear any more, after `start`. */
+  /** Returns the last position after `start` at or before which no new row can appear. */
   async #settled(session: Session, cursor: Cursor, start: Position): Promise<Position | undefined> {
     await checkSafety(session, cursor);
     const lag = this.#lagSeconds(cursor);
@@ -158,8 +158,8 @@ export class PostgresStreamReader
   }
 
   /**
-   * The end of the first `maxRows` rows, or as close below as positions can tell; more if a
-   * single one has more.
+   * Returns the position that ends the first `maxRows` rows. If rows with equal positions cross
+   * that limit, the batch ends before them; if all of them have one position, it includes them all.
    */
   async #within(session: Session, cursor: Cursor, range: Range, maxRows: number): Promise<Position> {
     const parameters = new Parameters();
@@ -205,7 +205,7 @@ const SEQUENCES = `
     WHERE a.adrelid = $1 AND a.adnum = $2
   )`;
 
-/** What can be seen to break the order of rows. Error: `POSTGRES_CURSOR_UNSAFE`. */
+/** Checks for settings that break the order of rows. Error: `POSTGRES_CURSOR_UNSAFE`. */
 async function checkSafety(session: Session, { table, columns: [column] }: Cursor): Promise<void> {
   if (table.kind !== "r" && table.kind !== "p") {
     throw unsafe(
@@ -232,7 +232,7 @@ async function checkSafety(session: Session, { table, columns: [column] }: Curso
 
 type Cell = Cells[number];
 
-/** Why the numbers of a sequence are not in the order in which they are given out. */
+/** Returns why a sequence may assign numbers out of order, or `undefined` if it does not. */
 function problemOf(cache?: Cell, increment?: Cell, cycles?: Cell): string | undefined {
   if (Number(cache) > 1) return `CACHE ${cache}: each session gives out numbers of its own stock`;
   if (Number(increment) < 0) return `INCREMENT ${increment}`;

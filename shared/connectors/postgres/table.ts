@@ -20,34 +20,34 @@ import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
 import type { Session } from "./connection.ts";
 
-/** A column, as the catalog has it. */
+/** A column as described in PostgreSQL's catalog. */
 export interface Column {
   readonly name: string;
-  /** Its number in the table. */
+  /** Its number in the table (`attnum`). */
   readonly number: string;
-  /** As in a cast: `bigint`, `numeric`, `orders.status`. */
+  /** The type as written in a cast: `bigint`, `numeric`, `orders.status`. */
   readonly type: string;
   /**
-   * Name of the type in the catalog, or of the type that its domain is made of: `int8`. For an
-   * array, that of its elements.
+   * The catalog name of the type, such as `int8`. For a domain it is the underlying type; for an
+   * array, the element type.
    */
   readonly base: string;
   readonly isArray: boolean;
-  /** Precision and scale of a `numeric` that has them. */
+  /** Precision and scale of a `numeric`; `undefined` if it has none. */
   readonly digits: readonly [precision: number, scale: number] | undefined;
   readonly isNullable: boolean;
-  /** True if equal texts, and no others, are equal. */
+  /** True if the collation is deterministic: only identical texts are equal. */
   readonly isExact: boolean;
 }
 
-/** A table, as the catalog has it. */
+/** A table as described in PostgreSQL's catalog. */
 export interface Table {
   readonly oid: string;
-  /** Quoted, with its schema. */
+  /** The quoted name with its schema. */
   readonly sql: string;
-  /** `r` table, `p` partitioned table, `v` view, and others. */
+  /** `relkind`: `r` is a table, `p` a partitioned table, `v` a view; there are others. */
   readonly kind: string;
-  /** In their order in the table. */
+  /** The columns in the table's order. */
   readonly columns: readonly Column[];
 }
 
@@ -65,7 +65,7 @@ const COLUMNS = `
   WHERE c.oid = to_regclass($1)
   ORDER BY a.attnum`;
 
-/** The table of that name, `undefined` if there is none. */
+/** Returns the table with this name, or `undefined` if there is none. */
 export async function findTable(session: Session, name: string): Promise<Table | undefined> {
   const rows = await session.query(`looking up the table ${name}`, COLUMNS, [quoteTable(name)]);
   const [oid, schema, table, kind] = rows[0] ?? [];
@@ -78,7 +78,7 @@ export async function findTable(session: Session, name: string): Promise<Table |
   };
 }
 
-/** The table of that name. Error: `POSTGRES_TABLE_MISMATCH`. */
+/** Returns the table with this name. Error: `POSTGRES_TABLE_MISMATCH`. */
 export async function readTable(session: Session, name: string): Promise<Table> {
   const table = await findTable(session, name);
   if (table !== undefined) return table;
@@ -105,14 +105,17 @@ function columnOf(row: readonly (string | null)[]): Column {
   };
 }
 
-/** Of the type modifier of a `numeric`, which is -1 if it has none. */
+/**
+ * Decodes precision and scale from the type modifier of a `numeric`. The modifier is -1 if it has
+ * none.
+ */
 function digitsOf(modifier: number): readonly [number, number] | undefined {
   if (modifier < 0) return undefined;
-  // Since PostgreSQL 15 the scale is a number of 11 bits that may be negative.
+  // Since PostgreSQL 15 the scale is an 11-bit number that may be negative.
   return [((modifier - 4) >> 16) & 0xffff, (((modifier - 4) & 0x7ff) ^ 1024) - 1024];
 }
 
-/** The column of that name. Error: `POSTGRES_TABLE_MISMATCH`. */
+/** Returns the column with this name. Error: `POSTGRES_TABLE_MISMATCH`. */
 export function columnNamed(table: Table, name: string): Column {
   const column = table.columns.find((one) => one.name === name);
   if (column !== undefined) return column;
@@ -138,8 +141,8 @@ const TYPES: Readonly<Record<string, () => DataType>> = {
 };
 
 /**
- * The schema of these columns' rows. Types that Arrow does not have are strings, as PostgreSQL
- * prints them. Error: `POSTGRES_TABLE_MISMATCH`.
+ * Returns the Arrow schema of these columns. Types without an Arrow equivalent become strings in
+ * PostgreSQL's text format. Error: `POSTGRES_TABLE_MISMATCH`.
  */
 export function schemaOf(table: Table, names: readonly string[] | undefined): Schema {
   const columns = names?.map((name) => columnNamed(table, name)) ?? table.columns;
@@ -167,7 +170,7 @@ function decimalOf(table: Table, { name, digits }: Column): DataType {
   );
 }
 
-/** `schema.table` or `table`, parts quoted or not, as SQL takes it. Error: `OPTIONS_INVALID`. */
+/** Returns `schema.table` or `table` with each part quoted for SQL. Error: `OPTIONS_INVALID`. */
 export function quoteTable(name: string): string {
   const parts = /^(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^".]+)$/.exec(name);
   if (parts === null) {

@@ -9,8 +9,8 @@ const JSON_TYPES: ReadonlySet<number> = new Set([pgTypes.builtins.JSON, pgTypes.
 type Converter = (text: string) => unknown;
 
 /**
- * Makes rows of what PostgreSQL prints; a text that is no value of its field stays as it is, and
- * fails when it is put into a record batch.
+ * Returns a function that converts PostgreSQL's text output to a row. A text that does not fit its
+ * field is returned unchanged; adding the row to a record batch then fails.
  */
 export function rowConverter(schema: Schema, types: readonly number[]): (cells: Cells) => Row {
   const converters = schema.fields.map((field, i) => textConverter(field, types[i] ?? 0));
@@ -21,7 +21,9 @@ export function rowConverter(schema: Schema, types: readonly number[]): (cells: 
     });
 }
 
-/** `undefined` if the text is the value: strings, decimals, dates and times. */
+/**
+ * Returns `undefined` for types whose value is the text itself: strings, decimals, dates and times.
+ */
 function textConverter({ type }: Field, oid: number): Converter | undefined {
   if (DataType.isBool(type)) return (text) => (text === "t" ? true : text === "f" ? false : text);
   if (DataType.isInt(type)) return (text) => (/^-?\d+$/.test(text) ? BigInt(text) : text);
@@ -37,9 +39,7 @@ function textConverter({ type }: Field, oid: number): Converter | undefined {
     );
 }
 
-/**
- * The texts of an array's elements: null for NULL, an array of its own for each further dimension.
- */
+/** Parses an array. NULL elements become null; further dimensions become nested arrays. */
 function elementsOf(text: string): readonly unknown[] {
   return parse(text);
 }

@@ -21,8 +21,8 @@ import type { ParsedOptions } from "./options.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 
 /**
- * Stages one Arrow file a task; the commit puts all of them into the table, and records the batch,
- * in one transaction.
+ * Stages one Arrow file per task. The commit loads all of them into the table and records the
+ * batch, in one transaction.
  */
 export class PostgresWriter
   extends DataSourceStreamArrowWriter<StagedRows>
@@ -62,7 +62,10 @@ export class PostgresWriter
     return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
   }
 
-  /** A null in a key would be equal to no other one, and so never be updated. */
+  /**
+   * Rejects rows with a null in a key column. SQL treats nulls as different from each other, so
+   * such a row would never be updated.
+   */
   async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
     const keyColumns = this.#keyColumns;
     for await (const batch of batches) {
@@ -97,7 +100,8 @@ export class PostgresWriter
         await loader.flush();
       });
     });
-    // It has landed: nobody asks for them again. What is left is removed by vacuum.
+    // The batch is committed, so its staged files are not needed any more. If this fails, `vacuum`
+    // removes them.
     await dropStaged(messages, batch).catch(() => undefined);
   }
 
@@ -113,7 +117,7 @@ export class PostgresWriter
     await dropAborted(messages, batch);
   }
 
-  /** True if the table is there, as in Spark's JDBC: also if it has no rows. */
+  /** Returns true if the table exists, even without rows, as Spark's JDBC source does. */
   async exists(): Promise<boolean> {
     return (await this.#server.use((session) => findTable(session, this.#options.table))) !== undefined;
   }
@@ -133,7 +137,7 @@ export class PostgresWriter
   }
 }
 
-/** The name of a table in the schema of another one. */
+/** Returns the name of a table in the same schema as another table. */
 function besideTable(table: string, name: string): string {
   const schema = /^(.+)\.("[^"]*(?:""[^"]*)*"|[^".]+)$/.exec(table)?.[1];
   return schema === undefined ? name : `${schema}.${name}`;

@@ -18,44 +18,48 @@ export type { RateMicroBatchOptions, RateOptions } from "./options.ts";
 const SCHEMA = "timestamp timestamp NOT NULL, value bigint NOT NULL";
 
 /**
- * So many numbered rows a second, as Spark's `rate`. Guide: docs/rate.md. Error: `OPTIONS_INVALID`.
+ * Generates a fixed number of numbered rows per second, like Spark's `rate` source. Guide:
+ * docs/rate.md. Error: `OPTIONS_INVALID`.
  */
 export class Rate extends DataSource<ParsedRateOptions> {
-  /** For `.format("rate")`, once it is registered. */
+  /** The name for `.format("rate")` once the class is registered. */
   static override readonly name: string = "rate";
-  /** See `RateOptions`. */
+  /** The schema that validates `RateOptions`. */
   static readonly optionsSchema = RATE_OPTIONS as OptionsSchema<RateOptions, ParsedRateOptions>;
 
-  /** `timestamp`, `value`. */
+  /** Returns the schema, with the columns `timestamp` and `value`. */
   override schema(): string {
     return SCHEMA;
   }
 
-  /** A reader that follows the clock from the moment at which the pipeline began. */
+  /**
+   * Returns a stream reader of the rows up to the current time, counted from the pipeline's first
+   * start.
+   */
   override streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
     return new RateReader(this.options, this.runtime);
   }
 }
 
 /**
- * So many numbered rows each batch, as Spark's `rate-micro-batch`. Guide: docs/rate.md. Error:
- * `OPTIONS_INVALID`.
+ * Generates a fixed number of numbered rows per batch, like Spark's `rate-micro-batch` source.
+ * Guide: docs/rate.md. Error: `OPTIONS_INVALID`.
  */
 export class RateMicroBatch extends DataSource<ParsedMicroBatchOptions> {
-  /** For `.format("rate-micro-batch")`, once it is registered. */
+  /** The name for `.format("rate-micro-batch")` once the class is registered. */
   static override readonly name: string = "rate-micro-batch";
-  /** See `RateMicroBatchOptions`. */
+  /** The schema that validates `RateMicroBatchOptions`. */
   static readonly optionsSchema = MICRO_BATCH_OPTIONS as OptionsSchema<
     RateMicroBatchOptions,
     ParsedMicroBatchOptions
   >;
 
-  /** `timestamp`, `value`. */
+  /** Returns the schema, with the columns `timestamp` and `value`. */
   override schema(): string {
     return SCHEMA;
   }
 
-  /** A reader that has a next batch whenever it is asked. */
+  /** Returns a stream reader that always has another batch. */
   override streamReader(_schema: Schema): DataSourceStreamReader<object, unknown> {
     return new RateMicroBatchReader(this.options);
   }

@@ -8,13 +8,16 @@ import { toIso, toMicros } from "../../contract/time.ts";
 import { type Numbers, slicesOf } from "../kit/slices.ts";
 import type { ParsedMicroBatchOptions } from "./options.ts";
 
-/** The first value of the next batch, and the time of its rows. */
+/** The offset: the first value of the next batch and the timestamp of its rows. */
 const ORDER = new CompositeOffset({ value: "number", timestamp: "timestamp" });
 type Position = OffsetOf<typeof ORDER>;
-/** Values of a range that begins at `first`, whose rows have this time. */
+/**
+ * The values of one partition. `first` is the first value of its batch, whose rows have this
+ * timestamp.
+ */
 type Slice = Numbers & { readonly first: number; readonly timestamp: string };
 
-/** So many rows each batch, whatever the clock says. */
+/** Reads a fixed number of rows per batch, independent of the current time. */
 export class RateMicroBatchReader
   extends DataSourceStreamReader<Position, Slice>
   implements SupportsTriggerAvailableNow
@@ -57,7 +60,7 @@ export class RateMicroBatchReader
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
 
-  /** As in Spark: what is available is the next batch. */
+  /** As in Spark, exactly one batch is available. */
   prepareForTriggerAvailableNow(): void {
     this.#isBounded = true;
     this.#availableNow = undefined;

@@ -2,27 +2,33 @@ import * as z from "zod";
 import { parseDuration } from "../../contract/duration.ts";
 import { MillraceError } from "../../contract/errors.ts";
 
-/** How fast rows come. */
+/** How many rows are generated per second. */
 export interface RateOptions {
   /** Default 1. */
   readonly rowsPerSecond?: number;
-  /** How long it takes until they come that fast, in whole seconds: `"30s"`. Default `"0s"`. */
+  /**
+   * How long the rate increases before it reaches `rowsPerSecond`, in whole seconds: `"30s"`.
+   * Default `"0s"`.
+   */
   readonly rampUpTime?: string;
-  /** Partitions of a batch at most. Default 1. */
+  /** Maximum number of partitions in a batch. Default 1. */
   readonly numPartitions?: number;
-  /** Rows of a batch at most, but at least those of a second. Default: all that are due. */
+  /**
+   * Maximum number of rows in a batch, which always has the rows of at least one second. Default:
+   * no limit.
+   */
   readonly maxRowsPerBatch?: number;
 }
 
-/** How many rows a batch has. */
+/** How many rows each batch has. */
 export interface RateMicroBatchOptions {
-  /** Rows of each batch. */
+  /** Number of rows in each batch. */
   readonly rowsPerBatch: number;
-  /** Partitions of a batch at most. Default 1. */
+  /** Maximum number of partitions in a batch. Default 1. */
   readonly numPartitions?: number;
-  /** The time of the first batch's rows, epoch milliseconds. Default 0. */
+  /** The timestamp of the first batch's rows, in epoch milliseconds. Default 0. */
   readonly startTimestamp?: number;
-  /** How much later those of the next batch are. Default 1000. */
+  /** Milliseconds between the timestamps of one batch and the next. Default 1000. */
   readonly advanceMillisPerBatch?: number;
 }
 
@@ -52,7 +58,7 @@ export const MICRO_BATCH_OPTIONS = z.strictObject({
   advanceMillisPerBatch: z.int().nonnegative().default(1000),
 });
 
-/** Options with their defaults; `rampUpTime` in seconds. */
+/** The options with their defaults. `rampUpTime` is in seconds. */
 export type ParsedRateOptions = z.output<typeof RATE_OPTIONS>;
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedMicroBatchOptions = z.output<typeof MICRO_BATCH_OPTIONS>;

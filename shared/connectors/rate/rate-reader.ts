@@ -11,15 +11,15 @@ import { type Numbers, slicesOf } from "../kit/slices.ts";
 import type { ParsedRateOptions } from "./options.ts";
 
 /**
- * So many seconds since the pipeline began, which is part of the offset: no process needs to
- * remember it.
+ * The offset: the number of seconds since the pipeline's first start. The start time is part of the
+ * offset, so later processes know it.
  */
 const ORDER = new CompositeOffset({ startTime: "timestamp", seconds: "number" });
 type Position = OffsetOf<typeof ORDER>;
-/** Values of a batch that begins at `second`. */
+/** The values of one partition in a batch that starts at `second`. */
 type Slice = Numbers & { readonly startTime: string; readonly second: number };
 
-/** So many rows a second, whole seconds at a time. */
+/** Generates a fixed number of rows per second. Batches consist of whole seconds. */
 export class RateReader
   extends DataSourceStreamReader<Position, Slice>
   implements SupportsTriggerAvailableNow
@@ -91,8 +91,8 @@ export class RateReader
   }
 
   /**
-   * As many as Spark's `RateStreamProvider.valueAtSecond`: while the speed goes up, by whole rows
-   * each second.
+   * Returns the number of rows before a second, as Spark's `RateStreamProvider.valueAtSecond` does:
+   * during the ramp-up, the rate increases by a whole number of rows each second.
    */
   #valuesBefore(second: number): number {
     const { rowsPerSecond, rampUpTime } = this.#options;

@@ -11,7 +11,7 @@ import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
 import type { TimeRangeReader } from "./time-range-reader.ts";
 
-/** Reads a list once, from its first page to its last, in one task. */
+/** Reads a list once, from the first page to the last, in one task. */
 export class ListReader extends DataSourceReader<null> {
   readonly #schema: Schema;
   readonly #options: SourceOptions;
@@ -31,15 +31,15 @@ export class ListReader extends DataSourceReader<null> {
 }
 
 /**
- * Reads a range of time once, in the partitions that a stream would read it in. Planning asks
- * nothing of the API.
+ * Reads a time range once, in the same partitions as a stream would. Planning sends no requests to
+ * the API.
  */
 export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
   readonly #schema: Schema;
   readonly #range: ParsedTimeRange;
   readonly #stream: TimeRangeReader;
   readonly #runtime: Runtime;
-  /** What the filters leave of the range, in microseconds. */
+  /** The bounds that the filters add to the range, in microseconds. */
   #from: bigint | undefined;
   #to: bigint | undefined;
 
@@ -52,8 +52,8 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
   }
 
   /**
-   * Ranges that no row passes are not asked for; the filters are Millrace's all the same, which
-   * knows what a null is to them.
+   * Uses filters on the time column to skip parts of the range in which no row can match. All
+   * filters are returned, so Millrace still applies them to each row, including to null values.
    */
   override pushFilters(filters: readonly Filter[]): readonly Filter[] {
     const { column } = this.#range;

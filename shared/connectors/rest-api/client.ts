@@ -4,23 +4,23 @@ import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { parseJson } from "../kit/json.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
 import { Credentials } from "./credentials.ts";
-import { noAnswer, notJson, statusError } from "./errors.ts";
+import { noResponse, notJson, statusError } from "./errors.ts";
 import type { RequestOptions } from "./options.ts";
 import type { Delivery, HttpRequest } from "./request.ts";
 import { parseNextLink, parseRetryAfter } from "./response-headers.ts";
 
-/** A page as it came: its JSON, and where `Link: rel="next"` points. */
+/** A response: its JSON body and the target of its `Link: rel="next"` header. */
 export interface Answer {
   readonly body: unknown;
   readonly nextLink: string | undefined;
-  /** The URL that was asked, fit for messages. */
+  /** The requested URL without secrets, for messages. */
   readonly url: string;
 }
 
 interface HttpResponse {
   readonly response: Response;
   readonly text: string;
-  /** The URL that was asked, fit for messages. */
+  /** The requested URL without secrets, for messages. */
   readonly url: string;
 }
 
@@ -28,8 +28,8 @@ const FIRST_RETRY_MILLISECONDS = 250;
 const MAX_REDIRECTS = 5;
 
 /**
- * Asks a JSON API. Retries cover the body too, which a broken connection may cut; that is why this
- * is not left to an HTTP library whose retries end with the headers.
+ * A client for a JSON API. A retry also covers reading the body, because a broken connection may
+ * truncate it. HTTP libraries retry only until the headers arrive, so we do it ourselves.
  */
 export class RestClient {
   readonly #options: RequestOptions;
@@ -42,7 +42,10 @@ export class RestClient {
     this.#credentials = new Credentials(options, runtime.env);
   }
 
-  /** The option `url` with the configured query, without its secrets, and `params` over it. */
+  /**
+   * Returns the option `url` with the option `query`, except its secrets, and with `params`, which
+   * take precedence.
+   */
   url(params: Readonly<Record<string, string>>): URL {
     const url = new URL(this.#options.url);
     for (const [name, value] of Object.entries(this.#options.query)) {
@@ -53,13 +56,13 @@ export class RestClient {
   }
 
   /**
-   * The URL that an answer of `from` leads to, without secrets, so that it can be stored. Error:
-   * `LINK_TO_OTHER_ORIGIN`.
+   * Returns the URL that a link in the response from `from` points to, without secrets, so that it
+   * can be stored. Error: `LINK_TO_OTHER_ORIGIN`.
    */
   follow(link: string, from: string, method: HttpRequest["method"] = "GET"): URL {
     const url = new URL(link, from);
     const { origin } = new URL(this.#options.url);
-    if (url.origin === origin) return this.#credentials.conceal(url);
+    if (url.origin === origin) return this.#credentials.withoutSecrets(url);
     throw new MillraceError(
       "LINK_TO_OTHER_ORIGIN",
       `${method} ${from} leads to ${url.origin}, not to ${origin}`,
@@ -71,9 +74,9 @@ export class RestClient {
   }
 
   /**
-   * GET as JSON. Errors: `HTTP_STATUS`, `HTTP_FAILED` (no answer), `HTTP_NOT_JSON`,
-   * `LINK_TO_OTHER_ORIGIN`, `SECRET_MISSING`, `SECRET_INVALID`. What may pass is tried again here
-   * first.
+   * Sends a GET request and parses the response as JSON. Transient errors are retried first.
+   * Errors: `HTTP_STATUS`, `HTTP_FAILED` (no response), `HTTP_NOT_JSON`, `LINK_TO_OTHER_ORIGIN`,
+   * `SECRET_MISSING`, `SECRET_INVALID`.
    */
   async get(url: URL, signal?: AbortSignal): Promise<Answer> {
     const request: HttpRequest = { method: "GET", url, headers: { accept: "application/json" } };
@@ -81,13 +84,14 @@ export class RestClient {
     try {
       return { body: parseJson(text), nextLink: parseNextLink(response.headers.get("link")), url: shown };
     } catch {
-      // The parser's error quotes the body.
+      // The parser's error is dropped because it quotes the body.
       throw notJson(response.status, shown);
     }
   }
 
   /**
-   * Sends rows. Errors as `get`; one that is not retryable may have been processed all the same.
+   * Sends rows. It throws the same errors as `get`. After an error that is not retryable, the API
+   * may still have processed the rows.
    */
   async send(delivery: Delivery, signal?: AbortSignal): Promise<void> {
     const headers = { accept: "application/json", "content-type": delivery.contentType };
@@ -117,20 +121,23 @@ export class RestClient {
     });
   }
 
-  /** One whole answer, whatever its status. Error: `HTTP_FAILED`. */
+  /**
+   * Sends a request once and reads the whole response, whatever its status. Error: `HTTP_FAILED`.
+   */
   async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
     const { method, headers: defaults, delivery } = request;
-    const url = this.#credentials.conceal(request.url).href;
+    const url = this.#credentials.withoutSecrets(request.url).href;
     const timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
     const headers = this.#credentials.headers(defaults);
-    // Over the options' own headers: one key for all requests would lose all but the first.
+    // Overrides a header of the same name in the options. If all requests had the same key, the API
+    // would ignore all but the first.
     if (delivery?.idempotency !== undefined)
       headers.set(delivery.idempotency.header, delivery.idempotency.key);
     const init: RequestInit = {
       method,
       headers,
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-      // fetch would take headers with it to another origin.
+      // With "follow", fetch would send the headers, which may hold secrets, to another origin.
       redirect: "manual",
       ...(delivery === undefined ? {} : { body: delivery.body }),
     };
@@ -140,21 +147,21 @@ export class RestClient {
     } catch (error) {
       if (MillraceError.is(error)) throw error;
       const seconds = timeout.aborted ? this.#options.timeoutSeconds : undefined;
-      throw noAnswer(request, url, error, seconds);
+      throw noResponse(request, url, error, seconds);
     }
   }
 
-  /** Follows redirects within the origin, as far as they keep the method. */
+  /** Follows redirects within the origin if they keep the request's method. */
   async #fetch({ method, url }: HttpRequest, init: RequestInit): Promise<Response> {
     let at = url;
     for (let redirects = 0; ; redirects++) {
-      const response = await fetch(this.#credentials.reveal(at), init);
+      const response = await fetch(this.#credentials.withSecrets(at), init);
       const { status } = response;
       const isRedirect = method === "GET" ? status >= 300 && status <= 399 : status === 307 || status === 308;
       const location = response.headers.get("location");
       if (!isRedirect || location === null || redirects === MAX_REDIRECTS) return response;
       await response.body?.cancel();
-      at = this.follow(location, this.#credentials.conceal(at).href, method);
+      at = this.follow(location, this.#credentials.withoutSecrets(at).href, method);
     }
   }
 }

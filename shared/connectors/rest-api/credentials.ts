@@ -4,8 +4,8 @@ import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secret
 import type { RequestOptions } from "./options.ts";
 
 /**
- * Puts secrets into requests, and keeps them out of whatever is stored or shown. They are read from
- * the environment at each use.
+ * Adds secrets to requests, and removes them from URLs that are stored or shown. Secrets are read
+ * from the environment each time they are used.
  */
 export class Credentials {
   readonly #options: RequestOptions;
@@ -17,7 +17,7 @@ export class Credentials {
   }
 
   /**
-   * The headers of a request; the options' own take the place of `defaults`. Errors:
+   * Returns the headers of a request. The headers in the options override `defaults`. Errors:
    * `SECRET_MISSING`, `SECRET_INVALID`.
    */
   headers(defaults: Readonly<Record<string, string>>): Headers {
@@ -41,7 +41,7 @@ export class Credentials {
       headers.set(name, prefix + this.#secret(from));
     } catch (error) {
       if (MillraceError.is(error)) throw error;
-      // The error of Headers quotes the value.
+      // The error of `Headers` is dropped because it quotes the value.
       throw new MillraceError(
         "SECRET_INVALID",
         `the environment variable ${from.env} cannot be sent as a header`,
@@ -52,10 +52,10 @@ export class Credentials {
     }
   }
 
-  /** The URL to ask, with its secrets. Error: `SECRET_MISSING`. */
-  reveal(url: URL): URL {
+  /** Returns the URL to request, with its secrets. Error: `SECRET_MISSING`. */
+  withSecrets(url: URL): URL {
     const asked = new URL(url);
-    // fetch refuses a URL with credentials; they go into a header.
+    // fetch rejects a URL with a user name or password; `headers` sends them instead.
     asked.username = "";
     asked.password = "";
     for (const [name, value] of Object.entries(this.#options.query)) {
@@ -65,10 +65,10 @@ export class Credentials {
   }
 
   /**
-   * The URL without secrets: without those that were put in, and without those that the API put in
-   * under another name.
+   * Returns the URL without secrets. It also removes parameters whose value is a secret, because an
+   * API may repeat a secret under another name in its links.
    */
-  conceal(url: URL): URL {
+  withoutSecrets(url: URL): URL {
     const shown = new URL(url);
     shown.username = "";
     shown.password = "";

@@ -2,18 +2,18 @@ import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { HttpRequest } from "./request.ts";
 
 const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
-/** With an idempotency key, 409 says that the first try of the request is still at work. */
+/** With an idempotency key, status 409 means that the API is still processing the first try. */
 const RETRIED_WITH_KEY: ReadonlySet<number> = new Set([...RETRIED_STATUS, 409]);
-/** Statuses and errors of the connection that say that nothing was done. */
+/** Statuses, and below error codes, after which the request was certainly not processed. */
 const REFUSED_STATUS: ReadonlySet<number> = new Set([425, 429]);
 const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
-/** A request that could be processed twice is not sent again, unless nothing can have been done. */
-function mayRepeat({ method, delivery }: HttpRequest): boolean {
+/** Returns true if it is safe to send the request twice. */
+function isRepeatable({ method, delivery }: HttpRequest): boolean {
   return method === "GET" || method === "PUT" || delivery?.idempotency !== undefined;
 }
 
-/** ` for rows 201 to 300`. */
+/** Formats the request's rows for a message, such as ` for rows 201 to 300`. */
 function rowsIn({ delivery }: HttpRequest): string {
   return delivery === undefined ? "" : ` for rows ${delivery.rows.first} to ${delivery.rows.last}`;
 }
@@ -22,11 +22,14 @@ function locationOf({ delivery }: HttpRequest, url: string): ErrorLocation {
   return { url, ...(delivery === undefined ? {} : { row: delivery.rows.first }) };
 }
 
-const MAY_BE_DONE =
+const MAYBE_PROCESSED_HINT =
   "The API may have processed it, and has no idempotency key to know it by: look there before the next run, which sends it again.";
 
-/** No answer came, or not all of it; in `seconds`, if it was for that. */
-export function noAnswer(
+/**
+ * The error of a request without a complete response. `seconds` is the timeout if that was the
+ * reason.
+ */
+export function noResponse(
   request: HttpRequest,
   url: string,
   thrown: unknown,
@@ -34,11 +37,11 @@ export function noAnswer(
 ): MillraceError {
   const { code, reason } = reasonOf(thrown);
   const problem = seconds === undefined ? reason : `no answer within ${seconds} s`;
-  const retryable = mayRepeat(request) || (seconds === undefined && NOT_SENT.has(code));
+  const retryable = isRepeatable(request) || (seconds === undefined && NOT_SENT.has(code));
   return new MillraceError("HTTP_FAILED", `${request.method} ${url} failed${rowsIn(request)}: ${problem}`, {
     where: locationOf(request, url),
     retryable,
-    hint: retryable ? "Check that the API is up and can be reached from here." : MAY_BE_DONE,
+    hint: retryable ? "Check that the API is up and can be reached from here." : MAYBE_PROCESSED_HINT,
   });
 }
 
@@ -52,12 +55,16 @@ export function notJson(status: number, url: string): MillraceError {
 export function statusError(request: HttpRequest, url: string, status: number): MillraceError {
   const { delivery } = request;
   const retried = delivery?.idempotency === undefined ? RETRIED_STATUS : RETRIED_WITH_KEY;
-  const retryable = (mayRepeat(request) ? retried : REFUSED_STATUS).has(status);
+  const retryable = (isRepeatable(request) ? retried : REFUSED_STATUS).has(status);
   const isUnknown = !retryable && RETRIED_STATUS.has(status);
   return new MillraceError("HTTP_STATUS", `${request.method} ${url} answered ${status}${rowsIn(request)}`, {
     where: { ...locationOf(request, url), status },
     retryable,
-    hint: isUnknown ? MAY_BE_DONE : delivery === undefined ? hintFor(status) : hintForDelivery(status),
+    hint: isUnknown
+      ? MAYBE_PROCESSED_HINT
+      : delivery === undefined
+        ? hintFor(status)
+        : hintForDelivery(status),
   });
 }
 
@@ -92,7 +99,7 @@ function commonHint(status: number): string | undefined {
   return undefined;
 }
 
-/** undici says only "fetch failed"; its cause says why. */
+/** fetch says only "fetch failed"; the reason is in the error's cause. */
 function reasonOf(error: unknown): { readonly code: string; readonly reason: string } {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";

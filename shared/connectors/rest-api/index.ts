@@ -26,23 +26,24 @@ export type {
 export type { Sent } from "./writer.ts";
 
 /**
- * A JSON API over HTTP. As a source: a paginated list, by ranges of time (`timeRange`), or by
- * position in a list that only grows; as a batch, also any list. As a sink: rows in requests with
- * idempotency keys. Guide: docs/rest-api.md. Error: `OPTIONS_INVALID`.
+ * A JSON API over HTTP. As a stream source it reads a paginated list by time ranges (`timeRange`),
+ * or by position if the list only grows at its end. As a batch source it reads any list. As a sink
+ * it sends rows in requests with idempotency keys. Guide: docs/rest-api.md. Error:
+ * `OPTIONS_INVALID`.
  */
 export class RestApi extends DataSource<ParsedOptions> {
-  /** For `.format("rest-api")`, once it is registered. */
+  /** The name for `.format("rest-api")` once the class is registered. */
   static override readonly name: string = "rest-api";
-  /** See `RestApiOptions`. */
+  /** The schema that validates `RestApiOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<RestApiOptions, ParsedOptions>;
 
-  /** The option `schema`. Error: `SCHEMA_REQUIRED`. */
+  /** Returns the option `schema`. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {
     const { schema } = this.options;
     return requiredSchema(schema, "RestApi", "id string NOT NULL, time timestamp, mag double");
   }
 
-  /** A reader by ranges of time, or of the whole list. */
+  /** Returns a batch reader of a time range or of the whole list. */
   override reader(schema: Schema): DataSourceReader<unknown> {
     const options = sourceOptions(this.options);
     const client = new RestClient(options, this.runtime);
@@ -52,7 +53,7 @@ export class RestApi extends DataSource<ParsedOptions> {
     return new TimeRangeBatchReader(schema, timeRange, stream, this.runtime);
   }
 
-  /** A reader by ranges of time, or by position. */
+  /** Returns a stream reader by time ranges or by position. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const options = sourceOptions(this.options);
     const client = new RestClient(options, this.runtime);
@@ -62,8 +63,8 @@ export class RestApi extends DataSource<ParsedOptions> {
   }
 
   /**
-   * A writer that sends rows. Error: `NOT_SUPPORTED` if they are to take the place of what is
-   * there.
+   * Returns a writer that sends rows. Error: `NOT_SUPPORTED` with `overwrite`, because an API
+   * cannot replace all rows.
    */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
     if (!overwrite) return this.streamWriter(schema, false);
@@ -72,7 +73,7 @@ export class RestApi extends DataSource<ParsedOptions> {
     });
   }
 
-  /** A writer that sends rows. */
+  /** Returns a writer that sends rows. */
   override streamWriter(_schema: Schema, _overwrite: boolean): DataSourceStreamWriter<Sent> {
     const options = sinkOptions(this.options);
     return new RestWriter(options, new RestClient(options, this.runtime));

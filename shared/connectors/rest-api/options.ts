@@ -2,11 +2,11 @@ import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
 import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
-/** How the pages of a list follow each other. */
+/** How the API splits a list into pages. */
 export type Pagination =
   /**
-   * `?offset=0&limit=100`: the number of rows to skip. `first` is what the first page asks for
-   * (USGS: 1).
+   * `?offset=0&limit=100`: the offset is the number of rows to skip. `first` is the offset of the
+   * first page (0 by default; USGS uses 1).
    */
   | {
       readonly type: "offset";
@@ -14,7 +14,7 @@ export type Pagination =
       readonly limitParam?: string;
       readonly first?: number;
     }
-  /** `?page=1&per_page=100`. */
+  /** `?page=1&per_page=100`: pages are numbered. `first` is the number of the first page. */
   | {
       readonly type: "page";
       readonly pageParam?: string;
@@ -22,8 +22,8 @@ export type Pagination =
       readonly first?: number;
     }
   /**
-   * `?cursor=…` with the cursor that the page before has at `cursorPath`; none, null or "" ends
-   * the list.
+   * `?cursor=…`: each response has the cursor of the next page at `cursorPath`. The list ends if it
+   * is missing, null or "".
    */
   | {
       readonly type: "cursor";
@@ -31,137 +31,153 @@ export type Pagination =
       readonly cursorParam?: string;
       readonly sizeParam?: string;
     }
-  /** The `Link` header's `rel="next"` (RFC 8288), on the same origin as `url`. */
+  /**
+   * The `Link` header's `rel="next"` (RFC 8288) is the URL of the next page. It must have the same
+   * origin as `url`.
+   */
   | { readonly type: "link"; readonly sizeParam?: string }
-  /** One answer holds all rows. */
+  /** One response has all rows. */
   | { readonly type: "none" };
 
-/** Where a column's value lies in a record, and the unit of a number that stands for a time. */
+/** The path of a column's value in a record and, for a numeric time, its unit. */
 export interface ColumnPath {
   /** Names and indexes joined by dots: `geometry.coordinates.0`. */
   readonly path: string;
-  /** The number at `path` counts these since 1970-01-01T00:00:00Z. */
+  /** If set, the value is a time: a number of these units since 1970-01-01T00:00:00Z. */
   readonly epoch?: "seconds" | "milliseconds" | "microseconds";
 }
 
-/** Reads ranges of time, each with requests of its own, so that many tasks read at once. */
+/**
+ * Reads the list by time ranges. Each range has its own requests, so many tasks can read in
+ * parallel.
+ */
 export interface TimeRangeOptions {
-  /** Query parameter of the range's start. */
+  /** Query parameter for the start of a range. */
   readonly startParam: string;
-  /** Query parameter of its end. */
+  /** Query parameter for the end of a range. */
   readonly endParam: string;
-  /** How the parameters are written. Default `iso`: `2026-11-21T00:00:00.000Z`. */
+  /** Format of the two parameters. Default `iso`: `2026-11-21T00:00:00.000Z`. */
   readonly format?: "iso" | "epochSeconds" | "epochMilliseconds";
   /**
-   * True if the API's end is inclusive: one unit of `format` less is sent, unless `column` is
-   * set. Default false.
+   * True if the API includes rows at exactly the end time. The end that is sent is then one unit of
+   * `format` earlier, unless `column` is set. Default false.
    */
   readonly endInclusive?: boolean;
   /**
-   * Timestamp column with each row's time. With it rows outside the half-open range are dropped:
-   * the neighbour has them.
+   * The timestamp column with each row's time. If set, rows outside the half-open range are
+   * dropped, because another partition has them.
    */
   readonly column?: string;
-  /** Where the stream or the batch begins, ISO 8601. */
+  /** Start of the stream or the batch, ISO 8601. */
   readonly start: string;
   /**
-   * Where it ends, ISO 8601. Default: a stream does not, a batch ends `lagSeconds` behind the
-   * clock.
+   * End of the stream or the batch, ISO 8601. By default a stream has no end, and a batch ends
+   * `lagSeconds` before the current time.
    */
   readonly until?: string;
-  /** Length of a partition. Ranges are half-open, so partitions never overlap. Default 3600. */
+  /**
+   * Length of a partition in seconds. Ranges are half-open, so partitions do not overlap. Default
+   * 3600.
+   */
   readonly partitionSeconds?: number;
-  /** Partitions of one batch of a stream at most. Default 100. */
+  /** Maximum number of partitions in a stream's batch. Default 100. */
   readonly maxPartitionsPerBatch?: number;
-  /** How long rows may come late: a stream stays this far behind the clock. Default 60. */
+  /**
+   * Seconds that rows may arrive late. A stream stays this far behind the current time. Default 60.
+   */
   readonly lagSeconds?: number;
 }
 
-/** Where the API is, and how it is asked: of a source and of a sink. */
+/** The URL of the API and how requests are sent, for sources and sinks. */
 export interface RestApiRequestOptions {
-  /** The URL of the list that is read, or to which rows are sent; http or https. */
+  /** The http or https URL of the list to read, or to which rows are sent. */
   readonly url: string;
   /** Query parameters of every request. */
   readonly query?: Readonly<Record<string, string | number | boolean | FromEnvironment>>;
   /** Headers of every request. */
   readonly headers?: Readonly<Record<string, string | FromEnvironment>>;
-  /** Sent as `Authorization: Bearer …`. */
+  /** A token that is sent as `Authorization: Bearer …`. */
   readonly bearerToken?: FromEnvironment;
-  /** Seconds for one request, with its body. Default 30. */
+  /** Timeout in seconds for one request and its response. Default 30. */
   readonly timeoutSeconds?: number;
   /**
-   * How often a request is tried again after 408, 425, 429, 5xx or a broken connection. Default 3.
+   * Maximum number of retries after status 408, 425, 429 or 5xx, or after a broken connection.
+   * Default 3.
    */
   readonly maxRetries?: number;
   /**
-   * The longest wait before a retry, also if `Retry-After` asks for more; then the request
-   * fails. Default 60.
+   * Longest wait in seconds before a retry. It also limits the wait that a `Retry-After` header
+   * asks for; if the API asks for more, the request fails. Default 60.
    */
   readonly maxRetryDelaySeconds?: number;
 }
 
-/** What is read: only of a source. */
+/** What is read. Only for sources. */
 export interface RestApiSourceOptions {
   /**
-   * Spark DDL of the rows: `"id string, time timestamp, mag double"`. It may be left out if the
-   * pipeline has `.schema(…)`.
+   * Spark DDL of the rows, such as `"id string, time timestamp, mag double"`. It can be omitted if
+   * the pipeline has `.schema(…)`.
    */
   readonly schema?: string;
   /**
-   * Where the array of records lies in an answer: `features`, `data.items`. Default: the answer is
-   * the array.
+   * Path of the array of records in a response: `features`, `data.items`. Default: the response
+   * itself is the array.
    */
   readonly rows?: string;
-  /** Where columns lie in a record. Default: under their own names. What is not there is null. */
+  /** Paths of columns in a record. Default: the column's own name. A missing value is null. */
   readonly columns?: Readonly<Record<string, string | ColumnPath>>;
-  /** Default: `{ type: "offset" }`. */
+  /** How pages follow each other. Default: `{ type: "offset" }`. */
   readonly pagination?: Pagination;
-  /** Rows of a page. Default 100. */
+  /** Number of rows in a page. Default 100. */
   readonly pageSize?: number;
   /**
-   * Without it a stream reads the list by position, so that it must only ever grow at its end; a
-   * batch reads all of it, in one partition.
+   * Reads the list by time ranges. Without it, a stream reads the list by position, which requires
+   * that the list only grows at its end; a batch reads the whole list in one partition.
    */
   readonly timeRange?: TimeRangeOptions;
-  /** Pages of one batch of a stream at most, without `timeRange`. Default 100. */
+  /** Maximum number of pages in a stream's batch, without `timeRange`. Default 100. */
   readonly maxPagesPerBatch?: number;
 }
 
-/** How rows are sent: only of a sink. */
+/** How rows are sent. Only for sinks. */
 export interface RestApiSinkOptions {
-  /** Default `POST`. */
+  /** The method of the requests. Default `POST`. */
   readonly method?: "POST" | "PUT" | "PATCH";
   /**
-   * What a request carries: an `array` of rows; `ndjson`, a row a line; an object that has the
-   * array at the path `rows`, such as `data.items`; the one row itself, as an `object`. Default
-   * `array`.
+   * The body of a request: an `array` of rows; `ndjson`, one row per line; an object with the array
+   * at the path `rows`, such as `data.items`; or an `object`, which is the single row itself.
+   * Default `array`.
    */
   readonly body?: "array" | "ndjson" | "object" | { readonly rows: string };
   /**
-   * Rows of one request at most. Default 100; 1 if `body` is `object`. An open batch keeps what
-   * it was begun with.
+   * Maximum number of rows in a request. Default 100, or 1 if `body` is `object`. A change applies
+   * only to batches that start after it.
    */
   readonly rowsPerRequest?: number;
   /**
-   * What the API is to take for the same request. `position`: these rows of this batch. `content`:
-   * equal rows of this pipeline, whenever; of two requests with equal rows one counts. Default
-   * `position`.
+   * What the idempotency key identifies. `position`: the position of the rows in their batch.
+   * `content`: the rows themselves, so that equal requests of this pipeline count once, even in
+   * different batches. Default `position`.
    */
   readonly idempotencyKey?: "position" | "content";
   /**
-   * Header of the key; `null` to send none: then what may have been processed is not sent again by
-   * itself. Default `Idempotency-Key`.
+   * Header for the idempotency key. If it is `null`, no key is sent, and requests that the API may
+   * have processed are not retried. Default `Idempotency-Key`.
    */
   readonly idempotencyHeader?: string | null;
   /**
-   * Statuses by which the API says that it has these rows already, such as `[409]`. Default: none.
+   * Statuses with which the API says that it already has these rows, such as `[409]`. Default:
+   * none.
    */
   readonly alreadyDone?: readonly number[];
-  /** Requests of one task at once; above 1 rows may arrive in another order. Default 1. */
+  /**
+   * Number of parallel requests of one task. If it is above 1, rows may arrive in another order.
+   * Default 1.
+   */
   readonly maxConcurrency?: number;
 }
 
-/** What to ask for or to send, and how. */
+/** All options of a source or a sink. */
 export interface RestApiOptions extends RestApiRequestOptions, RestApiSourceOptions, RestApiSinkOptions {}
 
 const sizeParam = z.string().min(1).default("limit");
@@ -201,7 +217,8 @@ const PAGINATION = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("none") }),
 ]);
 
-// Without defaults: what is set tells whether the options are those of a source or of a sink.
+// These have no defaults, so that it is visible whether the options of a source or of a sink are
+// set.
 const SOURCE = {
   schema: z.string().min(1).optional(),
   rows: z.string().min(1).optional(),
@@ -262,33 +279,33 @@ export const OPTIONS = z
     message: 'Must be 1 where body is "object"',
   });
 
-/** Checked options, of either role. */
+/** The checked options of a source or a sink. */
 export type ParsedOptions = z.output<typeof OPTIONS>;
 
 type WithDefaults<Options, Names extends keyof Options> = Omit<Options, Names> & {
   readonly [Name in Names]-?: Exclude<Options[Name], undefined>;
 };
 
-/** Options of every request. */
+/** The options of every request. */
 export type RequestOptions = Pick<ParsedOptions, keyof typeof REQUEST>;
 
-/** Options of a source, with defaults. */
+/** The options of a source, with their defaults. */
 export type SourceOptions = RequestOptions &
   WithDefaults<
     Pick<ParsedOptions, keyof typeof SOURCE>,
     "columns" | "pagination" | "pageSize" | "maxPagesPerBatch"
   >;
 
-/** The option `timeRange`, with defaults. */
+/** The option `timeRange` with its defaults. */
 export type ParsedTimeRange = NonNullable<SourceOptions["timeRange"]>;
 
-/** Options of a sink, with defaults. */
+/** The options of a sink, with their defaults. */
 export type SinkOptions = RequestOptions &
   WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, keyof typeof SINK>;
 
-/** What a reader needs. Error: `OPTIONS_INVALID` if there are options of a sink. */
+/** Returns the options of a reader. Error: `OPTIONS_INVALID` if options of a sink are set. */
 export function sourceOptions(options: ParsedOptions): SourceOptions {
-  refuse(options, Object.keys(SINK), "is read from", "written to");
+  rejectOptions(options, Object.keys(SINK), "is read from", "written to");
   return {
     ...options,
     columns: options.columns ?? {},
@@ -298,9 +315,9 @@ export function sourceOptions(options: ParsedOptions): SourceOptions {
   };
 }
 
-/** What a writer needs. Error: `OPTIONS_INVALID` if there are options of a source. */
+/** Returns the options of a writer. Error: `OPTIONS_INVALID` if options of a source are set. */
 export function sinkOptions(options: ParsedOptions): SinkOptions {
-  refuse(options, Object.keys(SOURCE), "is written to", "read from");
+  rejectOptions(options, Object.keys(SOURCE), "is written to", "read from");
   const body = options.body ?? "array";
   return {
     ...options,
@@ -315,7 +332,7 @@ export function sinkOptions(options: ParsedOptions): SinkOptions {
   };
 }
 
-function refuse(options: ParsedOptions, names: readonly string[], role: string, other: string): void {
+function rejectOptions(options: ParsedOptions, names: readonly string[], role: string, other: string): void {
   const given = names.filter((name) => Reflect.get(options, name) !== undefined);
   if (given.length === 0) return;
   throw new MillraceError(

@@ -5,27 +5,28 @@ import type { Answer, RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 
 /**
- * Which page: the rows before it, the cursor, or the URL of a link (relative to the origin), by the
- * kind of pagination; `null` for the first page. Without secrets, so that it can be stored.
+ * Identifies a page of a list; `null` is the first page. Depending on the pagination it is the
+ * number of rows before the page, the cursor, or the link's path and query. It has no secrets, so
+ * that it can be stored.
  */
 export type PageRef = string | number | null;
 
 export interface Page {
   readonly ref: PageRef;
   readonly records: readonly unknown[];
-  /** Where the list goes on, `undefined` at its end. */
+  /** The next page, or `undefined` at the end of the list. */
   readonly next: PageRef | undefined;
-  /** For messages. */
+  /** The requested URL without secrets, for messages. */
   readonly url: string;
 }
 
-/** The pages of one list, the same way for every kind of pagination. */
+/** The pages of one list, for every kind of pagination. */
 export class Pages {
   readonly #options: SourceOptions;
   readonly #client: RestClient;
   readonly #params: Readonly<Record<string, string>>;
 
-  /** `params` go with every request, such as those of a range of time. */
+  /** `params` are added to every request, for example those of a time range. */
   constructor(options: SourceOptions, client: RestClient, params: Readonly<Record<string, string>> = {}) {
     this.#options = options;
     this.#client = client;
@@ -33,8 +34,8 @@ export class Pages {
   }
 
   /**
-   * The same position by pages of today's size: numbered pages begin elsewhere once `pageSize` was
-   * changed.
+   * Returns the same position in pages of the current size. A numbered page starts at another row
+   * after `pageSize` was changed.
    */
   align(position: { readonly page: PageRef; readonly row: number }): {
     readonly page: PageRef;
@@ -47,21 +48,21 @@ export class Pages {
     return { page: row - (row % pageSize), row: row % pageSize };
   }
 
-  /** One page. Errors: those of `RestClient.get`, and `ROWS_NOT_FOUND`. */
+  /** Requests one page. Errors: those of `RestClient.get`, and `ROWS_NOT_FOUND`. */
   async page(ref: PageRef, signal?: AbortSignal): Promise<Page> {
     const answer = await this.#client.get(this.#url(ref), signal);
     const records = this.#records(answer);
     return { ref, records, next: this.#next(ref, records.length, answer), url: answer.url };
   }
 
-  /** All pages from `ref` to the end. */
+  /** Yields all pages from `ref` to the end of the list. */
   async *from(ref: PageRef, signal?: AbortSignal): AsyncGenerator<Page> {
     const seen = new Set<PageRef>();
     for (let at: PageRef | undefined = ref; at !== undefined; ) {
       seen.add(at);
       const page: Page = await this.page(at, signal);
       yield page;
-      if (page.next !== undefined && seen.has(page.next)) throw loop(page);
+      if (page.next !== undefined && seen.has(page.next)) throw pagesLoop(page);
       at = page.next;
     }
   }
@@ -100,7 +101,7 @@ export class Pages {
   #next(ref: PageRef, rows: number, answer: Answer): PageRef | undefined {
     const { pagination, pageSize } = this.#options;
     switch (pagination.type) {
-      // A page that is not full is the last one.
+      // A page with fewer rows than `pageSize` is the last one.
       case "offset":
         return rows < pageSize ? undefined : Number(ref ?? 0) + rows;
       case "page":
@@ -136,7 +137,7 @@ export class Pages {
   }
 }
 
-function loop(page: Page): MillraceError {
+function pagesLoop(page: Page): MillraceError {
   return new MillraceError("PAGES_LOOP", `GET ${page.url} says that the page after it is one before it`, {
     where: { url: page.url },
     hint: "Check the option pagination against the API's documentation.",

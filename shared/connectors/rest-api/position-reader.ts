@@ -8,11 +8,11 @@ import type { SourceOptions } from "./options.ts";
 import { type Page, type PageRef, Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 
-/** The stream was read up to this row of this page (exclusive). */
+/** The offset: the stream was read up to this row of this page (exclusive). */
 type Position = { readonly page: PageRef; readonly row: number };
 /**
- * Rows `from` (inclusive) to `to` (exclusive) of one page of `size` rows: a replay asks for the
- * page as it was planned.
+ * The rows from `from` (inclusive) to `to` (exclusive) of one page. `size` is the page size of the
+ * plan; a replay requests the page with the same size.
  */
 type PageSlice = {
   readonly page: PageRef;
@@ -24,8 +24,8 @@ type PageSlice = {
 type SeenPage = { readonly rows: number; readonly next: PageRef | undefined };
 
 /**
- * Reads a list that only ever grows at its end, by position. Planning walks the new pages to see
- * where they end; the tasks read them again, one page each.
+ * Reads a list that only grows at its end, by position. Planning requests the new pages to find the
+ * end of the batch. The tasks request them again, one page per task.
  */
 export class PositionReader
   extends DataSourceStreamReader<Position, PageSlice>
@@ -35,10 +35,10 @@ export class PositionReader
   readonly #options: SourceOptions;
   readonly #client: RestClient;
   readonly #pages: Pages;
-  /** What planning saw of the pages, so that none is asked for twice. */
+  /** The pages that planning has requested, so that none is requested twice. */
   readonly #seen = new Map<PageRef, SeenPage>();
   #fixesEnd = false;
-  /** The end of what was there when an available-now run began. */
+  /** The end of the list when an `availableNow` run started. */
   #availableNow: Position | undefined;
 
   constructor(schema: Schema, options: SourceOptions, client: RestClient) {
@@ -50,8 +50,8 @@ export class PositionReader
   }
 
   /**
-   * The end is found by the first `latestOffset`, which then walks all of the list once; later
-   * batches ask nothing.
+   * The first `latestOffset` reads the whole list once to find its end. Later batches of the run
+   * use the pages it found.
    */
   prepareForTriggerAvailableNow(): void {
     this.#fixesEnd = true;
@@ -85,7 +85,7 @@ export class PositionReader
     let page = start.page;
     for (let pages = 0; pages < maxPagesPerBatch; pages++) {
       if (page === target.page) return target;
-      const { next } = await this.#look(page);
+      const { next } = await this.#pageInfo(page);
       if (next === undefined) return target;
       page = next;
     }
@@ -93,7 +93,8 @@ export class PositionReader
   }
 
   /**
-   * Looks at the pages from `start`, and returns where they end, or where `maxPages` of them do.
+   * Requests pages from `start` on. Returns the end of the list, or the start of the page after the
+   * first `maxPages`.
    */
   async #walk(start: Position, maxPages: number): Promise<Position> {
     this.#seen.clear();
@@ -101,7 +102,7 @@ export class PositionReader
     let pages = 0;
     for await (const page of this.#pages.from(start.page)) {
       this.#seen.set(page.ref, { rows: page.records.length, next: page.next });
-      if (page.ref === start.page && page.records.length < start.row) throw shrunk(page, start.row);
+      if (page.ref === start.page && page.records.length < start.row) throw listShrank(page, start.row);
       end = { page: page.ref, row: page.records.length };
       if (page.next !== undefined && ++pages >= maxPages) return { page: page.next, row: 0 };
     }
@@ -114,7 +115,7 @@ export class PositionReader
     let from = first.row;
     for (let page: PageRef | undefined = first.page; page !== undefined; from = 0) {
       const isLast: boolean = page === end.page;
-      const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#look(page);
+      const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#pageInfo(page);
       if (seen.rows > from) slices.push({ page, size: this.#options.pageSize, from, to: seen.rows });
       page = seen.next;
     }
@@ -128,22 +129,22 @@ export class PositionReader
   async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {
     const pages = new Pages({ ...this.#options, pageSize: slice.size }, this.#client);
     const page = await pages.page(slice.page, signal);
-    if (page.records.length < slice.to) throw shrunk(page, slice.to);
+    if (page.records.length < slice.to) throw listShrank(page, slice.to);
     yield { records: page.records.slice(slice.from, slice.to), url: page.url };
   }
 
-  async #look(ref: PageRef): Promise<SeenPage> {
+  async #pageInfo(ref: PageRef): Promise<SeenPage> {
     const seen = this.#seen.get(ref);
     if (seen !== undefined) return seen;
     const page = await this.#pages.page(ref);
     const looked = { rows: page.records.length, next: page.next };
-    // The last page of the list may still grow.
+    // The last page is not remembered because it may still grow.
     if (page.next !== undefined) this.#seen.set(ref, looked);
     return looked;
   }
 }
 
-function shrunk(page: Page, expected: number): MillraceError {
+function listShrank(page: Page, expected: number): MillraceError {
   return new MillraceError(
     "LIST_SHRANK",
     `GET ${page.url} has ${page.records.length} rows, where it had ${expected}`,

@@ -16,9 +16,9 @@ const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> =
 };
 
 /**
- * The records of these pages as record batches of `schema`; of their rows only those that `keep`
- * says. They are made here, and not by the engine, so that the error of a row names its page.
- * Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
+ * Converts the records of these pages to record batches of `schema`. Rows for which `keep` returns
+ * false are dropped. The conversion is done here and not by the engine, so that a row's error can
+ * name its page. Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
  */
 export async function* recordBatches(
   schema: Schema,
@@ -46,7 +46,10 @@ export async function* recordBatches(
   }
 }
 
-/** Turns a record of the API into a row of `schema`: by position, what is not there is null. */
+/**
+ * Returns a function that converts a record of the API to a row with values in the order of
+ * `schema`. Missing values are null.
+ */
 function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => Row {
   const names = new Set(schema.fields.map((field) => field.name));
   const unknown = Object.keys(columns).filter((name) => !names.has(name));
@@ -63,14 +66,15 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
     const column = columns[field.name] ?? field.name;
     const { path, epoch } = typeof column === "string" ? { path: column, epoch: undefined } : column;
     const unit = epoch === undefined ? undefined : MICROSECONDS[epoch];
-    // A name without dots is a plain property, even if it has dots in it as a default.
+    // A column without a configured path is read by its own name, in which dots are ordinary
+    // characters.
     const read = Object.hasOwn(columns, field.name)
       ? (record: unknown) => valueAt(record, path)
       : (record: unknown) => fieldOf(record as Record<string, unknown>, field.name);
     const isFloat = DataType.isFloat(field.type);
     return (record: unknown): unknown => {
       const value = read(record) ?? null;
-      // JSON has no integers: what came as one, to keep its digits, may stand for a double.
+      // `parseJson` returns large integers as bigint, but the column may be a double.
       if (isFloat && typeof value === "bigint") return Number(value);
       return unit !== undefined && typeof value === "number" ? toMicroseconds(value, unit) : value;
     };
@@ -85,7 +89,8 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
 }
 
 /**
- * Of a page's first record, as all records of an API have the same names. Error: `COLUMN_MISNAMED`.
+ * Returns a function that checks the names in a page's first record. It assumes that all records of
+ * an API have the same names. Error: `COLUMN_MISNAMED`.
  */
 function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
   const names = schema.fields.map(({ name }) => name);
@@ -93,18 +98,18 @@ function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: 
   const known = [...names, ...paths.map(firstStep)];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
   return (record) => {
-    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: orColumns });
+    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });
   };
 }
 
-function orColumns(misnamed: readonly Misnamed[]): string {
+function columnsHint(misnamed: readonly Misnamed[]): string {
   const pairs = misnamed.map(({ column, found }) => `${JSON.stringify(column)}: ${JSON.stringify(found)}`);
   return `, or set columns: { ${pairs.join(", ")} }`;
 }
 
 /**
- * Exact for whole numbers; a fraction is kept to the microsecond, which is what a double still
- * holds.
+ * Converts whole numbers exactly, and fractions to the microsecond, which a double can still
+ * represent.
  */
 function toMicroseconds(value: number, unit: number): bigint {
   const whole = Math.floor(value);

@@ -1,17 +1,20 @@
-/** Rows to send. */
+/** A request body with rows to send. */
 export interface Delivery {
   readonly method: "POST" | "PUT" | "PATCH";
   readonly body: string;
   readonly contentType: string;
-  /** Which rows of the partition these are, from 1: for messages. */
+  /** The position of these rows in their partition, counted from 1, for messages. */
   readonly rows: { readonly first: number; readonly last: number };
-  /** The header by which the API knows the request again; without it only PUT may be sent twice. */
+  /**
+   * The header by which the API recognizes a repeated request. Without it, only PUT requests can be
+   * repeated safely.
+   */
   readonly idempotency?: { readonly header: string; readonly key: string };
-  /** Statuses that count as success. */
+  /** Statuses that count as success because the API already has the rows. */
   readonly alreadyDone: readonly number[];
 }
 
-/** What the requests of readers and writers have in common. */
+/** A request of a reader or a writer. */
 export interface HttpRequest {
   readonly method: "GET" | Delivery["method"];
   readonly url: URL;

@@ -1,4 +1,7 @@
-/** Milliseconds to wait, of a `Retry-After` header, which has seconds or a date (RFC 9110). */
+/**
+ * Returns the milliseconds to wait from a `Retry-After` header, which has seconds or a date (RFC
+ * 9110).
+ */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
@@ -10,8 +13,9 @@ const LINK = /[\s,]*<([^>]*)>/y;
 const PARAMETER = /\s*;\s*([^\s=;,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,;"]*))?/y;
 
 /**
- * The target of `rel="next"` in a `Link` header (RFC 8288). Ours because it is a few lines, and
- * must not take a comma in a URL or in quotes for the end of a link: the next page would be lost.
+ * Returns the target of `rel="next"` in a `Link` header (RFC 8288). We parse it ourselves because
+ * it takes few lines, and because a comma inside a URL or quotes must not end a link; otherwise the
+ * next page would be lost.
  */
 export function parseNextLink(header: string | null): string | undefined {
   const text = header ?? "";
@@ -25,7 +29,7 @@ export function parseNextLink(header: string | null): string | undefined {
   for (let link = match(LINK); link !== null; link = match(LINK)) {
     let rel: string | undefined;
     for (let parameter = match(PARAMETER); parameter !== null; parameter = match(PARAMETER)) {
-      // The first one counts.
+      // If a parameter is repeated, the first one counts (RFC 8288).
       if (parameter[1]?.toLowerCase() === "rel") rel ??= (parameter[2] ?? "").replace(/^"|"$/g, "");
     }
     if (rel?.toLowerCase().split(/\s+/).includes("next")) return link[1];

@@ -2,18 +2,18 @@ import { DataType, type Schema } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import { floorMicros, type InstantLike } from "../../contract/time.ts";
 
-/** The column that holds each row's time. */
+/** The column with each row's time. */
 export interface TimeColumn {
-  /** Its place in a row. */
+  /** The column's index in a row. */
   readonly index: number;
   /**
-   * Microseconds since 1970 of a value of the column, on its own clock if it has no zone;
-   * `undefined` of what is no time.
+   * Returns the time of a value in microseconds since 1970, or `undefined` if the value is not a
+   * time. A value without a time zone is taken as UTC.
    */
   timeOf(value: unknown): bigint | undefined;
 }
 
-/** The option `timeRange.column`. Error: `OPTIONS_INVALID`. */
+/** Returns the column of the option `timeRange.column`. Error: `OPTIONS_INVALID`. */
 export function timeColumn(schema: Schema, name: string): TimeColumn {
   const index = schema.fields.findIndex((field) => field.name === name);
   const type = schema.fields[index]?.type;

@@ -14,11 +14,11 @@ import { Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
 
-/** The stream was read up to `time` (exclusive), ISO 8601 in UTC. */
+/** The offset: the stream was read up to `time` (exclusive), ISO 8601 in UTC. */
 const ORDER = new CompositeOffset({ time: "timestamp" });
 type TimeOffset = OffsetOf<typeof ORDER>;
 
-/** Reads a list by ranges of time. Planning asks nothing of the API. */
+/** Reads a list by time ranges. Planning sends no requests to the API. */
 export class TimeRangeReader
   extends DataSourceStreamReader<TimeOffset, TimeRangeJson>
   implements SupportsTriggerAvailableNow
@@ -46,7 +46,7 @@ export class TimeRangeReader
   }
 
   prepareForTriggerAvailableNow(): void {
-    this.#availableNow = this.#readable();
+    this.#availableNow = this.#readableUpTo();
   }
 
   availableNowTarget(): string | undefined {
@@ -62,17 +62,18 @@ export class TimeRangeReader
   }
 
   override latestOffset(start: TimeOffset): TimeOffset {
-    // A clock that was set back, or an `until` that was moved, is no reason to go back.
-    const ahead = TimeRange.upTo(start.time, this.#availableNow ?? this.#readable());
+    // The offset must not go back, even if the clock was set back or `until` was changed to an
+    // earlier time.
+    const ahead = TimeRange.upTo(start.time, this.#availableNow ?? this.#readableUpTo());
     const last = ahead.split(this.#partitionLength, { limit: this.#range.maxPartitionsPerBatch }).at(-1);
     return last === undefined ? start : { time: toIso(last.to) };
   }
 
   /**
-   * Rows before this are all there, as far as `lagSeconds` goes. Whole seconds: what any API's
-   * parameters can say.
+   * Returns the time before which all rows should have arrived, according to `lagSeconds`. It is
+   * rounded to whole seconds, which every parameter format can express.
    */
-  #readable(): string {
+  #readableUpTo(): string {
     const { until, lagSeconds } = this.#range;
     return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: "1s", until });
   }
@@ -92,7 +93,7 @@ export class TimeRangeReader
       [this.#range.endParam]: this.#endParam(range.to),
     };
     const pages = new Pages(this.#options, this.#client, params).from(null, task.signal);
-    return recordBatches(this.#schema, this.#options.columns, pages, this.#insideTest(range));
+    return recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range));
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
@@ -102,8 +103,9 @@ export class TimeRangeReader
   }
 
   /**
-   * With `column`, a range that is surely wide enough: what is too much is dropped. Without, the
-   * end of a range is asked for exactly as the next one's start, or one unit less.
+   * Formats the end of a range. With `column`, it is rounded up, because rows outside the range are
+   * dropped later. Without it, the end is exactly the start of the next range, or one unit earlier
+   * if `endInclusive` is set.
    */
   #endParam(to: bigint): string {
     const { column, endInclusive } = this.#range;
@@ -112,7 +114,7 @@ export class TimeRangeReader
     return this.#format(floorTo(to, unit) - (endInclusive ? unit : 0n));
   }
 
-  /** Microseconds of the smallest step that the parameters can say. */
+  /** The smallest step that the parameter format can express, in microseconds. */
   get #unit(): bigint {
     return this.#range.format === "epochSeconds" ? 1_000_000n : 1000n;
   }
@@ -122,16 +124,16 @@ export class TimeRangeReader
   }
 
   /**
-   * Whether a row's time lies in the range; without `column` the API is believed. Error:
+   * Returns a test whether a row's time is in the range. Without `column` every row passes. Error:
    * `OPTIONS_INVALID`.
    */
-  #insideTest(range: TimeRange): (row: Row) => boolean {
+  #rangeFilter(range: TimeRange): (row: Row) => boolean {
     const { column } = this.#range;
     if (column === undefined) return () => true;
     const { index, timeOf } = timeColumn(this.#schema, column);
     return (row) => {
       const time = timeOf((row as readonly unknown[])[index]);
-      // Not a time: the conversion to Arrow names row and field.
+      // A value that is not a time is kept; the conversion to Arrow then reports its row and field.
       return time === undefined || range.contains(time);
     };
   }

@@ -12,25 +12,28 @@ import { sha256 } from "../kit/sha256.ts";
 import type { RestClient } from "./client.ts";
 import type { SinkOptions } from "./options.ts";
 
-/** What a task sent. */
+/** The commit message: how much a task has sent. */
 export type Sent = { readonly requests: number; readonly rows: number };
 
 /**
- * How the rows of a batch become requests with keys: it must stay the same as long as the batch is
- * open.
+ * How the rows of a batch are divided into requests with keys. It must not change while the batch
+ * is open.
  */
-type Cut = Pick<SinkOptions, "rowsPerRequest" | "idempotencyKey">;
+type RequestPlan = Pick<SinkOptions, "rowsPerRequest" | "idempotencyKey">;
 
-/** Rows of one request; `first` is the position of the first one in its partition, from 0. */
+/**
+ * The rows of one request. `first` is the position of its first row in the partition, counted from
+ * 0.
+ */
 interface Chunk {
   readonly first: number;
   readonly rows: readonly NamedRow[];
 }
 
 /**
- * Sends rows as they are written. An API cannot stage: what it accepted stays, whatever becomes of
- * the batch; but a batch is replayed until it lands, with the same rows in the same requests under
- * the same keys, so that an API that honours the keys has each row once.
+ * Sends rows while they are written. An API cannot stage rows: those it accepted remain, even if
+ * the batch is aborted. But a batch is replayed until it is committed, with the same rows in the
+ * same requests under the same keys. So an API that supports idempotency keys stores each row once.
  */
 export class RestWriter extends DataSourceStreamWriter<Sent> {
   readonly #options: SinkOptions;
@@ -43,11 +46,11 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
   }
 
   override async write(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<Sent> {
-    const cut = await this.#cutOf(task);
-    const chunks = inChunks(rows, cut.rowsPerRequest);
+    const plan = await this.#requestPlanOf(task);
+    const chunks = inChunks(rows, plan.rowsPerRequest);
     const sent = { requests: 0, rows: 0 };
     await atOnce(this.#options.maxConcurrency, chunks, async (chunk) => {
-      await this.#send(chunk, cut, task);
+      await this.#send(chunk, plan, task);
       sent.requests++;
       sent.rows += chunk.rows.length;
     });
@@ -55,41 +58,41 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
   }
 
   /**
-   * All has been sent. The batch before this one is over, so that nobody asks for its cut any more;
-   * it may as well stay.
+   * All rows have already been sent. This deletes the `RequestPlan` of the previous batch, which is
+   * not needed any more; a failure is harmless.
    */
   override async commit(
     _messages: readonly (Sent | null)[],
     batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    if (batchId > 0) await batch.store.delete([cutKey(batch, batchId - 1)]).catch(() => undefined);
+    if (batchId > 0) await batch.store.delete([requestPlanKey(batch, batchId - 1)]).catch(() => undefined);
   }
 
   /**
-   * What was sent cannot be taken back. The batch will be replayed, and the keys tell the API what
-   * it has already.
+   * Does nothing, because sent rows cannot be taken back. The batch will be replayed, and the API
+   * recognizes repeated requests by their keys.
    */
   override abort(): void {}
 
   /**
-   * How the batch was begun to be cut, by whatever task came first; by the options, if this is
-   * the first.
+   * Returns the `RequestPlan` with which the batch was started: the one that its first task stored
+   * or, if this task is the first, the one from the options.
    */
-  async #cutOf(task: TaskContext): Promise<Cut> {
+  async #requestPlanOf(task: TaskContext): Promise<RequestPlan> {
     const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;
-    const mine: Cut = { rowsPerRequest, idempotencyKey };
-    if (idempotencyHeader === null) return mine;
-    const cut = await agreeOn(task.store, cutKey(task, task.batchId), mine);
-    if (body !== "object" || cut.rowsPerRequest === 1) return cut;
+    const own: RequestPlan = { rowsPerRequest, idempotencyKey };
+    if (idempotencyHeader === null) return own;
+    const plan = await putOrRead(task.store, requestPlanKey(task, task.batchId), own);
+    if (body !== "object" || plan.rowsPerRequest === 1) return plan;
     throw new MillraceError(
       "OPTIONS_INVALID",
-      `RestApi: body is "object", but batch ${task.batchId} was begun with ${cut.rowsPerRequest} rows a request`,
-      { hint: `Set body back until the batch is committed. ${keptHint(cut, task)}` },
+      `RestApi: body is "object", but batch ${task.batchId} was begun with ${plan.rowsPerRequest} rows a request`,
+      { hint: `Set body back until the batch is committed. ${keptHint(plan, task)}` },
     );
   }
 
-  async #send(chunk: Chunk, cut: Cut, task: TaskContext): Promise<void> {
+  async #send(chunk: Chunk, plan: RequestPlan, task: TaskContext): Promise<void> {
     const { method, body, idempotencyHeader, alreadyDone, rowsPerRequest, idempotencyKey } = this.#options;
     const delivery = {
       method,
@@ -98,14 +101,14 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
       alreadyDone,
       ...(idempotencyHeader === null
         ? {}
-        : { idempotency: { header: idempotencyHeader, key: keyOf(chunk, cut, task) } }),
+        : { idempotency: { header: idempotencyHeader, key: keyOf(chunk, plan, task) } }),
     };
     try {
       await this.#client.send(delivery, task.signal);
     } catch (error) {
-      const isKept = cut.rowsPerRequest !== rowsPerRequest || cut.idempotencyKey !== idempotencyKey;
+      const isKept = plan.rowsPerRequest !== rowsPerRequest || plan.idempotencyKey !== idempotencyKey;
       if (!isKept || !MillraceError.is(error)) throw error;
-      throw error.with({ hint: [error.hint, keptHint(cut, task)].filter(Boolean).join(" ") });
+      throw error.with({ hint: [error.hint, keptHint(plan, task)].filter(Boolean).join(" ") });
     }
   }
 }
@@ -135,40 +138,37 @@ function encode(
   return { body: toJson(wrapAt(rows, form.rows)), contentType };
 }
 
-/**
- * JSON has no NaN and no infinity: they become text, as in Spark; JSON.stringify would say
- * null.
- */
+/** Converts NaN and infinity to text, as Spark does, because `JSON.stringify` would write null. */
 function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === "number" && !Number.isFinite(item) ? String(item) : item,
   );
 }
 
-function keyOf({ first, rows }: Chunk, cut: Cut, task: TaskContext): string {
+function keyOf({ first, rows }: Chunk, plan: RequestPlan, task: TaskContext): string {
   const { pipeline, incarnation, batchId, partitionId } = task;
   const parts: JsonValue =
-    cut.idempotencyKey === "content"
+    plan.idempotencyKey === "content"
       ? [pipeline, toJson(rows)]
       : [pipeline, incarnation, batchId, partitionId, first, rows.length];
   return sha256(canonicalJson(parts)).toString("hex");
 }
 
-function cutKey({ incarnation }: SinkContext, batchId: number): string {
+function requestPlanKey({ incarnation }: SinkContext, batchId: number): string {
   return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${batchDigits(batchId)}.json`;
 }
 
-/** What is stored under the key; it is `mine` if nothing was. */
-async function agreeOn(store: ObjectStore, key: string, mine: Cut): Promise<Cut> {
-  const bytes = new TextEncoder().encode(canonicalJson(mine));
-  // Put first: on AWS a task that may not list gets an error for a key that is absent.
-  if (await store.put(key, bytes)) return mine;
-  return JSON.parse(Buffer.from((await store.get(key)) ?? bytes).toString()) as Cut;
+/** Returns the value stored under the key. If there is none, stores `own` and returns it. */
+async function putOrRead(store: ObjectStore, key: string, own: RequestPlan): Promise<RequestPlan> {
+  const bytes = new TextEncoder().encode(canonicalJson(own));
+  // Puts before reading: on AWS, reading a missing key without list permission is an error.
+  if (await store.put(key, bytes)) return own;
+  return JSON.parse(Buffer.from((await store.get(key)) ?? bytes).toString()) as RequestPlan;
 }
 
-function keptHint({ rowsPerRequest, idempotencyKey }: Cut, task: TaskContext): string {
+function keptHint({ rowsPerRequest, idempotencyKey }: RequestPlan, task: TaskContext): string {
   return (
     `The batch keeps the rowsPerRequest (${rowsPerRequest}) and the idempotencyKey ("${idempotencyKey}") that it was begun with, so that no row is sent under two keys. ` +
-    `To cut it anew, delete ${task.store.location}/${cutKey(task, task.batchId)}: what the API has accepted of the batch is then sent a second time.`
+    `To cut it anew, delete ${task.store.location}/${requestPlanKey(task, task.batchId)}: what the API has accepted of the batch is then sent a second time.`
   );
 }

@@ -3,32 +3,39 @@ import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Receipt } from "./queue.ts";
 
-/** The last batch that was received. */
+/** The offset: the last batch that was received. */
 export type QueueOffset = {
-  /** From 1; 0 before the first. */
+  /** Counted from 1; 0 before the first batch. */
   readonly batch: number;
-  /** Tells it apart from others of that number that were received and never recorded. */
+  /**
+   * Distinguishes this batch from other batches with the same number that were received but never
+   * recorded in the ledger.
+   */
   readonly id?: string;
-  /** How many files hold its messages. */
+  /** Number of files with the batch's messages. */
   readonly files?: number;
 };
 
-/** One file of a batch. */
+/** One file with messages of a batch. */
 export type MessagesFile = { readonly key: string };
 
-/** Messages of a batch that was written, for as long as they are to be known again. */
+/**
+ * The ids of a committed batch's messages. They are kept for a while to recognize duplicate
+ * deliveries.
+ */
 export interface SeenGroup {
   /**
-   * Epoch milliseconds; none of the last batch, whose time begins when the next one is received.
+   * When these ids can be forgotten, in epoch milliseconds. `undefined` for the latest batch: its
+   * time is set when the next batch is received.
    */
   readonly until?: number;
   readonly messageIds: readonly string[];
 }
 
-/** What is kept of a batch beside its messages. */
+/** The data stored for a batch in addition to its messages. */
 interface BatchRecord {
   readonly receipts: readonly (readonly [messageId: string, receiptHandle: string])[];
-  /** Of the batches before. */
+  /** The ids from the batches before it. */
   readonly seen: readonly SeenGroup[];
 }
 
@@ -36,8 +43,8 @@ const FOLDER = "sqs/";
 const RECORD = "batch.json";
 
 /**
- * The batches that lie in the pipeline's store: the messages until they are deleted from the queue,
- * and of the last batch what deletes them, and the ids of those before.
+ * The batches in the pipeline's store. Messages are stored until they are deleted from the queue.
+ * For the last batch, the receipt handles and the ids of earlier messages are stored too.
  */
 export class Batches {
   readonly #store: ObjectStore;
@@ -46,9 +53,9 @@ export class Batches {
     this.#store = store;
   }
 
-  /** Puts one file of a batch that is being received. */
+  /** Stores one file of a batch that is being received. */
   async putFile(offset: QueueOffset, index: number, bytes: Uint8Array): Promise<void> {
-    // The id is new: if the key is taken, an earlier try of this very put has taken it.
+    // The batch's id is new, so if the key exists, an earlier try of this put has succeeded.
     await this.#store.put(fileKey(offset, index), bytes);
   }
 
@@ -56,7 +63,7 @@ export class Batches {
     return Array.from({ length: offset.files ?? 0 }, (_, i) => ({ key: fileKey(offset, i) }));
   }
 
-  /** Error: `PARTITIONS_MISSING`. */
+  /** Reads a file of messages. Error: `PARTITIONS_MISSING`. */
   async readFile({ key }: MessagesFile): Promise<Uint8Array> {
     const bytes = await this.#store.get(key);
     if (bytes !== undefined) return bytes;
@@ -66,7 +73,10 @@ export class Batches {
     });
   }
 
-  /** Puts what is kept of a batch: last, so that it is whole. */
+  /**
+   * Stores the record of a batch. It must be the last put, so that its presence means that the
+   * batch is complete.
+   */
   async putRecord(
     offset: QueueOffset,
     receipts: readonly Receipt[],
@@ -79,22 +89,22 @@ export class Batches {
     await this.#store.put(recordKey(offset), Buffer.from(JSON.stringify(record)));
   }
 
-  /** What deletes the batch's messages. */
+  /** Returns the receipts with which the batch's messages are deleted from the queue. */
   async receipts(offset: QueueOffset): Promise<Receipt[]> {
     const record = await this.#record(offset);
     return (record?.receipts ?? []).map(([messageId, receiptHandle]) => ({ messageId, receiptHandle }));
   }
 
-  /** The messages of this batch and of those before. */
+  /** Returns the message ids of this batch and of earlier ones. */
   async seen(offset: QueueOffset): Promise<readonly SeenGroup[]> {
     const { receipts = [], seen = [] } = (await this.#record(offset)) ?? {};
     return [{ messageIds: receipts.map(([messageId]) => messageId) }, ...seen];
   }
 
   /**
-   * Deletes what is no longer needed once this batch is committed: all of the batches before,
-   * recorded or not, and its own messages. Never what has a higher number: a run that was overtaken
-   * must not delete what the other one received since.
+   * Deletes files that are not needed once this batch is committed: its own messages and everything
+   * of earlier batches. Files with a higher batch number are kept, because another run may have
+   * received those messages after it took over from this one.
    */
   async clearUp(offset: QueueOffset): Promise<void> {
     const keys: string[] = [];
@@ -112,7 +122,9 @@ export class Batches {
   }
 }
 
-/** Those of the groups that are still to be known after the batch that is received at `now`. */
+/**
+ * Returns the groups whose ids must still be recognized after the batch that is received at `now`.
+ */
 export function stillSeen(
   groups: readonly SeenGroup[],
   now: number,

@@ -12,23 +12,23 @@ import { SqsReader } from "./stream-reader.ts";
 export type { SqsOptions } from "./options.ts";
 
 /**
- * A queue of SQS as a streaming source: each message once, deleted from the queue when its batch
- * was committed. Guide: docs/sqs.md. Error: `OPTIONS_INVALID`.
+ * An SQS queue as a streaming source. Each message is read once, and deleted from the queue after
+ * its batch is committed. Guide: docs/sqs.md. Error: `OPTIONS_INVALID`.
  */
 export class Sqs extends DataSource<ParsedOptions> {
-  /** For `.format("sqs")`, once it is registered. */
+  /** The name for `.format("sqs")` once the class is registered. */
   static override readonly name: string = "sqs";
-  /** See `SqsOptions`. */
+  /** The schema that validates `SqsOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<SqsOptions, ParsedOptions>;
 
-  /** The option `schema`, or the columns of a raw message. Error: `SCHEMA_REQUIRED`. */
+  /** Returns the option `schema`, or the columns of a raw message. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {
     const { format, schema } = this.options;
     if (format === "raw") return RAW_SCHEMA;
     return requiredSchema(schema, "Sqs", "id bigint NOT NULL, time timestamp");
   }
 
-  /** A reader of the queue: the one that plans receives. */
+  /** Returns a stream reader of the queue. Messages are received while a batch is planned. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const { options, runtime } = this;
     return new SqsReader({

@@ -11,13 +11,16 @@ export const RAW_SCHEMA: string =
   "messageId string NOT NULL, body string NOT NULL, sentTimestamp timestamp NOT NULL, messageGroupId string, sequenceNumber string, " +
   "messageAttributes map<string,string> NOT NULL";
 
-/** A message that is no row, and why. */
+/** A message that cannot be converted to a row, and the reason. */
 export interface Misfit {
   readonly message: Received;
   readonly error: MillraceError;
 }
 
-/** Turns messages into record batches, all but those that are no rows of the schema. */
+/**
+ * Converts messages to record batches. Messages that do not fit the schema are returned as
+ * `misfits`.
+ */
 export async function convert(
   schema: Schema,
   format: ParsedOptions["format"],

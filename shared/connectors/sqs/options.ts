@@ -1,38 +1,38 @@
 import * as z from "zod";
 
-/** What to read of a queue in SQS. */
+/** Which SQS queue to read, and how. */
 export interface SqsOptions {
-  /** The queue's URL; its region is the default of `region`. */
+  /** The queue's URL. Its region is the default for `region`. */
   readonly queueUrl: string;
   /**
-   * `raw`: the messages as they are, see docs/sqs.md; `json`: each body is a JSON object, whose
-   * fields are the columns of `schema`. Default: `raw`.
+   * How messages become rows. `raw`: one row with the message's own fields, see docs/sqs.md.
+   * `json`: each body is a JSON object with the columns of `schema`. Default `raw`.
    */
   readonly format?: "raw" | "json";
   /**
-   * Spark DDL of the rows: `"id bigint, time timestamp"`. Only with `json`; `.schema()` of the
-   * pipeline will do, too.
+   * Spark DDL of the rows, such as `"id bigint, time timestamp"`. Only with `json`; the pipeline's
+   * `.schema()` can be used instead.
    */
   readonly schema?: string;
-  /** Messages of one batch at most. Default 10,000. */
+  /** Maximum number of messages in a batch. Default 10000. */
   readonly maxMessages?: number;
-  /** Seconds after which a batch takes no more messages. Default 30. */
+  /** Seconds after which a batch receives no more messages. Default 30. */
   readonly maxReceiveSeconds?: number;
-  /** Seconds that an empty queue is waited for, 1 to 20. Default 1. */
+  /** Seconds to wait for messages if the queue is empty, 1 to 20. Default 1. */
   readonly waitTimeSeconds?: number;
   /**
-   * Seconds for which what was received is hidden from others: longer than a batch takes. Default
-   * 900.
+   * Seconds during which other consumers do not see received messages. It must be longer than a
+   * batch takes. Default 900.
    */
   readonly visibilityTimeoutSeconds?: number;
   /**
-   * Seconds for which a message that was written is known again, should the queue deliver it once
-   * more. Default 3600.
+   * Seconds for which the ids of written messages are kept, so that a duplicate delivery is
+   * recognized. Default 3600.
    */
   readonly dedupeWindowSeconds?: number;
-  /** Default: as the AWS SDK finds it. */
+  /** Default: the region that the AWS SDK finds. */
   readonly region?: string;
-  /** URL of another endpoint, such as a VPC's. Default: as the AWS SDK finds it. */
+  /** URL of another endpoint, such as a VPC endpoint. Default: the one that the AWS SDK finds. */
   readonly endpoint?: string;
 }
 
@@ -54,5 +54,5 @@ export const OPTIONS = z
     message: "is only for the format json: raw has columns of its own",
   });
 
-/** Options with their defaults. */
+/** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

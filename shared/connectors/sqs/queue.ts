@@ -14,37 +14,41 @@ import { atOnce } from "../kit/at-once.ts";
 import { AwsClient } from "../kit/aws-client.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** A message as it was received. */
+/** A received message. */
 export interface Received {
   readonly messageId: string;
-  /** Deletes it, once it was received no more. */
+  /**
+   * The handle for deleting the message. Each delivery has a new one; only the latest is certain to
+   * work.
+   */
   readonly receiptHandle: string;
   readonly body: string;
   /** Epoch milliseconds. */
   readonly sentAt: number;
-  /** Of a FIFO queue. */
+  /** Only in FIFO queues. */
   readonly messageGroupId: string | null;
-  /** Of a FIFO queue. */
+  /** Only in FIFO queues. */
   readonly sequenceNumber: string | null;
-  /** Bytes in base64. */
+  /** String values; binary values are in base64. */
   readonly messageAttributes: Readonly<Record<string, string>>;
 }
 
-/** What deletes a message. */
+/** The data needed to delete a message. */
 export type Receipt = Pick<Received, "messageId" | "receiptHandle">;
 
-/** Entries of one request at most. */
+/** Maximum number of entries in one SQS request. */
 export const ENTRIES = 10;
-/** Requests at once. */
+/** Number of parallel requests. */
 export const REQUESTS_AT_ONCE = 8;
 /**
- * Codes for a receipt after whose time a FIFO queue hands the message out again; some standard
- * queues, too.
+ * Error codes for an expired receipt handle. The queue will deliver such a message again. FIFO
+ * queues return them; some standard queues do too.
  */
 const TOO_OLD = /ReceiptHandleIsInvalid|InvalidParameterValue/;
 /**
- * Every call is safe to repeat: messages whose answer was lost are delivered again once their
- * visibility timeout is over, and to delete or to show one twice changes nothing.
+ * Every call is safe to repeat. If a response with messages is lost, the queue delivers them again
+ * after their visibility timeout. Deleting a message twice, or making it visible twice, has no
+ * further effect.
  */
 const RETRIES: RetryPolicy = { attempts: 6, firstDelay: 200, longestDelay: 5000 };
 
@@ -53,7 +57,7 @@ export class Queue {
   readonly #options: ParsedOptions;
   readonly #client: AwsClient<SQSClient>;
 
-  /** `client` is made when it is needed first. */
+  /** If `client` is not given, one is created when it is first needed. */
   constructor(options: ParsedOptions, runtime: Runtime, client?: SQSClient) {
     this.#options = options;
     const make = () => makeClient(options);
@@ -63,7 +67,8 @@ export class Queue {
   }
 
   /**
-   * At most 10 messages; none if the queue was empty for all of the time that it is waited for.
+   * Receives at most 10 messages. The result is empty if no message arrived within
+   * `waitTimeSeconds`.
    */
   async receive(max: number): Promise<Received[]> {
     const { queueUrl: QueueUrl, waitTimeSeconds, visibilityTimeoutSeconds } = this.#options;
@@ -83,8 +88,8 @@ export class Queue {
   }
 
   /**
-   * Deletes messages. One whose receipt is too old stays, and will be delivered again. Error:
-   * `SQS_FAILED`.
+   * Deletes messages. A message whose receipt handle has expired is not deleted; the queue will
+   * deliver it again. Error: `SQS_FAILED`.
    */
   async delete(receipts: readonly Receipt[]): Promise<void> {
     const { queueUrl: QueueUrl } = this.#options;
@@ -101,7 +106,7 @@ export class Queue {
     });
   }
 
-  /** Shows messages to others again, at once. */
+  /** Makes messages visible to other consumers immediately. */
   async giveBack(receipts: readonly Receipt[]): Promise<void> {
     const { queueUrl: QueueUrl } = this.#options;
     await this.#inBatches(receipts, async (batch) => {
@@ -112,7 +117,7 @@ export class Queue {
     });
   }
 
-  /** Whether messages that are received again and again go to another queue. */
+  /** Returns whether the queue has a dead-letter queue. */
   async hasDeadLetterQueue(): Promise<boolean> {
     const { queueUrl: QueueUrl } = this.#options;
     const { Attributes } = await this.#client.call("GetQueueAttributes", (client) =>
@@ -148,7 +153,7 @@ export class Queue {
 function makeClient({ queueUrl, endpoint, region = regionOf(queueUrl) }: ParsedOptions): SQSClient {
   return new SQSClient({
     ...optional("region", region),
-    // Else requests go where the queue's URL says.
+    // Without this setting the SDK ignores `endpoint` and sends requests to the queue's URL.
     ...(endpoint === undefined ? {} : { endpoint, useQueueUrlAsEndpoint: false }),
   });
 }

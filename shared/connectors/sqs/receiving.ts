@@ -8,10 +8,10 @@ import { convert, type Misfit } from "./messages.ts";
 import type { ParsedOptions } from "./options.ts";
 import { ENTRIES, type Queue, REQUESTS_AT_ONCE, type Receipt, type Received } from "./queue.ts";
 
-/** Of messages in one file: what one task writes. */
+/** Target size of the messages in one file, which one task writes. */
 const FILE_BYTES = 8 * 1024 * 1024;
 
-/** All that receiving a batch needs. */
+/** What `Receiving` needs. */
 export interface ReceivingParts {
   readonly schema: Schema;
   readonly options: ParsedOptions;
@@ -20,21 +20,21 @@ export interface ReceivingParts {
   readonly runtime: Runtime;
 }
 
-/** What is remembered of a message once it is in a file. */
+/** The part of a message that is kept in memory once its content is in a file. */
 type Accepted = Receipt & Pick<Received, "sentAt">;
 
-/** Receives one batch into the pipeline's store. */
+/** Receives one batch and stores it in the pipeline's store. */
 export class Receiving {
   readonly #around: ReceivingParts;
   readonly #groups: readonly SeenGroup[];
   readonly #seen: ReadonlySet<string>;
   readonly #offset: Required<Pick<QueueOffset, "batch" | "id">>;
   /**
-   * By message id: a queue may deliver one twice at any time, and the newest receipt is the one
-   * that counts.
+   * The messages by id. A queue may deliver a message more than once, and only the newest receipt
+   * handle is valid.
    */
   readonly #received = new Map<string, Accepted>();
-  /** Delivered again after they were written. */
+  /** Messages that were delivered again after they had been written. */
   readonly #leftovers: Receipt[] = [];
   readonly #left = new Set<string>();
   #pending: Received[] = [];
@@ -50,8 +50,8 @@ export class Receiving {
   }
 
   /**
-   * The batch's end, if there is a message; it is in the store then. If it fails, what was
-   * received is shown to others again.
+   * Receives and stores a batch. Returns its end, or `undefined` if there were no messages. If it
+   * fails, the received messages become visible to other consumers again.
    */
   async run(): Promise<QueueOffset | undefined> {
     try {
@@ -70,7 +70,9 @@ export class Receiving {
     }
   }
 
-  /** Whether any message of the batch was sent up to this moment, epoch milliseconds. */
+  /**
+   * Returns true if a message of the batch was sent at or before `moment`, in epoch milliseconds.
+   */
   hasSentBy(moment: number): boolean {
     return this.#receipts().some(({ sentAt }) => sentAt <= moment);
   }
@@ -83,7 +85,7 @@ export class Receiving {
     const { queue, runtime, options } = this.#around;
     const deadline = runtime.now() + options.maxReceiveSeconds * 1000;
     let wanted = options.maxMessages;
-    /** Whether there may be more. */
+    /** Returns whether there may be more messages. */
     const receive = async () => {
       const asked = Math.min(ENTRIES, wanted);
       wanted -= asked;
@@ -92,7 +94,8 @@ export class Receiving {
       if (this.#pendingBytes >= FILE_BYTES) await this.#flush();
       return messages.length > 0;
     };
-    // An empty queue costs one request, not one for each worker.
+    // Makes the first request alone, so that an empty queue costs one request and not one per
+    // worker.
     if (!(await receive())) return;
     await loopsAtOnce(
       REQUESTS_AT_ONCE,
@@ -100,7 +103,9 @@ export class Receiving {
     );
   }
 
-  /** False for a message that is none of the batch, or is in it already. */
+  /**
+   * Adds a message to the batch. Returns false if an earlier batch or this batch already has it.
+   */
   #take(message: Received): boolean {
     const { messageId, receiptHandle, sentAt, body } = message;
     if (this.#seen.has(messageId)) {
@@ -128,8 +133,9 @@ export class Receiving {
   }
 
   /**
-   * A message that is no row goes the way of the queue's redrive policy. Without one it would come
-   * back for ever: an error.
+   * Leaves a message that cannot be converted in the queue, so that it moves to the dead-letter
+   * queue. Throws if there is no dead-letter queue, because the message would then be delivered
+   * forever.
    */
   async #leave({ message, error }: Misfit): Promise<void> {
     this.#hasDeadLetterQueue ??= await this.#around.queue.hasDeadLetterQueue();

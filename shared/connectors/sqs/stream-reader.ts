@@ -6,15 +6,15 @@ import type { MessagesFile, QueueOffset } from "./batches.ts";
 import { Receiving, type ReceivingParts } from "./receiving.ts";
 
 /**
- * What a run of `availableNow` reads: it ends with the first batch whose messages were all sent
- * after `sentBy`, epoch milliseconds.
+ * The target of an `availableNow` run. The run ends with the first batch whose messages were all
+ * sent after `sentBy` (epoch milliseconds).
  */
 type AvailableNow = { readonly sentBy: number; readonly isReached: boolean };
 
 /**
- * Reads a queue. It has no positions to go back to, so planning receives the messages and keeps
- * them in the pipeline's store, where tasks and replays read them; once the batch is committed they
- * are deleted from the queue.
+ * Reads a queue. A queue cannot be read again from an earlier position. So planning receives the
+ * messages and stores them in the pipeline's store, where tasks and replays read them. They are
+ * deleted from the queue after the batch is committed.
  */
 export class SqsReader
   extends DataSourceStreamReader<QueueOffset, MessagesFile>
@@ -44,7 +44,7 @@ export class SqsReader
     return { batch: 0 };
   }
 
-  /** Errors: `SQS_FAILED`, and those of messages that are no rows. */
+  /** Errors: `SQS_FAILED`, and those of messages that cannot be converted to rows. */
   override async latestOffset(start: QueueOffset): Promise<QueueOffset> {
     const target = this.#availableNow;
     if (target?.isReached) return start;
@@ -55,7 +55,10 @@ export class SqsReader
     return end ?? start;
   }
 
-  /** Error: `PARTITIONS_MISSING` for more than one batch: those before were deleted. */
+  /**
+   * Error: `PARTITIONS_MISSING` if the range has more than one batch, because the messages of
+   * earlier batches are deleted.
+   */
   override partitions(start: QueueOffset, end: QueueOffset): MessagesFile[] {
     if (end.batch === start.batch + 1) return this.#around.batches.files(end);
     throw new MillraceError(

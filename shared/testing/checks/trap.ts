@@ -1,21 +1,24 @@
 import type { ErrorCode } from "../../contract/error-codes.ts";
 
-/** One thing that a check tries. `Ready` is what has to be known of the subject before. */
+/** One check for a known mistake. `Ready` is the state of the subject that it requires. */
 export interface Trap<Subject, Ready extends Subject = Subject> {
-  /** The problem that it looks for first. */
+  /** The code of the main problem that it looks for. */
   readonly code: ErrorCode;
-  /** True if it can be tried, with what is known by now. */
+  /** Returns true if the subject is in the required state. */
   applies(subject: Subject): subject is Ready;
-  /** Tells the subject's findings. False if what follows cannot be tried, or would only confuse. */
+  /**
+   * Runs the check and adds problems to the subject's findings. Returns false if the remaining
+   * checks cannot run or would be misleading.
+   */
   run(subject: Ready): Promise<boolean>;
 }
 
-/** Tries them in order. */
+/** Runs the checks in order. */
 export async function runTraps<Subject>(traps: readonly Trap<Subject>[], subject: Subject): Promise<void> {
   for (const trap of traps) if (trap.applies(subject) && !(await trap.run(subject))) return;
 }
 
-/** For a trap that needs nothing to be known. */
+/** The `applies` of a check that requires no state. */
 export function always<Subject>(subject: Subject): subject is Subject {
   return subject !== undefined;
 }

@@ -2,35 +2,38 @@ import { epochMilliseconds, scanMoment } from "../../contract/iso.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 
-/** An end that was asked for, and when. */
-export interface Asked {
+/** An end that the source returned, and when. */
+export interface ObservedEnd {
   readonly end: Offset;
-  /** The clock of the kit, epoch milliseconds. */
+  /** The check's simulated clock, epoch milliseconds. */
   readonly now: number;
-  /** The clock of the machine, likewise, when the end was there. */
+  /** The system clock after the call, epoch milliseconds. */
   readonly realNow: number;
-  /** Real time before and after, `performance.now()`. */
+  /** Real time before and after the call, from `performance.now()`. */
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Why ends differ that were asked for one after the other: by the clock, by data that arrives, or
- * out of order.
+ * Why repeated calls return different ends: they follow the clock, data arrives, or they have no
+ * order.
  */
 export type OffsetDrift = "clock" | "growth" | "chance";
 
 type Leaf = number | string;
 
 const NEAR_MILLISECONDS = 5000;
-/** Milliseconds of a unit. */
+/** Milliseconds per unit: milliseconds, seconds, microseconds, nanoseconds. */
 const UNITS = [1, 1000, 1e-3, 1e-6];
 const DIGITS = /^-?\d+$/;
 
-/** `pairs` were asked for with a pause between; `all`, in order, also without. */
-export function changeOf(
-  pairs: readonly (readonly [Asked, Asked])[],
-  all: readonly Asked[],
+/**
+ * Determines why ends differ. The two calls of each pair had a pause between them; `all` also has
+ * calls without a pause, in order.
+ */
+export function driftOf(
+  pairs: readonly (readonly [ObservedEnd, ObservedEnd])[],
+  all: readonly ObservedEnd[],
   compare: ((a: Offset, b: Offset) => number) | undefined,
 ): OffsetDrift {
   if (pairs.every(([first, second]) => followsClock(first, second))) return "clock";
@@ -41,7 +44,7 @@ export function changeOf(
   return isOrdered ? "growth" : "chance";
 }
 
-function followsClock(first: Asked, second: Asked): boolean {
+function followsClock(first: ObservedEnd, second: ObservedEnd): boolean {
   const earlier = leavesOf(first.end);
   return [...leavesOf(second.end)].some(([path, value]) => {
     const before = earlier.get(path);
@@ -57,13 +60,14 @@ function followsClock(first: Asked, second: Asked): boolean {
   });
 }
 
-/** True if a number, a string of digits or a time is within seconds of `now`. */
+/** Returns true if a number, a string of digits or a time is within a few seconds of `now`. */
 function isNear(value: Leaf, now: number): boolean {
   return timesOf(value).some((time) => Math.abs(time - now) <= NEAR_MILLISECONDS);
 }
 
 /**
- * True if an end of one field is the present second by one of the clocks, epoch milliseconds.
+ * Returns true if an end has a single field, and this is the current second of one of the clocks
+ * (epoch milliseconds).
  */
 export function isPresentSecond(end: Offset, clocks: readonly number[]): boolean {
   const [value, ...others] = leavesOf(end).values();
@@ -95,7 +99,7 @@ function isInOrder(a: Offset, b: Offset, compare: ((a: Offset, b: Offset) => num
   });
 }
 
-/** Numbers and strings by their path. */
+/** Returns all numbers and strings in a value, keyed by their path. */
 function leavesOf(value: unknown, path = "$", found = new Map<string, Leaf>()): Map<string, Leaf> {
   if (typeof value === "number" || typeof value === "string") found.set(path, value);
   else if (Array.isArray(value) || isPlainObject(value))

@@ -5,8 +5,8 @@ import { canonicalJson, isPlainObject, type JsonValue } from "../../contract/jso
 import { rangesOverlap } from "../../engine/overlap.ts";
 
 /**
- * How people name the two ends of a range: the rest of the name, such as `Time` or `_id`, is the
- * same for both.
+ * Common names for the two ends of a range. The rest of the name, such as `Time` or `_id`, must be
+ * the same for both.
  */
 const ENDS: readonly (readonly [string, string])[] = [
   ["from", "to"],
@@ -26,7 +26,7 @@ const ENDS: readonly (readonly [string, string])[] = [
   ["gt", "lte"],
 ];
 
-/** A start, and how much there is from it on. */
+/** Common names for the start and the length of a range. */
 const LENGTHS: readonly (readonly [string, string])[] = [
   ["offset", "limit"],
   ["offset", "length"],
@@ -38,13 +38,13 @@ const LENGTHS: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * Names under which partitions are numbered. Not `shard`, `table`, `worker`: each of these may well
- * have a range of its own.
+ * Field names under which partitions are usually numbered. `shard`, `table` and `worker` are not
+ * included, because each of these may have its own ranges.
  */
 const NUMBERED: ReadonlySet<string> = new Set(["index", "idx", "i", "seq", "ordinal", "part"]);
 /**
- * A number under these may name something that has ranges of its own: a partition of a log, a
- * customer. `p0` does not.
+ * Names for which only a numbered label such as `p0` counts. A plain number may identify something
+ * with its own ranges: a partition of a log, a customer.
  */
 const NAMED: ReadonlySet<string> = new Set([...NUMBERED, "id", "partition", "partitionid"]);
 const RUNNING_NAME = /^(?:p|part|partition|slice|chunk|range|task)?[-_ #]?(\d{1,9})$/i;
@@ -52,35 +52,36 @@ const RUNNING_NAME = /^(?:p|part|partition|slice|chunk|range|task)?[-_ #]?(\d{1,
 type End = number | bigint | string;
 
 interface Range extends Interval<End> {
-  /** Of the partition. */
+  /** Index of the partition. */
   readonly index: number;
-  /** What the same fields may mean instead. */
+  /** The range if its fields have another meaning, such as text instead of numbers. */
   readonly otherwise?: Interval<End>;
-  /** A length that may be that of the whole. */
+  /** The length, if its name (`size` or `count`) may mean the length of the whole data. */
   readonly whole?: number;
 }
 
-/** A range of a partition that may be numbered. */
+/** The range of a partition and its number. */
 interface Numbered {
   readonly number: number;
   readonly range: Range;
 }
 
-/** A range as a partition has it, and all else of the partition. */
-interface Found {
+/** The range in a partition, and the partition's other fields. */
+interface FoundRange {
   readonly range: Omit<Range, "index">;
   readonly rest: Readonly<Record<string, unknown>>;
   /**
-   * Where it was found, and what kind of ends it has: ranges of different forms are not compared.
+   * Where the range was found and which type its ends have. Only ranges of the same form are
+   * compared.
    */
   readonly form: string;
 }
 
 /**
- * What is wrong with partitions that seem to read rows twice: ranges that overlap, by their usual
- * names and forms, although all else in the partitions is equal, or is a running number. Ranges are
- * half-open: where one ends the next may begin. What may as well be something else is let through.
- * `undefined` if there are none.
+ * Returns an error if the ranges of partitions seem to overlap, so that rows would be read twice.
+ * It recognizes ranges by common names and forms, and compares partitions whose other fields are
+ * equal or a running number. Ranges are half-open: one may start where another ends. Returns
+ * `undefined` for fields that may have another meaning.
  */
 export function guessOverlap(partitions: readonly unknown[]): MillraceError | undefined {
   const alike = new Map<string, Range[]>();
@@ -89,15 +90,15 @@ export function guessOverlap(partitions: readonly unknown[]): MillraceError | un
     const found = rangeIn(partition);
     if (found === undefined) return;
     const range = { index, ...found.range };
-    push(alike, canonicalJson([found.form, found.rest as JsonValue]), range);
+    addToGroup(alike, canonicalJson([found.form, found.rest as JsonValue]), range);
     for (const [name, value] of Object.entries(found.rest)) {
       const number = runningNumber(name, value);
       if (number === undefined) continue;
       const { [name]: _number, ...rest } = found.rest;
-      push(numbered, canonicalJson([found.form, name, rest as JsonValue]), { number, range });
+      addToGroup(numbered, canonicalJson([found.form, name, rest as JsonValue]), { number, range });
     }
   });
-  const chains = [...numbered.values()].map(inTurn).filter(isChain);
+  const chains = [...numbered.values()].map(inNumberOrder).filter(isChain);
   for (const ranges of [...alike.values(), ...chains]) {
     const [a, b] = overlapOf(ranges) ?? [];
     if (a !== undefined && b !== undefined) return rangesOverlap(partitions, a.index, b.index);
@@ -105,20 +106,25 @@ export function guessOverlap(partitions: readonly unknown[]): MillraceError | un
   return undefined;
 }
 
-/** The ranges of partitions that are numbered in turn, in that order; none if they are not. */
-function inTurn(group: readonly Numbered[]): readonly Range[] {
+/**
+ * Returns the ranges in the order of their numbers, or none if the numbers are not consecutive from
+ * 0 or 1.
+ */
+function inNumberOrder(group: readonly Numbered[]): readonly Range[] {
   const sorted = group.toSorted((a, b) => a.number - b.number);
   const isRunning = sorted.every(({ number }, i) => number - i === sorted[0]?.number && number - i <= 1);
   return isRunning ? sorted.map(({ range }) => range) : [];
 }
 
-function push<T>(groups: Map<string, T[]>, key: string, item: T): void {
+function addToGroup<T>(groups: Map<string, T[]>, key: string, item: T): void {
   const group = groups.get(key);
   if (group === undefined) groups.set(key, [item]);
   else group.push(item);
 }
 
-/** Two ranges that have something in common, however their fields are read. */
+/**
+ * Returns two ranges that overlap, or `undefined` if another meaning of the fields explains them.
+ */
 function overlapOf(ranges: readonly Range[]): readonly [Range, Range] | undefined {
   const found = firstOverlap(ranges);
   if (found === undefined) return undefined;
@@ -134,8 +140,8 @@ function overlapOf(ranges: readonly Range[]): readonly [Range, Range] | undefine
 }
 
 /**
- * True if each range goes on from the one before, with at most half of it in common: numbered
- * things of their own have other ranges, or all the same.
+ * Returns true if each range continues the one before and shares at most half of it. Otherwise the
+ * numbers probably identify independent things.
  */
 function isChain(ranges: readonly Range[]): boolean {
   return ranges.every((range, i) => {
@@ -159,8 +165,11 @@ function runningNumber(name: string, value: unknown): number | undefined {
   return digits === undefined || (digits === value && !NUMBERED.has(key)) ? undefined : Number(digits);
 }
 
-/** The range of a partition: in two of its fields, in one of them, or the whole of it. */
-function rangeIn(value: unknown): Found | undefined {
+/**
+ * Finds the range in a partition: in two of its fields, in one of its fields, or in the partition
+ * itself.
+ */
+function rangeIn(value: unknown): FoundRange | undefined {
   const own = ownRange(value);
   if (own !== undefined || !isPlainObject(value)) return own;
   for (const [key, item] of Object.entries(value)) {
@@ -173,29 +182,30 @@ function rangeIn(value: unknown): Found | undefined {
   return undefined;
 }
 
-function ownRange(value: unknown): Found | undefined {
+function ownRange(value: unknown): FoundRange | undefined {
   if (typeof value === "string") {
     const [from, to, ...more] = value.split("/");
     return more.length === 0 ? timesOf("text", from, to) : undefined;
   }
-  // Pairs of numbers may be anything.
+  // Only pairs of times are recognized, because a pair of numbers can mean anything.
   if (Array.isArray(value)) return value.length === 2 ? timesOf("pair", value[0], value[1]) : undefined;
   return isPlainObject(value) ? (rangeOfEnds(value) ?? rangeOfLength(value)) : undefined;
 }
 
-function timesOf(form: string, from: unknown, to: unknown): Found | undefined {
+function timesOf(form: string, from: unknown, to: unknown): FoundRange | undefined {
   const [first, last] = [endOf(from), endOf(to)];
   if (first?.kind !== "time" || last?.kind !== "time") return undefined;
   return { range: { from: first.value, to: last.value }, rest: {}, form };
 }
 
-function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | undefined {
+function rangeOfEnds(partition: Readonly<Record<string, unknown>>): FoundRange | undefined {
   const [fromKey, toKey] = endsOf(Object.keys(partition)) ?? [];
   if (fromKey === undefined || toKey === undefined) return undefined;
   const { [fromKey]: from, [toKey]: to, ...rest } = partition;
   const [start, end] = [endOf(from), endOf(to)];
   if (start === undefined || start.kind !== end?.kind) return undefined;
-  // Digits of a column of text are in another order.
+  // If the column is text, its values are ordered as text. The range in that order is kept as an
+  // alternative.
   const { text } = start;
   const otherwise =
     text === undefined || end.text === undefined ? {} : { otherwise: { from: text, to: end.text } };
@@ -203,7 +213,7 @@ function rangeOfEnds(partition: Readonly<Record<string, unknown>>): Found | unde
   return { range, rest, form: `${fromKey} ${start.kind}` };
 }
 
-/** The first two keys that are the ends of a range. */
+/** Returns the first two keys that are the ends of a range. */
 function endsOf(keys: readonly string[]): readonly [string, string] | undefined {
   for (const [first, last] of ENDS) {
     for (const fromKey of keys) {
@@ -215,11 +225,12 @@ function endsOf(keys: readonly string[]): readonly [string, string] | undefined 
   return undefined;
 }
 
-function rangeOfLength(partition: Readonly<Record<string, unknown>>): Found | undefined {
+function rangeOfLength(partition: Readonly<Record<string, unknown>>): FoundRange | undefined {
   for (const [first, second] of LENGTHS) {
     const { [first]: from, [second]: length, ...rest } = partition;
     if (typeof from !== "number" || typeof length !== "number") continue;
-    // `limit` may also be where it ends, `size` and `count` those of all.
+    // `limit` may also be the end of the range, and `size` or `count` may be the length of the
+    // whole data.
     const whole = second === "size" || second === "count" ? { whole: length } : {};
     const range = { from, to: from + length, otherwise: { from, to: length }, ...whole };
     return { range, rest, form: `${first} ${second}` };
@@ -228,8 +239,8 @@ function rangeOfLength(partition: Readonly<Record<string, unknown>>): Found | un
 }
 
 /**
- * `startTime` and `start_time` have the other ends `endtime` and `end_time`; `fromId`, `idFrom`
- * likewise.
+ * Returns the lower-case key of the other end: `startTime` has `endtime`, `start_time` has
+ * `end_time`, and `fromId` or `idFrom` likewise.
  */
 function withEnd(key: string, first: string, last: string): string | undefined {
   const lower = key.toLowerCase();
@@ -239,8 +250,8 @@ function withEnd(key: string, first: string, last: string): string | undefined {
 }
 
 /**
- * What orders: a number, a whole number as text, a time, or an object that has nothing but one of
- * these, such as an offset.
+ * Returns a value that has an order: a number, an integer as text, a time, or an object with a
+ * single field that is one of these, such as an offset.
  */
 function endOf(
   value: unknown,

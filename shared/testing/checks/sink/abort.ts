@@ -3,9 +3,9 @@ import { recordBatchOf } from "../../../arrow/record-batches.ts";
 import type { JsonValue } from "../../../contract/json.ts";
 import { always, type Trap } from "../trap.ts";
 import { abort, write, writeBatches } from "./calls.ts";
-import { type Attempt, attemptOf, rowsFor, type SinkSubject, see, taskOf } from "./subject.ts";
+import { type Attempt, attemptOf, checkVisibleRows, rowsFor, type SinkSubject, taskOf } from "./subject.ts";
 
-/** An abort that leaves rows of its batch, or takes others. */
+/** Detects an `abort` that leaves rows of its own batch or removes those of other batches. */
 export const ABORT: Trap<SinkSubject> = {
   code: "ABORT_INCOMPLETE",
   applies: always,
@@ -25,13 +25,16 @@ export const ABORT: Trap<SinkSubject> = {
       ["abort() again", "abort may be called again after a crash: what is gone already is fine."],
     ] as const) {
       if (await abort(sink, attempt, [message, null], what, hint))
-        await see(sink, "ABORT_INCOMPLETE", `after ${what}`, hint);
+        await checkVisibleRows(sink, "ABORT_INCOMPLETE", `after ${what}`, hint);
     }
     return true;
   },
 };
 
-/** A source that fails in the middle: the writer may throw the error on, or swallow it. */
+/**
+ * Writes a partition whose source fails after the first row. The writer may rethrow the error or
+ * ignore it.
+ */
 async function failInside(sink: SinkSubject, attempt: Attempt): Promise<void> {
   const [row = {}] = rowsFor(sink, attempt, 1);
   async function* failing(): AsyncGenerator<RecordBatch> {
@@ -41,6 +44,6 @@ async function failInside(sink: SinkSubject, attempt: Attempt): Promise<void> {
   try {
     await writeBatches(sink, failing(), taskOf(sink, attempt, 1));
   } catch {
-    // As a writer should.
+    // The writer should rethrow the source's error.
   }
 }

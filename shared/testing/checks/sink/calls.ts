@@ -6,11 +6,11 @@ import type { BatchContext, TaskContext } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../../contract/json.ts";
 import type { NamedRow } from "../../../contract/stream-reader.ts";
-import type { Trapped } from "../../report.ts";
+import type { CodedProblem } from "../../report.ts";
 import { throughJson } from "../../through-json.ts";
 import { type Attempt, batchOf, type Messages, rowsFor, type SinkSubject, taskOf } from "./subject.ts";
 
-/** Two partitions; `undefined` if that fails. */
+/** Writes the two partitions of a batch. Returns `undefined` if that fails. */
 export async function stage(
   sink: SinkSubject,
   attempt: Attempt,
@@ -25,7 +25,10 @@ export async function stage(
   return messages;
 }
 
-/** The message of a partition. Errors: `ROWS_NOT_CONSUMED`, `MESSAGE_NOT_JSON`. */
+/**
+ * Writes a partition and returns its commit message. Errors: `ROWS_NOT_CONSUMED`,
+ * `MESSAGE_NOT_JSON`.
+ */
 export async function write(
   sink: SinkSubject,
   attempt: Attempt,
@@ -56,33 +59,36 @@ export async function writeRows(
   return checkedMessage(message);
 }
 
-/** What a writer gives for these batches, of which it may take rows. */
+/**
+ * Calls `write` with record batches or, if the writer takes rows, with their rows. Returns what the
+ * writer returned. `onRows` is called with the number of rows that the writer has read.
+ */
 export async function writeBatches(
-  { maker, schema }: SinkSubject,
+  { factory, schema }: SinkSubject,
   given: AsyncIterable<RecordBatch>,
   task: TaskContext,
   { overwrite = false, onRows = () => {} }: { overwrite?: boolean; onRows?(count: number): void } = {},
 ): Promise<unknown> {
-  const writer = await maker.make(schema, overwrite);
+  const writer = await factory.make(schema, overwrite);
   return takesRows(writer)
     ? await writer.write(
-        told(rowsIn(given), () => onRows(1)),
+        observed(rowsIn(given), () => onRows(1)),
         task,
       )
     : await writer.write(
-        told(given, ({ numRows }) => onRows(numRows)),
+        observed(given, ({ numRows }) => onRows(numRows)),
         task,
       );
 }
 
-async function* told<T>(items: AsyncIterable<T>, tell: (item: T) => void): AsyncGenerator<T> {
+async function* observed<T>(items: AsyncIterable<T>, tell: (item: T) => void): AsyncGenerator<T> {
   for await (const item of items) {
     tell(item);
     yield item;
   }
 }
 
-/** Two, so that a writer that takes the first only is seen. */
+/** Splits the rows into two record batches, to detect a writer that reads only the first. */
 async function* batches(schema: Schema, rows: readonly NamedRow[]): AsyncGenerator<RecordBatch> {
   for (const part of [rows.slice(0, 1), rows.slice(1)])
     if (part.length > 0) yield recordBatchOf(schema, part);
@@ -102,19 +108,20 @@ function checkedMessage(message: unknown): JsonValue {
   );
 }
 
-/** False if `commit` threw, which is `named` if it is known what that means. */
+/** Calls `commit`. Returns false if it threw. `named` is the problem to report in that case. */
 export async function commit(
   sink: SinkSubject,
   attempt: Attempt,
   messages: Messages,
   what: string,
-  { overwrite = false, named }: { overwrite?: boolean; named?: Omit<Trapped, "message"> } = {},
+  { overwrite = false, named }: { overwrite?: boolean; named?: Omit<CodedProblem, "message"> } = {},
 ): Promise<boolean> {
   const call = async () => {
-    const writer = await sink.maker.make(sink.schema, overwrite);
-    // The id is an argument of a stream's commit: one that does not declare it cannot go by it.
+    const writer = await sink.factory.make(sink.schema, overwrite);
+    // A stream's `commit` gets the batch id as its second argument. If it declares only one
+    // parameter, it cannot use the id.
     sink.knowsBatch ||= !writesBatches(writer) && writer.commit.length !== 1;
-    const context = watched(sink, batchOf(sink, attempt, true));
+    const context = recordingBatchUse(sink, batchOf(sink, attempt, true));
     await (writesBatches(writer)
       ? writer.commit(throughJson(messages), context)
       : writer.commit(throughJson(messages), attempt.batchId, context));
@@ -122,8 +129,11 @@ export async function commit(
   return await sink.findings.check(what, call, named);
 }
 
-/** Notes whether the sink asks which batch it is. */
-function watched(sink: SinkSubject, batch: BatchContext): BatchContext {
+/**
+ * Returns the context in a proxy that records whether the sink reads the batch id or the
+ * incarnation.
+ */
+function recordingBatchUse(sink: SinkSubject, batch: BatchContext): BatchContext {
   return new Proxy(batch, {
     get: (target, key, receiver) => {
       if (key === "batchId" || key === "incarnation") sink.knowsBatch = true;
@@ -132,7 +142,7 @@ function watched(sink: SinkSubject, batch: BatchContext): BatchContext {
   });
 }
 
-/** False if `abort` threw. */
+/** Calls `abort`. Returns false if it threw. */
 export async function abort(
   sink: SinkSubject,
   attempt: Attempt,
@@ -141,7 +151,7 @@ export async function abort(
   hint: string,
 ): Promise<boolean> {
   const call = async () => {
-    const writer = await sink.maker.make(sink.schema, false);
+    const writer = await sink.factory.make(sink.schema, false);
     const context = batchOf(sink, attempt, false);
     await (writesBatches(writer)
       ? writer.abort(throughJson(messages), context)

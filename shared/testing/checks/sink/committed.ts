@@ -1,15 +1,22 @@
 import type { Trap } from "../trap.ts";
 import { commit } from "./calls.ts";
-import { attemptOf, isStaged, ROWS_OF_BATCH, type SinkSubject, type Staged, see } from "./subject.ts";
+import {
+  attemptOf,
+  checkVisibleRows,
+  isStaged,
+  ROWS_OF_BATCH,
+  type SinkSubject,
+  type Staged,
+} from "./subject.ts";
 
-/** A commit that shows fewer or more rows than were staged. */
+/** Detects a commit that makes fewer or more rows visible than were staged. */
 export const COMMITTED: Trap<SinkSubject, Staged> = {
   code: "COMMIT_INCOMPLETE",
   applies: isStaged,
   async run(sink) {
     if (!(await commit(sink, attemptOf(sink, 0), sink.messages, "commit()"))) return false;
     sink.expected += ROWS_OF_BATCH;
-    await see(
+    await checkVisibleRows(
       sink,
       "COMMIT_INCOMPLETE",
       "after commit()",

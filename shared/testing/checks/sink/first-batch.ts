@@ -3,8 +3,8 @@ import { stage } from "./calls.ts";
 import { attemptOf, type SinkSubject } from "./subject.ts";
 
 /**
- * A writer that leaves rows, or whose message is lost on its way; else finds the messages of a
- * batch.
+ * Detects a writer that does not read all rows or returns an invalid message. On success, stores
+ * the messages of a first batch in the subject.
  */
 export const FIRST_BATCH: Trap<SinkSubject> = {
   code: "ROWS_NOT_CONSUMED",

@@ -1,18 +1,18 @@
 import type { Trap } from "../trap.ts";
 import { commit } from "./calls.ts";
-import { attemptOf, isStaged, type SinkSubject, type Staged, see } from "./subject.ts";
+import { attemptOf, checkVisibleRows, isStaged, type SinkSubject, type Staged } from "./subject.ts";
 
 const HINT =
   "The engine calls commit() again after a crash: recognise (batch.incarnation, batchId), written in one step with the rows, and do nothing where it is there.";
 
-/** A commit that comes again, and does it again. */
+/** Detects a repeated commit that writes its rows again. */
 export const COMMIT_AGAIN: Trap<SinkSubject, Staged> = {
   code: "SINK_NOT_IDEMPOTENT",
   applies: isStaged,
   run: (sink) => commitAgain(sink, "commit() again, with equal messages"),
 };
 
-/** The same after a later batch. */
+/** Detects the same mistake if the commit is repeated after a later batch. */
 export const LATE_COMMIT: Trap<SinkSubject, Staged> = {
   code: "SINK_NOT_IDEMPOTENT",
   applies: isStaged,
@@ -23,7 +23,7 @@ async function commitAgain(sink: Staged, what: string): Promise<boolean> {
   const named = { code: "SINK_NOT_IDEMPOTENT", hint: HINT } as const;
   if (!(await commit(sink, attemptOf(sink, 0), sink.messages, what, { named }))) return true;
   if (sink.options.readBack === undefined) sink.findings.add(notVerified(sink));
-  else await see(sink, "SINK_NOT_IDEMPOTENT", `after ${what}`, HINT);
+  else await checkVisibleRows(sink, "SINK_NOT_IDEMPOTENT", `after ${what}`, HINT);
   return true;
 }
 

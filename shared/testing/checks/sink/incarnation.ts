@@ -1,8 +1,11 @@
 import { always, type Trap } from "../trap.ts";
 import { commit, stage } from "./calls.ts";
-import { ROWS_OF_BATCH, type SinkSubject, see } from "./subject.ts";
+import { checkVisibleRows, ROWS_OF_BATCH, type SinkSubject } from "./subject.ts";
 
-/** A pipeline whose ledger was deleted begins at batch 0 again: its rows are new ones. */
+/**
+ * Detects a sink that ignores the incarnation. A pipeline whose ledger was deleted starts again at
+ * batch 0, and its rows are new.
+ */
 export const INCARNATION: Trap<SinkSubject> = {
   code: "INCARNATION_IGNORED",
   applies: always,
@@ -12,7 +15,7 @@ export const INCARNATION: Trap<SinkSubject> = {
     if (messages === undefined) return true;
     if (!(await commit(sink, again, messages, "commit() under another incarnation"))) return true;
     sink.expected += ROWS_OF_BATCH;
-    await see(
+    await checkVisibleRows(
       sink,
       "INCARNATION_IGNORED",
       "after batch 0 of another incarnation",

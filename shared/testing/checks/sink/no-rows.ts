@@ -1,9 +1,9 @@
 import type { JsonValue } from "../../../contract/json.ts";
 import { always, type Trap } from "../trap.ts";
 import { commit, writeRows } from "./calls.ts";
-import { attemptOf, type SinkSubject, see, taskOf } from "./subject.ts";
+import { attemptOf, checkVisibleRows, type SinkSubject, taskOf } from "./subject.ts";
 
-/** A batch without rows that changes what is seen. */
+/** Detects an empty batch that changes the visible rows. */
 export const NO_ROWS: Trap<SinkSubject> = {
   code: "COMMIT_INCOMPLETE",
   applies: always,
@@ -14,7 +14,7 @@ export const NO_ROWS: Trap<SinkSubject> = {
       message = await writeRows(sink, [], taskOf(sink, attempt, 0));
     });
     if (isWritten && (await commit(sink, attempt, [message], "commit() of a batch without rows")))
-      await see(
+      await checkVisibleRows(
         sink,
         "COMMIT_INCOMPLETE",
         "after a batch without rows",

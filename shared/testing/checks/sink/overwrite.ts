@@ -1,24 +1,24 @@
 import { MillraceError } from "../../../contract/errors.ts";
 import type { Trap } from "../trap.ts";
 import { commit, stage } from "./calls.ts";
-import { ROWS_OF_BATCH, type SinkSubject, see } from "./subject.ts";
+import { checkVisibleRows, ROWS_OF_BATCH, type SinkSubject } from "./subject.ts";
 import { VISIBLE_HINT } from "./visible.ts";
 
-/** A batch that overwrites, and leaves old rows or loses its own. */
+/** Detects a batch with `overwrite` that keeps old rows or loses its own. */
 export const OVERWRITE: Trap<SinkSubject> = {
   code: "OVERWRITE_INCOMPLETE",
-  applies: (sink): sink is SinkSubject => sink.maker.kind === "batch",
+  applies: (sink): sink is SinkSubject => sink.factory.kind === "batch",
   async run(sink) {
     const attempt = { incarnation: sink.surroundings.runtime.newId(), batchId: 0, attempt: 1 };
     if (!(await isSupported(sink))) return true;
     const messages = await stage(sink, attempt, "write() that overwrites", true);
     if (messages === undefined) return true;
     const when = "before commit() of a batch that overwrites";
-    if (!(await see(sink, "VISIBLE_BEFORE_COMMIT", when, VISIBLE_HINT))) return true;
+    if (!(await checkVisibleRows(sink, "VISIBLE_BEFORE_COMMIT", when, VISIBLE_HINT))) return true;
     for (const what of ["commit() that overwrites", "commit() that overwrites, again"]) {
       if (!(await commit(sink, attempt, messages, what, { overwrite: true }))) return true;
       sink.expected = ROWS_OF_BATCH;
-      await see(
+      await checkVisibleRows(
         sink,
         "OVERWRITE_INCOMPLETE",
         `after ${what}`,
@@ -29,9 +29,9 @@ export const OVERWRITE: Trap<SinkSubject> = {
   },
 };
 
-async function isSupported({ maker, schema, findings }: SinkSubject): Promise<boolean> {
+async function isSupported({ factory, schema, findings }: SinkSubject): Promise<boolean> {
   try {
-    await maker.make(schema, true);
+    await factory.make(schema, true);
     return true;
   } catch (error) {
     const isKnown = MillraceError.is(error) && error.code === "NOT_SUPPORTED";

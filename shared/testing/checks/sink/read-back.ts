@@ -1,7 +1,10 @@
 import { always, type Trap } from "../trap.ts";
 import { countRows, type SinkSubject } from "./subject.ts";
 
-/** A target that cannot be read; else finds out what it has before anything is written. */
+/**
+ * Detects a target that `readBack` cannot read. On success, stores the number of rows that the
+ * target has before the check writes to it.
+ */
 export const READ_BACK: Trap<SinkSubject> = {
   code: "SINK_NOT_VERIFIED",
   applies: always,

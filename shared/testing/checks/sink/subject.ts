@@ -7,72 +7,73 @@ import type { Awaitable, NamedRow } from "../../../contract/stream-reader.ts";
 import type { Findings } from "../../report.ts";
 import { sampleRows } from "../../samples.ts";
 import type { Surroundings, SurroundingsOptions } from "../../surroundings.ts";
-import type { WriterMaker } from "../../target.ts";
+import type { WriterFactory } from "../../target.ts";
 
-/** What is in the sink's target, for `readBack`. */
+/** The argument of `readBack`. */
 export interface ReadBackContext {
-  /** The pipeline's store, which a sink may write to. */
+  /** The pipeline's store, to which the sink may have written. */
   readonly store: BatchContext["store"];
 }
 
-/** What the check needs besides the sink. */
+/** Options of `checkSink`. */
 export interface CheckSinkOptions extends SurroundingsOptions {
-  /** Of a data source class: as a pipeline would set them. */
+  /** The options of a data source class, as in a pipeline. */
   readonly options?: Readonly<Record<string, unknown>>;
-  /** Of the rows that are written. Default: `id bigint NOT NULL, name string`. */
+  /** The schema of the rows to write. Default: `id bigint NOT NULL, name string`. */
   readonly schema?: SchemaLike;
   /**
-   * How many rows whoever reads the target sees now, or the rows. Without it nothing can be said of
-   * rows that are lost or doubled.
+   * Returns the rows that a reader of the target sees now, or their number. Without it, the check
+   * cannot detect lost or duplicate rows.
    */
   readBack?(context: ReadBackContext): Awaitable<number | Iterable<unknown> | AsyncIterable<unknown>>;
   /**
-   * True for a sink that shows rows as soon as they are written, and is safe because they are
-   * idempotent, such as requests with an idempotency key.
+   * Set to true for a sink whose rows are visible as soon as they are written, and which is safe
+   * because its writes are idempotent, such as requests with an idempotency key.
    */
   readonly showsRowsBeforeCommit?: boolean;
 }
 
-/** Rows of a partition. */
+/** Number of rows in a partition. */
 export const ROWS = 3;
-/** Rows of a batch of two partitions. */
+/** Number of rows in a batch of two partitions. */
 export const ROWS_OF_BATCH = 2 * ROWS;
 
 export type Messages = readonly JsonValue[];
 
 /**
- * First rows of the partitions so far: a replay of one has the same rows, and no others have them.
+ * The number of the first row of each partition. A replayed partition gets the same rows; different
+ * partitions have different rows.
  */
 export type FirstRows = Map<string, number>;
 
-/** One batch attempt. */
+/** One attempt of a batch. */
 export interface Attempt {
   readonly incarnation: string;
   readonly batchId: number;
   readonly attempt: number;
 }
 
-/** A sink that is checked, what with, and what is known of it by now. */
+/** The sink that is checked, the tools of the check, and its results so far. */
 export interface SinkSubject {
-  readonly maker: WriterMaker;
+  readonly factory: WriterFactory;
   readonly schema: Schema;
   readonly options: CheckSinkOptions;
   readonly surroundings: Surroundings;
   readonly findings: Findings;
   readonly firstRows: FirstRows;
-  /** Of most of the batches that are written. */
+  /** The incarnation of most batches that are written. */
   readonly incarnation: string;
-  /** Rows that ought to be seen. */
+  /** The number of rows that should be visible. */
   expected: number;
-  /** Whether the sink has looked at which batch it is. */
+  /** True if the sink has read the batch id or the incarnation. */
   knowsBatch: boolean;
-  /** What the tasks of the first batch gave, once they wrote it. */
+  /** The commit messages of the first batch, once it is written. */
   messages?: Messages;
 }
 
 export type Staged = SinkSubject & { readonly messages: Messages };
 
-/** True once the first batch is written. */
+/** Returns true if the first batch is written. */
 export function isStaged(sink: SinkSubject): sink is Staged {
   return sink.messages !== undefined;
 }
@@ -111,7 +112,9 @@ export function batchOf(
   return { ...sink, batchId, attempt, commitTried, plannedAt: surroundings.now };
 }
 
-/** The number of rows that whoever reads the target sees; `undefined` if the check is not told. */
+/**
+ * Returns the number of rows that a reader of the target sees, or `undefined` without `readBack`.
+ */
 export async function countRows({ options, surroundings }: SinkSubject): Promise<number | undefined> {
   const seen = await options.readBack?.({ store: surroundings.store });
   if (seen === undefined || typeof seen === "number") return seen;
@@ -121,9 +124,10 @@ export async function countRows({ options, surroundings }: SinkSubject): Promise
 }
 
 /**
- * What is seen must be what is expected; false if it is not. `surplus` says what more rows come of.
+ * Compares the number of visible rows with the expected one. If they differ, reports a problem and
+ * returns false. `surplus` is added to the message if there are too many rows.
  */
-export async function see(
+export async function checkVisibleRows(
   sink: SinkSubject,
   code: ErrorCode,
   when: string,

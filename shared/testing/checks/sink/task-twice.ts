@@ -4,15 +4,15 @@ import { commit, write, writeRows } from "./calls.ts";
 import {
   type Attempt,
   attemptOf,
+  checkVisibleRows,
   type Messages,
   ROWS_OF_BATCH,
   rowsFor,
   type SinkSubject,
-  see,
   taskOf,
 } from "./subject.ts";
 
-/** Two attempts of one task that get into each other's way. */
+/** Detects two attempts of one task that interfere with each other. */
 export const TASK_TWICE: Trap<SinkSubject> = {
   code: "TASK_NOT_ISOLATED",
   applies: always,
@@ -22,7 +22,7 @@ export const TASK_TWICE: Trap<SinkSubject> = {
     if (messages === undefined) return true;
     if (!(await commit(sink, attempt, messages, "commit() of a batch whose task ran twice"))) return true;
     sink.expected += ROWS_OF_BATCH;
-    await see(
+    await checkVisibleRows(
       sink,
       "TASK_NOT_ISOLATED",
       "after commit() of a batch of which one task ran twice",
@@ -35,7 +35,10 @@ export const TASK_TWICE: Trap<SinkSubject> = {
   },
 };
 
-/** As a retry beside a straggler: the first to be recorded counts, the other is dropped. */
+/**
+ * Runs a task twice in parallel, as a retry beside a slow attempt does. The second attempt is used
+ * and the first one is aborted.
+ */
 async function stageTwice(sink: SinkSubject, attempt: Attempt): Promise<Messages | undefined> {
   const rows = rowsFor(sink, attempt, 0);
   let messages: Messages | undefined;
@@ -44,7 +47,7 @@ async function stageTwice(sink: SinkSubject, attempt: Attempt): Promise<Messages
       writeRows(sink, rows, taskOf(sink, attempt, 0, 0)),
       writeRows(sink, rows, taskOf(sink, attempt, 0, 1)),
     ]);
-    const writer = (await sink.maker.make(sink.schema, false)) as Partial<SupportsTaskAbort>;
+    const writer = (await sink.factory.make(sink.schema, false)) as Partial<SupportsTaskAbort>;
     await writer.abortTask?.(loser, taskOf(sink, attempt, 0, 0));
     messages = [winner, await write(sink, attempt, 1)];
   });

@@ -12,7 +12,7 @@ import type { SinkSubject } from "./subject.ts";
 import { TASK_TWICE } from "./task-twice.ts";
 import { VISIBLE } from "./visible.ts";
 
-/** What is tried of a sink, in this order: each goes by what those before it left in the target. */
+/** The checks of a sink, in order. Each depends on the rows that the earlier ones have written. */
 export const SINK_TRAPS: readonly Trap<SinkSubject>[] = [
   READ_BACK,
   FIRST_BATCH,

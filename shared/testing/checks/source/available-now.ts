@@ -11,7 +11,7 @@ type Bounded = StreamReader & SupportsTriggerAvailableNow;
 
 const MAX_STEPS = 1000;
 
-/** A run of `availableNow` that never ends, or forgets its end in another process. */
+/** Detects an `availableNow` run that never ends, or whose end is lost in another process. */
 export const AVAILABLE_NOW: Trap<StreamSubject, StreamSubject & Started> = {
   code: "AVAILABLE_NOW_ENDLESS",
   applies: hasStart,
@@ -37,7 +37,7 @@ async function latest(reader: StreamReader, start: Offset, limit: ReadLimit): Pr
   return checkOffset(await reader.latestOffset(start, limit), "latestOffset()");
 }
 
-/** The last end of the run, while time goes on. */
+/** Follows the run to its last offset while the clock moves on. */
 async function followToEnd(stream: StreamSubject, reader: StreamReader, first: Offset): Promise<Offset> {
   let at = first;
   for (let steps = 0; steps <= MAX_STEPS; steps++) {

@@ -2,7 +2,10 @@ import { always, type Trap } from "../trap.ts";
 import { checkedPartitions, readPartitions } from "./reading.ts";
 import type { BatchSubject } from "./subject.ts";
 
-/** Partitions of a batch that overlap, are no JSON, or have other rows when they are read again. */
+/**
+ * Detects partitions of a batch that overlap, are not JSON, or return other rows when they are read
+ * again.
+ */
 export const BATCH_PARTITIONS: Trap<BatchSubject> = {
   code: "READ_NOT_REPEATABLE",
   applies: always,

@@ -5,7 +5,7 @@ import type { ReadRange, StreamSubject } from "./subject.ts";
 
 type Ready = StreamSubject & { readonly bc: ReadRange };
 
-/** A commit that lets go of what comes after it. */
+/** Detects a `commit(end)` that also releases rows after `end`. */
 export const COMMIT: Trap<StreamSubject, Ready> = {
   code: "COMMIT_FORGETS_TOO_MUCH",
   applies: (stream): stream is Ready => stream.bc !== undefined,

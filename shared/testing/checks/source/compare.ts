@@ -1,12 +1,15 @@
 import { MillraceError } from "../../../contract/errors.ts";
 import type { Offset } from "../../../contract/offset.ts";
-import { type RowTexts, some, surplus } from "../../rows.ts";
+import { describeRows, type RowTexts, surplus } from "../../rows.ts";
 import type { Subject } from "./subject.ts";
 
 export const OVERLAP_HINT =
   "Rows at b are in both: a range holds its start and not its end. Ask the source for >= start and < end.";
 
-/** Rows that were read a second time must be the same. */
+/**
+ * Compares the rows of a first and a second read. Reports a problem and returns false if they
+ * differ.
+ */
 export function compareReplay(
   { findings }: Subject<unknown>,
   what: string,
@@ -20,13 +23,16 @@ export function compareReplay(
   const at = place === undefined ? "" : ` (${place})`;
   findings.add({
     code: "READ_NOT_REPEATABLE",
-    message: `${what}${at}, a second time, gave ${added.length === 0 ? "no others" : some(added)} and lacked ${lost.length === 0 ? "none" : some(lost)}`,
+    message: `${what}${at}, a second time, gave ${added.length === 0 ? "no others" : describeRows(added)} and lacked ${lost.length === 0 ? "none" : describeRows(lost)}`,
     hint: "A replay must write the same rows: let partition or offsets say all that is read (ranges, ids, versions), and nothing depend on the clock or on what the reader has done before.",
   });
   return false;
 }
 
-/** `parts` are the rows of [a,b) and [b,c), `whole` those of [a,c). */
+/**
+ * Compares the rows of [a,b) and [b,c), which are `parts`, with those of [a,c), which are `whole`.
+ * Reports a problem and returns false if they differ.
+ */
 export function compareRanges(
   { findings }: Subject<unknown>,
   parts: RowTexts,
@@ -38,19 +44,19 @@ export function compareRanges(
   if (twice.length > 0)
     findings.add({
       code: "RANGES_OVERLAP",
-      message: `[a,b) and [b,c) together have ${some(twice)} more than [a,c), with ${places}`,
+      message: `[a,b) and [b,c) together have ${describeRows(twice)} more than [a,c), with ${places}`,
       hint: OVERLAP_HINT,
     });
   if (lost.length > 0)
     findings.add({
       code: "RANGES_LOSE_ROWS",
-      message: `[a,b) and [b,c) together lack ${some(lost)} that [a,c) has, with ${places}`,
+      message: `[a,b) and [b,c) together lack ${describeRows(lost)} that [a,c) has, with ${places}`,
       hint: "Rows at b are in neither: a range holds its start and not its end. Ask the source for >= start and < end.",
     });
   return twice.length + lost.length === 0;
 }
 
-/** What `[b,c)` had before the commit of b, it must have after it. */
+/** Reports a problem if rows of `[b,c)` are missing after `commit(b)`. */
 export function compareAfterCommit(
   { findings }: Subject<unknown>,
   before: RowTexts,
@@ -61,7 +67,7 @@ export function compareAfterCommit(
   if (lost.length === 0) return;
   findings.add({
     code: "COMMIT_FORGETS_TOO_MUCH",
-    message: `after commit(b), [b,c) lacks ${some(lost)}, with b = ${JSON.stringify(b)}, c = ${JSON.stringify(c)}`,
+    message: `after commit(b), [b,c) lacks ${describeRows(lost)}, with b = ${JSON.stringify(b)}, c = ${JSON.stringify(c)}`,
     hint: "commit(end) may let go of what is before end, never of end itself or what follows.",
   });
 }
@@ -70,7 +76,7 @@ export function placesOf(a: Offset, b: Offset, c: Offset): string {
   return `a = ${JSON.stringify(a)}, b = ${JSON.stringify(b)}, c = ${JSON.stringify(c)}`;
 }
 
-export function wentBack(method: string, start: Offset, end: Offset): MillraceError {
+export function offsetWentBack(method: string, start: Offset, end: Offset): MillraceError {
   return new MillraceError(
     "OFFSET_WENT_BACK",
     `${method}(${JSON.stringify(start)}) gave ${JSON.stringify(end)}, which is before it`,

@@ -2,7 +2,10 @@ import type { Trap } from "../trap.ts";
 import { readRange } from "./reading.ts";
 import { type FirstRange, hasFirstRange, type StreamSubject } from "./subject.ts";
 
-/** Partitions that overlap, are no JSON, or have other rows when they are read again. */
+/**
+ * Detects partitions that overlap, are not JSON, or return other rows when they are read again. On
+ * success, stores the rows of the first range in the subject.
+ */
 export const FIRST_RANGE: Trap<StreamSubject, StreamSubject & FirstRange> = {
   code: "READ_NOT_REPEATABLE",
   applies: hasFirstRange,

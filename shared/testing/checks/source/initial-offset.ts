@@ -8,7 +8,7 @@ interface Stream extends Subject<{ initialOffset(): Awaitable<object> }> {
   start?: Offset;
 }
 
-/** A first offset that JSON would lose or change. */
+/** Detects an initial offset that JSON would lose or change. */
 export function initialOffset<S extends Stream>(): Trap<S> {
   return {
     code: "OFFSET_NOT_JSON",

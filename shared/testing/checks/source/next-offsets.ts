@@ -2,12 +2,19 @@ import { checkOffset, compareByValue, type Offset, sameOffset } from "../../../c
 import { type ReadLimit, ReadMaxBytes, ReadMaxFiles, ReadMaxRows } from "../../../contract/read-limit.ts";
 import { throughJson } from "../../through-json.ts";
 import type { Trap } from "../trap.ts";
-import { wentBack } from "./compare.ts";
-import { hasStart, MOVES, moveOn, nothingToRead, type Started, type StreamSubject } from "./subject.ts";
+import { offsetWentBack } from "./compare.ts";
+import {
+  CLOCK_STEPS,
+  hasStart,
+  provideMoreData,
+  reportNothingToRead,
+  type Started,
+  type StreamSubject,
+} from "./subject.ts";
 
 /**
- * An end before its start; else finds two ranges that follow each other, as far as the source has
- * them.
+ * Detects an end that is before its start. On success, stores the offsets b and c of two
+ * consecutive ranges in the subject, if the source has them.
  */
 export const NEXT_OFFSETS: Trap<StreamSubject, StreamSubject & Started> = {
   code: "OFFSET_WENT_BACK",
@@ -16,7 +23,7 @@ export const NEXT_OFFSETS: Trap<StreamSubject, StreamSubject & Started> = {
     stream.isComplete = await stream.findings.check("latestOffset() again and again", async () => {
       await findOffsets(stream);
     });
-    if (stream.b === undefined && stream.isComplete) nothingToRead(stream, stream.start);
+    if (stream.b === undefined && stream.isComplete) reportNothingToRead(stream, stream.start);
     return stream.b !== undefined;
   },
 };
@@ -40,10 +47,13 @@ async function findOffsets(stream: StreamSubject & Started): Promise<void> {
   }
 }
 
-/** The end of the next batch; if there is none, after the source was moved on. */
+/**
+ * Returns the end of the next batch. If there is none, asks again after making the source have more
+ * data.
+ */
 async function next(stream: StreamSubject, start: Offset, limit: ReadLimit): Promise<Offset | undefined> {
-  for (const milliseconds of [0, ...MOVES]) {
-    if (milliseconds > 0) await moveOn(stream, milliseconds);
+  for (const milliseconds of [0, ...CLOCK_STEPS]) {
+    if (milliseconds > 0) await provideMoreData(stream, milliseconds);
     const end = await latest(stream, start, limit);
     if (!sameOffset(start, end)) return end;
   }
@@ -54,6 +64,6 @@ async function latest(stream: StreamSubject, start: Offset, limit: ReadLimit): P
   const reader = await stream.make();
   const end = checkOffset(await reader.latestOffset(start, limit), "latestOffset()");
   const order = reader.compareOffsets?.(end, start) ?? compareByValue(end, start);
-  if (order !== undefined && order < 0) throw wentBack("latestOffset", start, end);
+  if (order !== undefined && order < 0) throw offsetWentBack("latestOffset", start, end);
   return throughJson(end);
 }

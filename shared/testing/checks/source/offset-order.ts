@@ -3,7 +3,7 @@ import { type Offset, sameOffset } from "../../../contract/offset.ts";
 import type { Trap } from "../trap.ts";
 import { type FirstRange, hasFirstRange, type StreamSubject } from "./subject.ts";
 
-/** An order of offsets that contradicts the one in which they were given. */
+/** Detects a `compareOffsets` that contradicts the order in which the offsets were returned. */
 export const OFFSET_ORDER: Trap<StreamSubject, StreamSubject & FirstRange> = {
   code: "OFFSET_ORDER_WRONG",
   applies: hasFirstRange,
@@ -20,14 +20,14 @@ export const OFFSET_ORDER: Trap<StreamSubject, StreamSubject & FirstRange> = {
         [start, c, -1],
       ] as const) {
         const found = reader.compareOffsets(x, y);
-        if (Math.sign(found) !== expected) throw wrong(x, y, found);
+        if (Math.sign(found) !== expected) throw wrongOrder(x, y, found);
       }
     });
     return true;
   },
 };
 
-function wrong(x: Offset, y: Offset, found: number): MillraceError {
+function wrongOrder(x: Offset, y: Offset, found: number): MillraceError {
   return new MillraceError(
     "OFFSET_ORDER_WRONG",
     `compareOffsets(${JSON.stringify(x)}, ${JSON.stringify(y)}) gave ${found}`,

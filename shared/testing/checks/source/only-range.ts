@@ -3,7 +3,7 @@ import { middlesOf } from "../../middles.ts";
 import { type RowTexts, surplus } from "../../rows.ts";
 import type { Trap } from "../trap.ts";
 import { compareRanges } from "./compare.ts";
-import { plainRows } from "./reading.ts";
+import { readRowsOrThrow } from "./reading.ts";
 import {
   type FirstRange,
   hasReadFirstRange,
@@ -14,21 +14,26 @@ import {
 
 type Ready = StreamSubject & FirstRange & { readonly ab: ReadRange };
 
-/** A source with one range only, of which nothing tells whether the next begins where it ends. */
+/**
+ * Checks a source that has only one range, so that it is unknown whether a next range would start
+ * exactly at its end.
+ */
 export const ONLY_RANGE: Trap<StreamSubject, Ready> = {
   code: "RANGES_NOT_VERIFIED",
   applies: (stream): stream is Ready =>
     hasReadFirstRange(stream) && stream.c === undefined && stream.isComplete === true,
   async run(stream) {
     const { start, b, ab } = stream;
-    await checkOnlyRange(stream, [start, b], ab.partitions.flat(), (from, to) => plainRows(stream, from, to));
+    await checkOnlyRange(stream, [start, b], ab.partitions.flat(), (from, to) =>
+      readRowsOrThrow(stream, from, to),
+    );
     return true;
   },
 };
 
 /**
- * Reads the range in two parts, up to an offset that the kit makes up. A source may refuse an
- * offset that it never gave, or make nonsense of it, such as half a line: that says nothing.
+ * Reads the range in two parts that meet at an offset which the check invents. A source may reject
+ * such an offset, or interpret it wrongly, such as inside a line; neither is reported as a problem.
  */
 export async function checkOnlyRange(
   subject: Subject<unknown>,

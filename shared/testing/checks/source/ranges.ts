@@ -6,7 +6,7 @@ import { type FirstRange, hasReadFirstRange, type ReadRange, type StreamSubject 
 
 type Ready = StreamSubject & FirstRange & { readonly c: Offset; readonly ab: ReadRange };
 
-/** Two ranges that follow each other and have a row in common, or lack one between them. */
+/** Detects two consecutive ranges that share a row or lose one between them. */
 export const RANGES: Trap<StreamSubject, Ready> = {
   code: "RANGES_OVERLAP",
   applies: (stream): stream is Ready => hasReadFirstRange(stream) && stream.c !== undefined,

@@ -1,7 +1,7 @@
 import { always, type Trap } from "../trap.ts";
 import type { StreamSubject } from "./subject.ts";
 
-/** A default read limit that cannot be asked for. */
+/** Detects a `getDefaultReadLimit` that throws. */
 export const READ_LIMIT: Trap<StreamSubject> = {
   code: "READ_LIMIT_INVALID",
   applies: always,

@@ -3,17 +3,17 @@ import type { Offset } from "../../../contract/offset.ts";
 import type { Awaitable, RowSource } from "../../../contract/stream-reader.ts";
 import { checkPartitions, checkPartitionsArray } from "../../../engine/partitions-file.ts";
 import { guessOverlap } from "../../guesses/overlap.ts";
-import { type RowTexts, some } from "../../rows.ts";
+import { describeRows, type RowTexts } from "../../rows.ts";
 import { throughJson } from "../../through-json.ts";
 import { compareReplay } from "./compare.ts";
-import { type ReadRange, type StreamSubject, type Subject, textsOf } from "./subject.ts";
+import { type ReadRange, readTexts, type StreamSubject, type Subject } from "./subject.ts";
 
-/** What readers of streams and of batches have in common. */
+/** The method that stream and batch readers share. */
 interface PartitionReader {
   read(partition: unknown, task: TaskContext): Awaitable<RowSource>;
 }
 
-/** Partitions as a task gets them. Errors: those of planning. */
+/** Returns partitions in the form in which a task receives them. Errors: those of planning. */
 export function checkedPartitions(given: unknown, isBatch: boolean): readonly unknown[] {
   const partitions = checkPartitionsArray(given, isBatch, {});
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
@@ -22,7 +22,7 @@ export function checkedPartitions(given: unknown, isBatch: boolean): readonly un
   return throughJson(partitions);
 }
 
-/** The rows of a range, checked; `undefined` if they cannot be read. */
+/** Reads and checks the rows of a range. Returns `undefined` if they cannot be read. */
 export async function readRange(
   subject: StreamSubject,
   start: Offset,
@@ -38,7 +38,7 @@ export async function readRange(
   return partitions === undefined ? undefined : { start, end, partitions };
 }
 
-/** Each twice, by readers of their own, as tasks and their retries do. */
+/** Reads each partition twice, with a new reader each time, as tasks and their retries do. */
 export async function readPartitions(
   subject: Subject<PartitionReader>,
   partitions: readonly unknown[],
@@ -58,8 +58,8 @@ export async function readPartitions(
   return isRead ? read : undefined;
 }
 
-/** The rows of a range; whatever is wrong with it is thrown. */
-export async function plainRows(subject: StreamSubject, start: Offset, end: Offset): Promise<RowTexts> {
+/** Reads the rows of a range without reporting problems; it throws all errors. */
+export async function readRowsOrThrow(subject: StreamSubject, start: Offset, end: Offset): Promise<RowTexts> {
   const partitions = checkedPartitions(await (await subject.make()).partitions(start, end), false);
   const rows: string[] = [];
   for (const [partitionId, partition] of partitions.entries())
@@ -74,7 +74,7 @@ async function readPartition(
 ): Promise<RowTexts> {
   const reader = await subject.make();
   const task = subject.surroundings.taskContext({ partitionId });
-  return await textsOf(subject, reader.read(structuredClone(partition), task));
+  return await readTexts(subject, reader.read(structuredClone(partition), task));
 }
 
 function compareNeighbours(
@@ -91,7 +91,7 @@ function compareNeighbours(
       if (other === undefined || other === index) continue;
       findings.add({
         code: "PARTITIONS_OVERLAP",
-        message: `partitions ${other} and ${index}${range} both gave ${some([row])}`,
+        message: `partitions ${other} and ${index}${range} both gave ${describeRows([row])}`,
         hint: "Such a row is written twice. Make ranges half-open: the first row of one is the end of the one before it (TimeRange.split does). If equal rows are legitimate, set hasDuplicates.",
       });
       return;

@@ -3,7 +3,7 @@ import { compareAfterCommit } from "./compare.ts";
 import { rowsBetween } from "./simple-reading.ts";
 import { hasFirstRead, type SimpleRange, type SimpleSubject } from "./subject.ts";
 
-/** A commit that lets go of what comes after it. */
+/** Detects a `commit(end)` that also releases rows after `end`. */
 export const SIMPLE_COMMIT: Trap<SimpleSubject, SimpleSubject & { readonly ab: SimpleRange }> = {
   code: "COMMIT_FORGETS_TOO_MUCH",
   applies: hasFirstRead,

@@ -5,7 +5,10 @@ import { hasFirstRead, type SimpleRange, type SimpleSubject } from "./subject.ts
 
 type Ready = SimpleSubject & { readonly ab: SimpleRange };
 
-/** A source with one range only, of which nothing tells whether the next begins where it ends. */
+/**
+ * Checks a source that has only one range, so that it is unknown whether a next range would start
+ * exactly at its end.
+ */
 export const ONLY_READ: Trap<SimpleSubject, Ready> = {
   code: "RANGES_NOT_VERIFIED",
   applies: (simple): simple is Ready => hasFirstRead(simple) && simple.bc === undefined,

@@ -1,4 +1,4 @@
-import { some } from "../../rows.ts";
+import { describeRows } from "../../rows.ts";
 import type { Trap } from "../trap.ts";
 import { compareRanges, OVERLAP_HINT, placesOf } from "./compare.ts";
 import { rowsBetween } from "./simple-reading.ts";
@@ -6,7 +6,7 @@ import { hasSecondRead, type SimpleRange, type SimpleSubject } from "./subject.t
 
 type Ready = SimpleSubject & { readonly ab: SimpleRange; readonly bc: SimpleRange };
 
-/** Two ranges that follow each other and have a row in common, or lack one between them. */
+/** Detects two consecutive ranges that share a row or lose one between them. */
 export const READ_RANGES: Trap<SimpleSubject, Ready> = {
   code: "RANGES_OVERLAP",
   applies: hasSecondRead,
@@ -23,7 +23,7 @@ export const READ_RANGES: Trap<SimpleSubject, Ready> = {
       if (both.length > 0)
         findings.add({
           code: "RANGES_OVERLAP",
-          message: `read(a) and read(b) both gave ${some(both)}, with ${places}`,
+          message: `read(a) and read(b) both gave ${describeRows(both)}, with ${places}`,
           hint: `${OVERLAP_HINT} If equal rows are legitimate, set hasDuplicates.`,
         });
     });

@@ -2,17 +2,20 @@ import { type Offset, sameOffset } from "../../../contract/offset.ts";
 import type { Trap } from "../trap.ts";
 import { readSimple } from "./simple-reading.ts";
 import {
+  CLOCK_STEPS,
   hasFirstRead,
   hasStart,
-  MOVES,
-  moveOn,
-  nothingToRead,
+  provideMoreData,
+  reportNothingToRead,
   type SimpleRange,
   type SimpleSubject,
   type Started,
 } from "./subject.ts";
 
-/** Rows that are read at an offset that stays where it was; else finds the first range. */
+/**
+ * Detects a `read` that returns rows but does not advance the offset. On success, stores the first
+ * range in the subject.
+ */
 export const FIRST_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
   code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
   applies: hasStart,
@@ -21,12 +24,12 @@ export const FIRST_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
       const ab = await nextRange(simple, simple.start);
       if (ab !== undefined) simple.ab = ab;
     });
-    if (isRead && simple.ab === undefined) nothingToRead(simple, simple.start);
+    if (isRead && simple.ab === undefined) reportNothingToRead(simple, simple.start);
     return simple.ab !== undefined;
   },
 };
 
-/** The same of the range that follows, if there is one. */
+/** Detects the same mistake in the second range, if there is one. */
 export const SECOND_READ: Trap<SimpleSubject, SimpleSubject & { readonly ab: SimpleRange }> = {
   code: "SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE",
   applies: hasFirstRead,
@@ -38,10 +41,10 @@ export const SECOND_READ: Trap<SimpleSubject, SimpleSubject & { readonly ab: Sim
   },
 };
 
-/** What comes next; if there is nothing, after the source was moved on. */
+/** Returns the next range. If there is none, reads again after making the source have more data. */
 async function nextRange(simple: SimpleSubject, start: Offset): Promise<SimpleRange | undefined> {
-  for (const milliseconds of [0, ...MOVES]) {
-    if (milliseconds > 0) await moveOn(simple, milliseconds);
+  for (const milliseconds of [0, ...CLOCK_STEPS]) {
+    if (milliseconds > 0) await provideMoreData(simple, milliseconds);
     const read = await readSimple(simple, start);
     if (!sameOffset(start, read.end)) return read;
   }

@@ -11,14 +11,14 @@ import {
 
 type First = SimpleSubject & Started & { readonly ab: SimpleRange };
 
-/** Other rows when a range is read again. */
+/** Detects a range that returns other rows when it is read again. */
 export const FIRST_REPLAY: Trap<SimpleSubject, First> = {
   code: "READ_NOT_REPEATABLE",
   applies: hasFirstRead,
   run: (simple) => replay(simple, simple.ab, "readBetweenOffsets(start, end)"),
 };
 
-/** The same of the range that follows. */
+/** Detects the same mistake in the second range. */
 export const SECOND_REPLAY: Trap<SimpleSubject, First & { readonly bc: SimpleRange }> = {
   code: "READ_NOT_REPEATABLE",
   applies: hasSecondRead,

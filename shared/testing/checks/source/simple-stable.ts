@@ -6,7 +6,7 @@ import { readSimple } from "./simple-reading.ts";
 import { checkStable, noteLag, notStable } from "./stable.ts";
 import { hasStart, type SimpleRange, type SimpleSubject, type Started } from "./subject.ts";
 
-/** A read that has another end, or other rows, at the same instant. */
+/** Detects a `read` that returns another end or other rows when it is repeated at the same time. */
 export const STABLE_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
   code: "OFFSET_NOT_STABLE",
   applies: hasStart,
@@ -17,7 +17,10 @@ export const STABLE_READ: Trap<SimpleSubject, SimpleSubject & Started> = {
   },
 };
 
-/** A source that grows may give more the next time, and has what it had. */
+/**
+ * Reads from `start` repeatedly. If the source grows in the meantime, a later read may have more
+ * rows but must have all earlier ones.
+ */
 async function checkReadStable(simple: SimpleSubject, start: Offset): Promise<void> {
   const reads: SimpleRange[] = [];
   const ask = async () => {

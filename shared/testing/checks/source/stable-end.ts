@@ -3,7 +3,7 @@ import type { Trap } from "../trap.ts";
 import { checkStable, noteLag } from "./stable.ts";
 import { hasStart, type Started, type StreamSubject } from "./subject.ts";
 
-/** An end that is another at the same instant. */
+/** Detects a `latestOffset` that returns another end when it is repeated at the same time. */
 export const STABLE_END: Trap<StreamSubject, StreamSubject & Started> = {
   code: "OFFSET_NOT_STABLE",
   applies: hasStart,

@@ -1,11 +1,14 @@
 import { setTimeout } from "node:timers/promises";
 import { MillraceError } from "../../../contract/errors.ts";
 import { type Offset, sameOffset } from "../../../contract/offset.ts";
-import { type Asked, changeOf, isPresentSecond } from "../../guesses/clock.ts";
+import { driftOf, isPresentSecond, type ObservedEnd } from "../../guesses/clock.ts";
 import type { Subject } from "./subject.ts";
 
 const SECOND = 1000;
-/** How far the clock moves between two questions of a pair: no counter goes in these steps. */
+/**
+ * How far the clock moves between the two calls of a pair, in milliseconds. Counters are unlikely
+ * to increase by exactly these numbers.
+ */
 const PAUSES = [7, 11, 13];
 const REAL_PAUSE_MILLISECONDS = 15;
 const MORE_QUESTIONS = 4;
@@ -13,8 +16,8 @@ const MORE_QUESTIONS = 4;
 type Compare = (a: Offset, b: Offset) => number;
 
 /**
- * Asks for an end again and again. False if data seems to arrive meanwhile, of which it takes note.
- * Error: `OFFSET_NOT_STABLE`.
+ * Asks for an end repeatedly. Returns true if it does not change. Returns false, and adds a note to
+ * the report, if it changes because data seems to arrive. Error: `OFFSET_NOT_STABLE`.
  */
 export async function checkStable(
   { surroundings, findings }: Subject<unknown>,
@@ -22,13 +25,13 @@ export async function checkStable(
   askEnd: () => Promise<Offset>,
   compare?: Compare,
 ): Promise<boolean> {
-  const ask = async (): Promise<Asked> => {
+  const ask = async (): Promise<ObservedEnd> => {
     const { now } = surroundings;
     const from = performance.now();
     const end = await askEnd();
     return { end, now, realNow: surroundings.realNow(), from, to: performance.now() };
   };
-  const pairs: (readonly [Asked, Asked])[] = [];
+  const pairs: (readonly [ObservedEnd, ObservedEnd])[] = [];
   for (const pause of PAUSES) {
     const first = await ask();
     surroundings.now += pause;
@@ -39,15 +42,15 @@ export async function checkStable(
   }
   const all = pairs.flat();
   for (let more = 0; more < MORE_QUESTIONS; more++) all.push(await ask());
-  const change = changeOf(pairs, all, compare);
-  if (change !== "growth") throw follows(change, what, pairs.at(-1) ?? []);
+  const change = driftOf(pairs, all, compare);
+  if (change !== "growth") throw unstableEnd(change, what, pairs.at(-1) ?? []);
   findings.skip(
     `that the end stands still: ${what} grows while it is asked: data seems to arrive; check against a source that stands still`,
   );
   return false;
 }
 
-function follows(change: "clock" | "chance", what: string, asked: readonly Asked[]): MillraceError {
+function unstableEnd(change: "clock" | "chance", what: string, asked: readonly ObservedEnd[]): MillraceError {
   const shown = asked.map(({ end }) => JSON.stringify(end)).join(", then ");
   return notStable(
     `${what}, asked twice at one instant, gave ${shown}: it follows ${change === "clock" ? "the clock" : "chance"}`,
@@ -61,7 +64,7 @@ export function notStable(message: string, hint: string): MillraceError {
   return new MillraceError("OFFSET_NOT_STABLE", message, { hint });
 }
 
-/** Takes note of an end that is the present second, and goes with it. */
+/** Adds a note to the report if the end is the current second and moves with the clock. */
 export async function noteLag(
   { surroundings, findings }: Subject<unknown>,
   start: Offset,

@@ -1,7 +1,7 @@
 import { always, type Trap } from "../trap.ts";
 import type { StreamSubject } from "./subject.ts";
 
-/** A reader that cannot be stopped, or not twice. */
+/** Detects a `stop` that fails, or fails when it is called twice. */
 export const STOP: Trap<StreamSubject> = {
   code: "SOURCE_FAILED",
   applies: always,

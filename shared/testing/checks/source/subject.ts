@@ -13,48 +13,51 @@ import type { Findings } from "../../report.ts";
 import { type RowTexts, readRows } from "../../rows.ts";
 import type { Surroundings, SurroundingsOptions } from "../../surroundings.ts";
 
-/** What the check may need besides the source. */
+/** Options of `checkSource`. */
 export interface CheckSourceOptions extends SurroundingsOptions {
-  /** Of a data source class: as a pipeline would set them. */
+  /** The options of a data source class, as in a pipeline. */
   readonly options?: Readonly<Record<string, unknown>>;
   /**
-   * Of the rows, if a reader is given and not a data source: without it rows are only compared
-   * with each other.
+   * The schema of the rows, if a reader is given and not a data source. Without it, rows are only
+   * compared with each other.
    */
   readonly schema?: SchemaLike;
   /**
-   * Brings about that the source has more to read. Else the clock is moved on, if the source
-   * goes by that of its `runtime`.
+   * Makes the source have more data. Without it, the check moves the clock of `runtime` forward
+   * instead.
    */
   advance?(): Awaitable<void>;
-  /** True if equal rows are no sign of a row that was read twice. */
+  /**
+   * Set to true if the source may contain equal rows, so that they do not mean that a row was read
+   * twice.
+   */
   readonly hasDuplicates?: boolean;
   /**
-   * True for a source that never has more than one range: that its ranges neither overlap nor lose
-   * rows is then not checked.
+   * Set to true if the source never has more than one range. The check then skips whether
+   * consecutive ranges overlap or lose rows.
    */
   readonly singleRange?: boolean;
 }
 
 export const HOUR = 3_600_000;
-/** How far the clock is moved on, in turn, until a source has more. */
-export const MOVES = [HOUR, 24 * HOUR, 31 * 24 * HOUR];
+/** The steps in milliseconds by which the clock is moved forward until the source has more data. */
+export const CLOCK_STEPS = [HOUR, 24 * HOUR, 31 * 24 * HOUR];
 
 export type StreamReader = DataSourceStreamReader<object, unknown>;
 export type SimpleReader = SimpleDataSourceStreamReader<object>;
 
-/** A source that is checked, and what with. */
+/** The source that is checked and the tools of the check. */
 export interface Subject<Reader> {
-  /** A reader of its own for each step, as in production. */
+  /** Creates a new reader. Each step uses its own, as in production. */
   make(): Promise<Reader>;
-  /** Of the rows, if it is known. */
+  /** The schema of the rows, if it is known. */
   readonly schema: Schema | undefined;
   readonly options: CheckSourceOptions;
   readonly surroundings: Surroundings;
   readonly findings: Findings;
 }
 
-/** A range of offsets, and what was read of it. */
+/** A range of offsets and the rows of its partitions. */
 export interface ReadRange {
   readonly start: Offset;
   readonly end: Offset;
@@ -62,34 +65,35 @@ export interface ReadRange {
 }
 
 /**
- * A stream, and what is known of it by now: offsets a = `start`, b and c that follow each other.
+ * A stream reader and what the check knows so far. The offsets a = `start`, b and c are
+ * consecutive.
  */
 export interface StreamSubject extends Subject<StreamReader> {
   limit: ReadLimit;
   start?: Offset;
   b?: Offset;
   c?: Offset;
-  /** True if it is certain that there is no other c. */
+  /** True if all calls that look for b and c succeeded, so a missing c does not exist. */
   isComplete?: boolean;
   ab?: ReadRange;
   bc?: ReadRange;
 }
 
-/** What a simple reader read from `start` on. */
+/** A range of offsets and the rows that a simple reader returned for it. */
 export interface SimpleRange {
   readonly start: Offset;
   readonly end: Offset;
   readonly rows: RowTexts;
 }
 
-/** A small stream, likewise. */
+/** A simple stream reader and what the check knows so far. */
 export interface SimpleSubject extends Subject<SimpleReader> {
   start?: Offset;
   ab?: SimpleRange;
   bc?: SimpleRange;
 }
 
-/** A batch, and its partitions once they are planned. */
+/** A batch reader and its partitions, once they are planned. */
 export interface BatchSubject extends Subject<DataSourceReader<unknown>> {
   partitions?: readonly unknown[];
 }
@@ -98,7 +102,7 @@ export interface Started {
   readonly start: Offset;
 }
 
-/** True once it is known where a stream begins. */
+/** Returns true if the start of the stream is known. */
 export function hasStart<S extends { start?: Offset }>(subject: S): subject is S & Started {
   return subject.start !== undefined;
 }
@@ -107,34 +111,34 @@ export interface FirstRange extends Started {
   readonly b: Offset;
 }
 
-/** True once the first range is known. */
+/** Returns true if the offsets of the first range are known. */
 export function hasFirstRange(stream: StreamSubject): stream is StreamSubject & FirstRange {
   return stream.start !== undefined && stream.b !== undefined;
 }
 
-/** True once the rows of the first range are known. */
+/** Returns true if the rows of the first range are known. */
 export function hasReadFirstRange(
   stream: StreamSubject,
 ): stream is StreamSubject & FirstRange & { readonly ab: ReadRange } {
   return hasFirstRange(stream) && stream.ab !== undefined;
 }
 
-/** True once what a simple reader reads first is known. */
+/** Returns true if a simple reader has read its first range. */
 export function hasFirstRead(
   subject: SimpleSubject,
 ): subject is SimpleSubject & Started & { readonly ab: SimpleRange } {
   return hasStart(subject) && subject.ab !== undefined;
 }
 
-/** True if there is a second range, which was read. */
+/** Returns true if a simple reader has read a second range. */
 export function hasSecondRead(
   subject: SimpleSubject,
 ): subject is SimpleSubject & Started & { readonly ab: SimpleRange; readonly bc: SimpleRange } {
   return hasFirstRead(subject) && subject.bc !== undefined;
 }
 
-/** Makes that there is more to read. */
-export async function moveOn(
+/** Makes the source have more data, with `advance` or by moving the clock. */
+export async function provideMoreData(
   { options, surroundings }: Subject<unknown>,
   milliseconds: number,
 ): Promise<void> {
@@ -142,15 +146,15 @@ export async function moveOn(
   else surroundings.now += milliseconds;
 }
 
-/** Rows as text; what is wrong with them is thrown, or found. */
-export async function textsOf(
+/** Reads rows as text. Invalid rows are thrown as an error or reported as a problem. */
+export async function readTexts(
   { schema, findings }: Subject<unknown>,
   rows: Awaitable<RowSource>,
 ): Promise<RowTexts> {
   return await readRows(await rows, schema, (problem) => findings.add(problem));
 }
 
-export function nothingToRead({ findings }: Subject<unknown>, start: Offset): void {
+export function reportNothingToRead({ findings }: Subject<unknown>, start: Offset): void {
   findings.add({
     code: "NOTHING_TO_CHECK",
     message: `the source has nothing after ${JSON.stringify(start)}`,

@@ -19,7 +19,9 @@ import { STABLE_END } from "./stable-end.ts";
 import { STOP } from "./stop.ts";
 import type { BatchSubject, SimpleSubject, StreamSubject } from "./subject.ts";
 
-/** What is tried of a stream, in this order: what one finds out, those after it go by. */
+/**
+ * The checks of a stream reader, in order. Later ones use what earlier ones stored in the subject.
+ */
 export const STREAM_TRAPS: readonly Trap<StreamSubject>[] = [
   initialOffset(),
   READ_LIMIT,
@@ -34,7 +36,7 @@ export const STREAM_TRAPS: readonly Trap<StreamSubject>[] = [
   STOP,
 ];
 
-/** What is tried of a small stream. */
+/** The checks of a simple stream reader, in order. */
 export const SIMPLE_TRAPS: readonly Trap<SimpleSubject>[] = [
   initialOffset(),
   FIRST_READ,
@@ -47,5 +49,5 @@ export const SIMPLE_TRAPS: readonly Trap<SimpleSubject>[] = [
   SIMPLE_COMMIT,
 ];
 
-/** What is tried of a batch. */
+/** The checks of a batch reader. */
 export const BATCH_TRAPS: readonly Trap<BatchSubject>[] = [BATCH_PARTITIONS];
