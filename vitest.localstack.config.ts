@@ -5,6 +5,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/localstack/**/*.test.ts"],
+    globalSetup: "test/support/package.ts",
     testTimeout: 180_000,
     hookTimeout: 300_000,
     // They share one LocalStack, and its two cores.

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { setUpPython } from "../scripts/setup-python.ts";
 import { encodeFile } from "../shared/arrow/ipc-file.ts";
 import { toRecordBatches } from "../shared/arrow/record-batches.ts";
 import { parseDdl } from "../shared/contract/ddl/parse.ts";
@@ -107,7 +108,7 @@ const median = (numbers: readonly number[]): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 const perSecond = (seconds: number): string => Math.round(ROWS / seconds).toLocaleString("en-US");
 
-if (!existsSync(PYTHON)) throw new Error("there is no Python with pyarrow: run node scripts/setup-python.ts");
+if (!setUpPython()) process.exit(1);
 const folder = mkdtempSync(join(tmpdir(), "millrace-bench-"));
 const python = new Python();
 const ways = [

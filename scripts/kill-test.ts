@@ -6,12 +6,14 @@ import { startFeed } from "../examples/earthquakes/feed.ts";
 import { EARTHQUAKES, killTree, millrace, startMillrace } from "../test/support/process.ts";
 import { summarize } from "../test/support/python.ts";
 import { namedFiles, stagedFiles } from "../test/support/table.ts";
+import { setUpPython } from "./setup-python.ts";
 
 /**
  * `npm run test:kill [-- KILLS]`: kills the demo at random moments, each on a home of its own, then
  * runs it to the end. Prints a line a kill.
  */
 
+if (!setUpPython()) process.exit(1);
 const kills = Number(process.argv[2] ?? 40);
 const feed = await startFeed({ latency: 5 });
 const env = { EARTHQUAKES_URL: feed.url };

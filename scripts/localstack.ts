@@ -7,6 +7,7 @@ import { ISOLATED, MissingError, requireIsolation } from "../test/localstack/kit
 import { HOME, RESULTS, SOURCES } from "../test/localstack/kit/paths.ts";
 import { exitCode } from "../test/localstack/kit/processes.ts";
 import { runTests } from "../test/localstack/kit/tests.ts";
+import { setUpPython } from "./setup-python.ts";
 
 /**
  * `npm run test:localstack [-- --setup-only] [-- -- VITEST_ARGS]`: sets LocalStack up below
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
 
   const startedAt = performance.now();
   mkdirSync(HOME, { recursive: true });
+  setUpPython(); // Inside of the namespaces there is no network to install it from.
   await requireIsolation(stop.signal);
   await install(stop.signal);
   console.error(`localstack: set up in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);

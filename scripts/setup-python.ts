@@ -1,20 +1,36 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 /**
- * Makes the Python environment of the tests in .cache/python: pyarrow, an Arrow reader that knows
- * nothing of Millrace.
+ * `node scripts/setup-python.ts`: makes the Python environment of the tests in .cache/python. It has
+ * pyarrow, an Arrow reader that is independent of Millrace.
  */
 
-const FOLDER = ".cache/python";
+const FOLDER = fileURLToPath(new URL("../.cache/python", import.meta.url));
+const PYTHON = `${FOLDER}/bin/python`;
 const PACKAGES = ["pyarrow==26.0.1"];
-const run = (command: string, args: readonly string[]): boolean =>
-  spawnSync(command, args, { stdio: ["ignore", "ignore", "inherit"] }).status === 0;
-const isReady = () =>
-  existsSync(`${FOLDER}/bin/python`) &&
-  run(`${FOLDER}/bin/python`, ["-c", "import pyarrow; assert pyarrow.__version__ == '26.0.1'"]);
 
-/** Debian ships Python without venv; as root it can be had. */
+/**
+ * Makes the environment if it is missing. If it cannot be made, says why and returns `false`: the
+ * tests that need it are then skipped, which CI counts as a failure.
+ */
+export function setUpPython(): boolean {
+  if (isReady()) return true;
+  const pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...PACKAGES];
+  if (makeEnvironment() && run(PYTHON, pip) && isReady()) return true;
+  console.error(
+    "SKIPPED: the tests that read tables with pyarrow need Python 3.10 or newer with venv and pip; it could not be set up here",
+  );
+  return false;
+}
+
+function isReady(): boolean {
+  const check = "import pyarrow; assert pyarrow.__version__ == '26.0.1'";
+  return existsSync(PYTHON) && run(PYTHON, ["-c", check]);
+}
+
+/** Debian ships Python without venv, and root can install it. */
 function makeEnvironment(): boolean {
   const make = () => run("python3", ["-m", "venv", "--clear", FOLDER]);
   if (make()) return true;
@@ -27,15 +43,8 @@ function makeEnvironment(): boolean {
   );
 }
 
-if (!isReady()) {
-  const ok =
-    makeEnvironment() &&
-    run(`${FOLDER}/bin/python`, ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...PACKAGES]);
-  if (!ok || !isReady()) {
-    console.error(
-      "SKIPPED: the tests that read tables with pyarrow need Python 3.10 or newer with venv and pip; it could not be set up here",
-    );
-    // Never skipped in CI.
-    process.exitCode = process.env["CI"] ? 1 : 0;
-  }
+function run(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: ["ignore", "ignore", "inherit"] }).status === 0;
 }
+
+if (import.meta.main && !setUpPython() && process.env["CI"]) process.exitCode = 1;

@@ -2,58 +2,72 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
 /**
- * `npm test`: every check of the project. Closes with the line `N passed, N failed`, which counts
- * tests and checks.
+ * `npm test`: all checks of the project. `npm run test:fast`, `test:processes` and `test:aws` run a
+ * part of them, a lane. The last line is `N passed, N failed`, which counts tests and checks.
  */
 
-/** Where vitest tells what it counted. */
-const RESULTS = ".cache/vitest.json";
-const LOCALSTACK_RESULTS = ".cache/vitest-localstack.json";
+type Lane = "fast" | "processes" | "aws";
+
+interface Check {
+  readonly lane: Lane;
+  readonly name: string;
+  /** A script and its arguments. */
+  readonly args: readonly string[];
+  /** Where a test runner writes what it counted. A check without it counts as one. */
+  readonly results?: string;
+}
+
 const tool = (path: string, ...args: string[]): string[] => [`node_modules/${path}`, ...args];
-const CHECKS: readonly (readonly [string, readonly string[]])[] = [
-  ["build", ["scripts/build.ts"]],
-  ["format, lint, promises, borders and clones", ["scripts/check.ts"]],
-  ["types", tool("typescript/bin/tsc", "--noEmit")],
-  ["public API", ["scripts/api-report.ts"]],
-  ["Python for the independent reader", ["scripts/setup-python.ts"]],
-  ["PostgreSQL for the tests of its connector", ["scripts/postgres.ts"]],
+
+const CHECKS: readonly Check[] = [
+  { lane: "fast", name: "format, lint, promises, borders and clones", args: ["scripts/check.ts"] },
+  { lane: "fast", name: "types", args: tool("typescript/bin/tsc", "--noEmit") },
+  { lane: "fast", name: "build", args: ["scripts/build.ts"] },
+  { lane: "fast", name: "public API", args: ["scripts/api-report.ts"] },
+  vitest("fast", "tests in memory"),
+  vitest("processes", "tests that start processes"),
+  { lane: "processes", name: "faults, for a minute", args: ["scripts/faults.ts", "--seconds", "60"] },
+  { lane: "processes", name: "mutations of the protocol's rules", args: ["scripts/mutations.ts"] },
+  {
+    lane: "aws",
+    name: "tests on LocalStack",
+    args: ["scripts/localstack.ts"],
+    results: ".cache/vitest-localstack.json",
+  },
 ];
 
 let passed = 0;
 let failed = 0;
 
-for (const [name, args] of CHECKS) check(name, args);
-
-console.log("\n— tests");
-const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
-runTests(tool("vitest/vitest.mjs", "run", ...reporters), RESULTS);
-
-console.log("\n— tests on LocalStack");
-runTests(["scripts/localstack.ts"], LOCALSTACK_RESULTS);
-
-check("faults, for a minute", ["scripts/faults.ts", "--seconds", "60"]);
-check("mutations of the protocol's rules", ["scripts/mutations.ts"]);
-
+const lane = process.argv[2];
+if (lane !== undefined && !CHECKS.some((check) => check.lane === lane)) {
+  console.error(`there is no lane "${lane}": fast, processes, aws, or none for all`);
+  process.exit(2);
+}
+for (const check of CHECKS) if (lane === undefined || check.lane === lane) run(check);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-function check(name: string, args: readonly string[]): void {
-  console.log(`\n— ${name}`);
-  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
-  if (status === 0) passed++;
-  else {
-    failed++;
-    console.error(`✗ ${name} failed`);
-  }
+function vitest(lane: "fast" | "processes", name: string): Check {
+  const results = `.cache/vitest-${lane}.json`;
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${results}`];
+  return { lane, name, results, args: tool("vitest/vitest.mjs", "run", "--project", lane, ...reporters) };
 }
 
-/**
- * Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts
- * for nothing.
- */
-function runTests(args: readonly string[], results: string): void {
-  rmSync(results, { force: true });
+function run({ name, args, results }: Check): void {
+  console.log(`\n— ${name}`);
+  if (results !== undefined) rmSync(results, { force: true });
+  const startedAt = performance.now();
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+  if (results !== undefined) countTests(status, results);
+  else if (status === 0) passed++;
+  else failed++;
+  if (status !== 0) console.error(`✗ ${name} failed`);
+  console.log(`(${name}: ${((performance.now() - startedAt) / 1000).toFixed(0)} s)`);
+}
+
+/** A suite that says that it cannot run here, and exits with 0, counts as no test. */
+function countTests(status: number | null, results: string): void {
   const { numPassedTests, numFailedTests, numPendingTests } = readResults(results);
   passed += numPassedTests;
   failed += numFailedTests;
@@ -65,13 +79,15 @@ function runTests(args: readonly string[], results: string): void {
   if (process.env["CI"]) failed++;
 }
 
-function readResults(path: string): {
-  numPassedTests: number;
-  numFailedTests: number;
-  numPendingTests: number;
-} {
+interface Results {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+}
+
+function readResults(path: string): Results {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as ReturnType<typeof readResults>;
+    return JSON.parse(readFileSync(path, "utf8")) as Results;
   } catch {
     return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0 };
   }

@@ -22,6 +22,7 @@ import { runtime } from "../../local/home.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { PACKAGE } from "../support/package.ts";
 import { documentedReader, hasPython, runPython } from "../support/python.ts";
 import { ROOT } from "../support/root.ts";
 import { dynamodb, s3 } from "./clients.ts";
@@ -113,7 +114,7 @@ function assemblyOf(stack: string): string {
 
 async function cdk(args: readonly string[]): Promise<void> {
   const child = spawn(join(ROOT, "node_modules/.bin/cdk"), [...args, "--no-notices"], {
-    cwd: ROOT,
+    cwd: PACKAGE,
     env: { ...process.env, CI: "1", EARTHQUAKES_URL: `http://127.0.0.1:${FEED_PORT}/query` },
     stdio: ["ignore", "pipe", "pipe"],
   });

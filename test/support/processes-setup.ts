@@ -1,8 +1,10 @@
+import { setUpPython } from "../../scripts/setup-python.ts";
 import { offerPostgres } from "../postgres/shared.ts";
 // Compiles the package before the first test file needs it.
 import "./package.ts";
 
-/** What the test files of `npm run test:processes` share: one build, and one PostgreSQL. */
+/** What the test files of the lane share: one build, one Python environment, one PostgreSQL. */
 export async function setup(): Promise<() => Promise<void>> {
+  setUpPython();
   return await offerPostgres();
 }
