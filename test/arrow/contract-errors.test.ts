@@ -184,24 +184,27 @@ async function outcome(read: () => unknown, of: Schema): Promise<unknown[] | Mil
   }
 }
 
-describe("a reader's mistakes that Spark was tried with", () => {
-  it.each(Object.entries(scenarios))("%s", async (_name, { read, rows, error }) => {
-    const result = await outcome(read, schema);
-    if (error === undefined) {
-      expect(result).toEqual(rows);
-      return;
-    }
-    expect(MillraceError.is(result)).toBe(true);
-    const { code, message, hint, where, found, retryable } = result as MillraceError;
-    expect({ code, message, hint, where, found, retryable }).toEqual({
-      found: undefined,
-      ...error,
-      where: { ...place, ...error.where },
-      retryable: false,
-    });
-  });
+describe("a reader's mistakes that Spark's recordings have", () => {
+  it.each(Object.entries(scenarios))(
+    "A row of a reader has the same outcome as in Spark: %s",
+    async (_name, { read, rows, error }) => {
+      const result = await outcome(read, schema);
+      if (error === undefined) {
+        expect(result).toEqual(rows);
+        return;
+      }
+      expect(MillraceError.is(result)).toBe(true);
+      const { code, message, hint, where, found, retryable } = result as MillraceError;
+      expect({ code, message, hint, where, found, retryable }).toEqual({
+        found: undefined,
+        ...error,
+        where: { ...place, ...error.where },
+        retryable: false,
+      });
+    },
+  );
 
-  it("are all of those in Spark's recordings", () => {
+  it("The scenarios cover each mistake in Spark's recordings", () => {
     const file = join(ROOT, "../shared/oracle/k_contract_errors.json");
     if (!existsSync(file)) {
       console.warn(
@@ -214,7 +217,7 @@ describe("a reader's mistakes that Spark was tried with", () => {
     expect(Object.keys(scenarios).sort()).toEqual(ofRead.sort());
   });
 
-  it("are errors also where a null stands for a value that the schema demands", async () => {
+  it("A reader's mistake is an error even if the schema demands a value and the row has null", async () => {
     expect(await outcome(() => yields([null, 0]), parseDdl("id bigint NOT NULL, part int"))).toMatchObject({
       code: "ROW_MISMATCH",
       message: 'row 1, field "id": expected a value (NOT NULL), found null',

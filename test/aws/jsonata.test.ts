@@ -12,7 +12,7 @@ import type {
 } from "../../shared/aws/state.ts";
 
 describe("an expression over the state", () => {
-  it("has the path that its function goes, at any depth and through what may be null", () => {
+  it("An expression over the state has the path of its function, at any depth and through optional fields", () => {
     expect(input((work: Work) => work)).toBe("{% $states.input %}");
     expect(input((work: Work) => work.run)).toBe("{% $states.input.run %}");
     expect(input((work: Work) => work.items?.key)).toBe("{% $states.input.items.key %}");
@@ -20,7 +20,7 @@ describe("an expression over the state", () => {
     expect(mapItem((item: number) => item)).toBe("{% $states.context.Map.Item.Value %}");
   });
 
-  it("compares with one of the values, and adds fields", () => {
+  it("An expression over the state compares a field with one of its values and adds fields", () => {
     expect(inputIs((planned: Planned) => planned.next, "Finalize")).toBe(
       '{% $states.input.next = "Finalize" %}',
     );
@@ -29,7 +29,7 @@ describe("an expression over the state", () => {
     );
   });
 
-  it("does not compile with a path that the state does not have", () => {
+  it("An expression with a path that the state does not have does not compile", () => {
     // @ts-expect-error there is no such field
     expect(input((work: Work) => work.runs)).toBeDefined();
     // @ts-expect-error nor one such below it
@@ -40,14 +40,14 @@ describe("an expression over the state", () => {
     expect(context(({ Execution }) => Execution.Owner)).toBeDefined();
   });
 
-  it("does not compile with a next that is none of the values", () => {
+  it("An expression with a value of `next` that does not exist does not compile", () => {
     // @ts-expect-error a state of its own name
     expect(inputIs((planned: Planned) => planned.next, "Write")).toBeDefined();
     // @ts-expect-error what Plan says, not Finalize
     expect(inputIs((finalized: Finalized) => finalized.next, "WriteInline")).toBeDefined();
   });
 
-  it("does not compile in a payload that lacks a field, has another one, or one of another type", () => {
+  it("A payload that lacks a field, has another one or has one of another type does not compile", () => {
     const run = input((work: Work) => work.run);
     const partition = mapItem((item: number) => item);
     expect({ run, partition } satisfies Template<WriteItem>).toBeDefined();

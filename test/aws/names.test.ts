@@ -12,12 +12,12 @@ function documented(heading: string): string[] {
 }
 
 describe("docs/aws.md", () => {
-  it("lists each metric and no other, and their namespace", () => {
+  it("docs/aws.md lists each metric and no other, and their namespace", () => {
     expect(documented("metric").sort()).toEqual(Object.values(METRIC).sort());
     expect(PAGE).toContain(`namespace \`${METRICS_NAMESPACE}\``);
   });
 
-  it("lists each field of the stack's output and no other", () => {
+  it("docs/aws.md lists each field of the stack's output and no other", () => {
     expect(documented("field").sort()).toEqual(Object.values(OUTPUT).sort());
   });
 });

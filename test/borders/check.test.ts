@@ -130,7 +130,7 @@ function check(root: string): { status: number | null; said: string } {
   return { status, said: stdout + stderr };
 }
 
-it("passes code that is within its bounds, and names what is not", () => {
+it("The check passes code that is within its bounds and names code that is not", () => {
   const root = temporaryFolder();
   for (const path of KEPT) cpSync(join(ROOT, path), join(root, path), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));

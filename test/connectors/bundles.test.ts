@@ -15,7 +15,7 @@ const connectors = Object.keys(exports)
 
 describe("the connector", () => {
   it.each(connectors)(
-    "%s is bundled as the construct does it, and loaded with nothing beside it",
+    "The connector %s is bundled as the construct does it and loads with no file beside it",
     async (name) => {
       const outfile = join(temporaryFolder(), "index.mjs");
       const { warnings } = await build({

@@ -21,8 +21,8 @@ function put(folder: string, number: number): void {
   renameSync(`${name}.part`, name);
 }
 
-describe("kill -9 while files are read, and new ones come", () => {
-  it("loses no file and reads none twice", async () => {
+describe("kill -9 while files are read", () => {
+  it("A run that is killed while new files come loses no file and reads none twice", async () => {
     const [home, path] = [temporaryFolder(), temporaryFolder()];
     const args = ["run", PIPELINE, "--home", home];
     const env = { FILES_PATH: path };

@@ -43,21 +43,25 @@ describe.runIf(isThere)("the public API", () => {
     (entry): entry is [string, Surface] => typeof entry[1] === "object",
   );
 
-  it.each(classes)("has PySpark's %s with all its methods and fields", (name, { methods, fields }) => {
-    const otherwise = OTHERWISE[name];
-    if (otherwise !== undefined) {
-      expect(report).toMatch(otherwise);
-      return;
-    }
-    // What a filter has of its own is in the class that it extends.
-    const body = bodyOf(report, name);
-    expect(body, `${name} is not exported`).toBeDefined();
-    const inherited = /extends (\w+Filter)\b/.test(body ?? "");
-    const isOfClass = (member: string) => name === "DataSource" && member === "name";
-    if (name === "DataSource") expect(bodyOf(report, "DataSourceClass")).toContain("readonly name: string;");
-    for (const member of [...Object.keys(methods), ...(inherited ? [] : Object.keys(fields))]) {
-      if (member !== "__init__" && !isOfClass(member))
-        expect(body).toMatch(new RegExp(`\\b${camelCase(member)}\\b`));
-    }
-  });
+  it.each(classes)(
+    "The public API has PySpark's %s with all its methods and fields",
+    (name, { methods, fields }) => {
+      const otherwise = OTHERWISE[name];
+      if (otherwise !== undefined) {
+        expect(report).toMatch(otherwise);
+        return;
+      }
+      // What a filter has of its own is in the class that it extends.
+      const body = bodyOf(report, name);
+      expect(body, `${name} is not exported`).toBeDefined();
+      const inherited = /extends (\w+Filter)\b/.test(body ?? "");
+      const isOfClass = (member: string) => name === "DataSource" && member === "name";
+      if (name === "DataSource")
+        expect(bodyOf(report, "DataSourceClass")).toContain("readonly name: string;");
+      for (const member of [...Object.keys(methods), ...(inherited ? [] : Object.keys(fields))]) {
+        if (member !== "__init__" && !isOfClass(member))
+          expect(body).toMatch(new RegExp(`\\b${camelCase(member)}\\b`));
+      }
+    },
+  );
 });

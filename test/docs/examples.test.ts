@@ -20,7 +20,7 @@ function project(): string {
   return folder;
 }
 
-it("the tests that docs/testing.md shows pass", () => {
+it("The tests that docs/testing.md shows pass", () => {
   const folder = project();
   const text = readFileSync(join(ROOT, "docs/testing.md"), "utf8");
   for (const [, name = "", code = ""] of text.matchAll(EXAMPLE)) writeFileSync(join(folder, name), code);
@@ -33,7 +33,7 @@ it("the tests that docs/testing.md shows pass", () => {
   expect(status, stdout).toBe(0);
 });
 
-it("each example of the documentation type-checks in strict mode, in a project that has the package", () => {
+it("Each example of the documentation type-checks in strict mode in a project with the package", () => {
   const folder = project();
   const files: string[] = [];
   for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {

@@ -59,8 +59,8 @@ async function drain(
     .map(({ rows }) => rows.length);
 }
 
-describe("the pages on helpers and made-up sources", () => {
-  it("have a source by ranges of time that reads each row once from an API whose ends are inclusive", async () => {
+describe("the pages on helpers and example sources", () => {
+  it("The source by time ranges in the docs reads each row once from an API with inclusive ends", async () => {
     const [start, now] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2, 12)];
     // Two at each half of an hour: every other pair on the border of two partitions.
     const times = Array.from({ length: 144 }, (_, i) =>
@@ -81,7 +81,7 @@ describe("the pages on helpers and made-up sources", () => {
     ).toEqual(times);
   });
 
-  it("have a source by time and id that reads each row once though pages end between rows of one time", async () => {
+  it("The source by time and id in the docs reads each row once though pages end between equal times", async () => {
     const now = Date.UTC(2026, 10, 21);
     const payments = Array.from({ length: 2600 }, (_, i) => ({
       id: i + 1,

@@ -33,7 +33,7 @@ async function copying(fault: (count: number) => Fault) {
 const byId = (rows: readonly JsonRow[]) => [...rows].sort((a, b) => Number(a["id"]) - Number(b["id"]));
 
 describe("rows that are sent to an API", () => {
-  it("arrive once each, though the run is killed while they are sent, and goes on with other options", async () => {
+  it("Rows reach an API once each, though the run is killed meanwhile and continues with other options", async () => {
     // The eighth request is taken, and never answered: that is where the run is killed.
     const { to, home, args, env } = await copying((count) => (count === 8 ? "hang after" : undefined));
     const killed = startMillrace(args, env());
@@ -55,7 +55,7 @@ describe("rows that are sent to an API", () => {
     expect(readdirSync(join(home, "copy/staging/rest-api"), { recursive: true })).toHaveLength(2);
   });
 
-  it("arrive once each through cut connections, 500 twice, and 429 with Retry-After", async () => {
+  it("Rows reach an API once each through cut connections, two 500s, and a 429 with Retry-After", async () => {
     const faults: Record<number, Fault> = {
       2: "cut after",
       4: "cut before",
@@ -72,7 +72,7 @@ describe("rows that are sent to an API", () => {
     expect(to.repeated).toHaveLength(2);
   });
 
-  it("that the API refuses abort the batch; once it takes them, the next run sends the same batch again", async () => {
+  it("Rows that the API refuses abort the batch, which the next run sends again once the API takes them", async () => {
     let isBroken = true;
     const { to, args, env } = await copying((count) => (isBroken && count > 6 ? { status: 422 } : undefined));
     const failed = await millrace(args, env());

@@ -123,7 +123,7 @@ function kills(moment: Moment, at: (name: string) => boolean): readonly Kill[] {
 }
 
 describe("a process that is killed", { timeout: 5 * MINUTES }, () => {
-  it("makes the calls that a run in memory makes, if nobody kills it", async () => {
+  it("A process makes the calls that a run in memory makes, if it is not killed", async () => {
     const { code, output } = await start(mkdtempSync(join(home, "case-")), String(Date.now()), "run");
     expect(output.trim().split("\n")).toEqual(calls);
     expect(code).toBe(0);
@@ -138,20 +138,20 @@ describe("a process that is killed", { timeout: 5 * MINUTES }, () => {
       ["the sink", "sink."],
       ["a step", "step "],
     ])(
-      `${moment} a call of %s loses nothing, doubles nothing, and leaves nothing behind`,
+      `A process killed ${moment} a call of %s loses nothing, doubles nothing and leaves nothing behind`,
       async (_, port) => {
         expect(await surviveAll(kills(moment, of(port)))).toEqual([]);
       },
     );
   }
 
-  it("before a transaction of the ledger is committed leaves nothing of it", async () => {
+  it("A process killed before a transaction of the ledger is committed leaves nothing of it", async () => {
     const isTransaction = (name: string) => of("ledger.")(name) && !READS.has(name);
     const makingIt: Kill = { call: -1, moment: "during" };
     expect(await surviveAll([makingIt, ...kills("during", isTransaction)])).toEqual([]);
   });
 
-  it("with a half of a file written leaves no object, and vacuum removes the half", async () => {
+  it("A process killed in the middle of a file leaves no object, and vacuum removes the half file", async () => {
     expect(await surviveAll(kills("during", (name) => name === "store.put"))).toEqual([]);
   });
 });

@@ -31,7 +31,7 @@ afterEach(() => rmSync(project, { recursive: true }));
 it.each([
   ["with a lock file", "package-lock.json"],
   ["without one", undefined],
-])("the package can be linked into a project, %s", (_name, lockFile) => {
+])("The package can be linked into a project, %s", (_name, lockFile) => {
   if (lockFile !== undefined) writeFileSync(join(project, lockFile), "{}");
   const { stderr, status } = spawnSync(process.execPath, ["app.ts"], { cwd: project, encoding: "utf8" });
   expect(stderr).toBe("");

@@ -29,9 +29,9 @@ function bundleOf(step: string): string {
   return join(assembly, found?.Metadata?.["aws:asset:path"] ?? "missing", "index.mjs");
 }
 
-describe("the bundle of", () => {
+describe("the bundles of the functions", () => {
   it.each(["Plan", "Write", "Finalize", "Vacuum"])(
-    "%s is small, and is loaded with nothing beside it",
+    "The bundle of %s is small and loads with no file beside it",
     (step) => {
       const file = bundleOf(step);
       const { size } = statSync(file);

@@ -180,7 +180,7 @@ async function survive(
 
 describe("a run on DynamoDB and S3", () => {
   it.each(KINDS)(
-    "loses and doubles nothing, and leaves nothing behind, whichever request meets: %s",
+    "A run on DynamoDB and S3 loses, doubles and leaves nothing, whichever request meets: %s",
     async (kind) => {
       const wrong: string[] = [];
       const queue = requests.keys();

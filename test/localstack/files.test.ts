@@ -125,7 +125,7 @@ beforeAll(async () => {
 });
 
 describe("5,000 objects in S3", () => {
-  it("are read once each, in batches of 1,000, and listed once; then what is new, whatever its name and time", async () => {
+  it("5,000 objects in S3 are read once each, in batches of 1,000 and one listing, and then new ones", async () => {
     const desk = new Desk("many/");
     asked.clear();
     const startedAt = performance.now();
@@ -155,7 +155,7 @@ describe("5,000 objects in S3", () => {
     expect(await desk.ids()).toEqual(upTo(OBJECTS + 2));
   });
 
-  it("can be read by a pipeline that runs embedded", async () => {
+  it("Objects in S3 can be read by a pipeline that runs embedded", async () => {
     const store = openStore(`s3://${BUCKET}/many/`);
     expect(store.location).toBe(`s3://${BUCKET}/many`);
     const [last] = await Array.fromAsync(store.at("9").list("zzz"));
@@ -165,7 +165,7 @@ describe("5,000 objects in S3", () => {
 });
 
 describe("an object in S3", () => {
-  it("may be put again as it was, but not otherwise", async () => {
+  it("An object in S3 may be put again with the same content, but not with another", async () => {
     const desk = new Desk("few");
     await put("few/a.jsonl", lineOf(1));
     await put("few/b.jsonl", lineOf(2));

@@ -137,8 +137,8 @@ async function refused(): Promise<readonly string[]> {
 
 const actions = () => new Set([...made.values()].map(({ step: by, action }) => `${by} ${action}`));
 
-describe("the roles of the construct let their functions make each request", () => {
-  it("of a batch that commits, and of a run that finds nothing new", async () => {
+describe("the roles of the construct", () => {
+  it("The roles allow each request of a batch that commits, and of a run without new data", async () => {
     control.available = 8;
     expect(await batch()).toMatchObject({ next: "Done" });
     expect(
@@ -151,7 +151,7 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a file that goes up in parts", async () => {
+  it("The roles allow each request of a file that is uploaded in parts", async () => {
     control.available += 400_000;
     control.perPartition = 400_000;
     expect(await batch()).toMatchObject({ next: "Done" });
@@ -159,7 +159,7 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a batch that is aborted, whose staged files are dropped, and of its replay", async () => {
+  it("The roles allow each request of an aborted batch, whose staged files are dropped, and of its replay", async () => {
     control.available += 8;
     control.deed = ({ call, partition }) =>
       call === "read" && partition === 1 ? "yield a bad row" : "go on";
@@ -170,7 +170,7 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a batch that is resumed with some of its tasks, more of them than run inline", async () => {
+  it("The roles allow each request of a batch that is resumed with more tasks than run inline", async () => {
     control.available += 500;
     const planned = await plan();
     expect(planned.next).toBe("WriteDistributed");
@@ -182,7 +182,7 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a vacuum", async () => {
+  it("The roles allow each request of a vacuum", async () => {
     await as("Vacuum", () => handlers.vacuum({ olderThan: 0 }, LAMBDA));
     expect(actions()).toContain("Vacuum s3:DeleteObject");
     expect(actions()).toContain("Vacuum s3:ListBucketMultipartUploads");

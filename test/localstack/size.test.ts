@@ -110,7 +110,7 @@ async function record(
 const upTo = (end: number) => Array.from({ length: end }, (_, partition) => partition);
 
 describe("a batch of 10,000 partitions", () => {
-  it("is planned, resumed and finalized in the memory and the time of its functions, and no payload grows with it", async () => {
+  it("A batch of 10,000 partitions fits the memory, time and payloads of its functions", async () => {
     control.available = PARTITIONS;
     control.perPartition = 1;
     const { tableName, ledger } = await newLedger();

@@ -92,7 +92,7 @@ async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; 
 
 /** The issue's bound is 10 + 2 × partitions requests of DynamoDB, and 3 + 2 of S3. */
 describe("the requests of an execution", () => {
-  it("are 8 + 2 × partitions of the ledger and 3 + 2 of the store, where it takes one batch", async () => {
+  it("An execution with one batch makes 8 + 2 × partitions requests to the ledger, 3 + 2 to the store", async () => {
     control.available = 8;
     const first = await execute({ trigger: "once" });
     control.available = 24;
@@ -106,7 +106,7 @@ describe("the requests of an execution", () => {
     }
   });
 
-  it("are one less of the ledger for each batch where it takes all that there is, and 2 to find that nothing is left", async () => {
+  it("An execution with several batches saves one ledger request per batch and spends 2 on its end", async () => {
     control.available = 40;
     const { batches, end } = await execute({ trigger: "availableNow" });
     console.log(`availableNow: ${batches[0]} for each batch, then ${end}`);
@@ -119,7 +119,7 @@ describe("the requests of an execution", () => {
     expect(found).toEqual(Array.from({ length: 40 }, (_, n) => n));
   });
 
-  it("are 2 where nothing is new", async () => {
+  it("An execution makes 2 requests if there is no new data", async () => {
     expect(await execute({ trigger: "once" })).toEqual({ batches: [], end: "DynamoDB 2, S3 0" });
   });
 });

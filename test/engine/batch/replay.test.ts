@@ -3,7 +3,7 @@ import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 import { Desk } from "./desk.ts";
 
 describe("a run that finds a batch open", () => {
-  it("replays it under its id, with the partitions that were recorded, and has no other", async () => {
+  it("A run that finds an open batch replays it with its id and recorded partitions, and runs no other", async () => {
     const desk = new Desk();
     desk.script.fault = (call, args) => {
       if (call === "write" && (args as { partition: number }).partition === 1) throw new Error("disk full");
@@ -21,7 +21,7 @@ describe("a run that finds a batch open", () => {
     expect(await desk.world.ledger.head("numbers")).toMatchObject({ nextBatchId: 1 });
   });
 
-  it("does not ask again whether the target is there: it was not when the batch began", async () => {
+  it("A replay does not ask again whether the target exists, because it did not when the batch began", async () => {
     for (const mode of ["errorifexists", "ignore"] as const) {
       const desk = new Desk({ mode });
       desk.script.fault = (call) => {
@@ -36,7 +36,7 @@ describe("a run that finds a batch open", () => {
   });
 
   it.each(["append", "overwrite", "errorifexists", "ignore"] as const)(
-    "has each row once, and one batch, wherever the run before was killed: %s",
+    "A replay has each row once, and one batch, wherever the run before was killed: %s",
     async (mode) => {
       let survived = false;
       for (let step = 0; !survived; step++) {
@@ -66,7 +66,7 @@ describe("a run that finds a batch open", () => {
     },
   );
 
-  it("has each row once where the run before was killed in the sink's own commit, before it landed or after", async () => {
+  it("A replay has each row once if the run before was killed in the sink's commit, early or late", async () => {
     for (const at of ["commit", "commit: return"]) {
       const desk = new Desk();
       const ledger = dying(desk.world.ledger);

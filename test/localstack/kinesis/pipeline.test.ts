@@ -6,7 +6,7 @@ import { newStream, put, range, sorted, split } from "./streams.ts";
 const JSON_SCHEMA = "id bigint NOT NULL, key string NOT NULL";
 
 describe("kinesis, in a pipeline", () => {
-  it("commits each record once over crashes, aborts and a resharding", async () => {
+  it("A pipeline of kinesis commits each record once over crashes, aborts and a resharding", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 1000);
     const options = {

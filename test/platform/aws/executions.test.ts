@@ -19,23 +19,32 @@ function clientOf(status: string | Error) {
 const owner = (id: string) => ({ id, description: "" });
 
 describe("an execution that owns a lease", () => {
-  it.each(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])("has ended when it is %s", async (status) => {
-    const { client, asked } = clientOf(status);
-    expect(await hasEnded(client, owner(STANDARD))).toBe(true);
-    expect(asked).toEqual([{ executionArn: STANDARD }]);
-  });
+  it.each(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])(
+    "An execution that owns a lease has ended when it is %s",
+    async (status) => {
+      const { client, asked } = clientOf(status);
+      expect(await hasEnded(client, owner(STANDARD))).toBe(true);
+      expect(asked).toEqual([{ executionArn: STANDARD }]);
+    },
+  );
 
-  it.each(["RUNNING", "PENDING_REDRIVE"])("has not ended while it is %s", async (status) => {
-    expect(await hasEnded(clientOf(status).client, owner(STANDARD))).toBe(false);
-  });
+  it.each(["RUNNING", "PENDING_REDRIVE"])(
+    "An execution that owns a lease has not ended while it is %s",
+    async (status) => {
+      expect(await hasEnded(clientOf(status).client, owner(STANDARD))).toBe(false);
+    },
+  );
 
-  it("has not provably ended if Step Functions does not answer", async () => {
+  it("An execution that owns a lease has not provably ended if Step Functions does not answer", async () => {
     expect(await hasEnded(clientOf(new Error("throttled")).client, owner(STANDARD))).toBe(false);
   });
 
-  it.each([EXPRESS, "4711-desk"])("is not asked for if nobody can describe it: %s", async (id) => {
-    const { client, asked } = clientOf("SUCCEEDED");
-    expect(await hasEnded(client, owner(id))).toBe(false);
-    expect(asked).toEqual([]);
-  });
+  it.each([EXPRESS, "4711-desk"])(
+    "An owner of a lease that cannot be described is not asked for: %s",
+    async (id) => {
+      const { client, asked } = clientOf("SUCCEEDED");
+      expect(await hasEnded(client, owner(id))).toBe(false);
+      expect(asked).toEqual([]);
+    },
+  );
 });

@@ -11,7 +11,7 @@ import { filesBelow, ROOT } from "../../support/process.ts";
 storeSuite("a directory", async () => new DirectoryStore(temporaryFolder()));
 
 describe("a directory", () => {
-  it("keeps of an upload whose process was killed only a file that can be abandoned", async () => {
+  it("The directory store keeps only a file of a killed process's upload, which can be abandoned", async () => {
     const folder = temporaryFolder();
     const script = `
       import { DirectoryStore } from ${JSON.stringify(join(ROOT, "shared/platform/embedded/directory-store.ts"))};
@@ -36,7 +36,7 @@ describe("a directory", () => {
     expect(filesBelow(folder)).toEqual([]);
   });
 
-  it("names the path when the disk fails", async () => {
+  it("The directory store names the path when the disk fails", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "a"));
     const store = new DirectoryStore(join(folder, "a"));
