@@ -146,7 +146,7 @@ const cases: readonly (readonly [string, string, readonly unknown[], readonly un
 
 describe("a file of rows in pyarrow", () => {
   it.skipIf(!hasPython)(
-    "pyarrow reads every type from a file of rows, with least and greatest values and nulls",
+    "The library pyarrow reads every type from a file of rows, with least and greatest values and nulls",
     async () => {
       const length = Math.max(...cases.map(([, , values]) => values.length)) + 1;
       const ddl = cases.map(([type], i) => `c${i} ${type}`).join(", ");
@@ -161,7 +161,7 @@ describe("a file of rows in pyarrow", () => {
   );
 
   it.skipIf(!hasPython)(
-    "pyarrow reads the same values from rows by name and by position, and NOT NULL from the schema",
+    "The library pyarrow reads the same values from rows by name and by position, and NOT NULL from the schema",
     async () => {
       const ddl = cases.map(([type], i) => `c${i} ${type}${type === "void" ? "" : " NOT NULL"}`).join(", ");
       const values = cases.map(([, , [first]]) => first);
@@ -175,7 +175,7 @@ describe("a file of rows in pyarrow", () => {
   );
 
   it.skipIf(!hasPython)(
-    "pyarrow reads nested nulls and empty collections in their places over several record batches",
+    "The library pyarrow reads nested nulls and empty collections in their places over several record batches",
     async () => {
       const value = (i: number) =>
         i % 7 === 0

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
+import { PAGES } from "../../scripts/words/words.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
@@ -13,7 +14,8 @@ import { ROOT } from "../support/process.ts";
 const KEPT = [
   ...["package.json", "tsconfig.json", "biome.jsonc", ".oxlintrc.json", ".gitignore"],
   ...["docs/architecture.md", "scripts/check.ts", "scripts/borders.ts", "scripts/borders", "test/borders"],
-  ...["test/support/folder.ts", "test/support/process.ts"],
+  ...["scripts/words.ts", "scripts/words", "test/support/folder.ts", "test/support/process.ts"],
+  ...globSync([...PAGES], { cwd: ROOT }),
 ];
 
 const lines = (count: number, line: (n: number) => string) =>
@@ -49,7 +51,7 @@ const FITTING = {
   "test/long.test.ts": longFunction(61).replaceAll("line", "test"),
 };
 
-/** What is planted, and what is to be said of it: the file and the rule. */
+/** Files that break a rule, and the lines that the check must print for them. */
 const PLANTED: Readonly<Record<string, readonly [files: Readonly<Record<string, string>>, ...RegExp[]]>> = {
   "an import that is not listed": [
     { "shared/contract/planted.ts": 'import "../../local/once.ts";\n' },
@@ -69,6 +71,18 @@ const PLANTED: Readonly<Record<string, readonly [files: Readonly<Record<string, 
         "<!-- made from scripts/borders/rooms.ts by `npm run borders:update` -->\n<!-- end -->\n",
     },
     /^docs\/architecture\.md has another table of rooms: npm run borders:update$/m,
+  ],
+  "words that are hard to read": [
+    {
+      "cli/words.ts": `// ${"word ".repeat(20)}\n// What is there.\n`,
+      "test/words.test.ts": 'import { it } from "vitest";\n\nit("adds two numbers", () => {});\n',
+      "docs/adr/words.md": `${"word ".repeat(21)}\n`,
+    },
+    /^cli\/words\.ts:1: a comment of 103 columns, more than 100$/m,
+    /^cli\/words\.ts:2: "What is there\." in a comment: /m,
+    /^test\/words\.test\.ts:3: the test "adds two numbers" is no sentence/m,
+    /^docs\/adr\/words\.md:1: 105 columns, more than 100$/m,
+    /^✗ words$/m,
   ],
   "a promise that nobody waits for": [
     {

@@ -1,12 +1,13 @@
 /**
- * One process of this program is one Lambda execution environment: it loads the handler once, then answers requests one after
- * another. executor.py is at the other end of its pipes and kills it when its time is up.
+ * One process of this program is one Lambda execution environment: it loads the handler once, then
+ * answers requests one after another. executor.py is at the other end of its pipes and kills it
+ * when its time is up.
  *
- * stdin: a JSON request a line. File descriptor argv[2]: JSON messages, a line each, of these kinds:
- * `ready` or `init_error` once; `log` at any time; `ok` or `error` with a `body`, one for each request; `fatal` in place of
- * any of them, after which the process ends.
- * Logs go out as they are written, so that those of a function which is killed or crashes are not lost.
- * stdin ends when LocalStack stops or dies, and this process with it.
+ * stdin: a JSON request a line. File descriptor argv[2]: JSON messages, a line each, of these
+ * kinds: `ready` or `init_error` once; `log` at any time; `ok` or `error` with a `body`, one for
+ * each request; `fatal` in place of any of them, after which the process ends. Logs go out as they
+ * are written, so that those of a function which is killed or crashes are not lost. stdin ends when
+ * LocalStack stops or dies, and this process with it.
  */
 import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +34,10 @@ function errorBody(error, errorType) {
 
 let requestId = "";
 
-/** `console` writes what the managed Node runtime writes in its text format: a carriage return keeps a record on one line. */
+/**
+ * `console` writes what the managed Node runtime writes in its text format: a carriage return keeps
+ * a record on one line.
+ */
 function captureLogs() {
   const levels = {
     log: "INFO",
@@ -61,7 +65,10 @@ function log(level, text) {
   send({ kind: "log", line: `${new Date().toISOString()}\t${requestId}\t${level}\t${text}` });
 }
 
-/** Lambda ends an environment whose error nobody caught, and reports it as the answer of the request that was running. */
+/**
+ * Lambda ends an environment whose error nobody caught, and reports it as the answer of the request
+ * that was running.
+ */
 function endOnUncaughtErrors() {
   const end = (error, errorType) => {
     send({ kind: "fatal", body: errorBody(error, errorType) });
@@ -104,7 +111,10 @@ function contextOf(request) {
   };
 }
 
-/** As in the runtime for Node 24, a handler returns its result or a promise of it; there are no callbacks. */
+/**
+ * As in the runtime for Node 24, a handler returns its result or a promise of it; there are no
+ * callbacks.
+ */
 async function answer(handler, request) {
   requestId = request["invoke-id"];
   process.env._X_AMZN_TRACE_ID = request["trace-id"] ?? "";
