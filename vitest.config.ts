@@ -3,11 +3,11 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // Those need LocalStack, which scripts/localstack.ts starts.
+    // These tests need LocalStack, which scripts/localstack.ts starts.
     exclude: ["test/localstack/**"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // Two cores: end-to-end tests start processes of their own.
+    // Two cores are enough: end-to-end tests start processes of their own.
     maxWorkers: 2,
   },
 });

@@ -4,8 +4,8 @@ import { sourcePaths } from "./borders/source-paths.ts";
 import { withTable } from "./borders/table.ts";
 
 /**
- * `npm run borders`: who imports whom, by scripts/borders/rooms.ts. With `--update`, rewrites the
- * table of the rooms.
+ * `npm run borders`: checks imports against scripts/borders/rooms.ts. `--update` rewrites the table
+ * of the rooms in docs/architecture.md.
  */
 
 const PAGE = "docs/architecture.md";

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 
-// Beside the old one first: a build that fails, or a pipeline that is running, finds dist whole.
+// The build goes to a folder of its own first, so that a build that fails, or a pipeline that is
+// running, finds dist whole.
 const next = `.cache/dist-${process.pid}`;
 mkdirSync(".cache", { recursive: true });
 const { status } = spawnSync(

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
 /**
- * Makes the Python environment of the tests in .cache/python: pyarrow, an Arrow reader that knows
- * nothing of Millrace.
+ * Creates the Python environment of the tests in .cache/python. Its pyarrow is an Arrow reader that
+ * is independent of Millrace.
  */
 
 const FOLDER = ".cache/python";
@@ -14,7 +14,7 @@ const isReady = () =>
   existsSync(`${FOLDER}/bin/python`) &&
   run(`${FOLDER}/bin/python`, ["-c", "import pyarrow; assert pyarrow.__version__ == '26.0.1'"]);
 
-/** Debian ships Python without venv; as root it can be had. */
+/** Debian ships Python without venv; root can install it. */
 function makeEnvironment(): boolean {
   const make = () => run("python3", ["-m", "venv", "--clear", FOLDER]);
   if (make()) return true;
@@ -35,7 +35,7 @@ if (!isReady()) {
     console.error(
       "SKIPPED: the tests that read tables with pyarrow need Python 3.10 or newer with venv and pip; it could not be set up here",
     );
-    // Never skipped in CI.
+    // In CI a missing Python is a failure and never skips the tests.
     process.exitCode = process.env["CI"] ? 1 : 0;
   }
 }

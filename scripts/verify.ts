@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
 /**
- * `npm test`: every check of the project. Closes with the line `N passed, N failed`, which counts
+ * `npm test`: runs every check of the project. The last line is `N passed, N failed`, which counts
  * tests and checks.
  */
 
-/** Where vitest tells what it counted. */
+/** The file into which vitest writes its counts. */
 const RESULTS = ".cache/vitest.json";
 const LOCALSTACK_RESULTS = ".cache/vitest-localstack.json";
 const tool = (path: string, ...args: string[]): string[] => [`node_modules/${path}`, ...args];
@@ -48,8 +48,8 @@ function check(name: string, args: readonly string[]): void {
 }
 
 /**
- * Runs a suite and counts its tests. One that says that it cannot run here, and ends well, counts
- * for nothing.
+ * Runs a suite and counts its tests. A suite that says that it cannot run here, and ends with 0,
+ * adds none.
  */
 function runTests(args: readonly string[], results: string): void {
   rmSync(results, { force: true });
@@ -61,7 +61,7 @@ function runTests(args: readonly string[], results: string): void {
   if (status !== 0 && numFailedTests === 0) failed++;
   if (numPendingTests === 0) return;
   console.error(`${numPendingTests} tests were skipped: the reasons are above`);
-  // Never in CI.
+  // In CI each suite must run.
   if (process.env["CI"]) failed++;
 }
 

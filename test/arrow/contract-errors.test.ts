@@ -10,8 +10,8 @@ import type { RowSource } from "../../shared/contract/stream-reader.ts";
 import { ROOT } from "../support/process.ts";
 
 /**
- * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with what
- * becomes of it here.
+ * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with Millrace's
+ * rows or error.
  */
 
 const schema = parseDdl("id bigint, part int");
@@ -19,17 +19,17 @@ const place = { pipeline: "p", batchId: 0, partition: 0 };
 const batch = (ddl: string, ...rows: readonly unknown[][]): RecordBatch => recordBatchOf(parseDdl(ddl), rows);
 const good = (): RecordBatch => batch("id bigint, part int", [1, 0]);
 
-/** What Spark's `yield` does, and what a reader here would write. */
+/** The items in Spark's `yield`, as a reader in TypeScript would yield them. */
 function* yields(...items: readonly unknown[]): Generator<unknown> {
   yield* items;
 }
 
 interface Scenario {
-  /** What `read` gives. */
+  /** The return value of `read`. */
   readonly read: () => unknown;
-  /** The rows that arrive, or */
+  /** The rows that arrive, or the error below. */
   readonly rows?: readonly unknown[];
-  /** the error, to the letter. */
+  /** The exact error. */
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -107,7 +107,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       found: "5",
     },
   },
-  // Rows by name are what JavaScript has.
+  // Rows by name are JavaScript's own rows.
   read_dict_row: { read: () => yields({ id: 1, part: 0 }), rows: one },
   read_row_wrong_names: {
     read: () => yields({ id: 1, xx: 0 }),
@@ -119,7 +119,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     },
   },
   read_row_reordered_names: { read: () => yields({ part: 0, id: 1 }), rows: one },
-  // Any iterable is as good as an iterator.
+  // Any iterable may be returned, not only an iterator.
   read_list_not_iterator: { read: () => [[1, 0]], rows: one },
   read_none: {
     read: () => undefined,

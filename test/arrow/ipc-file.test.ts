@@ -20,11 +20,11 @@ const fileOf = async (
   batches: Iterable<RecordBatch> | AsyncIterable<RecordBatch>,
 ): Promise<Buffer> => Buffer.concat(await Array.fromAsync(encodeFile(schema, batches)));
 const rowsIn = (file: Uint8Array): unknown[] => [...decodeFile(file)].flatMap((batch) => [...rowsOf(batch)]);
-/** The way of rows, or record batches, from a reader to a file and back. */
+/** Passes rows or record batches from a reader into a file and back. */
 const roundTrip = async (schema: Schema, source: Iterable<Row | RecordBatch>): Promise<unknown[]> =>
   rowsIn(await fileOf(schema, toRecordBatches(schema, source, {})));
 
-/** A value as a reader may yield it, and as JSON has it afterwards. */
+/** A value that a reader may yield, and the JSON that is read back. */
 type Pair = readonly [value: unknown, json: unknown];
 const same = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<Pair> => values.map((value) => [value, value]);
 const orNull = (pairs: fc.Arbitrary<Pair>): fc.Arbitrary<Pair> =>
@@ -40,7 +40,7 @@ const days: fc.Arbitrary<Pair> = fc
   .date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true })
   .map((date) => date.toISOString().slice(0, 10))
   .map((day) => [day, day]);
-/** To the microsecond, between 1970 and 2100; rows.test.ts has the far ends. */
+/** Times to the microsecond between 1970 and 2100; rows.test.ts tests the limits. */
 const micros = (suffix: string): fc.Arbitrary<Pair> =>
   fc
     .tuple(fc.integer({ min: 0, max: 4_102_444_799 }), fc.integer({ min: 0, max: 999_999 }))

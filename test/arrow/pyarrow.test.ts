@@ -9,8 +9,8 @@ import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";
 
 /**
- * What pyarrow finds in a file that we wrote: an independent reader of every type, also of its
- * least and greatest values.
+ * Reads a file of Millrace with pyarrow, an independent reader of every type with its least and
+ * greatest values.
  */
 
 const READ = `
@@ -56,7 +56,7 @@ async function readByPython(ddl: string, rows: readonly Row[]): Promise<Found> {
 const MAX_INT64 = 2n ** 63n - 1n;
 const NINES = "9".repeat(38);
 
-/** DDL type, Arrow's type by pyarrow, values, and what pyarrow makes of them. */
+/** DDL type, pyarrow's name of the type, values, and the values that pyarrow reads. */
 const cases: readonly (readonly [string, string, readonly unknown[], readonly unknown[]])[] = [
   ["boolean", "bool", [true, false], [true, false]],
   ["tinyint", "int8", [-128, 127], ["-128", "127"]],

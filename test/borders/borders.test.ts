@@ -8,7 +8,7 @@ import { passage, ROOMS } from "../../scripts/borders/rooms.ts";
 const PACKAGE = new URL("../../package.json", import.meta.url);
 const MANIFEST = JSON.parse(readFileSync(PACKAGE, "utf8")) as Manifest;
 
-/** Every way to name another file, and whether only types come from there. */
+/** Every form in which a file names another, and whether it imports only types. */
 const FORMS: readonly { readonly code: (path: string) => string; readonly isType?: true }[] = [
   { code: (path) => `import { a } from "${path}";` },
   { code: (path) => `import b, * as c from "${path}";` },
@@ -39,12 +39,15 @@ const ENGINE = ["shared/engine", "shared/engine/ports", "shared/engine/run"];
 const PLATFORMS = ["shared/platform/aws", "shared/platform/embedded", "shared/platform/memory"];
 const EDGES = ["local", "functions", "infra", "cli", "bin"];
 
-/** A file of a room: of one that is a file, that file. */
+/** A file of a room; if the room is one file, that file. */
 function fileOf(room: string): string {
   return room.endsWith(".ts") ? room : posix.join(room, "planted.ts");
 }
 
-/** What is said of a file of one room that names one of another, in every form, one a line. */
+/**
+ * The check's lines for a file of one room that imports a file of another, in every form, one a
+ * line.
+ */
 function plant(from: string, to: string): string[] {
   const [file, target] = [fileOf(from), fileOf(to)];
   const relative = posix.relative(posix.dirname(file), target);
@@ -53,7 +56,7 @@ function plant(from: string, to: string): string[] {
   return checkBorders(new Map([[target, ""]]).set(file, source), MANIFEST);
 }
 
-/** What is said of some lines in a file of a room. */
+/** The check's lines for these lines in a file of a room. */
 function refusals(room: string, ...lines: string[]): string[] {
   return checkBorders(new Map([[fileOf(room), lines.join("\n")]]), MANIFEST);
 }
@@ -75,7 +78,7 @@ describe("the borders", () => {
     },
   );
 
-  // Said apart from the allow-list, so that a slip in it is seen.
+  // These pairs are written apart from the allow-list, so that a slip in the list is found.
   it.each([
     ["the contract imports no other room", ["shared/contract"], NAMES],
     ["the engine knows no platform, connector or edge", ENGINE, [...PLATFORMS, ...CONNECTORS, ...EDGES]],

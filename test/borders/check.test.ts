@@ -7,7 +7,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
 /**
- * `npm run check` on a small tree with the project's own configuration: all of it can pass and
+ * `npm run check` on a small tree with the project's own configuration: each check can pass and can
  * fail.
  */
 
@@ -26,7 +26,7 @@ const longFile = (count: number) => lines(count, (n) => `export const long${n} =
 const longFunction = (count: number) =>
   `export function print(): void {\n${lines(count, (n) => `  console.log("line ${n}");\n`)}}\n`;
 
-/** Five conditions, one in the other, are a complexity of 15; an operator is one more. */
+/** Five nested conditions have a complexity of 15; an operator adds one. */
 const nested = (condition: string) =>
   `export function nested(a: boolean, b: boolean): void {\n` +
   lines(5, (n) => `${"  ".repeat(n + 1)}if (${n === 0 ? condition : "a"}) {\n`) +

@@ -9,7 +9,7 @@ import { millrace, ROOT } from "../support/process.ts";
 const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
 
 /**
- * A home in which somebody has told of the tasks of the counter's batch 1, of which partition 0 is
+ * A home with progress reports for the tasks of the counter's batch 1, of which partition 0 is
  * written.
  */
 async function homeAtWork(): Promise<string> {

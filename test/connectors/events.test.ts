@@ -38,7 +38,7 @@ const runtimeAt = (now: number): DataSourceRuntime =>
     env: {},
   });
 
-/** The source as a process has it whose clock stands at `now`. */
+/** The source in a process whose clock stands at `now`. */
 async function events(options: Partial<EventsOptions> = {}, now: number = START + HOUR): Promise<Events> {
   const given = { start: iso(START), ...options };
   return new Events(await parseOptions(Events, given), runtimeAt(now));

@@ -10,7 +10,7 @@ import { namedFiles, stagedFiles } from "../support/table.ts";
 const PIPELINE = join(ROOT, "test/e2e/pipelines/files.ts");
 const ROWS = 20;
 
-/** Puts a file in place whole, as `mv` does. */
+/** Moves a complete file into the folder, as `mv` does. */
 function put(folder: string, number: number): void {
   const compressed = number % 3 === 0;
   const name = join(folder, `${number % 4}`, `${(number * 7) % 50}.jsonl${compressed ? ".gz" : ""}`);
@@ -46,7 +46,7 @@ describe("kill -9 while files are read", () => {
     expect((await millrace(["vacuum", "--older-than", "0s", "--home", home], env)).code).toBe(0);
     const table = join(home, "files/table");
     expect(stagedFiles(table)).toEqual(namedFiles(table));
-    // Nothing is new, also to a run after vacuum.
+    // A run after the vacuum has no new data either.
     expect((await millrace([...args, "--json"], env)).stdout).toContain('"batches":0');
   });
 });

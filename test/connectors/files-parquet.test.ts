@@ -14,8 +14,7 @@ import { hasPython, runPython } from "../support/python.ts";
 import { withStores } from "../support/runtime.ts";
 
 /**
- * Files that pyarrow writes, and its own reading of them in the form in which sinks of rows get
- * values.
+ * Writes files with pyarrow and reads them with it, in the form in which sinks of rows get values.
  */
 const PRELUDE = `
 import sys, json, math, base64, random, datetime as dt, decimal, uuid
@@ -65,7 +64,7 @@ async function rowsIn(options: Omit<FilesOptions, "format">, given?: string): Pr
     for await (const batch of (await reader.read(partition, task)) as AsyncIterable<never>)
       rows.push(...rowsOf(batch));
   }
-  // JSON has no other numbers, and NaN is not equal to itself there.
+  // JSON has no NaN or infinities, and NaN is not equal to itself.
   return JSON.parse(
     JSON.stringify(rows, (_key, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value)

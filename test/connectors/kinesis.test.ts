@@ -116,7 +116,7 @@ describe("the plan of a batch of shards", () => {
   });
 });
 
-/** What was asked of Kinesis: `GetRecords`. */
+/** The operation of a request to Kinesis, such as `GetRecords`. */
 const callOf = ({ headers }: Asked) => String(headers["x-amz-target"]).split(".")[1];
 
 /** A stream whose requests go to a server of the test. */
@@ -141,8 +141,8 @@ interface Arrival {
 }
 
 /**
- * Answers as a shard does that holds these records, in pages of at most `page`; an iterator is the
- * index of a record.
+ * Answers like a shard with these records, in pages of at most `page`; an iterator is the index of
+ * a record.
  */
 function shardOf(records: readonly Arrival[], page = 10_000): Respond {
   const indexOf = (found: (record: Arrival) => boolean) => {
@@ -263,7 +263,7 @@ describe("a partition of a shard", () => {
 });
 
 describe("a stream", () => {
-  /** A stream on a server that answers each request as the test says. */
+  /** A stream on a server that sends these replies. */
   const streamOn = async (...replies: readonly Reply[]) =>
     await streamAt((_asked, count) => replies[Math.min(count, replies.length) - 1]);
   const throttled = { status: 400, json: { __type: "ProvisionedThroughputExceededException", message: "x" } };

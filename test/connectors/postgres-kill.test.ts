@@ -22,8 +22,8 @@ async function changes(rows: number): Promise<Database> {
 }
 
 /**
- * Sessions that go on writing, several rows a transaction, some of which are rolled back; gives
- * what ends them.
+ * Starts sessions that write several rows a transaction and roll some of them back. Returns a
+ * function that ends them.
  */
 async function keepWriting(db: Database, sessions: number): Promise<() => Promise<void>> {
   let isWriting = true;

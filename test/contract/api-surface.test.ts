@@ -10,7 +10,7 @@ interface Surface {
 
 const RECORDED = join(ROOT, "../shared/oracle/api_surface.json");
 
-/** What PySpark has as classes and TypeScript has otherwise. */
+/** Classes of PySpark that have another form in TypeScript. */
 const OTHERWISE: Readonly<Record<string, RegExp>> = {
   DataSourceRegistration: /export function registerDataSource\(/,
   // Options are found under names of any case: test/contract/options/names.test.ts.
@@ -51,7 +51,7 @@ describe.runIf(isThere)("the public API", () => {
         expect(report).toMatch(otherwise);
         return;
       }
-      // What a filter has of its own is in the class that it extends.
+      // A filter's own fields are in the class that it extends.
       const body = bodyOf(report, name);
       expect(body, `${name} is not exported`).toBeDefined();
       const inherited = /extends (\w+Filter)\b/.test(body ?? "");

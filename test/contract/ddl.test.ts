@@ -7,7 +7,7 @@ import { toSchema } from "../../shared/contract/ddl/to-schema.ts";
 import { lengthLimit } from "../../shared/contract/ddl/types.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
 
-/** The fields as DDL, written in one way. */
+/** The fields as DDL, written in a single way. */
 const read = (ddl: string): string =>
   schemaToJson(parseDdl(ddl))
     .fields.map((field) => `${field.name} ${field.type}${field.nullable ? "" : " NOT NULL"}`)
@@ -25,7 +25,7 @@ function problemOf(ddl: string): string {
   throw new Error(`${ddl} was accepted`);
 }
 
-/** The character, from 1, that an error points at. */
+/** The position, counted from 1, of the character in the error. */
 const positionOf = (ddl: string): number => Number(/at character (\d+)$/.exec(problemOf(ddl))?.[1]);
 
 describe("parseDdl", () => {

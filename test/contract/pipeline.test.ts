@@ -204,7 +204,7 @@ describe("registerDataSource", () => {
   it("registerDataSource knows each class of the package by its name", async () => {
     const folder = new URL("../../shared/connectors/", import.meta.url);
     const folders = readdirSync(folder, { withFileTypes: true }).filter(
-      // What the connectors share is none itself.
+      // The connectors' shared code is no connector.
       (entry) => entry.isDirectory() && entry.name !== "kit",
     );
     for (const { name: connector } of folders) {

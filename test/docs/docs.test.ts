@@ -11,7 +11,7 @@ import { millrace, ROOT } from "../support/process.ts";
 
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
 
-/** The sources, but for the table of errors. */
+/** The text of all sources except the table of error codes. */
 function sources(): string {
   return ["shared", "local", "functions", "infra", "cli"]
     .flatMap((folder) =>

@@ -5,10 +5,10 @@ import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
-/** Examples are files of a user's project: they begin with their name. */
+/** Examples are files of a user's project: each begins with its file name. */
 const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
 
-/** A folder of a user's own, in which the package is installed. */
+/** A folder of a user's project in which the package is installed. */
 function project(): string {
   const folder = temporaryFolder();
   const modules = join(folder, "node_modules");

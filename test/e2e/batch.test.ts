@@ -47,7 +47,7 @@ describe("a batch pipeline that runs embedded", () => {
     const home = temporaryFolder();
     const args = ["run", BATCH, "--home", home, "--json", "--max-concurrency", "2"];
     const killed = startMillrace(args, { BATCH_MODE: "append", BATCH_FAULT: "hang" });
-    // By then the thread that is not stuck has staged and recorded the partitions before it.
+    // At that moment the other thread has staged and recorded the partitions before this one.
     for (let i = 0; i < 1000 && !killed.stderr().includes("read 30"); i++) await setTimeout(10);
     expect(killed.stderr()).toContain("read 30");
     killTree(killed.process);
@@ -94,7 +94,7 @@ describe("overwrite", () => {
     expect((await run(home, { BATCH_MODE: "overwrite", BATCH_MAX: "12" })).code).toBe(0);
     expect(await numbers(home)).toEqual(from5To(12));
 
-    // A reader may be in the middle of them.
+    // A reader may still be reading them.
     expect(await vacuum(home, "1h")).toMatchObject({ staged: { files: 0 } });
     expect(stagedFiles(table)).toEqual(expect.arrayContaining(replaced));
     expect(await vacuum(home, "0s")).toMatchObject({ staged: { files: 4 } });

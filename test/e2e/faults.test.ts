@@ -36,7 +36,7 @@ async function printed(running: Running, text: string): Promise<void> {
   expect(running.stderr()).toContain(text);
 }
 
-/** Waits until the open batch has as many finished tasks. */
+/** Waits until the open batch has so many finished tasks. */
 async function hasWritten(home: string, tasks: number): Promise<void> {
   for (let i = 0; i < 100; i++) {
     const { stdout } = await millrace(["status", "--home", home, "--json"]);
@@ -46,7 +46,7 @@ async function hasWritten(home: string, tasks: number): Promise<void> {
   throw new Error(`the open batch never had ${tasks} finished tasks`);
 }
 
-/** Opens the ledger of a home in a process of its own; gives its exit code. */
+/** Opens the ledger of a home in a new process and returns the exit code. */
 async function openLedger(home: string): Promise<number | null> {
   const script = `
     import { SqliteLedger } from ${JSON.stringify(join(ROOT, "dist/shared/platform/embedded/sqlite-ledger.js"))};

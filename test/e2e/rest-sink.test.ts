@@ -11,7 +11,7 @@ const COPY = join(ROOT, "test/e2e/pipelines/rest-copy.ts");
 const items: JsonRow[] = Array.from({ length: 57 }, (_, id) => ({ id, word: `word ${id}` }));
 
 /**
- * An API that has the items, one that takes them, and how a run from one to the other is started.
+ * Starts an API with items and one that takes them, and returns the command of a run between them.
  */
 async function copying(fault: (count: number) => Fault) {
   const from = await serve(({ url }) => {
@@ -34,7 +34,7 @@ const byId = (rows: readonly JsonRow[]) => [...rows].sort((a, b) => Number(a["id
 
 describe("rows that are sent to an API", () => {
   it("Rows reach an API once each, though the run is killed meanwhile and continues with other options", async () => {
-    // The eighth request is taken, and never answered: that is where the run is killed.
+    // The eighth request is processed and never answered, and the run is killed there.
     const { to, home, args, env } = await copying((count) => (count === 8 ? "hang after" : undefined));
     const killed = startMillrace(args, env());
     for (let i = 0; i < 1000 && to.asked.length < 8; i++) await setTimeout(10);

@@ -31,7 +31,7 @@ describe("a simple reader and a writer of rows that run embedded", () => {
     expect(resumed.stdout).toContain('"resumed":true');
     expect(linesOf(home, 0)).toEqual(rows("first", 0));
 
-    // One batch a run: a simple reader does not fix what is available now.
+    // Each run has one batch, because a simple reader does not support availableNow.
     for (const batchId of [1, 2]) {
       expect((await millrace(args, { SIMPLE_WORD: "second" })).code).toBe(0);
       expect(linesOf(home, batchId)).toEqual(rows("second", batchId * 4));

@@ -6,7 +6,8 @@ import { killTree, millrace, ROOT, type Running, startMillrace } from "../suppor
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 /**
- * Of its batch 1, partition 1 (rows 30 to 39) gives three rows and then hangs, where it is told to.
+ * A counter whose partition 1 of batch 1 (rows 30 to 39) returns three rows and then hangs, if a
+ * test says so.
  */
 const COUNTER = join(ROOT, "test/e2e/pipelines/counter.ts");
 const PLACE = { pipeline: "counter", batchId: 1, partition: 1, attempt: 1 };

@@ -30,12 +30,12 @@ async function batchesOf(
   return await Array.fromAsync(filtered(schema, rows, filters, { pipeline: "numbers" }));
 }
 
-/** The rows that are left, as JSON would have them. */
+/** The rows that pass the filters, as JSON. */
 async function left(ddl: string, rows: RowSource, ...filters: Filter[]): Promise<Record<string, unknown>[]> {
   return (await batchesOf(parseDdl(ddl), rows, filters)).flatMap((batch) => [...rowsOf(batch)]);
 }
 
-/** The indexes of the values in a column `v` that are left. */
+/** The indexes of the values in a column `v` that pass the filters. */
 async function indexesOf(type: string, values: readonly unknown[], ...filters: Filter[]): Promise<number[]> {
   const rows = await left(
     `i int, v ${type}`,
@@ -48,7 +48,7 @@ async function indexesOf(type: string, values: readonly unknown[], ...filters: F
 const range = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
-/** Values of each type, each less than the next; the last index holds a null. */
+/** Values of each type in ascending order; the last index holds a null. */
 const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] = [
   ["tinyint", [-128, -1, 0, 127]],
   ["smallint", [-32768, 0, 5, 32767]],
@@ -90,8 +90,8 @@ const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] 
     "timestamp_ntz",
     ["1969-12-31T23:59:59.999", "1970-01-01T00:00:00", "1970-01-01T00:00:00.000001", "2026-11-21T03:04:05"],
   ],
-  // By their UTF-8 bytes, as in Spark: a character beyond the first 65,536 comes last, though its
-  // UTF-16 units do not.
+  // Strings are ordered by their UTF-8 bytes, as in Spark: a character beyond the first 65,536
+  // comes last, although its UTF-16 units do not.
   [
     "string",
     [

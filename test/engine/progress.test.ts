@@ -5,10 +5,7 @@ import { EngineWorld, scripted } from "../support/engine.ts";
 
 const SECOND = 1000;
 
-/**
- * A batch that is planned, written and committed by one run, each step of which takes a time of its
- * own.
- */
+/** Runs a batch in one run, in which each step takes a different time. */
 async function batchOf(world: EngineWorld, owner: string): Promise<Batch> {
   const { script, pipeline } = scripted();
   const takes: Readonly<Record<string, number>> = {

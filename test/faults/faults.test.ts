@@ -4,18 +4,18 @@ import { type Case, countCalls, type Fault, histories, runCase, singles, zombies
 import { FAULTS } from "./kinds.ts";
 
 /**
- * `npm run test:faults`, of which `npm test` runs a minute, has more of what is drawn by chance
- * here, and what a sleeping run meets when the next one fails.
+ * `npm run test:faults`, of which `npm test` runs a minute, draws more random cases and also covers
+ * a sleeping run beside a failing one.
  */
 
 const { length: calls } = await countCalls();
-/** On a machine that has much else to do. */
+/** The limit is for a machine that is busy with other work. */
 const TIMEOUT = 300_000;
 const isAsleep = (kind: string) => kind.startsWith("sleep");
 
-/** Runs all of them; gives what was broken, with the case to run again. */
+/** Runs all cases and returns their violations, each with the case to run again. */
 async function broken(cases: readonly Case[]): Promise<readonly string[]> {
-  // A filter that lets nothing through would pass for ever.
+  // A filter that lets no case through would always pass.
   expect(cases.length).toBeGreaterThan(0);
   const problems: string[] = [];
   for (const test of cases)
@@ -23,7 +23,7 @@ async function broken(cases: readonly Case[]): Promise<readonly string[]> {
   return problems;
 }
 
-/** Those whose first fault is of this kind. */
+/** The cases whose first fault is of this kind. */
 function of(cases: readonly Case[], kind: string): readonly Case[] {
   return cases.filter(({ runs }) => runs[0]?.[0]?.kind === kind);
 }
@@ -59,7 +59,7 @@ describe("random faults", { timeout: TIMEOUT }, () => {
   const faults = (maxLength: number) => fc.array(fault, { maxLength });
   const vacuums = fc.boolean();
 
-  /** A failure is printed with its seed, and with the smallest case that fails. */
+  /** A failure is printed with its seed and with the smallest case that fails. */
   async function holds(cases: fc.Arbitrary<Case>, numRuns: number): Promise<void> {
     const property = fc.asyncProperty(cases, async (test) => {
       expect(await runCase(test)).toEqual([]);

@@ -4,7 +4,7 @@ import { finish, SHAPE, tidy } from "./cases.ts";
 import { Run } from "./run.ts";
 import { World } from "./world.ts";
 
-/** The judge of the fault tests, on worlds in which something is wrong. */
+/** Tests of the judge of the fault tests, on worlds with a planted violation. */
 
 const ALL = Array.from({ length: SHAPE.rows }, (_, id) => id);
 const DAYS = 86_400_000;
@@ -29,12 +29,12 @@ function bytesOf(world: World, key: string): Uint8Array {
   return bytes;
 }
 
-/** Overwrites an object, which no store does. */
+/** Overwrites an object, which no store allows. */
 function replace(world: World, key: string, bytes: Uint8Array): void {
   world.objects.objects.set(key, { bytes, modifiedAt: world.now });
 }
 
-/** Changes an entry of the log, which no store lets happen. */
+/** Changes an entry of the log, which no store allows. */
 function edit(world: World, version: number, change: (add: readonly unknown[]) => readonly unknown[]): void {
   const json = JSON.parse(Buffer.from(bytesOf(world, entry(version))).toString()) as {
     add: readonly unknown[];
@@ -42,7 +42,7 @@ function edit(world: World, version: number, change: (add: readonly unknown[]) =
   replace(world, entry(version), Buffer.from(JSON.stringify({ ...json, add: change(json.add) })));
 }
 
-/** The same world, with a ledger that tells something else. */
+/** The same world with a ledger that returns other values. */
 function telling(world: World, told: Partial<Ledger>): World {
   const { pipeline, shape, objects } = world;
   const ledger = new Proxy(world.ledger, {
@@ -58,14 +58,14 @@ function telling(world: World, told: Partial<Ledger>): World {
   return other;
 }
 
-/** A world whose ledger tells of other batches. */
+/** A world whose ledger returns other batches. */
 async function withBatches(change: (batches: readonly Batch[]) => readonly Batch[]): Promise<World> {
   const world = await whole();
   const { ledger } = world;
   return telling(world, { batches: async (...args) => change(await ledger.batches(...args)) });
 }
 
-/** A world whose ledger tells another head. */
+/** A world whose ledger returns another head. */
 async function withHead(change: Partial<Head>): Promise<World> {
   const world = await whole();
   const { ledger } = world;

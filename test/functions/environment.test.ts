@@ -18,7 +18,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** The module as the construct bundles it, and as Lambda loads it. */
+/** Loads the module as Lambda does, bundled as by the construct. */
 async function bundled(env: Readonly<Record<string, string>>): Promise<typeof Environment> {
   const outfile = join(folder, "index.mjs");
   await build({

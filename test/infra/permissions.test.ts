@@ -123,7 +123,7 @@ describe("the other roles", () => {
   });
 });
 
-/** Statements that allow something, of all roles. */
+/** Statements of all roles that allow actions. */
 function allowed(stack: Synthesized): readonly Statement[] {
   const policies = Object.values(stack.resources("AWS::IAM::Policy")).map((policy) =>
     stack.resolve(policy.Properties),
@@ -150,7 +150,7 @@ describe("no role", () => {
 
   it("No role has a managed policy or shares its rights with another", () => {
     const roles = Object.values(synthesized.resources("AWS::IAM::Role"));
-    // Four functions, the state machine, the schedules.
+    // Roles of four functions, the state machine and the schedules.
     expect(roles).toHaveLength(6);
     for (const { Properties } of roles) expect(Properties["ManagedPolicyArns"]).toBeUndefined();
     const rights = STEPS.map((step) => JSON.stringify(synthesized.statements(step)));

@@ -6,7 +6,10 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 
 let project: string;
 
-/** A project elsewhere, with the package linked into it, as `npm install ../millrace` does. */
+/**
+ * A project outside of the repository, with the package linked into it, as `npm install
+ * ../millrace` does.
+ */
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "millrace-project-"));
   mkdirSync(join(project, "node_modules"));

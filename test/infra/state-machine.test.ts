@@ -13,7 +13,7 @@ const VARIANTS: Readonly<Record<string, Partial<MicroBatchPipelineProps>>> = {
   express: { workflow: "express" },
 };
 
-/** All states, those of Maps too. */
+/** All states of a state machine, with those in Maps. */
 function statesOf({ States }: Pick<Asl, "States">): (readonly [string, AslState])[] {
   return Object.entries(States).flatMap(([name, state]) => [
     [name, state] as const,
@@ -52,7 +52,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
     expect(tasks.length).toBeGreaterThanOrEqual(3);
     for (const [, task] of tasks) {
       const [throttled, service, final] = task["Retry"] as Retry;
-      // Others have to end first, which an execution of five minutes cannot wait for.
+      // Other executions have to end first, and an execution of five minutes cannot wait for them.
       const attempts = task["TimeoutSeconds"] === 930 || asl.TimeoutSeconds > 300 ? [8, 60] : [8];
       expect(throttled).toMatchObject({
         ErrorEquals: ["Lambda.TooManyRequestsException"],
@@ -83,7 +83,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
       const [all] = (write?.["Catch"] ?? []) as Catch;
       expect(all?.ErrorEquals).toEqual(["States.ALL"]);
       expect(states[all?.Next ?? ""]).toMatchObject({ Type: "Pass", End: true });
-      // No limit of failures is set, and none is needed.
+      // A limit of failures is neither set nor needed.
       expect(Object.keys(map).filter((key) => key.startsWith("ToleratedFailure"))).toEqual([]);
     }
   });
@@ -138,10 +138,10 @@ describe("the state machine", () => {
         new Synthesized({ writerTimeout: Duration.seconds(seconds), maxAttempts }).asl,
         "Write many partitions",
       ).ItemProcessor?.ProcessorConfig["ExecutionType"];
-    // Beside the attempts, 121 s are for a service that is busy.
+    // Besides the attempts, 121 s are reserved for retries of a busy service.
     expect(kindFor(178, 1)).toBe("EXPRESS");
     expect(kindFor(179, 1)).toBe("STANDARD");
-    // And waits of 2 s and 4 s.
+    // The retries add waits of 2 s and 4 s.
     expect(kindFor(57, 3)).toBe("EXPRESS");
     expect(kindFor(58, 3)).toBe("STANDARD");
   });
@@ -160,7 +160,7 @@ describe("the state machine", () => {
     for (const props of [{}, { timeout: Duration.hours(1) }, { workflow: "express" as const }]) {
       const synthesized = new Synthesized(props);
       const lease = Number(synthesized.environment("Plan")[SETTINGS.leaseMilliseconds.variable]);
-      // A function that was started last may run for its own time.
+      // A function that is started last may run for its whole time.
       const longest = "workflow" in props ? 120 : 900;
       expect(lease).toBeGreaterThan(synthesized.asl.TimeoutSeconds + longest);
     }

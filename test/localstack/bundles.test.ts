@@ -6,8 +6,8 @@ import { deployed } from "./deployed.ts";
 import { variables } from "./handlers.ts";
 
 /**
- * The example's functions as the construct bundles them. They lie outside of the project, so that
- * what is not in a bundle is missing, as on Lambda.
+ * The example's functions as the construct bundles them. They lie outside of the project, so that a
+ * module that is not in the bundle is missing, as on Lambda.
  */
 
 const MAX_BYTES = 1.5 * 1024 * 1024;

@@ -52,7 +52,7 @@ async function itemsOf(table: string): Promise<Record<string, unknown>[]> {
   return items.sort((a, b) => Number(a["id"]) - Number(b["id"]));
 }
 
-/** A source whose batches are given, each a list of partitions. */
+/** A pipeline whose source has these batches, each a list of partitions. */
 function pipelineOf(
   batches: readonly (readonly (readonly Row[])[])[],
   options: DynamoDbOptions,
@@ -106,7 +106,7 @@ async function countedLedger() {
   return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime }) };
 }
 
-/** A ledger whose `finish` is another one. */
+/** A ledger with another `finish`. */
 function failing(ledger: DynamoDbLedger, finish: DynamoDbLedger["finish"]): DynamoDbLedger {
   return new Proxy(ledger, {
     get: (target, key) => {
@@ -132,7 +132,7 @@ describe("the DynamoDB sink", () => {
       name: "row 90",
       _millrace: { version: "000000000000-000001-000000000050" },
     });
-    // To plan, to decide, to finish: the finish took the rows along.
+    // There is a transaction to plan, to decide and to finish; the last one carries the rows.
     expect(commands.filter((name) => name.startsWith("TransactWrite"))).toHaveLength(3);
     expect((await ledger.head("items"))?.offset).toEqual({ n: 1 });
   });
@@ -311,7 +311,7 @@ describe("the DynamoDB sink", () => {
     await run.batch();
     const staging = run.ports.store.at("staging");
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(1);
-    // Files have the machine's time.
+    // The files have the machine's time.
     world.now = Date.now() + 60_000;
     await vacuum(run.sessions, run.ports, { olderThan: 0, dryRun: false });
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(0);

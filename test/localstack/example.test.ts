@@ -19,7 +19,7 @@ afterAll(async () => {
   await feed.close();
 });
 
-/** Ids of the file that the feed serves, without the feed. */
+/** Ids in the file that the feed serves, read without the feed. */
 function published(): string[] {
   const path = new URL("../../node_modules/vega-datasets/data/earthquakes.json", import.meta.url);
   return (JSON.parse(readFileSync(path, "utf8")) as { features: { id: string }[] }).features.map(
@@ -115,7 +115,7 @@ describe("a second run of the example", () => {
 });
 
 describe("the log of the example's functions", () => {
-  // In the order of the environments that logged them.
+  // Lines are in the order of the environments that logged them.
   const parsed = (lines: readonly string[]) =>
     lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as Record<string, unknown>);
 

@@ -2,9 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "./kit/request.ts";
 import { zip } from "./kit/zip.ts";
 
-/**
- * Lambda on LocalStack, as the executor of this kit runs it: what the pipeline's functions rely on.
- */
+/** The behaviour of Lambda that the pipeline's functions need, with the executor of this kit. */
 
 const SOURCE = `
 let calls = 0;

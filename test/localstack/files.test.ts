@@ -29,7 +29,7 @@ const OBJECTS = 5000;
 const AT_ONCE = 32;
 const BUCKET = `files-${randomUUID()}`;
 
-/** How often S3 was asked for each kind of thing. */
+/** Number of requests to S3 by kind. */
 const asked = new Map<string, number>();
 s3.middlewareStack.add(
   (next, { commandName = "" }) =>
@@ -48,7 +48,7 @@ async function put(key: string, body: string): Promise<void> {
 const nameOf = (id: number) => `many/${id % 10}/${randomUUID()}-${id}.jsonl`;
 const lineOf = (id: number) => `{"id":${id}}\n`;
 
-/** A pipeline on files in S3 and a table on disk, whose runs take all that is there. */
+/** A pipeline from files in S3 to a table on disk, whose runs take all available files. */
 class Desk {
   readonly world: EngineWorld = new EngineWorld();
   readonly table: string = join(this.world.folder, "table");
@@ -72,7 +72,7 @@ class Desk {
       .options({ path: this.table }) as unknown as Pipeline;
   }
 
-  /** The rows of each batch. */
+  /** Runs the pipeline and returns the rows of each batch. */
   async run(tamper: () => Promise<void> = async () => undefined): Promise<number[]> {
     // LocalStack has the machine's clock.
     this.world.now = Date.now() + 60_000;
@@ -138,7 +138,7 @@ describe("5,000 objects in S3", () => {
     expect(count("ListObjectsV2Command")).toBe(OBJECTS / 1000);
     expect(count("GetObjectCommand")).toBe(OBJECTS);
 
-    // The time of an upload in parts is that of its beginning.
+    // An upload in parts has the time of its beginning.
     const target = { Bucket: BUCKET, Key: "many/0/0-first-by-name.jsonl" };
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand(target));
     await put("many/9/zzz-last-by-name.jsonl", lineOf(OBJECTS));

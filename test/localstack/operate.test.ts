@@ -23,8 +23,8 @@ import { dynamodb, newLedger } from "./clients.ts";
 import { zip } from "./kit/zip.ts";
 
 /**
- * The command on pipelines that are deployed: what the functions would leave in the ledger is left
- * by the tests.
+ * The command on deployed pipelines. The tests write the records that the functions would leave in
+ * the ledger.
  */
 
 const OWNER = { id: "execution-1", description: "execution 1" };
@@ -326,7 +326,7 @@ describe("a stack", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
-    // Whether the batch is seen before it has ended is a matter of the moment.
+    // The run may or may not see the batch before it has ended.
     const types = events.map(({ type }) => type).filter((type) => type !== "progress");
     expect(types).toEqual(["started", "planned", "partition", "batch", "ended"]);
     expect(code).toBe(0);

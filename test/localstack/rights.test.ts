@@ -9,12 +9,12 @@ import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /**
- * LocalStack lets everybody do everything. So each request that a handler makes, in good times and
- * bad ones, is held against the policy that the construct gives its role, by an evaluator of IAM
- * that is not ours.
+ * LocalStack allows every request. So these tests check each request of a handler, in success and
+ * failure, against the policy that the construct gives its role, with an independent evaluator of
+ * IAM.
  */
 
-/** What a request needs the right to do. */
+/** The action and the resource that a request needs. */
 interface Need {
   readonly action: string;
   readonly key?: string;
@@ -109,7 +109,7 @@ async function plan(): Promise<Work> {
   return planned;
 }
 
-/** A batch, whose tasks may fail. */
+/** Runs a batch whose tasks may fail. */
 async function batch(): Promise<Finalized> {
   const planned = await plan();
   let failed = 0;
@@ -177,7 +177,7 @@ describe("the roles of the construct", () => {
     await as("Write", () => handlers.write({ run: planned.run, partition: 3, attemptNumber: 0 }, LAMBDA));
     const resumed = await plan();
     expect(resumed.items?.key).toContain("/todo-");
-    // Not all of its tasks are there: it is aborted.
+    // Some tasks are missing, so the batch is aborted.
     await as("Finalize", () => handlers.finalize({ ...resumed, failed: 1, killed: null }, LAMBDA));
     expect(await refused()).toEqual([]);
   });

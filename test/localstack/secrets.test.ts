@@ -61,7 +61,7 @@ async function logs(step: Parameters<DeployedPipeline["logs"]>[0]): Promise<stri
   return (await secretive.logs(step)).join("");
 }
 
-/** Partitions, failures and the like: all but the data. */
+/** The text of all objects except the data: partitions, failures and the like. */
 async function objects(): Promise<string> {
   let text = "";
   for (const key of await secretive.keys("batches/"))

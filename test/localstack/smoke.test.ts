@@ -9,10 +9,10 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { afterAll, expect, test } from "vitest";
 import { request } from "./kit/request.ts";
 
-/** What all other tests here stand on: when one of these fails, look at it first. */
+/** All other tests here depend on this behaviour: if one of these tests fails, look at it first. */
 
 const dynamoDb = new DynamoDBClient();
-const s3 = new S3Client({ forcePathStyle: true }); // There is no DNS for a bucket's own host.
+const s3 = new S3Client({ forcePathStyle: true }); // A bucket's own host name has no DNS entry.
 const name = `smoke-${Date.now()}`;
 
 afterAll(() => {

@@ -5,8 +5,8 @@ import { B, Nowhere, Range } from "./batch-sources.ts";
 import { readJob } from "./job.ts";
 
 /**
- * One action of the recorded driver program: the recorded data source is read and what it gives is
- * dropped, or rows are written to it. Filters are plain objects, as of another copy of the package.
+ * One action of the recorded driver program: it reads the recorded data source and drops the rows,
+ * or it writes rows to it. Filters are plain objects, as of another copy of the package.
  */
 const { batch, trace } = readJob();
 if (batch === undefined) throw new Error("this is no batch");

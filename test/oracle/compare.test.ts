@@ -30,7 +30,7 @@ const happy = () =>
     .ended()
     .checkpoint([4, 8, 12]);
 
-/** Partition 1 fails for good; of partition 2 nothing more is heard; then the replay. */
+/** Partition 1 fails for good, partition 2 has no further calls; then comes the replay. */
 const aborted = () =>
   new Script(3)
     .start()
@@ -53,7 +53,7 @@ const aborted = () =>
     .ended()
     .checkpoint([6]);
 
-/** Killed in the task of partition 1; then the replay. */
+/** The process is killed in the task of partition 1; then comes the replay. */
 const killed = () =>
   new Script(2)
     .start()
@@ -74,7 +74,7 @@ const killed = () =>
 
 interface Pair {
   readonly expected: Run[];
-  /** What an engine did that makes no difference; tests then plant one. */
+  /** Calls of an engine that differ without effect; tests then plant a difference. */
   readonly actual: Run[];
 }
 
@@ -85,7 +85,7 @@ function pairOf(script: Script): Pair {
 
 const differenceOf = ({ expected, actual }: Pair) => compare(expected, actual).difference;
 
-/** What the comparison says once `plant` has changed what the engine did. */
+/** The result of the comparison after `plant` has changed the engine's calls. */
 function differenceAfter(script: Script, plant: (actual: Run[]) => void): string | undefined {
   const pair = pairOf(script);
   plant(pair.actual);

@@ -4,8 +4,8 @@ import { conformRecording } from "./conformance.ts";
 import { Script } from "./script.ts";
 
 /**
- * Scenarios that are not among the recordings, driven through the engine. Each begins with a
- * committed batch 0, unless it is about it.
+ * Scenarios that the recordings lack, run by the engine. Each begins with a committed batch 0,
+ * unless batch 0 is its subject.
  */
 
 const fault = (...points: readonly JsonValue[]) => ({ fault: JSON.stringify(points) });
@@ -19,12 +19,12 @@ const same = (...exceptions: string[]) => ({
   detail: undefined,
 });
 
-/** Batch 0 of a source that ends at 16, two partitions a batch. */
+/** Begins with batch 0 of a source that ends at 16, with two partitions a batch. */
 function begun(script: Script, n = 4): Script {
   return script.initialOffset().latestOffset(0, n).initialOffset().partitions(0, n).batch(0, 0);
 }
 
-/** Ends a scenario: batch 1 is replayed to its end, and nothing is left. */
+/** Ends a scenario: batch 1 is replayed to its end, and no batch stays open. */
 function replayed(script: Script, n = 4): Script {
   return script
     .partitions(n, 2 * n)

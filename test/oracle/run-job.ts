@@ -8,7 +8,7 @@ import { readJob } from "./job.ts";
 import type { Entry } from "./trace.ts";
 
 /**
- * The process of one run: the embedded runner as `millrace run` starts it, with two threads as
+ * The process of one run: the embedded runner as `millrace run` starts it, with two threads like
  * Spark's `local[2]`.
  */
 

@@ -17,13 +17,13 @@ import { Client } from "pg";
 import { installPostgres, librariesOf, type Programs } from "./install.ts";
 
 /**
- * A PostgreSQL server for the tests of one file, on a free port of 127.0.0.1, with all it writes in
- * a temporary folder.
+ * A PostgreSQL server for the tests of one file, on a free port of 127.0.0.1, with all of its files
+ * in a temporary folder.
  */
 
 export const PASSWORD = "it's a % secret: √@/";
 const START_TIMEOUT = 60_000;
-/** Nothing of it outlives the tests. */
+/** The data need not survive a crash, because the server ends with the tests. */
 const SETTINGS = {
   fsync: "off",
   synchronous_commit: "off",
@@ -35,8 +35,8 @@ const SETTINGS = {
 };
 
 /**
- * The server and all that it wrote end with the process that holds the other end of stdin, however
- * that ends.
+ * A guard that ends the server and removes its files when the process at the other end of stdin
+ * ends, however that process ends.
  */
 const GUARDED = `
   exec 3<&0
@@ -49,7 +49,7 @@ const GUARDED = `
   end 2>/dev/null &
   exec "$@" </dev/null 3<&-`;
 
-/** Whom the server runs as: it refuses to be root. */
+/** The user of the server's process, because PostgreSQL refuses to run as root. */
 interface User {
   readonly uid?: number;
   readonly gid?: number;
@@ -57,12 +57,12 @@ interface User {
 
 export interface PostgresServer {
   readonly port: number;
-  /** Makes an empty database. */
+  /** Creates an empty database. */
   database(): Promise<Database>;
   stop(): Promise<void>;
 }
 
-/** One database, and what a pipeline needs to reach it. */
+/** One database, and the settings that a pipeline needs to reach it. */
 export interface Database {
   readonly name: string;
   readonly connection: {
@@ -71,16 +71,17 @@ export interface Database {
     readonly user: string;
     readonly database: string;
   };
-  /** Variables of the environment, with the password. */
+  /** Environment variables of the connection, with the password. */
   readonly env: Record<string, string>;
-  /** Runs statements; gives the rows of the last one, all values as text. */
+  /** Runs statements and returns the rows of the last one, all values as text. */
   query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>;
-  /** A session of its own, which the caller ends. */
+  /** A new session, which the caller ends. */
   session(): Promise<Client>;
 }
 
 /**
- * `standby`: a server that replays a primary that never writes. It has the one database `postgres`.
+ * Starts a server. `standby`: a server that replays a primary that never writes, with the only
+ * database `postgres`.
  */
 export async function startPostgres({ standby = false } = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-postgres-"));
@@ -104,7 +105,7 @@ function userOf(folder: string): User {
   return user;
 }
 
-/** A project below root's home cannot be read by anybody else. */
+/** Makes the programs readable, because other users cannot read a project below root's home. */
 function readable(programs: Programs, folder: string, user: User): Programs {
   const { status } = spawnSync(join(programs.bin, "postgres"), ["--version"], {
     ...user,
@@ -245,7 +246,10 @@ class Server implements PostgresServer {
   }
 }
 
-/** Without the variables of whoever runs the tests: PGHOST and the like would lead elsewhere. */
+/**
+ * The environment without the caller's variables, because PGHOST and its companions would lead to
+ * another server.
+ */
 function environment(programs: Programs, folder: string): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",

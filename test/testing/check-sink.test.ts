@@ -20,7 +20,7 @@ class Target {
   readonly readBack = () => [...this.batches.values()].flat();
 }
 
-/** A good sink of rows, to be spoilt. */
+/** A good sink of rows, which tests break. */
 class Good extends DataSourceStreamWriter<Message> {
   readonly target: Target;
   constructor(target: Target) {
@@ -47,7 +47,7 @@ class Good extends DataSourceStreamWriter<Message> {
   }
 }
 
-/** A good sink of batches, if nothing is to be overwritten. */
+/** A sink of batches that is good unless it must overwrite. */
 class GoodBatches extends DataSourceArrowWriter<Message> {
   readonly #good: Good;
   constructor(target: Target) {

@@ -222,7 +222,7 @@ describe("checkSource", () => {
         return super.partitions(start, end);
       }
     }
-    /** Lines of a file: an offset within a line has half a line. */
+    /** A source of lines in a file: an offset within a line returns half of the line. */
     class Bytes extends Refuses {
       override partitions(start: Offset, end: Offset) {
         return [{ from: start.n, to: end.n }];

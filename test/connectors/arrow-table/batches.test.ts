@@ -13,7 +13,7 @@ import { withStores } from "../../support/runtime.ts";
 import { namedFiles, stagedFiles } from "../../support/table.ts";
 import { Desk } from "./table-desk.ts";
 
-/** A store that notes which of its methods, and of its parts', are called. */
+/** A store that records the calls of its methods and of its parts' methods. */
 function recorded(store: ObjectStore, calls: string[]): ObjectStore {
   return new Proxy(store, {
     get(target, property) {

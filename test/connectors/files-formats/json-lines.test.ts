@@ -54,7 +54,7 @@ describe("a file of JSON lines", () => {
     const error = await failure(rowsIn(options, "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED", where: { path: join(options.path, "a.jsonl") } });
     expect(error.message).toContain(problem);
-    // A stack would be that of the parser.
+    // The cause has no stack, because the stack would be the parser's.
     expect(causeOf(error) ?? "").not.toContain("\n");
   });
 

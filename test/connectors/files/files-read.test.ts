@@ -75,7 +75,7 @@ describe("the record of files read", () => {
       const [end] = await desk.plan(offsets.at(-1) ?? START);
       offsets.push(end);
       await (await desk.reader()).commit(end);
-      // So that there is little to list.
+      // Few files make the listing short.
       desk.folder.objects.clear();
     }
     for (let i = 0; i < 1300; i++) desk.put(`${i}`, NOW + i);
@@ -126,14 +126,14 @@ describe("the record of files read", () => {
   });
 });
 
-/** What happens to a folder, or a batch that is planned of it. */
+/** An event in a folder, or a batch of its files. */
 type Step =
   | { readonly put: number; readonly age: number }
   | { readonly wait: number }
   | { readonly remove: number }
   | { readonly plan: number; readonly recorded: boolean };
 
-/** Takes these steps. Returns the end of the last batch that was recorded, and all files read. */
+/** Runs these steps. Returns the end of the last recorded batch and all files read. */
 async function readBetween(desk: Desk, steps: readonly Step[]): Promise<[Offset, string[]]> {
   const read: string[] = [];
   const known = new Set<string>();

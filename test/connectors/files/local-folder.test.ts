@@ -35,7 +35,7 @@ import {
 } from "./folder-desk.ts";
 
 describe("a local folder", () => {
-  /** Files with real times, and readers that see the real ones of a minute later. */
+  /** Files with real times, and readers whose clock is a minute ahead. */
   async function local(options: Partial<FilesOptions> = {}) {
     const folder = temporaryFolder();
     const own = memoryObjects(Date.now);

@@ -38,8 +38,8 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /**
- * The rows of each partition of a batch, after the filters were offered; and the filters that are
- * left to do.
+ * Offers the filters to a batch. Returns the rows of each partition and the filters that PostgreSQL
+ * leaves.
  */
 async function batch(
   d: Desk,
@@ -180,7 +180,8 @@ describe("a filter", () => {
           const table = await readTable(session, "t");
           const parameters = new Parameters();
           const conditions = filters.map((filter) => conditionOf(filter, table, schema, parameters));
-          // All in one statement: each would take a connection of its own.
+          // All conditions are in one statement, because each statement would take a new
+          // connection.
           const tests = conditions.map((condition) => `(${condition ?? "NULL"}) IS TRUE`).join(", ");
           const rows = await session.query(
             "test",
@@ -226,7 +227,7 @@ describe("a filter", () => {
     expect(partitions.flat().map(({ id }) => id)).toEqual([1]);
   });
 
-  /** A row as JSON has it, as a reader would give it. */
+  /** A row in the form of JSON, as a reader returns it. */
   function asRead(row: NamedRow): NamedRow {
     const { bytes, big } = row;
     return {

@@ -16,8 +16,8 @@ afterAll(() => server.stop());
 const desk = () => Desk.open(server);
 
 /**
- * A server in between that breaks each connection where a statement begins with `text`: before it,
- * or after it was done.
+ * A proxy that breaks each connection at a statement that begins with `text`, before or after it is
+ * done.
  */
 async function breakingAt(port: number, text: string, when: "before" | "after"): Promise<number> {
   const between: NetServer = createServer((client) => {
@@ -33,7 +33,7 @@ async function breakingAt(port: number, text: string, when: "before" | "after"):
       isDoomed ||= isIt;
       upstream.write(data);
     });
-    // The answer is kept: whoever asked never hears of it.
+    // The proxy keeps the answer back: its client never gets it.
     upstream.on("data", (data) => (isDoomed ? client.destroy() : client.write(data)));
     for (const socket of [client, upstream]) {
       socket.on("error", () => undefined);
@@ -115,7 +115,7 @@ describe("a commit", () => {
       const messages = [await d.stage(writer, [row(1)])];
       const { env } = d;
       d.env = { ...env, PGPORT: String(await breakingAt(server.port, "COMMIT\0", when)) };
-      // Made beforehand, for that is a transaction, too.
+      // The table is created first, because that is a transaction, too.
       await d.db.query(
         "CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, incarnation))",
       );

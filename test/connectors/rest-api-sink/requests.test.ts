@@ -83,7 +83,7 @@ describe("rows that are sent", () => {
         now--;
         response.writeHead(201).end("{}");
       });
-      // Answers come only once as many are there as may be; at the end there are fewer.
+      // The server answers once three requests wait, or at the last ones.
       if (now === 3 || count > 9) for (const answer of waiting.splice(0)) answer();
       return undefined;
     });

@@ -59,8 +59,8 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     grow(5);
     const smaller = { ...options, pageSize: 7 };
     if (pagination.type === "cursor") {
-      // What a cursor of larger pages stands for cannot be found in smaller ones: told, never
-      // guessed.
+      // A cursor of larger pages has no place among smaller ones. The reader reports that and does
+      // not guess.
       expect((await failure(() => drain(smaller, { start: second.end }))).code).toBe("LIST_SHRANK");
       return;
     }

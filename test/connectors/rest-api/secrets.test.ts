@@ -13,10 +13,10 @@ describe("secrets", () => {
     headers: { "x-api-key": { env: "HEADER" }, "x-plain": "plain" },
     query: { api_key: { env: "KEY" }, kind: "a" },
   };
-  /** All that an error shows to anybody, with its causes and stacks. */
+  /** The whole text of an error, with its causes and stacks. */
   const shown = (value: unknown): string => inspect(value, { depth: 20 }) + JSON.stringify(value);
 
-  /** An API that echoes what it was sent, in the links too. */
+  /** An API that echoes each request, also in the links. */
   const echoing =
     (items: readonly unknown[]) =>
     (asked: Asked): Reply => {
@@ -95,7 +95,7 @@ describe("secrets", () => {
       return page({ type: "link" }, items, asked);
     });
     const drained = drain(linked(api.url), { runtime: runtimeAt(0, env) });
-    // Refusing the link is as good as following it without the secret.
+    // The reader may refuse the link or follow it without the secret.
     const result: unknown = await drained.catch((error: unknown) => error);
     expect(shown(result)).not.toContain("s3cret");
   });

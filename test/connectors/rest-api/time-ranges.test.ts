@@ -16,9 +16,7 @@ interface RangeApi extends Api {
   readonly events: { id: number; time: number }[];
 }
 
-/**
- * An API of events that is asked by ranges of time; `slack` milliseconds more come at both ends.
- */
+/** An API of events by time ranges that adds `slack` milliseconds at both ends. */
 async function rangeApi(
   pagination: Pagination,
   format: TimeRange["format"] = "iso",
@@ -209,7 +207,7 @@ describe("ranges of time", () => {
 });
 
 describe("the end of a stream by time", () => {
-  const url = "http://127.0.0.1:1/"; // Planning asks nothing of the API.
+  const url = "http://127.0.0.1:1/"; // The planner does not send requests to the API.
   const endAt = (runtime: Runtime, timeRange: Partial<TimeRange>, start = START): unknown =>
     readerOf(rangeOptions(url, timeRange), runtime).latestOffset(
       { time: iso(start) },

@@ -18,7 +18,7 @@ const unfinished = async (store: ObjectStore, prefix: string) => {
   return found;
 };
 
-/** What a store is: each adapter runs this suite. `open` gives a new, empty store. */
+/** The contract of a store: each adapter runs this suite. `open` returns a new, empty store. */
 export function storeSuite(name: string, open: () => Promise<ObjectStore>): void {
   describe(`${name} as a store`, () => {
     let store: ObjectStore;
@@ -80,7 +80,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       const gate = new Promise<void>((resolve) => {
         finish = resolve;
       });
-      // More than any store gathers before it begins to write.
+      // No store buffers so much before it begins to write.
       const half = new Uint8Array(20 * 1024 * 1024).fill(1);
       async function* body() {
         yield half;

@@ -4,7 +4,7 @@ import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
-/** A ledger before whose first `method` something else happens. */
+/** A ledger that calls `happens` before its first `method`. */
 function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<void>): Ledger {
   let isFirst = true;
   return new Proxy(ledger, {
@@ -72,8 +72,8 @@ describe("a finalizer that is delivered twice", () => {
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [0, 1, 2]) await run.write(planned, partition);
-    // The late one reads the tasks, then sleeps; meanwhile the last task ends and the other one
-    // decides.
+    // The late finalizer reads the tasks, then sleeps; meanwhile the last task ends and the other
+    // finalizer decides.
     const late = await world.run(pipeline, "a", {
       ledger: before(world.ledger, "decide", async () => {
         await run.write(planned, 3);

@@ -9,7 +9,7 @@ import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
 import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
 import { EngineWorld } from "../../support/engine.ts";
 
-/** A source of rows 0 to 24 that heeds a limit of rows; `calls` are those that planning made. */
+/** A source of rows 0 to 24 that respects a limit of rows; `calls` are the calls of planning. */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {
   const calls: string[] = [];
   class Reader extends DataSourceStreamReader<{ n: number }, number> {
@@ -50,7 +50,7 @@ function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatest
   return { calls, definition: definition as unknown as Pipeline };
 }
 
-/** Plans as one process of a pipeline that ended at `start` before. */
+/** Plans as a new process of a pipeline whose last batch ended at `start`. */
 async function planned(
   definition: Pipeline,
   start: Offset | undefined,

@@ -31,7 +31,7 @@ class Writer extends DataSourceStreamWriter {
   override commit(): void {}
   override abort(): void {}
 }
-/** The same object as its class makes, in another copy of the package or with something else. */
+/** An object like that of the class, but from another copy of the package or with changes. */
 const copied = (made: object, changes: object = {}): object => {
   const methods = [
     made,
@@ -47,7 +47,7 @@ type Made = Partial<
   Record<"streamReader" | "simpleStreamReader" | "reader" | "streamWriter" | "writer", unknown>
 >;
 
-/** A stream, or a batch, whose data source makes these. */
+/** Opens a stream or a batch whose data source returns these objects. */
 async function opened(made: Made, kind: "stream" | "batch" = "stream") {
   class Source extends DataSource {
     override schema() {

@@ -14,11 +14,11 @@ import { EngineWorld } from "../../support/engine.ts";
 
 type Position = { n: number };
 
-/** A source of whole numbers, four a read, and a sink that keeps what it commits. */
+/** A source of whole numbers with four a read, and a sink that keeps committed rows. */
 function simple(overrides: Partial<SimpleDataSourceStreamReader<Position>> = {}) {
   const calls: string[] = [];
   const committed: string[][] = [];
-  /** `word` is told in each row: a source that answers differently next time. */
+  /** `word` is in each row, so that a test can make the source answer differently. */
   const script = { available: 8, word: "first", commitFails: false };
   const rowsOf = function* ({ n }: Position, end: Position): Generator<Row> {
     for (let id = n; id < end.n; id++) yield { text: `${script.word} ${id}` };
@@ -144,10 +144,10 @@ describe("a simple reader", () => {
     const world = new EngineWorld();
     const run = await world.run(definition, "a");
     await run.plan();
-    // By a later run, so that the epoch of the plan is over.
+    // A later run vacuums, so that the epoch of the plan is over.
     world.now += 120_000;
     const planned = await (await world.run(definition, "b")).plan();
-    // Files have the time of the machine.
+    // The files have the time of the machine.
     world.now = Date.UTC(2100, 0, 1);
     const all = { olderThan: 0, dryRun: false };
     expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);

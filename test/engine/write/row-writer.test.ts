@@ -16,8 +16,8 @@ import { EngineWorld } from "../../support/engine.ts";
 type Message = { partition: number; rows: number };
 
 /**
- * A batch of the rows given, one partition a list, written as rows; `calls` are those of the
- * writer, `script` changes it.
+ * Writes a batch of these rows, one partition a list, by a writer of rows. `calls` are the calls of
+ * the writer, and `script` changes it.
  */
 function written(schema: string, partitions: readonly (readonly Row[])[]) {
   const calls: (readonly [string, unknown])[] = [];
@@ -171,7 +171,7 @@ describe("a writer of rows", () => {
     const planned = await run.plan();
     const { ledger } = run.ports;
     const { task } = ledger;
-    // As if both attempts had begun at once.
+    // Both attempts begin before either is recorded.
     ledger.task = async () => undefined;
     await run.write(planned, 0, 0);
     expect(await run.write(planned, 0, 1)).toMatchObject({ won: false });

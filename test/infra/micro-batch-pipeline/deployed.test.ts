@@ -78,7 +78,7 @@ describe("the deployed resources", () => {
       template.hasResourceProperties("AWS::Lambda::Function", { FunctionName: `Shop-Orders-${step}` });
     template.hasResourceProperties("AWS::StepFunctions::StateMachine", { StateMachineName: "Shop-Orders" });
     template.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start" });
-    // Dashboards are the account's, not the region's.
+    // The names of dashboards are unique in an account, not in a region.
     template.hasResourceProperties("AWS::CloudWatch::Dashboard", {
       DashboardName: "Shop-Orders-eu-central-1",
     });

@@ -16,7 +16,10 @@ import {
 } from "./streams.ts";
 
 describe("kinesis with expired records", () => {
-  /** As AWS answers where all up to `last` were trimmed: without a word, with what is left. */
+  /**
+   * Answers like AWS after it trimmed all records up to `last`: it returns the rest without a
+   * notice.
+   */
   const trimmed =
     (last: string): Middleware =>
     async (command, next) => {

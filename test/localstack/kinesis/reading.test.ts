@@ -49,7 +49,7 @@ describe("kinesis", () => {
     const planner = await readerOf(stream, { maxRecordsPerShard: 200 });
     const start = json(planner.initialOffset());
     const end = json(await planner.latestOffset(start));
-    // Another process may be asked, too.
+    // A reader of another process plans the same partitions.
     const partitions = json(await (await readerOf(stream)).partitions(start, end));
     expect(partitions).toEqual(json(await planner.partitions(start, end)));
     const reading = () =>
@@ -101,7 +101,7 @@ describe("kinesis", () => {
     const { batches } = await drain(stream, {}, start);
     expect(sorted(idsOf(batches.flat(2)))).toEqual(range(50, 100));
 
-    // A time to come, or a clock that is ahead of Kinesis's.
+    // A future time, as from a clock that is ahead of Kinesis's.
     const future = new Date(Date.now() + 3_600_000).toISOString();
     const waiting = await readerOf(stream, { startingPosition: { timestamp: future } });
     const then = json(waiting.initialOffset());

@@ -102,7 +102,7 @@ describe("kinesis", () => {
       }
       return next();
     };
-    // Before the request is written.
+    // This runs before the request is serialized.
     const reader = await readerOf(stream);
     const own = new KinesisClient({ requestHandler });
     own.middlewareStack.add(

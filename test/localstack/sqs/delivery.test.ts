@@ -49,7 +49,7 @@ describe("sqs", () => {
     while ((await next.batch()) !== undefined);
     expect(sorted(world.rows().map(({ id }) => Number(id)))).toEqual(range(0, 2300));
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
-    // All that is left of them is what knows them again.
+    // Only the records remain that recognise the messages.
     expect(await keysOf(next.ports.store.at("source"))).toEqual([
       expect.stringMatching(/^sqs\/000000000003-[0-9a-f-]{36}\/batch\.json$/),
     ]);
@@ -89,7 +89,7 @@ describe("sqs", () => {
       const one = json(await reader.latestOffset(start));
       const rows = await rowsIn(start, one, queueUrl, given);
       await realRuntime.sleep(2500);
-      // The writers took longer than the messages were hidden, and somebody else looked.
+      // The writers took longer than the messages were hidden, and another consumer received them.
       await client.send(
         new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 1 }),
       );
@@ -115,7 +115,7 @@ describe("sqs", () => {
     let ahead = 0;
     const around = withStores({ ...realRuntime, now: () => Date.now() + ahead });
     let again: ReceiveMessageCommandOutput | undefined;
-    // The queue delivers the first messages once more, as it may.
+    // The queue delivers the first messages a second time, as SQS may.
     const redelivering: Middleware = async (command, next) => {
       const output = await next();
       if (command !== "ReceiveMessageCommand" || output.Messages === undefined) return output;
@@ -187,8 +187,7 @@ describe("sqs", () => {
     fails = false;
     await (await readerOf(queueUrl, { ...given, middleware: faults })).commit(end);
     expect(answers).toBeGreaterThan(3);
-    // Of the two batches that the fault answered for, all but the first entries are said to be
-    // deleted.
+    // The answer of the fault says that all but the first entries of two batches are deleted.
     await (await readerOf(queueUrl, given)).commit(end);
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
   });

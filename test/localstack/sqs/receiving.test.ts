@@ -120,7 +120,7 @@ describe("sqs", () => {
       rows.push(...(await rowsIn(start, end, queueUrl, { around })));
       await planner.commit(end);
       start = end;
-      // On AWS each batch is planned in another process.
+      // On AWS another process plans each batch.
       planner = await readerOf(queueUrl, { around, maxMessages: 20 });
       if (target !== undefined) planner.restoreAvailableNow(target);
     }

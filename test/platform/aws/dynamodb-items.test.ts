@@ -24,7 +24,7 @@ const BATCH: Batch = {
 const LIMITS = { messageBytes: 100, joinedItems: 0 };
 const OUTCOME = { to: "committed", progress: { rows: 1, bytes: 8 }, now: 2000 } as const;
 
-/** Deployed ledgers are full of these names: they must stay. */
+/** Deployed ledgers contain these names, so they must not change. */
 describe("the attributes of the ledger's items", () => {
   it("The attributes of a batch are its fields, with offsets as canonical JSON", () => {
     const item = batchItem(BATCH);

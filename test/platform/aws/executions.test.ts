@@ -5,7 +5,9 @@ import { hasEnded } from "../../../shared/platform/aws/executions.ts";
 const STANDARD = "arn:aws:states:eu-central-1:123456789012:execution:Shop-Orders:1";
 const EXPRESS = "arn:aws:states:eu-central-1:123456789012:express:Shop-Orders-express:1:2";
 
-/** A client whose executions are all in that state, and the executions that it was asked about. */
+/**
+ * A client whose executions all have this state, and a list of the executions that were described.
+ */
 function clientOf(status: string | Error) {
   const asked: unknown[] = [];
   const send = async ({ input }: { readonly input: unknown }) => {

@@ -7,10 +7,7 @@ import { S3Store } from "../../../shared/platform/aws/s3-store.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/**
- * A store whose server answers as the test says: what S3 does when it is busy, or when a role may
- * do little.
- */
+/** A store on a server that answers as the test says, like a busy S3 or one with few rights. */
 async function storeOn(answer: Answer): Promise<S3Store> {
   const server = createServer((request, response) => {
     request.resume().once("end", () => answer(request, response));
@@ -27,7 +24,7 @@ async function storeOn(answer: Answer): Promise<S3Store> {
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
     maxAttempts: 1,
   });
-  // Back-offs are not waited for.
+  // The store does not wait in back-offs.
   return new S3Store({ client, bucket: "bucket", runtime });
 }
 

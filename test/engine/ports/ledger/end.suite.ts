@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { FIRST, MEASURED, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** How a batch ends: decision, end, acknowledgement. */
+/** Tests of the end of a batch: decision, end and acknowledgement. */
 export function ends(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Fence, Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { ALICE, BOB, FIRST, LEASE, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** What a ledger does with the lease of a pipeline, and to a run that has lost it. */
+/** Tests of the lease of a pipeline, and of a run that has lost it. */
 export function lease(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {

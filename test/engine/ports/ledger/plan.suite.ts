@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Fence, Ledger, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
 import { FIRST, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** What a ledger does when a batch is planned, and planned again. */
+/** Tests of the plan of a batch and of its new attempts. */
 export function plans(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {

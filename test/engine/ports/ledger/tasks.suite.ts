@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger, TaskKey } from "../../../../shared/engine/ports/ledger.ts";
 import { BOB, KEY, LEASE, type LedgerOptions, RUNNING, stepsOf, TASK } from "./steps.ts";
 
-/** What a ledger keeps of tasks: those that ended, and those that run. */
+/** Tests of a ledger's records of finished and running tasks. */
 export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void {
   let ledger: Ledger;
   beforeEach(async () => {
@@ -45,7 +45,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
     it("The ledger keeps a message as large as its limit whole", async () => {
       const { messageBytes } = ledger.limits;
       expect(messageBytes).toBeGreaterThanOrEqual(64 * 1024);
-      // Quotes and the backslash of an escape count, too.
+      // Quotes and the backslash of an escape are part of the size.
       const task = { ...TASK, message: `${"x".repeat(messageBytes - 4)}\n` };
       expect(Buffer.byteLength(JSON.stringify(task.message))).toBe(messageBytes);
       expect(await ledger.recordTask(KEY, task)).toEqual(task);

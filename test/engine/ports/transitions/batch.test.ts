@@ -45,7 +45,7 @@ describe("planned", () => {
 });
 
 describe("decided and finished", () => {
-  /** Whether the batch ends up in `to`, from the state in which its caller sees it. */
+  /** True if the batch ends up in `to`, from the state that its caller sees. */
   function reaches(state: BatchState, to: BatchState): boolean {
     const batch = { ...BATCH, state };
     try {
