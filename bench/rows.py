@@ -70,7 +70,7 @@ class Row(tuple):
 
 
 def to_batches(rows):
-    """Gathers and checks rows, converts each value into its column's list, and makes Arrow arrays."""
+    """Gathers and checks rows, converts each value to its column's type, and makes Arrow arrays."""
     width = len(SCHEMA)
     converters = [converter_for(field.type) for field in SCHEMA]
     while chunk := list(islice(rows, MAX_RECORDS_PER_BATCH)):

@@ -15,8 +15,7 @@ if (Number(process.versions.node.split(".")[0]) < REQUIRED) {
 } else {
   const { main } = await import("../dist/cli/main.js");
   await main(process.argv);
-  // What the user's code left running, such as a timer, must not keep a run that has ended; what
-  // was printed must get out.
+  // A timer of the user's code must not keep an ended run alive, but all output must be written.
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))),
   );

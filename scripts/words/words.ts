@@ -30,7 +30,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 ];
 
 /** Folders whose comments are checked for these phrases. */
-const CHECKED = /^(?:shared|local|functions|infra|cli|scripts|test|bench)\//;
+const CHECKED = /^(?:shared|local|functions|infra|cli|bin|scripts|test|bench|examples)\//;
 
 /** Lines that may be longer: directives of tools, licences, and a URL alone in its line. */
 const EXCUSED = /biome-ignore|SPDX-|Copyright|Licensed under|^\W*\S*:\/\/\S*$/;

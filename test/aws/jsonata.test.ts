@@ -32,18 +32,18 @@ describe("an expression over the state", () => {
   it("An expression with a path that the state does not have does not compile", () => {
     // @ts-expect-error there is no such field
     expect(input((work: Work) => work.runs)).toBeDefined();
-    // @ts-expect-error nor one such below it
+    // @ts-expect-error there is no such nested field
     expect(input((failed: Failed) => failed.error.hint)).toBeDefined();
-    // @ts-expect-error not all that Plan returns has one
+    // @ts-expect-error some results of Plan have no such field
     expect(input((planned: Planned) => planned.todo)).toBeDefined();
     // @ts-expect-error Step Functions does not know it
     expect(context(({ Execution }) => Execution.Owner)).toBeDefined();
   });
 
   it("An expression with a value of `next` that does not exist does not compile", () => {
-    // @ts-expect-error a state of its own name
+    // @ts-expect-error it names a state, and is no value of `next`
     expect(inputIs((planned: Planned) => planned.next, "Write")).toBeDefined();
-    // @ts-expect-error what Plan says, not Finalize
+    // @ts-expect-error Plan returns it, and not Finalize
     expect(inputIs((finalized: Finalized) => finalized.next, "WriteInline")).toBeDefined();
   });
 
@@ -57,11 +57,11 @@ describe("an expression over the state", () => {
     expect({ run, partition, attempt: partition } satisfies Template<WriteItem>).toBeDefined();
     // @ts-expect-error a run is no number
     expect({ run: partition, partition } satisfies Template<WriteItem>).toBeDefined();
-    // @ts-expect-error written by hand, so that nobody checks it
+    // @ts-expect-error a text is not checked against the state
     expect({ run: "{% $states.input.run %}", partition } satisfies Template<WriteItem>).toBeDefined();
     const execution = { id: context(({ Execution }) => Execution.Id) };
     const asked = input((given: ExecutionInput) => given);
-    // @ts-expect-error when it was started is missing, one level below
+    // @ts-expect-error the nested start time is missing
     expect({ input: asked, execution } satisfies Template<PlanEvent>).toBeDefined();
     // @ts-expect-error a Map adds no such field
     expect(inputWith<TaskEnds>({ lost: "1" })).toBeDefined();

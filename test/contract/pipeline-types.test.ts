@@ -56,7 +56,7 @@ describe("the type of a pipeline", () => {
     expect(stream.mode).toBeUndefined();
     // @ts-expect-error a batch has one run
     expect(batch.trigger).toBeUndefined();
-    // @ts-expect-error what is filtered is a batch
+    // @ts-expect-error only batches have filters
     expect(pipeline("p").readStream.format(Shelf).filter).toBeUndefined();
     // @ts-expect-error there is no such mode
     expect(() => batch.mode("upsert")).toThrow(expect.objectContaining({ code: "SAVE_MODE_INVALID" }));
@@ -64,9 +64,9 @@ describe("the type of a pipeline", () => {
 
   it("The type of a pipeline has no partitions, buckets or columns, which are options of a sink", () => {
     const batch = pipeline("p").read.format(Shelf).write.format(Shelf);
-    // @ts-expect-error not there
+    // @ts-expect-error there is no such method
     expect(batch.partitionBy).toBeUndefined();
-    // @ts-expect-error not there
+    // @ts-expect-error there is no such method
     expect(pipeline("p").read.format(Shelf).select).toBeUndefined();
   });
 });

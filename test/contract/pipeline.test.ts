@@ -112,9 +112,9 @@ describe("filter", () => {
 
 describe("trigger", () => {
   it("A trigger is of exactly one kind, as its types say", () => {
-    // @ts-expect-error two at once
+    // @ts-expect-error a trigger is of one kind
     expect(() => orders.trigger({ once: true, availableNow: true })).toThrow();
-    // @ts-expect-error two at once
+    // @ts-expect-error a trigger is of one kind
     expect(() => orders.trigger({ once: true, processingTime: "1s" })).toThrow();
   });
 

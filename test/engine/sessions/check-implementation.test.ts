@@ -65,7 +65,7 @@ async function opened(made: Made, kind: "stream" | "batch" = "stream") {
 }
 
 describe("the reader of a data source", () => {
-  // @ts-expect-error Types are stripped where a pipeline runs.
+  // @ts-expect-error Types are stripped when a pipeline runs.
   class Typo extends DataSourceStreamReader {
     override initialOffset() {
       return { n: 0 };
@@ -80,7 +80,7 @@ describe("the reader of a data source", () => {
       return [];
     }
   }
-  // @ts-expect-error Types are stripped where a pipeline runs.
+  // @ts-expect-error Types are stripped when a pipeline runs.
   class Simple extends SimpleDataSourceStreamReader {
     override initialOffset() {
       return {};
