@@ -293,7 +293,7 @@ describe("flags that do not fit", () => {
 });
 
 describe("deploy", () => {
-  it("The command `deploy` runs the nearest cdk, passes on what follows -- and exits with its code", async () => {
+  it("The command `deploy` runs the nearest cdk, passes on the arguments after -- and exits with its code", async () => {
     const folder = temporaryFolder();
     const inside = join(folder, "packages/orders");
     mkdirSync(inside, { recursive: true });

@@ -45,7 +45,7 @@ describe("rest-api under millrace/testing", () => {
     expect(report.notChecked).toEqual([]);
   });
 
-  it("The REST sink has none of the known traps if the API honours the keys, and is named if it does not", async () => {
+  it("The REST sink has none of the known traps if the API honours the keys, and the kit names it if not", async () => {
     const good = await serveRows();
     await checkSink(RestApi, {
       options: { url: good.url, rowsPerRequest: 2 },

@@ -145,7 +145,7 @@ describe("an existing target", () => {
     expect(await numbers(home)).toEqual(from5To(40));
   });
 
-  it("A target removed by hand is written anew, except by a pipeline that appends to it", async () => {
+  it("A target removed by hand is written again, except by a pipeline that appends to it", async () => {
     const home = temporaryFolder();
     const table = join(home, "batch/table");
     for (const mode of ["errorifexists", "ignore", "overwrite"]) {

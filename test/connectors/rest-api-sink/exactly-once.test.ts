@@ -82,7 +82,7 @@ describe("a pipeline from an API to an API", () => {
     expect(api.repeated.length).toBeGreaterThan(0);
   });
 
-  it("A pipeline that starts anew sends all rows again, because its keys have the new incarnation", async () => {
+  it("A pipeline whose ledger is lost sends all rows again, because its keys have the new incarnation", async () => {
     const items = rowsUpTo(4);
     const api = await serveRows();
     const definition = streamTo(await source(items), api.url);

@@ -59,7 +59,7 @@ describe("kinesis with expired records", () => {
     expect(idsOf(await read(lax, partition, RAW))).toEqual(range(50, 100));
   });
 
-  it("The kinesis source fails if the stream was made anew", async () => {
+  it("The kinesis source fails if the stream was deleted and created again", async () => {
     const { partition, end } = await planned();
     const other = await newStream();
     await put(other, 0, 10);

@@ -222,7 +222,7 @@ export function ends(open: () => Promise<Ledger>): void {
   });
 
   describe("acknowledge", () => {
-    it("An acknowledgement clears the due one, once", async () => {
+    it("An acknowledgement removes its batch from the head, once", async () => {
       const mine = await committed();
       await ledger.acknowledge(mine, 0);
       await ledger.acknowledge(mine, 0);

@@ -204,12 +204,12 @@ describe("replanned", () => {
 describe("acknowledged", () => {
   const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
 
-  it("An acknowledgement clears the due one of its batch and is no error if none is due", () => {
+  it("An acknowledgement removes its batch from the head and is no error if the head has none", () => {
     expect(make(transitions.acknowledged(FENCE, 6), { head: due })).toEqual({ made: true, head: HEAD });
     expect(make(transitions.acknowledged(FENCE, 6), { head: HEAD })).toEqual({ made: false, head: HEAD });
   });
 
-  it("An acknowledgement leaves the due one of another batch", () => {
+  it("An acknowledgement leaves the head with another unacknowledged batch as it is", () => {
     expect(make(transitions.acknowledged(FENCE, 5), { head: due })).toEqual({ made: false, head: due });
   });
 });

@@ -29,7 +29,7 @@ describe("actions of a person", () => {
     expect(make(transitions.resumed("orders", ACTION), { head }).head).toEqual(OPEN);
   });
 
-  it("A rewind moves the offset but neither ids nor the due acknowledgement", () => {
+  it("A rewind moves the offset but neither ids nor the pending acknowledgement", () => {
     const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
     expect(make(transitions.rewound(FENCE, rewind), { head: due }).head).toEqual({
       ...due,
