@@ -1,10 +1,13 @@
-"""The other side of bench/rows.ts: rows as tuples to an Arrow IPC file, the way PySpark 4.3 takes them from a data source's `read`.
+"""The other side of bench/rows.ts: writes rows as tuples to an Arrow IPC file, as PySpark 4.3 takes
+them from a data source's `read`.
 
-Does with pyarrow alone, for each row and value, what these do: `records_to_arrow_batches` of pyspark/sql/worker/plan_data_source_read.py,
-and the converters of `LocalDataToArrowConversion._create_converter` of pyspark/sql/conversion.py for the types of these columns. What
-PySpark does with the record batches afterwards (a socket to the JVM) is left out; they go to a file, as ours do.
+With pyarrow alone, it does the same work for each row and value as `records_to_arrow_batches` of
+pyspark/sql/worker/plan_data_source_read.py and the converters of
+`LocalDataToArrowConversion._create_converter` of pyspark/sql/conversion.py. It leaves out PySpark's
+later work on the record batches (a socket to the JVM) and writes them to a file, as Millrace does.
 
-Reads one JSON command a line: {"write": path, "rows": n} answers {"seconds": …, "cpu": …}; {"compare": [path, …]} answers {"rows": n}, or fails.
+It reads one JSON command per line: {"write": path, "rows": n} answers {"seconds": …, "cpu": …};
+{"compare": [path, …]} answers {"rows": n}, or fails.
 """
 
 import datetime
@@ -29,7 +32,7 @@ SCHEMA = pa.schema(
 
 
 def read(rows):
-    """The same rows as those of bench/rows.ts."""
+    """The same rows as in bench/rows.ts."""
     for i in range(rows):
         yield (
             i,
@@ -54,7 +57,7 @@ def to_text(value):
 
 
 def converter_for(arrow_type):
-    """Each column has one, called for each value, also where there is nothing to convert."""
+    """The converter of a column, which is called for each value even if it changes none."""
     if pa.types.is_timestamp(arrow_type):
         return to_utc
     if pa.types.is_string(arrow_type):
@@ -63,11 +66,11 @@ def converter_for(arrow_type):
 
 
 class Row(tuple):
-    """Stands for `pyspark.sql.Row`, which the worker looks for in each row."""
+    """Stands for `pyspark.sql.Row`: the worker checks the class of each row."""
 
 
 def to_batches(rows):
-    """Gathers rows, checks each, converts value by value into a list a column, and has pyarrow make arrays of the lists."""
+    """Gathers and checks rows, converts each value to its column's type, and makes Arrow arrays."""
     width = len(SCHEMA)
     converters = [converter_for(field.type) for field in SCHEMA]
     while chunk := list(islice(rows, MAX_RECORDS_PER_BATCH)):

@@ -14,9 +14,10 @@ import { typeName } from "../shared/contract/ddl/print.ts";
 import type { Row, RowSource } from "../shared/contract/stream-reader.ts";
 
 /**
- * `npm run bench:rows`: rows a second from a reader's generator to an Arrow IPC file, ours beside
- * PySpark's way with tuples (bench/rows.py). The rows are made by a generator on both sides, whose
- * cost counts on both. Rounds alternate in one run; all files must hold equal data.
+ * `npm run bench:rows`: measures rows per second from a reader's generator to an Arrow IPC file,
+ * for Millrace and for PySpark's way with tuples (bench/rows.py). A generator makes the rows on
+ * both sides, so its cost counts on both. Rounds alternate in one run, and all files must hold
+ * equal data.
  */
 
 const { values: flags } = parseArgs({
@@ -63,7 +64,7 @@ async function* arraysAsync(): AsyncGenerator<Row> {
   for (let i = 0; i < ROWS; i++) yield arrayOf(i);
 }
 
-/** Seconds of a round, on the clock and of the processor, all threads together. */
+/** Seconds of a round: on the clock, and of the processor for all threads together. */
 interface Taken {
   readonly seconds: number;
   readonly cpu: number;
@@ -124,11 +125,11 @@ const ways = [
 
 try {
   for (let round = 0; round <= ROUNDS; round++) {
-    // Each begins a round in turn.
+    // Each way begins a round in turn.
     const turn = round % ways.length;
     for (const { run, path, rounds } of [...ways.slice(turn), ...ways.slice(0, turn)]) {
       const taken = await run(path);
-      // Round 0 warms up.
+      // Round 0 only warms up.
       if (round > 0) rounds.push(taken);
     }
     process.stderr.write(round === 0 ? "warm," : ` ${round}`);

@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from "@microsoft/api-extractor";
 
 /**
- * Holds the public API against docs/api: a change of it must show in review. `--update` writes the
- * reports anew.
+ * Compares the public API with the reports in docs/api, so that a review shows each change of it.
+ * `--update` rewrites the reports.
  */
 
 const update = process.argv.includes("--update");
@@ -25,7 +25,7 @@ for (const [name, target] of Object.entries(exports)) {
       compiler: {
         tsconfigFilePath: resolve("tsconfig.json"),
         overrideTsconfig: {
-          // Else it takes in the sources, for a declaration among them.
+          // Otherwise the extractor also reads the sources, for a declaration among them.
           files: [resolve(target.types)],
           compilerOptions: { module: "nodenext", target: "es2024", skipLibCheck: true, types: ["node"] },
         },
@@ -70,7 +70,7 @@ for (const [name, target] of Object.entries(exports)) {
 }
 process.exitCode = failed ? 1 : 0;
 
-/** Its note on the TypeScript version that it brings is no news. */
+/** Drops the extractor's note about the TypeScript version that it brings. */
 function quiet(message: { messageId: string; handled: boolean }): void {
   if (["console-preamble", "console-compiler-version-notice"].includes(message.messageId))
     message.handled = true;

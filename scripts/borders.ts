@@ -1,10 +1,11 @@
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { checkBorders, type Files, type Manifest } from "./borders/borders.ts";
+import { sourcePaths } from "./borders/source-paths.ts";
 import { withTable } from "./borders/table.ts";
 
 /**
- * `npm run borders`: who imports whom, by scripts/borders/rooms.ts. With `--update`, rewrites the
- * table of the rooms.
+ * `npm run borders`: checks imports against scripts/borders/rooms.ts. `--update` rewrites the table
+ * of the rooms in docs/architecture.md.
  */
 
 const PAGE = "docs/architecture.md";
@@ -15,17 +16,10 @@ const current = withTable(page);
 if (process.argv.includes("--update")) writeFileSync(PAGE, current);
 else if (page !== current) refuse(`${PAGE} has another table of rooms: npm run borders:update`);
 
-for (const line of checkBorders(files(), JSON.parse(read("package.json")) as Manifest)) refuse(line);
+const files: Files = new Map(sourcePaths().map((path) => [path, read(path)]));
+for (const line of checkBorders(files, JSON.parse(read("package.json")) as Manifest)) refuse(line);
 
 function refuse(line: string): void {
   console.error(line);
   process.exitCode = 1;
-}
-
-/** All code, but what is installed, made, or hidden. */
-function files(): Files {
-  const skipped = (name: string) => /^(\.|node_modules$|dist$|cdk\.out$)/.test(name);
-  const exclude = (path: string) => skipped(path.slice(path.lastIndexOf("/") + 1));
-  const paths = globSync("**/*.{ts,mts,cts,js,mjs,cjs}", { exclude }).sort();
-  return new Map(paths.map((path) => [path, read(path)]));
 }

@@ -40,7 +40,9 @@ const COPIED = [
 /** A folder that was not used for so long is removed. */
 const KEPT_MILLISECONDS = 24 * 60 * 60 * 1000;
 
-/** Compiles the sources if they changed. Returns the folder, or `undefined` if they do not compile. */
+/**
+ * Compiles the sources if they changed. Returns the folder, or `undefined` if they do not compile.
+ */
 export function builtPackage(): string | undefined {
   const folder = join(HOME, digest());
   mkdirSync(HOME, { recursive: true });

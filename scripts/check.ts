@@ -1,20 +1,20 @@
 import { spawnSync } from "node:child_process";
 
 /**
- * `npm run check`: what can be said of the code without running it. An exception is a comment
- * beside the code that says why.
+ * `npm run check`: checks of the code that do not run it. An exception is a comment beside the code
+ * that says why.
  */
 
 /**
- * Equal code, whatever its comments and its layout. An exception lies between `jscpd:ignore-start`
- * and `jscpd:ignore-end`.
+ * Finds equal code, whatever its comments and layout are. An exception lies between
+ * `jscpd:ignore-start` and `jscpd:ignore-end`.
  */
 const CLONES = [
   ...["node_modules/jscpd/run-jscpd.js", "--mode=weak", "--format=typescript", "--min-lines=8"],
   ...["--exit-code=1", "--fail-on-empty", "--no-tips", "--reporters=xcode", "."],
 ];
 
-/** Programs and their arguments. */
+/** Programs and their arguments, by the name of the check. */
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
   "format and lint": [
     ...["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"],
@@ -23,9 +23,10 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   // Biome's own rule misses promises of packages, such as those of the AWS SDK.
   promises: ["node_modules/oxlint/bin/oxlint", "--type-aware", "--format=unix", "."],
   borders: ["scripts/borders.ts"],
-  // Functions that are alike but for names and a line or two are copies, too.
+  words: ["scripts/words.ts"],
+  // Functions that differ only in names and a line or two are copies, too.
   clones: [...CLONES, "--min-tokens=85", "--similarity=0.9", "--ignore=test/**"],
-  // A test may repeat what makes it readable on its own.
+  // A test may repeat code that keeps it readable on its own.
   "clones in tests": [...CLONES, "--min-tokens=110", "--pattern=test/**"],
 };
 

@@ -1,8 +1,9 @@
 /**
- * `node scripts/cost.ts`: the tables of docs/cost.md, from the prices and figures that stand here.
+ * `node scripts/cost.ts`: prints the tables of docs/cost.md from the prices and figures in this
+ * file.
  */
 
-/** Dollars in us-east-1, of the price pages in November 2026, without free tiers. */
+/** Prices in dollars in us-east-1, from the price pages in November 2026, without free tiers. */
 export const PRICES = {
   standardTransition: 0.025 / 1000,
   expressRequest: 1.0 / 1e6,
@@ -26,17 +27,18 @@ export const PRICES = {
 const HOURS_A_MONTH = 730;
 const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
 
-/** What the tests count (test/localstack), and what they cannot: seconds of a step. */
+/**
+ * Seconds of the steps, which the tests of test/localstack cannot measure; they count the requests.
+ */
 const PLAN_SECONDS = 0.3;
 const FINALIZE_SECONDS = 0.4;
 /**
- * A writer that runs for longer tells the ledger how far it is, each time that so many seconds have
- * passed.
+ * A longer writer reports its progress to the ledger each time that so many seconds have passed.
  */
 const REPORT_SECONDS = 10;
 const PLANNER_GIGABYTES = 0.5;
 const WRITER_GIGABYTES = 1;
-/** A log line of 1 KB for each step, and Lambda's own three. */
+/** A log line of 1 KB for each step, and three lines of Lambda itself. */
 const LOG_GIGABYTES_A_CALL = 1.5e-6;
 
 interface Scenario {
@@ -73,15 +75,15 @@ const SCENARIOS: readonly Scenario[] = [
 
 export type Lines = Readonly<Record<string, number>>;
 
-/** Dollars of one inline batch, by what they are for. */
+/** Dollars of one inline batch, by cause. */
 export function batchCost(
   { partitions, writerSeconds }: Pick<Scenario, "partitions" | "writerSeconds">,
   workflow: "standard" | "express" = "standard",
 ): Lines {
   const calls = 2 + partitions;
   const seconds = PLAN_SECONDS + FINALIZE_SECONDS + writerSeconds * Math.ceil(partitions / 40);
-  // plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which doubles
-  // them; acquire, acknowledge, release.
+  // plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which doubles the
+  // units; acquire, acknowledge and release write one unit each.
   const writeUnits = 3 * (2 * (2 + 1)) + 3;
   const reports = partitions * Math.max(0, Math.ceil(writerSeconds / REPORT_SECONDS) - 1);
   return {
@@ -103,7 +105,7 @@ export function batchCost(
   };
 }
 
-/** Dollars of a run that finds nothing new. */
+/** Dollars of a run that finds no new data. */
 export function idleCost(): Lines {
   return {
     "Step Functions": 3 * PRICES.standardTransition,
@@ -114,14 +116,14 @@ export function idleCost(): Lines {
   };
 }
 
-/** Dollars a month that a pipeline costs however little it does. */
+/** Dollars per month that a pipeline costs without any batch. */
 export const FIXED_MONTH: Lines = {
   "10 metrics": 10 * PRICES.customMetricMonth,
   "7 alarms on 10 metrics": 10 * PRICES.alarmMetricMonth,
   "1 dashboard": PRICES.dashboardMonth,
 };
 
-/** Dollars a month of what is always on. */
+/** Dollars per month of services that are always on. */
 export const ALWAYS_ON: Lines = {
   "Glue streaming, 2 × G.025X (0.5 DPU)": 0.5 * PRICES.glueDpuHour * HOURS_A_MONTH,
   "Glue streaming, 2 × G.1X (2 DPU)": 2 * PRICES.glueDpuHour * HOURS_A_MONTH,
@@ -137,7 +139,7 @@ const dollars = (amount: number): string =>
 const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
   [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 
-/** The tables, in the order of docs/cost.md. */
+/** The tables, in their order in docs/cost.md. */
 export function tables(): readonly string[] {
   const services = Object.keys(batchCost({ partitions: 1, writerSeconds: 1 }));
   const perBatch = table(

@@ -3,10 +3,7 @@ import { join } from "node:path";
 import type { ErrorMeaning } from "../shared/contract/error-codes/meaning.ts";
 import { ERROR_SECTIONS } from "../shared/contract/error-codes.ts";
 
-/**
- * Writes docs/errors.md from shared/contract/error-codes.ts; with `--check` only looks whether they
- * agree.
- */
+/** Writes docs/errors.md from shared/contract/error-codes.ts. `--check` only compares them. */
 
 const PAGE = join(import.meta.dirname, "../docs/errors.md");
 

@@ -3,8 +3,9 @@ import { Worker } from "node:worker_threads";
 import type { Result, Share } from "../test/faults/batch.ts";
 
 /**
- * `npm run test:faults [-- --seconds 480] [--seed N]`: every fault at every call of a run, pairs of
- * them, zombies, interleavings and longer sequences; docs/protocol.md says what must hold.
+ * `npm run test:faults [-- --seconds 480] [--seed N]`: tries every fault at every call of a run,
+ * pairs of faults, zombies, interleavings and longer sequences. docs/protocol.md lists the
+ * invariants.
  */
 
 const { values } = parseArgs({ options: { seconds: { type: "string" }, seed: { type: "string" } } });

@@ -9,8 +9,8 @@ import { namedFiles, stagedFiles } from "../test/support/table.ts";
 import { setUpPython } from "./setup-python.ts";
 
 /**
- * `npm run test:kill [-- KILLS]`: kills the demo at random moments, each on a home of its own, then
- * runs it to the end. Prints a line a kill.
+ * `npm run test:kill [-- KILLS]`: kills the demo at random moments, each time in a new home, and
+ * then runs it to the end. Prints a line for each kill.
  */
 
 if (!setUpPython()) process.exit(1);
@@ -24,7 +24,7 @@ const clean = mkdtempSync(join(tmpdir(), "millrace-kill-"));
 await millrace(["run", EARTHQUAKES, "--home", clean], env);
 rmSync(clean, { recursive: true });
 /**
- * Milliseconds of a whole run: the kills fall into its last three quarters, where the batches are.
+ * Milliseconds of a whole run. The kills fall into its last three quarters, which have the batches.
  */
 const whole = Date.now() - startedAt;
 

@@ -12,11 +12,11 @@ import { setUpPython } from "./setup-python.ts";
 /**
  * `npm run test:localstack [-- --setup-only] [-- -- VITEST_ARGS]`: sets LocalStack up below
  * .cache/localstack, starts it in namespaces of its own, runs the tests of test/localstack there,
- * and ends all of it. With AWS_ENDPOINT_URL set, the tests run against that LocalStack instead, and
- * nothing is installed or started. test/localstack/README.md has the rest.
+ * and ends everything. If AWS_ENDPOINT_URL is set, the tests use that LocalStack, and the script
+ * installs and starts none. See test/localstack/README.md.
  */
 
-/** How long the inside may take to end by itself before it is killed. */
+/** Time that the process inside the namespaces has to end by itself before it is killed. */
 const STOP_TIMEOUT = 20_000;
 
 const { values, positionals } = parseArgs({
@@ -27,7 +27,7 @@ const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
 
 async function main(): Promise<number> {
-  rmSync(RESULTS, { force: true }); // Nobody shall read the results of an earlier run.
+  rmSync(RESULTS, { force: true }); // They are of an earlier run.
   const endpoint = process.env["AWS_ENDPOINT_URL"];
   if (endpoint) return await runTests(endpoint, positionals, stop.signal);
 
@@ -41,9 +41,9 @@ async function main(): Promise<number> {
 }
 
 /**
- * A network of its own, because LocalStack 4.14 listens on every interface whatever it is told, and
- * because so nothing can be downloaded behind our back. Processes of their own, because the kernel
- * then ends all of them together.
+ * The network namespace is needed because LocalStack 4.14 listens on every interface whatever its
+ * settings are; it also blocks hidden downloads. The process namespace is needed because the kernel
+ * then ends all processes together.
  */
 async function runInside(args: readonly string[]): Promise<number> {
   stop.signal.throwIfAborted();
@@ -63,7 +63,7 @@ function failed(error: unknown): number {
   if (stop.signal.aborted) return 130;
   if (error instanceof MissingError) {
     console.error(`SKIPPED: the LocalStack tests need ${error.message}`);
-    return process.env["CI"] ? 1 : 0; // Never skipped in CI.
+    return process.env["CI"] ? 1 : 0; // CI skips no test.
   }
   console.error(`localstack: ${error instanceof Error ? error.message : String(error)}`);
   return 1;

@@ -6,19 +6,19 @@ import type { Result, Share } from "../test/faults/batch.ts";
 
 /**
  * `npm run test:mutations [-- --only TEXT] [--cases]`: removes each rule of the protocol from a
- * copy of the sources, one at a time, and shows which cases of test/faults fail then. A rule whose
- * removal fails nothing is a gap, and fails the command.
+ * copy of the sources, one at a time, and prints which case of test/faults fails then. A rule whose
+ * removal fails no case is a gap, and the command fails.
  */
 
 interface Edit {
   readonly file: string;
-  /** Must be there exactly once. */
+  /** Text that must be in the file exactly once. */
   readonly find: string;
   readonly replace: string;
 }
 
 interface Mutation {
-  /** Number of the rule in docs/protocol.md, or a mistake that somebody may make. */
+  /** Number of the rule in docs/protocol.md, or `mistake` for a likely mistake of a programmer. */
   readonly rule: string;
   readonly what: string;
   readonly edits: readonly Edit[];
@@ -224,7 +224,7 @@ const MUTATIONS: readonly Mutation[] = [
         replace: "where: [{ attempt: equal(attempt) }],",
       },
       {
-        // The batch is then still planned when its commit fails.
+        // The batch is still planned when its commit fails.
         file: TRANSITIONS,
         find: "where: [{ attempt: equal(attempt), state: equal(state) }],",
         replace: 'where: [{ attempt: equal(attempt), state: oneOf<BatchState>(["planned", state]) }],',
@@ -261,11 +261,11 @@ const HOME = join(ROOT, ".cache/mutations");
 const SEED = 1;
 const LIMIT = 16_000;
 const BASELINE = 500;
-/** What bounds a search is its number of cases; time only ends one that hangs. */
+/** The number of cases bounds a search; the time only ends a search that hangs. */
 const SECONDS = 1200;
 const { values } = parseArgs({ options: { only: { type: "string" }, cases: { type: "boolean" } } });
 
-/** A copy of what the harness needs, with the rule removed. */
+/** Makes a copy of the sources that the harness needs, with the rule removed. */
 function mutate(mutation: Mutation, folder: string): void {
   for (const part of ["shared", "test/faults"])
     cpSync(join(ROOT, part), join(folder, part), { recursive: true });
@@ -322,7 +322,7 @@ mkdirSync(HOME, { recursive: true });
 const chosen = MUTATIONS.filter(
   ({ rule, what }) => values.only === undefined || rule === values.only || what.includes(values.only),
 );
-// Else whatever breaks the harness would count as caught.
+// Without this run, a broken harness would count as a caught mutation.
 const untouched = join(HOME, "untouched");
 mutate({ rule: "-", what: "nothing", edits: [] }, untouched);
 const { failures: unexpected } = await run(untouched, BASELINE);

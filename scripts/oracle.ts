@@ -2,8 +2,8 @@ import { parseArgs } from "node:util";
 import { conform, type Result, recordingsIn, table } from "../test/oracle/conformance.ts";
 
 /**
- * `npm run test:oracle [-- --dir DIR]`: drives the engine through the call traces that were
- * recorded of a real Spark, and compares. Ends with 1 where one differs.
+ * `npm run test:oracle [-- --dir DIR]`: replays the recorded calls of a real Spark with the engine
+ * and compares the two. Ends with 1 if a recording differs.
  */
 
 const { values } = parseArgs({ options: { dir: { type: "string", default: "../shared/oracle" } } });

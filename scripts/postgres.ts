@@ -1,8 +1,8 @@
 import { installPostgres } from "../test/postgres/install.ts";
 
 /**
- * Makes sure that the tests of the postgres connector have a PostgreSQL server. `--debian`:
- * Debian's packages even where the machine has one.
+ * Installs a PostgreSQL server for the tests of the postgres connector if none is found. `--debian`
+ * uses Debian's packages even if the machine has a server.
  */
 
 try {

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * `node scripts/setup-python.ts`: makes the Python environment of the tests in .cache/python. It has
- * pyarrow, an Arrow reader that is independent of Millrace.
+ * `node scripts/setup-python.ts`: creates the Python environment of the tests in .cache/python. Its
+ * pyarrow is an Arrow reader that is independent of Millrace.
  */
 
 const FOLDER = fileURLToPath(new URL("../.cache/python", import.meta.url));

@@ -4,10 +4,10 @@ import { circles } from "./circles.ts";
 import { type Import, importsOf } from "./imports.ts";
 import { COMPUTED, mayUse, PIPELINE, passage, ROOMS, roomOf } from "./rooms.ts";
 
-/** Paths from the root, and their text. */
+/** Text of each file, by its path from the root. */
 export type Files = ReadonlyMap<string, string>;
 
-/** What package.json says of packages. */
+/** The parts of package.json that name packages. */
 export interface Manifest {
   readonly name: string;
   readonly dependencies: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export interface Manifest {
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
-/** One line for each import that the allow-list does not have, and for each circle of imports. */
+/** Returns one line for each forbidden import and for each circle of imports. */
 export function checkBorders(files: Files, manifest: Manifest): string[] {
   const graph = new Map<string, string[]>();
   const refused: string[] = [];
@@ -47,14 +47,14 @@ function refusal(
   return why && `${file}:${each.line} imports ${each.specifier ?? COMPUTED}: ${why}`;
 }
 
-/** The path that an import names; `undefined` if it names a package, or if it is computed. */
+/** The path that an import names; `undefined` for a package or a computed name. */
 function targetOf(file: string, { specifier, kind }: Import): string | undefined {
   const isPath = kind === "url" || specifier?.startsWith(".");
   return specifier !== undefined && isPath ? posix.join(posix.dirname(file), specifier) : undefined;
 }
 
 function ofFile(room: string, { kind }: Import, target: string, exists: boolean): string | undefined {
-  // Data, or a folder.
+  // The URL names data or a folder.
   if (kind === "url" && !/\.[cm]?[jt]s$/.test(target)) return undefined;
   const other = roomOf(target);
   if (other === undefined) return `${target} ${NO_ROOM}`;

@@ -1,6 +1,6 @@
 /**
- * A line for each circle of a graph, which names its files. Of circles that share all their files
- * with earlier ones, none is told until those are gone.
+ * Returns a line for each circle of a graph, with the files in it. A circle whose files are all in
+ * earlier circles is left out until those are gone.
  */
 export function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const seen = new Set<string>();
@@ -14,7 +14,7 @@ export function circles(graph: ReadonlyMap<string, readonly string[]>): string[]
   return found;
 }
 
-/** The files of a shortest way from a file back to itself, itself first. */
+/** The files of a shortest path from a file back to itself, itself first. */
 function shortestBack(graph: ReadonlyMap<string, readonly string[]>, start: string): string[] | undefined {
   const ways: string[][] = [[start]];
   const reached = new Set<string>();

@@ -1,17 +1,17 @@
 import { type Argument, type Expression, type Node, parseSync, Visitor } from "oxc-parser";
 
-/** One place where a file names another: an import in any of its forms, or a URL. */
+/** One place where a file names another: an import in any form, or a URL. */
 export interface Import {
   /** As it is written; `undefined` if it is computed when the code runs. */
   readonly specifier: string | undefined;
   readonly line: number;
-  /** `type` if nothing of it is left when the code runs, `url` if it only names a file. */
+  /** `type` if the import is erased when the code runs, `url` if it only names a file. */
   readonly kind: "value" | "type" | "url";
 }
 
 /**
- * Every import of a file, also of types only. The parser is oxc's because TypeScript 7 has no
- * stable one yet, and because tools that bundle or strip types drop what is imported as a type.
+ * Returns every import of a file, also of types only. The parser is oxc's because TypeScript 7 has
+ * no stable one yet, and because bundlers and type strippers drop imports of types.
  */
 export function importsOf(path: string, source: string): Import[] {
   const { program, errors } = parseSync(path, source);

@@ -1,18 +1,18 @@
 /**
- * The allow-list of the borders. What is not listed is refused, and so is a file that lies in no
- * room. `npm run check` holds the code to it; `npm run borders:update` makes the table in
+ * The allow-list of imports. An import that is not listed is refused, and so is a file that lies in
+ * no room. `npm run check` compares the code with it; `npm run borders:update` makes the table in
  * docs/architecture.md from it.
  */
 export interface Room {
   /** One line for docs/architecture.md. */
   readonly holds: string;
-  /** The rooms whose files it may import, besides its own. */
+  /** The rooms whose files this room may import, besides its own. */
   readonly imports: readonly string[] | "all";
-  /** The rooms of which it may import types only. */
+  /** The rooms from which this room may import types only. */
   readonly types?: readonly string[];
-  /** Packages of npm, modules of Node, and `COMPUTED`. A `*` at the end stands for anything. */
+  /** Packages of npm, modules of Node, and `COMPUTED`. A `*` at the end stands for any text. */
   readonly packages: readonly string[];
-  /** If it is not shipped: it may import what package.json has for development, too. */
+  /** True for a room that is not shipped: it may also import development dependencies. */
   readonly isTool?: true;
 }
 
@@ -39,7 +39,8 @@ const connector = (holds: string, ...packages: string[]): Room => ({
 const tool = (holds: string): Room => ({ holds, imports: "all", packages: ["*"], isTool: true });
 
 /**
- * A room is a folder with all below it, or one file. A file's room is the longest name that fits.
+ * A room is a folder with everything below it, or one file. The longest matching name is the room
+ * of a file.
  */
 export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/contract": {
@@ -130,7 +131,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: [
       ...["shared/contract", "shared/arrow", "shared/aws"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
-      // A run on a laptop may read and write s3:// locations: docs/adr/0003.
+      // A run on a laptop may read and write s3: locations: docs/adr/0003.
       ...["shared/platform/embedded", "shared/platform/aws"],
     ],
     // The user's pipeline, and the worker beside this code.

@@ -3,7 +3,7 @@ import { COMPUTED, ROOMS } from "./rooms.ts";
 const BEGIN = "<!-- made from scripts/borders/rooms.ts by `npm run borders:update` -->\n";
 const END = "<!-- end -->";
 
-/** A page with the table of the rooms brought up to date. */
+/** Returns a page with the current table of the rooms. */
 export function withTable(page: string): string {
   const [before, rest] = split(page, BEGIN);
   const [, after] = split(rest, END);
@@ -34,7 +34,7 @@ function short(name: string): string {
   return name.replace(/^shared\//, "");
 }
 
-/** A star would begin an emphasis. */
+/** A star outside of code would begin an emphasis. */
 function code(name: string): string {
   return name === COMPUTED ? name : `\`${name}\``;
 }

@@ -9,8 +9,8 @@ import { BATCH_FILE, type ListedTask, STORE_FOLDER } from "../contract/store-lay
 import { checkOverlap } from "./overlap.ts";
 
 /**
- * What was planned for a batch besides its offsets. A replay uses this stored plan and does not ask
- * the source again.
+ * The plan of a batch apart from its offsets. A replay uses this stored plan and does not ask the
+ * source again.
  */
 export interface PlannedPartitions {
   readonly schema: Schema;

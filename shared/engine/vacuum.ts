@@ -15,8 +15,8 @@ export interface VacuumRequest {
 }
 
 /**
- * What was deleted, or would be in a dry run. `staged` are files that the sink deleted; `planned`
- * are the engine's own partitions files and large messages.
+ * Counts of the deleted files; in a dry run, of the files that a real run would delete. `staged`
+ * are files of the sink; `planned` are the engine's own partitions files and large messages.
  */
 export interface VacuumReport {
   readonly staged: VacuumResult;

@@ -10,8 +10,8 @@ import type { RowSource } from "../../shared/contract/stream-reader.ts";
 import { ROOT } from "../support/root.ts";
 
 /**
- * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with what
- * becomes of it here.
+ * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with Millrace's
+ * rows or error.
  */
 
 const schema = parseDdl("id bigint, part int");
@@ -19,17 +19,17 @@ const place = { pipeline: "p", batchId: 0, partition: 0 };
 const batch = (ddl: string, ...rows: readonly unknown[][]): RecordBatch => recordBatchOf(parseDdl(ddl), rows);
 const good = (): RecordBatch => batch("id bigint, part int", [1, 0]);
 
-/** What Spark's `yield` does, and what a reader here would write. */
+/** The items in Spark's `yield`, as a reader in TypeScript would yield them. */
 function* yields(...items: readonly unknown[]): Generator<unknown> {
   yield* items;
 }
 
 interface Scenario {
-  /** What `read` gives. */
+  /** The return value of `read`. */
   readonly read: () => unknown;
-  /** The rows that arrive, or */
+  /** The rows that arrive, or the error below. */
   readonly rows?: readonly unknown[];
-  /** the error, to the letter. */
+  /** The exact error. */
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -107,7 +107,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       found: "5",
     },
   },
-  // Rows by name are what JavaScript has.
+  // Rows by name are JavaScript's own rows.
   read_dict_row: { read: () => yields({ id: 1, part: 0 }), rows: one },
   read_row_wrong_names: {
     read: () => yields({ id: 1, xx: 0 }),
@@ -119,7 +119,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     },
   },
   read_row_reordered_names: { read: () => yields({ part: 0, id: 1 }), rows: one },
-  // Any iterable is as good as an iterator.
+  // Any iterable may be returned, not only an iterator.
   read_list_not_iterator: { read: () => [[1, 0]], rows: one },
   read_none: {
     read: () => undefined,
@@ -184,24 +184,27 @@ async function outcome(read: () => unknown, of: Schema): Promise<unknown[] | Mil
   }
 }
 
-describe("a reader's mistakes that Spark was tried with", () => {
-  it.each(Object.entries(scenarios))("%s", async (_name, { read, rows, error }) => {
-    const result = await outcome(read, schema);
-    if (error === undefined) {
-      expect(result).toEqual(rows);
-      return;
-    }
-    expect(MillraceError.is(result)).toBe(true);
-    const { code, message, hint, where, found, retryable } = result as MillraceError;
-    expect({ code, message, hint, where, found, retryable }).toEqual({
-      found: undefined,
-      ...error,
-      where: { ...place, ...error.where },
-      retryable: false,
-    });
-  });
+describe("a reader's mistakes that Spark's recordings have", () => {
+  it.each(Object.entries(scenarios))(
+    "A row of a reader has the same outcome as in Spark: %s",
+    async (_name, { read, rows, error }) => {
+      const result = await outcome(read, schema);
+      if (error === undefined) {
+        expect(result).toEqual(rows);
+        return;
+      }
+      expect(MillraceError.is(result)).toBe(true);
+      const { code, message, hint, where, found, retryable } = result as MillraceError;
+      expect({ code, message, hint, where, found, retryable }).toEqual({
+        found: undefined,
+        ...error,
+        where: { ...place, ...error.where },
+        retryable: false,
+      });
+    },
+  );
 
-  it("are all of those in Spark's recordings", () => {
+  it("The scenarios cover each mistake in Spark's recordings", () => {
     const file = join(ROOT, "../shared/oracle/k_contract_errors.json");
     if (!existsSync(file)) {
       console.warn(
@@ -214,7 +217,7 @@ describe("a reader's mistakes that Spark was tried with", () => {
     expect(Object.keys(scenarios).sort()).toEqual(ofRead.sort());
   });
 
-  it("are errors also where a null stands for a value that the schema demands", async () => {
+  it("A reader's mistake is an error even if the schema demands a value and the row has null", async () => {
     expect(await outcome(() => yields([null, 0]), parseDdl("id bigint NOT NULL, part int"))).toMatchObject({
       code: "ROW_MISMATCH",
       message: 'row 1, field "id": expected a value (NOT NULL), found null',

@@ -20,11 +20,11 @@ const fileOf = async (
   batches: Iterable<RecordBatch> | AsyncIterable<RecordBatch>,
 ): Promise<Buffer> => Buffer.concat(await Array.fromAsync(encodeFile(schema, batches)));
 const rowsIn = (file: Uint8Array): unknown[] => [...decodeFile(file)].flatMap((batch) => [...rowsOf(batch)]);
-/** The way of rows, or record batches, from a reader to a file and back. */
+/** Passes rows or record batches from a reader into a file and back. */
 const roundTrip = async (schema: Schema, source: Iterable<Row | RecordBatch>): Promise<unknown[]> =>
   rowsIn(await fileOf(schema, toRecordBatches(schema, source, {})));
 
-/** A value as a reader may yield it, and as JSON has it afterwards. */
+/** A value that a reader may yield, and the JSON that is read back. */
 type Pair = readonly [value: unknown, json: unknown];
 const same = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<Pair> => values.map((value) => [value, value]);
 const orNull = (pairs: fc.Arbitrary<Pair>): fc.Arbitrary<Pair> =>
@@ -40,7 +40,7 @@ const days: fc.Arbitrary<Pair> = fc
   .date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true })
   .map((date) => date.toISOString().slice(0, 10))
   .map((day) => [day, day]);
-/** To the microsecond, between 1970 and 2100; rows.test.ts has the far ends. */
+/** Times to the microsecond between 1970 and 2100; rows.test.ts tests the limits. */
 const micros = (suffix: string): fc.Arbitrary<Pair> =>
   fc
     .tuple(fc.integer({ min: 0, max: 4_102_444_799 }), fc.integer({ min: 0, max: 999_999 }))
@@ -98,7 +98,7 @@ const columns: Readonly<Record<string, fc.Arbitrary<Pair>>> = {
 };
 
 describe("encodeFile and decodeFile", () => {
-  it("give the rows back, whatever they hold, by name or by position", async () => {
+  it("decodeFile returns the rows that encodeFile was given, by name or by position", async () => {
     const rows = fc.array(fc.tuple(fc.record(columns), fc.boolean()), { maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(rows, async (pairs) => {
@@ -115,7 +115,7 @@ describe("encodeFile and decodeFile", () => {
     );
   });
 
-  it("keep more than one record batch apart", async () => {
+  it("encodeFile keeps several record batches apart", async () => {
     const schema = parseDdl("id int");
     const batches = [[1, 2], [], [3]].map((ids) =>
       recordBatchOf(
@@ -127,13 +127,13 @@ describe("encodeFile and decodeFile", () => {
     expect(decoded.map((batch) => [...rowsOf(batch)])).toEqual([[{ id: 1 }, { id: 2 }], [], [{ id: 3 }]]);
   });
 
-  it("write a file without record batches that still holds the schema", async () => {
+  it("encodeFile writes a file without record batches that still holds the schema", async () => {
     const file = await fileOf(all, []);
     expect(rowsIn(file)).toEqual([]);
     expect(schemaToJson(tableFromIPC(file).schema)).toEqual(schemaToJson(all));
   });
 
-  it("write a file that Arrow's own reader takes, with the magic bytes at both ends", async () => {
+  it("encodeFile writes a file that Arrow's own reader takes, with the magic bytes at both ends", async () => {
     const schema = parseDdl("id bigint");
     const file = await fileOf(schema, [recordBatchOf(schema, [{ id: 2n ** 62n }])]);
     expect([file.toString("latin1", 0, 6), file.toString("latin1", file.length - 6)]).toEqual([
@@ -143,7 +143,7 @@ describe("encodeFile and decodeFile", () => {
     expect(tableFromIPC(file).get(0)?.["id"]).toBe(2n ** 62n);
   });
 
-  it("give a large file in chunks, and never hold it whole", async () => {
+  it("encodeFile returns a large file in chunks and never holds it whole", async () => {
     const schema = parseDdl("b binary");
     let asked = 0;
     function* batches(): Generator<RecordBatch> {
@@ -161,23 +161,23 @@ describe("encodeFile and decodeFile", () => {
   });
 });
 
-describe("record batches that a reader made itself reach the file with all their rows", () => {
+describe("record batches that a reader made itself", () => {
   const stamped = parseDdl("t timestamp, l array<string>");
   const rows = [{ t: "2026-11-21T00:00:00.000Z", l: ["a"] }];
 
-  it("where their columns are nullable and the schema says NOT NULL", async () => {
+  it("Record batches keep all rows in a file if their columns are nullable and the schema says NOT NULL", async () => {
     const schema = parseDdl("id int NOT NULL");
     const own = recordBatchOf(parseDdl("id int"), [{ id: 2 }]);
     expect(await roundTrip(schema, [{ id: 1 }, own, { id: 3 }])).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
   });
 
-  it("where the schema was stored and read back, as it is in every task", async () => {
+  it("Record batches keep all rows in a file if the schema was stored and read back, as in every task", async () => {
     const stored = decodeSchema(encodeSchema(stamped));
     expect(await roundTrip(stored, [recordBatchOf(stamped, rows), ...rows])).toEqual([...rows, ...rows]);
     expect(await roundTrip(stamped, [recordBatchOf(stored, rows), ...rows])).toEqual([...rows, ...rows]);
   });
 
-  it("where the elements of their lists have another name", async () => {
+  it("Record batches keep all rows in a file if the elements of their lists have another name", async () => {
     const own = new Schema([
       new Field("t", new TimestampMicrosecond("UTC"), true),
       new Field("l", new List(new Field("item", new Utf8(), true)), true),
@@ -185,19 +185,19 @@ describe("record batches that a reader made itself reach the file with all their
     expect(await roundTrip(stamped, [...rows, recordBatchOf(own, rows)])).toEqual([...rows, ...rows]);
   });
 
-  it("where they carry metadata of their own", async () => {
+  it("Record batches keep all rows in a file if they carry metadata of their own", async () => {
     const own = new Schema(stamped.fields, new Map([["made", "elsewhere"]]));
     expect(await roundTrip(stamped, [recordBatchOf(own, rows), ...rows])).toEqual([...rows, ...rows]);
   });
 
-  it("where another copy of Arrow made them", async () => {
+  it("Record batches keep all rows in a file if another copy of Arrow made them", async () => {
     const other = createRequire(import.meta.url)("apache-arrow") as typeof import("apache-arrow");
     const table = other.tableFromIPC(await fileOf(stamped, [recordBatchOf(stamped, rows)]));
     expect(other.RecordBatch).not.toBe(RecordBatch);
     expect(await roundTrip(stamped, [...rows, ...table.batches])).toEqual([...rows, ...rows]);
   });
 
-  it("where they are slices of larger ones", async () => {
+  it("Record batches keep all rows in a file if they are slices of larger ones", async () => {
     const schema = parseDdl("id int, b boolean, s string");
     const many = Array.from({ length: 20 }, (_, id) => ({
       id,
@@ -209,7 +209,7 @@ describe("record batches that a reader made itself reach the file with all their
 });
 
 describe("encodeSchema and decodeSchema", () => {
-  it("keep every type, nullability and metadata", () => {
+  it("decodeSchema keeps every type, nullability and metadata that encodeSchema was given", () => {
     const fields = all.fields.map((field) => field.clone({ metadata: new Map([["unit", field.name]]) }));
     const decoded = decodeSchema(encodeSchema(new Schema(fields, new Map([["by", "millrace"]]))));
     expect(String(decoded)).toBe(String(all));
@@ -221,7 +221,7 @@ describe("encodeSchema and decodeSchema", () => {
     expect(decoded.fields.at(-1)?.type.children.map((field: Field) => field.nullable)).toEqual([false, true]);
   });
 
-  it("give a schema that rows can be written with", async () => {
+  it("decodeSchema returns a schema that rows can be written with", async () => {
     const decoded = decodeSchema(encodeSchema(parseDdl("d decimal(5,2), t timestamp_ntz, n struct<x:date>")));
     const row = { d: "1.50", t: "2026-11-21T00:00:00.000", n: { x: "2026-11-21" } };
     expect(await roundTrip(decoded, [row])).toEqual([row]);

@@ -9,8 +9,8 @@ import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";
 
 /**
- * What pyarrow finds in a file that we wrote: an independent reader of every type, also of its
- * least and greatest values.
+ * Reads a file of Millrace with pyarrow, an independent reader of every type with its least and
+ * greatest values.
  */
 
 const READ = `
@@ -56,7 +56,7 @@ async function readByPython(ddl: string, rows: readonly Row[]): Promise<Found> {
 const MAX_INT64 = 2n ** 63n - 1n;
 const NINES = "9".repeat(38);
 
-/** DDL type, Arrow's type by pyarrow, values, and what pyarrow makes of them. */
+/** DDL type, pyarrow's name of the type, values, and the values that pyarrow reads. */
 const cases: readonly (readonly [string, string, readonly unknown[], readonly unknown[]])[] = [
   ["boolean", "bool", [true, false], [true, false]],
   ["tinyint", "int8", [-128, 127], ["-128", "127"]],
@@ -144,9 +144,9 @@ const cases: readonly (readonly [string, string, readonly unknown[], readonly un
   ],
 ];
 
-describe("a file of rows, read by pyarrow,", () => {
+describe("a file of rows in pyarrow", () => {
   it.skipIf(!hasPython)(
-    "has every type with its least and greatest values, and nulls among them",
+    "The library pyarrow reads every type from a file of rows, with least and greatest values and nulls",
     async () => {
       const length = Math.max(...cases.map(([, , values]) => values.length)) + 1;
       const ddl = cases.map(([type], i) => `c${i} ${type}`).join(", ");
@@ -161,7 +161,7 @@ describe("a file of rows, read by pyarrow,", () => {
   );
 
   it.skipIf(!hasPython)(
-    "has the same by name as by position, and NOT NULL where the schema says so",
+    "The library pyarrow reads the same values from rows by name and by position, and NOT NULL from the schema",
     async () => {
       const ddl = cases.map(([type], i) => `c${i} ${type}${type === "void" ? "" : " NOT NULL"}`).join(", ");
       const values = cases.map(([, , [first]]) => first);
@@ -175,7 +175,7 @@ describe("a file of rows, read by pyarrow,", () => {
   );
 
   it.skipIf(!hasPython)(
-    "has nested nulls and empty collections in their places over several record batches",
+    "The library pyarrow reads nested nulls and empty collections in their places over several record batches",
     async () => {
       const value = (i: number) =>
         i % 7 === 0

@@ -27,7 +27,7 @@ const shown = (type: string, value: unknown): unknown =>
   [...rowsOf(recordBatchOf(parseDdl(`v ${type}`), [[value]]))][0]?.["v"];
 
 describe("rowsOf", () => {
-  it("gives the rows of a record batch by field name, with null for no value", () => {
+  it("rowsOf returns the rows of a record batch by field name, with null for a missing value", () => {
     const batch = recordBatchOf(parseDdl("a int, b string"), [
       [1, null],
       [null, "x"],
@@ -38,7 +38,7 @@ describe("rowsOf", () => {
     ]);
   });
 
-  it("gives only what JSON carries", () => {
+  it("rowsOf returns only values that JSON carries", () => {
     const schema = parseDdl(
       "i bigint, big bigint, d date, t timestamp, x decimal(4,1), b binary, m map<date,array<bigint>>",
     );
@@ -74,27 +74,27 @@ describe("rowsOf", () => {
     "1583-01-01T00:00:00.000001Z",
     "0001-01-01T00:00:00.000001Z",
     "9999-12-31T23:59:59.999999Z",
-  ])("gives the time %s as it was written", (time) => {
+  ])("rowsOf returns the time %s as it was written", (time) => {
     expect(shown("timestamp", time)).toBe(time);
     expect(shown("timestamp_ntz", time.slice(0, -1))).toBe(time.slice(0, -1));
   });
 
   it.each(["2026-11-21", "0001-01-01", "+012026-11-21", "-000044-03-15"])(
-    "gives the day %s as it was written",
+    "rowsOf returns the day %s as it was written",
     (day) => {
       expect(shown("date", day)).toBe(day);
     },
   );
 
   it.each(["00:00:00.000", "23:59:59.999999", "03:04:05.678"])(
-    "gives the time of day %s as it was written",
+    "rowsOf returns the time of day %s as it was written",
     (time) => {
       expect(shown("time", time)).toBe(time);
     },
   );
 
   it.each([2n ** 63n - 1n, -(2n ** 63n), 10n ** 17n * 86n])(
-    "gives something for a time far outside any calendar: %s",
+    "rowsOf returns a value for a time far outside any calendar: %s",
     (micros) => {
       expect(typeof shown("timestamp", micros)).toBe("string");
     },
@@ -104,7 +104,7 @@ describe("rowsOf", () => {
     [TimeUnit.SECOND, 1n, "1970-01-01T00:00:01Z"],
     [TimeUnit.MILLISECOND, 1n, "1970-01-01T00:00:00.001Z"],
     [TimeUnit.NANOSECOND, 1_000_001_000n, "1970-01-01T00:00:01.000001Z"],
-  ])("reads times of other units, which other programs write: %s", (unit, value, text) => {
+  ])("rowsOf reads times of other units, which other programs write: %s", (unit, value, text) => {
     const type = new Timestamp(unit, "UTC");
     const schema = new Schema([new Field("v", type, true)]);
     const child = makeData({ type, length: 1, nullCount: 0, data: BigInt64Array.of(value) });
@@ -119,7 +119,7 @@ describe("rowsOf", () => {
     [new DurationSecond(), -90_061n, "-P1DT1H1M1S"],
     [new DurationNanosecond(), 1n, "PT0.000000001S"],
     [new DurationMillisecond(), 86_400_000n, "P1D"],
-  ])("reads %s, which other programs write", (type, value, text) => {
+  ])("rowsOf reads %s, which other programs write", (type, value, text) => {
     const schema = new Schema([new Field("v", type, true)]);
     const isShort = DataType.isTime(type) && type.bitWidth === 32;
     const values = isShort ? Int32Array.of(Number(value)) : BigInt64Array.of(value);
@@ -128,7 +128,7 @@ describe("rowsOf", () => {
     expect([...rowsOf(new RecordBatch(schema, data))]).toEqual([{ v: text }]);
   });
 
-  it("tells dates from the day count", () => {
+  it("rowsOf tells dates from the day count", () => {
     const type = new Date_(DateUnit.DAY);
     const schema = new Schema([new Field("v", type, true)]);
     const child = makeData({ type, length: 3, nullCount: 0, data: Int32Array.of(-1, 20_000, 2e9) });

@@ -61,7 +61,7 @@ const decimal = (...unscaled: bigint[]) =>
     data: new Uint32Array(BigInt64Array.from(unscaled.flatMap((n) => [n, n < 0n ? -1n : 0n])).buffer),
   });
 
-/** Five values of each, most with a null among them. */
+/** Five values of each type, most with a null among them. */
 const COLUMNS: Readonly<Record<string, Data>> = Object.fromEntries(
   (
     [
@@ -132,7 +132,7 @@ function batchOf(data: Data): RecordBatch {
   );
 }
 
-/** The values of the one column, as text that tells all of them apart. */
+/** The values of the only column as distinct texts. */
 function valuesOf(batch: RecordBatch): string[] {
   const column = new Vector([batch.data.children[0] as Data]);
   return Array.from({ length: batch.numRows }, (_, i) => textOf(column.get(i)));
@@ -151,7 +151,7 @@ describe.each(Object.entries(COLUMNS))("rows taken of %s", (_, data) => {
   const batch = batchOf(data);
 
   it.each([[[0, 1, 2, 3, 4]], [[1, 3]], [[4, 2, 0]], [[2]], [[]]])(
-    "%o have the values that they had",
+    "Rows %o that are taken of a record batch have the values that they had",
     (rows) => {
       const taken = takeRows(batch, rows);
       expect(taken.numRows).toBe(rows.length);
@@ -162,13 +162,13 @@ describe.each(Object.entries(COLUMNS))("rows taken of %s", (_, data) => {
     },
   );
 
-  it("of a part of a batch are counted from where it begins", () => {
+  it("Rows that are taken of a part of a batch are counted from the part's first row", () => {
     const part = batch.slice(1, 4);
     expect(valuesOf(takeRows(part, [0, 2]))).toEqual(pick(valuesOf(batch), [1, 3]));
     expect(valuesOf(takeRows(takeRows(part, [0, 2]), [1]))).toEqual(pick(valuesOf(batch), [3]));
   });
 
-  it("can be written to a file and read back", async () => {
+  it("Rows that are taken can be written to a file and read back", async () => {
     const taken = takeRows(batch, [3, 1, 4]);
     async function* one() {
       yield taken;

@@ -12,7 +12,7 @@ import type {
 } from "../../shared/aws/state.ts";
 
 describe("an expression over the state", () => {
-  it("has the path that its function goes, at any depth and through what may be null", () => {
+  it("An expression over the state has the path of its function, at any depth and through optional fields", () => {
     expect(input((work: Work) => work)).toBe("{% $states.input %}");
     expect(input((work: Work) => work.run)).toBe("{% $states.input.run %}");
     expect(input((work: Work) => work.items?.key)).toBe("{% $states.input.items.key %}");
@@ -20,7 +20,7 @@ describe("an expression over the state", () => {
     expect(mapItem((item: number) => item)).toBe("{% $states.context.Map.Item.Value %}");
   });
 
-  it("compares with one of the values, and adds fields", () => {
+  it("An expression over the state compares a field with one of its values and adds fields", () => {
     expect(inputIs((planned: Planned) => planned.next, "Finalize")).toBe(
       '{% $states.input.next = "Finalize" %}',
     );
@@ -29,25 +29,25 @@ describe("an expression over the state", () => {
     );
   });
 
-  it("does not compile with a path that the state does not have", () => {
+  it("An expression with a path that the state does not have does not compile", () => {
     // @ts-expect-error there is no such field
     expect(input((work: Work) => work.runs)).toBeDefined();
-    // @ts-expect-error nor one such below it
+    // @ts-expect-error there is no such nested field
     expect(input((failed: Failed) => failed.error.hint)).toBeDefined();
-    // @ts-expect-error not all that Plan returns has one
+    // @ts-expect-error some results of Plan have no such field
     expect(input((planned: Planned) => planned.todo)).toBeDefined();
     // @ts-expect-error Step Functions does not know it
     expect(context(({ Execution }) => Execution.Owner)).toBeDefined();
   });
 
-  it("does not compile with a next that is none of the values", () => {
-    // @ts-expect-error a state of its own name
+  it("An expression with a value of `next` that does not exist does not compile", () => {
+    // @ts-expect-error it names a state, and is no value of `next`
     expect(inputIs((planned: Planned) => planned.next, "Write")).toBeDefined();
-    // @ts-expect-error what Plan says, not Finalize
+    // @ts-expect-error Plan returns it, and not Finalize
     expect(inputIs((finalized: Finalized) => finalized.next, "WriteInline")).toBeDefined();
   });
 
-  it("does not compile in a payload that lacks a field, has another one, or one of another type", () => {
+  it("A payload that lacks a field, has another one or has one of another type does not compile", () => {
     const run = input((work: Work) => work.run);
     const partition = mapItem((item: number) => item);
     expect({ run, partition } satisfies Template<WriteItem>).toBeDefined();
@@ -57,11 +57,11 @@ describe("an expression over the state", () => {
     expect({ run, partition, attempt: partition } satisfies Template<WriteItem>).toBeDefined();
     // @ts-expect-error a run is no number
     expect({ run: partition, partition } satisfies Template<WriteItem>).toBeDefined();
-    // @ts-expect-error written by hand, so that nobody checks it
+    // @ts-expect-error a text is not checked against the state
     expect({ run: "{% $states.input.run %}", partition } satisfies Template<WriteItem>).toBeDefined();
     const execution = { id: context(({ Execution }) => Execution.Id) };
     const asked = input((given: ExecutionInput) => given);
-    // @ts-expect-error when it was started is missing, one level below
+    // @ts-expect-error the nested start time is missing
     expect({ input: asked, execution } satisfies Template<PlanEvent>).toBeDefined();
     // @ts-expect-error a Map adds no such field
     expect(inputWith<TaskEnds>({ lost: "1" })).toBeDefined();

@@ -30,14 +30,14 @@ const NOT_SET = {
 };
 
 describe("the settings of a function", () => {
-  it("are read as they were written, each in a variable of its own", () => {
+  it("The settings of a function are read as they were written, each in a variable of its own", () => {
     const variables = formatSettings(ALL);
     expect(parseSettings(variables)).toEqual(ALL);
     expect(Object.keys(variables)).toHaveLength(Object.keys(SETTINGS).length);
     for (const name of Object.keys(variables)) expect(name.startsWith(VARIABLE_PREFIX)).toBe(true);
   });
 
-  it("that are optional and not set have no variable", () => {
+  it("An optional setting that is not set has no variable", () => {
     const settings = { ...ALL, ...NOT_SET };
     const variables = formatSettings(settings);
     expect(parseSettings(variables)).toEqual(settings);
@@ -45,7 +45,7 @@ describe("the settings of a function", () => {
       expect(variables).not.toHaveProperty(SETTINGS[name].variable);
   });
 
-  it("that are required and missing, or empty, are an error that names the variable", () => {
+  it("A required setting that is missing or empty is an error that names the variable", () => {
     const { variable } = SETTINGS.table;
     for (const value of [undefined, ""])
       expect(() => parseSettings({ ...formatSettings(ALL), [variable]: value })).toThrow(
@@ -53,12 +53,12 @@ describe("the settings of a function", () => {
       );
   });
 
-  it("have no trigger if somebody wrote one that there is not", () => {
+  it("The settings have no trigger if their variable holds an unknown one", () => {
     const variables = { ...formatSettings(ALL), [SETTINGS.trigger.variable]: "sometimes" };
     expect(parseSettings(variables).trigger).toBeUndefined();
   });
 
-  it("do not compile if the writer forgets one, even an optional one, or the reader wants another", () => {
+  it("Settings do not compile if the writer forgets one or the reader wants another", () => {
     const { trigger: _trigger, ...others } = ALL;
     // @ts-expect-error the trigger is missing
     expect(formatSettings(others)).not.toHaveProperty(SETTINGS.trigger.variable);

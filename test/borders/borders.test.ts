@@ -8,7 +8,7 @@ import { passage, ROOMS } from "../../scripts/borders/rooms.ts";
 const PACKAGE = new URL("../../package.json", import.meta.url);
 const MANIFEST = JSON.parse(readFileSync(PACKAGE, "utf8")) as Manifest;
 
-/** Every way to name another file, and whether only types come from there. */
+/** Every form in which a file names another, and whether it imports only types. */
 const FORMS: readonly { readonly code: (path: string) => string; readonly isType?: true }[] = [
   { code: (path) => `import { a } from "${path}";` },
   { code: (path) => `import b, * as c from "${path}";` },
@@ -39,12 +39,15 @@ const ENGINE = ["shared/engine", "shared/engine/ports", "shared/engine/run"];
 const PLATFORMS = ["shared/platform/aws", "shared/platform/embedded", "shared/platform/memory"];
 const EDGES = ["local", "functions", "infra", "cli", "bin"];
 
-/** A file of a room: of one that is a file, that file. */
+/** A file of a room; if the room is one file, that file. */
 function fileOf(room: string): string {
   return room.endsWith(".ts") ? room : posix.join(room, "planted.ts");
 }
 
-/** What is said of a file of one room that names one of another, in every form, one a line. */
+/**
+ * The check's lines for a file of one room that imports a file of another, in every form, one a
+ * line.
+ */
 function plant(from: string, to: string): string[] {
   const [file, target] = [fileOf(from), fileOf(to)];
   const relative = posix.relative(posix.dirname(file), target);
@@ -53,26 +56,29 @@ function plant(from: string, to: string): string[] {
   return checkBorders(new Map([[target, ""]]).set(file, source), MANIFEST);
 }
 
-/** What is said of some lines in a file of a room. */
+/** The check's lines for these lines in a file of a room. */
 function refusals(room: string, ...lines: string[]): string[] {
   return checkBorders(new Map([[fileOf(room), lines.join("\n")]]), MANIFEST);
 }
 
 describe("the borders", () => {
-  it.each([...PRODUCT, ...TOOLS])("let %s import what its line lists, and refuse all else", (from) => {
-    for (const to of NAMES.filter((name) => name !== from)) {
-      const way = passage(from, to);
-      const what = way === "types" ? `import nothing but types of ${to}` : `not import ${to}, only `;
-      const expected = FORMS.flatMap(({ isType }, index) => {
-        if (way === "values" || (way === "types" && isType)) return [];
-        const line = `^${fileOf(from)}:${index + 1} imports \\S+: ${from} may ${what}`;
-        return [expect.stringMatching(new RegExp(line)) as string];
-      });
-      expect(plant(from, to), `${from} → ${to}`).toEqual(expected);
-    }
-  });
+  it.each([...PRODUCT, ...TOOLS])(
+    "The borders let %s import the rooms in its line and refuse all others",
+    (from) => {
+      for (const to of NAMES.filter((name) => name !== from)) {
+        const way = passage(from, to);
+        const what = way === "types" ? `import nothing but types of ${to}` : `not import ${to}, only `;
+        const expected = FORMS.flatMap(({ isType }, index) => {
+          if (way === "values" || (way === "types" && isType)) return [];
+          const line = `^${fileOf(from)}:${index + 1} imports \\S+: ${from} may ${what}`;
+          return [expect.stringMatching(new RegExp(line)) as string];
+        });
+        expect(plant(from, to), `${from} → ${to}`).toEqual(expected);
+      }
+    },
+  );
 
-  // Said apart from the allow-list, so that a slip in it is seen.
+  // These pairs are written apart from the allow-list, so that a slip in the list is found.
   it.each([
     ["the contract imports no other room", ["shared/contract"], NAMES],
     ["the engine knows no platform, connector or edge", ENGINE, [...PLATFORMS, ...CONNECTORS, ...EDGES]],
@@ -87,7 +93,7 @@ describe("the borders", () => {
     ["the construct knows no engine and no platform", ["infra"], [...ENGINE, ...PLATFORMS]],
     ["handlers know no connector and no disk", ["functions"], [...CONNECTORS, "shared/platform/embedded"]],
     ["what is shipped knows no tool", PRODUCT, TOOLS],
-  ] as const)("keep apart what must not meet: %s", (_, froms, tos) => {
+  ] as const)("The borders keep two rooms apart that must not meet: %s", (_, froms, tos) => {
     for (const from of froms) {
       for (const to of tos.filter((name) => name !== from)) {
         expect(plant(from, to), `${from} → ${to}`).toHaveLength(FORMS.length);
@@ -95,7 +101,7 @@ describe("the borders", () => {
     }
   });
 
-  it("name only rooms, and go down only", () => {
+  it("The borders name only rooms that exist, and their imports make no circle", () => {
     const arrows = new Map<string, readonly string[]>();
     for (const [name, { imports, types = [] }] of Object.entries(ROOMS)) {
       if (imports !== "all") arrows.set(name, [...imports, ...types]);
@@ -104,7 +110,7 @@ describe("the borders", () => {
     expect(circles(arrows)).toEqual([]);
   });
 
-  it("refuse a file that lies in no room, and an import of one", () => {
+  it("The borders refuse a file that lies in no room, and an import of such a file", () => {
     const files = new Map([
       ["shared/new/a.ts", ""],
       ["cli/a.ts", 'import "../shared/new/a.ts";\nimport "../../outside/a.ts";'],
@@ -116,18 +122,18 @@ describe("the borders", () => {
     ]);
   });
 
-  it("refuse an import of a module that is not there", () => {
+  it("The borders refuse an import of a module that does not exist", () => {
     expect(refusals("cli", 'import "./gone.ts";', 'import type { A } from "./gone.js";')).toEqual([
       "cli/planted.ts:1 imports ./gone.ts: there is no module cli/gone.ts",
       "cli/planted.ts:2 imports ./gone.js: there is no module cli/gone.js",
     ]);
   });
 
-  it("refuse a file that cannot be parsed", () => {
+  it("The borders refuse a file that cannot be parsed", () => {
     expect(() => refusals("cli", "import {")).toThrow("cli/planted.ts cannot be parsed");
   });
 
-  it("let a URL name data and folders", () => {
+  it("The borders let a URL name data and folders", () => {
     const lines = ["../package.json", "..", "pages/"].map((path) => `new URL("${path}", import.meta.url);`);
     expect(refusals("shared/contract", ...lines)).toEqual([]);
   });
@@ -143,7 +149,7 @@ describe("the packages of a room", () => {
     ["pg", PRODUCT.filter((name) => name !== "shared/connectors/postgres")],
     ["millrace/testing", PRODUCT],
     ["vitest", PRODUCT],
-  ])("do not have %s if it is not listed", (name, rooms) => {
+  ])("The borders refuse the package %s in a room that does not list it", (name, rooms) => {
     for (const room of rooms) {
       const why = expect.stringContaining(` imports ${name}: ${room} may not use `) as string;
       expect(refusals(room, `import "${name}";`, `type A = import("${name}").A;`)).toEqual([why, why]);
@@ -158,11 +164,11 @@ describe("the packages of a room", () => {
     ["local", "node:sqlite"],
     ["examples", "millrace/connectors/files"],
     ["test", "vitest"],
-  ])("let %s use %s", (room, name) => {
+  ])("The borders let %s use %s", (room, name) => {
     expect(refusals(room, `import "${name}";`, `const a = await import("${name}");`)).toEqual([]);
   });
 
-  it("are in package.json: those of what is shipped as dependencies or peers", () => {
+  it("package.json has each package of a room, as a dependency or peer if the room is shipped", () => {
     const missing = "package.json does not have";
     expect(refusals("test", 'import "no-such-package";', 'import "node:nothing";', 'import "#a";')).toEqual([
       `test/planted.ts:1 imports no-such-package: ${missing} no-such-package`,
@@ -175,7 +181,7 @@ describe("the packages of a room", () => {
     ]);
   });
 
-  it("are computed when the code runs only in a room that lists it", () => {
+  it("A package with a computed name is allowed only in code of a room that lists computed names", () => {
     const lines = ["import(path);", 'import("./" + name);', "new URL(path, import.meta.url);"];
     expect(refusals("local", ...lines)).toEqual([]);
     const told = (line: number) =>
@@ -185,19 +191,22 @@ describe("the packages of a room", () => {
 });
 
 describe("a circle of imports", () => {
-  it.each(FORMS.map(({ code }) => code("./b.ts")))("is refused if it begins with %s", (code) => {
-    const files = new Map([
-      ["local/a.ts", code],
-      ["local/b.ts", 'import type { C } from "./c.ts";'],
-      ["local/c.ts", 'export * from "./a.ts";'],
-      ["local/d.ts", 'import "./a.ts";'],
-    ]);
-    expect(checkBorders(files, MANIFEST)).toEqual([
-      "a circle of imports: local/a.ts → local/b.ts → local/c.ts → local/a.ts",
-    ]);
-  });
+  it.each(FORMS.map(({ code }) => code("./b.ts")))(
+    "A circle of imports is refused if it begins with %s",
+    (code) => {
+      const files = new Map([
+        ["local/a.ts", code],
+        ["local/b.ts", 'import type { C } from "./c.ts";'],
+        ["local/c.ts", 'export * from "./a.ts";'],
+        ["local/d.ts", 'import "./a.ts";'],
+      ]);
+      expect(checkBorders(files, MANIFEST)).toEqual([
+        "a circle of imports: local/a.ts → local/b.ts → local/c.ts → local/a.ts",
+      ]);
+    },
+  );
 
-  it("is told for each that has a file of its own", () => {
+  it("The check prints each circle of imports that has a file of its own", () => {
     const graph = new Map([
       ["a", ["b", "c"]],
       ["b", ["a"]],

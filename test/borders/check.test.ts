@@ -1,19 +1,21 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
+import { PAGES } from "../../scripts/words/words.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 
 /**
- * `npm run check` on a small tree with the project's own configuration: all of it can pass and
+ * `npm run check` on a small tree with the project's own configuration: each check can pass and can
  * fail.
  */
 
 const KEPT = [
   ...["package.json", "tsconfig.json", "biome.jsonc", ".oxlintrc.json", ".gitignore"],
   ...["docs/architecture.md", "scripts/check.ts", "scripts/borders.ts", "scripts/borders", "test/borders"],
-  ...["test/support/folder.ts", "test/support/process.ts"],
+  ...["scripts/words.ts", "scripts/words", "test/support/folder.ts", "test/support/process.ts"],
+  ...globSync([...PAGES], { cwd: ROOT }),
 ];
 
 const lines = (count: number, line: (n: number) => string) =>
@@ -24,7 +26,7 @@ const longFile = (count: number) => lines(count, (n) => `export const long${n} =
 const longFunction = (count: number) =>
   `export function print(): void {\n${lines(count, (n) => `  console.log("line ${n}");\n`)}}\n`;
 
-/** Five conditions, one in the other, are a complexity of 15; an operator is one more. */
+/** Five nested conditions have a complexity of 15; an operator adds one. */
 const nested = (condition: string) =>
   `export function nested(a: boolean, b: boolean): void {\n` +
   lines(5, (n) => `${"  ".repeat(n + 1)}if (${n === 0 ? condition : "a"}) {\n`) +
@@ -49,7 +51,7 @@ const FITTING = {
   "test/long.test.ts": longFunction(61).replaceAll("line", "test"),
 };
 
-/** What is planted, and what is to be said of it: the file and the rule. */
+/** Files that break a rule, and the lines that the check must print for them. */
 const PLANTED: Readonly<Record<string, readonly [files: Readonly<Record<string, string>>, ...RegExp[]]>> = {
   "an import that is not listed": [
     { "shared/contract/planted.ts": 'import "../../local/once.ts";\n' },
@@ -69,6 +71,18 @@ const PLANTED: Readonly<Record<string, readonly [files: Readonly<Record<string, 
         "<!-- made from scripts/borders/rooms.ts by `npm run borders:update` -->\n<!-- end -->\n",
     },
     /^docs\/architecture\.md has another table of rooms: npm run borders:update$/m,
+  ],
+  "words that are hard to read": [
+    {
+      "cli/words.ts": `// ${"word ".repeat(20)}\n// What is there.\n`,
+      "test/words.test.ts": 'import { it } from "vitest";\n\nit("adds two numbers", () => {});\n',
+      "docs/adr/words.md": `${"word ".repeat(21)}\n`,
+    },
+    /^cli\/words\.ts:1: a comment of 103 columns, more than 100$/m,
+    /^cli\/words\.ts:2: "What is there\." in a comment: /m,
+    /^test\/words\.test\.ts:3: the test "adds two numbers" is no sentence/m,
+    /^docs\/adr\/words\.md:1: 105 columns, more than 100$/m,
+    /^✗ words$/m,
   ],
   "a promise that nobody waits for": [
     {
@@ -130,7 +144,7 @@ function check(root: string): { status: number | null; said: string } {
   return { status, said: stdout + stderr };
 }
 
-it("passes code that is within its bounds, and names what is not", () => {
+it("The check passes code that is within its bounds and names code that is not", () => {
   const root = temporaryFolder();
   for (const path of KEPT) cpSync(join(ROOT, path), join(root, path), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));

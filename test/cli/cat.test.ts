@@ -5,7 +5,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
 import { millrace } from "../support/process.ts";
 
-it("cat names the numbers that JSON does not have, as Spark's to_json does", async () => {
+it("The command `cat` names the numbers that JSON does not have as Spark's to_json does", async () => {
   const home = temporaryFolder();
   const { code, stderr } = await millrace([
     "run",
@@ -21,7 +21,7 @@ it("cat names the numbers that JSON does not have, as Spark's to_json does", asy
   expect(stdout).toMatch(/^NaN +\[1\.5,"Infinity","-Infinity",null\]$/m);
 });
 
-it("cat finds the table of a pipeline by its name, also where its sink has a path", async () => {
+it("The command `cat` finds the table of a pipeline by name, also if its sink has a path", async () => {
   const folder = temporaryFolder();
   const lines = [
     'import { pipeline } from "millrace";',

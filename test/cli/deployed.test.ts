@@ -20,17 +20,17 @@ describe("the output of a stack", () => {
     vacuumFunction: "Shop-Orders-Vacuum",
   };
 
-  it("says where the parts of a pipeline are", () => {
+  it("The output of a stack says where the parts of a pipeline are", () => {
     const output = { ...oldest, [OUTPUT.bucket]: "store", [OUTPUT.prefix]: "orders" };
     expect(parseOutput(JSON.stringify(output))).toEqual({ ...parts, bucket: "store", prefix: "orders" });
   });
 
-  it("is read without a store, which an older construct left out", () => {
+  it("The output of an older construct is read without a store", () => {
     expect(parseOutput(JSON.stringify(oldest))).toEqual(parts);
   });
 
   it.each([undefined, "", "https://example.com", "{}", '{"millrace":2}'])(
-    "is passed over if it is not Millrace's: %s",
+    "An output of a stack that is not Millrace's is skipped: %s",
     (value) => {
       expect(parseOutput(value)).toBeUndefined();
     },
@@ -43,7 +43,7 @@ describe("a described execution", () => {
   const succeeded = (output: Done | (Continued & NextExecution)) =>
     described({ status: "SUCCEEDED", output: JSON.stringify(output) });
 
-  it("runs, or has done its work", async () => {
+  it("A described execution is running or has done its work", async () => {
     expect(await described({ status: "RUNNING" })).toEqual({ status: "running" });
     expect(await succeeded({ next: "Done", why: WHY_DONE.committed })).toEqual({
       status: "succeeded",
@@ -52,18 +52,18 @@ describe("a described execution", () => {
     });
   });
 
-  it("was refused if another run has the pipeline", async () => {
+  it("A described execution is refused if another run has the pipeline", async () => {
     expect(await succeeded({ next: "Done", why: WHY_DONE.refused })).toMatchObject({ isRefused: true });
   });
 
-  it("says which one goes on from it", async () => {
+  it("A described execution names the execution that continues it", async () => {
     expect(await succeeded({ next: "Continue", input: {}, execution: "arn:next" })).toMatchObject({
       isContinued: true,
       continuedBy: "arn:next",
     });
   });
 
-  it("says why it failed, in the words of the function", async () => {
+  it("A described execution says why it failed, in the words of the function", async () => {
     const cause = JSON.stringify({ errorMessage: "SINK_FAILED: write() failed" });
     expect(await described({ status: "FAILED", error: "Millrace.Final", cause })).toEqual({
       status: "failed",

@@ -55,8 +55,8 @@ afterAll(() => {
   vi.unstubAllEnvs();
 });
 
-describe("what a person is told of an event", () => {
-  it.each(LINES)("is: %s", (lines, event) => {
+describe("the text of an event", () => {
+  it.each(LINES)("The command prints this text for an event: %s", (lines, event) => {
     expect(describeEvent(event, process.stderr)).toBe(lines);
   });
 });

@@ -11,14 +11,17 @@ const loading = (source: string) => {
 };
 
 describe("a pipeline's file", () => {
-  it.each(["start", "save"])("that calls .%s(), as Spark has it, is told to leave it out", async (call) => {
-    await expect(loading(`const made = {}; export default made.${call}();`)).rejects.toMatchObject({
-      code: "PIPELINE_FILE_FAILED",
-      hint: expect.stringContaining(`leave .${call}() out: millrace run starts it`) as string,
-    });
-  });
+  it.each(["start", "save"])(
+    "The error of a pipeline's file that calls .%s(), as in Spark, says to leave the call out",
+    async (call) => {
+      await expect(loading(`const made = {}; export default made.${call}();`)).rejects.toMatchObject({
+        code: "PIPELINE_FILE_FAILED",
+        hint: expect.stringContaining(`leave .${call}() out: millrace run starts it`) as string,
+      });
+    },
+  );
 
-  it("that fails otherwise is told to be corrected", async () => {
+  it("The error of a pipeline's file that fails for another reason says to correct the file", async () => {
     await expect(loading("const made = {}; made.restart();")).rejects.toMatchObject({
       code: "PIPELINE_FILE_FAILED",
       hint: "Correct the file; the cause is below.",

@@ -19,13 +19,13 @@ async function homeWithThreeBatches(): Promise<string> {
 /** A home whose batch 1 was aborted. */
 async function homeWithOpenBatch(): Promise<string> {
   const home = temporaryFolder();
-  // One after the other: the failure of the second task would else stop the first.
+  // One task at a time, because the failure of the second task would stop the first.
   const args = ["run", COUNTER, "--home", home, "--max-attempts", "1", "--max-concurrency", "1"];
   expect((await millrace(args, { COUNTER_FAULT: "fail always" })).code).toBe(1);
   return home;
 }
 
-/** Runs a command with `--json` and gives its one answer. */
+/** Runs a command with `--json` and returns its answer. */
 async function json(args: readonly string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await millrace([...args, "--json"]);
   expect(code, stderr).toBe(0);
@@ -49,7 +49,7 @@ async function printed(running: Running, text: string): Promise<void> {
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n);
 
 describe("pause and resume", () => {
-  it("keep runs from doing anything, tell who and why, and let the next run go on", async () => {
+  it("A pause keeps runs from working and tells who and why, and a resume lets the next run continue", async () => {
     const home = temporaryFolder();
     await millrace(["run", COUNTER, "--once", "--home", home]);
     const why = ["--why", "the source is ill", "--by", "ann@desk"];
@@ -73,7 +73,7 @@ describe("pause and resume", () => {
     expect(await rows(home)).toEqual(upTo(60));
   });
 
-  it("are seen by a run on an interval at each interval, and it leaves others the pipeline meanwhile", async () => {
+  it("A run on an interval checks for a pause at each interval and leaves the pipeline to others meanwhile", async () => {
     const home = await homeWithThreeBatches();
     await millrace(["pause", "counter", "--home", home]);
     const running = startMillrace(["run", COUNTER, "--home", home, "--every", "2s", "--json"]);
@@ -97,7 +97,7 @@ describe("pause and resume", () => {
 });
 
 describe("rewind", () => {
-  it("shows what it would do, and does nothing without a yes", async () => {
+  it("The command `rewind` shows its effect and does nothing without a yes", async () => {
     const home = await homeWithThreeBatches();
     const args = ["rewind", "counter", "--to-batch", "1", "--home", home];
     const shown = await millrace(args);
@@ -112,7 +112,7 @@ describe("rewind", () => {
     expect(await json(["status", "--home", home])).toMatchObject({ offset: { n: 60 }, lastAction: null });
   });
 
-  it("to a batch makes the next run read from its start, under new ids", async () => {
+  it("A rewind to a batch makes the next run read from the batch's start, under new ids", async () => {
     const home = await homeWithThreeBatches();
     const args = [
       "rewind",
@@ -136,7 +136,7 @@ describe("rewind", () => {
     });
   });
 
-  it("to an offset takes any, and says where it cannot know what is read again", async () => {
+  it("A rewind to an offset takes any offset and says if it cannot know which rows are read again", async () => {
     const home = await homeWithThreeBatches();
     const args = ["rewind", "counter", "--to-offset", '{"n":7}', "--home", home];
     expect((await millrace([...args, "--dry-run"])).stdout).toContain(
@@ -153,7 +153,7 @@ describe("rewind", () => {
     expect((await millrace([...args, "--yes"])).stdout).toBe("counter: is there already\n");
   });
 
-  it("is refused while a batch is open, and while a run is alive", async () => {
+  it("A rewind is refused while a batch is open and while a run is alive", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home, "--every", "1h"]);
     await printed(running, "batch 0 committed");
@@ -172,7 +172,7 @@ describe("rewind", () => {
 });
 
 describe("replay", () => {
-  it("runs the open batch again as it was planned, and no more", async () => {
+  it("The command `replay` runs the open batch again as it was planned, and no other batch", async () => {
     const home = await homeWithOpenBatch();
     const { code, stderr } = await millrace(["replay", "counter", "--home", home]);
     expect(stderr).toContain("batch 1, attempt 2: 20 → 40");
@@ -186,7 +186,7 @@ describe("replay", () => {
 });
 
 describe("batch", () => {
-  it("shows all of a batch that was aborted: its error, its tasks, and those that did not finish", async () => {
+  it("The command `batch` shows an aborted batch: its error, its tasks and the unfinished ones", async () => {
     const home = await homeWithOpenBatch();
     const { stdout } = await millrace(["batch", "1", "--home", home]);
     expect(stdout).toContain("counter: batch 1\n");
@@ -205,7 +205,7 @@ describe("batch", () => {
     });
   });
 
-  it("cuts the tasks at --limit, and says so", async () => {
+  it("The command `batch` cuts the tasks at --limit and says so", async () => {
     const home = await homeWithThreeBatches();
     const { stdout } = await millrace(["batch", "2", "--limit", "1", "--home", home]);
     expect(stdout.split("\n").slice(-3)).toEqual([
@@ -215,7 +215,7 @@ describe("batch", () => {
     ]);
   });
 
-  it("that is not there is told with exit code 2", async () => {
+  it("The command `batch` ends with exit code 2 if the batch does not exist", async () => {
     const home = await homeWithThreeBatches();
     const { code, stderr } = await millrace(["batch", "7", "--home", home]);
     expect(stderr).toContain('error BATCH_NOT_FOUND: pipeline "counter" has no batch 7');
@@ -224,7 +224,7 @@ describe("batch", () => {
 });
 
 describe("unlock", () => {
-  it("takes the lease from a run that cannot be proven dead, which then can change nothing more", async () => {
+  it("The command `unlock` takes the lease from a run that may be alive, which can change nothing afterwards", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "hang" });
     await printed(running, "batch 1: 20");
@@ -242,14 +242,14 @@ describe("unlock", () => {
     expect(await rows(home)).toEqual(upTo(60));
   });
 
-  it("of a pipeline that nobody holds does nothing", async () => {
+  it("The command `unlock` does nothing if nobody holds the pipeline", async () => {
     const home = await homeWithThreeBatches();
     expect((await millrace(["unlock", "counter", "--home", home])).stdout).toBe("counter: nobody holds it\n");
   });
 });
 
 describe("a command that could mean several pipelines", () => {
-  it("asks for a name, and names them", async () => {
+  it("A command that could mean several pipelines asks for a name and lists them", async () => {
     const home = await homeWithThreeBatches();
     const ledger = new SqliteLedger(join(home, "ledger.sqlite"));
     const owner = { id: "a", description: "run a" };
@@ -284,7 +284,7 @@ describe("flags that do not fit", () => {
     ["a replay in a table", ["replay", "counter", "--table", "b"], "this command needs --stack"],
     ["a vacuum of a table", ["vacuum", "--table", "b"], "this command needs --stack"],
     ["an interval for a stack", ["run", "--stack", "a", "--every", "1s"], "cannot be used with option"],
-  ])("%s: exit code 2", async (_what, args, message) => {
+  ])("A command refuses flags that do not fit with exit code 2: %s", async (_what, args, message) => {
     const isHere = args[0] === "rewind";
     const home = isHere ? ["--home", await homeWithThreeBatches()] : [];
     const { code, stderr } = await millrace([...args, ...home]);
@@ -294,7 +294,7 @@ describe("flags that do not fit", () => {
 });
 
 describe("deploy", () => {
-  it("runs the cdk that is installed nearest, hands on what follows --, and exits as it does", async () => {
+  it("The command `deploy` runs the nearest cdk, passes on the arguments after -- and exits with its code", async () => {
     const folder = temporaryFolder();
     const inside = join(folder, "packages/orders");
     mkdirSync(inside, { recursive: true });
@@ -308,7 +308,7 @@ describe("deploy", () => {
     expect(code).toBe(7);
   });
 
-  it("says what to install where there is none", async () => {
+  it("The command `deploy` says what to install if it finds no cdk", async () => {
     const { code, stderr } = await millrace(["deploy"], {}, temporaryFolder());
     expect(stderr).toContain("error CDK_NOT_FOUND");
     expect(stderr).toContain("npm install --save-dev aws-cdk");

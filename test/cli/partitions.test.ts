@@ -10,7 +10,7 @@ import { millrace } from "../support/process.ts";
 const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
 /**
- * A home in which somebody has told of the tasks of the counter's batch 1, of which partition 0 is
+ * A home with progress reports for the tasks of the counter's batch 1, of which partition 0 is
  * written.
  */
 async function homeAtWork(): Promise<string> {
@@ -46,7 +46,7 @@ describe("a batch that is being written", () => {
   const json = async (home: string, ...args: string[]) =>
     JSON.parse((await millrace([...args, "--home", home, "--json"])).stdout) as object;
 
-  it("shows of each partition rows, bytes, rows a second and offsets, finished or not", async () => {
+  it("The command `batch` shows rows, bytes, rate and offsets of each partition, finished or not", async () => {
     const home = await homeAtWork();
     const { stdout } = await millrace(["batch", "1", "--home", home]);
     expect(stdout).toMatch(/^ +0 +10 +214 B +4\.0 s +2\.5 +0 +\{"from":20,"to":30\}$/m);
@@ -78,7 +78,7 @@ describe("a batch that is being written", () => {
     });
   });
 
-  it("has in status the partitions that run for long, and since when nothing moves", async () => {
+  it("The command `status` lists partitions that run for long, and since when they stand still", async () => {
     const home = await homeAtWork();
     const { stdout } = await millrace(["status", "--home", home]);
     expect(stdout).toMatch(
@@ -89,7 +89,7 @@ describe("a batch that is being written", () => {
     });
   });
 
-  it("can be looked at by one who may not write there", async () => {
+  it("A user without write access can look at a batch that is being written", async () => {
     const home = await homeAtWork();
     chmodSync(join(home, "ledger.sqlite"), 0o444);
     chmodSync(home, 0o555);

@@ -12,12 +12,12 @@ import {
 import { MillraceError } from "../../shared/contract/errors.ts";
 
 describe("text for a terminal", () => {
-  it("shows control characters of a feed instead of obeying them", () => {
+  it("Text for a terminal shows control characters of a feed instead of obeying them", () => {
     expect(printable("\u001b[31mred\nnext\ttab\u0007 é 🦊")).toBe("\\u001b[31mred\\nnext\\ttab\\u0007 é 🦊");
     expect(formatOffset({ cursor: "\u001b]0;title\u0007" })).toBe("\\u001b]0;title\\u0007");
   });
 
-  it("aligns columns, numbers to the right", () => {
+  it("A table aligns its columns, with numbers on the right", () => {
     expect(
       formatTable(
         ["name", "rows"],
@@ -40,13 +40,13 @@ describe("text for a terminal", () => {
     [formatOffset(undefined), "-"],
     [formatOffset({ time: "2018-01-31" }), "2018-01-31"],
     [formatOffset({ page: 2, row: 5 }), '{"page":2,"row":5}'],
-  ])("reads %s as a person would write it", (text, expected) => {
+  ])("A number or a time is printed as a person would write it: %s", (text, expected) => {
     expect(text).toBe(expected);
   });
 });
 
 describe("an error for a terminal", () => {
-  it("has all lines of its message before the place and what to do", () => {
+  it("An error for a terminal prints all lines of its message before the place and the hint", () => {
     const error = new MillraceError("OPTIONS_INVALID", "Shelf cannot use its options:\n- a: one\n- b: two", {
       where: { pipeline: "orders" },
       hint: "Correct them.",

@@ -15,7 +15,7 @@ const connectors = Object.keys(exports)
 
 describe("the connector", () => {
   it.each(connectors)(
-    "%s is bundled as the construct does it, and loaded with nothing beside it",
+    "The connector %s is bundled as the construct does it and loads with no file beside it",
     async (name) => {
       const outfile = join(temporaryFolder(), "index.mjs");
       const { warnings } = await build({
@@ -41,7 +41,7 @@ describe("the connector", () => {
       });
       expect(stderr).toBe("");
       expect(Number(stdout)).toBeGreaterThan(0);
-      // Lambda loads it at each cold start.
+      // Lambda loads the bundle at each cold start.
       expect(statSync(outfile).size).toBeLessThan(1024 * 1024);
     },
   );

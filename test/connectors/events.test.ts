@@ -38,7 +38,7 @@ const runtimeAt = (now: number): DataSourceRuntime =>
     env: {},
   });
 
-/** The source as a process has it whose clock stands at `now`. */
+/** The source in a process whose clock stands at `now`. */
 async function events(options: Partial<EventsOptions> = {}, now: number = START + HOUR): Promise<Events> {
   const given = { start: iso(START), ...options };
   return new Events(await parseOptions(Events, given), runtimeAt(now));
@@ -60,7 +60,7 @@ async function rowsIn(partition: unknown, options?: Partial<EventsOptions>): Pro
 const rangeOf = (from: number, to: number): TimeRangeJson => ({ from: iso(from), to: iso(to) });
 
 describe("events", () => {
-  it("are the same for the same range and seed, and others for another seed", async () => {
+  it("Events are the same for the same range and seed, and differ for another seed", async () => {
     const range = rangeOf(START, START + 60_000);
     const rows = await rowsIn(range);
     expect(rows).toHaveLength(60);
@@ -70,7 +70,7 @@ describe("events", () => {
     expect(others).not.toEqual(rows);
   });
 
-  it("stay what they are from one version to the next", async () => {
+  it("Events stay the same from one version of the package to the next", async () => {
     expect(await rowsIn(rangeOf(START, START + 3000), { seed: 16 })).toEqual([
       { id: 1795132800, time: "2026-11-20T00:00:00.635679Z", kind: "view", user_id: 361, amount: null },
       { id: 1795132801, time: "2026-11-20T00:00:01.983782Z", kind: "cart", user_id: 905, amount: null },
@@ -84,7 +84,7 @@ describe("events", () => {
     ]);
   });
 
-  it("are the same however their range is cut, each in one piece", async () => {
+  it("Events are the same however their range is cut, each in one piece", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.bigInt({ min: 0n, max: 20_000_000n }), { maxLength: 6 }),
@@ -103,7 +103,7 @@ describe("events", () => {
     );
   });
 
-  it("go up with their time, come as often as asked, and look like a shop's", async () => {
+  it("Events have rising times, come at the requested rate and look like a shop's", async () => {
     const rows = await rowsIn(rangeOf(START, START + 100_000), { eventsPerSecond: 50 });
     expect(rows).toHaveLength(5000);
     const ids = rows.map(({ id }) => Number(id));
@@ -119,13 +119,13 @@ describe("events", () => {
     expect(new Set(rows.map((row) => row["user_id"])).size).toBeGreaterThan(900);
   });
 
-  it("stand up to the known traps of a source", async () => {
+  it("The events source has none of the known traps of a source", async () => {
     const options = { start: iso(START), maxPartitionsPerBatch: 2, eventsPerSecond: 0.1 };
     const { notChecked } = await checkSource(Events, { options, now: START + 2.5 * HOUR });
     expect(notChecked).toEqual([]);
   });
 
-  it("refuse options that are wrong", async () => {
+  it("The events source refuses options that are wrong", async () => {
     await expect(events({ start: "now", eventsPerSecond: 0, seed: -1 })).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringMatching(/start: .*eventsPerSecond: .*seed: /s),
@@ -137,7 +137,7 @@ describe("a stream of events", () => {
   const endAt = async (now: number, options: Partial<EventsOptions> = {}, start = START): Promise<unknown> =>
     (await readerOf(options, now)).latestOffset({ time: iso(start) }, new ReadAllAvailable());
 
-  it("begins at start, in UTC", async () => {
+  it("A stream of events begins at start, in UTC", async () => {
     const reader = await readerOf({ start: "2026-11-20T05:30:00.000001+05:30" });
     expect(reader.initialOffset()).toEqual({ time: "2026-11-20T00:00:00.000001Z" });
   });
@@ -154,11 +154,11 @@ describe("a stream of events", () => {
       START + 21_000,
     ],
     ["does not go back with the clock", START - HOUR, {}, START],
-  ])("ends a batch where it %s", async (_behaviour, now, options, end) => {
+  ])("A stream of events ends a batch as follows: it %s", async (_behaviour, now, options, end) => {
     expect(await endAt(now, options)).toEqual({ time: iso(end) });
   });
 
-  it("has partitions that join without gap and without overlap", async () => {
+  it("A stream of events has partitions that join without gap and overlap", async () => {
     const reader = await readerOf({ partitionSeconds: 60 });
     const [start, end] = [{ time: iso(START + 7) }, { time: iso(START + 600_000) }];
     const ranges = (await reader.partitions(start, end)).map((part) => TimeRange.fromJSON(part));
@@ -168,7 +168,7 @@ describe("a stream of events", () => {
     expect([ranges[0]?.toJSON().from, ranges.at(-1)?.toJSON().to]).toEqual([start.time, end.time]);
   });
 
-  it("fixes what is available when such a run begins, in each reader that plans a batch of it", async () => {
+  it("A run of availableNow fixes what is available at its beginning, in each reader that plans for it", async () => {
     const reader = await readerOf();
     reader.prepareForTriggerAvailableNow();
     const later = await readerOf({}, START + 5 * HOUR);
@@ -180,7 +180,7 @@ describe("a stream of events", () => {
     expect(later.reportLatestOffset()).toEqual({ time: iso(START + 5 * HOUR) });
   });
 
-  it("compares its offsets as times", async () => {
+  it("A stream of events compares its offsets as times", async () => {
     const { compareOffsets } = await readerOf();
     expect(
       compareOffsets?.({ time: "2026-11-20T00:00:00.1Z" }, { time: "2026-11-20T00:00:00.100001Z" }),
@@ -188,7 +188,7 @@ describe("a stream of events", () => {
     expect(compareOffsets?.({ time: iso(START) }, { time: iso(START) })).toBe(0);
   });
 
-  it("gives each event once, batch after batch, to a sink", async () => {
+  it("A stream of events passes each event to a sink once, batch after batch", async () => {
     const world = new EngineWorld();
     const table = memoryTable("events-stream");
     const options = {
@@ -216,7 +216,7 @@ describe("a batch of events", () => {
   const partitions = async (options: Partial<EventsOptions>): Promise<unknown> =>
     ((await events(options)).reader(parseDdl("id int")) as DataSourceReader).partitions();
 
-  it("goes from start up to until, or to the clock", async () => {
+  it("A batch of events goes from start to until, or to the clock", async () => {
     const half = rangeOf(START, START + HOUR / 2);
     expect(await partitions({ until: iso(START + HOUR / 2) })).toEqual([half]);
     expect(await partitions({ partitionSeconds: 1800 })).toEqual([
@@ -226,7 +226,7 @@ describe("a batch of events", () => {
     expect(await partitions({ start: iso(START + 2 * HOUR) })).toEqual([]);
   });
 
-  it("has the rows of the stream", async () => {
+  it("A batch of events has the same rows as the stream", async () => {
     const reader = (await events()).reader(parseDdl("id int"));
     const rows = await Array.fromAsync(await reader.read(rangeOf(START, START + 5000), task));
     const ids = (await rowsIn(rangeOf(START, START + 5000))).map(({ id }) => id);

@@ -11,7 +11,7 @@ import { namedFiles, stagedFiles } from "../support/table.ts";
 const PIPELINE = join(PACKAGE, "test/e2e/pipelines/files.ts");
 const ROWS = 20;
 
-/** Puts a file in place whole, as `mv` does. */
+/** Moves a complete file into the folder, as `mv` does. */
 function put(folder: string, number: number): void {
   const compressed = number % 3 === 0;
   const name = join(folder, `${number % 4}`, `${(number * 7) % 50}.jsonl${compressed ? ".gz" : ""}`);
@@ -22,8 +22,8 @@ function put(folder: string, number: number): void {
   renameSync(`${name}.part`, name);
 }
 
-describe("kill -9 while files are read, and new ones come", () => {
-  it("loses no file and reads none twice", async () => {
+describe("kill -9 while files are read", () => {
+  it("A run that is killed while new files come loses no file and reads none twice", async () => {
     const [home, path] = [temporaryFolder(), temporaryFolder()];
     const args = ["run", PIPELINE, "--home", home];
     const env = { FILES_PATH: path };
@@ -47,7 +47,7 @@ describe("kill -9 while files are read, and new ones come", () => {
     expect((await millrace(["vacuum", "--older-than", "0s", "--home", home], env)).code).toBe(0);
     const table = join(home, "files/table");
     expect(stagedFiles(table)).toEqual(namedFiles(table));
-    // Nothing is new, also to a run after vacuum.
+    // A run after the vacuum has no new data either.
     expect((await millrace([...args, "--json"], env)).stdout).toContain('"batches":0');
   });
 });

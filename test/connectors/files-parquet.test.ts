@@ -14,8 +14,7 @@ import { hasPython, runPython } from "../support/python.ts";
 import { withStores } from "../support/runtime.ts";
 
 /**
- * Files that pyarrow writes, and its own reading of them in the form in which sinks of rows get
- * values.
+ * Writes files with pyarrow and reads them with it, in the form in which sinks of rows get values.
  */
 const PRELUDE = `
 import sys, json, math, base64, random, datetime as dt, decimal, uuid
@@ -65,7 +64,7 @@ async function rowsIn(options: Omit<FilesOptions, "format">, given?: string): Pr
     for await (const batch of (await reader.read(partition, task)) as AsyncIterable<never>)
       rows.push(...rowsOf(batch));
   }
-  // JSON has no other numbers, and NaN is not equal to itself there.
+  // JSON has no NaN or infinities, and NaN is not equal to itself.
   return JSON.parse(
     JSON.stringify(rows, (_key, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value)
@@ -83,7 +82,7 @@ async function failure(body: Promise<unknown>): Promise<MillraceError> {
 }
 
 describe.skipIf(!hasPython)("a Parquet file of pyarrow", () => {
-  it("has values of every type, as pyarrow sees them, and tells its schema", async () => {
+  it("A Parquet file has values of every type as pyarrow sees them, and its own schema", async () => {
     const folder = temporaryFolder();
     const expected = runPython<unknown[]>(
       `${PRELUDE}
@@ -128,7 +127,7 @@ print(json.dumps(one + one))`,
   });
 
   it.each([1, 2, 3])(
-    "has nested values as pyarrow sees them, whatever is null or empty: seed %i",
+    "A Parquet file has nested values as pyarrow sees them, with nulls and empty collections: seed %i",
     async (seed) => {
       const folder = temporaryFolder();
       const expected = runPython<unknown[]>(
@@ -169,7 +168,7 @@ print(json.dumps(rows(t)))`,
   );
 
   it.each(["snappy", "gzip", "brotli", "zstd", "lz4", "none"])(
-    "may be compressed: %s",
+    "A Parquet file may be compressed with each common codec: %s",
     async (compression) => {
       const folder = temporaryFolder();
       const expected = runPython<unknown[]>(
@@ -185,7 +184,7 @@ print(json.dumps(rows(t)))`,
     },
   );
 
-  it("is read by ranges where it is large, and only in the columns of the schema", async () => {
+  it("A large Parquet file is read by ranges, and only in the columns of the schema", async () => {
     const folder = temporaryFolder();
     runPython(
       `${PRELUDE}
@@ -228,7 +227,7 @@ print("null")`,
     expect(bytes).toBeLessThan(3 * 1024 * 1024);
   });
 
-  it("with times of nanoseconds, or types that rows do not have, is an error that says so", async () => {
+  it("A Parquet file with nanoseconds, or with types that rows do not have, is an error that says so", async () => {
     const folder = temporaryFolder();
     runPython(
       `${PRELUDE}
@@ -247,7 +246,7 @@ print("null")`,
     expect(await rowsIn(large, "id bigint")).toEqual([{ id: 1 }]);
   });
 
-  it("whose values do not fit the schema is told with row and field", async () => {
+  it("The error of a Parquet file whose values do not fit the schema has row and field", async () => {
     const folder = temporaryFolder();
     runPython(
       `${PRELUDE}
@@ -264,7 +263,7 @@ print("null")`,
 
 describe("a Parquet file", () => {
   it.each(["", "PAR1", "id,name\n1,a\n", `${"x".repeat(100)}PAR1`])(
-    "that is none is an error: %j",
+    "A file that is not a Parquet file is an error: %j",
     async (body) => {
       const folder = temporaryFolder();
       writeFileSync(join(folder, "a.parquet"), body);

@@ -37,14 +37,14 @@ describe("the options of kinesis", () => {
     [{ streamName: "a", startingPosition: { timestamp: "2026-11-21" } }, /startingPosition/],
     [{ streamName: "a", startingPostion: "LATEST" }, /did you mean startingPosition\?/],
     [{ streamName: "a", maxRecordsPerShard: 0 }, /maxRecordsPerShard/],
-  ])("refuses %j", async (options, problem) => {
+  ])("The kinesis source refuses the options %j", async (options, problem) => {
     await expect(parseOptions(Kinesis, options)).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringMatching(problem),
     });
   });
 
-  it("tell the columns: raw ones, or those of the schema", async () => {
+  it("The options of kinesis decide the columns: raw ones or those of the schema", async () => {
     const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Kinesis(await parseOptions(Kinesis, { streamName: "a", ...options }), runtime).schema();
@@ -61,7 +61,7 @@ describe("the options of kinesis", () => {
 });
 
 describe("the plan of a batch of shards", () => {
-  it("gives a child only once its parents were read in batches before, or hold nothing more", () => {
+  it("A plan takes a child shard only after earlier batches have read its parents to the end", () => {
     const listed = [shard("a"), shard("b"), shard("c", "a", "b"), shard("d", "c")];
     const plan = new ShardsPlan(START, listed);
     expect(plan.next()).toEqual(["a", "b"]);
@@ -78,11 +78,11 @@ describe("the plan of a batch of shards", () => {
     expect(next.next()).toEqual(["d"]);
   });
 
-  it("begins with shards whose parents are no longer listed", () => {
+  it("A plan begins with shards whose parents are no longer listed", () => {
     expect(new ShardsPlan(START, [shard("c", "a", "b"), shard("d", "c")]).next()).toEqual(["c"]);
   });
 
-  it("keeps of the shards that were not read where they stand, and nothing of those that are gone", () => {
+  it("A plan keeps the position of shards that it does not read and drops shards that are gone", () => {
     const start = {
       ...START,
       shards: { a: { ended: true as const }, b: { last: mark(5) }, c: { last: mark(9) } },
@@ -94,7 +94,7 @@ describe("the plan of a batch of shards", () => {
     expect(plan.end(NOON).shards).toEqual({ b: { last: mark(5) }, c: { last: mark(12) } });
   });
 
-  it("was read up to where the shard is that is furthest behind", () => {
+  it("A stream is read up to the position of the shard that is furthest behind", () => {
     const plan = new ShardsPlan(START, [shard("a"), shard("b"), shard("c")]);
     plan.next();
     plan.saw("a", mark(2), false, NOON);
@@ -103,7 +103,7 @@ describe("the plan of a batch of shards", () => {
     expect(plan.end(NOON + 1).readUpTo).toBe(iso(NOON - 5 * HOUR));
   });
 
-  it("gives the start itself where nothing is new, but for twice a day", () => {
+  it("A plan returns the start itself without new records, except twice a day", () => {
     const at = (now: number) => {
       const plan = new ShardsPlan(START, [shard("a")]);
       plan.next();
@@ -116,7 +116,7 @@ describe("the plan of a batch of shards", () => {
   });
 });
 
-/** What was asked of Kinesis: `GetRecords`. */
+/** The operation of a request to Kinesis, such as `GetRecords`. */
 const callOf = ({ headers }: Asked) => String(headers["x-amz-target"]).split(".")[1];
 
 /** A stream whose requests go to a server of the test. */
@@ -141,8 +141,8 @@ interface Arrival {
 }
 
 /**
- * Answers as a shard does that holds these records, in pages of at most `page`; an iterator is the
- * index of a record.
+ * Answers like a shard with these records, in pages of at most `page`; an iterator is the index of
+ * a record.
  */
 function shardOf(records: readonly Arrival[], page = 10_000): Respond {
   const indexOf = (found: (record: Arrival) => boolean) => {
@@ -221,7 +221,7 @@ describe("a look ahead in a shard", () => {
       { maxRecords: 100_000, until: NOON - 100_000 },
       ["1", "4900", "enough", 2],
     ],
-  ] as const)("finds %s", async (_what, records, options, expected) => {
+  ] as const)("A look ahead in a shard finds %s", async (_what, records, options, expected) => {
     expect(await looked(records, options)).toEqual(expected);
   });
 });
@@ -238,31 +238,37 @@ describe("a partition of a shard", () => {
     return rows.map(({ sequenceNumber }) => Number(sequenceNumber));
   }
 
-  it.each([1, 2, 3, 100])("has its records from the first to the last, in pages of %d", async (page) => {
-    expect(await read(records, {}, page)).toEqual([3, 4, 5, 6, 7]);
-  });
+  it.each([1, 2, 3, 100])(
+    "A partition of a shard has its records from the first to the last, in pages of %d",
+    async (page) => {
+      expect(await read(records, {}, page)).toEqual([3, 4, 5, 6, 7]);
+    },
+  );
 
   it.each([
     ["the first are gone", records.slice(4), [5, 6, 7], "begins at sequence number 5"],
     ["all are gone, and later ones there", records.slice(8), [], "begins at sequence number 9"],
     ["all are gone", [], [], "has no more records"],
     ["the last are gone", records.slice(0, 5), [3, 4, 5], "has no more records"],
-  ] as const)("of which %s is an error, or has what is left", async (_what, kept, left, problem) => {
-    expect(await read(kept, { failOnDataLoss: false })).toEqual(left);
-    expect(await failure(() => read(kept))).toMatchObject({
-      code: "KINESIS_DATA_EXPIRED",
-      message: `stream orders: shard-1 ${problem}; the batch has 3 to 7`,
-    });
-  });
+  ] as const)(
+    "A partition of a shard is an error, or has the records that are left, if %s",
+    async (_what, kept, left, problem) => {
+      expect(await read(kept, { failOnDataLoss: false })).toEqual(left);
+      expect(await failure(() => read(kept))).toMatchObject({
+        code: "KINESIS_DATA_EXPIRED",
+        message: `stream orders: shard-1 ${problem}; the batch has 3 to 7`,
+      });
+    },
+  );
 });
 
 describe("a stream", () => {
-  /** A stream on a server that answers each request as the test says. */
+  /** A stream on a server that sends these replies. */
   const streamOn = async (...replies: readonly Reply[]) =>
     await streamAt((_asked, count) => replies[Math.min(count, replies.length) - 1]);
   const throttled = { status: 400, json: { __type: "ProvisionedThroughputExceededException", message: "x" } };
 
-  it("that is throttled is asked again, with growing waits", async () => {
+  it("A stream that is throttled is asked again, with growing waits", async () => {
     const { stream, runtime, asked } = await streamOn(
       { json: { ShardIterator: "here" } },
       throttled,
@@ -274,7 +280,7 @@ describe("a stream", () => {
     expect(runtime.sleeps).toEqual([500, 1000]);
   });
 
-  it("that is throttled for a minute fails, so that the task is tried again", async () => {
+  it("A stream that is throttled for a minute fails, so that the task is tried again", async () => {
     const { stream, runtime } = await streamOn(throttled);
     expect(await failure(() => stream.shards())).toMatchObject({
       code: "KINESIS_FAILED",
@@ -284,7 +290,7 @@ describe("a stream", () => {
     expect(runtime.sleeps).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000, 20_000]);
   });
 
-  it("that refuses is asked once", async () => {
+  it("A stream that refuses a request is asked once", async () => {
     const { stream, runtime } = await streamOn({ status: 400, json: { __type: "AccessDeniedException" } });
     expect(await failure(() => stream.retention())).toMatchObject({ retryable: false });
     expect(runtime.sleeps).toEqual([]);

@@ -36,7 +36,7 @@ const runtime = withStores({
   env: {},
 });
 
-/** The source and sink as a process has it; with its module anew, as another thread has it. */
+/** The source and sink in a process. `elsewhere` loads the module anew, as another thread does. */
 async function memory(options: MemoryOptions, elsewhere = false): Promise<Memory> {
   if (elsewhere) vi.resetModules();
   const module = elsewhere ? await import("../../shared/connectors/memory/index.ts") : { Memory };
@@ -69,7 +69,7 @@ const NOT_HERE = expect.objectContaining({
 });
 
 describe("a memory stream", () => {
-  it("is read by the numbers of its rows, in as many partitions as asked", async () => {
+  it("A memory stream is read by the numbers of its rows, in the requested number of partitions", async () => {
     const stream = new MemoryStream("numbers", "id int");
     const reader = await readerOf({ stream: "numbers", numPartitions: 2 });
     expect(reader.initialOffset()).toEqual({ rows: 0 });
@@ -85,13 +85,13 @@ describe("a memory stream", () => {
     expect(reader.compareOffsets?.({ rows: 3 }, { rows: 4 })).toBeLessThan(0);
   });
 
-  it("takes more rows at once than a call has arguments", () => {
+  it("A memory stream takes more rows at once than a call has arguments", () => {
     const stream = new MemoryStream("large", "id int");
     stream.addData(Array.from({ length: 300_000 }, (_, id) => [id]));
     expect(stream.size).toBe(300_000);
   });
 
-  it("has as many rows a batch as its limit says", async () => {
+  it("A memory stream has as many rows in a batch as its limit says", async () => {
     new MemoryStream("limited", "id int").addData(ids(0, 1, 2, 3, 4));
     const reader = await readerOf({ stream: "limited", maxRowsPerBatch: 2 });
     const limit = await reader.getDefaultReadLimit();
@@ -103,7 +103,7 @@ describe("a memory stream", () => {
     );
   });
 
-  it("fixes what is available when such a run begins", async () => {
+  it("A memory stream fixes what is available when a run of availableNow begins", async () => {
     const stream = new MemoryStream("bounded", "id int");
     stream.addData(ids(0, 1));
     const reader = await readerOf({ stream: "bounded" });
@@ -116,7 +116,7 @@ describe("a memory stream", () => {
     expect(elsewhere.latestOffset({ rows: 3 }, new ReadAllAvailable())).toEqual({ rows: 3 });
   });
 
-  it("has the schema that it was made with, and is a batch of the rows there are", async () => {
+  it("A memory stream has the schema that it was made with, and is a batch of its present rows", async () => {
     new MemoryStream("typed", "id int NOT NULL").addData(ids(0, 1, 2));
     const source = await memory({ stream: "typed", numPartitions: 2 });
     expect(source.schema().fields[0]).toMatchObject({ name: "id", nullable: false });
@@ -125,7 +125,7 @@ describe("a memory stream", () => {
     expect(partitions.map((partition) => reader.read(partition, task))).toEqual([ids(0, 1), ids(2)]);
   });
 
-  it("is told not to be here where it was never made, or only in another thread", async () => {
+  it("The error of a memory stream that this thread never made says that it is not here", async () => {
     const reader = await readerOf({ stream: "nobody's" });
     expect(failure(() => reader.latestOffset({ rows: 0 }, new ReadAllAvailable()))).toEqual(NOT_HERE);
     new MemoryStream("here", "id int").addData(ids(0));
@@ -134,7 +134,7 @@ describe("a memory stream", () => {
     expect(failure(() => elsewhere.read(partition, task))).toEqual(NOT_HERE);
   });
 
-  it("is told not to be here where one of the same name is, which is not the one that was planned with", async () => {
+  it("The error of a memory stream that replaced the planned one says that the planned one is not here", async () => {
     new MemoryStream("twice", "id int").addData(ids(0));
     const reader = await readerOf({ stream: "twice" });
     const [partition = {}] = await reader.partitions({ rows: 0 }, { rows: 1 });
@@ -150,7 +150,7 @@ describe("a memory stream", () => {
 });
 
 describe("a memory table", () => {
-  it("shows the rows of a batch once it is committed, in the order of its partitions", async () => {
+  it("A memory table shows the rows of a batch once it is committed, in the order of its partitions", async () => {
     const writer = await writerOf("orders");
     const table = memoryTable("orders");
     const messages = [await stage(writer, 1, 2), await stage(writer, 3)];
@@ -162,7 +162,7 @@ describe("a memory table", () => {
     expect(writer.exists()).toBe(true);
   });
 
-  it("has a batch once, however often it is committed", async () => {
+  it("A memory table has a batch once, however often it is committed", async () => {
     const writer = await writerOf("once");
     const message = await stage(writer, 1);
     expect(writer.hasCommitted(0, batch(0))).toBe(false);
@@ -176,7 +176,7 @@ describe("a memory table", () => {
     expect(memoryTable("once").rows()).toEqual(ids(1, 2, 3));
   });
 
-  it("drops what was staged when its task or its batch is aborted, unless a commit of it was tried", async () => {
+  it("A memory table drops staged rows on an abort of the task or batch, unless a commit was tried", async () => {
     const writer = await writerOf("aborted");
     const [lost, dropped, kept] = [await stage(writer, 1), await stage(writer, 2), await stage(writer, 3)];
     writer.abortTask(lost);
@@ -188,7 +188,7 @@ describe("a memory table", () => {
     expect(memoryTable("aborted").rows()).toEqual(ids(3));
   });
 
-  it("has only the rows of a batch that overwrites, which is told apart from those before all the same", async () => {
+  it("A memory table has only the rows of an overwriting batch but still knows the batches before it", async () => {
     const writer = await writerOf("replaced");
     await writer.commit([await stage(writer, 1)], 0, batch(0));
     const overwriting = await writerOf("replaced", true);
@@ -198,7 +198,7 @@ describe("a memory table", () => {
     expect(memoryTable("replaced").rows()).toEqual(ids(2));
   });
 
-  it("refuses what a task of another thread staged", async () => {
+  it("A memory table refuses rows that a task of another thread staged", async () => {
     const elsewhere = await stage(await writerOf("far", false, true), 1);
     const writer = await writerOf("far");
     expect(failure(() => writer.commit([elsewhere], 0, batch(0)))).toEqual(NOT_HERE);
@@ -207,7 +207,7 @@ describe("a memory table", () => {
 });
 
 describe("memory", () => {
-  it("is source and sink of a pipeline in one thread", async () => {
+  it("The memory connector is source and sink of a pipeline in one thread", async () => {
     const stream = new MemoryStream("input", "id int, at timestamp, price decimal(10,2)");
     const table = memoryTable("output");
     const definition = pipeline("copy")
@@ -231,7 +231,7 @@ describe("memory", () => {
     ]);
   });
 
-  it("stands up to the known traps of a source and of a sink", async () => {
+  it("The memory connector has none of the known traps of a source and of a sink", async () => {
     new MemoryStream("trapped", "id int").addData([[1], [2], [3]]);
     const source = { stream: "trapped", numPartitions: 2, maxRowsPerBatch: 2 };
     expect((await checkSource(Memory, { options: source })).notChecked).toEqual([]);
@@ -240,7 +240,7 @@ describe("memory", () => {
     expect(notChecked).toEqual([]);
   });
 
-  it("needs to be told which stream to read, and which table to write", async () => {
+  it("The memory connector needs the name of its stream or table", async () => {
     const source = await memory({});
     expect(() => source.schema()).toThrow(
       expect.objectContaining({

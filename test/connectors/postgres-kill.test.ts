@@ -24,8 +24,8 @@ async function changes(rows: number): Promise<Database> {
 }
 
 /**
- * Sessions that go on writing, several rows a transaction, some of which are rolled back; gives
- * what ends them.
+ * Starts sessions that write several rows a transaction and roll some of them back. Returns a
+ * function that ends them.
  */
 async function keepWriting(db: Database, sessions: number): Promise<() => Promise<void>> {
   let isWriting = true;
@@ -48,7 +48,7 @@ async function keepWriting(db: Database, sessions: number): Promise<() => Promis
 }
 
 describe("kill -9", () => {
-  it("at random moments loses nothing and doubles nothing, while others write the source", {
+  it("A run killed at random moments loses and doubles no row while others write the source", {
     timeout: 180_000,
   }, async () => {
     const db = await changes(1000);
@@ -82,7 +82,7 @@ describe("kill -9", () => {
     expect(filesBelow(home).filter((file) => file.includes("staging"))).toEqual([]);
   });
 
-  it("in the middle of a commit leaves nothing of it, and the next run lands the batch", async () => {
+  it("A run killed in the middle of a commit leaves nothing of it, and the next run lands the batch", async () => {
     const db = await changes(50);
     const home = temporaryFolder();
     await db.query("CREATE TABLE copies (seq bigint, id int, word text)");
@@ -106,7 +106,7 @@ describe("kill -9", () => {
 });
 
 describe("a run", () => {
-  it("tells a password that is wrong in one line, keeps it out of the ledger, and ends with 1", async () => {
+  it("A run with a wrong password says so in one line, keeps it out of the ledger and ends with code 1", async () => {
     const db = await changes(1);
     const home = temporaryFolder();
     const env = { ...db.env, PGPASSWORD: "wrong-secret" };

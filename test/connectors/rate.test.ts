@@ -47,7 +47,7 @@ async function microBatch(options: RateMicroBatchOptions): Promise<Reader> {
   return source.streamReader(parseDdl(source.schema())) as Reader;
 }
 
-/** The rows of each partition, read as a task does. */
+/** The rows of each partition, read as by a task. */
 async function rowsOfBatch(reader: Reader, start: object, end: object): Promise<Record<string, unknown>[][]> {
   const schema = parseDdl("timestamp timestamp NOT NULL, value bigint NOT NULL");
   const partitions = json(await reader.partitions(json(start), json(end)));
@@ -62,14 +62,14 @@ const values = (partitions: readonly Record<string, unknown>[][]): unknown[][] =
   partitions.map((rows) => rows.map(({ value }) => value));
 
 describe("rate", () => {
-  it("begins at the moment at which the pipeline did, which its offset has", async () => {
+  it("The rate source begins at the moment at which the pipeline did, which its offset holds", async () => {
     expect((await rate({}, START + 1.5)).initialOffset()).toEqual({
       startTime: "2026-11-21T00:00:00.001Z",
       seconds: 0,
     });
   });
 
-  it("has so many rows for each second that has passed, evenly over it", async () => {
+  it("The rate source has the configured rows for each second that has passed, spread evenly", async () => {
     const reader = await rate({ rowsPerSecond: 3 }, START + 2999);
     const end = await reader.latestOffset(at(0), ALL);
     expect(end).toEqual(at(2));
@@ -85,7 +85,7 @@ describe("rate", () => {
     ]);
   });
 
-  it("is cut into as many partitions as asked, but has no empty one", async () => {
+  it("The rate source is cut into as many partitions as asked, but has no empty one", async () => {
     const reader = await rate({ rowsPerSecond: 5, numPartitions: 3 });
     expect(values(await rowsOfBatch(reader, at(1), at(3)))).toEqual([
       [5, 6, 7, 8],
@@ -95,7 +95,7 @@ describe("rate", () => {
     expect(values(await rowsOfBatch(await rate({ numPartitions: 8 }), at(4), at(6)))).toEqual([[4], [5]]);
   });
 
-  it("gives a row the same time whatever batch it is read in", async () => {
+  it("The rate source has the same time for a row in whatever batch it is read", async () => {
     const reader = await rate({ rowsPerSecond: 10, rampUpTime: "4s", numPartitions: 3 });
     const whole = await rowsOfBatch(reader, at(0), at(7));
     expect(whole.flat()).toEqual(
@@ -111,7 +111,7 @@ describe("rate", () => {
     expect(parts).toEqual(whole.flat());
   });
 
-  it("gets faster by whole rows each second while it ramps up, as Spark's", async () => {
+  it("The rate source gets faster by whole rows each second while it ramps up, as in Spark", async () => {
     const reader = await rate({ rowsPerSecond: 10, rampUpTime: "4s" });
     const counts: number[] = [];
     for (let second = 0; second < 7; second++)
@@ -119,7 +119,7 @@ describe("rate", () => {
     expect(counts).toEqual([2, 4, 6, 8, 10, 10, 10]);
   });
 
-  it("has as many rows a batch as its limit says, by whole seconds, and never less than one", async () => {
+  it("The rate source limits the rows of a batch by whole seconds, with at least one second", async () => {
     const reader = await rate({ rowsPerSecond: 10, maxRowsPerBatch: 35 }, START + 60_000);
     expect(await reader.getDefaultReadLimit()).toEqual(new ReadMaxRows(35));
     expect(await reader.latestOffset(at(1), new ReadMaxRows(35))).toEqual(at(4));
@@ -128,12 +128,12 @@ describe("rate", () => {
     expect(await (await rate()).getDefaultReadLimit()).toEqual(ALL);
   });
 
-  it("has nothing new within a second, nor where the clock was set back", async () => {
+  it("The rate source has no new rows within a second or after the clock was set back", async () => {
     expect(await (await rate({}, START + 7999)).latestOffset(at(7), ALL)).toEqual(at(7));
     expect(await (await rate({}, START - 1000)).latestOffset(at(7), ALL)).toEqual(at(7));
   });
 
-  it("fixes what is available when such a run begins, in each reader that plans a batch of it", async () => {
+  it("The rate source fixes what is available when a run begins, in each reader that plans for it", async () => {
     const reader = await rate({}, START + 5000);
     await reader.prepareForTriggerAvailableNow();
     const later = await rate({}, START + 50_000);
@@ -142,7 +142,7 @@ describe("rate", () => {
     expect(reader.compareOffsets?.(at(1), at(5))).toBeLessThan(0);
   });
 
-  it("numbers the rows of a pipeline from 0 without gap, run after run", async () => {
+  it("The rate source numbers the rows of a pipeline from 0 without gap, run after run", async () => {
     const world = new EngineWorld();
     const table = memoryTable("rate");
     const definition = pipeline("ticks")
@@ -158,12 +158,12 @@ describe("rate", () => {
     expect(table.rows().map(({ value }) => value)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  it("stands up to the known traps of a source", async () => {
+  it("The rate source has none of the known traps of a source", async () => {
     const options = { rowsPerSecond: 2, numPartitions: 3, maxRowsPerBatch: 1000 };
     expect((await checkSource(Rate, { options })).notChecked).toEqual([]);
   });
 
-  it("refuses options that are wrong", async () => {
+  it("The rate source refuses options that are wrong", async () => {
     await expect(rate({ rowsPerSecond: 0, rampUpTime: "soon" })).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringMatching(
@@ -174,12 +174,12 @@ describe("rate", () => {
 });
 
 describe("rate-micro-batch", () => {
-  it("stands up to the known traps of a source", async () => {
+  it("The source rate-micro-batch has none of the known traps of a source", async () => {
     const options = { rowsPerBatch: 10, numPartitions: 3 };
     expect((await checkSource(RateMicroBatch, { options })).notChecked).toEqual([]);
   });
 
-  it("has so many rows each batch, their times further by a step, whatever the clock says", async () => {
+  it("The source rate-micro-batch has fixed rows and a fixed time step per batch, whatever the clock says", async () => {
     const reader = await microBatch({ rowsPerBatch: 4, startTimestamp: START, advanceMillisPerBatch: 500 });
     const [first, second] = [
       { value: 0, timestamp: startTime },
@@ -198,7 +198,7 @@ describe("rate-micro-batch", () => {
     expect(reader.compareOffsets?.(second, third)).toBeLessThan(0);
   });
 
-  it("is cut into as many partitions as asked, but has no empty one", async () => {
+  it("The source rate-micro-batch is cut into as many partitions as asked, but has no empty one", async () => {
     const offset = (value: number): object => ({ value, timestamp: startTime });
     const reader = await microBatch({ rowsPerBatch: 5, numPartitions: 2 });
     expect(values(await rowsOfBatch(reader, offset(5), offset(10)))).toEqual([
@@ -209,7 +209,7 @@ describe("rate-micro-batch", () => {
     expect(values(await rowsOfBatch(wide, offset(0), offset(2)))).toEqual([[0], [1]]);
   });
 
-  it("has one batch available now, as in Spark, also where others plan", async () => {
+  it("The source rate-micro-batch has one batch available now, as in Spark, also if others plan", async () => {
     const reader = await microBatch({ rowsPerBatch: 4 });
     const start = { value: 8, timestamp: startTime };
     await reader.prepareForTriggerAvailableNow();

@@ -40,7 +40,7 @@ async function readerOf(
   return (await apiOf(options, runtime)).reader(parseDdl(schema));
 }
 
-/** The rows of each partition, each read by a reader of its own, as in a task. */
+/** The rows of each partition, read by a new reader each, as in a task. */
 async function read(options: RestApiOptions, runtime?: Runtime, schema = SCHEMA): Promise<unknown[][]> {
   const partitions = await (await readerOf(options, runtime, schema)).partitions();
   return await Promise.all(
@@ -62,27 +62,30 @@ describe("a list that is read as a batch", () => {
     { type: "cursor", cursorPath: "next" },
     { type: "link" },
     { type: "none" },
-  ])("is read to its end in one partition, with the pagination %o", async (pagination) => {
-    const items = upTo(10).map((id) => ({ id, time: null }));
-    const api = await serve(({ url }) => {
-      const number = (name: string) => Number(url.searchParams.get(name) ?? 0);
-      const size = pagination.type === "none" ? 10 : number("limit") || number("per_page");
-      const from =
-        pagination.type === "page" ? (number("page") - 1) * size : number("offset") + number("cursor");
-      const hasMore = from + size < items.length;
-      const next = hasMore && pagination.type === "cursor" ? from + size : null;
-      const link = `<?offset=${from + size}&per_page=${size}>; rel="next"`;
-      return {
-        json: { data: items.slice(from, from + size), next },
-        headers: hasMore && pagination.type === "link" ? { link } : {},
-      };
-    });
-    const options: RestApiOptions = { url: api.url, rows: "data", pageSize: 3, pagination };
-    expect(await read(options)).toEqual([upTo(10)]);
-    expect(api.asked).toHaveLength(pagination.type === "none" ? 1 : 4);
-  });
+  ])(
+    "A list that is read as a batch is read to its end in one partition, with the pagination %o",
+    async (pagination) => {
+      const items = upTo(10).map((id) => ({ id, time: null }));
+      const api = await serve(({ url }) => {
+        const number = (name: string) => Number(url.searchParams.get(name) ?? 0);
+        const size = pagination.type === "none" ? 10 : number("limit") || number("per_page");
+        const from =
+          pagination.type === "page" ? (number("page") - 1) * size : number("offset") + number("cursor");
+        const hasMore = from + size < items.length;
+        const next = hasMore && pagination.type === "cursor" ? from + size : null;
+        const link = `<?offset=${from + size}&per_page=${size}>; rel="next"`;
+        return {
+          json: { data: items.slice(from, from + size), next },
+          headers: hasMore && pagination.type === "link" ? { link } : {},
+        };
+      });
+      const options: RestApiOptions = { url: api.url, rows: "data", pageSize: 3, pagination };
+      expect(await read(options)).toEqual([upTo(10)]);
+      expect(api.asked).toHaveLength(pagination.type === "none" ? 1 : 4);
+    },
+  );
 
-  it("may be empty", async () => {
+  it("A list that is read as a batch may be empty", async () => {
     const api = await serve(() => ({ json: [] }));
     expect(await read({ url: api.url })).toEqual([[]]);
   });
@@ -92,7 +95,7 @@ interface RangeApi extends Api {
   readonly options: RestApiOptions;
 }
 
-/** An event each half hour of a day, asked by ranges of time. */
+/** An event each half hour of a day, from an API by time ranges. */
 async function events(timeRange: Partial<RestApiOptions["timeRange"]> = {}): Promise<RangeApi> {
   const api = await serve(({ url }) => {
     const [since, before] = ["since", "before"].map((name) => Date.parse(url.searchParams.get(name) ?? ""));
@@ -114,18 +117,18 @@ const askedRanges = (api: Api): string[] =>
     .sort();
 
 describe("a range of time that is read as a batch", () => {
-  it("goes from start to until, in partitions of partitionSeconds, however many a batch of a stream may have", async () => {
+  it("A batch of a time range goes from start to until, however many partitions a stream may have", async () => {
     const { options, ...api } = await events({ until: iso(START + 2.5 * HOUR), maxPartitionsPerBatch: 1 });
     expect(await read(options, runtimeAt(START + 10 * HOUR))).toEqual([[0, 1], [2, 3], [4]]);
     expect(askedRanges(api)).toEqual(["00:00-01:00", "01:00-02:00", "02:00-02:30"]);
   });
 
-  it("goes to until also where that is less than lagSeconds ago, or still to come: it was asked for", async () => {
+  it("A batch of a time range goes to until even if that is within lagSeconds or in the future", async () => {
     const { options } = await events({ until: iso(START + HOUR), lagSeconds: 3600 });
     for (const now of [START, START + HOUR]) expect(await read(options, runtimeAt(now))).toEqual([[0, 1]]);
   });
 
-  it("ends lagSeconds behind the clock where there is no until, as planning saw it", async () => {
+  it("A batch of a time range without until ends lagSeconds behind the clock at planning", async () => {
     const { options } = await events({ lagSeconds: 90, partitionSeconds: 2 * 3600 });
     const runtime = runtimeAt(START + 2 * HOUR + 90_999);
     const partitions = await (await readerOf(options, runtime)).partitions();
@@ -133,7 +136,7 @@ describe("a range of time that is read as a batch", () => {
     expect(await read(options, runtime)).toEqual([[0, 1, 2, 3]]);
   });
 
-  it("has no partition where the clock has not come to its start, and is an error where until has not", async () => {
+  it("A batch of a time range has no partition before its start, and an until before it is an error", async () => {
     const { options } = await events();
     expect(await (await readerOf(options, runtimeAt(START - HOUR))).partitions()).toEqual([]);
     const backwards = await events({ until: iso(START - HOUR) });
@@ -161,12 +164,15 @@ describe("a range of time that is read as a batch", () => {
       [new GreaterThan("time", at(-9)), new LessThan("time", at(1))],
       ["00:00-01:00"],
     ],
-  ])("asks only for the ranges %s, where column names the time", async (_what, filters, ranges) => {
-    const { options, ...api } = await events({ column: "time", until: at(24) });
-    const { rows, sent } = await copied(options, filters);
-    expect(askedRanges(api)).toEqual(ranges);
-    expect(sent).toEqual(rows);
-  });
+  ])(
+    "A batch of a time range asks only for the ranges %s, if column names the time",
+    async (_what, filters, ranges) => {
+      const { options, ...api } = await events({ column: "time", until: at(24) });
+      const { rows, sent } = await copied(options, filters);
+      expect(askedRanges(api)).toEqual(ranges);
+      expect(sent).toEqual(rows);
+    },
+  );
 
   it.each<[string, Filter, Partial<RestApiOptions["timeRange"]>]>([
     ["without column", new LessThan("time", at(1)), {}],
@@ -175,14 +181,14 @@ describe("a range of time that is read as a batch", () => {
     ["for what is negated", new Not(new LessThan("time", at(1))), { column: "time" }],
     ["for a list of times", new In("time", [at(1)]), { column: "time" }],
     ["for all that are there", new IsNotNull("time"), { column: "time" }],
-  ])("asks for all of it %s", async (_what, filter, more) => {
+  ])("A batch of a time range asks for all of it %s", async (_what, filter, more) => {
     const { options, ...api } = await events({ until: at(24), ...more });
     const { rows, sent } = await copied(options, [filter]);
     expect(api.asked).toHaveLength(24);
     expect(sent).toEqual(rows);
   });
 
-  /** Ids that a batch pipeline with these filters writes, and those that it should. */
+  /** Ids that a batch pipeline with these filters writes, and the expected ids. */
   async function copied(options: RestApiOptions, filters: readonly Filter[]) {
     const sink = await serveRows();
     const definition = pipeline("filtered")
@@ -199,7 +205,7 @@ describe("a range of time that is read as a batch", () => {
     return { rows: ids, sent: sink.rows.map(({ id }) => Number(id)).sort((a, b) => a - b) };
   }
 
-  /** Written without the engine's code. */
+  /** A filter that is written without the engine's code. */
   function passes(filter: Filter, id: number): boolean {
     if (filter.kind === "Not") return !passes(filter.child, id);
     if (!("value" in filter)) return true;
@@ -229,7 +235,7 @@ describe("a range of time that is read as a batch", () => {
 });
 
 describe("the schema", () => {
-  it("is that of the option, and asked for where there is none", async () => {
+  it("The schema is the one of the option, and its absence is an error", async () => {
     expect((await apiOf({ url: "http://127.0.0.1:1/", schema: "id int" })).schema()).toBe("id int");
     const api = await apiOf({ url: "http://127.0.0.1:1/" });
     expect(await failure(() => api.schema())).toMatchObject({
@@ -249,14 +255,14 @@ describe("an error of a row", () => {
   it.each<[string, unknown, string]>([
     ["ROW_MISMATCH", { id: "four" }, 'row 5, field "id"'],
     ["ROW_NOT_A_ROW", "four", "in place of a record"],
-  ])("%s names the URL of its page, in a batch", async (code, bad, message) => {
+  ])("The row error %s names the URL of its page, in a batch", async (code, bad, message) => {
     const api = await pages(bad);
     const error = await failure(() => read({ url: api.url, pageSize: 3 }, undefined, "id int"));
     expect(error).toMatchObject({ code, where: { url: `${api.url}?offset=3&limit=3` } });
     expect(error.message).toContain(message);
   });
 
-  it("names the URL of its page without secrets, in a stream", async () => {
+  it("The error of a row names the URL of its page without secrets, in a stream", async () => {
     const api = await pages({ id: "four" });
     const options: RestApiOptions = { url: api.url, pageSize: 3, query: { key: { env: "KEY" }, a: 1 } };
     const source = await apiOf(options, runtimeAt(0, { KEY: "s3cret" }));

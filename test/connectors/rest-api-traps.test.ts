@@ -5,14 +5,14 @@ import { serve, serveRows } from "../support/api-server.ts";
 
 const START = "2026-11-21T00:00:00.000Z";
 const schema = "id bigint NOT NULL, time timestamp";
-/** One row every ten minutes, from the start on. */
+/** One row every ten minutes from the start. */
 const rows = Array.from({ length: 300 }, (_, id) => ({
   id,
   time: new Date(Date.parse(START) + id * 600_000).toISOString(),
 }));
 
 describe("rest-api under millrace/testing", () => {
-  it("has none of the known traps as a source by ranges of time, in a stream and in a batch", async () => {
+  it("The REST source has none of the known traps by ranges of time, in a stream and in a batch", async () => {
     const api = await serve(({ url }) => {
       const [from, to] = ["from", "to"].map((name) => url.searchParams.get(name) ?? "");
       const offset = Number(url.searchParams.get("offset"));
@@ -34,7 +34,7 @@ describe("rest-api under millrace/testing", () => {
     expect(report.checked.filter((what) => what.startsWith("read() of each partition"))).toHaveLength(5);
   });
 
-  it("has none of them as a source by position", async () => {
+  it("The REST source has none of the known traps by position", async () => {
     const api = await serve(({ url }) => {
       const offset = Number(url.searchParams.get("offset"));
       return { json: rows.slice(offset, Math.min(offset + 10, 95)) };
@@ -45,7 +45,7 @@ describe("rest-api under millrace/testing", () => {
     expect(report.notChecked).toEqual([]);
   });
 
-  it("has none of them as a sink whose API honours the keys, and is named where the API does not", async () => {
+  it("The REST sink has none of the known traps if the API honours the keys, and the kit names it if not", async () => {
     const good = await serveRows();
     await checkSink(RestApi, {
       options: { url: good.url, rowsPerRequest: 2 },

@@ -31,14 +31,14 @@ describe("the options of sqs", () => {
     [{ queueUrl, schema: "id int" }, /schema: is only for the format json/],
     [{ queueUrl, waitTimeSeconds: 21 }, /waitTimeSeconds/],
     [{ queueUrl, maxMessage: 5 }, /did you mean maxMessages\?/],
-  ])("refuses %j", async (options, problem) => {
+  ])("The sqs source refuses the options %j", async (options, problem) => {
     await expect(parseOptions(Sqs, options)).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringMatching(problem),
     });
   });
 
-  it("tell the columns: raw ones, or those of the schema", async () => {
+  it("The options of sqs decide the columns: raw ones or those of the schema", async () => {
     const runtime = withStores(new EngineWorld().ports().runtime);
     const schemaOf = async (options: object) =>
       new Sqs(await parseOptions(Sqs, { queueUrl, ...options }), runtime).schema();
@@ -56,7 +56,7 @@ describe("the options of sqs", () => {
 });
 
 describe("messages of sqs", () => {
-  it("become rows, and those that cannot are told apart", async () => {
+  it("Messages of sqs become rows, and those that cannot are told apart", async () => {
     const bodies = ['{"id": 1}', "{", '{"id": "x"}', '{"id": 2}', '{"id": null}', '{"id": 3}'];
     const messages = bodies.map((body, i) => message(`m${i}`, body));
     const { batches, fitting, misfits } = await convert(parseDdl("id int NOT NULL"), "json", messages);
@@ -69,7 +69,7 @@ describe("messages of sqs", () => {
     ]);
   });
 
-  it("whose columns have other names are told apart, those that lack one are rows", async () => {
+  it("Messages with columns of other names are told apart, while those that lack one become rows", async () => {
     const messages = ['{"userId": 1}', "{}"].map((body, i) => message(`m${i}`, body));
     const { fitting, misfits } = await convert(parseDdl("user_id int"), "json", messages);
     expect(fitting.map(({ messageId }) => messageId)).toEqual(["m1"]);
@@ -82,7 +82,7 @@ describe("messages of sqs", () => {
 });
 
 describe("batches of sqs in the store", () => {
-  it("are cleared up to the committed one, whatever was planned since", async () => {
+  it("Files of sqs in the store are removed up to the committed batch, whatever was planned since", async () => {
     const store = new MemoryStore(memoryObjects(() => 0));
     const batches = new Batches(store);
     const offsets = [
@@ -102,13 +102,13 @@ describe("batches of sqs in the store", () => {
       "sqs/000000000003-x/batch.json",
     ];
     expect(await keysOf(store)).toEqual(left);
-    // A run that was overtaken.
+    // This call comes from a run that was overtaken.
     await batches.clearUp(offsets[0]);
     expect(await keysOf(store)).toEqual(left);
     expect(await batches.receipts(offsets[0])).toEqual([]);
   });
 
-  it("know a message for the window, which begins with the next batch", () => {
+  it("Batches of sqs know a message for the window, which begins with the next batch", () => {
     const own = { messageIds: ["new"] };
     const older = { messageIds: ["old"], until: 1000 };
     expect(stillSeen([own, older], 900, 500)).toEqual([{ messageIds: ["new"], until: 1400 }, older]);
@@ -116,7 +116,7 @@ describe("batches of sqs in the store", () => {
     expect(stillSeen([own], 900, 0)).toEqual([]);
   });
 
-  it("name the file that is missing", async () => {
+  it("The error of a batch of sqs names the file that is missing", async () => {
     const batches = new Batches(new MemoryStore(memoryObjects(() => 0)));
     const [file] = batches.files({ batch: 7, id: "x", files: 1 });
     await expect(batches.readFile(file ?? { key: "" })).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe("batches of sqs in the store", () => {
 });
 
 describe("a queue", () => {
-  /** A queue on a server that answers each request as the test says. */
+  /** A queue on a server that sends these replies. */
   async function queueOn(...replies: readonly Reply[]) {
     const api = await serve((_asked, count) => replies[Math.min(count, replies.length) - 1]);
     const runtime = runtimeAt(0);
@@ -152,14 +152,14 @@ describe("a queue", () => {
     json: { Successful: [], Failed: entries.map(([id, Code]) => ({ Id: String(id), Code })) },
   });
 
-  it("that is busy is asked again, with growing waits", async () => {
+  it("A queue that is busy is asked again, with growing waits", async () => {
     const { queue, runtime, asked } = await queueOn(busy, busy, { json: {} });
     expect(await queue.receive(10)).toEqual([]);
     expect(asked()).toEqual([["ReceiveMessage"], ["ReceiveMessage"], ["ReceiveMessage"]]);
     expect(runtime.sleeps).toEqual([200, 400]);
   });
 
-  it("is told again to delete what it could not, and nothing else", async () => {
+  it("A queue is asked again only for the deletes that failed", async () => {
     const { queue, runtime, asked } = await queueOn(
       failed([1, "InternalError"], [2, "ReceiptHandleIsInvalid"], [3, "InternalError"]),
       failed([1, "InternalError"]),
@@ -174,7 +174,7 @@ describe("a queue", () => {
     expect(runtime.sleeps).toEqual([200, 400]);
   });
 
-  it("that cannot delete for ever fails, so that the commit is tried again", async () => {
+  it("A queue that can never delete fails the commit, so that the commit is tried again", async () => {
     const { queue, runtime } = await queueOn(failed([0, "InternalError"]));
     expect(await failure(() => queue.delete([message("a", "")]))).toMatchObject({
       code: "SQS_FAILED",
@@ -185,7 +185,7 @@ describe("a queue", () => {
     expect(runtime.sleeps).toEqual([200, 400, 800, 1600, 3200]);
   });
 
-  it("that refuses is asked once", async () => {
+  it("A queue that refuses a request is asked once", async () => {
     const refused = { status: 403, json: { __type: "com.amazonaws.sqs#AccessDenied", message: "not you" } };
     const { queue, runtime } = await queueOn(refused);
     expect(await failure(() => queue.hasDeadLetterQueue())).toMatchObject({

@@ -10,7 +10,7 @@ interface Surface {
 
 const RECORDED = join(ROOT, "../shared/oracle/api_surface.json");
 
-/** What PySpark has as classes and TypeScript has otherwise. */
+/** Classes of PySpark that have another form in TypeScript. */
 const OTHERWISE: Readonly<Record<string, RegExp>> = {
   DataSourceRegistration: /export function registerDataSource\(/,
   // Options are found under names of any case: test/contract/options/names.test.ts.
@@ -43,21 +43,25 @@ describe.runIf(isThere)("the public API", () => {
     (entry): entry is [string, Surface] => typeof entry[1] === "object",
   );
 
-  it.each(classes)("has PySpark's %s with all its methods and fields", (name, { methods, fields }) => {
-    const otherwise = OTHERWISE[name];
-    if (otherwise !== undefined) {
-      expect(report).toMatch(otherwise);
-      return;
-    }
-    // What a filter has of its own is in the class that it extends.
-    const body = bodyOf(report, name);
-    expect(body, `${name} is not exported`).toBeDefined();
-    const inherited = /extends (\w+Filter)\b/.test(body ?? "");
-    const isOfClass = (member: string) => name === "DataSource" && member === "name";
-    if (name === "DataSource") expect(bodyOf(report, "DataSourceClass")).toContain("readonly name: string;");
-    for (const member of [...Object.keys(methods), ...(inherited ? [] : Object.keys(fields))]) {
-      if (member !== "__init__" && !isOfClass(member))
-        expect(body).toMatch(new RegExp(`\\b${camelCase(member)}\\b`));
-    }
-  });
+  it.each(classes)(
+    "The public API has PySpark's %s with all its methods and fields",
+    (name, { methods, fields }) => {
+      const otherwise = OTHERWISE[name];
+      if (otherwise !== undefined) {
+        expect(report).toMatch(otherwise);
+        return;
+      }
+      // A filter's own fields are in the class that it extends.
+      const body = bodyOf(report, name);
+      expect(body, `${name} is not exported`).toBeDefined();
+      const inherited = /extends (\w+Filter)\b/.test(body ?? "");
+      const isOfClass = (member: string) => name === "DataSource" && member === "name";
+      if (name === "DataSource")
+        expect(bodyOf(report, "DataSourceClass")).toContain("readonly name: string;");
+      for (const member of [...Object.keys(methods), ...(inherited ? [] : Object.keys(fields))]) {
+        if (member !== "__init__" && !isOfClass(member))
+          expect(body).toMatch(new RegExp(`\\b${camelCase(member)}\\b`));
+      }
+    },
+  );
 });

@@ -11,7 +11,7 @@ const at = (updated_at: string, id: bigint | number | string): Position => ORDER
 const NOON = "2026-11-21T12:00:00Z";
 
 describe("a composite offset", () => {
-  it("counts its first field, and where that is equal its second", () => {
+  it("A composite offset compares its first field, and its second if the first is equal", () => {
     const sorted = [
       at(NOON, 9),
       at(NOON, 10),
@@ -26,7 +26,7 @@ describe("a composite offset", () => {
     expect(ORDER.max(at(NOON, 9), at(NOON, 10))).toEqual(at(NOON, 10));
   });
 
-  it("is the same JSON wherever the position is the same", () => {
+  it("A composite offset is the same JSON for the same position", () => {
     const canonical = { updated_at: "2026-11-21T12:00:00.000Z", id: "42" };
     expect(at("2026-11-21T13:00:00+01:00", 42)).toEqual(canonical);
     expect(ORDER.of({ updated_at: new Date(NOON), id: 42n })).toEqual(canonical);
@@ -36,12 +36,12 @@ describe("a composite offset", () => {
     expect(new CompositeOffset({ n: "number" }).of({ n: -0 })).toEqual({ n: 0 });
   });
 
-  it("orders integers beyond 2^53 to the last digit", () => {
+  it("A composite offset orders integers beyond 2^53 to the last digit", () => {
     expect(ORDER.compare(at(NOON, 9007199254740993n), at(NOON, "9007199254740992"))).toBeGreaterThan(0);
     expect(at(NOON, -(2n ** 63n))).toMatchObject({ id: "-9223372036854775808" });
   });
 
-  it("orders text by code points, as a database does, not by UTF-16 units", () => {
+  it("A composite offset orders text by code points, as a database does, not by UTF-16 units", () => {
     const { compare, of } = new CompositeOffset({ name: "string" });
     const bytes = (text: string): Buffer => Buffer.from(text);
     fc.assert(
@@ -53,7 +53,7 @@ describe("a composite offset", () => {
     expect(compare(of({ name: "a" }), of({ name: "ab" }))).toBeLessThan(0);
   });
 
-  it("is a total order of JSON objects", () => {
+  it("A composite offset has a total order of JSON objects", () => {
     const order = new CompositeOffset({ time: "timestamp", n: "number", id: "bigint", name: "string" });
     const few = <T>(arbitrary: fc.Arbitrary<T>, ...values: T[]): fc.Arbitrary<T> =>
       fc.oneof(fc.constantFrom(...values), arbitrary);
@@ -76,7 +76,7 @@ describe("a composite offset", () => {
     );
   });
 
-  it("has the types of its fields in JSON", () => {
+  it("A composite offset has the types of its fields in JSON", () => {
     expectTypeOf<Position>().toEqualTypeOf<{ readonly updated_at: string; readonly id: string }>();
     expectTypeOf(new CompositeOffset({ n: "number" }).of).returns.toEqualTypeOf<{ readonly n: number }>();
   });
@@ -105,7 +105,7 @@ describe("a composite offset", () => {
       "updated_at",
       "expected a time with its zone, of whole microseconds, found a string of 19 characters",
     ],
-  ])("refuses %o, and names the field", (row, field, problem) => {
+  ])("A composite offset refuses %o and names the field", (row, field, problem) => {
     const error = expect.objectContaining({
       code: "OFFSET_FIELD_INVALID",
       message: `offset field "${field}": ${problem}`,
@@ -120,13 +120,13 @@ describe("a composite offset", () => {
     ["number", Number.NaN, "expected a finite number, found NaN"],
     ["number", "1", "expected a finite number, found a string of 1 character"],
     ["string", 1, "expected a string, found an integer"],
-  ])("refuses as a %s %o", (type, value, problem) => {
+  ])("A composite offset refuses as a %s %o", (type, value, problem) => {
     expect(() => new CompositeOffset({ f: type }).of({ f: value } as never)).toThrow(
       expect.objectContaining({ message: `offset field "f": ${problem}` }),
     );
   });
 
-  it("refuses a field that it does not have, and one that only every JavaScript object has", () => {
+  it("A composite offset refuses a field that it does not have, also one that every JavaScript object has", () => {
     const other = { updated_at: NOON, id: "1", page: 3 };
     expect(() => ORDER.compare(at(NOON, 1), other)).toThrow(
       expect.objectContaining({ code: "OFFSET_FIELD_INVALID", message: 'an offset has a field "page"' }),
@@ -136,9 +136,12 @@ describe("a composite offset", () => {
     );
   });
 
-  it.each([[{}], [{ 7: "number" } as const]])("is not made of the fields %o", (fields) => {
-    expect(() => new CompositeOffset(fields)).toThrow(
-      expect.objectContaining({ code: "OFFSET_FIELD_INVALID" }),
-    );
-  });
+  it.each([[{}], [{ 7: "number" } as const]])(
+    "A composite offset cannot be made of the fields %o",
+    (fields) => {
+      expect(() => new CompositeOffset(fields)).toThrow(
+        expect.objectContaining({ code: "OFFSET_FIELD_INVALID" }),
+      );
+    },
+  );
 });

@@ -7,7 +7,7 @@ import { toSchema } from "../../shared/contract/ddl/to-schema.ts";
 import { lengthLimit } from "../../shared/contract/ddl/types.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
 
-/** The fields as DDL, written in one way. */
+/** The fields as DDL, written in a single way. */
 const read = (ddl: string): string =>
   schemaToJson(parseDdl(ddl))
     .fields.map((field) => `${field.name} ${field.type}${field.nullable ? "" : " NOT NULL"}`)
@@ -25,7 +25,7 @@ function problemOf(ddl: string): string {
   throw new Error(`${ddl} was accepted`);
 }
 
-/** The character, from 1, that an error points at. */
+/** The position, counted from 1, of the character in the error. */
 const positionOf = (ddl: string): number => Number(/at character (\d+)$/.exec(problemOf(ddl))?.[1]);
 
 describe("parseDdl", () => {
@@ -55,7 +55,7 @@ describe("parseDdl", () => {
     ["interval day to second", "Duration<MICROSECOND>"],
     ["INTERVAL DAY TO SECOND", "Duration<MICROSECOND>"],
     ["void", "Null"],
-  ])("maps Spark's %s to Arrow's %s", (type, arrow) => {
+  ])("parseDdl maps Spark's %s to Arrow's %s", (type, arrow) => {
     expect(String(parseDdl(`a ${type}`).fields[0]?.type)).toBe(arrow);
   });
 
@@ -74,11 +74,11 @@ describe("parseDdl", () => {
     ["a map < string , array<double> >", "a map<string,array<double>>"],
     ["a struct<x:int,y struct<z: map<int,string> NOT NULL>>", "a struct<x:int,y:struct<z:map<int,string>>>"],
     ["not int, comment string, null int", "not int, comment string, null int"],
-  ])("reads %o", (ddl, fields) => {
+  ])("parseDdl reads %o as the fields that it names", (ddl, fields) => {
     expect(read(ddl)).toBe(fields);
   });
 
-  it("keeps the length of a varchar or char as Spark does, in the field's metadata, at any depth", () => {
+  it("parseDdl keeps the length of a varchar or char in the field's metadata, as Spark does, at any depth", () => {
     const fields = parseDdl(
       "a varchar(20) NOT NULL, b array<char(3)>, c map<varchar(1),varchar(2)>, d varchar",
     ).fields;
@@ -96,7 +96,7 @@ describe("parseDdl", () => {
     expect([...(fields[0]?.metadata ?? [])]).toEqual([["__CHAR_VARCHAR_TYPE_STRING", "varchar(20)"]]);
   });
 
-  it("keeps NOT NULL inside a struct, and lets elements and values of collections be null", () => {
+  it("parseDdl keeps NOT NULL in a struct and makes elements and values of collections nullable", () => {
     const [struct, list, map] = parseDdl(
       "s struct<x:int NOT NULL,y:int>, l array<int>, m map<string,int>",
     ).fields;
@@ -126,7 +126,7 @@ describe("parseDdl", () => {
     ["`a int", "expected a name, at character 1"],
     ["`` int", "expected a name, at character 1"],
     ["a int,\n  ;", "expected a field name, at character 10"],
-  ])("says what is wrong with %o, and where", (ddl, problem) => {
+  ])("parseDdl says what is wrong with %o, and at which place", (ddl, problem) => {
     expect(problemOf(ddl)).toBe(problem);
   });
 
@@ -140,25 +140,28 @@ describe("parseDdl", () => {
     ["a time(3)", "time(3) must be time(6), at character 3"],
     ["a interval year to month", "the only interval is INTERVAL DAY TO SECOND, at character 3"],
     ["a interval", "the only interval is INTERVAL DAY TO SECOND, at character 3"],
-  ])("refuses %o", (ddl, problem) => {
+  ])("parseDdl refuses the schema %o", (ddl, problem) => {
     expect(problemOf(ddl)).toContain(problem);
   });
 
-  it.each(["constructor", "__proto__"])("refuses the type %s, which every JavaScript object has", (type) => {
-    expect(problemOf(`a ${type}`)).toContain(`"${type}" is no type`);
-  });
+  it.each(["constructor", "__proto__"])(
+    "parseDdl refuses the type %s, which every JavaScript object has",
+    (type) => {
+      expect(problemOf(`a ${type}`)).toContain(`"${type}" is no type`);
+    },
+  );
 
   it.each([
     ["a foo", 3],
     ["a int, a int", 8],
     ["a decimal(39,2)", 3],
-  ])("points at the beginning of the wrong word in %o", (ddl, position) => {
+  ])("parseDdl points at the beginning of the wrong word in %o", (ddl, position) => {
     expect(positionOf(ddl)).toBe(position);
   });
 });
 
 describe("typeName", () => {
-  it("gives types as DDL writes them, which parses to the same types again", () => {
+  it("typeName writes types as DDL that parses to the same types again", () => {
     const ddl =
       "a map<string,array<struct<x:decimal(5,2),y:timestamp_ntz>>>, b timestamp NOT NULL, c tinyint, " +
       "d struct<`a b`:int,`c``d`:time,`e,f`:interval day to second>, g void";
@@ -166,7 +169,7 @@ describe("typeName", () => {
     expect(read(read(ddl))).toBe(ddl);
   });
 
-  it("gives Arrow's own name where DDL has none", () => {
+  it("typeName returns Arrow's own name if DDL has none", () => {
     expect([new Uint8(), new DateMillisecond()].map((type) => typeName(type))).toEqual([
       "Uint8",
       "Date64<MILLISECOND>",
@@ -178,13 +181,13 @@ describe("typeName", () => {
 
 describe("toSchema", () => {
   it.each([undefined, null, 5, {}, [], new Schema([])])(
-    "refuses %o, whose rows would lose their columns",
+    "toSchema refuses %o, whose rows would lose their columns",
     (given) => {
       expect(() => toSchema(given)).toThrow(expect.objectContaining({ code: "SCHEMA_INVALID" }));
     },
   );
 
-  it("takes a schema of another copy of Arrow", () => {
+  it("toSchema takes a schema of another copy of Arrow", () => {
     const { fields } = parseDdl(
       "id bigint NOT NULL, `a b` decimal(5,2), l array<varchar(3)>, s struct<`c d`:int NOT NULL,t:time>, m map<string,date>",
     );
@@ -197,7 +200,7 @@ describe("toSchema", () => {
     });
   });
 
-  it("refuses a type of another copy of Arrow that it cannot make again", () => {
+  it("toSchema refuses a type of another copy of Arrow that it cannot make again", () => {
     const fields = [new Field("v", new Uint8(), true)];
     expect(() => toSchema({ fields })).toThrow(
       expect.objectContaining({

@@ -14,12 +14,12 @@ describe("parseDuration", () => {
     ["1 Day", 86_400_000],
     ["0s", 0],
     ["0.0004 s", 0],
-  ])("reads %o as %d milliseconds", (text, milliseconds) => {
+  ])("parseDuration reads %o as %d milliseconds", (text, milliseconds) => {
     expect(parseDuration(text)).toBe(milliseconds);
   });
 
   it.each(["", "10", "s", "-1s", "1e3s", "1.s", ".5s", "10 fortnights", "10s 5m", "∞ s", "1 constructor"])(
-    "refuses %o",
+    "parseDuration refuses the text %o",
     (text) => {
       expect(() => parseDuration(text)).toThrow(
         expect.objectContaining({ code: "DURATION_INVALID", message: `"${text}" is not a duration` }),

@@ -10,7 +10,7 @@ const full = new MillraceError("ROW_MISMATCH", "row 2 is wrong", {
 });
 
 describe("MillraceError", () => {
-  it("is an Error with code, place, hint and cause, and is not retryable unless it says so", () => {
+  it("MillraceError has code, place, hint and cause, and is retryable only if it says so", () => {
     expect(full).toBeInstanceOf(Error);
     expect(full).toMatchObject({ name: "MillraceError", code: "ROW_MISMATCH", message: "row 2 is wrong" });
     const bare = new MillraceError("UNEXPECTED", "x");
@@ -24,7 +24,7 @@ describe("MillraceError", () => {
     expect("cause" in bare).toBe(false);
   });
 
-  it("is recognised across two copies of the package", async () => {
+  it("MillraceError is recognised across two copies of the package", async () => {
     vi.resetModules();
     const copy = await import("../../shared/contract/errors.ts");
     expect(new copy.MillraceError("UNEXPECTED", "x")).not.toBeInstanceOf(MillraceError);
@@ -32,7 +32,7 @@ describe("MillraceError", () => {
     expect([null, undefined, "x", new Error("x"), {}].some((value) => MillraceError.is(value))).toBe(false);
   });
 
-  it("takes on what the caller knows of the place, keeps what it knew itself, and all the rest", () => {
+  it("MillraceError takes additions to its place and keeps its own place and all other fields", () => {
     const moved = full.with({ where: { pipeline: "p", partition: 3, field: "outer" } });
     expect(moved.where).toEqual({ pipeline: "p", partition: 3, row: 2, field: "a" });
     for (const key of ["code", "message", "hint", "retryable", "found", "cause", "stack"] as const) {
@@ -41,7 +41,7 @@ describe("MillraceError", () => {
     expect(full.where).toEqual({ row: 2, field: "a" });
   });
 
-  it("is made anew of its parts, of which none is lost", () => {
+  it("MillraceError can be rebuilt from its parts without loss", () => {
     const again = MillraceError.from(partsOf(full));
     expect(again).not.toBe(full);
     for (const key of [...Object.getOwnPropertyNames(full), "name"] as (keyof MillraceError)[]) {
@@ -51,7 +51,7 @@ describe("MillraceError", () => {
     expect("cause" in bare).toBe(false);
   });
 
-  it("is made of a record, or with a code of one's own", () => {
+  it("MillraceError can be made from a record, also with another code", () => {
     const recorded = MillraceError.from(full.toRecord());
     expect(recorded.toRecord()).toEqual(full.toRecord());
     const own = MillraceError.from({ code: "API_ON_HOLIDAY", message: "come back later", retryable: true });
@@ -61,7 +61,7 @@ describe("MillraceError", () => {
     new MillraceError("API_ON_HOLIDAY", "come back later");
   });
 
-  it("gives a record without row content and without cause", () => {
+  it("MillraceError returns a record without row content and without cause", () => {
     expect(full.toRecord()).toEqual({
       code: "ROW_MISMATCH",
       message: "row 2 is wrong",
@@ -80,7 +80,7 @@ describe("toMillraceError", () => {
   const convert = (thrown: unknown, retryable?: boolean): MillraceError =>
     toMillraceError(thrown, "SOURCE_FAILED", "read() failed", { partition: 1 }, retryable);
 
-  it("keeps a MillraceError, with the place added", () => {
+  it("toMillraceError keeps a MillraceError and adds the place", () => {
     expect(convert(full, false)).toMatchObject({
       code: "ROW_MISMATCH",
       retryable: true,
@@ -94,18 +94,21 @@ describe("toMillraceError", () => {
     ["boom", "read() failed: a string of 4 characters"],
     [undefined, "read() failed: undefined"],
     [null, "read() failed: null"],
-  ])("wraps %o as its cause, without its own message, which may quote rows", (thrown, message) => {
-    const error = convert(thrown);
-    expect(error).toMatchObject({
-      code: "SOURCE_FAILED",
-      message,
-      where: { partition: 1 },
-      retryable: false,
-    });
-    expect(error.cause).toBe(thrown);
-  });
+  ])(
+    "toMillraceError wraps %o as its cause, without its message, which may quote rows",
+    (thrown, message) => {
+      const error = convert(thrown);
+      expect(error).toMatchObject({
+        code: "SOURCE_FAILED",
+        message,
+        where: { partition: 1 },
+        retryable: false,
+      });
+      expect(error.cause).toBe(thrown);
+    },
+  );
 
-  it("is retryable where the caller or the thrown value says so", () => {
+  it("toMillraceError is retryable if the caller or the thrown value says so", () => {
     expect(convert(new Error("x"), true).retryable).toBe(true);
     expect(convert(Object.assign(new Error("x"), { retryable: true })).retryable).toBe(true);
     expect(convert(Object.assign(new Error("x"), { retryable: "yes" })).retryable).toBe(false);
@@ -128,11 +131,14 @@ describe("show", () => {
     [{ a: 1n }, '{"a":"1n"}'],
     ["x".repeat(78), `"${"x".repeat(78)}"`],
     ["x".repeat(79), `"${"x".repeat(78)}…`],
-  ])("shows %o, shortened to 80 characters", (value, text) => {
+  ])("The function `show` prints %o, shortened to 80 characters", (value, text) => {
     expect(show(value)).toBe(text);
   });
 
-  it.each([Number.NaN, Number.POSITIVE_INFINITY])("shows %d as itself, not as null", (value) => {
-    expect(show(value)).toBe(String(value));
-  });
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])(
+    "The function `show` prints %d as itself, not as null",
+    (value) => {
+      expect(show(value)).toBe(String(value));
+    },
+  );
 });

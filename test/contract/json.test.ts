@@ -22,7 +22,7 @@ const cyclic: unknown[] = [];
 cyclic.push({ again: cyclic });
 
 describe("canonicalJson", () => {
-  it("gives the same text whatever the order of the keys, at every depth", () => {
+  it("canonicalJson returns the same text whatever the order of the keys is, at every depth", () => {
     expect(canonicalJson({ b: [{ d: 1, c: 2 }], a: null })).toBe('{"a":null,"b":[{"c":2,"d":1}]}');
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
@@ -31,19 +31,19 @@ describe("canonicalJson", () => {
     );
   });
 
-  it("keeps the order of arrays", () => {
+  it("canonicalJson keeps the order of arrays", () => {
     expect(canonicalJson([2, 1])).not.toBe(canonicalJson([1, 2]));
   });
 });
 
 describe("findNonJson", () => {
-  it("finds nothing in values that JSON carries", () => {
+  it("findNonJson returns `undefined` for values that JSON carries", () => {
     for (const value of [null, true, 0, -1.5, "é", [], {}, [{ a: [null] }], Object.create(null)]) {
       expect(findNonJson(value)).toBeUndefined();
     }
   });
 
-  it("lets pass only what comes back equal from JSON", () => {
+  it("findNonJson accepts only values that JSON returns unchanged", () => {
     fc.assert(
       fc.property(
         fc.anything({
@@ -74,16 +74,16 @@ describe("findNonJson", () => {
     ["a Map", new Map(), "$: an instance of Map"],
     ["a lone surrogate", { s: "\ud800" }, "$.s: a string with a lone surrogate"],
     ["a reference to a parent", cyclic, "$[0].again: a reference to its own parent"],
-  ])("names the place of %s", (_what, value, found) => {
+  ])("findNonJson names the place of %s", (_what, value, found) => {
     expect(findNonJson(value)).toBe(found);
   });
 
-  it("lets the same object stand in two places", () => {
+  it("findNonJson lets the same object stand in two places", () => {
     const shared = { a: 1 };
     expect(findNonJson([shared, shared])).toBeUndefined();
   });
 
-  it("finds a property under a symbol, which JSON would lose", () => {
+  it("findNonJson finds a property under a symbol, which JSON would lose", () => {
     expect(findNonJson({ a: 1, [Symbol("lost")]: 2 })).toBeDefined();
   });
 });
@@ -106,11 +106,11 @@ describe("kindOf", () => {
     [(function* () {})(), "a generator"],
     [(async function* () {})(), "an async generator"],
     [Promise.resolve(), "an instance of Promise"],
-  ])("says what %o is in words", (value, words) => {
+  ])("kindOf describes %o in words", (value, words) => {
     expect(kindOf(value)).toBe(words);
   });
 
-  it("never shows the content of an object, also where a field is called constructor", () => {
+  it("kindOf never shows the content of an object, even if it has a field called constructor", () => {
     expect(kindOf({ constructor: { name: "Ferrari" } })).toBe("an object");
   });
 });
@@ -121,7 +121,7 @@ describe("hintOfNonJson", () => {
     [{ at: Promise.resolve(1) }, "Await it"],
     [[new TimeRange(0n, 1n)], "range.toJSON()"],
     [[new Date(0)], undefined],
-  ])("says what to do about %o where that is known", (value, hint) => {
+  ])("hintOfNonJson says what to do about %o if that is known", (value, hint) => {
     const found = hintOfNonJson(findNonJson(value) ?? "");
     if (hint === undefined) expect(found).toBeUndefined();
     else expect(found).toContain(hint);
@@ -129,7 +129,7 @@ describe("hintOfNonJson", () => {
 });
 
 describe("isPlainObject", () => {
-  it("is true for object literals and objects without prototype only", () => {
+  it("isPlainObject is true only for object literals and objects without a prototype", () => {
     expect([{}, Object.create(null)].every(isPlainObject)).toBe(true);
     expect([null, [], new Date(), new Map(), "x", 1, () => 1].some(isPlainObject)).toBe(false);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { checkOffset, sameOffset } from "../../shared/contract/offset.ts";
 
 describe("sameOffset", () => {
-  it("compares positions whatever the order of their keys", () => {
+  it("sameOffset compares positions whatever the order of their keys is", () => {
     expect(sameOffset({ page: 1, at: { x: 1, y: 2 } }, { at: { y: 2, x: 1 }, page: 1 })).toBe(true);
     expect(sameOffset({ page: 1 }, { page: 2 })).toBe(false);
     expect(sameOffset({ page: 1 }, { page: "1" })).toBe(false);
@@ -11,7 +11,7 @@ describe("sameOffset", () => {
 });
 
 describe("checkOffset", () => {
-  it("says what to do about a promise in an offset", () => {
+  it("checkOffset says what to do about a promise in an offset", () => {
     expect(() => checkOffset({ n: Promise.resolve(1) }, "latestOffset()")).toThrow(
       expect.objectContaining({
         message: "latestOffset() must give a JSON object, but gave $.n: an instance of Promise",
@@ -20,7 +20,7 @@ describe("checkOffset", () => {
     );
   });
 
-  it("gives back an offset as it is", () => {
+  it("checkOffset returns an offset as it is", () => {
     const offset = { time: "2026-11-21T00:00:00Z", parts: [1, { n: null }] };
     expect(checkOffset(offset, "latestOffset()")).toBe(offset);
   });
@@ -34,7 +34,7 @@ describe("checkOffset", () => {
     [new Date(0), "$: an instance of Date"],
     [{ id: 1n }, "$.id: a bigint"],
     [{ at: { time: undefined } }, "$.at.time: undefined"],
-  ])("refuses %o, and names the method and the place", (value, problem) => {
+  ])("checkOffset refuses %o and names the method and the place", (value, problem) => {
     expect(() => checkOffset(value, "latestOffset()")).toThrow(
       expect.objectContaining({
         code: "OFFSET_NOT_JSON",

@@ -16,7 +16,7 @@ describe("the type of a pipeline", () => {
     static readonly optionsSchema = zod;
   }
 
-  it("knows the options of a class, checked or not", () => {
+  it("The type of a pipeline knows the options of a class, checked or not", () => {
     const reading = pipeline("p").read.format(Shelf).options({ path: "a", pageSize: 1 }).option("path", "b");
     const checking = pipeline("p").readStream.format(Checked).options({ path: "a" }).option("pageSize", 1);
     // @ts-expect-error there is no such option
@@ -40,12 +40,12 @@ describe("the type of a pipeline", () => {
     reading.write.format(ArrowTable).options({ pth: "a" });
   });
 
-  it("knows no options of a class that is named", () => {
+  it("The type of a pipeline knows no options of a class that is given by name", () => {
     const anyName = (): unknown => pipeline("p").read.format("any").options({ any: 1 });
     expect(anyName).toThrow(expect.objectContaining({ code: "DATA_SOURCE_NOT_FOUND" }));
   });
 
-  it("has save modes for batches, and triggers for streams", () => {
+  it("The type of a pipeline has save modes for batches and triggers for streams", () => {
     const batch = pipeline("p").read.format(Shelf).load("a").write.format(Shelf);
     const stream = pipeline("p").readStream.format(Shelf).load("a").writeStream.format(Shelf);
     expectTypeOf(batch).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
@@ -56,17 +56,17 @@ describe("the type of a pipeline", () => {
     expect(stream.mode).toBeUndefined();
     // @ts-expect-error a batch has one run
     expect(batch.trigger).toBeUndefined();
-    // @ts-expect-error what is filtered is a batch
+    // @ts-expect-error only batches have filters
     expect(pipeline("p").readStream.format(Shelf).filter).toBeUndefined();
     // @ts-expect-error there is no such mode
     expect(() => batch.mode("upsert")).toThrow(expect.objectContaining({ code: "SAVE_MODE_INVALID" }));
   });
 
-  it("has no partitions, buckets or columns of its own: a sink's options say them", () => {
+  it("The type of a pipeline has no partitions, buckets or columns, which are options of a sink", () => {
     const batch = pipeline("p").read.format(Shelf).write.format(Shelf);
-    // @ts-expect-error not there
+    // @ts-expect-error there is no such method
     expect(batch.partitionBy).toBeUndefined();
-    // @ts-expect-error not there
+    // @ts-expect-error there is no such method
     expect(pipeline("p").read.format(Shelf).select).toBeUndefined();
   });
 });

@@ -19,12 +19,12 @@ const reading = pipeline("orders").readStream.format(Shelf).options({ path: "in"
 const orders = reading.writeStream.format(Drawer);
 
 describe("pipeline", () => {
-  it.each(["a", "orders", "orders_2-x", "0", "x".repeat(64)])("takes the name %o", (name) => {
+  it.each(["a", "orders", "orders_2-x", "0", "x".repeat(64)])("A pipeline takes the name %o", (name) => {
     expect(pipeline(name).readStream.format(Shelf).writeStream.format(Drawer).name).toBe(name);
   });
 
   it.each(["", "-a", "_a", "a b", "a/b", "a#b", "ü", "a\n", "x".repeat(65)])(
-    "refuses the name %o",
+    "A pipeline refuses the name %o",
     (name) => {
       expect(() => pipeline(name)).toThrow(
         expect.objectContaining({
@@ -35,7 +35,7 @@ describe("pipeline", () => {
     },
   );
 
-  it("gathers source, sink, options and trigger", () => {
+  it("A pipeline gathers source, sink, options and trigger", () => {
     const built = orders.option("path", "out").options({ path: "later", limit: 2 }).trigger({ once: true });
     expect(built).toMatchObject({
       name: "orders",
@@ -45,7 +45,7 @@ describe("pipeline", () => {
     });
   });
 
-  it("sets options over those set before, and keeps the others", () => {
+  it("A pipeline replaces options that are set again and keeps the others", () => {
     expect(orders.options({ path: "a", limit: 1 }).option("path", "b").sink.options).toEqual({
       path: "b",
       limit: 1,
@@ -54,7 +54,7 @@ describe("pipeline", () => {
     expect(source.options).toEqual({ path: "in", limit: 3 });
   });
 
-  it("never changes a pipeline or a reader that is there already", () => {
+  it("A method of a pipeline or reader returns a new one and never changes the old one", () => {
     orders.option("path", "out");
     orders.trigger({ once: true });
     reading.option("limit", 9);
@@ -64,20 +64,20 @@ describe("pipeline", () => {
     expect(reading.writeStream.format(Drawer).source.options).toEqual({ path: "in" });
   });
 
-  it("does not follow later changes of an object that was given as options", () => {
+  it("A pipeline does not follow later changes of an object that was given as options", () => {
     const options = { path: "a" };
     const built = orders.options(options);
     options.path = "b";
     expect(built.sink.options).toEqual({ path: "a" });
   });
 
-  it("keeps the trigger when options are set after it", () => {
+  it("A pipeline keeps the trigger when options are set after it", () => {
     expect(orders.trigger({ processingTime: "5s" }).option("path", "x").triggered).toEqual({
       processingTime: "5s",
     });
   });
 
-  it("is recognised also when another copy of the package made it", () => {
+  it("A pipeline is recognised also if another copy of the package made it", () => {
     expect(Pipeline.is(orders)).toBe(true);
     expect(Pipeline.is({ kind: "millrace.pipeline" })).toBe(true);
     expect([null, undefined, "x", {}, { kind: "other" }].some((value) => Pipeline.is(value))).toBe(false);
@@ -87,7 +87,7 @@ describe("pipeline", () => {
 describe("filter", () => {
   const read = pipeline("p").read.format(Shelf);
 
-  it("takes filters, also of another copy of the package", () => {
+  it("The method `filter` takes filters, also of another copy of the package", () => {
     const other = { kind: "IsNull", attribute: ["name"] } as IsNull;
     const filters = [new GreaterThan("id", 5), new Not(new IsNull("name")), other];
     expect(read.filter(...filters).write.format(Drawer).source.filters).toEqual(filters);
@@ -100,7 +100,7 @@ describe("filter", () => {
     [GreaterThan, "a function"],
     [undefined, "undefined"],
     [new Not("id > 5" as never), "a string of 6 characters"],
-  ])("refuses %o, and says how filters are written", (filter, found) => {
+  ])("The method `filter` refuses %o and says how filters are written", (filter, found) => {
     expect(() => read.filter(filter as never)).toThrow(
       expect.objectContaining({
         code: "FILTER_INVALID",
@@ -111,22 +111,22 @@ describe("filter", () => {
 });
 
 describe("trigger", () => {
-  it("is of one kind, which types tell", () => {
-    // @ts-expect-error two at once
+  it("A trigger is of exactly one kind, as its types say", () => {
+    // @ts-expect-error a trigger is of one kind
     expect(() => orders.trigger({ once: true, availableNow: true })).toThrow();
-    // @ts-expect-error two at once
+    // @ts-expect-error a trigger is of one kind
     expect(() => orders.trigger({ once: true, processingTime: "1s" })).toThrow();
   });
 
   it.each<Trigger>([{ once: true }, { availableNow: true }, { processingTime: "10 seconds" }])(
-    "takes %o",
+    "A pipeline takes the trigger %o",
     (trigger) => {
       expect(orders.trigger(trigger).triggered).toEqual(trigger);
     },
   );
 
   it.each<object>([{}, { once: false }, { availableNow: false }, { continuous: "1s" }])(
-    "refuses %o",
+    "A pipeline refuses the trigger %o",
     (trigger) => {
       expect(() => checkTrigger(trigger as Trigger)).toThrow(
         expect.objectContaining({ code: "TRIGGER_INVALID" }),
@@ -134,7 +134,7 @@ describe("trigger", () => {
     },
   );
 
-  it("refuses two triggers at once, as Spark does", () => {
+  it("A pipeline refuses two triggers at once, as Spark does", () => {
     for (const trigger of [
       { once: true, availableNow: true },
       { once: true, processingTime: "1s" },
@@ -145,7 +145,7 @@ describe("trigger", () => {
     }
   });
 
-  it("refuses an interval that is no duration", () => {
+  it("A pipeline refuses an interval that is not a duration", () => {
     expect(() => orders.trigger({ processingTime: "often" })).toThrow(
       expect.objectContaining({ code: "DURATION_INVALID" }),
     );
@@ -153,7 +153,7 @@ describe("trigger", () => {
 });
 
 describe("stallAfter", () => {
-  it("says when a partition has stalled and whether its task fails, of streams and of batches", () => {
+  it("stallAfter says when a partition has stalled and if its task fails, in streams and batches", () => {
     expect(orders.stall).toBeUndefined();
     expect(orders.stallAfter("5 minutes").stall).toEqual({ after: "5 minutes", fail: false });
     const stall = { after: "90s", fail: true };
@@ -165,20 +165,20 @@ describe("stallAfter", () => {
     expect(batch.mode("append")).toMatchObject({ stall, saveMode: "append" });
   });
 
-  it.each(["often", "0s", "999ms"])("refuses %s", (after) => {
+  it.each(["often", "0s", "999ms"])("stallAfter refuses the time %s", (after) => {
     expect(() => orders.stallAfter(after)).toThrow(expect.objectContaining({ code: "DURATION_INVALID" }));
   });
 });
 
 describe("registerDataSource", () => {
-  it("lets pipelines name a data source, whatever the case of its name", () => {
+  it("registerDataSource lets pipelines name a data source in any case", () => {
     registerDataSource(Shelf);
     registerDataSource(Drawer);
     const built = pipeline("p").readStream.format("sHELF").option("any", 1).writeStream.format("A-DRAWER");
     expect([built.source.dataSource, built.sink.dataSource]).toEqual([Shelf, Drawer]);
   });
 
-  it("lets the last one registered under a name win, as in Spark", () => {
+  it("registerDataSource lets the last class under a name win, as in Spark", () => {
     class Other extends DataSource {
       static override readonly name: string = "SHELF";
     }
@@ -192,7 +192,7 @@ describe("registerDataSource", () => {
     ["parquet", '.format(Files).option("format", "parquet")'],
     ["json", '.format(Files).option("format", "jsonl")'],
     ["mine", 'registerDataSource(YourClass) before .format("mine")'],
-  ])("says how %s gets there where nothing is registered under it", (name, hint) => {
+  ])("The error of an unregistered source %s says how to register it", (name, hint) => {
     expect(() => pipeline("p").readStream.format(name)).toThrow(
       expect.objectContaining({
         code: "DATA_SOURCE_NOT_FOUND",
@@ -201,10 +201,10 @@ describe("registerDataSource", () => {
     );
   });
 
-  it("knows each class of the package by its name", async () => {
+  it("registerDataSource knows each class of the package by its name", async () => {
     const folder = new URL("../../shared/connectors/", import.meta.url);
     const folders = readdirSync(folder, { withFileTypes: true }).filter(
-      // What the connectors share is none itself.
+      // The connectors' shared code is no connector.
       (entry) => entry.isDirectory() && entry.name !== "kit",
     );
     for (const { name: connector } of folders) {
@@ -222,7 +222,7 @@ describe("registerDataSource", () => {
     }
   });
 
-  it("names what is registered where a name is unknown", () => {
+  it("The error of an unknown data source lists the registered ones", () => {
     expect(() => pipeline("p").readStream.format("cupboard")).toThrow(
       expect.objectContaining({
         code: "DATA_SOURCE_NOT_FOUND",
@@ -233,7 +233,7 @@ describe("registerDataSource", () => {
 });
 
 describe("DataSource", () => {
-  it("says by name which method a data source lacks", () => {
+  it("The error of a DataSource names the method that it lacks", () => {
     const runtime = withStores({
       now: () => 0,
       random: () => 0.5,

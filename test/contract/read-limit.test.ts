@@ -19,15 +19,18 @@ const LIMITS: readonly (readonly [string, ReadLimit])[] = [
 ];
 
 describe("a read limit", () => {
-  it.each(LIMITS)("is printed as Spark prints it: %s", (text, limit) => {
+  it.each(LIMITS)("A read limit is printed as Spark prints it: %s", (text, limit) => {
     expect(String(limit)).toBe(text);
   });
 
-  it.each(LIMITS)("is known by its kind, whichever copy of the package made it: %s", (_, limit) => {
-    expect(checkReadLimit(structuredClone(limit), "getDefaultReadLimit()")).toEqual({ ...limit });
-  });
+  it.each(LIMITS)(
+    "A read limit is known by its kind, whichever copy of the package made it: %s",
+    (_, limit) => {
+      expect(checkReadLimit(structuredClone(limit), "getDefaultReadLimit()")).toEqual({ ...limit });
+    },
+  );
 
-  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("of %s is refused", (count) => {
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("A read limit of %s is refused", (count) => {
     const refused = expect.objectContaining({ code: "READ_LIMIT_INVALID" });
     expect(() => new ReadMinRows(count)).toThrow(refused);
     expect(() => new ReadMinRows(1, count)).toThrow(refused);
@@ -40,7 +43,7 @@ describe("a read limit", () => {
     ["undefined", undefined],
     ["an integer", 8],
     ["an object of another kind", { kind: "ReadSome" }],
-  ])("is not %s", (found, value) => {
+  ])("A read limit cannot be %s", (found, value) => {
     expect(() => checkReadLimit(value, "getDefaultReadLimit()")).toThrow(
       expect.objectContaining({
         code: "READ_LIMIT_INVALID",

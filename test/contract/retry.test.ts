@@ -17,14 +17,14 @@ function runtimeWith(chance: number) {
 }
 
 describe("retry", () => {
-  it("waits for a random part of a bound that doubles, up to the longest delay", () => {
+  it("A retry waits for a random part of a bound that doubles up to the longest delay", () => {
     const bounds = [1, 2, 3, 9].map((n) => backOff(POLICY, n, () => 1));
     expect(bounds).toEqual([100, 200, 250, 250]);
     expect(backOff(POLICY, 2, () => 0)).toBe(0);
     expect(backOff(POLICY, 2, () => 0.5)).toBe(100);
   });
 
-  it("returns what the first call that succeeds returns, and tells each call its number", async () => {
+  it("A retry returns the result of the first success and passes each call its number", async () => {
     const runtime = runtimeWith(0.5);
     const calls: number[] = [];
     const result = await retry(runtime, POLICY, async (attempt) => {
@@ -37,7 +37,7 @@ describe("retry", () => {
     expect(runtime.slept).toEqual([50, 100]);
   });
 
-  it("throws the last error as it is, after the last attempt", async () => {
+  it("A retry throws the last error as it is, after the last attempt", async () => {
     const runtime = runtimeWith(1);
     const errors: MillraceError[] = [];
     const trying = retry(runtime, POLICY, async () => {
@@ -51,13 +51,13 @@ describe("retry", () => {
     expect(runtime.slept).toEqual([100, 200, 250]);
   });
 
-  it("does not try again after an error that is final", async () => {
+  it("A retry stops after an error that is final", async () => {
     const runtime = runtimeWith(1);
     await expect(retry(runtime, POLICY, () => Promise.reject(new TypeError("no")))).rejects.toThrow("no");
     expect(runtime.slept).toEqual([]);
   });
 
-  it("waits as long as it is asked to, and gives up if that is too long", async () => {
+  it("A retry waits as long as an error asks, and gives up if that is too long", async () => {
     const runtime = runtimeWith(0);
     const wait = {
       isRetryable: () => true,
@@ -69,7 +69,7 @@ describe("retry", () => {
     expect(runtime.slept).toEqual([240]);
   });
 
-  it("ends while it waits if its signal aborts", async () => {
+  it("A retry ends its wait if its signal aborts", async () => {
     const signal = AbortSignal.abort();
     const sleep = async (_: number, given?: AbortSignal) => given?.throwIfAborted();
     await expect(

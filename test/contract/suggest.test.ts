@@ -11,11 +11,11 @@ describe("a suggestion", () => {
     ["uri", " (did you mean url?)"],
     ["x", " (there are pageSize, path, q, url)"],
     ["colour", " (there are pageSize, path, q, url)"],
-  ])("for %s is%s", (name, suggestion) => {
+  ])("A suggestion for the unknown name %s is%s", (name, suggestion) => {
     expect(suggest(name, names)).toBe(suggestion);
   });
 
-  it("is none where there is nothing", () => {
+  it("A suggestion is empty if there are no names", () => {
     expect(suggest("x", [])).toBe("");
   });
 });

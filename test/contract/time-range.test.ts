@@ -12,7 +12,7 @@ const brief = (range: TimeRange): string =>
   range.toString().replaceAll("2026-11-21T", "").replaceAll(":00.000Z", "");
 
 describe("a range of time", () => {
-  it("has its start in it, and its end not, to the microsecond", () => {
+  it("A range of time includes its start and excludes its end, to the microsecond", () => {
     const range = of("12:00:00.000001", "12:00:00.000003");
     const inside = (micro: number): boolean =>
       range.contains(`2026-11-21T12:00:00.${`00000${micro}`.slice(-6)}Z`);
@@ -28,11 +28,11 @@ describe("a range of time", () => {
     ["2026-11-21T12:59:59.999999999Z", true],
     ["2026-11-21T13:30:00+01:00", true],
     [2n ** 62n, false],
-  ])("tells whether %o is in it", (instant, expected) => {
+  ])("A range of time tells whether %o is in it", (instant, expected) => {
     expect(of("12:00", "13:00").contains(instant)).toBe(expected);
   });
 
-  it("travels as JSON and as ISO 8601 without loss", () => {
+  it("A range of time survives JSON and ISO 8601 without loss", () => {
     fc.assert(
       fc.property(ranges, (range) => {
         expect(TimeRange.fromJSON(JSON.parse(JSON.stringify(range)))).toEqual(range);
@@ -45,13 +45,13 @@ describe("a range of time", () => {
   });
 
   it.each(["", "2026-11-21T12:00:00Z", "2026-11-21T12:00:00Z/", "2026-11-21T12:00:00Z/PT1H", "a/b/c"])(
-    "is not read from %o",
+    "A range of time is not read from %o",
     (text) => {
       expect(() => TimeRange.parse(text)).toThrow(expect.objectContaining({ code: "TIME_INVALID" }));
     },
   );
 
-  it("cannot end before it begins", () => {
+  it("A range of time cannot end before it begins", () => {
     expect(() => of("13:00", "12:00")).toThrow(
       expect.objectContaining({
         code: "TIME_RANGE_INVALID",
@@ -61,14 +61,14 @@ describe("a range of time", () => {
     );
   });
 
-  it("up to a time before its start is empty", () => {
+  it("A range of time up to a time before its start is empty", () => {
     const start = "2026-11-21T12:00:00Z";
     expect(brief(TimeRange.upTo(start, "2026-11-21T13:00:00Z"))).toBe("12:00/13:00");
     const empty = TimeRange.upTo(start, "2026-11-21T11:00:00Z");
     expect([brief(empty), empty.isEmpty, empty.contains(start)]).toEqual(["12:00/12:00", true, false]);
   });
 
-  it("has in common with another what both contain", () => {
+  it("Two ranges of time share the moments that both contain", () => {
     fc.assert(
       fc.property(ranges, ranges, micros, (a, b, time) => {
         expect(a.intersect(b)?.contains(time) ?? false).toBe(a.contains(time) && b.contains(time));
@@ -77,7 +77,7 @@ describe("a range of time", () => {
     expect(of("12:00", "13:00").intersect(of("13:00", "14:00"))).toBeUndefined();
   });
 
-  it("meets the range that begins where it ends", () => {
+  it("A range of time meets the range that begins at its end", () => {
     expect(of("12:00", "13:00").meets(of("13:00", "14:00"))).toBe(true);
     expect(of("12:00", "13:00").meets(of("13:00:00.000001", "14:00"))).toBe(false);
     expect(of("12:00", "13:00").meets(of("12:59", "14:00"))).toBe(false);
@@ -85,7 +85,7 @@ describe("a range of time", () => {
 });
 
 describe("a range of time that is split", () => {
-  it("holds each moment in one piece, none longer than asked", () => {
+  it("A range of time is split into pieces that hold each moment once, none longer than asked", () => {
     fc.assert(
       fc.property(ranges, fc.integer({ min: 100, max: 5000 }), fc.boolean(), (range, millis, aligned) => {
         const pieces = range.split(`${millis}ms`, { aligned });
@@ -101,7 +101,7 @@ describe("a range of time that is split", () => {
     );
   });
 
-  it("is cut from its start on, or on the hour", () => {
+  it("A range of time is cut from its start on, or on the hour", () => {
     const range = of("11:30", "13:10");
     expect(range.split("1 hour").map(brief)).toEqual(["11:30/12:30", "12:30/13:10"]);
     expect(range.split("1 hour", { aligned: true }).map(brief)).toEqual([
@@ -111,7 +111,7 @@ describe("a range of time that is split", () => {
     ]);
   });
 
-  it("gives the first pieces alone where there is a limit, however many there would be", () => {
+  it("A split of a time range with a limit returns the first pieces only, however many there would be", () => {
     const century = new TimeRange("1926-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
     expect(century.split("1ms", { limit: 2 }).map(String)).toEqual([
       "1926-01-01T00:00:00.000Z/1926-01-01T00:00:00.001Z",
@@ -119,11 +119,11 @@ describe("a range of time that is split", () => {
     ]);
   });
 
-  it("has no pieces where it is empty", () => {
+  it("An empty range of time has no pieces", () => {
     expect(of("12:00", "12:00").split("1s")).toEqual([]);
   });
 
-  it.each(["0s", "an hour"])("refuses pieces of %o", (duration) => {
+  it.each(["0s", "an hour"])("A split of a time range refuses pieces of %o", (duration) => {
     expect(() => of("12:00", "13:00").split(duration)).toThrow(
       expect.objectContaining({ code: "DURATION_INVALID" }),
     );
@@ -131,7 +131,7 @@ describe("a range of time that is split", () => {
 });
 
 describe("ranges of time", () => {
-  it("overlap where two of them have a moment in common", () => {
+  it("Ranges of time overlap if two of them share a moment", () => {
     fc.assert(
       fc.property(fc.array(ranges, { maxLength: 6 }), (some) => {
         const [a, b] = TimeRange.overlaps(some) ?? [];
@@ -145,7 +145,7 @@ describe("ranges of time", () => {
     );
   });
 
-  it("that overlap are given by their start, also where one reaches over others", () => {
+  it("Overlapping ranges of time are returned by start, also if one reaches over others", () => {
     const pair = TimeRange.overlaps([
       of("14:00", "15:00"),
       of("10:00", "11:00"),

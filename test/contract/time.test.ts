@@ -30,7 +30,7 @@ describe("a time", () => {
     [MICROS + 1n, 1n],
     [Temporal.Instant.from("2026-11-21T12:00:00.000003Z"), 3n],
     [Temporal.ZonedDateTime.from("2026-11-21T17:30:00[Asia/Kolkata]"), 0n],
-  ])("is read from %o to the microsecond", (instant, beyondNoon) => {
+  ])("A time is read from %o to the microsecond", (instant, beyondNoon) => {
     expect(toMicros(instant)).toBe(MICROS + beyondNoon);
   });
 
@@ -52,25 +52,25 @@ describe("a time", () => {
     [{ epochNanoseconds: 1 }, "an object"],
     [null, "null"],
     [undefined, "undefined"],
-  ])("is refused where it is %o, without its content in the message", (value, problem) => {
+  ])("A time is refused if it is %o, without its content in the message", (value, problem) => {
     expect(() => toMicros(value as InstantLike)).toThrow(
       expect.objectContaining({ code: "TIME_INVALID", message: `expected a time, found ${problem}` }),
     );
   });
 
-  it("is written in UTC with microseconds only where there are any", () => {
+  it("A time is written in UTC, with microseconds only if it has any", () => {
     expect(toIso(MICROS)).toBe("2026-11-21T12:00:00.000Z");
     expect(toIso(MICROS + 120_000n)).toBe("2026-11-21T12:00:00.120Z");
     expect(toIso(MICROS + 120_004n)).toBe("2026-11-21T12:00:00.120004Z");
     expect(toIso(-1n)).toBe("1969-12-31T23:59:59.999999Z");
   });
 
-  it("loses nothing on the way through text, in any year from 0000 to 9999", () => {
+  it("A time loses nothing on its way through text, in any year from 0000 to 9999", () => {
     fc.assert(fc.property(micros, (time) => toMicros(toIso(time)) === time));
     expect([FIRST, LAST].map((time) => toMicros(toIso(time)))).toEqual([FIRST, LAST]);
   });
 
-  it("can be rounded down to the microsecond, also before 1970", () => {
+  it("A time can be rounded down to the microsecond, also before 1970", () => {
     expect(floorMicros("1970-01-01T00:00:00.000000999Z")).toBe(0n);
     expect(floorMicros("1969-12-31T23:59:59.999999999Z")).toBe(-1n);
   });
@@ -83,11 +83,11 @@ describe("roundDown", () => {
     ["2026-11-21T01:00:00+02:00", "1 day", "2026-11-20T00:00:00.000Z"],
     ["2026-11-21T12:00:00Z", "1 hour", "2026-11-21T12:00:00.000Z"],
     ["1969-12-31T23:59:59.999999Z", "1 hour", "1969-12-31T23:00:00.000Z"],
-  ])("of %s to %s is %s", (instant, duration, expected) => {
+  ])("roundDown of %s to %s is %s", (instant, duration, expected) => {
     expect(roundDown(instant, duration)).toBe(expected);
   });
 
-  it("refuses a step of no length", () => {
+  it("roundDown refuses a step of no length", () => {
     expect(() => roundDown("2026-11-21T12:00:00Z", "0s")).toThrow(
       expect.objectContaining({ code: "DURATION_INVALID" }),
     );
@@ -95,19 +95,19 @@ describe("roundDown", () => {
 });
 
 describe("settledNow", () => {
-  it("stays the lag behind the clock, at whole steps", () => {
+  it("settledNow stays the lag behind the clock, at whole steps", () => {
     expect(settledNow(NOON + 999.9, { lag: "60s" })).toBe("2026-11-21T11:59:00.000Z");
     expect(settledNow(NOON + 500, { lag: "0.5s" })).toBe("2026-11-21T12:00:00.000Z");
     expect(settledNow(NOON - 1, { lag: "0s", step: "1h" })).toBe("2026-11-21T11:00:00.000Z");
   });
 
-  it("is not beyond until", () => {
+  it("settledNow is never after until", () => {
     const until = "2026-11-21T12:00:00.000001+00:00";
     expect(settledNow(NOON + 1000, { lag: "0s", until })).toBe("2026-11-21T12:00:00.000001Z");
     expect(settledNow(NOON, { lag: "0s", until })).toBe("2026-11-21T12:00:00.000Z");
   });
 
-  it("gives the same text at any two moments within one step, and never goes back", () => {
+  it("settledNow returns the same text at any two moments in one step and never goes back", () => {
     const moment = fc.integer({ min: -4e12, max: 4e12 });
     fc.assert(
       fc.property(moment, fc.integer({ min: 0, max: 20_000 }), (now, later) => {

@@ -13,7 +13,7 @@ import { ROOT } from "../support/root.ts";
 
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
 
-/** The sources, but for the table of errors. */
+/** The text of all sources except the table of error codes. */
 function sources(): string {
   return ["shared", "local", "functions", "infra", "cli"]
     .flatMap((folder) =>
@@ -27,17 +27,17 @@ function sources(): string {
 }
 
 describe("the documentation", () => {
-  it("has the costs that scripts/cost.ts computes", () => {
+  it("The documentation has the costs that scripts/cost.ts computes", () => {
     const plain = (text: string) => text.replace(/ +/g, " ").replace(/-{3,}/g, "---");
     const page = plain(read("docs/cost.md"));
     for (const table of tables()) expect(page).toContain(plain(table));
   });
 
-  it("has the errors that shared/contract/error-codes.ts lists", () => {
+  it("The documentation has the errors that shared/contract/error-codes.ts lists", () => {
     expect(read("docs/errors.md")).toBe(errorsPage());
   });
 
-  it("lists no error that nothing raises", () => {
+  it("The documentation lists no error that is never raised", () => {
     const raised = new Set(sources().match(/(?<=")[A-Z]+(?:_[A-Z]+)*(?=")/g));
     expect(Object.keys(ERROR_CODES).filter((code) => !raised.has(code))).toEqual([]);
   });
@@ -47,12 +47,12 @@ describe("the documentation", () => {
     ...readdirSync(join(ROOT, "docs"))
       .filter((file) => file.endsWith(".md"))
       .map((file) => `docs/${file}`),
-  ])("%s links to files that exist", (page) => {
+  ])("The page %s links to files that exist", (page) => {
     const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? "");
     for (const link of links) expect(() => readFileSync(join(ROOT, page, "..", link))).not.toThrow();
   });
 
-  it("has a pipeline in the README that type-checks in strict mode and runs in a folder of its own", async () => {
+  it("The README has a pipeline that type-checks in strict mode and runs in a folder of its own", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "node_modules"));
     const install = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", ROOT], {
@@ -78,7 +78,7 @@ describe("the documentation", () => {
     expect(stdout).toBe('{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n{"line":2,"text":"three"}\n');
   });
 
-  it("has sources and sinks on their page that type-check in strict mode, and a pipeline of them that runs", async () => {
+  it("The page on sources and sinks has classes that type-check, and a pipeline of them runs", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "node_modules"));
     symlinkSync(PACKAGE, join(folder, "node_modules/millrace"));
@@ -147,7 +147,7 @@ describe("the documentation", () => {
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining(told)]);
   });
 
-  it("says which Node it needs, in one line, where it is too old", () => {
+  it("The command says in one line which Node it needs if Node is too old", () => {
     const launcher = read("bin/millrace.mjs").replace("process.versions.node", '"20.20.2"');
     const file = join(temporaryFolder(), "millrace.mjs");
     writeFileSync(file, launcher);

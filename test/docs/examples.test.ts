@@ -6,10 +6,10 @@ import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
 import { ROOT } from "../support/root.ts";
 
-/** Examples are files of a user's project: they begin with their name. */
+/** Examples are files of a user's project: each begins with its file name. */
 const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
 
-/** A folder of a user's own, in which the package is installed. */
+/** A folder of a user's project in which the package is installed. */
 function project(): string {
   const folder = temporaryFolder();
   const modules = join(folder, "node_modules");
@@ -21,7 +21,7 @@ function project(): string {
   return folder;
 }
 
-it("the tests that docs/testing.md shows pass", () => {
+it("The tests that docs/testing.md shows pass", () => {
   const folder = project();
   const text = readFileSync(join(ROOT, "docs/testing.md"), "utf8");
   for (const [, name = "", code = ""] of text.matchAll(EXAMPLE)) writeFileSync(join(folder, name), code);
@@ -34,7 +34,7 @@ it("the tests that docs/testing.md shows pass", () => {
   expect(status, stdout).toBe(0);
 });
 
-it("each example of the documentation type-checks in strict mode, in a project that has the package", () => {
+it("Each example of the documentation type-checks in strict mode in a project with the package", () => {
   const folder = project();
   const files: string[] = [];
   for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {

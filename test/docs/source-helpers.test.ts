@@ -17,7 +17,7 @@ function examples(page: string): ReadonlyMap<string, string> {
   return new Map([...blocks].map(([, name = "", code = ""]) => [name, code]));
 }
 
-/** A class of a page's example, made with the sources instead of the package. */
+/** Loads a class of a page's example with the sources in place of the package. */
 async function exampleClass(
   page: string,
   file: string,
@@ -29,7 +29,7 @@ async function exampleClass(
   return ((await import(path)) as Record<string, DataSourceClass<{ url: string }>>)[name] as never;
 }
 
-/** A server on this machine that answers each query with JSON. */
+/** Starts a local server that answers each query with JSON. */
 async function serve(answer: (query: URLSearchParams) => unknown): Promise<string> {
   const server = createServer((request, response) => {
     response.end(JSON.stringify(answer(new URL(request.url ?? "/", "http://localhost").searchParams)));
@@ -39,7 +39,9 @@ async function serve(answer: (query: URLSearchParams) => unknown): Promise<strin
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
-/** Runs batches at that time until nothing is new. Gives how many rows each had. */
+/**
+ * Runs batches at the given time until there is no new data. Returns the number of rows of each.
+ */
 async function drain(
   source: DataSourceClass<{ url: string }>,
   url: string,
@@ -59,10 +61,10 @@ async function drain(
     .map(({ rows }) => rows.length);
 }
 
-describe("the pages on helpers and made-up sources", () => {
-  it("have a source by ranges of time that reads each row once from an API whose ends are inclusive", async () => {
+describe("the pages on helpers and example sources", () => {
+  it("The source by time ranges in the docs reads each row once from an API with inclusive ends", async () => {
     const [start, now] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2, 12)];
-    // Two at each half of an hour: every other pair on the border of two partitions.
+    // Two rows at each half hour: every other pair is on the border of two partitions.
     const times = Array.from({ length: 144 }, (_, i) =>
       new Date(start + Math.floor(i / 2) * 1_800_000).toISOString(),
     );
@@ -81,7 +83,7 @@ describe("the pages on helpers and made-up sources", () => {
     ).toEqual(times);
   });
 
-  it("have a source by time and id that reads each row once though pages end between rows of one time", async () => {
+  it("The source by time and id in the docs reads each row once though pages end between equal times", async () => {
     const now = Date.UTC(2026, 10, 21);
     const payments = Array.from({ length: 2600 }, (_, i) => ({
       id: i + 1,

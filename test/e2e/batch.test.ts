@@ -31,8 +31,8 @@ const vacuum = async (home: string, olderThan: string) =>
     (await millrace(["vacuum", "batch", "--home", home, "--older-than", olderThan, "--json"])).stdout,
   ) as object;
 
-describe("a batch pipeline, run here", () => {
-  it("has one batch a run, of the rows that pass its filter", async () => {
+describe("a batch pipeline that runs embedded", () => {
+  it("A batch pipeline has one batch per run, with the rows that pass its filter", async () => {
     const home = temporaryFolder();
     const first = await run(home, { BATCH_MODE: "append" });
     expect(first.code, first.stderr).toBe(0);
@@ -44,11 +44,11 @@ describe("a batch pipeline, run here", () => {
     expect(await numbers(home)).toEqual([...from5To(40), ...from5To(10)].sort((a, b) => a - b));
   });
 
-  it("is finished by the next run where it was killed, with each row once, under id 0", async () => {
+  it("The next run finishes a batch whose run was killed, with each row once, under id 0", async () => {
     const home = temporaryFolder();
     const args = ["run", BATCH, "--home", home, "--json", "--max-concurrency", "2"];
     const killed = startMillrace(args, { BATCH_MODE: "append", BATCH_FAULT: "hang" });
-    // By then the thread that is not stuck has staged and recorded the partitions before it.
+    // At that moment the other thread has staged and recorded the partitions before this one.
     for (let i = 0; i < 1000 && !killed.stderr().includes("read 30"); i++) await setTimeout(10);
     expect(killed.stderr()).toContain("read 30");
     killTree(killed.process);
@@ -65,7 +65,7 @@ describe("a batch pipeline, run here", () => {
     expect(await numbers(home)).toEqual(from5To(40));
   });
 
-  it("is aborted where a task fails for good, and then replayed as the same batch", async () => {
+  it("A batch pipeline is aborted if a task fails for good, and then replayed as the same batch", async () => {
     const home = temporaryFolder();
     const failed = await run(home, { BATCH_MODE: "append", BATCH_FAULT: "fail" }, "--max-attempts", "1");
     expect(failed.code).toBe(1);
@@ -77,7 +77,7 @@ describe("a batch pipeline, run here", () => {
     expect(await numbers(home)).toEqual(from5To(40));
   });
 
-  it("refuses a trigger that is none of a batch", async () => {
+  it("A batch pipeline refuses a trigger that only streams have", async () => {
     const { code, stdout } = await run(temporaryFolder(), { BATCH_MODE: "append" }, "--available-now");
     expect(code).toBe(2);
     expect(stdout).toContain('"code":"TRIGGER_INVALID"');
@@ -86,7 +86,7 @@ describe("a batch pipeline, run here", () => {
 });
 
 describe("overwrite", () => {
-  it("leaves only the rows of the last run; those that it replaced are removed once they are old", async () => {
+  it("An overwrite leaves only the rows of the last run, and a vacuum removes old ones", async () => {
     const home = temporaryFolder();
     const table = join(home, "batch/table");
     expect((await run(home, { BATCH_MODE: "overwrite" })).code).toBe(0);
@@ -95,7 +95,7 @@ describe("overwrite", () => {
     expect((await run(home, { BATCH_MODE: "overwrite", BATCH_MAX: "12" })).code).toBe(0);
     expect(await numbers(home)).toEqual(from5To(12));
 
-    // A reader may be in the middle of them.
+    // A reader may still be reading them.
     expect(await vacuum(home, "1h")).toMatchObject({ staged: { files: 0 } });
     expect(stagedFiles(table)).toEqual(expect.arrayContaining(replaced));
     expect(await vacuum(home, "0s")).toMatchObject({ staged: { files: 4 } });
@@ -103,7 +103,7 @@ describe("overwrite", () => {
     expect(await numbers(home)).toEqual(from5To(12));
   });
 
-  it("that fails leaves what was there", async () => {
+  it("An overwrite that fails leaves the rows that were there", async () => {
     const home = temporaryFolder();
     await run(home, { BATCH_MODE: "overwrite", BATCH_MAX: "12" });
     const failed = await run(home, { BATCH_MODE: "overwrite", BATCH_FAULT: "fail" }, "--max-attempts", "1");
@@ -114,8 +114,8 @@ describe("overwrite", () => {
   });
 });
 
-describe("a target that is there", () => {
-  it("fails a pipeline that says nothing else, before anything is read", async () => {
+describe("an existing target", () => {
+  it("An existing target fails a pipeline without a save mode before any row is read", async () => {
     const home = temporaryFolder();
     expect((await run(home, {})).code).toBe(0);
     const second = await run(home, {});
@@ -132,7 +132,7 @@ describe("a target that is there", () => {
     expect(batches.stdout.trimEnd().split("\n")).toHaveLength(1);
   });
 
-  it("is left alone by the mode ignore, and that is no failure", async () => {
+  it("The mode ignore leaves an existing target alone, and that is no failure", async () => {
     const home = temporaryFolder();
     expect((await run(home, { BATCH_MODE: "ignore" })).code).toBe(0);
     const second = await run(home, { BATCH_MODE: "ignore", BATCH_MAX: "100" });
@@ -146,7 +146,7 @@ describe("a target that is there", () => {
     expect(await numbers(home)).toEqual(from5To(40));
   });
 
-  it("may be removed by hand, and is then written anew, but by a pipeline that appends to it", async () => {
+  it("A target removed by hand is written again, except by a pipeline that appends to it", async () => {
     const home = temporaryFolder();
     const table = join(home, "batch/table");
     for (const mode of ["errorifexists", "ignore", "overwrite"]) {
@@ -159,8 +159,8 @@ describe("a target that is there", () => {
   });
 });
 
-describe("a pipeline's file with a mode that is none", () => {
-  it("is refused before anything is started", async () => {
+describe("a pipeline's file with an unknown mode", () => {
+  it("A pipeline's file with an unknown mode is refused before any batch starts", async () => {
     const { code, stdout } = await run(temporaryFolder(), { BATCH_MODE: "upsert" });
     expect(code).toBe(2);
     expect(stdout).toContain('"code":"SAVE_MODE_INVALID"');

@@ -18,7 +18,7 @@ function run(home: string, ...flags: string[]) {
 
 describe("the earthquakes", () => {
   it.skipIf(!hasPython)(
-    "land once each, as an independent reader sees them, also after a second run",
+    "The earthquakes land once each, as an independent reader sees them, also after a second run",
     async () => {
       const home = temporaryFolder();
       for (let i = 0; i < 2; i++) {
@@ -34,7 +34,7 @@ describe("the earthquakes", () => {
     },
   );
 
-  it("leave nothing behind but files that the log names", async () => {
+  it("A run of the earthquakes leaves only files that the log names", async () => {
     const home = temporaryFolder();
     await run(home);
     const table = join(home, "earthquakes/table");
@@ -43,7 +43,7 @@ describe("the earthquakes", () => {
     expect(filesBelow(join(home, ".owners"))).toEqual([]);
   });
 
-  it("arrive in one batch with --once, and go on from there", async () => {
+  it("The earthquakes arrive in one batch with --once, and the next run continues from there", async () => {
     const home = temporaryFolder();
     const first = await run(home, "--once", "--json");
     expect(first.stdout).toContain('"type":"ended","batches":1,"rows":198');
@@ -51,7 +51,7 @@ describe("the earthquakes", () => {
     expect(rest.stdout).toContain('"type":"ended","batches":7,"rows":1509');
   });
 
-  it("are told as one JSON object a line, and nothing else, with --json", async () => {
+  it("A run with --json prints one JSON object per line and no other text", async () => {
     const { stdout, stderr } = await run(temporaryFolder(), "--json");
     const events = stdout
       .trimEnd()
@@ -72,14 +72,14 @@ describe("the earthquakes", () => {
     expect(stderr).toBe("");
   });
 
-  it("end with a table of batches on stdout, without colour where it is no terminal", async () => {
+  it("A run ends with a table of batches on stdout, without colour if it is no terminal", async () => {
     const { stdout, stderr } = await run(temporaryFolder());
     expect(stdout).toMatch(/^batch\s+from\s+to\s+partitions\s+rows\s+bytes\s+time\s+state\n/);
     expect(stdout.trimEnd().split("\n")).toHaveLength(10);
     expect(stdout + stderr).not.toContain("\u001b");
   });
 
-  it("can be read back with status, batches and cat", async () => {
+  it("The earthquakes can be read back with status, batches and cat", async () => {
     const home = temporaryFolder();
     await run(home);
     const status = JSON.parse((await millrace(["status", "--home", home, "--json"])).stdout) as object;

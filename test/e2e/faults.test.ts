@@ -38,7 +38,7 @@ async function printed(running: Running, text: string): Promise<void> {
   expect(running.stderr()).toContain(text);
 }
 
-/** Waits until the open batch has as many finished tasks. */
+/** Waits until the open batch has so many finished tasks. */
 async function hasWritten(home: string, tasks: number): Promise<void> {
   for (let i = 0; i < 100; i++) {
     const { stdout } = await millrace(["status", "--home", home, "--json"]);
@@ -48,7 +48,7 @@ async function hasWritten(home: string, tasks: number): Promise<void> {
   throw new Error(`the open batch never had ${tasks} finished tasks`);
 }
 
-/** Opens the ledger of a home in a process of its own; gives its exit code. */
+/** Opens the ledger of a home in a new process and returns the exit code. */
 async function openLedger(home: string): Promise<number | null> {
   const script = `
     import { SqliteLedger } from ${JSON.stringify(join(PACKAGE, "dist/shared/platform/embedded/sqlite-ledger.js"))};
@@ -57,8 +57,8 @@ async function openLedger(home: string): Promise<number | null> {
   return await new Promise((resolve) => child.once("exit", resolve));
 }
 
-describe("a feed that answers 500 for one page for ever", () => {
-  it("aborts the batch, removes what was staged, names the place, and is replayed as the same batch", async () => {
+describe("a feed that always answers 500 for one page", () => {
+  it("A feed that always answers 500 for one page aborts the batch, which is later replayed as it was", async () => {
     let isBroken = true;
     const feed = await feedWith({
       fault: (query) =>
@@ -102,7 +102,7 @@ describe("a feed that answers 500 for one page for ever", () => {
 });
 
 describe("a source that yields a row that does not fit", () => {
-  it("fails with row number, field, expected type and value found, without trying again", async () => {
+  it("A row that does not fit fails the run at once with its number, field, expected type and value", async () => {
     const home = temporaryFolder();
     const { code, stderr } = await millrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "bad row" });
     expect(code).toBe(1);
@@ -114,7 +114,7 @@ describe("a source that yields a row that does not fit", () => {
     expect(stderr).not.toContain("retry");
   });
 
-  it("keeps the value out of the ledger", async () => {
+  it("The ledger does not keep the value of a row that does not fit", async () => {
     const home = temporaryFolder();
     await millrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "bad row" });
     const { stdout } = await millrace(["batches", "counter", "--home", home, "--json"]);
@@ -123,7 +123,7 @@ describe("a source that yields a row that does not fit", () => {
     expect(error).not.toHaveProperty("found");
   });
 
-  it("says of a missing field that null would do", async () => {
+  it("The error of a missing field says that null would fit", async () => {
     const { stderr } = await millrace(["run", COUNTER, "--home", temporaryFolder()], {
       COUNTER_FAULT: "missing field",
     });
@@ -133,7 +133,7 @@ describe("a source that yields a row that does not fit", () => {
 });
 
 describe("a task", () => {
-  it("that fails twice succeeds at the third attempt", async () => {
+  it("A task that fails twice succeeds at the third attempt", async () => {
     const home = temporaryFolder();
     const { code, stderr } = await millrace(["run", COUNTER, "--home", home], {
       COUNTER_FAULT: "fail twice",
@@ -143,7 +143,7 @@ describe("a task", () => {
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
-  it("whose code ends its thread fails as any other", async () => {
+  it("A task whose code ends its thread fails like any other", async () => {
     const home = temporaryFolder();
     const { code, stderr } = await millrace(["run", COUNTER, "--home", home, "--max-attempts", "2"], {
       COUNTER_FAULT: "exit",
@@ -156,7 +156,7 @@ describe("a task", () => {
 });
 
 describe("a task that cannot be stopped", () => {
-  it("is ended with its thread when another task has failed for good", async () => {
+  it("A task that cannot be stopped is ended with its thread when another task has failed for good", async () => {
     const home = temporaryFolder();
     const { code, stderr } = await millrace(
       ["run", COUNTER, "--home", home, "--max-attempts", "1", "--max-concurrency", "2"],
@@ -172,8 +172,8 @@ describe("a task that cannot be stopped", () => {
   });
 });
 
-describe("what a pipeline's own code prints", () => {
-  it("goes to stderr: stdout has the run's JSON and nothing else", async () => {
+describe("the output of a pipeline's own code", () => {
+  it("The output of a pipeline's own code goes to stderr, so that stdout has only the run's JSON", async () => {
     const { stdout, stderr } = await millrace(["run", COUNTER, "--home", temporaryFolder(), "--json"]);
     for (const line of stdout.trimEnd().split("\n")) expect(() => JSON.parse(line) as unknown).not.toThrow();
     expect(stderr).toContain("planning");
@@ -182,7 +182,7 @@ describe("what a pipeline's own code prints", () => {
 });
 
 describe("an acknowledgement that fails", () => {
-  it("fails the run, keeps the batch, and is made up for by the next run before anything else", async () => {
+  it("An acknowledgement that fails fails the run, keeps the batch and is repeated first by the next run", async () => {
     const home = temporaryFolder();
     const failed = await millrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "commit offset" });
     expect(failed.code).toBe(1);
@@ -203,7 +203,7 @@ describe("an acknowledgement that fails", () => {
 });
 
 describe("two runners at once on one home", () => {
-  it("do not disturb each other: one works, the other names the holder and exits with 3", async () => {
+  it("Two runners on one home do not disturb each other: one works, the other names it and exits with 3", async () => {
     const home = temporaryFolder();
     const env = { COUNTER_DELAY: "20" };
     const runs = await Promise.all([0, 1].map(() => millrace(["run", COUNTER, "--home", home], env)));
@@ -215,7 +215,7 @@ describe("two runners at once on one home", () => {
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
-  it("may both make the home", async () => {
+  it("Two runners at once may both create the home", async () => {
     for (let round = 0; round < 5; round++) {
       const home = temporaryFolder();
       const opens = Array.from({ length: 6 }, () => openLedger(home));
@@ -223,7 +223,7 @@ describe("two runners at once on one home", () => {
     }
   });
 
-  it("leave one winner also where a run before them was killed", async () => {
+  it("Two runners at once leave one winner also if a run before them was killed", async () => {
     const home = temporaryFolder();
     const env = { COUNTER_DELAY: "20" };
     const killed = startMillrace(["run", COUNTER, "--home", home], env);
@@ -237,7 +237,7 @@ describe("two runners at once on one home", () => {
 });
 
 describe("SIGINT", () => {
-  it("once stops the tasks, keeps what is finished, exits with 130, and the next run resumes", async () => {
+  it("One SIGINT stops the tasks, keeps finished ones and exits with 130, and the next run resumes", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home, "--max-concurrency", "1"], {
       COUNTER_FAULT: "hang",
@@ -256,7 +256,7 @@ describe("SIGINT", () => {
     expect(stagedFiles(table)).toEqual(namedFiles(table));
   });
 
-  it("while a task waits to be tried again keeps what is finished, too", async () => {
+  it("One SIGINT while a task waits for its retry keeps the finished tasks, too", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home, "--max-attempts", "20"], {
       COUNTER_FAULT: "fail always",
@@ -270,7 +270,7 @@ describe("SIGINT", () => {
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
-  it("stops a source that hangs", async () => {
+  it("One SIGINT stops a source that hangs in a task", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "hang" });
     await printed(running, "batch 1: 20");
@@ -279,7 +279,7 @@ describe("SIGINT", () => {
     expect((await running.ended).code).toBe(130);
   });
 
-  it("stops a source that hangs in planning, too", async () => {
+  it("One SIGINT stops a source that hangs in planning, too", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home], { COUNTER_FAULT: "hang in planning" });
     await printed(running, "batch 0 committed");
@@ -289,7 +289,7 @@ describe("SIGINT", () => {
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
-  it("twice leaves at once, and the next run resumes", async () => {
+  it("A second SIGINT leaves at once, and the next run resumes", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home], {
       COUNTER_FAULT: "stuck",
@@ -305,7 +305,7 @@ describe("SIGINT", () => {
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
-  it("ends a run that waits for its next interval", async () => {
+  it("A SIGINT ends a run that waits for its next interval", async () => {
     const running = startMillrace(["run", COUNTER, "--home", temporaryFolder(), "--every", "1h"]);
     await printed(running, "batch 0 committed");
     await setTimeout(100);
@@ -315,7 +315,7 @@ describe("SIGINT", () => {
 });
 
 describe("kill -9", () => {
-  it("at random moments loses nothing and doubles nothing, and vacuum leaves only what the log names", async () => {
+  it("A run killed at random moments loses and doubles no row, and vacuum leaves only files in the log", async () => {
     const feed = await feedWith({ latency: 3 });
     const home = temporaryFolder();
     const env = { EARTHQUAKES_URL: feed.url };
@@ -340,7 +340,7 @@ describe("kill -9", () => {
 });
 
 describe("the command line", () => {
-  it("says where a home cannot be made", async () => {
+  it("The command says where it cannot create a home", async () => {
     const { code, stderr } = await millrace(["run", COUNTER, "--home", join(ROOT, "README.md/home")]);
     expect(stderr).toContain("error STORE_FAILED: the folder cannot be made: ENOTDIR");
     expect(code).toBe(1);
@@ -356,7 +356,7 @@ describe("the command line", () => {
     ["a table that is not there", ["cat", "nowhere"], "TABLE_NOT_FOUND"],
     ["no words at all to run", ["run"], "missing required argument"],
     ["an unknown option", ["run", COUNTER, "--onec"], "Did you mean --once"],
-  ])("refuses %s with exit code 2", async (_what, args, message) => {
+  ])("The command refuses %s with exit code 2", async (_what, args, message) => {
     const { code, stderr } = await millrace(args);
     expect(stderr).toContain(message);
     expect(code).toBe(2);

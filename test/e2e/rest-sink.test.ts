@@ -12,7 +12,7 @@ const COPY = join(PACKAGE, "test/e2e/pipelines/rest-copy.ts");
 const items: JsonRow[] = Array.from({ length: 57 }, (_, id) => ({ id, word: `word ${id}` }));
 
 /**
- * An API that has the items, one that takes them, and how a run from one to the other is started.
+ * Starts an API with items and one that takes them, and returns the command of a run between them.
  */
 async function copying(fault: (count: number) => Fault) {
   const from = await serve(({ url }) => {
@@ -34,8 +34,8 @@ async function copying(fault: (count: number) => Fault) {
 const byId = (rows: readonly JsonRow[]) => [...rows].sort((a, b) => Number(a["id"]) - Number(b["id"]));
 
 describe("rows that are sent to an API", () => {
-  it("arrive once each, though the run is killed while they are sent, and goes on with other options", async () => {
-    // The eighth request is taken, and never answered: that is where the run is killed.
+  it("Rows reach an API once each, though the run is killed meanwhile and continues with other options", async () => {
+    // The eighth request is processed and never answered, and the run is killed there.
     const { to, home, args, env } = await copying((count) => (count === 8 ? "hang after" : undefined));
     const killed = startMillrace(args, env());
     for (let i = 0; i < 1000 && to.asked.length < 8; i++) await setTimeout(10);
@@ -56,7 +56,7 @@ describe("rows that are sent to an API", () => {
     expect(readdirSync(join(home, "copy/staging/rest-api"), { recursive: true })).toHaveLength(2);
   });
 
-  it("arrive once each through cut connections, 500 twice, and 429 with Retry-After", async () => {
+  it("Rows reach an API once each through cut connections, two 500s, and a 429 with Retry-After", async () => {
     const faults: Record<number, Fault> = {
       2: "cut after",
       4: "cut before",
@@ -73,7 +73,7 @@ describe("rows that are sent to an API", () => {
     expect(to.repeated).toHaveLength(2);
   });
 
-  it("that the API refuses abort the batch; once it takes them, the next run sends the same batch again", async () => {
+  it("Rows that the API refuses abort the batch, which the next run sends again once the API takes them", async () => {
     let isBroken = true;
     const { to, args, env } = await copying((count) => (isBroken && count > 6 ? { status: 422 } : undefined));
     const failed = await millrace(args, env());

@@ -16,8 +16,8 @@ const linesOf = (home: string, batchId: number): unknown[] =>
 
 const rows = (word: string, from: number) => [0, 1, 2, 3].map((i) => ({ n: from + i, word }));
 
-describe("a simple reader and a writer of rows, run here", () => {
-  it("write what was read when the batch was planned, also where the run was killed and the source has changed", async () => {
+describe("a simple reader and a writer of rows that run embedded", () => {
+  it("A killed run's rows of a simple reader are written by the next run although the source changed", async () => {
     const home = temporaryFolder();
     const args = ["run", SIMPLE, "--home", home, "--json"];
     const killed = startMillrace(args, { SIMPLE_WORD: "first", SIMPLE_FAULT: "hang" });
@@ -32,7 +32,7 @@ describe("a simple reader and a writer of rows, run here", () => {
     expect(resumed.stdout).toContain('"resumed":true');
     expect(linesOf(home, 0)).toEqual(rows("first", 0));
 
-    // One batch a run: a simple reader does not fix what is available now.
+    // Each run has one batch, because a simple reader does not support availableNow.
     for (const batchId of [1, 2]) {
       expect((await millrace(args, { SIMPLE_WORD: "second" })).code).toBe(0);
       expect(linesOf(home, batchId)).toEqual(rows("second", batchId * 4));

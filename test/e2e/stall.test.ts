@@ -7,7 +7,8 @@ import { killTree, millrace, type Running, startMillrace } from "../support/proc
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 /**
- * Of its batch 1, partition 1 (rows 30 to 39) gives three rows and then hangs, where it is told to.
+ * A counter whose partition 1 of batch 1 (rows 30 to 39) returns three rows and then hangs, if a
+ * test says so.
  */
 const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 const PLACE = { pipeline: "counter", batchId: 1, partition: 1, attempt: 1 };
@@ -36,7 +37,7 @@ const numbers = async (home: string) =>
     .sort((a, b) => a - b);
 
 describe("a partition whose source hangs", () => {
-  it("is reported with its offsets, and the run goes on waiting", async () => {
+  it("A partition whose source hangs is reported with its offsets, and the run goes on waiting", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home, "--stall-after", "1s"], {
       COUNTER_FAULT: "hang",
@@ -50,7 +51,7 @@ describe("a partition whose source hangs", () => {
     await running.ended;
   });
 
-  it("fails where it is to, is tried again, aborts its batch with its place, and is replayed", async () => {
+  it("A stalled partition that must fail is tried again, aborts its batch with its place and is replayed", async () => {
     const home = temporaryFolder();
     const args = ["run", COUNTER, "--home", home, "--json"];
     const fail = ["--stall-after", "1s", "--fail-stalled", "--max-attempts", "2"];
@@ -97,7 +98,7 @@ describe("a partition whose source hangs", () => {
 });
 
 describe("a run", () => {
-  it("tells each partition's figures, and after each batch its progress, which the ledger keeps", async () => {
+  it("A run prints each partition's figures and each batch's progress, which the ledger keeps", async () => {
     const home = temporaryFolder();
     const { stdout } = await millrace(["run", COUNTER, "--home", home, "--json"]);
     const events = eventsOf(stdout);
@@ -130,7 +131,7 @@ describe("a run", () => {
     expect(eventsOf(batches)).toMatchObject(records.map((progress) => ({ progress })));
   });
 
-  it("tells which method of the source does not answer while a batch is planned", async () => {
+  it("A run says which method of the source does not answer while it plans a batch", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home, "--stall-after", "1s"], {
       COUNTER_FAULT: "hang in planning",
@@ -140,7 +141,7 @@ describe("a run", () => {
     await running.ended;
   });
 
-  it.each(["soon", "10ms"])("with --stall-after %s is refused with exit code 2", async (after) => {
+  it.each(["soon", "10ms"])("A run with --stall-after %s is refused with exit code 2", async (after) => {
     const { code, stderr } = await millrace(["run", COUNTER, "--stall-after", after]);
     expect(stderr).toContain("--stall-after");
     expect(code).toBe(2);

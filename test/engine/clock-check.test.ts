@@ -17,7 +17,7 @@ describe("an end that follows the clock", () => {
     ["milliseconds as text", { n: String(NOW) }, { n: String(NOW + 5) }],
     ["seconds with a fraction as text", { n: String(NOW / 1000) }, { n: String((NOW + 5) / 1000) }],
     ["ISO 8601", { at: "2026-11-21T09:30:00.123Z" }, { at: "2026-11-21T09:30:00.128Z" }],
-  ])("is warned of: %s", async (_, end, later) => {
+  ])("The check warns of an end that follows the clock in %s", async (_, end, later) => {
     expect(await found(end, later)).toMatchObject({ code: "OFFSET_FOLLOWS_CLOCK" });
   });
 
@@ -26,7 +26,7 @@ describe("an end that follows the clock", () => {
     ["is another number", { n: "42" }, { n: "43" }],
     ["is rounded", { n: String(NOW - 123) }, { n: String(NOW + 877) }],
     ["is rounded to the second", { at: new Date(NOW).toUTCString() }, { at: "later" }],
-  ])("is none where it %s", async (_, end, later) => {
+  ])("The check does not warn of an end that %s", async (_, end, later) => {
     expect(await found(end, later)).toBeUndefined();
   });
 });

@@ -30,12 +30,12 @@ async function batchesOf(
   return await Array.fromAsync(filterRows(schema, rows, filters, { pipeline: "numbers" }));
 }
 
-/** The rows that are left, as JSON would have them. */
+/** The rows that pass the filters, as JSON. */
 async function left(ddl: string, rows: RowSource, ...filters: Filter[]): Promise<Record<string, unknown>[]> {
   return (await batchesOf(parseDdl(ddl), rows, filters)).flatMap((batch) => [...rowsOf(batch)]);
 }
 
-/** The indexes of the values in a column `v` that are left. */
+/** The indexes of the values in a column `v` that pass the filters. */
 async function indexesOf(type: string, values: readonly unknown[], ...filters: Filter[]): Promise<number[]> {
   const rows = await left(
     `i int, v ${type}`,
@@ -48,7 +48,7 @@ async function indexesOf(type: string, values: readonly unknown[], ...filters: F
 const range = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
-/** Values of each type, each less than the next; the last index holds a null. */
+/** Values of each type in ascending order; the last index holds a null. */
 const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] = [
   ["tinyint", [-128, -1, 0, 127]],
   ["smallint", [-32768, 0, 5, 32767]],
@@ -90,8 +90,8 @@ const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] 
     "timestamp_ntz",
     ["1969-12-31T23:59:59.999", "1970-01-01T00:00:00", "1970-01-01T00:00:00.000001", "2026-11-21T03:04:05"],
   ],
-  // By their UTF-8 bytes, as in Spark: a character beyond the first 65,536 comes last, though its
-  // UTF-16 units do not.
+  // Strings are ordered by their UTF-8 bytes, as in Spark: a character beyond the first 65,536
+  // comes last, although its UTF-16 units do not.
   [
     "string",
     [
@@ -119,7 +119,7 @@ describe.each(ORDERED)("a column of type %s", (type, ordered) => {
   const values = [...ordered, null];
   const none = ordered.length;
 
-  it("is compared in the order of its values, and a null with nothing", async () => {
+  it("A column is compared in the order of its values, and comparisons with null are unknown", async () => {
     for (const [i, value] of ordered.entries()) {
       const indexes = async (filter: Filter) => await indexesOf(type, values, filter);
       expect(await indexes(new EqualTo("v", value)), `= ${i}`).toEqual([i]);
@@ -140,7 +140,7 @@ describe.each(ORDERED)("a column of type %s", (type, ordered) => {
     }
   });
 
-  it("is null or not, and compared with a null gives nothing but where nulls are equal", async () => {
+  it("A column can be tested for null, and null equals null only in EqualNullSafe", async () => {
     const indexes = async (filter: Filter) => await indexesOf(type, values, filter);
     expect(await indexes(new IsNull("v"))).toEqual([none]);
     expect(await indexes(new IsNotNull("v"))).toEqual(range(0, none));
@@ -153,7 +153,7 @@ describe.each(ORDERED)("a column of type %s", (type, ordered) => {
     }
   });
 
-  it("leaves the rows as they were, whatever they hold", async () => {
+  it("A filter leaves rows as they are, whatever they hold", async () => {
     const schema = parseDdl(`i int, v ${type}`);
     const rows = values.map((value, i): Row => [i, value]);
     const all = [...rowsOf(recordBatchOf(schema, rows))];
@@ -166,7 +166,7 @@ describe.each(ORDERED)("a column of type %s", (type, ordered) => {
 });
 
 describe("numbers", () => {
-  it("have one zero and one NaN, and NaN is the greatest, as in Spark", async () => {
+  it("Numbers have one zero and one NaN, and NaN is the greatest, as in Spark", async () => {
     for (const type of ["float", "double"]) {
       const values = [0, -0, Number.NaN, Number.POSITIVE_INFINITY, null];
       const indexes = async (filter: Filter) => await indexesOf(type, values, filter);
@@ -183,7 +183,7 @@ describe("numbers", () => {
     }
   });
 
-  it("may be given as numbers or bigints where they are whole, and as text where they are decimals", async () => {
+  it("Numbers in filters may be numbers, whole bigints, or text for decimals", async () => {
     expect(await indexesOf("bigint", [1, 2n, 3n], new In("v", [2, 3n]))).toEqual([1, 2]);
     expect(await indexesOf("int", [1, 2], new EqualTo("v", 2n))).toEqual([1]);
     expect(await indexesOf("decimal(5,2)", ["1", "2.50"], new In("v", ["2.5", 1]))).toEqual([0, 1]);
@@ -194,7 +194,7 @@ describe("strings", () => {
   const words = ["", "Straße", "straße", "ße", "\u{1f600}!", null];
   const indexes = async (filter: Filter) => await indexesOf("string", words, filter);
 
-  it("are looked into by their characters", async () => {
+  it("Filters on strings compare characters", async () => {
     expect(await indexes(new StringStartsWith("v", "Str"))).toEqual([1]);
     expect(await indexes(new StringStartsWith("v", "\u{1f600}"))).toEqual([4]);
     expect(await indexes(new StringEndsWith("v", "ße"))).toEqual([1, 2, 3]);
@@ -203,7 +203,7 @@ describe("strings", () => {
     expect(await indexes(new Not(new StringContains("v", "a")))).toEqual([0, 3, 4]);
   });
 
-  it("all begin with, end with and contain the empty one; a null does not", async () => {
+  it("All strings begin with, end with and contain the empty string, but a null does not", async () => {
     for (const Kind of [StringStartsWith, StringEndsWith, StringContains]) {
       expect(await indexes(new Kind("v", ""))).toEqual([0, 1, 2, 3, 4]);
       expect(await indexes(new Not(new Kind("v", "")))).toEqual([]);
@@ -214,20 +214,20 @@ describe("strings", () => {
 describe("In", () => {
   const indexes = async (filter: Filter) => await indexesOf("int", [1, 2, null], filter);
 
-  it("is unknown beside a null in its list, but for what the list has", async () => {
+  it("In is unknown if its list has a null, except for values in the list", async () => {
     expect(await indexes(new In("v", [1, null]))).toEqual([0]);
     expect(await indexes(new Not(new In("v", [1, null])))).toEqual([]);
     expect(await indexes(new In("v", [null]))).toEqual([]);
   });
 
-  it("is false of an empty list, also for a null", async () => {
+  it("In is false for an empty list, also for a null", async () => {
     expect(await indexes(new In("v", []))).toEqual([]);
     expect(await indexes(new Not(new In("v", [])))).toEqual([0, 1, 2]);
   });
 });
 
 describe("Not", () => {
-  it("of Not is the filter itself, but for its unknown, which stays unknown", async () => {
+  it("Not of Not is the filter itself, and an unknown result stays unknown", async () => {
     const indexes = async (filter: Filter) => await indexesOf("int", [1, 2, null], filter);
     expect(await indexes(new Not(new Not(new GreaterThan("v", 1))))).toEqual([1]);
     expect(await indexes(new Not(new Not(new Not(new GreaterThan("v", 1)))))).toEqual([0]);
@@ -244,7 +244,7 @@ describe("a field of a struct", () => {
   ];
   const indexes = async (filter: Filter) => (await left(ddl, rows, filter)).map((row) => row["i"]);
 
-  it("is named by its path, and null where it, or what it is part of, is", async () => {
+  it("A field of a struct is named by its path, and is null if it or its struct is", async () => {
     expect(await indexes(new GreaterThan(["place", "x"], 1))).toEqual([2]);
     expect(await indexes(new IsNull(["place", "x"]))).toEqual([1, 3]);
     expect(await indexes(new IsNull(["place", "at", "name"]))).toEqual([1, 2, 3]);
@@ -252,7 +252,7 @@ describe("a field of a struct", () => {
     expect(await indexes(new Not(new EqualTo(["place", "at", "name"], "b")))).toEqual([0]);
   });
 
-  it("may be a struct, list or map only to ask whether it is there", async () => {
+  it("A field of a struct, list or map type can only be tested for null", async () => {
     expect(await indexes(new IsNotNull("place"))).toEqual([0, 1, 2]);
     expect(await indexes(new IsNull(["place", "at"]))).toEqual([2, 3]);
     const lists: Row[] = [
@@ -266,13 +266,13 @@ describe("a field of a struct", () => {
 });
 
 describe("rows that are filtered", () => {
-  it("must satisfy all filters", async () => {
+  it("Rows that are filtered must pass all filters", async () => {
     expect(await indexesOf("int", [1, 2, 3, 4], new GreaterThan("v", 1), new LessThan("v", 4))).toEqual([
       1, 2,
     ]);
   });
 
-  it("keep nested values, and those that JSON would change", async () => {
+  it("Rows that are filtered keep nested values and those that JSON would change", async () => {
     const ddl = "i int, l array<struct<n:bigint>>, m map<int,binary>, t timestamp, flag boolean";
     const rows: Row[] = range(0, 20).map((i) => ({
       i,
@@ -288,7 +288,7 @@ describe("rows that are filtered", () => {
     );
   });
 
-  it("come as record batches of the schema: whole where all are left, none where none is", async () => {
+  it("Rows that are filtered come as record batches: whole if all rows pass, none if none does", async () => {
     const schema = parseDdl("v int");
     const batches = [[1], [5, 6], [2, 7]].map((values) =>
       recordBatchOf(
@@ -301,7 +301,7 @@ describe("rows that are filtered", () => {
     expect(kept.every((batch) => batch instanceof RecordBatch)).toBe(true);
   });
 
-  it("may be parts of larger record batches", async () => {
+  it("Rows that are filtered may be parts of larger record batches", async () => {
     const schema = parseDdl("v int, s string, b boolean");
     const whole = recordBatchOf(
       schema,
@@ -320,7 +320,7 @@ describe("rows that are filtered", () => {
     expect(odd.flatMap((batch) => [...rowsOf(batch)])).toEqual([{ v: null, s: "s21", b: false }]);
   });
 
-  it("are checked as any others, with the number of the row before the filter", async () => {
+  it("Rows that are filtered are checked as others, with the row's number before the filter", async () => {
     await expect(left("v int", [[1], [2], ["three"]], new EqualTo("v", 2))).rejects.toMatchObject({
       code: "ROW_MISMATCH",
       where: { pipeline: "numbers", row: 3, field: "v" },
@@ -328,7 +328,7 @@ describe("rows that are filtered", () => {
   });
 });
 
-describe("a filter that cannot be", () => {
+describe("an invalid filter", () => {
   const schema = parseDdl(
     "userId bigint, name string, place struct<x:double,tags:array<string>>, raw binary",
   );
@@ -365,7 +365,7 @@ describe("a filter that cannot be", () => {
     [new In(["place", "tags"], []), 'In cannot compare "place.tags", which is array<string>'],
     [new StringContains("userId", "1"), 'StringContains looks into "userId", which is no string but bigint'],
     [new StringStartsWith("raw", "1"), 'StringStartsWith looks into "raw", which is no string but binary'],
-  ])("%o names what is wrong: %s", (filter, problem) => {
+  ])("The filter %o is refused with the reason: %s", (filter, problem) => {
     expect(problemOf(filter)).toBe(problem);
   });
 
@@ -378,7 +378,7 @@ describe("a filter that cannot be", () => {
       /^StringEndsWith compares with a value that does not fit: /,
     ],
     [new EqualTo("raw", "AQID"), /^EqualTo compares with a value that does not fit: /],
-  ])("%o says which type the value should have, and not the value", (filter, problem) => {
+  ])("The error of the filter %o names the type of the value and hides the value", (filter, problem) => {
     expect(problemOf(filter)).toMatch(problem);
     expect(problemOf(filter)).not.toContain("secret");
   });

@@ -8,7 +8,7 @@ const ANN = { id: "ann", description: "millrace rewind by ann" };
 const REWIND: Rewind = { by: "ann", at: 5000, from: { n: 8 }, to: { n: 0 } };
 
 describe("a paused pipeline", () => {
-  it("plans nothing, acknowledges nothing, and leaves its open batch as it is", async () => {
+  it("A paused pipeline plans nothing, acknowledges nothing, and leaves its open batch as it is", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -35,7 +35,7 @@ describe("a paused pipeline", () => {
     });
   });
 
-  it("lets a run end the batch that it is at", async () => {
+  it("A paused pipeline lets a run end its present batch", async () => {
     const { pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -46,8 +46,8 @@ describe("a paused pipeline", () => {
   });
 });
 
-describe("what ends a batch or clears up after it", () => {
-  it("goes by the schema of the batch: on AWS it may have no right to ask the source", async () => {
+describe("the end of a batch and a vacuum", () => {
+  it("The end of a batch and a vacuum use the batch's schema, because on AWS they may not ask the source", async () => {
     const { pipeline } = scripted();
     const asked = vi.spyOn(pipeline.source.dataSource.prototype as { schema(): string }, "schema");
     const world = new EngineWorld();
@@ -76,7 +76,7 @@ describe("rewind", () => {
     return { world, run, rewindBy };
   }
 
-  it("is refused while a run has the lease, and done where that run has provably ended", async () => {
+  it("A rewind is refused while a run has the lease, and done if that run has provably ended", async () => {
     const { world, rewindBy } = await afterOneBatch();
     await expect(rewindBy(false)).rejects.toMatchObject({ code: "LEASE_HELD" });
     expect((await world.ledger.head("numbers"))?.offset).toEqual({ n: 8 });
@@ -84,20 +84,20 @@ describe("rewind", () => {
     expect((await world.ledger.head("numbers"))?.offset).toEqual({ n: 0 });
   });
 
-  it("reads the same rows again, under the next batch id", async () => {
+  it("A rewind makes the next run read the same rows again, under the next batch id", async () => {
     const { run, rewindBy } = await afterOneBatch();
     await rewindBy(true);
     expect((await run.batch())?.batch).toMatchObject({ batchId: 1, start: { n: 0 }, end: { n: 8 } });
   });
 
-  it("gives the lease back, also where it was refused", async () => {
+  it("A rewind gives the lease back, also if it was refused", async () => {
     const { world, run, rewindBy } = await afterOneBatch();
     await run.plan();
     await expect(rewindBy(true)).rejects.toMatchObject({ code: "BATCH_OPEN" });
     expect(await world.ledger.head("numbers")).not.toHaveProperty("lease");
   });
 
-  it("whose answer was lost is found in the journal", async () => {
+  it("A rewind whose answer was lost is found in the journal", async () => {
     const { world, rewindBy } = await afterOneBatch();
     const moving = world.ledger.rewind.bind(world.ledger);
     world.ledger.rewind = async (...args) => {
@@ -108,7 +108,7 @@ describe("rewind", () => {
     expect((await world.ledger.head("numbers"))?.offset).toEqual({ n: 0 });
   });
 
-  it("that never arrived is an error", async () => {
+  it("A rewind that never arrived is an error", async () => {
     const { world, rewindBy } = await afterOneBatch();
     world.ledger.rewind = async () => {
       throw new Error("the request was lost");

@@ -32,11 +32,11 @@ describe("partitions", () => {
       new TimeRange("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z").toJSON(),
       new TimeRange("2026-01-02T00:00:00Z", "2026-01-04T00:00:00Z").toJSON(),
     ],
-  ])("whose ranges { from, to } overlap are refused: %s", (_, ...partitions) => {
+  ])("Partitions whose ranges { from, to } overlap are refused: %s", (_, ...partitions) => {
     expect(refused(...partitions)).toMatch(/^partitions \d and \d overlap: /);
   });
 
-  it("that are equal are refused, whatever the order of their keys", () => {
+  it("Partitions that are equal are refused, whatever the order of their keys is", () => {
     expect(refused({ a: 1, b: 2 }, { b: 2, a: 1 })).toBe('partitions 0 and 1 are equal: {"b":2,"a":1}');
     expect(refused("x", "y", "x")).toBe('partitions 0 and 2 are equal: "x"');
   });
@@ -67,7 +67,7 @@ describe("partitions", () => {
     ["pairs", [0, 10], [5, 15]],
     ["nothing but numbers", 1, 2],
     ["paths", "2026/01", "2026/02"],
-  ])("are let through, which is for the kit to guess: %s", (_, ...partitions) => {
+  ])("Partitions whose form only the testing kit guesses are accepted: %s", (_, ...partitions) => {
     expect(refused(...partitions)).toBeUndefined();
   });
 });

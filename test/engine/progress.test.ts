@@ -5,10 +5,7 @@ import { EngineWorld, scripted } from "../support/engine.ts";
 
 const SECOND = 1000;
 
-/**
- * A batch that is planned, written and committed by one run, each step of which takes a time of its
- * own.
- */
+/** Runs a batch in one run, in which each step takes a different time. */
 async function batchOf(world: EngineWorld, owner: string): Promise<Batch> {
   const { script, pipeline } = scripted();
   const takes: Readonly<Record<string, number>> = {
@@ -26,7 +23,7 @@ async function batchOf(world: EngineWorld, owner: string): Promise<Batch> {
 }
 
 describe("the progress record of a batch", () => {
-  it("has the fields of Spark's StreamingQueryProgress that make sense", async () => {
+  it("The progress record of a batch has the fields of Spark's StreamingQueryProgress that make sense", async () => {
     const world = new EngineWorld();
     const first = progressOf(await batchOf(world, "run-1"));
     const { incarnation } = (await world.ledger.head("numbers")) ?? {};
@@ -59,7 +56,7 @@ describe("the progress record of a batch", () => {
     });
   });
 
-  it("counts what came in since the batch before was planned, by whichever run", async () => {
+  it("The progress record counts the input since the last plan, whichever run made that plan", async () => {
     const world = new EngineWorld();
     const first = await batchOf(world, "run-1");
     world.now = first.plannedAt + 80 * SECOND - 150;
@@ -68,7 +65,7 @@ describe("the progress record of a batch", () => {
     expect(second?.sources).toMatchObject([{ inputRowsPerSecond: 0.1, startOffset: { n: 8 } }]);
   });
 
-  it("is the same to whoever asks the ledger", async () => {
+  it("The progress record is the same for each reader of the ledger", async () => {
     const world = new EngineWorld();
     const batch = await batchOf(world, "run-1");
     const there = await world.ledger.batch("numbers", 0);
@@ -76,7 +73,7 @@ describe("the progress record of a batch", () => {
     expect(JSON.stringify(batch.progress).length).toBeLessThan(400);
   });
 
-  it("has where all that is there ends, where the reader reports it", async () => {
+  it("The progress record has the latest offset of the source if the reader reports it", async () => {
     const world = new EngineWorld();
     const { pipeline } = scripted();
     const run = await world.run(pipeline, "run-1");
@@ -87,7 +84,7 @@ describe("the progress record of a batch", () => {
     expect(ended && progressOf(ended.batch)?.sources).toMatchObject([{ latestOffset: { n: 24 } }]);
   });
 
-  it("has of a batch that an earlier run planned only what this run has measured", async () => {
+  it("The progress record of a batch that an earlier run planned has only this run's measurements", async () => {
     const world = new EngineWorld();
     const { pipeline } = scripted();
     const killed = await world.run(pipeline, "run-1");
@@ -111,7 +108,7 @@ describe("the progress record of a batch", () => {
     expect(record).not.toHaveProperty("inputRowsPerSecond");
   });
 
-  it("is there for a committed batch only", async () => {
+  it("The progress record exists only for a committed batch", async () => {
     const world = new EngineWorld();
     const { script, pipeline } = scripted();
     script.fault = (call) => {
@@ -126,7 +123,7 @@ describe("the progress record of a batch", () => {
     expect(replayed && progressOf(replayed.batch)).toMatchObject({ batchId: 0, numInputRows: 8 });
   });
 
-  it("is not made up for a batch of a version that measured nothing", async () => {
+  it("The progress record is absent for a batch of a version that measured nothing", async () => {
     const world = new EngineWorld();
     const batch = await batchOf(world, "run-1");
     expect(progressOf({ ...batch, progress: { rows: 8, bytes: 64 } })).toBeUndefined();
@@ -134,7 +131,7 @@ describe("the progress record of a batch", () => {
 });
 
 describe("a partition in a log", () => {
-  it("is itself while it is short, and the beginning of its JSON where it is not", () => {
+  it("A partition in a log is itself if it is short, and the beginning of its JSON if it is long", () => {
     expect(clipped({ from: 1, to: 2 })).toEqual({ from: 1, to: 2 });
     expect(clippedText({ from: 1, to: 2 })).toBe('{"from":1,"to":2}');
     const long = { keys: "x".repeat(2000) };

@@ -13,15 +13,15 @@ import {
   zombies,
 } from "./cases.ts";
 
-/** What a worker is to do: its share of the cases, until the time is over. */
+/** The work of one worker: its share of the cases, until its time is over. */
 export interface Share {
   readonly index: number;
   readonly workers: number;
   readonly seconds: number;
   readonly seed: number;
-  /** Cases at most, all workers together. */
+  /** Maximum number of cases of all workers together. */
   readonly limit?: number;
-  /** Ends with so many cases that failed. */
+  /** The search ends after so many failed cases. */
   readonly maxFailures: number;
 }
 
@@ -38,8 +38,8 @@ export interface Result {
 }
 
 /**
- * All cases with one fault, with a history, and of zombies; then, in turn, pairs, interleavings and
- * longer sequences, drawn by the seed, without an end.
+ * Yields all cases with one fault, those with a history, and those of zombies. Then it yields
+ * pairs, interleavings and longer sequences in turn, drawn by the seed, without an end.
  */
 function* cases(calls: number, seed: number): Generator<Case> {
   yield* singles(calls);

@@ -4,22 +4,22 @@ import { FAULTS, type FaultKind } from "./kinds.ts";
 import { Run } from "./run.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
-/** A fault at a call, by its place among the calls of a run. */
+/** A fault at one call, identified by its index among the calls of a run. */
 export interface Fault {
   readonly at: number;
   readonly kind: FaultKind;
 }
 
-/** A case that can be run again from its text alone. */
+/** A case that can be run again from its JSON alone. */
 export interface Case {
   readonly kind: "single" | "pair" | "zombie" | "interleaved" | "history" | "sequence";
   /** Faults of each run, in the order in which the runs begin. */
   readonly runs: readonly (readonly Fault[])[];
-  /** Whether a vacuum works between the runs, days later. */
+  /** True if a vacuum runs between the runs, days later. */
   readonly vacuums?: boolean;
-  /** Runs are interleaved by this seed, and leases protect from nothing. */
+  /** Seed by which runs are interleaved without the protection of leases. */
   readonly seed?: number;
-  /** Something that somebody does between the runs. */
+  /** An action of an operator between the runs. */
   readonly act?: "lose ledger" | "rewind";
 }
 
@@ -29,7 +29,7 @@ const DAY = 86_400_000;
 const LEASE_IS_OVER = 120_000;
 const CLEAN_RUNS = 8;
 
-/** Calls of a run without faults: its points of fault. */
+/** The calls of a run without faults: the points at which faults can be injected. */
 export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[]> {
   const world = new World(shape);
   const run = new Run(world);
@@ -38,7 +38,7 @@ export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[
   return run.calls;
 }
 
-/** Runs a case; gives what was broken. */
+/** Runs a case and returns the violations. */
 export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonly string[]> {
   const world = new World(shape);
   world.hasOneFault = test.kind === "single";
@@ -52,7 +52,7 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
       world.now += 3 * DAY;
       await tidy(world);
       world.loseLedger();
-      // Each row is there once more, for nobody but the ledger knew that they had been read.
+      // Each row is in the table twice, because only the ledger knew that they had been read.
       expected = [...all, ...all];
     }
     if (test.act === "rewind") expected = [...all, ...(await rewound(world))];
@@ -68,7 +68,8 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
 }
 
 /**
- * One run after the other; one that sleeps, or has steps that straggle, goes on after the others.
+ * Runs the runs one after the other. A run that sleeps, or has straggling steps, continues after
+ * the others.
  */
 async function runInTurn(world: World, test: Case): Promise<void> {
   const begun: Run[] = [];
@@ -90,7 +91,7 @@ async function runInTurn(world: World, test: Case): Promise<void> {
   }
 }
 
-/** All at once: at each call, chance says who goes on. */
+/** Runs all runs at once: at each call, a random choice picks the run that continues. */
 async function runInterleaved(world: World, test: Case, seed: number): Promise<void> {
   const random = generator(seed);
   const waiting: (() => void)[] = [];
@@ -109,7 +110,7 @@ async function runInterleaved(world: World, test: Case, seed: number): Promise<v
     }),
   );
   while (working > 0 || waiting.length > 0) {
-    // Whoever can come to its next call does so.
+    // Lets each run reach its next call.
     await new Promise((resolve) => setImmediate(resolve));
     const [next] = waiting.splice(Math.floor(random() * waiting.length), 1);
     next?.();
@@ -129,7 +130,7 @@ async function runInterleaved(world: World, test: Case, seed: number): Promise<v
   world.now += LEASE_IS_OVER;
 }
 
-/** Runs without faults until nothing is new: it must take a few only. */
+/** Runs without faults until there is no new data, which must take only a few runs. */
 export async function finish(
   world: Surroundings,
   options: { readonly takesOver?: boolean } = {},
@@ -142,7 +143,7 @@ export async function finish(
   world.broken("runs without faults do not come to an end");
 }
 
-/** A vacuum. */
+/** Runs a vacuum days later. */
 export async function tidy(world: Surroundings): Promise<void> {
   const run = new Run(world);
   const { sessions, ports } = await run.open();
@@ -151,8 +152,8 @@ export async function tidy(world: Surroundings): Promise<void> {
 }
 
 /**
- * Reads the last batch again, by hand; gives its rows. A run that went before may have left nothing
- * to rewind.
+ * Rewinds to the last batch and returns its rows. The runs before it may have left no batch to
+ * rewind.
  */
 async function rewound(world: World): Promise<readonly number[]> {
   await finish(world);
@@ -181,7 +182,7 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** Every fault at every call of one run. */
+/** Returns every fault at every call of one run. */
 export function singles(calls: number): readonly Case[] {
   return each(calls).flatMap((fault) => [
     { kind: "single", runs: [[fault]] },
@@ -189,7 +190,9 @@ export function singles(calls: number): readonly Case[] {
   ]);
 }
 
-/** A run that sleeps or straggles, and goes on when others have done the work. */
+/**
+ * Returns the cases of a run that sleeps or straggles and continues when others have done its work.
+ */
 export function zombies(calls: number): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind.startsWith("sleep") || kind.startsWith("straggle"))
@@ -200,8 +203,8 @@ export function zombies(calls: number): readonly Case[] {
 }
 
 /**
- * A run that sleeps within its first batch, while the next one fails in the same batch: all of
- * them.
+ * Returns all cases of a run that sleeps within its first batch while the next run fails in the
+ * same batch.
  */
 export function beforeZombies(calls: number): readonly Case[] {
   const batch = Math.ceil(calls / 2);
@@ -216,7 +219,7 @@ export function beforeZombies(calls: number): readonly Case[] {
   );
 }
 
-/** Two faults: in one run, or in one run and the next. */
+/** Draws two faults: in one run, or in one run and the next. */
 export function pair(calls: number, random: () => number): Case {
   const fault = (): Fault => ({ at: Math.floor(random() * (calls + 10)), kind: pick(FAULTS, random) });
   const first = fault();
@@ -227,7 +230,7 @@ export function pair(calls: number, random: () => number): Case {
     : { kind: "pair", runs: [[first], [second]], vacuums };
 }
 
-/** Two or three runs at once, with some faults. */
+/** Draws two or three runs at once, with some faults. */
 export function interleaving(calls: number, seed: number): Case {
   const random = generator(seed);
   const runs = Array.from({ length: 2 + Math.floor(random() * 2) }, () =>
@@ -239,7 +242,7 @@ export function interleaving(calls: number, seed: number): Case {
   return { kind: "interleaved", runs, seed };
 }
 
-/** Three to six runs one after the other, with up to three faults each. */
+/** Draws three to six runs one after the other, with up to three faults each. */
 export function sequence(calls: number, random: () => number): Case {
   const runs = Array.from({ length: 3 + Math.floor(random() * 4) }, () =>
     Array.from({ length: Math.floor(random() * 4) }, () => ({
@@ -250,7 +253,7 @@ export function sequence(calls: number, random: () => number): Case {
   return { kind: "sequence", runs, vacuums: random() < 0.5 };
 }
 
-/** A ledger that is lost, and one that is rewound, after a fault. */
+/** Returns the cases of a ledger that is lost or rewound after a fault. */
 export function histories(calls: number): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind === "stop before" || kind === "lost answer" || kind === "fail for good")

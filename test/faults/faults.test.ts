@@ -4,18 +4,18 @@ import { type Case, countCalls, type Fault, histories, runCase, singles, zombies
 import { FAULTS } from "./kinds.ts";
 
 /**
- * `npm run test:faults`, of which `npm test` runs a minute, has more of what is drawn by chance
- * here, and what a sleeping run meets when the next one fails.
+ * `npm run test:faults`, of which `npm test` runs a minute, draws more random cases and also covers
+ * a sleeping run beside a failing one.
  */
 
 const { length: calls } = await countCalls();
-/** On a machine that has much else to do. */
+/** The limit is for a machine that is busy with other work. */
 const TIMEOUT = 300_000;
 const isAsleep = (kind: string) => kind.startsWith("sleep");
 
-/** Runs all of them; gives what was broken, with the case to run again. */
+/** Runs all cases and returns their violations, each with the case to run again. */
 async function broken(cases: readonly Case[]): Promise<readonly string[]> {
-  // A filter that lets nothing through would pass for ever.
+  // A filter that lets no case through would always pass.
   expect(cases.length).toBeGreaterThan(0);
   const problems: string[] = [];
   for (const test of cases)
@@ -23,29 +23,35 @@ async function broken(cases: readonly Case[]): Promise<readonly string[]> {
   return problems;
 }
 
-/** Those whose first fault is of this kind. */
+/** The cases whose first fault is of this kind. */
 function of(cases: readonly Case[], kind: string): readonly Case[] {
   return cases.filter(({ runs }) => runs[0]?.[0]?.kind === kind);
 }
 
-describe("at each call of a run", { timeout: TIMEOUT }, () => {
-  it.each(FAULTS)("one fault loses nothing, doubles nothing and comes to an end: %s", async (kind) => {
-    expect(await broken(of(singles(calls), kind))).toEqual([]);
-  });
+describe("one fault at each call of a run", { timeout: TIMEOUT }, () => {
+  it.each(FAULTS)(
+    "One fault at each call of a run loses nothing, doubles nothing and comes to an end: %s",
+    async (kind) => {
+      expect(await broken(of(singles(calls), kind))).toEqual([]);
+    },
+  );
 
-  it.each(["lose ledger", "rewind"] as const)("one fault is followed well by: %s", async (act) => {
-    expect(await broken(histories(calls).filter((test) => test.act === act))).toEqual([]);
-  });
+  it.each(["lose ledger", "rewind"] as const)(
+    "One fault at each call of a run is followed without harm by: %s",
+    async (act) => {
+      expect(await broken(histories(calls).filter((test) => test.act === act))).toEqual([]);
+    },
+  );
 
   it.each(FAULTS.filter((kind) => isAsleep(kind) || kind.startsWith("straggle")))(
-    "one that comes back when others have done its work changes nothing: %s",
+    "One writer that comes back when others have done its work changes nothing: %s",
     async (kind) => {
       expect(await broken(of(zombies(calls), kind))).toEqual([]);
     },
   );
 });
 
-describe("whatever happens", { timeout: TIMEOUT }, () => {
+describe("random faults", { timeout: TIMEOUT }, () => {
   const fault: fc.Arbitrary<Fault> = fc.record({
     at: fc.nat({ max: calls + 10 }),
     kind: fc.constantFrom(...FAULTS),
@@ -53,7 +59,7 @@ describe("whatever happens", { timeout: TIMEOUT }, () => {
   const faults = (maxLength: number) => fc.array(fault, { maxLength });
   const vacuums = fc.boolean();
 
-  /** A failure is printed with its seed, and with the smallest case that fails. */
+  /** A failure is printed with its seed and with the smallest case that fails. */
   async function holds(cases: fc.Arbitrary<Case>, numRuns: number): Promise<void> {
     const property = fc.asyncProperty(cases, async (test) => {
       expect(await runCase(test)).toEqual([]);
@@ -61,7 +67,7 @@ describe("whatever happens", { timeout: TIMEOUT }, () => {
     await fc.assert(property, { numRuns });
   }
 
-  it("two faults lose and double nothing, in one run or in one and the next", async () => {
+  it("Two faults lose and double nothing, in one run or in one and the next", async () => {
     const runs = fc.oneof(
       fc.tuple(fault, fault).map((both) => [both]),
       fc.tuple(fault, fault).map(([first, second]) => [[first], [second]]),
@@ -69,13 +75,13 @@ describe("whatever happens", { timeout: TIMEOUT }, () => {
     await holds(fc.record({ kind: fc.constant("pair" as const), runs, vacuums }), 600);
   });
 
-  it("runs at once, which no lease keeps apart, lose and double nothing", async () => {
+  it("Runs at once, which no lease keeps apart, lose and double nothing", async () => {
     const runs = fc.array(faults(2), { minLength: 2, maxLength: 3 });
     const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });
     await holds(fc.record({ kind: fc.constant("interleaved" as const), runs, seed }), 400);
   });
 
-  it("runs that fail one after the other lose and double nothing", async () => {
+  it("Runs that fail one after the other lose and double nothing", async () => {
     const runs = fc.array(faults(3), { minLength: 3, maxLength: 6 });
     await holds(fc.record({ kind: fc.constant("sequence" as const), runs, vacuums }), 300);
   });

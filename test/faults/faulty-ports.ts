@@ -2,13 +2,15 @@ import type { ObjectInfo, ObjectStore } from "../../shared/contract/object-store
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Surroundings } from "./world.ts";
 
-/** Whoever decides what goes wrong at a call. */
+/** Decides about a fault at each call. */
 export interface Points {
-  /** One call: `effect` is what takes place elsewhere. */
+  /** Makes one call; `effect` is the part of it that takes place in another process or service. */
   point<T>(name: string, effect: () => Promise<T>): Promise<T>;
 }
 
-/** Each method of the ledger is a point; what it returns is told to the world, which judges. */
+/**
+ * A ledger that makes each method a point of fault and reports its results to the world's judge.
+ */
 export function faultyLedger(ledger: Ledger, run: Points, world: Surroundings): Ledger {
   return new Proxy(ledger, {
     get(target, name) {
@@ -35,7 +37,7 @@ async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
   yield* chunks;
 }
 
-/** Each call of the store is a point. */
+/** A store that makes each call a point of fault. */
 export class FaultyStore implements ObjectStore {
   readonly location: string;
   readonly #inner: ObjectStore;
@@ -50,7 +52,8 @@ export class FaultyStore implements ObjectStore {
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
     if (body instanceof Uint8Array)
       return await this.#run.point("store.put", () => this.#inner.put(key, body));
-    // Gathered first: what reads the body has points of its own, and a call may be delivered twice.
+    // The body is gathered first: its reader has points of its own, and a call may be delivered
+    // twice.
     const chunks = await Array.fromAsync(body);
     return await this.#run.point("store.put", () => this.#inner.put(key, streamOf(chunks)));
   }

@@ -11,9 +11,8 @@ import { countCalls, SHAPE } from "./cases.ts";
 import { judge, type Sight } from "./real.ts";
 
 /**
- * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder: the one that dies,
- * one that goes on from what is there, and a vacuum days later. The judge looks at what lies in the
- * file and the folder then.
+ * Kills a process with SIGKILL at each call of a run, on SQLite and a folder. Then a second process
+ * continues, a vacuum runs days later, and the judge looks at the file and the folder.
  */
 
 type Moment = "before" | "during" | "after";
@@ -38,7 +37,7 @@ const program = join(home, "process.mjs");
 const calls = await countCalls();
 
 beforeAll(async () => {
-  // One file starts in a third of the time that its modules take, and this is started 600 times.
+  // One bundled file starts in a third of the time of its modules, and it is started 600 times.
   await build({
     entryPoints: [join(import.meta.dirname, "real-process.ts")],
     outfile: program,
@@ -63,13 +62,13 @@ async function start(...args: readonly string[]): Promise<Ended> {
   return { ...end, output: printed + complaints };
 }
 
-/** Kills a run there, lets another go on and a vacuum tidy up; gives what was broken. */
+/** Kills a run, lets another one continue and a vacuum clean up, and returns the violations. */
 async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   const folder = mkdtempSync(join(home, "case-"));
   const now = Date.now();
   const killed = await start(folder, String(now), "run", String(call), moment);
   if (killed.signal !== "SIGKILL") return [`the run was not killed: ${killed.code} ${killed.output}`];
-  // The lease of the dead is over by then, and nothing else tells that it is dead.
+  // The lease of the killed run is over by then; no other sign shows that it is dead.
   const problems: string[] = [];
   for (const [work, later] of [
     ["finish", 2 * MINUTES],
@@ -83,7 +82,7 @@ async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   return problems;
 }
 
-/** What is broken in a folder. What cannot even be read is, too. */
+/** Returns the violations in a folder. A folder that cannot be read is a violation, too. */
 async function judged(folder: string): Promise<readonly string[]> {
   const ledger = new SqliteLedger(join(folder, "ledger.sqlite"));
   const store = new DirectoryStore(join(folder, "numbers"));
@@ -103,7 +102,7 @@ function readSights(folder: string): readonly Sight[] {
   return lines.map((line) => JSON.parse(line) as Sight);
 }
 
-/** Some at once; gives what was broken, by the case. */
+/** Tries several kills at once and returns the violations of each. */
 async function surviveAll(kills: readonly Kill[]): Promise<readonly string[]> {
   const broken: string[] = [];
   const queue = kills.values();
@@ -123,7 +122,7 @@ function kills(moment: Moment, at: (name: string) => boolean): readonly Kill[] {
 }
 
 describe("a process that is killed", { timeout: 5 * MINUTES }, () => {
-  it("makes the calls that a run in memory makes, if nobody kills it", async () => {
+  it("A process makes the calls that a run in memory makes, if it is not killed", async () => {
     const { code, output } = await start(mkdtempSync(join(home, "case-")), String(Date.now()), "run");
     expect(output.trim().split("\n")).toEqual(calls);
     expect(code).toBe(0);
@@ -138,20 +137,20 @@ describe("a process that is killed", { timeout: 5 * MINUTES }, () => {
       ["the sink", "sink."],
       ["a step", "step "],
     ])(
-      `${moment} a call of %s loses nothing, doubles nothing, and leaves nothing behind`,
+      `A process killed ${moment} a call of %s loses nothing, doubles nothing and leaves nothing behind`,
       async (_, port) => {
         expect(await surviveAll(kills(moment, of(port)))).toEqual([]);
       },
     );
   }
 
-  it("before a transaction of the ledger is committed leaves nothing of it", async () => {
+  it("A process killed before a transaction of the ledger is committed leaves nothing of it", async () => {
     const isTransaction = (name: string) => of("ledger.")(name) && !READS.has(name);
     const makingIt: Kill = { call: -1, moment: "during" };
     expect(await surviveAll([makingIt, ...kills("during", isTransaction)])).toEqual([]);
   });
 
-  it("with a half of a file written leaves no object, and vacuum removes the half", async () => {
+  it("A process killed in the middle of a file leaves no object, and vacuum removes the half file", async () => {
     expect(await surviveAll(kills("during", (name) => name === "store.put"))).toEqual([]);
   });
 });

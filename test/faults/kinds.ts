@@ -1,9 +1,9 @@
 /**
- * What may go wrong at a call. `stop`: the whole run ends there, and no code of it runs again.
- * `die`: the step that makes the call ends so, and the run tries it again. `straggle`: the run
- * gives the step up and tries it again, and later the step goes on; `overtaken`: it goes on as soon
- * as the step that took its place has ended. `sleep`: the whole run stands still, and goes on when
- * others have worked. `twice`: the call is delivered twice.
+ * The faults that may happen at a call. `stop`: the whole run ends there, and no code of it runs
+ * again. `die`: the step of the call ends, and the run retries it. `straggle`: the run abandons the
+ * step and retries it, and the step continues later. `overtaken`: it continues as soon as the step
+ * that replaced it has ended. `sleep`: the whole run stands still and continues after others have
+ * worked. `twice`: the call is delivered twice.
  */
 export const FAULTS = [
   "stop before",

@@ -10,17 +10,17 @@ import type { Surroundings } from "./world.ts";
 type Position = { readonly n: number };
 type Slice = { readonly from: number; readonly to: number };
 
-/** The run that the source and the sink belong to. */
+/** The run to which the source and the sink belong. */
 interface Run extends Points {
   readonly calls: readonly string[];
-  /** True if nothing has gone wrong, and no other run works beside this one. */
+  /** True if no fault has happened and no other run works at the same time. */
   readonly isAlone: boolean;
   saw(commit: Parameters<ArrowTableWriter["commit"]>): void;
 }
 
 /**
- * The numbers from 0, into an Arrow table. How a batch is cut differs each time it is asked: only
- * what was recorded is stable.
+ * Reads the numbers from 0 into an Arrow table. The partitions of a batch differ each time they are
+ * planned, so that only the recorded ones are stable.
  */
 export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
   const { rows, rowsABatch, partitions } = world.shape;
@@ -71,7 +71,7 @@ function slicesOf(from: number, to: number, count: number): readonly Slice[] {
   }));
 }
 
-/** Each method of the sink's writer is a point. */
+/** Makes each method of the sink's writer a point of fault. */
 function faultyWriter<W extends object>(writer: W, run: Run): W {
   return new Proxy(writer, {
     get(target, name) {

@@ -11,16 +11,14 @@ import { RealWorld, type Sight } from "./real.ts";
 import { Run } from "./run.ts";
 
 /**
- * `FOLDER NOW run [CALL before|during|after]`: a process that runs the pipeline, until it kills
- * itself at a call. `FOLDER NOW finish`: one that runs until nothing is new. `FOLDER NOW vacuum`:
- * one that removes what is not needed. The ledger, the store and what was seen lie in the folder.
+ * `FOLDER NOW run [CALL before|during|after]` runs the pipeline until the process kills itself at a
+ * call. `FOLDER NOW finish` runs until there is no new data. `FOLDER NOW vacuum` runs a vacuum. The
+ * folder holds the ledger, the store and the observations.
  */
 
 const [folder = "", now, work, call, moment] = process.argv.slice(2);
 
-/**
- * Ends this process as a kill from outside does: nothing of it runs again, nothing is tidied up.
- */
+/** Ends this process like a kill from outside: no code of it runs again, and no cleanup happens. */
 function die(): void {
   process.kill(process.pid, "SIGKILL");
 }
@@ -32,11 +30,11 @@ if (call !== undefined && !isDuring)
 
 let run: Run | undefined;
 /**
- * True within the call in whose middle this process is to die; call -1 is the making of the ledger.
+ * True within the call in whose middle this process dies; call -1 is the creation of the ledger.
  */
 const isAtTheCall = (): boolean => isDuring && (run?.calls.length ?? 0) - 1 === Number(call);
 
-/** A store that writes a half of what it is to put, and then dies, at that call. */
+/** A store that writes half of the body at that call and then kills the process. */
 function dying(store: ObjectStore): ObjectStore {
   return {
     location: store.location,
@@ -57,7 +55,7 @@ async function* half(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerat
   die();
 }
 
-// In the middle of a transaction is where all of it is written and nothing of it counts yet.
+// In the middle of a transaction everything is written and nothing is committed.
 const exec = DatabaseSync.prototype.exec;
 DatabaseSync.prototype.exec = function (sql) {
   if (sql === "COMMIT" && isAtTheCall()) die();

@@ -5,17 +5,14 @@ import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
-/**
- * What the judge is told of what was seen, as JSON: it may have been seen by a process that is dead
- * by now.
- */
+/** An observation for the judge, as JSON, because the process that made it may be dead by now. */
 export type Sight =
   | { readonly saw: "commit"; readonly batchId: number; readonly attempt: number; readonly messages: string }
   | { readonly saw: "state"; readonly batchId: number; readonly attempt: number; readonly state: BatchState }
   | { readonly saw: "acknowledged"; readonly end: number }
   | { readonly saw: "broken"; readonly what: string };
 
-/** What the judge needs of a store. */
+/** The methods of a store that the judge needs. */
 export type Readable = Pick<ObjectStore, "list" | "get" | "listUnfinished">;
 
 export interface RealOptions {
@@ -23,14 +20,14 @@ export interface RealOptions {
   readonly shape: Shape;
   readonly ledger: Ledger;
   readonly store: ObjectStore;
-  /** The same store, as the judge sees it: nothing that it does there is a call of a run. */
+  /** The same store for the judge, whose calls are no calls of the run. */
   readonly judged: Readable;
   readonly runtime: Runtime;
-  /** Keeps a sight where a kill cannot undo it, before it returns. */
+  /** Stores an observation so that a kill cannot undo it, before it returns. */
   note(sight: Sight): void;
 }
 
-/** A ledger and a store that are real, with the clock of the test. */
+/** A real ledger and a real store with the clock of the test. */
 export class RealWorld implements Surroundings {
   now: number;
   readonly pipeline: string;
@@ -53,7 +50,7 @@ export class RealWorld implements Surroundings {
       ...this.#options.runtime,
       now: () => this.now,
       sleep: async (milliseconds, signal) => {
-        // A bound on something that never takes that long here.
+        // This bounds calls that never take so long here.
         if (signal !== undefined)
           return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
         this.now += milliseconds;
@@ -70,14 +67,14 @@ export class RealWorld implements Surroundings {
   }
 
   async sawState(batchId: number, attempt: number, state: BatchState): Promise<void> {
-    // What is wrong at this moment only: the table must be looked at now.
+    // This observation is about the present moment, so the table is read now.
     if (state === "aborting") await this.#now((world) => world.sawState(batchId, attempt, state));
     this.#options.note({ saw: "state", batchId, attempt, state });
   }
 
   sawTask(): void {}
 
-  /** Real runs share no memory of which tasks were recorded; runs in memory have this judged. */
+  /** Real runs do not share which tasks were recorded; runs in memory judge this. */
   sawRead(): void {}
 
   async sawAcknowledged(end: number): Promise<void> {
@@ -85,7 +82,7 @@ export class RealWorld implements Surroundings {
     this.#options.note({ saw: "acknowledged", end });
   }
 
-  /** Has the model judge a sight by what lies there now. */
+  /** Lets the model judge an observation by the present content of the store. */
   async #now(sight: (world: World) => void): Promise<void> {
     const { pipeline, ledger, shape } = this;
     const objects = await readObjects(this.#options.judged, "table/");
@@ -96,7 +93,7 @@ export class RealWorld implements Surroundings {
   }
 }
 
-/** Judges what lies in a ledger and a store when all runs are over; gives what was broken. */
+/** Judges the content of a ledger and a store after all runs, and returns the violations. */
 export async function judge(
   { pipeline, shape, ledger, judged }: Pick<RealOptions, "pipeline" | "shape" | "ledger" | "judged">,
   sights: readonly Sight[],
@@ -116,7 +113,7 @@ export async function judge(
   return world.violations;
 }
 
-/** All that a store holds below a prefix. */
+/** All objects of a store below a prefix. */
 async function readObjects(store: Readable, prefix: string): Promise<MemoryObjects> {
   const copy = memoryObjects(() => 0);
   for await (const { key, modifiedAt } of store.list(prefix)) {

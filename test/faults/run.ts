@@ -22,24 +22,24 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
   readonly faults?: Faults;
-  /** True: an execution that plans again until nothing is new. False: one batch. */
+  /** True for an execution that plans again until there is no new data, false for one batch. */
   readonly untilIdle?: boolean;
-  /** True: any other run is taken to have ended, so that leases protect from nothing. */
+  /** True if any other run counts as ended, so that leases do not protect. */
   readonly takesOver?: boolean;
-  /** Called before each call: runs that interleave wait here for their turn. */
+  /** Called before each call, so that interleaved runs wait here for their turn. */
   turn?(): Promise<void>;
-  /** Ends the process that the run has for itself, where it has one: then `stop` is no pretence. */
+  /** Kills the run's own process, if it has one, so that `stop` is a real kill. */
   kill?(): void;
 }
 
 let runs = 0;
 
-/** A step in a process of its own. */
+/** A step that runs like a process of its own. */
 class Step {
   readonly givenUp: Promise<never>;
-  /** Its run goes on without it. */
+  /** Lets the run continue without this step. */
   giveUp: () => void = () => undefined;
-  /** It will make no call any more. */
+  /** True once the step makes no further call. */
   isOver = false;
   isGivenUp = false;
 
@@ -59,15 +59,15 @@ interface Sleeper {
   wake(): void;
 }
 
-/** The step that makes a call: a straggler makes calls beside the step that took its place. */
+/** The step that makes a call: a straggler makes calls beside the step that replaced it. */
 const current = new AsyncLocalStorage<Step>();
 
 /**
- * One run, as a state machine has it: steps in processes of their own, with JSON between them; each
- * call of a port or of the contract is a point of fault.
+ * One run like that of the state machine: each step is like a process of its own, with JSON between
+ * them, and each call of a port or of the contract is a point of fault.
  */
 export class Run {
-  /** Names of the calls made, in order: the fault points. */
+  /** Names of the calls so far, in order: the points of fault. */
   readonly calls: string[] = [];
   readonly #world: Surroundings;
   readonly #options: RunOptions;
@@ -84,14 +84,14 @@ export class Run {
     this.#options = options;
   }
 
-  /** Runs until it ends, is stopped, or falls asleep. */
+  /** Runs until the run ends, is stopped, or falls asleep. */
   async start(): Promise<Outcome> {
     void this.#execute().then((outcome) => this.#end(outcome));
     await this.#until(() => this.#outcome !== undefined);
     return this.#outcome ?? "stopped";
   }
 
-  /** Lets what sleeps or straggles go on, one after the other, to its end. */
+  /** Lets the sleeping run and its straggling steps continue, one after the other, to their end. */
   async wake(): Promise<void> {
     const resting = () => this.#sleepers.length + this.#overtaken.length;
     const isOver = () => this.#outcome !== undefined && this.#steps.every((step) => step.isOver);
@@ -107,7 +107,7 @@ export class Run {
     }
   }
 
-  /** Waits for something that a change brings about; a run that is stopped has no more of them. */
+  /** Waits for a condition that a change brings about; a stopped run waits for ever. */
   async #until(isSo: () => boolean): Promise<void> {
     while (!isSo() && this.#outcome !== "stopped") await this.#changed.promise;
   }
@@ -123,13 +123,13 @@ export class Run {
     this.#change();
   }
 
-  /** The pipeline and the ports, for what is not a step of a run. */
+  /** The pipeline and the ports for work outside of a run's steps. */
   async open(): Promise<{ readonly sessions: Sessions; readonly ports: Ports }> {
     const ports = this.#ports();
     return { ports, sessions: await openSessions(numbersPipeline(this, this.#world), ports) };
   }
 
-  /** True if nothing has gone wrong, and no other run works beside this one. */
+  /** True if no fault has happened and no other run works at the same time. */
   get isAlone(): boolean {
     return !this.#hasFault && this.#options.turn === undefined;
   }
@@ -152,7 +152,7 @@ export class Run {
     }
   }
 
-  /** The steps of the run, each tried again as Step Functions does. */
+  /** The steps of the run, each retried as Step Functions retries it. */
   #asSteps(): RunSteps {
     const maxBatches = this.#options.untilIdle === false ? 1 : MAX_BATCHES;
     return {
@@ -182,7 +182,7 @@ export class Run {
     }
   }
 
-  /** A step, tried again as Step Functions does. */
+  /** Runs a step with the retries of Step Functions. */
   async #attempts<T>(name: string, body: (attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       const step = new Step();
@@ -229,9 +229,9 @@ export class Run {
     return this.#outcome === "stopped";
   }
 
-  /** One call: `effect` is what takes place elsewhere. */
+  /** Makes one call; `effect` is the part of it that takes place in another process or service. */
   async point<T>(name: string, effect: () => Promise<T>): Promise<T> {
-    // Whatever else the process was at ended with it.
+    // The rest of the process ended with it.
     if (this.#isStopped()) return await never();
     const index = this.calls.push(name) - 1;
     await this.#options.turn?.();
@@ -293,7 +293,7 @@ export class Run {
     }
   }
 
-  /** Ends the run here and now: whoever waits for the answer waits for ever. */
+  /** Ends the run here and now: callers that wait for the answer wait for ever. */
   async stop(): Promise<never> {
     this.#options.kill?.();
     this.#end("stopped");
@@ -314,7 +314,7 @@ export class Run {
   }
 
   async #sleep(): Promise<void> {
-    // A straggler that sleeps keeps nobody.
+    // A sleeping straggler holds up no other step.
     const isMain = this.#outcome === undefined && current.getStore()?.isGivenUp !== true;
     if (isMain) this.#outcome = "asleep";
     await this.#rest();

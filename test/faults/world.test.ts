@@ -4,7 +4,7 @@ import { finish, SHAPE, tidy } from "./cases.ts";
 import { Run } from "./run.ts";
 import { World } from "./world.ts";
 
-/** The judge of the fault tests, on worlds in which something is wrong. */
+/** Tests of the judge of the fault tests, on worlds with a planted violation. */
 
 const ALL = Array.from({ length: SHAPE.rows }, (_, id) => id);
 const DAYS = 86_400_000;
@@ -29,12 +29,12 @@ function bytesOf(world: World, key: string): Uint8Array {
   return bytes;
 }
 
-/** Overwrites an object, which no store does. */
+/** Overwrites an object, which no store allows. */
 function replace(world: World, key: string, bytes: Uint8Array): void {
   world.objects.objects.set(key, { bytes, modifiedAt: world.now });
 }
 
-/** Changes an entry of the log, which no store lets happen. */
+/** Changes an entry of the log, which no store allows. */
 function edit(world: World, version: number, change: (add: readonly unknown[]) => readonly unknown[]): void {
   const json = JSON.parse(Buffer.from(bytesOf(world, entry(version))).toString()) as {
     add: readonly unknown[];
@@ -42,7 +42,7 @@ function edit(world: World, version: number, change: (add: readonly unknown[]) =
   replace(world, entry(version), Buffer.from(JSON.stringify({ ...json, add: change(json.add) })));
 }
 
-/** The same world, with a ledger that tells something else. */
+/** The same world with a ledger that returns other values. */
 function telling(world: World, told: Partial<Ledger>): World {
   const { pipeline, shape, objects } = world;
   const ledger = new Proxy(world.ledger, {
@@ -58,14 +58,14 @@ function telling(world: World, told: Partial<Ledger>): World {
   return other;
 }
 
-/** A world whose ledger tells of other batches. */
+/** A world whose ledger returns other batches. */
 async function withBatches(change: (batches: readonly Batch[]) => readonly Batch[]): Promise<World> {
   const world = await whole();
   const { ledger } = world;
   return telling(world, { batches: async (...args) => change(await ledger.batches(...args)) });
 }
 
-/** A world whose ledger tells another head. */
+/** A world whose ledger returns another head. */
 async function withHead(change: Partial<Head>): Promise<World> {
   const world = await whole();
   const { ledger } = world;
@@ -83,30 +83,30 @@ async function verdict(world: World): Promise<readonly string[]> {
 }
 
 describe("the judge of a table", () => {
-  it("finds nothing wrong after a run without a fault", async () => {
+  it("The judge of a table finds nothing wrong after a run without a fault", async () => {
     expect(await verdict(await whole())).toEqual([]);
     expect(await verdict(telling(await whole(), {}))).toEqual([]);
   });
 
-  it("sees a row that is lost", async () => {
+  it("The judge of a table sees a row that is lost", async () => {
     const world = await whole();
     edit(world, 1, (add) => add.slice(1));
     expect(await verdict(world)).toContain("2 rows are lost");
   });
 
-  it("sees a row that is doubled", async () => {
+  it("The judge of a table sees a row that is doubled", async () => {
     const world = await whole();
     edit(world, 1, (add) => [...add, ...add.slice(-1)]);
     expect(await verdict(world)).toEqual(["rows are doubled"]);
   });
 
-  it("sees rows that are out of order", async () => {
+  it("The judge of a table sees rows that are out of order", async () => {
     const world = await whole();
     edit(world, 1, (add) => add.toReversed());
     expect(await verdict(world)).toEqual(["rows are out of order"]);
   });
 
-  it("sees a batch that the log has twice, and a file that two commits name", async () => {
+  it("The judge of a table sees a batch that is twice in the log, and a file that two commits name", async () => {
     const world = await whole();
     await world.store.put(entry(2), bytesOf(world, entry(1)));
     expect(await verdict(world)).toEqual([
@@ -116,7 +116,7 @@ describe("the judge of a table", () => {
     ]);
   });
 
-  it("sees a commit of a file that is not there", async () => {
+  it("The judge of a table sees a commit of a missing file", async () => {
     const world = await whole();
     const add = [{ path: "data/nothing.arrow", rows: 1, bytes: 1 }];
     const json = { pipeline: "numbers", incarnation: "another", batchId: 9, add };
@@ -127,7 +127,7 @@ describe("the judge of a table", () => {
     ]);
   });
 
-  it("sees a deletion of a file that a commit names, at once and in the end", async () => {
+  it("The judge of a table sees a deletion of a committed file, at once and in the end", async () => {
     const world = await whole();
     await world.store.delete(files(world).slice(0, 1));
     expect(world.violations).toEqual(["a file that a commit names was deleted"]);
@@ -138,7 +138,7 @@ describe("the judge of a table", () => {
     ]);
   });
 
-  it("sees a deletion of a commit", async () => {
+  it("The judge of a table sees a deletion of a commit", async () => {
     const world = await whole();
     await world.store.delete([entry(1)]);
     expect(await verdict(world)).toContain("a commit was deleted");
@@ -147,13 +147,13 @@ describe("the judge of a table", () => {
   it.each([
     ["table/data/numbers/life/file.arrow", "a staged file was left behind"],
     ["batches/000000000000/message-1.json", "a plan or a message was left behind"],
-  ])("sees that %s was left behind", async (key, what) => {
+  ])("The judge of a table sees that the file %s was left behind", async (key, what) => {
     const world = await whole();
     await world.store.put(key, Buffer.from("x"));
     expect(await verdict(world)).toEqual([what]);
   });
 
-  it("sees an upload that nobody ended", async () => {
+  it("The judge of a table sees an unfinished upload", async () => {
     const world = await whole();
     world.objects.uploads.set("1", { key: "table/data/x", uploadId: "1", startedAt: 0 });
     expect(await verdict(world)).toEqual(["an unfinished upload was left behind"]);
@@ -161,19 +161,19 @@ describe("the judge of a table", () => {
 });
 
 describe("the judge of a ledger", () => {
-  it("sees ids with a gap", async () => {
+  it("The judge of a ledger sees ids with a gap", async () => {
     const world = await withBatches((batches) =>
       batches.map((batch) => ({ ...batch, batchId: batch.batchId * 2 })),
     );
     expect(await verdict(world)).toEqual(["batch ids do not go up by one"]);
   });
 
-  it("sees ranges that do not join", async () => {
+  it("The judge of a ledger sees ranges that do not join", async () => {
     const world = await withBatches((batches) => batches.map((batch) => ({ ...batch, start: { n: 0 } })));
     expect(await verdict(world)).toEqual(["offset ranges do not join"]);
   });
 
-  it("sees a batch that is not committed", async () => {
+  it("The judge of a ledger sees a batch that is not committed", async () => {
     const world = await withBatches((batches) =>
       batches.map((batch) => ({ ...batch, state: "planned" as const })),
     );
@@ -184,32 +184,32 @@ describe("the judge of a ledger", () => {
     [{ offset: { n: 4 } }, "the offset is not the end of the last batch"],
     [{ openBatchId: 1 }, "a batch is left open"],
     [{ unacknowledged: { batchId: 1, end: { n: 8 } } }, "a batch is left to acknowledge"],
-  ])("sees a head with %j", async (change, what) => {
+  ])("The judge of a ledger sees a head with %j", async (change, what) => {
     expect(await verdict(await withHead(change))).toEqual([what]);
   });
 
-  it("sees a batch that both landed and was given up", () => {
+  it("The judge of a ledger sees a batch that both landed and was given up", () => {
     const world = new World(SHAPE);
     world.sawState(0, 1, "aborted");
     world.sawState(0, 1, "committed");
     expect(world.violations).toEqual(["a batch attempt is both committed and aborted"]);
   });
 
-  it("sees a batch that is begun again when it is committed", () => {
+  it("The judge of a ledger sees a batch that is begun again after its commit", () => {
     const world = new World(SHAPE);
     world.sawState(0, 1, "committed");
     world.sawState(0, 2, "committing");
     expect(world.violations).toEqual(["a committed batch has changed its state"]);
   });
 
-  it("sees a batch that is given up though it is in the table", async () => {
+  it("The judge of a ledger sees a batch that is given up although it is in the table", async () => {
     const world = await whole();
     world.hasOneFault = true;
     world.sawState(1, 2, "aborting");
     expect(world.violations).toContain("a batch that is in the table was aborted");
   });
 
-  it("sees runs that never come to an end", async () => {
+  it("The judge of a ledger sees runs that never come to an end", async () => {
     const world = new World(SHAPE);
     const stuck = telling(world, {
       acknowledge: async () => {
@@ -222,13 +222,13 @@ describe("the judge of a ledger", () => {
 });
 
 describe("the judge of the contract's calls", () => {
-  it("sees a source that was never told of a batch", async () => {
+  it("The judge of calls sees a source that was never told of a batch", async () => {
     const world = await whole();
     world.acknowledged.delete(4);
     expect(await verdict(world)).toEqual(["the source was never told of a committed batch"]);
   });
 
-  it("sees a source that is told to forget what is not in the table", async () => {
+  it("The judge of calls sees an acknowledgement of a batch that is not in the table", async () => {
     const world = await whole();
     world.sawAcknowledged(SHAPE.rows);
     expect(world.violations).toEqual([]);
@@ -236,7 +236,7 @@ describe("the judge of the contract's calls", () => {
     expect(world.violations).toEqual(["the source was told to forget rows that are not in the table"]);
   });
 
-  it("sees a commit that is asked for again with other messages", () => {
+  it("The judge of calls sees a second commit with other messages", () => {
     const world = new World(SHAPE);
     world.sawCommit(0, 1, "[1]");
     world.sawCommit(0, 1, "[1]");
@@ -246,7 +246,7 @@ describe("the judge of the contract's calls", () => {
     expect(world.violations).toEqual(["a commit was asked for again with other messages"]);
   });
 
-  it("sees a task that is read again when it had finished, where nobody else is at work", () => {
+  it("The judge of calls sees a finished task that is read again without another run at work", () => {
     const world = new World(SHAPE);
     world.sawTask("0/1/0");
     world.sawRead("0/1/0", false);

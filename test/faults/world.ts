@@ -6,7 +6,7 @@ import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 
-/** Rows of the source, and how they are cut. */
+/** The rows of the source and how they are split. */
 export interface Shape {
   readonly rows: number;
   readonly rowsABatch: number;
@@ -23,7 +23,7 @@ interface LogEntry {
   readonly add: readonly { readonly path: string }[];
 }
 
-/** What a run works on, and whom it tells what it sees. */
+/** The ledger, the store and the source of a run, and the judge to which it reports. */
 export interface Surroundings {
   now: number;
   readonly pipeline: string;
@@ -39,7 +39,7 @@ export interface Surroundings {
   sawAcknowledged(end: number): void | Promise<void>;
 }
 
-/** What real adapters hold, to be judged as if it lay in memory. */
+/** The content of real adapters, to be judged as if it were in memory. */
 export interface Remains {
   readonly pipeline: string;
   readonly ledger: Ledger;
@@ -47,9 +47,9 @@ export interface Remains {
 }
 
 /**
- * What outlives every process: ledger, objects, the source; and what must hold of them, judged by
- * what is seen from outside. It knows the format of the table and the words of the contract, and
- * nothing of the code.
+ * Everything that outlives a process: the ledger, the objects and the source. It judges the
+ * invariants by what is visible from outside. It knows the format of the table and the words of the
+ * contract, but not the code.
  */
 export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
@@ -57,21 +57,21 @@ export class World implements Surroundings {
   readonly pipeline: string;
   readonly shape: Shape;
   readonly objects: MemoryObjects;
-  /** Ends that the source was told of by `commit(end)`. */
+  /** Ends that the source got by `commit(end)`. */
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
-  /** One fault, in one run, with nothing beside it. */
+  /** True if the case has one fault, in one run, without another run beside it. */
   hasOneFault = false;
   readonly #store: ObjectStore;
   readonly #named = new Set<string>();
   readonly #states = new Map<string, Set<BatchState>>();
   readonly #recorded = new Set<string>();
   readonly #messages = new Map<string, string>();
-  /** Where a batch begins that somebody moved, by its id. */
+  /** Start of each batch before which an operator moved the offset, by batch id. */
   readonly #jumps = new Map<number, number>();
   #ids = 0;
 
-  /** A new one, with nothing in it, or one that has what others left. */
+  /** A new, empty world, or one with the content that others left. */
   constructor(shape: Shape, remains?: Remains) {
     this.shape = shape;
     this.pipeline = remains?.pipeline ?? "numbers";
@@ -80,7 +80,7 @@ export class World implements Surroundings {
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
   }
 
-  /** The store of the pipeline, watched. */
+  /** The store of the pipeline, observed by this world. */
   get store(): ObjectStore {
     return this.#store;
   }
@@ -92,7 +92,7 @@ export class World implements Surroundings {
       newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
       env: {},
       sleep: async (milliseconds, signal) => {
-        // A bound on something that never takes that long here.
+        // This bounds calls that never take so long here.
         if (signal !== undefined)
           return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
         this.now += milliseconds;
@@ -104,7 +104,7 @@ export class World implements Surroundings {
     return this.#ledger;
   }
 
-  /** The ledger is deleted; what it knew is forgotten. */
+  /** Deletes the ledger with everything that it knew. */
   loseLedger(): void {
     this.close();
     this.#ledger = new SqliteLedger(":memory:");
@@ -122,7 +122,7 @@ export class World implements Surroundings {
     if (!this.violations.includes(what)) this.violations.push(what);
   }
 
-  // What is seen while runs are at work.
+  // Observations while runs are at work.
 
   sawPut(key: string): void {
     const version = LOG.exec(key)?.[1];
@@ -140,7 +140,7 @@ export class World implements Surroundings {
     if (LOG.test(key)) this.broken("a commit was deleted");
   }
 
-  /** A sink is promised equal messages whenever it is asked to commit an attempt again. */
+  /** The contract promises a sink equal messages in each call of commit for one attempt. */
   sawCommit(batchId: number, attempt: number, messages: string): void {
     const key = `${batchId}/${attempt}`;
     if ((this.#messages.get(key) ?? messages) !== messages)
@@ -149,7 +149,7 @@ export class World implements Surroundings {
   }
 
   sawState(batchId: number, attempt: number, state: BatchState): void {
-    // Where nobody else is at work, a commit cannot land after it was asked for.
+    // Without another run at work, a commit lands before an abort is decided, or never.
     const isVisible = () => this.#log().some((entry) => entry.batchId === batchId);
     if (this.hasOneFault && state === "aborting" && isVisible())
       this.broken("a batch that is in the table was aborted");
@@ -164,7 +164,7 @@ export class World implements Surroundings {
     if (isCommitted && state !== "committed") this.broken("a committed batch has changed its state");
   }
 
-  /** Somebody moved the offset before this batch. */
+  /** Notes that an operator moved the offset before this batch. */
   expectsJump(batchId: number, to: number): void {
     this.#jumps.set(batchId, to);
   }
@@ -173,7 +173,7 @@ export class World implements Surroundings {
     this.#recorded.add(key);
   }
 
-  /** Only where nothing else is at work may a task that is recorded not be read again. */
+  /** A recorded task must not be read again, but only if no other run is at work. */
   sawRead(key: string, isAlone: boolean): void {
     if (isAlone && this.#recorded.has(key)) this.broken("a task that had finished was run again");
   }
@@ -184,9 +184,9 @@ export class World implements Surroundings {
     this.acknowledged.add(end);
   }
 
-  // What must hold in the end.
+  // Invariants that must hold in the end.
 
-  /** `expected` are the rows of the table, in their order. */
+  /** `expected` are the rows of the table, in order. */
   async judge(expected: readonly number[]): Promise<void> {
     this.#judgeRows(expected);
     this.#judgeObjects();
@@ -256,7 +256,7 @@ export class World implements Surroundings {
   }
 }
 
-/** A store that tells the world what takes effect. */
+/** A store that reports each effect to the world. */
 class Watched implements ObjectStore {
   readonly location: string;
   readonly #inner: ObjectStore;

@@ -38,8 +38,8 @@ const batch = (state: Batch["state"], changes: Partial<Batch> = {}): Batch => ({
   ...changes,
 });
 
-describe("after Finalize an execution", () => {
-  it("plans the next batch, and takes along what was available at its start", () => {
+describe("an execution after Finalize", () => {
+  it("An execution plans the next batch after Finalize and keeps what was available at its start", () => {
     expect(afterFinalize(work(), { batch: batch("committed") }, at(1000), HOUR)).toEqual({
       next: "Plan",
       trigger: "availableNow",
@@ -48,7 +48,7 @@ describe("after Finalize an execution", () => {
     });
   });
 
-  it("is done where one batch was asked for, and says which", () => {
+  it("An execution is done after Finalize if one batch was asked for, and says which", () => {
     expect(afterFinalize(work({ committed: "Done" }), { batch: batch("committed") }, at(1000), HOUR)).toEqual(
       {
         next: "Done",
@@ -58,7 +58,7 @@ describe("after Finalize an execution", () => {
     );
   });
 
-  it("hands on to a new one before its history is full", () => {
+  it("An execution continues in a new one before its history is full", () => {
     let input: Written["input"] = work().input;
     let batches = 0;
     for (;;) {
@@ -82,14 +82,14 @@ describe("after Finalize an execution", () => {
     expect(batches).toBeGreaterThan(5);
   });
 
-  it("hands on to a new one once half of its time is over", () => {
+  it("An execution continues in a new one once half of its time is over", () => {
     expect(afterFinalize(work(), { batch: batch("committed") }, at(HOUR / 2), HOUR).next).toBe("Plan");
     expect(afterFinalize(work(), { batch: batch("committed") }, at(HOUR / 2 + 1), HOUR).next).toBe(
       "Continue",
     );
   });
 
-  it("fails with the recorded reason, its place and what to do, where the batch was aborted", () => {
+  it("An execution fails with the recorded reason, place and hint if the batch was aborted", () => {
     const error = { code: "SINK_FAILED", message: "write() failed", where: { partition: 1 }, hint: "Look." };
     expect(afterFinalize(work(), { batch: batch("aborted", { error }) }, at(1000), HOUR)).toEqual({
       next: "Failed",
@@ -100,7 +100,7 @@ describe("after Finalize an execution", () => {
     });
   });
 
-  it("fails where the source was not told of a committed batch", () => {
+  it("An execution fails if the acknowledgement of a committed batch failed", () => {
     const unacknowledged = new MillraceError("SOURCE_FAILED", "commit() failed");
     expect(afterFinalize(work(), { batch: batch("committed"), unacknowledged }, at(1000), HOUR)).toEqual({
       next: "Failed",
@@ -108,7 +108,7 @@ describe("after Finalize an execution", () => {
     });
   });
 
-  it("plans at once the replay of a batch that an earlier one had decided to abort", () => {
+  it("An execution plans at once the replay of a batch that an earlier one had decided to abort", () => {
     expect(
       afterFinalize(work({ aborted: "Plan", committed: "Done" }), { batch: batch("aborted") }, at(1000), HOUR)
         .next,

@@ -18,7 +18,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** The module as the construct bundles it, and as Lambda loads it. */
+/** Loads the module as Lambda does, bundled as by the construct. */
 async function bundled(env: Readonly<Record<string, string>>): Promise<typeof Environment> {
   const outfile = join(folder, "index.mjs");
   await build({
@@ -41,7 +41,7 @@ async function bundled(env: Readonly<Record<string, string>>): Promise<typeof En
   return (await import(/* @vite-ignore */ outfile)) as typeof Environment;
 }
 
-it("writes metrics into the namespace that the construct's alarms look into", async () => {
+it("The functions write metrics into the namespace that the construct's alarms read", async () => {
   const { metrics } = await bundled({ POWERTOOLS_METRICS_NAMESPACE: "Shop" });
   metrics.addMetric(METRIC.rows, "Count", 1);
   const { _aws, service } = metrics.serializeMetrics() as unknown as {

@@ -5,11 +5,11 @@ import { withinTime } from "../../functions/time-limit.ts";
 const lambda = (milliseconds: number) => ({ getRemainingTimeInMillis: () => milliseconds });
 
 describe("a task within the time of its function", () => {
-  it("gives its result", async () => {
+  it("A task within the time of its function returns its result", async () => {
     expect(await withinTime(lambda(60_000), async () => "done")).toBe("done");
   });
 
-  it("fails as it fails", async () => {
+  it("A task within the time of its function fails with its own error", async () => {
     await expect(
       withinTime(lambda(60_000), async () => {
         throw new RangeError("too far");
@@ -17,7 +17,7 @@ describe("a task within the time of its function", () => {
     ).rejects.toThrow(RangeError);
   });
 
-  it("is told to stop before the time is over, with an error that says what to change", async () => {
+  it("A task is told to stop before the time is over, with an error that says what to change", async () => {
     const reasons: unknown[] = [];
     const stopped = withinTime(lambda(1200), async (signal) => {
       await setTimeout(60_000, undefined, { signal }).catch(() => undefined);
@@ -32,7 +32,7 @@ describe("a task within the time of its function", () => {
     expect(reasons).toEqual([expect.objectContaining({ code: "TASK_OUT_OF_TIME" })]);
   });
 
-  it("is left where it does not heed the signal", async () => {
+  it("A task that ignores the signal is abandoned", async () => {
     await expect(withinTime(lambda(1200), () => new Promise(() => undefined))).rejects.toMatchObject({
       code: "TASK_OUT_OF_TIME",
     });

@@ -6,18 +6,18 @@ const once = { name: "orders", triggered: { once: true } } as const;
 const interval = { name: "orders", triggered: { processingTime: "10 seconds" } } as const;
 
 describe("the trigger of an execution", () => {
-  it("is that of its input, else that of the construct, else the pipeline's, else availableNow", () => {
+  it("The trigger of an execution is the input's, else the construct's, else the pipeline's, else availableNow", () => {
     expect(triggerOfExecution("availableNow", "once", once)).toBe("availableNow");
     expect(triggerOfExecution(undefined, "availableNow", once)).toBe("availableNow");
     expect(triggerOfExecution(undefined, undefined, once)).toBe("once");
     expect(triggerOfExecution(undefined, undefined, { name: "orders" })).toBe("availableNow");
   });
 
-  it("is the input's only where it is one: whatever somebody wrote there is passed over", () => {
+  it("The trigger of the input counts only if it is valid, and any other value is ignored", () => {
     expect(triggerOfExecution("sometimes" as "once", undefined, once)).toBe("once");
   });
 
-  it("of a pipeline that reads a batch is once, and nothing else can be asked for", () => {
+  it("The trigger of a batch pipeline is once, and no other can be requested", () => {
     const batch = { name: "orders", saveMode: "append" } as const;
     expect(triggerOfExecution(undefined, undefined, batch)).toBe("once");
     expect(() => triggerOfExecution("availableNow", undefined, batch)).toThrow(
@@ -25,7 +25,7 @@ describe("the trigger of an execution", () => {
     );
   });
 
-  it("of a pipeline on an interval has one batch, under the reader's own limit", () => {
+  it("An execution of a pipeline on an interval has one batch, under the reader's own limit", () => {
     const trigger = triggerOfExecution(undefined, undefined, interval);
     expect(trigger).toBe("processingTime");
     expect(policyOf(trigger, { isBounded: false })).toEqual({ readsAll: false, maxBatches: 1 });

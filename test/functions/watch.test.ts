@@ -10,7 +10,7 @@ const STALL = { after: "5 minutes", fail: false };
 const STARTED = Date.UTC(2026, 10, 21);
 const MINUTE = 60_000;
 
-/** What was told, in its order. */
+/** A reporter that keeps its messages in order. */
 function teller(): TaskReporter & { readonly told: unknown[][] } {
   const told: unknown[][] = [];
   return {
@@ -38,7 +38,7 @@ const runningAt = (milliseconds: number): RunningTask => ({
 });
 
 describe("a task in Lambda", () => {
-  it("logs once a minute how far it is, and nothing where it is shorter", () => {
+  it("A task in Lambda logs its progress once a minute, and no line if it is shorter", () => {
     const tell = teller();
     const { onRunning } = watchOf(STALL, tell);
     for (let seconds = 10; seconds <= 180; seconds += 10) onRunning?.(runningAt(seconds * 1000));
@@ -57,7 +57,7 @@ describe("a task in Lambda", () => {
     ]);
   });
 
-  it("that stalls says so at once, with its offsets, and raises the metric of the alarm", () => {
+  it("A task in Lambda that stalls says so at once, with its offsets, and raises the alarm's metric", () => {
     const tell = teller();
     const stalled: StalledTask = {
       where: { pipeline: "orders", batchId: 7, partition: 3, attempt: 1, attemptNumber: 0 },
@@ -82,11 +82,11 @@ describe("a task in Lambda", () => {
 });
 
 describe("the settings of a stall", () => {
-  it("are the pipeline's own where the construct has none", () => {
+  it("The settings of a stall are the pipeline's own if the construct has none", () => {
     expect(readSettings(variablesOf("orders")).stall).toEqual({});
   });
 
-  it("are the construct's where it has some", () => {
+  it("The settings of a stall are the construct's if it has some", () => {
     const set = variablesOf("orders", { stallAfterMilliseconds: 90_000, failStalled: true });
     expect(readSettings(set).stall).toEqual({ after: "90s", fail: true });
     expect(readSettings(variablesOf("orders", { failStalled: false })).stall).toEqual({ fail: false });

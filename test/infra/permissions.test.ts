@@ -36,20 +36,20 @@ const object = (step: string, action: string, key: string) => may(step, `s3:${ac
 const TASKS = "T#orders#5a1c#000000000003#1";
 
 describe("the role of Write", () => {
-  it("reads and puts tasks of its own pipeline", async () => {
+  it("The role of Write reads and puts tasks of its own pipeline", async () => {
     expect(await item("Write", "GetItem", TASKS)).toBe(true);
     expect(await item("Write", "PutItem", TASKS)).toBe(true);
     expect(await item("Write", "PutItem", `${TASKS}#P`)).toBe(true);
   });
 
   it.each(["UpdateItem", "PutItem", "GetItem", "DeleteItem", "Query"])(
-    "can do nothing to head and batches: %s on P#orders is refused",
+    "The role of Write can change no head or batch: %s on P#orders is refused",
     async (action) => {
       expect(await item("Write", action, "P#orders")).toBe(false);
     },
   );
 
-  it("cannot change, delete or list tasks, nor touch those of another pipeline, nor both at once", async () => {
+  it("The role of Write cannot change, delete or list tasks, touch other pipelines', or use both at once", async () => {
     expect(await item("Write", "UpdateItem", TASKS)).toBe(false);
     expect(await item("Write", "DeleteItem", TASKS)).toBe(false);
     expect(await item("Write", "PutItem", "T#orders2#5a1c#000000000003#1")).toBe(false);
@@ -67,11 +67,11 @@ describe("the role of Write", () => {
     ["orders/other", false],
     ["returns/table/data/x.arrow", false],
     ["x.arrow", false],
-  ])("puts objects into staging only: %s %s", async (key, isAllowed) => {
+  ])("The role of Write puts objects into staging only: %s %s", async (key, isAllowed) => {
     expect(await object("Write", "PutObject", key)).toBe(isAllowed);
   });
 
-  it("deletes what it staged, and nothing else", async () => {
+  it("The role of Write deletes only its own staged objects", async () => {
     expect(await object("Write", "DeleteObject", "orders/table/data/orders/5a1c/x.arrow")).toBe(true);
     expect(await object("Write", "DeleteObject", "orders/table/_log/00000000000000000003.json")).toBe(false);
     expect(await object("Write", "DeleteObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(
@@ -81,7 +81,7 @@ describe("the role of Write", () => {
 });
 
 describe("the other roles", () => {
-  it("of Plan moves the head of its own pipeline, and writes no task and no table", async () => {
+  it("The role of Plan moves the head of its own pipeline and writes no task and no table", async () => {
     expect(await item("Plan", "UpdateItem", "P#orders")).toBe(true);
     expect(await item("Plan", "PutItem", "P#orders")).toBe(true);
     expect(await item("Plan", "UpdateItem", "P#orders2")).toBe(false);
@@ -92,7 +92,7 @@ describe("the other roles", () => {
     expect(await object("Plan", "GetObject", "orders/batches/000000000003/message-x.json")).toBe(false);
   });
 
-  it("of Finalize decides and commits, and writes no task and no plan", async () => {
+  it("The role of Finalize decides and commits and writes no task and no plan", async () => {
     expect(await item("Finalize", "UpdateItem", "P#orders")).toBe(true);
     expect(await item("Finalize", "Query", TASKS)).toBe(true);
     expect(await item("Finalize", "PutItem", TASKS)).toBe(false);
@@ -103,7 +103,7 @@ describe("the other roles", () => {
     expect(await object("Finalize", "PutObject", "returns/table/_log/00000000000000000003.json")).toBe(false);
   });
 
-  it("of Vacuum changes nothing in the ledger, and writes no object", async () => {
+  it("The role of Vacuum changes nothing in the ledger and writes no object", async () => {
     expect(await item("Vacuum", "GetItem", "P#orders")).toBe(true);
     expect(await item("Vacuum", "UpdateItem", "P#orders")).toBe(false);
     expect(await object("Vacuum", "DeleteObject", "orders/table/data/x.arrow")).toBe(true);
@@ -111,7 +111,7 @@ describe("the other roles", () => {
     expect(await object("Vacuum", "DeleteObject", "returns/table/data/x.arrow")).toBe(false);
   });
 
-  it("lists only below its own prefix", async () => {
+  it("The roles list only below the pipeline's own prefix", async () => {
     const list = (step: string, prefix: string) =>
       may(step, "s3:ListBucket", String(bucket), { "s3:prefix": prefix });
     for (const step of ["Finalize", "Vacuum"]) {
@@ -123,7 +123,7 @@ describe("the other roles", () => {
   });
 });
 
-/** Statements that allow something, of all roles. */
+/** Statements of all roles that allow actions. */
 function allowed(stack: Synthesized): readonly Statement[] {
   const policies = Object.values(stack.resources("AWS::IAM::Policy")).map((policy) =>
     stack.resolve(policy.Properties),
@@ -139,7 +139,7 @@ const wildcards = (stack: Synthesized) =>
     .flatMap(({ Action }) => all(Action));
 
 describe("no role", () => {
-  it("has a wildcard for its resource or its actions", () => {
+  it("No role has a wildcard as its resource or its actions", () => {
     expect(wildcards(synthesized)).toEqual([]);
     expect(
       allowed(synthesized)
@@ -148,16 +148,16 @@ describe("no role", () => {
     ).toEqual([]);
   });
 
-  it("has a managed policy, nor shares its rights with another", () => {
+  it("No role has a managed policy or shares its rights with another", () => {
     const roles = Object.values(synthesized.resources("AWS::IAM::Role"));
-    // Four functions, the state machine, the schedules.
+    // Roles of four functions, the state machine and the schedules.
     expect(roles).toHaveLength(6);
     for (const { Properties } of roles) expect(Properties["ManagedPolicyArns"]).toBeUndefined();
     const rights = STEPS.map((step) => JSON.stringify(synthesized.statements(step)));
     expect(new Set(rights).size).toBe(4);
   });
 
-  it("has another wildcard than those that AWS demands, for traces, logs of Express workflows, and networks", () => {
+  it("No role has a wildcard but those that AWS demands, for traces, Express logs and networks", () => {
     expect(new Set(wildcards(new Synthesized({ tracing: true })))).toEqual(
       new Set([
         "xray:PutTraceSegments",
@@ -175,7 +175,7 @@ describe("no role", () => {
 });
 
 describe("the role of the state machine", () => {
-  it("calls three functions and starts itself", () => {
+  it("The role of the state machine calls three functions and starts itself", () => {
     const actions = synthesized
       .statements("Workflow")
       .flatMap(({ Action, Resource }) => all(Action).map((action) => `${action} ${all(Resource).length}`));
@@ -183,7 +183,7 @@ describe("the role of the state machine", () => {
     expect(actions).toContain("states:StartExecution 1");
   });
 
-  it("may ask X-Ray what to sample, which Step Functions does in its name", () => {
+  it("The role of the state machine may ask X-Ray what to sample, which Step Functions does in its name", () => {
     const actions = new Synthesized({ tracing: true }).statements("Workflow").flatMap(({ Action }) => Action);
     expect(actions).toEqual(expect.arrayContaining(["xray:GetSamplingRules", "xray:GetSamplingTargets"]));
   });
@@ -199,7 +199,7 @@ describe("a table in another bucket", () => {
       )
       .filter((right) => right.includes(`:::${bucketName}`));
 
-  it("with files to read lets Plan list and read them, Write read them, and the others nothing", () => {
+  it("A source of files lets Plan list and read them, Write read them, and the other roles nothing", () => {
     const on = (step: string) => rightsOn("landing", step);
     expect(on("Plan")).toEqual([
       "s3:ListBucket arn:aws:s3:::landing",
@@ -209,7 +209,7 @@ describe("a table in another bucket", () => {
     expect([...on("Finalize"), ...on("Vacuum")]).toEqual([]);
   });
 
-  it("lets Write stage, Finalize commit and Vacuum tidy below its folder, and Plan nothing", () => {
+  it("A table in another bucket lets Write stage, Finalize commit and Vacuum clean below its folder only", () => {
     const { pipeline } = synthesized;
     expect(pipeline.pipelineName).toBe("orders");
     const on = (step: string) => rightsOn("lake", step);

@@ -6,7 +6,10 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 
 let project: string;
 
-/** A project elsewhere, with the package linked into it, as `npm install ../millrace` does. */
+/**
+ * A project outside of the repository, with the package linked into it, as `npm install
+ * ../millrace` does.
+ */
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "millrace-project-"));
   mkdirSync(join(project, "node_modules"));
@@ -31,7 +34,7 @@ afterEach(() => rmSync(project, { recursive: true }));
 it.each([
   ["with a lock file", "package-lock.json"],
   ["without one", undefined],
-])("the package can be linked into a project, %s", (_name, lockFile) => {
+])("The package can be linked into a project, %s", (_name, lockFile) => {
   if (lockFile !== undefined) writeFileSync(join(project, lockFile), "{}");
   const { stderr, status } = spawnSync(process.execPath, ["app.ts"], { cwd: project, encoding: "utf8" });
   expect(stderr).toBe("");

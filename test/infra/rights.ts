@@ -1,7 +1,10 @@
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { ACCOUNT, REGION, type Statement } from "./synthesize.ts";
 
-/** Whether IAM would let a role with these statements do this, by an evaluator that is not ours. */
+/**
+ * True if IAM would let a role with these statements do this, according to an independent
+ * evaluator.
+ */
 export async function isAllowed(
   statements: readonly Statement[],
   action: string,

@@ -13,7 +13,7 @@ const VARIANTS: Readonly<Record<string, Partial<MicroBatchPipelineProps>>> = {
   express: { workflow: "express" },
 };
 
-/** All states, those of Maps too. */
+/** All states of a state machine, with those in Maps. */
 function statesOf({ States }: Pick<Asl, "States">): (readonly [string, AslState])[] {
   return Object.entries(States).flatMap(([name, state]) => [
     [name, state] as const,
@@ -37,22 +37,22 @@ type Retry = readonly {
 describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) => {
   const { asl } = new Synthesized(props);
 
-  it("is what it was when it was last looked at", () => {
+  it("The state machine equals its last reviewed snapshot", () => {
     expect(asl).toMatchSnapshot();
   });
 
-  it("is valid Amazon States Language", () => {
+  it("The state machine is valid Amazon States Language", () => {
     const { isValid, errorsText } = aslValidator(asl);
     expect(errorsText()).toBe("");
     expect(isValid).toBe(true);
   });
 
-  it("retries errors of the Lambda service with jitter, in every task that calls a function", () => {
+  it("The state machine retries errors of the Lambda service with jitter, in every task with a function", () => {
     const tasks = statesOf(asl).filter(([, state]) => String(state["Resource"]).endsWith(":lambda:invoke"));
     expect(tasks.length).toBeGreaterThanOrEqual(3);
     for (const [, task] of tasks) {
       const [throttled, service, final] = task["Retry"] as Retry;
-      // Others have to end first, which an execution of five minutes cannot wait for.
+      // Other executions have to end first, and an execution of five minutes cannot wait for them.
       const attempts = task["TimeoutSeconds"] === 930 || asl.TimeoutSeconds > 300 ? [8, 60] : [8];
       expect(throttled).toMatchObject({
         ErrorEquals: ["Lambda.TooManyRequestsException"],
@@ -65,7 +65,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
     }
   });
 
-  it("comes to Finalize from each Map, also where the Map itself fails", () => {
+  it("The state machine continues to Finalize from each Map, also if the Map itself fails", () => {
     const maps = Object.values(asl.States).filter((state) => state.Type === "Map");
     expect(maps.length).toBeGreaterThan(0);
     for (const map of maps) {
@@ -76,19 +76,19 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
     }
   });
 
-  it("has tasks that never fail their Map: a failure is a result", () => {
+  it("The state machine has tasks that never fail their Map, because a failure is a result", () => {
     for (const map of Object.values(asl.States).filter((state) => state.Type === "Map")) {
       const states = map.ItemProcessor?.States ?? {};
       const [write] = Object.values(states);
       const [all] = (write?.["Catch"] ?? []) as Catch;
       expect(all?.ErrorEquals).toEqual(["States.ALL"]);
       expect(states[all?.Next ?? ""]).toMatchObject({ Type: "Pass", End: true });
-      // No limit of failures is set, and none is needed.
+      // A limit of failures is neither set nor needed.
       expect(Object.keys(map).filter((key) => key.startsWith("ToleratedFailure"))).toEqual([]);
     }
   });
 
-  it("hands Write the run, a number, and how often it was retried, and nothing that grows", () => {
+  it("The state machine passes Write the run, a number and its retry count, and no growing value", () => {
     for (const map of Object.values(asl.States).filter((state) => state.Type === "Map")) {
       const [write] = Object.values(map.ItemProcessor?.States ?? {});
       expect(write).toMatchObject({
@@ -106,7 +106,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
 });
 
 describe("the state machine", () => {
-  it("runs up to distributeAbove partitions inline, at most 40 at a time, and more of them distributed, from the partitions file", () => {
+  it("The state machine runs at most 40 partitions at a time inline, and many partitions distributed", () => {
     const { asl } = new Synthesized();
     expect(named(asl, "Write partitions")).toMatchObject({
       MaxConcurrency: 40,
@@ -132,21 +132,21 @@ describe("the state machine", () => {
     ).toBe("7");
   });
 
-  it("has children of the kind Express where all attempts of a task fit into five minutes", () => {
+  it("The state machine has Express children if all attempts of a task fit into five minutes", () => {
     const kindFor = (seconds: number, maxAttempts: number) =>
       named(
         new Synthesized({ writerTimeout: Duration.seconds(seconds), maxAttempts }).asl,
         "Write many partitions",
       ).ItemProcessor?.ProcessorConfig["ExecutionType"];
-    // Beside the attempts, 121 s are for a service that is busy.
+    // Besides the attempts, 121 s are reserved for retries of a busy service.
     expect(kindFor(178, 1)).toBe("EXPRESS");
     expect(kindFor(179, 1)).toBe("STANDARD");
-    // And waits of 2 s and 4 s.
+    // The retries add waits of 2 s and 4 s.
     expect(kindFor(57, 3)).toBe("EXPRESS");
     expect(kindFor(58, 3)).toBe("STANDARD");
   });
 
-  it("has no distributed Map as an Express workflow, and logs there, for nobody else would tell", () => {
+  it("An Express state machine has no distributed Map and logs by itself", () => {
     const express = new Synthesized({ workflow: "express" });
     expect(Object.keys(express.asl.States)).not.toContain("Write many partitions");
     expect(express.environment("Plan")[SETTINGS.distributeAbove.variable]).toBe("never");
@@ -156,17 +156,17 @@ describe("the state machine", () => {
     });
   });
 
-  it("ends before its lease does, in both kinds of workflow, whatever the time-out", () => {
+  it("The state machine ends before its lease does, in both kinds of workflow, whatever the time-out is", () => {
     for (const props of [{}, { timeout: Duration.hours(1) }, { workflow: "express" as const }]) {
       const synthesized = new Synthesized(props);
       const lease = Number(synthesized.environment("Plan")[SETTINGS.leaseMilliseconds.variable]);
-      // A function that was started last may run for its own time.
+      // A function that is started last may run for its whole time.
       const longest = "workflow" in props ? 120 : 900;
       expect(lease).toBeGreaterThan(synthesized.asl.TimeoutSeconds + longest);
     }
   });
 
-  it("waits for a function longer than the function runs", () => {
+  it("The state machine waits for a function longer than the function runs", () => {
     const synthesized = new Synthesized({
       writerTimeout: Duration.seconds(100),
       plannerTimeout: Duration.seconds(50),
@@ -176,14 +176,14 @@ describe("the state machine", () => {
     expect(named(synthesized.asl, "Finalize")["TimeoutSeconds"]).toBe(80);
   });
 
-  it("tries again to go on in a new execution: a schedule may not come to its help", () => {
+  it("The state machine retries the start of a new execution, because a schedule may not start one", () => {
     const { asl } = new Synthesized();
     expect(named(asl, "Go on in a new execution")["Retry"]).toMatchObject([
       { ErrorEquals: ["States.ALL"], MaxAttempts: 5, JitterStrategy: "FULL" },
     ]);
   });
 
-  it("tries a task as often as maxAttempts says, and the function knows", () => {
+  it("The state machine tries a task as often as maxAttempts says, and the function knows the number", () => {
     const five = new Synthesized({ maxAttempts: 5 });
     expect((named(five.asl, "Write")["Retry"] as Retry)[3]).toMatchObject({
       ErrorEquals: ["States.ALL"],

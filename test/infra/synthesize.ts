@@ -12,7 +12,7 @@ interface Resource {
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
-/** A statement of a policy, as CloudFormation would hand it to IAM. */
+/** A statement of a policy, as CloudFormation passes it to IAM. */
 export interface Statement {
   readonly Effect: string;
   readonly Action: string | readonly string[];
@@ -35,9 +35,7 @@ export interface Asl {
   readonly States: Readonly<Record<string, AslState>>;
 }
 
-/**
- * A synthesized stack, whose references are resolved as if it were deployed. Bundles are left out.
- */
+/** A synthesized stack whose references are resolved as if it were deployed, without bundles. */
 export class Synthesized {
   readonly app: App;
   readonly stack: Stack;
@@ -66,7 +64,7 @@ export class Synthesized {
     return this.template.findResources(type) as unknown as Record<string, Resource>;
   }
 
-  /** The one resource of a type whose logical id begins with the construct's and `path`. */
+  /** The only resource of a type whose logical id begins with the construct's and `path`. */
   one(type: string, path = ""): Readonly<Record<string, unknown>> {
     const found = Object.entries(this.resources(type)).filter(([id]) => id.startsWith(`Orders${path}`));
     if (found.length !== 1) throw new Error(`${found.length} resources are ${type} ${path}`);
@@ -77,7 +75,7 @@ export class Synthesized {
     return JSON.parse(String(this.one("AWS::StepFunctions::StateMachine")["DefinitionString"])) as Asl;
   }
 
-  /** What the role of a step may do. */
+  /** The policy statements of the role of a step. */
   statements(path: string): readonly Statement[] {
     const { PolicyDocument } = this.one("AWS::IAM::Policy", `${path}RoleDefaultPolicy`) as {
       PolicyDocument: { Statement: readonly Statement[] };
@@ -85,7 +83,7 @@ export class Synthesized {
     return PolicyDocument.Statement;
   }
 
-  /** Variables of the function of a step. */
+  /** Environment variables of the function of a step. */
   environment(step: string): Readonly<Record<string, string>> {
     const functions = Object.entries(this.resources("AWS::Lambda::Function"));
     const [, found] = functions.find(([id]) => new RegExp(`^Orders${step}[0-9A-F]{8}$`).test(id)) ?? [];
@@ -96,7 +94,7 @@ export class Synthesized {
   }
 
   /**
-   * Intrinsic functions replaced by what they stand for; a name that CloudFormation makes up is the
+   * Replaces intrinsic functions by their values; a name that CloudFormation generates is the
    * logical id.
    */
   resolve(value: unknown): unknown {

@@ -7,7 +7,7 @@ import { SETTINGS } from "../../shared/aws/settings.ts";
 import { CONTROL_URL } from "./control.ts";
 import { PARAMETER, SECRET } from "./names.ts";
 
-/** Pipelines over pipelines/numbers.ts that differ in what the construct is told. */
+/** Pipelines over pipelines/numbers.ts with different props of the construct. */
 
 const stack = new Stack(new App(), "MillraceTests");
 
@@ -28,12 +28,12 @@ function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): Mi
 const { table, bucket } = numbers("numbers");
 
 const hurried = numbers("hurried", { table, bucket });
-// Not by the construct's writerTimeout: a distributed Map over tasks that are so short has Express
-// children, which LocalStack refuses.
+// The time-out is not set by writerTimeout, because a distributed Map over such short tasks has
+// Express children, which LocalStack refuses.
 functionOf(hurried.writeFunction).timeout = 6;
 
 const relayed = numbers("relayed", { table, bucket });
-// Half of an execution's time is over at once.
+// With this setting half of an execution's time is over at once.
 functionOf(relayed.finalizeFunction).addPropertyOverride(
   `Environment.Variables.${SETTINGS.executionMilliseconds.variable}`,
   "0",

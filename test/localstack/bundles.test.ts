@@ -6,8 +6,8 @@ import { deployed } from "./deployed.ts";
 import { variables } from "./handlers.ts";
 
 /**
- * The example's functions as the construct bundles them. They lie outside of the project, so that
- * what is not in a bundle is missing, as on Lambda.
+ * The example's functions as the construct bundles them. They lie outside of the project, so that a
+ * module that is not in the bundle is missing, as on Lambda.
  */
 
 const MAX_BYTES = 1.5 * 1024 * 1024;
@@ -29,9 +29,9 @@ function bundleOf(step: string): string {
   return join(assembly, found?.Metadata?.["aws:asset:path"] ?? "missing", "index.mjs");
 }
 
-describe("the bundle of", () => {
+describe("the bundles of the functions", () => {
   it.each(["Plan", "Write", "Finalize", "Vacuum"])(
-    "%s is small, and is loaded with nothing beside it",
+    "The bundle of %s is small and loads with no file beside it",
     (step) => {
       const file = bundleOf(step);
       const { size } = statSync(file);

@@ -5,11 +5,11 @@ import { runtime } from "../../local/home.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 
-/** Clients of the LocalStack at AWS_ENDPOINT_URL, as any AWS SDK finds it. */
+/** Clients of the LocalStack at AWS_ENDPOINT_URL, which any AWS SDK reads. */
 export const dynamodb: DynamoDBClient = new DynamoDBClient({});
 export const s3: S3Client = new S3Client({ forcePathStyle: true });
 
-/** A ledger on a table of its own. */
+/** Creates a ledger on a new table. */
 export async function newLedger(): Promise<{ readonly ledger: DynamoDbLedger; readonly tableName: string }> {
   const tableName = `ledger-${randomUUID()}`;
   await dynamodb.send(
@@ -33,7 +33,7 @@ export async function newLedger(): Promise<{ readonly ledger: DynamoDbLedger; re
   };
 }
 
-/** A store below a prefix of a bucket of its own. */
+/** Creates a store below a prefix of a new bucket. */
 export async function newStore(): Promise<S3Store> {
   const bucket = `store-${randomUUID()}`;
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));

@@ -12,11 +12,11 @@ import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { EngineWorld, type Run } from "../support/engine.ts";
 
 /**
- * Runs a source into a sink that keeps what was committed in memory, each batch once. Its clock is
- * the real one.
+ * Runs a source into a sink that keeps committed rows in memory, each batch once. Its clock is the
+ * real one.
  */
 export class CollectingWorld extends EngineWorld {
-  /** While it is true, no task can be written. */
+  /** While true, every task fails. */
   failing = false;
   readonly #batches = new Map<string, readonly NamedRow[]>();
   readonly #pipeline: Pipeline;
@@ -44,12 +44,12 @@ export class CollectingWorld extends EngineWorld {
     this.#pipeline = source(pipeline(name)).writeStream.format(Sink) as unknown as Pipeline;
   }
 
-  /** A process of its own, which plans, writes and finalizes. */
+  /** Starts a process that plans, writes and finalizes. */
   async start(owner: string): Promise<Run> {
     return await this.run(this.#pipeline, owner, { runtime });
   }
 
-  /** What was committed, in the order of the batches. */
+  /** Committed rows, in the order of the batches. */
   rows(): NamedRow[] {
     return [...this.#batches.values()].flat();
   }

@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { text } from "node:stream/consumers";
 
 /**
- * What the functions of pipelines/numbers.ts ask at each call of the contract: a server in the
- * test's own process, so that a test says what happens at which call, waits for a call, or holds
- * it. Its place is fixed, because functions are deployed once for all test files.
+ * A server in the test's process that the functions of pipelines/numbers.ts ask at each call of the
+ * contract. A test can say what happens at a call, wait for a call, or hold it. The address is
+ * fixed, because functions are deployed once for all test files.
  */
 export const CONTROL_URL = "http://127.0.0.1:4611/";
 
@@ -21,7 +21,7 @@ export interface Call {
     | "after commit"
     | "abort"
     | "commit offset";
-  /** Of the pipeline's present life, where the call knows it. */
+  /** The pipeline's present incarnation, if the call knows it. */
   readonly incarnation?: string;
   readonly batchId?: number;
   readonly attempt?: number;
@@ -29,14 +29,14 @@ export interface Call {
   readonly attemptNumber?: number;
   readonly from?: number;
   readonly to?: number;
-  /** What `runtime.env` has of the names that the test app gives secrets. */
+  /** Values of `runtime.env` under the names that the test app gives secrets. */
   readonly secrets?: Readonly<Record<string, string>>;
 }
 
-/** What the function does then; `yield a bad row` and `hang` are for `read`. */
+/** The action of the function at a call; `yield a bad row` and `hang` are for `read`. */
 export type Deed = "go on" | "fail" | "die" | "yield a bad row" | "hang";
 
-/** The answer to a call: figures of the source, and the deed. */
+/** The answer to a call: the sizes of the source, and the deed. */
 export interface Answer {
   readonly deed: Deed;
   readonly n?: number;
@@ -48,19 +48,16 @@ export type Slice = { readonly from: number; readonly to: number };
 
 export class Control {
   readonly calls: Call[] = [];
-  /** The source has numbers from 0 to before this one. */
+  /** The source has numbers from 0 up to but excluding this one. */
   available = 0;
-  /** Numbers in a batch, and in a partition, at most. */
+  /** Maximum of numbers in a batch and in a partition. */
   perBatch = 1_000_000;
   perPartition = 2;
-  /** What happens at a call; it may wait for something first. */
+  /** Returns the deed at a call; it may wait first. */
   deed: (call: Call) => Deed | Promise<Deed> = () => "go on";
   readonly #server: Server;
   readonly #held = new Set<() => void>();
-  /**
-   * Lives that earlier tests saw: what they left behind, such as a task that was held, may still
-   * call.
-   */
+  /** Incarnations of earlier tests, whose held tasks may still call. */
   readonly #past = new Set<string>();
 
   private constructor() {
@@ -74,7 +71,7 @@ export class Control {
     const told = isPast() ? "fail" : await this.deed(call);
     const deed = isPast() ? "fail" : told;
     const body = JSON.stringify({ deed, ...this.#figures(call) } satisfies Answer);
-    // A function that is warm must not find a connection of an earlier test file.
+    // A warm function must not find a connection of an earlier test file.
     response.writeHead(200, { "content-type": "application/json", connection: "close" }).end(body);
   }
 
@@ -86,7 +83,7 @@ export class Control {
     return control;
   }
 
-  /** Begins anew, for the next test; calls that are held go on, and fail. */
+  /** Resets the server for the next test; held calls continue and fail. */
   reset(): void {
     for (const { incarnation } of this.calls) if (incarnation !== undefined) this.#past.add(incarnation);
     for (const release of this.#held) release();
@@ -98,7 +95,10 @@ export class Control {
     this.deed = () => "go on";
   }
 
-  /** A promise to hold calls with, and what lets them go on; `reset` does so too. */
+  /**
+   * Returns a promise that holds calls and a function that releases them; `reset` releases them,
+   * too.
+   */
   gate(): { readonly opened: Promise<void>; open(): void } {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#held.add(resolve);
@@ -109,7 +109,7 @@ export class Control {
     return this.calls.filter((each) => each.call === call);
   }
 
-  /** Partitions that were read, sorted: each as often as it was. */
+  /** The partitions that were read, sorted, each as often as it was read. */
   get read(): readonly number[] {
     return this.of("read")
       .map(({ partition = -1 }) => partition)

@@ -29,8 +29,8 @@ import { dynamodb, s3 } from "./clients.ts";
 import { request } from "./kit/request.ts";
 
 /**
- * Stacks that are deployed with `cdk`, and their pipelines: run, watched, and their tables read by
- * an independent reader.
+ * Stacks that `cdk` deploys, and their pipelines: the tests run and watch them, and read their
+ * tables with an independent reader.
  */
 
 const cloudFormation = new CloudFormationClient({});
@@ -38,10 +38,10 @@ const sfn = new SFNClient({});
 const lambda = new LambdaClient({});
 const EXECUTION_MILLISECONDS = 120_000;
 const POLL_MILLISECONDS = 100;
-/** The folder of this run of the tests. */
+/** The folder of this test run. */
 const RUN = process.env["LOCALSTACK_RUN"] ?? "";
 
-/** The example's feed, at a fixed place as the control server is. */
+/** The example's feed, at a fixed port like the control server. */
 export const FEED_PORT = 4612;
 
 const STACKS = {
@@ -49,13 +49,13 @@ const STACKS = {
   MillraceTests: "test/localstack/app.ts",
 } as const;
 
-/** Deploys the stacks, unless an earlier test file of this run did so. */
+/** Deploys the stacks, unless an earlier test file of this test run has done so. */
 export async function deployed(stack: keyof typeof STACKS): Promise<DeployedStack> {
   const there = await find(stack);
   if (there !== undefined) return there;
   const startedAt = performance.now();
   await cdk(["bootstrap"]);
-  // Side by side: each waits for LocalStack most of the time.
+  // The stacks are deployed at the same time, because each waits for LocalStack most of the time.
   await Promise.all(Object.entries(STACKS).map(([name, app]) => deploy(name, app)));
   console.log(`deployed in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   const made = await find(stack);
@@ -64,7 +64,7 @@ export async function deployed(stack: keyof typeof STACKS): Promise<DeployedStac
 }
 
 export class DeployedStack {
-  /** By name. */
+  /** Pipelines by name. */
   readonly #pipelines: ReadonlyMap<string, DeployedPipeline>;
   /** The folder with templates and bundles. */
   readonly assembly: string;
@@ -82,8 +82,8 @@ export class DeployedStack {
 }
 
 /**
- * Nothing where the stack was not deployed by this run of the tests: a LocalStack may have lived
- * for longer.
+ * Returns `undefined` if this test run has not deployed the stack, because a LocalStack may be
+ * older.
  */
 async function find(stack: string): Promise<DeployedStack | undefined> {
   try {
@@ -97,7 +97,7 @@ async function find(stack: string): Promise<DeployedStack | undefined> {
       targets.map((target) => new DeployedPipeline(target)),
     );
   } catch (error) {
-    // As CloudFormation says that there is no such stack.
+    // CloudFormation reports a missing stack in this way.
     if (error instanceof Error && error.name === "ValidationError") return undefined;
     throw error;
   }
@@ -123,7 +123,7 @@ async function cdk(args: readonly string[]): Promise<void> {
     throw new Error(`cdk ${args.join(" ")} ended with ${child.exitCode}:\n${out}${err}`);
 }
 
-/** What the stack tells of a pipeline. */
+/** The output of the stack for a pipeline. */
 export interface Target {
   readonly millrace?: number;
   readonly pipeline: string;
@@ -134,7 +134,7 @@ export interface Target {
   readonly vacuum: string;
 }
 
-/** An execution that ended. */
+/** An execution that has ended. */
 export interface Execution {
   readonly arn: string;
   readonly status: ExecutionStatus | undefined;
@@ -143,7 +143,7 @@ export interface Execution {
   readonly cause: string | undefined;
 }
 
-/** A row of the table, as pyarrow gives it. */
+/** A row of the table, as pyarrow returns it. */
 export type TableRow = Readonly<Record<string, unknown>>;
 
 export class DeployedPipeline {
@@ -186,7 +186,7 @@ export class DeployedPipeline {
     await sfn.send(new StopExecutionCommand({ executionArn: arn }));
   }
 
-  /** All of the state machine, the newest first. */
+  /** All executions of the state machine, newest first. */
   async executions(): Promise<readonly ExecutionListItem[]> {
     const input = { stateMachineArn: this.target.stateMachine };
     const executions: ExecutionListItem[] = [];
@@ -203,7 +203,7 @@ export class DeployedPipeline {
     return events;
   }
 
-  /** Calls the vacuum function; gives what it answers, also an error. */
+  /** Calls the vacuum function and returns its answer, also an error. */
   async vacuum(event: object): Promise<unknown> {
     const { Payload } = await lambda.send(
       new InvokeCommand({ FunctionName: this.target.vacuum, Payload: JSON.stringify(event) }),
@@ -211,7 +211,7 @@ export class DeployedPipeline {
     return JSON.parse(Payload?.transformToString() ?? "null") as unknown;
   }
 
-  /** All lines that a function logged. */
+  /** All lines in the log of a function. */
   async logs(step: "Plan" | "Write" | "Finalize" | "Vacuum"): Promise<readonly string[]> {
     const logGroupName = `/aws/lambda/${this.target.vacuum.replace(/-Vacuum$/, "")}-${step}`;
     const lines: string[] = [];
@@ -227,7 +227,7 @@ export class DeployedPipeline {
     return lines;
   }
 
-  /** The rows of the table, read by pyarrow as docs/arrow-table.md says, from a copy. */
+  /** The rows of the table, which pyarrow reads from a copy as docs/arrow-table.md says. */
   async rows(): Promise<readonly TableRow[]> {
     if (!hasPython) throw new Error("there is no Python with pyarrow: run node scripts/setup-python.ts");
     const folder = temporaryFolder();
@@ -249,7 +249,7 @@ print(json.dumps(read_table(sys.argv[1]).to_pylist(), default=str))`,
     return (await Array.fromAsync(this.store.list(folder))).map(({ key }) => key);
   }
 
-  /** Data files of the pipeline's present life, whether a commit names them or not. */
+  /** Data files of the pipeline's present incarnation, committed or not. */
   async staged(): Promise<readonly string[]> {
     const { pipeline } = this.target;
     const head = await this.ledger.head(pipeline);
@@ -261,7 +261,7 @@ print(json.dumps(read_table(sys.argv[1]).to_pylist(), default=str))`,
     return JSON.stringify(await Array.fromAsync(this.#items()));
   }
 
-  /** The pipeline as if it had never run: nothing in the ledger, nothing in the store. */
+  /** Deletes the pipeline's records in the ledger and its objects in the store. */
   async forget(): Promise<void> {
     for await (const { pk, sk } of this.#items()) {
       if (pk === undefined || sk === undefined) continue;
@@ -281,7 +281,7 @@ print(json.dumps(read_table(sys.argv[1]).to_pylist(), default=str))`,
   }
 }
 
-/** How many states were entered: what Step Functions charges for. */
+/** The number of states entered, for which Step Functions charges. */
 export function transitions(history: readonly HistoryEvent[]): number {
   return history.filter(({ type }) => type?.endsWith("StateEntered")).length;
 }

@@ -52,7 +52,7 @@ async function itemsOf(table: string): Promise<Record<string, unknown>[]> {
   return items.sort((a, b) => Number(a["id"]) - Number(b["id"]));
 }
 
-/** A source whose batches are given, each a list of partitions. */
+/** A pipeline whose source has these batches, each a list of partitions. */
 function pipelineOf(
   batches: readonly (readonly (readonly Row[])[])[],
   options: DynamoDbOptions,
@@ -106,7 +106,7 @@ async function countedLedger() {
   return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime }) };
 }
 
-/** A ledger whose `finish` is another one. */
+/** A ledger with another `finish`. */
 function failing(ledger: DynamoDbLedger, finish: DynamoDbLedger["finish"]): DynamoDbLedger {
   return new Proxy(ledger, {
     get: (target, key) => {
@@ -118,7 +118,7 @@ function failing(ledger: DynamoDbLedger, finish: DynamoDbLedger["finish"]): Dyna
 }
 
 describe("the DynamoDB sink", () => {
-  it("puts few rows in the very transaction that moves the offset", async () => {
+  it("The DynamoDB sink puts few rows in the same transaction that moves the offset", async () => {
     const table = await createTable();
     const { world, commands, ledger } = await countedLedger();
     const definition = pipelineOf([[rows(1, 40), rows(41, 50)]], { table, partitionKey: "id" });
@@ -132,12 +132,12 @@ describe("the DynamoDB sink", () => {
       name: "row 90",
       _millrace: { version: "000000000000-000001-000000000050" },
     });
-    // To plan, to decide, to finish: the finish took the rows along.
+    // There is a transaction to plan, to decide and to finish; the last one carries the rows.
     expect(commands.filter((name) => name.startsWith("TransactWrite"))).toHaveLength(3);
     expect((await ledger.head("items"))?.offset).toEqual({ n: 1 });
   });
 
-  it("has the few rows of a batch once, where the finalizer dies before the transaction, or never hears of it", async () => {
+  it("The DynamoDB sink has few rows once if the finalizer dies before the transaction or misses its answer", async () => {
     const table = await createTable();
     const { world, ledger } = await countedLedger();
     const definition = pipelineOf([[rows(1, 5)], [rows(6, 5)]], { table, partitionKey: "id" });
@@ -162,7 +162,7 @@ describe("the DynamoDB sink", () => {
     expect((await ledger.head("items"))?.offset).toEqual({ n: 2 });
   });
 
-  it("puts many rows one by one, and again without harm where the finalizer died in between", async () => {
+  it("The DynamoDB sink puts many rows one by one, and again without harm if the finalizer died meanwhile", async () => {
     const table = await createTable();
     const { world, ledger } = await countedLedger();
     const definition = pipelineOf([[rows(1, 60), rows(61, 60)]], { table, partitionKey: "id" });
@@ -179,7 +179,7 @@ describe("the DynamoDB sink", () => {
     expect(await itemsOf(table)).toHaveLength(120);
   });
 
-  it("keeps a newer item where an older batch comes late, and the last of rows with one key", async () => {
+  it("The DynamoDB sink keeps a newer item when an older batch comes late, and the last row of a key", async () => {
     const table = await createTable();
     const { world, ledger } = await countedLedger();
     const batches = [
@@ -215,7 +215,7 @@ describe("the DynamoDB sink", () => {
     ]);
   });
 
-  it("aborts a batch whose items the table refuses, writes nothing of it, and replays it once the table is right", async () => {
+  it("The DynamoDB sink aborts a batch that its table refuses, writes nothing and replays it later", async () => {
     const table = `sink-${randomUUID()}`;
     const { world, ledger } = await countedLedger();
     const definition = pipelineOf([[rows(1, 3)]], { table, partitionKey: "id" });
@@ -234,7 +234,7 @@ describe("the DynamoDB sink", () => {
     expect(await itemsOf(table)).toHaveLength(3);
   });
 
-  it("keeps every type, with all digits", async () => {
+  it("The DynamoDB sink keeps every type, with all digits", async () => {
     const table = await createTable(undefined, { id: "N", at: "S" });
     const schema =
       "id bigint NOT NULL, at timestamp NOT NULL, amount decimal(38,4), ratio double, ok boolean, raw binary, day date, tags array<string>, place struct<lat: double, name: string>, counts map<string,bigint>, nothing string";
@@ -276,7 +276,7 @@ describe("the DynamoDB sink", () => {
     }
   });
 
-  it("names a key that is null, a number that DynamoDB has not, and keys that the rows do not have", async () => {
+  it("The DynamoDB sink names null keys, numbers that DynamoDB cannot hold, and keys that rows lack", async () => {
     const table = await createTable();
     const { world, ledger } = await countedLedger();
     const bad = pipelineOf(
@@ -296,7 +296,7 @@ describe("the DynamoDB sink", () => {
     });
   });
 
-  it("has none of the known traps", async () => {
+  it("The DynamoDB sink has none of the known traps", async () => {
     const table = await createTable();
     await checkSink(DynamoDb, {
       options: { table, partitionKey: "id" },
@@ -304,14 +304,14 @@ describe("the DynamoDB sink", () => {
     });
   });
 
-  it("has its staged files vacuumed once no batch needs them", async () => {
+  it("The DynamoDB sink has its staged files vacuumed once no batch needs them", async () => {
     const table = await createTable();
     const { world, ledger } = await countedLedger();
     const run = await world.run(pipelineOf([[rows(1, 2)]], { table, partitionKey: "id" }), "a", { ledger });
     await run.batch();
     const staging = run.ports.store.at("staging");
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(1);
-    // Files have the machine's time.
+    // The files have the machine's time.
     world.now = Date.now() + 60_000;
     await vacuum(run.sessions, run.ports, { olderThan: 0, dryRun: false });
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(0);

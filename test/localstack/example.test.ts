@@ -19,7 +19,7 @@ afterAll(async () => {
   await feed.close();
 });
 
-/** Ids of the file that the feed serves, without the feed. */
+/** Ids in the file that the feed serves, read without the feed. */
 function published(): string[] {
   const path = new URL("../../node_modules/vega-datasets/data/earthquakes.json", import.meta.url);
   return (JSON.parse(readFileSync(path, "utf8")) as { features: { id: string }[] }).features.map(
@@ -65,7 +65,7 @@ async function allowed(roleArn: string): Promise<readonly (readonly [action: unk
 }
 
 describe("the example's schedule", () => {
-  it("starts its state machine each minute, by a role that may do that", async () => {
+  it("The example's schedule starts its state machine each minute, by a role that may do that", async () => {
     const { State, ScheduleExpression, Target } = await schedule(`${NAME}-start`);
     expect({ State, ScheduleExpression }).toEqual({ State: "ENABLED", ScheduleExpression: "rate(1 minute)" });
     expect(Target.Arn).toBe(earthquakes.target.stateMachine);
@@ -73,7 +73,7 @@ describe("the example's schedule", () => {
     expect(await allowed(Target.RoleArn)).toContainEqual(["states:StartExecution", Target.Arn]);
   });
 
-  it("calls vacuum once a day", async () => {
+  it("The example's schedule calls vacuum once a day", async () => {
     const { State, ScheduleExpression, Target } = await schedule(`${NAME}-vacuum`);
     expect({ State, ScheduleExpression }).toEqual({ State: "ENABLED", ScheduleExpression: "rate(1 day)" });
     expect(Target.Arn).toMatch(new RegExp(`:function:${earthquakes.target.vacuum}$`));
@@ -81,7 +81,7 @@ describe("the example's schedule", () => {
     expect(await allowed(Target.RoleArn)).toContainEqual(["lambda:InvokeFunction", Target.Arn]);
   });
 
-  it("may fire twice: one execution takes all 1,707 earthquakes, the other ends well", async () => {
+  it("The example's schedule may fire twice: one execution takes all 1,707 earthquakes, the other ends well", async () => {
     const { Target } = await schedule(`${NAME}-start`);
     const fire = async () => {
       const body = { stateMachineArn: Target.Arn, input: Target.Input };
@@ -101,7 +101,7 @@ describe("the example's schedule", () => {
 });
 
 describe("a second run of the example", () => {
-  it("does nothing", async () => {
+  it("A second run of the example does nothing", async () => {
     const before = await earthquakes.ledger.head("earthquakes");
     const execution = await earthquakes.execute();
     expect(execution).toMatchObject({ status: "SUCCEEDED", output: { next: "Done", why: "nothing new" } });
@@ -114,12 +114,12 @@ describe("a second run of the example", () => {
   });
 });
 
-describe("what the example's functions log", () => {
-  // In the order of the environments that logged them.
+describe("the log of the example's functions", () => {
+  // Lines are in the order of the environments that logged them.
   const parsed = (lines: readonly string[]) =>
     lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as Record<string, unknown>);
 
-  it("is JSON that names pipeline, batch and attempt", async () => {
+  it("The log of the example's functions is JSON that names pipeline, batch and attempt", async () => {
     const finalized = parsed(await earthquakes.logs("Finalize")).filter(
       ({ message }) => message === "committed",
     );
@@ -145,7 +145,7 @@ describe("what the example's functions log", () => {
     });
   });
 
-  it("has metrics that CloudWatch reads from it, in one namespace with the pipeline as dimension", async () => {
+  it("The log has metrics that CloudWatch reads, in one namespace with the pipeline as dimension", async () => {
     const metrics = parsed(await earthquakes.logs("Finalize")).filter((line) => "_aws" in line);
     expect(metrics).toHaveLength(8);
     const emf = metrics[0]?.["_aws"] as
@@ -168,7 +168,7 @@ describe("what the example's functions log", () => {
     expect(metrics.reduce((rows, line) => rows + Number(line["Rows"]), 0)).toBe(1707);
   });
 
-  it("has nothing of the rows", async () => {
+  it("The log of the example's functions has no content of the rows", async () => {
     const place = String((await earthquakes.rows())[0]?.["place"]);
     for (const step of ["Plan", "Write", "Finalize"] as const)
       expect((await earthquakes.logs(step)).join("")).not.toContain(place);

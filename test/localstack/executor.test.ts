@@ -2,9 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "./kit/request.ts";
 import { zip } from "./kit/zip.ts";
 
-/**
- * Lambda on LocalStack, as the executor of this kit runs it: what the pipeline's functions rely on.
- */
+/** The behaviour of Lambda that the pipeline's functions need, with the executor of this kit. */
 
 const SOURCE = `
 let calls = 0;
@@ -59,7 +57,7 @@ afterAll(async () => {
   for (const each of names) await send("lambda", "DELETE", `/2015-03-31/functions/${each}`);
 });
 
-test("an environment is kept warm, knows its deadline, and its logs are seen", async () => {
+test("An environment is kept warm, knows its deadline, and its logs are seen", async () => {
   const cold = await invoke(name, { do: "nothing" });
   const warm = await invoke(name, { do: "write" });
   expect(cold).toMatchObject({ error: null, body: { calls: 1, variable: "red" } });
@@ -70,7 +68,7 @@ test("an environment is kept warm, knows its deadline, and its logs are seen", a
   expect(warm.body["left"]).toBeLessThanOrEqual(2_000);
 });
 
-test("an error of the handler leaves the environment alive", async () => {
+test("An error of the handler leaves the environment alive", async () => {
   const failed = await invoke(name, { do: "throw" });
   expect(failed).toMatchObject({
     error: "Unhandled",
@@ -85,7 +83,7 @@ test.each([
   ["exit", "Runtime.ExitError", "exit status 3"],
   ["forget", "TypeError", "nobody caught this"],
 ])(
-  "after a handler that does %s, logs are kept and the next request gets a new environment",
+  "After a handler that does %s, logs are kept and the next request gets a new environment",
   async (what, errorType, message) => {
     const failed = await invoke(name, { do: what });
     expect(failed).toMatchObject({
@@ -97,12 +95,12 @@ test.each([
   },
 );
 
-test("code that says nothing of its kind is CommonJS, as on Lambda", async () => {
+test("Code without a module type is CommonJS, as on Lambda", async () => {
   const common = await create("common", { "index.js": COMMON });
   expect((await invoke(common, {})).body).toEqual({ isCommonJs: true });
 });
 
-test("a function that cannot be loaded says so", async () => {
+test("A function that cannot be loaded says so", async () => {
   const broken = await create("broken", { "index.mjs": "throw new Error('at load');" });
   expect(await invoke(broken, {})).toMatchObject({ error: "Unhandled", body: { errorMessage: "at load" } });
 });

@@ -10,15 +10,14 @@ import { Run } from "../faults/run.ts";
 import { dynamodb, newLedger, newStore, s3 } from "./clients.ts";
 
 /**
- * One fault at each request that a run sends to DynamoDB and S3; then a run on clients of its own
- * takes the pipeline over, a vacuum follows days later, and the judge looks at what lies in the
- * table and the bucket.
+ * Injects one fault at each request of a run to DynamoDB and S3. A run with new clients then takes
+ * the pipeline over, a vacuum follows days later, and the judge checks the table and the bucket.
  */
 
 /**
- * `stop`: the run ends there. `fail` and `lost answer`: the connection broke, the adapter tries
- * again. `for good`: an error that it does not try again. `twice`: the request is sent twice. The
- * SDK's own retries are off: they would hide the fault from the adapter.
+ * `stop`: the run ends there. `fail` and `lost answer`: the connection breaks, and the adapter
+ * tries again. `for good`: an error that the adapter does not try again. `twice`: the request is
+ * sent twice. The SDK's own retries are off, because they would hide the fault from the adapter.
  */
 const KINDS = [
   "stop before",
@@ -45,7 +44,7 @@ const AT_ONCE = 4;
 
 let tableName: string;
 let bucket: string;
-/** Requests of a run without a fault, by their names. */
+/** Names of the requests of a run without a fault. */
 let requests: readonly string[];
 let pipelines = 0;
 
@@ -58,7 +57,7 @@ beforeAll(async () => {
   console.log(`${requests.length} requests of a run`);
 });
 
-/** A connection that broke. */
+/** The error of a broken connection. */
 function broken(): Error {
   return Object.assign(new Error("socket hang up"), { code: "ECONNRESET" });
 }
@@ -71,13 +70,13 @@ function refused(): Error {
 }
 
 /**
- * Counts the requests of both clients, and has the fault happen at one of them. Gives their names.
+ * Counts the requests of both clients and injects the fault at one of them. Returns their names.
  */
 function injectInto(clients: Clients, fault: Fault | undefined, run: () => Run): readonly string[] {
   const sent: string[] = [];
   for (const client of [clients.dynamodb, clients.s3]) {
-    // The stacks of both clients differ in their types only. Here it is called once for each
-    // request that would go out.
+    // The stacks of both clients differ only in their types. This function is called once for each
+    // request that would be sent.
     (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
       (next, context) => async (args) => {
         const index = sent.push(String(context["commandName"])) - 1;
@@ -111,7 +110,7 @@ function injectInto(clients: Clients, fault: Fault | undefined, run: () => Run):
   return sent;
 }
 
-/** A store whose objects are read once only: what is listed again is what it was. */
+/** A store that caches its objects, because listed objects do not change. */
 function remembering(store: Readable): Readable {
   const known = new Map<string, Promise<Uint8Array | undefined>>();
   return {
@@ -125,7 +124,7 @@ function remembering(store: Readable): Readable {
   };
 }
 
-/** One case, on a pipeline of its own; gives what was sent, and what was broken. */
+/** Runs one case on a new pipeline and returns the requests and the violations. */
 async function survive(
   fault: Fault | undefined,
 ): Promise<{ readonly sent: readonly string[]; readonly problems: readonly string[] }> {
@@ -168,7 +167,7 @@ async function survive(
     await run.start();
     return sent;
   });
-  // Its lease is not over: the clock stands still.
+  // The lease has not expired, because the clock stands still.
   await on((world) => finish(world, { takesOver: true }));
   now += 3 * DAYS;
   await on((world) => tidy(world));
@@ -180,7 +179,7 @@ async function survive(
 
 describe("a run on DynamoDB and S3", () => {
   it.each(KINDS)(
-    "loses and doubles nothing, and leaves nothing behind, whichever request meets: %s",
+    "A run on DynamoDB and S3 loses, doubles and leaves nothing, whichever request meets: %s",
     async (kind) => {
       const wrong: string[] = [];
       const queue = requests.keys();

@@ -29,7 +29,7 @@ const OBJECTS = 5000;
 const AT_ONCE = 32;
 const BUCKET = `files-${randomUUID()}`;
 
-/** How often S3 was asked for each kind of thing. */
+/** Number of requests to S3 by kind. */
 const asked = new Map<string, number>();
 s3.middlewareStack.add(
   (next, { commandName = "" }) =>
@@ -48,7 +48,7 @@ async function put(key: string, body: string): Promise<void> {
 const nameOf = (id: number) => `many/${id % 10}/${randomUUID()}-${id}.jsonl`;
 const lineOf = (id: number) => `{"id":${id}}\n`;
 
-/** A pipeline on files in S3 and a table on disk, whose runs take all that is there. */
+/** A pipeline from files in S3 to a table on disk, whose runs take all available files. */
 class Desk {
   readonly world: EngineWorld = new EngineWorld();
   readonly table: string = join(this.world.folder, "table");
@@ -72,7 +72,7 @@ class Desk {
       .options({ path: this.table }) as unknown as Pipeline;
   }
 
-  /** The rows of each batch. */
+  /** Runs the pipeline and returns the rows of each batch. */
   async run(tamper: () => Promise<void> = async () => undefined): Promise<number[]> {
     // LocalStack has the machine's clock.
     this.world.now = Date.now() + 60_000;
@@ -125,7 +125,7 @@ beforeAll(async () => {
 });
 
 describe("5,000 objects in S3", () => {
-  it("are read once each, in batches of 1,000, and listed once; then what is new, whatever its name and time", async () => {
+  it("5,000 objects in S3 are read once each, in batches of 1,000 and one listing, and then new ones", async () => {
     const desk = new Desk("many/");
     asked.clear();
     const startedAt = performance.now();
@@ -138,7 +138,7 @@ describe("5,000 objects in S3", () => {
     expect(count("ListObjectsV2Command")).toBe(OBJECTS / 1000);
     expect(count("GetObjectCommand")).toBe(OBJECTS);
 
-    // The time of an upload in parts is that of its beginning.
+    // An upload in parts has the time of its beginning.
     const target = { Bucket: BUCKET, Key: "many/0/0-first-by-name.jsonl" };
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand(target));
     await put("many/9/zzz-last-by-name.jsonl", lineOf(OBJECTS));
@@ -155,7 +155,7 @@ describe("5,000 objects in S3", () => {
     expect(await desk.ids()).toEqual(upTo(OBJECTS + 2));
   });
 
-  it("can be read by a pipeline that runs embedded", async () => {
+  it("Objects in S3 can be read by a pipeline that runs embedded", async () => {
     const store = openStore(`s3://${BUCKET}/many/`);
     expect(store.location).toBe(`s3://${BUCKET}/many`);
     const [last] = await Array.fromAsync(store.at("9").list("zzz"));
@@ -165,7 +165,7 @@ describe("5,000 objects in S3", () => {
 });
 
 describe("an object in S3", () => {
-  it("may be put again as it was, but not otherwise", async () => {
+  it("An object in S3 may be put again with the same content, but not with another", async () => {
     const desk = new Desk("few");
     await put("few/a.jsonl", lineOf(1));
     await put("few/b.jsonl", lineOf(2));

@@ -18,7 +18,7 @@ import { variablesOf } from "../support/settings.ts";
 import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";
 
-/** The handlers with a pipeline in the place of `millrace:pipeline`, outside of any function. */
+/** The handlers outside of any function, with a test pipeline in place of `millrace:pipeline`. */
 
 /** Bundles a module over the project's sources, with pipelines/numbers.ts as its pipeline. */
 export async function bundle(contents: string, outfile: string): Promise<void> {
@@ -38,7 +38,7 @@ export async function bundle(contents: string, outfile: string): Promise<void> {
   });
 }
 
-/** The variables that the construct gives the functions. */
+/** The environment variables that the construct gives the functions. */
 export function variables(table: string, bucket: string): Record<string, string> {
   return {
     ...variablesOf("numbers", { table, bucket }),
@@ -49,13 +49,13 @@ export function variables(table: string, bucket: string): Record<string, string>
   };
 }
 
-/** An execution of a state machine that nobody runs. */
+/** An execution of a state machine that is not running. */
 export const EXECUTION = {
   id: "arn:aws:states:us-east-1:000000000000:execution:numbers:by-hand",
   startedAt: new Date().toISOString(),
 } as const;
 
-/** The handlers in this process, with their clients, on a table and a bucket of their own. */
+/** The handlers in this process, with their clients, on a new table and a new bucket. */
 export interface Handlers {
   plan(event: PlanEvent, lambda: Context): Promise<Planned>;
   write(event: WriteEvent, lambda: Context): Promise<unknown>;
@@ -65,7 +65,7 @@ export interface Handlers {
   readonly s3: S3Client;
 }
 
-/** Once a process: the handlers read its environment when they are loaded. */
+/** Call it once per process, because the handlers read the environment when they are loaded. */
 export async function loadHandlers(): Promise<{ readonly handlers: Handlers; readonly bucket: string }> {
   const { tableName } = await newLedger();
   const bucket = (await newStore()).location.split("/")[2] ?? "";
@@ -85,5 +85,5 @@ export async function loadHandlers(): Promise<{ readonly handlers: Handlers; rea
   return { handlers, bucket };
 }
 
-/** What Lambda tells of a call. */
+/** The context that Lambda passes to a call. */
 export const LAMBDA: Context = { functionName: "numbers", getRemainingTimeInMillis: () => 60_000 } as Context;

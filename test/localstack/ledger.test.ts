@@ -29,7 +29,7 @@ const RUNNING = {
 } as const;
 
 describe("the DynamoDB ledger", () => {
-  it("keeps tasks under a key of their own, with a time to live beyond the 90 days that a batch may stay open", async () => {
+  it("The DynamoDB ledger keeps tasks under their own key for longer than a batch's 90 days", async () => {
     const { ledger, tableName } = await newLedger();
     await ledger.recordTask(KEY, TASK);
     const Key = { pk: { S: "T#orders#life-1#000000000003#2" }, sk: { S: "000007" } };
@@ -38,7 +38,7 @@ describe("the DynamoDB ledger", () => {
     expect(days).toBe(100);
   });
 
-  it("keeps what running tasks tell beside them, for a week", async () => {
+  it("The DynamoDB ledger keeps the progress of running tasks beside them, for a week", async () => {
     const { ledger, tableName } = await newLedger();
     const { reportedAt } = RUNNING;
     await ledger.reportProgress(KEY, RUNNING);
@@ -47,7 +47,7 @@ describe("the DynamoDB ledger", () => {
     expect((Number(Item?.["expiresAt"]?.N) * 1000 - reportedAt) / 86_400_000).toBe(7);
   });
 
-  it("names what failed, and says that nothing is lost", async () => {
+  it("The DynamoDB ledger names what failed and says that nothing is lost", async () => {
     const { ledger } = await newLedger();
     await expect(ledger.recordTask(KEY, { ...TASK, message: "x".repeat(500_000) })).rejects.toMatchObject({
       code: "LEDGER_FAILED",

@@ -23,8 +23,8 @@ import { dynamodb, newLedger } from "./clients.ts";
 import { zip } from "./kit/zip.ts";
 
 /**
- * The command on pipelines that are deployed: what the functions would leave in the ledger is left
- * by the tests.
+ * The command on deployed pipelines. The tests write the records that the functions would leave in
+ * the ledger.
  */
 
 const OWNER = { id: "execution-1", description: "execution 1" };
@@ -89,7 +89,7 @@ async function printed(running: Running, text: string): Promise<void> {
 }
 
 describe("a ledger's table", () => {
-  it("is looked at and changed by hand as a home is", async () => {
+  it("A ledger's table can be read and changed by hand like a home", async () => {
     const { ledger, tableName } = await newLedger();
     await runTwoBatches(ledger, "orders");
     const there = ["--table", tableName];
@@ -131,7 +131,7 @@ describe("a ledger's table", () => {
     expect(await ledger.head("orders")).not.toHaveProperty("lease");
   });
 
-  it("that is not there is told", async () => {
+  it("A missing table of a ledger is reported", async () => {
     const { code, stderr } = await millrace(["status", "--table", "nowhere"]);
     expect(stderr).toContain("error LEDGER_FAILED: DynamoDB failed: ResourceNotFoundException");
     expect(code).toBe(1);
@@ -240,7 +240,7 @@ describe("a stack", () => {
       await sfn.send(new DeleteStateMachineCommand({ stateMachineArn }));
   });
 
-  it("has the pipelines of its outputs, also those that have not run yet", async () => {
+  it("A stack has the pipelines of its outputs, also those that have not run yet", async () => {
     const { code, stdout } = await millrace(["status", ...there]);
     expect(stdout).toMatch(
       /^clicks: new\n[\s\S]*^orders: new\n[\s\S]*^refused: new\n[\s\S]*^relayed: new\n[\s\S]*^views: new\n/m,
@@ -256,13 +256,13 @@ describe("a stack", () => {
     expect(paused.code).toBe(2);
   });
 
-  it("that is not there is told, with exit code 2", async () => {
+  it("A missing stack is reported, with exit code 2", async () => {
     const { code, stderr } = await millrace(["status", "--stack", "nowhere"]);
     expect(stderr).toContain('error STACK_NOT_FOUND: there is no stack "nowhere"');
     expect(code).toBe(2);
   });
 
-  it("is run by an execution, whose batches are shown as they end", async () => {
+  it("A run of a stack starts an execution and prints its batches as they end", async () => {
     const running = startMillrace(["run", "orders", ...there, "--available-now"]);
     await printed(running, "orders (availableNow) in stack");
     const fence = await acquire(ledger, "orders");
@@ -281,7 +281,7 @@ describe("a stack", () => {
     expect(JSON.parse(input ?? "")).toEqual({ reason: "run", trigger: "availableNow" });
   });
 
-  it("goes on with its execution after Ctrl-C, which only ends the following", async () => {
+  it("A run of a stack leaves its execution alive after Ctrl-C, which only ends the following", async () => {
     const running = startMillrace(["run", "orders", ...there]);
     await printed(running, "orders (deployed) in stack");
     running.process.kill("SIGINT");
@@ -293,7 +293,7 @@ describe("a stack", () => {
     expect(JSON.parse(input ?? "")).toEqual({ reason: "run" });
   });
 
-  it("fails with the error of the batch that an execution aborted, and with its own where it has none", async () => {
+  it("A run of a stack fails with the error of an aborted batch, or with the execution's own", async () => {
     const running = startMillrace(["run", "clicks", ...there]);
     await printed(running, "clicks (deployed) in stack");
     const fence = await acquire(ledger, "clicks");
@@ -315,7 +315,7 @@ describe("a stack", () => {
     expect(JSON.parse(input ?? "")).toEqual({ reason: "replay", trigger: "once" });
   });
 
-  it("whose execution cannot be looked at is followed by its lease", async () => {
+  it("A run of a stack whose execution cannot be described is followed by its lease", async () => {
     const running = startMillrace(["run", "views", ...there, "--json"]);
     await setTimeout(2500);
     const fence = await acquire(ledger, "views", 60_000);
@@ -326,13 +326,13 @@ describe("a stack", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
-    // Whether the batch is seen before it has ended is a matter of the moment.
+    // The run may or may not see the batch before it has ended.
     const types = events.map(({ type }) => type).filter((type) => type !== "progress");
     expect(types).toEqual(["started", "planned", "partition", "batch", "ended"]);
     expect(code).toBe(0);
   });
 
-  it("is followed into the execution that goes on where one hands on to another", async () => {
+  it("A run of a stack is followed into the execution that continues it", async () => {
     const running = startMillrace(["run", "relayed", ...there]);
     await printed(running, "goes on in arn:");
     const fence = await acquire(ledger, "relayed");
@@ -346,26 +346,26 @@ describe("a stack", () => {
     expect(code).toBe(0);
   });
 
-  it("whose execution found another run at work exits with 3", async () => {
+  it("A run of a stack whose execution found another run at work exits with 3", async () => {
     const { code, stderr } = await millrace(["run", "refused", ...there]);
     expect(stderr).toContain('error LEASE_HELD: another run has pipeline "refused"');
     expect(code).toBe(3);
   });
 
-  it("has nothing to replay where no batch is open", async () => {
+  it("A stack has nothing to replay if no batch is open", async () => {
     const { code, stderr } = await millrace(["replay", "orders", ...there]);
     expect(stderr).toContain("error BATCH_NOT_OPEN");
     expect(code).toBe(2);
   });
 
-  it("tells an execution that was paused", async () => {
+  it("A run of a stack reports an execution that was paused", async () => {
     await millrace(["pause", "orders", ...there, "--by", "ann"]);
     const { code, stderr } = await millrace(["run", "orders", ...there]);
     expect(stderr).toContain("paused by ann at");
     expect(code).toBe(0);
   });
 
-  it("is vacuumed by its own functions", async () => {
+  it("A stack is vacuumed by its own functions", async () => {
     const done = await millrace(["vacuum", "orders", ...there]);
     expect(done.stdout).toBe(
       "orders: removed 3 staged files (2.0 KiB) that no commit names, 1 plans and messages of closed batches\n",

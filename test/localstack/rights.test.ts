@@ -9,12 +9,12 @@ import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /**
- * LocalStack lets everybody do everything. So each request that a handler makes, in good times and
- * bad ones, is held against the policy that the construct gives its role, by an evaluator of IAM
- * that is not ours.
+ * LocalStack allows every request. So these tests check each request of a handler, in success and
+ * failure, against the policy that the construct gives its role, with an independent evaluator of
+ * IAM.
  */
 
-/** What a request needs the right to do. */
+/** The action and the resource that a request needs. */
 interface Need {
   readonly action: string;
   readonly key?: string;
@@ -109,7 +109,7 @@ async function plan(): Promise<Work> {
   return planned;
 }
 
-/** A batch, whose tasks may fail. */
+/** Runs a batch whose tasks may fail. */
 async function batch(): Promise<Finalized> {
   const planned = await plan();
   let failed = 0;
@@ -137,8 +137,8 @@ async function refused(): Promise<readonly string[]> {
 
 const actions = () => new Set([...made.values()].map(({ step: by, action }) => `${by} ${action}`));
 
-describe("the roles of the construct let their functions make each request", () => {
-  it("of a batch that commits, and of a run that finds nothing new", async () => {
+describe("the roles of the construct", () => {
+  it("The roles allow each request of a batch that commits, and of a run without new data", async () => {
     control.available = 8;
     expect(await batch()).toMatchObject({ next: "Done" });
     expect(
@@ -151,7 +151,7 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a file that goes up in parts", async () => {
+  it("The roles allow each request of a file that is uploaded in parts", async () => {
     control.available += 400_000;
     control.perPartition = 400_000;
     expect(await batch()).toMatchObject({ next: "Done" });
@@ -159,7 +159,7 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a batch that is aborted, whose staged files are dropped, and of its replay", async () => {
+  it("The roles allow each request of an aborted batch, whose staged files are dropped, and of its replay", async () => {
     control.available += 8;
     control.deed = ({ call, partition }) =>
       call === "read" && partition === 1 ? "yield a bad row" : "go on";
@@ -170,19 +170,19 @@ describe("the roles of the construct let their functions make each request", () 
     expect(await refused()).toEqual([]);
   });
 
-  it("of a batch that is resumed with some of its tasks, more of them than run inline", async () => {
+  it("The roles allow each request of a batch that is resumed with more tasks than run inline", async () => {
     control.available += 500;
     const planned = await plan();
     expect(planned.next).toBe("WriteDistributed");
     await as("Write", () => handlers.write({ run: planned.run, partition: 3, attemptNumber: 0 }, LAMBDA));
     const resumed = await plan();
     expect(resumed.items?.key).toContain("/todo-");
-    // Not all of its tasks are there: it is aborted.
+    // Some tasks are missing, so the batch is aborted.
     await as("Finalize", () => handlers.finalize({ ...resumed, failed: 1, killed: null }, LAMBDA));
     expect(await refused()).toEqual([]);
   });
 
-  it("of a vacuum", async () => {
+  it("The roles allow each request of a vacuum", async () => {
     await as("Vacuum", () => handlers.vacuum({ olderThan: 0 }, LAMBDA));
     expect(actions()).toContain("Vacuum s3:DeleteObject");
     expect(actions()).toContain("Vacuum s3:ListBucketMultipartUploads");

@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 describe("secrets", () => {
-  it("are seen by the source, and by nobody who reads logs, ledger, or the history of an execution", async () => {
+  it("The source sees its secrets, which are in no log, no ledger and no history of an execution", async () => {
     control.available = 8;
     // The source's errors quote the row and the secrets.
     control.deed = ({ call, partition }) => (call === "read" && partition === 1 ? "fail" : "go on");
@@ -61,7 +61,7 @@ async function logs(step: Parameters<DeployedPipeline["logs"]>[0]): Promise<stri
   return (await secretive.logs(step)).join("");
 }
 
-/** Partitions, failures and the like: all but the data. */
+/** The text of all objects except the data: partitions, failures and the like. */
 async function objects(): Promise<string> {
   let text = "";
   for (const key of await secretive.keys("batches/"))

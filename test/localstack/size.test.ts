@@ -15,8 +15,8 @@ import { Control } from "./control.ts";
 import { bundle, EXECUTION, variables } from "./handlers.ts";
 
 /**
- * A batch of 10,000 partitions through Plan and Finalize, each in a process with the memory of its
- * function.
+ * Runs a batch of 10,000 partitions through Plan and Finalize, each in a process with the memory of
+ * its function.
  */
 
 const PARTITIONS = 10_000;
@@ -25,7 +25,7 @@ const MAX_PAYLOAD = 4096;
 const MAX_SECONDS = 60;
 const AT_ONCE = 25;
 
-/** What a step's process says when it has ended. */
+/** The result of a step's process. */
 interface Ran<Answer> {
   readonly answer: Answer;
   readonly seconds: number;
@@ -42,9 +42,7 @@ afterAll(async () => {
   await control.close();
 });
 
-/**
- * Runs a step in a process of its own, that has its heap limited as in a function of that memory.
- */
+/** Runs a step in a new process whose heap is limited as in a function of that memory. */
 async function run<Answer>(
   step: "plan" | "finalize",
   event: object,
@@ -72,7 +70,7 @@ async function run<Answer>(
   return JSON.parse(readFileSync(told, "utf8")) as Ran<Answer>;
 }
 
-/** What the writers of some partitions would have left in the ledger. */
+/** Records the tasks that the writers of some partitions would leave in the ledger. */
 async function record(
   table: string,
   { run: { pipeline, incarnation, batchId, attempt } }: Work,
@@ -110,7 +108,7 @@ async function record(
 const upTo = (end: number) => Array.from({ length: end }, (_, partition) => partition);
 
 describe("a batch of 10,000 partitions", () => {
-  it("is planned, resumed and finalized in the memory and the time of its functions, and no payload grows with it", async () => {
+  it("A batch of 10,000 partitions fits the memory, time and payloads of its functions", async () => {
     control.available = PARTITIONS;
     control.perPartition = 1;
     const { tableName, ledger } = await newLedger();
@@ -128,7 +126,7 @@ describe("a batch of 10,000 partitions", () => {
     expect(planned.answer).toMatchObject({ next: "WriteDistributed", todo: [] });
     expect(await entries(planned.answer)).toMatchObject({ count: PARTITIONS });
 
-    // As where the execution is stopped in the middle.
+    // The ledger is as after an execution that was stopped in the middle.
     const half = upTo(PARTITIONS / 2);
     await record(tableName, planned.answer, half);
     const resumed = await run<Work>("plan", event, env);

@@ -9,10 +9,10 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { afterAll, expect, test } from "vitest";
 import { request } from "./kit/request.ts";
 
-/** What all other tests here stand on: when one of these fails, look at it first. */
+/** All other tests here depend on this behaviour: if one of these tests fails, look at it first. */
 
 const dynamoDb = new DynamoDBClient();
-const s3 = new S3Client({ forcePathStyle: true }); // There is no DNS for a bucket's own host.
+const s3 = new S3Client({ forcePathStyle: true }); // A bucket's own host name has no DNS entry.
 const name = `smoke-${Date.now()}`;
 
 afterAll(() => {
@@ -20,7 +20,7 @@ afterAll(() => {
   s3.destroy();
 });
 
-test("LocalStack is healthy", async () => {
+test("LocalStack is healthy when the tests begin", async () => {
   const response = await fetch(`${process.env["AWS_ENDPOINT_URL"]}/_localstack/health`);
   const { services } = (await response.json()) as { services: Record<string, string> };
   for (const service of ["dynamodb", "lambda", "s3", "stepfunctions"]) {
@@ -67,7 +67,7 @@ test("DynamoDB applies a transaction once that is sent twice with one token", as
   expect(Item?.["n"]).toEqual({ N: "2" });
 });
 
-test("DynamoDB says which condition cancelled a transaction, and changes nothing", async () => {
+test("DynamoDB says which condition cancelled a transaction and changes nothing", async () => {
   const put = (pk: string) => ({
     Put: {
       TableName: name,
@@ -99,7 +99,7 @@ test("S3 answers 412 to the second put of an absent object", async () => {
   expect(await Body?.transformToString()).toBe("first");
 });
 
-test("Step Functions evaluates JSONata", async () => {
+test("Step Functions evaluates JSONata expressions", async () => {
   const definition = {
     QueryLanguage: "JSONata",
     StartAt: "Sum",

@@ -5,7 +5,7 @@ import { newStore } from "./clients.ts";
 storeSuite("S3", newStore);
 
 describe("the S3 store", () => {
-  it("never overwrites by an upload in parts either", async () => {
+  it("The S3 store never overwrites by an upload in parts", async () => {
     const store = await newStore();
     const part = new Uint8Array(9 * 1024 * 1024);
     async function* body(fill: number) {
@@ -18,7 +18,7 @@ describe("the S3 store", () => {
     expect(await Array.fromAsync(store.listUnfinished(""))).toEqual([]);
   });
 
-  it("knows where it is", async () => {
+  it("The S3 store knows its own address", async () => {
     const store = await newStore();
     expect(store.location).toMatch(/^s3:\/\/store-[0-9a-f-]+\/some\/prefix$/);
     expect(store.at("table").location).toBe(`${store.location}/table`);

@@ -10,14 +10,14 @@ import { s3 } from "./clients.ts";
 import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
-/** Requests since the last look. */
+/** Counts the requests since the last look. */
 class Counter {
   dynamodb = 0;
   s3 = 0;
 
   watch(service: "dynamodb" | "s3", client: DynamoDBClient | S3Client): void {
-    // The stacks of both clients differ in their types only. Here it is called for each request,
-    // retries too.
+    // The stacks of both clients differ only in their types. This function is called for each
+    // request and retry.
     (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
       (next) => async (args) => {
         this[service]++;
@@ -59,8 +59,8 @@ afterAll(async () => {
 });
 
 /**
- * What an execution of the state machine does. Gives the requests of each batch, and those of what
- * came after the last.
+ * Runs the calls of one execution. Returns the requests of each batch, and those after the last
+ * batch.
  */
 async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; end: string }> {
   const batches: string[] = [];
@@ -90,23 +90,23 @@ async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; 
   }
 }
 
-/** The issue's bound is 10 + 2 × partitions requests of DynamoDB, and 3 + 2 of S3. */
+/** The bound is 10 + 2 × partitions requests to DynamoDB, and 3 + 2 to S3. */
 describe("the requests of an execution", () => {
-  it("are 8 + 2 × partitions of the ledger and 3 + 2 of the store, where it takes one batch", async () => {
+  it("An execution with one batch makes 8 + 2 × partitions requests to the ledger, 3 + 2 to the store", async () => {
     control.available = 8;
     const first = await execute({ trigger: "once" });
     control.available = 24;
     control.perBatch = 8;
     const second = await execute({ trigger: "once" });
     console.log(`once: ${first.batches[0]}`);
-    // The first batch has no hint of a commit before it, and a table without a log.
+    // The first batch has no hint of an earlier commit, and a table without a log.
     for (const { batches, end } of [first, second]) {
       expect(batches).toEqual(["DynamoDB 8 + 2 × partitions, S3 3 + 2 × partitions"]);
       expect(end).toBe("DynamoDB 0, S3 0");
     }
   });
 
-  it("are one less of the ledger for each batch where it takes all that there is, and 2 to find that nothing is left", async () => {
+  it("An execution with several batches saves one ledger request per batch and spends 2 on its end", async () => {
     control.available = 40;
     const { batches, end } = await execute({ trigger: "availableNow" });
     console.log(`availableNow: ${batches[0]} for each batch, then ${end}`);
@@ -119,7 +119,7 @@ describe("the requests of an execution", () => {
     expect(found).toEqual(Array.from({ length: 40 }, (_, n) => n));
   });
 
-  it("are 2 where nothing is new", async () => {
+  it("An execution makes 2 requests if there is no new data", async () => {
     expect(await execute({ trigger: "once" })).toEqual({ batches: [], end: "DynamoDB 2, S3 0" });
   });
 });

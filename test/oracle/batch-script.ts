@@ -1,16 +1,14 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { Args, Entry, Recording, TaskId } from "./trace.ts";
 
-/**
- * How a task of a written partition goes: the rows that it counts, or the fault with which it ends.
- */
+/** The end of a task in a written partition: the number of its rows, or its fault. */
 export type WriterTask =
   | { readonly partition: number; readonly attempt?: number; readonly rows: number }
   | { readonly partition: number; readonly attempt?: number; readonly ends: string };
 
 const READ = "struct<id:bigint,name:string,v:double>";
 
-/** Writes a trace of batches as Spark records it, for what the recordings do not show. */
+/** Writes a trace of batches as Spark records it, for cases that the recordings lack. */
 export class BatchScript {
   readonly #trace: Entry[] = [];
   readonly #written: string;
@@ -39,7 +37,7 @@ export class BatchScript {
     return this.call("reader.pushFilters", { filters });
   }
 
-  /** The task that reads a part to its end. */
+  /** Adds the task that reads a part to its end. */
   part(idx: number, start: number, end: number, ...seen: readonly string[]): this {
     const partition = `Part(idx=${idx},start=${start},end=${end})`;
     const task = taskId(idx, 0);
@@ -68,8 +66,7 @@ export class BatchScript {
   }
 
   /**
-   * `tasks` are those whose messages come, in the order of their partitions; `null` for one that
-   * failed.
+   * `tasks` are the tasks with messages, in the order of their partitions; `null` for a failed one.
    */
   end(how: "commit" | "abort", tasks: readonly (WriterTask | null)[]): this {
     const messages = tasks.map((task) => {
@@ -79,7 +76,7 @@ export class BatchScript {
     return this.call(`writer.${how}`, { messages });
   }
 
-  /** A write without a fault, to its end. */
+  /** Adds a write without a fault, to its end. */
   written(...rows: readonly number[]): this {
     const tasks = rows.map((count, partition) => ({ partition, rows: count }));
     for (const task of tasks) this.task(task);
@@ -90,7 +87,7 @@ export class BatchScript {
     return this.call("== driver: returned", { value });
   }
 
-  /** An exception whose Python errors name these faults. */
+  /** Adds an exception whose Python errors name these faults. */
   failed(...points: readonly string[]): this {
     const lines = points.map((point) => `fzlib.Fault: injected fault at ${point} {}`);
     return this.call("== driver: exception", {
@@ -100,7 +97,7 @@ export class BatchScript {
     });
   }
 
-  /** An action that Spark refuses before it makes anything. */
+  /** Adds an action that Spark refuses before it creates any reader or writer. */
   refused(label: string, head: string, condition: string | null = null): this {
     return this.call(`== driver: ${label}`).call("== driver: exception", {
       ...{ type: "AnalysisException", head, condition },

@@ -17,9 +17,9 @@ import { kindOfBatch, kindOfRow } from "./sources/stream-writer.ts";
 import type { Args } from "./trace.ts";
 
 /**
- * The recorded batch source and sink, ported from the oracle's sources.py as sources.ts ports its
- * streams. `parts` and `columns` are what the replay reads off the recording: the original has them
- * in its code.
+ * The recorded batch source and sink, ported from the oracle's sources.py like the streams in
+ * sources.ts. The replay reads `parts` and `columns` from the recording, because the original has
+ * them in its code.
  */
 
 class BReader extends DataSourceReader<Part> {
@@ -47,7 +47,7 @@ class BReader extends DataSourceReader<Part> {
 }
 
 class BPReader extends BReader {
-  /** What is logged of the reader of a task, which learns of its task only when it reads. */
+  /** Logged arguments of pushFilters. The reader of a task knows its task only when it reads. */
   #pushed: Args | undefined;
 
   override *pushFilters(filters: readonly Filter[]): Generator<Filter> {
@@ -72,7 +72,7 @@ function shown(filters: readonly Filter[]): JsonValue[] {
 
 type Message = { partition: number; attempt: number; rows: number; lo: 0; hi: 0 };
 
-/** What both forms of the writer do. */
+/** The common part of both forms of the writer. */
 class BW {
   readonly #options: Options;
   readonly #tag = "set-in-init";
@@ -154,7 +154,7 @@ class BRowW extends DataSourceWriter<Message> {
   }
 }
 
-/** Options that are the replay's own. */
+/** Options that only the replay uses. */
 const HIDDEN: ReadonlySet<string> = new Set(["trace", "fault", "parts", "columns"]);
 
 export class B extends DataSource<Options> {
@@ -186,15 +186,15 @@ export class B extends DataSource<Options> {
 }
 
 export interface RangeOptions {
-  /** Spark DDL. */
+  /** Schema of the rows as Spark DDL. */
   readonly columns: string;
-  /** Of each partition. */
+  /** Number of rows in each partition. */
   readonly rows: readonly number[];
 }
 
 /**
- * Rows to write: what Spark has in a DataFrame. It is none of the recorded data sources, and logs
- * nothing.
+ * Rows to write, in place of a DataFrame in Spark. It is not a recorded data source and does not
+ * log.
  */
 export class Range extends DataSource<RangeOptions> {
   override schema(): string {
@@ -218,8 +218,8 @@ export class Range extends DataSource<RangeOptions> {
 }
 
 /**
- * Where rows go that Spark's driver collects. It is none of the recorded data sources, and logs
- * nothing.
+ * The target of rows that Spark's driver collects. It is not a recorded data source and does not
+ * log.
  */
 export class Nowhere extends DataSource {
   override writer(): BatchWriter<null> {

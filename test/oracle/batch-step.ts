@@ -6,28 +6,28 @@ import type { Args, Call, Run, TaskCalls } from "./trace.ts";
 export type Part = { readonly idx: number; readonly start: number; readonly end: number };
 
 /**
- * All that it takes to do one action of a batch again. A recording does not say it: it is read off
- * the calls.
+ * All settings that repeat one action of a batch. A recording does not list them; they follow from
+ * its calls.
  */
 export interface BatchStep {
-  /** Whether the recorded data source is read, or written to. */
+  /** Tells if the recorded data source is read or written. */
   readonly kind: "read" | "write";
-  /** The name that the driver called it by. */
+  /** The name by which the driver called it. */
   readonly format: string;
   readonly options: Readonly<Record<string, string>>;
-  /** Spark DDL of the rows that are read or written. */
+  /** Schema of the rows that are read or written, as Spark DDL. */
   readonly columns: string;
-  /** True where the driver gave the schema. */
+  /** True if the driver set the schema. */
   readonly isUserSchema: boolean;
   readonly filters: readonly FilterJson[];
-  /** What there is to read. */
+  /** Partitions to read. */
   readonly parts: readonly Part[];
-  /** Rows in each partition of what is written. */
+  /** Number of rows in each partition to write. */
   readonly rows: readonly number[];
   readonly mode: string;
 }
 
-/** What sources.py has of the class `B`. */
+/** The name of the class `B` in sources.py. */
 const NAME = "FzBatch";
 const PARTS: readonly Part[] = [
   { idx: 0, start: 0, end: 10 },
@@ -36,8 +36,8 @@ const PARTS: readonly Part[] = [
 const WRITTEN = "struct<id:bigint>";
 
 /**
- * The action of a run; `undefined` if no calls tell it. What it had no time to show, another action
- * of the recording may have.
+ * The action of a run; `undefined` if its calls do not tell it. Settings that an action ended too
+ * early to show come from another action of the recording.
  */
 export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   const { made, driver, start, ended } = run;
@@ -66,9 +66,7 @@ export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   };
 }
 
-/**
- * What there is to read in an action: what it reads, or if it reads nothing, what the others do.
- */
+/** The parts that an action reads; if it reads none, those that the other actions read. */
 export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
   const own = partsRead([run]);
   if (own.length > 0) return own;
@@ -76,7 +74,7 @@ export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
   return others.length > 0 ? others : PARTS;
 }
 
-/** How a part is shown, as sources.py does. */
+/** The text of a part, as in sources.py. */
 export function reprOf({ idx, start, end }: Part): string {
   return `Part(idx=${idx},start=${start},end=${end})`;
 }
@@ -92,8 +90,8 @@ function partsRead(runs: readonly Run[]): readonly Part[] {
 }
 
 /**
- * Rows of each partition, as the writer of its task counted them; if it did not come so far, as
- * that of another action did.
+ * Number of rows of each partition, as the writer of its task counted them. If it ended too early,
+ * the count comes from another action.
  */
 function rowsOf(run: Run, all: readonly Run[]): readonly number[] {
   const messages = run.driver.map(({ args }) => ((args["messages"] ?? []) as JsonValue[]).length);
@@ -105,7 +103,7 @@ function rowsOf(run: Run, all: readonly Run[]): readonly number[] {
       .map(writtenRows)
       .find((rows) => rows !== undefined);
   const rows = Array.from({ length: count }, (_, i) => rowsIn([run], i) ?? rowsIn(all, i) ?? 0);
-  // Spark has one task for what has no partitions at all.
+  // Spark runs one task if there are no partitions.
   return rows.length === 1 && rows[0] === 0 ? [] : rows;
 }
 
@@ -114,7 +112,7 @@ function writtenRows({ writer }: TaskCalls): number | undefined {
   return exit === undefined ? undefined : Number(exit.args["rows"]);
 }
 
-/** The faults that were put in, as the option that puts them in. */
+/** The injected faults, as the option that injects them. */
 function faultsOf({ driver, tasks }: Run): readonly Args[] {
   const faults = faultsIn(driver);
   for (const index of new Set(tasks.map(({ partition }) => partition))) {

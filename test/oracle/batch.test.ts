@@ -17,8 +17,8 @@ const same = (...exceptions: string[]) => ({
   detail: undefined,
 });
 
-describe("the engine, in batches that Spark's recordings do not have", () => {
-  it("reads other partitions, with a schema of the driver's and without", async () => {
+describe("the engine in batches that Spark's recordings do not have", () => {
+  it("The engine reads other partitions than Spark's recordings, with and without the driver's schema", async () => {
     const script = new BatchScript()
       .read("read collect", { CaseTest: "No", other: "1" })
       .partitions()
@@ -33,7 +33,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same("option-names-as-written"));
   });
 
-  it("does what the source leaves of other filters, and trusts it with the rest", async () => {
+  it("The engine applies other filters that the source leaves, and trusts it with the rest", async () => {
     const equal = "EqualTo(attribute=('name',), value='n12')";
     const filters = [
       "LessThan(attribute=('id',), value=12)",
@@ -55,7 +55,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same("no-inferred-filters", "pushed-to-each-reader"));
   });
 
-  it("reads everything where Spark's driver took a part of it, or did not let filters be pushed", async () => {
+  it("The engine reads everything if Spark's driver took a part of it or pushed no filters", async () => {
     const disabled =
       "PySparkAssertionError: [DATA_SOURCE_PUSHDOWN_DISABLED] BPReader implements pushFilters() but …";
     const script = new BatchScript()
@@ -68,7 +68,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same("no-queries", "no-pushdown-conf"));
   });
 
-  it("ends with the error of the source", async () => {
+  it("The engine ends a batch with the error of the source", async () => {
     const script = new BatchScript()
       .read("partitions throws")
       .partitions()
@@ -77,7 +77,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same());
   });
 
-  it("writes other rows, in other modes and forms, under another name", async () => {
+  it("The engine writes other rows, in other modes and forms, under another name", async () => {
     const script = new BatchScript("struct<id:bigint,name:string>")
       .write("write mode overwrite", { writer: "row", CaseTest: "x" }, { overwrite: true })
       .written(3, 0, 4, 1)
@@ -86,11 +86,11 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same("writer-for-each-end"));
   });
 
-  it("writes what has no partitions as one task", async () => {
+  it("The engine writes a batch without partitions as one task", async () => {
     expect(await resultOf(new BatchScript().write("empty").written(0))).toEqual(same());
   });
 
-  it("tries other tasks again, and aborts where one fails for good", async () => {
+  it("The engine tries other tasks again and aborts if one fails for good", async () => {
     const tasks = [
       { partition: 0, attempt: 2, rows: 5 },
       { partition: 1, rows: 2 },
@@ -115,7 +115,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same("writer-for-each-end"));
   });
 
-  it("aborts after a commit that throws, and ends where the process is killed in one", async () => {
+  it("The engine aborts after a commit that throws, and ends if the process is killed in one", async () => {
     const tasks = [{ partition: 0, rows: 4 }];
     const script = new BatchScript()
       .write("commit throws", { writer: "row" })
@@ -131,7 +131,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(script)).toEqual(same("writer-for-each-end"));
   });
 
-  it("refuses the modes that Spark refuses of a sink that cannot tell whether it is there", async () => {
+  it("The engine refuses the modes that Spark refuses for a sink without an existence check", async () => {
     const head = (mode: string) => `The data source "FzBatch" cannot be written in the "${mode}" mode.`;
     const condition = "UNSUPPORTED_DATA_SOURCE_SAVE_MODE";
     const script = new BatchScript()
@@ -146,7 +146,7 @@ describe("the engine, in batches that Spark's recordings do not have", () => {
     expect(await resultOf(appended)).toMatchObject({ verdict: "differs" });
   });
 
-  it("is not driven through what a recording does not tell", async () => {
+  it("The engine is not driven through steps that a recording does not tell", async () => {
     const script = new BatchScript().refused("something else", "who knows");
     expect(await resultOf(script)).toMatchObject({
       verdict: "not built",
@@ -175,7 +175,7 @@ describe("a comparison of batches", () => {
     return compare(expected, actual).difference;
   };
 
-  it("finds no difference from itself", () => {
+  it("A comparison of batches finds no difference between a batch and itself", () => {
     expect(differenceAfter(() => undefined)).toBeUndefined();
   });
 
@@ -201,18 +201,18 @@ describe("a comparison of batches", () => {
     ],
     ["a writer is to overwrite in an append", (_, write, over) => write.made.push(...over.made)],
     ["a finished task of another action counts", (_, __, over) => over.tasks.pop()],
-  ])("differs where %s", (_, plant) => {
+  ])("A comparison of batches finds a difference if %s", (_, plant) => {
     expect(differenceAfter(plant)).toContain("Millrace:");
   });
 });
 
-describe("what is read off a recording", () => {
+describe("the steps of a recording", () => {
   const stepsOf = (script: BatchScript) => {
     const runs = runsOf(script.recording.trace);
     return runs.map((run) => stepOf(run, runs));
   };
 
-  it("is what its actions began with", () => {
+  it("An action of a recording is read as its parameters, rows and faults", () => {
     const [failing, whole] = stepsOf(
       new BatchScript()
         .write("task 1 fails once", { writer: "row" }, { overwrite: true })
@@ -240,7 +240,7 @@ describe("what is read off a recording", () => {
     expect(whole).toMatchObject({ mode: "append", rows: [1, 2, 5], options: {} });
   });
 
-  it("is what another action shows, where one had no time", () => {
+  it("An action that fails before its tasks begin has the partitions of another action", () => {
     const script = new BatchScript()
       .read("throws")
       .partitions()
@@ -265,12 +265,12 @@ describe("a filter as Python writes it", () => {
       `Not(child=StringContains(attribute=('s',), value="it's \\\\ \\xe9\\n"))`,
       { kind: "Not", child: { kind: "StringContains", attribute: ["s"], value: "it's \\ é\n" } },
     ],
-  ])("%s is read", (repr, filter) => {
+  ])("A filter as Python writes it is parsed: %s", (repr, filter) => {
     expect(parseFilter(repr)).toEqual(filter);
   });
 
   it.each(["3", "id", "EqualTo(attribute=('d',), value=datetime.date(2024, 1, 1))", "EqualTo(value=3"])(
-    "%s is none",
+    "A text that is no filter is refused: %s",
     (repr) => {
       expect(() => parseFilter(repr)).toThrow("this is no filter");
     },

@@ -30,7 +30,7 @@ const happy = () =>
     .ended()
     .checkpoint([4, 8, 12]);
 
-/** Partition 1 fails for good; of partition 2 nothing more is heard; then the replay. */
+/** Partition 1 fails for good, partition 2 has no further calls; then comes the replay. */
 const aborted = () =>
   new Script(3)
     .start()
@@ -53,7 +53,7 @@ const aborted = () =>
     .ended()
     .checkpoint([6]);
 
-/** Killed in the task of partition 1; then the replay. */
+/** The process is killed in the task of partition 1; then comes the replay. */
 const killed = () =>
   new Script(2)
     .start()
@@ -74,7 +74,7 @@ const killed = () =>
 
 interface Pair {
   readonly expected: Run[];
-  /** What an engine did that makes no difference; tests then plant one. */
+  /** Calls of an engine that differ without effect; tests then plant a difference. */
   readonly actual: Run[];
 }
 
@@ -85,7 +85,7 @@ function pairOf(script: Script): Pair {
 
 const differenceOf = ({ expected, actual }: Pair) => compare(expected, actual).difference;
 
-/** What the comparison says once `plant` has changed what the engine did. */
+/** The result of the comparison after `plant` has changed the engine's calls. */
 function differenceAfter(script: Script, plant: (actual: Run[]) => void): string | undefined {
   const pair = pairOf(script);
   plant(pair.actual);
@@ -115,13 +115,13 @@ describe("a comparison", () => {
     ["without faults", happy],
     ["aborted", aborted],
     ["killed", killed],
-  ])("finds no difference from itself in a scenario that is %s", (_, script) => {
+  ])("A comparison finds no difference between a scenario and itself that is %s", (_, script) => {
     const { calls, difference } = compare(...(Object.values(pairOf(script())) as [Run[], Run[]]));
     expect(difference).toBeUndefined();
     expect(calls).toBeGreaterThan(20);
   });
 
-  it.each(PLANTED)("differs wherever one call of the driver is %s", (_, plant) => {
+  it.each(PLANTED)("A comparison finds a difference wherever one call of the driver is %s", (_, plant) => {
     for (const script of [happy, aborted, killed]) {
       for (const [r, run] of pairOf(script()).expected.entries()) {
         for (const i of run.driver.keys()) {
@@ -132,7 +132,7 @@ describe("a comparison", () => {
     }
   });
 
-  it("differs wherever two calls of the driver are swapped", () => {
+  it("A comparison finds a difference wherever two calls of the driver are swapped", () => {
     for (const [r, run] of pairOf(happy()).expected.entries()) {
       for (let i = 0; i + 1 < run.driver.length; i++) {
         if (JSON.stringify(run.driver[i]) === JSON.stringify(run.driver[i + 1])) continue;
@@ -145,22 +145,25 @@ describe("a comparison", () => {
     }
   });
 
-  it.each(PLANTED)("differs wherever one call in a task of a committed batch is %s", (_, plant) => {
-    for (const [r, run] of pairOf(happy()).expected.entries()) {
-      for (const [t, task] of run.tasks.entries()) {
-        for (const side of ["reader", "writer"] as const) {
-          for (const i of task[side].keys()) {
-            const difference = differenceAfter(happy(), (actual) =>
-              plant(first(first(actual, r).tasks, t)[side], i),
-            );
-            expect(difference, `run ${r}, task ${t}, ${side} ${i}`).toContain(`of the ${side}`);
+  it.each(PLANTED)(
+    "A comparison finds a difference if one call in a task of a committed batch is %s",
+    (_, plant) => {
+      for (const [r, run] of pairOf(happy()).expected.entries()) {
+        for (const [t, task] of run.tasks.entries()) {
+          for (const side of ["reader", "writer"] as const) {
+            for (const i of task[side].keys()) {
+              const difference = differenceAfter(happy(), (actual) =>
+                plant(first(first(actual, r).tasks, t)[side], i),
+              );
+              expect(difference, `run ${r}, task ${t}, ${side} ${i}`).toContain(`of the ${side}`);
+            }
           }
         }
       }
-    }
-  });
+    },
+  );
 
-  it("differs where messages come in another order, or one is missing", () => {
+  it("A comparison finds a difference if messages come in another order or one is missing", () => {
     const change = (plant: (messages: JsonValue[]) => void) =>
       differenceAfter(happy(), ([run]) => {
         const commit = first((run as Run).driver, indexOf(run as Run, "writer.commit"));
@@ -171,13 +174,13 @@ describe("a comparison", () => {
     expect(change((messages) => messages.fill(null))).toContain("writer.commit");
   });
 
-  it("differs where a task is missing, or there is one more", () => {
+  it("A comparison finds a difference if a task is missing or there is one more", () => {
     expect(differenceAfter(happy(), ([run]) => run?.tasks.pop())).toContain("no such task");
     const again = ([run]: Run[]) => run?.tasks.push({ ...first(run.tasks), attempt: 1 });
     expect(differenceAfter(happy(), again)).toContain("attempt 1");
   });
 
-  it("differs where something is made with other arguments", () => {
+  it("A comparison finds a difference if an object is constructed with other arguments", () => {
     const made = (plant: (made: Call[]) => void) =>
       differenceAfter(happy(), ([run]) => plant(run?.made ?? []));
     for (const i of pairOf(happy()).expected[0]?.made.keys() ?? []) {
@@ -186,7 +189,7 @@ describe("a comparison", () => {
     }
   });
 
-  it("differs where a run ends in another way, or something else is recorded", () => {
+  it("A comparison finds a difference if a run ends in another way or records other batches", () => {
     const endedAs = (script: Script, ended: Run["ended"]) =>
       differenceAfter(script, ([run]) => Object.assign(run as Run, { ended }));
     expect(endedAs(happy(), undefined)).toContain("its end");
@@ -202,12 +205,12 @@ describe("a comparison", () => {
   });
 });
 
-describe("beside a task that fails for good", () => {
+describe("tasks beside one that fails for good", () => {
   const abortOf = (run: Run) => first(run.driver, indexOf(run, "writer.abort"));
   const messagesOf = (run: Run) => argsOf(abortOf(run))["messages"] as JsonValue[];
   const planted = (plant: (run: Run) => void) => differenceAfter(aborted(), ([run]) => plant(run as Run));
 
-  it("another may have come further than in Spark, and then has its message", () => {
+  it("A task beside a failing one may have come further than in Spark, and has its message then", () => {
     const finish = (run: Run) => {
       const exit = { call: "writer.write:exit", args: { rows: 2, lo: 4, hi: 5 } };
       taskOf(run, 2).writer.push(exit);
@@ -227,7 +230,7 @@ describe("beside a task that fails for good", () => {
     expect(planted(wrong)).toContain("writer.abort");
   });
 
-  it("another may not have begun, but one that has a message has finished", () => {
+  it("A task beside a failing one may not have begun, but one with a message has finished", () => {
     expect(
       planted((run) => (run.tasks = run.tasks.filter(({ partition }) => partition !== 2))),
     ).toBeUndefined();
@@ -238,7 +241,7 @@ describe("beside a task that fails for good", () => {
     expect(planted((run) => taskOf(run, 0).writer.pop())).toContain("of the writer");
   });
 
-  it("the one that fails must fail as it did in Spark", () => {
+  it("A task that fails for good must fail as it did in Spark", () => {
     expect(planted((run) => taskOf(run, 1).writer.pop())).toContain("none of them as there");
     expect(
       planted((run) => (run.tasks = run.tasks.filter(({ partition }) => partition !== 1))),
@@ -253,12 +256,12 @@ describe("after a kill", () => {
   const replayed = (plant: (tasks: TaskCalls[], run: Run) => void) =>
     differenceAfter(killed(), (actual) => plant(first(actual, 1).tasks, first(actual, 1)));
 
-  it("a finished task need not run again, one that had not must", () => {
+  it("A finished task need not run again after a kill, but an unfinished one must", () => {
     expect(replayed((tasks) => tasks.splice(0, 1))).toBeUndefined();
     expect(replayed((tasks) => tasks.splice(1, 1))).toContain("no such task");
   });
 
-  it("no more than one finished task may run again, and none after a kill outside of a task", () => {
+  it("At most one finished task may run again after a kill in a task, and none after any other kill", () => {
     const outside = new Script(2)
       .start()
       .initialOffset()
@@ -287,7 +290,7 @@ describe("an exception", () => {
   const names = (run: Run | undefined) =>
     run?.driver.map(({ call }) => call.replace(/^(reader|writer)\./, ""));
 
-  it("changes a recording to what Millrace is to do, and no more", () => {
+  it("An exception changes a recording to Millrace's behaviour and no further", () => {
     const [run, restart] = expectedOf(happy());
     const end = ["__init__", "commit", "commit:return", "commit"];
     expect(names(run)).toEqual([
@@ -304,24 +307,24 @@ describe("an exception", () => {
     ]);
   });
 
-  it("leaves an acknowledgement that is of no committed batch", () => {
+  it("An exception does not change an acknowledgement that belongs to no committed batch", () => {
     const script = happy().start().acknowledge(99);
     expect(names(expectedOf(script).at(-1))).toEqual(["commit"]);
   });
 
-  it("leaves partitions that were asked of another range", () => {
+  it("An exception does not change partitions that were asked of another range", () => {
     const script = aborted().start().partitions(0, 4);
     expect(names(expectedOf(script).at(-1))).toEqual(["partitions"]);
   });
 
-  it("leaves what is asked before the initial offset of a reader that is told the start", () => {
+  it("An exception does not change calls before the initial offset of a reader that is told the start", () => {
     const script = new Script(2).start().latestOffset(0, 4).initialOffset().partitions(0, 4);
     const told = new Script(2).start().partitions(4, 4).latestOffset(4, 8);
     expect(names(expectedOf(script)[0])?.[0]).toBe("latestOffset");
     expect(names(expectedOf(told)[0])?.[0]).toBe("partitions");
   });
 
-  it("leaves a simple reader's batch that failed, unless its rows were a generator", () => {
+  it("An exception does not change a failed batch of a simple reader, unless its rows were a generator", () => {
     const failed = (returns: Record<string, JsonValue>) =>
       new Script(1, "Simple")
         .start()
@@ -343,14 +346,14 @@ describe("an exception", () => {
     expect(accepted?.ended).toEqual({ failed: false, faults: [] });
   });
 
-  it("leaves an initial offset that is asked where no batch is run", () => {
+  it("An exception does not change an initial offset that is asked for without a batch", () => {
     const script = happy().start().initialOffset().latestOffset(12, 16);
     expect(names(expectedOf(script).at(-1))).toEqual(["initialOffset", "latestOffset"]);
   });
 });
 
 describe("a trace", () => {
-  it("gives what a task does after its run has ended to that run", () => {
+  it("A trace assigns calls of a task that end after their run to that run", () => {
     const script = new Script(1).start().partitions(0, 2);
     const task = { partitionId: 0, attemptNumber: 0, batchIdProp: "0" };
     const entry = (call: string, proc: string) => ({ call, args: {}, task, proc });
@@ -367,7 +370,7 @@ describe("a trace", () => {
     expect(calls(next)).toEqual(["writer.write:enter"]);
   });
 
-  it("has each call of a round as often as the round is repeated", () => {
+  it("A trace has each call of a round as often as the round is repeated", () => {
     const { trace } = new Script(1).start().idle(0).recording;
     const poll = trace.at(-1);
     const [run] = runsOf([

@@ -13,7 +13,7 @@ import {
 } from "./trace.ts";
 
 /**
- * What of the trace depends on the clock or on processes, so that it can only be judged with both
+ * Differences that depend on the clock or on processes, so that they can only be judged with both
  * traces at hand.
  */
 export const TOLERANCES = {
@@ -39,9 +39,9 @@ export const TOLERANCES = {
   },
 } as const satisfies Record<string, Exception>;
 
-/** What a comparison returns. */
+/** The result of a comparison. */
 export interface Comparison {
-  /** Calls of the recording that the engine was found to make. */
+  /** The number of calls in the recording that the engine made, too. */
   readonly calls: number;
   /** Ids of the tolerances that were needed. */
   readonly used: ReadonlySet<string>;
@@ -49,9 +49,7 @@ export interface Comparison {
   readonly difference?: string;
 }
 
-/**
- * Compares what Spark would have done (`expected`, exceptions applied) with what the engine did.
- */
+/** Compares the expected calls of Spark, with exceptions applied, with the calls of the engine. */
 export function compare(expected: readonly Run[], actual: readonly Run[]): Comparison {
   const comparer = new Comparer();
   try {
@@ -87,9 +85,9 @@ type Side = "reader" | "writer";
 class Comparer {
   calls = 0;
   readonly used = new Set<string>();
-  /** Tasks that the engine finished in a run that was killed: they need not run again. */
+  /** Tasks that the engine finished in a killed run: they need not run again. */
   #finished = new Map<string, TaskCalls>();
-  /** After a kill in a task: one may have finished whose record came too late. */
+  /** True after a kill in a task, because one task may have finished before its record was made. */
   #mayRepeatTask = false;
 
   compareRuns(expected: readonly Run[], actual: readonly Run[]): void {
@@ -119,7 +117,7 @@ class Comparer {
   }
 
   /**
-   * True for two aborts whose messages differ only if the clock decides whether a task finished.
+   * True for two aborts whose messages differ only because the clock decides if a task finished.
    */
   #sameAbort(spark: Call, millrace: Call, run: Run, other: Run): boolean {
     if (spark.call !== "writer.abort" || millrace.call !== "writer.abort") return false;
@@ -135,7 +133,7 @@ class Comparer {
       const hasFailed = run.tasks.some(
         (task) => task.batch === batch && task.partition === partition && hasFault(task),
       );
-      // A fault decides by itself, whatever the clock says.
+      // A fault decides the message, whatever the clock says.
       if (hasFailed && known === null) return message === null;
       const finished = this.#finishedIn(other, batch, partition);
       return sameJson(message, finished === undefined ? null : messageOf(finished));
@@ -190,7 +188,7 @@ class Comparer {
     }
   }
 
-  /** A task that the engine did not run. */
+  /** Accepts or reports a task that the engine did not run. */
   #excuseMissing(place: string, task: TaskCalls, isLoose: boolean): void {
     if (this.#finished.has(keyOf(task))) this.used.add(TOLERANCES.missingOnly.id);
     else if (isLoose) this.used.add(TOLERANCES.cutShort.id);
@@ -198,7 +196,8 @@ class Comparer {
   }
 
   /**
-   * Which partitions of a batch may have been cut short, by the failure of another task or a kill.
+   * Tells which partitions of a batch may have been cut short by the failure of another task or by
+   * a kill.
    */
   #looseness(run: Run, other: Run, batch: number): (partition: number) => boolean {
     if (run.driver.some((call) => isCommitOf(call, batch))) return () => false;
@@ -222,7 +221,7 @@ class Comparer {
     return isReaderWhole && isWriterWhole;
   }
 
-  /** True if this side made all the same calls, or was cut short by a failure of the other one. */
+  /** True if this side made all the same calls, or was cut short by a failure of the other side. */
   #compareSide(side: Side, place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
     const [theirs, ours] = [task[side], mine[side]];
     if (sameCalls(theirs, ours)) {
@@ -243,8 +242,8 @@ class Comparer {
 
   #compareMade(where: string, run: Run, other: Run, recordedMade: readonly Call[]): void {
     const isWriter = ({ call }: Call) => call === "writer.__init__";
-    // Spark makes no writer for what it refuses; each other action of a batch has the only one that
-    // it may have.
+    // Spark creates no writer for an action that it refuses; each other action of a batch has
+    // exactly one.
     const writers = run.isBatch && run.made.some(isWriter) ? [] : recordedMade.filter(isWriter);
     const sink = {
       call: "DataSource.__init__",
@@ -278,7 +277,7 @@ class Comparer {
   #remember({ isBatch, tasks, driver }: Run): void {
     if (isBatch) return;
     for (const task of tasks) if (exitOf(task) !== undefined) this.#finished.set(keyOf(task), task);
-    // An attempt that was aborted begins anew.
+    // An attempt that was aborted starts again.
     const aborted = new Set(
       driver.filter(({ call }) => call === "writer.abort").map(({ args }) => Number(args["batchId"])),
     );
@@ -298,13 +297,13 @@ function messagesOf({ args }: Call): readonly JsonValue[] {
   return args["messages"] as readonly JsonValue[];
 }
 
-/** The message of a task that has finished, from its own log. */
+/** The message of a finished task, from its own log. */
 function messageOf(task: TaskCalls): JsonValue {
   const { rows = null, lo = null, hi = null } = exitOf(task)?.args ?? {};
   return { partition: task.partition, attempt: task.attempt, rows, lo, hi };
 }
 
-/** How many calls one of two made if the other goes on from there; `undefined` if they differ. */
+/** The number of equal calls if one list continues the other; `undefined` if the lists differ. */
 function countShared(a: readonly Call[], b: readonly Call[]): number | undefined {
   const length = Math.min(a.length, b.length);
   return sameCalls(a.slice(0, length), b.slice(0, length)) ? length : undefined;
@@ -324,8 +323,8 @@ function withoutFault(options: Args): Args {
 }
 
 /**
- * If two faults came together, Spark's error names both; which one is the cause of the other is no
- * call of the contract.
+ * If two faults coincide, Spark's error names both. The order of their causes is not a call of the
+ * contract.
  */
 function sameEnd(spark: Ended | undefined, millrace: Ended | undefined): boolean {
   if (spark === undefined || millrace === undefined) return spark === millrace;

@@ -16,7 +16,7 @@ import {
   unknownDriverEntries,
 } from "./trace.ts";
 
-/** Every difference from Spark that is there on purpose. */
+/** Every intended difference from Spark. */
 export const EXCEPTIONS: readonly Exception[] = [
   ...Object.values(TOLERANCES),
   ...REWRITES,
@@ -24,8 +24,8 @@ export const EXCEPTIONS: readonly Exception[] = [
 ];
 
 /**
- * `same`: apart from the exceptions named. `differs`: `detail` has the first difference.
- * `not built`, `no trace`: nothing to compare; `detail` says why.
+ * `same`: equal except for the named exceptions. `differs`: `detail` has the first difference. `not
+ * built`, `no trace`: there is no comparison, and `detail` says why.
  */
 export type Verdict = "same" | "differs" | "not built" | "no trace";
 
@@ -39,8 +39,7 @@ export interface Result {
 }
 
 /**
- * The recordings of a folder: the paths of its JSON files. Error if there is no such folder, or
- * nothing in it.
+ * The paths of the JSON files in a folder of recordings. Throws if the folder is missing or empty.
  */
 export function recordingsIn(folder: string): readonly string[] {
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
@@ -48,7 +47,7 @@ export function recordingsIn(folder: string): readonly string[] {
   return files.sort().map((name) => join(folder, name));
 }
 
-/** Drives the engine through the recording in a file and compares. */
+/** Replays the recording in a file with the engine and compares. */
 export async function conform(path: string): Promise<Result> {
   const nothing = { scenario: basename(path, ".json"), calls: 0, exceptions: [] };
   try {
@@ -56,12 +55,12 @@ export async function conform(path: string): Promise<Result> {
     if (recording !== undefined) return await conformRecording(recording);
     return { ...nothing, verdict: "no trace", detail: "no recorded calls in it" };
   } catch (error) {
-    // The others are still worth running; this one has certainly not been found to be the same.
+    // The other recordings still run, and this one counts as different.
     return { ...nothing, verdict: "differs", detail: `it cannot be replayed: ${String(error)}` };
   }
 }
 
-/** Drives the engine through a recording and compares. */
+/** Replays a recording with the engine and compares. */
 export async function conformRecording(recording: Recording): Promise<Result> {
   const { scenario } = recording;
   const missing = findMissing(recording);
@@ -76,7 +75,7 @@ export async function conformRecording(recording: Recording): Promise<Result> {
     : { ...result, verdict: "differs", detail: difference };
 }
 
-/** What the scenario needs that Millrace does not have yet. */
+/** The feature that the scenario needs and Millrace does not have yet. */
 function findMissing({ trace }: Recording): string | undefined {
   if (isBatchTrace(trace)) return findUnknownStep(runsOf(trace));
   const [unknown] = unknownDriverEntries(trace);
@@ -99,7 +98,7 @@ function findMissingIn({ start, source, made }: Run): string | undefined {
   return other && `the sink "${String(other.args["cls"])}", which is not in sources.py`;
 }
 
-/** The first action of batches that does not say what it is. */
+/** The first action of batches whose kind is unknown. */
 function findUnknownStep(runs: readonly Run[]): string | undefined {
   const { expected } = rewritten(runs);
   const unknown = expected.find((run) => stepOf(run, expected) === undefined);
@@ -108,7 +107,7 @@ function findUnknownStep(runs: readonly Run[]): string | undefined {
     : `the driver's "${unknown.start.label}", of which there are no calls`;
 }
 
-/** The table: a line a scenario, and what its exceptions mean. */
+/** The table: one line per scenario, and the meaning of its exceptions. */
 export function table(results: readonly Result[]): string {
   const head = ["scenario", "calls compared", "verdict", "exceptions used"];
   const rows = results.map(({ scenario, calls, verdict, exceptions, detail }) => [

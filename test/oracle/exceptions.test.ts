@@ -4,8 +4,8 @@ import { conformRecording } from "./conformance.ts";
 import { Script } from "./script.ts";
 
 /**
- * Scenarios that are not among the recordings, driven through the engine. Each begins with a
- * committed batch 0, unless it is about it.
+ * Scenarios that the recordings lack, run by the engine. Each begins with a committed batch 0,
+ * unless batch 0 is its subject.
  */
 
 const fault = (...points: readonly JsonValue[]) => ({ fault: JSON.stringify(points) });
@@ -19,12 +19,12 @@ const same = (...exceptions: string[]) => ({
   detail: undefined,
 });
 
-/** Batch 0 of a source that ends at 16, two partitions a batch. */
+/** Begins with batch 0 of a source that ends at 16, with two partitions a batch. */
 function begun(script: Script, n = 4): Script {
   return script.initialOffset().latestOffset(0, n).initialOffset().partitions(0, n).batch(0, 0);
 }
 
-/** Ends a scenario: batch 1 is replayed to its end, and nothing is left. */
+/** Ends a scenario: batch 1 is replayed to its end, and no batch stays open. */
 function replayed(script: Script, n = 4): Script {
   return script
     .partitions(n, 2 * n)
@@ -34,8 +34,8 @@ function replayed(script: Script, n = 4): Script {
     .checkpoint([n, 2 * n]);
 }
 
-describe("the engine, where Spark's recordings end", () => {
-  it("asks for the end of a batch again whose partitions could not be told", async () => {
+describe("the engine beyond Spark's recordings", () => {
+  it("The engine asks for the end of a batch again if its partitions were not planned", async () => {
     const max = { max: 8 };
     const script = new Script(2).start({ ropts: { ...max, ...fault({ point: "partitions", start: 4 }) } });
     begun(script)
@@ -49,7 +49,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(replayed(script))).toEqual(same("plan-in-one-step"));
   });
 
-  it("asks for everything again where already the first batch could not be planned", async () => {
+  it("The engine asks for everything again if the first batch could not be planned", async () => {
     const max = { max: 4 };
     const script = new Script(2)
       .start({ ropts: { ...max, ...fault({ point: "partitions", start: 0 }) } })
@@ -69,7 +69,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(script)).toEqual(same("plan-in-one-step"));
   });
 
-  it("replays the first batch without asking where the stream begins", async () => {
+  it("The engine replays the first batch without asking for the initial offset", async () => {
     const max = { max: 4 };
     const script = new Script(2)
       .start({ ropts: max, wopts: fault({ point: "commit", batch: 0 }) })
@@ -94,7 +94,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(script)).toEqual(same("initial-offset-once", "recorded-partitions"));
   });
 
-  it("aborts again, before the replay, what an abort that threw may have left", async () => {
+  it("The engine aborts again before the replay, because an abort that threw may have left rows", async () => {
     const max = { max: 8 };
     const wopts = fault({ point: "commit", batch: 1 }, { point: "abort", batch: 1 });
     const script = new Script(2).start({ ropts: max, wopts });
@@ -114,7 +114,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(replayed(script))).toEqual(same("abort-again"));
   });
 
-  it("calls the source's commit again after a kill in it", async () => {
+  it("The engine calls the source's commit again after a kill in it", async () => {
     const max = { max: 8 };
     const script = new Script(2).start({
       ropts: { ...max, ...fault({ point: "reader.commit", end: 4, kill_jvm: true }) },
@@ -131,7 +131,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(replayed(script))).toEqual(same("acknowledge-after-commit", "plan-in-one-step"));
   });
 
-  it("runs after a kill in a task only what had not finished", async () => {
+  it("The engine runs only unfinished tasks after a kill in a task", async () => {
     const max = { max: 16 };
     const late = { point: "write", partition: 3, batch: 1, sleep: 1, kill_jvm: true };
     const script = new Script(4).start({ ropts: max, wopts: fault(late) });
@@ -148,7 +148,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(replayed(script, 8))).toEqual(same("resume-missing-only"));
   });
 
-  it("aborts with the messages of what had finished, however far Spark's other tasks came", async () => {
+  it("The engine aborts with the messages of finished tasks, however far Spark's other tasks came", async () => {
     const max = { max: 16 };
     const early = { point: "write:enter", partition: 1, batch: 1, sleep: 0.5 };
     const script = new Script(4).start({ ropts: max, wopts: fault(early) });
@@ -167,7 +167,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(replayed(script, 8))).toEqual(same("cut-short", "recorded-partitions"));
   });
 
-  it("counts from the first batch that has something new", async () => {
+  it("The engine counts ids from the first batch with new data", async () => {
     const script = new Script(2)
       .start({ ropts: { max: 0 }, trigger: { once: true } })
       .initialOffset()
@@ -192,7 +192,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(script)).toEqual(same("no-empty-first-batch"));
   });
 
-  it("runs all batches of availableNow under the reader's own limit, where the reader fixes what is available", async () => {
+  it("The engine runs availableNow under the reader's own limit if the reader fixes what is available", async () => {
     const script = new Script(4, "AdmAN").start({ ropts: { max: 16 }, trigger: { availableNow: true } });
     const limit = "ReadMaxRows(max_rows=8)";
     const ask = (start: number, end: number) =>
@@ -209,7 +209,7 @@ describe("the engine, where Spark's recordings end", () => {
     expect(await resultOf(script)).toEqual(same("initial-offset-once"));
   });
 
-  it("refuses an offset that goes backwards, which Spark follows, in each run", async () => {
+  it("The engine refuses an offset that goes backwards in each run, while Spark follows it", async () => {
     const range = (start: number, end: number) => ({ start: { n: start }, end: { n: end } });
     const script = new Script(4, "Back").start({ ropts: { step: 8 }, trigger: { once: true } });
     script.initialOffset().latestOffset(0, 8).initialOffset().call("reader.partitions", range(0, 8));

@@ -7,7 +7,7 @@ import { emptyFirstBatch, forwardOnly, keyOrder } from "./exceptions/removed-bat
 import type { Rewrite } from "./exceptions/rewrite.ts";
 import type { Run } from "./trace.ts";
 
-/** For recordings of streams, in the order in which they are applied. */
+/** Exceptions for recordings of streams, in the order in which they are applied. */
 export const REWRITES: readonly Rewrite[] = [
   checkpointOption,
   forwardOnly,
@@ -26,7 +26,7 @@ export const REWRITES: readonly Rewrite[] = [
   stopAlways,
 ];
 
-/** Spark's runs as they would be if Spark did as Millrace does. */
+/** Spark's runs as they would be if Spark behaved like Millrace. */
 export function rewritten(recorded: readonly Run[]): {
   readonly expected: Run[];
   readonly used: Set<string>;

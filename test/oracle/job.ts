@@ -1,12 +1,14 @@
 import type { Trigger } from "../../shared/contract/pipeline.ts";
 import type { BatchStep } from "./batch-step.ts";
 
-/** After so many triggers that found nothing new, or, where there was none, so many batches. */
+/**
+ * The end of a run: after so many triggers without new data, or, if there was none, so many
+ * batches.
+ */
 export type Until = { readonly idle: number } | { readonly batch: number };
 
 /**
- * One run of a scenario, as its process is told in its environment: worker threads read it there
- * too.
+ * One run of a scenario, as its process gets it in its environment, which worker threads read, too.
  */
 export interface Job {
   /** File to log to. */
@@ -17,11 +19,14 @@ export interface Job {
   readonly ropts: Readonly<Record<string, string>>;
   readonly wopts: Readonly<Record<string, string>>;
   readonly trigger: Trigger;
-  /** Attempts of one task at most. (Spark: the `N` of `local[2, N]`.) */
+  /** Maximum attempts of one task. (Spark: the `N` of `local[2, N]`.) */
   readonly maxAttempts: number;
   /** The action of a batch; absent in a query. */
   readonly batch?: BatchStep;
-  /** When the driver ends a run on an interval; a run of another trigger ends by itself. */
+  /**
+   * The point at which the driver ends a run on an interval; a run of another trigger ends by
+   * itself.
+   */
   readonly until?: Until;
 }
 

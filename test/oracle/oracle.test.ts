@@ -17,7 +17,7 @@ describe.runIf(isThere)("the recordings of Spark in ../shared/oracle", () => {
   const recordings = isThere ? recordingsIn(FOLDER) : [];
 
   it.each(recordings.map((path) => [basename(path, ".json"), path]))(
-    "%s: the engine makes Spark's calls, but for the exceptions that are listed",
+    "%s: the engine makes Spark's calls, except for the listed exceptions",
     async (_, path) => {
       const { verdict, detail } = await conform(path);
       expect(verdict, detail).not.toBe("differs");
@@ -47,7 +47,7 @@ describe("npm run test:oracle", () => {
     return { status, stdout, stderr };
   };
 
-  it("replays any folder of recordings, and says of each what came of it", () => {
+  it("The command replays any folder of recordings and prints the result of each", () => {
     const same = { ...script().ended().recording, scenario: "as_recorded" };
     const other = { ...new Script(1, "Queue").start().recording, scenario: "of_another_source" };
     const { status, stdout } = run({ same, other, surface: { classes: [] } });
@@ -58,7 +58,7 @@ describe("npm run test:oracle", () => {
     expect(status).toBe(0);
   });
 
-  it("ends with 1 where a scenario differs, and shows the first difference", () => {
+  it("The command ends with 1 if a scenario differs, and shows the first difference", () => {
     const differing = { ...script().idle(2).ended().recording, scenario: "polls_once_more" };
     const { status, stdout } = run({ differing });
     expect(stdout).toMatch(/^polls_once_more +\d+ +differs/m);
@@ -66,7 +66,7 @@ describe("npm run test:oracle", () => {
     expect(status).toBe(1);
   });
 
-  it("counts a recording that cannot be replayed as one that differs", () => {
+  it("The command counts a recording that cannot be replayed as one that differs", () => {
     const { status, stdout } = run({
       headless: { scenario: "headless", trace: [{ call: "reader.stop", args: {} }] },
     });
@@ -76,7 +76,7 @@ describe("npm run test:oracle", () => {
     expect(status).toBe(1);
   });
 
-  it("says so where there is nothing to replay", () => {
+  it("The command says so if there is nothing to replay", () => {
     const { status, stderr } = run({});
     expect(stderr).toContain("there are no recordings in");
     expect(status).toBe(1);
@@ -84,7 +84,7 @@ describe("npm run test:oracle", () => {
 });
 
 describe("the exceptions", () => {
-  it("have a name of their own and say where they are written down", () => {
+  it("The exceptions have names of their own and say where they are documented", () => {
     expect(new Set(EXCEPTIONS.map(({ id }) => id)).size).toBe(EXCEPTIONS.length);
     for (const { id, reason } of EXCEPTIONS) {
       expect(id).toMatch(/^[a-z]+(-[a-z]+)+$/);

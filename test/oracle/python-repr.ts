@@ -1,14 +1,14 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
 
-/** A filter as JSON: its class, and its fields. */
+/** A filter as JSON: its class and its fields. */
 export interface FilterJson {
   readonly [field: string]: JsonValue;
   readonly kind: string;
 }
 
 /**
- * What Python's `repr` says of one of Spark's filters: `Not(child=EqualTo(attribute=('id',),
- * value=99))`. Error for anything else.
+ * Parses Python's `repr` of one of Spark's filters: `Not(child=EqualTo(attribute=('id',),
+ * value=99))`. Throws for any other text.
  */
 export function parseFilter(repr: string): FilterJson {
   const reader = new ReprReader(repr);

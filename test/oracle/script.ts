@@ -3,10 +3,13 @@ import type { Args, Entry, Recording, TaskId } from "./trace.ts";
 
 type Message = { partition: number; attempt: number; rows: number; lo: number; hi: number };
 
-/** How a task ends, where it does not end well. */
+/** The end of a task that does not succeed. */
 export interface TaskEnd {
   readonly attempt?: number;
-  /** The fault that ends it, such as `raise in write`; `running` if nothing more is heard of it. */
+  /**
+   * The fault that ends the task, such as `raise in write`; `running` if the trace has no end of
+   * it.
+   */
   readonly ends?: "raise in write" | "raise in write:enter" | "kill -9 JVM from write" | "running";
 }
 
@@ -14,9 +17,9 @@ const SCHEMA = { schema: "struct<id:bigint,part:int>" };
 const at = (n: number): Args => ({ n });
 
 /**
- * Writes a trace as Spark would record it, for what the recordings do not show: the order of calls
- * is that of their notes and of Spark's MicroBatchExecution. Each batch has `partitions` partitions
- * of two rows.
+ * Writes a trace as Spark would record it, for cases that the recordings lack. The order of calls
+ * follows their notes and Spark's MicroBatchExecution. Each batch has `partitions` partitions of
+ * two rows.
  */
 export class Script {
   readonly #trace: Entry[] = [];
@@ -60,7 +63,7 @@ export class Script {
     return this.#add("reader.latestOffset", { start: at(start), ...limit, returns: at(end) });
   }
 
-  /** Two triggers that find nothing new. */
+  /** Two triggers that find no new data. */
   idle(n: number): this {
     this.latestOffset(n, n);
     this.#trace.push({ ...(this.#trace.pop() as Entry), repeats: ">=2" });
@@ -80,7 +83,7 @@ export class Script {
     return this.#add("reader.partitions", { start: at(start), end: at(end), returns: parts });
   }
 
-  /** The writer that Spark makes to send it to the tasks. */
+  /** The writer that Spark creates to send it to the tasks. */
   planWriter(): this {
     this.#add("DataSource.__init__", {
       cls: "Src",
@@ -94,7 +97,7 @@ export class Script {
     return this;
   }
 
-  /** One attempt of a task. `start` is that of the batch. */
+  /** One attempt of a task. `start` is the start of the batch. */
   task(batch: number, partition: number, start: number, { attempt = 0, ends }: TaskEnd = {}): this {
     const task = { partitionId: partition, attemptNumber: attempt, batchIdProp: String(batch) };
     const add = (call: string, args: Args) => this.inTask(task, call, args);
@@ -121,7 +124,7 @@ export class Script {
     return this;
   }
 
-  /** `finished` are the partitions that have a message; all, unless said. */
+  /** `finished` are the partitions with a message; all by default. */
   end(how: "commit" | "abort", batchId: number, start: number, finished?: readonly number[]): this {
     const messages = Array.from({ length: this.#partitions }, (_, partition) =>
       finished === undefined || finished.includes(partition) ? message(partition, start, 0) : null,
@@ -138,7 +141,7 @@ export class Script {
       .call("writer.commit:return", { batchId });
   }
 
-  /** `faults` are those that the error names; none for a run that ended well. */
+  /** `faults` are the faults in the error; none for a run that succeeded. */
   ended(...faults: readonly string[]): this {
     const lines = faults.map((point) => `injected fault at ${point} {}`);
     return this.#add("== driver: query ended", { exception: faults.length === 0 ? null : lines });

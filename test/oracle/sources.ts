@@ -6,12 +6,12 @@ import { Adm, AdmAN, AN, Back, Bad, EmptyParts, EmptyRows, OldSig } from "./sour
 import type { Args } from "./trace.ts";
 
 /**
- * The recorded readers and writers, ported from the oracle's sources.py: the same names, options,
- * fault points and messages. They log in the oracle's own form, one JSON line a call, to a file
- * that threads and processes share.
+ * The recorded readers and writers, ported from the oracle's sources.py with the same names,
+ * options, fault points and messages. They log in the oracle's own form, one JSON line per call, to
+ * a file that threads and processes share.
  */
 
-/** The recorded classes whose kind is built, by the name that the trace has for them. */
+/** The recorded classes that Millrace supports, by their name in the trace. */
 export const SOURCES: ReadonlyMap<string, DataSourceClass<Options>> = new Map(
   [Src, EmptyParts, EmptyRows, Back, AN, Bad, OldSig, Adm, AdmAN, Simple].map((source) => [
     source.name,
@@ -19,10 +19,10 @@ export const SOURCES: ReadonlyMap<string, DataSourceClass<Options>> = new Map(
   ]),
 );
 
-/** The recorded classes whose kind is not built yet, and what they need. */
+/** The recorded classes that Millrace does not support yet, and the features that they need. */
 export const NOT_BUILT: ReadonlyMap<string, string> = new Map([["TsSrc", "stateful queries"]]);
 
-/** Options of the class `Bad` that select what is ported; its others are not in sources.py. */
+/** True for the ported options of the class `Bad`; sources.py lacks the others. */
 export function isKnownBad(ropts: Args): boolean {
   return ropts["badoff"] === "key_order" && ropts["bad"] === "arrow_ok";
 }

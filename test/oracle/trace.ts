@@ -5,13 +5,13 @@ import { parseFilter } from "./python-repr.ts";
 /** Arguments of a call by name, as the oracle writes them. */
 export type Args = { readonly [name: string]: JsonValue };
 
-/** One call of the contract, or a fault that was put in (`!! raise in commit`). */
+/** One call of the contract, or an injected fault (`!! raise in commit`). */
 export interface Call {
   readonly call: string;
   readonly args: Args;
 }
 
-/** The task in which a call was made, in the oracle's names. */
+/** The task in which a call was made, with the oracle's names. */
 export interface TaskId {
   readonly partitionId: number;
   readonly attemptNumber: number;
@@ -22,11 +22,11 @@ export interface TaskId {
 export interface Entry extends Call {
   readonly proc?: string;
   readonly task?: TaskId | null;
-  /** `>=2`: made at least so often, one after the other; how often exactly was up to the clock. */
+  /** Such as `>=2`: made at least so many times in a row; the clock decided how often. */
   readonly repeats?: string;
 }
 
-/** What the driver program started a query with: enough to start it again. */
+/** The settings with which the driver program started a query, enough to start it again. */
 export interface Start {
   readonly label: string;
   readonly trigger: JsonValue;
@@ -36,7 +36,7 @@ export interface Start {
 
 /**
  * The calls of one attempt of a task. Spark reads and writes in two processes, so the calls of the
- * two sides have no order between them.
+ * two sides have no common order.
  */
 export interface TaskCalls {
   readonly batch: number;
@@ -47,46 +47,46 @@ export interface TaskCalls {
 }
 
 /**
- * What the ledger (Spark: the checkpoint) holds: the end of each batch that was begun, and which of
- * them are committed.
+ * The content of the ledger (Spark: the checkpoint): the end of each batch that was begun, and the
+ * committed batches.
  */
 export interface Checkpoint {
   readonly offsets: Record<string, JsonValue>;
   readonly commits: string[];
 }
 
-/** How a run ended: `undefined` if it was killed. */
+/** The end of a run; `undefined` if it was killed. */
 export interface Ended {
   readonly failed: boolean;
-  /** The points whose faults its error names. */
+  /** The points of the faults that its error names. */
   readonly faults: readonly string[];
   /** Code of Millrace's error, if the engine refuses what Spark refused. */
   readonly refusal?: string;
   /**
-   * What an action of a batch returned: the number of rows it collected, `null` if it wrote them.
+   * The result of an action of a batch: the number of collected rows, or `null` if it wrote rows.
    */
   readonly value?: JsonValue;
-  /** All that is recorded of the exception of such an action. */
+  /** The recorded text of such an action's exception. */
   readonly exception?: string;
 }
 
 /**
- * One run of a query, or one action of a batch, from its start to its end or its death, with the
- * processes mapped away.
+ * One run of a query, or one action of a batch, from its start to its end or its death, without the
+ * processes in which its calls were made.
  */
 export interface Run {
   start: Start;
-  /** An action of a batch: a job of its own, with nothing to resume. */
+  /** True for an action of a batch: a separate job without a state to resume. */
   isBatch: boolean;
   /** Class of the source. */
   source: string;
   /**
-   * The calls of planning, commit and abort, in their order. A writer's construction is among them
-   * if it is made for a commit or an abort.
+   * The calls of planning, commit and abort, in order. The construction of a writer is among them
+   * if it is for a commit or an abort.
    */
   driver: Call[];
   tasks: TaskCalls[];
-  /** All other constructions, each once: how often they are made is a matter of processes. */
+  /** All other constructions, each once, because their number depends on processes. */
   made: Call[];
   ended: Ended | undefined;
   checkpoint: Checkpoint | undefined;
@@ -107,7 +107,7 @@ export function readRecording(path: string): Recording | undefined {
 const START = "== driver: start query";
 const ENDED = "== driver: query ended";
 const CHECKPOINT = "== checkpoint";
-/** Of an action of a batch; it begins with any other entry of the driver. */
+/** The end of an action of a batch, which begins with any other entry of the driver. */
 const RETURNED = "== driver: returned";
 const EXCEPTION = "== driver: exception";
 const MADE = new Set([
@@ -122,8 +122,8 @@ const MADE = new Set([
 const ENDS = new Set(["writer.commit", "writer.abort"]);
 
 /**
- * True for the trace of a driver program that reads and writes batches, one action after the other,
- * and starts no query.
+ * True for the trace of a driver program that reads and writes batches one after the other and
+ * starts no query.
  */
 export function isBatchTrace(trace: readonly Entry[]): boolean {
   return (
@@ -136,9 +136,7 @@ function isBatchEnd(call: string): boolean {
   return call === RETURNED || call === EXCEPTION;
 }
 
-/**
- * Entries of the driver program that mean something else than the start and the end of a stream.
- */
+/** Entries of the driver program other than the start and the end of a stream. */
 export function unknownDriverEntries(trace: readonly Entry[]): readonly string[] {
   return trace
     .map(({ call }) => call)
@@ -147,7 +145,7 @@ export function unknownDriverEntries(trace: readonly Entry[]): readonly string[]
     );
 }
 
-/** Splits a trace into its runs: a query's, or the actions of batches. */
+/** Splits a trace into its runs: those of a query, or the actions of batches. */
 export function runsOf(trace: readonly Entry[], isBatch: boolean = isBatchTrace(trace)): Run[] {
   const begins = isBatch
     ? ({ call }: Entry) => call.startsWith("==") && !isBatchEnd(call)
@@ -190,7 +188,7 @@ function emptyRun({ call, args }: Entry, isBatch: boolean): Run {
 }
 
 /**
- * The run in which one side of a task was begun, by process: Spark's tasks may outlive an abort,
+ * The run in which one side of a task began, by process, because Spark's tasks may outlive an abort
  * and even the run.
  */
 type Begun = Map<string, Run>;
@@ -215,8 +213,8 @@ function addTaskCall(run: Run, begun: Begun, { call, args, proc }: Entry, task: 
 }
 
 /**
- * Tells a construction for a commit or an abort, which the contract speaks of, from those that are
- * a matter of processes.
+ * Separates constructions for a commit or an abort, which the contract describes, from those that
+ * depend on processes.
  */
 function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
   const calls = entries.filter(({ call }) => !MADE.has(call) || call === "writer.__init__");
@@ -246,8 +244,8 @@ function expandRepeats(entries: readonly Entry[]): Entry[] {
 }
 
 /**
- * What no comparison may depend on: the name that Python has for the class of an iterator, and the
- * first of two entries that some versions of the recorder wrote for one call.
+ * Removes details that no comparison may depend on: Python's name for the class of an iterator, and
+ * the first of two entries that some versions of the recorder wrote for one call.
  */
 function normalised(entry: Entry): Entry[] {
   if (entry.call === "reader.latestOffset:enter") return [];
@@ -257,8 +255,8 @@ function normalised(entry: Entry): Entry[] {
 }
 
 /**
- * Of a batch: Python's name for the class of its options, and its way of writing filters. Its only
- * batch has no id in Spark.
+ * The same for batches: Python's name for the class of the options, and its text of filters. The
+ * only batch has no id in Spark.
  */
 function normalisedBatch(entry: Entry): Entry[] {
   return normalised(entry).map((normal) => {
@@ -292,7 +290,7 @@ function taskOf(run: Run, { batchIdProp, partitionId, attemptNumber }: TaskId): 
   return task;
 }
 
-/** How the run ended, if the entry tells it. */
+/** The end of the run, if the entry tells it. */
 function endIn({ call, args }: Entry): Ended | undefined {
   if (call === RETURNED) return { failed: false, faults: [], value: args["value"] ?? null };
   if (call === EXCEPTION) return refusedOf(args);
@@ -301,14 +299,16 @@ function endIn({ call, args }: Entry): Ended | undefined {
   return { ...endedOf(exception), ...(typeof code === "string" ? { refusal: code } : {}) };
 }
 
-/** Spark's own exception, or Millrace's: of both only the points of the faults are comparable. */
+/**
+ * The end from an exception of Spark or of Millrace: only the points of the faults can be compared.
+ */
 function endedOf(exception: JsonValue): Ended {
   if (exception === null) return { failed: false, faults: [] };
   const points = JSON.stringify(exception).matchAll(/injected fault at ([\w.:]+)/g);
   return { failed: true, faults: [...new Set([...points].map(([, point]) => point ?? ""))] };
 }
 
-/** What Spark calls what Millrace refuses as well. */
+/** Spark's names of errors for cases that Millrace refuses, too. */
 const REFUSALS = new Map([["UNSUPPORTED_DATA_SOURCE_SAVE_MODE", "SAVE_MODE_NOT_SUPPORTED"]]);
 
 function refusedOf(args: Args): Ended {
@@ -326,7 +326,7 @@ function checkpointOf(args: Args): Checkpoint {
   };
 }
 
-/** Spark keeps offsets as text. */
+/** Parses an offset, which Spark keeps as text. */
 export function parsed(offset: JsonValue): JsonValue {
   return typeof offset === "string" ? (JSON.parse(offset) as JsonValue) : offset;
 }
@@ -339,7 +339,7 @@ export function sameCall(a: Call, b: Call): boolean {
   return a.call === b.call && sameJson(a.args, b.args);
 }
 
-/** True for a `latestOffset`, or a simple reader's `read`, that found nothing new. */
+/** True for a `latestOffset`, or a simple reader's `read`, that found no new data. */
 export function isIdlePoll(call: Call): boolean {
   const { args } = call;
   if (call.call === "reader.latestOffset") return sameJson(args["start"], parsed(args["returns"] ?? null));
@@ -354,8 +354,8 @@ export function simpleEnd({ call, args }: Call): JsonValue | undefined {
 }
 
 /**
- * Such calls of a run; of a reader that is not told a start, those that found the end of the batch
- * before.
+ * The number of such calls in a run. For a reader that is not told a start, it counts the calls
+ * that found the end of the batch before.
  */
 export function countIdlePolls(driver: readonly Call[]): number {
   let end: JsonValue | undefined;

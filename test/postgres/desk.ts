@@ -22,12 +22,12 @@ import type { Database, PostgresServer } from "./databases.ts";
 export type NamedRow = Record<string, unknown>;
 type Session = Awaited<ReturnType<Database["session"]>>;
 
-/** A database of a test, and the connector on it. */
+/** The database of one test, with the connector on it. */
 export class Desk {
   readonly db: Database;
   readonly folder: string = temporaryFolder();
   readonly store: DirectoryStore = new DirectoryStore(this.folder);
-  /** Called where the connector waits. */
+  /** Called when the connector sleeps. */
   onSleep: () => void | Promise<void> = () => undefined;
   sleeps = 0;
   env: Record<string, string>;
@@ -65,7 +65,7 @@ export class Desk {
     return new Postgres(await parseOptions(Postgres, { ...options }), withStores(this.runtime));
   }
 
-  /** A reader of new rows of table `t`, unless the options say otherwise. */
+  /** A reader of new rows of the table `t`, unless the options name another one. */
   async streamReader(options: Partial<PostgresOptions> = {}, ddl?: string): Promise<PostgresStreamReader> {
     const source = await this.source({ table: "t", cursorColumn: "id", ...options });
     const schema = ddl === undefined ? await source.schema() : parseDdl(ddl);
@@ -87,7 +87,7 @@ export class Desk {
     return sink.writer(parseDdl(ddl), overwrite) as PostgresWriter;
   }
 
-  /** Rows as the engine would hand them on. */
+  /** Rows as the engine passes them on. */
   async rows(options: Partial<PostgresOptions>, source: RowSource, ddl?: string): Promise<NamedRow[]> {
     const schema =
       ddl === undefined
@@ -97,7 +97,7 @@ export class Desk {
     return batches.flatMap((batch) => [...rowsOf(batch)]);
   }
 
-  /** The next batch, each partition read by a reader of its own. */
+  /** Reads the next batch, each partition by a reader of its own. */
   async batch(
     start: Position,
     options: Partial<PostgresOptions> = {},
@@ -161,7 +161,7 @@ export class Desk {
     return await writer.write(batches(), this.task(task));
   }
 
-  /** Writes rows as one batch, one partition for each array of them. */
+  /** Writes rows as one batch, one partition for each array. */
   async land(
     partitions: readonly (readonly Row[])[],
     options: Partial<PostgresOptions> = {},

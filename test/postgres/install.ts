@@ -4,8 +4,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * Finds the programs of a PostgreSQL server, or brings them: Debian's packages, unpacked below
- * .cache/postgres. Nothing is installed, and root is not needed.
+ * Finds the programs of a PostgreSQL server, or downloads Debian's packages and unpacks them below
+ * .cache/postgres. It installs nothing on the machine and does not need root.
  */
 
 const HOME = fileURLToPath(new URL("../../.cache/postgres", import.meta.url));
@@ -14,20 +14,23 @@ const ROOT = join(HOME, "root");
 const NEEDED = ["initdb", "postgres"];
 
 export interface Programs {
-  /** Of `initdb` and `postgres`. */
+  /** Folder of `initdb` and `postgres`. */
   readonly bin: string;
-  /** The whole of what must be copied where these files cannot be read. */
+  /** The folder to copy if another user cannot read these files. */
   readonly root: string | undefined;
 }
 
-/** Shared libraries that came with the programs. */
+/** Environment variables that make the programs find the shared libraries of their packages. */
 export function librariesOf(root: string | undefined): Record<string, string> {
   return root === undefined
     ? {}
     : { LD_LIBRARY_PATH: globSync(join(root, "{usr/lib,lib}/*-linux-*")).join(delimiter) };
 }
 
-/** `bring` takes Debian's packages even where the machine has a PostgreSQL. */
+/**
+ * Returns the programs of a server. `bring` uses Debian's packages even if the machine has
+ * PostgreSQL.
+ */
 export function installPostgres(bring = false): Programs {
   const found = unpacked() ?? (bring ? undefined : ofTheMachine());
   if (found !== undefined) return found;
@@ -51,7 +54,10 @@ function ofTheMachine(): Programs | undefined {
   return bin === undefined ? undefined : { bin, root: undefined };
 }
 
-/** Into a folder of its own that is renamed when it is whole: two may do this at once. */
+/**
+ * Unpacks into a new folder and renames it when it is complete, so that two processes may do this
+ * at once.
+ */
 function unpackDebian(): void {
   mkdirSync(HOME, { recursive: true });
   const folder = mkdtempSync(join(HOME, "unpack-"));
@@ -70,7 +76,7 @@ function unpackDebian(): void {
     try {
       renameSync(root, ROOT);
     } catch (error) {
-      if (unpacked() === undefined) throw error; // Else another one was faster.
+      if (unpacked() === undefined) throw error; // Another process was faster.
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -78,8 +84,8 @@ function unpackDebian(): void {
 }
 
 /**
- * apt with lists and locks of its own, which takes no rights; what the machine has installed, it
- * knows.
+ * Arguments for apt with lists and locks of its own, which needs no rights; it still knows the
+ * packages that the machine has.
  */
 function aptBelow(folder: string): string[] {
   mkdirSync(join(folder, "lists/partial"), { recursive: true });
@@ -96,8 +102,8 @@ function aptBelow(folder: string): string[] {
 }
 
 /**
- * The server, and the libraries that it needs and the machine lacks. LLVM would make the half of
- * it, for a compiler that is switched off.
+ * The server, and the libraries that it needs and the machine lacks. LLVM is left out: it would be
+ * half of the size, for a compiler that is switched off.
  */
 function missingPackages(apt: readonly string[], server: string): string[] {
   const flags = ["--print-uris", "--reinstall", "-y", "-qq", "--no-install-recommends"];

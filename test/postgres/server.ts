@@ -19,7 +19,7 @@ import { installPostgres, librariesOf, type Programs } from "./install.ts";
 /** A PostgreSQL server on a free port of 127.0.0.1. All that it writes is in a temporary folder. */
 
 const START_TIMEOUT = 60_000;
-/** Nothing of it outlives the tests. */
+/** The data need not survive a crash, because the server ends with the tests. */
 const SETTINGS = {
   fsync: "off",
   synchronous_commit: "off",
@@ -31,8 +31,8 @@ const SETTINGS = {
 };
 
 /**
- * The server and all that it wrote end with the process that holds the other end of stdin, however
- * that ends.
+ * A guard that ends the server and removes its files when the process at the other end of stdin
+ * ends, however that process ends.
  */
 const GUARDED = `
   exec 3<&0
@@ -45,14 +45,15 @@ const GUARDED = `
   end 2>/dev/null &
   exec "$@" </dev/null 3<&-`;
 
-/** Whom the server runs as: it refuses to be root. */
+/** The user of the server's process, because PostgreSQL refuses to run as root. */
 interface User {
   readonly uid?: number;
   readonly gid?: number;
 }
 
 /**
- * `standby`: a server that replays a primary that never writes. It has the one database `postgres`.
+ * Starts a server. `standby`: a server that replays a primary that never writes, with the only
+ * database `postgres`.
  */
 export async function startPostgres({ standby = false } = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-postgres-"));
@@ -76,7 +77,7 @@ function userOf(folder: string): User {
   return user;
 }
 
-/** A project below root's home cannot be read by anybody else. */
+/** Makes the programs readable, because other users cannot read a project below root's home. */
 function readable(programs: Programs, folder: string, user: User): Programs {
   const { status } = spawnSync(join(programs.bin, "postgres"), ["--version"], {
     ...user,
@@ -160,7 +161,10 @@ class Server extends Databases implements PostgresServer {
   }
 }
 
-/** Without the variables of whoever runs the tests: PGHOST and the like would lead elsewhere. */
+/**
+ * The environment without the caller's variables, because PGHOST and its companions would lead to
+ * another server.
+ */
 function environment(programs: Programs, folder: string): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",

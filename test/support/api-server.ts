@@ -12,7 +12,7 @@ export interface Asked {
   readonly body: string;
 }
 
-/** What a server answers: JSON, or text as it is. */
+/** The answer of a server: JSON, or text as it is. */
 export interface Reply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -27,7 +27,7 @@ export interface Api {
   readonly asked: readonly Asked[];
 }
 
-/** A real server; without a reply `respond` has dealt with the response itself. */
+/** Starts a real server. If `respond` returns no reply, it has handled the response itself. */
 export async function serve(respond: Respond): Promise<Api> {
   const asked: Asked[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -52,21 +52,21 @@ export async function serve(respond: Respond): Promise<Api> {
 export type JsonRow = Readonly<Record<string, unknown>>;
 
 /**
- * What befalls a request: an answer in place of processing it, a connection that is cut before or
- * after, or no answer after it was processed.
+ * The fate of a request: an answer without processing, a connection that is cut before or after
+ * processing, or no answer after processing.
  */
 export type Fault = Reply | "cut before" | "cut after" | "hang after" | undefined;
 
 export interface RowsApi extends Api {
-  /** What was accepted, in order. */
+  /** Accepted rows, in order. */
   readonly rows: JsonRow[];
-  /** Requests whose key had been there. */
+  /** Requests whose key was used before. */
   readonly repeated: Asked[];
 }
 
 /**
- * An API that takes arrays of rows: it honours `Idempotency-Key`, and answers 422 to a key that
- * comes again with something else. Only what was processed is remembered.
+ * Starts an API that takes arrays of rows. It honours `Idempotency-Key` and answers 422 to a key
+ * that comes again with another body. It remembers only requests that it processed.
  */
 export async function serveRows(
   fault: (asked: Asked, count: number) => Fault = () => undefined,
@@ -100,8 +100,8 @@ export interface FakeRuntime extends Runtime {
 }
 
 /**
- * A runtime whose clock stands still, and which records how long it was to sleep. Waits have no
- * jitter unless the test says otherwise: `chance` is all of the time that a wait may take.
+ * A runtime whose clock stands still and which records its sleeps. Waits have no jitter by default:
+ * `chance` is the fraction of the longest wait that is used.
  */
 export function runtimeAt(time: number | string, env: Record<string, string> = {}, chance = 1): FakeRuntime {
   const sleeps: number[] = [];

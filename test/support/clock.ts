@@ -6,10 +6,7 @@ interface Sleeper {
   wake(): void;
 }
 
-/**
- * A clock that a test moves. Whoever sleeps until then is woken in order, and gets to do what it
- * does next.
- */
+/** A clock that a test moves. Sleepers wake in order, and each can run up to its next wait. */
 export class Clock {
   now = Date.UTC(2026, 10, 21);
   readonly #sleepers = new Set<Sleeper>();
@@ -31,7 +28,7 @@ export class Clock {
       }),
   };
 
-  /** Moves the clock on. */
+  /** Moves the clock forward. */
   async pass(milliseconds: number): Promise<void> {
     const end = this.now + milliseconds;
     for (;;) {
@@ -47,7 +44,7 @@ export class Clock {
   }
 }
 
-/** Lets everything go on that waits for nothing but its turn. */
+/** Lets all code run that waits only for its turn. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await setImmediate();
 }

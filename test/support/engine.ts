@@ -21,20 +21,20 @@ type Position = { n: number };
 type Slice = { from: number; to: number };
 export type Message = { partition: number; attempt: number; ids: number[] };
 
-/** One call of the contract, in the order in which they began. */
+/** One call of the contract. Calls are in the order in which they began. */
 export interface Call {
   readonly call: string;
   readonly args: unknown;
 }
 
-/** What a test may change of the source and the sink while they run. */
+/** Settings of the source and the sink that a test may change while they run. */
 export interface Script {
   readonly calls: Call[];
   /** The source has rows 0 to `available`. */
   available: number;
-  /** Called at each call; what it throws, the call throws. */
+  /** Called at each call; the call throws what this function throws. */
   fault: (call: string, args: unknown) => void;
-  /** Where set, the sink answers `hasCommitted` from this set of batch ids. */
+  /** If set, the sink answers `hasCommitted` from this set of batch ids. */
   landed: Set<number> | undefined;
 }
 
@@ -44,8 +44,8 @@ function quarters(start: number, end: number): Slice[] {
 }
 
 /**
- * A source of whole numbers, eight a batch, four partitions; a sink that keeps nothing but says
- * what it is called with. As the reader and the writer of the recorded Spark traces.
+ * A source of whole numbers with eight rows a batch and four partitions, and a sink that keeps no
+ * rows but records its calls. They are like the reader and the writer of the recorded Spark traces.
  */
 export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
   const script: Script = {
@@ -136,21 +136,21 @@ function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
   return messages.map((message) => message?.ids ?? null);
 }
 
-/** One process that runs parts of a pipeline on stores that others share. */
+/** One process that runs parts of a pipeline on shared stores. */
 export interface Run {
   readonly sessions: Sessions;
   readonly ports: Ports;
   plan(options?: { ended?: boolean }): Promise<PlanResult>;
   write(planned: PlanResult, partition: number, attemptNumber?: number): Promise<TaskResult>;
   finalize(planned: PlanResult): Promise<FinalizeResult>;
-  /** Plans a batch, writes all that is to do, finalizes; tasks that fail are left out. */
+  /** Plans a batch, writes all of its open tasks and finalizes; failed tasks are left out. */
   batch(): Promise<FinalizeResult | undefined>;
 }
 
-/** What runs of the engine share: stores, and a clock that stands still. */
+/** The stores that runs of the engine share, and a clock that stands still. */
 export class EngineWorld {
   now = Date.UTC(2026, 10, 21);
-  /** How long back-offs would have waited. */
+  /** Milliseconds of each back-off, which is not slept. */
   readonly slept: number[] = [];
   readonly folder: string = temporaryFolder();
   readonly ledger: Ledger = new SqliteLedger(join(this.folder, "ledger.sqlite"));
@@ -167,7 +167,7 @@ export class EngineWorld {
         newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
         env: {},
         sleep: async (milliseconds, signal) => {
-          // A bound on something else, which never takes that long here.
+          // This bounds calls that never take so long here.
           if (signal !== undefined)
             return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
           this.slept.push(milliseconds);

@@ -3,7 +3,9 @@ import { builtPackage } from "../../scripts/built-package.ts";
 /** All processes of a test run use the same build. */
 const VARIABLE = "MILLRACE_TEST_PACKAGE";
 
-/** The folder of the compiled package: `bin`, `dist`, `examples`, and the pipelines of the tests. */
+/**
+ * The folder of the compiled package: `bin`, `dist`, `examples`, and the pipelines of the tests.
+ */
 export const PACKAGE: string = process.env[VARIABLE] ?? compile();
 process.env[VARIABLE] = PACKAGE;
 

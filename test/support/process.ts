@@ -14,7 +14,7 @@ export interface Ended {
 
 export interface Running {
   readonly process: ChildProcess;
-  /** Everything that was printed to stderr so far. */
+  /** All text on stderr so far. */
   readonly stderr: () => string;
   readonly ended: Promise<Ended>;
 }
@@ -55,17 +55,17 @@ export async function millrace(
   return await startMillrace(args, env, cwd).ended;
 }
 
-/** Kills a process and all it started, at once. */
+/** Kills a process and all of its children at once. */
 export function killTree(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // It had ended.
+    // The process has ended.
   }
 }
 
-/** Files below a folder, relative, sorted. */
+/** Files below a folder, as sorted relative paths. */
 export function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -5,12 +5,12 @@ import { fileURLToPath } from "node:url";
 const python = fileURLToPath(new URL("../../.cache/python/bin/python", import.meta.url));
 
 /**
- * True where `scripts/setup-python.ts` has made the environment; it says so itself where it could
- * not.
+ * True if `scripts/setup-python.ts` has created the environment; that script reports a failure
+ * itself.
  */
 export const hasPython: boolean = existsSync(python);
 
-/** Runs Python code in the tests' environment; gives what it prints as JSON. */
+/** Runs Python code in the tests' environment and parses its output as JSON. */
 export function runPython<T>(code: string, args: readonly string[] = []): T {
   const { status, stdout, stderr } = spawnSync(python, ["-c", code, ...args], {
     encoding: "utf8",
@@ -20,7 +20,7 @@ export function runPython<T>(code: string, args: readonly string[] = []): T {
   return JSON.parse(stdout) as T;
 }
 
-/** The reader that docs/arrow-table.md tells users to write, word for word. */
+/** The reader that docs/arrow-table.md shows to users, word for word. */
 export function documentedReader(): string {
   const page = readFileSync(new URL("../../docs/arrow-table.md", import.meta.url), "utf8");
   const code = /```python\n([\s\S]*?)```/.exec(page)?.[1];
@@ -37,8 +37,8 @@ export interface TableSummary {
 }
 
 /**
- * Rows, distinct ids, column types, and the range of `time` of a table, as an independent reader
- * sees them.
+ * Returns the rows, distinct ids, column types and range of `time` of a table as an independent
+ * reader sees them.
  */
 export function summarize(table: string): TableSummary {
   return runPython<TableSummary>(

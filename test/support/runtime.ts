@@ -2,10 +2,7 @@ import type { DataSourceRuntime, Runtime } from "../../shared/contract/context.t
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
 import { MemoryStore } from "../../shared/platform/memory/memory-store.ts";
 
-/**
- * What a data source gets of its surroundings, beside a clock and chance: a store of its own, and
- * folders elsewhere.
- */
+/** Adds a store and a way to open folders to a runtime, as a data source gets them. */
 export function withStores(runtime: Runtime): DataSourceRuntime {
   return Object.assign(Object.create(runtime) as Runtime, {
     store: new MemoryStore({ objects: new Map(), uploads: new Map(), now: () => runtime.now() }),

@@ -13,7 +13,7 @@ export function namedFiles(table: string): string[] {
     .sort();
 }
 
-/** All files below `data`, whatever they are. */
+/** All files below `data`. */
 export function stagedFiles(table: string): string[] {
   const data = join(table, "data");
   return existsSync(data) ? filesBelow(data).map((file) => `data/${file}`) : [];

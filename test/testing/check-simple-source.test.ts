@@ -7,7 +7,7 @@ type Offset = { n: number };
 const rowsFrom = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => ({ n: from + i }));
 
-/** Rows 0 to 19, six a read: a good reader, to be spoilt. */
+/** Rows 0 to 19, six a read: a good reader, which tests break. */
 class Good extends SimpleDataSourceStreamReader<Offset> {
   override initialOffset(): Offset {
     return { n: 0 };
@@ -33,14 +33,14 @@ const codesOf = async (...args: Parameters<typeof checkSource>) =>
   (await problemsOf(...args)).map(({ code }) => code);
 
 describe("checkSource with a simple reader", () => {
-  it("finds nothing in a good reader, with a schema and without", async () => {
+  it("checkSource finds no problem in a good simple reader, with a schema and without", async () => {
     const report = await checkSource(() => new Good());
     expect(report.notChecked).toEqual([]);
     expect(report.checked).toContain("read(b)");
     expect((await checkSource(() => new Good(), { schema: "n int NOT NULL" })).notChecked).toEqual([]);
   });
 
-  it("names reads whose ends are in them and in the next", async () => {
+  it("checkSource names reads whose end is in them and in the next read", async () => {
     class Inclusive extends Good {
       override read({ n }: Offset) {
         return { rows: rowsFrom(n, n + 3), offset: { n: n + 2 } };
@@ -61,7 +61,7 @@ describe("checkSource with a simple reader", () => {
     await checkSource(() => new Chained(), { hasDuplicates: true });
   });
 
-  it("names a reader that skips the first row of each read", async () => {
+  it("checkSource names a simple reader that skips the first row of each read", async () => {
     class Skips extends Good {
       override read({ n }: Offset) {
         return { rows: rowsFrom(n + 1, n + 6), offset: { n: n + 6 } };
@@ -73,7 +73,7 @@ describe("checkSource with a simple reader", () => {
     expect(await codesOf(() => new Skips())).toEqual(["RANGES_LOSE_ROWS"]);
   });
 
-  it("takes offsets that are the last row that was read", async () => {
+  it("checkSource accepts offsets that are the last row that was read", async () => {
     class AfterLast extends Good {
       override read({ n }: Offset) {
         const last = Math.min(n + 6, 20);
@@ -90,7 +90,7 @@ describe("checkSource with a simple reader", () => {
     ["milliseconds", () => Date.now()],
     ["an ISO string", () => new Date().toISOString()],
     ["the process's own clock", () => performance.now()],
-  ])("names an offset that is the clock in %s, with rows and without", async (_, clock) => {
+  ])("checkSource names an offset that is the clock in %s, with rows and without", async (_, clock) => {
     class Clocked extends SimpleDataSourceStreamReader {
       readonly #rows: { n: number }[];
       constructor(rows: { n: number }[]) {
@@ -112,7 +112,7 @@ describe("checkSource with a simple reader", () => {
     expect((await codesOf(() => new Clocked([]), options))[0]).toBe("OFFSET_NOT_STABLE");
   });
 
-  it("names an offset that goes back, one that stands still beside rows, and one that is no JSON", async () => {
+  it("checkSource names an offset that goes back, stands still beside rows, or is no JSON", async () => {
     class Back extends Good {
       override read({ n }: Offset) {
         return n === 0 ? super.read({ n }) : { rows: [], offset: { n: n - 1 } };
@@ -133,7 +133,7 @@ describe("checkSource with a simple reader", () => {
     expect(await codesOf(() => new OfDate())).toEqual(["OFFSET_NOT_JSON"]);
   });
 
-  it("names rows that differ from read to read, and those of a reader that goes by what it did before", async () => {
+  it("checkSource names rows that differ from read to read, and readers that depend on earlier reads", async () => {
     let reads = 0;
     class Moody extends Good {
       override read({ n }: Offset) {
@@ -149,7 +149,7 @@ describe("checkSource with a simple reader", () => {
     expect(await codesOf(() => new Forgetful())).toEqual(["READ_NOT_REPEATABLE"]);
   });
 
-  it("takes a source that grows while it is read, and says so", async () => {
+  it("checkSource accepts a simple source that grows while it is read, and says so", async () => {
     let there = 4;
     class Growing extends Good {
       override read({ n }: Offset) {
@@ -161,7 +161,7 @@ describe("checkSource with a simple reader", () => {
     expect(notChecked).toEqual([expect.stringContaining("read(start) grows while it is asked")]);
   });
 
-  it("names a commit that forgets too much", async () => {
+  it("checkSource names a commit of a simple reader that forgets too much", async () => {
     let forgotten = 0;
     class Forgets extends Good {
       override readBetweenOffsets(start: Offset, end: Offset) {
@@ -174,7 +174,7 @@ describe("checkSource with a simple reader", () => {
     expect(await codesOf(() => new Forgets())).toEqual(["COMMIT_FORGETS_TOO_MUCH"]);
   });
 
-  it("moves on a source that has one read only, or tries an offset within it", async () => {
+  it("checkSource moves on a source with a single read, or tries an offset within it", async () => {
     let there = 5;
     class All extends Good {
       override read({ n }: Offset) {
@@ -194,7 +194,7 @@ describe("checkSource with a simple reader", () => {
     ["a tuple", [[{ n: 1 }], { n: 1 }]],
     ["another name", { rows: [{ n: 1 }], end: { n: 1 } }],
     ["rows only", [{ n: 1 }]],
-  ])("has the engine's error for a read that gives %s", async (_, given) => {
+  ])("checkSource has the engine's error for a read that returns %s", async (_, given) => {
     class Wrong extends Good {
       override read() {
         return given as never;

@@ -20,7 +20,7 @@ class Target {
   readonly readBack = () => [...this.batches.values()].flat();
 }
 
-/** A good sink of rows, to be spoilt. */
+/** A good sink of rows, which tests break. */
 class Good extends DataSourceStreamWriter<Message> {
   readonly target: Target;
   constructor(target: Target) {
@@ -47,7 +47,7 @@ class Good extends DataSourceStreamWriter<Message> {
   }
 }
 
-/** A good sink of batches, if nothing is to be overwritten. */
+/** A sink of batches that is good unless it must overwrite. */
 class GoodBatches extends DataSourceArrowWriter<Message> {
   readonly #good: Good;
   constructor(target: Target) {
@@ -80,7 +80,7 @@ async function problemsOf(make: (target: Target) => Good, withReadBack = true) {
 const codesOf = async (make: (target: Target) => Good) => (await problemsOf(make)).map(({ code }) => code);
 
 describe("checkSink", () => {
-  it("finds nothing in a good sink, and says what it tried", async () => {
+  it("checkSink finds no problem in a good sink and lists its trials", async () => {
     const target = new Target();
     const report = await checkSink(() => new Good(target), { readBack: target.readBack });
     expect(report.checked).toContain("commit() again, with equal messages");
@@ -88,7 +88,7 @@ describe("checkSink", () => {
     expect(target.readBack()).toHaveLength(18);
   });
 
-  it("names a sink that adds the rows again when a commit comes twice", async () => {
+  it("checkSink names a sink that adds the rows again when a commit comes twice", async () => {
     class Appends extends Good {
       override commit(messages: readonly (Message | null)[]) {
         const rows = messages.flatMap((message) => this.target.staged.get(message?.key ?? "") ?? []);
@@ -103,7 +103,7 @@ describe("checkSink", () => {
     });
   });
 
-  it("names a sink that does not even ask which batch it is, though it sees nothing of it", async () => {
+  it("checkSink names a sink that does not read the batch's identity, even without a readBack", async () => {
     class Blind extends Good {
       override commit(messages: readonly (Message | null)[]) {
         for (const message of messages)
@@ -118,12 +118,12 @@ describe("checkSink", () => {
     ]);
   });
 
-  it("does not pass a sink of which it sees nothing: it asks for readBack", async () => {
+  it("checkSink does not pass a sink whose rows it cannot see, and asks for readBack", async () => {
     const [problem] = await problemsOf((target) => new Good(target), false);
     expect(problem).toMatchObject({ code: "SINK_NOT_VERIFIED", hint: expect.stringContaining("readBack") });
   });
 
-  it("names rows that are seen before the commit, unless that is how the sink works", async () => {
+  it("checkSink names rows that are visible before the commit, unless the sink works that way", async () => {
     class Eager extends Good {
       override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
         const message = await super.write(rows, task);
@@ -144,7 +144,7 @@ describe("checkSink", () => {
     await checkSink(() => new Eager(target), { readBack, showsRowsBeforeCommit: true });
   });
 
-  it("names names that two attempts of a task share, and a pipeline that begins again being taken for the first", async () => {
+  it("checkSink names file names that two attempts share, and pipelines whose restart is not told apart", async () => {
     class SharedNames extends Good {
       override keyOf({ batchId, partitionId }: TaskContext) {
         return `${batchId}-${partitionId}`;
@@ -162,7 +162,7 @@ describe("checkSink", () => {
     expect(await codesOf((target) => new ByBatchId(target))).toEqual(["INCARNATION_IGNORED"]);
   });
 
-  it("names messages that are no JSON, an abort that takes too much or fails when it comes twice, and a wrong lookup", async () => {
+  it("checkSink names messages that are no JSON, an abort that harms or fails, and a wrong lookup", async () => {
     class Instance extends Good {
       override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
         return { ...(await super.write(rows, task)), at: new Date(0) };
@@ -191,7 +191,7 @@ describe("checkSink", () => {
     expect(await codesOf((target) => new Says(target))).toEqual(["COMMIT_LOOKUP_WRONG"]);
   });
 
-  it("names only the insert of a sink that inserts in write(), and the doubled rows of one that is allowed to", async () => {
+  it("checkSink names only the insert of a sink that inserts in write(), and rows that are doubled", async () => {
     class Inserts extends Good {
       override async write(rows: AsyncIterable<NamedRow>) {
         const key = String(this.target.batches.size);
@@ -217,7 +217,7 @@ describe("checkSink", () => {
     });
   });
 
-  it("names a write() that reads no rows, or some only, and goes no further", async () => {
+  it("checkSink names a write() that reads no rows or only some, and stops there", async () => {
     class Unread extends Good {
       override async write(_rows: AsyncIterable<NamedRow>, task: TaskContext) {
         return { key: this.keyOf(task) };
@@ -240,7 +240,7 @@ describe("checkSink", () => {
     ]);
   });
 
-  it("names a commit that fails when it comes again, such as one that renames", async () => {
+  it("checkSink names a commit that fails when it is repeated, such as one that renames", async () => {
     class Renames extends Good {
       override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext) {
         for (const message of messages)
@@ -257,7 +257,7 @@ describe("checkSink", () => {
     ]);
   });
 
-  it("names a readBack that fails, and keeps what it found", async () => {
+  it("checkSink names a readBack that fails, and keeps its earlier findings", async () => {
     const readBack = () => {
       throw new Error("there is no such table");
     };
@@ -266,7 +266,7 @@ describe("checkSink", () => {
     });
   });
 
-  it("says that a sink of batches refuses to overwrite, whatever it throws", async () => {
+  it("checkSink says that a sink of batches refuses to overwrite, whatever it throws", async () => {
     const target = new Target();
     class Sink extends DataSource {
       override writer(_schema: unknown, overwrite: boolean) {
@@ -278,7 +278,7 @@ describe("checkSink", () => {
     expect(notChecked).toContain("overwrite: the sink refuses overwrite: this table is only added to");
   });
 
-  it("names a sink of batches whose overwrite keeps the rows that were there", async () => {
+  it("checkSink names a sink of batches whose overwrite keeps the rows that were there", async () => {
     const target = new Target();
     class Sink extends DataSource {
       override writer() {
@@ -291,7 +291,7 @@ describe("checkSink", () => {
     });
   });
 
-  it("finds nothing in the Arrow table, as a stream and as a batch", async () => {
+  it("checkSink finds no problem in the Arrow table, as a stream and as a batch", async () => {
     const report = await checkSink(ArrowTable, {
       schema:
         "id bigint NOT NULL, at timestamp, amount decimal(10,2), tags array<string>, place struct<lat double, lon double>",

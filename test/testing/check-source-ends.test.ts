@@ -3,8 +3,8 @@ import { DataSource } from "../../shared/contract/data-source.ts";
 import { checkSource } from "../../shared/testing/index.ts";
 import { codesOf, Good, problemsOf } from "./good-reader.ts";
 
-describe("checkSource, of the ends that a source gives,", () => {
-  it("names an end that follows the clock, whoever gives the time", async () => {
+describe("checkSource and the ends of a source", () => {
+  it("checkSource names an end that follows the clock, whichever clock the source uses", async () => {
     class OfDate extends Good {
       override latestOffset() {
         return { n: Date.now() };
@@ -35,7 +35,7 @@ describe("checkSource, of the ends that a source gives,", () => {
     });
   });
 
-  it("does not accuse a source to which data arrives all the time, but one that gives any number", async () => {
+  it("checkSource accepts a source with constant arrivals and names one with a random end", async () => {
     let count = 0;
     class Live extends Good {
       override latestOffset() {
@@ -54,7 +54,7 @@ describe("checkSource, of the ends that a source gives,", () => {
     expect(problem).toMatchObject({ code: "OFFSET_NOT_STABLE", message: expect.stringContaining("chance") });
   });
 
-  it("names the process's own clock, and a time as a string of digits", async () => {
+  it("checkSource names the process's own clock, and a time as a string of digits", async () => {
     class Monotonic extends Good {
       override latestOffset() {
         return { n: performance.now() };
@@ -69,7 +69,7 @@ describe("checkSource, of the ends that a source gives,", () => {
     expect((await codesOf(() => new Digits()))[0]).toBe("OFFSET_NOT_STABLE");
   });
 
-  it("notes an end that is the present second: it leaves late rows no time", async () => {
+  it("checkSource notes an end in the present second, which leaves late rows no time", async () => {
     class Rounded extends Good {
       override initialOffset() {
         return { n: Math.floor(Date.now() / 1000) - 60 };

@@ -7,7 +7,7 @@ import { checkSource } from "../../shared/testing/index.ts";
 import { codesOf, Good, type Offset, problemsOf, type Slice } from "./good-reader.ts";
 
 describe("checkSource", () => {
-  it("finds nothing in a good reader, and says what it tried", async () => {
+  it("checkSource finds no problem in a good reader and lists its trials", async () => {
     const report = await checkSource(() => new Good(), { schema: "n int, name string" });
     expect(report.checked).toContain("latestOffset() twice at one instant");
     expect(report.checked).toContain("commit(b) twice");
@@ -16,7 +16,7 @@ describe("checkSource", () => {
     await expect(checkSource(Good as never)).resolves.toBeDefined();
   });
 
-  it("names partitions whose ranges overlap", async () => {
+  it("checkSource names partitions whose ranges overlap", async () => {
     class Overlapping extends Good {
       override partitions(start: Offset, end: Offset) {
         const middle = Math.floor((start.n + end.n) / 2);
@@ -34,7 +34,7 @@ describe("checkSource", () => {
     });
   });
 
-  it("names partitions that seem to overlap, which the planner lets through", async () => {
+  it("checkSource names partitions that seem to overlap, which the planner accepts", async () => {
     const named = new Good() as DataSourceStreamReader<Offset, unknown>;
     named.partitions = ({ n }) => [
       { start: n, end: n + 4 },
@@ -48,7 +48,7 @@ describe("checkSource", () => {
     ]);
   });
 
-  it("names partitions that read rows of each other, though their ranges touch only", async () => {
+  it("checkSource names partitions that read rows of each other, though their ranges only touch", async () => {
     class Inclusive extends Good {
       override *read({ from, to }: Slice) {
         for (let n = from; n <= to; n++) yield { n };
@@ -57,7 +57,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Inclusive())).toEqual(["PARTITIONS_OVERLAP", "RANGES_OVERLAP"]);
   });
 
-  it("names ranges that lose the row at their border", async () => {
+  it("checkSource names ranges that lose the row at their border", async () => {
     class Exclusive extends Good {
       override partitions(start: Offset, end: Offset) {
         return [{ from: start.n, to: end.n }];
@@ -69,7 +69,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Exclusive())).toEqual(["RANGES_LOSE_ROWS"]);
   });
 
-  it("names offsets and partitions that are no JSON", async () => {
+  it("checkSource names offsets and partitions that are no JSON", async () => {
     class At {
       time = 1;
       isOver() {
@@ -100,7 +100,7 @@ describe("checkSource", () => {
     ]);
   });
 
-  it("names rows with missing fields, with a schema and without", async () => {
+  it("checkSource names rows with missing fields, with a schema and without", async () => {
     class Patchy extends Good {
       override *read({ from, to }: Slice) {
         for (let n = from; n < to; n++) yield n % 2 === 0 ? { n, name: "even" } : { n };
@@ -114,7 +114,7 @@ describe("checkSource", () => {
     ]);
   });
 
-  it("names a read that gives other rows the second time, and one that needs what the planner kept in itself", async () => {
+  it("checkSource names a read that differs the second time, and one that needs the planner's state", async () => {
     let reads = 0;
     class Moody extends Good {
       override *read({ from }: Slice) {
@@ -136,7 +136,7 @@ describe("checkSource", () => {
     expect((await problemsOf(() => new Forgetful()))[0]?.message).toContain("partitions() was not called");
   });
 
-  it("names an offset that goes back, an order that is wrong, and a commit that forgets too much", async () => {
+  it("checkSource names an offset that goes back, a wrong order, and a commit that forgets too much", async () => {
     class Back extends Good {
       override latestOffset({ n }: Offset) {
         return { n: n === 0 ? 6 : 5 };
@@ -161,7 +161,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Forgets())).toContain("COMMIT_FORGETS_TOO_MUCH");
   });
 
-  it("names an availableNow that never ends", async () => {
+  it("checkSource names an availableNow that never ends", async () => {
     class Endless extends Good {
       override latestOffset({ n }: Offset) {
         return { n: n + 6 };
@@ -171,7 +171,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Endless())).toEqual(["AVAILABLE_NOW_ENDLESS"]);
   });
 
-  it("has a source bring about more, or tries an offset within its only range", async () => {
+  it("checkSource makes a source advance, or tries an offset within its only range", async () => {
     let available = 5;
     class Growing extends Good {
       override latestOffset({ n }: Offset) {
@@ -198,7 +198,7 @@ describe("checkSource", () => {
     expect(grown.notChecked).toEqual([]);
   });
 
-  it("does not pass a source whose only range cannot be told apart into two, unless it is to have no more", async () => {
+  it("checkSource does not pass a source whose only range cannot be split, unless it must have no more", async () => {
     class Named extends DataSourceStreamReader<{ version: string }, string> {
       override initialOffset() {
         return { version: "" };
@@ -222,7 +222,7 @@ describe("checkSource", () => {
         return super.partitions(start, end);
       }
     }
-    /** Lines of a file: an offset within a line has half a line. */
+    /** A source of lines in a file: an offset within a line returns half of the line. */
     class Bytes extends Refuses {
       override partitions(start: Offset, end: Offset) {
         return [{ from: start.n, to: end.n }];
@@ -240,7 +240,7 @@ describe("checkSource", () => {
     }
   });
 
-  it("tries the time of a row within an only range of times, and a round one", async () => {
+  it("checkSource tries the time of a row within an only range of times, and a round one", async () => {
     const at = (hour: number) => `2026-11-21T${String(hour).padStart(2, "0")}:30:00Z`;
     class Timed extends DataSourceStreamReader<{ time: string }, { from: string; to: string }> {
       override initialOffset() {
@@ -269,7 +269,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Inclusive())).toEqual(["RANGES_OVERLAP"]);
   });
 
-  it("has the engine's errors for partitions that are no array and rows that are none, and says where another was thrown", async () => {
+  it("checkSource has the engine's errors for wrong partitions and rows, and places of others", async () => {
     class NoArray extends Good {
       override partitions() {
         return { from: 0 } as never;
@@ -296,7 +296,7 @@ describe("checkSource", () => {
     ]);
   });
 
-  it("does not pass a source that has nothing to read", async () => {
+  it("checkSource does not pass a source that has no rows to read", async () => {
     class Empty extends Good {
       override latestOffset(start: Offset) {
         return start;
@@ -305,7 +305,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Empty())).toEqual(["NOTHING_TO_CHECK"]);
   });
 
-  it("checks simple readers and readers of batches", async () => {
+  it("checkSource checks simple readers and readers of batches", async () => {
     class Simple extends SimpleDataSourceStreamReader<Offset> {
       override initialOffset() {
         return { n: 0 };
@@ -329,7 +329,7 @@ describe("checkSource", () => {
     expect(await codesOf(() => new Batch())).toEqual(["PARTITIONS_OVERLAP"]);
   });
 
-  it("takes a data source with its options, whose mistakes it names", async () => {
+  it("checkSource takes a data source with its options, whose mistakes it names", async () => {
     class Nothing extends DataSource {
       override schema() {
         return "n int";

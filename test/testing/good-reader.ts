@@ -4,7 +4,7 @@ import { CheckError, checkSource, type Problem } from "../../shared/testing/inde
 export type Offset = { n: number };
 export type Slice = { from: number; to: number };
 
-/** Rows 0 to 19, six a batch, two partitions: a good reader, to be spoilt. */
+/** Rows 0 to 19 in six a batch and two partitions: a good reader, which tests break. */
 export class Good extends DataSourceStreamReader<Offset, Slice> {
   override initialOffset(): Offset {
     return { n: 0 };
@@ -24,7 +24,7 @@ export class Good extends DataSourceStreamReader<Offset, Slice> {
   }
 }
 
-/** The traps that are found. */
+/** The codes of the traps that the check finds. */
 export async function problemsOf(...args: Parameters<typeof checkSource>): Promise<readonly Problem[]> {
   const error = await checkSource(...args).then(
     () => undefined,

@@ -20,7 +20,7 @@ describe("the planner", () => {
     return runPipeline(pipeline("p").readStream.format(Source).writeStream.format(ArrowTable));
   };
 
-  it("refuses partitions that overlap, or are equal, before anything is read", async () => {
+  it("The planner refuses partitions that overlap or are equal before any row is read", async () => {
     const overlapping = new Good();
     overlapping.partitions = () => [
       { from: 0, to: 4 },
@@ -38,13 +38,13 @@ describe("the planner", () => {
     });
   });
 
-  it("refuses an offset that goes back by its only number or time, though the reader cannot compare", async () => {
+  it("The planner refuses an offset whose only number or time goes back, also without a comparison", async () => {
     const back = new Good();
     back.latestOffset = () => ({ n: -1 });
     await expect(planned(() => back)).rejects.toMatchObject({ code: "OFFSET_WENT_BACK" });
   });
 
-  it("warns of an end that is the time of day, unrounded, in the first batch only", async () => {
+  it("The planner warns of an end that is the unrounded time of day, in the first batch only", async () => {
     const now = Date.UTC(2026, 10, 21, 3, 4, 5, 678);
     const world = new EngineWorld();
     world.now = now;

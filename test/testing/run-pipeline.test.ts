@@ -53,7 +53,7 @@ const numbers = pipeline("numbers").readStream.format(Numbers).writeStream.forma
 const ns = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => ({ n: from + i }));
 
 describe("runPipeline", () => {
-  it("gives batches, rows, messages and the offset of as many batches as are asked for", async () => {
+  it("runPipeline returns batches, rows, messages and the offset of as many batches as are asked for", async () => {
     const run = await runPipeline(numbers, { batches: 2 });
     expect(run.rows).toEqual(ns(0, 8));
     expect(run.offset).toEqual({ n: 8 });
@@ -64,18 +64,18 @@ describe("runPipeline", () => {
     expect(await liveFiles(run.store.at("table"))).toHaveLength(4);
   });
 
-  it("goes on after an earlier run, and ends where nothing is new", async () => {
+  it("runPipeline continues after an earlier run and ends if there is no new data", async () => {
     const first = await runPipeline(numbers, { batches: 1 });
     const rest = await runPipeline(numbers, { batches: 10, after: first });
     expect(rest.batches.map(({ batchId }) => batchId)).toEqual([1, 2]);
     expect(rest.rows).toEqual(ns(4, 10));
   });
 
-  it("without a number of batches has one, where the reader does not fix what is available now, as in Spark", async () => {
+  it("runPipeline without a number of batches has one if the reader is unbounded, as in Spark", async () => {
     expect((await runPipeline(numbers)).batches).toHaveLength(1);
   });
 
-  it("throws what a task throws, and a run after it replays the batch", async () => {
+  it("runPipeline throws what a task throws, and the next run replays the batch", async () => {
     const first = await runPipeline(numbers, { batches: 1 });
     script.fails = true;
     await expect(runPipeline(numbers, { batches: 5, after: first })).rejects.toMatchObject({
@@ -87,7 +87,7 @@ describe("runPipeline", () => {
     expect(again.batches).toMatchObject([{ batchId: 1, attempt: 2, rows: ns(4, 8) }]);
   });
 
-  it("says that it was given a class, or something else, and what to do", async () => {
+  it("runPipeline says that it was given a class or a wrong value, and what to do", async () => {
     await expect(runPipeline(Numbers as never)).rejects.toMatchObject({
       code: "CHECK_INVALID",
       message: "runPipeline was given the class Numbers",
@@ -96,7 +96,7 @@ describe("runPipeline", () => {
     await expect(runPipeline(undefined as never)).rejects.toMatchObject({ code: "CHECK_INVALID" });
   });
 
-  it("lets the interval of a trigger pass between batches, until nothing is new for three of them", async () => {
+  it("runPipeline skips the interval of a trigger, until three intervals pass without new data", async () => {
     const rate = pipeline("rate").readStream.format(Rate).options({ rowsPerSecond: 1 });
     const ticking = rate.writeStream.format(ArrowTable).trigger({ processingTime: "2 seconds" });
     const { batches } = await runPipeline(ticking, { batches: 3, now: "2026-11-21T00:00:00Z" });
@@ -105,7 +105,7 @@ describe("runPipeline", () => {
     expect((await runPipeline(ended, { batches: 9 })).batches).toHaveLength(3);
   });
 
-  it("runs one batch of a batch pipeline", async () => {
+  it("runPipeline runs one batch of a batch pipeline", async () => {
     const batch = pipeline("numbers").read.format(Numbers).write.format(ArrowTable).mode("append");
     const first = await runPipeline(batch);
     expect(first.rows).toEqual([{ n: 1 }, { n: 2 }]);

@@ -112,7 +112,7 @@ export interface RestApiRequestOptions {
   readonly maxRetryDelaySeconds?: number;
 }
 
-/** What is read. Only for sources. */
+/** Options of the source. A sink has no use for them. */
 export interface RestApiSourceOptions {
   /**
    * Spark DDL of the rows, such as `"id string, time timestamp, mag double"`. It can be omitted if

@@ -89,7 +89,7 @@ export interface JournaledTransition extends HeadTransition {
 
 export interface BatchTransition extends HeadTransition {
   readonly batch: {
-    /** What is compared and set. Absent for a new batch, whose id must not exist yet. */
+    /** The fields to compare and to set. Absent for a new batch, whose id must not exist yet. */
     readonly change?: Change<Batch>;
     /** The batch after the step. */
     readonly after: Batch;

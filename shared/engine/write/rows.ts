@@ -12,7 +12,7 @@ import type { SimplePartition } from "../sessions/simple-planner.ts";
 import { stopReader } from "../sessions/source-session.ts";
 import type { TaskWatch } from "./watch.ts";
 
-/** What is needed to read the rows of a task. */
+/** The objects from which the rows of a task are read. */
 export interface TaskSource {
   readonly sessions: Sessions;
   readonly ports: Ports;

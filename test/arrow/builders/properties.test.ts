@@ -3,11 +3,11 @@ import { Temporal } from "temporal-polyfill";
 import { describe, expect, it } from "vitest";
 import { refusal, stored, words } from "./column.ts";
 
-describe("whatever the value,", () => {
+describe("values that properties are checked for", () => {
   const micros = fc.bigInt({ min: -62135596800000000n, max: 253402300799999999n });
   const instant = (value: bigint) => Temporal.Instant.fromEpochNanoseconds(value * 1000n);
 
-  it("a timestamp is the same from text, in any zone, from Temporal and from microseconds", () => {
+  it("A timestamp is the same from text in any zone, from Temporal and from microseconds", () => {
     const zone = fc.integer({ min: -18 * 60, max: 18 * 60 }).map((minutes) => {
       const text = String(Math.abs(minutes) % 60).padStart(2, "0");
       return `${minutes < 0 ? "-" : "+"}${String(Math.floor(Math.abs(minutes) / 60)).padStart(2, "0")}:${text}`;
@@ -29,7 +29,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("a timestamp is the same from a Date and from its text", () => {
+  it("A timestamp is the same from a Date and from the text of that Date", () => {
     fc.assert(
       fc.property(fc.date({ noInvalidDate: true }), (date) => {
         const value = BigInt(date.getTime()) * 1000n;
@@ -38,7 +38,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("a timestamp with nanoseconds is refused, in each form", () => {
+  it("A timestamp column refuses nanoseconds in each form", () => {
     fc.assert(
       fc.property(micros, fc.integer({ min: 1, max: 999 }), (value, nanos) => {
         const time = Temporal.Instant.fromEpochNanoseconds(value * 1000n + BigInt(nanos));
@@ -48,7 +48,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("a date that text names is there exactly where the calendar has it", () => {
+  it("A date column takes a text exactly if the calendar has that date", () => {
     const part = (max: number) => fc.integer({ min: 0, max });
     fc.assert(
       fc.property(part(9999), part(13), part(32), (year, month, day) => {
@@ -67,7 +67,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("a decimal keeps each digit, and one digit too many is refused", () => {
+  it("A decimal column keeps each digit and refuses one digit too many", () => {
     const type = fc
       .integer({ min: 1, max: 38 })
       .chain((precision) => fc.tuple(fc.constant(precision), fc.integer({ min: 0, max: precision })));
@@ -101,7 +101,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("a number is the decimal of its shortest text, or refused", () => {
+  it("A decimal column stores a number as the decimal of its shortest text, or refuses it", () => {
     fc.assert(
       fc.property(fc.double({ min: -1e15, max: 1e15, noNaN: true }), (number) => {
         const digits = Math.max(0, 1 - Math.floor(Math.log10(Math.abs(number) || 1))) + 17;
@@ -115,7 +115,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("an integer is stored as it is where it fits, and refused where it does not", () => {
+  it("An integer column stores an integer that fits and refuses one that does not", () => {
     const number = fc.oneof(
       fc.double(),
       fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
@@ -141,7 +141,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("strings keep every character, alone and among others", () => {
+  it("A string column keeps every character of a string, alone and among others", () => {
     const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme", maxLength: 300 }));
     fc.assert(
       fc.property(fc.array(fc.option(text), { maxLength: 20 }), (values) => {
@@ -151,7 +151,7 @@ describe("whatever the value,", () => {
     );
   });
 
-  it("an interval comes back as the text of itself", () => {
+  it("An interval column returns the text that it was given", () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
         const [text] = stored("interval day to second", [value]);

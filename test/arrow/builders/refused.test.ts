@@ -267,7 +267,7 @@ describe("values that a column refuses", () => {
     return 'Convert "v" in read(), or change its type in the schema.';
   };
 
-  it.each(cases)("%s refuses %o", (type, value, problem, found) => {
+  it.each(cases)("A column of type %s refuses %o", (type, value, problem, found) => {
     const row = type.endsWith("NOT NULL") ? 1 : 2;
     expect(refusal(type, value)).toMatchObject({
       code: "ROW_MISMATCH",
@@ -308,7 +308,7 @@ describe("values that a column refuses", () => {
       "v[1].t.value[1]",
       'expected date (such as "2026-11-21"), found an integer',
     ],
-  ])("%s names the place inside %o", (type, value, field, problem) => {
+  ])("A column of type %s names the place inside %o in its error", (type, value, field, problem) => {
     expect(refusal(type, value)).toMatchObject({
       code: "ROW_MISMATCH",
       message: `row 2, field "${field}": ${problem}`,
@@ -316,7 +316,7 @@ describe("values that a column refuses", () => {
     });
   });
 
-  it("refuses an array with holes instead of shifting the values of the rows after it", () => {
+  it("A list column refuses an array with holes instead of shifting the values of the rows after it", () => {
     const holes: unknown[] = [1, 2, 3];
     delete holes[1];
     expect(refusal("array<int>", holes)).toMatchObject({
@@ -325,11 +325,14 @@ describe("values that a column refuses", () => {
     });
   });
 
-  it.each(["+99:99", "+24:00", "-05:60"])("refuses the zone %s, which does not exist", (zone) => {
-    expect(refusal("timestamp", `2026-01-01T00:00:00${zone}`).code).toBe("ROW_MISMATCH");
-  });
+  it.each(["+99:99", "+24:00", "-05:60"])(
+    "A timestamp column refuses the zone %s, which does not exist",
+    (zone) => {
+      expect(refusal("timestamp", `2026-01-01T00:00:00${zone}`).code).toBe("ROW_MISMATCH");
+    },
+  );
 
-  it("never shows the refused value in the message", () => {
+  it("A column never shows the refused value in the message", () => {
     for (const [type, value] of cases) {
       if (typeof value !== "string" || value.length < 6) continue;
       expect(refusal(type, value).message).not.toContain(value);
@@ -337,7 +340,7 @@ describe("values that a column refuses", () => {
   });
 });
 
-describe("types that rows cannot become", () => {
+describe("unsupported types", () => {
   it.each([
     new DateMillisecond(),
     new TimestampSecond(),
@@ -349,11 +352,11 @@ describe("types that rows cannot become", () => {
     new Decimal(2, 5, 256),
     new Decimal(-2, 5, 128),
     new Decimal(0, 39, 128),
-  ])("%s is refused before any row", (type) => {
+  ])("The type %s is refused before any row is read", (type) => {
     expect(() => stored(type, [])).toThrow(expect.objectContaining({ code: "TYPE_NOT_SUPPORTED" }));
   });
 
-  it("are those of a field __proto__, which every JavaScript object seems to have", () => {
+  it("A field __proto__ has its type checked although every JavaScript object seems to have it", () => {
     for (const ddl of ["__proto__ map<string,int>", "v struct<__proto__:map<string,int>>"]) {
       expect(() => recordBatchOf(parseDdl(ddl), [])).toThrow(
         expect.objectContaining({ code: "TYPE_NOT_SUPPORTED" }),

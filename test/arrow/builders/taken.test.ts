@@ -80,7 +80,7 @@ describe("values that a column takes", () => {
       [{ a: [{ m: { d: "2026-01-01" } }, null] }],
       [{ a: [{ m: { d: "2026-01-01" } }, null] }],
     ],
-  ])("%s takes %o", (type, values, expected) => {
+  ])("A column of type %s takes %o", (type, values, expected) => {
     expect(stored(type, values)).toEqual(expected);
     expect(stored(type, [null, ...values, null])).toEqual([null, ...expected, null]);
   });
@@ -90,11 +90,14 @@ describe("values that a column takes", () => {
     [new Uint16(), 65535, 65535],
     [new Uint32(), 2 ** 32 - 1, 2 ** 32 - 1],
     [new Uint64(), 2n ** 64n - 1n, "18446744073709551615"],
-  ])("the unsigned %s takes its greatest value, and none below 0 or above", (type, greatest, expected) => {
-    expect(stored(type, [0, greatest, null])).toEqual([0, expected, null]);
-    expect(refusal(type, -1).message).toContain("found a number outside it");
-    expect(refusal(type, BigInt(greatest) + 1n).message).toContain("found a number outside it");
-  });
+  ])(
+    "An unsigned column of type %s takes its greatest value and refuses values below 0 or above it",
+    (type, greatest, expected) => {
+      expect(stored(type, [0, greatest, null])).toEqual([0, expected, null]);
+      expect(refusal(type, -1).message).toContain("found a number outside it");
+      expect(refusal(type, BigInt(greatest) + 1n).message).toContain("found a number outside it");
+    },
+  );
 
   it.each<[string, unknown, bigint]>([
     ["timestamp", new Date("2026-11-21T03:00:00.123Z"), 1795230000123000n],
@@ -129,11 +132,11 @@ describe("values that a column takes", () => {
     ["timestamp_ntz", 2n ** 63n - 1n, 2n ** 63n - 1n],
     ["timestamp_ntz", Temporal.PlainDateTime.from("2026-11-21T03:00:00.5"), 1795230000500000n],
     ["timestamp_ntz", Temporal.PlainDateTime.from("-271821-04-20T00:00"), -8640000000000000000n + 0n],
-  ])("%s keeps %o to the microsecond", (type, value, micros) => {
+  ])("A column of type %s keeps %o to the microsecond", (type, value, micros) => {
     expect(words(type, [value])).toEqual([micros]);
   });
 
-  it("keeps strings apart that are encoded together, whatever their characters", () => {
+  it("A string column keeps strings apart that are encoded together, whatever their characters", () => {
     const units = ["x", "é", "€", "😀", ""];
     const values = Array.from({ length: 400 }, (_, i) =>
       i % 9 === 0 ? null : (units[i % 5] ?? "").repeat((i * 37) % 3000),
@@ -142,7 +145,7 @@ describe("values that a column takes", () => {
     expect(stored("string", all)).toEqual(all);
   });
 
-  it("grows beyond the values of 10,000 rows, also with nulls in it", () => {
+  it("A builder grows beyond the values of 10,000 rows, also if some are null", () => {
     for (const [type, value] of [
       ["boolean", true],
       ["smallint", 7],
@@ -163,7 +166,7 @@ describe("values that a column takes", () => {
   });
 });
 
-it("maps are written also where their Arrow type calls key and value something else", () => {
+it("A map column takes maps even if their Arrow type has other names for key and value", () => {
   const entries = new Struct<{ keys: Utf8; values: Int32 }>([
     new Field("keys", new Utf8(), false),
     new Field("values", new Int32(), true),

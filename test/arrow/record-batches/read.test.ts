@@ -3,7 +3,7 @@ import { toRecordBatches } from "../../../shared/arrow/record-batches.ts";
 import type { Row, RowSource } from "../../../shared/contract/stream-reader.ts";
 import { batchesOf, place, refusal, row, rowsIn, schema, upTo } from "./batches-of.ts";
 
-describe("what read() gives", () => {
+describe("the result of read()", () => {
   it.each<[unknown, string]>([
     [undefined, "undefined"],
     [null, "null"],
@@ -12,7 +12,7 @@ describe("what read() gives", () => {
     [{ id: 1 }, "an object"],
     [Promise.resolve([]), "an instance of Promise"],
     [() => [], "a function"],
-  ])("must be iterable: not %o", async (source, words) => {
+  ])("The value that read() returns must be iterable: not %o", async (source, words) => {
     expect(await refusal(source)).toMatchObject({
       code: "READ_NOT_ITERABLE",
       message: `read() must give an iterable of rows, but gave ${words}`,
@@ -20,7 +20,7 @@ describe("what read() gives", () => {
     });
   });
 
-  it("passes an error of the source on as it is, after the record batches before it", async () => {
+  it("An error of the source passes on as it is, after the record batches before it", async () => {
     const boom = new Error("boom");
     const seen: number[] = [];
     async function* failing(): AsyncGenerator<Row> {
@@ -35,7 +35,7 @@ describe("what read() gives", () => {
   });
 
   it.each(["sync", "async"])(
-    "is closed when nobody reads on, and where a row does not fit: %s",
+    "The iterator of read() is closed when its reader stops early and when a row does not fit: %s",
     async (kind) => {
       let closed = 0;
       function* rows(last: unknown): Generator<unknown> {
@@ -57,21 +57,24 @@ describe("what read() gives", () => {
     },
   );
 
-  it.each(["sync", "async"])("is not asked for more rows than a record batch needs: %s", async (kind) => {
-    let asked = 0;
-    function* rows(): Generator<Row> {
-      for (; ; asked++) yield row(asked);
-    }
-    async function* later(): AsyncGenerator<Row> {
-      yield* rows();
-    }
-    const batches = toRecordBatches(schema, kind === "sync" ? rows() : later(), place);
-    await batches.next();
-    expect(asked).toBe(9_999);
-    await batches.return();
-  });
+  it.each(["sync", "async"])(
+    "The iterator of read() is not asked for more rows than a record batch needs: %s",
+    async (kind) => {
+      let asked = 0;
+      function* rows(): Generator<Row> {
+        for (; ; asked++) yield row(asked);
+      }
+      async function* later(): AsyncGenerator<Row> {
+        yield* rows();
+      }
+      const batches = toRecordBatches(schema, kind === "sync" ? rows() : later(), place);
+      await batches.next();
+      expect(asked).toBe(9_999);
+      await batches.return();
+    },
+  );
 
-  it("fails with what did not fit, though the source fails again when it is closed", async () => {
+  it("A row that does not fit is the error even if the source fails again when it is closed", async () => {
     async function* rows(): AsyncGenerator<unknown> {
       try {
         yield 5;
@@ -83,7 +86,7 @@ describe("what read() gives", () => {
     expect((await refusal(rows())).code).toBe("ROW_NOT_A_ROW");
   });
 
-  it("may be an async iterator of another make, which fails at once or later, or answers without a promise", async () => {
+  it("An iterator of read() may be hand-made, fail at once or later, or answer without a promise", async () => {
     const boom = new Error("boom");
     const of = (next: () => unknown) => ({ [Symbol.asyncIterator]: () => ({ next }) });
     const thrown = async (source: unknown) => await batchesOf(source).catch((error: unknown) => error);

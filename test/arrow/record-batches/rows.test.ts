@@ -5,7 +5,7 @@ import type { Row } from "../../../shared/contract/stream-reader.ts";
 import { batchesOf, place, refusal, row, rowsIn, schema, sizes, upTo } from "./batches-of.ts";
 
 describe("rows", () => {
-  it("come by name, in any order, and by position", async () => {
+  it("Rows come by name, in any order, and by position", async () => {
     class Named {
       readonly name = "c";
       readonly id = 3;
@@ -19,7 +19,7 @@ describe("rows", () => {
     ]);
   });
 
-  it("come from sync and async iterables", async () => {
+  it("Rows come from sync and async iterables", async () => {
     async function* later(): AsyncGenerator<Row> {
       yield row(1);
       yield row(2);
@@ -27,28 +27,28 @@ describe("rows", () => {
     expect(rowsIn(await batchesOf(new Set([row(1), row(2)])))).toEqual(rowsIn(await batchesOf(later())));
   });
 
-  it("leave out what the schema does not have", async () => {
+  it("Rows leave out fields that the schema does not have", async () => {
     expect(rowsIn(await batchesOf([{ ...row(1), more: 1n }]))).toEqual([row(1)]);
   });
 
-  it("give no record batch where there are none", async () => {
+  it("An iterable without rows makes no record batch", async () => {
     expect(await batchesOf([])).toEqual([]);
   });
 
-  it("are gathered 10,000 to a record batch, in order", async () => {
+  it("Rows are gathered 10,000 to a record batch, in order", async () => {
     const batches = await batchesOf(upTo(25_000));
     expect(sizes(batches)).toEqual([10_000, 10_000, 5_000]);
     expect(rowsIn(batches)).toEqual(upTo(25_000));
     expect(sizes(await batchesOf(upTo(10_000)))).toEqual([10_000]);
   });
 
-  it("end a record batch early once it holds 16 MiB", async () => {
+  it("Rows end a record batch early once it holds 16 MiB", async () => {
     const blob = new Uint8Array(1024 * 1024);
     const many = Array.from({ length: 70 }, () => [blob]);
     expect(sizes(await batchesOf(many, parseDdl("b binary")))).toEqual([16, 16, 16, 16, 6]);
   });
 
-  it.each([1, 64, 10_000, 10_001, 20_003])("are numbered from 1 in errors: row %d", async (number) => {
+  it.each([1, 64, 10_000, 10_001, 20_003])("Rows are numbered from 1 in errors: row %d", async (number) => {
     const rows = upTo(number + 5);
     rows[number - 1] = { id: "x", name: "secret name" };
     expect(await refusal(rows)).toMatchObject({
@@ -59,16 +59,16 @@ describe("rows", () => {
     });
   });
 
-  it("are numbered across record batches that passed through", async () => {
+  it("Rows are numbered across record batches that passed through", async () => {
     const passing = recordBatchOf(schema, upTo(3));
     expect((await refusal([row(1), row(2), passing, row(4), [1]])).where.row).toBe(7);
   });
 
-  it("may be promises, which are waited for", async () => {
+  it("Rows may be promises, which are awaited", async () => {
     expect(rowsIn(await batchesOf([Promise.resolve(row(1)), row(2)]))).toEqual([row(1), row(2)]);
   });
 
-  it("may be the same object each time, with other values", async () => {
+  it("Rows may be the same object each time, with other values", async () => {
     function* reused(): Generator<Row> {
       const one: Record<string, unknown> = {};
       for (let id = 0; id < 3; id++) yield Object.assign(one, { id, name: `n${id}` });
@@ -87,19 +87,19 @@ describe("rows", () => {
     ],
     [{ ["x".repeat(50)]: 1 }, `expected bigint, found nothing (the row has "${"x".repeat(39)}…")`],
     [{}, "expected bigint, found nothing"],
-  ])("without a field get the names that they have instead: %o", async (bad, problem) => {
+  ])("The error of rows without a field lists the names that they have instead: %o", async (bad, problem) => {
     const error = await refusal([bad], parseDdl("userId bigint"));
     expect(error.message).toBe(`row 1, field "userId": ${problem}`);
     expect(error.found).toBeUndefined();
   });
 
-  it("get the hint to rename a field that is there under another name", async () => {
+  it("The error of a missing field suggests to rename a field of nearly the same name", async () => {
     expect((await refusal([{ user_id: 1 }], parseDdl("userId bigint"))).hint).toBe(
       'Call it "userId" in read(), or "user_id" in the schema.',
     );
   });
 
-  it("get it also where two letters changed places, and inside a struct", async () => {
+  it("The suggestion to rename covers swapped letters and fields inside a struct", async () => {
     expect((await refusal([{ nmae: "a" }], parseDdl("name string"))).hint).toBe(
       'Call it "name" in read(), or "nmae" in the schema.',
     );
@@ -147,17 +147,17 @@ describe("rows", () => {
     ["n int", { n: "12" }, 'Yield Number(value) for "n", or make it a string in the schema.'],
     ["n int", { n: "12 km" }, 'Convert "n" in read(), or change its type in the schema.'],
     ["n int NOT NULL", { n: null }, 'Give "n" a value, leave the row out, or drop NOT NULL from the schema.'],
-  ])("of (%s) that do not fit get a hint that fits: %j", async (ddl, bad, hint) => {
+  ])("The error of a row that does not fit (%s) has a hint that fits: %j", async (ddl, bad, hint) => {
     expect((await refusal([bad], parseDdl(ddl))).hint).toBe(hint);
   });
 
-  it("that are Maps get the hint to make objects of them", async () => {
+  it("The error of a row that is a Map suggests to make an object of it", async () => {
     expect((await refusal([new Map([["id", 1]])])).hint).toBe(
       "Yield Object.fromEntries(row) in place of a Map.",
     );
   });
 
-  it("in an array that is yielded whole get the hint to yield each", async () => {
+  it("The error of an array of rows that is yielded whole suggests to yield each row", async () => {
     expect(await refusal([upTo(3)])).toMatchObject({
       code: "ROW_MISMATCH",
       message: "row 1: expected 2 values (id, name), found 3",
@@ -165,12 +165,12 @@ describe("rows", () => {
     });
   });
 
-  it("end a record batch early though each is larger than one should be", async () => {
+  it("Rows end a record batch early even if each is larger than a record batch should be", async () => {
     const blob = new Uint8Array(17 * 1024 * 1024);
     expect(sizes(await batchesOf([[blob], [blob], [blob]], parseDdl("b binary")))).toEqual([1, 1, 1]);
   });
 
-  it("must have every field of the schema", async () => {
+  it("A row must have every field of the schema", async () => {
     for (const bad of [{ id: 1 }, { id: 1, name: undefined }]) {
       const error = await refusal([row(1), bad]);
       expect(error).toMatchObject({
@@ -183,21 +183,24 @@ describe("rows", () => {
     }
   });
 
-  it("lack a field also where every JavaScript object inherits one of that name", async () => {
+  it("A row lacks a field even if every JavaScript object inherits a property of that name", async () => {
     const error = await refusal([{ id: 1 }], parseDdl("id int, constructor string"));
     expect(error.message).toBe('row 1, field "constructor": expected string, found nothing');
     const nested = await refusal([{ s: {} }], parseDdl("s struct<constructor:string>"));
     expect(nested.message).toBe('row 1, field "s.constructor": expected string, found nothing');
   });
 
-  it.each([[[1]], [[1, "a", 2]], [[]]])("by position must have one value a field: not %o", async (bad) => {
-    expect(await refusal([bad])).toMatchObject({
-      code: "ROW_MISMATCH",
-      message: `row 1: expected 2 values (id, name), found ${bad.length}`,
-      where: { ...place, row: 1 },
-      found: JSON.stringify(bad),
-    });
-  });
+  it.each([[[1]], [[1, "a", 2]], [[]]])(
+    "A row by position must have one value for each field: not %o",
+    async (bad) => {
+      expect(await refusal([bad])).toMatchObject({
+        code: "ROW_MISMATCH",
+        message: `row 1: expected 2 values (id, name), found ${bad.length}`,
+        where: { ...place, row: 1 },
+        found: JSON.stringify(bad),
+      });
+    },
+  );
 
   it.each<[unknown, string]>([
     [null, "null"],
@@ -209,7 +212,7 @@ describe("rows", () => {
     [new Set([1, 2]), "an instance of Set"],
     [new Date(0), "an instance of Date"],
     [() => row(1), "a function"],
-  ])("are objects or arrays: not %o", async (bad, words) => {
+  ])("A row must be an object or an array: not %o", async (bad, words) => {
     expect(await refusal([row(1), bad])).toMatchObject({
       code: "ROW_NOT_A_ROW",
       message: `row 2: expected an object or an array, found ${words}`,

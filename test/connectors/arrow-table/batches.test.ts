@@ -13,7 +13,7 @@ import { withStores } from "../../support/runtime.ts";
 import { namedFiles, stagedFiles } from "../../support/table.ts";
 import { Desk } from "./table-desk.ts";
 
-/** A store that notes which of its methods, and of its parts', are called. */
+/** A store that records the calls of its methods and of its parts' methods. */
 function recorded(store: ObjectStore, calls: string[]): ObjectStore {
   return new Proxy(store, {
     get(target, property) {
@@ -29,7 +29,7 @@ function recorded(store: ObjectStore, calls: string[]): ObjectStore {
 }
 
 describe("an Arrow table", () => {
-  it("shows nothing of a batch before its commit, and all of it after", async () => {
+  it("An Arrow table shows no row of a batch before its commit, and all rows after it", async () => {
     const desk = new Desk();
     const messages = [await desk.stage([1, 2]), await desk.stage([3], { partitionId: 1 })];
     expect(await desk.ids()).toEqual([]);
@@ -37,7 +37,7 @@ describe("an Arrow table", () => {
     expect(await desk.ids()).toEqual([1, 2, 3]);
   });
 
-  it("has a log entry of each batch, also of one without rows", async () => {
+  it("An Arrow table has a log entry for each batch, also for one without rows", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1, 2]);
     await desk.commit([staged, await desk.stage([], { partitionId: 1 })]);
@@ -56,7 +56,7 @@ describe("an Arrow table", () => {
     expect(await readEntry(desk.table, 1)).toMatchObject({ batchId: 1, add: [] });
   });
 
-  it("adds a batch once, however often its commit is called, also after later batches", async () => {
+  it("An Arrow table adds a batch once, however often its commit is called, also after later batches", async () => {
     const desk = new Desk();
     const messages = [await desk.stage([1])];
     await desk.commit(messages);
@@ -67,7 +67,7 @@ describe("an Arrow table", () => {
     expect(await latestVersion(desk.table)).toBe(1);
   });
 
-  it("reads nothing of its log at a commit that has the hint of the one before", async () => {
+  it("A commit with the hint of the last one reads no entry of the log", async () => {
     const calls: string[] = [];
     const desk = new Desk((store) => recorded(store, calls));
     const lastCommit = await desk.commit([await desk.stage([1])]);
@@ -76,7 +76,7 @@ describe("an Arrow table", () => {
     expect(calls).toEqual(["list", "put"]);
   });
 
-  it("is not misled by a hint: batches that landed after it are found, and one of another table counts for nothing", async () => {
+  it("A wrong hint does not mislead a commit: it finds later batches and ignores those of another table", async () => {
     const desk = new Desk();
     const lastCommit = await desk.commit([await desk.stage([1])]);
     await desk.commit([await desk.stage([7], { pipeline: "clicks" })], { pipeline: "clicks" });
@@ -92,7 +92,7 @@ describe("an Arrow table", () => {
     });
   });
 
-  it("says that its log is gone where it was at the last commit, instead of going on with a gap", async () => {
+  it("A commit fails if the log that the last commit wrote is gone, instead of leaving a gap", async () => {
     const desk = new Desk();
     const lastCommit = await desk.commit([await desk.stage([1])]);
     rmSync(join(desk.path, "_log"), { recursive: true });
@@ -102,7 +102,7 @@ describe("an Arrow table", () => {
     expect(namedFiles(desk.path)).toEqual([]);
   });
 
-  it("goes on where its home was moved to, in the middle of a batch", async () => {
+  it("A batch continues after its home was moved in the middle of it", async () => {
     const desk = new Desk();
     const lastCommit = await desk.commit([await desk.stage([1])]);
     const staged = await desk.stage([2], { batchId: 1 });
@@ -113,7 +113,7 @@ describe("an Arrow table", () => {
     expect(namedFiles(join(moved, "table"))).toHaveLength(2);
   });
 
-  it("takes the same batch id of another incarnation, and of another pipeline, as another batch", async () => {
+  it("An Arrow table takes the same batch id of another incarnation or pipeline as another batch", async () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
     await desk.commit([await desk.stage([2], { incarnation: "life-2" })], { incarnation: "life-2" });
@@ -121,7 +121,7 @@ describe("an Arrow table", () => {
     expect(await desk.ids()).toEqual([1, 2, 3]);
   });
 
-  it("keeps every batch of many pipelines that commit at once", async () => {
+  it("An Arrow table keeps every batch of many pipelines that commit at once", async () => {
     const desk = new Desk();
     const pipelines = Array.from({ length: 12 }, (_, i) => `pipeline-${i}`);
     const staged = await Promise.all(pipelines.map((pipeline, i) => desk.stage([i], { pipeline })));
@@ -130,7 +130,7 @@ describe("an Arrow table", () => {
     expect(await latestVersion(desk.table)).toBe(11);
   });
 
-  it("is not doubled by a commit whose answer was lost and that is tried again", async () => {
+  it("A commit whose answer was lost and that is tried again does not double the batch", async () => {
     let lost = true;
     const desk = new Desk((store) => {
       const put = store.put.bind(store);
@@ -158,7 +158,7 @@ describe("an Arrow table", () => {
     expect(await desk.ids()).toEqual([1]);
   });
 
-  it("refuses a batch of another schema, and says both", async () => {
+  it("An Arrow table refuses a batch of another schema and prints both schemas", async () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
     const context = desk.context({ batchId: 1 });
@@ -168,7 +168,7 @@ describe("an Arrow table", () => {
     });
   });
 
-  it("leaves out the files that a later entry removes", async () => {
+  it("An Arrow table leaves out the files that a later entry removes", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     await desk.commit([staged]);
@@ -183,7 +183,7 @@ describe("an Arrow table", () => {
     expect(await liveFiles(desk.table)).toEqual([]);
   });
 
-  it("says which file is gone", async () => {
+  it("An Arrow table names a file that is gone", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     await desk.commit([staged]);
@@ -194,7 +194,7 @@ describe("an Arrow table", () => {
     });
   });
 
-  it("has no file of a task whose rows broke off", async () => {
+  it("An Arrow table has no file of a task whose rows ended with an error", async () => {
     const desk = new Desk();
     async function* rows() {
       yield recordBatchOf(parseDdl("id bigint"), [[1]]);
@@ -204,7 +204,7 @@ describe("an Arrow table", () => {
     expect(stagedFiles(desk.path)).toEqual([]);
   });
 
-  it("lies where its path says", async () => {
+  it("An Arrow table lies in the folder that its path names", async () => {
     const desk = new Desk();
     const elsewhere = temporaryFolder();
     const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(
@@ -215,7 +215,7 @@ describe("an Arrow table", () => {
     expect(await latestVersion(new DirectoryStore(elsewhere))).toBe(0);
   });
 
-  it("refuses to end a batch on another table than the one it was staged in, and names both", async () => {
+  it("An Arrow table refuses to end a batch that was staged in another table, and names both", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     const elsewhere = temporaryFolder();
@@ -229,7 +229,7 @@ describe("an Arrow table", () => {
     });
   });
 
-  it("refuses options that it does not know", async () => {
+  it("An Arrow table refuses options that it does not know", async () => {
     await expect(parseOptions(ArrowTable, { paht: "x" })).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: "arrow-table cannot use its options: paht: there is no such option (did you mean path?)",

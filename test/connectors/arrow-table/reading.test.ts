@@ -7,7 +7,7 @@ import { checkSource, runPipeline } from "../../../shared/testing/index.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 
 describe("an Arrow table that is read", () => {
-  it("has the schema and the rows of its newest version, each data file in one partition", async () => {
+  it("A reader of an Arrow table has the schema and rows of its newest version, one partition per data file", async () => {
     const folder = temporaryFolder();
     class Numbers extends DataSource {
       override schema() {
@@ -39,7 +39,7 @@ describe("an Arrow table that is read", () => {
     await checkSource(ArrowTable, { options });
   });
 
-  it("is named where it is not there, or its folder is not given", async () => {
+  it("The error names an Arrow table that does not exist, or says that no folder was given", async () => {
     const copy = (path?: string) =>
       runPipeline(
         pipeline("copy")

@@ -10,7 +10,7 @@ import { Desk } from "./table-desk.ts";
 const HOUR = 3_600_000;
 
 describe("abort", () => {
-  it("deletes what the tasks staged where no commit was tried, and nothing else", async () => {
+  it("An abort deletes the files that the tasks staged if no commit was tried, and no other file", async () => {
     const desk = new Desk();
     const kept = await desk.stage([9], { attempt: 2 });
     const messages = [await desk.stage([1]), null, await desk.stage([2], { partitionId: 2 })];
@@ -19,7 +19,7 @@ describe("abort", () => {
     expect(stagedFiles(desk.path)).toEqual([kept.path]);
   });
 
-  it("deletes nothing once a commit was tried: the entry of a zombie may still land, and finds its files", async () => {
+  it("An abort deletes nothing after a commit was tried, because a late entry may still name its files", async () => {
     const desk = new Desk();
     const messages = [await desk.stage([1])];
     await desk.writer().abort(messages, 0, desk.context({ commitTried: true }));
@@ -38,7 +38,7 @@ describe("vacuum", () => {
     ...overrides,
   });
 
-  it("removes files that no commit names, and spares those that one names", async () => {
+  it("A vacuum removes files that no commit names and spares those that one names", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     await desk.stage([1], { attemptNumber: 1 });
@@ -49,7 +49,7 @@ describe("vacuum", () => {
     expect(stagedFiles(desk.path)).toEqual(namedFiles(desk.path));
   });
 
-  it("spares files that are younger than asked", async () => {
+  it("A vacuum spares files that are younger than the given age", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     await desk.commit([]);
@@ -58,7 +58,7 @@ describe("vacuum", () => {
     expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 1, bytes: staged.bytes });
   });
 
-  it("spares the attempt at work, however old its files are", async () => {
+  it("A vacuum spares the files of the attempt at work, however old they are", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1], { batchId: 1 });
     desk.age(staged.path ?? "", 30 * 24 * HOUR);
@@ -67,7 +67,7 @@ describe("vacuum", () => {
     expect(await desk.ids()).toEqual([1]);
   });
 
-  it("removes at once what an attempt left that is over and whose commit was never begun", async () => {
+  it("A vacuum removes at once the files of a finished attempt whose commit was never begun", async () => {
     const desk = new Desk();
     await desk.stage([1], { batchId: 1 });
     expect(await desk.vacuum({ open: open(), dryRun: true })).toMatchObject({ files: 0 });
@@ -75,7 +75,7 @@ describe("vacuum", () => {
     expect(await desk.vacuum({ open: open({ attempt: 2 }) })).toMatchObject({ files: 1 });
   });
 
-  it("spares attempts whose commit was begun for as long as the batch is open, however old: it may be under way in a process that sleeps", async () => {
+  it("A vacuum spares attempts whose commit was begun while their batch is open, however old they are", async () => {
     const desk = new Desk();
     const messages = [await desk.stage([1], { batchId: 1 })];
     desk.age(messages[0]?.path ?? "", 30 * 24 * HOUR);
@@ -89,13 +89,13 @@ describe("vacuum", () => {
     expect(await desk.ids()).toEqual([1]);
   });
 
-  it("does not believe a log that lacks a batch which the ledger calls closed", async () => {
+  it("A vacuum does not trust a log that lacks a batch which is closed in the ledger", async () => {
     const desk = new Desk();
     await desk.stage([1]);
     expect(await desk.vacuum()).toMatchObject({ files: 0 });
   });
 
-  it("removes uploads of files and of log entries that ended with their process", async () => {
+  it("A vacuum removes uploads of files and log entries that ended with their process", async () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
     const id = "00000000-0000-4000-8000-000000000000";
@@ -105,7 +105,7 @@ describe("vacuum", () => {
     expect(filesBelow(desk.path).filter((file) => file.endsWith(".upload"))).toEqual([]);
   });
 
-  it("removes what earlier attempts of a batch left as soon as the batch has landed", async () => {
+  it("A vacuum removes the files of earlier attempts of a batch as soon as the batch has landed", async () => {
     const desk = new Desk();
     await desk.stage([1]);
     await desk.commit([await desk.stage([1], { attempt: 2 })], { attempt: 2 });
@@ -113,7 +113,7 @@ describe("vacuum", () => {
     expect(await desk.ids()).toEqual([1]);
   });
 
-  it("touches nothing of other pipelines and of other lives of this one", async () => {
+  it("A vacuum touches no file of other pipelines or of other incarnations of this one", async () => {
     const desk = new Desk();
     await desk.stage([1], { pipeline: "clicks" });
     await desk.stage([1], { incarnation: "life-0" });
@@ -121,7 +121,7 @@ describe("vacuum", () => {
     expect(stagedFiles(desk.path)).toHaveLength(2);
   });
 
-  it("does not remove a file that is committed while it works", async () => {
+  it("A vacuum does not remove a file that is committed while it works", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     await desk.writer().vacuum({

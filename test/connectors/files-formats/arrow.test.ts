@@ -22,7 +22,7 @@ describe("an Arrow file", () => {
     format: "arrow" as const,
   });
 
-  it("has values of every type, and tells its schema", async () => {
+  it("An Arrow file has values of every type and its own schema", async () => {
     const body = await arrowFile(ALL_TYPES, [
       [
         9007199254740993n,
@@ -49,7 +49,7 @@ describe("an Arrow file", () => {
     expect(await rowsIn(options, schema)).toEqual([ALL_VALUES, { ...NULLS, id: 1 }]);
   });
 
-  it("may have its columns in another order, more of them, fewer, or of other types that fit", async () => {
+  it("An Arrow file may have columns in another order, more or fewer of them, or other types that fit", async () => {
     const options = arrow({
       "a.arrow": await arrowFile("name string, extra int, id int", [["a", 1, 2]]),
       "b.arrow": await arrowFile("id bigint", [[9007199254740993n]]),
@@ -75,7 +75,7 @@ describe("an Arrow file", () => {
     });
   });
 
-  it("may be a stream, and larger than what is read at once", async () => {
+  it("An Arrow file may be a stream and larger than one read", async () => {
     const schema = parseDdl("id int, noise string");
     const batch = (from: number) =>
       recordBatchOf(
@@ -91,22 +91,25 @@ describe("an Arrow file", () => {
     expect(rows.map(({ id }) => id)).toEqual([...ids, ...ids]);
   });
 
-  it.each(["", "ARROW1", "id,name\n1,a\n"])("that is none is an error: %j", async (body) => {
-    const options = arrow({ "a.arrow": body });
-    expect(await failure(rowsIn(options, "id int"))).toMatchObject({ code: "FILE_MALFORMED" });
-    expect(await failure((async () => (await source(options)).schema())())).toMatchObject({
-      code: "FILE_MALFORMED",
-    });
-  });
+  it.each(["", "ARROW1", "id,name\n1,a\n"])(
+    "A file that is not an Arrow file is an error: %j",
+    async (body) => {
+      const options = arrow({ "a.arrow": body });
+      expect(await failure(rowsIn(options, "id int"))).toMatchObject({ code: "FILE_MALFORMED" });
+      expect(await failure((async () => (await source(options)).schema())())).toMatchObject({
+        code: "FILE_MALFORMED",
+      });
+    },
+  );
 
-  it("that is cut off is an error", async () => {
+  it("An Arrow file that is cut off is an error", async () => {
     const body = await arrowFile("id int", [[1]]);
     const error = await failure(rowsIn(arrow({ "a.arrow": body.subarray(0, -20) }), "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED" });
   });
 
   it.skipIf(!hasPython)(
-    "of another library is read, compressed with zstd too, with dictionaries, views and other units",
+    "An Arrow file of pyarrow is read, also with zstd, dictionaries, views and other units",
     async () => {
       const folder = temporaryFolder();
       runPython(

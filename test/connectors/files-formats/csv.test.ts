@@ -13,7 +13,7 @@ describe("a CSV file", () => {
     ...options,
   });
 
-  it("has values of every type but nested ones, and null for an empty field", async () => {
+  it("A CSV file has values of every type but nested ones, and null for an empty field", async () => {
     const body = [
       "span,t2,txt,ntz,ts,day,bin,m,d,f,i,s,t,b,id,extra",
       `P1DT2H3M4.5S,23:59:59.999999,"a ""quoted"", text\nin two lines é",2026-11-21 09:30:00.123,2026-11-21T09:30:00.123456+01:00,1969-12-31,AAEC/w==,1234567890123456.7891,1e-300,.5,-2147483648,32767,-128,TRUE,9007199254740993,x`,
@@ -23,12 +23,12 @@ describe("a CSV file", () => {
     expect(await rowsIn(csv({}, { "a.csv": `\uFEFF${body}\r\n` }), ALL_TYPES)).toEqual([
       ALL_VALUES,
       { ...NULLS, id: 1 },
-      // An empty text in quotes is a text.
+      // An empty text in quotes is an empty text, not null.
       { ...NULLS, id: 2, txt: "", bin: "" },
     ]);
   });
 
-  it("may have other delimiters, quotes and words for null, and no header", async () => {
+  it("A CSV file may have other delimiters, quotes and words for null, and no header", async () => {
     const options = { header: false, delimiter: ";", quote: "'", escape: "\\", nullValue: "NA" };
     const files = { "a.csv": "1;'it\\'s; so';NA\n\n2;NA;'NA'\n3;;\n" };
     expect(await rowsIn(csv(options, files), "id int, a string, b string")).toEqual([
@@ -38,7 +38,7 @@ describe("a CSV file", () => {
     ]);
   });
 
-  it("has null for a column that its header does not name", async () => {
+  it("A CSV file has null for a column that its header does not name", async () => {
     expect(await rowsIn(csv({}, { "a.csv": "id\n1\n" }), "id int, later string")).toEqual([
       { id: 1, later: null },
     ]);
@@ -46,7 +46,7 @@ describe("a CSV file", () => {
     expect(error).toMatchObject({ code: "ROW_MISMATCH", where: { row: 1, field: "later" } });
   });
 
-  it("reads numbers that are none as Spark does", async () => {
+  it("A CSV file reads the words for numbers that are not finite as Spark does", async () => {
     const rows = await rowsIn(csv({}, { "a.csv": "d\nNaN\nInf\n-Infinity\n+1.5e3\n 7 \n" }), "d double");
     expect(rows.map(({ d }) => d)).toEqual([Number.NaN, Infinity, -Infinity, 1500, 7]);
   });
@@ -57,7 +57,7 @@ describe("a CSV file", () => {
     ['1,content"y\n', 1, "the record that ends in line 2: a quote in a field that does not begin with one"],
     ['1,"content"y\n', 1, "the record that ends in line 2: a quote within quotes"],
   ])(
-    "that is malformed is told with its name and line, and nothing of it: %j",
+    "The error of a malformed CSV file has its name and line but none of its content: %j",
     async (body, row, problem) => {
       const options = csv({}, { "in/a.csv": `id,name\n${body}` });
       const error = await failure(rowsIn(options, "id int, name string"));
@@ -75,25 +75,28 @@ describe("a CSV file", () => {
     ["id, name, price\n1,a,2\n", 'columns "name", "price" are not there, but " name", " price" are'],
     ["ID,Name,Price\n1,a,2\n", 'columns "id", "name", "price" are not there, but "ID", "Name", "Price" are'],
     ["id,name,Pri-ce\n1,a,2\n", 'column "price" is not there, but "Pri-ce" is'],
-  ])("whose header has columns under a name of its own is an error, not null: %j", async (body, problem) => {
-    const options = csv({}, { "a.csv": body });
-    const error = await failure(rowsIn(options, "id int, name string, price int"));
-    expect(error).toMatchObject({
-      code: "COLUMN_MISNAMED",
-      message: problem,
-      where: { path: join(options.path, "a.csv") },
-    });
-    expect(error.where.row).toBeUndefined();
-    expect(error.hint?.includes("trim: true")).toBe(body.includes(" "));
-  });
+  ])(
+    "A CSV header that has columns under other names than the schema is an error, not null: %j",
+    async (body, problem) => {
+      const options = csv({}, { "a.csv": body });
+      const error = await failure(rowsIn(options, "id int, name string, price int"));
+      expect(error).toMatchObject({
+        code: "COLUMN_MISNAMED",
+        message: problem,
+        where: { path: join(options.path, "a.csv") },
+      });
+      expect(error.where.row).toBeUndefined();
+      expect(error.hint?.includes("trim: true")).toBe(body.includes(" "));
+    },
+  );
 
-  it("may have a column of nearly the same name as one that it has not, where the schema has both", async () => {
+  it("A CSV file may have a column with a name near that of a missing one if the schema has both", async () => {
     expect(await rowsIn(csv({}, { "a.csv": "userId\n1\n" }), "userId int, user_id int")).toEqual([
       { userId: 1, user_id: null },
     ]);
   });
 
-  it("has no spaces around fields with trim", async () => {
+  it("A CSV file has no spaces around fields with the option trim", async () => {
     const files = { "a.csv": 'id, name ,price\n1, "a, b" , 2\n' };
     expect(await rowsIn(csv({ trim: true }, files), "id int, name string, price int")).toEqual([
       { id: 1, name: "a, b", price: 2 },
@@ -108,14 +111,14 @@ describe("a CSV file", () => {
       '["a;b"]',
     ],
     ["id,id\n1,2\n", 'its header has "id" twice', /ignoreMissingFiles/, undefined],
-  ])("whose header does not fit is an error: %j", async (body, problem, hint, found) => {
+  ])("A CSV header that does not fit is an error: %j", async (body, problem, hint, found) => {
     const error = await failure(rowsIn(csv({}, { "a.csv": body }), "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED", hint: expect.stringMatching(hint), found });
     expect(error.message.endsWith(`: ${problem}`)).toBe(true);
     expect(error.where.row).toBeUndefined();
   });
 
-  it("without a header must have as many fields as the schema", async () => {
+  it("A CSV file without a header must have as many fields as the schema", async () => {
     const error = await failure(rowsIn(csv({ header: false }, { "a.csv": "1,2,3\n" }), "a int, b int"));
     expect(error).toMatchObject({
       code: "FILE_MALFORMED",
@@ -124,7 +127,7 @@ describe("a CSV file", () => {
     });
   });
 
-  it("whose value does not fit is told with its file, its row in it and the field; the value is not in the message", async () => {
+  it("The error of a CSV value that does not fit has its file, row and field, but not the value", async () => {
     const options = csv({}, { "a.csv": "id\n1\n", "b.csv": "id\n2\n3\nsecret\n" });
     const error = await failure(rowsIn(options, "id int"));
     expect(error).toMatchObject({
@@ -136,7 +139,7 @@ describe("a CSV file", () => {
     expect(error.message).not.toContain("secret");
   });
 
-  it("that is not in UTF-8 is an error, not text with holes", async () => {
+  it("A CSV file that is not in UTF-8 is an error, not text with holes", async () => {
     const error = await failure(
       rowsIn(csv({}, { "a.csv": Buffer.from("id\nx\nM\xfcller\n", "latin1") }), "id string"),
     );
@@ -147,7 +150,7 @@ describe("a CSV file", () => {
     expect(error.where.row).toBeUndefined();
   });
 
-  it("that is not in UTF-8 far below, or cut off within a character, is told with its line", async () => {
+  it("A CSV file that leaves UTF-8 far below, or ends within a character, is an error with its line", async () => {
     const lines = Buffer.from(`id\n${"é".repeat(40)}\n`.repeat(120_000));
     const cut = Buffer.concat([lines, Buffer.from("é").subarray(0, 1)]);
     expect(cut.length).toBeGreaterThan(9 * 1024 * 1024);
@@ -155,18 +158,18 @@ describe("a CSV file", () => {
     expect(error.message).toMatch(/: line 240001 is not UTF-8$/);
   });
 
-  it("cannot hold nested values", async () => {
+  it("A CSV file cannot hold nested values", async () => {
     const error = await failure(rowsIn(csv({}, { "a.csv": "id\n1\n" }), "id array<int>"));
     expect(error).toMatchObject({ code: "TYPE_NOT_SUPPORTED", where: { field: "id" } });
   });
 
-  it("may be empty", async () => {
+  it("A CSV file may be empty", async () => {
     const files = { "a.csv": "", "b.csv": "id\n", "c.csv.gz": "", "d.csv": "\n\n" };
     expect(await rowsIn(csv({}, files), "id int")).toEqual([]);
     expect(await rowsIn(csv({ header: false }, files), "id string")).toEqual([{ id: "id" }]);
   });
 
-  it("is whole where it is larger than what is read at once", async () => {
+  it("A CSV file that is larger than one read is read whole", async () => {
     const line = (id: number) => `${id},"${"é,\n".repeat(id % 50)}"`;
     const ids = Array.from({ length: 200_000 }, (_, id) => id);
     const body = `id,name\n${ids.map(line).join("\r\n")}`;

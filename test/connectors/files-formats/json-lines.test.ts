@@ -12,7 +12,7 @@ describe("a file of JSON lines", () => {
     format: "jsonl" as const,
   });
 
-  it("has values of every type, with all their digits, and null for what is not there", async () => {
+  it("A file of JSON lines has values of every type, with all digits, and null for missing ones", async () => {
     const ddl = `${ALL_TYPES}, tags array<struct<k:string,v:bigint>>, attrs map<int,double>, deep struct<m:decimal(38,10),x:int>`;
     const value = {
       ...ALL_VALUES,
@@ -35,7 +35,7 @@ describe("a file of JSON lines", () => {
     ]);
   });
 
-  it("reads an integer of any length where a double is asked for", async () => {
+  it("A file of JSON lines reads an integer of any length into a double", async () => {
     const files = { "a.jsonl": '{"d":12345678901234567890,"m":0.12345678901234567890}' };
     expect(await rowsIn(jsonl(files), "d double, m double")).toEqual([
       { d: Number("12345678901234567890"), m: 0.12345678901234568 },
@@ -49,16 +49,16 @@ describe("a file of JSON lines", () => {
     ['{"id":1}\n\n{"id":', "line 3 is not JSON"],
     ['{"id":1}\n[1]\n', "line 2 is an array of 1, not an object"],
     ["null", "line 1 is null, not an object"],
-  ])("that is malformed is told with its name and line: %j", async (body, problem) => {
+  ])("The error of a malformed file of JSON lines has its name and line: %j", async (body, problem) => {
     const options = jsonl({ "a.jsonl": body });
     const error = await failure(rowsIn(options, "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED", where: { path: join(options.path, "a.jsonl") } });
     expect(error.message).toContain(problem);
-    // A stack would be that of the parser.
+    // The cause has no stack, because the stack would be the parser's.
     expect(causeOf(error) ?? "").not.toContain("\n");
   });
 
-  it("whose first record has a column under a name of its own is an error, not null; what is not there is null", async () => {
+  it("A first JSON record with a column under another name is an error, while a missing column is null", async () => {
     const options = jsonl({ "a.jsonl": '{}\n{"userId":"a"}\n', "b.jsonl": '\n{"userId":"a"}\n' });
     expect(await failure(rowsIn(options, "user_id string"))).toMatchObject({
       code: "COLUMN_MISNAMED",
@@ -76,22 +76,25 @@ describe("a file of JSON lines", () => {
   it.each([
     ["gz", gzipSync],
     ["zst", zstdCompressSync],
-  ])("may be compressed, in any number of parts, but not cut off: %s", async (end, compress) => {
-    const part = (from: number) =>
-      Array.from(
-        { length: 50_000 },
-        (_, i) => `{"id":${from + i},"noise":"${randomBytes(20).toString("hex")}"}\n`,
-      ).join("");
-    const parts = [0, 50_000, 100_000].map((from) => compress(Buffer.from(part(from))));
-    const whole = Buffer.concat(parts);
-    const rows = await rowsIn(jsonl({ [`a.jsonl.${end}`]: whole }), "id int");
-    expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 150_000 }, (_, i) => i));
-    for (const broken of [
-      whole.subarray(0, -4),
-      Buffer.concat([whole, Buffer.from("garbage, more of it")]),
-    ]) {
-      const error = await failure(rowsIn(jsonl({ [`a.jsonl.${end}`]: broken }), "id int"));
-      expect(error).toMatchObject({ code: "FILE_MALFORMED" });
-    }
-  });
+  ])(
+    "A file of JSON lines may be compressed in any number of parts, but not cut off: %s",
+    async (end, compress) => {
+      const part = (from: number) =>
+        Array.from(
+          { length: 50_000 },
+          (_, i) => `{"id":${from + i},"noise":"${randomBytes(20).toString("hex")}"}\n`,
+        ).join("");
+      const parts = [0, 50_000, 100_000].map((from) => compress(Buffer.from(part(from))));
+      const whole = Buffer.concat(parts);
+      const rows = await rowsIn(jsonl({ [`a.jsonl.${end}`]: whole }), "id int");
+      expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 150_000 }, (_, i) => i));
+      for (const broken of [
+        whole.subarray(0, -4),
+        Buffer.concat([whole, Buffer.from("garbage, more of it")]),
+      ]) {
+        const error = await failure(rowsIn(jsonl({ [`a.jsonl.${end}`]: broken }), "id int"));
+        expect(error).toMatchObject({ code: "FILE_MALFORMED" });
+      }
+    },
+  );
 });

@@ -4,8 +4,8 @@ import { ReadAllAvailable, ReadMaxFiles } from "../../../shared/contract/read-li
 import { MemoryStore } from "../../../shared/platform/memory/memory-store.ts";
 import { DAY, Desk, failure, MINUTE, NOW, type Offset, START } from "./folder-desk.ts";
 
-describe("which files were read", () => {
-  it("is kept in few records, however many batches there were, and in offsets of a few bytes", async () => {
+describe("the record of files read", () => {
+  it("The files source keeps the files that it read in few records, with offsets of a few bytes", async () => {
     const desk = new Desk({ maxFilesPerBatch: 100 });
     for (let i = 0; i < 20_000; i++) desk.put(`${i}`, NOW - 20_000 + i);
     const reader = await desk.reader();
@@ -30,7 +30,7 @@ describe("which files were read", () => {
     expect(bytes).toBeLessThan(5_000_000);
   });
 
-  it("is named by what it is: a batch that is planned again, anywhere, has the same end", async () => {
+  it("The record of files read is named by its content: a batch that is planned again has the same end", async () => {
     const desk = new Desk();
     for (const name of ["a", "b", "c"]) desk.put(name);
     const [offset] = await desk.plan(START, new ReadMaxFiles(2));
@@ -40,7 +40,7 @@ describe("which files were read", () => {
     expect((await desk.plan(START, new ReadMaxFiles(1)))[0]).not.toEqual(offset);
   });
 
-  it("is told by the offset: a batch that is rewound to is read again, with what came since", async () => {
+  it("An offset tells which files were read: a rewind reads its batch again, with files that came since", async () => {
     const desk = new Desk();
     const offsets = [START];
     for (let i = 0; i < 5; i++) {
@@ -54,7 +54,7 @@ describe("which files were read", () => {
     expect((await desk.drain(offsets.at(-1) ?? START))[1]).toEqual([]);
   });
 
-  it("is not touched by a plan that was never recorded, or by one of another run", async () => {
+  it("The record of files read is not changed by a plan that was not recorded or is of another run", async () => {
     const desk = new Desk();
     desk.put("a");
     const [offset] = await desk.plan(START);
@@ -66,7 +66,7 @@ describe("which files were read", () => {
     expect((await desk.plan(end))[1]).toEqual([]);
   });
 
-  it("is cleared up: the last 1,000 batches can be rewound to, what only older ones need is deleted", async () => {
+  it("The record of files read keeps the last 1,000 batches for rewinds and deletes older ones", async () => {
     const desk = new Desk();
     desk.now += MINUTE;
     const offsets = [START];
@@ -75,7 +75,7 @@ describe("which files were read", () => {
       const [end] = await desk.plan(offsets.at(-1) ?? START);
       offsets.push(end);
       await (await desk.reader()).commit(end);
-      // So that there is little to list.
+      // Few files make the listing short.
       desk.folder.objects.clear();
     }
     for (let i = 0; i < 1300; i++) desk.put(`${i}`, NOW + i);
@@ -88,7 +88,7 @@ describe("which files were read", () => {
     expect(again.flat()).toHaveLength(1300);
   });
 
-  it("is forgotten of files that are gone, after a week", async () => {
+  it("The record of files read forgets files a week after they are gone", async () => {
     const desk = new Desk();
     for (let i = 0; i < 2000; i++) desk.put(`old-${i}`);
     const [offset] = await desk.plan(START, new ReadAllAvailable());
@@ -104,7 +104,7 @@ describe("which files were read", () => {
     expect(await bytesIn(7)).toBeLessThan(1100 * 12);
   });
 
-  it("is right whatever comes late, changes places, or is planned twice", async () => {
+  it("The record of files read is right if files come late or move, or if a batch is planned twice", async () => {
     const step = fc.oneof(
       fc.record({ put: fc.nat(30), age: fc.integer({ min: -3, max: 5 }) }),
       fc.record({ plan: fc.integer({ min: 1, max: 4 }), recorded: fc.boolean() }),
@@ -126,14 +126,14 @@ describe("which files were read", () => {
   });
 });
 
-/** What happens to a folder, or a batch that is planned of it. */
+/** An event in a folder, or a batch of its files. */
 type Step =
   | { readonly put: number; readonly age: number }
   | { readonly wait: number }
   | { readonly remove: number }
   | { readonly plan: number; readonly recorded: boolean };
 
-/** Takes these steps. Returns the end of the last batch that was recorded, and all files read. */
+/** Runs these steps. Returns the end of the last recorded batch and all files read. */
 async function readBetween(desk: Desk, steps: readonly Step[]): Promise<[Offset, string[]]> {
   const read: string[] = [];
   const known = new Set<string>();

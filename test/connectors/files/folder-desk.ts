@@ -30,7 +30,7 @@ export const SCHEMA = parseDdl("id string");
 export const task = { signal: new AbortController().signal } as TaskContext;
 export const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
-/** A folder in memory, whose files have what times a test likes, and readers of it. */
+/** A folder in memory whose files have the times that a test sets, and its readers. */
 export class Desk {
   now = NOW;
   readonly folder: MemoryObjects = memoryObjects(() => this.now);
@@ -48,7 +48,7 @@ export class Desk {
     this.folder.objects.set(name, { bytes: Buffer.from(`${name}@${modifiedAt - NOW}\n`), modifiedAt });
   }
 
-  /** A reader made anew, as in another process. */
+  /** A new reader, as in another process. */
   async reader(options: Partial<FilesOptions> = {}): Promise<Reader> {
     const list = this.source.list.bind(this.source);
     const counted: ObjectStore = Object.assign(new MemoryStore(this.folder), {
@@ -70,7 +70,7 @@ export class Desk {
     return files.streamReader(SCHEMA) as unknown as Reader;
   }
 
-  /** Plans a batch as the engine does; gives its end and its files. */
+  /** Plans a batch as the engine does and returns its end and its files. */
   async plan(
     start: Offset,
     limit: ReadLimit = new ReadMaxFiles(1000),
@@ -82,7 +82,7 @@ export class Desk {
     return [end, keysOf(json(await planner.partitions(start, end)))];
   }
 
-  /** Plans batches until nothing is new. */
+  /** Plans batches until there is no new data. */
   async drain(start: Offset, limit?: ReadLimit, reader?: Reader): Promise<[Offset, string[][]]> {
     const batches: string[][] = [];
     for (let from = start; ; ) {

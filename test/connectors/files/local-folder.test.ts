@@ -35,7 +35,7 @@ import {
 } from "./folder-desk.ts";
 
 describe("a local folder", () => {
-  /** Files with real times, and readers that see the real ones of a minute later. */
+  /** Files with real times, and readers whose clock is a minute ahead. */
   async function local(options: Partial<FilesOptions> = {}) {
     const folder = temporaryFolder();
     const own = memoryObjects(Date.now);
@@ -61,7 +61,7 @@ describe("a local folder", () => {
     return { folder, put, plan };
   }
 
-  it("may have files moved in with times of long ago", async () => {
+  it("A local folder may get files moved in with times of long ago", async () => {
     const { folder, put, plan } = await local();
     put("a.csv", "id\n1\n");
     const [offset, first] = await plan(START);
@@ -74,7 +74,7 @@ describe("a local folder", () => {
     expect(keysOf((await plan(offset))[1])).toEqual(["before-1970.csv", "moved.csv"]);
   });
 
-  it("notices a file that grows after it was read", async () => {
+  it("A local folder notices a file that grows after it was read", async () => {
     const { folder, put, plan } = await local();
     put("a.csv", "id\n1\n");
     const [offset] = await plan(START);
@@ -85,7 +85,7 @@ describe("a local folder", () => {
     });
   });
 
-  it("notices a file of the same size and other content, as far as its time shows it", async () => {
+  it("A local folder notices a file of the same size and other content if its time differs", async () => {
     const { folder, put, plan } = await local();
     put("a.csv", "id\n1\n");
     utimesSync(join(folder, "a.csv"), 1000, 1000);
@@ -96,14 +96,14 @@ describe("a local folder", () => {
     expect(keysOf((await plan(offset))[1])).toEqual([]);
   });
 
-  it("has no symbolic links: they are not followed", async () => {
+  it("A local folder does not follow symbolic links", async () => {
     const { folder, put, plan } = await local();
     put("a.csv", "id\n1\n");
     symlinkSync(join(folder, "a.csv"), join(folder, "b.csv"));
     expect(keysOf((await plan(START))[1])).toEqual(["a.csv"]);
   });
 
-  it("need not be there yet", async () => {
+  it("A local folder may be missing when the stream begins", async () => {
     const { folder, put, plan } = await local();
     rmSync(folder, { recursive: true });
     expect(await plan(START)).toEqual([START, []]);
@@ -113,7 +113,7 @@ describe("a local folder", () => {
 });
 
 describe("a batch of files", () => {
-  it("has all files that are there, once", async () => {
+  it("A batch of files has all files of the folder, once", async () => {
     const world = new EngineWorld();
     const folder = temporaryFolder();
     for (let i = 0; i < 250; i++) writeFileSync(join(folder, `${i}.jsonl`), `{"id":"${i}"}\n`);
@@ -134,23 +134,26 @@ describe("a batch of files", () => {
 });
 
 describe("the testing kit", () => {
-  it.each(["time", "key"] as const)("finds no trap: %s", async (order) => {
-    const path = temporaryFolder();
-    let files = 0;
-    const advance = () => {
-      for (let i = 0; i < 3; i++, files++) {
-        const name = join(path, `${String(files).padStart(3, "0")}.jsonl`);
-        writeFileSync(name, `{"id":"${files}"}\n`);
-        utimesSync(name, 1e9 + files, 1e9 + files);
-      }
-    };
-    advance();
-    const definition = pipeline("checked")
-      .readStream.format(Files)
-      .options({ path, format: "jsonl", order, maxFilesPerPartition: 2 })
-      .schema("id string NOT NULL")
-      .writeStream.format(ArrowTable);
-    const { notChecked } = await checkSource(definition as never, { advance });
-    expect(notChecked).toEqual([]);
-  });
+  it.each(["time", "key"] as const)(
+    "The testing kit finds no trap in the files source ordered by %s",
+    async (order) => {
+      const path = temporaryFolder();
+      let files = 0;
+      const advance = () => {
+        for (let i = 0; i < 3; i++, files++) {
+          const name = join(path, `${String(files).padStart(3, "0")}.jsonl`);
+          writeFileSync(name, `{"id":"${files}"}\n`);
+          utimesSync(name, 1e9 + files, 1e9 + files);
+        }
+      };
+      advance();
+      const definition = pipeline("checked")
+        .readStream.format(Files)
+        .options({ path, format: "jsonl", order, maxFilesPerPartition: 2 })
+        .schema("id string NOT NULL")
+        .writeStream.format(ArrowTable);
+      const { notChecked } = await checkSource(definition as never, { advance });
+      expect(notChecked).toEqual([]);
+    },
+  );
 });

@@ -5,7 +5,7 @@ import { ReadAllAvailable, ReadMaxBytes, ReadMaxFiles } from "../../../shared/co
 import { DAY, Desk, failure, json, keysOf, MINUTE, NOW, type Offset, START } from "./folder-desk.ts";
 
 describe("a stream of files", () => {
-  it("has each file once, oldest first, in batches and partitions of so many", async () => {
+  it("A stream of files has each file once, oldest first, in batches and partitions of limited counts", async () => {
     const desk = new Desk({ maxFilesPerPartition: 3 });
     for (let i = 0; i < 20; i++) desk.put(`${String((i * 7) % 20).padStart(2, "0")}.csv`, NOW + i);
     desk.now = NOW + DAY;
@@ -27,7 +27,7 @@ describe("a stream of files", () => {
     expect(new Set([...keysOf(groups), ...batches.flat()]).size).toBe(20);
   });
 
-  it("has batches and partitions of so many bytes, but always a file", async () => {
+  it("A stream of files limits the bytes of batches and partitions, which have at least one file", async () => {
     const desk = new Desk({ maxBytesPerPartition: 20, maxBytesPerBatch: 40 });
     for (const [i, bytes] of [10, 10, 50, 15, 15, 5].entries())
       desk.folder.objects.set(`${i}`, { bytes: Buffer.alloc(bytes), modifiedAt: NOW + i });
@@ -49,7 +49,7 @@ describe("a stream of files", () => {
     ]);
   });
 
-  it("has a file that appears late with an old time, whatever was read before", async () => {
+  it("A stream of files has a file that appears late with an old time, whatever was read before", async () => {
     const desk = new Desk();
     for (let i = 0; i < 10; i++) desk.put(`new-${i}`);
     const [offset] = await desk.drain(START);
@@ -60,7 +60,7 @@ describe("a stream of files", () => {
     expect((await desk.drain(next))[1]).toEqual([]);
   });
 
-  it("has files of one time once each, whatever their names and wherever a batch ends", async () => {
+  it("A stream of files has each of several files of one time once, wherever a batch ends", async () => {
     const desk = new Desk();
     for (const name of ["m", "x", "c", "p"]) desk.put(name);
     const [first, read] = await desk.plan(START, new ReadMaxFiles(2));
@@ -69,7 +69,7 @@ describe("a stream of files", () => {
     expect((await desk.drain(first, new ReadMaxFiles(2)))[1]).toEqual([["a", "d"], ["p", "x"], ["z"]]);
   });
 
-  it("leaves a file alone that is younger than settleSeconds, and so may still be written", async () => {
+  it("A stream of files waits settleSeconds for a young file, which may still be written", async () => {
     const desk = new Desk({ settleSeconds: 5 });
     desk.put("a", NOW);
     desk.put("b", NOW - 5000);
@@ -82,7 +82,7 @@ describe("a stream of files", () => {
     expect((await desk.plan(offset))[1]).toEqual(["a"]);
   });
 
-  it("has the files of the pattern, and none that is hidden", async () => {
+  it("A stream of files has the files that match the pattern and no hidden ones", async () => {
     const all = [
       "a.csv",
       "b/c.csv",
@@ -104,7 +104,7 @@ describe("a stream of files", () => {
     expect(await found({ pattern: "{b/*.csv,*.json}" })).toEqual(["b/c.csv", "f.json"]);
   });
 
-  it("gives the same files for the same offsets in any reader, and for two ranges those of the range of both", async () => {
+  it("The files of a range of offsets are the same in any reader, and two ranges join to the range of both", async () => {
     const desk = new Desk();
     for (let i = 0; i < 9; i++) desk.put(`${i}`, NOW - ((i * 4) % 9));
     const [a, first] = await desk.plan(START, new ReadMaxFiles(4));
@@ -119,7 +119,7 @@ describe("a stream of files", () => {
     expect([reader.compareOffsets?.(a, b), reader.compareOffsets?.(a, a)]).toEqual([-4, 0]);
   });
 
-  it("lists the folder once to plan a batch, and once for all batches of a run that has an end", async () => {
+  it("A stream of files lists the folder once for each batch, or once for a run that has an end", async () => {
     const desk = new Desk();
     for (let i = 0; i < 10; i++) desk.put(`${i}`, NOW - i);
     await desk.plan(START, new ReadMaxFiles(4));
@@ -133,7 +133,7 @@ describe("a stream of files", () => {
 
 describe("a run of availableNow", () => {
   it.each(["time", "key"] as const)(
-    "ends with what is there when it begins, also where it goes on in another process: %s",
+    "A run of availableNow ends with the files at its beginning, also in another process, by %s",
     async (order) => {
       const desk = new Desk({ order });
       for (let i = 0; i < 6; i++) desk.put(`${i}`, NOW - 10 + i);
@@ -153,7 +153,7 @@ describe("a run of availableNow", () => {
 });
 
 describe("a file that changes", () => {
-  it("after it was read is an error, until it has another name", async () => {
+  it("A file that changes after it was read is an error until it has another name", async () => {
     const desk = new Desk();
     desk.put("a");
     const [offset] = await desk.plan(START);
@@ -169,7 +169,7 @@ describe("a file that changes", () => {
     expect((await desk.plan(offset))[1]).toEqual(["a-2"]);
   });
 
-  it("after it was read is read again with allowOverwrites, each version once", async () => {
+  it("A file that changes after it was read is read again with allowOverwrites, each version once", async () => {
     const desk = new Desk({ allowOverwrites: true });
     desk.put("a");
     desk.put("b");
@@ -188,18 +188,21 @@ describe("a file that changes", () => {
   it.each([
     ["changed", (desk: Desk) => desk.put("b", NOW + 1)],
     ["gone", (desk: Desk) => void desk.folder.objects.delete("b")],
-  ])("between plan and read is an error, and never gives other rows: %s", async (_what, change) => {
-    const desk = new Desk();
-    for (const name of ["a", "b", "c"]) desk.put(name);
-    const reader = await desk.reader();
-    const groups = await reader.partitions(START, await reader.latestOffset(START, new ReadAllAvailable()));
-    change(desk);
-    const error = await failure(desk.rows(groups));
-    expect(error).toMatchObject({ code: "FILE_CHANGED", retryable: false, where: { path: "memory:/b" } });
-    expect(await desk.rows(groups, { ignoreMissingFiles: true })).toEqual(["a@0", "c@0"]);
-  });
+  ])(
+    "A file that is %s between plan and read is an error and never has other rows",
+    async (_what, change) => {
+      const desk = new Desk();
+      for (const name of ["a", "b", "c"]) desk.put(name);
+      const reader = await desk.reader();
+      const groups = await reader.partitions(START, await reader.latestOffset(START, new ReadAllAvailable()));
+      change(desk);
+      const error = await failure(desk.rows(groups));
+      expect(error).toMatchObject({ code: "FILE_CHANGED", retryable: false, where: { path: "memory:/b" } });
+      expect(await desk.rows(groups, { ignoreMissingFiles: true })).toEqual(["a@0", "c@0"]);
+    },
+  );
 
-  it("while its batch is planned makes the plan fail, so that it is made anew", async () => {
+  it("A plan fails if a file changes meanwhile, so that the batch is planned anew", async () => {
     const desk = new Desk();
     desk.put("a");
     desk.put("b");
@@ -214,7 +217,7 @@ describe("a file that changes", () => {
 });
 
 describe("a stream by names", () => {
-  it("lists only what comes after the last name, and never what comes before it", async () => {
+  it("A stream by names lists only names after the last one and never reads earlier ones", async () => {
     const desk = new Desk({ order: "key" });
     for (let i = 0; i < 10; i++) desk.put(`2026/${i}.csv`, NOW - i);
     const [offset, files] = await desk.plan(START, new ReadMaxFiles(4));
@@ -231,7 +234,7 @@ describe("a stream by names", () => {
     expect(desk.own.objects.size).toBe(0);
   });
 
-  it("waits for a file that may still be written, though later ones are not", async () => {
+  it("A stream by names waits for a file that may still be written, although later ones are complete", async () => {
     const desk = new Desk({ order: "key", settleSeconds: 60 });
     desk.put("a", NOW - MINUTE);
     desk.put("b", NOW);
@@ -242,7 +245,7 @@ describe("a stream by names", () => {
     expect((await desk.plan(offset))[1]).toEqual(["b", "c"]);
   });
 
-  it("gives the same files for the same offsets in any reader", async () => {
+  it("A stream by names has the same files for the same offsets in any reader", async () => {
     const desk = new Desk({ order: "key" });
     for (const name of ["a", "b", "c", "\uFF5E", "\u{1F600}"]) desk.put(name);
     const [a, first] = await desk.plan(START, new ReadMaxFiles(2));

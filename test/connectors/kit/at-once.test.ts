@@ -4,7 +4,7 @@ import { atOnce, loopsAtOnce } from "../../../shared/connectors/kit/at-once.ts";
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-describe("items that are worked on at once", () => {
+describe("concurrent items", () => {
   it.each([
     ["an array", range(20)],
     ["a generator", range(20).values()],
@@ -14,7 +14,7 @@ describe("items that are worked on at once", () => {
         yield* range(20);
       })(),
     ],
-  ])("come from %s, each once and no more than the limit at a time", async (_name, items) => {
+  ])("Items from %s are worked on once each, and no more than the limit at a time", async (_name, items) => {
     const done: number[] = [];
     let running = 0;
     let most = 0;
@@ -28,14 +28,14 @@ describe("items that are worked on at once", () => {
     expect(most).toBe(3);
   });
 
-  it("may be none, or fewer than the limit", async () => {
+  it("The number of items may be zero or below the limit", async () => {
     const done: string[] = [];
     await atOnce(5, [], async () => void done.push("none"));
     await atOnce(5, ["one"], async (item) => void done.push(item));
     expect(done).toEqual(["one"]);
   });
 
-  it("are begun no more after an error, which is thrown once all calls have ended", async () => {
+  it("An error starts no further items and is thrown once all calls have ended", async () => {
     const begun: number[] = [];
     const ended: number[] = [];
     let isReturned = false;
@@ -67,7 +67,7 @@ describe("items that are worked on at once", () => {
     expect(isReturned).toBe(true);
   });
 
-  it("fail with the error of their source", async () => {
+  it("An error of the source of items is thrown as it is", async () => {
     async function* items() {
       yield 1;
       throw new Error("no more");
@@ -78,8 +78,8 @@ describe("items that are worked on at once", () => {
   });
 });
 
-describe("loops at once", () => {
-  it("end one by one, each with its first false", async () => {
+describe("concurrent loops", () => {
+  it("Loops at once end one by one, each with its first false", async () => {
     let left = 10;
     let falses = 0;
     await loopsAtOnce(4, async () => {
@@ -91,7 +91,7 @@ describe("loops at once", () => {
     expect(falses).toBe(4);
   });
 
-  it("end together after an error, even one that is undefined", async () => {
+  it("Loops at once end together after an error, even if the error is undefined", async () => {
     let steps = 0;
     const ending = loopsAtOnce(3, async () => {
       steps++;

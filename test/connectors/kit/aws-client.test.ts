@@ -31,7 +31,7 @@ function serviceOf(overrides: Partial<AwsService<Client>> = {}) {
 }
 
 describe("a client of AWS", () => {
-  it("is made when it is first needed, once, and closed if it was made", async () => {
+  it("A client of AWS is made once, when it is first needed, and closed if it was made", async () => {
     const { made, service } = serviceOf();
     const client = new AwsClient(service);
     client.close();
@@ -42,14 +42,14 @@ describe("a client of AWS", () => {
     expect(made.map(({ isOpen }) => isOpen)).toEqual([false]);
   });
 
-  it("may be given", async () => {
+  it("A client of AWS may be given by the caller", async () => {
     const { made, service } = serviceOf();
     const given = new Client();
     expect(await new AwsClient(service, given).call("a", async (own) => own)).toBe(given);
     expect(made).toEqual([]);
   });
 
-  it("calls again while the service is busy, and then fails with an error that is retryable", async () => {
+  it("A client of AWS calls again while the service is busy, and then fails with a retryable error", async () => {
     const { runtime, service } = serviceOf();
     let calls = 0;
     const busy = async () => {
@@ -66,7 +66,7 @@ describe("a client of AWS", () => {
     expect(error).toMatchObject({ message: "Get: ThrottlingException", retryable: true });
   });
 
-  it("calls once if the service refuses", async () => {
+  it("A client of AWS calls once if the service refuses", async () => {
     const { runtime, service } = serviceOf();
     const error = await failure(() =>
       new AwsClient(service).call("Get", async () => {
@@ -77,7 +77,7 @@ describe("a client of AWS", () => {
     expect(runtime.sleeps).toEqual([]);
   });
 
-  it("passes on an error of Millrace as it is, and calls again if that is retryable", async () => {
+  it("A client of AWS passes on an error of Millrace and calls again if that is retryable", async () => {
     const { runtime, service } = serviceOf();
     const errors = [true, true, false].map(
       (retryable) => new MillraceError("SQS_FAILED", "own", { retryable }),
@@ -92,7 +92,7 @@ describe("a client of AWS", () => {
     expect(runtime.sleeps).toEqual([100, 150]);
   });
 
-  it("waits no longer once the signal aborts", async () => {
+  it("A client of AWS stops its wait once the signal aborts", async () => {
     const sleep = async (_milliseconds: number, signal?: AbortSignal) => signal?.throwIfAborted();
     const { service } = serviceOf({ runtime: { random: () => 1, sleep } });
     let calls = 0;

@@ -13,17 +13,17 @@ describe("a path into JSON", () => {
     ["data.toString", undefined],
     ["a.b", undefined],
     ["", undefined],
-  ])("leads along %s to %o", (path, found) => {
+  ])("A path into JSON leads along %s to %o", (path, found) => {
     expect(valueAt(value, path)).toEqual(found);
   });
 
-  it("can be made to lead to a value", () => {
+  it("A path into JSON can be extended to lead to a value", () => {
     const wrapped = wrapAt([1, 2], "data.items");
     expect(wrapped).toEqual({ data: { items: [1, 2] } });
     expect(valueAt(wrapped, "data.items")).toEqual([1, 2]);
   });
 
-  it("begins with a step", () => {
+  it("A path into JSON begins with a step", () => {
     expect(["data.items.0", "id", ""].map(firstStep)).toEqual(["data", "id", ""]);
   });
 });

@@ -33,7 +33,7 @@ describe("a connection", () => {
     return (await (await d.source({ table: "t", ...options(d) })).schema()).fields.length;
   };
 
-  it("is made from the variables of the environment, from options, or from a URL", async () => {
+  it("A connection is made from environment variables, from options or from a URL", async () => {
     const url = ({ db }: Desk) => `postgres://postgres@127.0.0.1:${server.port}/${db.name}`;
     expect(await working((d) => ({ connection: d.db.connection }), { PGPASSWORD: PASSWORD })).toBe(1);
     expect(
@@ -54,7 +54,7 @@ describe("a connection", () => {
     ).toHaveLength(1);
   });
 
-  it("that is refused for the password says so, without it, and is not tried again", async () => {
+  it("A connection with a wrong password fails once, with an error that does not show the password", async () => {
     const error = await failing({}, { PGPASSWORD: "wrong secret" });
     expect(error).toMatchObject({ code: "POSTGRES_FAILED", retryable: false });
     expect(error.message).toContain('password authentication failed for user "postgres"');
@@ -63,7 +63,7 @@ describe("a connection", () => {
     expect(JSON.stringify(error)).not.toContain("wrong secret");
   });
 
-  it("to a server that is not there is tried again, and a URL's password is not told", async () => {
+  it("A connection to a missing server is tried again, and its error hides the password of the URL", async () => {
     const error = await failing({ url: "postgres://me:wrong-secret@127.0.0.1:1/db" });
     expect(error).toMatchObject({
       code: "POSTGRES_FAILED",
@@ -73,7 +73,7 @@ describe("a connection", () => {
     expect(`${error.message} ${error.hint} ${JSON.stringify(error)}`).not.toContain("wrong-secret");
   });
 
-  it("that breaks is made again, with growing waits", async () => {
+  it("A connection that breaks is made again, with growing waits", async () => {
     const d = await Desk.open(server);
     await d.db.query("CREATE TABLE t (id int)");
     let connections = 0;
@@ -91,7 +91,7 @@ describe("a connection", () => {
     expect([connections, d.sleeps]).toEqual([3, 2]);
   });
 
-  it("that breaks is tried again", async () => {
+  it("A task whose connection breaks is tried again", async () => {
     const breaking = createServer((socket) => socket.end());
     await new Promise<void>((resolve) => breaking.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => void breaking.close());
@@ -102,7 +102,7 @@ describe("a connection", () => {
     });
   });
 
-  it("names the variable that is not set", async () => {
+  it("The error of a connection names the environment variable that is not set", async () => {
     expect(await failing({ password: { env: "NO_SUCH_SECRET" } })).toMatchObject({
       code: "SECRET_MISSING",
       message: "the environment variable NO_SUCH_SECRET is not set",
@@ -113,14 +113,14 @@ describe("a connection", () => {
     });
   });
 
-  it("to a server without encryption fails where encryption is asked for", async () => {
+  it("A connection to a server without encryption fails if the options ask for encryption", async () => {
     expect(await failing({ connection: { ssl: true } })).toMatchObject({
       code: "POSTGRES_FAILED",
       retryable: false,
     });
   });
 
-  it("tells a missing right", async () => {
+  it("The error of a connection names a missing right", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE TABLE t (id int); CREATE ROLE nobody_${d.db.name} LOGIN PASSWORD 'x'`);
     d.env = { ...d.db.env, PGUSER: `nobody_${d.db.name}`, PGPASSWORD: "x" };

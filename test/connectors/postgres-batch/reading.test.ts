@@ -39,8 +39,8 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /**
- * The rows of each partition of a batch, after the filters were offered; and the filters that are
- * left to do.
+ * Offers the filters to a batch. Returns the rows of each partition and the filters that PostgreSQL
+ * leaves.
  */
 async function batch(
   d: Desk,
@@ -74,13 +74,13 @@ describe("a batch", () => {
       .map(({ id }) => Number(id))
       .sort((a, b) => a - b);
 
-  it("has all rows, as one partition without a cursor column", async () => {
+  it("A batch without a cursor column has all rows, as one partition", async () => {
     const { partitions } = await batch(await hundred());
     expect(partitions).toHaveLength(1);
     expect(idsOf(partitions)).toEqual(all);
   });
 
-  it("is split by the cursor column, and has the rows without one too", async () => {
+  it("A batch with a cursor column is split by it and has the rows without a cursor, too", async () => {
     const { partitions } = await batch(await hundred(), {
       cursorColumn: "place",
       fetchSize: 7,
@@ -91,14 +91,14 @@ describe("a batch", () => {
     expect(idsOf(partitions)).toEqual(all);
   });
 
-  it("has the rows of a view, and of a table where all rows are without a cursor", async () => {
+  it("A batch has the rows of a view, and of a table in which no row has a cursor", async () => {
     const d = await hundred();
     await d.db.query("CREATE VIEW v AS SELECT * FROM t WHERE place IS NULL");
     const { partitions } = await batch(d, { table: "v", cursorColumn: "place" });
     expect(idsOf(partitions)).toEqual(all.slice(49, 59));
   });
 
-  it("ends its session when the task is told to stop", async () => {
+  it("A batch ends its session when the task is told to stop", async () => {
     const d = await hundred();
     const stop = new AbortController();
     const reader = await d.reader({ fetchSize: 10 });
@@ -170,7 +170,7 @@ describe("a filter", () => {
   }
 
   it.each(Object.keys(VALUES))(
-    "on the column %s gives the rows that Millrace's own would",
+    "A filter on the column %s leaves the rows that Millrace's own filter would leave",
     async (column) => {
       const d = await varied();
       const schema = await (await d.source({ table: "t" })).schema();
@@ -181,7 +181,8 @@ describe("a filter", () => {
           const table = await readTable(session, "t");
           const parameters = new Parameters();
           const conditions = filters.map((filter) => conditionOf(filter, table, schema, parameters));
-          // All in one statement: each would take a connection of its own.
+          // All conditions are in one statement, because each statement would take a new
+          // connection.
           const tests = conditions.map((condition) => `(${condition ?? "NULL"}) IS TRUE`).join(", ");
           const rows = await session.query(
             "test",
@@ -205,7 +206,7 @@ describe("a filter", () => {
     },
   );
 
-  it("is done by PostgreSQL where it means the same there, and not where it does not", async () => {
+  it("PostgreSQL applies the filters that mean the same there, and Millrace applies the others", async () => {
     const d = await varied();
     const filters = [
       new EqualTo("id", 1),
@@ -227,7 +228,7 @@ describe("a filter", () => {
     expect(partitions.flat().map(({ id }) => id)).toEqual([1]);
   });
 
-  /** A row as JSON has it, as a reader would give it. */
+  /** A row in the form of JSON, as a reader returns it. */
   function asRead(row: NamedRow): NamedRow {
     const { bytes, big } = row;
     return {
@@ -255,7 +256,7 @@ describe("a batch pipeline", () => {
       .options({ table: "copied", keyColumns: ["id"] })
       .mode(mode);
 
-  it("reads what its filters leave, those that PostgreSQL does and those that it does not", async () => {
+  it("A batch pipeline reads the rows that pass the filters of PostgreSQL and of Millrace", async () => {
     const d = await shop();
     await d.db.query("ALTER TABLE t ALTER word TYPE char(4)");
     const { env } = d;
@@ -267,7 +268,7 @@ describe("a batch pipeline", () => {
     expect(await copied(d)).toEqual([["95", "w95 "]]);
   });
 
-  it("overwrites, appends, and leaves a table alone that is there", async () => {
+  it("A batch pipeline overwrites, appends, and leaves an existing table alone", async () => {
     const d = await shop();
     const { env } = d;
     const all = (await copied(d).catch(() => [])).length;

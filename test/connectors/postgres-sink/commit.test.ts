@@ -17,8 +17,8 @@ afterAll(() => server.stop());
 const desk = () => Desk.open(server);
 
 /**
- * A server in between that breaks each connection where a statement begins with `text`: before it,
- * or after it was done.
+ * A proxy that breaks each connection at a statement that begins with `text`, before or after it is
+ * done.
  */
 async function breakingAt(port: number, text: string, when: "before" | "after"): Promise<number> {
   const between: NetServer = createServer((client) => {
@@ -34,7 +34,7 @@ async function breakingAt(port: number, text: string, when: "before" | "after"):
       isDoomed ||= isIt;
       upstream.write(data);
     });
-    // The answer is kept: whoever asked never hears of it.
+    // The proxy keeps the answer back: its client never gets it.
     upstream.on("data", (data) => (isDoomed ? client.destroy() : client.write(data)));
     for (const socket of [client, upstream]) {
       socket.on("error", () => undefined);
@@ -47,7 +47,7 @@ async function breakingAt(port: number, text: string, when: "before" | "after"):
 }
 
 describe("a commit", () => {
-  it("that is called again changes nothing, also where its files are gone", async () => {
+  it("A commit that is called again changes nothing, also if its files are gone", async () => {
     const d = await desk();
     const writer = await d.writer();
     const messages = [await d.stage(writer, [row(1)])];
@@ -56,7 +56,7 @@ describe("a commit", () => {
     expect(filesBelow(d.folder)).toEqual([]);
   });
 
-  it("that is called by several at once lands once", async () => {
+  it("A commit that several processes call at once lands once", async () => {
     const d = await desk();
     const writer = await d.writer();
     const messages = [await d.stage(writer, [row(1), row(2)])];
@@ -66,7 +66,7 @@ describe("a commit", () => {
     expect(await rowsOf(d)).toHaveLength(2);
   });
 
-  it("of a process that slept through later batches changes nothing", async () => {
+  it("A commit of a process that slept through later batches changes nothing", async () => {
     const d = await desk();
     const late = await d.stage(await d.writer(), [row(1, "late")]);
     await d.land([[row(1, "new")]], {}, { batchId: 0, attempt: 2 });
@@ -78,7 +78,7 @@ describe("a commit", () => {
     ]);
   });
 
-  it("of another incarnation or pipeline counts from batch 0 again", async () => {
+  it("A commit of another incarnation or pipeline counts from batch 0 again", async () => {
     const d = await desk();
     for (const owner of [{}, { incarnation: "life-2" }, { pipeline: "other" }])
       await d.land([[row(1)]], {}, owner);
@@ -92,7 +92,7 @@ describe("a commit", () => {
     ]);
   });
 
-  it("that fails leaves nothing, and the same batch lands once the reason is gone", async () => {
+  it("A commit that fails leaves nothing, and the same batch lands once its cause is gone", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE t (id int, word text CHECK (word <> 'secret row'))");
     const writer = await d.writer();
@@ -109,14 +109,14 @@ describe("a commit", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "whose answer is lost, %s it took effect, is tried again and lands once",
+    "A commit whose answer is lost, %s it took effect, is tried again and lands once",
     async (when) => {
       const d = await desk();
       const writer = await d.writer();
       const messages = [await d.stage(writer, [row(1)])];
       const { env } = d;
       d.env = { ...env, PGPORT: String(await breakingAt(server.port, "COMMIT\0", when)) };
-      // Made beforehand, for that is a transaction, too.
+      // The table is created first, because that is a transaction, too.
       await d.db.query(
         "CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, incarnation))",
       );
@@ -131,7 +131,7 @@ describe("a commit", () => {
     },
   );
 
-  it("whose session the server ends is tried again", async () => {
+  it("A commit whose session the server ends is tried again", async () => {
     const d = await desk();
     await d.db.query(`CREATE TABLE t (id int, word text);
       CREATE FUNCTION quit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
@@ -144,7 +144,7 @@ describe("a commit", () => {
     expect(await rowsOf(d)).toHaveLength(2);
   });
 
-  it("that loses a deadlock is tried again", async () => {
+  it("A commit that loses a deadlock is tried again", async () => {
     const d = await desk();
     await d.land([[row(1), row(2)]], KEYED);
     const writer = await d.writer(KEYED);
@@ -171,7 +171,7 @@ describe("a commit", () => {
     ]);
   });
 
-  it("of many pipelines at once, where no table is there yet, makes them once", async () => {
+  it("Commits of many pipelines at once create missing tables once", async () => {
     const d = await desk();
     await d.db.query("CREATE SCHEMA s");
     await Promise.all(
@@ -183,7 +183,7 @@ describe("a commit", () => {
     expect(await d.db.query("SELECT count(*) FROM s.millrace_batches")).toEqual([["6"]]);
   });
 
-  it("says where text has what PostgreSQL cannot hold", async () => {
+  it("A commit says which text PostgreSQL cannot hold", async () => {
     const d = await desk();
     await expect(d.land([[row(1, "a\0b")]])).rejects.toMatchObject({
       code: "POSTGRES_FAILED",
@@ -191,13 +191,13 @@ describe("a commit", () => {
     });
   });
 
-  it("records batches in the table that is named", async () => {
+  it("A commit records batches in the table that the option names", async () => {
     const d = await desk();
     await d.land([[row(1)]], { batchesTable: 'public."My batches"' });
     expect(await d.db.query('SELECT batch_id FROM "My batches"')).toEqual([["0"]]);
   });
 
-  it("needs no right to make tables that are there", async () => {
+  it("A commit needs no right to create tables that exist", async () => {
     const d = await desk();
     await d.land([[row(1)]], KEYED);
     await d.db.query(`CREATE ROLE writer_${d.db.name} LOGIN PASSWORD 'x';
@@ -208,8 +208,8 @@ describe("a commit", () => {
   });
 });
 
-describe("what was staged", () => {
-  it("is deleted by abort, and kept once a commit was tried", async () => {
+describe("staged rows", () => {
+  it("An abort deletes the staged rows, and keeps them once a commit was tried", async () => {
     const d = await desk();
     const writer = await d.writer();
     const messages = [await d.stage(writer, [row(1)]), null];
@@ -219,7 +219,7 @@ describe("what was staged", () => {
     expect(filesBelow(d.folder)).toEqual([]);
   });
 
-  it("is deleted where another attempt of its task won, and where the source fails", async () => {
+  it("A sink deletes staged rows if another attempt of the task won, or if the source fails", async () => {
     const d = await desk();
     const writer = await d.writer();
     await writer.abortTask(await d.stage(writer, [row(1)]), d.task());
@@ -231,7 +231,7 @@ describe("what was staged", () => {
     expect(filesBelow(d.folder)).toEqual([]);
   });
 
-  it("and was lost is an error that leaves the batch as it is", async () => {
+  it("A commit whose staged rows are lost is an error that leaves the batch as it is", async () => {
     const d = await desk();
     const writer = await d.writer();
     const message = await d.stage(writer, [row(1)]);
@@ -242,7 +242,7 @@ describe("what was staged", () => {
     expect(await writer.hasCommitted(0, d.context())).toBe(false);
   });
 
-  it("is removed by vacuum once nothing can ask for it, and no earlier", async () => {
+  it("A vacuum removes staged rows as soon as no batch can need them, and no earlier", async () => {
     const d = await desk();
     const writer = await d.writer();
     await d.land([[row(1)]]);
@@ -272,7 +272,7 @@ describe("the sink", () => {
     return Number(count);
   };
 
-  it("has none of the known traps where it appends", async () => {
+  it("The sink has none of the known traps when it appends", async () => {
     const d = await desk();
     const { notChecked } = await checkSink(Postgres, {
       options: { table: "t" },
@@ -282,7 +282,7 @@ describe("the sink", () => {
     expect(notChecked).toEqual([]);
   });
 
-  it("has none of the known traps where it upserts", async () => {
+  it("The sink has none of the known traps when it upserts", async () => {
     const d = await desk();
     const writer = () => d.writer(KEYED, "id bigint NOT NULL, name string");
     expect((await checkSink(writer, { readBack: readBack(d) })).notChecked).toEqual([]);

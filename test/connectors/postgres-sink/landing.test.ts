@@ -14,7 +14,7 @@ afterAll(() => server.stop());
 const desk = () => Desk.open(server);
 
 describe("a batch", () => {
-  it("makes the table, with the key as its primary key", async () => {
+  it("A batch creates the table, with the key as its primary key", async () => {
     const d = await desk();
     const ddl =
       "id bigint NOT NULL, a tinyint, b smallint, c int, d float, e double, f decimal(12,3), g boolean, h string, i binary, j date, k timestamp, l timestamp_ntz, m array<int>, n array<array<int>>, o struct<x:int>, p map<string,int>";
@@ -46,7 +46,7 @@ describe("a batch", () => {
     ).toEqual([["PRIMARY KEY (id)"]]);
   });
 
-  it("lands values of all types as they are", async () => {
+  it("A batch lands values of all types as they are", async () => {
     const d = await desk();
     const ddl =
       "id bigint NOT NULL, d float, e double, f decimal(38,10), g boolean, h string, i binary, j date, k timestamp, l timestamp_ntz, m array<bigint>, n array<binary>, o struct<x:double,y:array<string>>, p map<string,double>";
@@ -145,7 +145,7 @@ describe("a batch", () => {
     ]);
   });
 
-  it("lands in a table that is there, each value read by its column's own type", async () => {
+  it("A batch lands in an existing table, which reads each value by the column's own type", async () => {
     const d = await desk();
     await d.db.query(`CREATE TYPE mood AS ENUM ('sad', 'happy');
       CREATE TABLE t (extra int DEFAULT 7, "Id" int PRIMARY KEY, doc jsonb, mood mood, uuid uuid, tags text[], amount numeric, short varchar(3))`);
@@ -161,14 +161,14 @@ describe("a batch", () => {
     ]);
   });
 
-  it("appends without key columns, in the order of partitions and rows", async () => {
+  it("A batch without key columns appends in the order of partitions and rows", async () => {
     const d = await desk();
     await d.land([[row(3), row(1)], [row(1)]]);
     await d.land([[row(1)]], {}, { batchId: 1 });
     expect(await d.db.query("SELECT id FROM t ORDER BY ctid")).toEqual([["3"], ["1"], ["1"], ["1"]]);
   });
 
-  it("of more rows than are sent at once lands whole", async () => {
+  it("A batch with more rows than one message holds lands whole", async () => {
     const d = await desk();
     const rows = Array.from({ length: 12_345 }, (_, n) => row(n, "w".repeat(700)));
     await d.land([rows.slice(0, 7000), rows.slice(7000)], KEYED);
@@ -177,7 +177,7 @@ describe("a batch", () => {
     ]);
   });
 
-  it("without rows is a batch all the same", async () => {
+  it("A batch without rows is recorded as a batch, too", async () => {
     const d = await desk();
     const writer = await d.writer();
     await writer.commit([null, await d.stage(writer, [])], 0, d.context());
@@ -187,7 +187,7 @@ describe("a batch", () => {
 });
 
 describe("an upsert", () => {
-  it("updates what is there, adds what is not, and leaves other columns alone", async () => {
+  it("An upsert updates existing rows, adds new ones and leaves other columns alone", async () => {
     const d = await desk();
     await d.db.query(
       "CREATE TABLE t (id int PRIMARY KEY, word text, kept text DEFAULT 'new'); INSERT INTO t VALUES (1, 'a', 'old'), (2, 'b', 'old')",
@@ -200,7 +200,7 @@ describe("an upsert", () => {
     ]);
   });
 
-  it("of several rows of one key keeps the last, in the order of partitions and rows", async () => {
+  it("An upsert of several rows with one key keeps the last, in the order of partitions and rows", async () => {
     const d = await desk();
     const many = Array.from({ length: 6000 }, (_, n) => row(n % 5000, String(n)));
     await d.land([[row(1, "a"), row(2, "b"), row(1, "c")], [row(2, "d")]], KEYED);
@@ -214,7 +214,7 @@ describe("an upsert", () => {
     ]);
   });
 
-  it("takes keys for equal that the table's own index does", async () => {
+  it("An upsert treats keys as equal if the table's own index does", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE t (id numeric, word text, UNIQUE (id, word))");
     const options = { keyColumns: ["word", "id"] };
@@ -232,7 +232,7 @@ describe("an upsert", () => {
     expect(await d.db.query("SELECT word FROM t ORDER BY word")).toEqual([["a"], ["b"]]);
   });
 
-  it("refuses a null in the key where the row is written, before the commit", async () => {
+  it("An upsert refuses a null in the key when the row is written, before the commit", async () => {
     const d = await desk();
     const writer = await d.writer(KEYED, "id bigint, word string");
     await expect(
@@ -244,7 +244,7 @@ describe("an upsert", () => {
     expect(filesBelow(d.folder)).toEqual([]);
   });
 
-  it("needs an index of its key, and fields that are there", async () => {
+  it("An upsert needs an index on exactly its key, and fields that exist", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE t (id int, word text)");
     await expect(d.land([[row(1)]], KEYED)).rejects.toMatchObject({
@@ -263,7 +263,7 @@ describe("an upsert", () => {
 });
 
 describe("a batch that overwrites", () => {
-  it("takes the place of all rows, once", async () => {
+  it("A batch that overwrites replaces all rows, once", async () => {
     const d = await desk();
     await d.land([[row(1), row(2)]]);
     const overwriting = await d.writer({}, undefined, true);
@@ -275,7 +275,7 @@ describe("a batch that overwrites", () => {
     expect((await rowsOf(d)).map(([id]) => id)).toEqual(["3", "4"]);
   });
 
-  it("that fails leaves what was there", async () => {
+  it("A batch that overwrites and fails leaves the rows that were there", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE t (id int CHECK (id < 3), word text)");
     await d.land([[row(1), row(2)]]);
@@ -285,7 +285,7 @@ describe("a batch that overwrites", () => {
     expect(await rowsOf(d)).toHaveLength(2);
   });
 
-  it("knows whether its table is there", async () => {
+  it("A batch that overwrites knows whether its table exists", async () => {
     const d = await desk();
     expect(await (await d.writer()).exists()).toBe(false);
     await d.land([]);

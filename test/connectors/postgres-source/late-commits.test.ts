@@ -14,7 +14,7 @@ afterAll(() => server.stop());
 const desk = () => deskOf(server);
 
 describe("a row whose transaction commits after one with a larger number", () => {
-  it("is waited for, and not lost", async () => {
+  it("A row that commits after one with a larger number is awaited and not lost", async () => {
     const d = await desk();
     const [a, b] = [await d.session(), await d.session()];
     await a.query("BEGIN; INSERT INTO t (word) VALUES ('early')");
@@ -26,7 +26,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(d.sleeps).toBe(1);
   });
 
-  it("holds the stream back while its transaction is open, for as long as it takes", async () => {
+  it("A row that commits late holds the stream back while its transaction is open", async () => {
     const d = await desk();
     const a = await d.session();
     await a.query("BEGIN; INSERT INTO t (word) VALUES ('early')");
@@ -41,7 +41,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(valuesOf((await d.batch({})).partitions)).toEqual([1, 2]);
   });
 
-  it("is not waited for any more where its transaction was rolled back", async () => {
+  it("A row whose transaction was rolled back is awaited no longer", async () => {
     const d = await desk();
     const a = await d.session();
     await a.query("BEGIN; INSERT INTO t (word) VALUES ('early')");
@@ -50,7 +50,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(valuesOf((await d.batch({})).partitions)).toEqual([2]);
   });
 
-  it("is waited for while others go on writing, and only it", async () => {
+  it("A row that commits late is awaited while others go on writing, and no other row is", async () => {
     const d = await desk();
     const [a, c] = [await d.session(), await d.session()];
     await a.query("BEGIN; INSERT INTO t (word) VALUES ('early')");
@@ -66,7 +66,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(valuesOf((await d.batch(end)).partitions)).toEqual([3]);
   });
 
-  it("is waited for where its transaction was prepared meanwhile", async () => {
+  it("A row that commits late is awaited if its transaction was prepared meanwhile", async () => {
     const d = await desk();
     const a = await d.session();
     await a.query("BEGIN; INSERT INTO t (word) VALUES ('early')");
@@ -79,7 +79,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(d.sleeps).toBe(4);
   });
 
-  it("is waited for where it goes straight into a partition, and by a user who may only read", async () => {
+  it("A late row is awaited if it is written to a partition, also by a user who may only read", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE TABLE t (id bigserial, day int) PARTITION BY LIST (day);
       CREATE TABLE inner_t PARTITION OF t FOR VALUES IN (1, 2) PARTITION BY LIST (day);
@@ -94,7 +94,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(d.sleeps).toBe(1);
   });
 
-  it("is all that is waited for: not who reads the table, nor who writes another one", async () => {
+  it("A stream awaits only rows that commit late, not readers of its table or writers of another one", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE other (id bigserial)");
     const [reading, writing] = [await d.session(), await d.session()];
@@ -105,7 +105,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
     expect(d.sleeps).toBe(0);
   });
 
-  it("is never lost while sessions write, roll back and commit as they like", async () => {
+  it("A row is never lost while sessions write, roll back and commit as they like", async () => {
     const d = await desk();
     d.onSleep = () => setTimeout(5);
     let isWriting = true;

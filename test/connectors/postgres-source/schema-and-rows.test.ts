@@ -14,7 +14,7 @@ afterAll(() => server.stop());
 const desk = () => deskOf(server);
 
 describe("the schema", () => {
-  it("is that of the table's columns, in their order", async () => {
+  it("The schema has the table's columns, in their order", async () => {
     const d = await Desk.open(server);
     await d.db.query(`
       CREATE DOMAIN positive AS integer NOT NULL CHECK (value > 0);
@@ -53,7 +53,7 @@ describe("the schema", () => {
     );
   });
 
-  it("has the columns that the option names", async () => {
+  it("The schema has the columns that the option names", async () => {
     const d = await desk();
     const { fields } = schemaToJson(
       await (await d.source({ table: "public.t", columns: ["word"] })).schema(),
@@ -61,7 +61,7 @@ describe("the schema", () => {
     expect(fields).toEqual([{ name: "word", type: "string", nullable: true }]);
   });
 
-  it("asks for a schema where a numeric column has no digits", async () => {
+  it("The source asks for a schema if a numeric column has no digits", async () => {
     const d = await Desk.open(server);
     await d.db.query("CREATE TABLE t (amount numeric)");
     await expect((await d.source({ table: "t" })).schema()).rejects.toMatchObject({
@@ -71,7 +71,7 @@ describe("the schema", () => {
     });
   });
 
-  it("takes names as they are, whatever they have", async () => {
+  it("The source takes names of columns as they are, whatever their characters", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE SCHEMA "Shop"; CREATE TABLE "Shop"."my.""orders" ("Id" int, "a b" text)`);
     const source = await d.source({ table: '"Shop"."my.""orders"' });
@@ -81,7 +81,7 @@ describe("the schema", () => {
     );
   });
 
-  it("suggests the column that was meant", async () => {
+  it("The error of an unknown column suggests the one with a similar name", async () => {
     const d = await desk();
     await expect((await d.source({ table: "t", columns: ["wrod"] })).schema()).rejects.toMatchObject({
       message: expect.stringContaining("did you mean word?") as string,
@@ -90,7 +90,7 @@ describe("the schema", () => {
 });
 
 describe("rows", () => {
-  it("keep all their digits, whatever the server is set to", async () => {
+  it("Rows keep all their digits, whatever the settings of the server are", async () => {
     const d = await Desk.open(server);
     await d.db.query(`
       ALTER DATABASE ${d.db.name} SET TimeZone = 'America/New_York';
@@ -144,7 +144,7 @@ describe("rows", () => {
     ]);
   });
 
-  it("fit a schema that the pipeline gives in place of the table's", async () => {
+  it("Rows fit a schema that the pipeline sets in place of the table's", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE TABLE t (id int, amount numeric, doc jsonb);
       INSERT INTO t VALUES (1, 1.50, '{"name": "a", "tags": ["x", "y"]}')`);
@@ -157,7 +157,7 @@ describe("rows", () => {
     ]);
   });
 
-  it("that do not fit their field are told by row and field", async () => {
+  it("The error of a row that does not fit its field has row and field", async () => {
     const d = await desk();
     await d.db.query("INSERT INTO t (word) VALUES ('7'), ('seven')");
     const reader = await d.streamReader({}, "word int");

@@ -18,7 +18,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
 const desk = () => deskOf(server);
 
 describe("a stream", () => {
-  it("has each row once, batch after batch, whatever the sizes of batches and pages", async () => {
+  it("A stream has each row once, batch after batch, whatever the sizes of batches and pages are", async () => {
     const d = await desk();
     await d.db.query("INSERT INTO t (word) SELECT 'w' || n FROM generate_series(1, 100) AS n");
     await d.db.query("DELETE FROM t WHERE id % 7 = 0");
@@ -37,7 +37,7 @@ describe("a stream", () => {
     expect(seen).toEqual(upTo(100).filter((id) => id % 7 !== 0));
   });
 
-  it("gives its start where nothing is new, also where the last rows were deleted", async () => {
+  it("A stream returns its start without new rows, also if the last rows were deleted", async () => {
     const d = await desk();
     expect((await d.batch({})).end).toEqual({});
     await d.db.query("INSERT INTO t (word) VALUES ('a'), ('b')");
@@ -46,7 +46,7 @@ describe("a stream", () => {
     expect((await d.batch({ id: "2" })).end).toEqual({ id: "2" });
   });
 
-  it("begins after startAfter", async () => {
+  it("A stream begins after startAfter", async () => {
     const d = await desk();
     await d.db.query("INSERT INTO t (word) VALUES ('a'), ('b'), ('c')");
     const reader = await d.streamReader({ startAfter: 2 });
@@ -54,13 +54,13 @@ describe("a stream", () => {
     expect(valuesOf((await d.batch(reader.initialOffset())).partitions)).toEqual([3]);
   });
 
-  it("asks for maxRowsPerBatch rows by itself", async () => {
+  it("A stream asks for maxRowsPerBatch rows by itself", async () => {
     const d = await desk();
     expect((await d.streamReader()).getDefaultReadLimit()).toEqual(new ReadMaxRows(100_000));
     expect((await d.streamReader({ maxRowsPerBatch: 7 })).getDefaultReadLimit()).toEqual(new ReadMaxRows(7));
   });
 
-  it("has partitions only for rows enough", async () => {
+  it("A stream has several partitions only for enough rows", async () => {
     const d = await desk();
     await d.db.query("INSERT INTO t (word) SELECT '' FROM generate_series(1, 100)");
     expect((await d.batch({})).partitions).toHaveLength(1);
@@ -68,7 +68,7 @@ describe("a stream", () => {
     expect(partitions.map((rows) => rows.length)).toEqual([30, 30, 30, 10]);
   });
 
-  it("reports where the table ends, beyond the limit of the batch", async () => {
+  it("A stream reports the end of the table beyond the limit of the batch", async () => {
     const d = await desk();
     const reader = await d.streamReader();
     await reader.latestOffset({}, ALL);
@@ -78,7 +78,7 @@ describe("a stream", () => {
     expect(reader.reportLatestOffset()).toEqual({ id: "100" });
   });
 
-  it("with the trigger availableNow ends where the table ended at the beginning, in another process too", async () => {
+  it("A stream with availableNow ends at the table's end at its beginning, also in another process", async () => {
     const d = await desk();
     await d.db.query("INSERT INTO t (word) SELECT '' FROM generate_series(1, 10)");
     const reader = await d.streamReader();
@@ -95,7 +95,7 @@ describe("a stream", () => {
     }
   });
 
-  it("with the trigger availableNow on an empty table has nothing, whatever comes", async () => {
+  it("A stream with availableNow on an empty table has no row, whatever comes later", async () => {
     const d = await desk();
     const reader = await d.streamReader();
     await reader.prepareForTriggerAvailableNow();
@@ -105,7 +105,7 @@ describe("a stream", () => {
     expect(await other.latestOffset({}, ALL)).toEqual({});
   });
 
-  it("reads a partitioned table", async () => {
+  it("A stream reads a partitioned table", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE TABLE t (id bigserial, day int) PARTITION BY LIST (day);
       CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1); CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2);
@@ -114,7 +114,7 @@ describe("a stream", () => {
   });
 });
 
-it("the source has none of the known traps", async () => {
+it("The PostgreSQL source has none of the known traps", async () => {
   const d = await desk();
   await d.db.query("INSERT INTO t (word) SELECT '' FROM generate_series(1, 100)");
   const options = { table: "t", cursorColumn: "id", fetchSize: 7, maxRowsPerBatch: 30 };
@@ -129,7 +129,7 @@ describe("rows of equal cursors", () => {
     return d;
   }
 
-  it("stay in one batch and one partition without key columns, even where they are more than the limit", async () => {
+  it("Rows of equal cursors stay in one batch without key columns, even beyond the limit", async () => {
     const d = await tied();
     const options = { cursorColumn: "place", fetchSize: 3 };
     const first = await d.batch({}, options, new ReadMaxRows(12));
@@ -141,7 +141,7 @@ describe("rows of equal cursors", () => {
     expect(valuesOf(rest.partitions)).toEqual(upTo(50).filter((id) => id >= 20));
   });
 
-  it("are told apart by key columns, so that each batch has exactly as many rows as it may", async () => {
+  it("Rows of equal cursors are told apart by key columns, so that each batch is as large as its limit", async () => {
     const d = await tied();
     const options = { cursorColumn: "place", keyColumns: ["id"], fetchSize: 3, maxPartitions: 2 };
     const first = await d.batch({}, options, new ReadMaxRows(12));
@@ -151,13 +151,13 @@ describe("rows of equal cursors", () => {
     expect(valuesOf(second.partitions)).toEqual(upTo(24).slice(12));
   });
 
-  it("go on from an offset without key columns behind all rows of its cursor", async () => {
+  it("Rows of equal cursors continue from an offset without key columns after all rows of its cursor", async () => {
     const d = await tied();
     const options = { cursorColumn: "place", keyColumns: ["id"] };
     expect(valuesOf((await d.batch({ place: "3" }, options)).partitions)).toEqual(upTo(50).slice(39));
   });
 
-  it("are not read by other columns than before", async () => {
+  it("Rows of equal cursors are not read by other key columns than before", async () => {
     const d = await tied();
     await expect(d.batch({ place: "1", id: "12" }, { cursorColumn: "place" })).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
@@ -169,7 +169,7 @@ describe("rows of equal cursors", () => {
 });
 
 describe("a cursor of times", () => {
-  it("stays behind the clock of the server", async () => {
+  it("A cursor of times stays behind the clock of the server", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE TABLE t (id int, at timestamptz DEFAULT now());
       INSERT INTO t VALUES (1, now() - interval '61 seconds'), (2, now() - interval '30 seconds'), (3, now()), (4, 'infinity')`);
@@ -183,7 +183,7 @@ describe("a cursor of times", () => {
     expect(await ids(0)).toEqual([1, 2, 3]);
   });
 
-  it("keeps microseconds, and goes on behind them", async () => {
+  it("A cursor of times keeps microseconds and continues after them", async () => {
     const d = await Desk.open(server);
     await d.db.query(`CREATE TABLE t (id int, at timestamptz);
       INSERT INTO t VALUES (1, '2026-01-01 00:00:00.000001+00'), (2, '2026-01-01 00:00:00.000002+00'), (3, '2026-01-01 00:00:00.000003+00')`);
@@ -194,7 +194,7 @@ describe("a cursor of times", () => {
   });
 
   it.each(["America/New_York", "Asia/Tokyo", "UTC"])(
-    "without zone is one of the zone that the database is set to: %s",
+    "A cursor of times without zone is read in the time zone of the database: %s",
     async (zone) => {
       const d = await Desk.open(server);
       await d.db.query(`ALTER DATABASE ${d.db.name} SET TimeZone = '${zone}'`);
@@ -207,7 +207,7 @@ describe("a cursor of times", () => {
     },
   );
 
-  it("that has days reads days that are over", async () => {
+  it("A cursor of days reads only days that are over", async () => {
     const d = await Desk.open(server);
     await d.db.query(
       `CREATE TABLE t (id int, day date); INSERT INTO t VALUES (1, current_date - 2), (2, current_date + 1)`,
@@ -215,7 +215,7 @@ describe("a cursor of times", () => {
     expect(valuesOf((await d.batch({}, { cursorColumn: "day" })).partitions)).toEqual([1]);
   });
 
-  it("may be in a UUID of version 7", async () => {
+  it("A cursor of times may be a UUID of version 7", async () => {
     const d = await Desk.open(server);
     const uuidAt = (seconds: number) =>
       (Date.now() + seconds * 1000)
@@ -258,7 +258,7 @@ describe("a stream that would lose rows is refused", () => {
       "CREATE TABLE t (id uuid); INSERT INTO t VALUES ('f0000000-0000-4000-8000-000000000000')",
       "version 7",
     ],
-  ])("for %s", async (_, sql, problem) => {
+  ])("A stream that would lose rows is refused for %s", async (_, sql, problem) => {
     const d = await Desk.open(server);
     await d.db.query(sql);
     await expect(d.batch({})).rejects.toMatchObject({
@@ -267,7 +267,7 @@ describe("a stream that would lose rows is refused", () => {
     });
   });
 
-  it("for a key that may be null", async () => {
+  it("A stream with a key that may be null is refused", async () => {
     const d = await Desk.open(server);
     await d.db.query("CREATE TABLE t (at timestamptz, id int)");
     await expect(d.batch({}, { cursorColumn: "at", keyColumns: ["id"] })).rejects.toMatchObject({
@@ -275,7 +275,7 @@ describe("a stream that would lose rows is refused", () => {
     });
   });
 
-  it("for a standby, which does not know who is writing", async () => {
+  it("A stream that would lose rows is refused for a standby, which does not know who is writing", async () => {
     const standby = await startPostgres({ standby: true });
     try {
       const d = await Desk.open(standby);
@@ -289,12 +289,12 @@ describe("a stream that would lose rows is refused", () => {
     }
   });
 
-  it("for a lag of what is no time", async () => {
+  it("A stream is refused for a lag with a cursor that is not a time", async () => {
     const d = await desk();
     await expect(d.batch({}, { lagSeconds: 5 })).rejects.toMatchObject({ code: "OPTIONS_INVALID" });
   });
 
-  it("without a cursor column", async () => {
+  it("A stream is refused without a cursor column", async () => {
     const d = await desk();
     const source = await d.source({ table: "t" });
     const reader = source.streamReader(await source.schema());

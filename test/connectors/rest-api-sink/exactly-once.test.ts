@@ -8,8 +8,8 @@ import { rowsUpTo, send } from "./sending.ts";
 
 let batches = 0;
 
-describe("whatever befalls the requests, the tasks and the options", () => {
-  it("an API that honours the keys has each row once, after the last attempt", async () => {
+describe("random failures of requests, tasks and options", () => {
+  it("An API that honours the keys has each row once after the last attempt, whatever fails", async () => {
     const faults: Fault[] = [
       undefined,
       "cut before",
@@ -65,7 +65,7 @@ describe("a pipeline from an API to an API", () => {
       .writeStream.format(RestApi)
       .options({ url: to, rowsPerRequest: 2, maxRetries: 0 }) as unknown as Pipeline;
 
-  it("has each row there once, though batches are aborted and replayed", async () => {
+  it("A pipeline from an API to an API delivers each row once, though batches are aborted and replayed", async () => {
     const world = new EngineWorld();
     const items = rowsUpTo(33);
     const faults: Record<number, Fault> = { 3: "cut after", 7: { status: 400 }, 30: { status: 500 } };
@@ -82,7 +82,7 @@ describe("a pipeline from an API to an API", () => {
     expect(api.repeated.length).toBeGreaterThan(0);
   });
 
-  it("sends everything again where it starts anew from nothing: the keys have its incarnation", async () => {
+  it("A pipeline whose ledger is lost sends all rows again, because its keys have the new incarnation", async () => {
     const items = rowsUpTo(4);
     const api = await serveRows();
     const definition = streamTo(await source(items), api.url);
@@ -95,7 +95,7 @@ describe("a pipeline from an API to an API", () => {
     expect(api.rows).toEqual([...items, ...items]);
   });
 
-  it("copies a batch in the mode append", async () => {
+  it("A pipeline from an API to an API copies a batch in the mode append", async () => {
     const world = new EngineWorld();
     const api = await serveRows();
     const definition = pipeline("copy")

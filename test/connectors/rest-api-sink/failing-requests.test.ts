@@ -14,28 +14,31 @@ describe("a request that fails", () => {
     ["the API answered 503 with Retry-After", { status: 503, headers: { "retry-after": "7" } }, 7000],
     ["the API answered 429 with Retry-After", { status: 429, headers: { "retry-after": "2" } }, 2000],
     ["the API was still at work on it (409)", { status: 409 }, 250],
-  ])("because %s is sent again under its key, and counts once", async (_why, fault, delay) => {
-    const runtime = runtimeAt(0);
-    const api = await serveRows((_asked, count) => (count === 2 ? fault : undefined));
-    expect(await send({ url: api.url, rowsPerRequest: 2 }, rowsUpTo(5), { runtime })).toEqual({
-      requests: 3,
-      rows: 5,
-    });
-    expect(api.rows).toEqual(rowsUpTo(5));
-    expect(runtime.sleeps).toEqual([delay]);
-    const [, failed, again] = api.asked;
-    expect(again?.headers["idempotency-key"]).toBe(failed?.headers["idempotency-key"]);
-    expect(again?.body).toBe(failed?.body);
-    expect(api.repeated).toHaveLength(fault === "cut after" ? 1 : 0);
-  });
+  ])(
+    "A request that fails because %s is sent again under its key and counts once",
+    async (_why, fault, delay) => {
+      const runtime = runtimeAt(0);
+      const api = await serveRows((_asked, count) => (count === 2 ? fault : undefined));
+      expect(await send({ url: api.url, rowsPerRequest: 2 }, rowsUpTo(5), { runtime })).toEqual({
+        requests: 3,
+        rows: 5,
+      });
+      expect(api.rows).toEqual(rowsUpTo(5));
+      expect(runtime.sleeps).toEqual([delay]);
+      const [, failed, again] = api.asked;
+      expect(again?.headers["idempotency-key"]).toBe(failed?.headers["idempotency-key"]);
+      expect(again?.body).toBe(failed?.body);
+      expect(api.repeated).toHaveLength(fault === "cut after" ? 1 : 0);
+    },
+  );
 
-  it("because no answer came within timeoutSeconds is sent again, and counts once", async () => {
+  it("A request without an answer within timeoutSeconds is sent again and counts once", async () => {
     const api = await serveRows((_asked, count) => (count === 1 ? "hang after" : undefined));
     await send({ url: api.url, timeoutSeconds: 0.2 }, rowsUpTo(3));
     expect([api.rows, api.repeated.length]).toEqual([rowsUpTo(3), 1]);
   });
 
-  it("twice with 500 waits longer the second time", async () => {
+  it("A request that fails twice with 500 waits longer the second time", async () => {
     const runtime = runtimeAt(0);
     const api = await serveRows((_asked, count) => (count <= 2 ? { status: 500 } : undefined));
     await send({ url: api.url }, rowsUpTo(3), { runtime });
@@ -48,23 +51,26 @@ describe("a request that fails", () => {
     [404, "The API refuses the rows, or has no such endpoint"],
     [413, "lower rowsPerRequest"],
     [422, "The API refuses the rows"],
-  ])("with %d is an error that names the place, and what to do: %s", async (status, hint) => {
-    const runtime = runtimeAt(0);
-    const api = await serveRows((_asked, count) => (count === 3 ? { status } : undefined));
-    const error = await failure(() =>
-      send({ url: api.url, method: "PUT", rowsPerRequest: 2 }, rowsUpTo(5), { runtime }),
-    );
-    expect(error).toMatchObject({
-      code: "HTTP_STATUS",
-      message: `PUT ${api.url} answered ${status} for rows 5 to 5`,
-      where: { url: api.url, status, row: 5 },
-      retryable: false,
-      hint: expect.stringContaining(hint),
-    });
-    expect(runtime.sleeps).toEqual([]);
-  });
+  ])(
+    "A request that fails with %d is an error that names the place and the remedy: %s",
+    async (status, hint) => {
+      const runtime = runtimeAt(0);
+      const api = await serveRows((_asked, count) => (count === 3 ? { status } : undefined));
+      const error = await failure(() =>
+        send({ url: api.url, method: "PUT", rowsPerRequest: 2 }, rowsUpTo(5), { runtime }),
+      );
+      expect(error).toMatchObject({
+        code: "HTTP_STATUS",
+        message: `PUT ${api.url} answered ${status} for rows 5 to 5`,
+        where: { url: api.url, status, row: 5 },
+        retryable: false,
+        hint: expect.stringContaining(hint),
+      });
+      expect(runtime.sleeps).toEqual([]);
+    },
+  );
 
-  it("for ever is given up after maxRetries, so that the task can be tried again", async () => {
+  it("A request that always fails is given up after maxRetries, so that the task can be tried again", async () => {
     const api = await serveRows(() => ({ status: 503 }));
     const error = await failure(() => send({ url: api.url, maxRetries: 2 }, rowsUpTo(3)));
     expect(error).toMatchObject({
@@ -75,19 +81,19 @@ describe("a request that fails", () => {
     expect(api.asked).toHaveLength(3);
   });
 
-  it("with 409 for ever says what 409 may mean", async () => {
+  it("The error of a request that always fails with 409 says what 409 may mean", async () => {
     const api = await serveRows(() => ({ status: 409 }));
     const error = await failure(() => send({ url: api.url, maxRetries: 1 }, rowsUpTo(3)));
     expect(error).toMatchObject({ retryable: true, hint: expect.stringContaining("alreadyDone: [409]") });
   });
 
-  it("with a status of alreadyDone has succeeded", async () => {
+  it("A request that fails with a status of alreadyDone has succeeded", async () => {
     const api = await serveRows((_asked, count) => ({ status: count === 1 ? 409 : 303 }));
     const sent = await send({ url: api.url, rowsPerRequest: 2, alreadyDone: [409, 303] }, rowsUpTo(4));
     expect([sent, api.asked.length]).toEqual([{ requests: 2, rows: 4 }, 2]);
   });
 
-  it("shows neither rows, nor secrets, nor what the API said", async () => {
+  it("The error of a request shows no rows, no secrets and no words of the API", async () => {
     const env = { TOKEN: "s3cret-token", KEY: "s3cret-key", HEADER: "s3cret-header" };
     const options: Partial<RestApiOptions> = {
       bearerToken: { env: "TOKEN" },
@@ -112,7 +118,7 @@ describe("a request that fails", () => {
     }
   });
 
-  it("stops where the task is told to stop", async () => {
+  it("A request stops if the task is told to stop", async () => {
     const controller = new AbortController();
     const runtime = runtimeAt(0);
     const api = await serveRows(() => {
@@ -134,14 +140,20 @@ describe("a request without a key", () => {
     ["the API answered 500", { status: 500 }],
     ["the API answered 504", { status: 504 }],
     ["the API answered 408", { status: 408 }],
-  ])("is not sent again where %s: it may have been processed", async (_why, fault) => {
-    const api = await serveRows(() => fault);
-    const error = await failure(() => send({ url: api.url, ...options }, rowsUpTo(3)));
-    expect(error).toMatchObject({ retryable: false, hint: expect.stringContaining("may have processed it") });
-    expect(api.asked).toHaveLength(1);
-  });
+  ])(
+    "A request without a key is not sent again if %s, because it may have been processed",
+    async (_why, fault) => {
+      const api = await serveRows(() => fault);
+      const error = await failure(() => send({ url: api.url, ...options }, rowsUpTo(3)));
+      expect(error).toMatchObject({
+        retryable: false,
+        hint: expect.stringContaining("may have processed it"),
+      });
+      expect(api.asked).toHaveLength(1);
+    },
+  );
 
-  it("is not sent again where no answer came in time", async () => {
+  it("A request without a key is not sent again if no answer came in time", async () => {
     const api = await serveRows(() => "hang after");
     const error = await failure(() => send({ url: api.url, ...options, timeoutSeconds: 0.2 }, rowsUpTo(3)));
     expect(error).toMatchObject({ code: "HTTP_FAILED", retryable: false });
@@ -149,13 +161,16 @@ describe("a request without a key", () => {
     expect(api.asked).toHaveLength(1);
   });
 
-  it.each([425, 429])("is sent again after %d: nothing was done", async (status) => {
-    const api = await serveRows((_asked, count) => (count === 1 ? { status } : undefined));
-    await send({ url: api.url, ...options }, rowsUpTo(3));
-    expect(api.rows).toEqual(rowsUpTo(3));
-  });
+  it.each([425, 429])(
+    "A request without a key is sent again after %d, because nothing was done",
+    async (status) => {
+      const api = await serveRows((_asked, count) => (count === 1 ? { status } : undefined));
+      await send({ url: api.url, ...options }, rowsUpTo(3));
+      expect(api.rows).toEqual(rowsUpTo(3));
+    },
+  );
 
-  it("is sent again where nobody was there to take it", async () => {
+  it("A request without a key is sent again if no server was there to take it", async () => {
     const runtime = runtimeAt(0);
     const gone = createServer();
     await new Promise<void>((resolve) => gone.listen(0, "127.0.0.1", resolve));
@@ -168,7 +183,7 @@ describe("a request without a key", () => {
     expect(runtime.sleeps).toEqual([250, 500, 1000]);
   });
 
-  it("is sent again where it is a PUT, which does the same twice", async () => {
+  it("A request without a key is sent again if it is a PUT, which is idempotent", async () => {
     const api = await serve((_asked, count) => ({ status: count === 1 ? 500 : 204, text: "" }));
     await send({ url: api.url, ...options, method: "PUT" }, rowsUpTo(3));
     expect(api.asked).toHaveLength(2);

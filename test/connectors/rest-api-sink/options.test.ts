@@ -8,8 +8,8 @@ import { failure, runtimeAt, serveRows } from "../../support/api-server.ts";
 import { withStores } from "../../support/runtime.ts";
 import { rowsUpTo, send, store, stored, streamed, taskOf, writerOf } from "./sending.ts";
 
-describe("a batch that is open while the options change", () => {
-  it("keeps rowsPerRequest and idempotencyKey, so that no row is sent under two keys; the next one has the new ones", async () => {
+describe("an open batch and changed options", () => {
+  it("An open batch keeps rowsPerRequest and idempotencyKey, and the next batch has the new ones", async () => {
     let isBroken = true;
     const api = await serveRows((_asked, count) => (isBroken && count === 3 ? { status: 400 } : undefined));
     const task = { batchId: 2000 };
@@ -21,7 +21,7 @@ describe("a batch that is open while the options change", () => {
     expect(await send(changed, rowsUpTo(10), { task: { batchId: 2001 } })).toEqual({ requests: 4, rows: 10 });
   });
 
-  it("says so in the errors of its requests, with the file that tells how it was begun", async () => {
+  it("The errors of an open batch's requests name the file that keeps its first options", async () => {
     const api = await serveRows(() => ({ status: 413 }));
     const task = { batchId: 2002 };
     const first = await failure(() => send({ url: api.url, rowsPerRequest: 4 }, rowsUpTo(10), { task }));
@@ -36,7 +36,7 @@ describe("a batch that is open while the options change", () => {
     expect(JSON.parse(api.asked.at(-1)?.body ?? "")).toEqual(rowsUpTo(2));
   });
 
-  it("cannot go on with objects where it was begun with more rows a request", async () => {
+  it("An open batch that began with several rows per request cannot continue with single objects", async () => {
     const api = await serveRows(() => ({ status: 400 }));
     const task = { batchId: 2003 };
     await failure(() => send({ url: api.url }, rowsUpTo(2), { task }));
@@ -48,14 +48,14 @@ describe("a batch that is open while the options change", () => {
     expect(api.asked).toHaveLength(1);
   });
 
-  it("leaves what was kept of it until the batch after it is committed", async () => {
+  it("The kept options of an open batch stay until the batch after it is committed", async () => {
     const api = await serveRows();
     const writer = await writerOf({ url: api.url });
     const tasks = [2010, 2011].map((batchId) => taskOf({ batchId }));
     for (const task of tasks) {
       await writer.write(streamed(rowsUpTo(1)), task);
       await writer.commit([], task.batchId, task as unknown as BatchContext);
-      // It may be called again.
+      // The commit may be called again.
       await writer.commit([], task.batchId, task as unknown as BatchContext);
     }
     expect((await Promise.all(tasks.map(stored))).map((keys) => keys.length)).toEqual([0, 1]);
@@ -74,14 +74,14 @@ describe("options of a sink", () => {
     [{ idempotencyHeader: "not a name" }, "idempotencyHeader"],
     [{ idempotencyKeys: "content" }, "did you mean idempotencyKey?"],
     [{ alreadyDone: [200] }, "alreadyDone.0"],
-  ])("%o are refused", async (options, problem) => {
+  ])("The options %o of a sink are refused", async (options, problem) => {
     expect(await invalid(options)).toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringContaining(problem),
     });
   });
 
-  it("do not go with those of a source, nor those of a source with them", async () => {
+  it("The options of a sink are refused with those of a source, and the other way round", async () => {
     const sink = await invalid({ pageSize: 10, timeRange: undefined, schema: "id int" });
     expect(sink).toMatchObject({
       code: "OPTIONS_INVALID",
@@ -94,7 +94,7 @@ describe("options of a sink", () => {
       expect(await failure(() => api[reader](parseDdl("id int")))).toMatchObject({ message });
   });
 
-  it("cannot make it take the place of what is there", async () => {
+  it("The options of a sink cannot make it overwrite", async () => {
     const options = await parseOptions(RestApi, { url: "http://127.0.0.1:1/" });
     const api = new RestApi(options as never, withStores(runtimeAt(0)));
     expect(await failure(() => api.writer(parseDdl("id int"), true))).toMatchObject({

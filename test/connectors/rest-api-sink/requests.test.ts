@@ -6,7 +6,7 @@ import { failure, type JsonRow, runtimeAt, serve, serveRows } from "../../suppor
 import { rowsUpTo, send, stored, streamed, taskOf, writerOf } from "./sending.ts";
 
 describe("rows that are sent", () => {
-  it("come in requests of rowsPerRequest rows, in their order, as JSON arrays", async () => {
+  it("Rows are sent in requests of rowsPerRequest rows, in their order, as JSON arrays", async () => {
     const api = await serveRows();
     const rows = rowsUpTo(250);
     expect(await send({ url: api.url }, rows)).toEqual({ requests: 3, rows: 250 });
@@ -22,7 +22,7 @@ describe("rows that are sent", () => {
     });
   });
 
-  it("are no request where there are none", async () => {
+  it("A task without rows sends no request", async () => {
     const api = await serveRows();
     expect(await send({ url: api.url }, [])).toEqual({ requests: 0, rows: 0 });
     expect(api.asked).toEqual([]);
@@ -33,13 +33,13 @@ describe("rows that are sent", () => {
     ["ndjson", '{"id":0,"word":"word 0"}\n{"id":1,"word":"word 1"}\n', "application/x-ndjson"],
     [{ rows: "items" }, '{"items":[{"id":0,"word":"word 0"},{"id":1,"word":"word 1"}]}', "application/json"],
     [{ rows: "a.b" }, '{"a":{"b":[{"id":0,"word":"word 0"},{"id":1,"word":"word 1"}]}}', "application/json"],
-  ])("have the form %o", async (body, expected, type) => {
+  ])("Rows are sent in the form %o", async (body, expected, type) => {
     const api = await serve(() => ({ status: 204, text: "" }));
     await send({ url: api.url, body: body ?? "array" }, rowsUpTo(2));
     expect(api.asked.map((asked) => [asked.body, asked.headers["content-type"]])).toEqual([[expected, type]]);
   });
 
-  it("are sent one by one as objects", async () => {
+  it("Rows are sent one by one as objects", async () => {
     const api = await serve(() => ({ status: 201 }));
     expect(await send({ url: api.url, body: "object" }, rowsUpTo(2))).toEqual({ requests: 2, rows: 2 });
     expect(api.asked.map(({ body }) => body)).toEqual([
@@ -48,13 +48,13 @@ describe("rows that are sent", () => {
     ]);
   });
 
-  it("say NaN and the infinities as Spark's JSON does, not null", async () => {
+  it("Rows spell NaN and the infinities as Spark's JSON does, not as null", async () => {
     const api = await serveRows();
     await send({ url: api.url }, [{ a: Number.NaN, b: [Number.POSITIVE_INFINITY], c: -0.5, d: null }]);
     expect(api.rows).toEqual([{ a: "NaN", b: ["Infinity"], c: -0.5, d: null }]);
   });
 
-  it("go with the method, the query, the headers and the credentials of the options", async () => {
+  it("Rows are sent with the method, query, headers and credentials of the options", async () => {
     const api = await serve(() => ({ status: 200 }));
     const options: RestApiOptions = {
       url: `${api.url}?v=2`,
@@ -73,7 +73,7 @@ describe("rows that are sent", () => {
     });
   });
 
-  it("are sent by at most maxConcurrency requests at once", async () => {
+  it("Rows are sent by at most maxConcurrency requests at once", async () => {
     let now = 0;
     let most = 0;
     const waiting: (() => void)[] = [];
@@ -83,7 +83,7 @@ describe("rows that are sent", () => {
         now--;
         response.writeHead(201).end("{}");
       });
-      // Answers come only once as many are there as may be; at the end there are fewer.
+      // The server answers once three requests wait, or at the last ones.
       if (now === 3 || count > 9) for (const answer of waiting.splice(0)) answer();
       return undefined;
     });
@@ -94,14 +94,14 @@ describe("rows that are sent", () => {
     expect(most).toBe(3);
   });
 
-  it("are not sent on once one request has failed for good", async () => {
+  it("Rows are not sent after one request has failed for good", async () => {
     const api = await serveRows((_asked, count) => (count === 4 ? { status: 400 } : undefined));
     const options = { url: api.url, rowsPerRequest: 1, maxConcurrency: 2 };
     await failure(() => send(options, rowsUpTo(50)));
     expect(api.asked.length).toBeLessThanOrEqual(6);
   });
 
-  it("before the source failed have been sent, and its error is that of the task", async () => {
+  it("Rows before a failure of the source are sent, and its error is that of the task", async () => {
     const api = await serveRows();
     const writer = await writerOf({ url: api.url, rowsPerRequest: 2, maxConcurrency: 2 });
     async function* source(): AsyncGenerator<JsonRow> {
@@ -126,7 +126,7 @@ describe("idempotency keys", () => {
     return api.asked.map(({ headers }) => headers["idempotency-key"]);
   }
 
-  it("are the SHA-256 of pipeline, incarnation, batch, partition, first row and number of rows", async () => {
+  it("An idempotency key is the SHA-256 of pipeline, incarnation, batch, partition, first row and row count", async () => {
     const keys = await keysOf({ rowsPerRequest: 2 }, rowsUpTo(3), { batchId: 1007, partitionId: 5 });
     expect(keys).toEqual([
       sha256('["orders","first-life",1007,5,0,2]'),
@@ -134,14 +134,14 @@ describe("idempotency keys", () => {
     ]);
   });
 
-  it("are the same for every attempt, whatever comes of the rest of the batch", async () => {
+  it("An idempotency key is the same for every attempt, whatever happens to the rest of the batch", async () => {
     const task = { batchId: 1008 };
     const keys = await keysOf({}, rowsUpTo(250), task);
     expect(await keysOf({}, rowsUpTo(250), { ...task, attempt: 2, attemptNumber: 3 })).toEqual(keys);
     expect(new Set(keys).size).toBe(3);
   });
 
-  it("are others for another pipeline, incarnation, batch or partition", async () => {
+  it("An idempotency key differs for another pipeline, incarnation, batch or partition", async () => {
     const task = { batchId: 1009 };
     const others: Partial<TaskContext>[] = [
       {},
@@ -154,7 +154,7 @@ describe("idempotency keys", () => {
     expect(new Set(keys.flat()).size).toBe(5);
   });
 
-  it("of the content are the SHA-256 of pipeline and rows, in any batch", async () => {
+  it("An idempotency key of the content is the SHA-256 of pipeline and rows, in any batch", async () => {
     const options: Partial<RestApiOptions> = { idempotencyKey: "content", rowsPerRequest: 1 };
     const keys = await keysOf(options, rowsUpTo(2));
     expect(keys).toEqual([
@@ -166,7 +166,7 @@ describe("idempotency keys", () => {
     expect(await keysOf(options, rowsUpTo(2), { pipeline: "refunds" })).not.toEqual(keys);
   });
 
-  it("go in the header that the options name, and never in the place of one that they set", async () => {
+  it("An idempotency key is sent in the named header and never replaces one that the options set", async () => {
     const api = await serve(() => ({ status: 201 }));
     const headers = { "x-request-id": "always the same" };
     await send({ url: api.url, idempotencyHeader: "X-Request-Id", headers, rowsPerRequest: 1 }, rowsUpTo(2));
@@ -176,7 +176,7 @@ describe("idempotency keys", () => {
     expect(api.asked[0]?.headers["idempotency-key"]).toBeUndefined();
   });
 
-  it("are not sent where idempotencyHeader is null, and nothing is kept in the store", async () => {
+  it("An idempotency key is not sent if idempotencyHeader is null, and the store keeps no file", async () => {
     const api = await serve(() => ({ status: 201 }));
     const task = taskOf();
     await (await writerOf({ url: api.url, idempotencyHeader: null })).write(streamed(rowsUpTo(1)), task);
@@ -186,18 +186,21 @@ describe("idempotency keys", () => {
 });
 
 describe("a redirect", () => {
-  it.each([307, 308])("with %d is followed on the same origin, with method, rows and key", async (status) => {
-    const api = await serveRows(({ url }) =>
-      url.pathname === "/items" ? { status, headers: { location: "/moved" } } : undefined,
-    );
-    await send({ url: api.url }, rowsUpTo(3));
-    expect(api.rows).toEqual(rowsUpTo(3));
-    const [first, second] = api.asked;
-    expect([second?.method, second?.url.pathname]).toEqual(["POST", "/moved"]);
-    expect(second?.headers["idempotency-key"]).toBe(first?.headers["idempotency-key"]);
-  });
+  it.each([307, 308])(
+    "A redirect with %d is followed on the same origin, with method, rows and key",
+    async (status) => {
+      const api = await serveRows(({ url }) =>
+        url.pathname === "/items" ? { status, headers: { location: "/moved" } } : undefined,
+      );
+      await send({ url: api.url }, rowsUpTo(3));
+      expect(api.rows).toEqual(rowsUpTo(3));
+      const [first, second] = api.asked;
+      expect([second?.method, second?.url.pathname]).toEqual(["POST", "/moved"]);
+      expect(second?.headers["idempotency-key"]).toBe(first?.headers["idempotency-key"]);
+    },
+  );
 
-  it.each([301, 302, 303])("with %d is an error: it would become a GET", async (status) => {
+  it.each([301, 302, 303])("A redirect with %d is an error because it would become a GET", async (status) => {
     const api = await serveRows(() => ({ status, headers: { location: "/moved" } }));
     const error = await failure(() => send({ url: api.url }, rowsUpTo(3)));
     expect(error).toMatchObject({
@@ -209,15 +212,18 @@ describe("a redirect", () => {
     expect(api.asked).toHaveLength(1);
   });
 
-  it.each([301, 302, 303, 307, 308])("with %d to another origin is not followed", async (status) => {
-    const other = await serveRows();
-    const api = await serveRows(() => ({ status, headers: { location: other.url } }));
-    const error = await failure(() => send({ url: api.url }, rowsUpTo(3)));
-    expect(error.retryable).toBe(false);
-    if (status > 303) {
-      expect(error.code).toBe("LINK_TO_OTHER_ORIGIN");
-      expect(error.message).toMatch(/^POST /);
-    }
-    expect(other.asked).toEqual([]);
-  });
+  it.each([301, 302, 303, 307, 308])(
+    "A redirect with %d to another origin is not followed",
+    async (status) => {
+      const other = await serveRows();
+      const api = await serveRows(() => ({ status, headers: { location: other.url } }));
+      const error = await failure(() => send({ url: api.url }, rowsUpTo(3)));
+      expect(error.retryable).toBe(false);
+      if (status > 303) {
+        expect(error.code).toBe("LINK_TO_OTHER_ORIGIN");
+        expect(error.message).toMatch(/^POST /);
+      }
+      expect(other.asked).toEqual([]);
+    },
+  );
 });

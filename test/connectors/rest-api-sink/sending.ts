@@ -22,7 +22,7 @@ export async function writerOf(
 export const store: DataSourceRuntime["store"] = withStores(runtimeAt(0)).store;
 let batches = 0;
 
-/** A task of a batch of its own, unless it is told which. */
+/** A task of a batch of its own by default. */
 export function taskOf(over: Partial<TaskContext> = {}): TaskContext {
   return {
     pipeline: "orders",
@@ -42,7 +42,7 @@ export async function* streamed(rows: readonly JsonRow[]): AsyncGenerator<JsonRo
   yield* rows;
 }
 
-/** Writes one partition, by a writer of its own, as a task does. */
+/** Writes one partition by a new writer, as a task does. */
 export async function send(
   options: RestApiOptions,
   rows: readonly JsonRow[],
@@ -52,7 +52,7 @@ export async function send(
   return (await writer.write(streamed(rows), taskOf(over.task))) as Sent;
 }
 
-/** Keys below the folder of a task's batch. */
+/** Keys in the store for a task's batch. */
 export async function stored({ incarnation, batchId }: TaskContext): Promise<string[]> {
   const prefix = `staging/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}`;
   return (await Array.fromAsync(store.list(prefix))).map(({ key }) => key);

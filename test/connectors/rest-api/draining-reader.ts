@@ -22,7 +22,7 @@ export function readerOf(options: RestApiOptions, runtime: Runtime = runtimeAt(0
   return api.streamReader(parseDdl(api.schema())) as Reader;
 }
 
-/** The rows of a partition, read by a reader of its own, as in a task. */
+/** The rows of a partition, read by a new reader, as in a task. */
 export async function rowsIn(
   options: RestApiOptions,
   partition: unknown,
@@ -36,14 +36,15 @@ export async function rowsIn(
 export interface Drained {
   readonly end: object;
   readonly rows: readonly Record<string, unknown>[];
-  /** For each batch the rows of each of its partitions. */
+  /** The number of rows in each partition of each batch. */
   readonly batches: readonly (readonly number[])[];
   readonly offsets: readonly object[];
   readonly partitions: readonly unknown[];
 }
 
 /**
- * Runs batches until nothing is new, as the engine does: offsets and partitions go through JSON.
+ * Runs batches until there is no new data, as the engine does: offsets and partitions go through
+ * JSON.
  */
 export async function drain(
   options: RestApiOptions,

@@ -10,26 +10,32 @@ describe("requests that fail", () => {
     (_asked: Asked, count: number): Reply =>
       count === 1 ? reply : { text: '[{"id":1}]' };
 
-  it.each([408, 425, 429, 500, 502, 503, 504])("with %d are tried again", async (status) => {
-    const runtime = runtimeAt(0);
-    const { rows } = await read(once({ status }), {}, runtime);
-    expect(await rows).toEqual([{ id: 1 }]);
-    expect(runtime.sleeps).toEqual([250]);
-  });
+  it.each([408, 425, 429, 500, 502, 503, 504])(
+    "A request that fails with %d is tried again",
+    async (status) => {
+      const runtime = runtimeAt(0);
+      const { rows } = await read(once({ status }), {}, runtime);
+      expect(await rows).toEqual([{ id: 1 }]);
+      expect(runtime.sleeps).toEqual([250]);
+    },
+  );
 
-  it.each([400, 401, 403, 404, 410, 422, 501])("with %d are not tried again", async (status) => {
-    const runtime = runtimeAt(0);
-    const error = await failed({ status }, {}, runtime);
-    expect(error).toMatchObject({
-      code: "HTTP_STATUS",
-      message: `GET ${error.api.url} answered ${status}`,
-      where: { url: error.api.url, status },
-      retryable: false,
-    });
-    expect([error.api.asked.length, runtime.sleeps]).toEqual([1, []]);
-  });
+  it.each([400, 401, 403, 404, 410, 422, 501])(
+    "A request that fails with %d is not tried again",
+    async (status) => {
+      const runtime = runtimeAt(0);
+      const error = await failed({ status }, {}, runtime);
+      expect(error).toMatchObject({
+        code: "HTTP_STATUS",
+        message: `GET ${error.api.url} answered ${status}`,
+        where: { url: error.api.url, status },
+        retryable: false,
+      });
+      expect([error.api.asked.length, runtime.sleeps]).toEqual([1, []]);
+    },
+  );
 
-  it("for ever are given up after maxRetries, with the URL and the status", async () => {
+  it("A request that always fails is given up after maxRetries, with the URL and the status", async () => {
     const runtime = runtimeAt(0);
     const error = await failed(
       { status: 500 },
@@ -47,7 +53,7 @@ describe("requests that fail", () => {
     expect([error.api.asked.length, runtime.sleeps]).toEqual([5, [250, 500, 1000, 1000]]);
   });
 
-  it("are not tried again where maxRetries is 0", async () => {
+  it("A request that fails is not tried again if maxRetries is 0", async () => {
     expect((await failed({ status: 500 }, { maxRetries: 0 })).api.asked).toHaveLength(1);
   });
 
@@ -59,14 +65,17 @@ describe("requests that fail", () => {
     ["Sat, 21 Nov 2026 02:00:00 GMT", 250],
     ["soon", 250],
     ["60", 60_000],
-  ])("with Retry-After: %s wait as long as that says, and no less than without it", async (header, delay) => {
-    const runtime = runtimeAt(now);
-    const { rows } = await read(once({ status: 429, headers: { "retry-after": header } }), {}, runtime);
-    expect(await rows).toEqual([{ id: 1 }]);
-    expect(runtime.sleeps).toEqual([delay]);
-  });
+  ])(
+    "A request with Retry-After: %s waits as long as that says, and never less than without it",
+    async (header, delay) => {
+      const runtime = runtimeAt(now);
+      const { rows } = await read(once({ status: 429, headers: { "retry-after": header } }), {}, runtime);
+      expect(await rows).toEqual([{ id: 1 }]);
+      expect(runtime.sleeps).toEqual([delay]);
+    },
+  );
 
-  it("wait for a random part of the time, so that tasks that failed together do not come back together", async () => {
+  it("A request waits for a random part of the time, so that tasks that failed together spread out", async () => {
     const runtime = runtimeAt(0, {}, 0.3);
     await failed({ status: 500 }, { maxRetries: 3 }, runtime);
     expect(runtime.sleeps).toEqual([75, 150, 300]);
@@ -76,7 +85,7 @@ describe("requests that fail", () => {
   });
 
   it.each(["61", "Sat, 21 Nov 2026 03:02:00 GMT"])(
-    "with Retry-After: %s beyond maxRetryDelaySeconds are given up at once",
+    "A request with Retry-After: %s beyond maxRetryDelaySeconds is given up at once",
     async (header) => {
       const runtime = runtimeAt(now);
       const error = await failed({ status: 429, headers: { "retry-after": header } }, {}, runtime);
@@ -86,7 +95,7 @@ describe("requests that fail", () => {
   );
 
   it.each(["content-length", "transfer-encoding"])(
-    "because the connection was cut in the middle of the body (%s) are tried again",
+    "A request whose connection was cut in the middle of the body (%s) is tried again",
     async (header) => {
       const runtime = runtimeAt(0);
       const { api, rows } = await read(
@@ -107,7 +116,7 @@ describe("requests that fail", () => {
     },
   );
 
-  it("because nobody answers say why", async () => {
+  it("The error of a request without an answer says why there is none", async () => {
     const runtime = runtimeAt(0);
     const { api, rows } = await read(
       (_asked, _count, response) => void response.destroy(),
@@ -120,7 +129,7 @@ describe("requests that fail", () => {
     expect(api.asked).toHaveLength(3);
   });
 
-  it("because the answer takes longer than timeoutSeconds say so", async () => {
+  it("The error of a request whose answer takes longer than timeoutSeconds says so", async () => {
     const runtime = runtimeAt(0);
     const hang = (_asked: Asked, _count: number, response: ServerResponse) =>
       void response.writeHead(200).write("[");
@@ -132,7 +141,7 @@ describe("requests that fail", () => {
     expect(runtime.sleeps).toEqual([250]);
   });
 
-  it("are not tried again once the task was told to stop", async () => {
+  it("A request is not tried again once the task was told to stop", async () => {
     const controller = new AbortController();
     const runtime = runtimeAt(0);
     const api = await serve(() => {
@@ -149,7 +158,7 @@ describe("requests that fail", () => {
   });
 
   it.each(["<!doctype html><p>Sign in", "", "[{]"])(
-    "because the body is not JSON are not tried again: %o",
+    "A request is not tried again if its body is not JSON: %o",
     async (text) => {
       const error = await failed({ text, headers: { "content-type": "text/html" } });
       expect(error).toMatchObject({

@@ -22,7 +22,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     return { items, grow, api, options: listOptions(api.url, { pagination }) };
   }
 
-  it("is read without loss and without repetition, however it grows", async () => {
+  it("A list is read without loss and without repetition, however it grows", async () => {
     const list = await growing();
     await fc.assert(
       fc.asyncProperty(
@@ -50,7 +50,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     );
   });
 
-  it("goes on at the same row where the size of its pages was changed", async () => {
+  it("A list continues at the same row if the size of its pages changed", async () => {
     const { grow, options } = await growing();
     grow(25);
     const first = await drain({ ...options, pageSize: 10 });
@@ -59,8 +59,8 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     grow(5);
     const smaller = { ...options, pageSize: 7 };
     if (pagination.type === "cursor") {
-      // What a cursor of larger pages stands for cannot be found in smaller ones: told, never
-      // guessed.
+      // A cursor of larger pages has no place among smaller ones. The reader reports that and does
+      // not guess.
       expect((await failure(() => drain(smaller, { start: second.end }))).code).toBe("LIST_SHRANK");
       return;
     }
@@ -69,7 +69,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect([first, second, third].map((drained) => drained.rows.length)).toEqual([25, 35, 5]);
   });
 
-  it("is replayed as it was planned, though the size of its pages was changed since", async () => {
+  it("A batch of a list is replayed as it was planned, although the size of its pages changed since", async () => {
     const { grow, options } = await growing();
     grow(30);
     const { partitions } = await drain({ ...options, pageSize: 10 });
@@ -79,7 +79,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect(replayed.flat()).toEqual(idsUpTo(30));
   });
 
-  it("gives no batch while it is empty, or has nothing new", async () => {
+  it("A list has no batch while it is empty or has no new rows", async () => {
     const { grow, options } = await growing();
     expect((await drain(options)).batches).toEqual([]);
     grow(3);
@@ -87,7 +87,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect(await drain(options, { start: end })).toMatchObject({ batches: [], end });
   });
 
-  it("is read a page a partition, maxPagesPerBatch at a time", async () => {
+  it("A list is read a page per partition, maxPagesPerBatch at a time", async () => {
     const { grow, options } = await growing();
     grow(10);
     const { batches } = await drain({ ...options, maxPagesPerBatch: 2 });
@@ -101,7 +101,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     );
   });
 
-  it("is read up to what was there when an available-now run began", async () => {
+  it("A list is read up to its length at the beginning of an available-now run", async () => {
     const { grow, api, options } = await growing();
     grow(10);
     const reader = readerOf({ ...options, maxPagesPerBatch: 2 });
@@ -115,7 +115,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect((await drain(options, { reader, start: end })).rows[0]).toEqual({ id: 10 });
   });
 
-  it("is read up to what was there when an available-now run began, though each batch is planned by a reader of its own", async () => {
+  it("A list is read up to its length at the beginning of a run in which several readers plan", async () => {
     const { grow, options } = await growing();
     grow(10);
     const bounded = { ...options, maxPagesPerBatch: 2 };
@@ -137,7 +137,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect(rows).toEqual(idsUpTo(10));
   });
 
-  it("gives the same rows again for the same partition after it has grown", async () => {
+  it("A partition of a list has the same rows again after the list has grown", async () => {
     const { grow, options } = await growing();
     grow(4);
     const { partitions, rows } = await drain(options);
@@ -147,7 +147,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     );
   });
 
-  it("is an error when it has shrunk", async () => {
+  it("A list that has shrunk is an error", async () => {
     const { items, grow, api, options } = await growing();
     grow(5);
     const { end, partitions } = await drain(options);
@@ -163,7 +163,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect(await failure(() => rowsIn(options, partitions.at(-1)))).toMatchObject(expected);
   });
 
-  it("keeps the configured query on every page", async () => {
+  it("A list keeps the configured query on every page", async () => {
     const { grow, api, options } = await growing();
     grow(7);
     await drain({ ...options, query: { kind: "a b", n2: 5, flag: true } });

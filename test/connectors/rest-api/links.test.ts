@@ -23,7 +23,7 @@ describe("links", () => {
     "https://example.com/",
     "//example.com/items?page=2",
     "ftp://127.0.0.1/",
-  ])("to another origin are refused: %s", async (target) => {
+  ])("Links to another origin are refused: %s", async (target) => {
     const { drained } = await linkTo(() => target);
     expect(await failure(() => drained)).toMatchObject({ code: "LINK_TO_OTHER_ORIGIN", retryable: false });
   });
@@ -33,13 +33,13 @@ describe("links", () => {
     ["a path", () => "/more?page=2", "/more?page=2"],
     ["a query", () => "?page=2", "/items?page=2"],
     ["a path that begins with two slashes", (origin: string) => `${origin}//items?page=2`, "//items?page=2"],
-  ])("may be %s", async (_what, target, asked) => {
+  ])("Links to the next page may be %s", async (_what, target, asked) => {
     const { api, drained } = await linkTo(target);
     expect((await drained).batches).toEqual([[1, 1]]);
     expect(api.asked[1]?.url.href).toBe(new URL(api.url).origin + asked);
   });
 
-  it("that lead around in a circle are an error, not an endless list", async () => {
+  it("Links that lead around in a circle are an error, not an endless list", async () => {
     const api = await serve(({ url }, count) => {
       const next = url.searchParams.get("cursor") === "a" ? "b" : "a";
       return count > 20 ? { status: 404 } : { json: { data: [{ id: 1 }], meta: { next } } };
@@ -48,7 +48,7 @@ describe("links", () => {
     expect(await failure(() => drain(options))).toMatchObject({ code: "PAGES_LOOP", retryable: false });
   });
 
-  it("that lead back to their own page are an error", async () => {
+  it("Links that lead back to their own page are an error", async () => {
     const api = await serve(() => ({ json: { data: [{ id: 1 }], meta: { next: "same" } } }));
     const options = listOptions(api.url, { pagination: { type: "cursor", cursorPath: "meta.next" } });
     const error = await failure(() => drain(options));
@@ -82,7 +82,7 @@ describe("parseNextLink", () => {
     ['<a>; title="say \\"next\\""; rel=next', "a"],
     ['<a>; title="next"', undefined],
     ["not a link", undefined],
-  ])("finds in %s the target %s", (header, target) => {
+  ])("parseNextLink finds in %s the target %s", (header, target) => {
     expect(parseNextLink(header)).toBe(target);
   });
 });

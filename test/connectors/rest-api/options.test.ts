@@ -12,7 +12,7 @@ describe("options", () => {
   const invalid = (options: object): Promise<MillraceError> =>
     failure(() => parseOptions(RestApi, options as Record<string, unknown>));
 
-  it("that are unknown or wrong are all named in one error", async () => {
+  it("Options that are unknown or wrong are all named in one error", async () => {
     const error = await invalid({
       url: "ftp://example.com",
       schema: "",
@@ -38,7 +38,7 @@ describe("options", () => {
     }
   });
 
-  it("never show a value, which may be a secret in the wrong place", async () => {
+  it("The errors of options never show a value, which may be a misplaced secret", async () => {
     const error = await invalid({
       url: "s3cret",
       schema: "id int",
@@ -49,12 +49,12 @@ describe("options", () => {
     expect(error.message).toContain("bearerToken");
   });
 
-  it("name columns that the schema has", async () => {
+  it("The error of options that name columns lists those of the schema", async () => {
     const error = await failed({ json: [{}] }, { columns: { ghost: "a" } });
     expect(error).toMatchObject({ code: "OPTIONS_INVALID", message: expect.stringContaining("ghost") });
   });
 
-  it("need nothing but url and schema", async () => {
+  it("The source needs no options but url and schema", async () => {
     const api = await serve(({ url }) => {
       const from = Number(url.searchParams.get("offset"));
       return { json: idsUpTo(150).slice(from, from + Number(url.searchParams.get("limit"))) };

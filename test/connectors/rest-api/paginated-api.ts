@@ -13,8 +13,8 @@ const KINDS: readonly Pagination[] = [
 export const kinds = KINDS.map((pagination) => [JSON.stringify(pagination), pagination] as const);
 
 /**
- * One page of `items` as an API with this pagination answers it, written without the connector's
- * code.
+ * The answer of an API with this pagination to one request for `items`, written without the
+ * connector's code.
  */
 export function page(pagination: Pagination, items: readonly unknown[], { url }: Asked): Reply {
   const number = (name: string, otherwise = 0): number => Number(url.searchParams.get(name) ?? otherwise);

@@ -13,10 +13,10 @@ describe("secrets", () => {
     headers: { "x-api-key": { env: "HEADER" }, "x-plain": "plain" },
     query: { api_key: { env: "KEY" }, kind: "a" },
   };
-  /** All that an error shows to anybody, with its causes and stacks. */
+  /** The whole text of an error, with its causes and stacks. */
   const shown = (value: unknown): string => inspect(value, { depth: 20 }) + JSON.stringify(value);
 
-  /** An API that echoes what it was sent, in the links too. */
+  /** An API that echoes each request, also in the links. */
   const echoing =
     (items: readonly unknown[]) =>
     (asked: Asked): Reply => {
@@ -27,7 +27,7 @@ describe("secrets", () => {
     listOptions(url, { ...secrets, pagination: { type: "link", sizeParam: "n" } });
 
   it.each(kinds)(
-    "are sent with every request, and are in no offset and no partition, with the pagination %s",
+    "Secrets are sent with every request and are in no offset or partition, with the pagination %s",
     async (_name, pagination) => {
       const items = idsUpTo(7);
       const api = await serve((asked) =>
@@ -64,7 +64,7 @@ describe("secrets", () => {
         headers: { link: `<http://127.0.0.1:1/?api_key=${env.HEADER}>; rel=next` },
       },
     ],
-  ])("are in no error that comes from %s, with its cause", async (_what, reply) => {
+  ])("Secrets are in no error that comes from %s, nor in its cause", async (_what, reply) => {
     const api = await serve(() => reply);
     const error = await failure(() =>
       readerOf({ ...linked(api.url), maxRetries: 1 }, runtimeAt(0, env)).latestOffset(
@@ -76,7 +76,7 @@ describe("secrets", () => {
     expect(shown(error.toRecord())).not.toContain("s3cret");
   });
 
-  it("are in no error when they cannot be sent, because an environment variable has two lines", async () => {
+  it("Secrets are in no error if they cannot be sent because an environment variable has two lines", async () => {
     const api = await serve(() => ({ json: [] }));
     const options: RestApiOptions = { url: api.url, schema: "id int", bearerToken: { env: "TOKEN" } };
     const thrown: unknown = await rowsIn(
@@ -88,26 +88,26 @@ describe("secrets", () => {
     expect(shown(thrown)).not.toContain("s3cret");
   });
 
-  it("are in no offset where a link has them under a name of its own", async () => {
+  it("Secrets are in no offset even if a link has them under a name of its own", async () => {
     const items = idsUpTo(7);
     const api = await serve((asked) => {
       asked.url.searchParams.set("access_token", env.TOKEN);
       return page({ type: "link" }, items, asked);
     });
     const drained = drain(linked(api.url), { runtime: runtimeAt(0, env) });
-    // Refusing the link is as good as following it without the secret.
+    // The reader may refuse the link or follow it without the secret.
     const result: unknown = await drained.catch((error: unknown) => error);
     expect(shown(result)).not.toContain("s3cret");
   });
 
-  it("are not sent to another origin, to which the API redirects", async () => {
+  it("Secrets are not sent to another origin to which the API redirects", async () => {
     const other = await serve(() => ({ json: { data: [{ id: 1 }] } }));
     const api = await serve(() => ({ status: 302, headers: { location: other.url } }));
     await rowsIn(linked(api.url), { page: null, from: 0, to: 1 }, runtimeAt(0, env)).catch(() => undefined);
     expect(shown(other.asked.map(({ url, headers }) => [url.href, headers]))).not.toContain("s3cret");
   });
 
-  it("are looked up at each request, and named where they are missing or empty", async () => {
+  it("Secrets are looked up at each request, and the error names one that is missing or empty", async () => {
     const api = await serve(() => ({ json: { data: [] } }));
     for (const lacking of [{}, { ...env, TOKEN: "" }]) {
       const error = await failure(() =>
@@ -119,7 +119,7 @@ describe("secrets", () => {
     expect(api.asked).toEqual([]);
   });
 
-  it("in the URL are sent as basic authentication, and are in no error and no offset", async () => {
+  it("Secrets in the URL are sent as basic authentication and are in no error or offset", async () => {
     const items = idsUpTo(5);
     const api = await serve((asked) =>
       asked.url.pathname === "/broken" ? { status: 404 } : page({ type: "link" }, items, asked),

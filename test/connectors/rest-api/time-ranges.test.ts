@@ -16,9 +16,7 @@ interface RangeApi extends Api {
   readonly events: { id: number; time: number }[];
 }
 
-/**
- * An API of events that is asked by ranges of time; `slack` milliseconds more come at both ends.
- */
+/** An API of events by time ranges that adds `slack` milliseconds at both ends. */
 async function rangeApi(
   pagination: Pagination,
   format: TimeRange["format"] = "iso",
@@ -56,7 +54,7 @@ const rangeOptions = (
 const idsOf = (drained: Drained): unknown[] => drained.rows.map((row) => row["id"]);
 
 describe("ranges of time", () => {
-  it.each(kinds)("with the pagination %s give every row once", async (_name, pagination) => {
+  it.each(kinds)("Ranges of time return every row once with the pagination %s", async (_name, pagination) => {
     const api = await rangeApi(pagination);
     for (let id = 0; id < 20; id++) api.events.push({ id, time: START + id * HOUR * 0.4 });
     const options = rangeOptions(api.url, {}, { pagination });
@@ -73,7 +71,7 @@ describe("ranges of time", () => {
     ["epochMilliseconds", false, 1],
     ["epochMilliseconds", true, 1],
   ])(
-    "written as %s, with an inclusive end: %s, leave no gap and never overlap",
+    "Ranges of time written as %s, with an inclusive end: %s, leave no gap and never overlap",
     async (format, endInclusive, unit) => {
       const api = await rangeApi({ type: "none" }, format, endInclusive);
       await fc.assert(
@@ -127,27 +125,30 @@ describe("ranges of time", () => {
     ["iso", "2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00.000Z", "2026-01-01T00:59:59.999Z"],
     ["epochSeconds", "1767225600", "1767229200", "1767229199"],
     ["epochMilliseconds", "1767225600000", "1767229200000", "1767229199999"],
-  ])("are sent as %s, one unit less where the end is inclusive", async (format, since, before, inclusive) => {
-    const api = await rangeApi({ type: "none" });
-    for (const endInclusive of [false, true]) {
-      await rowsIn(rangeOptions(api.url, { format, endInclusive }), {
-        from: iso(START),
-        to: iso(START + HOUR),
-      });
-    }
-    expect(
-      api.asked.map(({ url }) => [url.searchParams.get("since"), url.searchParams.get("before")]),
-    ).toEqual([
-      [since, before],
-      [since, inclusive],
-    ]);
-  });
+  ])(
+    "Ranges of time are sent as %s, one unit less if the end is inclusive",
+    async (format, since, before, inclusive) => {
+      const api = await rangeApi({ type: "none" });
+      for (const endInclusive of [false, true]) {
+        await rowsIn(rangeOptions(api.url, { format, endInclusive }), {
+          from: iso(START),
+          to: iso(START + HOUR),
+        });
+      }
+      expect(
+        api.asked.map(({ url }) => [url.searchParams.get("since"), url.searchParams.get("before")]),
+      ).toEqual([
+        [since, before],
+        [since, inclusive],
+      ]);
+    },
+  );
 
   it.each<[string, (time: number) => unknown, RestApiOptions["columns"]]>([
     ["timestamp", iso, {}],
     ["timestamp", Number, { time: { path: "time", epoch: "milliseconds" } }],
     ["timestamp_ntz", (time) => iso(time).slice(0, -1), {}],
-  ])("drop rows of the neighbours where column names a %s", async (type, write, columns) => {
+  ])("Ranges of time drop rows of the neighbours if column names a %s", async (type, write, columns) => {
     const times = [0, 30, 59.5, 60, 60.5, 119.99].map((minutes) => START + minutes * 60_000);
     const api = await serve(() => ({ json: { data: times.map((time, id) => ({ id, time: write(time) })) } }));
     const more = {
@@ -161,14 +162,14 @@ describe("ranges of time", () => {
     expect(idsOf(drained)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  it("believe the API where no column is named", async () => {
+  it("Ranges of time trust the API if no column is named", async () => {
     const api = await rangeApi({ type: "none" }, "iso", false, HOUR);
     api.events.push({ id: 0, time: START + 1.5 * HOUR });
     const options = rangeOptions(api.url, {}, { pagination: { type: "none" } });
     expect((await drain(options, { runtime: runtimeAt(START + 2 * HOUR) })).batches).toEqual([[1, 1]]);
   });
 
-  it("lose no row between the last unit and the end, where the end is inclusive and column tells the time", async () => {
+  it("Ranges of time with an inclusive end lose no row in the last unit if column names the time", async () => {
     const api = await rangeApi({ type: "none" }, "epochSeconds", true);
     api.events.push({ id: 0, time: START + HOUR - 500 }, { id: 1, time: START + HOUR });
     const options = rangeOptions(
@@ -179,7 +180,7 @@ describe("ranges of time", () => {
     expect(idsOf(await drain(options, { runtime: runtimeAt(START + 2 * HOUR) }))).toEqual([0, 1]);
   });
 
-  it("lose no row where the stream begins within a second and the API takes whole seconds", async () => {
+  it("Ranges of time lose no row if the stream begins within a second and the API takes whole seconds", async () => {
     const api = await rangeApi({ type: "none" }, "epochSeconds");
     api.events.push({ id: 0, time: START + 700 }, { id: 1, time: START + HOUR + 700 });
     const options = rangeOptions(
@@ -190,14 +191,14 @@ describe("ranges of time", () => {
     expect(idsOf(await drain(options, { runtime: runtimeAt(START + 3 * HOUR) }))).toEqual([0, 1]);
   });
 
-  it("name a column that the schema has", async () => {
+  it("The error of time ranges names a column that the schema lacks", async () => {
     const error = await failure(() =>
       rowsIn(rangeOptions("http://127.0.0.1:1/", { column: "when" }), { from: iso(0), to: iso(1) }),
     );
     expect(error).toMatchObject({ code: "OPTIONS_INVALID", message: expect.stringContaining('"when"') });
   });
 
-  it("let the conversion to Arrow name a row whose time is none", async () => {
+  it("The conversion to Arrow names a row with a wrong time", async () => {
     const api = await serve(() => ({ json: { data: [{ id: 1, time: "yesterday" }] } }));
     const options = rangeOptions(api.url, { column: "time" }, { pagination: { type: "none" } });
     const error = await failure(() => rowsIn(options, { from: iso(START), to: iso(START + HOUR) }));
@@ -206,7 +207,7 @@ describe("ranges of time", () => {
 });
 
 describe("the end of a stream by time", () => {
-  const url = "http://127.0.0.1:1/"; // Planning asks nothing of the API.
+  const url = "http://127.0.0.1:1/"; // The planner does not send requests to the API.
   const endAt = (runtime: Runtime, timeRange: Partial<TimeRange>, start = START): unknown =>
     readerOf(rangeOptions(url, timeRange), runtime).latestOffset(
       { time: iso(start) },
@@ -243,11 +244,11 @@ describe("the end of a stream by time", () => {
     ["does not go back with the clock", START - HOUR, {}, START],
     ["is where it began while nothing is old enough", START + 59_000, { lagSeconds: 60 }, START],
     ["does not go back to an until that was moved", START + HOUR, { until: iso(START - HOUR) }, START],
-  ])("%s", (_behaviour, now, timeRange, end) => {
+  ])("The end of a stream by time %s", (_behaviour, now, timeRange, end) => {
     expect(endAt(runtimeAt(now), timeRange)).toEqual({ time: iso(end) });
   });
 
-  it("is fixed when an available-now run begins", () => {
+  it("The end of a stream by time is fixed when an available-now run begins", () => {
     const runtime = runtimeAt(START + HOUR);
     const reader = readerOf(rangeOptions(url), runtime);
     reader.prepareForTriggerAvailableNow();
@@ -265,7 +266,7 @@ describe("the end of a stream by time", () => {
     });
   });
 
-  it("begins at start, in UTC, and can be compared", () => {
+  it("A stream by time begins at start, in UTC, and compares its offsets", () => {
     const reader = readerOf(rangeOptions(url, { start: "2026-01-01T05:30:00+05:30" }));
     expect(reader.initialOffset()).toEqual({ time: iso(START) });
     expect(reader.compareOffsets?.({ time: iso(START) }, { time: iso(START + 1) })).toBeLessThan(0);

@@ -22,7 +22,7 @@ describe("values", () => {
     ["double", "1e20", 1e20],
     ["string", '"9007199254740993"', "9007199254740993"],
     ["array<bigint>", "[1,18014398509481985]", [1, "18014398509481985"]],
-  ])("%s takes %s from JSON without loss", async (type, text, expected) => {
+  ])("A column of type %s takes %s from JSON without loss", async (type, text, expected) => {
     expect(await column(type, `{"v":${text}}`)).toEqual(expected);
   });
 
@@ -36,18 +36,18 @@ describe("values", () => {
     ['{"a":null}', { v: { path: "a.b" } }, null],
     ["{}", { v: "constructor.name" }, null],
   ])(
-    "of %s at %o lie where the path says, null where there is nothing",
+    "The values of %s at %o lie at the given path, and are null if the path leads nowhere",
     async (record, columns, expected) => {
       expect(await column("string", record, columns)).toBe(expected);
     },
   );
 
-  it("are null also where a column is named as something that every JavaScript object has", async () => {
+  it("A missing value is null even if every JavaScript object has a property of its name", async () => {
     const { rows } = await read({ text: '[{"id":1}]' }, { schema: "id bigint, constructor string" });
     expect(await rows).toEqual([{ id: 1, constructor: null }]);
   });
 
-  it("under another name than the schema's are an error, not null, in the first record of a page", async () => {
+  it("A column under another name than the schema's is an error, not null, in a page's first record", async () => {
     const json = [{ id: 1, userName: "a" }];
     const error = await failed({ json }, { schema: "id bigint, user_name string" });
     expect(error).toMatchObject({
@@ -62,14 +62,14 @@ describe("values", () => {
     ["columns", { user_name: "userName" }, { id: 1, user_name: "a" }],
     ["columns, where it is another one", { id: "userName" }, { id: "a", user_name: null }],
     ["columns, as nothing", { user_name: "user_name" }, { id: 1, user_name: null }],
-  ])("may have another name than the schema's where that is told by %s", async (_, columns, expected) => {
+  ])("A column may have another name than the schema if it is set by %s", async (_, columns, expected) => {
     const schema =
       columns?.["id"] === undefined ? "id bigint, user_name string" : "id string, user_name string";
     const { rows } = await read({ json: [{ id: 1, userName: "a" }] }, { schema, columns: columns ?? {} });
     expect(await rows).toEqual([expected]);
   });
 
-  it("of a column whose name has dots lie under that name, unless columns has a path for it", async () => {
+  it("A column whose name has dots is found under that name, unless columns has a path for it", async () => {
     const { rows } = await read({ text: '[{"a.b":1,"a":{"b":2}}]' }, { schema: "`a.b` bigint" });
     expect(await rows).toEqual([{ "a.b": 1 }]);
   });
@@ -83,7 +83,7 @@ describe("values", () => {
     ["microseconds", "1767225600123456", "2026-01-01T00:00:00.123456Z"],
     ["milliseconds", "null", null],
     ["milliseconds", '"2026-01-01T00:00:00Z"', "2026-01-01T00:00:00.000Z"],
-  ])("that count %s since 1970 become times: %s", async (epoch, text, expected) => {
+  ])("A number that counts %s since 1970 becomes a time: %s", async (epoch, text, expected) => {
     expect(await column("timestamp", `{"at":${text}}`, { v: { path: "at", epoch } })).toBe(expected);
   });
 
@@ -95,12 +95,15 @@ describe("values", () => {
       "data.items",
       '"data.items" in the answer is a string of 1 character, not an array of records',
     ],
-  ])("that are not where rows says are an error: %o, %s", async (body, rows, problem) => {
-    const error = await failed({ json: body }, rows === undefined ? {} : { rows });
-    expect(error).toMatchObject({
-      code: "ROWS_NOT_FOUND",
-      message: `GET ${error.api.url}: ${problem}`,
-      retryable: false,
-    });
-  });
+  ])(
+    "A record list that is not at the path of the option rows is an error: %o, %s",
+    async (body, rows, problem) => {
+      const error = await failed({ json: body }, rows === undefined ? {} : { rows });
+      expect(error).toMatchObject({
+        code: "ROWS_NOT_FOUND",
+        message: `GET ${error.api.url}: ${problem}`,
+        retryable: false,
+      });
+    },
+  );
 });

@@ -10,10 +10,10 @@ import { parse, problemsOf } from "./problems.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
-describe("a name that is unknown below an option", () => {
+describe("an unknown name below an option", () => {
   const orders = { url: "https://example.com/orders", schema: "id string" };
 
-  it("is told by the schema library, in the alternative that is meant", async () => {
+  it("The schema library reports an unknown name below an option in the matching alternative", async () => {
     const schema = REST_API;
     const pagination = { type: "cursor", cursorPath: "next", cursorPram: "after" };
     const timeRange = { startParam: "from", endParam: "to", start: "2026-01-01T00:00:00Z", lagSecond: 5 };
@@ -26,7 +26,7 @@ describe("a name that is unknown below an option", () => {
     ).toEqual(['pagination: Unrecognized key: "limitParm"']);
   });
 
-  it("is not told where no alternative is meant", async () => {
+  it("An unknown name below an option is not reported if no alternative matches", async () => {
     const problems = await problemsOf(REST_API, {
       ...orders,
       pagination: { type: "curser", cursorPath: "next", cursorPram: "after" },
@@ -34,7 +34,7 @@ describe("a name that is unknown below an option", () => {
     expect(problems).toEqual([expect.stringMatching(/^pagination\.type: /)]);
   });
 
-  it("is refused or dropped as the schema has it", async () => {
+  it("An unknown name below an option is refused or dropped as the schema says", async () => {
     const strict = z.object({ list: z.array(z.strictObject({ path: z.string() })) });
     const loose = z.object({ list: z.array(z.object({ path: z.string() })) });
     const options = { LIST: [{ path: "a", unt: "s" }] };
@@ -42,7 +42,7 @@ describe("a name that is unknown below an option", () => {
     expect(await parse(loose, options)).toEqual({ list: [{ path: "a" }] });
   });
 
-  it("is no error where another alternative has it", async () => {
+  it("An unknown name below an option is no error if another alternative has it", async () => {
     const lists = z.union([z.array(z.object({ a: z.number() })), z.array(z.object({ b: z.number() }))]);
     const schema = z.object({ lists, any: z.array(z.unknown()).optional() });
     const options = { lists: [{ b: 1 }], any: [{ c: 1 }] };
@@ -51,7 +51,7 @@ describe("a name that is unknown below an option", () => {
     expect(await parse(patterns, { PATH: "a", "x-y": "b" })).toEqual({ path: "a", "x-y": "b" });
   });
 
-  it("does not keep those of the top level from being known, in schemas that refer to others or to themselves", async () => {
+  it("Options keep their known names in schemas that refer to others or to themselves", async () => {
     const place = z.object({ x: z.number() }).meta({ id: "Place" });
     const tree = z.object({
       name: z.string(),
@@ -67,7 +67,7 @@ describe("a name that is unknown below an option", () => {
     expect(await parse(named, { X: 1 })).toEqual({ x: 1 });
   });
 
-  it("is no error in what may be anything", async () => {
+  it("An unknown name is no error in a value of any type", async () => {
     const schema = z.object({
       any: z.unknown(),
       free: z.record(z.string(), z.unknown()),
@@ -78,24 +78,24 @@ describe("a name that is unknown below an option", () => {
   });
 });
 
-describe("options that are one of several kinds", () => {
+describe("options of several kinds", () => {
   const schema = z.union([
     z.object({ path: z.string() }),
     z.object({ url: z.string(), timeout: z.number() }),
   ]);
 
-  it("are found under names of any case", async () => {
+  it("Options of several kinds are found under names of any case", async () => {
     expect(await parse(schema, { PATH: "a" })).toEqual({ path: "a" });
     expect(await parse(schema, { Url: "a", TIMEOUT: 1 })).toEqual({ url: "a", timeout: 1 });
   });
 
-  it("may not have what none of them has", async () => {
+  it("Options of several kinds are refused if no kind has them", async () => {
     expect(await problemsOf(schema, { path: "a", timeut: 1 })).toEqual([
       "timeut: there is no such option (did you mean timeout?)",
     ]);
   });
 
-  it("have what any of their parts has, where they are all of them", async () => {
+  it("Options that combine several schemas may have the names of each", async () => {
     const both = z.object({ path: z.string() }).and(z.object({ size: z.number() }));
     expect(await parse(both, { PATH: "a", SIZE: 1 })).toEqual({ path: "a", size: 1 });
     const either = z
@@ -109,7 +109,7 @@ describe("options that are one of several kinds", () => {
 });
 
 describe("options that are not checked", () => {
-  it("are found under names of any case, and listed as they were written", async () => {
+  it("Options that are not checked are found under names of any case and listed as written", async () => {
     const options: Options = await parseOptions({ name: "Shelf" }, { CaseTest: "Yes" });
     expect([options["CaseTest"], options["casetest"], options["CASETEST"]]).toEqual(["Yes", "Yes", "Yes"]);
     expect(["casetest" in options, "other" in options]).toEqual([true, false]);
@@ -120,7 +120,7 @@ describe("options that are not checked", () => {
     expect(caseTest).toBe("Yes");
   });
 
-  it("cannot be changed by who gets them", async () => {
+  it("Options that are not checked cannot be changed by their reader", async () => {
     const options = (await parseOptions({ name: "Shelf" }, { a: 1 })) as Record<string, unknown>;
     expect(() => {
       options["a"] = 2;
@@ -130,7 +130,7 @@ describe("options that are not checked", () => {
 });
 
 describe("options that are set again", () => {
-  it("replace those of the same name in another case", () => {
+  it("Options that are set again replace those of the same name in another case", () => {
     expect(mergeOptions({ path: "a", size: 1 }, { PATH: "b" })).toEqual({ PATH: "b", size: 1 });
     expect(mergeOptions({}, { path: "a", PATH: "b" })).toEqual({ PATH: "b" });
     class Any extends DataSource {}

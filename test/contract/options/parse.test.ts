@@ -25,7 +25,7 @@ const WITHOUT_KEYS: readonly (readonly [string, OptionsSchema])[] = [
   ["a schema whose JSON Schema cannot be made", unrepresentable(zod)],
 ];
 
-/** The same schema, of a library that fails where it is asked for JSON Schema. */
+/** The same schema, from a library that throws if it is asked for a JSON Schema. */
 function unrepresentable(schema: OptionsSchema): OptionsSchema {
   const jsonSchema = {
     input: () => {
@@ -37,21 +37,21 @@ function unrepresentable(schema: OptionsSchema): OptionsSchema {
 }
 
 describe.each([...LIBRARIES, ...WITHOUT_KEYS])("options that are checked by %s", (_, schema) => {
-  it("are as the schema makes them, with its defaults", async () => {
+  it("Checked options are as the schema makes them, with its defaults", async () => {
     expect(await parse(schema, { path: "a" })).toEqual({ path: "a", pageSize: 100 });
     expect(await parse(schema, { path: "a", pageSize: 5 })).toEqual({ path: "a", pageSize: 5 });
   });
 
-  it("are found under names of any case", async () => {
+  it("Checked options are found under names of any case", async () => {
     expect(await parse(schema, { PATH: "a", pagesize: 5 })).toEqual({ path: "a", pageSize: 5 });
   });
 
-  it("are refused with all that is wrong, each with its name", async () => {
+  it("The error of checked options lists each wrong one with its name", async () => {
     const problems = await problemsOf(schema, { path: 7, PAGESIZE: "many" });
     expect(problems.map((problem) => problem.split(":")[0])).toEqual(["path", "pageSize"]);
   });
 
-  it("are refused without a word of what they are", async () => {
+  it("The error of checked options does not show their values", async () => {
     const options = { path: ["hush-hush"], pageSize: "top-secret-7431" };
     expect((await problemsOf(schema, options)).join()).not.toMatch(/hush|secret|7431/);
     expect((await problemsOf(schema, { path: "hush-hush", pageSize: -7431 })).join()).not.toMatch(
@@ -59,26 +59,26 @@ describe.each([...LIBRARIES, ...WITHOUT_KEYS])("options that are checked by %s",
     );
   });
 
-  it("are refused where there is one that the schema does not know", async () => {
+  it("Checked options are refused if the schema does not know one", async () => {
     expect((await problemsOf(schema, { path: "a", colour: 1 })).join()).toContain("colour");
   });
 });
 
-describe.each(LIBRARIES)("options whose names %s can tell", (_, schema) => {
-  it("are refused with the name that may be meant, or those that there are", async () => {
+describe.each(LIBRARIES)("options whose names %s knows", (_, schema) => {
+  it("The error of an unknown option suggests a similar name or lists the known ones", async () => {
     expect(await problemsOf(schema, { path: "a", pageSise: 5, colour: 1 })).toEqual([
       "pageSise: there is no such option (did you mean pageSize?)",
       "colour: there is no such option (there are pageSize, path)",
     ]);
   });
 
-  it("are refused with unknown names and wrong values together", async () => {
+  it("The error of options lists unknown names and wrong values together", async () => {
     const problems = await problemsOf(schema, { pth: "a", pageSize: "x" });
     expect(problems).toHaveLength(3);
     expect(problems[0]).toBe("pth: there is no such option (did you mean path?)");
   });
 
-  it("may not have the name of something that every object has", async () => {
+  it("Options may not have the name of a property that every object has", async () => {
     for (const name of ["constructor", "toString", "__proto__"]) {
       const options = JSON.parse(`{ "path": "a", "${name}": 1 }`) as Options;
       expect(await problemsOf(schema, options)).toEqual([
@@ -89,7 +89,7 @@ describe.each(LIBRARIES)("options whose names %s can tell", (_, schema) => {
 });
 
 describe("options with several problems", () => {
-  it("are refused with one in a line, a single one in the line of the error", async () => {
+  it("The error of several problems has one per line, and a single problem in its first line", async () => {
     const single = {
       message: "Shelf cannot use its options: colour: there is no such option (there are path)",
     };
@@ -106,12 +106,12 @@ describe("options with several problems", () => {
   });
 });
 
-describe("what is no Standard Schema", () => {
+describe("a value that is no Standard Schema", () => {
   it.each<readonly [string, unknown]>([
     ["a JSON Schema", { type: "object" }],
     ["the library's own", z],
     ["nothing", null],
-  ])("is refused by name: %s", async (_, schema) => {
+  ])("A value that is no Standard Schema is refused by name: %s", async (_, schema) => {
     await expect(parse(schema as OptionsSchema, { path: "a" })).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: "optionsSchema of Shelf is no Standard Schema",
@@ -125,13 +125,13 @@ describe("a schema that would drop what it does not know", () => {
     ["zod", z.object({ path: z.string() })],
     ["Valibot", toStandardJsonSchema(v.object({ path: v.string() }))],
     ["ArkType", type({ path: "string" })],
-  ])("refuses it all the same, of %s", async (_, schema) => {
+  ])("A schema of %s that would drop unknown options refuses them, too", async (_, schema) => {
     expect(await problemsOf(schema, { path: "a", size: 1 })).toEqual([
       "size: there is no such option (there are path)",
     ]);
   });
 
-  it("takes everything where it says so", async () => {
+  it("A schema takes all options if it says so", async () => {
     const loose = z.looseObject({ path: z.string() });
     expect(await parse(loose, { PATH: "a", Any: 1 })).toEqual({ path: "a", Any: 1 });
     const any = z.record(z.string(), z.unknown());
@@ -143,7 +143,7 @@ describe("a schema of more than plain values", () => {
   const at = new Date(0);
   const log = () => undefined;
 
-  it("of zod tells its keys in spite of transforms, refinements, dates, functions and values of other classes", async () => {
+  it("A schema of zod tells its keys despite transforms, refinements, dates, functions and classes", async () => {
     const schema = z
       .strictObject({
         path: z.string().transform((path) => path.length),
@@ -174,7 +174,7 @@ describe("a schema of more than plain values", () => {
     expect(await problemsOf(schema, { path: "" })).toEqual(["options: there must be a path"]);
   });
 
-  it("of Valibot tells its keys in spite of transforms, checks, dates and functions", async () => {
+  it("A schema of Valibot tells its keys despite transforms, checks, dates and functions", async () => {
     const schema = v.strictObject({
       path: v.pipe(
         v.string(),
@@ -192,7 +192,7 @@ describe("a schema of more than plain values", () => {
     ]);
   });
 
-  it("of ArkType tells its keys in spite of morphs, dates and functions", async () => {
+  it("A schema of ArkType tells its keys despite morphs, dates and functions", async () => {
     const schema = type({
       path: type("string").pipe((path) => path.length),
       "since?": "Date",
@@ -206,7 +206,7 @@ describe("a schema of more than plain values", () => {
     ]);
   });
 
-  it("may take its time", async () => {
+  it("A schema may check options asynchronously", async () => {
     const isThere = async (path: string) => path === "there";
     const options = { path: "there" };
     const schemas = [

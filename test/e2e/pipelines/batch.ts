@@ -11,8 +11,8 @@ import {
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
 /**
- * Numbers up to `BATCH_MAX`, ten a partition, from 5 on, as one batch, with the mode and the fault
- * that a test asks for.
+ * Numbers up to `BATCH_MAX`, filtered from 5 on, ten a partition, as one batch, with the mode and
+ * the fault that a test sets.
  */
 const max = Number(process.env["BATCH_MAX"] ?? 40);
 const mode = process.env["BATCH_MODE"];

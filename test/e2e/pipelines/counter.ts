@@ -4,8 +4,7 @@ import { DataSource, DataSourceStreamReader, pipeline, type Row, type TaskContex
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
 /**
- * Rows 0 to `COUNTER_MAX`, two partitions of ten rows a batch, with the faults that a test asks
- * for.
+ * Rows 0 to `COUNTER_MAX` in two partitions of ten rows a batch, with the faults that a test sets.
  */
 const max = Number(process.env["COUNTER_MAX"] ?? 60);
 const fault = process.env["COUNTER_FAULT"] ?? "";
@@ -47,7 +46,7 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
     }
   }
 
-  /** What happens, or is yielded, before row 33. */
+  /** Injects the fault before row 33. */
   async *#misbehave(attempt: number): AsyncGenerator<Row> {
     switch (fault) {
       case "bad row":
@@ -79,7 +78,7 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
 }
 
 class Counter extends DataSource {
-  // User code may leave something running; a run ends all the same.
+  // User code may leave a timer running, and the run ends anyway.
   readonly timer: NodeJS.Timeout = setInterval(() => undefined, 1000);
 
   override schema(): string {

@@ -10,8 +10,8 @@ import {
 } from "millrace";
 
 /**
- * A simple reader of numbers, four a read, each with the word that the source has for it now; a
- * sink of JSON lines, a file a batch.
+ * A simple reader of numbers, four a read, each with the source's present word, and a sink of JSON
+ * lines with one file a batch.
  */
 const word = process.env["SIMPLE_WORD"] ?? "";
 const fault = process.env["SIMPLE_FAULT"] ?? "";
@@ -67,7 +67,7 @@ class LinesWriter extends DataSourceStreamWriter<Message> {
       if (file === undefined) throw new Error(`${key} is gone`);
       files.push(file);
     }
-    // Put only if absent: a batch that is committed again changes nothing.
+    // The file is put only if absent, so that a second commit of a batch changes nothing.
     await batch.store.put(`lines/${batchId}.jsonl`, Buffer.concat(files));
   }
 

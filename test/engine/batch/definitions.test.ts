@@ -5,21 +5,21 @@ import { EngineWorld } from "../../support/engine.ts";
 import { Bare, Desk, plain, sinkOf, sourceOf } from "./desk.ts";
 
 describe("a schema", () => {
-  it("that the pipeline gives takes the place of the data source's own, which is not asked", async () => {
+  it("A schema of the pipeline replaces that of the data source, which is not asked", async () => {
     const desk = new Desk({ givenSchema: "id int NOT NULL, name string", row: (id) => [id, `n${id}`] });
     await (await desk.run("a")).batch();
     expect(desk.names).not.toContain("schema");
     expect(desk.table[0]?.rows[0]).toEqual({ id: 0, name: "n0" });
   });
 
-  it("that cannot be read is refused where the run begins", async () => {
+  it("A schema that cannot be parsed is refused at the beginning of the run", async () => {
     const desk = new Desk({ givenSchema: "id number" });
     await expect(desk.run("a")).rejects.toMatchObject({ code: "SCHEMA_INVALID" });
   });
 });
 
-describe("a data source that is for something else", () => {
-  it("is refused with the method that it lacks", async () => {
+describe("a data source without the needed method", () => {
+  it("A data source without the needed method is refused, and the error names the method", async () => {
     const desk = new Desk();
     const unread = plain(pipeline("numbers").read.format(Bare).write.format(sinkOf(desk)).mode("append"));
     await expect((await desk.world.run(unread, "a")).batch()).rejects.toMatchObject({
@@ -36,7 +36,7 @@ describe("a data source that is for something else", () => {
     });
   });
 
-  it("is not asked for a simple stream reader in place of a batch's", async () => {
+  it("A data source is not asked for a simple stream reader if a batch needs its reader", async () => {
     class Streamed extends Bare {
       override simpleStreamReader(): never {
         throw new Error("it is a batch");
@@ -49,7 +49,7 @@ describe("a data source that is for something else", () => {
 });
 
 describe("the trigger of a batch", () => {
-  it("is once, whether it is asked for or not, and no other", () => {
+  it("The trigger of a batch is once, by default and on request, and no other", () => {
     const batch = pipeline("numbers").read.format(Bare).write.format(Bare);
     expect([triggerOf(batch, undefined), triggerOf(batch, { once: true })]).toEqual([
       { once: true },
@@ -67,7 +67,7 @@ describe("the trigger of a batch", () => {
 });
 
 describe("options that cannot be checked", () => {
-  it("are an error without the message of what was thrown, which may quote them", async () => {
+  it("The error of options that cannot be checked hides the thrown message, which may quote them", async () => {
     const validate = (value: unknown): never => {
       throw new Error(`cannot open ${JSON.stringify(value)}`);
     };

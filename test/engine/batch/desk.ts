@@ -22,13 +22,13 @@ import { type Call, EngineWorld, type Run } from "../../support/engine.ts";
 type Slice = { from: number; to: number };
 type Message = { partition: number; rows: NamedRow[] };
 
-/** What a test may change of the source and the sink while they run. */
+/** Settings of the source and the sink that a test may change while they run. */
 interface Script {
   readonly calls: Call[];
   slices: readonly Slice[];
-  /** Called at each call; what it throws, the call throws. */
+  /** Called at each call; the call throws what this function throws. */
   fault: (call: string, args: unknown) => void;
-  /** Filters that the source takes over, by what they are; and then heeds or not. */
+  /** Tells which filters the source takes over; it may then apply or ignore them. */
   keeps: (filter: Filter) => boolean;
   heeds: boolean;
   row: (id: number) => Row;
@@ -41,8 +41,8 @@ interface Script {
 }
 
 /**
- * A source of whole numbers, in two partitions, and a table that is held in memory, as a sink whose
- * commits recognise their batch.
+ * A source of whole numbers in two partitions, and a sink with a table in memory whose commits
+ * recognise their batch.
  */
 export class Desk {
   readonly world: EngineWorld = new EngineWorld();

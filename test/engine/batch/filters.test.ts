@@ -6,7 +6,7 @@ describe("filters", () => {
   const above = new GreaterThan("id", 1);
   const below = new LessThan("id", 3);
 
-  it("are pushed once to the reader that plans, before its partitions, and once to that of each task, before it reads", async () => {
+  it("Filters are pushed once to the planning reader, before partitions, and once to that of each task", async () => {
     const desk = new Desk({ filters: [above, below], keeps: (filter) => filter === above });
     await (await desk.run("a")).batch();
     expect(desk.names.filter((name) => !/writer|write|commit/.test(name))).toEqual([
@@ -22,13 +22,13 @@ describe("filters", () => {
     expect(desk.ids).toEqual([2]);
   });
 
-  it("that the source takes over are not checked", async () => {
+  it("Filters that the source takes over are not checked again", async () => {
     const desk = new Desk({ filters: [above, below], keeps: (filter) => filter === above, heeds: false });
     await (await desk.run("a")).batch();
     expect(desk.ids).toEqual([0, 1, 2]);
   });
 
-  it("that the source leaves are done here, where what is unknown does not pass", async () => {
+  it("Filters that the source leaves are applied by the engine, and unknown results do not pass", async () => {
     const desk = new Desk({
       filters: [above],
       slices: [{ from: 0, to: 5 }],
@@ -39,13 +39,13 @@ describe("filters", () => {
     expect((await desk.world.ledger.batch("numbers", 0))?.progress).toMatchObject({ rows: 2 });
   });
 
-  it("are not pushed where there are none", async () => {
+  it("A pipeline without filters pushes none", async () => {
     const desk = new Desk();
     await (await desk.run("a")).batch();
     expect(desk.names).not.toContain("pushFilters");
   });
 
-  it("of a replay are those of the pipeline, on the partitions that were recorded", async () => {
+  it("A replay applies the pipeline's filters to the recorded partitions", async () => {
     const desk = new Desk({ filters: [above] });
     desk.script.fault = (call) => {
       if (call === "write") throw new Error("disk full");
@@ -60,7 +60,7 @@ describe("filters", () => {
     expect(desk.ids).toEqual([2, 3]);
   });
 
-  it("that cannot be are refused before the source is asked for anything, and leave the pipeline free", async () => {
+  it("Filters that do not fit are refused before the source is asked, and leave the pipeline free", async () => {
     const desk = new Desk({ filters: [new EqualTo("ids", 1)] });
     await expect((await desk.run("a")).batch()).rejects.toMatchObject({
       code: "FILTER_INVALID",
@@ -71,7 +71,7 @@ describe("filters", () => {
     expect(await desk.world.ledger.head("numbers")).not.toHaveProperty("lease");
   });
 
-  it("whose push throws are an error of the source; in a task, one that is tried again", async () => {
+  it("A pushFilters that throws is an error of the source, and a task tries it again", async () => {
     const desk = new Desk({ filters: [above] });
     let left = 0;
     desk.script.fault = (call) => {

@@ -3,7 +3,7 @@ import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 import { Desk } from "./desk.ts";
 
 describe("a run that finds a batch open", () => {
-  it("replays it under its id, with the partitions that were recorded, and has no other", async () => {
+  it("A run that finds an open batch replays it with its id and recorded partitions, and runs no other", async () => {
     const desk = new Desk();
     desk.script.fault = (call, args) => {
       if (call === "write" && (args as { partition: number }).partition === 1) throw new Error("disk full");
@@ -21,7 +21,7 @@ describe("a run that finds a batch open", () => {
     expect(await desk.world.ledger.head("numbers")).toMatchObject({ nextBatchId: 1 });
   });
 
-  it("does not ask again whether the target is there: it was not when the batch began", async () => {
+  it("A replay does not ask again whether the target exists, because it did not when the batch began", async () => {
     for (const mode of ["errorifexists", "ignore"] as const) {
       const desk = new Desk({ mode });
       desk.script.fault = (call) => {
@@ -36,7 +36,7 @@ describe("a run that finds a batch open", () => {
   });
 
   it.each(["append", "overwrite", "errorifexists", "ignore"] as const)(
-    "has each row once, and one batch, wherever the run before was killed: %s",
+    "A replay has each row once, and one batch, wherever the run before was killed: %s",
     async (mode) => {
       let survived = false;
       for (let step = 0; !survived; step++) {
@@ -66,7 +66,7 @@ describe("a run that finds a batch open", () => {
     },
   );
 
-  it("has each row once where the run before was killed in the sink's own commit, before it landed or after", async () => {
+  it("A replay has each row once if the run before was killed in the sink's commit, early or late", async () => {
     for (const at of ["commit", "commit: return"]) {
       const desk = new Desk();
       const ledger = dying(desk.world.ledger);
@@ -87,7 +87,7 @@ describe("a run that finds a batch open", () => {
   });
 });
 
-/** What the next run does, whose predecessor has provably ended. */
+/** Runs the next run, whose predecessor has provably ended. */
 async function resume(desk: Desk): Promise<void> {
   const next = await desk.run("b");
   const planned = await next.plan({ ended: true });
@@ -97,7 +97,7 @@ async function resume(desk: Desk): Promise<void> {
   if (batch.state === "aborted") await resume(desk);
 }
 
-/** A ledger of a process that is dead from some moment on. */
+/** A ledger of a process that dies at a moment that the test sets. */
 function dying(ledger: Ledger): { readonly ledger: Ledger; isDead: boolean } {
   const state = {
     isDead: false,
@@ -115,7 +115,7 @@ function dying(ledger: Ledger): { readonly ledger: Ledger; isDead: boolean } {
   return state;
 }
 
-/** A ledger of a process that is killed before or after its call number `step`, from 0. */
+/** A ledger of a process that is killed before or after its call number `step`, counted from 0. */
 function killing(ledger: Ledger, step: number, when: "before" | "after"): Ledger {
   const dead = dying(ledger);
   let calls = 0;

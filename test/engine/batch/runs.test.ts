@@ -5,7 +5,7 @@ import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { Desk, plain, sinkOf } from "./desk.ts";
 
 describe("a batch pipeline", () => {
-  it("has one batch a run, of what is there, and makes the contract's calls in Spark's order", async () => {
+  it("A batch pipeline has one batch per run and makes the contract's calls in Spark's order", async () => {
     const desk = new Desk();
     const ended = await (await desk.run("a")).batch();
     expect(ended?.batch).toMatchObject({ state: "committed", batchId: 0, attempt: 1, progress: { rows: 4 } });
@@ -22,7 +22,7 @@ describe("a batch pipeline", () => {
     expect(desk.ids).toEqual([0, 1, 2, 3]);
   });
 
-  it("appends once a run, under ids that go up by one", async () => {
+  it("A batch pipeline appends once per run, under ids that go up by one", async () => {
     const desk = new Desk();
     for (let i = 0; i < 2; i++) await (await desk.run("a")).batch();
     expect(desk.ids).toEqual([0, 1, 2, 3, 0, 1, 2, 3]);
@@ -30,7 +30,7 @@ describe("a batch pipeline", () => {
     expect(desk.args("writer")).not.toContainEqual({ overwrite: true });
   });
 
-  it("tells its writer that it takes the place of what is there, wherever one is made", async () => {
+  it("A batch pipeline tells each of its writers whether it overwrites", async () => {
     const desk = new Desk({ mode: "overwrite" });
     await (await desk.run("a")).batch();
     desk.script.slices = [{ from: 7, to: 9 }];
@@ -40,7 +40,7 @@ describe("a batch pipeline", () => {
   });
 
   it.each(["arrow", "rows", "stream arrow", "stream rows"] as const)(
-    "is written by a writer of the form %s",
+    "A batch pipeline is written by a writer of the form %s",
     async (form) => {
       const desk = new Desk({ form });
       desk.script.fault = (call, args) => {
@@ -55,7 +55,7 @@ describe("a batch pipeline", () => {
     },
   );
 
-  it("without partitions shows its sink one task without rows", async () => {
+  it("A batch pipeline without partitions runs one task without rows for its sink", async () => {
     const desk = new Desk({ slices: [] });
     const ended = await (await desk.run("a")).batch();
     expect(ended?.batch).toMatchObject({ state: "committed", tasks: 1 });
@@ -63,7 +63,7 @@ describe("a batch pipeline", () => {
     expect(desk.names).not.toContain("read");
   });
 
-  it("reads one partition, null, of a reader that does not say", async () => {
+  it("A batch pipeline reads one partition, null, if its reader has no method partitions", async () => {
     const asked: unknown[] = [];
     class Reader extends DataSourceReader {
       override read(partition: unknown) {

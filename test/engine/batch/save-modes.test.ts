@@ -4,7 +4,7 @@ import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { Bare, Desk } from "./desk.ts";
 
 describe("a save mode", () => {
-  it("errorifexists writes where nothing is, and fails where something is, before anything is read", async () => {
+  it("The mode errorifexists writes a new target and fails for an existing one before any row is read", async () => {
     const desk = new Desk({ mode: "errorifexists" });
     await (await desk.run("a")).batch();
     expect(desk.ids).toEqual([0, 1, 2, 3]);
@@ -19,7 +19,7 @@ describe("a save mode", () => {
     expect(await desk.world.ledger.batches("numbers", { limit: 9 })).toHaveLength(1);
   });
 
-  it("ignore writes where nothing is, and does nothing where something is", async () => {
+  it("The mode ignore writes a new target and does nothing for an existing one", async () => {
     const desk = new Desk({ mode: "ignore" });
     await (await desk.run("a")).batch();
     desk.script.calls.length = 0;
@@ -30,7 +30,7 @@ describe("a save mode", () => {
   });
 
   it.each(["errorifexists", "ignore"] as const)(
-    "%s needs a sink that can tell whether its target is there",
+    "The mode %s needs a sink that can tell whether its target exists",
     async (mode) => {
       const desk = new Desk({ mode, isThere: undefined });
       await expect((await desk.run("a")).batch()).rejects.toMatchObject({
@@ -42,13 +42,16 @@ describe("a save mode", () => {
     },
   );
 
-  it.each(["append", "overwrite"] as const)("%s asks no sink whether its target is there", async (mode) => {
-    const desk = new Desk({ mode, isThere: true });
-    await (await desk.run("a")).batch();
-    expect(desk.names).not.toContain("exists");
-  });
+  it.each(["append", "overwrite"] as const)(
+    "The mode %s does not ask the sink whether its target exists",
+    async (mode) => {
+      const desk = new Desk({ mode, isThere: true });
+      await (await desk.run("a")).batch();
+      expect(desk.names).not.toContain("exists");
+    },
+  );
 
-  it("is an error of the sink where it cannot be asked", async () => {
+  it("A failing answer of the sink about its target is an error of the sink", async () => {
     const desk = new Desk({ mode: "ignore" });
     desk.script.fault = (call) => {
       if (call === "exists") throw new Error("no answer");
@@ -59,7 +62,7 @@ describe("a save mode", () => {
     });
   });
 
-  it("is one of four, in any case, with Spark's other names for the default", () => {
+  it("A save mode is one of four, in any case, with Spark's other names for the default", () => {
     const definition = pipeline("numbers").read.format(Bare).write.format(Bare);
     expect(definition.saveMode).toBe("errorifexists");
     const modeOf = (mode: string) => definition.mode(mode as SaveMode).saveMode;

@@ -18,7 +18,7 @@ const unfinished = async (store: ObjectStore, prefix: string) => {
   return found;
 };
 
-/** What a store is: each adapter runs this suite. `open` gives a new, empty store. */
+/** The contract of a store: each adapter runs this suite. `open` returns a new, empty store. */
 export function storeSuite(name: string, open: () => Promise<ObjectStore>): void {
   describe(`${name} as a store`, () => {
     let store: ObjectStore;
@@ -26,28 +26,28 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       store = await open();
     });
 
-    it("gives back what was put, and nothing for a key that is absent", async () => {
+    it("A store returns the object that was put, and `undefined` for a missing key", async () => {
       expect(await store.put("a/b.json", text("hello"))).toBe(true);
       expect(await read(store, "a/b.json")).toBe("hello");
       expect(await store.get("a/c.json")).toBeUndefined();
       expect(await store.get("b/c.json")).toBeUndefined();
     });
 
-    it("never overwrites: the second put of a key is told so, and changes nothing", async () => {
+    it("A store never overwrites: the second put of a key is told so and changes nothing", async () => {
       await store.put("a", text("first"));
       expect(await store.put("a", text("second"))).toBe(false);
       expect(await read(store, "a")).toBe("first");
       expect(await unfinished(store, "")).toEqual([]);
     });
 
-    it("has one winner when many put the same key at once, and its body is whole", async () => {
+    it("A store has one winner when many put the same key at once, and its body is whole", async () => {
       const bodies = Array.from({ length: 10 }, (_, i) => String(i).repeat(100_000));
       const created = await Promise.all(bodies.map((body) => store.put("log/0.json", text(body))));
       expect(created.filter(Boolean)).toHaveLength(1);
       expect(await read(store, "log/0.json")).toBe(bodies[created.indexOf(true)]);
     });
 
-    it("takes a body in chunks, larger than any buffer", async () => {
+    it("A store takes a body in chunks that is larger than any buffer", async () => {
       const chunk = new Uint8Array(1024 * 1024).fill(7);
       async function* body() {
         for (let i = 0; i < 20; i++) yield chunk;
@@ -59,12 +59,12 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(new TextDecoder().decode(bytes?.subarray(-3))).toBe("end");
     });
 
-    it("takes an empty body", async () => {
+    it("A store takes an empty body", async () => {
       await store.put("empty", new Uint8Array());
       expect((await store.get("empty"))?.length).toBe(0);
     });
 
-    it("has no object where its body failed, passes the error on, and lets the key be put again", async () => {
+    it("A store has no object if its body fails, passes the error on and lets the key be put again", async () => {
       async function* body() {
         yield text("half");
         throw new Error("the source broke");
@@ -75,12 +75,12 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await store.put("a", text("whole"))).toBe(true);
     });
 
-    it("shows an object to nobody before it is whole, and lists it as unfinished meanwhile", async () => {
+    it("A store shows an object only when it is whole and lists it as unfinished meanwhile", async () => {
       let finish: () => void = () => undefined;
       const gate = new Promise<void>((resolve) => {
         finish = resolve;
       });
-      // More than any store gathers before it begins to write.
+      // No store buffers so much before it begins to write.
       const half = new Uint8Array(20 * 1024 * 1024).fill(1);
       async function* body() {
         yield half;
@@ -106,7 +106,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await keys(store, "")).toEqual(["data/a"]);
     });
 
-    it("gives a range of bytes, fewer at the end of the object, none beyond it", async () => {
+    it("A store returns a range of bytes, fewer at the end of the object and none beyond it", async () => {
       await store.put("a", text("0123456789"));
       const range = async (start: number, end: number) => {
         const bytes = await store.getRange("a", start, end);
@@ -118,7 +118,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await store.getRange("b", 0, 1)).toBeUndefined();
     });
 
-    it("gives a range of the object that was listed, and of no other in its place", async () => {
+    it("A store returns a range of the listed object and of no other in its place", async () => {
       await store.put("a", text("0123456789"));
       const listed = async () => (await Array.fromAsync(store.list("a")))[0]?.etag ?? "";
       const etag = await listed();
@@ -133,7 +133,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect((await store.getRange("empty", 0, 0, empty?.etag))?.length).toBe(0);
     });
 
-    it("lists keys by prefix in the order of their bytes, with size and time", async () => {
+    it("A store lists keys by prefix in the order of their bytes, with size and time", async () => {
       const all = ["a/b", "a-b", "a/b/c", "a0", "b", "a/é", "a/\u{1F600}", "a/\uFF5E"].filter(
         (key) => key !== "a/b",
       );
@@ -149,12 +149,12 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       }
     });
 
-    it("lists more objects than a page holds", async () => {
+    it("A store lists more objects than a page holds", async () => {
       await Promise.all(Array.from({ length: 1100 }, (_, i) => store.put(`many/${i}`, text("x"))));
       expect(await keys(store, "many/")).toHaveLength(1100);
     });
 
-    it("deletes many at once; keys that are absent are fine", async () => {
+    it("A store deletes many objects at once and accepts missing keys", async () => {
       await store.put("a", text("a"));
       await store.put("b/c", text("c"));
       await store.delete(["a", "b/c", "nothing", "b/nothing"]);
@@ -163,7 +163,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await store.put("a", text("again"))).toBe(true);
     });
 
-    it("has parts that see only what is below them", async () => {
+    it("A store has parts that see only the keys below them", async () => {
       const part = store.at("orders").at("table");
       await part.put("_log/0.json", text("0"));
       await store.put("orders/tableau", text("x"));
@@ -172,7 +172,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
     });
 
     it.each(["", "/a", "a//b", "a/", "../a", "a/../b", "./a", "a\\b", "a\0"])(
-      "refuses the key %j",
+      "A store refuses the key %j",
       async (key) => {
         await expect(store.put(key, text("x"))).rejects.toMatchObject({ code: "STORE_KEY_INVALID" });
       },

@@ -7,7 +7,7 @@ import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
 describe("a batch", () => {
-  it("makes the contract's calls in Spark's order", async () => {
+  it("A batch makes the contract's calls in Spark's order", async () => {
     const { script, pipeline } = scripted();
     const run = await new EngineWorld().run(pipeline, "a");
     await run.batch();
@@ -27,7 +27,7 @@ describe("a batch", () => {
     expect(calls(script, "commit offset")).toEqual([{ n: 8 }, { n: 16 }]);
   });
 
-  it("gets its messages in partition order, whatever order its tasks ended in", async () => {
+  it("A batch gets its messages in partition order, whatever order its tasks ended in", async () => {
     const { script, pipeline } = scripted();
     const run = await new EngineWorld().run(pipeline, "a");
     const planned = await run.plan();
@@ -36,7 +36,7 @@ describe("a batch", () => {
     expect(calls(script, "commit")).toEqual([{ messages: ALL, batchId: 0, attempt: 1 }]);
   });
 
-  it("does not run where nothing is new, and the first offset is asked for once", async () => {
+  it("A batch does not run without new data, and the first offset is asked for once", async () => {
     const { script, pipeline } = scripted({ available: 0 });
     const run = await new EngineWorld().run(pipeline, "a");
     expect((await run.plan()).kind).toBe("idle");
@@ -44,7 +44,7 @@ describe("a batch", () => {
     expect(names(script)).toEqual(["initialOffset", "latestOffset", "latestOffset"]);
   });
 
-  it("leaves the pipeline free when planning it failed", async () => {
+  it("A batch leaves the pipeline free if its plan failed", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call) => {
       if (call === "latestOffset") throw new Error("no answer");
@@ -56,7 +56,7 @@ describe("a batch", () => {
     expect((await (await world.run(pipeline, "b")).plan()).kind).toBe("batch");
   });
 
-  it("without partitions runs as one task without rows", async () => {
+  it("A batch without partitions runs as one task without rows", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -67,7 +67,7 @@ describe("a batch", () => {
     expect(await world.ledger.head("numbers")).toMatchObject({ offset: { n: 8 } });
   });
 
-  it("with a failed task is aborted with null in its place, and replayed with the recorded partitions", async () => {
+  it("A batch with a failed task is aborted with null in its place and replayed with its partitions", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call, args) => {
       if (call === "write" && (args as { partition: number }).partition === 3) throw new Error("disk full");
@@ -93,7 +93,7 @@ describe("a batch", () => {
 });
 
 describe("a batch that is tried again", () => {
-  /** A source of one batch whose schema and rows are as the script has them. */
+  /** A source of one batch with the schema and rows of the script. */
   function ofSchema() {
     const script = { schema: "user_name string NOT NULL", planned: 0 };
     class Reader extends DataSourceStreamReader<{ n: number }, { n: number }> {
@@ -123,7 +123,7 @@ describe("a batch that is tried again", () => {
     return { script, definition: definition as unknown as Pipeline };
   }
 
-  it("after it was aborted has the schema of today: a wrong one may be why it failed", async () => {
+  it("An aborted batch is tried again with today's schema, because a wrong one may be why it failed", async () => {
     const { script, definition } = ofSchema();
     const world = new EngineWorld();
     expect((await (await world.run(definition, "a")).batch())?.batch.state).toBe("aborted");
@@ -133,7 +133,7 @@ describe("a batch that is tried again", () => {
     expect(script.planned).toBe(1);
   });
 
-  it("after a crash keeps the schema that it was planned with, as its finished tasks have", async () => {
+  it("A batch after a crash keeps the schema of its plan, which its finished tasks have", async () => {
     const { script, definition } = ofSchema();
     script.schema = "userName string";
     const world = new EngineWorld();

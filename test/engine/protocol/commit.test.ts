@@ -4,7 +4,7 @@ import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
-/** A ledger before whose first `method` something else happens. */
+/** A ledger that calls `happens` before its first `method`. */
 function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<void>): Ledger {
   let isFirst = true;
   return new Proxy(ledger, {
@@ -23,7 +23,7 @@ function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<voi
 }
 
 describe("a commit that fails", () => {
-  it("is followed by abort with all messages by a new writer, and by a replay", async () => {
+  it("A commit that fails is followed by abort with all messages by a new writer, and by a replay", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call) => {
       if (call === "commit") throw new Error("no rights");
@@ -38,7 +38,7 @@ describe("a commit that fails", () => {
     expect((await run.batch())?.batch).toMatchObject({ state: "committed", batchId: 0, attempt: 2 });
   });
 
-  it("with an error that says it is retryable is tried again with growing delays before that", async () => {
+  it("A commit with a retryable error is tried again with growing delays before the abort", async () => {
     const { script, pipeline } = scripted();
     let failures = 3;
     script.fault = (call) => {
@@ -52,7 +52,7 @@ describe("a commit that fails", () => {
     expect(world.slept).toEqual([150, 300, 600]);
   });
 
-  it("but landed, as the sink knows, is rolled forward", async () => {
+  it("A commit that fails but landed, as the sink knows, is rolled forward", async () => {
     const { script, pipeline } = scripted({ landed: new Set([0]) });
     script.fault = (call) => {
       if (call === "commit") throw new Error("the answer was lost");
@@ -66,14 +66,14 @@ describe("a commit that fails", () => {
 });
 
 describe("a finalizer that is delivered twice", () => {
-  it("and saw fewer tasks than the one that decided, follows its decision with all messages", async () => {
+  it("A finalizer that comes second and saw fewer tasks follows the first decision with all messages", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [0, 1, 2]) await run.write(planned, partition);
-    // The late one reads the tasks, then sleeps; meanwhile the last task ends and the other one
-    // decides.
+    // The late finalizer reads the tasks, then sleeps; meanwhile the last task ends and the other
+    // finalizer decides.
     const late = await world.run(pipeline, "a", {
       ledger: before(world.ledger, "decide", async () => {
         await run.write(planned, 3);
@@ -87,7 +87,7 @@ describe("a finalizer that is delivered twice", () => {
 });
 
 describe("an error of the user's code", () => {
-  it("leaves only its class in the ledger: its message may quote rows", async () => {
+  it("An error of the user's code leaves only its class in the ledger, because it may quote rows", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call) => {
       if (call === "commit") JSON.parse("alice,4111-1111");

@@ -5,7 +5,7 @@ import { losingAnswers } from "./faulty-ledgers.ts";
 
 describe("a lost answer of the ledger", () => {
   it.each(["plan", "decide", "finish"] as const)(
-    "to %s is read back, and the batch goes on",
+    "A lost answer of the ledger to %s is read back, and the batch continues",
     async (method) => {
       const { script, pipeline } = scripted();
       const world = new EngineWorld();
@@ -15,7 +15,7 @@ describe("a lost answer of the ledger", () => {
     },
   );
 
-  it("to the beginning of a new attempt is read back", async () => {
+  it("A lost answer of the ledger to a new attempt is read back", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call) => {
       if (call === "write") throw new Error("disk full");
@@ -27,7 +27,7 @@ describe("a lost answer of the ledger", () => {
     expect((await run.batch())?.batch).toMatchObject({ state: "committed", attempt: 2 });
   });
 
-  it("to the acknowledgement has it made again", async () => {
+  it("A lost answer of the ledger to an acknowledgement repeats the acknowledgement", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, "acknowledge") });

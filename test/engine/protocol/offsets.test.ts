@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 
-describe("what a source answers", () => {
+describe("answers of a source", () => {
   it.each([
     ["undefined", undefined],
     ["an integer", 5],
@@ -9,7 +9,7 @@ describe("what a source answers", () => {
     ["$.at: an instance of Date", { at: new Date() }],
     ["$.n: a bigint", { n: 1n }],
     ["$.n: NaN", { n: Number.NaN }],
-  ])("as an offset that is no JSON object (%s) is refused", async (found, offset) => {
+  ])("An offset that is no JSON object (%s) is refused", async (found, offset) => {
     const { pipeline } = scripted();
     const world = new EngineWorld();
     const { sessions } = await world.run(pipeline, "a");
@@ -21,7 +21,7 @@ describe("what a source answers", () => {
     });
   });
 
-  it("as an end before its start is refused where the source can compare them", async () => {
+  it("An end before its start is refused if the source can compare offsets", async () => {
     const { pipeline } = scripted();
     const { sessions } = await new EngineWorld().run(pipeline, "a");
     const planner = await sessions.source.planner();

@@ -3,13 +3,13 @@ import type { PlanResult } from "../../../shared/engine/plan.ts";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
-/** Records a decision, and does no more: as a finalizer that is killed right after it. */
+/** Records a decision and stops, like a finalizer that is killed right after it. */
 async function decide(world: EngineWorld, planned: PlanResult, to: "committing" | "aborting"): Promise<void> {
   if (planned.kind === "batch") await world.ledger.decide(planned.fence, planned.batch, { to });
 }
 
 describe("a run that is resumed", () => {
-  it("writes only the partitions that have no finished task", async () => {
+  it("A resumed run writes only the partitions without a finished task", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const killed = await world.run(pipeline, "a");
@@ -30,7 +30,7 @@ describe("a run that is resumed", () => {
     expect(calls(script, "commit")).toEqual([{ messages: ALL, batchId: 0, attempt: 1 }]);
   });
 
-  it("rolls a decided batch forward: it commits again with equal messages, and never decides anew", async () => {
+  it("A resumed run commits a decided batch again with equal messages and never decides anew", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const killed = await world.run(pipeline, "a");
@@ -46,7 +46,7 @@ describe("a run that is resumed", () => {
     expect(calls(script, "abort")).toEqual([]);
   });
 
-  it("carries an abort out that was decided, though all tasks are there", async () => {
+  it("A resumed run carries out a decided abort, even if all tasks are recorded", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const killed = await world.run(pipeline, "a");
@@ -64,7 +64,7 @@ describe("a run that is resumed", () => {
     expect((await next.batch())?.batch).toMatchObject({ state: "committed", batchId: 0, attempt: 2 });
   });
 
-  it("does not tell the source of an old end again when its finalizer is called late a second time", async () => {
+  it("A late second finalizer does not acknowledge an old end again", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -77,7 +77,7 @@ describe("a run that is resumed", () => {
     expect(calls(script, "commit offset")).toEqual([{ n: 8 }, { n: 16 }]);
   });
 
-  it("acknowledges a committed batch before anything else, until it succeeds", async () => {
+  it("A resumed run acknowledges a committed batch before anything else, until it succeeds", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call) => {
       if (call === "commit offset") throw new Error("cannot forget");
@@ -99,7 +99,7 @@ describe("a run that is resumed", () => {
     expect(names(script)).toEqual(["commit offset", "latestOffset", "partitions"]);
   });
 
-  it("begins a new attempt where the tasks of a planned batch may be forgotten", async () => {
+  it("A resumed run begins a new attempt if the tasks of a planned batch may be forgotten", async () => {
     const { pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -108,7 +108,7 @@ describe("a run that is resumed", () => {
     expect(await run.plan()).toMatchObject({ kind: "batch", todo: [0, 1, 2, 3], batch: { attempt: 2 } });
   });
 
-  it("asks a person about a batch that was decided as long ago", async () => {
+  it("A resumed run asks a person about a batch that was decided as long ago", async () => {
     const { pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -120,7 +120,7 @@ describe("a run that is resumed", () => {
 });
 
 describe("a lease", () => {
-  it("is refused to a second run, which is told who holds it", async () => {
+  it("A lease is refused to a second run, with the name of its holder", async () => {
     const { pipeline } = scripted();
     const world = new EngineWorld();
     await (await world.run(pipeline, "a")).plan();
@@ -131,7 +131,7 @@ describe("a lease", () => {
     });
   });
 
-  it("that was lost ends a run without harm: it can decide nothing, and its staged rows still count", async () => {
+  it("A lease that was lost ends a run without harm: it can decide nothing, and its staged rows count", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const zombie = await world.run(pipeline, "a");
@@ -148,7 +148,7 @@ describe("a lease", () => {
     expect(calls(script, "commit")).toEqual([{ messages: ALL, batchId: 0, attempt: 1 }]);
   });
 
-  it("is taken anew by each call of Plan, also of the same run: the earlier one is fenced off", async () => {
+  it("A lease is taken anew by each call of Plan, also of the same run, which fences the earlier call", async () => {
     const { pipeline } = scripted();
     const run = await new EngineWorld().run(pipeline, "a");
     const first = await run.plan();

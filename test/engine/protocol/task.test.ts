@@ -4,7 +4,7 @@ import { calls } from "./calls.ts";
 import { losingAnswers } from "./faulty-ledgers.ts";
 
 describe("a task", () => {
-  it("that is delivered twice is recorded once; the loser drops what it staged and answers as the winner", async () => {
+  it("A task that is delivered twice is recorded once, and the loser drops its rows and returns the winner", async () => {
     const { script, pipeline } = scripted();
     const run = await new EngineWorld().run(pipeline, "a");
     const planned = await run.plan();
@@ -16,7 +16,7 @@ describe("a task", () => {
     expect(calls(script, "read")).toHaveLength(2);
   });
 
-  it("whose record was made but not answered keeps what it staged", async () => {
+  it("A task keeps its staged rows if it was recorded but the answer was lost", async () => {
     const { script, pipeline } = scripted();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a", { ledger: losingAnswers(world.ledger, "recordTask") });
@@ -25,7 +25,7 @@ describe("a task", () => {
     expect(calls(script, "abortTask")).toEqual([]);
   });
 
-  it("passes a message of more than 100 KiB through the store", async () => {
+  it("A task passes a message of more than 100 KiB through the store", async () => {
     const { script, pipeline } = scripted({ available: 400_000 });
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
@@ -43,7 +43,7 @@ describe("a task", () => {
     expect(tasks.map((task) => task.messageKey !== undefined)).toEqual([true, false]);
   });
 
-  it("refuses a partition that JSON would change, and names the place", async () => {
+  it("A task refuses a partition that JSON would change and names the place", async () => {
     const { pipeline } = scripted();
     const run = await new EngineWorld().run(pipeline, "a");
     Object.defineProperty(await run.sessions.source.planner(), "partitions", {
@@ -57,7 +57,7 @@ describe("a task", () => {
 });
 
 describe("a sink that swallows the source's error", () => {
-  it("does not get its task recorded", async () => {
+  it("A task is not recorded if its sink swallows the source's error", async () => {
     const { script, pipeline } = scripted();
     script.fault = (call, args) => {
       if (call === "read" && (args as { from: number }).from === 2) throw new Error("the source broke");

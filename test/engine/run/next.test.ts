@@ -12,43 +12,43 @@ const scheduled = policyOf("processingTime", { isBounded: false });
 const FIRST = { batches: 1, idle: 0 };
 
 describe("the policy of a trigger", () => {
-  it("gives a run of one batch everything there is, whatever comes", () => {
+  it("The policy of a run of one batch reads everything that is available, whatever comes later", () => {
     for (const policy of [once, unbounded]) {
       expect(policy).toEqual({ readsAll: true, maxBatches: 1 });
       expect(String(limitOf(policy))).toBe("ReadAllAvailable()");
     }
   });
 
-  it("leaves the limit of many batches to the reader", () => {
+  it("The policy of many batches leaves the limit to the reader", () => {
     expect(bounded).toEqual({ readsAll: false });
     expect(periodic).toEqual({ readsAll: false, interval: 1000 });
     expect(limitOf(bounded)).toBeUndefined();
   });
 
-  it("gives an execution that a schedule starts one batch, under the reader's own limit", () => {
+  it("The policy of a scheduled execution has one batch under the reader's own limit", () => {
     expect(scheduled).toEqual({ readsAll: false, maxBatches: 1 });
   });
 });
 
-describe("after a round, a run", () => {
-  it("of one batch ends when that is committed, and plans on if the reader fixed what is available", () => {
+describe("a run after a round", () => {
+  it("A run of one batch ends when it is committed, and plans on if the reader fixed what is available", () => {
     expect([once, unbounded, scheduled].map((policy) => next(policy, "committed", FIRST))).toEqual(
       Array.from({ length: 3 }, () => "end"),
     );
     expect(next(bounded, "committed", { batches: 1000, idle: 0 })).toBe("plan");
   });
 
-  it("on an interval waits, whether there was a batch or not, also while the pipeline is paused", () => {
+  it("A run on an interval waits after a round with or without a batch, also while it is paused", () => {
     for (const outcome of ["committed", "idle", "paused"] as const)
       expect(next(periodic, outcome, { batches: 9, idle: 9 })).toBe("wait");
   });
 
-  it("without an interval ends when nothing is new, or the pipeline is paused", () => {
+  it("A run without an interval ends if there is no new data or the pipeline is paused", () => {
     for (const policy of [once, unbounded, bounded, scheduled])
       for (const outcome of ["idle", "paused"] as const) expect(next(policy, outcome, FIRST)).toBe("end");
   });
 
-  it("on an interval ends after as many rounds without a batch as it may have", () => {
+  it("A run on an interval ends after its maximum of rounds without a batch", () => {
     const patient = { ...periodic, maxIdle: 3 };
     expect([1, 2, 3].map((idle) => next(patient, "idle", { batches: 0, idle }))).toEqual([
       "wait",
@@ -57,13 +57,13 @@ describe("after a round, a run", () => {
     ]);
   });
 
-  it("fails under every policy if its batch was aborted, or the source could not be told", () => {
+  it("A run fails under every policy if its batch was aborted or the acknowledgement failed", () => {
     for (const policy of [once, unbounded, bounded, periodic, scheduled])
       for (const outcome of ["aborted", "unacknowledged"] as const)
         expect(next(policy, outcome, FIRST)).toBe("fail");
   });
 
-  it("replays at once a batch that an earlier run had decided to abort, and ends if it is told to stop", () => {
+  it("A run replays a batch at once that was to be aborted before, and ends if it is told to stop", () => {
     for (const policy of [once, bounded, periodic]) {
       expect(next(policy, "abortedBefore", { batches: 0, idle: 0 })).toBe("plan");
       expect(next(policy, "interrupted", { batches: 0, idle: 0 })).toBe("end");
@@ -82,7 +82,10 @@ describe("the outcome of a batch", () => {
     ["aborted", ["planned", batch("aborted")]],
     ["aborted", ["committing", batch("aborted")]],
     ["abortedBefore", ["aborting", batch("aborted")]],
-  ])("is %s as it was found and as it ended", (outcome, [found, ended]) => {
-    expect(outcomeOfBatch(found, ended)).toBe(outcome);
-  });
+  ])(
+    "The outcome of a batch is %s, from the state in which it was found and its end",
+    (outcome, [found, ended]) => {
+      expect(outcomeOfBatch(found, ended)).toBe(outcome);
+    },
+  );
 });

@@ -9,7 +9,7 @@ import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
 import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
 import { EngineWorld } from "../../support/engine.ts";
 
-/** A source of rows 0 to 24 that heeds a limit of rows; `calls` are those that planning made. */
+/** A source of rows 0 to 24 that respects a limit of rows; `calls` are the calls of planning. */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {
   const calls: string[] = [];
   class Reader extends DataSourceStreamReader<{ n: number }, number> {
@@ -50,7 +50,7 @@ function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatest
   return { calls, definition: definition as unknown as Pipeline };
 }
 
-/** Plans as one process of a pipeline that ended at `start` before. */
+/** Plans as a new process of a pipeline whose last batch ended at `start`. */
 async function planned(
   definition: Pipeline,
   start: Offset | undefined,
@@ -79,17 +79,17 @@ async function planned(
 }
 
 describe("the read limit of a run", () => {
-  it("is the reader's own on an interval, and for availableNow where the reader fixes what is available", () => {
+  it("The read limit is the reader's own on an interval, and in availableNow if the reader is bounded", () => {
     expect(limitOf(policyOf("processingTime", { isBounded: false, interval: 1000 }))).toBeUndefined();
     expect(limitOf(policyOf("availableNow", { isBounded: true }))).toBeUndefined();
   });
 
-  it("is none for a run of one batch: once, and availableNow of a reader that fixes nothing", () => {
+  it("A run of one batch has no read limit: once, and availableNow of an unbounded reader", () => {
     expect(String(limitOf(policyOf("once", { isBounded: false })))).toBe("ReadAllAvailable()");
     expect(String(limitOf(policyOf("availableNow", { isBounded: false })))).toBe("ReadAllAvailable()");
   });
 
-  it("that is the reader's own is asked before everything else, once for all batches, and handed to latestOffset", async () => {
+  it("The reader's own read limit is asked for first, once for all batches, and passed to latestOffset", async () => {
     const { calls, definition } = limited();
     const [batch] = await planned(definition, undefined, [undefined]);
     expect(batch).toMatchObject({ kind: "batch", batch: { end: { n: 8 } }, latest: { n: 24 } });
@@ -107,7 +107,7 @@ describe("the read limit of a run", () => {
     expect(calls).toEqual(["getDefaultReadLimit", ...poll, ...poll]);
   });
 
-  it("replaces the reader's own where the run has one, which is asked for all the same, as in Spark", async () => {
+  it("The read limit of a run replaces the reader's own, which is asked for anyway, as in Spark", async () => {
     const { calls, definition } = limited();
     const [batch] = await planned(definition, undefined, [limitOf(policyOf("once", { isBounded: false }))]);
     expect(batch).toMatchObject({ kind: "batch", batch: { end: { n: 24 } } });
@@ -115,7 +115,7 @@ describe("the read limit of a run", () => {
     expect(calls).toContain("latestOffset ReadAllAvailable()");
   });
 
-  it("must be one", async () => {
+  it("The reader's own read limit must be a ReadLimit", async () => {
     const { definition } = limited({ getDefaultReadLimit: 8 });
     await expect(planned(definition, undefined, [undefined])).rejects.toMatchObject({
       code: "READ_LIMIT_INVALID",
@@ -125,13 +125,16 @@ describe("the read limit of a run", () => {
 });
 
 describe("the latest offset that a reader reports", () => {
-  it.each([[undefined], [null]])("may be %s: then nothing is told", async (reported) => {
-    const { definition } = limited({ reportLatestOffset: reported });
-    const [batch] = await planned(definition, undefined, [undefined]);
-    expect(batch).not.toHaveProperty("latest");
-  });
+  it.each([[undefined], [null]])(
+    "The latest offset that a reader reports may be %s and is omitted then",
+    async (reported) => {
+      const { definition } = limited({ reportLatestOffset: reported });
+      const [batch] = await planned(definition, undefined, [undefined]);
+      expect(batch).not.toHaveProperty("latest");
+    },
+  );
 
-  it("must be an offset", async () => {
+  it("The latest offset that a reader reports must be an offset", async () => {
     const { definition } = limited({ reportLatestOffset: 24 });
     await expect(planned(definition, undefined, [undefined])).rejects.toMatchObject({
       code: "OFFSET_NOT_JSON",

@@ -31,7 +31,7 @@ class Writer extends DataSourceStreamWriter {
   override commit(): void {}
   override abort(): void {}
 }
-/** The same object as its class makes, in another copy of the package or with something else. */
+/** An object like that of the class, but from another copy of the package or with changes. */
 const copied = (made: object, changes: object = {}): object => {
   const methods = [
     made,
@@ -47,7 +47,7 @@ type Made = Partial<
   Record<"streamReader" | "simpleStreamReader" | "reader" | "streamWriter" | "writer", unknown>
 >;
 
-/** A stream, or a batch, whose data source makes these. */
+/** Opens a stream or a batch whose data source returns these objects. */
 async function opened(made: Made, kind: "stream" | "batch" = "stream") {
   class Source extends DataSource {
     override schema() {
@@ -64,8 +64,8 @@ async function opened(made: Made, kind: "stream" | "batch" = "stream") {
   return await new EngineWorld().run(definition as unknown as Pipeline, "a");
 }
 
-describe("what a data source makes to read", () => {
-  // @ts-expect-error Types are stripped where a pipeline runs.
+describe("the reader of a data source", () => {
+  // @ts-expect-error Types are stripped when a pipeline runs.
   class Typo extends DataSourceStreamReader {
     override initialOffset() {
       return { n: 0 };
@@ -80,7 +80,7 @@ describe("what a data source makes to read", () => {
       return [];
     }
   }
-  // @ts-expect-error Types are stripped where a pipeline runs.
+  // @ts-expect-error Types are stripped when a pipeline runs.
   class Simple extends SimpleDataSourceStreamReader {
     override initialOffset() {
       return {};
@@ -117,7 +117,7 @@ describe("what a data source makes to read", () => {
       { simpleStreamReader: new Simple() },
       "simpleStreamReader() gave an instance of Simple, which has no readBetweenOffsets() (there are readBetween)",
     ],
-  ])("is refused where it is %s", async (_, made, message) => {
+  ])("A reader of a data source is refused if it is %s", async (_, made, message) => {
     const run = await opened(made);
     await expect(run.plan()).rejects.toMatchObject({
       code: "READER_INVALID",
@@ -126,7 +126,7 @@ describe("what a data source makes to read", () => {
     });
   });
 
-  it("is refused of a batch, too", async () => {
+  it("A reader of a batch is refused if it lacks a method, too", async () => {
     const run = await opened({ reader: { reed: () => [] }, writer: new Writer() }, "batch");
     await expect(run.plan()).rejects.toMatchObject({
       code: "READER_INVALID",
@@ -136,13 +136,13 @@ describe("what a data source makes to read", () => {
     expect((await good.plan()).kind).toBe("batch");
   });
 
-  it("may be of another copy of the package, or come later", async () => {
+  it("A reader may be of another copy of the package, or come as a promise", async () => {
     for (const streamReader of [new Reader(), copied(new Reader()), Promise.resolve(new Reader())])
       expect((await (await opened({ streamReader })).plan()).kind).toBe("idle");
   });
 });
 
-describe("what a data source makes to write", () => {
+describe("the writer of a data source", () => {
   it.each<readonly [unknown, string]>([
     [Writer, "streamWriter() gave the class Writer, not an instance"],
     [null, "streamWriter() gave null"],
@@ -150,7 +150,7 @@ describe("what a data source makes to write", () => {
       copied(new Writer(), { abort: undefined, abrt: () => undefined }),
       "streamWriter() gave an object, which has no abort() (did you mean abrt?)",
     ],
-  ])("is refused where it cannot be called: %o", async (streamWriter, message) => {
+  ])("A writer is refused if it cannot be called: %o", async (streamWriter, message) => {
     const { sessions } = await opened({ streamWriter });
     await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
       code: "WRITER_INVALID",
@@ -158,13 +158,13 @@ describe("what a data source makes to write", () => {
     });
   });
 
-  it("may be of another copy of the package", async () => {
+  it("A writer may be of another copy of the package", async () => {
     const { sessions } = await opened({ streamWriter: copied(new Writer()) });
     expect(await sessions.sink.writer(await sessions.source.schema())).toBeDefined();
   });
 });
 
-describe("partitions that are none", () => {
+describe("invalid partitions", () => {
   it.each<readonly [string, unknown, object]>([
     [
       "a generator",
@@ -187,7 +187,7 @@ describe("partitions that are none", () => {
       [new TimeRange(0n, 5n)],
       { code: "PARTITION_NOT_JSON", hint: expect.stringContaining("range.toJSON()") as string },
     ],
-  ])("are refused with what to do: %s", async (_, partitions, error) => {
+  ])("The value of partitions() is refused with a remedy if it is %s", async (_, partitions, error) => {
     const streamReader = Object.assign(new Reader(), {
       latestOffset: () => ({ n: 1 }),
       partitions: () => partitions,

@@ -14,11 +14,11 @@ import { EngineWorld } from "../../support/engine.ts";
 
 type Position = { n: number };
 
-/** A source of whole numbers, four a read, and a sink that keeps what it commits. */
+/** A source of whole numbers with four a read, and a sink that keeps committed rows. */
 function simple(overrides: Partial<SimpleDataSourceStreamReader<Position>> = {}) {
   const calls: string[] = [];
   const committed: string[][] = [];
-  /** `word` is told in each row: a source that answers differently next time. */
+  /** `word` is in each row, so that a test can make the source answer differently. */
   const script = { available: 8, word: "first", commitFails: false };
   const rowsOf = function* ({ n }: Position, end: Position): Generator<Row> {
     for (let id = n; id < end.n; id++) yield { text: `${script.word} ${id}` };
@@ -82,7 +82,7 @@ const keysIn = async (world: EngineWorld) => {
 };
 
 describe("a simple reader", () => {
-  it("is read once a batch, where it is planned, and told of each end that was committed", async () => {
+  it("A simple reader is read once per batch, in planning, and told of each committed end", async () => {
     const { calls, committed, definition } = simple();
     const run = await new EngineWorld().run(definition, "a");
     for (let i = 0; i < 3; i++) await run.batch();
@@ -90,7 +90,7 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "commit 4", "read 4", "commit 8", "read 8"]);
   });
 
-  it("has one task a batch, whose partition is the range", async () => {
+  it("A simple reader has one task per batch, whose partition is the range", async () => {
     const { definition } = simple();
     const run = await new EngineWorld().run(definition, "a");
     const planned = await run.plan();
@@ -98,7 +98,7 @@ describe("a simple reader", () => {
     expect(await run.write(planned, 0)).toMatchObject({ rows: 4 });
   });
 
-  it("is not asked again by a replay, which writes what was read, whatever the source has become", async () => {
+  it("A simple reader is not asked again by a replay, which writes the rows that were read", async () => {
     const { calls, committed, script, definition } = simple();
     const world = new EngineWorld();
     script.commitFails = true;
@@ -113,7 +113,7 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "abort", "commit 4"]);
   });
 
-  it("has its rows kept before the batch is recorded: a run that is killed right after it loses none", async () => {
+  it("A simple reader has its rows stored before the batch is recorded, so that a kill loses none", async () => {
     const { calls, committed, script, definition } = simple();
     const world = new EngineWorld();
     await (await world.run(definition, "a")).plan();
@@ -124,7 +124,7 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "commit 4"]);
   });
 
-  it("is asked for the range again where its rows are gone from the store", async () => {
+  it("A simple reader is asked for the range again if the store has lost its rows", async () => {
     const { calls, committed, script, definition } = simple();
     const world = new EngineWorld();
     const run = await world.run(definition, "a");
@@ -139,15 +139,15 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
   });
 
-  it("has its rows spared by vacuum as long as the batch is open, and removed after it", async () => {
+  it("A simple reader has its rows spared by vacuum while the batch is open, and removed after it", async () => {
     const { definition } = simple();
     const world = new EngineWorld();
     const run = await world.run(definition, "a");
     await run.plan();
-    // By a later run, so that the epoch of the plan is over.
+    // A later run vacuums, so that the epoch of the plan is over.
     world.now += 120_000;
     const planned = await (await world.run(definition, "b")).plan();
-    // Files have the time of the machine.
+    // The files have the time of the machine.
     world.now = Date.UTC(2100, 0, 1);
     const all = { olderThan: 0, dryRun: false };
     expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);
@@ -158,7 +158,7 @@ describe("a simple reader", () => {
     expect(await keysIn(world)).toEqual([]);
   });
 
-  it("keeps nothing where nothing is new", async () => {
+  it("A simple reader stores no rows if it has no new data", async () => {
     const { script, definition } = simple();
     script.available = 0;
     const world = new EngineWorld();
@@ -166,7 +166,7 @@ describe("a simple reader", () => {
     expect(await keysIn(world)).toEqual([]);
   });
 
-  it("may move on without rows", async () => {
+  it("A simple reader may move on without rows", async () => {
     const { committed, definition } = simple({ read: ({ n }) => ({ rows: [], offset: { n: n + 1 } }) });
     const world = new EngineWorld();
     await (await world.run(definition, "a")).batch();
@@ -174,7 +174,7 @@ describe("a simple reader", () => {
     expect(await world.ledger.head("numbers")).toMatchObject({ offset: { n: 1 } });
   });
 
-  it("may give its rows as they come, and as record batches", async () => {
+  it("A simple reader may return its rows lazily and as record batches", async () => {
     const schema = parseDdl("text string");
     const { committed, definition } = simple({
       read: () => ({
@@ -190,7 +190,7 @@ describe("a simple reader", () => {
   });
 });
 
-describe("what a simple reader gives", () => {
+describe("the result of a simple reader", () => {
   const start = { n: 0 };
   const schema = parseDdl("text string");
   const failing: Iterable<Row> = {
@@ -247,20 +247,23 @@ describe("what a simple reader gives", () => {
       { rows: failing, offset: { n: 2 } },
       { code: "SOURCE_FAILED", message: "read() failed: TypeError", where: { pipeline: "numbers" } },
     ],
-  ])("is refused where it is %s, and nothing is planned", async (_, read, error) => {
-    const { definition } = simple({ read: () => read as SimpleRead<Position> });
-    const world = new EngineWorld();
-    await expect((await world.run(definition, "a")).plan()).rejects.toMatchObject(error);
-    expect(await world.ledger.head("numbers")).not.toHaveProperty("openBatchId");
-  });
+  ])(
+    "A read of a simple reader is refused if it returns %s, and no batch is planned",
+    async (_, read, error) => {
+      const { definition } = simple({ read: () => read as SimpleRead<Position> });
+      const world = new EngineWorld();
+      await expect((await world.run(definition, "a")).plan()).rejects.toMatchObject(error);
+      expect(await world.ledger.head("numbers")).not.toHaveProperty("openBatchId");
+    },
+  );
 
-  it("may be a record batch without rows that ends where it begins", async () => {
+  it("A read of a simple reader may return a record batch without rows that ends at its start", async () => {
     const read = () => ({ rows: [recordBatchOf(schema, [])], offset: start });
     const { definition } = simple({ read });
     expect((await (await new EngineWorld().run(definition, "a")).plan()).kind).toBe("idle");
   });
 
-  it("is an error of its own, where read fails, without what it says", async () => {
+  it("A read of a simple reader that fails is an error without the thrown message", async () => {
     const { definition } = simple({
       read: () => {
         throw new RangeError("row 5 is secret");
@@ -274,7 +277,7 @@ describe("what a simple reader gives", () => {
 });
 
 describe("a data source with neither reader", () => {
-  it("is refused, and told of both", async () => {
+  it("A data source with neither reader is refused, and the error names both methods", async () => {
     class Nothing extends DataSource {
       override schema() {
         return "text string";

@@ -16,8 +16,8 @@ import { EngineWorld } from "../../support/engine.ts";
 type Message = { partition: number; rows: number };
 
 /**
- * A batch of the rows given, one partition a list, written as rows; `calls` are those of the
- * writer, `script` changes it.
+ * Writes a batch of these rows, one partition a list, by a writer of rows. `calls` are the calls of
+ * the writer, and `script` changes it.
  */
 function written(schema: string, partitions: readonly (readonly Row[])[]) {
   const calls: (readonly [string, unknown])[] = [];
@@ -99,7 +99,7 @@ function written(schema: string, partitions: readonly (readonly Row[])[]) {
 const ROWS = [[[1n], [2n]], [[3n]]];
 
 describe("a writer of rows", () => {
-  it("gets each row as an object by field name, with values as JSON has them", async () => {
+  it("A writer of rows gets each row as an object by field name, with values as JSON has them", async () => {
     const schema = [
       ...["flag boolean", "tiny tinyint", "small smallint", "whole int", "long bigint", "beyond bigint"],
       ...["half float", "real double", "price decimal(10,2)", "text string", "bytes binary", "day date"],
@@ -125,7 +125,7 @@ describe("a writer of rows", () => {
     ]);
   });
 
-  it("is committed with its messages in partition order, its rows counted", async () => {
+  it("A writer of rows is committed with its messages in partition order and its rows counted", async () => {
     const { calls, definition } = written("id bigint", ROWS);
     const ended = await (await new EngineWorld().run(definition, "a")).batch();
     expect(ended?.batch).toMatchObject({ state: "committed", progress: { rows: 3 } });
@@ -136,7 +136,7 @@ describe("a writer of rows", () => {
     expect(calls).toEqual([["commit", { messages, batchId: 0, attempt: 1 }]]);
   });
 
-  it("may stop in the middle, and its task says so", async () => {
+  it("A writer of rows may stop in the middle, and its task says so", async () => {
     const { seen, script, definition } = written("id bigint", ROWS);
     script.stopAfter = 1;
     const run = await new EngineWorld().run(definition, "a");
@@ -149,14 +149,14 @@ describe("a writer of rows", () => {
     expect(seen).toEqual([{ id: 1 }, { id: 3 }]);
   });
 
-  it("that takes all rows, or has none to take, says nothing of the kind", async () => {
+  it("A writer that takes all rows, or has none to take, does not count as stopped", async () => {
     const run = await new EngineWorld().run(written("id bigint", ROWS).definition, "a");
     expect(await run.write(await run.plan(), 0)).not.toHaveProperty("unread");
     const empty = await new EngineWorld().run(written("id bigint", []).definition, "a");
     expect(await empty.write(await empty.plan(), 0)).not.toHaveProperty("unread");
   });
 
-  it("does not get its task recorded where it swallows the source's error", async () => {
+  it("A writer of rows does not get its task recorded if it swallows the source's error", async () => {
     const { calls, script, definition } = written("id bigint", [[[1n]]]);
     Object.assign(script, { readFails: true, swallows: true });
     const ended = await (await new EngineWorld().run(definition, "a")).batch();
@@ -164,14 +164,14 @@ describe("a writer of rows", () => {
     expect(calls.map(([call]) => call)).toEqual(["abortTask", "abort"]);
   });
 
-  it("drops what it staged where another attempt of the task was recorded", async () => {
+  it("A writer of rows drops its staged rows if another attempt of the task was recorded", async () => {
     const { calls, definition } = written("id bigint", [[[1n]]]);
     const world = new EngineWorld();
     const run = await world.run(definition, "a");
     const planned = await run.plan();
     const { ledger } = run.ports;
     const { task } = ledger;
-    // As if both attempts had begun at once.
+    // Both attempts begin before either is recorded.
     ledger.task = async () => undefined;
     await run.write(planned, 0, 0);
     expect(await run.write(planned, 0, 1)).toMatchObject({ won: false });
@@ -179,7 +179,7 @@ describe("a writer of rows", () => {
     expect(calls).toEqual([["abortTask", { partition: 0, rows: 1 }]]);
   });
 
-  it("is asked after a failed commit whether it landed, and rolled forward or aborted", async () => {
+  it("A writer of rows is asked after a failed commit whether it landed, and rolled forward or aborted", async () => {
     for (const hasLanded of [true, false]) {
       const { calls, script, definition } = written("id bigint", ROWS);
       Object.assign(script, { commitFails: true, hasLanded });
@@ -190,7 +190,7 @@ describe("a writer of rows", () => {
     }
   });
 
-  it("can vacuum", async () => {
+  it("A writer of rows can vacuum", async () => {
     const { calls, definition } = written("id bigint", ROWS);
     const run = await new EngineWorld().run(definition, "a");
     await run.plan();

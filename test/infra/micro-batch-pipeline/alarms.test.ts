@@ -8,7 +8,7 @@ import { METRIC } from "../../../shared/aws/names.ts";
 import { Synthesized } from "../synthesize.ts";
 
 describe("alarms and dashboard", () => {
-  it("tell of age, failures, duration, abort rate, and of a pipeline that stands still", () => {
+  it("The alarms report age, failures, duration, abort rate, and a pipeline that stands still", () => {
     const { template, pipeline } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
     expect(pipeline.alarms.map((alarm) => alarm.node.id)).toEqual([
       "FailedBatches",
@@ -54,16 +54,19 @@ describe("alarms and dashboard", () => {
     ["rate(2 hours)", 300, 72],
     ["rate(1 day)", 3600, 72],
     ["cron(0 3 * * ? *)", 3600, 25],
-  ])("wait as the schedule makes sense of: %s", (expression, period, periods) => {
-    const { template } = new Synthesized({ schedule: { expressionString: expression } });
-    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
-      AlarmName: "Shop-Orders-Stalled",
-      Period: period,
-      EvaluationPeriods: periods,
-    });
-  });
+  ])(
+    "The alarm for a stalled pipeline waits according to the schedule: %s",
+    (expression, period, periods) => {
+      const { template } = new Synthesized({ schedule: { expressionString: expression } });
+      template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+        AlarmName: "Shop-Orders-Stalled",
+        Period: period,
+        EvaluationPeriods: periods,
+      });
+    },
+  );
 
-  it("do not wait for a schedule that is off, nor for longer than CloudWatch looks back", () => {
+  it("The alarm for a stalled pipeline is absent without a schedule, and beyond CloudWatch's limit", () => {
     const named = (props: Partial<MicroBatchPipelineProps>) =>
       new Synthesized(props).pipeline.alarms.map((alarm) => alarm.node.id);
     expect(named({ schedule: Schedule.rate(Duration.minutes(1)), enabled: false })).not.toContain("Stalled");
@@ -73,7 +76,7 @@ describe("alarms and dashboard", () => {
     expect(named({ schedule: Schedule.rate(Duration.minutes(1)), ...asked })).toContain("Stalled");
   });
 
-  it("go to a topic, have thresholds, and can be left out", () => {
+  it("The alarms go to a topic, have thresholds and can be left out", () => {
     const { template } = new Synthesized((scope) => ({
       alarms: { topic: new Topic(scope, "Pager"), batchAge: Duration.minutes(10), minRowsPerDay: 1000 },
       dashboard: false,
@@ -91,7 +94,7 @@ describe("alarms and dashboard", () => {
     new Synthesized({ alarms: false }).template.resourceCountIs("AWS::CloudWatch::Alarm", 0);
   });
 
-  it("can be built on: each metric is of this pipeline", () => {
+  it("The alarms can be extended, because each metric belongs to this pipeline", () => {
     const { pipeline, stack } = new Synthesized({ metricsNamespace: "Shop" });
     const metrics = [
       pipeline.metricRows(),

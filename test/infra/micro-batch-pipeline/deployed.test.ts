@@ -15,8 +15,8 @@ import { OUTPUT } from "../../../shared/aws/names.ts";
 import { SETTINGS } from "../../../shared/aws/settings.ts";
 import { Synthesized } from "../synthesize.ts";
 
-describe("what is deployed", () => {
-  it("keeps table and bucket encrypted, private, reached by TLS only, and recoverable", () => {
+describe("the deployed resources", () => {
+  it("The construct keeps table and bucket encrypted, private, reached by TLS only, and recoverable", () => {
     const { template } = new Synthesized();
     template.hasResourceProperties("AWS::DynamoDB::Table", {
       BillingMode: "PAY_PER_REQUEST",
@@ -56,7 +56,7 @@ describe("what is deployed", () => {
       template.hasResource(type, { DeletionPolicy: "Retain", UpdateReplacePolicy: "Retain" });
   });
 
-  it("takes its logs with it, for their names would be taken when it is deployed again, unless they are to be kept", () => {
+  it("The construct deletes its logs with the stack, so that it can be deployed again, unless told not to", () => {
     for (const props of [{}, { workflow: "express" as const }]) {
       const groups = Object.values(new Synthesized(props).template.findResources("AWS::Logs::LogGroup"));
       expect(new Set(groups.map((group) => group["DeletionPolicy"]))).toEqual(new Set(["Delete"]));
@@ -66,25 +66,25 @@ describe("what is deployed", () => {
     });
   });
 
-  it("is removed with the stack where removalPolicy says so", () => {
+  it("The construct is removed with the stack if removalPolicy says so", () => {
     const { template } = new Synthesized({ removalPolicy: RemovalPolicy.DESTROY });
     for (const type of ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Logs::LogGroup"])
       template.hasResource(type, { DeletionPolicy: "Delete" });
   });
 
-  it("has names that say what it is", () => {
+  it("The construct's resources have names that say what they are", () => {
     const { template } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
     for (const step of ["Plan", "Write", "Finalize", "Vacuum"])
       template.hasResourceProperties("AWS::Lambda::Function", { FunctionName: `Shop-Orders-${step}` });
     template.hasResourceProperties("AWS::StepFunctions::StateMachine", { StateMachineName: "Shop-Orders" });
     template.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start" });
-    // Dashboards are the account's, not the region's.
+    // The names of dashboards are unique in an account, not in a region.
     template.hasResourceProperties("AWS::CloudWatch::Dashboard", {
       DashboardName: "Shop-Orders-eu-central-1",
     });
   });
 
-  it("has names of its own wherever in the stack it is, of letters that AWS takes", () => {
+  it("The construct has unique names wherever it is in the stack, of letters that AWS accepts", () => {
     const { stack } = new Synthesized();
     const make = (scope: Construct, id: string) =>
       new MicroBatchPipeline(scope, id, {
@@ -110,7 +110,7 @@ describe("what is deployed", () => {
     for (const name of names) expect(name).toMatch(/^[\w-]{1,64}$/);
   });
 
-  it("fits long names of stack and construct into what AWS allows, and keeps them apart", () => {
+  it("The construct shortens long names of stack and construct to AWS's limits and keeps them apart", () => {
     const { app } = new Synthesized();
     const stack = new Stack(app, "AStackWithARatherLongNameThatGoesOnAndOnForEver");
     const names = ["PipelineWithAName1", "PipelineWithAName2"].map((id) => {
@@ -143,7 +143,7 @@ describe("what is deployed", () => {
       "cron(0 3 * * ? *)",
       "Europe/Berlin",
     ],
-  ])("is started by EventBridge Scheduler: %s", (_name, schedule, expression, timeZone) => {
+  ])("The construct is started by EventBridge Scheduler: %s", (_name, schedule, expression, timeZone) => {
     const { template } = new Synthesized({ schedule });
     template.hasResourceProperties("AWS::Scheduler::Schedule", {
       Name: "Shop-Orders-start",
@@ -157,7 +157,7 @@ describe("what is deployed", () => {
     });
   });
 
-  it("is vacuumed once a day, and can be deployed with its schedule off, or without one", () => {
+  it("The construct is vacuumed once a day, and can have its schedule off or no schedule", () => {
     const off = new Synthesized({ schedule: Schedule.rate(Duration.hours(1)), enabled: false }).template;
     off.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start", State: "DISABLED" });
     off.hasResourceProperties("AWS::Scheduler::Schedule", {
@@ -167,7 +167,7 @@ describe("what is deployed", () => {
     new Synthesized().template.resourceCountIs("AWS::Scheduler::Schedule", 1);
   });
 
-  it("tells the millrace command where it is", () => {
+  it("The construct tells the millrace command where it is", () => {
     const synthesized = new Synthesized();
     const outputs = Object.values(synthesized.template.findOutputs("*"));
     const values = outputs.map(
@@ -186,7 +186,7 @@ describe("what is deployed", () => {
     ]);
   });
 
-  it("shares table and bucket with another pipeline, each below a prefix of its own", () => {
+  it("The construct shares table and bucket with another pipeline, each below a prefix of its own", () => {
     const first = new Synthesized();
     const second = new MicroBatchPipeline(first.stack, "Returns", {
       entry: "examples/earthquakes/pipeline.ts",
@@ -199,7 +199,7 @@ describe("what is deployed", () => {
     first.template.resourceCountIs("AWS::S3::Bucket", 1);
   });
 
-  it("says what counts as a stall only where it is asked to: else the pipeline does", () => {
+  it("The construct sets the time of a stall only if it is asked to, and else leaves it to the pipeline", () => {
     const plain = new Synthesized().environment("Write");
     expect(Object.keys(plain).filter((name) => name.includes("STALL"))).toEqual([]);
     const stall = { stallAfter: Duration.seconds(90), failStalled: true };
@@ -209,7 +209,7 @@ describe("what is deployed", () => {
     });
   });
 
-  it("gets variables, and the places of its secrets but never their values", () => {
+  it("The construct passes variables and the places of secrets, but never their values", () => {
     const synthesized = new Synthesized((scope) => ({
       environment: { REGION_NAME: "north" },
       secrets: {
@@ -234,7 +234,7 @@ describe("what is deployed", () => {
     expect(actions).toContain("kms:Decrypt");
   });
 
-  it("runs in a network where one is given", () => {
+  it("The construct runs in a network if one is set", () => {
     const { template } = new Synthesized((scope) => ({ vpc: new Vpc(scope, "Net") as IVpc }));
     template.hasResourceProperties("AWS::Lambda::Function", {
       FunctionName: "Shop-Orders-Write",
@@ -242,7 +242,7 @@ describe("what is deployed", () => {
     });
   });
 
-  it("encrypts with a key of one's own, which its roles may use", () => {
+  it("The construct encrypts with a customer key, which its roles may use", () => {
     const synthesized = new Synthesized((scope) => ({ encryptionKey: new Key(scope, "Key") }));
     synthesized.template.hasResourceProperties("AWS::DynamoDB::Table", {
       SSESpecification: { SSEType: "KMS", KMSMasterKeyId: Match.anyValue() },
@@ -253,7 +253,7 @@ describe("what is deployed", () => {
     }
   });
 
-  it("lets others read the committed table, or all that is staged", () => {
+  it("The construct can let others read the committed table, or all staged files", () => {
     const synthesized = new Synthesized();
     const reader = new Role(synthesized.stack, "Reader", {
       assumedBy: new ServicePrincipal("glue.amazonaws.com"),

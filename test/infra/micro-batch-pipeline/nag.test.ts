@@ -11,7 +11,7 @@ describe("cdk-nag's AWS Solutions pack", () => {
     ["with a schedule", { schedule: Schedule.rate(Duration.minutes(1)) }],
     ["as an Express workflow", { workflow: "express" }],
     ["with traces", { tracing: true }],
-  ])("finds nothing that is not explained, %s", (_name, props) => {
+  ])("The AWS Solutions pack of cdk-nag has no finding that is not explained, %s", (_name, props) => {
     const synthesized = new Synthesized(props as Partial<MicroBatchPipelineProps>);
     const pack = new AwsSolutionsChecks(synthesized.app);
     Validations.of(synthesized.app).addPlugins(pack);

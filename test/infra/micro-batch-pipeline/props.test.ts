@@ -22,7 +22,7 @@ describe("the props of MicroBatchPipeline", () => {
     ["vpcSubnets", { vpcSubnets: { subnetGroupName: "apps" } }],
     ["securityGroups", { securityGroups: [] }],
     [SETTINGS.table.variable, { environment: { [SETTINGS.table.variable]: "mine" } }],
-  ])("that are wrong are refused, with what would be right: %s", (name, props) => {
+  ])("The construct refuses wrong props and says what would be right: %s", (name, props) => {
     expect(() => new Synthesized(props)).toThrow(
       expect.objectContaining({
         code: "PROPS_INVALID",
@@ -32,13 +32,13 @@ describe("the props of MicroBatchPipeline", () => {
     );
   });
 
-  it("name the pipeline as its file does", () => {
+  it("The props name the pipeline as its file does", () => {
     const stack = new Stack(new Synthesized().app, "Other");
     const pipeline = new MicroBatchPipeline(stack, "Pipeline", { entry: "examples/earthquakes/pipeline.ts" });
     expect(pipeline.pipelineName).toBe("earthquakes");
   });
 
-  it("with a file that is not there, or has no pipeline, are an error that says so", () => {
+  it("The construct refuses a pipeline's file that is missing or has no pipeline", () => {
     const stack = new Stack(new Synthesized().app, "Other");
     const make = (entry: string) => () => new MicroBatchPipeline(stack, entry.replace(/\W/g, ""), { entry });
     expect(make("no-such-file.ts")).toThrow(expect.objectContaining({ code: "PIPELINE_FILE_NOT_FOUND" }));

@@ -15,8 +15,11 @@ import {
   readerOf,
 } from "./streams.ts";
 
-describe("kinesis, where records have expired", () => {
-  /** As AWS answers where all up to `last` were trimmed: without a word, with what is left. */
+describe("kinesis with expired records", () => {
+  /**
+   * Answers like AWS after it trimmed all records up to `last`: it returns the rest without a
+   * notice.
+   */
   const trimmed =
     (last: string): Middleware =>
     async (command, next) => {
@@ -38,7 +41,7 @@ describe("kinesis, where records have expired", () => {
     return { stream, partition, rows, start, end };
   }
 
-  it("fails a replay whose records are gone, naming shard and range", async () => {
+  it("The kinesis source fails a replay whose records are gone, and names shard and range", async () => {
     const { stream, partition, rows } = await planned();
     const half = String(rows[49]?.["sequenceNumber"]);
     const reader = await readerOf(stream, { middleware: trimmed(half) });
@@ -56,7 +59,7 @@ describe("kinesis, where records have expired", () => {
     expect(idsOf(await read(lax, partition, RAW))).toEqual(range(50, 100));
   });
 
-  it("fails where the stream was made anew", async () => {
+  it("The kinesis source fails if the stream was deleted and created again", async () => {
     const { partition, end } = await planned();
     const other = await newStream();
     await put(other, 0, 10);
@@ -70,7 +73,7 @@ describe("kinesis, where records have expired", () => {
     expect(idsOf(lax.batches.flat(2))).toEqual(range(0, 10));
   });
 
-  it("fails where a shard is gone before it was read", async () => {
+  it("The kinesis source fails if a shard is gone before it was read", async () => {
     const { stream, end } = await planned();
     const lost = {
       ...end,
@@ -83,7 +86,7 @@ describe("kinesis, where records have expired", () => {
     expect(await lax.latestOffset(lost)).toBe(lost);
   });
 
-  it("fails after a pause longer than the retention, unless nothing was missed", async () => {
+  it("The kinesis source fails after a pause longer than the retention, unless no record was missed", async () => {
     const { stream, end, partition } = await planned();
     await put(stream, 100, 200);
     const later = withStores({ ...realRuntime, now: () => Date.now() + 25 * 3_600_000 });
@@ -97,7 +100,7 @@ describe("kinesis, where records have expired", () => {
     expect(idsOf(rows.flat())).toEqual(range(100, 200));
   });
 
-  it("goes on by time from a record that may have expired, and reads none twice", async () => {
+  it("The kinesis source continues by time after an expired record and reads none twice", async () => {
     const { stream, start, end, partition, rows } = await planned();
     await put(stream, 100, 150);
     const iterators: unknown[] = [];
@@ -114,7 +117,7 @@ describe("kinesis, where records have expired", () => {
     expect(start.shards).toEqual({});
   });
 
-  it("notes twice a day that an idle stream was read, so that its last record may expire", async () => {
+  it("The kinesis source notes twice a day that it read an idle stream, so that its last record may expire", async () => {
     const { stream, end, partition } = await planned();
     const at = (hours: number) => {
       const clock = withStores({ ...realRuntime, now: () => Date.now() + hours * 3_600_000 });

@@ -7,7 +7,7 @@ describe("kinesis, json", () => {
     schema: "id bigint NOT NULL, price decimal(20,2), tags array<string>",
   };
 
-  it("makes rows of the records, with all digits", async () => {
+  it("The kinesis source makes rows of JSON records, with all digits", async () => {
     const stream = await newStream();
     await putData(
       stream,
@@ -31,7 +31,7 @@ describe("kinesis, json", () => {
       "KINESIS_RECORD_AGGREGATED",
       /record \d+ of shardId-\d+ holds many records/,
     ],
-  ])("refuses %s", async (_what, data, code, message) => {
+  ])("The kinesis source with a schema refuses %s", async (_what, data, code, message) => {
     const stream = await newStream();
     await putData(stream, data);
     await expect(drain(stream, given)).rejects.toMatchObject({

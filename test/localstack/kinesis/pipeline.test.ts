@@ -6,7 +6,7 @@ import { newStream, put, range, sorted, split } from "./streams.ts";
 const JSON_SCHEMA = "id bigint NOT NULL, key string NOT NULL";
 
 describe("kinesis, in a pipeline", () => {
-  it("commits each record once over crashes, aborts and a resharding", async () => {
+  it("A pipeline of kinesis commits each record once over crashes, aborts and a resharding", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 1000);
     const options = {
@@ -19,7 +19,8 @@ describe("kinesis, in a pipeline", () => {
       start.readStream.format(Kinesis).options(options),
     );
 
-    // Planned, half of it written, then killed: the next run goes on with the recorded ranges.
+    // A run is killed after half of its writes, and the next run continues with the recorded
+    // ranges.
     const killed = await world.start("killed");
     const plan = await killed.plan();
     await killed.write(plan, 0);
@@ -31,7 +32,7 @@ describe("kinesis, in a pipeline", () => {
     await next.write(resumed, 1);
     await next.finalize(resumed);
 
-    // A writer fails for good: the batch is aborted, and replayed with the same rows.
+    // A writer fails for good: the batch is aborted and replayed with the same rows.
     world.failing = true;
     await expect(next.batch()).resolves.toMatchObject({ batch: { state: "aborted" } });
     world.failing = false;

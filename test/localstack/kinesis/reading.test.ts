@@ -22,7 +22,7 @@ import {
 } from "./streams.ts";
 
 describe("kinesis", () => {
-  it("reads each record of several shards once, in the order of its key, in batches of a limited size", async () => {
+  it("The kinesis source reads each record of several shards once, in the order of its key, in limited batches", async () => {
     const stream = await newStream(3);
     await put(stream, 0, 2200);
     const { batches } = await drain(stream, { maxRecordsPerShard: 400 });
@@ -32,7 +32,7 @@ describe("kinesis", () => {
     for (const rows of batches.flat()) expect(rows.length).toBeLessThanOrEqual(400);
   });
 
-  it("gives a raw record with its key, its place and its time", async () => {
+  it("The kinesis source returns a raw record with its key, its place and its time", async () => {
     const stream = await newStream();
     const before = Date.now();
     await putData(stream, Uint8Array.from([0, 255, 1]));
@@ -43,13 +43,13 @@ describe("kinesis", () => {
     expect(Date.parse(String(row?.["approximateArrivalTimestamp"]))).toBeGreaterThanOrEqual(before - 1000);
   });
 
-  it("reads a partition again as it was, whatever came since and whoever reads it", async () => {
+  it("The kinesis source reads a partition again as it was, whatever came since and whoever reads it", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 600);
     const planner = await readerOf(stream, { maxRecordsPerShard: 200 });
     const start = json(planner.initialOffset());
     const end = json(await planner.latestOffset(start));
-    // Another process may be asked, too.
+    // A reader of another process plans the same partitions.
     const partitions = json(await (await readerOf(stream)).partitions(start, end));
     expect(partitions).toEqual(json(await planner.partitions(start, end)));
     const reading = () =>
@@ -62,7 +62,7 @@ describe("kinesis", () => {
     expect(await reading()).toEqual(once);
   });
 
-  it("passes the checks of any source", async () => {
+  it("The kinesis source passes the checks of any source", async () => {
     const stream = await newStream(2);
     let records = 0;
     const advance = async () => {
@@ -75,7 +75,7 @@ describe("kinesis", () => {
     expect(report.notChecked).toEqual([]);
   });
 
-  it("says nothing is new by giving the start itself", async () => {
+  it("The kinesis source returns the start itself if there is no new record", async () => {
     const stream = await newStream(2);
     const reader = await readerOf(stream);
     const start = json(reader.initialOffset());
@@ -85,7 +85,7 @@ describe("kinesis", () => {
     expect(await reader.latestOffset(end)).toBe(end);
   });
 
-  it("begins where it is told to: at a time, or with what comes from now on", async () => {
+  it("The kinesis source begins at its configured start: at a time, or with new records", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 50);
     // LocalStack passes times on in whole seconds.
@@ -101,14 +101,14 @@ describe("kinesis", () => {
     const { batches } = await drain(stream, {}, start);
     expect(sorted(idsOf(batches.flat(2)))).toEqual(range(50, 100));
 
-    // A time to come, or a clock that is ahead of Kinesis's.
+    // A future time, as from a clock that is ahead of Kinesis's.
     const future = new Date(Date.now() + 3_600_000).toISOString();
     const waiting = await readerOf(stream, { startingPosition: { timestamp: future } });
     const then = json(waiting.initialOffset());
     expect(await waiting.latestOffset(then)).toBe(then);
   });
 
-  it("reads what was there when a run of availableNow began, also in another process", async () => {
+  it("The kinesis source reads the records at the beginning of availableNow, also in another process", async () => {
     const stream = await newStream();
     await put(stream, 0, 300);
     await realRuntime.sleep(50);
@@ -126,7 +126,7 @@ describe("kinesis", () => {
     expect(idsOf(rest.batches.flat(2))).toEqual(range(300, 600));
   });
 
-  it("finds the end of a large batch by time, without reading all of it", async () => {
+  it("The kinesis source finds the end of a large batch by time, without reading all of it", async () => {
     const stream = await newStream();
     for (let i = 0; i < 8; i++) {
       await put(stream, i * 400, (i + 1) * 400);
@@ -149,7 +149,7 @@ describe("kinesis", () => {
     expect(idsOf([...rows, ...rest.batches.flat(2)])).toEqual(range(0, 3210));
   });
 
-  it("reads all of a burst that ended, beyond the records that it looks at first", async () => {
+  it("The kinesis source reads all of a burst that ended, beyond the records that it looks at first", async () => {
     const stream = await newStream();
     await put(stream, 0, 1500);
     await realRuntime.sleep(100);
@@ -162,7 +162,7 @@ describe("kinesis", () => {
     expect(idsOf(limited.batches.flat(2))).toEqual(range(0, 3000));
   });
 
-  it("takes an ARN for a name", async () => {
+  it("The kinesis source takes an ARN for a name", async () => {
     const stream = await newStream();
     await put(stream, 0, 5);
     const streamArn = `arn:aws:kinesis:us-east-1:000000000000:stream/${stream}`;
@@ -170,7 +170,7 @@ describe("kinesis", () => {
     expect(idsOf(batches.flat(2))).toEqual(range(0, 5));
   });
 
-  it("waits where it is throttled, and goes on where an iterator has expired", async () => {
+  it("The kinesis source waits if it is throttled, and continues if an iterator has expired", async () => {
     const stream = await newStream();
     await put(stream, 0, 400);
     const answers: number[] = [];
@@ -189,7 +189,7 @@ describe("kinesis", () => {
     expect(answers.length).toBeGreaterThan(12);
   });
 
-  it("names stream and request where AWS refuses", async () => {
+  it("The kinesis source names stream and request if AWS refuses", async () => {
     const reader = await readerOf("nowhere");
     await expect(reader.latestOffset(json(reader.initialOffset()))).rejects.toMatchObject({
       code: "KINESIS_FAILED",

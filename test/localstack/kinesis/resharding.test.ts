@@ -41,7 +41,7 @@ async function merge(StreamName: string): Promise<void> {
 }
 
 describe("kinesis", () => {
-  it("follows splits and merges: each record once, a child only after its parents", async () => {
+  it("The kinesis source follows splits and merges: each record once, a child only after its parents", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 500);
     const given = { maxRecordsPerShard: 90 };
@@ -62,7 +62,7 @@ describe("kinesis", () => {
     expect(ended).toBe(Object.keys(end.shards).length - (await openShards(stream)).length);
   });
 
-  it("passes over closed shards without records in one plan", async () => {
+  it("The kinesis source passes closed shards without records in one plan", async () => {
     const stream = await newStream();
     await split(stream);
     await split(stream);
@@ -73,7 +73,7 @@ describe("kinesis", () => {
     expect(sorted(idsOf(batches.flat(2)))).toEqual(range(0, 100));
   });
 
-  it("forgets shards that were read to their end and are no longer listed", async () => {
+  it("The kinesis source forgets shards that were read to their end and are no longer listed", async () => {
     const stream = await newStream();
     await put(stream, 0, 10);
     await split(stream);
@@ -91,7 +91,7 @@ describe("kinesis", () => {
     expect(Object.keys(later.end.shards)).not.toContain("shardId-000000000000");
   });
 
-  it("asks for all pages of the list of shards", async () => {
+  it("The kinesis source asks for all pages of the list of shards", async () => {
     const stream = await newStream(5);
     await put(stream, 0, 200);
     let pages = 0;
@@ -102,7 +102,7 @@ describe("kinesis", () => {
       }
       return next();
     };
-    // Before the request is written.
+    // This runs before the request is serialized.
     const reader = await readerOf(stream);
     const own = new KinesisClient({ requestHandler });
     own.middlewareStack.add(

@@ -51,7 +51,7 @@ export async function active(StreamName: string): Promise<void> {
   }
 }
 
-/** Puts records with these ids, each under one of 50 keys, in their order within a key. */
+/** Puts records with these ids under 50 keys, in order within a key. */
 export async function put(StreamName: string, from: number, to: number): Promise<void> {
   for (let first = from; first < to; first += 500) {
     const ids = Array.from({ length: Math.min(500, to - first) }, (_, i) => first + i);
@@ -92,11 +92,11 @@ export async function split(StreamName: string): Promise<void> {
 
 interface Given extends Partial<KinesisOptions> {
   readonly runtime?: DataSourceRuntime;
-  /** Around each request that goes out. */
+  /** Middleware around each request. */
   readonly middleware?: Middleware;
 }
 
-/** A reader as each process has one of its own. */
+/** A new reader, as each process has one. */
 export async function readerOf(streamName: string, given: Given = {}): Promise<KinesisReader> {
   const { runtime: around = runtime, middleware, ...options } = given;
   const name = options.streamArn === undefined ? { streamName } : {};
@@ -127,7 +127,7 @@ export async function read(reader: KinesisReader, partition: unknown, ddl: strin
 
 export const RAW = new Kinesis({ format: "raw" } as never, runtime).schema();
 
-/** One batch: its end, and the rows of its partitions, each read by a reader of its own. */
+/** One batch: its end, and the rows of its partitions, each read by a new reader. */
 export async function batch(
   reader: KinesisReader,
   start: StreamOffset,
@@ -141,7 +141,7 @@ export async function batch(
   return { end, rows };
 }
 
-/** The rows of all batches until nothing is new. */
+/** The rows of all batches until there is no new data. */
 export async function drain(
   streamName: string,
   given: Given = {},
@@ -163,7 +163,7 @@ export const idsOf = (rows: readonly Row[]) =>
 export const sorted = (ids: readonly number[]) => [...ids].sort((a, b) => a - b);
 export const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
-/** Whether the ids of each key come in their order; the partitions of one batch have no order. */
+/** Expects the ids of each key in their order; the partitions of one batch have no order. */
 export function expectOrdered(batches: readonly (readonly Row[][])[]): void {
   const last = new Map<number, number>();
   for (const partitions of batches) {
@@ -172,7 +172,7 @@ export function expectOrdered(batches: readonly (readonly Row[][])[]): void {
       for (const id of idsOf(rows)) {
         expect(id).toBeGreaterThan(last.get(id % 50) ?? -1);
         last.set(id % 50, id);
-        // Two partitions of one batch may run at once, so that a key must not be in both.
+        // Two partitions of one batch may run at once, so a key must not be in both.
         expect(inBatch.get(id % 50) ?? partition).toBe(partition);
         inBatch.set(id % 50, partition);
       }

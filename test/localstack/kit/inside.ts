@@ -2,14 +2,14 @@ import { ENDPOINT, LocalStack } from "./server.ts";
 import { runTests } from "./tests.ts";
 
 /**
- * The first process of the namespaces that scripts/localstack.ts makes: it starts LocalStack, runs
- * vitest with this program's arguments, and ends LocalStack. When it exits, the kernel kills
- * whatever the namespaces still hold.
+ * The first process in the namespaces of scripts/localstack.ts. It starts LocalStack, runs vitest
+ * with this program's arguments, and ends LocalStack. When it exits, the kernel kills all other
+ * processes in the namespaces.
  */
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
-// The script outside holds the other end: it closes it to stop us, or by dying.
+// The script outside holds the other end, and closes it to stop this process or when it dies.
 process.stdin.on("end", () => stop.abort()).resume();
 
 const seconds = (from: number) => ((performance.now() - from) / 1000).toFixed(1);

@@ -18,16 +18,16 @@ import { HOME, LIBRARIES, PYTHON, SOURCES } from "./paths.ts";
 import { run } from "./processes.ts";
 
 /**
- * Sets LocalStack up below .cache/localstack, in parts. A part is installed when the stamp that its
- * last installation left is not the digest of what it is made from; the stamp is written last, so a
- * part that was broken off is made anew.
+ * Installs LocalStack below .cache/localstack, in parts. A part is installed if the stamp of its
+ * last installation differs from the digest of its inputs. The stamp is written last, so an
+ * interrupted part is installed again.
  */
 
 interface Part {
   readonly name: string;
-  /** Below test/localstack: when one changes, the part is made anew. */
+  /** Files below test/localstack; if one changes, the part is installed again. */
   readonly sources: readonly string[];
-  /** What is there when it is installed. */
+  /** A path that exists after the installation. */
   readonly result: string;
   readonly install: (tools: Tools, signal: AbortSignal) => Promise<void>;
 }
@@ -35,7 +35,7 @@ interface Part {
 const DYNAMODB = join(LIBRARIES, "dynamodb-local/2");
 const JSONATA = join(LIBRARIES, "jsonata/0.9.7");
 const JAVA = join(LIBRARIES, "java/21");
-/** The version that LocalStack asks for; its one dependency is exact, too. */
+/** The version that LocalStack asks for; its only dependency is exact, too. */
 const KINESIS_VERSION = "0.5.2";
 const KINESIS = join(LIBRARIES, "kinesis-local", KINESIS_VERSION);
 const PIP_INSTALL = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"];
@@ -56,7 +56,7 @@ const executor: Part = {
   sources: [...python.sources, ...filesOf("executor")],
   result: PYTHON,
   install: async (_tools, signal) => {
-    // A copy, for pip leaves what it builds beside the sources.
+    // This is a copy, because pip leaves built files beside the sources.
     const copy = emptied(join(HOME, "executor"));
     cpSync(join(SOURCES, "executor"), copy, { recursive: true });
     const flags = ["--no-deps", "--no-build-isolation", "--force-reinstall"];
@@ -70,7 +70,7 @@ const java: Part = {
   sources: [],
   result: join(JAVA, "bin/java"),
   install: async (tools) => {
-    // LocalStack looks for 21 in this place only; what it starts is content with 17.
+    // LocalStack looks for 21 only in this place, but the programs that it starts also run on 17.
     mkdirSync(join(LIBRARIES, "java"), { recursive: true });
     rmSync(JAVA, { force: true });
     symlinkSync(tools.javaHome, JAVA);
@@ -118,7 +118,9 @@ const kinesis: Part = {
   },
 };
 
-/** Rows of parts of which each needs the ones before it; the rows are installed side by side. */
+/**
+ * Rows of parts, each of which needs the parts before it; the rows are installed at the same time.
+ */
 const ROWS: readonly (readonly Part[])[] = [[python, executor], [java, jsonata, dynamoDb], [kinesis]];
 
 export async function install(signal: AbortSignal): Promise<void> {
@@ -129,7 +131,7 @@ export async function install(signal: AbortSignal): Promise<void> {
   const rows = ROWS.map(async (parts) => {
     for (const part of parts) if (!isInstalled(part)) await installPart(part, tools, either);
   });
-  // When a row fails, the other is ended, and waited for: it must not outlive this process.
+  // If a row fails, the other one is stopped and awaited, because it must not outlive this process.
   for (const row of rows) row.catch((error: unknown) => broken.abort(error));
   await Promise.allSettled(rows);
   either.throwIfAborted();
@@ -154,13 +156,14 @@ function stampOf(part: Part): string {
 
 function digestOf(part: Part): string {
   const hash = createHash("sha256");
-  // How parts are made is in this file; a virtual environment cannot be moved, hence the place.
+  // This file decides how parts are made, and a virtual environment cannot be moved; so both are in
+  // the digest.
   hash.update(HOME).update(readFileSync(import.meta.filename));
   for (const source of part.sources) hash.update(`\0${source}\0`).update(readFileSync(join(SOURCES, source)));
   return hash.digest("hex");
 }
 
-/** Files below a folder of the sources, without what Python compiled. */
+/** Files below a folder of the sources, except Python's compiled ones. */
 function filesOf(folder: string): string[] {
   return readdirSync(join(SOURCES, folder), { recursive: true, encoding: "utf8" })
     .map((name) => join(folder, name))
@@ -196,7 +199,7 @@ async function makeJar(
   await must("jar", join(tools.javaHome, "bin/jar"), args, signal);
 }
 
-/** A line of a manifest has at most 72 bytes, and goes on after a newline and a blank. */
+/** A line of a manifest has at most 72 bytes and continues after a newline and a blank. */
 function wrapped(line: string): string {
   return line.replace(/.{70}(?=.)/g, "$&\n ");
 }

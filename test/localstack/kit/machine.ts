@@ -4,25 +4,25 @@ import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { run } from "./processes.ts";
 
-/** What the kit needs of the machine, found or, as root on Debian, installed. */
+/** Tools of the machine that the kit needs, found or, as root on Debian, installed. */
 
 export interface Tools {
   readonly python: string;
   readonly javaHome: string;
 }
 
-/** Something that the machine lacks, and that this kit cannot bring. */
+/** The machine lacks a tool that this kit cannot install. */
 export class MissingError extends Error {
   override readonly name: string = "MissingError";
 }
 
 /**
- * `unshare` and these flags: networks and processes of its own, all of which end with the first
- * one.
+ * `unshare` with flags for new network and process namespaces, whose processes all end with the
+ * first one.
  */
 export const ISOLATED: readonly string[] = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/** What each run needs: to put LocalStack into namespaces of its own. */
+/** Checks the requirement of each run: LocalStack in namespaces of its own. */
 export async function requireIsolation(signal: AbortSignal): Promise<void> {
   if (process.platform !== "linux") throw new MissingError("Linux");
   if (process.getuid?.() !== 0) throw new MissingError("root, to put LocalStack into a network of its own");
@@ -33,7 +33,7 @@ export async function requireIsolation(signal: AbortSignal): Promise<void> {
   }
 }
 
-/** What only the installation needs. */
+/** Finds or installs the tools that only the installation needs. */
 export async function requireTools(signal: AbortSignal): Promise<Tools> {
   const python = await find(
     "Python 3.13 with venv (python3.13 or one of pyenv)",
@@ -71,13 +71,13 @@ async function aptInstall(packages: readonly string[], signal: AbortSignal): Pro
 
 function findPython(): string | undefined {
   const pyenv = process.env["PYENV_ROOT"] ?? join(homedir(), ".pyenv");
-  // The command itself may be a shim of pyenv that is there and refuses to run.
+  // The command itself may be a shim of pyenv that refuses to run.
   const candidates = ["python3.13", ...globSync(join(pyenv, "versions/3.13*/bin/python"))];
   const check = "import sys, venv, ensurepip; assert sys.version_info[:2] == (3, 13)";
   return candidates.find((python) => spawnSync(python, ["-c", check], { stdio: "ignore" }).status === 0);
 }
 
-/** The compiler's home, for a Java without one would not do. */
+/** The home of the compiler, because a Java without one is not enough. */
 function findJavaHome(): string | undefined {
   const given = process.env["JAVA_HOME"];
   const compiler = given ? join(given, "bin/javac") : onPath("javac");

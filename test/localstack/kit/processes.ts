@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Processes of a Linux machine: running one to its end, and the family of one that runs. */
+/** Runs Linux processes to their end, and finds the descendants of one. */
 
 const PAGE = 4096;
 
 /**
- * Runs a command to its end and gives its exit code. What it printed is shown when it fails. When
- * the signal aborts, it and all of its group are ended.
+ * Runs a command to its end and returns its exit code. It prints the output if the command fails.
+ * If the signal aborts, it ends the command and its process group.
  */
 export async function run(
   command: string,
@@ -17,7 +17,7 @@ export async function run(
   options.signal.throwIfAborted();
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
-    detached: true, // A group of its own, so that its children can be ended with it.
+    detached: true, // The command has a group of its own, so that its children end with it.
   });
   const end = () => {
     if (child.pid !== undefined) signalProcess(-child.pid, "SIGTERM");
@@ -33,7 +33,7 @@ export async function run(
   return code;
 }
 
-/** Like a shell: 127 for a command that is not there, 128 and more for one that a signal ended. */
+/** Returns the exit code as a shell does: 127 for a missing command, 128 and more for a signal. */
 export async function exitCode(child: ChildProcess): Promise<number> {
   return await new Promise<number>((resolve) => {
     child.once("error", () => resolve(127));
@@ -45,7 +45,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }
 
@@ -57,7 +57,7 @@ export function family(ancestor: number): number[] {
   return found;
 }
 
-/** Bytes of memory that the processes hold. Pages that they share are counted once for each. */
+/** Bytes of memory of the processes. Shared pages count once for each process. */
 export function residentBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(readProcess(pid, "statm").split(" ")[1] ?? 0) * PAGE, 0);
 }
@@ -67,11 +67,11 @@ function processIds(): number[] {
 }
 
 function parentOf(pid: number): number {
-  // After the name, which is in parentheses and may hold anything: state, parent.
+  // The state and the parent follow the name, which is in parentheses and may hold any character.
   return Number(readProcess(pid, "stat").split(") ").at(-1)?.split(" ")[1] ?? 0);
 }
 
-/** Empty for a process that has ended since. */
+/** Returns an empty text for a process that has ended. */
 function readProcess(pid: number, file: "stat" | "statm"): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");

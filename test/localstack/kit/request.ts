@@ -1,11 +1,11 @@
 /**
- * Requests to services whose SDK the project does not depend on. LocalStack reads account and
- * region of a signature and checks nothing else.
+ * Sends requests to services whose SDK is not a dependency of the project. LocalStack reads account
+ * and region from a signature and checks nothing else.
  */
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A request of the JSON protocol, such as `states` and `AWSStepFunctions.StartExecution`. */
+/** Sends a request of the JSON protocol, such as `states` and `AWSStepFunctions.StartExecution`. */
 export async function request(service: string, target: string, body: Json): Promise<Json> {
   const response = await send(service, "POST", "/", body, {
     "content-type": "application/x-amz-json-1.0",
@@ -14,7 +14,7 @@ export async function request(service: string, target: string, body: Json): Prom
   return (await response.json()) as Json;
 }
 
-/** A request of the REST protocol, such as Lambda's. Throws what is no success. */
+/** Sends a request of the REST protocol, such as Lambda's. Throws if it does not succeed. */
 export async function send(
   service: string,
   method: string,

@@ -32,8 +32,7 @@ export class LocalStack {
   }
 
   /**
-   * The most memory that LocalStack, DynamoDB Local and the Lambda functions held together, in
-   * bytes.
+   * The highest memory of LocalStack, DynamoDB Local and the Lambda functions together, in bytes.
    */
   get peak(): number {
     return this.#peak;
@@ -53,8 +52,8 @@ export class LocalStack {
   }
 
   /**
-   * Kills LocalStack and its children: asked to end, it takes seconds to tidy up what is deleted
-   * here anyway.
+   * Kills LocalStack and its children, because an orderly end takes seconds to clean up files that
+   * are deleted here anyway.
    */
   async stop(): Promise<void> {
     const { pid } = this.#child;
@@ -71,24 +70,22 @@ export class LocalStack {
   }
 }
 
-/**
- * A folder for all that one run of LocalStack writes: state, code of functions, temporary files.
- */
+/** Creates a folder for all files of one LocalStack: state, code of functions, temporary files. */
 function makeRoot(): string {
   const root = mkdtempSync(join(HOME, "run-"));
   mkdirSync(join(root, "tmp"));
   mkdirSync(join(root, "var/lib/localstack"), { recursive: true });
   symlinkSync(LIBRARIES, join(root, "var/lib/localstack/lib"));
-  // Else Node would take the project's package.json for that of the functions, and CommonJS for
-  // modules.
+  // Without this file, Node would use the project's package.json for the functions and take
+  // CommonJS for modules.
   writeFileSync(join(root, "package.json"), "{}\n");
   return root;
 }
 
 function settings(root: string): Record<string, string> {
   return {
-    // In what looks like a container, LocalStack would ignore FILESYSTEM_ROOT and write to the
-    // machine's own folders.
+    // In an environment that looks like a container, LocalStack would ignore FILESYSTEM_ROOT and
+    // write to the machine's own folders.
     OVERRIDE_IN_DOCKER: "0",
     FILESYSTEM_ROOT: root,
     TMPDIR: join(root, "tmp"),
@@ -96,7 +93,7 @@ function settings(root: string): Record<string, string> {
     LOCALSTACK_HOST: "127.0.0.1:4566",
     // Kinesis is a program for Node, which LocalStack starts by its name.
     PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
-    // Streams are made and split in no time, and queues have URLs that need no DNS.
+    // Streams are made and split at once, and the URLs of queues need no DNS.
     KINESIS_LATENCY: "50",
     SQS_ENDPOINT_STRATEGY: "path",
     DYNAMODB_IN_MEMORY: "1",

@@ -5,15 +5,15 @@ import { join } from "node:path";
 import { PROJECT, RESULTS } from "./paths.ts";
 import { exitCode } from "./processes.ts";
 
-/** Runs vitest against a LocalStack and gives its exit code. */
+/** Runs vitest against a LocalStack and returns its exit code. */
 export async function runTests(
   endpoint: string,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
   signal.throwIfAborted();
-  // Of this run: what its test files share, and by its name how they know what an earlier one of
-  // them has made.
+  // The folder of this test run. It holds shared files of the test files, and its name tells them
+  // which stacks this run has deployed.
   const folder = mkdtempSync(join(tmpdir(), "millrace-run-"));
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
   const vitest = [join(PROJECT, "node_modules/vitest/vitest.mjs"), "run"];
@@ -33,7 +33,8 @@ export async function runTests(
 }
 
 /**
- * Nothing of the person's own AWS configuration is used: the tests can only ever reach LocalStack.
+ * Returns an environment without the user's own AWS configuration, so that the tests can only reach
+ * LocalStack.
  */
 function awsEnvironment(endpoint: string): Record<string, string | undefined> {
   return {

@@ -11,8 +11,8 @@ import { ArrowTable } from "millrace/connectors/arrow-table";
 import type { Answer, Call, Slice } from "../control.ts";
 
 /**
- * Whole numbers into an Arrow table. At each call of the contract a server in the test says what
- * happens.
+ * A pipeline of whole numbers into an Arrow table. A server in the test decides what happens at
+ * each call of the contract.
  */
 
 type Position = { n: number };
@@ -28,9 +28,9 @@ async function ask(runtime: Runtime, call: Omit<Call, "pipeline">): Promise<Answ
   const body = JSON.stringify({ pipeline: name, ...call, secrets });
   const response = await fetch(NUMBERS_CONTROL, { method: "POST", body });
   const answer = (await response.json()) as Answer;
-  // As where memory ran out, or the machine did: nothing of the process comes to an end of its own.
+  // The process ends like one without memory: no code of it runs any more.
   if (answer.deed === "die") process.kill(process.pid, "SIGKILL");
-  // An error of a user may quote a row, and what is secret.
+  // An error of a user may quote a row and secrets.
   if (answer.deed === "fail") throw new Error(`row content ${call.from}, secret ${JSON.stringify(secrets)}`);
   return answer;
 }
@@ -91,7 +91,7 @@ class Numbers extends DataSource {
   }
 }
 
-/** An Arrow table, with places to fail at. */
+/** An Arrow table with points at which it can fail. */
 class Table extends ArrowTable {
   override streamWriter(
     ...args: Parameters<ArrowTable["streamWriter"]>

@@ -25,7 +25,7 @@ async function keysOf(store: ObjectStore): Promise<string[]> {
 }
 
 describe("sqs", () => {
-  it("commits each of 2,300 messages once, over a killed run and an aborted batch, and empties the queue", async () => {
+  it("The sqs source commits 2,300 messages once over a kill and an abort and empties the queue", async () => {
     const queueUrl = await newQueue();
     await send(queueUrl, 0, 1500);
     const world = new CollectingWorld("numbers", (start) =>
@@ -49,13 +49,13 @@ describe("sqs", () => {
     while ((await next.batch()) !== undefined);
     expect(sorted(world.rows().map(({ id }) => Number(id)))).toEqual(range(0, 2300));
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
-    // All that is left of them is what knows them again.
+    // Only the records remain that recognise the messages.
     expect(await keysOf(next.ports.store.at("source"))).toEqual([
       expect.stringMatching(/^sqs\/000000000003-[0-9a-f-]{36}\/batch\.json$/),
     ]);
   });
 
-  it("receives again what a planner received that died before its batch was recorded, and removes its files", async () => {
+  it("The sqs source receives the messages of an unrecorded plan again and removes its files", async () => {
     const queueUrl = await newQueue();
     await send(queueUrl, 0, 30);
     const given = { around: withStores(realRuntime), visibilityTimeoutSeconds: 1 };
@@ -77,42 +77,45 @@ describe("sqs", () => {
   it.each([
     ["standard", false],
     ["FIFO", true],
-  ])("writes once what a %s queue delivers again after it was written", async (_kind, fifo) => {
-    const queueUrl = await newQueue({ fifo });
-    const groups = fifo ? 25 : undefined;
-    await send(queueUrl, 0, 100, groups);
-    const given = { around: withStores(realRuntime), visibilityTimeoutSeconds: 2 };
-    const reader = await readerOf(queueUrl, given);
-    const start = reader.initialOffset();
-    const one = json(await reader.latestOffset(start));
-    const rows = await rowsIn(start, one, queueUrl, given);
-    await realRuntime.sleep(2500);
-    // The writers took longer than the messages were hidden, and somebody else looked.
-    await client.send(
-      new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 1 }),
-    );
-    await (await readerOf(queueUrl, given)).commit(one);
-    await send(queueUrl, 100, 130, groups);
-    await realRuntime.sleep(1300);
-    let last = one;
-    for (;;) {
-      const next = await readerOf(queueUrl, { ...given, visibilityTimeoutSeconds: 60 });
-      const end = json(await next.latestOffset(last));
-      if (end.batch === last.batch) break;
-      rows.push(...(await rowsIn(last, end, queueUrl, given)));
-      await next.commit(end);
-      last = end;
-    }
-    expect(sorted(idsOf(rows))).toEqual(range(0, 130));
-    expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
-  });
+  ])(
+    "The sqs source writes a message of a %s queue once, even if it is delivered again afterwards",
+    async (_kind, fifo) => {
+      const queueUrl = await newQueue({ fifo });
+      const groups = fifo ? 25 : undefined;
+      await send(queueUrl, 0, 100, groups);
+      const given = { around: withStores(realRuntime), visibilityTimeoutSeconds: 2 };
+      const reader = await readerOf(queueUrl, given);
+      const start = reader.initialOffset();
+      const one = json(await reader.latestOffset(start));
+      const rows = await rowsIn(start, one, queueUrl, given);
+      await realRuntime.sleep(2500);
+      // The writers took longer than the messages were hidden, and another consumer received them.
+      await client.send(
+        new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 1 }),
+      );
+      await (await readerOf(queueUrl, given)).commit(one);
+      await send(queueUrl, 100, 130, groups);
+      await realRuntime.sleep(1300);
+      let last = one;
+      for (;;) {
+        const next = await readerOf(queueUrl, { ...given, visibilityTimeoutSeconds: 60 });
+        const end = json(await next.latestOffset(last));
+        if (end.batch === last.batch) break;
+        rows.push(...(await rowsIn(last, end, queueUrl, given)));
+        await next.commit(end);
+        last = end;
+      }
+      expect(sorted(idsOf(rows))).toEqual(range(0, 130));
+      expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
+    },
+  );
 
-  it("knows a message again for as long as dedupeWindowSeconds, batches later", async () => {
+  it("The sqs source recognises a message for dedupeWindowSeconds, batches later", async () => {
     const queueUrl = await newQueue();
     let ahead = 0;
     const around = withStores({ ...realRuntime, now: () => Date.now() + ahead });
     let again: ReceiveMessageCommandOutput | undefined;
-    // The queue delivers the first messages once more, as it may.
+    // The queue delivers the first messages a second time, as SQS may.
     const redelivering: Middleware = async (command, next) => {
       const output = await next();
       if (command !== "ReceiveMessageCommand" || output.Messages === undefined) return output;
@@ -141,7 +144,7 @@ describe("sqs", () => {
     expect(await receive(4)).toEqual([0, 4]);
   });
 
-  it("writes a message once that comes twice within a batch", async () => {
+  it("The sqs source writes a message once that comes twice within a batch", async () => {
     const queueUrl = await newQueue();
     await send(queueUrl, 0, 20);
     const twice: Middleware = async (command, next) => {
@@ -156,7 +159,7 @@ describe("sqs", () => {
     expect(sorted(idsOf(await rowsIn(start, end, queueUrl, given)))).toEqual(range(0, 20));
   });
 
-  it("deletes again what could not be deleted, at once or in the next run", async () => {
+  it("The sqs source repeats failed deletes, at once or in the next run", async () => {
     const queueUrl = await newQueue();
     await send(queueUrl, 0, 30);
     const given = { around: withStores(realRuntime) };
@@ -184,13 +187,12 @@ describe("sqs", () => {
     fails = false;
     await (await readerOf(queueUrl, { ...given, middleware: faults })).commit(end);
     expect(answers).toBeGreaterThan(3);
-    // Of the two batches that the fault answered for, all but the first entries are said to be
-    // deleted.
+    // The answer of the fault says that all but the first entries of two batches are deleted.
     await (await readerOf(queueUrl, given)).commit(end);
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
   });
 
-  it("leaves alone what the next run has received, when a run that was overtaken commits late", async () => {
+  it("The sqs source spares messages that the next run received, when an overtaken run commits late", async () => {
     const queueUrl = await newQueue();
     const given = { around: withStores(realRuntime) };
     await send(queueUrl, 0, 10);

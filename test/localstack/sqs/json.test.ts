@@ -7,7 +7,7 @@ import { client, counts, json, newQueue, readerOf, rowsIn, sendBodies, sorted } 
 describe("sqs, json", () => {
   const given = { format: "json" as const, schema: "id bigint NOT NULL, tags array<string>" };
 
-  it("makes rows of the bodies, with all digits", async () => {
+  it("The sqs source makes rows of JSON bodies, with all digits", async () => {
     const queueUrl = await newQueue();
     await sendBodies(queueUrl, '{"id": 9007199254740993, "tags": ["a"], "more": 1}');
     const around = withStores(realRuntime);
@@ -23,19 +23,22 @@ describe("sqs, json", () => {
     ["no JSON", "{", "RECORD_NOT_JSON"],
     ["no object", "[1]", "RECORD_NOT_JSON"],
     ["no row of the schema", '{"id": "seven"}', "ROW_MISMATCH"],
-  ])("fails at a message that is %s, and gives the others back", async (_what, body, code) => {
-    const queueUrl = await newQueue();
-    await sendBodies(queueUrl, '{"id": 1}', body, '{"id": 2}');
-    const reader = await readerOf(queueUrl, given);
-    await expect(reader.latestOffset(reader.initialOffset())).rejects.toMatchObject({
-      code,
-      message: expect.stringMatching(/^message [0-9a-f-]{36} is no row: /),
-      hint: expect.stringContaining("dead-letter queue"),
-    });
-    expect(await counts(queueUrl)).toEqual({ visible: 3, hidden: 0 });
-  });
+  ])(
+    "The sqs source fails at a message that is %s, and returns the others to the queue",
+    async (_what, body, code) => {
+      const queueUrl = await newQueue();
+      await sendBodies(queueUrl, '{"id": 1}', body, '{"id": 2}');
+      const reader = await readerOf(queueUrl, given);
+      await expect(reader.latestOffset(reader.initialOffset())).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(/^message [0-9a-f-]{36} is no row: /),
+        hint: expect.stringContaining("dead-letter queue"),
+      });
+      expect(await counts(queueUrl)).toEqual({ visible: 3, hidden: 0 });
+    },
+  );
 
-  it("leaves such a message for the dead-letter queue, where there is one", async () => {
+  it("The sqs source leaves a wrong message for the dead-letter queue, if there is one", async () => {
     const deadLetters = await newQueue();
     const { Attributes = {} } = await client.send(
       new GetQueueAttributesCommand({ QueueUrl: deadLetters, AttributeNames: ["QueueArn"] }),

@@ -63,7 +63,7 @@ export async function sendBodies(QueueUrl: string, ...bodies: string[]): Promise
   await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }));
 }
 
-/** Messages that are in the queue: to be received, and hidden. */
+/** Numbers of visible and of hidden messages in the queue. */
 export async function counts(QueueUrl: string): Promise<{ visible: number; hidden: number }> {
   const { Attributes = {} } = await client.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["All"] }),
@@ -75,13 +75,13 @@ export async function counts(QueueUrl: string): Promise<{ visible: number; hidde
 }
 
 interface Given extends Partial<SqsOptions> {
-  /** Processes of one pipeline share a store. */
+  /** The store that the processes of one pipeline share. */
   readonly around?: DataSourceRuntime;
-  /** Around each request that goes out. */
+  /** Middleware around each request. */
   readonly middleware?: Middleware;
 }
 
-/** A reader as each process has one of its own. */
+/** A new reader, as each process has one. */
 export async function readerOf(queueUrl: string, given: Given = {}): Promise<SqsReader> {
   const { around = withStores(realRuntime), middleware, ...options } = given;
   const parsed = await parseOptions(Sqs, { queueUrl, ...options });
@@ -107,7 +107,7 @@ export async function readerOf(queueUrl: string, given: Given = {}): Promise<Sqs
   });
 }
 
-/** The rows of a batch, read by readers of their own. */
+/** The rows of a batch, each partition read by a new reader. */
 export async function rowsIn(
   start: QueueOffset,
   end: QueueOffset,

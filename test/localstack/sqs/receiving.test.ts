@@ -20,7 +20,7 @@ import {
 } from "./queues.ts";
 
 describe("sqs", () => {
-  it("gives a raw message with its time and attributes", async () => {
+  it("The sqs source returns a raw message with its time and attributes", async () => {
     const queueUrl = await newQueue();
     const before = Date.now();
     await client.send(
@@ -52,7 +52,7 @@ describe("sqs", () => {
     expect(Date.parse(String(row?.["sentTimestamp"]))).toBeGreaterThanOrEqual(before - 1000);
   });
 
-  it("reads a partition again as it was, and gives the start itself where the queue is empty", async () => {
+  it("The sqs source reads a partition again as it was, and returns the start itself for an empty queue", async () => {
     const queueUrl = await newQueue();
     const given = { around: withStores(realRuntime) };
     let requests = 0;
@@ -71,7 +71,7 @@ describe("sqs", () => {
     expect(await rowsIn(start, end, queueUrl, given)).toEqual(once);
   });
 
-  it("takes no more messages than it is to", async () => {
+  it("The sqs source takes no more messages than its limit", async () => {
     const queueUrl = await newQueue();
     await send(queueUrl, 0, 60);
     const given = { around: withStores(realRuntime), maxMessages: 25 };
@@ -89,7 +89,7 @@ describe("sqs", () => {
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
   });
 
-  it("puts large messages into several files, a task each", async () => {
+  it("The sqs source puts large messages into several files, a task each", async () => {
     const queueUrl = await newQueue();
     for (let i = 0; i < 20; i++)
       await sendBodies(queueUrl, JSON.stringify({ id: i, text: "x".repeat(1_000_000) }));
@@ -101,7 +101,7 @@ describe("sqs", () => {
     expect(sorted(idsOf(await rowsIn(start, end, queueUrl, given)))).toEqual(range(0, 20));
   });
 
-  it("ends a run of availableNow once all that was there at its start is read, while others go on sending", async () => {
+  it("A run of availableNow ends once the messages at its start are read, while others go on sending", async () => {
     const queueUrl = await newQueue();
     await send(queueUrl, 0, 50);
     const around = withStores(realRuntime);
@@ -120,7 +120,7 @@ describe("sqs", () => {
       rows.push(...(await rowsIn(start, end, queueUrl, { around })));
       await planner.commit(end);
       start = end;
-      // On AWS each batch is planned in another process.
+      // On AWS another process plans each batch.
       planner = await readerOf(queueUrl, { around, maxMessages: 20 });
       if (target !== undefined) planner.restoreAvailableNow(target);
     }
@@ -129,7 +129,7 @@ describe("sqs", () => {
     expect((await counts(queueUrl)).hidden).toBe(0);
   });
 
-  it("keeps the order of a group of a FIFO queue", async () => {
+  it("The sqs source keeps the order of a group of a FIFO queue", async () => {
     const queueUrl = await newQueue({ fifo: true });
     await send(queueUrl, 0, 60, 3);
     const around = withStores(realRuntime);
@@ -150,7 +150,7 @@ describe("sqs", () => {
     expect(rows[0]?.["sequenceNumber"]).toMatch(/^\d+$/);
   });
 
-  it("names queue and request where AWS refuses", async () => {
+  it("The sqs source names queue and request if AWS refuses", async () => {
     const reader = await readerOf(`${await newQueue()}-gone`);
     await expect(reader.latestOffset(reader.initialOffset())).rejects.toMatchObject({
       code: "SQS_FAILED",

@@ -15,14 +15,14 @@ import {
 usePipelines();
 
 describe("a sink's commit", () => {
-  it("that fails after it has landed counts as done", async () => {
+  it("A sink's commit that fails after it has landed counts as done", async () => {
     control.available = 8;
     control.deed = once("fail", is("after commit"));
     expect(await numbers.execute(ONCE)).toMatchObject(committed());
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("that fails before aborts the batch, which is replayed", async () => {
+  it("A sink's commit that fails before it lands aborts the batch, which is replayed", async () => {
     control.available = 8;
     control.deed = once("fail", is("before commit"));
     const failed = await numbers.execute(ONCE);
@@ -35,7 +35,7 @@ describe("a sink's commit", () => {
 });
 
 describe("a source's commit(end) that fails", () => {
-  it("fails the execution after the batch has committed, and the next one makes up for it before anything else", async () => {
+  it("A failed acknowledgement fails the execution after the commit, and the next one repeats it first", async () => {
     control.available = 8;
     control.deed = once("fail", is("commit offset"));
     const failed = await numbers.execute(ONCE);

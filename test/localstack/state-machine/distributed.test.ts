@@ -20,7 +20,7 @@ import {
 usePipelines();
 
 describe("a distributed run", () => {
-  it("writes 200 partitions that its children read from the partitions file", async () => {
+  it("A distributed run writes 200 partitions that its children read from the partitions file", async () => {
     control.available = 200;
     control.perPartition = 1;
     const execution = await numbers.execute(ONCE);
@@ -32,7 +32,7 @@ describe("a distributed run", () => {
     expect(transitions(history)).toBe(6);
   });
 
-  it("that was stopped is resumed at once, and writes what is missing by a list of its own", async () => {
+  it("A stopped distributed run is resumed at once and writes missing partitions by its own list", async () => {
     control.available = 16;
     control.perPartition = 1;
     const gate = control.gate();
@@ -60,7 +60,7 @@ describe("a distributed run", () => {
 });
 
 describe("a distributed batch", () => {
-  it("is aborted with the error of the task that failed", async () => {
+  it("A distributed batch is aborted with the error of the task that failed", async () => {
     control.available = 11;
     control.perPartition = 1;
     control.deed = (call) => (isRead(7)(call) ? "fail" : "go on");
@@ -77,7 +77,7 @@ describe("a distributed batch", () => {
     expect(await landed()).toEqual(upTo(11));
   });
 
-  it("whose Map cannot begin, because the partitions file is gone, is aborted and says so, and is replayed once it is back", async () => {
+  it("A distributed batch without its partitions file is aborted, says so, and is replayed with it", async () => {
     control.available = 11;
     control.perPartition = 1;
     control.deed = once("fail", is("before commit"));
@@ -87,7 +87,7 @@ describe("a distributed batch", () => {
     await numbers.store.delete([key]);
     const failed = await numbers.execute(ONCE);
     expect(failed).toMatchObject({ status: "FAILED", error: "TASK_KILLED" });
-    // States.ItemReaderFailed on AWS, States.Runtime on LocalStack.
+    // The error is States.ItemReaderFailed on AWS and States.Runtime on LocalStack.
     expect(failed.cause).toContain("a task was ended from outside: States.");
     expect(await batchOf(numbers)).toMatchObject({ state: "aborted", attempt: 2 });
     await numbers.store.put(key, file);

@@ -21,7 +21,7 @@ import {
 usePipelines();
 
 describe("a writer", () => {
-  it("that fails once is tried again, and the batch commits", async () => {
+  it("A writer that fails once is tried again, and the batch commits", async () => {
     control.available = 8;
     control.deed = once("fail", isRead(1));
     expect(await numbers.execute(ONCE)).toMatchObject(committed());
@@ -35,7 +35,7 @@ describe("a writer", () => {
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("that is killed once is tried again, and the batch commits", async () => {
+  it("A writer that is killed once is tried again, and the batch commits", async () => {
     control.available = 8;
     control.deed = once("die", isRead(2));
     expect(await numbers.execute(ONCE)).toMatchObject(committed());
@@ -48,7 +48,7 @@ describe("a writer", () => {
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("that always fails aborts the batch, which the next execution replays as it was, whatever the source says by then", async () => {
+  it("A writer that always fails aborts the batch, which the next execution replays as it was", async () => {
     control.available = 8;
     control.deed = (call) => (isRead(1)(call) ? "fail" : "go on");
     const failed = await numbers.execute(ONCE);
@@ -87,7 +87,7 @@ describe("a writer", () => {
     expect(await numbers.staged()).toHaveLength(4);
   });
 
-  it("whose row does not fit is not tried again", async () => {
+  it("A writer whose row does not fit is not tried again", async () => {
     control.available = 8;
     control.deed = (call) => (isRead(3)(call) ? "yield a bad row" : "go on");
     expect(await numbers.execute(ONCE)).toMatchObject({ status: "FAILED", error: "ROW_MISMATCH" });
@@ -95,7 +95,7 @@ describe("a writer", () => {
     expect((await batchOf(numbers))?.error).toMatchObject({ where: { partition: 3, row: 3, field: "word" } });
   });
 
-  it("that is always killed aborts the batch, which says so", async () => {
+  it("A writer that is always killed aborts the batch, which says so", async () => {
     control.available = 8;
     control.deed = (call) => (isRead(0)(call) ? "die" : "go on");
     const failed = await numbers.execute(ONCE);
@@ -108,7 +108,7 @@ describe("a writer", () => {
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("whose source hangs fails by itself before its time is over, and leaves no file", async () => {
+  it("A writer whose source hangs fails by itself before its time is over and leaves no file", async () => {
     control.available = 4;
     control.deed = (call) => (isRead(1)(call) ? "hang" : "go on");
     const failed = await hurried.execute(ONCE);
@@ -123,7 +123,7 @@ describe("a writer", () => {
     expect(await landed(hurried)).toEqual(upTo(4));
   });
 
-  it("whose sink hangs fails as well, and vacuum removes the file that it left", async () => {
+  it("A writer whose sink hangs fails as well, and vacuum removes the file that it left", async () => {
     control.available = 4;
     const gate = control.gate();
     control.deed = async ({ call, partition }): Promise<Deed> => {
@@ -154,7 +154,7 @@ describe("a writer", () => {
 });
 
 describe("a planner", () => {
-  it("that is killed is called again by the state machine, and takes the pipeline again", async () => {
+  it("A planner that is killed is called again by the state machine and takes the pipeline again", async () => {
     control.available = 8;
     control.deed = once("die", is("partitions"));
     expect(await numbers.execute(ONCE)).toMatchObject(committed());
@@ -162,7 +162,7 @@ describe("a planner", () => {
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("whose source fails is tried no more, tells the error, and leaves the pipeline free", async () => {
+  it("A planner whose source fails is not tried again, reports the error and leaves the pipeline free", async () => {
     control.available = 8;
     control.deed = (call) => (is("latestOffset")(call) ? "fail" : "go on");
     const failed = await numbers.execute(ONCE);
@@ -174,7 +174,7 @@ describe("a planner", () => {
 
 describe("a finalizer that is killed", () => {
   it.each(["before commit", "after commit"] as const)(
-    "at the sink's commit (%s) is called again by the state machine, and follows its own decision",
+    "A finalizer killed at the sink's commit (%s) is called again and follows its own decision",
     async (moment) => {
       control.available = 8;
       control.deed = once("die", is(moment));
@@ -188,7 +188,7 @@ describe("a finalizer that is killed", () => {
   );
 
   it.each(["before commit", "after commit"] as const)(
-    "at the sink's commit (%s) together with its execution is followed by the next one, which rolls forward",
+    "A finalizer killed at the commit (%s) with its execution is followed by the next, which rolls forward",
     async (moment) => {
       control.available = 8;
       const dies = once("die", is(moment));

@@ -8,7 +8,7 @@ export let numbers: DeployedPipeline;
 export let hurried: DeployedPipeline;
 export let relayed: DeployedPipeline;
 
-/** Has the pipelines deployed before the tests of a file, and empty before each of them. */
+/** Deploys the pipelines before the tests of a file and empties them before each test. */
 export function usePipelines(): void {
   beforeAll(async () => {
     control = await Control.start();
@@ -31,7 +31,7 @@ export function usePipelines(): void {
 export const ONCE = { trigger: "once" };
 export const upTo = (end: number, from = 0) => Array.from({ length: end - from }, (_, i) => from + i);
 
-/** The numbers in the table, in order; each as often as it is there. */
+/** The numbers in the table, sorted, each as often as it is there. */
 export async function landed(pipeline: DeployedPipeline = numbers): Promise<number[]> {
   return (await pipeline.rows()).map((row) => Number(row["n"])).sort((a, b) => a - b);
 }
@@ -50,17 +50,17 @@ export async function seen(what: string, isSeen: (call: Call) => boolean): Promi
 }
 
 /**
- * Stops an execution. LocalStack ends it once the functions that it waits for have ended: those
- * that are held die then.
+ * Stops an execution. LocalStack ends it once its present functions have ended, so held functions
+ * die then.
  */
 export async function stopped(arn: string, gate?: { open(): void }): Promise<void> {
   await numbers.stop(arn);
   gate?.open();
-  // It depends on the moment what LocalStack calls it; on AWS it is ABORTED.
+  // LocalStack's name of the status depends on the moment; on AWS it is ABORTED.
   expect(["ABORTED", "FAILED"]).toContain((await numbers.ended(arn)).status);
 }
 
-/** A deed for the first call that is meant; all others go on. */
+/** A deed for the first matching call; all others continue. */
 export function once<T extends string>(
   deed: T,
   isMeant: (call: Call) => boolean,

@@ -22,7 +22,7 @@ const done = (why: string) => ({ status: "SUCCEEDED", output: { next: "Done", wh
 usePipelines();
 
 describe("a run", () => {
-  it("of one batch takes 6 state transitions and one for each partition", async () => {
+  it("A run of one batch takes 6 state transitions and one for each partition", async () => {
     control.available = 8;
     const execution = await numbers.execute(ONCE);
     expect(execution).toMatchObject(committed());
@@ -33,7 +33,7 @@ describe("a run", () => {
     expect(control.calls.at(-1)).toMatchObject({ call: "commit offset", to: 8 });
   });
 
-  it("ends at once where nothing is new, and records no batch", async () => {
+  it("A run ends at once without new data and records no batch", async () => {
     const execution = await numbers.execute(ONCE);
     expect(execution).toMatchObject(done("nothing new"));
     expect(transitions(await numbers.history(execution.arn))).toBe(3);
@@ -43,7 +43,7 @@ describe("a run", () => {
     expect(await batchOf(numbers)).toBeUndefined();
   });
 
-  it("takes batches until it has all that was there at its start, though the source grows", async () => {
+  it("A run takes batches up to the source's end at its start, though the source grows", async () => {
     control.available = 20;
     control.perBatch = 8;
     control.deed = ({ call }) => {
@@ -56,7 +56,7 @@ describe("a run", () => {
     expect(await landed()).toEqual(upTo(20));
   });
 
-  it("of a pipeline that is paused does nothing, and asks the source nothing, which may be ill", async () => {
+  it("A run of a paused pipeline does nothing and does not ask its source, which may be ill", async () => {
     control.available = 8;
     await numbers.execute(ONCE);
     await numbers.ledger.pause("numbers", { by: "ann", at: Date.now() });
@@ -74,7 +74,7 @@ describe("a run", () => {
 });
 
 describe("a run that would become too long", () => {
-  it("goes on in new executions, to what was there at its start", async () => {
+  it("A run that would become too long continues in new executions, up to the end at its start", async () => {
     control.available = 20;
     control.perBatch = 8;
     control.deed = ({ call }) => {
@@ -108,7 +108,7 @@ describe("a run that would become too long", () => {
 });
 
 describe("two executions at once", () => {
-  it("do not disturb each other: one works, the other ends well and says why", async () => {
+  it("Two executions at once do not disturb each other: one works, the other ends well and says why", async () => {
     control.available = 8;
     const gate = control.gate();
     control.deed = async (call): Promise<Deed> => {
@@ -125,7 +125,7 @@ describe("two executions at once", () => {
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("where the first was stopped in mid-batch: the next one takes over at once and writes what is missing", async () => {
+  it("A second execution takes over at once from a stopped one and writes the missing partitions", async () => {
     control.available = 8;
     const gate = control.gate();
     control.deed = async (call): Promise<Deed> => {
@@ -150,37 +150,34 @@ describe("two executions at once", () => {
   it.each([
     ["a writer", (call: Call) => isRead(3)(call)],
     ["the finalizer", (call: Call) => call.call === "before commit"],
-  ])(
-    "where the pipeline was taken from the first while %s was at work: it does no harm",
-    async (_who, isHeld) => {
-      control.available = 8;
-      const gate = control.gate();
-      let isFirst = true;
-      control.deed = async (call): Promise<Deed> => {
-        if (!isHeld(call) || !isFirst) return "go on";
-        isFirst = false;
-        await gate.opened;
-        return "go on";
-      };
-      const first = await numbers.start(ONCE);
-      await seen("it is at work", isHeld);
-      // All other tasks too, so that only the one that is held is done twice.
-      await until("3 tasks are recorded", async () => (await tasksOf(numbers)).length >= 3 || undefined);
-      const { epoch = 0 } = (await numbers.ledger.head("numbers")) ?? {};
-      await numbers.ledger.unlock({ pipeline: "numbers", epoch }, { by: "ann", at: Date.now() });
-      expect(await numbers.execute(ONCE)).toMatchObject(committed());
-      const head = await numbers.ledger.head("numbers");
+  ])("An execution that lost the pipeline while %s was at work does no harm", async (_who, isHeld) => {
+    control.available = 8;
+    const gate = control.gate();
+    let isFirst = true;
+    control.deed = async (call): Promise<Deed> => {
+      if (!isHeld(call) || !isFirst) return "go on";
+      isFirst = false;
+      await gate.opened;
+      return "go on";
+    };
+    const first = await numbers.start(ONCE);
+    await seen("it is at work", isHeld);
+    // All other tasks are awaited, too, so that only the held one is done twice.
+    await until("3 tasks are recorded", async () => (await tasksOf(numbers)).length >= 3 || undefined);
+    const { epoch = 0 } = (await numbers.ledger.head("numbers")) ?? {};
+    await numbers.ledger.unlock({ pipeline: "numbers", epoch }, { by: "ann", at: Date.now() });
+    expect(await numbers.execute(ONCE)).toMatchObject(committed());
+    const head = await numbers.ledger.head("numbers");
 
-      gate.open();
-      const lost = await numbers.ended(first);
-      // It was told that it had lost the pipeline, unless it came so late that it found the batch
-      // committed.
-      expect(lost.cause ?? JSON.stringify(lost.output)).toMatch(/FENCED: this run|"state":"committed"/);
-      expect(await numbers.ledger.head("numbers")).toEqual(head);
-      expect(await numbers.staged()).toHaveLength(4);
-      expect(await numbers.keys("table/_log/")).toHaveLength(1);
-      expect(control.of("abort")).toEqual([]);
-      expect(await landed()).toEqual(upTo(8));
-    },
-  );
+    gate.open();
+    const lost = await numbers.ended(first);
+    // The execution was told that it had lost the pipeline, unless it came so late that it found
+    // the batch committed.
+    expect(lost.cause ?? JSON.stringify(lost.output)).toMatch(/FENCED: this run|"state":"committed"/);
+    expect(await numbers.ledger.head("numbers")).toEqual(head);
+    expect(await numbers.staged()).toHaveLength(4);
+    expect(await numbers.keys("table/_log/")).toHaveLength(1);
+    expect(control.of("abort")).toEqual([]);
+    expect(await landed()).toEqual(upTo(8));
+  });
 });

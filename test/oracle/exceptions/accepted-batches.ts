@@ -2,9 +2,12 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Args, type Call, type Run, simpleEnd } from "../trace.ts";
 import { changeEach, isCall, type Rewrite } from "./rewrite.ts";
 
-/** Batches that fail in Spark, and that Millrace commits. */
+/** Batches that fail in Spark and that Millrace commits. */
 
-/** True if a run has no batch after its first: no trigger drives the recorded sources further. */
+/**
+ * True if a run has only one batch, because its trigger does not drive the recorded sources
+ * further.
+ */
 function isOneBatchTrigger(trigger: JsonValue): boolean {
   return typeof trigger === "object" && trigger !== null && ("once" in trigger || "availableNow" in trigger);
 }
@@ -17,18 +20,18 @@ function commitOf(batchId: number, messages: readonly JsonValue[]): readonly Cal
   ];
 }
 
-/** Lets a run end well with this batch. */
+/** Ends a run with this batch and without an error. */
 function endWith(run: Run, batchId: number): void {
   run.ended = { failed: false, faults: [] };
   run.checkpoint?.commits.push(String(batchId));
 }
 
-/** What Spark refuses as a message is one: the task succeeds, and the batch is committed. */
+/** Accepts messages that Spark refuses: the task succeeds, and the batch is committed. */
 function acceptMessages(runs: readonly Run[], ret: string, messageOf: (exit: Args) => JsonValue): boolean {
   return changeEach(runs, (run) => {
     const index = run.driver.findIndex((call) => isCall(call, "writer.abort"));
     const { batchId } = run.driver[index]?.args ?? {};
-    // How a run on an interval would have gone on is not in the recording.
+    // The recording does not show how a run on an interval would have continued.
     const isOneBatch = isOneBatchTrigger(run.start.trigger);
     if (run.start.wopts["ret"] !== ret || !isOneBatch || typeof batchId !== "number") return false;
     run.tasks = run.tasks.filter(({ batch, attempt }) => batch !== batchId || attempt === 0);
@@ -77,7 +80,7 @@ export const anyIterable: Rewrite = {
         { call: "writer.write:exit", args: { items: 1, kinds: ["RecordBatch"], ...written } },
       ];
       run.tasks.push({ batch: batchId, partition: 0, attempt: 0, reader: [], writer });
-      // How the run would have gone on is not in the recording: it ends with this batch.
+      // The recording does not show how the run would have continued, so it ends with this batch.
       run.driver.push(
         { call: "writer.__init__", args: { schema, overwrite: false } },
         ...commitOf(batchId, [{ partition: 0, attempt: 0, ...written }]),

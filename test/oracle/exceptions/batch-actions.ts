@@ -7,11 +7,11 @@ const isRead = ({ made }: Run): boolean => made.some((call) => isCall(call, "rea
 const pushOf = ({ driver }: Run): Call | undefined =>
   driver.find((call) => isCall(call, "reader.pushFilters"));
 
-/** Rows in all that an action can read. */
+/** The number of rows that an action can read. */
 const rowsIn = (run: Run, runs: readonly Run[]): number =>
   partsOf(run, runs).reduce((rows, { start, end }) => rows + end - start, 0);
 
-/** What is read by a run that reads everything, with no filter. */
+/** Makes a run read all rows, without a filter. */
 function readAll(run: Run, runs: readonly Run[]): void {
   const parts = partsOf(run, runs);
   run.tasks = parts.map((part, partition) => {
@@ -91,7 +91,7 @@ const queries: Rewrite = {
   },
 };
 
-/** True if a row whose column is null does not pass, so that Spark infers that it is not null. */
+/** True if the filter rejects a null, so that Spark infers that the column is not null. */
 function rejectsNull({ kind, child }: FilterJson): boolean {
   if (kind === "Not") return rejectsNull(child as FilterJson);
   return kind !== "IsNull" && kind !== "IsNotNull" && kind !== "EqualNullSafe";
@@ -155,7 +155,7 @@ const writerForEachEnd: Rewrite = {
   },
 };
 
-/** For recordings of batches, in the order in which they are applied. */
+/** Exceptions for recordings of batches, in the order in which they are applied. */
 export const BATCH_REWRITES: readonly Rewrite[] = [
   partitionBy,
   optionNames,

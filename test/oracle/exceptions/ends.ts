@@ -2,7 +2,7 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Call, sameJson, simpleEnd } from "../trace.ts";
 import { changeEach, isCall, isFaultAt, type Rewrite } from "./rewrite.ts";
 
-/** What is called when a batch is committed or aborted. */
+/** Exceptions about the calls at the end of a batch. */
 
 export const acknowledgeAfterCommit: Rewrite = {
   id: "acknowledge-after-commit",
@@ -28,8 +28,8 @@ export const acknowledgeAfterCommit: Rewrite = {
 
 /**
  * Acknowledges each batch right after its commit. `early` has the ends that Spark acknowledges
- * later, also in another run: these calls are removed. Returns the call that is to be made again,
- * if the run ends because it fails.
+ * later, also in another run; those calls are removed. Returns the call to repeat if the run ends
+ * with its failure.
  */
 function acknowledge(
   calls: readonly Call[],
@@ -53,12 +53,15 @@ function acknowledge(
   return { driver };
 }
 
-/** The end of the batch that a call plans. A simple reader's partitions are none of its calls. */
+/**
+ * The end of the batch that a call plans. The partitions of a simple reader are not among its
+ * calls.
+ */
 function plannedEnd(call: Call): JsonValue | undefined {
   return isCall(call, "reader.partitions") ? (call.args["end"] ?? null) : simpleEnd(call);
 }
 
-/** Removes one such value; true if there was any. */
+/** Removes one such value; true if there was one. */
 function takeOut(values: JsonValue[], value: JsonValue | undefined): boolean {
   const index = values.findIndex((known) => sameJson(known, value));
   if (index >= 0) values.splice(index, 1);
@@ -66,8 +69,8 @@ function takeOut(values: JsonValue[], value: JsonValue | undefined): boolean {
 }
 
 /**
- * The fault of an acknowledgement that ends the run, if Spark does no more than plan until then.
- * Ours fails before the next batch is planned.
+ * The fault of an acknowledgement that ends the run, if Spark only plans until then. Millrace fails
+ * before it plans the next batch.
  */
 function failureAfter(rest: readonly Call[]): Call | undefined {
   const failure = rest.find((call) => isFaultAt(call, "reader.commit"));

@@ -2,7 +2,9 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Args, type Call, type Checkpoint, type Run, sameJson } from "../trace.ts";
 import { changeEach, isCall, isFaultAt, type Rewrite, rangeOf, removeCalls, sameRange } from "./rewrite.ts";
 
-/** What is asked of the source, how often, and when. */
+/**
+ * Exceptions about the planning calls of the source: their arguments, their number and their order.
+ */
 
 export const oneSignature: Rewrite = {
   id: "one-signature",
@@ -30,12 +32,12 @@ export const oneSignature: Rewrite = {
   },
 };
 
-/** True if the partitions of this range were asked for in one of these calls. */
+/** True if one of these calls asked for the partitions of this range. */
 function hasPlanned(calls: readonly Call[], range: Args): boolean {
   return calls.some((call) => isCall(call, "reader.partitions") && sameRange(call.args, range));
 }
 
-/** The calls of the drivers of all runs before this one. */
+/** The driver's calls in all runs before this one. */
 function callsBefore(runs: readonly Run[], index: number): readonly Call[] {
   return runs.slice(0, index).flatMap(({ driver }) => driver);
 }
@@ -79,8 +81,8 @@ export const planInOneStep: Rewrite = {
 };
 
 /**
- * Asks `latestOffset` again in a run that plans the range which another run has left open. Returns
- * the `latestOffset` whose partitions are still to be told.
+ * Asks `latestOffset` again in a run that plans the range which another run left open. Returns the
+ * `latestOffset` whose partitions are still missing.
  */
 function askAgain(
   calls: readonly Call[],
@@ -98,7 +100,7 @@ function askAgain(
   return { driver, open };
 }
 
-/** What a call makes of the range of a `latestOffset`, if it is about it. */
+/** The effect of a call on the range of a `latestOffset`, if it is about that range. */
 function planOf(latestOffset: Call, call: Call): "planned" | "failed" | undefined {
   const range = rangeOf(latestOffset) ?? {};
   if (isCall(call, "reader.partitions") && sameRange(call.args, range)) return "planned";
@@ -124,7 +126,7 @@ export const recordedPartitions: Rewrite = {
   reason:
     "DESIGN 3: `partitions(start, end)` is not asked again on replay; a source that answers differently would change what the batch means.",
   rewrite(runs) {
-    // The last run first: what the others have asked is still there.
+    // The last run comes first, while the calls of the others are still there.
     return changeEach([...runs.entries()].reverse(), ([i, run]) => {
       const earlier = callsBefore(runs, i);
       return removeCalls(run, (call, index, calls) => {

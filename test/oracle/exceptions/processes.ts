@@ -1,7 +1,7 @@
 import type { Args, Call } from "../trace.ts";
 import { changeEach, isCall, isFaultAt, type Rewrite } from "./rewrite.ts";
 
-/** What comes of Spark's checkpoint, and of its processes. */
+/** Exceptions that follow from Spark's checkpoint and from its processes. */
 
 export const checkpointOption: Rewrite = {
   id: "no-checkpoint-option",

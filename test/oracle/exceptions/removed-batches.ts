@@ -2,9 +2,9 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Args, type Call, type Checkpoint, type Run, sameJson } from "../trace.ts";
 import { isCall, type Rewrite, rangeOf } from "./rewrite.ts";
 
-/** Batches that Spark runs, and Millrace does not. */
+/** Batches that Spark runs and Millrace does not. */
 
-/** True for a `latestOffset` whose end is before its start, as far as their one number tells. */
+/** True for a `latestOffset` whose end is before its start, by their only number. */
 function goesBack(call: Call): boolean {
   const { start, end } = rangeOf(call) ?? {};
   const [from, to] = [start, end].map((offset) => Object.entries((offset ?? {}) as Args));
@@ -38,7 +38,7 @@ export const forwardOnly: Rewrite = {
   },
 };
 
-/** -1 before the first. */
+/** The id of the last committed batch; -1 before the first. */
 function lastCommitted(runs: readonly Run[]): number {
   const commits = runs.flatMap(({ driver }) => driver.filter((call) => isCall(call, "writer.commit:return")));
   return Math.max(-1, ...commits.map(({ args }) => Number(args["batchId"])));
@@ -51,7 +51,7 @@ function checkpointUntil({ offsets, commits }: Checkpoint, last: number): Checkp
   };
 }
 
-/** Takes a batch out of the recording, and counts those after it from one less. */
+/** Removes a batch from the recording and lowers the ids after it by one. */
 function removeBatch(runs: readonly Run[], at: number, batchId: number, end: JsonValue): void {
   let isAcknowledged = false;
   for (const run of runs.slice(at)) {
@@ -81,7 +81,7 @@ function removeBatch(runs: readonly Run[], at: number, batchId: number, end: Jso
   }
 }
 
-/** The id of the batch that is committed next after a call of the driver. */
+/** The id of the next batch that is committed after a call of the driver. */
 function batchAfter(run: Run, index: number): number | undefined {
   const commit = run.driver.slice(index).find((call) => isCall(call, "writer.commit"));
   return commit === undefined ? undefined : Number(commit.args["batchId"]);
@@ -123,7 +123,7 @@ export const keyOrder: Rewrite = {
         const [removed] = run.driver.splice(index, 1);
         const acknowledged = run.driver.slice(index).find((call) => isCall(call, "reader.commit"));
         removeBatch(runs, at, batchId, null);
-        // Both acknowledgements are of one offset: the second is of the batch that is gone.
+        // Both acknowledgements are for one offset: the second one belongs to the removed batch.
         if (acknowledged !== undefined && sameJson(acknowledged.args["end"], removed?.args["end"]))
           run.driver.splice(run.driver.indexOf(acknowledged), 1);
         used = true;

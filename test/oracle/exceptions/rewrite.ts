@@ -1,23 +1,23 @@
 import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson } from "../trace.ts";
 
-/** A difference from Spark that is there on purpose. */
+/** An intended difference from Spark. */
 export interface Exception {
   readonly id: string;
-  /** Where it is listed, and why it is so. */
+  /** The place where it is listed, and the reason for it. */
   readonly reason: string;
 }
 
 /**
- * A difference that can be foretold from the recording alone: it says what Spark's trace would be
- * if Spark did as Millrace does, and the engine must then make exactly these calls. So it can hide
- * nothing of what the engine does besides.
+ * A difference that can be predicted from the recording alone. It describes Spark's trace if Spark
+ * behaved like Millrace, and the engine must then make exactly these calls. So it can hide no other
+ * difference of the engine.
  */
 export interface Rewrite extends Exception {
   /** Changes `runs`; true if it found the difference in them. */
   rewrite(runs: Run[]): boolean;
 }
 
-/** Changes each item, of which `change` tells whether it had the difference; true if any had. */
+/** Calls `change` for each item and returns true if any item had the difference. */
 export function changeEach<T>(items: readonly T[], change: (item: T, index: number) => boolean): boolean {
   return items.map(change).includes(true);
 }
@@ -45,7 +45,7 @@ export function sameRange(a: Args, b: Args): boolean {
   return sameJson(a["start"], b["start"]) && sameJson(a["end"], b["end"]);
 }
 
-/** The range of a `latestOffset` that found something new. */
+/** The range of a `latestOffset` that found new data. */
 export function rangeOf(call: Call): Args | undefined {
   if (!isCall(call, "reader.latestOffset") || isIdlePoll(call)) return undefined;
   return { start: call.args["start"] ?? null, end: parsed(call.args["returns"] ?? null) };

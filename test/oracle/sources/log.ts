@@ -6,11 +6,9 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { Args, TaskId } from "../trace.ts";
 import { sideOf } from "./side.ts";
 
-/**
- * How the recorded sources log their calls, in the oracle's own form, and fail where they are told.
- */
+/** The log of the recorded sources, in the oracle's own form, and their faults. */
 
-/** As Spark hands options over: all are text. `trace` is the file to log to. */
+/** Options as Spark passes them: all are text. `trace` is the file of the log. */
 export type Options = { readonly trace: string; readonly [option: string]: string };
 
 export function log(options: Options, call: string, args: Args, task?: TaskContext): void {
@@ -39,8 +37,8 @@ interface FaultOption {
 }
 
 /**
- * Does what the option `fault` says of this point. As the original it blocks: a process that is
- * being killed must not go on.
+ * Injects the fault that the option `fault` has for this point. It blocks like the original,
+ * because a process that is being killed must not continue.
  */
 export function fault(options: Options, point: string, where: Args, task?: TaskContext): void {
   for (const option of JSON.parse(options["fault"] ?? "[]") as FaultOption[]) {
@@ -65,7 +63,7 @@ function block(seconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
 }
 
-/** As Spark's `simpleString`. */
+/** The text of Spark's `simpleString`. */
 export function ddlOf(schema: Schema): string {
   const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
   return `struct<${fields.join(",")}>`;

@@ -24,7 +24,7 @@ export class StreamReader extends DataSourceStreamReader<Offset, Part> {
     this.max = Number(options["max"] ?? 24);
   }
 
-  /** In the task that it reads for, if any. */
+  /** Logs a call, with the task for which the reader reads, if any. */
   log(call: string, args: Args): void {
     log(this.options, call, args, this.#task);
   }

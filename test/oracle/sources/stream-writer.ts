@@ -11,17 +11,17 @@ import { ddlOf, fault, log, type Options } from "./log.ts";
 type Msg = { partition: number; attempt: number; rows: number; lo: number | null; hi: number | null };
 type Message = Msg | { rows: number };
 
-/** The name that Spark has for the class of an item. */
+/** Spark's name for the class of a record batch. */
 export function kindOfBatch(batch: RecordBatch): string {
   return batch.constructor.name.replace(/^_/, "");
 }
 
-/** A plain object is what Spark's Row is here. */
+/** Spark's name for the class of a row: a plain object stands for Spark's Row. */
 export function kindOfRow(row: NamedRow): string {
   return Object.getPrototypeOf(row) === Object.prototype ? "Row" : typeof row;
 }
 
-/** What both forms of the writer do. */
+/** The common part of both forms of the writer. */
 class StreamW {
   readonly #options: Options;
 
@@ -30,7 +30,7 @@ class StreamW {
     log(options, "writer.__init__", { schema: ddlOf(schema), overwrite });
   }
 
-  /** `idsOf` returns the ids in an item, `kindOf` the name that Spark has for its class. */
+  /** `idsOf` returns the ids in an item, `kindOf` Spark's name for its class. */
   async write<Item>(
     source: AsyncIterable<Item>,
     task: TaskContext,

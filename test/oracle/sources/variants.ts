@@ -63,7 +63,7 @@ export class Back extends Src {
   }
 }
 
-/** Limits itself, and is told when the trigger is `availableNow`. */
+/** Limits its batches, and is told when the trigger is `availableNow`. */
 class ANReader extends StreamReader implements SupportsTriggerAvailableNow {
   prepareForTriggerAvailableNow(): Awaitable<void> {
     this.log("reader.prepareForTriggerAvailableNow", {});
@@ -76,7 +76,7 @@ export class AN extends Src {
   }
 }
 
-/** Has the signature of Spark 4.0, and a position of its own. */
+/** Has the signature of Spark 4.0 and keeps its own position. */
 class OldSigReader extends StreamReader {
   #current = 0;
 
@@ -93,7 +93,7 @@ export class OldSig extends Src {
   }
 }
 
-/** Heeds the limit. */
+/** Respects the read limit. */
 class AdmReader extends StreamReader {
   target: number | undefined;
 
@@ -135,8 +135,8 @@ export class AdmAN extends Src {
 }
 
 /**
- * Returns one offset with its keys in two orders. Not in sources.py: ported from what its recording
- * shows.
+ * Returns one offset with its keys in two orders. sources.py lacks it; it is ported from its
+ * recording.
  */
 class BadReader extends StreamReader {
   override latestOffset(start: Offset): Offset {
@@ -155,7 +155,7 @@ class BadReader extends StreamReader {
     yield [BigInt(part.start), part.idx];
   }
 
-  /** In a task it logs nothing. */
+  /** The reader does not log this call in a task. */
   override stop(): void {
     if (isDriver()) super.stop();
   }

@@ -24,9 +24,9 @@ const BATCH: Batch = {
 const LIMITS = { messageBytes: 100, maxSinkItems: 0 };
 const OUTCOME = { to: "committed", progress: { rows: 1, bytes: 8 }, now: 2000 } as const;
 
-/** Deployed ledgers are full of these names: they must stay. */
+/** Deployed ledgers contain these names, so they must not change. */
 describe("the attributes of the ledger's items", () => {
-  it("the attributes of a batch are its fields, offsets as canonical JSON", () => {
+  it("The attributes of a batch are its fields, with offsets as canonical JSON", () => {
     const item = batchItem(BATCH);
     expect(item).toEqual({
       pk: { S: "P#orders" },
@@ -50,7 +50,7 @@ describe("the attributes of the ledger's items", () => {
     expect(batchOf(item)).toEqual(BATCH);
   });
 
-  it("the lease and the acknowledgement of a head lie in several attributes", () => {
+  it("The lease and the acknowledgement of a head lie in several attributes", () => {
     const owner = { id: "a", description: "run a" };
     const request = { pipeline: "orders", owner, now: 10, leaseMilliseconds: 5, newIncarnation: "life-1" };
     expect(headChange(acquired({ ...request, takeOverEpoch: 3 }).head)).toEqual({
@@ -79,7 +79,7 @@ describe("the attributes of the ledger's items", () => {
     });
   });
 
-  it("the offset of a head is compared as canonical JSON", () => {
+  it("The offset of a head is compared as canonical JSON", () => {
     const { head } = planned(FENCE, { ...BATCH, now: 1 });
     expect(headChange(head).where).toEqual([
       {
@@ -96,7 +96,7 @@ describe("the attributes of the ledger's items", () => {
     });
   });
 
-  it("a batch that changes has attempt and state compared, and attributes without a value cleared", () => {
+  it("A changed batch has its attempt and state compared and its empty attributes removed", () => {
     const committed = finished(FENCE, BATCH, OUTCOME, LIMITS).batch.change;
     expect(committed && batchChange(committed)).toMatchObject({
       where: [{ attempt: { oneOf: [2] }, state: { oneOf: ["committing"] } }],

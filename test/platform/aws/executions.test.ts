@@ -5,7 +5,9 @@ import { hasEnded } from "../../../shared/platform/aws/executions.ts";
 const STANDARD = "arn:aws:states:eu-central-1:123456789012:execution:Shop-Orders:1";
 const EXPRESS = "arn:aws:states:eu-central-1:123456789012:express:Shop-Orders-express:1:2";
 
-/** A client whose executions are all in that state, and the executions that it was asked about. */
+/**
+ * A client whose executions all have this state, and a list of the executions that were described.
+ */
 function clientOf(status: string | Error) {
   const asked: unknown[] = [];
   const send = async ({ input }: { readonly input: unknown }) => {
@@ -19,23 +21,32 @@ function clientOf(status: string | Error) {
 const owner = (id: string) => ({ id, description: "" });
 
 describe("an execution that owns a lease", () => {
-  it.each(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])("has ended when it is %s", async (status) => {
-    const { client, asked } = clientOf(status);
-    expect(await hasEnded(client, owner(STANDARD))).toBe(true);
-    expect(asked).toEqual([{ executionArn: STANDARD }]);
-  });
+  it.each(["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])(
+    "An execution that owns a lease has ended when it is %s",
+    async (status) => {
+      const { client, asked } = clientOf(status);
+      expect(await hasEnded(client, owner(STANDARD))).toBe(true);
+      expect(asked).toEqual([{ executionArn: STANDARD }]);
+    },
+  );
 
-  it.each(["RUNNING", "PENDING_REDRIVE"])("has not ended while it is %s", async (status) => {
-    expect(await hasEnded(clientOf(status).client, owner(STANDARD))).toBe(false);
-  });
+  it.each(["RUNNING", "PENDING_REDRIVE"])(
+    "An execution that owns a lease has not ended while it is %s",
+    async (status) => {
+      expect(await hasEnded(clientOf(status).client, owner(STANDARD))).toBe(false);
+    },
+  );
 
-  it("has not provably ended if Step Functions does not answer", async () => {
+  it("An execution that owns a lease has not provably ended if Step Functions does not answer", async () => {
     expect(await hasEnded(clientOf(new Error("throttled")).client, owner(STANDARD))).toBe(false);
   });
 
-  it.each([EXPRESS, "4711-desk"])("is not asked for if nobody can describe it: %s", async (id) => {
-    const { client, asked } = clientOf("SUCCEEDED");
-    expect(await hasEnded(client, owner(id))).toBe(false);
-    expect(asked).toEqual([]);
-  });
+  it.each([EXPRESS, "4711-desk"])(
+    "An owner of a lease that cannot be described is not asked for: %s",
+    async (id) => {
+      const { client, asked } = clientOf("SUCCEEDED");
+      expect(await hasEnded(client, owner(id))).toBe(false);
+      expect(asked).toEqual([]);
+    },
+  );
 });

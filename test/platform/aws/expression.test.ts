@@ -10,7 +10,7 @@ import {
 import { expression } from "../../../shared/platform/aws/expression.ts";
 
 describe("expression", () => {
-  it("an expression has each test of a field in DynamoDB's words, joined by AND", () => {
+  it("An expression has each test of a field in DynamoDB's words, joined by AND", () => {
     const where = [
       {
         epoch: equal(4),
@@ -48,7 +48,7 @@ describe("expression", () => {
     });
   });
 
-  it("an expression joins alternatives by OR, without parentheses that DynamoDB would call redundant", () => {
+  it("An expression joins alternatives by OR, without parentheses that DynamoDB would call redundant", () => {
     const { ConditionExpression } = expression({
       where: [{ a: ABSENT }, { b: equal(1), c: ABSENT }],
       set: {},
@@ -56,7 +56,7 @@ describe("expression", () => {
     expect(ConditionExpression).toBe("attribute_not_exists(#a) OR #b = :0 AND attribute_not_exists(#c)");
   });
 
-  it("an expression sets what has a value, removes what is undefined, and adds to what is there", () => {
+  it("An expression sets what has a value, removes what is undefined, and adds to what is there", () => {
     const change = {
       where: [{ pk: PRESENT }],
       set: { state: "planned", error: undefined, progress: undefined, note: null },
@@ -75,7 +75,7 @@ describe("expression", () => {
     });
   });
 
-  it("an expression has no values and no update if there are none, because DynamoDB takes neither empty", () => {
+  it("An expression has no values and no update if there are none, because DynamoDB takes neither empty", () => {
     expect(Object.keys(expression({ where: [{ pk: PRESENT }], set: {} })).toSorted()).toEqual([
       "ConditionExpression",
       "ExpressionAttributeNames",

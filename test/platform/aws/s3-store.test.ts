@@ -7,10 +7,7 @@ import { S3Store } from "../../../shared/platform/aws/s3-store.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/**
- * A store whose server answers as the test says: what S3 does when it is busy, or when a role may
- * do little.
- */
+/** A store on a server that answers as the test says, like a busy S3 or one with few rights. */
 async function storeOn(answer: Answer): Promise<S3Store> {
   const server = createServer((request, response) => {
     request.resume().once("end", () => answer(request, response));
@@ -27,7 +24,7 @@ async function storeOn(answer: Answer): Promise<S3Store> {
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
     maxAttempts: 1,
   });
-  // Back-offs are not waited for.
+  // The store does not wait in back-offs.
   return new S3Store({ client, bucket: "bucket", runtime });
 }
 
@@ -45,12 +42,12 @@ async function* body(): AsyncGenerator<Uint8Array> {
   yield new TextEncoder().encode("rows");
 }
 
-describe("S3 that is busy, or a network that breaks off,", () => {
+describe("a busy S3 or a broken network", () => {
   it.each([
     ["503", status(503)],
     ["429", status(429)],
     ["a connection that is reset", reset],
-  ])("is asked again: %s", async (_name, fail) => {
+  ])("The S3 store asks a busy S3 or a broken network again: %s", async (_name, fail) => {
     const store = await storeOn(failing(3, fail, status(200)));
     expect(await store.put("a", new Uint8Array(3))).toBe(true);
   });
@@ -58,19 +55,19 @@ describe("S3 that is busy, or a network that breaks off,", () => {
   it.each([
     ["503", status(503)],
     ["a connection that is reset", reset],
-  ])("makes an upload fail so that its task is tried again: %s", async (_name, fail) => {
+  ])("The S3 store fails an upload with an error that retries its task: %s", async (_name, fail) => {
     const store = await storeOn(fail);
     await expect(store.put("a", body())).rejects.toMatchObject({ code: "STORE_FAILED", retryable: true });
   });
 
-  it("is not asked again where it refuses", async () => {
+  it("The S3 store does not ask again if S3 refuses", async () => {
     const store = await storeOn(status(403));
     await expect(store.put("a", body())).rejects.toMatchObject({ code: "STORE_FAILED", retryable: false });
     await expect(store.put("a", new Uint8Array(3))).rejects.toMatchObject({ retryable: false });
   });
 });
 
-describe("an object that is missing, of which S3 says only that it is forbidden,", () => {
+describe("an object that S3 calls forbidden", () => {
   const listing = (keys: string) =>
     `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${keys}</ListBucketResult>`;
   const forbiddenBut =
@@ -78,12 +75,12 @@ describe("an object that is missing, of which S3 says only that it is forbidden,
     (request, response) =>
       request.url?.includes("list-type=2") ? list(request, response) : status(403)(request, response);
 
-  it("is missing where a listing shows that it is", async () => {
+  it("An object that S3 calls forbidden is missing if a listing shows that it is", async () => {
     const store = await storeOn(forbiddenBut(status(200, listing(""))));
     expect(await store.get("batches/1.json")).toBeUndefined();
   });
 
-  it("is an error where it is there, or may not be listed", async () => {
+  it("An object that S3 calls forbidden is an error if it exists or may not be listed", async () => {
     const there = "<Contents><Key>batches/1.json</Key><Size>1</Size></Contents>";
     for (const list of [status(200, listing(there)), status(403)]) {
       const store = await storeOn(forbiddenBut(list));

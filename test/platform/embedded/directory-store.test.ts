@@ -12,7 +12,7 @@ import { ROOT } from "../../support/root.ts";
 storeSuite("a directory", async () => new DirectoryStore(temporaryFolder()));
 
 describe("a directory", () => {
-  it("keeps of an upload whose process was killed only a file that can be abandoned", async () => {
+  it("The directory store keeps only a file of a killed process's upload, which can be abandoned", async () => {
     const folder = temporaryFolder();
     const script = `
       import { DirectoryStore } from ${JSON.stringify(join(ROOT, "shared/platform/embedded/directory-store.ts"))};
@@ -37,12 +37,12 @@ describe("a directory", () => {
     expect(filesBelow(folder)).toEqual([]);
   });
 
-  it("names the path when the disk fails", async () => {
+  it("The directory store names the path when the disk fails", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "a"));
     const store = new DirectoryStore(join(folder, "a"));
     await store.put("file", new Uint8Array());
-    // A file cannot be a folder: this fails for root too, which no chmod stops.
+    // A file cannot be a folder. This fails for root, too, which ignores permissions.
     await expect(store.put("file/b", new Uint8Array())).rejects.toMatchObject({
       code: "STORE_FAILED",
       where: { path: join(folder, "a/file") },

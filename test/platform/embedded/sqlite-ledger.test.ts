@@ -17,7 +17,7 @@ const REQUEST = {
 };
 
 describe("the SQLite ledger", () => {
-  it("is there again after it was closed, and is shared by two connections", async () => {
+  it("The SQLite ledger keeps its content after it was closed, and two connections share it", async () => {
     const path = join(temporaryFolder(), "ledger.sqlite");
     const first = new SqliteLedger(path);
     const second = new SqliteLedger(path);
@@ -28,7 +28,7 @@ describe("the SQLite ledger", () => {
     expect((await new SqliteLedger(path).head("orders"))?.epoch).toBe(1);
   });
 
-  it("writes through a journal that survives a loss of power", () => {
+  it("The SQLite ledger writes through a journal that survives a loss of power", () => {
     const path = join(temporaryFolder(), "ledger.sqlite");
     const ledger = new SqliteLedger(path);
     const database = new DatabaseSync(path);
@@ -37,7 +37,7 @@ describe("the SQLite ledger", () => {
     ledger.close();
   });
 
-  it("refuses a file of a later version, and says so", () => {
+  it("The SQLite ledger refuses a file of a later version and says so", () => {
     const path = join(temporaryFolder(), "ledger.sqlite");
     new SqliteLedger(path).close();
     const database = new DatabaseSync(path);
@@ -48,7 +48,7 @@ describe("the SQLite ledger", () => {
     );
   });
 
-  it("opens a file of an earlier version, and keeps what is in it", async () => {
+  it("The SQLite ledger opens a file of an earlier version and keeps its content", async () => {
     const path = join(temporaryFolder(), "ledger.sqlite");
     const database = new DatabaseSync(path);
     database.exec(MIGRATIONS[0] ?? "");
@@ -69,7 +69,7 @@ describe("the SQLite ledger", () => {
     });
   });
 
-  it("refuses a file that is no ledger, and names it", () => {
+  it("The SQLite ledger refuses a file that is no ledger and names it", () => {
     const folder = temporaryFolder();
     expect(() => new SqliteLedger(folder)).toThrowError(
       expect.objectContaining({ code: "LEDGER_FAILED", where: { path: folder } }) as Error,

@@ -2,8 +2,8 @@ import { pipeline } from "millrace";
 import { Postgres } from "millrace/connectors/postgres";
 
 /**
- * Copies the table `changes`, in small batches: into `copies`, or, with `COPY_KEY`, the last change
- * of each key into `latest`. The server is that of PGHOST and its like.
+ * Copies the table `changes` in small batches into `copies`. If `COPY_KEY` is set, it copies the
+ * last change of each key into `latest`. The server is the one of PGHOST and its companions.
  */
 const key = process.env["COPY_KEY"];
 

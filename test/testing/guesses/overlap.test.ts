@@ -3,7 +3,7 @@ import { guessOverlap } from "../../../shared/testing/guesses/overlap.ts";
 
 const refused = (...partitions: unknown[]) => guessOverlap(partitions)?.message;
 
-describe("what the kit takes for ranges: partitions", () => {
+describe("ranges that the kit guesses", () => {
   it.each([
     ["numbers", { from: 0, to: 10 }, { from: 5, to: 15 }],
     ["numbers in another order", { lo: 5, hi: 15 }, { lo: 0, hi: 10 }],
@@ -62,7 +62,7 @@ describe("what the kit takes for ranges: partitions", () => {
       { id: "slice-2", interval: "2026-01-02/2026-01-04" },
     ],
     ["pairs of times", ["2026-01-01", "2026-01-03"], ["2026-01-02", "2026-01-04"]],
-  ])("whose ranges overlap are refused: %s", (_, ...partitions) => {
+  ])("The kit refuses partitions whose ranges seem to overlap: %s", (_, ...partitions) => {
     expect(refused(...partitions)).toMatch(/^partitions \d and \d overlap: /);
   });
 
@@ -115,11 +115,11 @@ describe("what the kit takes for ranges: partitions", () => {
     ],
     ["a time and a number", { from: 0, to: 6 }, { from: "2026-01-01", to: "2026-01-02" }],
     ["paths", "2026/01", "2026/02"],
-  ])("are let through: %s", (_, ...partitions) => {
+  ])("The kit accepts partitions that are no overlapping ranges: %s", (_, ...partitions) => {
     expect(refused(...partitions)).toBeUndefined();
   });
 
-  it("that only look like ranges can be called otherwise, which the error says", () => {
+  it("The error of partitions that only look like ranges suggests other names for their fields", () => {
     const routes = [
       { from: 1, to: 5, day: 0 },
       { from: 2, to: 7, day: 0 },

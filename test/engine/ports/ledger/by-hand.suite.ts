@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Fence, Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { BOB, FIRST, LEASE, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** What a person does to a pipeline. */
+/** Tests of a person's actions on a pipeline. */
 export function byHand(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {
@@ -20,13 +20,13 @@ export function byHand(open: () => Promise<Ledger>): void {
       ["resume", () => ledger.resume("nobody", ACTION)],
       ["rewind", () => ledger.rewind({ pipeline: "nobody", epoch: 0 }, REWIND)],
       ["unlock", () => ledger.unlock({ pipeline: "nobody", epoch: 0 }, ACTION)],
-    ])("%s of a pipeline that never ran is refused, and leaves no trace", async (_name, act) => {
+    ])("A %s of a pipeline that never ran is refused and leaves no trace", async (_name, act) => {
       await expect(act()).rejects.toMatchObject({ code: "PIPELINE_NOT_FOUND" });
       expect(await ledger.head("nobody")).toBeUndefined();
       expect(await ledger.journal("nobody", { limit: 10 })).toEqual([]);
     });
 
-    it("pause says who, why and since when, beside a run and its open batch, until resume", async () => {
+    it("A pause keeps who, why and since when, beside a run and its open batch, until a resume", async () => {
       await planned();
       const before = await ledger.head(PIPELINE);
       await ledger.pause(PIPELINE, ACTION);
@@ -39,7 +39,7 @@ export function byHand(open: () => Promise<Ledger>): void {
       ]);
     });
 
-    it("pause fences nobody: the run ends its batch, and the pause stays", async () => {
+    it("A pause fences no run: the run ends its batch, and the pause stays", async () => {
       const { fence: mine } = await planned();
       await ledger.pause(PIPELINE, ACTION);
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
@@ -48,7 +48,7 @@ export function byHand(open: () => Promise<Ledger>): void {
       expect((await acquire({ owner: BOB })).head).toMatchObject({ paused: ACTION, offset: { n: 10 } });
     });
 
-    it("rewind moves the offset, and nothing else: ids go on, an acknowledgement stays due", async () => {
+    it("A rewind moves only the offset: ids continue, and an acknowledgement stays due", async () => {
       const mine = await committed();
       const before = await ledger.head(PIPELINE);
       await ledger.rewind(mine, REWIND);
@@ -59,7 +59,7 @@ export function byHand(open: () => Promise<Ledger>): void {
       expect(next).toMatchObject({ batchId: 1, start: { n: 4 } });
     });
 
-    it("rewind takes its offset as the present one whatever the order of keys", async () => {
+    it("A rewind takes its offset as the present one whatever the order of keys is", async () => {
       const mine = await fence();
       await ledger.initialize(mine, { a: 1, b: { c: 2, d: 3 } });
       await ledger.rewind(mine, { ...ACTION, from: { b: { d: 3, c: 2 }, a: 1 }, to: { a: 0 } });
@@ -77,25 +77,25 @@ export function byHand(open: () => Promise<Ledger>): void {
       expect(await journal()).toEqual([]);
     }
 
-    it("rewind is refused to a lost epoch", async () => {
+    it("A rewind is refused to a lost epoch", async () => {
       const lost = await committed();
       await fence({ owner: BOB, now: 1000 + LEASE });
       await expectRefusedRewind(lost, REWIND, { code: "FENCED" });
     });
 
-    it("rewind is refused while a batch is open", async () => {
+    it("A rewind is refused while a batch is open", async () => {
       const { fence: mine } = await planned();
       const message = expect.stringContaining("batch 0 is open");
       await expectRefusedRewind(mine, { ...REWIND, from: { n: 0 } }, { code: "BATCH_OPEN", message });
     });
 
-    it("rewind is refused from an offset that is not the present one, and where there is none", async () => {
+    it("A rewind is refused from an offset that is not the present one, and if there is none", async () => {
       await expectRefusedRewind(await fence(), REWIND, { code: "LEDGER_CONFLICT" });
       const mine = await committed();
       await expectRefusedRewind(mine, { ...REWIND, from: { n: 9 } }, { code: "LEDGER_CONFLICT" });
     });
 
-    it("unlock takes the lease from its holder, who can change nothing more", async () => {
+    it("An unlock takes the lease from its holder, who can change nothing afterwards", async () => {
       const { fence: lost } = await planned();
       await ledger.unlock(lost, ACTION);
       const head = await ledger.head(PIPELINE);
@@ -108,7 +108,7 @@ export function byHand(open: () => Promise<Ledger>): void {
       expect((await acquire({ owner: BOB })).acquired).toBe(true);
     });
 
-    it("unlock spares a holder that is not the one of the epoch", async () => {
+    it("An unlock spares a holder of another epoch", async () => {
       const lost = await lostFence();
       const before = await ledger.head(PIPELINE);
       await expect(ledger.unlock(lost, ACTION)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
@@ -116,7 +116,7 @@ export function byHand(open: () => Promise<Ledger>): void {
       expect(await journal()).toEqual([]);
     });
 
-    it("the journal has the newest first, as many as asked, of its pipeline", async () => {
+    it("The journal returns the newest entries of its pipeline first, up to a limit", async () => {
       await acquire();
       await acquire({ pipeline: "clicks" });
       await ledger.pause("clicks", ACTION);

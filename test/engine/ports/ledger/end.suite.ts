@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { FIRST, MEASURED, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** How a batch ends: decision, end, acknowledgement. */
+/** Tests of the end of a batch: decision, end and acknowledgement. */
 export function ends(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {
@@ -11,7 +11,7 @@ export function ends(open: () => Promise<Ledger>): void {
   const { decide, finish, planned, committed } = stepsOf(() => ledger);
 
   describe("decide", () => {
-    it("moves a planned batch to committing, and notes that the commit may be tried", async () => {
+    it("A decision moves a planned batch to committing and notes that its commit may be tried", async () => {
       const { fence: mine } = await planned();
       const batch = await decide(mine, {
         batchId: 0,
@@ -23,7 +23,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
     });
 
-    it("moves a planned batch to aborting with the error, and notes that no commit was tried", async () => {
+    it("A decision moves a planned batch to aborting with the error and notes that no commit was tried", async () => {
       const { fence: mine } = await planned();
       const error = { code: "HTTP_STATUS", message: "GET … answered 500", where: { partition: 2 } };
       expect(
@@ -35,7 +35,7 @@ export function ends(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("moves a committing batch to aborting, still noting that the commit was tried", async () => {
+    it("A decision moves a committing batch to aborting and keeps the note that its commit was tried", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       expect(
@@ -46,7 +46,7 @@ export function ends(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("does not turn a commit that was decided into an abort for one who saw the batch before it was", async () => {
+    it("A decision to abort cannot replace a commit that was decided since its caller read the batch", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" })).toMatchObject({
@@ -54,7 +54,7 @@ export function ends(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("is made once: whoever decides otherwise later is given the decision that is there", async () => {
+    it("A decision is made once: a later caller gets the recorded decision", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
       expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" })).toMatchObject(
@@ -65,7 +65,7 @@ export function ends(open: () => Promise<Ledger>): void {
       );
     });
 
-    it("a decision that cannot follow the state is refused, also if the caller saw that state", async () => {
+    it("A decision that cannot follow the state is refused, also if the caller saw that state", async () => {
       const mine = await committed();
       const before = await ledger.batch(PIPELINE, 0);
       const decisions = [
@@ -80,13 +80,13 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.batch(PIPELINE, 0)).toEqual(before);
     });
 
-    it("changes nothing of a batch that has ended", async () => {
+    it("A decision changes nothing in a batch that has ended", async () => {
       const mine = await committed();
       const before = await ledger.batch(PIPELINE, 0);
       expect(await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" })).toEqual(before);
     });
 
-    it("changes nothing of another attempt", async () => {
+    it("A decision changes nothing in another attempt", async () => {
       const { fence: mine } = await planned();
       expect(await decide(mine, { batchId: 0, attempt: 2, from: "planned", to: "aborting" })).toMatchObject({
         state: "planned",
@@ -96,7 +96,7 @@ export function ends(open: () => Promise<Ledger>): void {
   });
 
   describe("finish", () => {
-    it("committed moves the offset, closes the batch and leaves its acknowledgement to do, all at once", async () => {
+    it("A commit moves the offset, closes the batch and makes its acknowledgement due, all at once", async () => {
       await committed();
       expect(await ledger.batch(PIPELINE, 0)).toMatchObject({
         state: "committed",
@@ -113,7 +113,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(head?.openBatchId).toBeUndefined();
     });
 
-    it("keeps what was measured", async () => {
+    it("A commit keeps the batch's measurements", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       const ended = await finish(mine, {
@@ -128,7 +128,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.batches(PIPELINE, { limit: 1 })).toEqual([ended]);
     });
 
-    it("committed keeps what the sink gave, until the next commit gives something else or nothing", async () => {
+    it("A commit keeps the sink's hint until the next commit replaces or removes it", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       const lastCommit = { version: 12, table: "s3://lake/orders" };
@@ -148,7 +148,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect((await ledger.head(PIPELINE))?.lastCommit).toBeUndefined();
     });
 
-    it("committed is refused from planned and from aborting: the offset stays", async () => {
+    it("A commit is refused from planned and from aborting, and the offset stays", async () => {
       const { fence: mine } = await planned();
       const outcome = { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 } as const;
       expect(await finish(mine, outcome)).toMatchObject({ state: "planned" });
@@ -157,7 +157,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
     });
 
-    it("committed twice is as once", async () => {
+    it("A commit that is recorded twice has the effect of one", async () => {
       const mine = await committed();
       await ledger.acknowledge(mine, 0);
       const before = await ledger.head(PIPELINE);
@@ -172,7 +172,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.head(PIPELINE)).toEqual(before);
     });
 
-    it("of another attempt changes nothing", async () => {
+    it("An end of another attempt changes nothing", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       const batch = await finish(mine, {
@@ -186,7 +186,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.head(PIPELINE)).toMatchObject({ offset: { n: 0 }, openBatchId: 0 });
     });
 
-    it("a commit with more items of a sink than the ledger takes, or items that are not for it, writes nothing", async () => {
+    it("A commit with too many sink items, or items of a wrong kind, writes nothing", async () => {
       const { fence: mine } = await planned();
       const batch = await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       const before = await ledger.head(PIPELINE);
@@ -202,7 +202,7 @@ export function ends(open: () => Promise<Ledger>): void {
       expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
     });
 
-    it("aborted leaves the batch open at its offsets", async () => {
+    it("An abort leaves the batch open at its offsets", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
       const batch = await finish(mine, {
@@ -222,14 +222,14 @@ export function ends(open: () => Promise<Ledger>): void {
   });
 
   describe("acknowledge", () => {
-    it("clears what is to be acknowledged, once", async () => {
+    it("An acknowledgement removes its batch from the head, once", async () => {
       const mine = await committed();
       await ledger.acknowledge(mine, 0);
       await ledger.acknowledge(mine, 0);
       expect((await ledger.head(PIPELINE))?.unacknowledged).toBeUndefined();
     });
 
-    it("of another batch changes nothing", async () => {
+    it("An acknowledgement of another batch changes nothing", async () => {
       const mine = await committed();
       await ledger.acknowledge(mine, 1);
       expect((await ledger.head(PIPELINE))?.unacknowledged).toEqual({ batchId: 0, end: { n: 10 } });

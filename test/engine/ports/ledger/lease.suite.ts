@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Fence, Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { ALICE, BOB, FIRST, LEASE, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** What a ledger does with the lease of a pipeline, and to a run that has lost it. */
+/** Tests of the lease of a pipeline, and of a run that has lost it. */
 export function lease(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {
@@ -11,7 +11,7 @@ export function lease(open: () => Promise<Ledger>): void {
   const { decide, finish, replan, acquire, fence, lostFence, planned } = stepsOf(() => ledger);
 
   describe("acquire", () => {
-    it("makes the head, with its incarnation, at the first call", async () => {
+    it("The first acquisition creates the head, with its incarnation", async () => {
       expect(await ledger.head(PIPELINE)).toBeUndefined();
       expect(await acquire()).toEqual({
         acquired: true,
@@ -25,7 +25,7 @@ export function lease(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("keeps the incarnation and takes a new epoch at each later call of the same owner", async () => {
+    it("A later acquisition by the same owner keeps the incarnation and takes a new epoch", async () => {
       await acquire();
       const { acquired, head } = await acquire({ newIncarnation: "life-2" });
       expect({ acquired, incarnation: head.incarnation, epoch: head.epoch }).toEqual({
@@ -35,7 +35,7 @@ export function lease(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("is refused to another owner, told who holds the lease, and changes nothing", async () => {
+    it("An acquisition by another owner is refused with the holder's name and changes nothing", async () => {
       await acquire();
       const { acquired, head } = await acquire({ owner: BOB });
       expect(acquired).toBe(false);
@@ -43,7 +43,7 @@ export function lease(open: () => Promise<Ledger>): void {
       expect(await ledger.head(PIPELINE)).toEqual(head);
     });
 
-    it("is given to another owner at the moment when the lease is over, not before", async () => {
+    it("An acquisition by another owner succeeds when the lease expires, not before", async () => {
       await acquire();
       expect((await acquire({ owner: BOB, now: 1000 + LEASE - 1 })).acquired).toBe(false);
       expect(await acquire({ owner: BOB, now: 1000 + LEASE })).toMatchObject({
@@ -52,12 +52,12 @@ export function lease(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("is given to another owner once the lease was released", async () => {
+    it("An acquisition by another owner succeeds once the lease was released", async () => {
       await ledger.release(await fence());
       expect(await acquire({ owner: BOB })).toMatchObject({ acquired: true, head: { epoch: 2 } });
     });
 
-    it("takes over from the epoch that was named, and from no other", async () => {
+    it("An acquisition takes over from the named epoch and from no other", async () => {
       await acquire();
       await acquire();
       expect((await acquire({ owner: BOB, takeOverEpoch: 1 })).acquired).toBe(false);
@@ -70,7 +70,7 @@ export function lease(open: () => Promise<Ledger>): void {
       ).toBe(false);
     });
 
-    it("keeps pipelines apart", async () => {
+    it("An acquisition keeps pipelines apart", async () => {
       await acquire();
       expect(await acquire({ pipeline: "clicks", owner: BOB, newIncarnation: "life-9" })).toMatchObject({
         acquired: true,
@@ -79,14 +79,14 @@ export function lease(open: () => Promise<Ledger>): void {
       expect(await ledger.pipelines()).toEqual(["clicks", PIPELINE]);
     });
 
-    it("gives one winner to many that ask at once", async () => {
+    it("An acquisition by many owners at once has one winner", async () => {
       const owners = Array.from({ length: 8 }, (_, i) => ({ id: `run-${i}`, description: `run ${i}` }));
       const results = await Promise.all(owners.map((owner) => acquire({ owner })));
       expect(results.filter((result) => result.acquired)).toHaveLength(1);
     });
   });
 
-  it("release of a lost lease leaves the new holder's", async () => {
+  it("A release of a lost lease leaves the new holder's lease", async () => {
     await ledger.release(await lostFence());
     expect((await ledger.head(PIPELINE))?.lease?.owner).toEqual(BOB);
   });
@@ -104,7 +104,7 @@ export function lease(open: () => Promise<Ledger>): void {
       ["acknowledge", (lost) => ledger.acknowledge(lost, 0)],
     ];
     it.each(transitions)(
-      "can no longer %s, and is told who holds the pipeline",
+      "A lost epoch can no longer %s, and its error names the holder of the pipeline",
       async (_name, transition) => {
         const lost = await lostFence();
         const before = await ledger.head(PIPELINE);
@@ -116,7 +116,7 @@ export function lease(open: () => Promise<Ledger>): void {
       },
     );
 
-    it("can neither decide nor finish nor acknowledge a batch that it planned itself", async () => {
+    it("A lost epoch can neither decide nor finish nor acknowledge a batch that it planned itself", async () => {
       const { fence: lost } = await planned();
       const taker = await fence({ owner: BOB, now: 1000 + LEASE });
       await expect(

@@ -8,8 +8,8 @@ import type { LedgerOptions } from "./steps.ts";
 import { tasks } from "./tasks.suite.ts";
 
 /**
- * What a ledger is: each adapter runs this suite. `open` gives a new, empty ledger; calls of one
- * ledger may come from several runs.
+ * The contract of a ledger: each adapter runs this suite. `open` returns a new, empty ledger;
+ * several runs may call one ledger.
  */
 export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
   for (const part of [lease, plans, tasks, ends, byHand])

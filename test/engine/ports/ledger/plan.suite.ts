@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Fence, Ledger, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
 import { FIRST, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** What a ledger does when a batch is planned, and planned again. */
+/** Tests of the plan of a batch and of its new attempts. */
 export function plans(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {
@@ -11,7 +11,7 @@ export function plans(open: () => Promise<Ledger>): void {
   const { decide, finish, replan, acquire, fence, planned, committed } = stepsOf(() => ledger);
 
   describe("initialize", () => {
-    it("keeps the first offset, and no later one", async () => {
+    it("The ledger keeps the first offset of a pipeline and no later one", async () => {
       const mine = await fence();
       await ledger.initialize(mine, { n: 5 });
       await ledger.initialize(mine, { n: 6 });
@@ -20,7 +20,7 @@ export function plans(open: () => Promise<Ledger>): void {
   });
 
   describe("plan", () => {
-    it("records the batch, opens it, and counts on", async () => {
+    it("A plan records the batch, opens it and raises the next id", async () => {
       const { batch } = await planned();
       expect(batch).toEqual({
         pipeline: PIPELINE,
@@ -48,7 +48,7 @@ export function plans(open: () => Promise<Ledger>): void {
     it.each<[string, Partial<NewBatch>]>([
       ["while a batch is open", { batchId: 1 }],
       ["of an id that was used", {}],
-    ])("is refused %s, and changes nothing", async (_what, overrides) => {
+    ])("A plan is refused %s, and changes nothing", async (_what, overrides) => {
       const { fence: mine, batch } = await planned();
       const head = await ledger.head(PIPELINE);
       await expect(ledger.plan(mine, { ...FIRST, ...overrides })).rejects.toMatchObject({
@@ -62,7 +62,7 @@ export function plans(open: () => Promise<Ledger>): void {
       ["of an id that was used", { batchId: 0, start: { n: 10 } }],
       ["of an id that leaves one out", { batchId: 2, start: { n: 10 } }],
       ["that does not start where the last one ended", { batchId: 1, start: { n: 11 } }],
-    ])("after a commit is refused %s", async (_what, overrides) => {
+    ])("A plan after a commit is refused %s", async (_what, overrides) => {
       const mine = await committed();
       await expect(ledger.plan(mine, { ...FIRST, end: { n: 20 }, ...overrides })).rejects.toMatchObject({
         code: "LEDGER_CONFLICT",
@@ -71,7 +71,7 @@ export function plans(open: () => Promise<Ledger>): void {
       expect((await ledger.head(PIPELINE))?.openBatchId).toBeUndefined();
     });
 
-    it("keeps the end of all that was there, through the attempts of the batch", async () => {
+    it("A plan keeps the latest offset of the source through the attempts of the batch", async () => {
       const mine = await fence();
       const latest = { n: 25, shard: { a: [1, 2] } };
       const batch = await ledger.plan(mine, { ...FIRST, latest });
@@ -82,7 +82,7 @@ export function plans(open: () => Promise<Ledger>): void {
       expect(await replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, latest });
     });
 
-    it("tells the next run when it was, whatever becomes of the batch", async () => {
+    it("A plan tells the next run its time, whatever becomes of the batch", async () => {
       await planned();
       expect(await ledger.head(PIPELINE)).toMatchObject({ lastPlannedAt: 1000 });
       const mine = await fence();
@@ -95,7 +95,7 @@ export function plans(open: () => Promise<Ledger>): void {
       expect(await ledger.head(PIPELINE)).toMatchObject({ lastPlannedAt: 61_000 });
     });
 
-    it("takes offsets as equal whatever the order of their keys", async () => {
+    it("A plan takes offsets as equal whatever the order of their keys is", async () => {
       const mine = await fence();
       await ledger.initialize(mine, { a: 1, b: { c: 2, d: 3 } });
       const batch = await ledger.plan(mine, { ...FIRST, start: { b: { d: 3, c: 2 }, a: 1 } });
@@ -104,7 +104,7 @@ export function plans(open: () => Promise<Ledger>): void {
   });
 
   describe("replan", () => {
-    it("begins the next attempt of an aborted batch with the same offsets and partitions, and nothing of the last one", async () => {
+    it("A new attempt of an aborted batch has the same offsets and partitions and no outcome", async () => {
       const { fence: mine, batch } = await planned();
       const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting", error });
@@ -117,7 +117,7 @@ export function plans(open: () => Promise<Ledger>): void {
       });
     });
 
-    it("may give the next attempt another plan, which is read back", async () => {
+    it("A new attempt may have another plan, which is read back", async () => {
       const { fence: mine, batch } = await planned();
       const aborted = { ...batch, state: "aborted" as const };
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
@@ -128,7 +128,7 @@ export function plans(open: () => Promise<Ledger>): void {
       expect(await ledger.batch(PIPELINE, 0)).toMatchObject(plan);
     });
 
-    it("still knows which attempts had their commit tried", async () => {
+    it("A new attempt keeps the list of attempts whose commit was tried", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
       await decide(mine, { batchId: 0, attempt: 1, from: "committing", to: "aborting" });
@@ -136,7 +136,7 @@ export function plans(open: () => Promise<Ledger>): void {
       expect(await replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, lastTriedAttempt: 1 });
     });
 
-    it("begins one attempt, however often it is asked to", async () => {
+    it("A new attempt begins once, however often it is asked for", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
       await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
@@ -145,19 +145,22 @@ export function plans(open: () => Promise<Ledger>): void {
       expect((await ledger.batch(PIPELINE, 0))?.attempt).toBe(2);
     });
 
-    it.each(["committing", "aborting"] as const)("is refused while the batch is %s", async (to) => {
-      const { fence: mine } = await planned();
-      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to });
-      await expect(replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
-    });
+    it.each(["committing", "aborting"] as const)(
+      "A new attempt is refused while the batch is %s",
+      async (to) => {
+        const { fence: mine } = await planned();
+        await decide(mine, { batchId: 0, attempt: 1, from: "planned", to });
+        await expect(replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+      },
+    );
 
-    it("is refused for a committed batch", async () => {
+    it("A new attempt is refused for a committed batch", async () => {
       const mine = await committed();
       await expect(replan(mine, 0, 1, 3000)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
     });
   });
 
-  it("gives the newest batches first, as many as asked, before the one asked", async () => {
+  it("The ledger returns the newest batches first, up to a limit, before a given one", async () => {
     const mine = await fence();
     for (let batchId = 0; batchId < 12; batchId++) {
       await ledger.plan(mine, { ...FIRST, batchId, start: { n: batchId }, end: { n: batchId + 1 } });

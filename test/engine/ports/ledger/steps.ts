@@ -67,14 +67,14 @@ export const RUNNING: RunningTask = {
   reportedAt: 11_000,
 };
 
-/** `forgetsByItself`: tasks expire by their own time to live. */
+/** `forgetsByItself`: the ledger's tasks expire by a time to live. */
 export interface LedgerOptions {
   readonly forgetsByItself?: boolean;
 }
 
-/** What runs do with the ledger that is open, up to where a test begins. */
+/** The steps of runs on the open ledger, up to the point where a test begins. */
 export function stepsOf(ledger: () => Ledger) {
-  /** The batch as it is, or as a run would have it that saw another state or attempt. */
+  /** The present batch, or the batch as a run saw it in another state or attempt. */
   async function seen(batchId: number, attempt: number, state?: BatchState): Promise<Batch> {
     const { now, ...first } = FIRST;
     const stub = { ...first, pipeline: PIPELINE, lastTriedAttempt: 0, plannedAt: now, firstPlannedAt: now };
@@ -109,7 +109,7 @@ export function stepsOf(ledger: () => Ledger) {
     return { pipeline: PIPELINE, epoch: head.epoch };
   }
 
-  /** A fence that another run has taken over from. */
+  /** A fence whose epoch another run has taken over. */
   async function lostFence(): Promise<Fence> {
     const lost = await fence();
     await fence({ owner: BOB, now: 1000 + LEASE });

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger, TaskKey } from "../../../../shared/engine/ports/ledger.ts";
 import { BOB, KEY, LEASE, type LedgerOptions, RUNNING, stepsOf, TASK } from "./steps.ts";
 
-/** What a ledger keeps of tasks: those that ended, and those that run. */
+/** Tests of a ledger's records of finished and running tasks. */
 export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void {
   let ledger: Ledger;
   beforeEach(async () => {
@@ -11,7 +11,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
   const { fence, lostFence, planned } = stepsOf(() => ledger);
 
   describe("recordTask", () => {
-    it("records the first attempt, and gives the winner to any later one", async () => {
+    it("The ledger records the first attempt of a task and returns the winner to any later one", async () => {
       expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
       expect(
         await ledger.recordTask(KEY, { ...TASK, writerId: "writer-2", attemptNumber: 1, rows: 6 }),
@@ -19,7 +19,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       expect(await ledger.task(KEY)).toEqual(TASK);
     });
 
-    it("gives one winner to many at once", async () => {
+    it("The ledger returns one winner to many attempts at once", async () => {
       const tasks = Array.from({ length: 8 }, (_, i) => ({ ...TASK, writerId: `writer-${i}` }));
       const winners = await Promise.all(tasks.map((task) => ledger.recordTask(KEY, task)));
       expect(new Set(winners.map((task) => task.writerId)).size).toBe(1);
@@ -31,35 +31,35 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       ["batches", { batchId: 1 }],
       ["attempts", { attempt: 2 }],
       ["partitions", { partition: 1 }],
-    ])("keeps %s apart", async (_what, other) => {
+    ])("The ledger keeps the tasks of %s apart", async (_what, other) => {
       await ledger.recordTask(KEY, TASK);
       expect(await ledger.task({ ...KEY, ...other })).toBeUndefined();
     });
 
-    it("is not fenced: a late writer of a lost run may win", async () => {
+    it("A task record is not fenced: a late writer of a lost run may win", async () => {
       await planned();
       await fence({ owner: BOB, now: 1000 + LEASE });
       expect(await ledger.recordTask(KEY, TASK)).toEqual(TASK);
     });
 
-    it("a message as large as the ledger's limit is kept whole", async () => {
+    it("The ledger keeps a message as large as its limit whole", async () => {
       const { messageBytes } = ledger.limits;
       expect(messageBytes).toBeGreaterThanOrEqual(64 * 1024);
-      // Quotes and the backslash of an escape count, too.
+      // Quotes and the backslash of an escape are part of the size.
       const task = { ...TASK, message: `${"x".repeat(messageBytes - 4)}\n` };
       expect(Buffer.byteLength(JSON.stringify(task.message))).toBe(messageBytes);
       expect(await ledger.recordTask(KEY, task)).toEqual(task);
       expect(await ledger.task(KEY)).toEqual(task);
     });
 
-    it("keeps messages of any JSON value, and where a large one lies", async () => {
+    it("The ledger keeps messages of any JSON value and the place of a large one", async () => {
       const task = { ...TASK, message: null, messageKey: "batches/0/message.json" };
       await ledger.recordTask(KEY, task);
       expect(await ledger.tasks(KEY)).toEqual([task]);
     });
   });
 
-  it("gives the tasks of an attempt in partition order, all of them, and of no other", async () => {
+  it("The ledger returns all tasks of one attempt in partition order, and of no other", async () => {
     const partitions = Array.from({ length: 1200 }, (_, i) => (i * 7) % 1200);
     for (const partition of partitions)
       await ledger.recordTask({ ...KEY, partition }, { ...TASK, partition });
@@ -69,7 +69,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
   });
 
   describe("reportProgress", () => {
-    it("keeps what a task told last, in partition order, apart from what it records", async () => {
+    it("The ledger keeps the last progress of each task in partition order, apart from its record", async () => {
       await ledger.reportProgress({ ...KEY, partition: 1 }, { ...RUNNING, partition: 1 });
       await ledger.reportProgress(KEY, RUNNING);
       const later = {
@@ -93,12 +93,12 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       ["incarnations", { incarnation: "life-2" }],
       ["batches", { batchId: 1 }],
       ["attempts", { attempt: 2 }],
-    ])("keeps %s apart", async (_what, other) => {
+    ])("The ledger keeps the progress of %s apart", async (_what, other) => {
       await ledger.reportProgress(KEY, RUNNING);
       expect(await ledger.progress({ ...KEY, ...other })).toEqual([]);
     });
 
-    it("is not fenced, and needs no batch: it decides nothing", async () => {
+    it("A progress report is not fenced and needs no batch, because it decides nothing", async () => {
       await lostFence();
       await ledger.reportProgress(KEY, RUNNING);
       expect(await ledger.progress(KEY)).toEqual([RUNNING]);
@@ -106,14 +106,14 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
   });
 
   if (options.forgetsByItself !== true) {
-    it("forgets what tasks told before a time", async () => {
+    it("The ledger forgets progress reports before a given time", async () => {
       await ledger.reportProgress(KEY, RUNNING);
       await ledger.reportProgress({ ...KEY, partition: 1 }, { ...RUNNING, partition: 1, reportedAt: 11_001 });
       await ledger.expireTasks(11_001);
       expect((await ledger.progress(KEY)).map((running) => running.partition)).toEqual([1]);
     });
 
-    it("forgets tasks that were recorded before a time, and no later ones", async () => {
+    it("The ledger forgets tasks that were recorded before a given time and no later ones", async () => {
       await ledger.recordTask(KEY, TASK);
       await ledger.recordTask({ ...KEY, partition: 1 }, { ...TASK, partition: 1, recordedAt: 1501 });
       await ledger.expireTasks(1501);

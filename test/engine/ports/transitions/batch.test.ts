@@ -14,7 +14,7 @@ const FOLLOWS: readonly string[] = [
 ];
 
 describe("planned", () => {
-  it("a plan records the first attempt, opens the batch and counts on", () => {
+  it("A plan records the first attempt, opens the batch and raises the next id", () => {
     expect(make(transitions.planned(FENCE, PLAN), { head: HEAD })).toEqual({
       made: true,
       head: { ...OPEN, lastPlannedAt: 1000 },
@@ -22,12 +22,12 @@ describe("planned", () => {
     });
   });
 
-  it("a plan sets the offset of a pipeline that has none", () => {
+  it("A plan sets the offset of a pipeline that has none", () => {
     const { offset: _offset, ...empty } = HEAD;
     expect(make(transitions.planned(FENCE, PLAN), { head: empty }).head?.offset).toEqual({ n: 60 });
   });
 
-  it("a plan takes offsets as equal whatever the order of their keys", () => {
+  it("A plan takes offsets as equal whatever the order of their keys is", () => {
     const head = { ...HEAD, offset: { a: 1, b: { c: 2, d: 3 } } };
     const plan = { ...PLAN, start: { b: { d: 3, c: 2 }, a: 1 } };
     expect(make(transitions.planned(FENCE, plan), { head }).made).toBe(true);
@@ -38,14 +38,14 @@ describe("planned", () => {
     ["the next batch is 8", { ...HEAD, nextBatchId: 8 }, undefined],
     ["it does not start where the batch before it ended", { ...HEAD, offset: { n: 61 } }, undefined],
     ["the ledger has one of this id already", HEAD, BATCH],
-  ])("a plan is refused with the reason that %s", (reason, head, batch) => {
+  ])("A plan is refused with the reason that %s", (reason, head, batch) => {
     expect(() => make(transitions.planned(FENCE, PLAN), { head, batch })).toThrow(`batch 7: ${reason}`);
     expect(() => make(transitions.planned(FENCE, PLAN), { head, batch })).toThrow(code("LEDGER_CONFLICT"));
   });
 });
 
 describe("decided and finished", () => {
-  /** Whether the batch ends up in `to`, from the state in which its caller sees it. */
+  /** True if the batch ends up in `to`, from the state that its caller sees. */
   function reaches(state: BatchState, to: BatchState): boolean {
     const batch = { ...BATCH, state };
     try {
@@ -60,12 +60,12 @@ describe("decided and finished", () => {
     }
   }
 
-  it("a batch goes from each state to those that may follow it, and to no other", () => {
+  it("A batch goes from each state to those that may follow it, and to no other", () => {
     const pairs = STATES.flatMap((from) => STATES.map((to) => [from, to] as const));
     expect(pairs.filter(([from, to]) => reaches(from, to)).map((pair) => pair.join(" → "))).toEqual(FOLLOWS);
   });
 
-  it("a late decision or end changes nothing of another attempt, and returns the batch that is there", () => {
+  it("A late decision or end changes nothing in another attempt and returns the present batch", () => {
     const batch = { ...BATCH, attempt: 3 };
     const late = [
       transitions.decided(FENCE, BATCH, { to: "aborting" }),
@@ -75,21 +75,21 @@ describe("decided and finished", () => {
       expect(make(transition, { head: OPEN, batch })).toEqual({ made: false, head: OPEN, batch });
   });
 
-  it("a decision on a batch that is not there is refused", () => {
+  it("A decision on a missing batch is refused", () => {
     const transition = transitions.decided(FENCE, BATCH, { to: "aborting" });
     expect(() => make(transition, { head: OPEN })).toThrow("batch 7: there is no such batch");
   });
 });
 
 describe("decided", () => {
-  it("a decision notes the attempt whose commit may be tried, and only that", () => {
+  it("A decision notes the attempt whose commit may be tried, and only that one", () => {
     const decide = (to: "committing" | "aborting") =>
       make(transitions.decided(FENCE, BATCH, { to }), { head: OPEN, batch: BATCH }).batch;
     expect(decide("committing")).toEqual({ ...BATCH, state: "committing", lastTriedAttempt: 2 });
     expect(decide("aborting")).toEqual({ ...BATCH, state: "aborting" });
   });
 
-  it("a decision without an error keeps the one that is there", () => {
+  it("A decision without an error keeps the recorded one", () => {
     const error = { code: "TASKS_MISSING", message: "a task failed", where: {} };
     const failed = { ...BATCH, error };
     const decide = transitions.decided(FENCE, failed, { to: "committing" });
@@ -99,7 +99,7 @@ describe("decided", () => {
     expect(make(abort, { head: OPEN, batch: failed }).batch?.error).toEqual(again);
   });
 
-  it("a late decision follows the one that was taken since its caller looked", () => {
+  it("A late decision follows the one that was taken since its caller looked", () => {
     const batch: Batch = { ...BATCH, state: "committing" };
     const late = transitions.decided(FENCE, BATCH, { to: "aborting" });
     expect(make(late, { head: OPEN, batch })).toEqual({ made: false, head: OPEN, batch });
@@ -111,7 +111,7 @@ describe("finished", () => {
   const committing: Batch = { ...BATCH, state: "committing", error };
   const commit = { to: "committed", progress: PROGRESS, now: 2000 } as const;
 
-  it("a commit moves the offset, closes the batch and leaves its acknowledgement to do", () => {
+  it("A commit moves the offset, closes the batch and makes its acknowledgement due", () => {
     const { error: _error, ...batch } = committing;
     const head = { ...OPEN, lastCommit: { version: 1 } };
     const transition = transitions.finished(FENCE, committing, { ...commit, lastCommit: 2 }, NO_ITEMS);
@@ -129,13 +129,13 @@ describe("finished", () => {
     });
   });
 
-  it("a commit without a hint forgets the hint of the commit before", () => {
+  it("A commit without a hint forgets the hint of the commit before", () => {
     const head = { ...OPEN, lastCommit: { version: 1 } };
     const transition = transitions.finished(FENCE, committing, commit, NO_ITEMS);
     expect(make(transition, { head, batch: committing }).head).not.toHaveProperty("lastCommit");
   });
 
-  it("an abort leaves the head as it is, and the error in the batch", () => {
+  it("An abort leaves the head as it is and keeps the error in the batch", () => {
     const aborting: Batch = { ...BATCH, state: "aborting", error };
     const transition = transitions.finished(FENCE, aborting, { ...commit, to: "aborted" }, NO_ITEMS);
     expect(make(transition, { head: OPEN, batch: aborting })).toEqual({
@@ -145,7 +145,7 @@ describe("finished", () => {
     });
   });
 
-  it("a commit is refused with more items of the sink than the ledger takes", () => {
+  it("A commit is refused if it has more items of the sink than the ledger takes", () => {
     const finish = (count: number) => () =>
       transitions.finished(
         FENCE,
@@ -162,7 +162,7 @@ describe("replanned", () => {
   const aborted: Batch = { ...BATCH, state: "aborted", finishedAt: 1500, progress: PROGRESS };
   const replan = (batch: Batch) => make(transitions.replanned(FENCE, batch, 2000), { head: OPEN, batch });
 
-  it("a new attempt forgets the outcome of the last one", () => {
+  it("A new attempt forgets the outcome of the last one", () => {
     expect(replan(aborted)).toEqual({
       made: true,
       head: OPEN,
@@ -170,7 +170,7 @@ describe("replanned", () => {
     });
   });
 
-  it("a new attempt may have another schema and partitions file, but neither other offsets nor another id", () => {
+  it("A new attempt may have another schema and partitions file, but neither other offsets nor another id", () => {
     const plan = { partitionsKey: "batches/7/other.json", schema: "b3RoZXI" };
     const another: NewBatch = { ...PLAN, ...plan, batchId: 9, end: { n: 99 } };
     expect(transitions.replanned(FENCE, aborted, 2000, another).batch.after).toEqual({
@@ -181,7 +181,7 @@ describe("replanned", () => {
     });
   });
 
-  it("a new attempt follows one that was aborted, or is still planned, and no other", () => {
+  it("A new attempt follows one that was aborted or is still planned, and no other", () => {
     const states = STATES.filter((state) => {
       try {
         return replan({ ...aborted, state }).made;
@@ -193,7 +193,7 @@ describe("replanned", () => {
     expect(states).toEqual(["planned", "aborted"]);
   });
 
-  it("a new attempt begins once, however often it is asked for", () => {
+  it("A new attempt begins once, however often it is asked for", () => {
     const batch = replan(aborted).batch;
     expect(() => make(transitions.replanned(FENCE, aborted, 2000), { head: OPEN, batch })).toThrow(
       "attempt 2 cannot be followed by another",
@@ -204,12 +204,12 @@ describe("replanned", () => {
 describe("acknowledged", () => {
   const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
 
-  it("an acknowledgement clears what is due of its batch, and is no error if nothing is", () => {
+  it("An acknowledgement removes its batch from the head and is no error if the head has none", () => {
     expect(make(transitions.acknowledged(FENCE, 6), { head: due })).toEqual({ made: true, head: HEAD });
     expect(make(transitions.acknowledged(FENCE, 6), { head: HEAD })).toEqual({ made: false, head: HEAD });
   });
 
-  it("an acknowledgement leaves what is due of another batch", () => {
+  it("An acknowledgement leaves the head with another unacknowledged batch as it is", () => {
     expect(make(transitions.acknowledged(FENCE, 5), { head: due })).toEqual({ made: false, head: due });
   });
 });

@@ -39,10 +39,10 @@ export const BATCH: Batch = {
   plannedAt: 900,
   firstPlannedAt: 800,
 };
-/** While batch 7 is open. */
+/** The head while batch 7 is open. */
 export const OPEN: Head = { ...HEAD, openBatchId: 7, nextBatchId: 8 };
 
-/** What an adapter does with a transition. */
+/** Applies a transition as an adapter does. */
 export function make(
   transition: transitions.Transition,
   there: transitions.CurrentRecords,

@@ -29,7 +29,7 @@ describe("acquired", () => {
   const acquire = (overrides: object, head: Head | undefined = HEAD) =>
     make(transitions.acquired({ ...request, ...overrides }), { head });
 
-  it("an acquisition makes the head with epoch 1 and the given incarnation if there is none", () => {
+  it("An acquisition makes the head with epoch 1 and the given incarnation if there is none", () => {
     expect(make(transitions.acquired(request), { head: undefined })).toEqual({
       made: true,
       head: {
@@ -42,27 +42,27 @@ describe("acquired", () => {
     });
   });
 
-  it("an acquisition is refused to another owner while the lease lasts, without an error", () => {
+  it("An acquisition is refused to another owner while the lease lasts, without an error", () => {
     expect(acquire({})).toEqual({ made: false, head: HEAD });
   });
 
-  it("an acquisition keeps all but lease and epoch of a head that is there", () => {
+  it("An acquisition keeps all fields of a head but lease and epoch", () => {
     expect(acquire({ now: 9000 })).toEqual({
       made: true,
       head: { ...HEAD, epoch: 5, lease: { owner: BOB, expiresAt: 9060 } },
     });
   });
 
-  it("an acquisition takes a lease that was given back", () => {
+  it("An acquisition takes a lease that was given back", () => {
     const { lease: _lease, ...free } = HEAD;
     expect(acquire({}, free)).toMatchObject({ made: true, head: { epoch: 5 } });
   });
 
-  it("an acquisition by the owner of the lease takes a new epoch", () => {
+  it("An acquisition by the owner of the lease takes a new epoch", () => {
     expect(acquire({ owner: ALICE })).toMatchObject({ made: true, head: { epoch: 5 } });
   });
 
-  it("an acquisition takes over from the epoch that is known to have ended, and from no other", () => {
+  it("An acquisition takes over from the epoch that is known to have ended, and from no other", () => {
     expect(acquire({ takeOverEpoch: 4 })).toMatchObject({ made: true, head: { epoch: 5 } });
     expect(acquire({ takeOverEpoch: 3 })).toMatchObject({ made: false });
   });
@@ -82,7 +82,7 @@ describe("a run that has lost the pipeline", () => {
   ];
 
   it.each(steps)(
-    "a run that has lost the pipeline cannot %s, whatever else holds",
+    "A run that has lost the pipeline cannot %s, whatever else holds",
     (_name, transition, batch) => {
       const { offset: _offset, ...empty } = HEAD;
       const heads = [HEAD, OPEN, empty, { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } }];
@@ -91,19 +91,19 @@ describe("a run that has lost the pipeline", () => {
   );
 
   it.each(steps.slice(0, -1))(
-    "a run whose pipeline has no head any more cannot %s",
+    "A run whose pipeline has lost its head cannot %s",
     (_name, transition, batch) => {
       expect(() => make(transition, { head: undefined, batch })).toThrow(code("FENCED"));
     },
   );
 
-  it("a run that has lost the pipeline leaves the new holder's lease", () => {
+  it("A run that has lost the pipeline leaves the new holder's lease", () => {
     expect(make(transitions.released(LOST), { head: HEAD })).toEqual({ made: false, head: HEAD });
   });
 });
 
 describe("initialized", () => {
-  it("a pipeline keeps its first offset, and a later one is no error", () => {
+  it("A pipeline keeps its first offset, and a later one is no error", () => {
     const { offset: _offset, ...empty } = HEAD;
     expect(make(transitions.initialized(FENCE, { n: 5 }), { head: empty }).head?.offset).toEqual({ n: 5 });
     expect(make(transitions.initialized(FENCE, { n: 5 }), { head: HEAD })).toEqual({

@@ -12,8 +12,8 @@ import { Clock } from "../../../support/clock.ts";
 import { EngineWorld } from "../../../support/engine.ts";
 import { inMemory, MINUTE, rowsEach, Scene } from "./scene.ts";
 
-describe("a partition whose source gives nothing", () => {
-  it("is reported once, with its place, its partition, the batch's offsets and the rows so far", async () => {
+describe("a stalled source", () => {
+  it("A stalled source is reported once, with its place, partition, offsets and number of rows", async () => {
     const scene: Scene = new Scene({
       async *rows() {
         for (const n of [0, 1, 2]) yield { n };
@@ -45,7 +45,7 @@ describe("a partition whose source gives nothing", () => {
     expect(scene.signals[0]?.aborted).toBe(false);
   });
 
-  it("is reported again only after it has given a row", async () => {
+  it("A stalled source is reported again only after it has returned a row", async () => {
     const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 3, 12 * MINUTE)(task) });
     const { ended } = await scene.begin();
     await scene.clock.pass(36 * MINUTE);
@@ -57,7 +57,7 @@ describe("a partition whose source gives nothing", () => {
     ]);
   });
 
-  it("has its partition and offsets cut where they are long", async () => {
+  it("A report of a stall shortens a long partition and long offsets", async () => {
     const scene: Scene = new Scene({
       partition: { files: Array.from({ length: 1000 }, (_, i) => `file ${i}`) },
       rows: (task) => rowsEach(() => scene, 1, 60 * MINUTE)(task),
@@ -71,8 +71,8 @@ describe("a partition whose source gives nothing", () => {
   });
 });
 
-describe("a partition whose sink takes nothing", () => {
-  it("is told apart from one whose source gives nothing", async () => {
+describe("a stalled sink", () => {
+  it("A stalled sink is told apart from a stalled source", async () => {
     const scene: Scene = new Scene({
       rows: (task) => rowsEach(() => scene, 2, 0)(task),
       async takeBatches(batches) {
@@ -85,7 +85,7 @@ describe("a partition whose sink takes nothing", () => {
     expect(scene.stalled).toMatchObject([{ waitsFor: "sink", rows: 2, bytes: 16, milliseconds: 5 * MINUTE }]);
   });
 
-  it("is noticed also before its first row, and after its last one", async () => {
+  it("A stalled sink is noticed also before its first row and after its last one", async () => {
     const scene: Scene = new Scene({
       rows: (task) => rowsEach(() => scene, 2, 0)(task),
       async take(rows) {
@@ -104,8 +104,8 @@ describe("a partition whose sink takes nothing", () => {
   });
 });
 
-describe("a partition that is only slow", () => {
-  it("has not stalled while rows come one by one, though no record batch is full", async () => {
+describe("a slow partition", () => {
+  it("A slow partition has not stalled while rows come one by one, though no record batch is full", async () => {
     const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 10, 4 * MINUTE)(task) });
     const { ended } = await scene.begin();
     await scene.clock.pass(40 * MINUTE);
@@ -113,7 +113,7 @@ describe("a partition that is only slow", () => {
     expect(scene.stalled).toEqual([]);
   });
 
-  it("has not stalled while the sink takes rows one by one", async () => {
+  it("A slow partition has not stalled while the sink takes rows one by one", async () => {
     const scene: Scene = new Scene({
       rows: (task) => rowsEach(() => scene, 10, 0)(task),
       async take(rows) {
@@ -126,7 +126,7 @@ describe("a partition that is only slow", () => {
     expect(scene.stalled).toEqual([]);
   });
 
-  it("has not stalled while a filter leaves out all that the source gives", async () => {
+  it("A slow partition has not stalled while a filter drops all rows of the source", async () => {
     const clock = new Clock();
     class Reader extends DataSourceReader {
       override partitions(): null[] {

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { stallPolicyOf } from "../../../../shared/engine/write/watch.ts";
 import { MINUTE, rowsEach, Scene } from "./scene.ts";
 
-describe("a task that is to fail where it stalls", () => {
+describe("a task that must fail on a stall", () => {
   const FAIL = { after: "2 minutes", fail: true };
 
-  it("fails with what stalled and where, and may be tried again", async () => {
+  it("A task that must fail on a stall fails with what stalled and where, and may be tried again", async () => {
     const scene: Scene = new Scene({
       async *rows({ attemptNumber }) {
         for (let n = 0; n < 3; n++) yield { n };
@@ -28,7 +28,7 @@ describe("a task that is to fail where it stalls", () => {
     expect(await second.ended).toMatchObject({ rows: 3, won: true });
   });
 
-  it("leaves a sink behind that does not heed its signal, and drops what it stages in the end", async () => {
+  it("A task abandons a sink that ignores its signal, and drops its staged rows in the end", async () => {
     const scene: Scene = new Scene({
       rows: (task) => rowsEach(() => scene, 3, 0)(task),
       async take(rows, { attemptNumber }) {
@@ -51,7 +51,7 @@ describe("a task that is to fail where it stalls", () => {
     expect(scene.dropped).toEqual(["staged"]);
   });
 
-  it("lets a sink end that heeds its signal", async () => {
+  it("A task lets a sink end that reacts to its signal", async () => {
     const scene: Scene = new Scene({
       rows: (task) => rowsEach(() => scene, 3, 0)(task),
       async take(rows, { signal }) {
@@ -67,8 +67,8 @@ describe("a task that is to fail where it stalls", () => {
   });
 });
 
-describe("what counts as a stall", () => {
-  it("is as the run asks, else as the pipeline says, else five minutes, which are only reported", () => {
+describe("the time of a stall", () => {
+  it("The time of a stall is the run's, else the pipeline's, else five minutes, which are only reported", () => {
     expect(stallPolicyOf({})).toEqual({ after: "5 minutes", fail: false });
     const stall = { after: "10 minutes", fail: true };
     expect(stallPolicyOf({ stall })).toEqual(stall);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { MINUTE, rowsEach, Scene } from "./scene.ts";
 
 describe("a task that runs for long", () => {
-  it("tells the ledger each ten seconds how far it is and when rows moved last", async () => {
+  it("A long task reports its rows and the time of the last one to the ledger every ten seconds", async () => {
     const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 5, 5000)(task) });
     const startedAt = scene.clock.now;
     const { ended } = await scene.begin();
@@ -31,7 +31,7 @@ describe("a task that runs for long", () => {
     expect((await ended).rows).toBe(5);
   });
 
-  it("goes on where the ledger cannot be told", async () => {
+  it("A long task continues if the ledger does not take its report", async () => {
     const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 3, 10_000)(task) });
     const ledger = new Proxy(scene.world.ledger, {
       get(target, name) {
@@ -49,7 +49,7 @@ describe("a task that runs for long", () => {
     expect(scene.running.length).toBeGreaterThan(1);
   });
 
-  it("tells nothing once it was told to stop, though its sink does not heed it", async () => {
+  it("A task reports no progress after it was told to stop, though its sink ignores the signal", async () => {
     const scene: Scene = new Scene({
       rows: (task) => rowsEach(() => scene, 3, 0)(task),
       take: () => new Promise(() => undefined),
@@ -64,7 +64,7 @@ describe("a task that runs for long", () => {
     expect(scene.stalled).toEqual([]);
   });
 
-  it("tells nothing once it has ended, and nothing at all where it is short", async () => {
+  it("A task reports no progress after its end, and a short task reports none", async () => {
     const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 3, 1000)(task) });
     const { ended } = await scene.begin();
     await scene.clock.pass(4000);

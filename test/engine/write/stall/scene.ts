@@ -23,16 +23,16 @@ import { EngineWorld, type Run } from "../../../support/engine.ts";
 
 export const MINUTE = 60_000;
 
-/** Disks need turns of the event loop that a test cannot count. */
+/** Ports in memory, because a disk needs turns of the event loop that a test cannot count. */
 export function inMemory({ runtime }: Clock): Pick<Ports, "runtime" | "store"> {
   return { runtime, store: new MemoryStore(memoryObjects(() => runtime.now())) };
 }
 
-/** What a task's source and sink do, step by step, in a test. */
+/** The source and the sink of a task in a test. */
 interface Part {
-  /** Rows of the partition; each may wait for the clock. */
+  /** Rows of the partition; each row may wait for the clock. */
   rows(task: TaskContext): AsyncIterable<Row>;
-  /** Takes the rows; may wait for the clock. */
+  /** Takes the rows, and may wait for the clock. */
   take?(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<void>;
   /** The same for record batches. */
   takeBatches?(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<void>;
@@ -48,7 +48,7 @@ export class Scene {
   readonly dropped: unknown[] = [];
   readonly signals: AbortSignal[] = [];
   readonly world = new EngineWorld();
-  /** Tells the task that was begun last to stop. */
+  /** Tells the last task to stop. */
   stop: () => void = () => undefined;
   readonly #part: Part;
   #batch: BatchRun | undefined;
@@ -145,7 +145,7 @@ export class Scene {
     return { ended };
   }
 
-  /** What the ledger has of tasks that run. */
+  /** The ledger's records of running tasks. */
   async told(): Promise<readonly RunningTask[]> {
     if (this.#batch === undefined) return [];
     return await this.world.ledger.progress(this.#batch);
@@ -154,7 +154,7 @@ export class Scene {
   readonly sleep = (milliseconds: number) => this.clock.runtime.sleep(milliseconds);
 }
 
-/** A part that gives `count` rows, and waits before each of them. */
+/** A part that returns `count` rows and waits before each. */
 export function rowsEach(scene: () => Scene, count: number, milliseconds: number): Part["rows"] {
   return async function* () {
     for (let n = 0; n < count; n++) {

@@ -1,12 +1,14 @@
 /**
- * One process of this program is one Lambda execution environment: it loads the handler once, then answers requests one after
- * another. executor.py is at the other end of its pipes and kills it when its time is up.
+ * One process of this program is one Lambda execution environment: it loads the handler once, then
+ * answers requests one after another. executor.py is at the other end of its pipes and kills it
+ * when its time is up.
  *
- * stdin: a JSON request a line. File descriptor argv[2]: JSON messages, a line each, of these kinds:
- * `ready` or `init_error` once; `log` at any time; `ok` or `error` with a `body`, one for each request; `fatal` in place of
- * any of them, after which the process ends.
- * Logs go out as they are written, so that those of a function which is killed or crashes are not lost.
- * stdin ends when LocalStack stops or dies, and this process with it.
+ * stdin: one JSON request per line. File descriptor argv[2]: JSON messages, one per line, of these
+ * kinds: `ready` or `init_error` once; `log` at any time; `ok` or `error` with a `body`, one for
+ * each request; `fatal` in place of any of them, after which the process ends.
+ *
+ * Logs are sent as they are written, so that the logs of a function that is killed or crashes are
+ * not lost. stdin ends when LocalStack stops or dies, and this process ends with it.
  */
 import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +35,10 @@ function errorBody(error, errorType) {
 
 let requestId = "";
 
-/** `console` writes what the managed Node runtime writes in its text format: a carriage return keeps a record on one line. */
+/**
+ * Makes `console` write the text format of the managed Node runtime: a carriage return keeps a
+ * record on one line.
+ */
 function captureLogs() {
   const levels = {
     log: "INFO",
@@ -46,7 +51,7 @@ function captureLogs() {
   for (const [method, level] of Object.entries(levels)) {
     console[method] = (...args) => log(level, format(...args).replaceAll("\n", "\r"));
   }
-  // Structured loggers, Powertools among them, bypass the console.
+  // Structured loggers such as Powertools bypass the console.
   for (const stream of [process.stdout, process.stderr]) {
     stream.write = (chunk, encoding, callback) => {
       send({ kind: "log", line: Buffer.from(chunk).toString().replace(/\n$/, "") });
@@ -61,7 +66,10 @@ function log(level, text) {
   send({ kind: "log", line: `${new Date().toISOString()}\t${requestId}\t${level}\t${text}` });
 }
 
-/** Lambda ends an environment whose error nobody caught, and reports it as the answer of the request that was running. */
+/**
+ * Lambda ends an environment with an uncaught error and reports it as the answer of the present
+ * request.
+ */
 function endOnUncaughtErrors() {
   const end = (error, errorType) => {
     send({ kind: "fatal", body: errorBody(error, errorType) });
@@ -104,7 +112,7 @@ function contextOf(request) {
   };
 }
 
-/** As in the runtime for Node 24, a handler returns its result or a promise of it; there are no callbacks. */
+/** A handler returns its result or a promise of it; the runtime for Node 24 has no callbacks. */
 async function answer(handler, request) {
   requestId = request["invoke-id"];
   process.env._X_AMZN_TRACE_ID = request["trace-id"] ?? "";

@@ -1,15 +1,18 @@
-"""A Lambda runtime executor for LocalStack that needs no Docker: one local Node process is one execution environment.
+"""A Lambda runtime executor for LocalStack without Docker: one Node process is one environment.
 
-LocalStack makes an executor for each environment, calls `start` once, `invoke` for one request after another, and `stop`
-when the environment was idle for long enough or its function is gone. bootstrap.mjs runs in the process and has the protocol.
+LocalStack creates an executor for each environment. It calls `start` once, `invoke` for each
+request, and `stop` when the environment was idle for long enough or its function is gone.
+bootstrap.mjs runs in the process and describes the protocol.
 
-What is as on Lambda: environments are kept warm and take one request at a time; errors of init and of the function, with
-their types; time-outs, crashes and exits end the process, and the next request starts another; logs reach CloudWatch Logs
-and `LogType: Tail`, also those of a process that was killed; os.tmpdir() is the environment's own.
+As on Lambda: environments are kept warm and take one request at a time; errors of init and of the
+function have their types; time-outs, crashes and exits end the process, and the next request starts
+another; logs reach CloudWatch Logs and `LogType: Tail`, also those of a killed process;
+os.tmpdir() is the environment's own.
 
-What is not: only Node, from the machine (`runtime` is not looked at further); no layers, images or extensions; code does
-not lie in /var/task, and /tmp by name is the machine's; of the memory only the heap of V8 is limited; no response streaming;
-an environment is not frozen between requests; a handler may read the machine's files.
+Unlike Lambda: only the machine's Node runs, whatever version `runtime` names; there are no layers,
+images, extensions or response streaming; code does not lie in /var/task, and /tmp by name is the
+machine's; only the heap of V8 is limited; an environment is not frozen between requests; a handler
+may read the machine's files.
 """
 
 import json
@@ -30,16 +33,16 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 
 LOG = logging.getLogger(__name__)
 BOOTSTRAP = Path(__file__).with_name("bootstrap.mjs")
-# Lambda allows 10 s; here a burst of starts shares the cores of one machine.
+# Lambda allows 10 s; here many starts at once share the cores of one machine.
 INIT_TIMEOUT_S = 20
-# All that a function sees of the environment of LocalStack.
+# The only variables of LocalStack's environment that a function gets.
 INHERITED = ("PATH", "HOME", "LANG")
-# More processes that start at once than there are cores only make each of them slower, up to the time-out.
+# More starts at once than cores would slow each of them down, up to the time-out.
 START_SLOTS = threading.BoundedSemaphore(os.cpu_count() or 2)
 
 
 class Environment:
-    """A Node process, and what it says."""
+    """A Node process and its messages."""
 
     def __init__(self, function_version: FunctionVersion, env_vars: dict[str, str], folder: Path) -> None:
         function = function_version.config
@@ -49,7 +52,7 @@ class Environment:
         folder.mkdir(parents=True, exist_ok=True)
         env = {name: os.environ[name] for name in INHERITED if name in os.environ}
         env.update({name: str(value) for name, value in env_vars.items()})
-        # ":UTC", as Lambda spells it for glibc, is no zone for Node.
+        # Lambda's ":UTC" is for glibc; Node does not know it as a zone.
         env.update(LAMBDA_TASK_ROOT=code, TMPDIR=str(folder), TZ="UTC")
         node = os.environ.get("LOCAL_PROCESS_NODE") or shutil.which("node") or "node"
         read_fd, write_fd = os.pipe()
@@ -70,13 +73,13 @@ class Environment:
             os.close(write_fd)
         self.logs: list[str] = []
         self._messages: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
-        # Its own thread, for a process must never wait until somebody reads its logs.
+        # A thread of its own reads, so that the process never waits for a reader of its logs.
         threading.Thread(target=self._read, args=(read_fd,), daemon=True).start()
 
     def _read(self, fd: int) -> None:
         with open(fd, "rb") as lines:
             for line in lines:
-                if line.endswith(b"\n"):  # else it was killed in the middle of one
+                if line.endswith(b"\n"):  # otherwise it was killed in the middle of a line
                     self._messages.put(json.loads(line))
         self._messages.put(None)
 
@@ -85,10 +88,10 @@ class Environment:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
         except OSError:
-            pass  # It has ended, which `receive` finds out.
+            pass  # It has ended, and `receive` reports that.
 
     def receive(self, deadline: float) -> dict | None:
-        """The next message that is no log, or None where the process ended or the deadline passed."""
+        """The next message except logs; None if the process ended or the deadline passed."""
         while True:
             try:
                 message = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -111,7 +114,7 @@ class Environment:
         try:
             self.process.stdin.close()
         except OSError:
-            pass  # What was left in the buffer has no reader any more.
+            pass  # The rest of the buffer has no reader any more.
         return code
 
 
@@ -141,7 +144,7 @@ class LocalProcessExecutor(RuntimeExecutor):
         raise StatusErrorException("Environment startup failed", payload=json.dumps(body).encode())
 
     def stop(self) -> None:
-        # Possibly while another thread is in `invoke`, which then sees the process end.
+        # Another thread may be in `invoke` and then sees the process end.
         if self.environment:
             self.environment.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -162,7 +165,7 @@ class LocalProcessExecutor(RuntimeExecutor):
         if message is None:
             message = {"kind": "error", "body": self._end_of(environment, request_id, timeout, took_ms)}
         elif message["kind"] == "fatal":
-            environment.kill()  # It is ending. The next request must not meet it alive.
+            environment.kill()  # It is ending, and must not get the next request.
         logs = [
             f"START RequestId: {request_id} Version: {self.function_version.id.qualifier}",
             *environment.take_logs(),
@@ -174,10 +177,10 @@ class LocalProcessExecutor(RuntimeExecutor):
 
     @staticmethod
     def _end_of(environment: Environment, request_id: str, timeout: int, took_ms: float) -> dict[str, str]:
-        """The error of a request that got no answer; no process is left of it."""
+        """Ends the process and returns the error of a request without an answer."""
         timed_out = took_ms >= timeout * 1000
         if not timed_out:
-            # It closed its pipe: what it exits with is known a moment later, and is not our SIGKILL.
+            # It closed its pipe; its own exit code, before the SIGKILL below, follows soon.
             try:
                 environment.process.wait(timeout=1)
             except subprocess.TimeoutExpired:
@@ -202,7 +205,7 @@ class LocalProcessExecutor(RuntimeExecutor):
         return "127.0.0.1"
 
     def get_runtime_endpoint(self) -> str:
-        # Goes into the function's variables, as on Lambda; nobody calls it, for the pipes are used.
+        # As on Lambda, the function's variables have it; the pipes are used instead of it.
         return f"http://127.0.0.1:{config.GATEWAY_LISTEN[0].port}/_localstack_lambda/{self.id}"
 
     @classmethod

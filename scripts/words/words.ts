@@ -1,0 +1,142 @@
+import {
+  type Argument,
+  type CallExpression,
+  type Comment,
+  type Expression,
+  parseSync,
+  Visitor,
+} from "oxc-parser";
+
+/** Pages of Markdown that are wrapped. Each pattern must match at least one file. */
+export const PAGES: readonly string[] = ["docs/adr/*.md", "test/*/README.md"];
+
+/** Columns of a line of a comment or of a page. Biome lets a line of code have 110. */
+const COLUMNS = 100;
+
+/** Phrases that need a second reading, each with what to write instead. */
+const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/^Gives (?!up\b|way\b)/, 'write "returns"'],
+  [/^Nothing,? (?:if|when|where)\b/, 'write "`undefined` if"'],
+  [/\bwhere (?:nothing|none|there (?:is|are) (?:none|no|nothing))\b/i, 'write "if"'],
+  [/\b(?:that|which) (?:is|are) none\b(?! of)/, "say what the thing is instead of what it is not"],
+  [/\b(?:somebody|whoever)\b/i, "name who does it"],
+  [/\bheed(?:s|ed|ing)?\b/i, 'write "reacts to" or "obeys"'],
+  [/(?:^|[.;] )Else,? (?!if\b)/, 'write "otherwise"'],
+  [/(?:^|\. )What (?:is|was|are|were) [^?]*$/, "begin with a noun"],
+  [/\bas \w+ (?:has|have) it\b/, 'write "as in …"'],
+  [/\bof (?:one's own|a make of its own)\b/, 'write "its own" or "your own"'],
+  [/\bbut (?:for )?what (?:is|was|has|are)\b/, 'write "except"'],
+  [/\bas would\b/, "split the sentence"],
+];
+
+/** Folders whose comments are checked for these phrases. */
+const CHECKED = /^(?:shared|local|functions|infra|cli|bin|scripts|test|bench|examples)\//;
+
+/** Lines that may be longer: directives of tools, licences, and a URL alone in its line. */
+const EXCUSED = /biome-ignore|SPDX-|Copyright|Licensed under|^\W*\S*:\/\/\S*$/;
+
+/** Checks a file of code. Returns `file:line: reason` for each bad comment and name of a test. */
+export function problemsOfCode(path: string, source: string): string[] {
+  const { program, comments, errors } = parseSync(path, source);
+  if (errors[0]) throw new Error(`${path} cannot be parsed: ${errors[0].message}`);
+  const lineOf = (offset: number) => source.slice(0, offset).split("\n").length;
+  const problems = comments.flatMap((comment) => problemsOfComment(path, source, comment, lineOf));
+  if (!path.startsWith("test/")) return problems;
+  new Visitor({
+    CallExpression: (call) => {
+      const name = nameOfTest(call);
+      const reason = name === undefined ? undefined : reasonAgainst(name);
+      if (reason !== undefined) problems.push(`${path}:${lineOf(call.start)}: the test "${name}" ${reason}`);
+    },
+  }).visit(program);
+  return problems;
+}
+
+function problemsOfComment(
+  path: string,
+  source: string,
+  { start, end, value }: Comment,
+  lineOf: (offset: number) => number,
+): string[] {
+  const first = lineOf(start);
+  const lines = source.split("\n").slice(first - 1, lineOf(end));
+  const problems = lines.flatMap((line, n) => {
+    const length = columns(line);
+    if (length <= COLUMNS || EXCUSED.test(line)) return [];
+    return [`${path}:${first + n}: a comment of ${length} columns, more than ${COLUMNS}`];
+  });
+  if (!CHECKED.test(path)) return problems;
+  for (const sentence of paragraphs(value)) {
+    for (const [pattern, instead] of PHRASES) {
+      const found = pattern.exec(sentence);
+      if (found)
+        problems.push(`${path}:${first}: "${found[0].trim().slice(0, 40)}" in a comment: ${instead}`);
+    }
+  }
+  return problems;
+}
+
+/** The text of a comment without its stars, one string for each paragraph or item of a list. */
+function paragraphs(comment: string): string[] {
+  const lines = comment.split("\n").map((line) => line.replace(/^\s*\*+/, "").trim());
+  return lines
+    .map((line) => (line === "" || /^[-@]/.test(line) ? `\n${line}` : line))
+    .join(" ")
+    .split("\n")
+    .map((text) => text.replace(/^[-*\s]+/, "").trim());
+}
+
+const MODIFIERS = ["each", "for", "only", "skip", "skipIf", "runIf", "fails", "concurrent", "sequential"];
+
+/** The name in `it(name, …)`, `it.each(…)(name, …)` and so on; `${…}` stands for an expression. */
+function nameOfTest({ callee, arguments: [name, ...rest] }: CallExpression): string | undefined {
+  return rest.length > 0 && isTest(callee) ? textOf(name) : undefined;
+}
+
+function isTest(callee: Expression): boolean {
+  if (callee.type === "Identifier") return ["it", "test"].includes(callee.name);
+  if (callee.type === "CallExpression")
+    return callee.callee.type === "MemberExpression" && isTest(callee.callee);
+  if (callee.type === "TaggedTemplateExpression") return isTest(callee.tag);
+  if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier") return false;
+  return MODIFIERS.includes(callee.property.name) && isTest(callee.object);
+}
+
+function textOf(name: Argument | undefined): string | undefined {
+  if (name?.type === "Literal" && typeof name.value === "string") return name.value;
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it stands for an expression
+  if (name?.type === "TemplateLiteral") return name.quasis.map(({ value }) => value.raw).join("${…}");
+  return undefined;
+}
+
+/** A word of code, such as `readStream`, `read()` or `package.json`. */
+const CODE = /^(?:`|[a-z]\S*(?:[A-Z_(/]|\.\w))/;
+
+function reasonAgainst(name: string): string | undefined {
+  if (name.trim().split(/\s+/).length < 4) return "is no sentence: it has fewer than four words";
+  if (/^[a-z]/.test(name) && !CODE.test(name.split(" ")[0] ?? "")) return "begins with a lowercase letter";
+  if (/[.,:;!?…]$/.test(name)) return "ends with punctuation";
+  return undefined;
+}
+
+/**
+ * Checks a page of Markdown. Returns `file:line: reason` for each line that is too long. Tables,
+ * blocks of code, and lines with a single link or a single word are excused: they cannot be broken.
+ */
+export function problemsOfPage(path: string, text: string): string[] {
+  let isCode = false;
+  return text.split("\n").flatMap((line, n) => {
+    const isFence = /^\s*(?:```|~~~)/.test(line);
+    if (isFence) isCode = !isCode;
+    const length = columns(line);
+    if (isCode || isFence || length <= COLUMNS || line.trimStart().startsWith("|")) return [];
+    const content = line.replace(/^\s*(?:(?:[-*>]|\d+\.|\[[^\]]+\]:)\s+)?/, "");
+    if (/^(?:\S+|!?\[[^\]]*\]\(\S*\)\S*)$/.test(content)) return [];
+    return [`${path}:${n + 1}: ${length} columns, more than ${COLUMNS}`];
+  });
+}
+
+/** Characters, not UTF-16 units. */
+function columns(line: string): number {
+  return [...line].length;
+}
