@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
+import { typeCheck } from "../support/type-check.ts";
 
 /** Examples are files of a user's project: they begin with their name. */
 const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
@@ -36,9 +37,10 @@ it("the tests that docs/testing.md shows pass", () => {
 it("each example of the documentation type-checks in strict mode, in a project that has the package", () => {
   const folder = project();
   const files: string[] = [];
-  for (const page of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {
-    const text = readFileSync(join(ROOT, "docs", page), "utf8");
-    const project = page.replace(/\.md$/, "");
+  const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+  for (const page of ["README.md", ...pages.map((name) => `docs/${name}`)]) {
+    const text = readFileSync(join(ROOT, page), "utf8");
+    const project = basename(page, ".md");
     for (const [, name = "", code = ""] of text.matchAll(EXAMPLE)) {
       mkdirSync(join(folder, project), { recursive: true });
       writeFileSync(join(folder, project, name), code);
@@ -46,19 +48,5 @@ it("each example of the documentation type-checks in strict mode, in a project t
     }
   }
   expect(files.length).toBeGreaterThan(20);
-  const flags =
-    /npx tsc (.*) pipeline.ts/.exec(readFileSync(join(ROOT, "README.md"), "utf8"))?.[1]?.split(" ") ?? [];
-  const types = [
-    "--typeRoots",
-    join(ROOT, "node_modules/@types"),
-    "--allowImportingTsExtensions",
-    "--skipLibCheck",
-  ];
-  const tsc = spawnSync(
-    process.execPath,
-    [join(ROOT, "node_modules/typescript/bin/tsc"), ...types, ...flags, ...files],
-    { cwd: folder, encoding: "utf8" },
-  );
-  expect(tsc.stdout).toBe("");
-  expect(tsc.status).toBe(0);
+  expect(typeCheck(folder, files, ["--allowImportingTsExtensions", "--skipLibCheck"])).toBe("");
 });
