@@ -26,10 +26,14 @@ it("the tests that docs/testing.md shows pass", () => {
   const text = readFileSync(join(ROOT, "docs/testing.md"), "utf8");
   for (const [, name = "", code = ""] of text.matchAll(EXAMPLE)) writeFileSync(join(folder, name), code);
   const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
-  const { status, stdout } = spawnSync(process.execPath, [vitest, "run", "--root", folder], {
-    cwd: folder,
-    encoding: "utf8",
-  });
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [vitest, "run", "--root", folder, "--testTimeout", "60000"],
+    {
+      cwd: folder,
+      encoding: "utf8",
+    },
+  );
   expect(stdout).toMatch(/3 passed/);
   expect(status, stdout).toBe(0);
 });

@@ -63,6 +63,15 @@ describe("README.md", () => {
     expect(stdout).toBe('{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n{"line":2,"text":"three"}\n');
   });
 
+  it("has a row in its table, and a page, for each connector of the package", () => {
+    const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports: object };
+    const names = Object.keys(exports).flatMap((name) => /^\.\/connectors\/(.+)$/.exec(name)?.[1] ?? []);
+    expect(names.length).toBeGreaterThan(9);
+    const rows = README.match(/^\| \[`.*/gm)?.join("\n") ?? "";
+    for (const name of names)
+      expect(rows).toContain(`[\`${name}\`](https://github.com/millrace/millrace/blob/main/docs/${name}.md)`);
+  });
+
   it("has absolute links only, because npm shows it too, and they lead to files and headings", () => {
     const repository =
       /^https:\/\/(?:github\.com\/millrace\/millrace\/blob|raw\.githubusercontent\.com\/millrace\/millrace)\/main\//;
