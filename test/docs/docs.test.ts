@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
 import { describe, expect, it } from "vitest";
@@ -115,6 +115,27 @@ describe("the documentation", () => {
     const wrong = await millrace(["run", "wrong.ts"], {}, folder);
     const [told = ""] = /^error OPTIONS_INVALID: .*$/m.exec(read("docs/sources-and-sinks.md")) ?? [];
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining(told)]);
+  });
+
+  it.each(["CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "test/oracle/README.md"])(
+    "%s names files and folders that exist",
+    (page) => {
+      const named = read(page).matchAll(
+        /`((?:shared|local|functions|infra|cli|scripts|test|docs)\/[\w./-]+)`/g,
+      );
+      const paths = [...named].map((match) => match[1] ?? "").filter((path) => !/\blines\b|NNNN/.test(path));
+      expect(paths.length).toBeGreaterThan(1);
+      expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    },
+  );
+
+  it("lists every script in scripts/README.md", () => {
+    const rows =
+      read("scripts/README.md")
+        .match(/^\| `.*/gm)
+        ?.join("\n") ?? "";
+    const scripts = readdirSync(join(ROOT, "scripts")).filter((file) => file.endsWith(".ts"));
+    expect(scripts.filter((file) => !rows.includes(`\`${file}\``))).toEqual([]);
   });
 
   it("says which Node it needs, in one line, where it is too old", () => {
