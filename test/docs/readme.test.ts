@@ -8,6 +8,8 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -16,6 +18,8 @@ import { millrace, ROOT } from "../support/process.ts";
 import { typeCheck } from "../support/type-check.ts";
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
+/** The pipelines that it shows. */
+const FILES = ["earthquakes.ts", "orders.ts", "log.ts"];
 const FEED = "https://earthquake.usgs.gov/fdsnws/event/1/query";
 
 describe("README.md", () => {
@@ -30,13 +34,12 @@ describe("README.md", () => {
       encoding: "utf8",
     });
     expect(install.status, install.stderr).toBe(0);
-    for (const name of ["earthquakes.ts", "log.ts"]) writeFileSync(join(folder, name), codeOf(name));
+    for (const name of FILES) writeFileSync(join(folder, name), codeOf(name));
   });
 
   it("shows pipelines of at most 35 lines that type-check in strict mode", () => {
-    for (const name of ["earthquakes.ts", "log.ts"])
-      expect(codeOf(name).trim().split("\n").length).toBeLessThanOrEqual(35);
-    expect(typeCheck(folder, ["earthquakes.ts", "log.ts"])).toBe("");
+    for (const name of FILES) expect(codeOf(name).trim().split("\n").length).toBeLessThanOrEqual(35);
+    expect(typeCheck(folder, FILES)).toBe("");
   });
 
   it("shows what the pipeline of the feed prints", async () => {
@@ -49,6 +52,39 @@ describe("README.md", () => {
     const shown = /```\n(earthquakes [\s\S]*?)```/.exec(README)?.[1] ?? "";
     expect(withoutTimes(run.stderr + run.stdout + cat.stdout)).toEqual(withoutTimes(shown));
     expect(again.stderr).toMatch(/\nnothing new\n$/);
+  });
+
+  it("shows a pipeline that reads a whole list, and replaces the table at each run", async () => {
+    const orders = Array.from({ length: 150 }, (_, i) => ({
+      id: i + 1,
+      created_at: "2026-11-21T08:00:00Z",
+      total: "12.50",
+      customer: { name: `customer ${i + 1}` },
+    }));
+    const server = createServer(({ url = "/", headers }, response) => {
+      const { searchParams: query } = new URL(url, "http://127.0.0.1");
+      const [page, size] = [Number(query.get("page")), Number(query.get("per_page"))];
+      const data = orders.slice((page - 1) * size, page * size);
+      response.statusCode = headers.authorization === "Bearer secret" ? 200 : 401;
+      response.end(JSON.stringify({ data }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const code = codeOf("orders.ts").replace("https://api.example.com", `http://127.0.0.1:${port}`);
+    writeFileSync(join(folder, "orders.ts"), code);
+    for (let run = 0; run < 2; run++) {
+      const { code: exitCode, stderr } = await millrace(
+        ["run", "orders.ts"],
+        { API_TOKEN: "secret" },
+        folder,
+      );
+      expect([exitCode, stderr]).toEqual([0, expect.stringContaining("committed: 150 rows")]);
+    }
+    server.close();
+    const { stdout } = await millrace(["cat", "orders", "--json"], {}, folder);
+    const rows = stdout.trim().split("\n");
+    expect(rows).toHaveLength(150);
+    expect(JSON.parse(rows[0] ?? "")).toMatchObject({ id: 1, total: "12.50", customer: "customer 1" });
   });
 
   it("shows a source of one's own that reads each line once", async () => {
