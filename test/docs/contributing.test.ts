@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
-it("the connector that CONTRIBUTING.md adds has the right format, type-checks and passes its tests", () => {
+it("The connector that CONTRIBUTING.md adds has the right format, type-checks and passes its tests", () => {
   const copy = temporaryFolder();
   for (const part of ["shared", "test/support", "biome.jsonc", "package.json"])
     cpSync(join(ROOT, part), join(copy, part), { recursive: true });

@@ -118,7 +118,7 @@ describe("the documentation", () => {
   });
 
   it.each(["CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "test/oracle/README.md"])(
-    "%s names files and folders that exist",
+    "The page %s names files and folders that exist",
     (page) => {
       const named = read(page).matchAll(
         /`((?:shared|local|functions|infra|cli|scripts|test|docs)\/[\w./-]+)`/g,

@@ -22,7 +22,7 @@ const README = readFileSync(join(ROOT, "README.md"), "utf8");
 const FILES = ["earthquakes.ts", "orders.ts", "log.ts"];
 const FEED = "https://earthquake.usgs.gov/fdsnws/event/1/query";
 
-describe("README.md", () => {
+describe("the front page", () => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-readme-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -37,12 +37,12 @@ describe("README.md", () => {
     for (const name of FILES) writeFileSync(join(folder, name), codeOf(name));
   });
 
-  it("shows pipelines of at most 35 lines that type-check in strict mode", () => {
+  it("README.md shows pipelines of at most 35 lines that type-check in strict mode", () => {
     for (const name of FILES) expect(codeOf(name).trim().split("\n").length).toBeLessThanOrEqual(35);
     expect(typeCheck(folder, FILES)).toBe("");
   });
 
-  it("shows what the pipeline of the feed prints", async () => {
+  it("README.md shows what the pipeline of the feed prints", async () => {
     const feed = await startFeed();
     writeFileSync(join(folder, "earthquakes.ts"), codeOf("earthquakes.ts").replace(FEED, feed.url));
     const run = await millrace(["run", "earthquakes.ts"], {}, folder);
@@ -54,7 +54,7 @@ describe("README.md", () => {
     expect(again.stderr).toMatch(/\nnothing new\n$/);
   });
 
-  it("shows a pipeline that reads a whole list, and replaces the table at each run", async () => {
+  it("README.md shows a pipeline that reads a whole list, and replaces the table at each run", async () => {
     const orders = Array.from({ length: 150 }, (_, i) => ({
       id: i + 1,
       created_at: "2026-11-21T08:00:00Z",
@@ -87,7 +87,7 @@ describe("README.md", () => {
     expect(JSON.parse(rows[0] ?? "")).toMatchObject({ id: 1, total: "12.50", customer: "customer 1" });
   });
 
-  it("shows a source of one's own that reads each line once", async () => {
+  it("README.md shows a source of your own that reads each line once", async () => {
     const shown = [...README.matchAll(/npx millrace run log\.ts +# (.*)/g)].map((match) => match[1] ?? "");
     expect(shown.length).toBe(2);
     for (const [i, text] of ["one\ntwo\n", "three\n"].entries()) {
@@ -99,7 +99,7 @@ describe("README.md", () => {
     expect(stdout).toBe('{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n{"line":2,"text":"three"}\n');
   });
 
-  it("has a row in its table, and a page, for each connector of the package", () => {
+  it("README.md has a row in its table, and a page, for each connector of the package", () => {
     const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports: object };
     const names = Object.keys(exports).flatMap((name) => /^\.\/connectors\/(.+)$/.exec(name)?.[1] ?? []);
     expect(names.length).toBeGreaterThan(9);
@@ -108,7 +108,7 @@ describe("README.md", () => {
       expect(rows).toContain(`[\`${name}\`](https://github.com/millrace/millrace/blob/main/docs/${name}.md)`);
   });
 
-  it("has absolute links only, because npm shows it too, and they lead to files and headings", () => {
+  it("README.md has absolute links only, because npm shows it too, and they lead to files and headings", () => {
     const repository =
       /^https:\/\/(?:github\.com\/millrace\/millrace\/blob|raw\.githubusercontent\.com\/millrace\/millrace)\/main\//;
     const links = [...README.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1] ?? "");
@@ -127,7 +127,7 @@ function codeOf(name: string): string {
   return code;
 }
 
-/** The lines of a run without what differs each time: times, the widths of their columns, the home. */
+/** The lines of a run without what differs: times, the widths of columns, and the home. */
 function withoutTimes(text: string): string[] {
   return text
     .replaceAll(/\d+(\.\d+)? m?s\b/g, "TIME")
