@@ -129,7 +129,7 @@ describe("the documentation", () => {
     },
   );
 
-  it("lists every script in scripts/README.md", () => {
+  it("The table of scripts/README.md lists every script", () => {
     const rows =
       read("scripts/README.md")
         .match(/^\| `.*/gm)
