@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises";
 
 interface Feature {
   readonly id: string;
-  readonly properties: { readonly time: number };
+  readonly properties: { readonly time: number; readonly mag: number | null };
 }
 
 export interface FeedOptions {
@@ -40,9 +40,9 @@ function readFeatures(): readonly Feature[] {
 }
 
 /**
- * Serves the earthquakes like the USGS event service: `GET
- * /query?starttime=&endtime=&offset=&limit=`. Both ends of the time range are inclusive, `offset`
- * starts at 1, and a response has at most 20,000 rows.
+ * Serves the earthquakes like the USGS event service:
+ * `GET /query?starttime=&endtime=&minmagnitude=&offset=&limit=`. Both ends of the time range are
+ * inclusive, `offset` starts at 1, and a response has at most 20,000 rows.
  */
 export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
   const features = readFeatures();
@@ -61,7 +61,11 @@ export async function startFeed(options: FeedOptions = {}): Promise<Feed> {
     const end = Date.parse(query.get("endtime") ?? "9999-12-31T00:00:00Z");
     const offset = Number(query.get("offset") ?? 1);
     const limit = Math.min(20_000, Number(query.get("limit") ?? 20_000));
-    const found = features.filter(({ properties }) => properties.time >= start && properties.time <= end);
+    const minMagnitude = Number(query.get("minmagnitude") ?? Number.NEGATIVE_INFINITY);
+    const found = features.filter(
+      ({ properties: { time, mag } }) =>
+        time >= start && time <= end && (mag ?? Number.NEGATIVE_INFINITY) >= minMagnitude,
+    );
     const page = found.slice(offset - 1, offset - 1 + limit);
     response.writeHead(200, { "content-type": "application/json" });
     response.end(

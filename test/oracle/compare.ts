@@ -20,22 +20,22 @@ export const TOLERANCES = {
   madeWhereNeeded: {
     id: "made-where-needed",
     reason:
-      "DESIGN 3, process placement: where and how often sources, readers and writers are made differs. Compared are what they are made with, and that each commit and each abort has a writer of its own. Millrace makes a sink before it plans anything, so that one that cannot use its options says so.",
+      "Processes (docs/spark-differences.md): where and how often sources, readers and writers are made differs. Compared are what they are made with, and that each commit and each abort has a writer of its own. Millrace makes a sink before it plans anything, so that one that cannot use its options says so.",
   },
   missingOnly: {
     id: "resume-missing-only",
     reason:
-      "DESIGN 3: after a crash only partitions without a winner run again; in Spark the whole batch. A finished task may run again only where the kill came between its last call and its record.",
+      "docs/spark-differences.md: after a crash only partitions without a winner run again; in Spark the whole batch. A finished task may run again only where the kill came between its last call and its record.",
   },
   cutShort: {
     id: "cut-short",
     reason:
-      "Beside a task that fails for good or kills the process, how far the others came is up to the clock. Spark lets them run on beside the abort, Millrace tells them to stop (docs/architecture.md). `abort` must then have a message of exactly those that finished.",
+      "Beside a task that fails for good or kills the process, how far the others came is up to the clock. Spark lets them run on beside the abort, Millrace tells them to stop (docs/spark-differences.md). `abort` must then have a message of exactly those that finished.",
   },
   twoProcesses: {
     id: "two-processes",
     reason:
-      "DESIGN 3, process placement: Spark reads and writes in two processes. Where one of them fails, how far the other came is up to the clock.",
+      "Processes (docs/spark-differences.md): Spark reads and writes in two processes. Where one of them fails, how far the other came is up to the clock.",
   },
 } as const satisfies Record<string, Exception>;
 

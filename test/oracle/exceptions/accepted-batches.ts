@@ -48,7 +48,7 @@ function acceptMessages(runs: readonly Run[], ret: string, messageOf: (exit: Arg
 export const nullMessage: Rewrite = {
   id: "null-message",
   reason:
-    "DESIGN 3: `write` that returns nothing is a success with message `null`, as the API documents. In Spark it fails the task.",
+    "docs/spark-differences.md: `write` that returns nothing is a success with message `null`, as the API documents. In Spark it fails the task.",
   rewrite: (runs) => acceptMessages(runs, "none", () => null),
 };
 
@@ -62,7 +62,7 @@ export const jsonMessage: Rewrite = {
 export const anyIterable: Rewrite = {
   id: "any-iterable",
   reason:
-    "A simple reader's rows may be any iterable. Spark copies them for the batch, which Python cannot do with a generator: its batch fails. Millrace keeps them in a file (docs/architecture.md), and the batch is committed.",
+    "A simple reader's rows may be any iterable. Spark copies them for the batch, which Python cannot do with a generator: its batch fails. Millrace keeps them in a file (docs/spark-differences.md), and the batch is committed.",
   rewrite(runs) {
     return changeEach(runs, (run) => {
       const read = run.driver.findLast((call) => isCall(call, "simple.read"));

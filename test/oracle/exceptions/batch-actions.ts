@@ -28,7 +28,7 @@ function readAll(run: Run, runs: readonly Run[]): void {
 const partitionBy: Rewrite = {
   id: "no-partition-by",
   reason:
-    "A batch has no `partitionBy`: how a target is divided is one of the sink's own options (docs/architecture.md). Spark knows it, and refuses it for all data sources that are written in Python.",
+    "A batch has no `partitionBy`: how a target is divided is one of the sink's own options (docs/spark-differences.md). Spark knows it, and refuses it for all data sources that are written in Python.",
   rewrite(runs) {
     const kept = runs.filter(
       ({ ended, made, driver }) =>
@@ -65,7 +65,7 @@ const optionNames: Rewrite = {
 const pushdownConf: Rewrite = {
   id: "no-pushdown-conf",
   reason:
-    "Spark has `spark.sql.python.filterPushdown.enabled`, off by default, and refuses readers with `pushFilters` while it is off. Millrace has no such switch (docs/architecture.md): filters go to each reader that overrides the method, and all others read everything.",
+    "Spark has `spark.sql.python.filterPushdown.enabled`, off by default, and refuses readers with `pushFilters` while it is off. Millrace has no such switch (docs/spark-differences.md): filters go to each reader that overrides the method, and all others read everything.",
   rewrite(runs) {
     return changeEach(runs, (run) => {
       if (!(run.ended?.exception ?? "").includes("[DATA_SOURCE_PUSHDOWN_DISABLED]")) return false;
@@ -79,7 +79,7 @@ const pushdownConf: Rewrite = {
 const queries: Rewrite = {
   id: "no-queries",
   reason:
-    "A pipeline writes the rows that it reads: there is no `select`, `limit` or count over them (docs/architecture.md). Spark's readers are not told of these either (i_batch_read: no column pruning, no limit pushdown); what they give is the same.",
+    "A pipeline writes the rows that it reads: there is no `select`, `limit` or count over them (docs/spark-differences.md). Spark's readers are not told of these either (i_batch_read: no column pruning, no limit pushdown); what they give is the same.",
   rewrite(runs) {
     return changeEach(runs, (run) => {
       const { value } = run.ended ?? {};
@@ -103,7 +103,7 @@ const columnOf = ({ attribute, child }: FilterJson): string =>
 const inferredFilters: Rewrite = {
   id: "no-inferred-filters",
   reason:
-    "Spark's optimizer infers `IsNotNull` of a column that another filter compares, and pushes it too. Millrace has no optimizer: it pushes the filters that the pipeline has (docs/architecture.md), and a row whose column is null passes none of these.",
+    "Spark's optimizer infers `IsNotNull` of a column that another filter compares, and pushes it too. Millrace has no optimizer: it pushes the filters that the pipeline has (docs/spark-differences.md), and a row whose column is null passes none of these.",
   rewrite(runs) {
     const pushes = runs.flatMap((run) => pushOf(run) ?? []);
     return changeEach(pushes, ({ args }) => {
@@ -119,7 +119,7 @@ const inferredFilters: Rewrite = {
 const pushedAgain: Rewrite = {
   id: "pushed-to-each-reader",
   reason:
-    "DESIGN 3, process placement: Spark pickles the reader that was told the filters and sends it to the tasks. Here each task makes a reader of its own (docs/architecture.md), which is told them before it reads.",
+    "Processes (docs/spark-differences.md): Spark pickles the reader that was told the filters and sends it to the tasks. Here each task makes a reader of its own (docs/spark-differences.md), which is told them before it reads.",
   rewrite(runs) {
     let used = false;
     for (const run of runs) {
@@ -138,7 +138,7 @@ const pushedAgain: Rewrite = {
 const writerForEachEnd: Rewrite = {
   id: "writer-for-each-end",
   reason:
-    "DESIGN 3, process placement: Spark makes the writer of a batch once, pickles it, and sends it to the tasks and to `commit` or `abort`. Here each of these has a writer of its own (docs/architecture.md), as Spark's streams have.",
+    "Processes (docs/spark-differences.md): Spark makes the writer of a batch once, pickles it, and sends it to the tasks and to `commit` or `abort`. Here each of these has a writer of its own (docs/spark-differences.md), as Spark's streams have.",
   rewrite(runs) {
     let used = false;
     for (const run of runs) {

@@ -7,7 +7,7 @@ import { changeEach, isCall, isFaultAt, type Rewrite } from "./rewrite.ts";
 export const acknowledgeAfterCommit: Rewrite = {
   id: "acknowledge-after-commit",
   reason:
-    "DESIGN 3: reader `commit(end)` is called right after the batch committed, again by the next run until it succeeds. Spark calls it while the next batch is planned, and once.",
+    "docs/spark-differences.md: reader `commit(end)` is called right after the batch committed, again by the next run until it succeeds. Spark calls it while the next batch is planned, and once.",
   rewrite(runs) {
     const early: JsonValue[] = [];
     let failed: Call | undefined;
@@ -83,7 +83,7 @@ function failureAfter(rest: readonly Call[]): Call | undefined {
 export const abortAgain: Rewrite = {
   id: "abort-again",
   reason:
-    "DESIGN 2, rule 4: a decision is followed to its end, so an `abort` that failed or was killed is called again by the next run, before the batch is replayed. Spark forgets it.",
+    "docs/protocol.md, rule 4: a decision is followed to its end, so an `abort` that failed or was killed is called again by the next run, before the batch is replayed. Spark forgets it.",
   rewrite(runs) {
     return changeEach(runs, ({ driver }, i) => {
       const failed = driver.findIndex((call) => isFaultAt(call, "abort"));

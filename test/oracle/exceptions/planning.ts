@@ -9,7 +9,7 @@ import { changeEach, isCall, isFaultAt, type Rewrite, rangeOf, removeCalls, same
 export const oneSignature: Rewrite = {
   id: "one-signature",
   reason:
-    'Spark asks a reader whose `latestOffset` has no parameters, as of 4.0, before `initialOffset`, and begins a restart with `partitions(start, start)` to tell it where to go on (docs/architecture.md). In JavaScript a method without parameters is one that does not need them: an end that was asked before the start could lie before a start that is "now", and `start` is always handed over.',
+    'Spark asks a reader whose `latestOffset` has no parameters, as of 4.0, before `initialOffset`, and begins a restart with `partitions(start, start)` to tell it where to go on (docs/spark-differences.md). In JavaScript a method without parameters is one that does not need them: an end that was asked before the start could lie before a start that is "now", and `start` is always handed over.',
   rewrite(runs) {
     let used = false;
     const isOld = (call: Call | undefined) =>
@@ -45,7 +45,7 @@ function callsBefore(runs: readonly Run[], index: number): readonly Call[] {
 export const initialOffsetOnce: Rewrite = {
   id: "initial-offset-once",
   reason:
-    'Spark asks `initialOffset` again when it runs batch 0, also when it replays it. Millrace asks once and records the start with the batch (DESIGN 2, rule 2): a source whose start is "now" would answer differently.',
+    'Spark asks `initialOffset` again when it runs batch 0, also when it replays it. Millrace asks once and records the start with the batch (docs/protocol.md, rule 2): a source whose start is "now" would answer differently.',
   rewrite(runs) {
     return changeEach(runs, (run, i) => {
       const earlier = callsBefore(runs, i);
@@ -66,7 +66,7 @@ export const initialOffsetOnce: Rewrite = {
 export const planInOneStep: Rewrite = {
   id: "plan-in-one-step",
   reason:
-    "Offsets are recorded together with the partitions (DESIGN 1 and rule 2), Spark's before them: where `partitions` fails nothing is planned, and the next run asks `latestOffset` again.",
+    "Offsets are recorded together with the partitions (docs/protocol.md, rule 2), Spark's before them: where `partitions` fails nothing is planned, and the next run asks `latestOffset` again.",
   rewrite(runs) {
     let open: Call | undefined;
     return changeEach(runs, (run) => {
@@ -124,7 +124,7 @@ function forgetOpen(
 export const recordedPartitions: Rewrite = {
   id: "recorded-partitions",
   reason:
-    "DESIGN 3: `partitions(start, end)` is not asked again on replay; a source that answers differently would change what the batch means.",
+    "docs/spark-differences.md: `partitions(start, end)` is not asked again on replay; a source that answers differently would change what the batch means.",
   rewrite(runs) {
     // The last run comes first, while the calls of the others are still there.
     return changeEach([...runs.entries()].reverse(), ([i, run]) => {

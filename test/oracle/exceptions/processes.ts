@@ -6,7 +6,7 @@ import { changeEach, isCall, isFaultAt, type Rewrite } from "./rewrite.ts";
 export const checkpointOption: Rewrite = {
   id: "no-checkpoint-option",
   reason:
-    "Spark passes the location of its checkpoint to the sink as an option. Millrace has a ledger (DESIGN 2), which is none of the sink's options.",
+    "Spark passes the location of its checkpoint to the sink as an option. Millrace has a ledger, which is none of the sink's options.",
   rewrite(runs) {
     let used = false;
     for (const run of runs) {

@@ -17,7 +17,7 @@ function goesBack(call: Call): boolean {
 export const forwardOnly: Rewrite = {
   id: "no-offset-backwards",
   reason:
-    "Spark follows an offset that goes backwards, and reads rows again. Millrace refuses an end that is before its start, where their one number or time, or `compareOffsets`, tells (docs/architecture.md): nothing is planned, and the run fails, as does each after it.",
+    "Spark follows an offset that goes backwards, and reads rows again. Millrace refuses an end that is before its start, where their one number or time, or `compareOffsets`, tells (docs/spark-differences.md): nothing is planned, and the run fails, as does each after it.",
   rewrite(runs) {
     const at = runs.findIndex(({ driver }) => driver.some(goesBack));
     const [refused, ...later] = at < 0 ? [] : runs.slice(at);
@@ -90,7 +90,7 @@ function batchAfter(run: Run, index: number): number | undefined {
 export const emptyFirstBatch: Rewrite = {
   id: "no-empty-first-batch",
   reason:
-    "DESIGN 3: a batch with end == start, which Spark runs once at the very start, never runs. It writes nothing and costs money.",
+    "docs/spark-differences.md: a batch with end == start, which Spark runs once at the very start, never runs. It writes nothing and costs money.",
   rewrite(runs) {
     const at = runs.findIndex(({ driver }) => driver.some((call) => isCall(call, "reader.partitions")));
     const run = runs[at];
@@ -108,7 +108,7 @@ export const emptyFirstBatch: Rewrite = {
 export const keyOrder: Rewrite = {
   id: "key-order",
   reason:
-    "DESIGN 2: offsets are compared as canonical JSON, so that the same object with its keys in another order is nothing new. Spark compares text.",
+    "docs/spark-differences.md: offsets are compared as canonical JSON, so that the same object with its keys in another order is nothing new. Spark compares text.",
   rewrite(runs) {
     let used = false;
     for (const [at, run] of runs.entries()) {
