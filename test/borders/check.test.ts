@@ -14,7 +14,7 @@ import { ROOT } from "../support/root.ts";
 const KEPT = [
   ...["package.json", "tsconfig.json", "biome.jsonc", ".oxlintrc.json", ".gitignore"],
   ...["docs/architecture.md", "scripts/check.ts", "scripts/borders.ts", "scripts/borders", "test/borders"],
-  ...["scripts/words.ts", "scripts/words", "test/support/folder.ts", "test/support/process.ts"],
+  ...["scripts/words.ts", "scripts/words", "test/support/folder.ts", "test/support/root.ts"],
   ...globSync([...PAGES], { cwd: ROOT }),
 ];
 

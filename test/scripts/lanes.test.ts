@@ -15,8 +15,9 @@ it("A test file that starts processes itself belongs to the lane processes", () 
 });
 
 it("A test file that starts processes through a helper of a helper belongs to the lane processes", () => {
-  expect(processes).toContain("test/e2e/demo.test.ts"); // By support/process.ts
-  expect(processes).toContain("test/connectors/postgres-source/late-commits.test.ts"); // By shared.ts, server.ts
+  expect(processes).toContain("test/e2e/demo.test.ts");
+  // test/postgres/shared.ts imports server.ts, which starts PostgreSQL.
+  expect(processes).toContain("test/connectors/postgres-source/late-commits.test.ts");
 });
 
 it("A test file that runs in its own process belongs to the lane fast", () => {
