@@ -59,7 +59,7 @@ describe("a connection", () => {
     expect(error).toMatchObject({ code: "POSTGRES_FAILED", retryable: false });
     expect(error.message).toContain('password authentication failed for user "postgres"');
     expect(error.hint).toContain("PGPASSWORD");
-    expect(error.where.url).toMatch(/^postgres:\/\/127\.0\.0\.1:\d+\/test_\d+$/);
+    expect(error.where.url).toMatch(/^postgres:\/\/127\.0\.0\.1:\d+\/test_[0-9a-f]+$/);
     expect(JSON.stringify(error)).not.toContain("wrong secret");
   });
 
