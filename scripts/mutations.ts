@@ -1,26 +1,23 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
-import type { Result, Share } from "../test/faults/batch.ts";
+import { runCase } from "../test/faults/cases.ts";
+import { type Edit, type Harness, mutatedHarness } from "../test/faults/mutate.ts";
+import { type CaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
+import { searchCase } from "../test/faults/search.ts";
 
 /**
- * `npm run test:mutations [-- --only TEXT] [--cases]`: removes each rule of the protocol from a
- * copy of the sources, one at a time, and shows which cases of test/faults fail then. A rule whose
- * removal fails nothing is a gap, and fails the command.
+ * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from the engine, one
+ * at a time, and shows that the case that is named for the rule fails then, in the way that is
+ * expected. `-- --search [--only TEXT] [--shows TEXT] [--seed N]`: searches for such a case, and
+ * prints it as test/faults/named-cases.ts has it.
  */
 
-interface Edit {
-  readonly file: string;
-  /** Must be there exactly once. */
-  readonly find: string;
-  readonly replace: string;
-}
-
-interface Mutation {
+export interface Mutation {
   /** Number of the rule in docs/protocol.md, or a mistake that somebody may make. */
   readonly rule: string;
   readonly what: string;
+  readonly caughtBy: CaseName;
+  /** A part of what this case shows. */
+  readonly shows: string;
   readonly edits: readonly Edit[];
 }
 
@@ -31,7 +28,7 @@ const WRITE = "shared/engine/write/task.ts";
 const FINALIZE = "shared/engine/finalize.ts";
 const SINK = "shared/connectors/arrow-table/writer.ts";
 
-const MUTATIONS: readonly Mutation[] = [
+export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "1",
     what: "no transition checks the epoch",
@@ -252,86 +249,81 @@ const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-const ROOT = join(import.meta.dirname, "..");
-const HOME = join(ROOT, ".cache/mutations");
-const SEED = 1;
+/** Node ends with it if what it waits for can never come. */
+const UNSETTLED = 13;
+/** Cases at most of a search. */
 const LIMIT = 16_000;
-const BASELINE = 500;
-/** What bounds a search is its number of cases; time only ends one that hangs. */
-const SECONDS = 1200;
-const { values } = parseArgs({ options: { only: { type: "string" }, cases: { type: "boolean" } } });
+const CALM: CaseName = "a run without a fault";
 
-/** A copy of what the harness needs, with the rule removed. */
-function mutate(mutation: Mutation, folder: string): void {
-  for (const part of ["shared", "test/faults"])
-    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
-  for (const { file, find, replace } of mutation.edits) {
-    const path = join(folder, file);
-    const source = readFileSync(path, "utf8");
-    if (source.split(find).length !== 2)
-      throw new Error(`"${find}" is not in ${file} exactly once: correct the mutation`);
-    writeFileSync(
-      path,
-      source.replace(find, () => replace),
-    );
-  }
-}
+if (import.meta.main) process.exitCode = await main();
 
-function run(folder: string, limit = LIMIT): Promise<Result> {
-  const workerData: Share = {
-    index: 0,
-    workers: 1,
-    seconds: SECONDS,
-    seed: SEED,
-    limit,
-    maxFailures: 1,
-  };
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(join(folder, "test/faults/batch.ts"), { workerData });
-    worker.once("message", (result: Result) => {
-      resolve(result);
-      void worker.terminate();
-    });
-    worker.once("error", reject);
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      search: { type: "boolean" },
+      shows: { type: "string", default: "" },
+      seed: { type: "string", default: "1" },
+    },
   });
-}
-
-async function attempt(mutation: Mutation, index: number): Promise<boolean> {
-  const folder = join(HOME, String(index));
-  mutate(mutation, folder);
-  const { cases, failures } = await run(folder);
-  const [first] = failures;
-  const number = Object.values(cases).reduce((sum, count) => sum + count, 0);
-  const verdict =
-    first === undefined
-      ? "GAP: no case fails"
-      : `caught by case ${number} (${first.test.kind}): ${first.violations.join("; ")}`;
-  if (values.cases) console.log(JSON.stringify(failures));
-  console.log(
-    `${mutation.rule.padEnd(8)} ${mutation.what.padEnd(62)} ${verdict.split("\n")[0]?.slice(0, 160)}`,
+  const { only } = values;
+  const chosen = MUTATIONS.filter(
+    ({ rule, what }) => only === undefined || rule === only || what.includes(only),
   );
-  return first !== undefined;
+  process.once("exit", (code) => {
+    if (code === UNSETTLED) console.error("the mutation after the last line has a case that never ends");
+  });
+  let caught = 0;
+  // Else whatever breaks the harness would count as caught.
+  const broken = values.search ? undefined : await brokenAsItIs(chosen);
+  if (broken !== undefined) {
+    console.error(broken);
+    return 1;
+  }
+  for (const mutation of chosen) {
+    const harness = await mutatedHarness(mutation.edits);
+    const { isCaught, verdict } = values.search
+      ? await search(harness, { seed: Number(values.seed), shows: values.shows })
+      : await runNamed(harness, mutation);
+    if (isCaught) caught++;
+    console.log(`${isCaught ? "✓" : "✗"} ${mutation.rule.padEnd(8)} ${mutation.what}\n    ${verdict}`);
+  }
+  console.log(`${caught} of ${chosen.length} caught`);
+  return chosen.length > 0 && caught === chosen.length ? 0 : 1;
 }
 
-rmSync(HOME, { recursive: true, force: true });
-mkdirSync(HOME, { recursive: true });
-const chosen = MUTATIONS.filter(
-  ({ rule, what }) => values.only === undefined || rule === values.only || what.includes(values.only),
-);
-// Else whatever breaks the harness would count as caught.
-const untouched = join(HOME, "untouched");
-mutate({ rule: "-", what: "nothing", edits: [] }, untouched);
-const { failures: unexpected } = await run(untouched, BASELINE);
-if (unexpected.length > 0) {
-  console.error(`cases fail with nothing removed: ${unexpected[0]?.violations.join("; ")}`);
-  process.exit(1);
+/** What is wrong with the named cases while no rule is removed. */
+async function brokenAsItIs(mutations: readonly Mutation[]): Promise<string | undefined> {
+  for (const name of new Set<CaseName>([CALM, ...mutations.map(({ caughtBy }) => caughtBy)])) {
+    const violations = await runCase(NAMED_CASES[name]);
+    if (violations.length > 0) return `"${name}" fails with no rule removed: ${violations.join("; ")}`;
+  }
+  return undefined;
 }
-const queue = chosen.entries();
-let caught = 0;
-const worker = async () => {
-  for (const [index, mutation] of queue) if (await attempt(mutation, index)) caught++;
-};
-await Promise.all([worker(), worker()]);
-rmSync(HOME, { recursive: true, force: true });
-console.log(`${caught} of ${chosen.length} caught`);
-process.exitCode = caught === chosen.length ? 0 : 1;
+
+interface Verdict {
+  readonly isCaught: boolean;
+  readonly verdict: string;
+}
+
+async function runNamed(harness: Harness, { caughtBy, shows }: Mutation): Promise<Verdict> {
+  const always = caughtBy === CALM ? [] : await harness.runCase(NAMED_CASES[CALM]);
+  // An engine that cannot work at all would be caught by any case.
+  if (always.length > 0)
+    return { isCaught: false, verdict: `breaks a run without a fault: ${always.join("; ")}` };
+  const violations = await harness.runCase(NAMED_CASES[caughtBy]);
+  const isCaught = violations.some((what) => what.includes(shows));
+  if (isCaught) return { isCaught, verdict: `${caughtBy}: ${violations.join("; ")}` };
+  const instead = violations.length === 0 ? "nothing" : violations.join("; ");
+  return { isCaught, verdict: `GAP: "${caughtBy}" shows ${instead}, not "${shows}"` };
+}
+
+async function search(
+  harness: Harness,
+  options: { readonly seed: number; readonly shows: string },
+): Promise<Verdict> {
+  const found = await searchCase(harness, { ...options, limit: LIMIT });
+  return found === undefined
+    ? { isCaught: false, verdict: `no case of ${LIMIT} shows it` }
+    : { isCaught: true, verdict: `${JSON.stringify(found.test)}\n    ${found.violations.join("; ")}` };
+}

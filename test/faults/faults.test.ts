@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Case, countCalls, type Fault, histories, runCase, singles, zombies } from "./cases.ts";
-import { FAULTS } from "./kinds.ts";
+import { type Case, countCalls, runCase } from "./cases.ts";
+import { histories, singles, zombies } from "./generators.ts";
+import { FAULTS, type Fault } from "./kinds.ts";
 
 /**
  * `npm run test:faults`, of which `npm test` runs a minute, has more of what is drawn by chance

@@ -1,19 +1,17 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
-import { countCalls, SHAPE } from "./cases.ts";
-import { judge, type Sight } from "./real.ts";
+import { countCalls, finish, tidy } from "./cases.ts";
+import { judgeFolder, openFolder } from "./folder.ts";
+import type { RealWorld } from "./real.ts";
 
 /**
- * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder: the one that dies,
- * one that goes on from what is there, and a vacuum days later. The judge looks at what lies in the
- * file and the folder then.
+ * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder. Only the killed run
+ * is a process: what goes on from its remains, the vacuum days later and the judge work here.
  */
 
 type Moment = "before" | "during" | "after";
@@ -38,7 +36,7 @@ const program = join(home, "process.mjs");
 const calls = await countCalls();
 
 beforeAll(async () => {
-  // One file starts in a third of the time that its modules take, and this is started 600 times.
+  // One file starts in a third of the time that its modules take, and this is started 200 times.
   await build({
     entryPoints: [join(import.meta.dirname, "real-process.ts")],
     outfile: program,
@@ -63,47 +61,39 @@ async function start(...args: readonly string[]): Promise<Ended> {
   return { ...end, output: printed + complaints };
 }
 
-/** Kills a run there, lets another go on and a vacuum tidy up; gives what was broken. */
+/** Kills a run there, lets another go on and a vacuum tidy up, and returns what was broken. */
 async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   const folder = mkdtempSync(join(home, "case-"));
   const now = Date.now();
-  const killed = await start(folder, String(now), "run", String(call), moment);
+  const killed = await start(folder, String(now), String(call), moment);
   if (killed.signal !== "SIGKILL") return [`the run was not killed: ${killed.code} ${killed.output}`];
-  // The lease of the dead is over by then, and nothing else tells that it is dead.
-  const problems: string[] = [];
-  for (const [work, later] of [
-    ["finish", 2 * MINUTES],
-    ["vacuum", 3 * DAYS],
-  ] as const) {
-    const { code, output } = await start(folder, String(now + later), work);
-    if (code !== 0) problems.push(`the ${work} failed: ${code} ${output}`);
-  }
-  problems.push(...(await judged(folder)));
-  rmSync(folder, { recursive: true });
-  return problems;
-}
-
-/** What is broken in a folder. What cannot even be read is, too. */
-async function judged(folder: string): Promise<readonly string[]> {
-  const ledger = new SqliteLedger(join(folder, "ledger.sqlite"));
-  const store = new DirectoryStore(join(folder, "numbers"));
   try {
-    return await judge({ pipeline: "numbers", shape: SHAPE, ledger, judged: store }, readSights(folder));
+    // The lease of the dead is over by then, and nothing else tells that it is dead.
+    await withFolder(folder, now + 2 * MINUTES, finish);
+    await withFolder(folder, now + 3 * DAYS, tidy);
+    return await judgeFolder(folder);
   } catch (error) {
-    return [`it cannot be judged: ${error instanceof Error ? error.stack : String(error)}`];
+    return [`what it left cannot be used: ${error instanceof Error ? error.stack : String(error)}`];
   } finally {
-    ledger.close();
+    rmSync(folder, { recursive: true });
   }
 }
 
-function readSights(folder: string): readonly Sight[] {
-  const file = join(folder, "sights.jsonl");
-  if (!existsSync(file)) return [];
-  const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as Sight);
+/** Opens what lies in the folder anew, as the next process does, and works with it. */
+async function withFolder(
+  folder: string,
+  now: number,
+  work: (world: RealWorld) => Promise<void>,
+): Promise<void> {
+  const { world, close } = openFolder(folder, now);
+  try {
+    await work(world);
+  } finally {
+    close();
+  }
 }
 
-/** Some at once; gives what was broken, by the case. */
+/** Survives some at once, and returns what was broken, by the case. */
 async function surviveAll(kills: readonly Kill[]): Promise<readonly string[]> {
   const broken: string[] = [];
   const queue = kills.values();
@@ -124,7 +114,7 @@ function kills(moment: Moment, at: (name: string) => boolean): readonly Kill[] {
 
 describe("a process that is killed", { timeout: 5 * MINUTES }, () => {
   it("makes the calls that a run in memory makes, if nobody kills it", async () => {
-    const { code, output } = await start(mkdtempSync(join(home, "case-")), String(Date.now()), "run");
+    const { code, output } = await start(mkdtempSync(join(home, "case-")), String(Date.now()));
     expect(output.trim().split("\n")).toEqual(calls);
     expect(code).toBe(0);
   });
