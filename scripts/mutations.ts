@@ -32,6 +32,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "1",
     what: "no transition checks the epoch",
+    caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",
+    shows: "runs without faults do not come to an end",
     edits: [
       {
         file: TRANSITIONS,
@@ -43,6 +45,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "2",
     what: "tasks ask the source for its partitions, not the record",
+    // The source cuts a batch in another way each time it is asked.
+    caughtBy: "a run without a fault",
+    shows: "rows are lost",
     edits: [
       {
         file: WRITE,
@@ -58,6 +63,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "3",
     what: "a later attempt of a task replaces the first",
+    caughtBy: "a task that is recorded after the next run has committed the batch and died",
+    shows: "a commit was asked for again with other messages",
     edits: [
       {
         file: SQLITE,
@@ -69,6 +76,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "4",
     what: "whoever comes later decides again",
+    caughtBy: "a finalizer that decides after its own retry has committed the batch",
+    shows: "a committed batch has changed its state",
     edits: [
       {
         file: TRANSITIONS,
@@ -80,6 +89,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "5",
     what: "the offset moves with the decision, before the sink's commit",
+    caughtBy: "a run that is killed between its decision to commit and the sink's commit",
+    shows: "rows are lost",
     edits: [
       {
         file: TRANSITIONS,
@@ -95,6 +106,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "6",
     what: "the name of a staged file says batch and partition only",
+    caughtBy: "a task that sleeps before it stages its rows, while another run commits the batch",
+    shows: "a file that a commit names was deleted",
     edits: [
       {
         file: "shared/connectors/kit/staging.ts",
@@ -108,6 +121,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "7",
     what: "a batch that is resumed runs all of its tasks again",
+    caughtBy: "a run that is killed when two of its three tasks are recorded",
+    shows: "a task that had finished was run again",
     edits: [
       {
         file: PLAN,
@@ -120,6 +135,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "8",
     what: "an acknowledgement that failed is forgotten",
+    caughtBy: "a run that is killed before it tells the source of its commit",
+    shows: "the source was never told of a committed batch",
     edits: [
       {
         file: PLAN,
@@ -131,6 +148,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "9",
     what: "the sink does not look whether it has the batch",
+    caughtBy: "a run that is killed between the sink's commit and the record of it",
+    shows: "rows are doubled",
     edits: [
       { file: SINK, find: "if (landed >= batchId) return", replace: "if (landed > batchId + 1e9) return" },
     ],
@@ -138,6 +157,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "9",
     what: "the incarnation is left out",
+    caughtBy: "a ledger that is lost after the last batch",
+    shows: "rows are lost",
     edits: [
       {
         file: "shared/connectors/arrow-table/log.ts",
@@ -149,6 +170,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a commit that failed counts as one that did not land",
+    caughtBy: "a sink's commit that lands while its answer is lost for good",
+    shows: "a batch that is in the table was aborted",
     edits: [
       {
         file: FINALIZE,
@@ -160,11 +183,15 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "11",
     what: "abort deletes after a commit was tried",
+    caughtBy: "a finalizer that sleeps after its decision, while the next run's commit fails for good",
+    shows: "a commit names a file that is not there",
     edits: [{ file: SINK, find: "if (batch.commitTried) return;", replace: "" }],
   },
   {
     rule: "12",
     what: "vacuum goes by age alone",
+    caughtBy: "a run that is killed before its finalize step, and a vacuum days later",
+    shows: "a commit names a file that is not there",
     edits: [
       {
         file: "shared/connectors/kit/vacuum.ts",
@@ -176,6 +203,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "13",
     what: "a lease is taken for safety: whoever works while there is one is let through",
+    caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",
+    shows: "runs without faults do not come to an end",
     edits: [
       {
         file: TRANSITIONS,
@@ -192,6 +221,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "14",
     what: "a rewind uses batch ids again",
+    caughtBy: "a rewind of the last batch",
+    shows: "rows are lost",
     edits: [
       {
         file: SQLITE,
@@ -204,6 +235,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "mistake",
     what: "the decision to commit is not recorded",
+    caughtBy: "a finalizer that sleeps before its decision, while the next run's commit fails for good",
+    shows: "a commit names a file that is not there",
     edits: [
       {
         file: FINALIZE,
@@ -227,6 +260,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "mistake",
     what: "messages are not in the order of their partitions",
+    caughtBy: "a run without a fault",
+    shows: "rows are out of order",
     edits: [
       {
         file: FINALIZE,
@@ -238,6 +273,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "mistake",
     what: "abort deletes by prefix",
+    caughtBy: "a read that fails for good in the second batch",
+    shows: "a file that a commit names was deleted",
     edits: [
       {
         file: SINK,

@@ -5,15 +5,7 @@ import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
-export const KINDS = [
-  "single",
-  "history",
-  "zombie",
-  "takeover",
-  "pair",
-  "interleaved",
-  "sequence",
-] as const;
+export const KINDS = ["single", "history", "zombie", "takeover", "pair", "interleaved", "sequence"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A case that can be run again from its text alone. */
@@ -125,7 +117,7 @@ async function runInterleaved(
         takesOver: true,
         turn: () => new Promise((resolve) => waiting.push(resolve)),
       }),
-  );
+    );
   let working = runs.length;
   const ends = runs.map((run) =>
     run.start().finally(() => {
