@@ -5,8 +5,8 @@ import { histories, singles, zombies } from "./generators.ts";
 import { FAULTS, type Fault } from "./kinds.ts";
 
 /**
- * `npm run test:faults`, of which `npm test` runs a minute, has more of what is drawn by chance
- * here, and what a sleeping run meets when the next one fails.
+ * All cases with one fault. Of what is drawn by chance there are only some here, which fast-check
+ * makes smaller if they fail: `npm run test:faults`, of which `npm test` runs a minute, has thousands.
  */
 
 const { length: calls } = await countCalls();
@@ -67,17 +67,17 @@ describe("whatever happens", { timeout: TIMEOUT }, () => {
       fc.tuple(fault, fault).map((both) => [both]),
       fc.tuple(fault, fault).map(([first, second]) => [[first], [second]]),
     );
-    await holds(fc.record({ kind: fc.constant("pair" as const), runs, vacuums }), 600);
+    await holds(fc.record({ kind: fc.constant("pair" as const), runs, vacuums }), 150);
   });
 
   it("runs at once, which no lease keeps apart, lose and double nothing", async () => {
     const runs = fc.array(faults(2), { minLength: 2, maxLength: 3 });
     const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });
-    await holds(fc.record({ kind: fc.constant("interleaved" as const), runs, seed }), 400);
+    await holds(fc.record({ kind: fc.constant("interleaved" as const), runs, seed }), 100);
   });
 
   it("runs that fail one after the other lose and double nothing", async () => {
     const runs = fc.array(faults(3), { minLength: 3, maxLength: 6 });
-    await holds(fc.record({ kind: fc.constant("sequence" as const), runs, vacuums }), 300);
+    await holds(fc.record({ kind: fc.constant("sequence" as const), runs, vacuums }), 75);
   });
 });
