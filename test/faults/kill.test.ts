@@ -46,6 +46,7 @@ beforeAll(async () => {
     entryPoints: [join(import.meta.dirname, "real-process.ts")],
     outfile: program,
     bundle: true,
+    minify: true,
     platform: "node",
     format: "esm",
     banner: {
@@ -58,7 +59,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 async function start(...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    // Filled by the first process that nobody kills.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(home, "compiled") },
+  });
   const ended = new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
     child.once("error", reject).once("close", (code, signal) => resolve({ code, signal }));
   });

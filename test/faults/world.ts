@@ -243,8 +243,7 @@ export class World implements Surroundings {
     return this.#log().flatMap((entry) =>
       entry.add.flatMap(({ path }) => {
         const file = this.objects.objects.get(`table/${path}`);
-        if (file === undefined) return [];
-        return [...(tableFromIPC(file.bytes).getChild("id") ?? [])].map(Number);
+        return file === undefined ? [] : idsOf(file.bytes);
       }),
     );
   }
@@ -259,6 +258,17 @@ export class World implements Surroundings {
   #entry(key: string): LogEntry {
     return JSON.parse(Buffer.from(this.objects.objects.get(key)?.bytes ?? []).toString()) as LogEntry;
   }
+}
+
+/** What was read of each file: the judge looks at the whole table many times in a case. */
+const read = new WeakMap<Uint8Array, readonly number[]>();
+
+function idsOf(file: Uint8Array): readonly number[] {
+  const known = read.get(file);
+  if (known !== undefined) return known;
+  const ids = [...(tableFromIPC(file).getChild("id") ?? [])].map(Number);
+  read.set(file, ids);
+  return ids;
 }
 
 /** A store that tells the world what takes effect. */
