@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MUTATIONS } from "../../scripts/mutations.ts";
+import { MUTATIONS, runNamed } from "../../scripts/mutations.ts";
 import { type Case, play } from "./cases.ts";
 import { NAMED_CASES } from "./named-cases.ts";
 
@@ -22,5 +22,40 @@ describe("the mutations", () => {
   it("remove each of the fourteen rules", () => {
     const rules = new Set(MUTATIONS.map(({ rule }) => rule).filter((rule) => rule !== "mistake"));
     expect(rules).toEqual(new Set(Array.from({ length: 14 }, (_, i) => String(i + 1))));
+  });
+});
+
+describe("a mutation", () => {
+  const named = { caughtBy: "a rewind of the last batch", shows: "rows are lost" } as const;
+  /** An engine that breaks some things in each case with an act, and some in all others. */
+  const engine = (withAct: readonly string[], without: readonly string[] = []) => ({
+    runCase: async (test: Case) => (test.act === undefined ? without : withAct),
+  });
+
+  it("is caught if its case shows what it names", async () => {
+    const { isCaught } = await runNamed(engine(["8 rows are lost", "a batch is left open"]), named);
+    expect(isCaught).toBe(true);
+  });
+
+  it.each([[[]], [["rows are doubled"]]])("is not caught if its case shows %j instead", async (shown) => {
+    const { isCaught, verdict } = await runNamed(engine(shown), named);
+    expect(isCaught).toBe(false);
+    expect(verdict).toContain(`shows ${shown[0] ?? "nothing"}, not "rows are lost"`);
+  });
+
+  it("is not caught if it breaks a run without a fault, too", async () => {
+    const broken = await runNamed(engine(["8 rows are lost"], ["8 rows are lost"]), named);
+    expect(broken).toEqual({
+      isCaught: false,
+      verdict: "breaks a run without a fault: 8 rows are lost",
+    });
+  });
+
+  it("may name the run without a fault as its case", async () => {
+    const { isCaught } = await runNamed(engine([], ["8 rows are lost"]), {
+      caughtBy: "a run without a fault",
+      shows: "rows are lost",
+    });
+    expect(isCaught).toBe(true);
   });
 });
