@@ -4,7 +4,7 @@ import { histories, interleaving, pair, sequence, singles, takeovers, zombies } 
 
 /**
  * How many cases of each kind a round has. With these weights, the kinds that end are all covered
- * after 18,000 cases.
+ * after 16,000 cases.
  */
 const WEIGHTS: Readonly<Record<Kind, number>> = {
   single: 3,
