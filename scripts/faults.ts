@@ -1,43 +1,64 @@
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Result, Share } from "../test/faults/batch.ts";
+import { type Case, runCase } from "../test/faults/cases.ts";
+import { isCaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
+import { report } from "../test/faults/report.ts";
 
 /**
- * `npm run test:faults [-- --seconds 480] [--seed N]`: tries every fault at every call of a run,
- * pairs of faults, zombies, interleavings and longer sequences. docs/protocol.md lists the
- * invariants.
+ * `npm run test:faults [-- --seconds 480] [--seed N] [--cases N]`: takes turns between the kinds of
+ * cases until the time is over or the number is reached. `npm run test:faults -- --case CASE` runs
+ * one case again, by its name or its JSON. test/faults/README.md describes the cases.
  */
 
-const { values } = parseArgs({ options: { seconds: { type: "string" }, seed: { type: "string" } } });
-const seconds = Number(values.seconds ?? 480);
-const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string" },
+    seed: { type: "string" },
+    cases: { type: "string" },
+    case: { type: "string" },
+  },
+});
 const WORKERS = 2;
-const MAX_SHOWN = 10;
 
-function share(index: number): Promise<Result> {
-  const workerData: Share = { index, workers: WORKERS, seconds, seed, maxFailures: 1000 };
+process.exitCode = values.case === undefined ? await runMany() : await runOne(values.case);
+
+async function runOne(text: string): Promise<number> {
+  const test = isCaseName(text) ? NAMED_CASES[text] : (JSON.parse(text) as Case);
+  const violations = await runCase(test);
+  for (const what of violations) console.error(`✗ ${what}`);
+  if (violations.length === 0) console.log("✓ nothing was broken");
+  return violations.length === 0 ? 0 : 1;
+}
+
+async function runMany(): Promise<number> {
+  const limit = numberOf(values.cases, Number.MAX_SAFE_INTEGER);
+  // A number of cases is meant to be reached, however long it takes.
+  const seconds = numberOf(values.seconds, values.cases === undefined ? 480 : Number.MAX_SAFE_INTEGER);
+  const seed = numberOf(values.seed, Date.now() % 1_000_000);
+  const next = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  console.log(`seed ${seed}`);
+  const startedAt = performance.now();
+  const results = await Promise.all(
+    Array.from({ length: WORKERS }, () => work({ seed, seconds, limit, next })),
+  );
+  const { lines, problems } = report(results);
+  for (const line of lines) console.log(line);
+  console.log(`${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
+  for (const problem of problems) console.error(`✗ ${problem}`);
+  return problems.length === 0 ? 0 : 1;
+}
+
+function work(workerData: Share): Promise<Result> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("../test/faults/batch.ts", import.meta.url), { workerData });
-    worker.once("message", resolve);
-    worker.once("error", reject);
+    worker.once("message", resolve).once("error", reject);
+    worker.once("exit", () => reject(new Error("a worker ended without a result: a case never ends")));
   });
 }
 
-const startedAt = performance.now();
-const results = await Promise.all(Array.from({ length: WORKERS }, (_, index) => share(index)));
-const sum = (of: "cases" | "failed", kind: string) =>
-  results.reduce((total, result) => total + (result[of][kind] ?? 0), 0);
-const kinds = [...new Set(results.flatMap((result) => Object.keys(result.cases)))];
-const total = (of: "cases" | "failed") => kinds.reduce((all, kind) => all + sum(of, kind), 0);
-
-console.log(`seed ${seed}`);
-console.log(`fault points ${results[0]?.calls}`);
-for (const kind of kinds)
-  console.log(
-    `${kind.padEnd(12)} ${String(sum("cases", kind)).padStart(8)} cases, ${sum("failed", kind)} failed`,
-  );
-for (const { test, violations } of results.flatMap((result) => result.failures).slice(0, MAX_SHOWN))
-  console.error(`✗ ${violations.join("; ")}\n  ${JSON.stringify(test)}`);
-const took = ((performance.now() - startedAt) / 1000).toFixed(0);
-console.log(`${total("cases")} cases, ${total("failed")} failed, ${took} s`);
-process.exitCode = total("failed") === 0 ? 0 : 1;
+function numberOf(text: string | undefined, otherwise: number): number {
+  const number = text === undefined ? otherwise : Number(text);
+  if (!(number >= 0)) throw new Error(`"${text}" is not a number`);
+  return number;
+}

@@ -1,26 +1,23 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
-import type { Result, Share } from "../test/faults/batch.ts";
+import { runCase } from "../test/faults/cases.ts";
+import { type Edit, type Harness, mutatedHarness } from "../test/faults/mutate.ts";
+import { type CaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
+import { searchCase } from "../test/faults/search.ts";
 
 /**
- * `npm run test:mutations [-- --only TEXT] [--cases]`: removes each rule of the protocol from a
- * copy of the sources, one at a time, and prints which case of test/faults fails then. A rule whose
- * removal fails no case is a gap, and the command fails.
+ * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from the engine, one
+ * at a time, and shows that the case that is named for the rule fails then, in the way that is
+ * expected. `-- --search [--only TEXT] [--shows TEXT] [--seed N]`: searches for such a case, and
+ * prints it as test/faults/named-cases.ts has it.
  */
 
-interface Edit {
-  readonly file: string;
-  /** Text that must be in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-}
-
-interface Mutation {
-  /** Number of the rule in docs/protocol.md, or `mistake` for a likely mistake of a programmer. */
+export interface Mutation {
+  /** Number of the rule in docs/protocol.md, or `mistake` if the rules do not mention it. */
   readonly rule: string;
   readonly what: string;
+  readonly caughtBy: CaseName;
+  /** A part of what this case shows. */
+  readonly shows: string;
   readonly edits: readonly Edit[];
 }
 
@@ -31,10 +28,12 @@ const WRITE = "shared/engine/write/task.ts";
 const FINALIZE = "shared/engine/finalize.ts";
 const SINK = "shared/connectors/arrow-table/writer.ts";
 
-const MUTATIONS: readonly Mutation[] = [
+export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "1",
     what: "no transition checks the epoch",
+    caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",
+    shows: "runs without faults do not come to an end",
     edits: [
       {
         file: TRANSITIONS,
@@ -46,6 +45,9 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "2",
     what: "tasks ask the source for its partitions, not the record",
+    // The source cuts a batch in another way each time it is asked.
+    caughtBy: "a run without a fault",
+    shows: "rows are lost",
     edits: [
       {
         file: WRITE,
@@ -61,6 +63,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "3",
     what: "a later attempt of a task replaces the first",
+    caughtBy: "a task that is recorded after the next run has committed the batch and died",
+    shows: "a commit was asked for again with other messages",
     edits: [
       {
         file: SQLITE,
@@ -72,6 +76,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "4",
     what: "whoever comes later decides again",
+    caughtBy: "a finalizer that decides after its own retry has committed the batch",
+    shows: "a committed batch has changed its state",
     edits: [
       {
         file: TRANSITIONS,
@@ -83,6 +89,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "5",
     what: "the offset moves with the decision, before the sink's commit",
+    caughtBy: "a run that is killed between its decision to commit and the sink's commit",
+    shows: "rows are lost",
     edits: [
       {
         file: TRANSITIONS,
@@ -98,6 +106,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "6",
     what: "the name of a staged file says batch and partition only",
+    caughtBy: "a task that sleeps before it stages its rows, while another run commits the batch",
+    shows: "a file that a commit names was deleted",
     edits: [
       {
         file: "shared/connectors/kit/staging.ts",
@@ -111,6 +121,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "7",
     what: "a batch that is resumed runs all of its tasks again",
+    caughtBy: "a run that is killed when two of its three tasks are recorded",
+    shows: "a task that had finished was run again",
     edits: [
       {
         file: PLAN,
@@ -123,6 +135,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "8",
     what: "an acknowledgement that failed is forgotten",
+    caughtBy: "a run that is killed before it tells the source of its commit",
+    shows: "the source was never told of a committed batch",
     edits: [
       {
         file: PLAN,
@@ -134,6 +148,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "9",
     what: "the sink does not look whether it has the batch",
+    caughtBy: "a run that is killed between the sink's commit and the record of it",
+    shows: "rows are doubled",
     edits: [
       {
         file: SINK,
@@ -145,6 +161,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "9",
     what: "the incarnation is left out",
+    caughtBy: "a ledger that is lost after the last batch",
+    shows: "rows are lost",
     edits: [
       {
         file: "shared/connectors/arrow-table/log.ts",
@@ -156,6 +174,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a commit that failed counts as one that did not land",
+    caughtBy: "a sink's commit that lands while its answer is lost for good",
+    shows: "a batch that is in the table was aborted",
     edits: [
       {
         file: FINALIZE,
@@ -167,11 +187,15 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "11",
     what: "abort deletes after a commit was tried",
+    caughtBy: "a finalizer that sleeps after its decision, while the next run's commit fails for good",
+    shows: "a commit names a file that is not there",
     edits: [{ file: SINK, find: "if (batch.commitTried) return;", replace: "" }],
   },
   {
     rule: "12",
     what: "vacuum goes by age alone",
+    caughtBy: "a run that is killed before its finalize step, and a vacuum days later",
+    shows: "a commit names a file that is not there",
     edits: [
       {
         file: "shared/connectors/kit/vacuum.ts",
@@ -183,6 +207,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "13",
     what: "a lease is taken for safety: whoever works while there is one is let through",
+    caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",
+    shows: "runs without faults do not come to an end",
     edits: [
       {
         file: TRANSITIONS,
@@ -199,6 +225,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "14",
     what: "a rewind uses batch ids again",
+    caughtBy: "a rewind of the last batch",
+    shows: "rows are lost",
     edits: [
       {
         file: SQLITE,
@@ -211,6 +239,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "mistake",
     what: "the decision to commit is not recorded",
+    caughtBy: "a finalizer that sleeps before its decision, while the next run's commit fails for good",
+    shows: "a commit names a file that is not there",
     edits: [
       {
         file: FINALIZE,
@@ -234,6 +264,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "mistake",
     what: "messages are not in the order of their partitions",
+    caughtBy: "a run without a fault",
+    shows: "rows are out of order",
     edits: [
       {
         file: FINALIZE,
@@ -245,6 +277,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "mistake",
     what: "abort deletes by prefix",
+    caughtBy: "a read that fails for good in the second batch",
+    shows: "a file that a commit names was deleted",
     edits: [
       {
         file: SINK,
@@ -256,86 +290,85 @@ const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-const ROOT = join(import.meta.dirname, "..");
-const HOME = join(ROOT, ".cache/mutations");
-const SEED = 1;
+/** Node ends with it if what it waits for can never come. */
+const UNSETTLED = 13;
+/** Cases at most of a search. */
 const LIMIT = 16_000;
-const BASELINE = 500;
-/** The number of cases bounds a search; the time only ends a search that hangs. */
-const SECONDS = 1200;
-const { values } = parseArgs({ options: { only: { type: "string" }, cases: { type: "boolean" } } });
+const CALM: CaseName = "a run without a fault";
 
-/** Makes a copy of the sources that the harness needs, with the rule removed. */
-function mutate(mutation: Mutation, folder: string): void {
-  for (const part of ["shared", "test/faults"])
-    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
-  for (const { file, find, replace } of mutation.edits) {
-    const path = join(folder, file);
-    const source = readFileSync(path, "utf8");
-    if (source.split(find).length !== 2)
-      throw new Error(`"${find}" is not in ${file} exactly once: correct the mutation`);
-    writeFileSync(
-      path,
-      source.replace(find, () => replace),
-    );
-  }
-}
+if (import.meta.main) process.exitCode = await main();
 
-function run(folder: string, limit = LIMIT): Promise<Result> {
-  const workerData: Share = {
-    index: 0,
-    workers: 1,
-    seconds: SECONDS,
-    seed: SEED,
-    limit,
-    maxFailures: 1,
-  };
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(join(folder, "test/faults/batch.ts"), { workerData });
-    worker.once("message", (result: Result) => {
-      resolve(result);
-      void worker.terminate();
-    });
-    worker.once("error", reject);
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      search: { type: "boolean" },
+      shows: { type: "string", default: "" },
+      seed: { type: "string", default: "1" },
+    },
   });
-}
-
-async function attempt(mutation: Mutation, index: number): Promise<boolean> {
-  const folder = join(HOME, String(index));
-  mutate(mutation, folder);
-  const { cases, failures } = await run(folder);
-  const [first] = failures;
-  const number = Object.values(cases).reduce((sum, count) => sum + count, 0);
-  const verdict =
-    first === undefined
-      ? "GAP: no case fails"
-      : `caught by case ${number} (${first.test.kind}): ${first.violations.join("; ")}`;
-  if (values.cases) console.log(JSON.stringify(failures));
-  console.log(
-    `${mutation.rule.padEnd(8)} ${mutation.what.padEnd(62)} ${verdict.split("\n")[0]?.slice(0, 160)}`,
+  const { only } = values;
+  const chosen = MUTATIONS.filter(
+    ({ rule, what }) => only === undefined || rule === only || what.includes(only),
   );
-  return first !== undefined;
+  process.once("exit", (code) => {
+    if (code === UNSETTLED) console.error("the mutation after the last line has a case that never ends");
+  });
+  // A case that fails with every engine would count as caught.
+  const broken = values.search ? undefined : await brokenAsItIs(chosen);
+  if (broken !== undefined) {
+    console.error(broken);
+    return 1;
+  }
+  let caught = 0;
+  for (const mutation of chosen) {
+    const harness = await mutatedHarness(mutation.edits);
+    const { isCaught, verdict } = values.search
+      ? await search(harness, { seed: Number(values.seed), shows: values.shows })
+      : await runNamed(harness, mutation);
+    if (isCaught) caught++;
+    console.log(`${isCaught ? "✓" : "✗"} ${mutation.rule.padEnd(8)} ${mutation.what}\n    ${verdict}`);
+  }
+  console.log(`${caught} of ${chosen.length} caught`);
+  return chosen.length > 0 && caught === chosen.length ? 0 : 1;
 }
 
-rmSync(HOME, { recursive: true, force: true });
-mkdirSync(HOME, { recursive: true });
-const chosen = MUTATIONS.filter(
-  ({ rule, what }) => values.only === undefined || rule === values.only || what.includes(values.only),
-);
-// Without this run, a broken harness would count as a caught mutation.
-const untouched = join(HOME, "untouched");
-mutate({ rule: "-", what: "nothing", edits: [] }, untouched);
-const { failures: unexpected } = await run(untouched, BASELINE);
-if (unexpected.length > 0) {
-  console.error(`cases fail with nothing removed: ${unexpected[0]?.violations.join("; ")}`);
-  process.exit(1);
+/** Returns why a named case fails although no rule is removed, or `undefined` if all pass. */
+async function brokenAsItIs(mutations: readonly Mutation[]): Promise<string | undefined> {
+  for (const name of new Set<CaseName>([CALM, ...mutations.map(({ caughtBy }) => caughtBy)])) {
+    const violations = await runCase(NAMED_CASES[name]);
+    if (violations.length > 0) return `"${name}" fails with no rule removed: ${violations.join("; ")}`;
+  }
+  return undefined;
 }
-const queue = chosen.entries();
-let caught = 0;
-const worker = async () => {
-  for (const [index, mutation] of queue) if (await attempt(mutation, index)) caught++;
-};
-await Promise.all([worker(), worker()]);
-rmSync(HOME, { recursive: true, force: true });
-console.log(`${caught} of ${chosen.length} caught`);
-process.exitCode = caught === chosen.length ? 0 : 1;
+
+interface Verdict {
+  readonly isCaught: boolean;
+  readonly verdict: string;
+}
+
+/** Runs the case that is named for a mutation, with a harness that has the mutation. */
+export async function runNamed(
+  harness: Pick<Harness, "runCase">,
+  { caughtBy, shows }: Pick<Mutation, "caughtBy" | "shows">,
+): Promise<Verdict> {
+  const always = caughtBy === CALM ? [] : await harness.runCase(NAMED_CASES[CALM]);
+  // An engine that cannot work at all would be caught by any case.
+  if (always.length > 0)
+    return { isCaught: false, verdict: `breaks a run without a fault: ${always.join("; ")}` };
+  const violations = await harness.runCase(NAMED_CASES[caughtBy]);
+  const isCaught = violations.some((what) => what.includes(shows));
+  if (isCaught) return { isCaught, verdict: `${caughtBy}: ${violations.join("; ")}` };
+  const instead = violations.length === 0 ? "nothing" : violations.join("; ");
+  return { isCaught, verdict: `GAP: "${caughtBy}" shows ${instead}, not "${shows}"` };
+}
+
+async function search(
+  harness: Harness,
+  options: { readonly seed: number; readonly shows: string },
+): Promise<Verdict> {
+  const found = await searchCase(harness, { ...options, limit: LIMIT });
+  return found === undefined
+    ? { isCaught: false, verdict: `no case of ${LIMIT} shows it` }
+    : { isCaught: true, verdict: `${JSON.stringify(found.test)}\n    ${found.violations.join("; ")}` };
+}

@@ -1,28 +1,19 @@
 import { parentPort, workerData } from "node:worker_threads";
-import {
-  beforeZombies,
-  type Case,
-  countCalls,
-  generator,
-  histories,
-  interleaving,
-  pair,
-  runCase,
-  sequence,
-  singles,
-  zombies,
-} from "./cases.ts";
+import { type Case, countCalls, type Kind, runCase } from "./cases.ts";
+import { mixed, ROUND } from "./mix.ts";
 
-/** The work of one worker: its share of the cases, until its time is over. */
+/** The work of all workers together. */
 export interface Share {
-  readonly index: number;
-  readonly workers: number;
-  readonly seconds: number;
   readonly seed: number;
-  /** Maximum number of cases of all workers together. */
-  readonly limit?: number;
-  /** The search ends after so many failed cases. */
-  readonly maxFailures: number;
+  /** After so many seconds no case is begun, except those of the first round. */
+  readonly seconds: number;
+  /** Cases at most. */
+  readonly limit: number;
+  /**
+   * The place of the next case that no worker has taken yet, an `Int32Array` of one: however fast
+   * each worker is, the cases of all are the first ones of the seed's order.
+   */
+  readonly next: SharedArrayBuffer;
 }
 
 export interface Failure {
@@ -31,46 +22,34 @@ export interface Failure {
 }
 
 export interface Result {
+  /** Calls of a run without faults. */
   readonly calls: number;
-  readonly cases: Readonly<Record<string, number>>;
-  readonly failed: Readonly<Record<string, number>>;
+  readonly cases: Readonly<Partial<Record<Kind, number>>>;
+  readonly failed: Readonly<Partial<Record<Kind, number>>>;
   readonly failures: readonly Failure[];
 }
 
-/**
- * Yields all cases with one fault, those with a history, and those of zombies. Then it yields
- * pairs, interleavings and longer sequences in turn, drawn by the seed, without an end.
- */
-function* cases(calls: number, seed: number): Generator<Case> {
-  yield* singles(calls);
-  yield* histories(calls);
-  yield* zombies(calls);
-  yield* beforeZombies(calls);
-  const random = generator(seed);
-  for (let i = 0; ; i++) {
-    yield pair(calls, random);
-    yield interleaving(calls, seed + i);
-    yield sequence(calls, random);
-  }
-}
-
-export async function runShare(share: Share): Promise<Result> {
+export async function runShare({ seed, seconds, limit, next }: Share): Promise<Result> {
   const { length: calls } = await countCalls();
-  const deadline = performance.now() + share.seconds * 1000;
-  const counts: Record<string, number> = {};
-  const failed: Record<string, number> = {};
+  const deadline = performance.now() + seconds * 1000;
+  const cases: Partial<Record<Kind, number>> = {};
+  const failed: Partial<Record<Kind, number>> = {};
   const failures: Failure[] = [];
-  let index = 0;
-  for (const test of cases(calls, share.seed)) {
-    if (performance.now() > deadline || index === share.limit || failures.length >= share.maxFailures) break;
-    if (index++ % share.workers !== share.index) continue;
+  const taken = new Int32Array(next);
+  let place = 0;
+  let mine = Atomics.add(taken, 0, 1);
+  for (const test of mixed(calls, seed)) {
+    if (place++ < mine) continue;
+    if (mine >= limit || (mine >= ROUND && performance.now() > deadline)) break;
     const violations = await runCase(test);
-    counts[test.kind] = (counts[test.kind] ?? 0) + 1;
-    if (violations.length === 0) continue;
-    failed[test.kind] = (failed[test.kind] ?? 0) + 1;
-    failures.push({ test, violations });
+    cases[test.kind] = (cases[test.kind] ?? 0) + 1;
+    if (violations.length > 0) {
+      failed[test.kind] = (failed[test.kind] ?? 0) + 1;
+      failures.push({ test, violations });
+    }
+    mine = Atomics.add(taken, 0, 1);
   }
-  return { calls, cases: counts, failed, failures };
+  return { calls, cases, failed, failures };
 }
 
 if (parentPort !== null) parentPort.postMessage(await runShare(workerData as Share));

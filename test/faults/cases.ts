@@ -1,18 +1,16 @@
 import { rewind } from "../../shared/engine/rewind.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
-import { FAULTS, type FaultKind } from "./kinds.ts";
+import { generator } from "./chance.ts";
+import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
-/** A fault at one call, identified by its index among the calls of a run. */
-export interface Fault {
-  readonly at: number;
-  readonly kind: FaultKind;
-}
+export const KINDS = ["single", "history", "zombie", "takeover", "pair", "interleaved", "sequence"] as const;
+export type Kind = (typeof KINDS)[number];
 
 /** A case that can be run again from its JSON alone. */
 export interface Case {
-  readonly kind: "single" | "pair" | "zombie" | "interleaved" | "history" | "sequence";
+  readonly kind: Kind;
   /** Faults of each run, in the order in which the runs begin. */
   readonly runs: readonly (readonly Fault[])[];
   /** True if a vacuum runs between the runs, days later. */
@@ -38,15 +36,29 @@ export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[
   return run.calls;
 }
 
+/** The outcome of a case. */
+export interface Played {
+  /** Each violation of an invariant, in words. */
+  readonly violations: readonly string[];
+  /** The faults that each run has met, by the names of their calls. */
+  readonly met: readonly (readonly Fault[])[];
+}
+
 /** Runs a case and returns the violations. */
 export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonly string[]> {
+  return (await play(test, shape)).violations;
+}
+
+/** Runs a case. */
+export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
   const world = new World(shape);
   world.hasOneFault = test.kind === "single";
   const all = Array.from({ length: shape.rows }, (_, id) => id);
   let expected: readonly number[] = all;
+  const runs: Run[] = [];
   try {
-    if (test.seed === undefined) await runInTurn(world, test);
-    else await runInterleaved(world, test, test.seed);
+    if (test.seed === undefined) await runInTurn(world, test, runs);
+    else await runInterleaved(world, { ...test, seed: test.seed }, runs);
     if (test.act === "lose ledger") {
       await finish(world);
       world.now += 3 * DAY;
@@ -64,17 +76,16 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
     world.broken(`the case could not be run: ${error instanceof Error ? error.stack : String(error)}`);
   }
   world.close();
-  return world.violations;
+  return { violations: world.violations, met: runs.map((run) => run.met) };
 }
 
 /**
- * Runs the runs one after the other. A run that sleeps, or has straggling steps, continues after
- * the others.
+ * One run after the other; one that sleeps, or has steps that straggle, goes on after the others.
+ * Adds the runs to `begun`.
  */
-async function runInTurn(world: World, test: Case): Promise<void> {
-  const begun: Run[] = [];
+async function runInTurn(world: World, test: Case, begun: Run[]): Promise<void> {
   for (const faults of test.runs) {
-    const run = new Run(world, { faults: new Map(faults.map(({ at, kind }) => [at, kind])) });
+    const run = new Run(world, { faults });
     begun.push(run);
     await run.start();
     world.now += LEASE_IS_OVER;
@@ -91,18 +102,22 @@ async function runInTurn(world: World, test: Case): Promise<void> {
   }
 }
 
-/** Runs all runs at once: at each call, a random choice picks the run that continues. */
-async function runInterleaved(world: World, test: Case, seed: number): Promise<void> {
-  const random = generator(seed);
+/** All at once: at each call, chance says who goes on. Adds the runs to `runs`. */
+async function runInterleaved(
+  world: World,
+  test: Case & { readonly seed: number },
+  runs: Run[],
+): Promise<void> {
+  const random = generator(test.seed);
   const waiting: (() => void)[] = [];
-  const runs = test.runs.map(
-    (faults) =>
+  for (const faults of test.runs)
+    runs.push(
       new Run(world, {
-        faults: new Map(faults.map(({ at, kind }) => [at, kind])),
+        faults,
         takesOver: true,
         turn: () => new Promise((resolve) => waiting.push(resolve)),
       }),
-  );
+    );
   let working = runs.length;
   const ends = runs.map((run) =>
     run.start().finally(() => {
@@ -169,104 +184,4 @@ async function rewound(world: World): Promise<readonly number[]> {
   world.expectsJump(last.batchId + 1, Number(last.start["n"]));
   const from = Number(last.start["n"]);
   return Array.from({ length: world.shape.rows - from }, (_, i) => from + i);
-}
-
-/** Numbers from 0 (inclusive) to 1 (exclusive), the same for the same seed (mulberry32). */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Returns every fault at every call of one run. */
-export function singles(calls: number): readonly Case[] {
-  return each(calls).flatMap((fault) => [
-    { kind: "single", runs: [[fault]] },
-    { kind: "single", runs: [[fault]], vacuums: true },
-  ]);
-}
-
-/**
- * Returns the cases of a run that sleeps or straggles and continues when others have done its work.
- */
-export function zombies(calls: number): readonly Case[] {
-  return each(calls)
-    .filter(({ kind }) => kind.startsWith("sleep") || kind.startsWith("straggle"))
-    .flatMap((fault) => [
-      { kind: "zombie" as const, runs: [[fault]] },
-      { kind: "zombie" as const, runs: [[fault]], vacuums: true },
-    ]);
-}
-
-/**
- * Returns all cases of a run that sleeps within its first batch while the next run fails in the
- * same batch.
- */
-export function beforeZombies(calls: number): readonly Case[] {
-  const batch = Math.ceil(calls / 2);
-  const asleep = each(batch).filter(({ kind }) => kind.startsWith("sleep"));
-  const failing = each(batch).filter(({ kind }) => kind === "fail for good" || kind === "stop after");
-  return asleep.flatMap((first) =>
-    failing.map((second) => ({
-      kind: "zombie" as const,
-      runs: [[first], [second]],
-      vacuums: (first.at + second.at) % 3 === 0,
-    })),
-  );
-}
-
-/** Draws two faults: in one run, or in one run and the next. */
-export function pair(calls: number, random: () => number): Case {
-  const fault = (): Fault => ({ at: Math.floor(random() * (calls + 10)), kind: pick(FAULTS, random) });
-  const first = fault();
-  const second = fault();
-  const vacuums = random() < 0.3;
-  return random() < 0.5
-    ? { kind: "pair", runs: [[first, second]], vacuums }
-    : { kind: "pair", runs: [[first], [second]], vacuums };
-}
-
-/** Draws two or three runs at once, with some faults. */
-export function interleaving(calls: number, seed: number): Case {
-  const random = generator(seed);
-  const runs = Array.from({ length: 2 + Math.floor(random() * 2) }, () =>
-    Array.from({ length: Math.floor(random() * 3) }, () => ({
-      at: Math.floor(random() * calls),
-      kind: pick(FAULTS, random),
-    })),
-  );
-  return { kind: "interleaved", runs, seed };
-}
-
-/** Draws three to six runs one after the other, with up to three faults each. */
-export function sequence(calls: number, random: () => number): Case {
-  const runs = Array.from({ length: 3 + Math.floor(random() * 4) }, () =>
-    Array.from({ length: Math.floor(random() * 4) }, () => ({
-      at: Math.floor(random() * calls),
-      kind: pick(FAULTS, random),
-    })),
-  );
-  return { kind: "sequence", runs, vacuums: random() < 0.5 };
-}
-
-/** Returns the cases of a ledger that is lost or rewound after a fault. */
-export function histories(calls: number): readonly Case[] {
-  return each(calls)
-    .filter(({ kind }) => kind === "stop before" || kind === "lost answer" || kind === "fail for good")
-    .flatMap((fault) => [
-      { kind: "history" as const, runs: [[fault]], act: "lose ledger" as const },
-      { kind: "history" as const, runs: [[fault]], act: "rewind" as const },
-    ]);
-}
-
-function each(calls: number): readonly Fault[] {
-  return Array.from({ length: calls }, (_, at) => FAULTS.map((kind) => ({ at, kind }))).flat();
-}
-
-function pick<T>(from: readonly T[], random: () => number): T {
-  return from[Math.floor(random() * from.length)] as T;
 }

@@ -1,18 +1,17 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
-import { countCalls, SHAPE } from "./cases.ts";
-import { judge, type Sight } from "./real.ts";
+import { countCalls, finish, tidy } from "./cases.ts";
+import { judgeFolder, openFolder } from "./folder.ts";
+import type { RealWorld } from "./real.ts";
 
 /**
- * Kills a process with SIGKILL at each call of a run, on SQLite and a folder. Then a second process
- * continues, a vacuum runs days later, and the judge looks at the file and the folder.
+ * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder. Only the killed run
+ * is a process: what goes on from its remains, the vacuum days later and the judge work here.
  */
 
 type Moment = "before" | "during" | "after";
@@ -32,16 +31,22 @@ const AT_ONCE = Math.min(4, availableParallelism());
 /** Calls of the ledger that only read. */
 const READS = new Set(["ledger.batch", "ledger.task", "ledger.tasks"]);
 
-const home = mkdtempSync(join(tmpdir(), "millrace-kill-"));
+/**
+ * A file system in memory, if there is one. A kill of a process loses no written bytes, synced or
+ * not, and on a disk a run spends most of its time in syncs.
+ */
+const MEMORY = "/dev/shm";
+const home = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "millrace-kill-"));
 const program = join(home, "process.mjs");
 const calls = await countCalls();
 
 beforeAll(async () => {
-  // One bundled file starts in a third of the time of its modules, and it is started 600 times.
+  // One file starts in a third of the time that its modules take, and this is started 200 times.
   await build({
     entryPoints: [join(import.meta.dirname, "real-process.ts")],
     outfile: program,
     bundle: true,
+    minify: true,
     platform: "node",
     format: "esm",
     banner: {
@@ -54,7 +59,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 async function start(...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    // Filled by the first process that nobody kills.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(home, "compiled") },
+  });
   const ended = new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
     child.once("error", reject).once("close", (code, signal) => resolve({ code, signal }));
   });
@@ -62,47 +71,39 @@ async function start(...args: readonly string[]): Promise<Ended> {
   return { ...end, output: printed + complaints };
 }
 
-/** Kills a run, lets another one continue and a vacuum clean up, and returns the violations. */
+/** Kills a run there, lets another go on and a vacuum tidy up, and returns what was broken. */
 async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   const folder = mkdtempSync(join(home, "case-"));
   const now = Date.now();
-  const killed = await start(folder, String(now), "run", String(call), moment);
+  const killed = await start(folder, String(now), String(call), moment);
   if (killed.signal !== "SIGKILL") return [`the run was not killed: ${killed.code} ${killed.output}`];
-  // The lease of the killed run is over by then; no other sign shows that it is dead.
-  const problems: string[] = [];
-  for (const [work, later] of [
-    ["finish", 2 * MINUTES],
-    ["vacuum", 3 * DAYS],
-  ] as const) {
-    const { code, output } = await start(folder, String(now + later), work);
-    if (code !== 0) problems.push(`the ${work} failed: ${code} ${output}`);
-  }
-  problems.push(...(await judged(folder)));
-  rmSync(folder, { recursive: true });
-  return problems;
-}
-
-/** Returns the violations in a folder. A folder that cannot be read is a violation, too. */
-async function judged(folder: string): Promise<readonly string[]> {
-  const ledger = new SqliteLedger(join(folder, "ledger.sqlite"));
-  const store = new DirectoryStore(join(folder, "numbers"));
   try {
-    return await judge({ pipeline: "numbers", shape: SHAPE, ledger, judged: store }, readSights(folder));
+    // The lease of the dead is over by then, and nothing else tells that it is dead.
+    await withFolder(folder, now + 2 * MINUTES, finish);
+    await withFolder(folder, now + 3 * DAYS, tidy);
+    return await judgeFolder(folder);
   } catch (error) {
-    return [`it cannot be judged: ${error instanceof Error ? error.stack : String(error)}`];
+    return [`what it left cannot be used: ${error instanceof Error ? error.stack : String(error)}`];
   } finally {
-    ledger.close();
+    rmSync(folder, { recursive: true });
   }
 }
 
-function readSights(folder: string): readonly Sight[] {
-  const file = join(folder, "sights.jsonl");
-  if (!existsSync(file)) return [];
-  const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as Sight);
+/** Opens what lies in the folder anew, as the next process does, and works with it. */
+async function withFolder(
+  folder: string,
+  now: number,
+  work: (world: RealWorld) => Promise<void>,
+): Promise<void> {
+  const { world, close } = openFolder(folder, now);
+  try {
+    await work(world);
+  } finally {
+    close();
+  }
 }
 
-/** Tries several kills at once and returns the violations of each. */
+/** Survives some at once, and returns what was broken, by the case. */
 async function surviveAll(kills: readonly Kill[]): Promise<readonly string[]> {
   const broken: string[] = [];
   const queue = kills.values();
@@ -122,8 +123,8 @@ function kills(moment: Moment, at: (name: string) => boolean): readonly Kill[] {
 }
 
 describe("a process that is killed", { timeout: 5 * MINUTES }, () => {
-  it("A process makes the calls that a run in memory makes, if it is not killed", async () => {
-    const { code, output } = await start(mkdtempSync(join(home, "case-")), String(Date.now()), "run");
+  it("A process that is not killed makes the calls that a run in memory makes", async () => {
+    const { code, output } = await start(mkdtempSync(join(home, "case-")), String(Date.now()));
     expect(output.trim().split("\n")).toEqual(calls);
     expect(code).toBe(0);
   });

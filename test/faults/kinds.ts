@@ -23,4 +23,18 @@ export const FAULTS = [
   "sleep after",
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];
-export type Faults = ReadonlyMap<number, FaultKind>;
+
+/** A fault at a call. */
+export interface Fault {
+  /**
+   * The call's place among the calls of its run, or its name: `"sink.commit"` is the first call of
+   * that name in the run, `"sink.commit #2"` the second one.
+   */
+  readonly at: number | string;
+  readonly kind: FaultKind;
+}
+
+/** The name of a call that comes for the n-th time in a run, as `Fault.at` spells it. */
+export function callName(name: string, time: number): string {
+  return time === 1 ? name : `${name} #${time}`;
+}

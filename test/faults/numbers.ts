@@ -33,7 +33,7 @@ export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
     }
     override partitions(start: Position, end: Position): Promise<readonly Slice[]> {
       return run.point("source.partitions", async () =>
-        slicesOf(start.n, end.n, partitions + (run.calls.length % 2)),
+        slicesOf(start.n, end.n, { count: partitions + 1, isShifted: run.calls.length % 2 === 0 }),
       );
     }
     override async *read({ from, to }: Slice, task: TaskContext): AsyncGenerator<Row> {
@@ -63,11 +63,16 @@ export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
   return pipeline(world.pipeline).readStream.format(Numbers).writeStream.format(Table) as unknown as Pipeline;
 }
 
-function slicesOf(from: number, to: number, count: number): readonly Slice[] {
+function slicesOf(
+  from: number,
+  to: number,
+  { count, isShifted }: { readonly count: number; readonly isShifted: boolean },
+): readonly Slice[] {
   const step = Math.ceil((to - from) / count);
+  const cut = (i: number) => Math.min(to, from + Math.max(0, i * step - (isShifted ? 1 : 0)));
   return Array.from({ length: count }, (_, i) => ({
-    from: Math.min(to, from + i * step),
-    to: Math.min(to, from + (i + 1) * step),
+    from: cut(i),
+    to: i === count - 1 ? to : cut(i + 1),
   }));
 }
 

@@ -1,22 +1,15 @@
-import { randomUUID } from "node:crypto";
-import { appendFileSync } from "node:fs";
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
-import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
-import { finish, SHAPE, tidy } from "./cases.ts";
-import type { FaultKind } from "./kinds.ts";
-import { RealWorld, type Sight } from "./real.ts";
+import { openFolder } from "./folder.ts";
+import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
 
 /**
- * `FOLDER NOW run [CALL before|during|after]` runs the pipeline until the process kills itself at a
- * call. `FOLDER NOW finish` runs until there is no new data. `FOLDER NOW vacuum` runs a vacuum. The
- * folder holds the ledger, the store and the observations.
+ * `FOLDER NOW [CALL before|during|after]`: runs the pipeline until it ends, or kills itself at a
+ * call. The ledger, the store and what was seen lie in the folder.
  */
 
-const [folder = "", now, work, call, moment] = process.argv.slice(2);
+const [folder = "", now, call, moment] = process.argv.slice(2);
 
 /** Ends this process like a kill from outside: no code of it runs again, and no cleanup happens. */
 function die(): void {
@@ -24,9 +17,10 @@ function die(): void {
 }
 
 const isDuring = moment === "during";
-const faults = new Map<number, FaultKind>();
-if (call !== undefined && !isDuring)
-  faults.set(Number(call), moment === "before" ? "stop before" : "stop after");
+const faults: readonly Fault[] =
+  call === undefined || isDuring
+    ? []
+    : [{ at: Number(call), kind: moment === "before" ? "stop before" : "stop after" }];
 
 let run: Run | undefined;
 /**
@@ -62,28 +56,8 @@ DatabaseSync.prototype.exec = function (sql) {
   exec.call(this, sql);
 };
 
-const ledger = new SqliteLedger(join(folder, "ledger.sqlite"));
-const store = new DirectoryStore(join(folder, "numbers"));
-const world = new RealWorld({
-  pipeline: "numbers",
-  shape: SHAPE,
-  ledger,
-  store: dying(store),
-  judged: store,
-  runtime: {
-    now: () => Number(now),
-    random: () => 0.5,
-    newId: randomUUID,
-    env: {},
-    sleep: async () => undefined,
-  },
-  note: (sight: Sight) => appendFileSync(join(folder, "sights.jsonl"), `${JSON.stringify(sight)}\n`),
-});
+const { world, close } = openFolder(folder, Number(now), dying);
 run = new Run(world, { faults, kill: die });
-
-if (work === "run") {
-  await run.start();
-  console.log(run.calls.join("\n"));
-} else if (work === "finish") await finish(world);
-else await tidy(world);
-ledger.close();
+await run.start();
+console.log(run.calls.join("\n"));
+close();

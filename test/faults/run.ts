@@ -9,7 +9,7 @@ import { limitOf, type RunPolicy } from "../../shared/engine/run/policy.ts";
 import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { write } from "../../shared/engine/write/task.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
-import type { Faults } from "./kinds.ts";
+import { callName, type Fault, type FaultKind } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -21,8 +21,8 @@ const MAX_BATCHES = 20;
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
-  readonly faults?: Faults;
-  /** True for an execution that plans again until there is no new data, false for one batch. */
+  readonly faults?: readonly Fault[];
+  /** True: an execution that plans again until nothing is new. False: one batch. */
   readonly untilIdle?: boolean;
   /** True if any other run counts as ended, so that leases do not protect. */
   readonly takesOver?: boolean;
@@ -69,6 +69,8 @@ const current = new AsyncLocalStorage<Step>();
 export class Run {
   /** Names of the calls so far, in order: the points of fault. */
   readonly calls: string[] = [];
+  /** The faults that the run has met, by the names of their calls. */
+  readonly met: Fault[] = [];
   readonly #world: Surroundings;
   readonly #options: RunOptions;
   readonly #name = `run ${++runs}`;
@@ -229,7 +231,16 @@ export class Run {
     return this.#outcome === "stopped";
   }
 
-  /** Makes one call; `effect` is the part of it that takes place in another process or service. */
+  #faultAt(index: number, name: string): FaultKind | undefined {
+    const { faults = [] } = this.#options;
+    if (faults.length === 0) return undefined;
+    const at = callName(name, this.calls.slice(0, index + 1).filter((call) => call === name).length);
+    const fault = faults.findLast((each) => each.at === index || each.at === at);
+    if (fault !== undefined) this.met.push({ at, kind: fault.kind });
+    return fault?.kind;
+  }
+
+  /** One call: `effect` is what takes place elsewhere. */
   async point<T>(name: string, effect: () => Promise<T>): Promise<T> {
     // The rest of the process ended with it.
     if (this.#isStopped()) return await never();
@@ -237,7 +248,7 @@ export class Run {
     await this.#options.turn?.();
     if (this.#isStopped()) return await never();
     this.#world.now++;
-    const fault = this.#options.faults?.get(index);
+    const fault = this.#faultAt(index, name);
     if (fault === undefined) return await effect();
     this.#hasFault = true;
     switch (fault) {

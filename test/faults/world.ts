@@ -196,8 +196,13 @@ export class World implements Surroundings {
   #judgeRows(expected: readonly number[]): void {
     const rows = this.visible();
     if (JSON.stringify(rows) === JSON.stringify(expected)) return;
-    const missing = expected.filter((id) => !rows.includes(id)).length;
-    if (missing > 0) this.broken(`${missing} rows are lost`);
+    const left = [...rows];
+    const missing = expected.filter((id) => {
+      const at = left.indexOf(id);
+      if (at >= 0) left.splice(at, 1);
+      return at < 0;
+    });
+    if (missing.length > 0) this.broken(`${missing.length} rows are lost`);
     else this.broken(rows.length > expected.length ? "rows are doubled" : "rows are out of order");
   }
 
@@ -238,8 +243,7 @@ export class World implements Surroundings {
     return this.#log().flatMap((entry) =>
       entry.add.flatMap(({ path }) => {
         const file = this.objects.objects.get(`table/${path}`);
-        if (file === undefined) return [];
-        return [...(tableFromIPC(file.bytes).getChild("id") ?? [])].map(Number);
+        return file === undefined ? [] : idsOf(file.bytes);
       }),
     );
   }
@@ -256,7 +260,18 @@ export class World implements Surroundings {
   }
 }
 
-/** A store that reports each effect to the world. */
+/** The ids in each file, cached because the judge reads the whole table many times in a case. */
+const read = new WeakMap<Uint8Array, readonly number[]>();
+
+function idsOf(file: Uint8Array): readonly number[] {
+  const known = read.get(file);
+  if (known !== undefined) return known;
+  const ids = [...(tableFromIPC(file).getChild("id") ?? [])].map(Number);
+  read.set(file, ids);
+  return ids;
+}
+
+/** A store that tells the world what takes effect. */
 class Watched implements ObjectStore {
   readonly location: string;
   readonly #inner: ObjectStore;

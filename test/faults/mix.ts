@@ -1,0 +1,76 @@
+import { type Case, KINDS, type Kind } from "./cases.ts";
+import { generator, shuffled } from "./chance.ts";
+import { histories, interleaving, pair, sequence, singles, takeovers, zombies } from "./generators.ts";
+
+/**
+ * Cases of each kind in a round. With these weights, 16,000 cases cover all fixed lists completely.
+ */
+const WEIGHTS: Readonly<Record<Kind, number>> = {
+  single: 3,
+  history: 1,
+  zombie: 1,
+  takeover: 6,
+  pair: 2,
+  interleaved: 2,
+  sequence: 2,
+};
+
+/** Number of cases in a round. The first round has each kind. */
+export const ROUND = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+
+/** The kinds with a fixed list of cases, which depends on the number of calls of a run. */
+const FIXED: Partial<Record<Kind, (calls: number) => readonly Case[]>> = {
+  single: singles,
+  history: histories,
+  zombie: zombies,
+  takeover: takeovers,
+};
+/** The kinds without an end, whose cases are drawn by chance. */
+const DRAWN: Partial<Record<Kind, (calls: number, random: () => number) => Case>> = {
+  pair,
+  interleaved: interleaving,
+  sequence,
+};
+
+/** The number of cases in the list of a kind; `undefined` for a kind without an end. */
+export function fixedTotal(kind: Kind, calls: number): number | undefined {
+  return FIXED[kind]?.(calls).length;
+}
+
+/**
+ * Yields cases of all kinds in turns, without an end. The seed alone decides the order. A kind with
+ * a fixed list of cases is shuffled, so that a short run has a sample of it; when its list is used
+ * up, its turns go to the other kinds.
+ */
+export function* mixed(calls: number, seed: number): Generator<Case> {
+  const streams = KINDS.map((kind, i) => ({
+    weight: WEIGHTS[kind],
+    credit: 0,
+    cases: stream(kind, calls, (seed + 1) * KINDS.length + i),
+  }));
+  for (;;) {
+    const next = turn(streams);
+    const { value, done } = next.cases.next();
+    if (done) streams.splice(streams.indexOf(next), 1);
+    else yield value;
+  }
+}
+
+/** Picks the next stream. Each gets turns in proportion to its weight, spread evenly. */
+function turn<T extends { readonly weight: number; credit: number }>(streams: readonly T[]): T {
+  let total = 0;
+  for (const each of streams) {
+    each.credit += each.weight;
+    total += each.weight;
+  }
+  const next = streams.reduce((best, each) => (each.credit > best.credit ? each : best));
+  next.credit -= total;
+  return next;
+}
+
+function* stream(kind: Kind, calls: number, seed: number): Generator<Case> {
+  const random = generator(seed);
+  yield* shuffled(FIXED[kind]?.(calls) ?? [], random);
+  const draw = DRAWN[kind];
+  while (draw !== undefined) yield draw(calls, random);
+}

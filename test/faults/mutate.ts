@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+export interface Edit {
+  /** From the root of the repository. */
+  readonly file: string;
+  /** Must be in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export type Harness = typeof import("./cases.ts");
+
+const ROOT = join(import.meta.dirname, "../..");
+/** Each mutation loads the modules of these folders anew. All other modules are loaded once. */
+const COPIED = ["shared/", "test/faults/"].map((folder) => pathToFileURL(join(ROOT, folder)).href);
+const PARAMETER = "mutation";
+
+/** The edits of each loaded mutation. Its index is the parameter in the URLs of its modules. */
+const loaded: (readonly Edit[])[] = [];
+
+/**
+ * Loads the harness and the engine with some edits, beside those that this process has loaded
+ * already. Throws if a place to edit is not in its file exactly once.
+ */
+export async function mutatedHarness(edits: readonly Edit[]): Promise<Harness> {
+  for (const { file, find } of edits)
+    if (readFileSync(join(ROOT, file), "utf8").split(find).length !== 2)
+      throw new Error(`"${find}" is not in ${file} exactly once: correct the mutation`);
+  if (loaded.length === 0) registerHooks({ resolve: resolveCopy, load: loadEdited });
+  const url = new URL("./cases.ts", import.meta.url);
+  url.searchParams.set(PARAMETER, String(loaded.push(edits) - 1));
+  return (await import(url.href)) as Harness;
+}
+
+type Hooks = Required<Parameters<typeof registerHooks>[0]>;
+
+/** The imports of a mutated module belong to the same mutation. */
+const resolveCopy: Hooks["resolve"] = (specifier, context, nextResolve) => {
+  const resolved = nextResolve(specifier, context);
+  const mutation = mutationOf(context.parentURL);
+  if (mutation === null || !COPIED.some((folder) => resolved.url.startsWith(folder))) return resolved;
+  const url = new URL(resolved.url);
+  url.searchParams.set(PARAMETER, mutation);
+  return { ...resolved, url: url.href };
+};
+
+const loadEdited: Hooks["load"] = (url, context, nextLoad) => {
+  const module = nextLoad(url, context);
+  const mutation = mutationOf(url);
+  if (mutation === null) return module;
+  const path = fileURLToPath(new URL(url));
+  const edits = loaded[Number(mutation)]?.filter(({ file }) => join(ROOT, file) === path) ?? [];
+  if (edits.length === 0) return module;
+  const source = edits.reduce(
+    (text, { find, replace }) => text.replace(find, () => replace),
+    readFileSync(path, "utf8"),
+  );
+  return { ...module, source };
+};
+
+function mutationOf(url: string | undefined): string | null {
+  return url?.startsWith("file:") ? new URL(url).searchParams.get(PARAMETER) : null;
+}

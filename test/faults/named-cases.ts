@@ -1,0 +1,71 @@
+import type { Case } from "./cases.ts";
+
+/**
+ * Cases named after what happens in them. A fault names its call, so a case stays the same when
+ * calls or other cases are added.
+ */
+export const NAMED_CASES = {
+  "a run without a fault": { kind: "sequence", runs: [[]] },
+  "a run that is killed when two of its three tasks are recorded": {
+    kind: "single",
+    runs: [[{ at: "source.read #3", kind: "stop before" }]],
+  },
+  "a run that is killed before its finalize step, and a vacuum days later": {
+    kind: "single",
+    runs: [[{ at: "step finalize", kind: "stop before" }]],
+    vacuums: true,
+  },
+  "a run that is killed between its decision to commit and the sink's commit": {
+    kind: "single",
+    runs: [[{ at: "sink.commit", kind: "stop before" }]],
+  },
+  "a run that is killed between the sink's commit and the record of it": {
+    kind: "single",
+    runs: [[{ at: "ledger.finish", kind: "stop before" }]],
+  },
+  "a run that is killed before it tells the source of its commit": {
+    kind: "single",
+    runs: [[{ at: "source.commit", kind: "stop before" }]],
+  },
+  "a sink's commit that lands while its answer is lost for good": {
+    kind: "single",
+    runs: [[{ at: "sink.commit", kind: "lost for good" }]],
+  },
+  "a read that fails for good in the second batch": {
+    kind: "single",
+    runs: [[{ at: "source.read #4", kind: "fail for good" }]],
+  },
+  "a finalizer that decides after its own retry has committed the batch": {
+    kind: "single",
+    runs: [[{ at: "ledger.decide", kind: "overtaken before" }]],
+  },
+  "a task that sleeps before it stages its rows, while another run commits the batch": {
+    kind: "zombie",
+    runs: [[{ at: "sink.write", kind: "sleep before" }]],
+  },
+  "a task that is recorded after the next run has committed the batch and died": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.recordTask", kind: "sleep before" }], [{ at: "sink.commit", kind: "stop after" }]],
+  },
+  "a finalizer that sleeps before its decision, while the next run's commit fails for good": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.tasks", kind: "sleep after" }], [{ at: "sink.commit", kind: "fail for good" }]],
+  },
+  "a finalizer that sleeps after its decision, while the next run's commit fails for good": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.decide", kind: "sleep after" }], [{ at: "sink.commit", kind: "fail for good" }]],
+  },
+  "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.plan", kind: "sleep before" }], [{ at: "source.partitions", kind: "stop after" }]],
+    vacuums: true,
+  },
+  "a ledger that is lost after the last batch": { kind: "history", runs: [[]], act: "lose ledger" },
+  "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
+} as const satisfies Readonly<Record<string, Case>>;
+
+export type CaseName = keyof typeof NAMED_CASES;
+
+export function isCaseName(text: string): text is CaseName {
+  return Object.hasOwn(NAMED_CASES, text);
+}
