@@ -10,6 +10,11 @@ export function modulePath(name: string): string {
   return fileURLToPath(new URL(`${name}${EXTENSION}`, import.meta.url));
 }
 
+/** The path of a module that is CommonJS. */
+export function commonJsPath(name: string): string {
+  return fileURLToPath(new URL(`${name}${EXTENSION.replace(".", ".c")}`, import.meta.url));
+}
+
 /**
  * The same file by its path in the project's node_modules, if the package is linked into them: CDK
  * bundles only what is below the project's root, and a linked package lies elsewhere.

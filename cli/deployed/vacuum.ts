@@ -1,7 +1,7 @@
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { z } from "zod";
 import type { VacuumEvent } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { loadOptional } from "../../shared/contract/optional-package.ts";
 import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
 import { asking } from "./aws.ts";
 
@@ -9,12 +9,16 @@ const Result = z.object({ files: z.number(), bytes: z.number() });
 const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
 const Failure = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
 
-/** Has the pipeline's own function do it. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
+/** Has the pipeline's own function do it. Errors: `DEPENDENCY_MISSING`, `FUNCTION_FAILED`, `AWS_FAILED`. */
 export async function vacuumDeployed(
   pipeline: string,
   functionName: string,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
+  const { InvokeCommand, LambdaClient } = await loadOptional(
+    "@aws-sdk/client-lambda",
+    () => import("@aws-sdk/client-lambda"),
+  );
   const { FunctionError, Payload } = await asking("Invoke", () =>
     new LambdaClient({}).send(
       new InvokeCommand({

@@ -24,6 +24,12 @@ export type MetricName = (typeof METRIC)[keyof typeof METRIC];
 /** Namespace of the metrics, unless the construct is told another one. */
 export const METRICS_NAMESPACE = "Millrace";
 
+/** The variables of Powertools that the construct sets. */
+export const POWERTOOLS = {
+  namespace: "POWERTOOLS_METRICS_NAMESPACE",
+  tracing: "POWERTOOLS_TRACE_ENABLED",
+} as const;
+
 /** Log messages that somebody is told to look for. */
 export const LOG_MESSAGE = { stalled: "stalled" } as const;
 

@@ -1,6 +1,7 @@
-import { Client, type ClientConfig } from "pg";
+import type { Client, ClientConfig } from "pg";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { loadOptional } from "../../contract/optional-package.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { type FromEnvironment, secretOf } from "../kit/secrets.ts";
 import { toPostgresError } from "./errors.ts";
@@ -11,6 +12,11 @@ const CONNECT_MILLISECONDS = 30_000;
 const KEEP_ALIVE_MILLISECONDS = 10_000;
 /** Of connecting: tasks that begin together may together be too many for the server. */
 const RETRIES: RetryPolicy = { attempts: 3, firstDelay: 500, longestDelay: 5000 };
+
+/** Loads the driver. Error: `DEPENDENCY_MISSING`. */
+export function loadDriver(): Promise<typeof import("pg")> {
+  return loadOptional("pg", () => import("pg"));
+}
 
 /** Values as PostgreSQL prints them: a `Date` has no microseconds, a number no 64 bits. */
 export type Cells = readonly (string | null)[];
@@ -136,6 +142,7 @@ export class Server {
 
   async #connectOnce(): Promise<Session> {
     const config = this.#config();
+    const { Client } = await loadDriver();
     const client = new Client({
       ...config,
       application_name: "millrace",

@@ -66,6 +66,11 @@ export const COMMAND = {
     means: '`.format("name")` of a name that is not registered',
     do: "`registerDataSource(YourClass)` before it; the hint has the import of a connector of Millrace",
   },
+  DEPENDENCY_MISSING: {
+    means:
+      "a connector or an option needs a package that is not installed; the message names both. Nothing was planned or deployed",
+    do: "run the command of the hint, such as `npm install pg`",
+  },
   NOT_SUPPORTED: {
     means: "the data source has no such method",
     do: "implement it, or use another data source",

@@ -1,0 +1,86 @@
+import { createRequire } from "node:module";
+import { resolve } from "node:path";
+import type { BuildOptions, BuildResult } from "esbuild";
+import {
+  dependencyMissing,
+  OPTIONAL_PACKAGES,
+  type OptionalPackage,
+} from "../shared/contract/optional-package.ts";
+import { commonJsPath } from "./package-paths.ts";
+import type { MicroBatchPipelineProps } from "./props.ts";
+
+const require = createRequire(import.meta.url);
+
+const ALL = Object.keys(OPTIONAL_PACKAGES) as readonly OptionalPackage[];
+
+/** Error: `DEPENDENCY_MISSING`, if an option of the construct needs a package that is not installed. */
+export function checkOptions(props: MicroBatchPipelineProps): void {
+  const missing = neededByOptions(props).find((name) => !isInstalled(name));
+  if (missing !== undefined) throw dependencyMissing(missing);
+}
+
+function neededByOptions({ tracing, secrets = {} }: MicroBatchPipelineProps): OptionalPackage[] {
+  const used = Object.values(secrets).map((secret) =>
+    "parameter" in secret ? "@aws-sdk/client-ssm" : "@aws-sdk/client-secrets-manager",
+  );
+  return tracing ? ["@aws-lambda-powertools/tracer", ...used] : used;
+}
+
+/**
+ * Refuses a pipeline's file that imports a connector whose package is not installed. It is for a
+ * file that is not loaded while the app is synthesized, so that nothing else tells which connectors
+ * the pipeline uses. Without esbuild, the bundling in Docker fails instead. Error:
+ * `DEPENDENCY_MISSING`.
+ */
+export function checkImports(entry: string): void {
+  const missing = ALL.filter((name) => !isInstalled(name));
+  if (missing.length === 0) return;
+  const imported = importsOf(entry, missing);
+  const needed = missing.find((name) => imported.has(name));
+  if (needed !== undefined) throw dependencyMissing(needed).with({ where: { path: entry } });
+}
+
+/** Which of the packages a file imports, itself or through others. */
+function importsOf(entry: string, packages: readonly string[]): ReadonlySet<string> {
+  try {
+    const { buildSync } = require("esbuild") as { buildSync(options: BuildOptions): BuildResult };
+    const { metafile } = buildSync({
+      entryPoints: [resolve(entry)],
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: "node",
+      format: "esm",
+      mainFields: ["module", "main"],
+      external: [...packages],
+      logLevel: "silent",
+    });
+    const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports);
+    return new Set(imports.map(({ path }) => path));
+  } catch {
+    // What is wrong with the file, esbuild tells when it bundles.
+    return new Set();
+  }
+}
+
+/**
+ * Tells esbuild to leave out the packages that are not installed. One that only the pipeline's file
+ * finds is the pipeline's own.
+ */
+export function leftOutArguments(entry: string): Record<string, string> {
+  const standIn = commonJsPath("../functions/left-out");
+  const absent = ALL.filter(
+    (name) => !isInstalled(name) && !isInstalled(name, createRequire(resolve(entry))),
+  );
+  return Object.fromEntries(absent.map((name) => [`--alias:${name}`, standIn]));
+}
+
+/** Whether it is found by the modules of this package, or by those of another. */
+function isInstalled(name: OptionalPackage, { resolve: find } = require): boolean {
+  try {
+    find(name);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND");
+  }
+}
