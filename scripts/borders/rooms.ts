@@ -82,7 +82,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/platform/aws": {
     holds: "the DynamoDB ledger, the S3 store, executions",
     imports: ["shared/contract", "shared/aws", "shared/engine/ports"],
-    packages: ["@aws-sdk/*", "node:stream"],
+    packages: ["@aws-sdk/*"],
   },
   "shared/platform/memory": {
     holds: "the store in memory",
@@ -147,7 +147,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   infra: {
     holds: "the CDK construct; it knows the handlers by the names of their files",
     imports: ["shared/contract", "shared/aws"],
-    packages: ["aws-cdk-lib", "constructs", "node:*", COMPUTED],
+    packages: ["aws-cdk-lib", "constructs", "esbuild", "node:*", COMPUTED],
   },
   "infra/app.ts": tool("the app of the example"),
   cli: {
