@@ -1,21 +1,27 @@
 #!/usr/bin/env node
-// Must run on any Node, to say which one it needs.
-const REQUIRED = 24;
-if (Number(process.versions.node.split(".")[0]) < REQUIRED) {
-  console.error(
-    "millrace: needs Node " +
-      REQUIRED +
-      " or newer, this is " +
-      process.version +
-      ": run `npm i -D node@" +
-      REQUIRED +
-      "` in your project, then npx millrace",
-  );
+// Must be read by any Node, to say which one it needs.
+import { existsSync } from "node:fs";
+import { nodeTooOld } from "./node-version.mjs";
+
+const problem =
+  nodeTooOld({ install: "npm install --save-dev node@24", again: "npx millrace" }) || notBuilt();
+if (problem === undefined) await run();
+else {
+  console.error(problem);
   process.exitCode = 2;
-} else {
+}
+
+/** In the repository, where nothing builds the command by itself. */
+function notBuilt() {
+  if (existsSync(new URL("../dist/cli/main.js", import.meta.url))) return undefined;
+  return "error NOT_BUILT: the millrace command is not built\n  do:    npm run build";
+}
+
+async function run() {
   const { main } = await import("../dist/cli/main.js");
   await main(process.argv);
-  // What the user's code left running, such as a timer, must not keep a run that has ended; what was printed must get out.
+  // What the user's code left running, such as a timer, must not keep a run that has ended; what was
+  // printed must get out.
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))),
   );

@@ -9,16 +9,18 @@ const Result = z.object({ files: z.number(), bytes: z.number() });
 const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
 const Failure = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
 
+/** Loads the client that calls functions. Error: `DEPENDENCY_MISSING`. */
+export function loadLambda(): Promise<typeof import("@aws-sdk/client-lambda")> {
+  return loadOptional("@aws-sdk/client-lambda", () => import("@aws-sdk/client-lambda"));
+}
+
 /** Has the pipeline's own function do it. Errors: `DEPENDENCY_MISSING`, `FUNCTION_FAILED`, `AWS_FAILED`. */
 export async function vacuumDeployed(
   pipeline: string,
   functionName: string,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
-  const { InvokeCommand, LambdaClient } = await loadOptional(
-    "@aws-sdk/client-lambda",
-    () => import("@aws-sdk/client-lambda"),
-  );
+  const { InvokeCommand, LambdaClient } = await loadLambda();
   const { FunctionError, Payload } = await asking("Invoke", () =>
     new LambdaClient({}).send(
       new InvokeCommand({

@@ -160,7 +160,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     packages: ["@aws-sdk/*", "apache-arrow", "commander", "node:*", "zod", COMPUTED],
   },
-  bin: { holds: "starts the built command", imports: ["dist"], packages: [] },
+  bin: {
+    holds: "starts the built command, or says which Node it needs",
+    imports: ["dist"],
+    packages: ["node:fs", "node:path"],
+  },
   dist: { holds: "what `npm run build` makes", imports: [], packages: [] },
   test: tool("the tests, which mirror the folders"),
   scripts: tool("builds and checks"),

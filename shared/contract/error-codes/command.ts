@@ -6,6 +6,11 @@ export const COMMAND = {
     means: "flags that exclude each other, or nobody to ask",
     do: "`millrace COMMAND --help`",
   },
+  NODE_TOO_OLD: {
+    means:
+      "the command was started by a Node older than 24; the message says why, if the project has a newer one",
+    do: "run what the error says: it names the way for npm or pnpm, also if they block install scripts",
+  },
   PIPELINE_FILE_NOT_FOUND: {
     means: "there is no such file",
     do: "name the file that exports the pipeline",
