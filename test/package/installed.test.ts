@@ -1,0 +1,204 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { OPTIONAL_PACKAGES } from "../../shared/contract/optional-package.ts";
+import { ROOT } from "../support/process.ts";
+import { Project } from "./project.ts";
+
+const MAX_MEGABYTES = 65;
+const MAX_PACKAGES = 60;
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>;
+}
+const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
+const ENTRY_POINTS = Object.keys(manifest.exports)
+  .filter((name) => name !== "./package.json")
+  .map((name) => `millrace${name.slice(1)}`);
+
+/** Pipelines by what they are for; each needs a package that is not installed, but the last. */
+const PIPELINES = {
+  kinesis: reading("kinesis", "Kinesis", { streamName: "orders" }),
+  sqs: reading("sqs", "Sqs", { queueUrl: "https://sqs.eu-central-1.amazonaws.com/1/orders" }),
+  postgres: reading("postgres", "Postgres", { table: "orders", cursorColumn: "id" }),
+  sink: `import { pipeline } from "millrace";
+     import { Rate } from "millrace/connectors/rate";
+     import { Postgres } from "millrace/connectors/postgres";
+     export default pipeline("orders").readStream.format(Rate)
+       .writeStream.format(Postgres).options({ table: "orders" });`,
+  registered: `import { pipeline } from "millrace";
+     import { ArrowTable } from "millrace/connectors/arrow-table";
+     import { Kinesis } from "millrace/connectors/kinesis";
+     import { Postgres } from "millrace/connectors/postgres";
+     import { Rate } from "millrace/connectors/rate";
+     import { Sqs } from "millrace/connectors/sqs";
+     export const all = [Kinesis, Postgres, Sqs];
+     export default pipeline("orders").readStream.format(Rate).writeStream.format(ArrowTable);`,
+} as const;
+
+function reading(connector: string, className: string, options: object): string {
+  return `import { pipeline } from "millrace";
+    import { ArrowTable } from "millrace/connectors/arrow-table";
+    import { ${className} } from "millrace/connectors/${connector}";
+    export default pipeline("orders").readStream.format(${className})
+      .options(${JSON.stringify(options)}).writeStream.format(ArrowTable);`;
+}
+
+const NEEDED = [
+  ["kinesis", "@aws-sdk/client-kinesis", 'the connector "kinesis"'],
+  ["sqs", "@aws-sdk/client-sqs", 'the connector "sqs"'],
+  ["postgres", "pg", 'the connector "postgres"'],
+  ["sink", "pg", 'the connector "postgres"'],
+] as const;
+
+const missing = (name: string, neededBy: string) =>
+  `${neededBy} needs the package ${name}, which is not installed`;
+
+let project: Project;
+
+beforeAll(() => {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-installed-"));
+  project = new Project(folder);
+  // What an app of the CDK has besides.
+  project.link("aws-cdk-lib", "constructs", "esbuild");
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the installed package", () => {
+  it("brings at most 65 MB and 60 packages, of which none is optional", () => {
+    const { packages, megabytes } = project;
+    console.log(`${packages.length} packages, ${megabytes.toFixed(1)} MB`);
+    expect(packages.length).toBeLessThanOrEqual(MAX_PACKAGES);
+    expect(megabytes).toBeLessThanOrEqual(MAX_MEGABYTES);
+    expect(packages.filter((name) => name in OPTIONAL_PACKAGES)).toEqual([]);
+  });
+
+  it("is installed without a warning, and runs nothing while it is installed", () => {
+    expect(project.told).toBe("");
+    const hooks = ["preinstall", "install", "postinstall", "prepare", "prepublish"];
+    expect(Object.keys(manifest.scripts).filter((name) => hooks.includes(name))).toEqual([]);
+  });
+
+  it("has the command, the build and the guides, and nothing else", () => {
+    const others = project.packed.filter(
+      (path) => !/^(?:bin\/.*\.mjs|dist\/.*\.(?:js|cjs|d\.ts|d\.cts)|docs\/[\w-]+\.md)$/.test(path),
+    );
+    expect(others.sort()).toEqual(["LICENSE", "README.md", "package.json"]);
+  });
+
+  it.each(ENTRY_POINTS)("loads %s without the optional packages", (name) => {
+    const script = `console.log(Object.keys(await import(${JSON.stringify(name)})).length > 0)`;
+    const { stdout, stderr } = project.node("--input-type=module", "-e", script);
+    expect(stderr).toBe("");
+    expect(stdout).toBe("true\n");
+  });
+});
+
+describe("an optional package", () => {
+  it("is an optional peer of the package, and there for its tests", () => {
+    for (const name of Object.keys(OPTIONAL_PACKAGES)) {
+      expect(manifest.peerDependencies).toHaveProperty([name]);
+      expect(manifest.devDependencies).toHaveProperty([name]);
+      expect(manifest.peerDependenciesMeta[name]).toEqual({ optional: true });
+    }
+  });
+
+  it.each(NEEDED)("that is missing ends a run before it plans: %s needs %s", (kind, name, neededBy) => {
+    project.write("pipeline.ts", PIPELINES[kind]);
+    const { status, stderr } = project.millrace("run", "pipeline.ts", "--home", kind);
+    expect(stderr).toContain(`error DEPENDENCY_MISSING: ${missing(name, neededBy)}`);
+    expect(stderr).toContain(`do:    npm install ${name}\n`);
+    expect(status).toBe(2);
+    expect(project.millrace("batches", "orders", "--home", kind).stderr).toContain("PIPELINE_NOT_FOUND");
+  });
+
+  it("that is missing ends runPipeline of millrace/testing before it reads", () => {
+    project.write("pipeline.ts", PIPELINES.kinesis);
+    project.write(
+      "test.ts",
+      `import { runPipeline } from "millrace/testing";
+       import pipeline from "./pipeline.ts";
+       await runPipeline(pipeline).catch((error) => console.log(error.code, error.message));`,
+    );
+    expect(project.node("test.ts").stdout).toBe(
+      `DEPENDENCY_MISSING ${missing("@aws-sdk/client-kinesis", 'the connector "kinesis"')}\n`,
+    );
+  });
+
+  it("that is missing ends millrace vacuum --stack before it asks AWS", () => {
+    const { status, stderr } = project.millrace("vacuum", "--stack", "Shop");
+    expect(stderr).toContain(
+      `DEPENDENCY_MISSING: ${missing("@aws-sdk/client-lambda", "millrace vacuum --stack")}`,
+    );
+    expect(status).toBe(2);
+  });
+
+  it("is not needed by a pipeline that imports a connector and does not use it", () => {
+    project.write("pipeline.ts", PIPELINES.registered);
+    const { status, stderr } = project.millrace("run", "pipeline.ts", "--home", "registered");
+    expect(status, stderr).toBe(0);
+  });
+});
+
+describe("a stack", () => {
+  /** Synthesizes a stack of one pipeline, and bundles its functions. */
+  function synthesize(kind: keyof typeof PIPELINES, props = "") {
+    project.write("pipeline.ts", PIPELINES[kind]);
+    project.write(
+      "app.ts",
+      `import { App, SecretValue, Stack } from "aws-cdk-lib";
+       import { Secret } from "aws-cdk-lib/aws-secretsmanager";
+       import { StringParameter } from "aws-cdk-lib/aws-ssm";
+       import { MicroBatchPipeline } from "millrace/cdk";
+       const app = new App({ outdir: "out", analyticsReporting: false });
+       const stack = new Stack(app, "Shop");
+       const secret = () => Secret.fromSecretNameV2(stack, "Secret", "token");
+       const parameter = () => StringParameter.fromStringParameterName(stack, "Parameter", "token");
+       try {
+         new MicroBatchPipeline(stack, "Orders", { entry: "pipeline.ts", ${props} });
+         app.synth();
+         console.log("synthesized");
+       } catch (error) {
+         console.log(error.code, error.message);
+       }`,
+    );
+    return project.node("app.ts");
+  }
+
+  it.each(NEEDED)("whose pipeline is of kind %s is not synthesized without %s", (kind, name, neededBy) => {
+    expect(synthesize(kind).stdout).toBe(`DEPENDENCY_MISSING ${missing(name, neededBy)}\n`);
+  });
+
+  it.each([
+    ["tracing: true", "@aws-lambda-powertools/tracer", "the option tracing of MicroBatchPipeline"],
+    [
+      "secrets: { TOKEN: { secret: secret() } }",
+      "@aws-sdk/client-secrets-manager",
+      "a secret in the option secrets of MicroBatchPipeline",
+    ],
+    [
+      "secrets: { TOKEN: { parameter: parameter() } }",
+      "@aws-sdk/client-ssm",
+      "a parameter in the option secrets of MicroBatchPipeline",
+    ],
+  ])("with %s is not synthesized without %s", (props, name, neededBy) => {
+    expect(synthesize("registered", props).stdout).toBe(`DEPENDENCY_MISSING ${missing(name, neededBy)}\n`);
+  });
+
+  it("with pipelineName, whose file is not loaded, is not synthesized if the file imports a connector without its package", () => {
+    expect(synthesize("kinesis", 'pipelineName: "orders"').stdout).toBe(
+      `DEPENDENCY_MISSING ${missing("@aws-sdk/client-kinesis", 'the connector "kinesis"')}\n`,
+    );
+  });
+
+  it("whose pipeline needs no optional package is synthesized without them, and its functions load", () => {
+    const { stdout, stderr } = synthesize("registered");
+    expect(stdout, stderr).toBe("synthesized\n");
+    expect(stderr).not.toMatch(/warn|error/i);
+  });
+});
