@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -146,59 +147,81 @@ describe("an optional package", () => {
 });
 
 describe("a stack", () => {
-  /** Synthesizes a stack of one pipeline, and bundles its functions. */
-  function synthesize(kind: keyof typeof PIPELINES, props = "") {
-    project.write("pipeline.ts", PIPELINES[kind]);
+  /** What becomes of stacks with these pipelines and options of the construct, by their order. */
+  function synthesize(cases: readonly (readonly [kind: string, props: string])[]): readonly string[] {
+    for (const [kind, code] of Object.entries(PIPELINES)) project.write(`${kind}.ts`, code);
+    const stacks = cases.map(
+      ([kind, props], i) => `attempt("Shop${i}", (stack) => ({ entry: "${kind}.ts", ${props} }));`,
+    );
     project.write(
       "app.ts",
-      `import { App, SecretValue, Stack } from "aws-cdk-lib";
+      `import { App, Stack } from "aws-cdk-lib";
        import { Secret } from "aws-cdk-lib/aws-secretsmanager";
        import { StringParameter } from "aws-cdk-lib/aws-ssm";
        import { MicroBatchPipeline } from "millrace/cdk";
-       const app = new App({ outdir: "out", analyticsReporting: false });
-       const stack = new Stack(app, "Shop");
-       const secret = () => Secret.fromSecretNameV2(stack, "Secret", "token");
-       const parameter = () => StringParameter.fromStringParameterName(stack, "Parameter", "token");
-       try {
-         new MicroBatchPipeline(stack, "Orders", { entry: "pipeline.ts", ${props} });
-         app.synth();
-         console.log("synthesized");
-       } catch (error) {
-         console.log(error.code, error.message);
-       }`,
+       function attempt(name, propsOf) {
+         const app = new App({ outdir: "out", analyticsReporting: false });
+         const stack = new Stack(app, name);
+         try {
+           new MicroBatchPipeline(stack, "Orders", propsOf(stack));
+           app.synth();
+           console.log("synthesized");
+         } catch (error) {
+           console.log(error.code, error.message);
+         }
+       }
+       ${stacks.join("\n")}`,
     );
-    return project.node("app.ts");
+    const { stdout, stderr } = project.node("app.ts");
+    expect(stderr).not.toMatch(/warn|error/i);
+    return stdout.trimEnd().split("\n");
   }
 
-  it.each(NEEDED)("whose pipeline is of kind %s is not synthesized without %s", (kind, name, neededBy) => {
-    expect(synthesize(kind).stdout).toBe(`DEPENDENCY_MISSING ${missing(name, neededBy)}\n`);
-  });
-
-  it.each([
-    ["tracing: true", "@aws-lambda-powertools/tracer", "the option tracing of MicroBatchPipeline"],
-    [
-      "secrets: { TOKEN: { secret: secret() } }",
-      "@aws-sdk/client-secrets-manager",
-      "a secret in the option secrets of MicroBatchPipeline",
-    ],
-    [
-      "secrets: { TOKEN: { parameter: parameter() } }",
-      "@aws-sdk/client-ssm",
-      "a parameter in the option secrets of MicroBatchPipeline",
-    ],
-  ])("with %s is not synthesized without %s", (props, name, neededBy) => {
-    expect(synthesize("registered", props).stdout).toBe(`DEPENDENCY_MISSING ${missing(name, neededBy)}\n`);
-  });
-
-  it("with pipelineName, whose file is not loaded, is not synthesized if the file imports a connector without its package", () => {
-    expect(synthesize("kinesis", 'pipelineName: "orders"').stdout).toBe(
-      `DEPENDENCY_MISSING ${missing("@aws-sdk/client-kinesis", 'the connector "kinesis"')}\n`,
+  it("is not synthesized if its pipeline uses a connector whose package is missing", () => {
+    expect(synthesize(NEEDED.map(([kind]) => [kind, ""]))).toEqual(
+      NEEDED.map(([, name, neededBy]) => `DEPENDENCY_MISSING ${missing(name, neededBy)}`),
     );
   });
 
-  it("whose pipeline needs no optional package is synthesized without them, and its functions load", () => {
-    const { stdout, stderr } = synthesize("registered");
-    expect(stdout, stderr).toBe("synthesized\n");
-    expect(stderr).not.toMatch(/warn|error/i);
+  it("is not synthesized if an option of the construct needs a package that is missing", () => {
+    const secret = 'Secret.fromSecretNameV2(stack, "Secret", "token")';
+    const parameter = 'StringParameter.fromStringParameterName(stack, "Parameter", "token")';
+    const told = synthesize([
+      ["registered", "tracing: true"],
+      ["registered", `secrets: { TOKEN: { secret: ${secret} } }`],
+      ["registered", `secrets: { TOKEN: { parameter: ${parameter} } }`],
+    ]);
+    const needed = [
+      ["@aws-lambda-powertools/tracer", "the option tracing"],
+      ["@aws-sdk/client-secrets-manager", "a secret in the option secrets"],
+      ["@aws-sdk/client-ssm", "a parameter in the option secrets"],
+    ] as const;
+    expect(told).toEqual(
+      needed.map(
+        ([name, option]) => `DEPENDENCY_MISSING ${missing(name, `${option} of MicroBatchPipeline`)}`,
+      ),
+    );
+  });
+
+  it("is not synthesized if the file of its pipelineName imports a connector whose package is missing", () => {
+    expect(synthesize([["kinesis", 'pipelineName: "orders"']])).toEqual([
+      `DEPENDENCY_MISSING ${missing("@aws-sdk/client-kinesis", 'the connector "kinesis"')}`,
+    ]);
+  });
+
+  it("is synthesized without packages that its pipeline does not use, and its functions need nothing beside them", () => {
+    expect(synthesize([["registered", ""]])).toEqual(["synthesized"]);
+    const bundles = globSync("out/asset.*/index.mjs", { cwd: project.folder });
+    expect(bundles).toHaveLength(4);
+    for (const bundle of bundles) {
+      const code = readFileSync(join(project.folder, bundle), "utf8");
+      const imported = [...code.matchAll(/\b(?:from|import|import\()"([@\w./:-]+)"/g)].map(
+        ([, name = ""]) => name,
+      );
+      expect(imported.filter((name) => !isBuiltin(name))).toEqual([]);
+    }
+    const script = `console.log(typeof (await import("./${bundles[0]}")).handler)`;
+    const { stdout, stderr } = project.node("--input-type=module", "-e", script);
+    expect(stdout, stderr).toBe("function\n");
   });
 });

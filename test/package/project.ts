@@ -3,6 +3,7 @@ import { cpSync, globSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writ
 import { dirname, join } from "node:path";
 import { expect } from "vitest";
 import { ROOT } from "../support/process.ts";
+import { variablesOf } from "../support/settings.ts";
 
 /** A project in an empty folder, with the package as npm packs it, without what is for development. */
 export class Project {
@@ -64,9 +65,9 @@ export class Project {
     writeFileSync(join(this.folder, file), text);
   }
 
-  /** Runs Node, of the version that runs this test. */
+  /** Runs Node, of the version that runs this test, with the variables of a pipeline's function. */
   node(...args: readonly string[]): SpawnSyncReturns<string> {
-    const env = { ...process.env, NO_COLOR: "1", AWS_REGION: "eu-central-1" };
+    const env = { ...process.env, ...variablesOf("orders"), NO_COLOR: "1", AWS_REGION: "eu-central-1" };
     return spawnSync(process.execPath, args, { cwd: this.folder, encoding: "utf8", env });
   }
 
