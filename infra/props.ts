@@ -124,7 +124,8 @@ export interface MicroBatchPipelineProps {
   readonly environment?: Readonly<Record<string, string>>;
   /**
    * Secrets by the name under which the pipeline finds them in its environment (`runtime.env`),
-   * read at run time.
+   * read at run time. A secret needs the package `@aws-sdk/client-secrets-manager`, a parameter
+   * `@aws-sdk/client-ssm`.
    */
   readonly secrets?: Readonly<Record<string, PipelineSecret>>;
   /**
@@ -146,8 +147,8 @@ export interface MicroBatchPipelineProps {
   /** How long logs are kept. Default: one month. */
   readonly logRetention?: RetentionDays;
   /**
-   * Traces by X-Ray. Its actions know no resources, so all roles get a statement on `*`. Default:
-   * false.
+   * Traces by X-Ray. Its actions know no resources, so all roles get a statement on `*`. Needs
+   * the package `@aws-lambda-powertools/tracer`. Default: false.
    */
   readonly tracing?: boolean;
   /** Namespace of the metrics. Default: `Millrace`. */

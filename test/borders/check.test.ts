@@ -14,6 +14,8 @@ const KEPT = [
   ...["package.json", "tsconfig.json", "biome.jsonc", ".oxlintrc.json", ".gitignore"],
   ...["docs/architecture.md", "scripts/check.ts", "scripts/borders.ts", "scripts/borders", "test/borders"],
   ...["test/support/folder.ts", "test/support/process.ts"],
+  // What starts the script.
+  ...["scripts/on-node-24.mjs", "bin/node-version.mjs"],
 ];
 
 const lines = (count: number, line: (n: number) => string) =>
