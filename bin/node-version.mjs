@@ -1,5 +1,5 @@
 // Must be read by any Node, to say which one is needed.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const REQUIRED = 24;
@@ -11,7 +11,7 @@ const CODE = "NODE_TOO_OLD";
  * started.
  */
 export function nodeTooOld({ install, again }) {
-  if (Number(process.versions.node.split(".")[0]) >= REQUIRED) return undefined;
+  if (!isTooOld(process.versions.node)) return undefined;
   const { why, todo } = adviceFor(nodePackage(process.cwd()), install);
   return [
     `error ${CODE}: Millrace needs Node ${REQUIRED} or newer, this is ${process.version}`,
@@ -22,21 +22,32 @@ export function nodeTooOld({ install, again }) {
 }
 
 function adviceFor(folder, install) {
-  if (folder === undefined) {
+  const version = folder === undefined ? undefined : versionOf(folder);
+  if (version === undefined || isTooOld(version)) {
     return {
-      why: "no Node of its own is installed in this project",
+      why:
+        version === undefined
+          ? "no Node of its own is installed in this project"
+          : `the package node of this project is version ${version}`,
       todo: `${install}, or install Node ${REQUIRED}; then `,
     };
   }
-  if (existsSync(join(folder, "bin"))) {
+  if (existsSync(join(folder, "bin")))
     return { why: "this project has a Node of its own, but it was not used", todo: "" };
-  }
   const isPnpm = /^pnpm\//.test(process.env.npm_config_user_agent || "") || hasPnpm(process.cwd());
-  const build = isPnpm ? "pnpm approve-builds, and choose node" : "npm rebuild node --ignore-scripts=false";
+  const build = isPnpm ? "pnpm approve-builds (choose node)" : "npm rebuild node --ignore-scripts=false";
   return {
     why: "the package node is installed, but its install script was blocked, so that it brought no Node",
     todo: `${build}, or install Node ${REQUIRED}; then `,
   };
+}
+
+function isTooOld(version) {
+  return Number(version.split(".")[0]) < REQUIRED;
+}
+
+function versionOf(folder) {
+  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
 }
 
 /** The folder of the package `node` that is nearest to `folder`. */

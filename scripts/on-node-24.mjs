@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { nodeTooOld } from "../bin/node-version.mjs";
 
-const problem = nodeTooOld({ install: "npm ci", again: "run the command again" });
+const problem = nodeTooOld({ install: "npm ci", again: "start it with npm" });
 if (problem === undefined) {
   const script = resolve(process.argv[2]);
   process.argv.splice(1, 2, script);

@@ -6,15 +6,15 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/process.ts";
 
 /** A copy of the launchers, for which this Node is 20, in a project with these files. */
-function projectOn20(...files: readonly string[]): string {
+function projectOn20(files: Readonly<Record<string, string>>): string {
   const folder = temporaryFolder();
   for (const name of ["bin", "scripts/on-node-24.mjs"])
     cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   const module = join(folder, "bin/node-version.mjs");
   writeFileSync(module, readFileSync(module, "utf8").replace("process.versions.node", '"20.20.2"'));
-  for (const file of files) {
+  for (const [file, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    writeFileSync(join(folder, file), "{}");
+    writeFileSync(join(folder, file), text);
   }
   return folder;
 }
@@ -29,36 +29,44 @@ function start(folder: string, ...args: readonly string[]) {
   return { status, stdout, lines: stderr.split("\n") };
 }
 
-const SOME_NODE = "node_modules/node/package.json";
+const nodePackage = (version: string) => ({
+  "node_modules/node/package.json": JSON.stringify({ version }),
+});
 
 describe("a Node that is too old", () => {
   it.each([
     {
       project: "that has no Node of its own",
-      files: [],
+      files: {},
       why: "no Node of its own is installed in this project",
       todo: "npm install --save-dev node@24, or install Node 24; then npx millrace",
     },
     {
+      project: "whose own Node is too old as well",
+      files: nodePackage("22.1.0"),
+      why: "the package node of this project is version 22.1.0",
+      todo: "npm install --save-dev node@24, or install Node 24; then npx millrace",
+    },
+    {
       project: "whose install scripts npm blocked",
-      files: [SOME_NODE],
+      files: nodePackage("24.21.0"),
       why: "the package node is installed, but its install script was blocked, so that it brought no Node",
       todo: "npm rebuild node --ignore-scripts=false, or install Node 24; then npx millrace",
     },
     {
       project: "whose install scripts pnpm blocked",
-      files: [SOME_NODE, "pnpm-lock.yaml"],
+      files: { ...nodePackage("24.21.0"), "pnpm-lock.yaml": "" },
       why: "the package node is installed, but its install script was blocked, so that it brought no Node",
-      todo: "pnpm approve-builds, and choose node, or install Node 24; then npx millrace",
+      todo: "pnpm approve-builds (choose node), or install Node 24; then npx millrace",
     },
     {
       project: "whose own Node was not used",
-      files: [SOME_NODE, "node_modules/node/bin/node"],
+      files: { ...nodePackage("24.21.0"), "node_modules/node/bin/node": "" },
       why: "this project has a Node of its own, but it was not used",
       todo: "npx millrace",
     },
   ])("is refused by the command in a project $project", ({ files, why, todo }) => {
-    const { status, stdout, lines } = start(projectOn20(...files), "bin/millrace.mjs", "run", "x.ts");
+    const { status, stdout, lines } = start(projectOn20(files), "bin/millrace.mjs", "run", "x.ts");
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(lines).toEqual([
       `error NODE_TOO_OLD: Millrace needs Node 24 or newer, this is ${process.version}`,
@@ -70,11 +78,11 @@ describe("a Node that is too old", () => {
   });
 
   it("is refused by the scripts of the repository before one of them is loaded", () => {
-    const folder = projectOn20(SOME_NODE);
+    const folder = projectOn20(nodePackage("24.21.0"));
     const { status, lines } = start(folder, "scripts/on-node-24.mjs", "scripts/missing.ts");
     expect(status).toBe(2);
     expect(lines[3]).toBe(
-      "  do:    npm rebuild node --ignore-scripts=false, or install Node 24; then run the command again",
+      "  do:    npm rebuild node --ignore-scripts=false, or install Node 24; then start it with npm",
     );
   });
 });
