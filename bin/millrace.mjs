@@ -20,8 +20,8 @@ function notBuilt() {
 async function run() {
   const { main } = await import("../dist/cli/main.js");
   await main(process.argv);
-  // What the user's code left running, such as a timer, must not keep a run that has ended; what was
-  // printed must get out.
+  // What the user's code left running, such as a timer, must not keep a run that has ended; what
+  // was printed must get out.
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))),
   );

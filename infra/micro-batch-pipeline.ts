@@ -33,8 +33,8 @@ const MAX_NAME = 47;
 
 /**
  * A pipeline on AWS: a state machine that runs its micro-batches, the functions for its steps, its
- * ledger, its store, its schedule, a dashboard and alarms. Errors: `PROPS_INVALID`, `DEPENDENCY_MISSING`,
- * and those of loading `entry`.
+ * ledger, its store, its schedule, a dashboard and alarms. Errors: `PROPS_INVALID`,
+ * `DEPENDENCY_MISSING`, and those of loading `entry`.
  */
 export class MicroBatchPipeline extends Construct {
   /** The pipeline's name: its identity in the ledger, and its prefix in the bucket. */

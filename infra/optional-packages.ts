@@ -13,7 +13,9 @@ const require = createRequire(import.meta.url);
 
 const ALL = Object.keys(OPTIONAL_PACKAGES) as readonly OptionalPackage[];
 
-/** Error: `DEPENDENCY_MISSING`, if an option of the construct needs a package that is not installed. */
+/**
+ * Error: `DEPENDENCY_MISSING`, if an option of the construct needs a package that is not installed.
+ */
 export function checkOptions(props: MicroBatchPipelineProps): void {
   const missing = neededByOptions(props).find((name) => !isInstalled(name));
   if (missing !== undefined) throw dependencyMissing(missing);
@@ -29,11 +31,11 @@ function neededByOptions({ tracing, secrets = {} }: MicroBatchPipelineProps): Op
 /**
  * Refuses a pipeline's file that imports a connector whose package is not installed. It is for a
  * file that is not loaded while the app is synthesized, so that nothing else tells which connectors
- * the pipeline uses. Without esbuild, the bundling in Docker fails instead. Error:
- * `DEPENDENCY_MISSING`.
+ * the pipeline uses. If the project has no package `esbuild`, the functions refuse it when they run.
+ * Error: `DEPENDENCY_MISSING`.
  */
 export function checkImports(entry: string): void {
-  const missing = ALL.filter((name) => !isInstalled(name));
+  const missing = absentPackages(entry);
   if (missing.length === 0) return;
   const imported = importsOf(entry, missing);
   const needed = missing.find((name) => imported.has(name));
@@ -63,16 +65,16 @@ function importsOf(entry: string, packages: readonly string[]): ReadonlySet<stri
   }
 }
 
-/**
- * Tells esbuild to leave out the packages that are not installed. One that only the pipeline's file
- * finds is the pipeline's own.
- */
+/** Tells esbuild to leave out the packages that are not installed. */
 export function leftOutArguments(entry: string): Record<string, string> {
   const standIn = commonJsPath("../functions/left-out");
-  const absent = ALL.filter(
-    (name) => !isInstalled(name) && !isInstalled(name, createRequire(resolve(entry))),
-  );
-  return Object.fromEntries(absent.map((name) => [`--alias:${name}`, standIn]));
+  return Object.fromEntries(absentPackages(entry).map((name) => [`--alias:${name}`, standIn]));
+}
+
+/** Those that are not installed. One that only the pipeline's file finds is the pipeline's own. */
+function absentPackages(entry: string): readonly OptionalPackage[] {
+  const ofPipeline = createRequire(resolve(entry));
+  return ALL.filter((name) => !isInstalled(name) && !isInstalled(name, ofPipeline));
 }
 
 /** Whether it is found by the modules of this package, or by those of another. */

@@ -14,7 +14,10 @@ export function loadLambda(): Promise<typeof import("@aws-sdk/client-lambda")> {
   return loadOptional("@aws-sdk/client-lambda", () => import("@aws-sdk/client-lambda"));
 }
 
-/** Has the pipeline's own function do it. Errors: `DEPENDENCY_MISSING`, `FUNCTION_FAILED`, `AWS_FAILED`. */
+/**
+ * Has the pipeline's own function do it. Errors: `DEPENDENCY_MISSING`, `FUNCTION_FAILED`,
+ * `AWS_FAILED`.
+ */
 export async function vacuumDeployed(
   pipeline: string,
   functionName: string,

@@ -46,7 +46,9 @@ function isMissing(name: OptionalPackage, error: unknown): boolean {
   return error.message.startsWith(`Cannot find package '${name}' `) || "isLeftOut" in error;
 }
 
-/** The schema of a data source's options, which loads what the data source needs before it checks. */
+/**
+ * The schema of a data source's options, which loads what the data source needs before it checks.
+ */
 export function loadingFirst<Input, Output>(
   schema: OptionsSchema<Input, Output>,
   load: () => Promise<unknown>,

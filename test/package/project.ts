@@ -5,7 +5,9 @@ import { expect } from "vitest";
 import { ROOT } from "../support/process.ts";
 import { variablesOf } from "../support/settings.ts";
 
-/** A project in an empty folder, with the package as npm packs it, without what is for development. */
+/**
+ * A project in an empty folder, with the package as npm packs it, without what is for development.
+ */
 export class Project {
   readonly folder: string;
   /** The files of the packed package. */

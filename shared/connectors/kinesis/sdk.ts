@@ -1,4 +1,6 @@
-/** The parts of the AWS SDK that a stream needs, in a module that is loaded when they are needed. */
+/**
+ * The parts of the AWS SDK that a stream needs, in a module that is loaded when they are needed.
+ */
 export {
   DescribeStreamSummaryCommand,
   GetRecordsCommand,

@@ -30,7 +30,9 @@ export function toPostgresError(thrown: unknown, doing: string, url: string): Mi
   return isDatabaseError(thrown) ? databaseError(thrown, doing, url) : connectionError(thrown, doing, url);
 }
 
-/** Only what the server said has a severity. The driver may not be loaded, so its class is unknown. */
+/**
+ * Only what the server said has a severity. The driver may not be loaded, so its class is unknown.
+ */
 function isDatabaseError(thrown: unknown): thrown is DatabaseError {
   return thrown instanceof Error && "severity" in thrown;
 }
