@@ -22,6 +22,7 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set<ErrorCode>([
   "BATCH_OPEN",
   "CDK_NOT_FOUND",
   "DATA_SOURCE_NOT_FOUND",
+  "DEPENDENCY_MISSING",
   "DURATION_INVALID",
   "FILTER_INVALID",
   "HOME_NOT_FOUND",

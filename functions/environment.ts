@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { Logger } from "@aws-lambda-powertools/logger";
 import { Metrics } from "@aws-lambda-powertools/metrics";
-import { Tracer } from "@aws-lambda-powertools/tracer";
+import type { Tracer } from "@aws-lambda-powertools/tracer";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
@@ -16,6 +16,7 @@ import { DynamoDbLedger } from "../shared/platform/aws/dynamodb-ledger.ts";
 import { S3Store } from "../shared/platform/aws/s3-store.ts";
 import { Secrets } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
+import { tracerOf } from "./tracing.ts";
 
 /** The objects that a Lambda execution environment creates once and uses for every call. */
 
@@ -23,7 +24,7 @@ export const settings = readSettings(process.env);
 export const logger: Logger = new Logger({ serviceName: settings.pipeline });
 // The namespace comes from POWERTOOLS_METRICS_NAMESPACE. An option here would override it.
 export const metrics: Metrics = new Metrics({ serviceName: settings.pipeline });
-export const tracer: Tracer = new Tracer({ serviceName: settings.pipeline });
+export const tracer: Tracer | undefined = await tracerOf(settings.pipeline, process.env);
 
 const secrets = new Secrets(settings.secrets, Date.now);
 let env: Runtime["env"] = process.env;
@@ -41,15 +42,19 @@ const runtime: Runtime = {
 };
 const edge = { runtime };
 
-export const dynamodb: DynamoDBClient = tracer.captureAWSv3Client(new DynamoDBClient({}));
+export const dynamodb: DynamoDBClient = traced(new DynamoDBClient({}));
 // With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
-export const s3: S3Client = tracer.captureAWSv3Client(
+export const s3: S3Client = traced(
   // The bucket of a table may be in another region.
   new S3Client({
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
   }),
 );
+
+function traced<Client>(client: Client): Client {
+  return tracer === undefined ? client : tracer.captureAWSv3Client(client);
+}
 
 const ports: Ports = {
   ledger: new DynamoDbLedger({ client: dynamodb, tableName: settings.table, ...edge }),

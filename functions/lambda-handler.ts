@@ -72,14 +72,14 @@ function told(name: string, thrown: unknown): MillraceError {
 }
 
 function beginTrace(name: string): () => void {
-  const parent = tracer.isTracingEnabled() ? tracer.getSegment() : undefined;
-  if (parent === undefined) return () => undefined;
+  const parent = tracer?.isTracingEnabled() ? tracer.getSegment() : undefined;
+  if (tracer === undefined || parent === undefined) return () => undefined;
   const segment = parent.addNewSubsegment(`## ${name}`);
   tracer.setSegment(segment);
   tracer.annotateColdStart();
   tracer.addServiceNameAnnotation();
   return () => {
     segment.close();
-    tracer.setSegment(parent);
+    tracer?.setSegment(parent);
   };
 }

@@ -1,7 +1,6 @@
-import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import type { SecretReference } from "../shared/aws/settings.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
+import { loadOptional } from "../shared/contract/optional-package.ts";
 
 /** How long secrets are cached. A rotated secret is seen after this time. */
 const KEPT_MILLISECONDS = 5 * 60_000;
@@ -31,26 +30,28 @@ export class Secrets {
   }
 }
 
-let secretsManager: SecretsManagerClient | undefined;
-let parameterStore: SSMClient | undefined;
-
 async function readSecret(name: string, reference: SecretReference): Promise<string> {
   let value: string | undefined;
   try {
-    if ("parameter" in reference) {
-      parameterStore ??= new SSMClient({});
-      const parameter = new GetParameterCommand({ Name: reference.parameter, WithDecryption: true });
-      value = (await parameterStore.send(parameter)).Parameter?.Value;
-    } else {
-      secretsManager ??= new SecretsManagerClient({});
-      const secret = new GetSecretValueCommand({ SecretId: reference.secret });
-      value = fieldOf((await secretsManager.send(secret)).SecretString, reference.field);
-    }
+    value = await lookUp(reference);
   } catch (error) {
+    if (MillraceError.is(error)) throw error;
     throw unavailable(name, reference, error instanceof Error ? error.name : "unknown error");
   }
   if (value !== undefined) return value;
   throw unavailable(name, reference, "it has no such text");
+}
+
+/** Reads a secret or a parameter. Error: `DEPENDENCY_MISSING`. */
+async function lookUp(reference: SecretReference): Promise<string | undefined> {
+  if ("parameter" in reference) {
+    const load = () => import("./parameter-store.ts");
+    const { parameterValue } = await loadOptional("@aws-sdk/client-ssm", load);
+    return await parameterValue(reference.parameter);
+  }
+  const load = () => import("./secrets-manager.ts");
+  const { secretText } = await loadOptional("@aws-sdk/client-secrets-manager", load);
+  return fieldOf(await secretText(reference.secret), reference.field);
 }
 
 /** Returns a field of a JSON secret, or the whole text if no field is named. */

@@ -1,4 +1,5 @@
 import { Duration, Token } from "aws-cdk-lib";
+import { POWERTOOLS } from "../shared/aws/names.ts";
 import { VARIABLE_PREFIX } from "../shared/aws/settings.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
@@ -31,12 +32,6 @@ const MAX_RETRY_SECONDS = 60;
 const LEASE_MARGIN_SECONDS = 60;
 
 const MAX_STALL_SECONDS = 7 * 86_400;
-
-/** The Powertools environment variables that the construct sets. */
-export const POWERTOOLS = {
-  namespace: "POWERTOOLS_METRICS_NAMESPACE",
-  tracing: "POWERTOOLS_TRACE_ENABLED",
-} as const;
 
 /** Returns the sizes and limits of a pipeline. Error: `PROPS_INVALID`. */
 export function figuresOf(props: MicroBatchPipelineProps): Figures {

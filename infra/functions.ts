@@ -6,10 +6,11 @@ import { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import { METRICS_NAMESPACE } from "../shared/aws/names.ts";
+import { METRICS_NAMESPACE, POWERTOOLS } from "../shared/aws/names.ts";
 import { type FunctionSettings, formatSettings, type SecretReference } from "../shared/aws/settings.ts";
 import { grant } from "./accept.ts";
-import { type Figures, leaseSeconds, POWERTOOLS } from "./figures.ts";
+import { type Figures, leaseSeconds } from "./figures.ts";
+import { leftOutArguments } from "./optional-packages.ts";
 import { lockFileStandIn, modulePathInProject } from "./package-paths.ts";
 import { type Places, type StepName, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
@@ -109,6 +110,7 @@ function functionOf(
       ...props.bundling,
       esbuildArgs: {
         "--alias:millrace:pipeline": resolve(props.entry),
+        ...leftOutArguments(props.entry),
         ...props.bundling?.esbuildArgs,
       },
     },

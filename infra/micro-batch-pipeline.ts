@@ -14,12 +14,14 @@ import {
   OUTPUT_VERSION,
   type OutputField,
 } from "../shared/aws/names.ts";
+import type { PipelineDescription } from "../shared/contract/pipeline-description.ts";
 import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
 import { describePipeline } from "./describe-pipeline.ts";
 import { figuresOf } from "./figures.ts";
 import { functionsOf, keysOf } from "./functions.ts";
 import { PipelineMetrics } from "./metrics.ts";
 import { executionsFailed, Monitoring } from "./monitoring.ts";
+import { checkImports, checkOptions } from "./optional-packages.ts";
 import { folderOf, listing, objects, type Places } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
@@ -31,8 +33,8 @@ const MAX_NAME = 47;
 
 /**
  * A pipeline on AWS: a state machine that runs its micro-batches, the functions for its steps, its
- * ledger, store and schedule, a dashboard and alarms. Errors: `PROPS_INVALID`, and those of loading
- * `entry`.
+ * ledger, its store, its schedule, a dashboard and alarms. Errors: `PROPS_INVALID`,
+ * `DEPENDENCY_MISSING`, and those of loading `entry`.
  */
 export class MicroBatchPipeline extends Construct {
   /**
@@ -64,7 +66,8 @@ export class MicroBatchPipeline extends Construct {
   constructor(scope: Construct, id: string, props: MicroBatchPipelineProps) {
     super(scope, id);
     const figures = figuresOf(props);
-    const description = describe(props);
+    checkOptions(props);
+    const description = describe(this, props);
     const pipeline = description.name;
     const name = nameOf(this);
     this.#props = props;
@@ -204,10 +207,11 @@ export class MicroBatchPipeline extends Construct {
 
 /**
  * Returns name and path of the pipeline. With `pipelineName`, the file is not loaded during
- * synthesis.
+ * synthesis. Errors: `DEPENDENCY_MISSING`, and those of loading the file.
  */
-function describe(props: MicroBatchPipelineProps): ReturnType<typeof describePipeline> {
+function describe(scope: Construct, props: MicroBatchPipelineProps): PipelineDescription {
   const { pipelineName, tablePath, entry, environment = {} } = props;
+  if (pipelineName !== undefined && Stack.of(scope).bundlingRequired) checkImports(entry);
   const told = pipelineName === undefined ? describePipeline(entry, environment) : { name: pipelineName };
   return tablePath === undefined ? told : { ...told, path: tablePath };
 }

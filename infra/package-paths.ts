@@ -10,6 +10,11 @@ export function modulePath(name: string): string {
   return fileURLToPath(new URL(`${name}${EXTENSION}`, import.meta.url));
 }
 
+/** The path of a module that is CommonJS. */
+export function commonJsPath(name: string): string {
+  return fileURLToPath(new URL(`${name}${EXTENSION.replace(".", ".c")}`, import.meta.url));
+}
+
 /**
  * Returns the module's path through the project's node_modules if the package is linked there. CDK
  * bundles only files below the project's root, and a linked package is outside.

@@ -131,7 +131,8 @@ export interface MicroBatchPipelineProps {
   readonly environment?: Readonly<Record<string, string>>;
   /**
    * Secrets by the name of the environment variable (`runtime.env`) in which the pipeline finds
-   * them. They are read at run time.
+   * them. They are read at run time. A secret needs the package `@aws-sdk/client-secrets-manager`,
+   * a parameter needs `@aws-sdk/client-ssm`.
    */
   readonly secrets?: Readonly<Record<string, PipelineSecret>>;
   /**
@@ -154,7 +155,8 @@ export interface MicroBatchPipelineProps {
   readonly logRetention?: RetentionDays;
   /**
    * Whether to trace with X-Ray. Its actions do not support resource-level permissions, so all
-   * roles get a statement on `*`. Default: false.
+   * roles get a statement on `*`. Needs the package `@aws-lambda-powertools/tracer`. Default:
+   * false.
    */
   readonly tracing?: boolean;
   /** Namespace of the metrics. Default: `Millrace`. */

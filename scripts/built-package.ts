@@ -25,7 +25,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const HOME = join(ROOT, ".cache/package");
 /** What the compiler reads: see tsconfig.build.json. */
-const COMPILED = ["{shared,local,cli,functions,infra}/**/*.ts", "tsconfig*.json"];
+const COMPILED = ["{shared,local,cli,functions,infra}/**/*.{ts,cts}", "tsconfig*.json"];
 const COPIED = [
   "package.json",
   "bin/*",

@@ -3,6 +3,7 @@ import { parseDuration } from "../../shared/contract/duration.ts";
 import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type VacuumReport, type VacuumRequest, vacuum } from "../../shared/engine/vacuum.ts";
 import { loadDefinition } from "../definitions.ts";
+import { loadLambda, vacuumDeployed } from "../deployed/vacuum.ts";
 import { formatError } from "../render/error.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatBytes } from "../render/text.ts";
@@ -19,6 +20,8 @@ interface VacuumFlags extends TargetFlags {
 /** `millrace vacuum`: cleans up one pipeline, or all pipelines of a home or stack. */
 export async function vacuumCommand(pipeline: string | undefined, flags: VacuumFlags): Promise<void> {
   const request = { olderThan: parseDuration(flags.olderThan), dryRun: flags.dryRun ?? false };
+  // Before anything is asked of AWS.
+  if (flags.stack !== undefined) await loadLambda();
   const stack = await openStack(flags);
   if (stack === undefined) await vacuumHome(pipeline, request, flags);
   else await vacuumStack(stack, pipeline, request, flags);
@@ -50,7 +53,6 @@ async function vacuumStack(
   request: VacuumRequest,
   flags: VacuumFlags,
 ): Promise<void> {
-  const { vacuumDeployed } = await import("../deployed/vacuum.ts");
   await forEach(await findPipelines(stack, pipeline), async ({ name }) => {
     print(name, await vacuumDeployed(name, stack.deployed(name).vacuumFunction, request), flags);
   });

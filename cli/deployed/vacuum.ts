@@ -1,7 +1,7 @@
-import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { z } from "zod";
 import type { VacuumEvent } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { loadOptional } from "../../shared/contract/optional-package.ts";
 import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
 import { callAws } from "./aws.ts";
 
@@ -9,12 +9,21 @@ const Result = z.object({ files: z.number(), bytes: z.number() });
 const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
 const Failure = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
 
-/** Invokes the pipeline's vacuum function. Errors: `FUNCTION_FAILED`, `AWS_FAILED`. */
+/** Loads the client that calls functions. Error: `DEPENDENCY_MISSING`. */
+export function loadLambda(): Promise<typeof import("@aws-sdk/client-lambda")> {
+  return loadOptional("@aws-sdk/client-lambda", () => import("@aws-sdk/client-lambda"));
+}
+
+/**
+ * Invokes the pipeline's vacuum function. Errors: `DEPENDENCY_MISSING`, `FUNCTION_FAILED`,
+ * `AWS_FAILED`.
+ */
 export async function vacuumDeployed(
   pipeline: string,
   functionName: string,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
+  const { InvokeCommand, LambdaClient } = await loadLambda();
   const { FunctionError, Payload } = await callAws("Invoke", () =>
     new LambdaClient({}).send(
       new InvokeCommand({

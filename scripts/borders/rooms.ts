@@ -83,7 +83,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/platform/aws": {
     holds: "the DynamoDB ledger, the S3 store, executions",
     imports: ["shared/contract", "shared/aws", "shared/engine/ports"],
-    packages: ["@aws-sdk/*", "node:stream"],
+    packages: ["@aws-sdk/*"],
   },
   "shared/platform/memory": {
     holds: "the store in memory",
@@ -148,7 +148,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   infra: {
     holds: "the CDK construct; it knows the handlers by the names of their files",
     imports: ["shared/contract", "shared/aws"],
-    packages: ["aws-cdk-lib", "constructs", "node:*", COMPUTED],
+    packages: ["aws-cdk-lib", "constructs", "esbuild", "node:*", COMPUTED],
   },
   "infra/app.ts": tool("the app of the example"),
   cli: {
@@ -161,7 +161,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     packages: ["@aws-sdk/*", "apache-arrow", "commander", "node:*", "zod", COMPUTED],
   },
-  bin: { holds: "starts the built command", imports: ["dist"], packages: [] },
+  bin: {
+    holds: "starts the built command, or says which Node it needs",
+    imports: ["dist"],
+    packages: ["node:fs", "node:path"],
+  },
   dist: { holds: "what `npm run build` makes", imports: [], packages: [] },
   test: tool("the tests, which mirror the folders"),
   scripts: tool("builds and checks"),

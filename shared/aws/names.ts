@@ -27,6 +27,12 @@ export type MetricName = (typeof METRIC)[keyof typeof METRIC];
 /** Default namespace of the metrics. */
 export const METRICS_NAMESPACE = "Millrace";
 
+/** The Powertools environment variables that the construct sets. */
+export const POWERTOOLS = {
+  namespace: "POWERTOOLS_METRICS_NAMESPACE",
+  tracing: "POWERTOOLS_TRACE_ENABLED",
+} as const;
+
 /** Log messages that the description of an alarm tells people to search for. */
 export const LOG_MESSAGE = { stalled: "stalled" } as const;
 

@@ -16,6 +16,8 @@ const KEPT = [
   ...["docs/architecture.md", "scripts/check.ts", "scripts/borders.ts", "scripts/borders", "test/borders"],
   ...["scripts/words.ts", "scripts/words", "test/support/folder.ts", "test/support/root.ts"],
   ...globSync([...PAGES], { cwd: ROOT }),
+  // These start the scripts.
+  ...["scripts/require-node-24.mjs", "bin/node-version.mjs"],
 ];
 
 const lines = (count: number, line: (n: number) => string) =>

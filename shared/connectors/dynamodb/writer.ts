@@ -45,7 +45,7 @@ export class DynamoDbWriter
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
   readonly #items: ItemMaker;
-  readonly #client: AwsClient<DynamoDBClient>;
+  readonly #client: AwsClient<DynamoDBClient, undefined>;
 
   /** Error: `OPTIONS_INVALID`. */
   constructor(schema: Schema, options: ParsedOptions, runtime: Runtime) {
@@ -54,10 +54,11 @@ export class DynamoDbWriter
     this.#options = options;
     this.#runtime = runtime;
     this.#items = new ItemMaker(schema, options);
+    const sdk = async () => undefined;
     const make = () => new DynamoDBClient({});
     const toError = (call: string, thrown: Error, retryable: boolean) =>
       callFailed(options.table, call, thrown, retryable);
-    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError });
+    this.#client = new AwsClient({ runtime, retries: RETRIES, sdk, make, toError });
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {

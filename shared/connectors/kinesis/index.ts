@@ -1,11 +1,12 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
+import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
 import { type KinesisOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { RAW_SCHEMA } from "./records.ts";
-import { Stream } from "./stream.ts";
+import { loadSdk, Stream } from "./stream.ts";
 import { KinesisReader } from "./stream-reader.ts";
 
 export type { KinesisOptions } from "./options.ts";
@@ -18,7 +19,10 @@ export class Kinesis extends DataSource<ParsedOptions> {
   /** The name for `.format("kinesis")` once the class is registered. */
   static override readonly name: string = "kinesis";
   /** The schema that validates `KinesisOptions`. */
-  static readonly optionsSchema = OPTIONS as OptionsSchema<KinesisOptions, ParsedOptions>;
+  static readonly optionsSchema: OptionsSchema<KinesisOptions, ParsedOptions> = loadingFirst(
+    OPTIONS as OptionsSchema<KinesisOptions, ParsedOptions>,
+    loadSdk,
+  );
 
   /** Returns the option `schema`, or the columns of a raw record. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {

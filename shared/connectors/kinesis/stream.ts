@@ -1,21 +1,13 @@
-import {
-  type _Record,
-  DescribeStreamSummaryCommand,
-  ExpiredIteratorException,
-  GetRecordsCommand,
-  GetShardIteratorCommand,
-  InvalidArgumentException,
-  KinesisClient,
-  ListShardsCommand,
-  ResourceNotFoundException,
-} from "@aws-sdk/client-kinesis";
+import type { _Record, KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
+import { loadOptional } from "../../contract/optional-package.ts";
 import type { RetryPolicy } from "../../contract/retry.ts";
 import { AwsClient } from "../kit/aws-client.ts";
 import type { ParsedOptions } from "./options.ts";
+import type * as Sdk from "./sdk.ts";
 
 /** A shard as `ListShards` returns it. */
 export interface Shard {
@@ -77,12 +69,17 @@ const TIME_MARGIN_MILLISECONDS = 60_000;
  */
 const RETRIES: RetryPolicy = { attempts: 10, firstDelay: 500, longestDelay: 20_000 };
 
+/** Loads the client of Kinesis. Error: `DEPENDENCY_MISSING`. */
+export function loadSdk(): Promise<typeof Sdk> {
+  return loadOptional("@aws-sdk/client-kinesis", () => import("./sdk.ts"));
+}
+
 /** The requests to one stream. */
 export class Stream {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
   readonly #target: { readonly StreamName: string } | { readonly StreamARN: string };
-  readonly #client: AwsClient<KinesisClient>;
+  readonly #client: AwsClient<KinesisClient, typeof Sdk>;
 
   /** If `client` is not given, one is created when it is first needed. */
   constructor(options: ParsedOptions, runtime: Runtime, client?: KinesisClient) {
@@ -90,10 +87,10 @@ export class Stream {
     this.#options = options;
     this.#runtime = runtime;
     this.#target = streamName === undefined ? { StreamARN: streamArn } : { StreamName: streamName };
-    const make = () => makeClient(options);
+    const make = (sdk: typeof Sdk) => makeClient(sdk, options);
     const toError = (call: string, thrown: Error, retryable: boolean) =>
       callFailed(this.name, call, thrown, retryable);
-    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError }, client);
+    this.#client = new AwsClient({ runtime, retries: RETRIES, sdk: loadSdk, make, toError }, client);
   }
 
   /** The stream's name or ARN, for error messages. */
@@ -107,7 +104,7 @@ export class Stream {
     let NextToken: string | undefined;
     do {
       const input = NextToken === undefined ? this.#target : { NextToken };
-      const answer = await this.#client.call("ListShards", (client) =>
+      const answer = await this.#client.call("ListShards", (client, { ListShardsCommand }) =>
         client.send(new ListShardsCommand(input)),
       );
       for (const { ShardId = "", ParentShardId, AdjacentParentShardId } of answer.Shards ?? []) {
@@ -121,8 +118,10 @@ export class Stream {
 
   /** Returns the retention period in milliseconds. */
   async retention(): Promise<number> {
-    const { StreamDescriptionSummary } = await this.#client.call("DescribeStreamSummary", (client) =>
-      client.send(new DescribeStreamSummaryCommand(this.#target)),
+    const { StreamDescriptionSummary } = await this.#client.call(
+      "DescribeStreamSummary",
+      (client, { DescribeStreamSummaryCommand }) =>
+        client.send(new DescribeStreamSummaryCommand(this.#target)),
     );
     return (StreamDescriptionSummary?.RetentionPeriodHours ?? 24) * 3_600_000;
   }
@@ -179,13 +178,14 @@ export class Stream {
   ): Promise<Page & { readonly next: string | undefined }> {
     const arn = "StreamARN" in this.#target ? this.#target : {};
     const ask = (ShardIterator: string) => {
-      const command = new GetRecordsCommand({ ShardIterator, Limit: limit, ...arn });
-      const send = (client: KinesisClient) => client.send(command, optional("abortSignal", signal));
+      const input = { ShardIterator, Limit: limit, ...arn };
+      const send = (client: KinesisClient, { GetRecordsCommand }: typeof Sdk) =>
+        client.send(new GetRecordsCommand(input), optional("abortSignal", signal));
       return this.#client.call(`GetRecords of ${shardId}`, send, signal);
     };
     const answer = await ask(iterator).catch(async (error: unknown) => {
       // An iterator expires after five minutes, and a sink may take longer to write a page.
-      const isExpired = MillraceError.is(error) && error.cause instanceof ExpiredIteratorException;
+      const isExpired = MillraceError.is(error) && isNamed(error.cause, "ExpiredIteratorException");
       const fresh = isExpired ? await this.#begin(shardId, position) : undefined;
       if (fresh === undefined) throw error;
       return await ask(fresh.iterator);
@@ -209,15 +209,17 @@ export class Stream {
   ): Promise<{ readonly iterator: string; readonly position: Position } | undefined> {
     const type = iteratorType(position, this.#runtime.now());
     try {
-      const { ShardIterator = "" } = await this.#client.call(`GetShardIterator of ${shardId}`, (client) =>
-        client.send(new GetShardIteratorCommand({ ...this.#target, ShardId: shardId, ...type })),
+      const { ShardIterator = "" } = await this.#client.call(
+        `GetShardIterator of ${shardId}`,
+        (client, { GetShardIteratorCommand }) =>
+          client.send(new GetShardIteratorCommand({ ...this.#target, ShardId: shardId, ...type })),
       );
       return { iterator: ShardIterator, position };
     } catch (error) {
       const { cause } = error as MillraceError;
-      const isInvalid = cause instanceof InvalidArgumentException;
+      const isInvalid = isNamed(cause, "InvalidArgumentException");
       if (type.Timestamp !== undefined && isInvalid && /timestamp/i.test(cause.message)) return undefined;
-      const isUnknown = isInvalid || cause instanceof ResourceNotFoundException;
+      const isUnknown = isInvalid || isNamed(cause, "ResourceNotFoundException");
       if (type.StartingSequenceNumber === undefined || !isUnknown) throw error;
       if (!this.#options.failOnDataLoss) return await this.#begin(shardId, { at: "TRIM_HORIZON" });
       throw expired(
@@ -228,8 +230,13 @@ export class Stream {
   }
 }
 
-function makeClient({ region, streamArn, endpoint }: ParsedOptions): KinesisClient {
-  return new KinesisClient({
+/** Returns whether `error` is the Kinesis exception of this name. */
+function isNamed(error: unknown, name: string): error is Error {
+  return error instanceof Error && error.name === name;
+}
+
+function makeClient(sdk: typeof Sdk, { region, streamArn, endpoint }: ParsedOptions): KinesisClient {
+  return new sdk.KinesisClient({
     // Uses HTTP/1. The SDK's default for Kinesis is HTTP/2, which only enhanced fan-out needs and
     // with which LocalStack cuts off large responses.
     requestHandler: new NodeHttpHandler(),

@@ -1,5 +1,4 @@
 import type { Schema } from "apache-arrow";
-import { escapeIdentifier } from "pg";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import type { Filter } from "../../contract/filters.ts";
@@ -7,6 +6,7 @@ import type { Row } from "../../contract/stream-reader.ts";
 import type { Server, Session } from "./connection.ts";
 import { type Cursor, cursorOf, Parameters, type Position, splitRows } from "./cursor.ts";
 import { conditionOf } from "./filters.ts";
+import { escapeIdentifier } from "./identifier.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
 import { readTable, type Table } from "./table.ts";

@@ -1,6 +1,7 @@
-import { Client, type ClientConfig } from "pg";
+import type { Client, ClientConfig } from "pg";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { loadOptional } from "../../contract/optional-package.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { type FromEnvironment, secretOf } from "../kit/secrets.ts";
 import { toPostgresError } from "./errors.ts";
@@ -14,6 +15,11 @@ const KEEP_ALIVE_MILLISECONDS = 10_000;
  * for a moment.
  */
 const RETRIES: RetryPolicy = { attempts: 3, firstDelay: 500, longestDelay: 5000 };
+
+/** Loads the driver. Error: `DEPENDENCY_MISSING`. */
+export function loadDriver(): Promise<typeof import("pg")> {
+  return loadOptional("pg", () => import("pg"));
+}
 
 /**
  * Values as text in PostgreSQL's output format. JavaScript's `Date` has no microseconds and its
@@ -145,6 +151,7 @@ export class Server {
 
   async #connectOnce(): Promise<Session> {
     const config = this.#config();
+    const { Client } = await loadDriver();
     const client = new Client({
       ...config,
       application_name: "millrace",

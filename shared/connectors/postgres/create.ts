@@ -1,7 +1,7 @@
 import { DataType, type Schema } from "apache-arrow";
-import { escapeIdentifier } from "pg";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { escapeIdentifier } from "./identifier.ts";
 
 /**
  * Returns the column definitions for `CREATE TABLE`. Error: `POSTGRES_TABLE_MISMATCH` if PostgreSQL

@@ -1,7 +1,7 @@
-import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
 import type { Cells, Session } from "./connection.ts";
+import { escapeIdentifier } from "./identifier.ts";
 import type { ParsedOptions } from "./options.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 

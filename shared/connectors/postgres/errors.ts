@@ -1,4 +1,4 @@
-import { DatabaseError } from "pg";
+import type { DatabaseError } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 
 /** SQLSTATE classes whose messages may quote names but never row values. */
@@ -27,9 +27,14 @@ const HINTS: Readonly<Record<string, string>> = {
  */
 export function toPostgresError(thrown: unknown, doing: string, url: string): MillraceError {
   if (MillraceError.is(thrown)) return thrown;
-  return thrown instanceof DatabaseError
-    ? databaseError(thrown, doing, url)
-    : connectionError(thrown, doing, url);
+  return isDatabaseError(thrown) ? databaseError(thrown, doing, url) : connectionError(thrown, doing, url);
+}
+
+/**
+ * Only what the server said has a severity. The driver may not be loaded, so its class is unknown.
+ */
+function isDatabaseError(thrown: unknown): thrown is DatabaseError {
+  return thrown instanceof Error && "severity" in thrown;
 }
 
 function databaseError(thrown: DatabaseError, doing: string, url: string): MillraceError {

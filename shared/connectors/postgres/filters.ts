@@ -1,9 +1,9 @@
 import { DataType, type Field, Precision, Schema } from "apache-arrow";
-import { escapeIdentifier } from "pg";
 import { recordBatchOf } from "../../arrow/record-batches.ts";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Filter } from "../../contract/filters.ts";
 import type { Parameters } from "./cursor.ts";
+import { escapeIdentifier } from "./identifier.ts";
 import type { Column, Table } from "./table.ts";
 
 const COMPARISONS = {

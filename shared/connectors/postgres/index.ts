@@ -1,12 +1,13 @@
 import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
+import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
-import { Server } from "./connection.ts";
+import { loadDriver, Server } from "./connection.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
 import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
@@ -24,7 +25,10 @@ export class Postgres extends DataSource<ParsedOptions> {
   /** The name for `.format("postgres")` once the class is registered. */
   static override readonly name: string = "postgres";
   /** The schema that validates `PostgresOptions`. */
-  static readonly optionsSchema = OPTIONS as OptionsSchema<PostgresOptions, ParsedOptions>;
+  static readonly optionsSchema: OptionsSchema<PostgresOptions, ParsedOptions> = loadingFirst(
+    OPTIONS as OptionsSchema<PostgresOptions, ParsedOptions>,
+    loadDriver,
+  );
 
   /**
    * Returns the schema of the table's columns or, if set, of the option `columns`. Errors:

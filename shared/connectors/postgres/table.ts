@@ -15,10 +15,10 @@ import {
   TimestampMicrosecond,
   Utf8,
 } from "apache-arrow";
-import { escapeIdentifier } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
 import type { Session } from "./connection.ts";
+import { escapeIdentifier } from "./identifier.ts";
 
 /** A column as described in PostgreSQL's catalog. */
 export interface Column {

@@ -1,10 +1,10 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
-import { types as pgTypes } from "pg";
 import { parse } from "postgres-array";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { Cells } from "./connection.ts";
 
-const JSON_TYPES: ReadonlySet<number> = new Set([pgTypes.builtins.JSON, pgTypes.builtins.JSONB]);
+/** The object ids of `json` and `jsonb`. */
+const JSON_TYPES: ReadonlySet<number> = new Set([114, 3802]);
 
 type Converter = (text: string) => unknown;
 

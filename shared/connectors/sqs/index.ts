@@ -1,12 +1,13 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
+import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
 import { Batches } from "./batches.ts";
 import { RAW_SCHEMA } from "./messages.ts";
 import { OPTIONS, type ParsedOptions, type SqsOptions } from "./options.ts";
-import { Queue } from "./queue.ts";
+import { loadSdk, Queue } from "./queue.ts";
 import { SqsReader } from "./stream-reader.ts";
 
 export type { SqsOptions } from "./options.ts";
@@ -19,7 +20,10 @@ export class Sqs extends DataSource<ParsedOptions> {
   /** The name for `.format("sqs")` once the class is registered. */
   static override readonly name: string = "sqs";
   /** The schema that validates `SqsOptions`. */
-  static readonly optionsSchema = OPTIONS as OptionsSchema<SqsOptions, ParsedOptions>;
+  static readonly optionsSchema: OptionsSchema<SqsOptions, ParsedOptions> = loadingFirst(
+    OPTIONS as OptionsSchema<SqsOptions, ParsedOptions>,
+    loadSdk,
+  );
 
   /** Returns the option `schema`, or the columns of a raw message. Error: `SCHEMA_REQUIRED`. */
   override schema(): string {

@@ -1,18 +1,13 @@
-import {
-  ChangeMessageVisibilityBatchCommand,
-  DeleteMessageBatchCommand,
-  GetQueueAttributesCommand,
-  type Message,
-  ReceiveMessageCommand,
-  SQSClient,
-} from "@aws-sdk/client-sqs";
+import type { Message, SQSClient } from "@aws-sdk/client-sqs";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
+import { loadOptional } from "../../contract/optional-package.ts";
 import type { RetryPolicy } from "../../contract/retry.ts";
 import { atOnce } from "../kit/at-once.ts";
 import { AwsClient } from "../kit/aws-client.ts";
 import type { ParsedOptions } from "./options.ts";
+import type * as Sdk from "./sdk.ts";
 
 /** A received message. */
 export interface Received {
@@ -52,18 +47,23 @@ const TOO_OLD = /ReceiptHandleIsInvalid|InvalidParameterValue/;
  */
 const RETRIES: RetryPolicy = { attempts: 6, firstDelay: 200, longestDelay: 5000 };
 
+/** Error: `DEPENDENCY_MISSING`. */
+export function loadSdk(): Promise<typeof Sdk> {
+  return loadOptional("@aws-sdk/client-sqs", () => import("./sdk.ts"));
+}
+
 /** The requests to one queue. */
 export class Queue {
   readonly #options: ParsedOptions;
-  readonly #client: AwsClient<SQSClient>;
+  readonly #client: AwsClient<SQSClient, typeof Sdk>;
 
   /** If `client` is not given, one is created when it is first needed. */
   constructor(options: ParsedOptions, runtime: Runtime, client?: SQSClient) {
     this.#options = options;
-    const make = () => makeClient(options);
+    const make = (sdk: typeof Sdk) => makeClient(sdk, options);
     const toError = (call: string, thrown: Error, retryable: boolean) =>
       this.#failed(call, `${thrown.name}: ${thrown.message}`, retryable, thrown);
-    this.#client = new AwsClient({ runtime, retries: RETRIES, make, toError }, client);
+    this.#client = new AwsClient({ runtime, retries: RETRIES, sdk: loadSdk, make, toError }, client);
   }
 
   /**
@@ -72,7 +72,7 @@ export class Queue {
    */
   async receive(max: number): Promise<Received[]> {
     const { queueUrl: QueueUrl, waitTimeSeconds, visibilityTimeoutSeconds } = this.#options;
-    const { Messages = [] } = await this.#client.call("ReceiveMessage", (client) =>
+    const { Messages = [] } = await this.#client.call("ReceiveMessage", (client, { ReceiveMessageCommand }) =>
       client.send(
         new ReceiveMessageCommand({
           QueueUrl,
@@ -95,7 +95,7 @@ export class Queue {
     const { queueUrl: QueueUrl } = this.#options;
     await this.#inBatches(receipts, async (batch) => {
       let left = batch;
-      await this.#client.call("DeleteMessageBatch", async (client) => {
+      await this.#client.call("DeleteMessageBatch", async (client, { DeleteMessageBatchCommand }) => {
         const command = new DeleteMessageBatchCommand({ QueueUrl, Entries: left.map(toEntry) });
         const { Failed = [] } = await client.send(command);
         const failed = Failed.filter(({ Code = "" }) => !TOO_OLD.test(Code));
@@ -111,8 +111,8 @@ export class Queue {
     const { queueUrl: QueueUrl } = this.#options;
     await this.#inBatches(receipts, async (batch) => {
       const Entries = batch.map((receipt, i) => ({ ...toEntry(receipt, i), VisibilityTimeout: 0 }));
-      await this.#client.call("ChangeMessageVisibilityBatch", (client) =>
-        client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
+      await this.#client.call("ChangeMessageVisibilityBatch", (client, sdk) =>
+        client.send(new sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
       );
     });
   }
@@ -120,8 +120,10 @@ export class Queue {
   /** Returns whether the queue has a dead-letter queue. */
   async hasDeadLetterQueue(): Promise<boolean> {
     const { queueUrl: QueueUrl } = this.#options;
-    const { Attributes } = await this.#client.call("GetQueueAttributes", (client) =>
-      client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["RedrivePolicy"] })),
+    const { Attributes } = await this.#client.call(
+      "GetQueueAttributes",
+      (client, { GetQueueAttributesCommand }) =>
+        client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["RedrivePolicy"] })),
     );
     return Attributes?.RedrivePolicy !== undefined;
   }
@@ -150,8 +152,11 @@ export class Queue {
   }
 }
 
-function makeClient({ queueUrl, endpoint, region = regionOf(queueUrl) }: ParsedOptions): SQSClient {
-  return new SQSClient({
+function makeClient(
+  sdk: typeof Sdk,
+  { queueUrl, endpoint, region = regionOf(queueUrl) }: ParsedOptions,
+): SQSClient {
+  return new sdk.SQSClient({
     ...optional("region", region),
     // Without this setting the SDK ignores `endpoint` and sends requests to the queue's URL.
     ...(endpoint === undefined ? {} : { endpoint, useQueueUrlAsEndpoint: false }),

@@ -6,6 +6,11 @@ export const COMMAND = {
     means: "flags that exclude each other, or nobody to ask",
     do: "`millrace COMMAND --help`",
   },
+  NODE_TOO_OLD: {
+    means:
+      "the command was started by a Node older than 24; the message says why, if the project has a newer one",
+    do: "run what the error says: it names the way for npm or pnpm, also if they block install scripts",
+  },
   PIPELINE_FILE_NOT_FOUND: {
     means: "there is no such file",
     do: "name the file that exports the pipeline",
@@ -65,6 +70,11 @@ export const COMMAND = {
   DATA_SOURCE_NOT_FOUND: {
     means: '`.format("name")` of a name that is not registered',
     do: "`registerDataSource(YourClass)` before it; the hint has the import of a connector of Millrace",
+  },
+  DEPENDENCY_MISSING: {
+    means:
+      "a connector or an option needs a package that is not installed; the message names both. Nothing was planned or deployed",
+    do: "run the command of the hint, such as `npm install pg`",
   },
   NOT_SUPPORTED: {
     means: "the data source has no such method",

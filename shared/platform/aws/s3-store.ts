@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
@@ -8,13 +7,13 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { Upload } from "@aws-sdk/lib-storage";
 import { httpStatusOf, isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { checkKey } from "../../engine/ports/keys.ts";
+import { type UploadTarget, upload } from "./upload.ts";
 
 export interface S3StoreOptions {
   readonly client: S3Client;
@@ -24,12 +23,6 @@ export interface S3StoreOptions {
   readonly runtime: Runtime;
 }
 
-/**
- * A stream larger than this is uploaded in parts of this size, two at a time. At most three parts
- * are in memory.
- */
-const PART_BYTES = 8 * 1024 * 1024;
-const PARTS_AT_ONCE = 2;
 const DELETED_AT_ONCE = 1000;
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
@@ -54,7 +47,7 @@ export class S3Store implements ObjectStore {
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
-    const target = { ...this.#target(key), IfNoneMatch: "*" };
+    const target = { ...this.#target(key), IfNoneMatch: "*" } as const;
     try {
       if (body instanceof Uint8Array) {
         await this.#call(key, () =>
@@ -74,11 +67,7 @@ export class S3Store implements ObjectStore {
    * The upload is not retried as a whole, because the stream can be read only once. The SDK retries
    * single parts.
    */
-  async #upload(
-    key: string,
-    target: { Bucket: string; Key: string; IfNoneMatch: string },
-    body: AsyncIterable<Uint8Array>,
-  ): Promise<void> {
+  async #upload(key: string, target: UploadTarget, body: AsyncIterable<Uint8Array>): Promise<void> {
     let failure: unknown;
     async function* rememberingFailure(): AsyncGenerator<Uint8Array> {
       try {
@@ -88,14 +77,8 @@ export class S3Store implements ObjectStore {
         throw error;
       }
     }
-    const upload = new Upload({
-      client: this.#options.client,
-      params: { ...target, Body: Readable.from(rememberingFailure(), { objectMode: false }) },
-      partSize: PART_BYTES,
-      queueSize: PARTS_AT_ONCE,
-    });
     try {
-      await upload.done();
+      await upload(this.#options.client, target, rememberingFailure());
     } catch (error) {
       // An error of the stream itself is thrown unchanged.
       if (failure !== undefined) throw failure;

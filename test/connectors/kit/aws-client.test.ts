@@ -13,12 +13,13 @@ class Client {
 const named = (name: string) => Object.assign(new Error(`${name} of a test`), { name });
 const throttled = () => named("ThrottlingException");
 
-function serviceOf(overrides: Partial<AwsService<Client>> = {}) {
+function serviceOf(overrides: Partial<AwsService<Client, undefined>> = {}) {
   const made: Client[] = [];
   const runtime = runtimeAt(0);
-  const service: AwsService<Client> = {
+  const service: AwsService<Client, undefined> = {
     runtime,
     retries: { attempts: 3, firstDelay: 100, longestDelay: 150 },
+    sdk: async () => undefined,
     make: () => {
       made.push(new Client());
       return made.at(-1) as Client;

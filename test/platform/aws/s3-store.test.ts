@@ -88,3 +88,80 @@ describe("an object that S3 calls forbidden", () => {
     }
   });
 });
+
+describe("a stream that goes up in parts", () => {
+  const MEBIBYTE = 1024 * 1024;
+
+  /** What a request of an upload is for: `PUT`, `begin`, `part 1`, `POST` at its end, `DELETE`. */
+  function purposeOf({ method = "", url = "" }: IncomingMessage): string {
+    const query = new URL(url, "http://s3").searchParams;
+    const number = query.get("partNumber");
+    if (number !== null) return `part ${number}`;
+    return query.has("uploads") ? "begin" : method;
+  }
+
+  const ANSWERS: Readonly<Record<string, string>> = {
+    begin: "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+    POST: "<CompleteMultipartUploadResult/>",
+  };
+
+  /** S3 that takes parts, and what it was asked. `fails` tells the requests that it refuses. */
+  async function uploading(fails: (purpose: string) => boolean = () => false) {
+    const asked: string[] = [];
+    const sizes: Record<string, number> = {};
+    const conditional: string[] = [];
+    const store = await storeOn((request, response) => {
+      const purpose = purposeOf(request);
+      const { headers } = request;
+      asked.push(purpose);
+      sizes[purpose] = Number(headers["x-amz-decoded-content-length"] ?? headers["content-length"]);
+      if (headers["if-none-match"] !== undefined) conditional.push(purpose);
+      response.writeHead(fails(purpose) ? 403 : 200, { etag: '"x"' }).end(ANSWERS[purpose]);
+    });
+    return { store, asked, sizes, conditional };
+  }
+
+  async function* chunks(...mebibytes: readonly number[]): AsyncGenerator<Uint8Array> {
+    for (const size of mebibytes) yield new Uint8Array(size * MEBIBYTE);
+  }
+
+  it.each([
+    ["is empty", []],
+    ["is one part", [3, 5]],
+  ])("A stream is uploaded in one request if it %s", async (_name, sizes) => {
+    const { store, asked, conditional } = await uploading();
+    expect(await store.put("a", chunks(...sizes))).toBe(true);
+    expect(asked).toEqual(["PUT"]);
+    expect(conditional).toEqual(["PUT"]);
+  });
+
+  it("A large stream is uploaded in parts of 8 MiB, and its completion is conditional", async () => {
+    const { store, asked, sizes, conditional } = await uploading();
+    expect(await store.put("a", chunks(5, 20, 1))).toBe(true);
+    expect(asked[0]).toBe("begin");
+    expect(asked.slice(1, -1).sort()).toEqual(["part 1", "part 2", "part 3", "part 4"]);
+    expect(asked.at(-1)).toBe("POST");
+    const parts = [1, 2, 3, 4].map((number) => (sizes[`part ${number}`] ?? 0) / MEBIBYTE);
+    expect(parts).toEqual([8, 8, 8, 2]);
+    expect(conditional).toEqual(["POST"]);
+  });
+
+  it("An upload is aborted if a part is refused", async () => {
+    const { store, asked } = await uploading((name) => name === "part 2");
+    await expect(store.put("a", chunks(8, 8, 8, 8, 8, 8))).rejects.toMatchObject({ code: "STORE_FAILED" });
+    expect(asked.at(-1)).toBe("DELETE");
+    expect(asked).not.toContain("POST");
+    expect(asked).not.toContain("part 5");
+  });
+
+  it("An upload is aborted if its stream fails, with the error of the stream", async () => {
+    const { store, asked } = await uploading();
+    async function* failing() {
+      yield* chunks(8, 8, 8);
+      throw new Error("the row is no row");
+    }
+    await expect(store.put("a", failing())).rejects.toThrow("the row is no row");
+    expect(asked.at(-1)).toBe("DELETE");
+    expect(asked).not.toContain("POST");
+  });
+});

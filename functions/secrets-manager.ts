@@ -1,0 +1,9 @@
+import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+
+let client: SecretsManagerClient | undefined;
+
+/** The text of a secret; `undefined` if it is binary. */
+export async function secretText(secret: string): Promise<string | undefined> {
+  client ??= new SecretsManagerClient({});
+  return (await client.send(new GetSecretValueCommand({ SecretId: secret }))).SecretString;
+}

@@ -1,0 +1,88 @@
+import { createRequire } from "node:module";
+import { resolve } from "node:path";
+import type { BuildOptions, BuildResult } from "esbuild";
+import {
+  dependencyMissing,
+  OPTIONAL_PACKAGES,
+  type OptionalPackage,
+} from "../shared/contract/optional-package.ts";
+import { commonJsPath } from "./package-paths.ts";
+import type { MicroBatchPipelineProps } from "./props.ts";
+
+const require = createRequire(import.meta.url);
+
+const ALL = Object.keys(OPTIONAL_PACKAGES) as readonly OptionalPackage[];
+
+/**
+ * Error: `DEPENDENCY_MISSING`, if an option of the construct needs a package that is not installed.
+ */
+export function checkOptions(props: MicroBatchPipelineProps): void {
+  const missing = neededByOptions(props).find((name) => !isInstalled(name));
+  if (missing !== undefined) throw dependencyMissing(missing);
+}
+
+function neededByOptions({ tracing, secrets = {} }: MicroBatchPipelineProps): OptionalPackage[] {
+  const used = Object.values(secrets).map((secret) =>
+    "parameter" in secret ? "@aws-sdk/client-ssm" : "@aws-sdk/client-secrets-manager",
+  );
+  return tracing ? ["@aws-lambda-powertools/tracer", ...used] : used;
+}
+
+/**
+ * Refuses a pipeline's file that imports a connector whose package is not installed. With
+ * `pipelineName` the file is not loaded during synthesis, so its imports are the only sign of the
+ * connectors that it uses. If the project has no package `esbuild`, the functions refuse it at run
+ * time. Error: `DEPENDENCY_MISSING`.
+ */
+export function checkImports(entry: string): void {
+  const missing = absentPackages(entry);
+  if (missing.length === 0) return;
+  const imported = importsOf(entry, missing);
+  const needed = missing.find((name) => imported.has(name));
+  if (needed !== undefined) throw dependencyMissing(needed).with({ where: { path: entry } });
+}
+
+/** Returns the packages that a file imports, directly or through other files. */
+function importsOf(entry: string, packages: readonly string[]): ReadonlySet<string> {
+  try {
+    const { buildSync } = require("esbuild") as { buildSync(options: BuildOptions): BuildResult };
+    const { metafile } = buildSync({
+      entryPoints: [resolve(entry)],
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: "node",
+      format: "esm",
+      mainFields: ["module", "main"],
+      external: [...packages],
+      logLevel: "silent",
+    });
+    const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports);
+    return new Set(imports.map(({ path }) => path));
+  } catch {
+    // The bundling that follows reports an error in the file.
+    return new Set();
+  }
+}
+
+/** Tells esbuild to leave out the packages that are not installed. */
+export function leftOutArguments(entry: string): Record<string, string> {
+  const standIn = commonJsPath("../functions/left-out");
+  return Object.fromEntries(absentPackages(entry).map((name) => [`--alias:${name}`, standIn]));
+}
+
+/** Those that are not installed. One that only the pipeline's file finds is the pipeline's own. */
+function absentPackages(entry: string): readonly OptionalPackage[] {
+  const ofPipeline = createRequire(resolve(entry));
+  return ALL.filter((name) => !isInstalled(name) && !isInstalled(name, ofPipeline));
+}
+
+/** Whether it is found by the modules of this package, or by those of another. */
+function isInstalled(name: OptionalPackage, { resolve: find } = require): boolean {
+  try {
+    find(name);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND");
+  }
+}
