@@ -5,6 +5,7 @@ import { build } from "esbuild";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type * as Environment from "../../functions/environment.ts";
 import { METRIC } from "../../shared/aws/names.ts";
+import { PACKAGE } from "../support/package.ts";
 import { variablesOf } from "../support/settings.ts";
 
 let folder: string;
@@ -27,7 +28,7 @@ async function bundled(env: Readonly<Record<string, string>>): Promise<typeof En
     bundle: true,
     platform: "node",
     format: "esm",
-    alias: { "millrace:pipeline": `${process.cwd()}/examples/earthquakes/pipeline.ts` },
+    alias: { "millrace:pipeline": `${PACKAGE}/examples/earthquakes/pipeline.ts` },
     banner: {
       js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
     },

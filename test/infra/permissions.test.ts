@@ -1,6 +1,7 @@
 import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
 import { describe, expect, it } from "vitest";
 import type { StepName } from "../../infra/permissions.ts";
+import { PACKAGE } from "../support/package.ts";
 import { isAllowed } from "./rights.ts";
 import { type Statement, Synthesized } from "./synthesize.ts";
 
@@ -190,7 +191,10 @@ describe("the role of the state machine", () => {
 });
 
 describe("a table in another bucket", () => {
-  const lake = new Synthesized({ entry: "test/infra/lake.pipeline.ts", pipelineName: undefined as never });
+  const lake = new Synthesized({
+    entry: `${PACKAGE}/test/infra/lake.pipeline.ts`,
+    pipelineName: undefined as never,
+  });
   const rightsOn = (bucketName: string, step: string) =>
     lake
       .statements(step)

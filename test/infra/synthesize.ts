@@ -3,6 +3,7 @@ import { Template } from "aws-cdk-lib/assertions";
 import type { Construct } from "constructs";
 import { MicroBatchPipeline } from "../../infra/micro-batch-pipeline.ts";
 import type { MicroBatchPipelineProps } from "../../infra/props.ts";
+import { PACKAGE } from "../support/package.ts";
 
 export const ACCOUNT = "123456789012";
 export const REGION = "eu-central-1";
@@ -47,7 +48,7 @@ export class Synthesized {
     this.app = new App({ context: { "aws:cdk:bundling-stacks": [] }, analyticsReporting: false });
     this.stack = new Stack(this.app, "Shop", { env: { account: ACCOUNT, region: REGION } });
     this.pipeline = new MicroBatchPipeline(this.stack, "Orders", {
-      entry: "examples/earthquakes/pipeline.ts",
+      entry: `${PACKAGE}/examples/earthquakes/pipeline.ts`,
       pipelineName: "orders",
       ...(typeof props === "function" ? props(this.stack) : props),
     });

@@ -13,6 +13,7 @@ import type {
   WriteEvent,
   Written,
 } from "../../shared/aws/state.ts";
+import { PACKAGE } from "../support/package.ts";
 import { ROOT } from "../support/root.ts";
 import { variablesOf } from "../support/settings.ts";
 import { newLedger, newStore } from "./clients.ts";
@@ -30,7 +31,7 @@ export async function bundle(contents: string, outfile: string): Promise<void> {
     target: "node24",
     format: "esm",
     mainFields: ["module", "main"],
-    alias: { "millrace:pipeline": join(ROOT, "test/localstack/pipelines/numbers.ts") },
+    alias: { "millrace:pipeline": join(PACKAGE, "test/localstack/pipelines/numbers.ts") },
     banner: {
       js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
     },

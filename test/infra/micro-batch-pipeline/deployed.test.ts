@@ -13,6 +13,7 @@ import { describe, expect, it } from "vitest";
 import { MicroBatchPipeline } from "../../../infra/micro-batch-pipeline.ts";
 import { OUTPUT } from "../../../shared/aws/names.ts";
 import { SETTINGS } from "../../../shared/aws/settings.ts";
+import { PACKAGE } from "../../support/package.ts";
 import { Synthesized } from "../synthesize.ts";
 
 describe("the deployed resources", () => {
@@ -88,7 +89,7 @@ describe("the deployed resources", () => {
     const { stack } = new Synthesized();
     const make = (scope: Construct, id: string) =>
       new MicroBatchPipeline(scope, id, {
-        entry: "examples/earthquakes/pipeline.ts",
+        entry: `${PACKAGE}/examples/earthquakes/pipeline.ts`,
         pipelineName: "orders",
       });
     for (const team of ["North", "South"]) make(new Construct(stack, team), "Orders");
@@ -115,7 +116,7 @@ describe("the deployed resources", () => {
     const stack = new Stack(app, "AStackWithARatherLongNameThatGoesOnAndOnForEver");
     const names = ["PipelineWithAName1", "PipelineWithAName2"].map((id) => {
       const { writeFunction } = new MicroBatchPipeline(stack, id, {
-        entry: "examples/earthquakes/pipeline.ts",
+        entry: `${PACKAGE}/examples/earthquakes/pipeline.ts`,
         pipelineName: id.toLowerCase(),
       });
       return writeFunction;
@@ -189,7 +190,7 @@ describe("the deployed resources", () => {
   it("The construct shares table and bucket with another pipeline, each below a prefix of its own", () => {
     const first = new Synthesized();
     const second = new MicroBatchPipeline(first.stack, "Returns", {
-      entry: "examples/earthquakes/pipeline.ts",
+      entry: `${PACKAGE}/examples/earthquakes/pipeline.ts`,
       pipelineName: "returns",
       table: first.pipeline.table,
       bucket: first.pipeline.bucket,

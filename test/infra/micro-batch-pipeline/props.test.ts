@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MicroBatchPipeline } from "../../../infra/micro-batch-pipeline.ts";
 import type { MicroBatchPipelineProps } from "../../../infra/props.ts";
 import { SETTINGS } from "../../../shared/aws/settings.ts";
+import { PACKAGE } from "../../support/package.ts";
 import { Synthesized } from "../synthesize.ts";
 
 describe("the props of MicroBatchPipeline", () => {
@@ -34,7 +35,9 @@ describe("the props of MicroBatchPipeline", () => {
 
   it("The props name the pipeline as its file does", () => {
     const stack = new Stack(new Synthesized().app, "Other");
-    const pipeline = new MicroBatchPipeline(stack, "Pipeline", { entry: "examples/earthquakes/pipeline.ts" });
+    const pipeline = new MicroBatchPipeline(stack, "Pipeline", {
+      entry: `${PACKAGE}/examples/earthquakes/pipeline.ts`,
+    });
     expect(pipeline.pipelineName).toBe("earthquakes");
   });
 
