@@ -6,7 +6,7 @@ import { openSessions, type Sessions } from "../shared/engine/sessions/open-sess
 import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
 
-/** What the body of a handler works with. */
+/** The open pipeline, as a handler's body receives it. */
 export interface Opened {
   readonly sessions: Sessions;
   readonly ports: Ports;

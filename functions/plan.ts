@@ -27,8 +27,8 @@ import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOfExecution } from "./trigger.ts";
 
 /**
- * Maximum number of tasks in a batch: with Distributed Map, and without it, where the state holds
- * the numbers of all tasks.
+ * Maximum number of tasks in a batch, with and without a Distributed Map. It is lower without one,
+ * because the state then contains the numbers of all tasks.
  */
 const MAX_TASKS = 100_000;
 const MAX_INLINE_TASKS = 10_000;

@@ -1,8 +1,8 @@
 import { type PipelineDefinition, triggerKind, triggerOf } from "../shared/contract/pipeline.ts";
 
 /**
- * Returns the trigger of an execution. The execution's input takes precedence over the construct,
- * and that over the pipeline. With `processingTime`, each execution runs one batch with the
+ * Returns the trigger of an execution: that of its input, otherwise that of the construct,
+ * otherwise that of the pipeline. With `processingTime`, each execution runs one batch with the
  * reader's own limit; the schedule provides the interval.
  */
 export function triggerOfExecution(

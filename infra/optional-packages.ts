@@ -29,10 +29,9 @@ function neededByOptions({ tracing, secrets = {} }: MicroBatchPipelineProps): Op
 }
 
 /**
- * Refuses a pipeline's file that imports a connector whose package is not installed. With
- * `pipelineName` the file is not loaded during synthesis, so its imports are the only sign of the
- * connectors that it uses. If the project has no package `esbuild`, the functions refuse it at run
- * time. Error: `DEPENDENCY_MISSING`.
+ * Refuses a pipeline's file that imports a connector whose package is not installed. It checks the
+ * imports, because the file is not loaded during synthesis if `pipelineName` is set. If the project
+ * has no package `esbuild`, the functions refuse the file at run time. Error: `DEPENDENCY_MISSING`.
  */
 export function checkImports(entry: string): void {
   const missing = absentPackages(entry);
@@ -71,13 +70,16 @@ export function leftOutArguments(entry: string): Record<string, string> {
   return Object.fromEntries(absentPackages(entry).map((name) => [`--alias:${name}`, standIn]));
 }
 
-/** Those that are not installed. One that only the pipeline's file finds is the pipeline's own. */
+/**
+ * Returns the packages that neither this package nor the pipeline's file finds. A package that only
+ * the pipeline's file finds belongs to the pipeline, so it counts as installed.
+ */
 function absentPackages(entry: string): readonly OptionalPackage[] {
   const ofPipeline = createRequire(resolve(entry));
   return ALL.filter((name) => !isInstalled(name) && !isInstalled(name, ofPipeline));
 }
 
-/** Whether it is found by the modules of this package, or by those of another. */
+/** True if a `require` finds the package. Default: the `require` of this module. */
 function isInstalled(name: OptionalPackage, { resolve: find } = require): boolean {
   try {
     find(name);

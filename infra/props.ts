@@ -36,9 +36,9 @@ export interface AlarmProps {
    */
   readonly abortRate?: number;
   /**
-   * Alarm if for this long no batch was committed and no run found that there is no new data.
-   * Default: three times the rate of `schedule`, at least 1 hour; 25 hours for a schedule that is
-   * not a rate; no alarm without a schedule.
+   * Alarm if the pipeline makes no progress for this long: it commits no batch, and no run reports
+   * that there is no new data. Default: three times the rate of `schedule`, at least 1 hour; 25
+   * hours for a schedule that is not a rate; no alarm without a schedule.
    */
   readonly stalledAfter?: Duration;
   /** Alarm if fewer rows are committed in a day. Default: no alarm. */

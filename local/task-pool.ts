@@ -28,7 +28,7 @@ export interface TaskListener {
   onStalled(stalled: StalledTask): void;
 }
 
-/** What runs the writer tasks of a run. */
+/** Runs the writer tasks of a run. */
 export interface TaskRunner {
   /** Runs one task. Rejects with a `MillraceError`. */
   run(request: WriteRequest, listener: TaskListener): Promise<TaskResult>;

@@ -18,7 +18,7 @@ const tasks = new ThreadTasks(setup, () => loadPipeline(setup.entry));
 // Keeps output of the user's code out of stdout, which belongs to the run.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
-/** Runs one writer task in this thread. Never rejects: an error is an answer, with its place. */
+/** Runs one writer task in this thread. Never rejects: it returns an error as the answer. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
   const stopping = new AbortController();
   const send = (news: FromTask) => port.postMessage(news);

@@ -15,7 +15,7 @@ let failed = false;
 
 mkdirSync("docs/api", { recursive: true });
 for (const [name, target] of Object.entries(exports)) {
-  // `millrace/arrow` is apache-arrow as it is.
+  // `millrace/arrow` only re-exports apache-arrow, so it needs no report.
   if (typeof target === "string" || name === "./arrow") continue;
   const report = `${name === "." ? "millrace" : name.slice(2).replaceAll("/", "-")}.api.md`;
   const config = ExtractorConfig.prepare({
@@ -25,7 +25,8 @@ for (const [name, target] of Object.entries(exports)) {
       compiler: {
         tsconfigFilePath: resolve("tsconfig.json"),
         overrideTsconfig: {
-          // Otherwise the extractor also reads the sources, for a declaration among them.
+          // Only the declarations of `dist` are read. Otherwise the extractor also reads the
+          // sources.
           files: [resolve(target.types)],
           compilerOptions: { module: "nodenext", target: "es2024", skipLibCheck: true, types: ["node"] },
         },

@@ -4,8 +4,8 @@ import { sourcePaths } from "./borders/source-paths.ts";
 import { withTable } from "./borders/table.ts";
 
 /**
- * `npm run borders`: checks imports against scripts/borders/rooms.ts. `--update` rewrites the table
- * of the rooms in docs/architecture.md.
+ * `npm run borders`: checks imports against the allow-list in scripts/borders/rooms.ts. `--update`
+ * rewrites the table of folders in docs/architecture.md.
  */
 
 const PAGE = "docs/architecture.md";

@@ -24,20 +24,20 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const HOME = join(ROOT, ".cache/package");
-/** What the compiler reads: see tsconfig.build.json. */
+/** The files that the compiler reads: see tsconfig.build.json. */
 const COMPILED = ["{shared,local,cli,functions,infra}/**/*.{ts,cts}", "tsconfig*.json"];
 const COPIED = [
   "package.json",
   "bin/*",
   "examples/**/*.*",
-  // The apps of `cdk`, and the pipelines that they and the tests run.
+  // These are the apps that `cdk` runs, and the pipelines that apps and tests run.
   "cdk.json",
   "infra/app.ts",
   "test/**/pipelines/*.ts",
   "test/**/*.pipeline.ts",
   "test/localstack/app.ts",
 ];
-/** A folder that was not used for so long is removed. */
+/** Age after which an unused folder is removed. */
 const KEPT_MILLISECONDS = 24 * 60 * 60 * 1000;
 
 /**
@@ -53,7 +53,9 @@ export function builtPackage(): string | undefined {
   return folder;
 }
 
-/** In a folder of its own that is renamed when it is whole: two may build at once. */
+/**
+ * Builds in a temporary folder and renames it at the end, because two processes may build at once.
+ */
 function build(folder: string): boolean {
   const next = mkdtempSync(join(HOME, "next-"));
   try {

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
  */
 
 /**
- * Finds equal code, whatever its comments and layout are. An exception lies between
+ * Finds equal code, regardless of comments and layout. An exception is put between
  * `jscpd:ignore-start` and `jscpd:ignore-end`.
  */
 const CLONES = [

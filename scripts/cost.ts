@@ -32,9 +32,7 @@ const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
  */
 const PLAN_SECONDS = 0.3;
 const FINALIZE_SECONDS = 0.4;
-/**
- * A longer writer reports its progress to the ledger each time that so many seconds have passed.
- */
+/** Interval in seconds at which a long writer reports its progress to the ledger. */
 const REPORT_SECONDS = 10;
 const PLANNER_GIGABYTES = 0.5;
 const WRITER_GIGABYTES = 1;
@@ -82,8 +80,8 @@ export function batchCost(
 ): Lines {
   const calls = 2 + partitions;
   const seconds = PLAN_SECONDS + FINALIZE_SECONDS + writerSeconds * Math.ceil(partitions / 40);
-  // plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which doubles the
-  // units; acquire, acknowledge and release write one unit each.
+  // The steps plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which
+  // doubles the units. The steps acquire, acknowledge and release write one unit each.
   const writeUnits = 3 * (2 * (2 + 1)) + 3;
   const reports = partitions * Math.max(0, Math.ceil(writerSeconds / REPORT_SECONDS) - 1);
   return {
@@ -183,7 +181,10 @@ const perMillionRows = (scenario: Scenario, cost: number) => cost / (rowsAMonth(
 const month = (scenario: Scenario, workflow: "standard" | "express" = "standard") =>
   scenario.batchesAMonth * sum(batchCost(scenario, workflow)) + sum(FIXED_MONTH);
 
-/** Five minutes are enough for up to 40 writers at a time. */
+/**
+ * Returns the price of a million rows with Express executions. Their limit of five minutes is
+ * enough if a batch has at most 40 writers at a time.
+ */
 function express(scenario: Scenario): string {
   return dollars(perMillionRows(scenario, month(scenario, "express")));
 }

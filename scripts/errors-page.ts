@@ -19,7 +19,7 @@ on with the batch that was open. An error of your own may have a code of its own
 are the \`problems\` of a \`CHECK_FAILED\`: [testing](testing.md).
 `;
 
-/** The page as it should be. */
+/** Returns the text of docs/errors.md for the current error codes. */
 export function errorsPage(): string {
   const sections = Object.entries(ERROR_SECTIONS).map(
     ([title, codes]) => `## ${title}\n\n${table(Object.entries(codes))}\n`,

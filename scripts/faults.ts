@@ -6,9 +6,9 @@ import { isCaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
 import { report } from "../test/faults/report.ts";
 
 /**
- * `npm run test:faults [-- --seconds 480] [--seed N] [--cases N]`: takes turns between the kinds of
- * cases until the time is over or the number is reached. `npm run test:faults -- --case CASE` runs
- * one case again, by its name or its JSON. test/faults/README.md describes the cases.
+ * `npm run test:faults [-- --seconds 480] [--seed N] [--cases N]`: runs cases of all kinds in
+ * turns, until the time is over or the number of cases is reached. `npm run test:faults -- --case
+ * CASE` runs one case again, by its name or its JSON. test/faults/README.md describes the cases.
  */
 
 const { values } = parseArgs({
@@ -33,7 +33,7 @@ async function runOne(text: string): Promise<number> {
 
 async function runMany(): Promise<number> {
   const limit = numberOf(values.cases, Number.MAX_SAFE_INTEGER);
-  // A number of cases is meant to be reached, however long it takes.
+  // With `--cases`, the run has no time limit by default.
   const seconds = numberOf(values.seconds, values.cases === undefined ? 480 : Number.MAX_SAFE_INTEGER);
   const seed = numberOf(values.seed, Date.now() % 1_000_000);
   const next = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);

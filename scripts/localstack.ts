@@ -11,9 +11,9 @@ import { setUpPython } from "./setup-python.ts";
 
 /**
  * `npm run test:localstack [-- --setup-only] [-- -- VITEST_ARGS]`: sets LocalStack up below
- * .cache/localstack, starts it in namespaces of its own, runs the tests of test/localstack there,
- * and ends everything. If AWS_ENDPOINT_URL is set, the tests use that LocalStack, and the script
- * installs and starts none. See test/localstack/README.md.
+ * .cache/localstack, starts it in its own namespaces, runs the tests of test/localstack there, and
+ * ends everything. If AWS_ENDPOINT_URL is set, the tests use that LocalStack, and the script
+ * neither installs nor starts one. See test/localstack/README.md.
  */
 
 /** Time that the process inside the namespaces has to end by itself before it is killed. */

@@ -6,9 +6,9 @@ import { searchCase } from "../test/faults/search.ts";
 
 /**
  * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from the engine, one
- * at a time, and shows that the case that is named for the rule fails then, in the way that is
- * expected. `-- --search [--only TEXT] [--shows TEXT] [--seed N]`: searches for such a case, and
- * prints it as test/faults/named-cases.ts has it.
+ * at a time. It shows that the case named for the rule then fails with the expected violation.
+ * `-- --search [--only TEXT] [--shows TEXT] [--seed N]`: searches for such a case, and prints it in
+ * the form of test/faults/named-cases.ts.
  */
 
 export interface Mutation {
@@ -16,7 +16,7 @@ export interface Mutation {
   readonly rule: string;
   readonly what: string;
   readonly caughtBy: CaseName;
-  /** A part of what this case shows. */
+  /** Part of the text of the violation that this case shows. */
   readonly shows: string;
   readonly edits: readonly Edit[];
 }
@@ -290,9 +290,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-/** Node ends with it if what it waits for can never come. */
+/** Exit code of Node if a top-level `await` never settles. */
 const UNSETTLED = 13;
-/** Cases at most of a search. */
+/** Maximum number of cases in a search. */
 const LIMIT = 16_000;
 const CALM: CaseName = "a run without a fault";
 
@@ -347,7 +347,7 @@ interface Verdict {
   readonly verdict: string;
 }
 
-/** Runs the case that is named for a mutation, with a harness that has the mutation. */
+/** Runs the case that is named for a mutation. `harness` must contain the mutation. */
 export async function runNamed(
   harness: Pick<Harness, "runCase">,
   { caughtBy, shows }: Pick<Mutation, "caughtBy" | "shows">,

@@ -2,8 +2,9 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
 /**
- * `npm test`: all checks of the project. `npm run test:fast`, `test:processes` and `test:aws` run a
- * part of them, a lane. The last line is `N passed, N failed`, which counts tests and checks.
+ * `npm test`: all checks of the project. `npm run test:fast`, `test:processes` and `test:aws` each
+ * run one lane, a part of the checks. The last line is `N passed, N failed`, which counts tests and
+ * checks.
  */
 
 type Lane = "fast" | "processes" | "aws";
@@ -13,7 +14,7 @@ interface Check {
   readonly name: string;
   /** A script and its arguments. */
   readonly args: readonly string[];
-  /** Where a test runner writes what it counted. A check without it counts as one. */
+  /** File in which a test runner stores its counts. A check without one counts as a single test. */
   readonly results?: string;
 }
 
@@ -67,7 +68,10 @@ function run({ name, args, results }: Check): void {
   console.log(`(${name}: ${((performance.now() - startedAt) / 1000).toFixed(0)} s)`);
 }
 
-/** A suite that says that it cannot run here, and exits with 0, counts as no test. */
+/**
+ * Adds the tests of a suite to the totals. A suite that reports that it cannot run here and exits
+ * with 0 adds no test.
+ */
 function countTests(status: number | null, results: string): void {
   const { numPassedTests, numFailedTests, numPendingTests } = readResults(results);
   passed += numPassedTests;

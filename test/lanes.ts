@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { parseSync } from "oxc-parser";
 
 /**
- * Which tests are quick. A test file belongs to `npm run test:processes` if it imports
+ * Divides the test files into lanes. A file belongs to `npm run test:processes` if it imports
  * `node:child_process`, directly or through helpers in `test` and `scripts`; all others belong to
  * `npm run test:fast`. Those of test/localstack belong to `npm run test:aws`.
  */
@@ -34,7 +34,10 @@ function startsProcesses(file: string, known: Map<string, boolean>): boolean {
   return starts;
 }
 
-/** What a file imports by name. Calls of `import()` are in code that a test runs elsewhere. */
+/**
+ * Returns the modules that a file imports by name. Calls of `import()` do not count, because they
+ * are in code that a test runs elsewhere.
+ */
 function importsOf(file: string): readonly string[] {
   const { module } = parseSync(file, readFileSync(join(ROOT, file), "utf8"));
   return module.staticImports.map(({ moduleRequest }) => moduleRequest.value);

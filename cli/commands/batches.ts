@@ -94,8 +94,8 @@ function detailsOf(
     return { ...task, ...(value === undefined ? {} : { value: clipped(value) }) };
   };
   const done = new Set(tasks.map(({ partition }) => partition));
-  // The tasks of a batch that was committed long ago are no longer stored, which does not mean that
-  // they are unfinished.
+  // The tasks of old committed batches are no longer stored. That does not mean that they are
+  // unfinished.
   const unfinished =
     batch.state === "committed"
       ? []

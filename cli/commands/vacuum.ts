@@ -20,7 +20,7 @@ interface VacuumFlags extends TargetFlags {
 /** `millrace vacuum`: cleans up one pipeline, or all pipelines of a home or stack. */
 export async function vacuumCommand(pipeline: string | undefined, flags: VacuumFlags): Promise<void> {
   const request = { olderThan: parseDuration(flags.olderThan), dryRun: flags.dryRun ?? false };
-  // Before anything is asked of AWS.
+  // The package is loaded first, so that a missing one is reported before any request to AWS.
   if (flags.stack !== undefined) await loadLambda();
   const stack = await openStack(flags);
   if (stack === undefined) await vacuumHome(pipeline, request, flags);

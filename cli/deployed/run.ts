@@ -50,7 +50,9 @@ export async function runDeployed(
   }
 }
 
-/** Observes an execution and the executions that continue it as one. */
+/**
+ * Observes an execution. If another execution continues its work, observes that one from then on.
+ */
 class ExecutionChain {
   /** ARN of the current execution. */
   execution: string;
@@ -71,8 +73,8 @@ class ExecutionChain {
 }
 
 /**
- * Returns a function that observes an Express execution, which cannot be described: it is running
- * while it holds the lease that it acquired after `epoch`.
+ * Returns a function that observes an Express execution. Such an execution cannot be described, but
+ * it is running while it holds the lease that it acquired after `epoch`.
  */
 function observeLease({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
   const startedAt = runtime.now();

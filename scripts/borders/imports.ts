@@ -10,8 +10,9 @@ export interface Import {
 }
 
 /**
- * Returns every import of a file, also of types only. The parser is oxc's because TypeScript 7 has
- * no stable one yet, and because bundlers and type strippers drop imports of types.
+ * Returns every import of a file, including imports of types. oxc parses the file, because
+ * TypeScript 7 has no stable parser yet, and because bundlers and type strippers drop imports of
+ * types.
  */
 export function importsOf(path: string, source: string): Import[] {
   const { program, errors } = parseSync(path, source);

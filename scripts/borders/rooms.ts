@@ -1,7 +1,7 @@
 /**
- * The allow-list of imports. An import that is not listed is refused, and so is a file that lies in
- * no room. `npm run check` compares the code with it; `npm run borders:update` makes the table in
- * docs/architecture.md from it.
+ * The allow-list of imports. It divides the code into rooms: folders and single files. An import
+ * that is not listed is refused, and so is a file outside of all rooms. `npm run check` compares
+ * the code with the list; `npm run borders:update` makes the table in docs/architecture.md from it.
  */
 export interface Room {
   /** One line for docs/architecture.md. */
@@ -131,10 +131,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: [
       ...["shared/contract", "shared/arrow", "shared/aws"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
-      // A run on a laptop may read and write s3: locations: docs/adr/0003.
+      // A run on a laptop may read and write S3 locations. See docs/adr/0003.
       ...["shared/platform/embedded", "shared/platform/aws"],
     ],
-    // The user's pipeline, and the worker beside this code.
+    // Two names are computed: those of the user's pipeline and of the worker in this folder.
     packages: ["@aws-sdk/client-s3", "node:*", "piscina", COMPUTED],
   },
   functions: {
@@ -182,7 +182,7 @@ export function roomOf(path: string): string | undefined {
   return NAMES.find((name) => path === name || path.startsWith(`${name}/`));
 }
 
-/** How a room may import another. */
+/** Returns what files of the room `from` may import from the room `to`. */
 export function passage(from: string, to: string): "values" | "types" | "none" {
   const room = ROOMS[from];
   if (from === to || room?.imports === "all" || room?.imports.includes(to)) return "values";

@@ -45,9 +45,9 @@ class DrainingFileWriter extends RecordBatchFileWriter {
 }
 
 /**
- * Replaces the schema of a record batch by `schema`, which must describe the same columns. Arrow's
- * writer silently ends the file at the first batch whose schema is not exactly equal to that of the
- * file, down to the name of a list's elements.
+ * Replaces the schema of a record batch by `schema`, which must describe the same columns. The
+ * schemas must be exactly equal, even in the name of a list's elements: at the first batch with
+ * another schema, Arrow's writer silently ends the file.
  */
 export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
   if (batch.schema === schema) return batch;

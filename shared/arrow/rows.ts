@@ -22,9 +22,9 @@ const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly di
 type ValueReader = (index: number) => unknown;
 
 /**
- * Returns the rows of a record batch as objects with JSON values: times as ISO 8601 with all
- * digits, 64-bit integers as numbers, or as strings beyond 2^53, decimals as strings, bytes as
- * base64.
+ * Returns the rows of a record batch as objects with JSON values. Times are ISO 8601 with all
+ * digits. 64-bit integers are numbers, or strings if they are beyond 2^53. Decimals are strings,
+ * and bytes are base64.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
   const columns = batch.schema.fields.map(({ name }, i) => [name, childReader(batch.data, i)] as const);

@@ -1,7 +1,7 @@
 /**
  * Typed JSONata expressions for the state machine. A path is written as a function, such as
- * `input((work: Work) => work.run)`, so that a path to a missing field does not compile and
- * renaming a field also renames it here.
+ * `input((work: Work) => work.run)`. So a path to a missing field does not compile, and renaming a
+ * field also renames it here.
  */
 
 declare const value: unique symbol;

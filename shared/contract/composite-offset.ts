@@ -39,8 +39,8 @@ export class CompositeOffset<const F extends OffsetFields> {
   readonly fields: F;
 
   /**
-   * Throws `OFFSET_FIELD_INVALID` if there is no field or if the name of a field is a whole number:
-   * JavaScript would move such a key to the front.
+   * Throws `OFFSET_FIELD_INVALID` if there is no field. Throws it also if the name of a field is a
+   * whole number, because JavaScript would move such a key to the front.
    */
   constructor(fields: F) {
     this.fields = fields;

@@ -144,7 +144,7 @@ export function partsOf(error: MillraceError): ErrorParts {
 /**
  * Wraps any thrown value as a MillraceError at `where`. A MillraceError keeps its code; any other
  * value gets `code`. The new message contains only the class and code of the thrown value, because
- * its own message may quote rows or secrets; that message stays in `cause`, which only the terminal
+ * its own message may quote rows or secrets. That message stays in `cause`, which only the terminal
  * shows. The result is retryable if `retryable` is true or the thrown value has `retryable: true`.
  */
 export function toMillraceError(

@@ -18,8 +18,8 @@ export function canonicalJson(value: JsonValue): string {
 
 /**
  * Returns the first place in `value` that a round trip through JSON would lose or change, such as
- * `$.range.from: an instance of Date`, or `undefined` if there is none. A property with the value
- * `undefined` is reported too, because JSON drops it.
+ * `$.range.from: an instance of Date`. Returns `undefined` if there is none. A property with the
+ * value `undefined` is reported too, because JSON drops it.
  */
 export function findNonJson(value: unknown, path = "$", parents: readonly object[] = []): string | undefined {
   if (typeof value === "object" && value !== null) return findNonJsonInside(value, path, parents);

@@ -2,8 +2,9 @@ import { MillraceError } from "./errors.ts";
 import type { OptionsSchema } from "./options/parse.ts";
 
 /**
- * The packages that only one connector or option needs, each with the name of its user. They are
- * optional peers in package.json, so that a project installs only the packages that it uses.
+ * The packages that only one connector or option needs, each with the name of that connector or
+ * option. They are optional peers in package.json, so that a project installs only the packages
+ * that it uses.
  */
 export const OPTIONAL_PACKAGES = {
   "@aws-lambda-powertools/tracer": "the option tracing of MicroBatchPipeline",

@@ -29,8 +29,9 @@ export interface RetryOptions {
 }
 
 /**
- * Returns the milliseconds to wait before retry number `retry` (1 is the first): exponential
- * back-off with full jitter, so that callers that failed together do not retry at the same moment.
+ * Returns the milliseconds to wait before retry number `retry` (1 is the first). The back-off is
+ * exponential with full jitter, so that callers that failed together do not retry at the same
+ * moment.
  */
 export function backOff(policy: RetryPolicy, retry: number, random: () => number): number {
   return Math.min(policy.longestDelay, policy.firstDelay * 2 ** (retry - 1)) * random();

@@ -44,8 +44,9 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
   abstract latestOffset(start: O, limit: ReadLimit): Awaitable<O>;
   /**
    * Returns the limit that `latestOffset` receives; called once per run. The default is all
-   * available data. A run that has only one batch ignores it and asks for all data: the trigger
-   * `once`, or `availableNow` with a reader that is not a `SupportsTriggerAvailableNow`.
+   * available data. A run that can have only one batch ignores the limit and asks for all data.
+   * This is the case with the trigger `once`, and with `availableNow` if the reader is not a
+   * `SupportsTriggerAvailableNow`.
    */
   getDefaultReadLimit(): Awaitable<ReadLimit> {
     return new ReadAllAvailable();
@@ -129,8 +130,8 @@ export interface SupportsTriggerAvailableNow {
   prepareForTriggerAvailableNow(): Awaitable<void>;
   /**
    * Returns the fixed end as JSON of at most 16 KiB. Called after `latestOffset`. On AWS each batch
-   * of a run is planned by another Lambda invocation; a reader without this method fixes a new end
-   * in each of them, so the run follows a source that grows.
+   * of a run is planned by another Lambda invocation. A reader without this method fixes a new end
+   * in each of them, so the run does not end while the source grows.
    */
   availableNowTarget?(): Awaitable<JsonValue | undefined>;
   /**

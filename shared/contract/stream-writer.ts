@@ -45,8 +45,8 @@ export abstract class DataSourceStreamWriter<M = WriterCommitMessage> {
   /**
    * Stages the rows of one partition where no reader sees them. Returns a message that tells
    * `commit` where they are; `undefined` counts as `null`. Each row is an object keyed by field
-   * name, with values as in JSON: times and dates are ISO 8601 strings, 64-bit integers are
-   * numbers, or strings beyond 2^53, decimals are strings, bytes are base64, and a missing value is
+   * name, with JSON values. Times and dates are ISO 8601 strings. 64-bit integers are numbers, or
+   * strings if they are beyond 2^53. Decimals are strings, bytes are base64, and a missing value is
    * `null`.
    */
   abstract write(rows: AsyncIterable<NamedRow>, task: TaskContext): Awaitable<M | undefined>;
@@ -138,7 +138,7 @@ export interface VacuumContext extends SinkContext {
   readonly dryRun: boolean;
   /**
    * Reads which batch is not finished. Call it after listing the files and before reading what the
-   * sink has committed; in any other order a file could be deleted that is committed in between.
+   * sink has committed. In any other order, a file that is committed in between could be deleted.
    */
   readOpenBatch(): Promise<OpenBatch | undefined>;
 }

@@ -274,8 +274,8 @@ async function commit(
 }
 
 /**
- * True if the value that `commit` returned can be kept as the hint for the next commit: JSON of at
- * most 1 KiB, because every batch run carries it.
+ * True if the value that `commit` returned can be the hint for the next commit: JSON of at most 1
+ * KiB. The size is limited because every batch run carries the hint.
  */
 function isHint(returned: unknown): returned is JsonValue {
   if (returned === undefined || findNonJson(returned) !== undefined) return false;

@@ -10,8 +10,9 @@ interface Range extends Interval<number | bigint> {
 
 /**
  * Throws `PARTITIONS_OVERLAP` if two partitions certainly read the same rows. That is the case if
- * they are equal, or if both have a range `{ from, to }` of numbers or times, the ranges overlap,
- * and all other fields are equal. Ranges are half-open: one may begin where another ends.
+ * they are equal. It is also the case if both have a range `{ from, to }` of numbers or times, the
+ * ranges overlap, and all other fields are equal. Ranges are half-open: one may begin where another
+ * ends.
  */
 export function checkOverlap(partitions: readonly unknown[]): void {
   const seen = new Map<string, number>();

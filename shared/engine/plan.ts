@@ -234,10 +234,9 @@ async function resume(
 }
 
 /**
- * Returns the plan of the next attempt: the same offsets and partitions with the current schema,
- * because a wrong schema may be why the last attempt failed. Returns `undefined` to keep the old
- * plan if the schema has not changed, or if the rows of a simple reader are already stored with the
- * old schema.
+ * Returns the plan of the next attempt: the same offsets and partitions, but the current schema. A
+ * wrong schema may be why the last attempt failed. Returns `undefined` to keep the old plan if the
+ * schema has not changed, or if the rows of a simple reader are already stored with the old schema.
  */
 async function planOfNextAttempt(
   { source }: Sessions,

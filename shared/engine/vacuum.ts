@@ -87,8 +87,9 @@ async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumReques
 }
 
 /**
- * True if a plan's file can be deleted: its batch is closed, or it was never recorded and its epoch
- * is over, so that no run can record it any more. Messages of an open batch are always kept.
+ * True if a plan's file can be deleted, because its batch is closed. Also true if the plan was
+ * never recorded and its epoch is over: then no run can record it any more. Messages of an open
+ * batch are always kept.
  */
 function isDeletablePlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
   const plan = parseBatchKey(key);

@@ -9,8 +9,8 @@ import { type ReaderFactory, readerFactoriesOf, type SourceTarget } from "./targ
 /**
  * Checks a source for known mistakes: it asks for offsets twice, compares the rows of [a,b) and
  * [b,c) with those of [a,c), replays partitions, converts all values to JSON and back, and commits
- * twice. Resolves if it found no mistake. Error: `CHECK_FAILED`, a `CheckError` with each problem
- * and a hint how to fix it.
+ * twice. Resolves if it found no mistake. Error: `CHECK_FAILED`, a `CheckError` that lists each
+ * problem and how to fix it.
  */
 export async function checkSource(
   target: SourceTarget,

@@ -10,8 +10,8 @@ import type { RowSource } from "../../shared/contract/stream-reader.ts";
 import { ROOT } from "../support/root.ts";
 
 /**
- * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json), with Millrace's
- * rows or error.
+ * Tests every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json). Each has
+ * the rows or the error that Millrace returns.
  */
 
 const schema = parseDdl("id bigint, part int");
@@ -19,7 +19,7 @@ const place = { pipeline: "p", batchId: 0, partition: 0 };
 const batch = (ddl: string, ...rows: readonly unknown[][]): RecordBatch => recordBatchOf(parseDdl(ddl), rows);
 const good = (): RecordBatch => batch("id bigint, part int", [1, 0]);
 
-/** The items in Spark's `yield`, as a reader in TypeScript would yield them. */
+/** Yields items like a reader in TypeScript. They are those that the reader in Spark yields. */
 function* yields(...items: readonly unknown[]): Generator<unknown> {
   yield* items;
 }
@@ -85,7 +85,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       found: "1099511627776",
     },
   },
-  // Spark writes 1.
+  // Spark writes 1 for 1.7.
   read_float_for_long: {
     read: () => yields([1.7, 0]),
     error: {
@@ -107,7 +107,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       found: "5",
     },
   },
-  // Rows by name are JavaScript's own rows.
+  // An object keyed by field name is the usual form of a row in JavaScript.
   read_dict_row: { read: () => yields({ id: 1, part: 0 }), rows: one },
   read_row_wrong_names: {
     read: () => yields({ id: 1, xx: 0 }),
@@ -162,7 +162,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       hint: `The columns are in another order: ${SELECT}.`,
     },
   },
-  // Spark takes a table for a row.
+  // Spark treats a table as a row.
   read_arrow_table: { read: () => yields(new Table([good(), good()])), rows: [...one, ...one] },
   read_arrow_second_batch_wrong_schema: {
     read: () => yields(good(), batch("id bigint, part bigint", [1, 0])),

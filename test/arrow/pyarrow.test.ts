@@ -9,8 +9,8 @@ import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";
 
 /**
- * Reads a file of Millrace with pyarrow, an independent reader of every type with its least and
- * greatest values.
+ * Reads a file that Millrace wrote with pyarrow, an independent reader. The file has every type
+ * with its least and greatest values.
  */
 
 const READ = `

@@ -39,14 +39,14 @@ const ENGINE = ["shared/engine", "shared/engine/ports", "shared/engine/run"];
 const PLATFORMS = ["shared/platform/aws", "shared/platform/embedded", "shared/platform/memory"];
 const EDGES = ["local", "functions", "infra", "cli", "bin"];
 
-/** A file of a room; if the room is one file, that file. */
+/** Returns a path in a room. If the room is one file, it is that file. */
 function fileOf(room: string): string {
   return room.endsWith(".ts") ? room : posix.join(room, "planted.ts");
 }
 
 /**
- * The check's lines for a file of one room that imports a file of another, in every form, one a
- * line.
+ * Checks a file of one room that imports a file of another, in every form, one form per line.
+ * Returns the lines that the check prints.
  */
 function plant(from: string, to: string): string[] {
   const [file, target] = [fileOf(from), fileOf(to)];
@@ -56,7 +56,7 @@ function plant(from: string, to: string): string[] {
   return checkBorders(new Map([[target, ""]]).set(file, source), MANIFEST);
 }
 
-/** The check's lines for these lines in a file of a room. */
+/** Checks a file of a room with these lines. Returns the lines that the check prints. */
 function refusals(room: string, ...lines: string[]): string[] {
   return checkBorders(new Map([[fileOf(room), lines.join("\n")]]), MANIFEST);
 }
@@ -78,7 +78,7 @@ describe("the borders", () => {
     },
   );
 
-  // These pairs are written apart from the allow-list, so that a slip in the list is found.
+  // These pairs do not come from the allow-list, so that a mistake in the list is found.
   it.each([
     ["the contract imports no other room", ["shared/contract"], NAMES],
     ["the engine knows no platform, connector or edge", ENGINE, [...PLATFORMS, ...CONNECTORS, ...EDGES]],

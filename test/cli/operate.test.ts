@@ -9,14 +9,14 @@ import { killTree, millrace, type Running, startMillrace } from "../support/proc
 
 const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
-/** A home in which the counter has committed batches 0 to 2, rows 0 to 59. */
+/** Creates a home in which the counter has committed batches 0 to 2 with the rows 0 to 59. */
 async function homeWithThreeBatches(): Promise<string> {
   const home = temporaryFolder();
   expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);
   return home;
 }
 
-/** A home whose batch 1 was aborted. */
+/** Creates a home whose batch 1 was aborted. */
 async function homeWithOpenBatch(): Promise<string> {
   const home = temporaryFolder();
   // One task at a time, because the failure of the second task would stop the first.

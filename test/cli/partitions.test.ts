@@ -10,8 +10,8 @@ import { millrace } from "../support/process.ts";
 const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
 /**
- * A home with progress reports for the tasks of the counter's batch 1, of which partition 0 is
- * written.
+ * Creates a home with progress reports for the tasks of the counter's batch 1. Partition 0 is
+ * already written.
  */
 async function homeAtWork(): Promise<string> {
   const home = temporaryFolder();

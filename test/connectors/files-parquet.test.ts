@@ -14,7 +14,8 @@ import { hasPython, runPython } from "../support/python.ts";
 import { withStores } from "../support/runtime.ts";
 
 /**
- * Writes files with pyarrow and reads them with it, in the form in which sinks of rows get values.
+ * Writes files with pyarrow and reads them with it. The values are in the form in which sinks of
+ * rows receive them.
  */
 const PRELUDE = `
 import sys, json, math, base64, random, datetime as dt, decimal, uuid

@@ -13,7 +13,7 @@ const RECORDED = join(ROOT, "../shared/oracle/api_surface.json");
 /** Classes of PySpark that have another form in TypeScript. */
 const OTHERWISE: Readonly<Record<string, RegExp>> = {
   DataSourceRegistration: /export function registerDataSource\(/,
-  // Options are found under names of any case: test/contract/options/names.test.ts.
+  // Option names are case-insensitive: see test/contract/options/names.test.ts.
   CaseInsensitiveDict: /export interface DataSourceClass</,
   InputPartition: /export type InputPartition\b/,
   WriterCommitMessage: /export type WriterCommitMessage\b/,

@@ -7,7 +7,7 @@ import { toSchema } from "../../shared/contract/ddl/to-schema.ts";
 import { lengthLimit } from "../../shared/contract/ddl/types.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
 
-/** The fields as DDL, written in a single way. */
+/** Parses DDL and formats the fields as DDL again, in one canonical form. */
 const read = (ddl: string): string =>
   schemaToJson(parseDdl(ddl))
     .fields.map((field) => `${field.name} ${field.type}${field.nullable ? "" : " NOT NULL"}`)

@@ -10,7 +10,7 @@ import {
 } from "../../shared/contract/json.ts";
 import { TimeRange } from "../../shared/contract/time-range.ts";
 
-/** The same value with the keys of every object in the opposite order. */
+/** Returns an equal value in which the keys of every object are in the opposite order. */
 function reversed(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(reversed);
   if (typeof value !== "object" || value === null) return value;

@@ -27,7 +27,9 @@ it("The connector that CONTRIBUTING.md adds has the right format, type-checks an
   expect(vitest).toMatch(/3 passed/);
 });
 
-/** The files of the page, whose first lines name them. */
+/**
+ * Writes the code examples of the page to the files that their first lines name. Returns the names.
+ */
 function writeSnippets(folder: string): string[] {
   const page = readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8");
   return [...page.matchAll(/```ts\n\/\/ (\S+\/\S+\.ts)\n([\s\S]*?)```/g)].map(([, name = "", code = ""]) => {
@@ -37,7 +39,7 @@ function writeSnippets(folder: string): string[] {
   });
 }
 
-/** What a tool prints; with its errors, if there are any. */
+/** Runs a tool and returns what it prints, including its errors. */
 function run(cwd: string, tool: string, ...args: string[]): string {
   const { stdout, stderr } = spawnSync(process.execPath, [join(ROOT, "node_modules", tool), ...args], {
     cwd,

@@ -20,7 +20,7 @@ import { ROOT } from "../support/root.ts";
 import { typeCheck } from "../support/type-check.ts";
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
-/** The pipelines that it shows. */
+/** The files of the pipelines that README.md shows. */
 const FILES = ["earthquakes.ts", "orders.ts", "log.ts"];
 const FEED = "https://earthquake.usgs.gov/fdsnws/event/1/query";
 
@@ -129,7 +129,10 @@ function codeOf(name: string): string {
   return code;
 }
 
-/** The lines of a run without what differs: times, the widths of columns, and the home. */
+/**
+ * Returns the lines of a run without the parts that differ between runs: times, column widths and
+ * the home.
+ */
 function withoutTimes(text: string): string[] {
   return text
     .replaceAll(/\d+(\.\d+)? m?s\b/g, "TIME")
@@ -140,7 +143,7 @@ function withoutTimes(text: string): string[] {
     .split("\n");
 }
 
-/** Whether a path, with or without the anchor of a heading, leads somewhere. */
+/** True if the file of a link exists and, if the link has an anchor, the heading exists too. */
 function isThere(page: string): boolean {
   const [path = "", anchor] = page.split("#");
   if (!existsSync(join(ROOT, path))) return false;
@@ -148,7 +151,7 @@ function isThere(page: string): boolean {
   return anchor === undefined || headings.some((heading) => anchorOf(heading) === anchor);
 }
 
-/** As GitHub makes it. */
+/** Returns the anchor of a heading in the form that GitHub uses. */
 function anchorOf(heading: string): string {
   return heading
     .replace(/^#+ /, "")

@@ -95,7 +95,7 @@ describe("overwrite", () => {
     expect((await run(home, { BATCH_MODE: "overwrite", BATCH_MAX: "12" })).code).toBe(0);
     expect(await numbers(home)).toEqual(from5To(12));
 
-    // A reader may still be reading them.
+    // The files are kept because a reader may still be reading them.
     expect(await vacuum(home, "1h")).toMatchObject({ staged: { files: 0 } });
     expect(stagedFiles(table)).toEqual(expect.arrayContaining(replaced));
     expect(await vacuum(home, "0s")).toMatchObject({ staged: { files: 4 } });

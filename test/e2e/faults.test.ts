@@ -38,7 +38,7 @@ async function printed(running: Running, text: string): Promise<void> {
   expect(running.stderr()).toContain(text);
 }
 
-/** Waits until the open batch has so many finished tasks. */
+/** Waits until the open batch has this many finished tasks. */
 async function hasWritten(home: string, tasks: number): Promise<void> {
   for (let i = 0; i < 100; i++) {
     const { stdout } = await millrace(["status", "--home", home, "--json"]);

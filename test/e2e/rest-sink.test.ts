@@ -12,7 +12,8 @@ const COPY = join(PACKAGE, "test/e2e/pipelines/rest-copy.ts");
 const items: JsonRow[] = Array.from({ length: 57 }, (_, id) => ({ id, word: `word ${id}` }));
 
 /**
- * Starts an API with items and one that takes them, and returns the command of a run between them.
+ * Starts an API that serves items and an API that accepts them. Returns the command that copies the
+ * items.
  */
 async function copying(fault: (count: number) => Fault) {
   const from = await serve(({ url }) => {

@@ -90,8 +90,8 @@ const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] 
     "timestamp_ntz",
     ["1969-12-31T23:59:59.999", "1970-01-01T00:00:00", "1970-01-01T00:00:00.000001", "2026-11-21T03:04:05"],
   ],
-  // Strings are ordered by their UTF-8 bytes, as in Spark: a character beyond the first 65,536
-  // comes last, although its UTF-16 units do not.
+  // Strings are ordered by their UTF-8 bytes, as in Spark. So a character beyond the first 65,536
+  // comes last. By UTF-16 units it would not.
   [
     "string",
     [

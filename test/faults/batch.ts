@@ -2,16 +2,16 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type Case, countCalls, type Kind, runCase } from "./cases.ts";
 import { mixed, ROUND } from "./mix.ts";
 
-/** The work of all workers together. */
+/** The cases that all workers run together. */
 export interface Share {
   readonly seed: number;
-  /** After so many seconds no case is begun, except those of the first round. */
+  /** Seconds after which no further case begins, except those of the first round. */
   readonly seconds: number;
-  /** Cases at most. */
+  /** Maximum number of cases. */
   readonly limit: number;
   /**
-   * The place of the next case that no worker has taken yet, an `Int32Array` of one: however fast
-   * each worker is, the cases of all are the first ones of the seed's order.
+   * Index of the next case that no worker has taken yet, in an `Int32Array` of one element. All
+   * workers together run the first cases of the seed's list, however fast each worker is.
    */
   readonly next: SharedArrayBuffer;
 }
@@ -22,7 +22,7 @@ export interface Failure {
 }
 
 export interface Result {
-  /** Calls of a run without faults. */
+  /** Number of calls in a run without faults. */
   readonly calls: number;
   readonly cases: Readonly<Partial<Record<Kind, number>>>;
   readonly failed: Readonly<Partial<Record<Kind, number>>>;

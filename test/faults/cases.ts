@@ -27,7 +27,9 @@ const DAY = 86_400_000;
 const LEASE_IS_OVER = 120_000;
 const CLEAN_RUNS = 8;
 
-/** The calls of a run without faults: the points at which faults can be injected. */
+/**
+ * Returns the calls of a run without faults. These are the calls at which faults can be injected.
+ */
 export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[]> {
   const world = new World(shape);
   const run = new Run(world);
@@ -49,7 +51,7 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
   return (await play(test, shape)).violations;
 }
 
-/** Runs a case. */
+/** Runs a case. Returns the violations, and the faults that the runs met. */
 export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
   const world = new World(shape);
   world.hasOneFault = test.kind === "single";
@@ -80,8 +82,8 @@ export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
 }
 
 /**
- * One run after the other; one that sleeps, or has steps that straggle, goes on after the others.
- * Adds the runs to `begun`.
+ * Starts one run after the other. Then wakes the runs that sleep or have straggling steps, in the
+ * same order. Adds the runs to `begun`.
  */
 async function runInTurn(world: World, test: Case, begun: Run[]): Promise<void> {
   for (const faults of test.runs) {
@@ -102,7 +104,10 @@ async function runInTurn(world: World, test: Case, begun: Run[]): Promise<void> 
   }
 }
 
-/** All at once: at each call, chance says who goes on. Adds the runs to `runs`. */
+/**
+ * Starts all runs at once. At each call, chance decides which run continues. Adds the runs to
+ * `runs`.
+ */
 async function runInterleaved(
   world: World,
   test: Case & { readonly seed: number },

@@ -1,4 +1,7 @@
-/** Numbers from 0 (inclusive) to 1 (exclusive), the same for the same seed (mulberry32). */
+/**
+ * Returns a generator of random numbers from 0 (inclusive) to 1 (exclusive). Equal seeds give equal
+ * numbers (mulberry32).
+ */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -9,12 +12,12 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** One of them. */
+/** Returns a random item. */
 export function pick<T>(from: readonly T[], random: () => number): T {
   return from[Math.floor(random() * from.length)] as T;
 }
 
-/** All of them in another order (Fisher-Yates). */
+/** Returns the items in a random order (Fisher-Yates). */
 export function shuffled<T>(from: readonly T[], random: () => number): readonly T[] {
   const items = [...from];
   for (let i = items.length - 1; i > 0; i--) {

@@ -5,18 +5,18 @@ import { histories, singles, zombies } from "./generators.ts";
 import { FAULTS, type Fault } from "./kinds.ts";
 
 /**
- * All cases with one fault, and some random cases, which fast-check makes smaller if they fail.
- * `npm run test:faults` runs thousands of random cases; `npm test` runs a minute of it.
+ * Runs all cases with one fault, and some random cases. If a random case fails, fast-check reduces
+ * it. `npm run test:faults` runs thousands of random cases; `npm test` runs them for a minute.
  */
 
 const { length: calls } = await countCalls();
-/** The limit is for a machine that is busy with other work. */
+/** Time limit of a test, which is enough even on a busy machine. */
 const TIMEOUT = 300_000;
 const isAsleep = (kind: string) => kind.startsWith("sleep");
 
 /** Runs all cases and returns their violations, each with the case to run again. */
 async function broken(cases: readonly Case[]): Promise<readonly string[]> {
-  // A filter that lets no case through would always pass.
+  // Without any case the test would always pass.
   expect(cases.length).toBeGreaterThan(0);
   const problems: string[] = [];
   for (const test of cases)
@@ -60,7 +60,7 @@ describe("random faults", { timeout: TIMEOUT }, () => {
   const faults = (maxLength: number) => fc.array(fault, { maxLength });
   const vacuums = fc.boolean();
 
-  /** A failure is printed with its seed and with the smallest case that fails. */
+  /** Runs random cases. If one fails, its seed and the smallest case that fails are printed. */
   async function holds(cases: fc.Arbitrary<Case>, numRuns: number): Promise<void> {
     const property = fc.asyncProperty(cases, async (test) => {
       expect(await runCase(test)).toEqual([]);

@@ -2,14 +2,15 @@ import type { ObjectInfo, ObjectStore } from "../../shared/contract/object-store
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Surroundings } from "./world.ts";
 
-/** Decides about a fault at each call. */
+/** Decides at each call whether it has a fault. */
 export interface Points {
   /** Makes one call; `effect` is the part of it that takes place in another process or service. */
   point<T>(name: string, effect: () => Promise<T>): Promise<T>;
 }
 
 /**
- * A ledger that makes each method a point of fault and reports its results to the world's judge.
+ * A ledger in which each call can have a fault. It reports the results of its methods to the judge
+ * of the world.
  */
 export function faultyLedger(ledger: Ledger, run: Points, world: Surroundings): Ledger {
   return new Proxy(ledger, {
@@ -37,7 +38,7 @@ async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
   yield* chunks;
 }
 
-/** A store that makes each call a point of fault. */
+/** A store in which each call can have a fault. */
 export class FaultyStore implements ObjectStore {
   readonly location: string;
   readonly #inner: ObjectStore;
@@ -52,8 +53,8 @@ export class FaultyStore implements ObjectStore {
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
     if (body instanceof Uint8Array)
       return await this.#run.point("store.put", () => this.#inner.put(key, body));
-    // The body is gathered first: its reader has points of its own, and a call may be delivered
-    // twice.
+    // The body is read first, because reading it makes other calls that can have faults, and
+    // because a call may be delivered twice.
     const chunks = await Array.fromAsync(body);
     return await this.#run.point("store.put", () => this.#inner.put(key, streamOf(chunks)));
   }

@@ -11,8 +11,8 @@ const PIPELINE = "numbers";
 const SIGHTS = "sights.jsonl";
 
 /**
- * A folder's ledger, store and sights, opened as a process does that begins at `now`. What `wrap`
- * returns is the store of the runs.
+ * Opens the ledger, the store and the observations in a folder, with a clock that stands at `now`.
+ * The runs use the store that `wrap` returns.
  */
 export function openFolder(
   folder: string,
@@ -39,7 +39,7 @@ export function openFolder(
   return { world, close: () => ledger.close() };
 }
 
-/** Judges what lies in a folder when all runs are over, and returns what was broken. */
+/** Judges the content of a folder after all runs, and returns the violations. */
 export async function judgeFolder(folder: string): Promise<readonly string[]> {
   const ledger = new SqliteLedger(join(folder, "ledger.sqlite"));
   const judged = new DirectoryStore(join(folder, PIPELINE));

@@ -40,7 +40,7 @@ export function takeovers(calls: number): readonly Case[] {
   );
 }
 
-/** Draws two faults: in one run, or in one run and the next. */
+/** Draws two faults. Either both are in one run, or the second is in the next run. */
 export function pair(calls: number, random: () => number): Case {
   const fault = (): Placed => ({ at: Math.floor(random() * (calls + 10)), kind: pick(FAULTS, random) });
   const first = fault();
@@ -51,7 +51,7 @@ export function pair(calls: number, random: () => number): Case {
     : { kind: "pair", runs: [[first], [second]], vacuums };
 }
 
-/** Draws two or three runs at once, with some faults. */
+/** Draws two or three runs at the same time, with some faults. */
 export function interleaving(calls: number, random: () => number): Case {
   const seed = Math.floor(random() * 2 ** 31);
   const runs = Array.from({ length: 2 + Math.floor(random() * 2) }, () =>

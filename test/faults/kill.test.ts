@@ -10,8 +10,8 @@ import { judgeFolder, openFolder } from "./folder.ts";
 import type { RealWorld } from "./real.ts";
 
 /**
- * Processes that die by SIGKILL, at each call of a run, on SQLite and a folder. Only the killed run
- * is a process: what goes on from its remains, the vacuum days later and the judge work here.
+ * A process is killed by SIGKILL at each call of a run, on SQLite and a folder. The next run, a
+ * vacuum days later and the judge run in the process of the test.
  */
 
 type Moment = "before" | "during" | "after";
@@ -32,8 +32,8 @@ const AT_ONCE = Math.min(4, availableParallelism());
 const READS = new Set(["ledger.batch", "ledger.task", "ledger.tasks"]);
 
 /**
- * A file system in memory, if there is one. A kill of a process loses no written bytes, synced or
- * not, and on a disk a run spends most of its time in syncs.
+ * A file system in memory, if there is one. A killed process loses no written bytes, even without a
+ * sync, so the test needs no disk. On a disk, syncs would take most of the time.
  */
 const MEMORY = "/dev/shm";
 const home = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "millrace-kill-"));
@@ -41,7 +41,8 @@ const program = join(home, "process.mjs");
 const calls = await countCalls();
 
 beforeAll(async () => {
-  // One file starts in a third of the time that its modules take, and this is started 200 times.
+  // The program is bundled, because one file starts three times as fast as its modules, and it is
+  // started 200 times.
   await build({
     entryPoints: [join(import.meta.dirname, "real-process.ts")],
     outfile: program,
@@ -61,7 +62,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 async function start(...args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    // Filled by the first process that nobody kills.
+    // The first process that is not killed fills the cache of compiled code.
     env: { ...process.env, NODE_COMPILE_CACHE: join(home, "compiled") },
   });
   const ended = new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
@@ -71,14 +72,17 @@ async function start(...args: readonly string[]): Promise<Ended> {
   return { ...end, output: printed + complaints };
 }
 
-/** Kills a run there, lets another go on and a vacuum tidy up, and returns what was broken. */
+/**
+ * Kills a run at this call, continues with another run, and then runs a vacuum. Returns the
+ * violations.
+ */
 async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   const folder = mkdtempSync(join(home, "case-"));
   const now = Date.now();
   const killed = await start(folder, String(now), String(call), moment);
   if (killed.signal !== "SIGKILL") return [`the run was not killed: ${killed.code} ${killed.output}`];
   try {
-    // The lease of the dead is over by then, and nothing else tells that it is dead.
+    // The lease of the killed run has expired by then. Nothing else shows that the run has ended.
     await withFolder(folder, now + 2 * MINUTES, finish);
     await withFolder(folder, now + 3 * DAYS, tidy);
     return await judgeFolder(folder);
@@ -89,7 +93,7 @@ async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   }
 }
 
-/** Opens what lies in the folder anew, as the next process does, and works with it. */
+/** Opens the content of the folder as the next process does, and calls `work` with it. */
 async function withFolder(
   folder: string,
   now: number,
@@ -103,7 +107,7 @@ async function withFolder(
   }
 }
 
-/** Survives some at once, and returns what was broken, by the case. */
+/** Runs several cases at once. Returns each violation with the name of its case. */
 async function surviveAll(kills: readonly Kill[]): Promise<readonly string[]> {
   const broken: string[] = [];
   const queue = kills.values();

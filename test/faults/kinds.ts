@@ -27,14 +27,14 @@ export type FaultKind = (typeof FAULTS)[number];
 /** A fault at a call. */
 export interface Fault {
   /**
-   * The call's place among the calls of its run, or its name: `"sink.commit"` is the first call of
-   * that name in the run, `"sink.commit #2"` the second one.
+   * The index of the call among the calls of its run, or its name. `"sink.commit"` is the first
+   * call with that name in the run, and `"sink.commit #2"` the second.
    */
   readonly at: number | string;
   readonly kind: FaultKind;
 }
 
-/** The name of a call that comes for the n-th time in a run, as `Fault.at` spells it. */
+/** Returns the name of the n-th call with this name in a run, in the form of `Fault.at`. */
 export function callName(name: string, time: number): string {
   return time === 1 ? name : `${name} #${time}`;
 }

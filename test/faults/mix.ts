@@ -25,22 +25,22 @@ const FIXED: Partial<Record<Kind, (calls: number) => readonly Case[]>> = {
   zombie: zombies,
   takeover: takeovers,
 };
-/** The kinds without an end, whose cases are drawn by chance. */
+/** The kinds with an unlimited number of cases, which are drawn at random. */
 const DRAWN: Partial<Record<Kind, (calls: number, random: () => number) => Case>> = {
   pair,
   interleaved: interleaving,
   sequence,
 };
 
-/** The number of cases in the list of a kind; `undefined` for a kind without an end. */
+/** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */
 export function fixedTotal(kind: Kind, calls: number): number | undefined {
   return FIXED[kind]?.(calls).length;
 }
 
 /**
- * Yields cases of all kinds in turns, without an end. The seed alone decides the order. A kind with
- * a fixed list of cases is shuffled, so that a short run has a sample of it; when its list is used
- * up, its turns go to the other kinds.
+ * Yields cases of all kinds in turns and never ends. The seed alone decides the order. A fixed list
+ * of cases is shuffled, so that a short run has a sample of it. When the list is used up, its turns
+ * go to the other kinds.
  */
 export function* mixed(calls: number, seed: number): Generator<Case> {
   const streams = KINDS.map((kind, i) => ({

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export interface Edit {
-  /** From the root of the repository. */
+  /** Path from the root of the repository. */
   readonly file: string;
-  /** Must be in the file exactly once. */
+  /** Text to replace. The file must contain it exactly once. */
   readonly find: string;
   readonly replace: string;
 }
@@ -14,7 +14,10 @@ export interface Edit {
 export type Harness = typeof import("./cases.ts");
 
 const ROOT = join(import.meta.dirname, "../..");
-/** Each mutation loads the modules of these folders anew. All other modules are loaded once. */
+/**
+ * Each mutation loads its own copy of the modules in these folders. All other modules are loaded
+ * once.
+ */
 const COPIED = ["shared/", "test/faults/"].map((folder) => pathToFileURL(join(ROOT, folder)).href);
 const PARAMETER = "mutation";
 
@@ -22,8 +25,8 @@ const PARAMETER = "mutation";
 const loaded: (readonly Edit[])[] = [];
 
 /**
- * Loads the harness and the engine with some edits, beside those that this process has loaded
- * already. Throws if a place to edit is not in its file exactly once.
+ * Loads the harness and the engine with some edits. Earlier mutations stay loaded. Throws if a text
+ * to replace is not in its file exactly once.
  */
 export async function mutatedHarness(edits: readonly Edit[]): Promise<Harness> {
   for (const { file, find } of edits)

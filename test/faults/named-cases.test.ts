@@ -11,7 +11,7 @@ describe("the named cases", () => {
     async (_, test) => {
       const { violations, met } = await play(test);
       expect(violations).toEqual([]);
-      // A fault at a call that no run makes any more would be one that never happens.
+      // Each fault must have happened. A fault is missing here if no run makes its call any more.
       expect(met).toEqual(test.runs);
     },
   );
@@ -30,7 +30,10 @@ describe("the mutations", () => {
 
 describe("a mutation", () => {
   const named = { caughtBy: "a rewind of the last batch", shows: "rows are lost" } as const;
-  /** An engine that breaks some things in each case with an act, and some in all others. */
+  /**
+   * Returns an engine with the violations `withAct` in cases that have an act, and `without` in all
+   * others.
+   */
   const engine = (withAct: readonly string[], without: readonly string[] = []) => ({
     runCase: async (test: Case) => (test.act === undefined ? without : withAct),
   });

@@ -10,7 +10,7 @@ import type { Surroundings } from "./world.ts";
 type Position = { readonly n: number };
 type Slice = { readonly from: number; readonly to: number };
 
-/** The run to which the source and the sink belong. */
+/** The run that uses the source and the sink. */
 interface Run extends Points {
   readonly calls: readonly string[];
   /** True if no fault has happened and no other run works at the same time. */
@@ -76,7 +76,7 @@ function slicesOf(
   }));
 }
 
-/** Makes each method of the sink's writer a point of fault. */
+/** Makes a writer of the sink in which each call can have a fault. */
 function faultyWriter<W extends object>(writer: W, run: Run): W {
   return new Proxy(writer, {
     get(target, name) {

@@ -6,7 +6,7 @@ import { Run } from "./run.ts";
 
 /**
  * `FOLDER NOW [CALL before|during|after]`: runs the pipeline until it ends, or kills itself at a
- * call. The ledger, the store and what was seen lie in the folder.
+ * call. The folder contains the ledger, the store and the observations.
  */
 
 const [folder = "", now, call, moment] = process.argv.slice(2);
@@ -23,9 +23,7 @@ const faults: readonly Fault[] =
     : [{ at: Number(call), kind: moment === "before" ? "stop before" : "stop after" }];
 
 let run: Run | undefined;
-/**
- * True within the call in whose middle this process dies; call -1 is the creation of the ledger.
- */
+/** True during the call at which this process must die. Call -1 is the creation of the ledger. */
 const isAtTheCall = (): boolean => isDuring && (run?.calls.length ?? 0) - 1 === Number(call);
 
 /** A store that writes half of the body at that call and then kills the process. */

@@ -20,10 +20,10 @@ export interface RealOptions {
   readonly shape: Shape;
   readonly ledger: Ledger;
   readonly store: ObjectStore;
-  /** The same store for the judge, whose calls are no calls of the run. */
+  /** The same store for the judge. The judge's calls do not count as calls of the run. */
   readonly judged: Readable;
   readonly runtime: Runtime;
-  /** Stores an observation so that a kill cannot undo it, before it returns. */
+  /** Stores an observation before it returns, so that a kill cannot undo it. */
   note(sight: Sight): void;
 }
 
@@ -50,7 +50,8 @@ export class RealWorld implements Surroundings {
       ...this.#options.runtime,
       now: () => this.now,
       sleep: async (milliseconds, signal) => {
-        // This bounds calls that never take so long here.
+        // A sleep with a signal is the timeout of a call. No call takes that long here, so only the
+        // signal ends it.
         if (signal !== undefined)
           return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
         this.now += milliseconds;
@@ -67,14 +68,17 @@ export class RealWorld implements Surroundings {
   }
 
   async sawState(batchId: number, attempt: number, state: BatchState): Promise<void> {
-    // This observation is about the present moment, so the table is read now.
+    // The table is read now, because the observation is only true at this moment.
     if (state === "aborting") await this.#now((world) => world.sawState(batchId, attempt, state));
     this.#options.note({ saw: "state", batchId, attempt, state });
   }
 
   sawTask(): void {}
 
-  /** Real runs do not share which tasks were recorded; runs in memory judge this. */
+  /**
+   * Not judged here, because real runs do not share which tasks were recorded. The tests in memory
+   * judge it.
+   */
   sawRead(): void {}
 
   async sawAcknowledged(end: number): Promise<void> {
@@ -82,7 +86,7 @@ export class RealWorld implements Surroundings {
     this.#options.note({ saw: "acknowledged", end });
   }
 
-  /** Lets the model judge an observation by the present content of the store. */
+  /** Judges an observation in a world that has the present content of the store. */
   async #now(sight: (world: World) => void): Promise<void> {
     const { pipeline, ledger, shape } = this;
     const objects = await readObjects(this.#options.judged, "table/");
@@ -100,8 +104,8 @@ export async function judge(
 ): Promise<readonly string[]> {
   const objects = await readObjects(judged, "");
   const world = new World(shape, { pipeline, ledger, objects });
-  // Names are never used again: a file that was there for its commit and was deleted later is
-  // missing now.
+  // A name is never used twice, so the present files are enough to judge: a file that was deleted
+  // after its commit is missing now.
   for (const key of [...objects.objects.keys()].sort()) world.sawPut(key);
   for (const sight of sights) {
     if (sight.saw === "broken") world.broken(sight.what);

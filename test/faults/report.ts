@@ -11,7 +11,7 @@ export interface Report {
   readonly problems: readonly string[];
 }
 
-/** Sums up what the workers did. */
+/** Sums up the results of the workers. */
 export function report(results: readonly Result[]): Report {
   const calls = results[0]?.calls ?? 0;
   const sum = (of: "cases" | "failed", kind: Kind) =>

@@ -22,9 +22,9 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
   readonly faults?: readonly Fault[];
-  /** True: an execution that plans again until nothing is new. False: one batch. */
+  /** If true, the run plans again until there is no new data. If false, it has one batch. */
   readonly untilIdle?: boolean;
-  /** True if any other run counts as ended, so that leases do not protect. */
+  /** If true, every other run counts as ended, so its lease does not protect it. */
   readonly takesOver?: boolean;
   /** Called before each call, so that interleaved runs wait here for their turn. */
   turn?(): Promise<void>;
@@ -34,12 +34,12 @@ export interface RunOptions {
 
 let runs = 0;
 
-/** A step that runs like a process of its own. */
+/** A step that runs like a separate process. */
 class Step {
   readonly givenUp: Promise<never>;
   /** Lets the run continue without this step. */
   giveUp: () => void = () => undefined;
-  /** True once the step makes no further call. */
+  /** True if the step makes no further call. */
   isOver = false;
   isGivenUp = false;
 
@@ -59,15 +59,18 @@ interface Sleeper {
   wake(): void;
 }
 
-/** The step that makes a call: a straggler makes calls beside the step that replaced it. */
+/**
+ * The step that makes the current call. Two steps can make calls at the same time: a straggler, and
+ * the step that replaced it.
+ */
 const current = new AsyncLocalStorage<Step>();
 
 /**
- * One run like that of the state machine: each step is like a process of its own, with JSON between
- * them, and each call of a port or of the contract is a point of fault.
+ * One run like that of the state machine. Each step is like a separate process, with JSON between
+ * the steps. Each call of a port or of the contract can have a fault.
  */
 export class Run {
-  /** Names of the calls so far, in order: the points of fault. */
+  /** Names of the calls so far, in order. Each of them could have a fault. */
   readonly calls: string[] = [];
   /** The faults that the run has met, by the names of their calls. */
   readonly met: Fault[] = [];
@@ -86,14 +89,14 @@ export class Run {
     this.#options = options;
   }
 
-  /** Runs until the run ends, is stopped, or falls asleep. */
+  /** Continues until the run ends, is stopped, or falls asleep. */
   async start(): Promise<Outcome> {
     void this.#execute().then((outcome) => this.#end(outcome));
     await this.#until(() => this.#outcome !== undefined);
     return this.#outcome ?? "stopped";
   }
 
-  /** Lets the sleeping run and its straggling steps continue, one after the other, to their end. */
+  /** Continues the sleeping run and its straggling steps, one after the other, until they end. */
   async wake(): Promise<void> {
     const resting = () => this.#sleepers.length + this.#overtaken.length;
     const isOver = () => this.#outcome !== undefined && this.#steps.every((step) => step.isOver);
@@ -109,7 +112,7 @@ export class Run {
     }
   }
 
-  /** Waits for a condition that a change brings about; a stopped run waits for ever. */
+  /** Waits until the condition is true. A stopped run waits for ever. */
   async #until(isSo: () => boolean): Promise<void> {
     while (!isSo() && this.#outcome !== "stopped") await this.#changed.promise;
   }
@@ -125,7 +128,7 @@ export class Run {
     this.#change();
   }
 
-  /** The pipeline and the ports for work outside of a run's steps. */
+  /** Opens the pipeline and the ports for work outside of a run's steps. */
   async open(): Promise<{ readonly sessions: Sessions; readonly ports: Ports }> {
     const ports = this.#ports();
     return { ports, sessions: await openSessions(numbersPipeline(this, this.#world), ports) };
@@ -154,7 +157,7 @@ export class Run {
     }
   }
 
-  /** The steps of the run, each retried as Step Functions retries it. */
+  /** The steps of the run. A failed step is retried as in Step Functions. */
   #asSteps(): RunSteps {
     const maxBatches = this.#options.untilIdle === false ? 1 : MAX_BATCHES;
     return {
@@ -240,9 +243,9 @@ export class Run {
     return fault?.kind;
   }
 
-  /** One call: `effect` is what takes place elsewhere. */
+  /** Makes one call. `effect` is the part of it that happens in another process or service. */
   async point<T>(name: string, effect: () => Promise<T>): Promise<T> {
-    // The rest of the process ended with it.
+    // A stopped run makes no further call, like a process that has ended.
     if (this.#isStopped()) return await never();
     const index = this.calls.push(name) - 1;
     await this.#options.turn?.();
@@ -304,7 +307,7 @@ export class Run {
     }
   }
 
-  /** Ends the run here and now: callers that wait for the answer wait for ever. */
+  /** Ends the run immediately. Callers that wait for an answer wait for ever. */
   async stop(): Promise<never> {
     this.#options.kill?.();
     this.#end("stopped");
@@ -325,7 +328,7 @@ export class Run {
   }
 
   async #sleep(): Promise<void> {
-    // A sleeping straggler holds up no other step.
+    // A straggler that sleeps does not delay other steps.
     const isMain = this.#outcome === undefined && current.getStore()?.isGivenUp !== true;
     if (isMain) this.#outcome = "asleep";
     await this.#rest();

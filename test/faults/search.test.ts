@@ -4,7 +4,7 @@ import { callName } from "./kinds.ts";
 import type { Harness } from "./mutate.ts";
 import { searchCase } from "./search.ts";
 
-/** A harness of which `isBroken` says which cases break something. */
+/** Returns a harness in which the cases that `isBroken` selects have a violation. */
 function harness(isBroken: (test: Case) => boolean, always: readonly string[] = []): Harness {
   const violationsOf = (test: Case) => [...always, ...(isBroken(test) ? ["rows are doubled"] : [])];
   return {

@@ -28,7 +28,7 @@ export async function searchCase(
   return undefined;
 }
 
-/** Drops runs, faults and vacuums one at a time, as long as the case is still caught. */
+/** Removes runs, faults and vacuums one at a time, as long as the case is still caught. */
 async function minimized(
   harness: Harness,
   test: Case,
@@ -40,7 +40,9 @@ async function minimized(
   return { test: { ...test, runs: met }, violations };
 }
 
-/** The case without one of its runs, without one of its faults, or without its vacuums. */
+/**
+ * Yields each smaller case: without one of the runs, without one of the faults, or without vacuums.
+ */
 function* smallerCases(test: Case): Generator<Case> {
   const { runs } = test;
   if (runs.length > 1) for (const run of runs) yield { ...test, runs: runs.filter((each) => each !== run) };

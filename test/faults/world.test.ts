@@ -42,7 +42,7 @@ function edit(world: World, version: number, change: (add: readonly unknown[]) =
   replace(world, entry(version), Buffer.from(JSON.stringify({ ...json, add: change(json.add) })));
 }
 
-/** The same world with a ledger that returns other values. */
+/** Returns a copy of the world whose ledger returns other values. */
 function telling(world: World, told: Partial<Ledger>): World {
   const { pipeline, shape, objects } = world;
   const ledger = new Proxy(world.ledger, {

@@ -39,7 +39,7 @@ export interface Surroundings {
   sawAcknowledged(end: number): void | Promise<void>;
 }
 
-/** The content of real adapters, to be judged as if it were in memory. */
+/** The content of real adapters, which the judge treats like content in memory. */
 export interface Remains {
   readonly pipeline: string;
   readonly ledger: Ledger;
@@ -47,9 +47,8 @@ export interface Remains {
 }
 
 /**
- * Everything that outlives a process: the ledger, the objects and the source. It judges the
- * invariants by what is visible from outside. It knows the format of the table and the words of the
- * contract, but not the code.
+ * Everything that outlives a process: the ledger, the objects and the source. It also judges the
+ * invariants, from what is visible outside: the format of the table and the calls of the contract.
  */
 export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
@@ -57,7 +56,7 @@ export class World implements Surroundings {
   readonly pipeline: string;
   readonly shape: Shape;
   readonly objects: MemoryObjects;
-  /** Ends that the source got by `commit(end)`. */
+  /** The offsets that the source received in `commit(end)`. */
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
   /** True if the case has one fault, in one run, without another run beside it. */
@@ -67,11 +66,11 @@ export class World implements Surroundings {
   readonly #states = new Map<string, Set<BatchState>>();
   readonly #recorded = new Set<string>();
   readonly #messages = new Map<string, string>();
-  /** Start of each batch before which an operator moved the offset, by batch id. */
+  /** For each batch id before which an operator moved the offset, the new start of that batch. */
   readonly #jumps = new Map<number, number>();
   #ids = 0;
 
-  /** A new, empty world, or one with the content that others left. */
+  /** Creates an empty world or, with `remains`, one with the content that others left. */
   constructor(shape: Shape, remains?: Remains) {
     this.shape = shape;
     this.pipeline = remains?.pipeline ?? "numbers";
@@ -92,7 +91,8 @@ export class World implements Surroundings {
       newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
       env: {},
       sleep: async (milliseconds, signal) => {
-        // This bounds calls that never take so long here.
+        // A sleep with a signal is the timeout of a call. No call takes that long here, so only the
+        // signal ends it.
         if (signal !== undefined)
           return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
         this.now += milliseconds;
@@ -140,7 +140,10 @@ export class World implements Surroundings {
     if (LOG.test(key)) this.broken("a commit was deleted");
   }
 
-  /** The contract promises a sink equal messages in each call of commit for one attempt. */
+  /**
+   * Judges the arguments of `commit`. The contract promises the sink equal messages in each
+   * `commit` of one attempt.
+   */
   sawCommit(batchId: number, attempt: number, messages: string): void {
     const key = `${batchId}/${attempt}`;
     if ((this.#messages.get(key) ?? messages) !== messages)
@@ -149,7 +152,7 @@ export class World implements Surroundings {
   }
 
   sawState(batchId: number, attempt: number, state: BatchState): void {
-    // Without another run at work, a commit lands before an abort is decided, or never.
+    // If no other run is at work, a commit takes effect before an abort is decided, or never.
     const isVisible = () => this.#log().some((entry) => entry.batchId === batchId);
     if (this.hasOneFault && state === "aborting" && isVisible())
       this.broken("a batch that is in the table was aborted");
@@ -173,7 +176,10 @@ export class World implements Surroundings {
     this.#recorded.add(key);
   }
 
-  /** A recorded task must not be read again, but only if no other run is at work. */
+  /**
+   * Judges that a task is run. A recorded task must not be run again, unless another run is at
+   * work.
+   */
   sawRead(key: string, isAlone: boolean): void {
     if (isAlone && this.#recorded.has(key)) this.broken("a task that had finished was run again");
   }
@@ -186,7 +192,7 @@ export class World implements Surroundings {
 
   // Invariants that must hold in the end.
 
-  /** `expected` are the rows of the table, in order. */
+  /** Judges the final state. `expected` are the rows of the table, in order. */
   async judge(expected: readonly number[]): Promise<void> {
     this.#judgeRows(expected);
     this.#judgeObjects();
@@ -271,7 +277,7 @@ function idsOf(file: Uint8Array): readonly number[] {
   return ids;
 }
 
-/** A store that tells the world what takes effect. */
+/** A store that reports to the world what takes effect. */
 class Watched implements ObjectStore {
   readonly location: string;
   readonly #inner: ObjectStore;

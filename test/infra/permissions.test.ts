@@ -124,7 +124,7 @@ describe("the other roles", () => {
   });
 });
 
-/** Statements of all roles that allow actions. */
+/** Returns the statements that allow actions, from all roles. */
 function allowed(stack: Synthesized): readonly Statement[] {
   const policies = Object.values(stack.resources("AWS::IAM::Policy")).map((policy) =>
     stack.resolve(policy.Properties),

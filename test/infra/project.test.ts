@@ -7,8 +7,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 let project: string;
 
 /**
- * A project outside of the repository, with the package linked into it, as `npm install
- * ../millrace` does.
+ * Creates a project outside of the repository and links the package into it, like `npm install
+ * ../millrace`.
  */
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "millrace-project-"));

@@ -83,7 +83,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
       const [all] = (write?.["Catch"] ?? []) as Catch;
       expect(all?.ErrorEquals).toEqual(["States.ALL"]);
       expect(states[all?.Next ?? ""]).toMatchObject({ Type: "Pass", End: true });
-      // A limit of failures is neither set nor needed.
+      // The Map has no limit of failures. It does not need one, because a failed task is a result.
       expect(Object.keys(map).filter((key) => key.startsWith("ToleratedFailure"))).toEqual([]);
     }
   });

@@ -36,7 +36,7 @@ export interface Asl {
   readonly States: Readonly<Record<string, AslState>>;
 }
 
-/** A synthesized stack whose references are resolved as if it were deployed, without bundles. */
+/** A synthesized stack without bundles. Its references have the values of a deployed stack. */
 export class Synthesized {
   readonly app: App;
   readonly stack: Stack;
@@ -65,7 +65,10 @@ export class Synthesized {
     return this.template.findResources(type) as unknown as Record<string, Resource>;
   }
 
-  /** The only resource of a type whose logical id begins with the construct's and `path`. */
+  /**
+   * Returns the properties of the resource of this type whose logical id begins with the
+   * construct's id and `path`. Throws if there is not exactly one.
+   */
   one(type: string, path = ""): Readonly<Record<string, unknown>> {
     const found = Object.entries(this.resources(type)).filter(([id]) => id.startsWith(`Orders${path}`));
     if (found.length !== 1) throw new Error(`${found.length} resources are ${type} ${path}`);
@@ -95,7 +98,7 @@ export class Synthesized {
   }
 
   /**
-   * Replaces intrinsic functions by their values; a name that CloudFormation generates is the
+   * Replaces intrinsic functions by their values. A name that CloudFormation generates becomes the
    * logical id.
    */
   resolve(value: unknown): unknown {

@@ -33,7 +33,7 @@ const hurried = numbers("hurried", { table, bucket });
 functionOf(hurried.writeFunction).timeout = 6;
 
 const relayed = numbers("relayed", { table, bucket });
-// With this setting half of an execution's time is over at once.
+// With this setting, half of the execution's time is over at once.
 functionOf(relayed.finalizeFunction).addPropertyOverride(
   `Environment.Variables.${SETTINGS.executionMilliseconds.variable}`,
   "0",

@@ -6,8 +6,8 @@ import { deployed } from "./deployed.ts";
 import { variables } from "./handlers.ts";
 
 /**
- * The example's functions as the construct bundles them. They lie outside of the project, so that a
- * module that is not in the bundle is missing, as on Lambda.
+ * Tests the example's functions as the construct bundles them. The bundles are outside of the
+ * project: as on Lambda, a module that is not in the bundle is missing.
  */
 
 const MAX_BYTES = 1.5 * 1024 * 1024;

@@ -36,28 +36,28 @@ export interface Call {
 /** The action of the function at a call; `yield a bad row` and `hang` are for `read`. */
 export type Deed = "go on" | "fail" | "die" | "yield a bad row" | "hang";
 
-/** The answer to a call: the sizes of the source, and the deed. */
+/** The answer to a call: the sizes of the source, and the action of the function. */
 export interface Answer {
   readonly deed: Deed;
   readonly n?: number;
   readonly slices?: readonly Slice[];
 }
 
-/** A partition: whole numbers from `from` to before `to`. */
+/** A partition: the whole numbers from `from` (inclusive) to `to` (exclusive). */
 export type Slice = { readonly from: number; readonly to: number };
 
 export class Control {
   readonly calls: Call[] = [];
-  /** The source has numbers from 0 up to but excluding this one. */
+  /** The source has the numbers from 0 (inclusive) to this one (exclusive). */
   available = 0;
   /** Maximum of numbers in a batch and in a partition. */
   perBatch = 1_000_000;
   perPartition = 2;
-  /** Returns the deed at a call; it may wait first. */
+  /** Returns the action of the function at a call. It may wait before it returns. */
   deed: (call: Call) => Deed | Promise<Deed> = () => "go on";
   readonly #server: Server;
   readonly #held = new Set<() => void>();
-  /** Incarnations of earlier tests, whose held tasks may still call. */
+  /** Incarnations of earlier tests. Their held tasks may still make calls. */
   readonly #past = new Set<string>();
 
   private constructor() {
@@ -96,7 +96,7 @@ export class Control {
   }
 
   /**
-   * Returns a promise that holds calls and a function that releases them; `reset` releases them,
+   * Returns a promise that holds calls, and a function that releases them. `reset` releases them
    * too.
    */
   gate(): { readonly opened: Promise<void>; open(): void } {
@@ -109,7 +109,7 @@ export class Control {
     return this.calls.filter((each) => each.call === call);
   }
 
-  /** The partitions that were read, sorted, each as often as it was read. */
+  /** The partitions that were read, sorted. A partition that was read twice is listed twice. */
   get read(): readonly number[] {
     return this.of("read")
       .map(({ partition = -1 }) => partition)

@@ -29,8 +29,8 @@ import { dynamodb, s3 } from "./clients.ts";
 import { request } from "./kit/request.ts";
 
 /**
- * Stacks that `cdk` deploys, and their pipelines: the tests run and watch them, and read their
- * tables with an independent reader.
+ * Stacks that `cdk` deploys, and their pipelines. The tests run and observe the pipelines, and read
+ * their tables with an independent reader.
  */
 
 const cloudFormation = new CloudFormationClient({});
@@ -82,8 +82,8 @@ export class DeployedStack {
 }
 
 /**
- * Returns `undefined` if this test run has not deployed the stack, because a LocalStack may be
- * older.
+ * Returns the stack if this test run has deployed it, otherwise `undefined`. LocalStack may still
+ * have a stack of an earlier run.
  */
 async function find(stack: string): Promise<DeployedStack | undefined> {
   try {
@@ -203,7 +203,7 @@ export class DeployedPipeline {
     return events;
   }
 
-  /** Calls the vacuum function and returns its answer, also an error. */
+  /** Calls the vacuum function and returns its answer, even if that is an error. */
   async vacuum(event: object): Promise<unknown> {
     const { Payload } = await lambda.send(
       new InvokeCommand({ FunctionName: this.target.vacuum, Payload: JSON.stringify(event) }),

@@ -2,7 +2,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { send } from "./kit/request.ts";
 import { zip } from "./kit/zip.ts";
 
-/** The behaviour of Lambda that the pipeline's functions need, with the executor of this kit. */
+/**
+ * Tests that the kit's own executor of functions behaves like Lambda, in the points that the
+ * pipeline's functions need.
+ */
 
 const SOURCE = `
 let calls = 0;

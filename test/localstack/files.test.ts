@@ -138,7 +138,7 @@ describe("5,000 objects in S3", () => {
     expect(count("ListObjectsV2Command")).toBe(OBJECTS / 1000);
     expect(count("GetObjectCommand")).toBe(OBJECTS);
 
-    // An upload in parts has the time of its beginning.
+    // An object that was uploaded in parts has the time at which its upload began.
     const target = { Bucket: BUCKET, Key: "many/0/0-first-by-name.jsonl" };
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand(target));
     await put("many/9/zzz-last-by-name.jsonl", lineOf(OBJECTS));

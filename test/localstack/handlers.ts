@@ -19,7 +19,7 @@ import { variablesOf } from "../support/settings.ts";
 import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";
 
-/** The handlers outside of any function, with a test pipeline in place of `millrace:pipeline`. */
+/** Runs the handlers in this process, with a test pipeline in place of `millrace:pipeline`. */
 
 /** Bundles a module over the project's sources, with pipelines/numbers.ts as its pipeline. */
 export async function bundle(contents: string, outfile: string): Promise<void> {
@@ -66,7 +66,10 @@ export interface Handlers {
   readonly s3: S3Client;
 }
 
-/** Call it once per process, because the handlers read the environment when they are loaded. */
+/**
+ * Loads the handlers. Call it once per process, because they read the environment when they are
+ * loaded.
+ */
 export async function loadHandlers(): Promise<{ readonly handlers: Handlers; readonly bucket: string }> {
   const { tableName } = await newLedger();
   const bucket = (await newStore()).location.split("/")[2] ?? "";

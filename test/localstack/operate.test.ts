@@ -23,8 +23,8 @@ import { dynamodb, newLedger } from "./clients.ts";
 import { zip } from "./kit/zip.ts";
 
 /**
- * The command on deployed pipelines. The tests write the records that the functions would leave in
- * the ledger.
+ * Tests the command on deployed pipelines. The tests write the records that the functions would
+ * leave in the ledger.
  */
 
 const OWNER = { id: "execution-1", description: "execution 1" };
@@ -75,7 +75,7 @@ async function endBatch(
   await ledger.finish(fence, decided, { to, progress: { rows: 10, bytes: 80 }, now: Date.now() });
 }
 
-/** Batches 0 and 1 are committed; nobody holds the lease. */
+/** Commits batches 0 and 1, and then releases the lease. */
 async function runTwoBatches(ledger: Ledger, pipeline: string): Promise<void> {
   const fence = await acquire(ledger, pipeline);
   for (const batchId of [0, 1])
@@ -326,7 +326,7 @@ describe("a stack", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
-    // The run may or may not see the batch before it has ended.
+    // The run may end before the command has seen the batch, so progress events are optional.
     const types = events.map(({ type }) => type).filter((type) => type !== "progress");
     expect(types).toEqual(["started", "planned", "partition", "batch", "ended"]);
     expect(code).toBe(0);

@@ -9,9 +9,9 @@ import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /**
- * LocalStack allows every request. So these tests check each request of a handler, in success and
- * failure, against the policy that the construct gives its role, with an independent evaluator of
- * IAM.
+ * Checks the requests of the handlers against the policies that the construct gives their roles,
+ * because LocalStack allows every request. An independent evaluator of IAM decides. The tests
+ * include handlers that fail.
  */
 
 /** The action and the resource that a request needs. */

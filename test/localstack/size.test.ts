@@ -42,7 +42,7 @@ afterAll(async () => {
   await control.close();
 });
 
-/** Runs a step in a new process whose heap is limited as in a function of that memory. */
+/** Runs a step in a new process. Its heap is as small as that of a function with this memory. */
 async function run<Answer>(
   step: "plan" | "finalize",
   event: object,
@@ -126,7 +126,7 @@ describe("a batch of 10,000 partitions", () => {
     expect(planned.answer).toMatchObject({ next: "WriteDistributed", todo: [] });
     expect(await entries(planned.answer)).toMatchObject({ count: PARTITIONS });
 
-    // The ledger is as after an execution that was stopped in the middle.
+    // The ledger looks like that of an execution that was stopped in the middle.
     const half = upTo(PARTITIONS / 2);
     await record(tableName, planned.answer, half);
     const resumed = await run<Work>("plan", event, env);

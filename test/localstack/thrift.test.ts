@@ -90,7 +90,10 @@ async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; 
   }
 }
 
-/** The bound is 10 + 2 × partitions requests to DynamoDB, and 3 + 2 to S3. */
+/**
+ * An execution makes at most 10 + 2 × partitions requests to DynamoDB, and 3 + 2 × partitions to
+ * S3.
+ */
 describe("the requests of an execution", () => {
   it("An execution with one batch makes 8 + 2 × partitions requests to the ledger, 3 + 2 to the store", async () => {
     control.available = 8;
@@ -99,7 +102,7 @@ describe("the requests of an execution", () => {
     control.perBatch = 8;
     const second = await execute({ trigger: "once" });
     console.log(`once: ${first.batches[0]}`);
-    // The first batch has no hint of an earlier commit, and a table without a log.
+    // The first batch has no hint of an earlier commit, and its table has no log yet.
     for (const { batches, end } of [first, second]) {
       expect(batches).toEqual(["DynamoDB 8 + 2 × partitions, S3 3 + 2 × partitions"]);
       expect(end).toBe("DynamoDB 0, S3 0");

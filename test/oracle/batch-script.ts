@@ -37,7 +37,7 @@ export class BatchScript {
     return this.call("reader.pushFilters", { filters });
   }
 
-  /** Adds the task that reads a part to its end. */
+  /** Adds the complete task that reads a part. */
   part(idx: number, start: number, end: number, ...seen: readonly string[]): this {
     const partition = `Part(idx=${idx},start=${start},end=${end})`;
     const task = taskId(idx, 0);
@@ -66,7 +66,7 @@ export class BatchScript {
   }
 
   /**
-   * `tasks` are the tasks with messages, in the order of their partitions; `null` for a failed one.
+   * Adds the end of a batch. `tasks` are in the order of their partitions; a failed task is `null`.
    */
   end(how: "commit" | "abort", tasks: readonly (WriterTask | null)[]): this {
     const messages = tasks.map((task) => {
@@ -76,7 +76,7 @@ export class BatchScript {
     return this.call(`writer.${how}`, { messages });
   }
 
-  /** Adds a write without a fault, to its end. */
+  /** Adds a complete write without a fault. */
   written(...rows: readonly number[]): this {
     const tasks = rows.map((count, partition) => ({ partition, rows: count }));
     for (const task of tasks) this.task(task);

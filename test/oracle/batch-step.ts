@@ -6,13 +6,13 @@ import type { Args, Call, Run, TaskCalls } from "./trace.ts";
 export type Part = { readonly idx: number; readonly start: number; readonly end: number };
 
 /**
- * All settings that repeat one action of a batch. A recording does not list them; they follow from
- * its calls.
+ * The settings with which the replay repeats one action of a batch. A recording does not list them,
+ * so they are derived from its calls.
  */
 export interface BatchStep {
   /** Tells if the recorded data source is read or written. */
   readonly kind: "read" | "write";
-  /** The name by which the driver called it. */
+  /** The name with which the driver selected the data source. */
   readonly format: string;
   readonly options: Readonly<Record<string, string>>;
   /** Schema of the rows that are read or written, as Spark DDL. */
@@ -36,8 +36,8 @@ const PARTS: readonly Part[] = [
 const WRITTEN = "struct<id:bigint>";
 
 /**
- * The action of a run; `undefined` if its calls do not tell it. Settings that an action ended too
- * early to show come from another action of the recording.
+ * Returns the action of a run, or `undefined` if its calls do not show it. If an action ended too
+ * early, missing settings come from another action of the recording.
  */
 export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   const { made, driver, start, ended } = run;
@@ -66,7 +66,7 @@ export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   };
 }
 
-/** The parts that an action reads; if it reads none, those that the other actions read. */
+/** Returns the parts that an action reads. If it reads none, returns those of the other actions. */
 export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
   const own = partsRead([run]);
   if (own.length > 0) return own;
@@ -90,8 +90,8 @@ function partsRead(runs: readonly Run[]): readonly Part[] {
 }
 
 /**
- * Number of rows of each partition, as the writer of its task counted them. If it ended too early,
- * the count comes from another action.
+ * Returns the number of rows of each partition, as the writer of its task counted them. If the
+ * writer ended too early, the count comes from another action.
  */
 function rowsOf(run: Run, all: readonly Run[]): readonly number[] {
   const messages = run.driver.map(({ args }) => ((args["messages"] ?? []) as JsonValue[]).length);
@@ -112,7 +112,7 @@ function writtenRows({ writer }: TaskCalls): number | undefined {
   return exit === undefined ? undefined : Number(exit.args["rows"]);
 }
 
-/** The injected faults, as the option that injects them. */
+/** Returns the faults of a run in the form of the option that injects them. */
 function faultsOf({ driver, tasks }: Run): readonly Args[] {
   const faults = faultsIn(driver);
   for (const index of new Set(tasks.map(({ partition }) => partition))) {

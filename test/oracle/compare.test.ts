@@ -30,7 +30,7 @@ const happy = () =>
     .ended()
     .checkpoint([4, 8, 12]);
 
-/** Partition 1 fails for good, partition 2 has no further calls; then comes the replay. */
+/** Partition 1 fails for good, and partition 2 has no further calls. Then the batch is replayed. */
 const aborted = () =>
   new Script(3)
     .start()
@@ -53,7 +53,7 @@ const aborted = () =>
     .ended()
     .checkpoint([6]);
 
-/** The process is killed in the task of partition 1; then comes the replay. */
+/** The process is killed in the task of partition 1. Then the batch is replayed. */
 const killed = () =>
   new Script(2)
     .start()
@@ -74,7 +74,10 @@ const killed = () =>
 
 interface Pair {
   readonly expected: Run[];
-  /** Calls of an engine that differ without effect; tests then plant a difference. */
+  /**
+   * The calls of an engine, which differ from Spark's without effect. Tests then change one of
+   * them.
+   */
   readonly actual: Run[];
 }
 

@@ -13,8 +13,8 @@ import {
 } from "./trace.ts";
 
 /**
- * Differences that depend on the clock or on processes, so that they can only be judged with both
- * traces at hand.
+ * Differences that depend on the clock or on processes. They can only be judged by comparing both
+ * traces.
  */
 export const TOLERANCES = {
   madeWhereNeeded: {
@@ -41,7 +41,7 @@ export const TOLERANCES = {
 
 /** The result of a comparison. */
 export interface Comparison {
-  /** The number of calls in the recording that the engine made, too. */
+  /** Number of calls in the recording that the engine made too. */
   readonly calls: number;
   /** Ids of the tolerances that were needed. */
   readonly used: ReadonlySet<string>;
@@ -133,7 +133,7 @@ class Comparer {
       const hasFailed = run.tasks.some(
         (task) => task.batch === batch && task.partition === partition && hasFault(task),
       );
-      // A fault decides the message, whatever the clock says.
+      // A task with a fault has no message, whatever the clock decided.
       if (hasFailed && known === null) return message === null;
       const finished = this.#finishedIn(other, batch, partition);
       return sameJson(message, finished === undefined ? null : messageOf(finished));
@@ -196,8 +196,8 @@ class Comparer {
   }
 
   /**
-   * Tells which partitions of a batch may have been cut short by the failure of another task or by
-   * a kill.
+   * Returns a function that is true for partitions that the failure of another task, or a kill, may
+   * have cut short.
    */
   #looseness(run: Run, other: Run, batch: number): (partition: number) => boolean {
     if (run.driver.some((call) => isCommitOf(call, batch))) return () => false;
@@ -209,7 +209,7 @@ class Comparer {
       (messagesOf(theirs)[partition] ?? null) === null || (messagesOf(ours)[partition] ?? null) === null;
   }
 
-  /** True if both made all the same calls. */
+  /** True if Spark and Millrace made the same calls for this task. */
   #compareTask(place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
     if (this.#finished.has(keyOf(task))) {
       if (!this.#mayRepeatTask)
@@ -221,7 +221,10 @@ class Comparer {
     return isReaderWhole && isWriterWhole;
   }
 
-  /** True if this side made all the same calls, or was cut short by a failure of the other side. */
+  /**
+   * True if Spark and Millrace made the same calls on this side, or if a failure of the other side
+   * cut this one short.
+   */
   #compareSide(side: Side, place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
     const [theirs, ours] = [task[side], mine[side]];
     if (sameCalls(theirs, ours)) {
@@ -277,7 +280,7 @@ class Comparer {
   #remember({ isBatch, tasks, driver }: Run): void {
     if (isBatch) return;
     for (const task of tasks) if (exitOf(task) !== undefined) this.#finished.set(keyOf(task), task);
-    // An attempt that was aborted starts again.
+    // An aborted batch is tried again, so its finished tasks must run again too.
     const aborted = new Set(
       driver.filter(({ call }) => call === "writer.abort").map(({ args }) => Number(args["batchId"])),
     );
@@ -313,7 +316,7 @@ function sameCalls(a: readonly Call[], b: readonly Call[]): boolean {
   return a.length === b.length && a.every((call, i) => sameCall(call, b[i] as Call));
 }
 
-/** A reader is stopped when it is cut short. */
+/** Returns the calls without the final `stop`, which a reader also gets when it is cut short. */
 function withoutStop(calls: readonly Call[]): readonly Call[] {
   return calls.at(-1)?.call === "reader.stop" ? calls.slice(0, -1) : calls;
 }

@@ -98,7 +98,7 @@ function findMissingIn({ start, source, made }: Run): string | undefined {
   return other && `the sink "${String(other.args["cls"])}", which is not in sources.py`;
 }
 
-/** The first action of batches whose kind is unknown. */
+/** Describes the first action of a batch that cannot be replayed, because it made no calls. */
 function findUnknownStep(runs: readonly Run[]): string | undefined {
   const { expected } = rewritten(runs);
   const unknown = expected.find((run) => stepOf(run, expected) === undefined);

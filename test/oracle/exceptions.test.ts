@@ -19,7 +19,7 @@ const same = (...exceptions: string[]) => ({
   detail: undefined,
 });
 
-/** Begins with batch 0 of a source that ends at 16, with two partitions a batch. */
+/** Adds batch 0 of a source that ends at 16, with two partitions per batch. */
 function begun(script: Script, n = 4): Script {
   return script.initialOffset().latestOffset(0, n).initialOffset().partitions(0, n).batch(0, 0);
 }

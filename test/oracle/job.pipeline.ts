@@ -1,5 +1,5 @@
 import { readJob } from "./job.ts";
 import { pipelineOf } from "./pipelines.ts";
 
-/** What the threads of a run in a process of its own load. */
+/** The pipeline file that the worker threads of a job load. */
 export default pipelineOf(readJob());

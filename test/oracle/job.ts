@@ -2,13 +2,14 @@ import type { Trigger } from "../../shared/contract/pipeline.ts";
 import type { BatchStep } from "./batch-step.ts";
 
 /**
- * The end of a run: after so many triggers without new data, or, if there was none, so many
- * batches.
+ * The point at which a run ends: after this many triggers without new data or, if the run had no
+ * such trigger, after this many batches.
  */
 export type Until = { readonly idle: number } | { readonly batch: number };
 
 /**
- * One run of a scenario, as its process gets it in its environment, which worker threads read, too.
+ * One run of a scenario. The process of the run reads it from its environment, and so do its worker
+ * threads.
  */
 export interface Job {
   /** File to log to. */
@@ -24,8 +25,8 @@ export interface Job {
   /** The action of a batch; absent in a query. */
   readonly batch?: BatchStep;
   /**
-   * The point at which the driver ends a run on an interval; a run of another trigger ends by
-   * itself.
+   * The point at which the driver ends a run with an interval. Runs with another trigger end by
+   * themselves.
    */
   readonly until?: Until;
 }

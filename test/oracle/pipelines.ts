@@ -25,8 +25,8 @@ function stream({ source, trace, ropts, wopts }: Job): Pipeline {
 }
 
 /**
- * Reads the recorded data source and drops its rows. Filters are plain objects, as of another copy
- * of the package.
+ * Reads the recorded data source and drops its rows. The filters are plain objects, like those of
+ * another copy of the package.
  */
 function reading(batch: BatchStep, trace: string): Pipeline {
   const read = pipeline("numbers").read.format(batch.format).options(optionsOf(batch, trace));

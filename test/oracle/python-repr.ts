@@ -59,7 +59,10 @@ class ReprReader {
     return [name, this.value()];
   }
 
-  /** Python writes a tuple of one as `('id',)`. */
+  /**
+   * Parses items up to `close`. A comma may follow the last item, because Python writes a tuple of
+   * one item as `('id',)`.
+   */
   #until<T>(close: RegExp, item: () => T): T[] {
     const items: T[] = [];
     while (this.#take(close) === undefined) {

@@ -12,7 +12,7 @@ import { type Args, type Checkpoint, countIdlePolls, type Entry, type Run, runsO
 
 const PROGRAM = fileURLToPath(new URL("run-job.ts", import.meta.url));
 
-/** A run that neither ends nor idles for so long counts as different. */
+/** A run that neither ends nor is idle within this time counts as different. */
 const LONGEST_RUN_MILLISECONDS = 60_000;
 
 /** Time is not compared, so intervals are as short as the contract allows. */
@@ -61,8 +61,8 @@ function jobOf(
 }
 
 /**
- * The point at which the driver ended a run, from the recording, because no option tells it. A run
- * that failed would have continued.
+ * Returns the point at which the driver ended a run. It comes from the calls, because no option
+ * contains it. A run that failed would have continued.
  */
 function endOf({ driver, ended }: Run): Until {
   const idle = countIdlePolls(driver);
@@ -70,7 +70,7 @@ function endOf({ driver, ended }: Run): Until {
   return idle === 0 && batch > 0 && ended?.failed === false ? { batch } : { idle: Math.max(1, idle) };
 }
 
-/** Options as text, as Spark passes them. */
+/** Converts options to text, as Spark does. */
 export function asText(options: Args): Record<string, string> {
   const text = Object.entries(options).map(([name, value]) => [name, String(value)] as const);
   return Object.fromEntries(text);
@@ -84,8 +84,8 @@ function triggerOf(trigger: Run["start"]["trigger"]): Trigger {
 }
 
 /**
- * The number of Spark's attempts of a task, from the trace, because the start does not have it: it
- * is the last attempt of a task that failed for good.
+ * Returns the number of attempts that Spark makes of a task. The recording has no such setting, so
+ * it is the last attempt of a task that failed for good.
  */
 function maxAttemptsOf(runs: readonly Run[]): number {
   return 1 + Math.max(0, ...runs.flatMap(({ tasks }) => tasks.map(({ attempt }) => attempt)));
@@ -111,7 +111,7 @@ async function start(job: Job): Promise<void> {
     child.once("error", reject);
     child.once("close", resolve);
   });
-  // A killed process has no code, and the comparison judges it.
+  // A killed process has no exit code. The comparison judges such a run.
   if (code !== null && code !== 0) throw new Error(`the run ended with code ${code}:\n${stderr}`);
 }
 

@@ -1,5 +1,5 @@
 import { readJob } from "./job.ts";
 import { runJob } from "./run.ts";
 
-/** The process of one run, whose tasks are threads, as `millrace run` has them. */
+/** Runs one job in this process, with worker threads for its tasks, like `millrace run`. */
 await runJob(readJob());

@@ -13,14 +13,14 @@ import { pipelineOf } from "./pipelines.ts";
 import { asWorker } from "./sources/side.ts";
 import type { Entry } from "./trace.ts";
 
-/** Tasks that run at once. Spark: `local[2]`. */
+/** Number of tasks that run at once. Spark: `local[2]`. */
 const WORKERS = 2;
 
 type StartTasks = NonNullable<Parameters<typeof run>[1]>;
 
 /**
- * One run of a scenario by the embedded runner, traced like the recording. `startTasks`: what runs
- * its tasks, threads if absent.
+ * Executes one run of a scenario with the embedded runner, and traces it in the form of the
+ * recording. `startTasks` starts the runner of its tasks. Default: worker threads.
  */
 export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
   const stopping = new AbortController();

@@ -17,9 +17,9 @@ const SCHEMA = { schema: "struct<id:bigint,part:int>" };
 const at = (n: number): Args => ({ n });
 
 /**
- * Writes a trace as Spark would record it, for cases that the recordings lack. The order of calls
- * follows their notes and Spark's MicroBatchExecution. Each batch has `partitions` partitions of
- * two rows.
+ * Writes a trace as Spark would record it, for cases that the recordings lack. The order of the
+ * calls follows the notes of the recordings and Spark's MicroBatchExecution. Each batch has
+ * `partitions` partitions of two rows.
  */
 export class Script {
   readonly #trace: Entry[] = [];
@@ -63,7 +63,7 @@ export class Script {
     return this.#add("reader.latestOffset", { start: at(start), ...limit, returns: at(end) });
   }
 
-  /** Two triggers that find no new data. */
+  /** Adds at least two triggers that find no new data. */
   idle(n: number): this {
     this.latestOffset(n, n);
     this.#trace.push({ ...(this.#trace.pop() as Entry), repeats: ">=2" });
@@ -83,7 +83,7 @@ export class Script {
     return this.#add("reader.partitions", { start: at(start), end: at(end), returns: parts });
   }
 
-  /** The writer that Spark creates to send it to the tasks. */
+  /** Adds the writer that Spark creates and sends to the tasks. */
   planWriter(): this {
     this.#add("DataSource.__init__", {
       cls: "Src",
@@ -97,7 +97,7 @@ export class Script {
     return this;
   }
 
-  /** One attempt of a task. `start` is the start of the batch. */
+  /** Adds one attempt of a task. `start` is the start of the batch. */
   task(batch: number, partition: number, start: number, { attempt = 0, ends }: TaskEnd = {}): this {
     const task = { partitionId: partition, attemptNumber: attempt, batchIdProp: String(batch) };
     const add = (call: string, args: Args) => this.inTask(task, call, args);
@@ -118,13 +118,13 @@ export class Script {
     return this;
   }
 
-  /** All tasks of a batch, each at its first attempt. */
+  /** Adds all tasks of a batch, each with its first attempt. */
   tasks(batch: number, start: number): this {
     for (let partition = 0; partition < this.#partitions; partition++) this.task(batch, partition, start);
     return this;
   }
 
-  /** `finished` are the partitions with a message; all by default. */
+  /** Adds the end of a batch. `finished` are the partitions with a message. Default: all. */
   end(how: "commit" | "abort", batchId: number, start: number, finished?: readonly number[]): this {
     const messages = Array.from({ length: this.#partitions }, (_, partition) =>
       finished === undefined || finished.includes(partition) ? message(partition, start, 0) : null,
@@ -133,7 +133,7 @@ export class Script {
     return this.#add(`writer.${how}`, { messages, batchId });
   }
 
-  /** A whole batch, from its tasks on. */
+  /** Adds a whole batch, from its tasks on. */
   batch(batchId: number, start: number): this {
     return this.planWriter()
       .tasks(batchId, start)
@@ -141,7 +141,7 @@ export class Script {
       .call("writer.commit:return", { batchId });
   }
 
-  /** `faults` are the faults in the error; none for a run that succeeded. */
+  /** Adds the end of the run. `faults` are the faults in its error. A successful run has none. */
   ended(...faults: readonly string[]): this {
     const lines = faults.map((point) => `injected fault at ${point} {}`);
     return this.#add("== driver: query ended", { exception: faults.length === 0 ? null : lines });

@@ -22,7 +22,10 @@ export const SOURCES: ReadonlyMap<string, DataSourceClass<Options>> = new Map(
 /** The recorded classes that Millrace does not support yet, and the features that they need. */
 export const NOT_BUILT: ReadonlyMap<string, string> = new Map([["TsSrc", "stateful queries"]]);
 
-/** True for the ported options of the class `Bad`; sources.py lacks the others. */
+/**
+ * True if the options select the only variant of the class `Bad` that is ported. sources.py does
+ * not have this class, so other variants cannot be ported.
+ */
 export function isKnownBad(ropts: Args): boolean {
   return ropts["badoff"] === "key_order" && ropts["bad"] === "arrow_ok";
 }

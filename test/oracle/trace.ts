@@ -22,11 +22,15 @@ export interface TaskId {
 export interface Entry extends Call {
   readonly proc?: string;
   readonly task?: TaskId | null;
-  /** Such as `>=2`: made at least so many times in a row; the clock decided how often. */
+  /**
+   * How often in a row the call was made. `>=2` means at least twice: the clock decided how often.
+   */
   readonly repeats?: string;
 }
 
-/** The settings with which the driver program started a query, enough to start it again. */
+/**
+ * The settings with which the driver program started a query. They are enough to start it again.
+ */
 export interface Start {
   readonly label: string;
   readonly trigger: JsonValue;
@@ -35,8 +39,8 @@ export interface Start {
 }
 
 /**
- * The calls of one attempt of a task. Spark reads and writes in two processes, so the calls of the
- * two sides have no common order.
+ * The calls of one attempt of a task. Spark reads and writes in two processes, so it is unknown how
+ * the calls of the two sides were interleaved.
  */
 export interface TaskCalls {
   readonly batch: number;
@@ -66,13 +70,13 @@ export interface Ended {
    * The result of an action of a batch: the number of collected rows, or `null` if it wrote rows.
    */
   readonly value?: JsonValue;
-  /** The recorded text of such an action's exception. */
+  /** The recorded text of the exception of a batch's action. */
   readonly exception?: string;
 }
 
 /**
- * One run of a query, or one action of a batch, from its start to its end or its death, without the
- * processes in which its calls were made.
+ * One run of a query, or one action of a batch, up to its end or its kill. It does not show in
+ * which processes the calls were made.
  */
 export interface Run {
   start: Start;
@@ -86,7 +90,10 @@ export interface Run {
    */
   driver: Call[];
   tasks: TaskCalls[];
-  /** All other constructions, each once, because their number depends on processes. */
+  /**
+   * The constructions that are not in `driver`. Each is listed once, because their number depends
+   * on processes.
+   */
   made: Call[];
   ended: Ended | undefined;
   checkpoint: Checkpoint | undefined;
@@ -107,7 +114,7 @@ export function readRecording(path: string): Recording | undefined {
 const START = "== driver: start query";
 const ENDED = "== driver: query ended";
 const CHECKPOINT = "== checkpoint";
-/** The end of an action of a batch, which begins with any other entry of the driver. */
+/** The entry at the end of an action of a batch. */
 const RETURNED = "== driver: returned";
 const EXCEPTION = "== driver: exception";
 const MADE = new Set([
@@ -188,7 +195,7 @@ function emptyRun({ call, args }: Entry, isBatch: boolean): Run {
 }
 
 /**
- * The run in which one side of a task began, by process, because Spark's tasks may outlive an abort
+ * For each process, the run in which one side of a task began. Spark's tasks may outlive an abort
  * and even the run.
  */
 type Begun = Map<string, Run>;
@@ -213,8 +220,8 @@ function addTaskCall(run: Run, begun: Begun, { call, args, proc }: Entry, task: 
 }
 
 /**
- * Separates constructions for a commit or an abort, which the contract describes, from those that
- * depend on processes.
+ * Separates the constructions for a commit or an abort from the others. The contract describes only
+ * the former; the number of the others depends on processes.
  */
 function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
   const calls = entries.filter(({ call }) => !MADE.has(call) || call === "writer.__init__");
@@ -229,7 +236,10 @@ function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
   }
 }
 
-/** Neighbours with the same `repeats` are one round, which is repeated as a whole. */
+/**
+ * Expands repeated entries. Consecutive entries with the same `repeats` are one round, which is
+ * repeated as a whole.
+ */
 function expandRepeats(entries: readonly Entry[]): Entry[] {
   const expanded: Entry[] = [];
   for (let i = 0; i < entries.length; ) {
@@ -244,8 +254,9 @@ function expandRepeats(entries: readonly Entry[]): Entry[] {
 }
 
 /**
- * Removes details that no comparison may depend on: Python's name for the class of an iterator, and
- * the first of two entries that some versions of the recorder wrote for one call.
+ * Removes details that no comparison may depend on. One is Python's name for the class of an
+ * iterator. Another is an entry that some versions of the recorder wrote in addition, before the
+ * entry of a call.
  */
 function normalised(entry: Entry): Entry[] {
   if (entry.call === "reader.latestOffset:enter") return [];
@@ -255,8 +266,9 @@ function normalised(entry: Entry): Entry[] {
 }
 
 /**
- * The same for batches: Python's name for the class of the options, and its text of filters. The
- * only batch has no id in Spark.
+ * Removes details of a batch that no comparison may depend on, in addition to those of
+ * `normalised`: Python's name for the class of the options, and its text of filters. Sets the batch
+ * id to 0, because Spark gives the only batch none.
  */
 function normalisedBatch(entry: Entry): Entry[] {
   return normalised(entry).map((normal) => {
@@ -290,7 +302,7 @@ function taskOf(run: Run, { batchIdProp, partitionId, attemptNumber }: TaskId): 
   return task;
 }
 
-/** The end of the run, if the entry tells it. */
+/** Returns the end of the run if the entry contains it. */
 function endIn({ call, args }: Entry): Ended | undefined {
   if (call === RETURNED) return { failed: false, faults: [], value: args["value"] ?? null };
   if (call === EXCEPTION) return refusedOf(args);
@@ -300,7 +312,8 @@ function endIn({ call, args }: Entry): Ended | undefined {
 }
 
 /**
- * The end from an exception of Spark or of Millrace: only the points of the faults can be compared.
+ * Returns the end of a run from an exception of Spark or of Millrace. Only the fault points in it
+ * can be compared.
  */
 function endedOf(exception: JsonValue): Ended {
   if (exception === null) return { failed: false, faults: [] };
@@ -308,7 +321,7 @@ function endedOf(exception: JsonValue): Ended {
   return { failed: true, faults: [...new Set([...points].map(([, point]) => point ?? ""))] };
 }
 
-/** Spark's names of errors for cases that Millrace refuses, too. */
+/** Spark's names of errors for cases that Millrace refuses too, with Millrace's codes. */
 const REFUSALS = new Map([["UNSUPPORTED_DATA_SOURCE_SAVE_MODE", "SAVE_MODE_NOT_SUPPORTED"]]);
 
 function refusedOf(args: Args): Ended {
@@ -354,8 +367,8 @@ export function simpleEnd({ call, args }: Call): JsonValue | undefined {
 }
 
 /**
- * The number of such calls in a run. For a reader that is not told a start, it counts the calls
- * that found the end of the batch before.
+ * Returns the number of calls in a run that found no new data. If a reader receives no start, a
+ * call counts that returns the end of the last batch.
  */
 export function countIdlePolls(driver: readonly Call[]): number {
   let end: JsonValue | undefined;

@@ -22,7 +22,10 @@ const ENTRY_POINTS = Object.keys(manifest.exports)
   .filter((name) => name !== "./package.json")
   .map((name) => `millrace${name.slice(1)}`);
 
-/** Pipelines by what they are for; each needs a package that is not installed, but the last. */
+/**
+ * Pipelines by the name of their case. Each one except the last needs a package that is not
+ * installed.
+ */
 const PIPELINES = {
   kinesis: reading("kinesis", "Kinesis", { streamName: "orders" }),
   sqs: reading("sqs", "Sqs", { queueUrl: "https://sqs.eu-central-1.amazonaws.com/1/orders" }),
@@ -65,7 +68,7 @@ let project: Project;
 beforeAll(() => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-installed-"));
   project = new Project(folder);
-  // What an app of the CDK has besides.
+  // A CDK app has these packages too.
   project.link("aws-cdk-lib", "constructs", "esbuild");
   return () => rmSync(folder, { recursive: true, force: true });
 });
@@ -150,7 +153,10 @@ describe("an optional package", () => {
 });
 
 describe("a stack", () => {
-  /** What becomes of stacks with these pipelines and options of the construct, by their order. */
+  /**
+   * Synthesizes a stack for each pipeline and its options of the construct. Returns one line per
+   * stack, in the same order.
+   */
   function synthesize(cases: readonly (readonly [kind: string, props: string])[]): readonly string[] {
     for (const [kind, code] of Object.entries(PIPELINES)) project.write(`${kind}.ts`, code);
     const stacks = cases.map(

@@ -5,7 +5,10 @@ import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 
-/** A copy of the launchers, for which this Node is 20, in a project with these files. */
+/**
+ * Creates a project with these files and a copy of the launchers. The copy believes that it runs on
+ * Node 20.
+ */
 function projectOn20(files: Readonly<Record<string, string>>): string {
   const folder = temporaryFolder();
   for (const name of ["bin", "scripts/require-node-24.mjs"])

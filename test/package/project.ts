@@ -15,7 +15,7 @@ export class Project {
   readonly told: string;
   /** The names of the installed packages. A package that is installed twice is named twice. */
   readonly packages: readonly string[];
-  /** Their size on disk, counted like `du -m`. */
+  /** The size of the installed packages on disk, counted like `du -m`. */
   readonly megabytes: number;
 
   constructor(folder: string) {
@@ -79,7 +79,7 @@ export class Project {
   }
 }
 
-/** The environment without the configuration of the npm that may have started this test. */
+/** Returns the environment without the settings of the npm that may have started this test. */
 function withoutNpm(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")));
 }

@@ -5,7 +5,7 @@ export const PASSWORD = "it's a % secret: √@/";
 
 export interface PostgresServer {
   readonly port: number;
-  /** Makes an empty database. */
+  /** Creates an empty database. */
   database(): Promise<Database>;
   stop(): Promise<void>;
 }
@@ -23,14 +23,14 @@ export interface Database {
   readonly env: Record<string, string>;
   /** Runs statements. Returns the rows of the last one, with all values as text. */
   query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>;
-  /** A session of its own, which the caller ends. */
+  /** Opens a session, which the caller ends. */
   session(): Promise<Client>;
 }
 
 /** The databases of a server that listens on a port of 127.0.0.1. */
 export class Databases {
   readonly port: number;
-  /** A standby cannot make databases: it has only `postgres`. */
+  /** True for a standby. It cannot create databases and has only `postgres`. */
   readonly #isStandby: boolean;
 
   constructor(port: number, isStandby: boolean) {

@@ -87,7 +87,7 @@ export class Desk {
     return sink.writer(parseDdl(ddl), overwrite) as PostgresWriter;
   }
 
-  /** Rows as the engine passes them on. */
+  /** Converts rows in the way in which the engine does. */
   async rows(options: Partial<PostgresOptions>, source: RowSource, ddl?: string): Promise<NamedRow[]> {
     const schema =
       ddl === undefined
@@ -97,7 +97,7 @@ export class Desk {
     return batches.flatMap((batch) => [...rowsOf(batch)]);
   }
 
-  /** Reads the next batch, each partition by a reader of its own. */
+  /** Reads the next batch. Each partition has its own reader. */
   async batch(
     start: Position,
     options: Partial<PostgresOptions> = {},

@@ -84,8 +84,8 @@ function unpackDebian(): void {
 }
 
 /**
- * Arguments for apt with lists and locks of its own, which needs no rights; it still knows the
- * packages that the machine has.
+ * Returns arguments with which apt uses its own lists and locks, so that it needs no root rights.
+ * It still knows the packages that the machine has.
  */
 function aptBelow(folder: string): string[] {
   mkdirSync(join(folder, "lists/partial"), { recursive: true });
@@ -102,8 +102,8 @@ function aptBelow(folder: string): string[] {
 }
 
 /**
- * The server, and the libraries that it needs and the machine lacks. LLVM is left out: it would be
- * half of the size, for a compiler that is switched off.
+ * Returns the packages of the server, and of the libraries that the machine lacks. LLVM is left
+ * out: it would be half of the size, and the compiler that needs it is switched off.
  */
 function missingPackages(apt: readonly string[], server: string): string[] {
   const flags = ["--print-uris", "--reinstall", "-y", "-qq", "--no-install-recommends"];

@@ -31,8 +31,8 @@ const SETTINGS = {
 };
 
 /**
- * A guard that ends the server and removes its files when the process at the other end of stdin
- * ends, however that process ends.
+ * A program that ends the server and removes its files when its stdin ends. Its stdin ends with the
+ * process at the other end, even if that is killed.
  */
 const GUARDED = `
   exec 3<&0
@@ -52,7 +52,7 @@ interface User {
 }
 
 /**
- * Starts a server. `standby`: a server that replays a primary that never writes, with the only
+ * Starts a server. With `standby`, the server replays a primary that never writes, and has only the
  * database `postgres`.
  */
 export async function startPostgres({ standby = false } = {}): Promise<PostgresServer> {

@@ -4,12 +4,12 @@ import { Databases, type PostgresServer } from "./databases.ts";
 import { startPostgres } from "./server.ts";
 
 /**
- * One PostgreSQL for all test files of a run. vitest's global setup offers it, and the first file
- * that borrows it starts it. One file has it at a time: what a snapshot of PostgreSQL takes for
- * "still running" includes the transactions of other databases.
+ * One PostgreSQL server for all test files of a run. vitest's global setup offers it, and the first
+ * file that borrows it starts it. Only one file has it at a time, because a snapshot of PostgreSQL
+ * also counts the running transactions of other databases.
  */
 
-/** Where the offer listens: a port of 127.0.0.1. */
+/** The environment variable with the port of 127.0.0.1 on which the offer listens. */
 const VARIABLE = "MILLRACE_TEST_POSTGRES";
 
 /** Offers a server to the test files. Returns a function that ends it. */

@@ -44,7 +44,7 @@ export class Clock {
   }
 }
 
-/** Lets all code run that waits only for its turn. */
+/** Lets all code run that waits only for the event loop. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await setImmediate();
 }

@@ -44,7 +44,7 @@ function quarters(start: number, end: number): Slice[] {
 }
 
 /**
- * A source of whole numbers with eight rows a batch and four partitions, and a sink that keeps no
+ * A source of whole numbers with eight rows in four partitions per batch, and a sink that keeps no
  * rows but records its calls. They are like the reader and the writer of the recorded Spark traces.
  */
 export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
@@ -167,7 +167,8 @@ export class EngineWorld {
         newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
         env: {},
         sleep: async (milliseconds, signal) => {
-          // This bounds calls that never take so long here.
+          // A sleep with a signal is the timeout of a call. No call takes that long here, so only
+          // the signal ends it.
           if (signal !== undefined)
             return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
           this.slept.push(milliseconds);

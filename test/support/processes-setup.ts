@@ -3,7 +3,9 @@ import { offerPostgres } from "../postgres/shared.ts";
 // Compiles the package before the first test file needs it.
 import "./package.ts";
 
-/** What the test files of the lane share: one build, one Python environment, one PostgreSQL. */
+/**
+ * Sets up what the test files of the lane share: one build, one Python environment, one PostgreSQL.
+ */
 export async function setup(): Promise<() => Promise<void>> {
   setUpPython();
   return await offerPostgres();

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { filesBelow } from "./process.ts";
 
-/** Data files that the log names, read without Millrace. */
+/** Returns the data files that the log names. It reads the log without Millrace. */
 export function namedFiles(table: string): string[] {
   const log = join(table, "_log");
   if (!existsSync(log)) return [];

@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./root.ts";
 
-/** What tsc reports of `files` in a user's project, under the flags that README.md shows. */
+/**
+ * Runs tsc on `files` in a user's project, with the flags that README.md shows. Returns its output.
+ */
 export function typeCheck(folder: string, files: readonly string[], flags: readonly string[] = []): string {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   const shown = /npx tsc (--.*) log\.ts/.exec(readme)?.[1]?.split(" ") ?? [];

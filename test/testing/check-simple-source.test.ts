@@ -7,7 +7,7 @@ type Offset = { n: number };
 const rowsFrom = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => ({ n: from + i }));
 
-/** Rows 0 to 19, six a read: a good reader, which tests break. */
+/** A correct simple reader, which tests break. It has the rows 0 to 19, six per read. */
 class Good extends SimpleDataSourceStreamReader<Offset> {
   override initialOffset(): Offset {
     return { n: 0 };

@@ -4,7 +4,9 @@ import { CheckError, checkSource, type Problem } from "../../shared/testing/inde
 export type Offset = { n: number };
 export type Slice = { from: number; to: number };
 
-/** Rows 0 to 19 in six a batch and two partitions: a good reader, which tests break. */
+/**
+ * A correct reader, which tests break. It has the rows 0 to 19, six per batch, in two partitions.
+ */
 export class Good extends DataSourceStreamReader<Offset, Slice> {
   override initialOffset(): Offset {
     return { n: 0 };

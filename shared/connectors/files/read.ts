@@ -132,7 +132,7 @@ function chunksOf(
   }
 }
 
-/** Adds the file to the error and, if a row does not fit the schema, a hint what to do. */
+/** Adds the file to the error. If a row does not fit the schema, also adds a hint on what to do. */
 function errorInFile(error: unknown, { format }: ParsedOptions, { path, row }: ReadPosition): MillraceError {
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =

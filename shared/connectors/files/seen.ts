@@ -55,8 +55,8 @@ export class SeenFiles {
   }
 
   /**
-   * Returns a lookup for the files that were read up to the record `id`: from the hash of a file's
-   * name to its version, or `undefined` if it was not read. Error: `SEEN_FILES_MISSING`.
+   * Returns a lookup for the files that were read up to the record `id`. It maps the hash of a
+   * file's name to the version that was read, or to `undefined`. Error: `SEEN_FILES_MISSING`.
    */
   async at(id: string | undefined): Promise<(name: bigint) => number | undefined> {
     const nodes = await this.#chain(id);

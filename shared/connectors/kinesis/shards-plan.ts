@@ -25,8 +25,8 @@ export type StreamOffset = {
 export const SHORTEST_RETENTION: number = 24 * 3_600_000;
 
 /**
- * Plans the next batch, shard by shard. To keep the records of a partition key in order across
- * splits and merges, a shard is read only when earlier batches have finished all of its parents.
+ * Plans the next batch, shard by shard. A shard is read only after earlier batches have finished
+ * all of its parents. This keeps the records of a partition key in order across splits and merges.
  */
 export class ShardsPlan {
   readonly start: StreamOffset;

@@ -237,8 +237,8 @@ function isNamed(error: unknown, name: string): error is Error {
 
 function makeClient(sdk: typeof Sdk, { region, streamArn, endpoint }: ParsedOptions): KinesisClient {
   return new sdk.KinesisClient({
-    // Uses HTTP/1. The SDK's default for Kinesis is HTTP/2, which only enhanced fan-out needs and
-    // with which LocalStack cuts off large responses.
+    // Uses HTTP/1. The SDK's default for Kinesis is HTTP/2, but only enhanced fan-out needs it, and
+    // LocalStack cuts off large responses over HTTP/2.
     requestHandler: new NodeHttpHandler(),
     ...optional("region", region ?? streamArn?.split(":")[3]),
     ...optional("endpoint", endpoint),

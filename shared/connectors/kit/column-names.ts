@@ -24,9 +24,9 @@ export interface NameCheck {
 }
 
 /**
- * Throws `COLUMN_MISNAMED` if a column is missing in the data and the data has a name that differs
- * from it only in case, `_`, `-` or spaces. Columns that are simply missing are allowed; they are
- * read as null.
+ * Throws `COLUMN_MISNAMED` if a column is missing in the data but a similar name is there. Similar
+ * names differ only in case, `_`, `-` or spaces. Columns that are simply missing are allowed; they
+ * are read as null.
  */
 export function checkColumnNames(
   columns: readonly string[],

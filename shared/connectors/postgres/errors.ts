@@ -31,7 +31,8 @@ export function toPostgresError(thrown: unknown, doing: string, url: string): Mi
 }
 
 /**
- * Only what the server said has a severity. The driver may not be loaded, so its class is unknown.
+ * True for an error that the server sent: only such an error has a severity. `instanceof` cannot be
+ * used, because the driver may not be loaded.
  */
 function isDatabaseError(thrown: unknown): thrown is DatabaseError {
   return thrown instanceof Error && "severity" in thrown;

@@ -4,7 +4,7 @@ import type { HttpRequest } from "./request.ts";
 const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** With an idempotency key, status 409 means that the API is still processing the first try. */
 const RETRIED_WITH_KEY: ReadonlySet<number> = new Set([...RETRIED_STATUS, 409]);
-/** Statuses, and below error codes, after which the request was certainly not processed. */
+/** HTTP statuses and error codes after which it is certain that the request was not processed. */
 const REFUSED_STATUS: ReadonlySet<number> = new Set([425, 429]);
 const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 

@@ -131,8 +131,8 @@ export interface RestApiSourceOptions {
   /** Number of rows in a page. Default 100. */
   readonly pageSize?: number;
   /**
-   * Reads the list by time ranges. Without it, a stream reads the list by position, which requires
-   * that the list only grows at its end; a batch reads the whole list in one partition.
+   * Reads the list by time ranges. Without this option, a stream reads the list by position, so the
+   * list must only grow at its end. A batch then reads the whole list in one partition.
    */
   readonly timeRange?: TimeRangeOptions;
   /** Maximum number of pages in a stream's batch, without `timeRange`. Default 100. */

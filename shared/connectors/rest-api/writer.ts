@@ -76,8 +76,8 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
   override abort(): void {}
 
   /**
-   * Returns the `RequestPlan` with which the batch was started: the one that its first task stored
-   * or, if this task is the first, the one from the options.
+   * Returns the `RequestPlan` of the batch. The first task takes it from the options and stores it;
+   * every other task reads the stored one. Without idempotency keys it is that of the options.
    */
   async #requestPlanOf(task: TaskContext): Promise<RequestPlan> {
     const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;

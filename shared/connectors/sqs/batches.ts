@@ -35,7 +35,7 @@ export interface SeenGroup {
 /** The data stored for a batch in addition to its messages. */
 interface BatchRecord {
   readonly receipts: readonly (readonly [messageId: string, receiptHandle: string])[];
-  /** The ids from the batches before it. */
+  /** The message ids of earlier batches. */
   readonly seen: readonly SeenGroup[];
 }
 

@@ -14,7 +14,7 @@ export interface StalledTask {
   readonly waitsFor: RunningTask["waitsFor"];
   /** How long no row has moved. */
   readonly milliseconds: number;
-  /** Rows that the source had delivered before. */
+  /** Number of rows that the source delivered before the stall. */
   readonly rows: number;
   readonly bytes: number;
   /** The partition, as the source planned it. */

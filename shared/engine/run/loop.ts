@@ -51,7 +51,7 @@ interface Round {
   readonly outcome: RunOutcome;
   /** Rows of the batch, if it was committed. */
   readonly rows?: number;
-  /** Why the batch was not committed, or why its source could not be told. */
+  /** Why the batch was not committed, or why the source's `commit(end)` failed. */
   readonly error?: MillraceError;
 }
 

@@ -42,9 +42,9 @@ export function itemsOfFailedCondition(error: unknown): readonly (Item | undefin
 }
 
 /**
- * Returns the error of a transaction that included items of a sink: `TRANSACTION_REFUSED` if
- * DynamoDB certainly refused it because of the items, so that nothing was written, otherwise
- * `error` itself.
+ * Returns the error of a transaction that included items of a sink. It is `TRANSACTION_REFUSED` if
+ * DynamoDB certainly refused the items, so that nothing was written. Otherwise it is `error`
+ * itself.
  */
 export function refusedItemsError(error: unknown, pipeline: string, batchId: number): unknown {
   const cause = MillraceError.is(error) ? error.cause : undefined;

@@ -24,9 +24,9 @@ export type Item = Record<string, AttributeValue>;
 export type Key = Readonly<Record<(typeof LEDGER_ATTRIBUTE)["partitionKey" | "sortKey"], string>>;
 
 /**
- * DynamoDB deletes task items after this time (TTL). It must be longer than a batch can stay open:
- * a task is recorded after its attempt was planned, and Plan stops using task records 90 days after
- * that.
+ * DynamoDB deletes task items after this time (TTL). The items must outlive the 90 days in which
+ * Plan uses the task records of an attempt. Those days start when the attempt is planned, which is
+ * before its tasks are recorded.
  */
 const TASK_LIFE_SECONDS = 100 * 86_400;
 /** A progress report is useless once its task has ended. */

@@ -156,8 +156,8 @@ export class SqliteConnection {
 
 /**
  * Opens the file without write access. To read a WAL file, SQLite needs an index file beside it. If
- * no process has the database open, neither file exists and the database cannot change, so it is
- * opened as immutable, which needs no index.
+ * no process has the database open, the WAL and its index do not exist and the database cannot
+ * change. It is then opened as immutable, which needs no index.
  */
 function openReadOnly(path: string): DatabaseSync {
   if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });

@@ -13,7 +13,10 @@ export interface Trap<Subject, Ready extends Subject = Subject> {
   run(subject: Ready): Promise<boolean>;
 }
 
-/** Runs the checks in order. */
+/**
+ * Runs the checks in order until one returns false. A check is skipped if it does not apply to the
+ * subject's state.
+ */
 export async function runTraps<Subject>(traps: readonly Trap<Subject>[], subject: Subject): Promise<void> {
   for (const trap of traps) if (trap.applies(subject) && !(await trap.run(subject))) return;
 }

@@ -250,8 +250,8 @@ function withEnd(key: string, first: string, last: string): string | undefined {
 }
 
 /**
- * Returns a value that has an order: a number, an integer as text, a time, or an object with a
- * single field that is one of these, such as an offset.
+ * Returns a value that has an order: a number, an integer as text, or a time. An object with a
+ * single field of this kind, such as an offset, counts as the value of the field.
  */
 function endOf(
   value: unknown,

@@ -7,7 +7,7 @@ import { MillraceError } from "../../../shared/contract/errors.ts";
 const schemaOf = (type: string | DataType): Schema =>
   typeof type === "string" ? parseDdl(`v ${type}`) : new Schema([new Field("v", type, true)]);
 
-/** The content of a column `v` of this type after these values, as JSON. */
+/** Builds a column `v` of these values and returns its content as JSON. */
 export function stored(type: string | DataType, values: readonly unknown[]): unknown[] {
   const batch = recordBatchOf(
     schemaOf(type),
@@ -16,7 +16,7 @@ export function stored(type: string | DataType, values: readonly unknown[]): unk
   return [...rowsOf(batch)].map((row) => row["v"]);
 }
 
-/** The 64-bit words of such a column, without conversion. */
+/** Builds a column `v` of these values and returns its 64-bit words without conversion. */
 export function words(type: string, values: readonly unknown[]): bigint[] {
   const batch = recordBatchOf(
     schemaOf(type),

@@ -13,7 +13,9 @@ import { withStores } from "../../support/runtime.ts";
 import { namedFiles, stagedFiles } from "../../support/table.ts";
 import { Desk } from "./table-desk.ts";
 
-/** A store that records the calls of its methods and of its parts' methods. */
+/**
+ * Wraps a store and records the calls of its methods. This includes the stores that `at` returns.
+ */
 function recorded(store: ObjectStore, calls: string[]): ObjectStore {
   return new Proxy(store, {
     get(target, property) {

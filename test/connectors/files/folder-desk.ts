@@ -30,7 +30,7 @@ export const SCHEMA = parseDdl("id string");
 export const task = { signal: new AbortController().signal } as TaskContext;
 export const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
-/** A folder in memory whose files have the times that a test sets, and its readers. */
+/** A folder in memory, and its readers. A test sets the times of the files. */
 export class Desk {
   now = NOW;
   readonly folder: MemoryObjects = memoryObjects(() => this.now);
@@ -48,7 +48,7 @@ export class Desk {
     this.folder.objects.set(name, { bytes: Buffer.from(`${name}@${modifiedAt - NOW}\n`), modifiedAt });
   }
 
-  /** A new reader, as in another process. */
+  /** Creates a reader like that of a new process. */
   async reader(options: Partial<FilesOptions> = {}): Promise<Reader> {
     const list = this.source.list.bind(this.source);
     const counted: ObjectStore = Object.assign(new MemoryStore(this.folder), {

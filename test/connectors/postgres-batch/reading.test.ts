@@ -39,8 +39,8 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /**
- * Offers the filters to a batch. Returns the rows of each partition and the filters that PostgreSQL
- * leaves.
+ * Offers the filters to a batch. Returns the rows of each partition, and the filters that
+ * PostgreSQL does not apply.
  */
 async function batch(
   d: Desk,
@@ -228,7 +228,7 @@ describe("a filter", () => {
     expect(partitions.flat().map(({ id }) => id)).toEqual([1]);
   });
 
-  /** A row in the form of JSON, as a reader returns it. */
+  /** Converts a row with JSON values to the values that a reader returns. */
   function asRead(row: NamedRow): NamedRow {
     const { bytes, big } = row;
     return {

@@ -17,8 +17,8 @@ afterAll(() => server.stop());
 const desk = () => Desk.open(server);
 
 /**
- * A proxy that breaks each connection at a statement that begins with `text`, before or after it is
- * done.
+ * Starts a proxy. It breaks each connection at a statement that begins with `text`, before or after
+ * the statement is done.
  */
 async function breakingAt(port: number, text: string, when: "before" | "after"): Promise<number> {
   const between: NetServer = createServer((client) => {
@@ -34,7 +34,7 @@ async function breakingAt(port: number, text: string, when: "before" | "after"):
       isDoomed ||= isIt;
       upstream.write(data);
     });
-    // The proxy keeps the answer back: its client never gets it.
+    // The proxy drops the answer, so its client never receives it.
     upstream.on("data", (data) => (isDoomed ? client.destroy() : client.write(data)));
     for (const socket of [client, upstream]) {
       socket.on("error", () => undefined);
@@ -116,7 +116,7 @@ describe("a commit", () => {
       const messages = [await d.stage(writer, [row(1)])];
       const { env } = d;
       d.env = { ...env, PGPORT: String(await breakingAt(server.port, "COMMIT\0", when)) };
-      // The table is created first, because that is a transaction, too.
+      // The table is created first, because its creation is a transaction too.
       await d.db.query(
         "CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, incarnation))",
       );
@@ -248,11 +248,11 @@ describe("staged rows", () => {
     await d.land([[row(1)]]);
     const stage = (batchId: number, attempt: number) =>
       d.stage(writer, [row(2)], undefined, { batchId, attempt });
-    await stage(0, 1); // of a batch that has landed
-    await stage(1, 1); // of an attempt that is over and was never committed
-    await stage(1, 2); // of one whose commit was tried
-    await stage(1, 3); // of the one that is open
-    await stage(2, 1); // of one that the table does not know
+    await stage(0, 1); // a batch that is committed
+    await stage(1, 1); // an earlier attempt of the open batch
+    await stage(1, 2); // the last attempt whose commit was tried
+    await stage(1, 3); // the current attempt
+    await stage(2, 1); // a batch that the table does not know
     const open = { batchId: 1, attempt: 3, aborted: false, lastTriedAttempt: 2 };
     const kept = async () =>
       filesBelow(d.folder).map((file) => /0{11}(\d)-0{6}-(\d)/.exec(file)?.slice(1).join("."));

@@ -138,7 +138,10 @@ describe("a row whose transaction commits after one with a larger number", () =>
 
 const INSERT = "INSERT INTO t (word) VALUES ('')";
 
-/** One to three rows. Each fifth round is rolled back; with a savepoint, each second row. */
+/**
+ * Returns a transaction of one to three inserts. Every fifth round rolls the transaction back. With
+ * `hasSavepoint`, the second insert is rolled back to a savepoint.
+ */
 function transactionOf(round: number, hasSavepoint: boolean): readonly string[] {
   const second = hasSavepoint ? ["SAVEPOINT s", INSERT, "ROLLBACK TO s"] : [INSERT];
   const inserts = [[INSERT], second, [INSERT]].slice(0, 1 + (round % 3)).flat();

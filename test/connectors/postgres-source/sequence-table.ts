@@ -4,7 +4,7 @@ import { Desk } from "../../postgres/desk.ts";
 
 export const ALL = new ReadAllAvailable();
 
-/** A database with the table `t` of a sequence and a word. */
+/** Opens a database with the table `t`, which has the columns `id` (a sequence) and `word`. */
 export async function deskOf(server: PostgresServer): Promise<Desk> {
   const made = await Desk.open(server);
   await made.db.query("CREATE TABLE t (id bigserial PRIMARY KEY, word text)");

@@ -22,7 +22,7 @@ export async function writerOf(
 export const store: DataSourceRuntime["store"] = withStores(runtimeAt(0)).store;
 let batches = 0;
 
-/** A task of a batch of its own by default. */
+/** Returns the context of a task, by default with a new batch id. */
 export function taskOf(over: Partial<TaskContext> = {}): TaskContext {
   return {
     pipeline: "orders",
@@ -42,7 +42,7 @@ export async function* streamed(rows: readonly JsonRow[]): AsyncGenerator<JsonRo
   yield* rows;
 }
 
-/** Writes one partition by a new writer, as a task does. */
+/** Writes one partition with a new writer, as a task does. */
 export async function send(
   options: RestApiOptions,
   rows: readonly JsonRow[],

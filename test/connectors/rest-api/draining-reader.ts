@@ -22,7 +22,7 @@ export function readerOf(options: RestApiOptions, runtime: Runtime = runtimeAt(0
   return api.streamReader(parseDdl(api.schema())) as Reader;
 }
 
-/** The rows of a partition, read by a new reader, as in a task. */
+/** Reads a partition with a new reader, as a task does. */
 export async function rowsIn(
   options: RestApiOptions,
   partition: unknown,
@@ -43,7 +43,7 @@ export interface Drained {
 }
 
 /**
- * Runs batches until there is no new data, as the engine does: offsets and partitions go through
+ * Runs batches until there is no new data. As in the engine, offsets and partitions pass through
  * JSON.
  */
 export async function drain(

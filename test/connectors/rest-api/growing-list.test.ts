@@ -59,7 +59,7 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     grow(5);
     const smaller = { ...options, pageSize: 7 };
     if (pagination.type === "cursor") {
-      // A cursor of larger pages has no place among smaller ones. The reader reports that and does
+      // A page of 7 rows at this cursor ends before the position. The reader reports that and does
       // not guess.
       expect((await failure(() => drain(smaller, { start: second.end }))).code).toBe("LIST_SHRANK");
       return;

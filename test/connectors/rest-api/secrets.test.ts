@@ -16,7 +16,7 @@ describe("secrets", () => {
   /** The whole text of an error, with its causes and stacks. */
   const shown = (value: unknown): string => inspect(value, { depth: 20 }) + JSON.stringify(value);
 
-  /** An API that echoes each request, also in the links. */
+  /** An API that repeats each request in its answer, including the links. */
   const echoing =
     (items: readonly unknown[]) =>
     (asked: Asked): Reply => {

@@ -2,7 +2,7 @@ import { pipeline } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 import { Files } from "millrace/connectors/files";
 
-/** The JSON lines below `FILES_PATH`, three files a batch, one a partition. */
+/** Reads the JSON lines below `FILES_PATH`, with three files per batch and one per partition. */
 export default pipeline("files")
   .readStream.format(Files)
   .options({

@@ -1,7 +1,10 @@
 import { pipeline } from "millrace";
 import { RestApi } from "millrace/connectors/rest-api";
 
-/** From one API to another: ten rows a partition, two partitions a batch, four rows a request. */
+/**
+ * Copies rows from one API to another: ten rows per partition, two partitions per batch, four rows
+ * per request.
+ */
 export default pipeline("copy")
   .readStream.format(RestApi)
   .options({ url: process.env["COPY_FROM"] ?? "", pageSize: 10, maxPagesPerBatch: 2 })

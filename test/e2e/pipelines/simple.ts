@@ -10,8 +10,8 @@ import {
 } from "millrace";
 
 /**
- * A simple reader of numbers, four a read, each with the source's present word, and a sink of JSON
- * lines with one file a batch.
+ * Four numbers per read from a simple reader into a sink of JSON lines, which writes one file per
+ * batch. Each row contains the word that the source had when it was read.
  */
 const word = process.env["SIMPLE_WORD"] ?? "";
 const fault = process.env["SIMPLE_FAULT"] ?? "";

@@ -28,7 +28,7 @@ interface Script {
   slices: readonly Slice[];
   /** Called at each call; the call throws what this function throws. */
   fault: (call: string, args: unknown) => void;
-  /** Tells which filters the source takes over; it may then apply or ignore them. */
+  /** True for the filters that the source takes over. It may then apply or ignore them. */
   keeps: (filter: Filter) => boolean;
   heeds: boolean;
   row: (id: number) => Row;
@@ -41,8 +41,8 @@ interface Script {
 }
 
 /**
- * A source of whole numbers in two partitions, and a sink with a table in memory whose commits
- * recognise their batch.
+ * A source of whole numbers in two partitions, and a sink with a table in memory. A repeated commit
+ * of a batch changes nothing.
  */
 export class Desk {
   readonly world: EngineWorld = new EngineWorld();

@@ -87,7 +87,7 @@ describe("a run that finds a batch open", () => {
   });
 });
 
-/** Runs the next run, whose predecessor has provably ended. */
+/** Runs the pipeline again after the previous run has provably ended. */
 async function resume(desk: Desk): Promise<void> {
   const next = await desk.run("b");
   const planned = await next.plan({ ended: true });

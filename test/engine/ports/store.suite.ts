@@ -80,7 +80,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       const gate = new Promise<void>((resolve) => {
         finish = resolve;
       });
-      // No store buffers so much before it begins to write.
+      // No store buffers this much before it begins to write.
       const half = new Uint8Array(20 * 1024 * 1024).fill(1);
       async function* body() {
         yield half;

@@ -4,7 +4,7 @@ import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
-/** A ledger that calls `happens` before its first `method`. */
+/** A ledger that calls `happens` before the first call of `method`. */
 function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<void>): Ledger {
   let isFirst = true;
   return new Proxy(ledger, {

@@ -1,6 +1,9 @@
 import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 
-/** A ledger whose `method` takes effect and then answers with an error, `times` times. */
+/**
+ * A ledger that loses the answers of the first `times` calls of `method`: the call takes effect and
+ * then throws.
+ */
 export function losingAnswers(ledger: Ledger, method: keyof Ledger, times = 1): Ledger {
   let left = times;
   return new Proxy(ledger, {

@@ -9,7 +9,10 @@ import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
 import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
 import { EngineWorld } from "../../support/engine.ts";
 
-/** A source of rows 0 to 24 that respects a limit of rows; `calls` are the calls of planning. */
+/**
+ * A source of the rows 0 to 24 that respects a limit of rows. `calls` records the calls of
+ * planning.
+ */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {
   const calls: string[] = [];
   class Reader extends DataSourceStreamReader<{ n: number }, number> {
@@ -50,7 +53,7 @@ function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatest
   return { calls, definition: definition as unknown as Pipeline };
 }
 
-/** Plans as a new process of a pipeline whose last batch ended at `start`. */
+/** Plans in a new process. The last batch of the pipeline ended at `start`. */
 async function planned(
   definition: Pipeline,
   start: Offset | undefined,

@@ -31,7 +31,10 @@ class Writer extends DataSourceStreamWriter {
   override commit(): void {}
   override abort(): void {}
 }
-/** An object like that of the class, but from another copy of the package or with changes. */
+/**
+ * Returns a plain object with the same methods, like an instance of another copy of the package.
+ * `changes` replaces some of them.
+ */
 const copied = (made: object, changes: object = {}): object => {
   const methods = [
     made,

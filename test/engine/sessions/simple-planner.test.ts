@@ -14,11 +14,11 @@ import { EngineWorld } from "../../support/engine.ts";
 
 type Position = { n: number };
 
-/** A source of whole numbers with four a read, and a sink that keeps committed rows. */
+/** A source of whole numbers that returns four per read, and a sink that keeps committed rows. */
 function simple(overrides: Partial<SimpleDataSourceStreamReader<Position>> = {}) {
   const calls: string[] = [];
   const committed: string[][] = [];
-  /** `word` is in each row, so that a test can make the source answer differently. */
+  /** Each row contains `word`, so that a test can make the source answer differently. */
   const script = { available: 8, word: "first", commitFails: false };
   const rowsOf = function* ({ n }: Position, end: Position): Generator<Row> {
     for (let id = n; id < end.n; id++) yield { text: `${script.word} ${id}` };
@@ -144,10 +144,10 @@ describe("a simple reader", () => {
     const world = new EngineWorld();
     const run = await world.run(definition, "a");
     await run.plan();
-    // A later run vacuums, so that the epoch of the plan is over.
+    // The lease expires and another run takes over, so the epoch of the first plan is over.
     world.now += 120_000;
     const planned = await (await world.run(definition, "b")).plan();
-    // The files have the time of the machine.
+    // The files have real times, so the clock of the test moves beyond them.
     world.now = Date.UTC(2100, 0, 1);
     const all = { olderThan: 0, dryRun: false };
     expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);

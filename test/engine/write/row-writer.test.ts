@@ -16,8 +16,8 @@ import { EngineWorld } from "../../support/engine.ts";
 type Message = { partition: number; rows: number };
 
 /**
- * Writes a batch of these rows, one partition a list, by a writer of rows. `calls` are the calls of
- * the writer, and `script` changes it.
+ * Defines a batch of these rows, with one partition per list, that is written by a writer of rows.
+ * `calls` records the calls of the writer, and `script` changes its behaviour.
  */
 function written(schema: string, partitions: readonly (readonly Row[])[]) {
   const calls: (readonly [string, unknown])[] = [];

@@ -101,7 +101,7 @@ describe("kinesis", () => {
     const { batches } = await drain(stream, {}, start);
     expect(sorted(idsOf(batches.flat(2)))).toEqual(range(50, 100));
 
-    // A future time, as from a clock that is ahead of Kinesis's.
+    // The time is in the future, as if this clock were ahead of that of Kinesis.
     const future = new Date(Date.now() + 3_600_000).toISOString();
     const waiting = await readerOf(stream, { startingPosition: { timestamp: future } });
     const then = json(waiting.initialOffset());

@@ -96,7 +96,7 @@ interface Given extends Partial<KinesisOptions> {
   readonly middleware?: Middleware;
 }
 
-/** A new reader, as each process has one. */
+/** Creates a reader like that of a new process. */
 export async function readerOf(streamName: string, given: Given = {}): Promise<KinesisReader> {
   const { runtime: around = runtime, middleware, ...options } = given;
   const name = options.streamArn === undefined ? { streamName } : {};
@@ -127,7 +127,10 @@ export async function read(reader: KinesisReader, partition: unknown, ddl: strin
 
 export const RAW = new Kinesis({ format: "raw" } as never, runtime).schema();
 
-/** One batch: its end, and the rows of its partitions, each read by a new reader. */
+/**
+ * Reads one batch. Returns its end, and the rows of its partitions. Each partition has a new
+ * reader.
+ */
 export async function batch(
   reader: KinesisReader,
   start: StreamOffset,

@@ -35,7 +35,7 @@ interface Part {
 const DYNAMODB = join(LIBRARIES, "dynamodb-local/2");
 const JSONATA = join(LIBRARIES, "jsonata/0.9.7");
 const JAVA = join(LIBRARIES, "java/21");
-/** The version that LocalStack asks for; its only dependency is exact, too. */
+/** The version that LocalStack requires. Its only dependency has an exact version too. */
 const KINESIS_VERSION = "0.5.2";
 const KINESIS = join(LIBRARIES, "kinesis-local", KINESIS_VERSION);
 const PIP_INSTALL = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"];
@@ -70,7 +70,8 @@ const java: Part = {
   sources: [],
   result: join(JAVA, "bin/java"),
   install: async (tools) => {
-    // LocalStack looks for 21 only in this place, but the programs that it starts also run on 17.
+    // LocalStack looks for Java 21 only in this place. The programs that it starts also run on Java
+    // 17.
     mkdirSync(join(LIBRARIES, "java"), { recursive: true });
     rmSync(JAVA, { force: true });
     symlinkSync(tools.javaHome, JAVA);
@@ -199,7 +200,9 @@ async function makeJar(
   await must("jar", join(tools.javaHome, "bin/jar"), args, signal);
 }
 
-/** A line of a manifest has at most 72 bytes and continues after a newline and a blank. */
+/**
+ * Wraps a line of a manifest. It has at most 72 bytes, and continues after a newline and a blank.
+ */
 function wrapped(line: string): string {
   return line.replace(/.{70}(?=.)/g, "$&\n ");
 }

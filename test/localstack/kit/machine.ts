@@ -22,7 +22,7 @@ export class MissingError extends Error {
  */
 export const ISOLATED: readonly string[] = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/** Checks the requirement of each run: LocalStack in namespaces of its own. */
+/** Checks that LocalStack can have its own namespaces, which each run requires. */
 export async function requireIsolation(signal: AbortSignal): Promise<void> {
   if (process.platform !== "linux") throw new MissingError("Linux");
   if (process.getuid?.() !== 0) throw new MissingError("root, to put LocalStack into a network of its own");
@@ -77,7 +77,7 @@ function findPython(): string | undefined {
   return candidates.find((python) => spawnSync(python, ["-c", check], { stdio: "ignore" }).status === 0);
 }
 
-/** The home of the compiler, because a Java without one is not enough. */
+/** Returns the home of a JDK. A Java without a compiler is not enough. */
 function findJavaHome(): string | undefined {
   const given = process.env["JAVA_HOME"];
   const compiler = given ? join(given, "bin/javac") : onPath("javac");

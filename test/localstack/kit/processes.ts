@@ -17,7 +17,7 @@ export async function run(
   options.signal.throwIfAborted();
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
-    detached: true, // The command has a group of its own, so that its children end with it.
+    detached: true, // The command gets its own process group, so that its children end with it.
   });
   const end = () => {
     if (child.pid !== undefined) signalProcess(-child.pid, "SIGTERM");
@@ -49,7 +49,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** A process and its descendants. */
+/** Returns the ids of a process and of its descendants. */
 export function family(ancestor: number): number[] {
   const children = Map.groupBy(processIds(), parentOf);
   const found = [ancestor];

@@ -31,9 +31,7 @@ export class LocalStack {
     void this.#sample();
   }
 
-  /**
-   * The highest memory of LocalStack, DynamoDB Local and the Lambda functions together, in bytes.
-   */
+  /** Peak memory of LocalStack, DynamoDB Local and the Lambda functions together, in bytes. */
   get peak(): number {
     return this.#peak;
   }

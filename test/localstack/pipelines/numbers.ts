@@ -28,9 +28,9 @@ async function ask(runtime: Runtime, call: Omit<Call, "pipeline">): Promise<Answ
   const body = JSON.stringify({ pipeline: name, ...call, secrets });
   const response = await fetch(NUMBERS_CONTROL, { method: "POST", body });
   const answer = (await response.json()) as Answer;
-  // The process ends like one without memory: no code of it runs any more.
+  // The process ends like one that runs out of memory: no code of it runs any more.
   if (answer.deed === "die") process.kill(process.pid, "SIGKILL");
-  // An error of a user may quote a row and secrets.
+  // An error of the user's code may quote a row and secrets.
   if (answer.deed === "fail") throw new Error(`row content ${call.from}, secret ${JSON.stringify(secrets)}`);
   return answer;
 }
@@ -91,7 +91,7 @@ class Numbers extends DataSource {
   }
 }
 
-/** An Arrow table with points at which it can fail. */
+/** An Arrow table whose calls can fail. */
 class Table extends ArrowTable {
   override streamWriter(
     ...args: Parameters<ArrowTable["streamWriter"]>

@@ -49,7 +49,7 @@ describe("sqs", () => {
     while ((await next.batch()) !== undefined);
     expect(sorted(world.rows().map(({ id }) => Number(id)))).toEqual(range(0, 2300));
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
-    // Only the records remain that recognise the messages.
+    // Only the record of the last batch remains. It recognises duplicate messages.
     expect(await keysOf(next.ports.store.at("source"))).toEqual([
       expect.stringMatching(/^sqs\/000000000003-[0-9a-f-]{36}\/batch\.json$/),
     ]);
@@ -187,7 +187,8 @@ describe("sqs", () => {
     fails = false;
     await (await readerOf(queueUrl, { ...given, middleware: faults })).commit(end);
     expect(answers).toBeGreaterThan(3);
-    // The answer of the fault says that all but the first entries of two batches are deleted.
+    // According to the answers, all entries of two batches except the first ones are already
+    // deleted.
     await (await readerOf(queueUrl, given)).commit(end);
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
   });

@@ -81,7 +81,7 @@ interface Given extends Partial<SqsOptions> {
   readonly middleware?: Middleware;
 }
 
-/** A new reader, as each process has one. */
+/** Creates a reader like that of a new process. */
 export async function readerOf(queueUrl: string, given: Given = {}): Promise<SqsReader> {
   const { around = withStores(realRuntime), middleware, ...options } = given;
   const parsed = await parseOptions(Sqs, { queueUrl, ...options });
@@ -107,7 +107,7 @@ export async function readerOf(queueUrl: string, given: Given = {}): Promise<Sqs
   });
 }
 
-/** The rows of a batch, each partition read by a new reader. */
+/** Returns the rows of a batch. Each partition has a new reader. */
 export async function rowsIn(
   start: QueueOffset,
   end: QueueOffset,

@@ -31,7 +31,7 @@ export function usePipelines(): void {
 export const ONCE = { trigger: "once" };
 export const upTo = (end: number, from = 0) => Array.from({ length: end - from }, (_, i) => from + i);
 
-/** The numbers in the table, sorted, each as often as it is there. */
+/** Returns the numbers in the table, sorted. A number that is there twice is listed twice. */
 export async function landed(pipeline: DeployedPipeline = numbers): Promise<number[]> {
   return (await pipeline.rows()).map((row) => Number(row["n"])).sort((a, b) => a - b);
 }
@@ -50,8 +50,8 @@ export async function seen(what: string, isSeen: (call: Call) => boolean): Promi
 }
 
 /**
- * Stops an execution. LocalStack ends it once its present functions have ended, so held functions
- * die then.
+ * Stops an execution. LocalStack ends it only after its running functions have ended, so `gate`
+ * releases the functions that the test holds.
  */
 export async function stopped(arn: string, gate?: { open(): void }): Promise<void> {
   await numbers.stop(arn);
@@ -60,7 +60,10 @@ export async function stopped(arn: string, gate?: { open(): void }): Promise<voi
   expect(["ABORTED", "FAILED"]).toContain((await numbers.ended(arn)).status);
 }
 
-/** A deed for the first matching call; all others continue. */
+/**
+ * Returns a function for `control.deed`. The first matching call gets this action; all others
+ * continue.
+ */
 export function once<T extends string>(
   deed: T,
   isMeant: (call: Call) => boolean,

@@ -162,7 +162,7 @@ describe("two executions at once", () => {
     };
     const first = await numbers.start(ONCE);
     await seen("it is at work", isHeld);
-    // All other tasks are awaited, too, so that only the held one is done twice.
+    // All other tasks must be recorded first, so that only the held one runs twice.
     await until("3 tasks are recorded", async () => (await tasksOf(numbers)).length >= 3 || undefined);
     const { epoch = 0 } = (await numbers.ledger.head("numbers")) ?? {};
     await numbers.ledger.unlock({ pipeline: "numbers", epoch }, { by: "ann", at: Date.now() });
@@ -171,8 +171,8 @@ describe("two executions at once", () => {
 
     gate.open();
     const lost = await numbers.ended(first);
-    // The execution was told that it had lost the pipeline, unless it came so late that it found
-    // the batch committed.
+    // The old execution fails because it has lost the pipeline, unless it continued so late that
+    // the batch was already committed.
     expect(lost.cause ?? JSON.stringify(lost.output)).toMatch(/FENCED: this run|"state":"committed"/);
     expect(await numbers.ledger.head("numbers")).toEqual(head);
     expect(await numbers.staged()).toHaveLength(4);

@@ -27,9 +27,9 @@ export const acknowledgeAfterCommit: Rewrite = {
 };
 
 /**
- * Acknowledges each batch right after its commit. `early` has the ends that Spark acknowledges
- * later, also in another run; those calls are removed. Returns the call to repeat if the run ends
- * with its failure.
+ * Acknowledges each batch right after its commit. Spark acknowledges later, even in another run:
+ * `early` has the ends of these later calls, which are removed. If the acknowledgement of a batch
+ * fails and ends the run, returns it as `failed`.
  */
 function acknowledge(
   calls: readonly Call[],
@@ -54,14 +54,14 @@ function acknowledge(
 }
 
 /**
- * The end of the batch that a call plans. The partitions of a simple reader are not among its
- * calls.
+ * Returns the end of the batch that a call plans. For a simple reader it comes from `read`, because
+ * there is no call of `partitions`.
  */
 function plannedEnd(call: Call): JsonValue | undefined {
   return isCall(call, "reader.partitions") ? (call.args["end"] ?? null) : simpleEnd(call);
 }
 
-/** Removes one such value; true if there was one. */
+/** Removes one value that is equal to `value`. Returns true if there was one. */
 function takeOut(values: JsonValue[], value: JsonValue | undefined): boolean {
   const index = values.findIndex((known) => sameJson(known, value));
   if (index >= 0) values.splice(index, 1);
@@ -69,8 +69,8 @@ function takeOut(values: JsonValue[], value: JsonValue | undefined): boolean {
 }
 
 /**
- * The fault of an acknowledgement that ends the run, if Spark only plans until then. Millrace fails
- * before it plans the next batch.
+ * Returns the fault of the acknowledgement that ends the run, if the rest of Spark's run only
+ * plans. Millrace fails before it plans the next batch.
  */
 function failureAfter(rest: readonly Call[]): Call | undefined {
   const failure = rest.find((call) => isFaultAt(call, "reader.commit"));

@@ -81,7 +81,7 @@ export const planInOneStep: Rewrite = {
 };
 
 /**
- * Asks `latestOffset` again in a run that plans the range which another run left open. Returns the
+ * Repeats `latestOffset` in a run that plans the range that an earlier run left open. Returns the
  * `latestOffset` whose partitions are still missing.
  */
 function askAgain(
@@ -100,18 +100,19 @@ function askAgain(
   return { driver, open };
 }
 
-/** The effect of a call on the range of a `latestOffset`, if it is about that range. */
+/**
+ * Tells whether a call plans the range of a `latestOffset` or fails to plan it. Returns `undefined`
+ * for a call about something else.
+ */
 function planOf(latestOffset: Call, call: Call): "planned" | "failed" | undefined {
   const range = rangeOf(latestOffset) ?? {};
   if (isCall(call, "reader.partitions") && sameRange(call.args, range)) return "planned";
-  // A fault names its start by the number in it.
+  // A fault contains only the number of the start offset.
   const start = (range["start"] as Args | null)?.["n"];
   return isFaultAt(call, "partitions") && sameJson(start, call.args["start"]) ? "failed" : undefined;
 }
 
-/**
- * Removes the batch that ends here from a checkpoint, unless it is committed; true if it was there.
- */
+/** Removes the uncommitted batch with this end from a checkpoint. Returns true if it was there. */
 function forgetOpen(
   { offsets, commits }: Checkpoint = { offsets: {}, commits: [] },
   end: JsonValue | undefined,
@@ -126,7 +127,8 @@ export const recordedPartitions: Rewrite = {
   reason:
     "docs/spark-differences.md: `partitions(start, end)` is not asked again on replay; a source that answers differently would change what the batch means.",
   rewrite(runs) {
-    // The last run comes first, while the calls of the others are still there.
+    // The runs are changed from the last to the first, because a later run needs the calls of the
+    // earlier ones.
     return changeEach([...runs.entries()].reverse(), ([i, run]) => {
       const earlier = callsBefore(runs, i);
       return removeCalls(run, (call, index, calls) => {

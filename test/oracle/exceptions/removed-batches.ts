@@ -4,7 +4,10 @@ import { isCall, type Rewrite, rangeOf } from "./rewrite.ts";
 
 /** Batches that Spark runs and Millrace does not. */
 
-/** True for a `latestOffset` whose end is before its start, by their only number. */
+/**
+ * True for a `latestOffset` whose end is before its start. It compares the only number of both
+ * offsets.
+ */
 function goesBack(call: Call): boolean {
   const { start, end } = rangeOf(call) ?? {};
   const [from, to] = [start, end].map((offset) => Object.entries((offset ?? {}) as Args));

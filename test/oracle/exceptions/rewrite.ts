@@ -3,17 +3,17 @@ import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson } from "..
 /** An intended difference from Spark. */
 export interface Exception {
   readonly id: string;
-  /** The place where it is listed, and the reason for it. */
+  /** Where the difference is documented, and the reason for it. */
   readonly reason: string;
 }
 
 /**
- * A difference that can be predicted from the recording alone. It describes Spark's trace if Spark
- * behaved like Millrace, and the engine must then make exactly these calls. So it can hide no other
- * difference of the engine.
+ * A difference that can be predicted from the recording alone. It changes Spark's trace as if Spark
+ * behaved like Millrace. The engine must then make exactly these calls, so no other difference is
+ * hidden.
  */
 export interface Rewrite extends Exception {
-  /** Changes `runs`; true if it found the difference in them. */
+  /** Changes `runs`. Returns true if they had the difference. */
   rewrite(runs: Run[]): boolean;
 }
 
@@ -22,7 +22,7 @@ export function changeEach<T>(items: readonly T[], change: (item: T, index: numb
   return items.map(change).includes(true);
 }
 
-/** Removes calls of a run's driver; true if there were any. */
+/** Removes calls of a run's driver. Returns true if there were any. */
 export function removeCalls(
   run: Run,
   isRemoved: (call: Call, index: number, calls: readonly Call[]) => boolean,

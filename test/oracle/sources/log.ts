@@ -37,8 +37,8 @@ interface FaultOption {
 }
 
 /**
- * Injects the fault that the option `fault` has for this point. It blocks like the original,
- * because a process that is being killed must not continue.
+ * Injects the fault that the option `fault` has for this point. It blocks the thread like the
+ * original, because a process that is being killed must not continue.
  */
 export function fault(options: Options, point: string, where: Args, task?: TaskContext): void {
   for (const option of JSON.parse(options["fault"] ?? "[]") as FaultOption[]) {

@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { isMainThread, threadId } from "node:worker_threads";
 
 /**
- * On which side of Spark a call is made: by the driver, or by a worker that runs tasks. A run in a
- * process of its own has threads for workers; in a run within the test's process, a worker is an
+ * Tells which side of Spark makes a call: the driver, or a worker that runs tasks. In a run with
+ * its own process, workers are threads. In a run within the test's process, a worker is an
  * asynchronous context.
  */
 
@@ -14,7 +14,7 @@ export function asWorker<T>(name: string, body: () => Promise<T>): Promise<T> {
   return workers.run(name, body);
 }
 
-/** `driver`, or the name of a worker. */
+/** Returns `driver` or the name of the worker. */
 export function sideOf(): string {
   return workers.getStore() ?? (isMainThread ? "driver" : `worker ${threadId}`);
 }

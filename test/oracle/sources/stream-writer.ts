@@ -30,7 +30,10 @@ class StreamW {
     log(options, "writer.__init__", { schema: ddlOf(schema), overwrite });
   }
 
-  /** `idsOf` returns the ids in an item, `kindOf` Spark's name for its class. */
+  /**
+   * Writes a partition, and logs the calls. `idsOf` returns the ids in an item, and `kindOf`
+   * returns Spark's name for its class.
+   */
   async write<Item>(
     source: AsyncIterable<Item>,
     task: TaskContext,

@@ -6,7 +6,7 @@ import { isDriver } from "./side.ts";
 import { Src } from "./src.ts";
 import { numberOf, StreamReader } from "./stream-reader.ts";
 
-/** Sources whose readers differ from that of `Src` in a method or two. */
+/** Sources whose readers differ from that of `Src` in one or two methods. */
 
 class EmptyPartsReader extends StreamReader {
   override partitions(start: Offset, end: Offset): Part[] {
@@ -34,7 +34,7 @@ export class EmptyRows extends Src {
   }
 }
 
-/** Its offset goes from 8 back to 4. */
+/** A reader whose offset goes from 8 back to 4. */
 class BackReader extends StreamReader {
   override latestOffset(start: Offset): Offset {
     const end = new Map([
@@ -63,7 +63,7 @@ export class Back extends Src {
   }
 }
 
-/** Limits its batches, and is told when the trigger is `availableNow`. */
+/** A reader that limits its batches. It supports the trigger `availableNow`. */
 class ANReader extends StreamReader implements SupportsTriggerAvailableNow {
   prepareForTriggerAvailableNow(): Awaitable<void> {
     this.log("reader.prepareForTriggerAvailableNow", {});
@@ -76,7 +76,7 @@ export class AN extends Src {
   }
 }
 
-/** Has the signature of Spark 4.0 and keeps its own position. */
+/** A reader with the method signatures of Spark 4.0, which stores its own position. */
 class OldSigReader extends StreamReader {
   #current = 0;
 
@@ -93,7 +93,7 @@ export class OldSig extends Src {
   }
 }
 
-/** Respects the read limit. */
+/** A reader that respects the read limit. */
 class AdmReader extends StreamReader {
   target: number | undefined;
 
@@ -135,8 +135,8 @@ export class AdmAN extends Src {
 }
 
 /**
- * Returns one offset with its keys in two orders. sources.py lacks it; it is ported from its
- * recording.
+ * A reader that returns one offset with its keys in two orders. It is ported from its recording,
+ * because sources.py does not have it.
  */
 class BadReader extends StreamReader {
   override latestOffset(start: Offset): Offset {
@@ -155,7 +155,7 @@ class BadReader extends StreamReader {
     yield [BigInt(part.start), part.idx];
   }
 
-  /** The reader does not log this call in a task. */
+  /** Logs the call only in the driver, like the original. */
   override stop(): void {
     if (isDriver()) super.stop();
   }

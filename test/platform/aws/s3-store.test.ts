@@ -92,7 +92,10 @@ describe("an object that S3 calls forbidden", () => {
 describe("a stream that goes up in parts", () => {
   const MEBIBYTE = 1024 * 1024;
 
-  /** What a request of an upload is for: `PUT`, `begin`, `part 1`, `POST` at its end, `DELETE`. */
+  /**
+   * Returns the kind of an upload's request: `PUT`, `begin`, `part 1`, `POST` at its end, or
+   * `DELETE`.
+   */
   function purposeOf({ method = "", url = "" }: IncomingMessage): string {
     const query = new URL(url, "http://s3").searchParams;
     const number = query.get("partNumber");
@@ -105,7 +108,10 @@ describe("a stream that goes up in parts", () => {
     POST: "<CompleteMultipartUploadResult/>",
   };
 
-  /** S3 that takes parts, and what it was asked. `fails` tells the requests that it refuses. */
+  /**
+   * Returns a store on an S3 that accepts uploads in parts, and the requests that this S3 received.
+   * The S3 refuses the requests for which `fails` returns true.
+   */
   async function uploading(fails: (purpose: string) => boolean = () => false) {
     const asked: string[] = [];
     const sizes: Record<string, number> = {};

@@ -3,7 +3,7 @@ import { Postgres } from "millrace/connectors/postgres";
 
 /**
  * Copies the table `changes` in small batches into `copies`. If `COPY_KEY` is set, it copies the
- * last change of each key into `latest`. The server is the one of PGHOST and its companions.
+ * last change of each key into `latest`. PGHOST and the related variables name the server.
  */
 const key = process.env["COPY_KEY"];
 

@@ -27,8 +27,8 @@ export interface CheckSinkOptions extends SurroundingsOptions {
    */
   readBack?(context: ReadBackContext): Awaitable<number | Iterable<unknown> | AsyncIterable<unknown>>;
   /**
-   * Set to true for a sink whose rows are visible as soon as they are written, and which is safe
-   * because its writes are idempotent, such as requests with an idempotency key.
+   * Set to true for a sink whose rows are visible as soon as they are written. Such a sink is only
+   * safe if its writes are idempotent, such as requests with an idempotency key.
    */
   readonly showsRowsBeforeCommit?: boolean;
 }

@@ -15,8 +15,8 @@ import {
 type Ready = StreamSubject & FirstRange & { readonly ab: ReadRange };
 
 /**
- * Checks a source that has only one range, so that it is unknown whether a next range would start
- * exactly at its end.
+ * Checks a source that has only one range. Such a source does not show whether a next range starts
+ * exactly at the end of the first.
  */
 export const ONLY_RANGE: Trap<StreamSubject, Ready> = {
   code: "RANGES_NOT_VERIFIED",

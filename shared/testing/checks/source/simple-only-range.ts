@@ -6,8 +6,8 @@ import { hasFirstRead, type SimpleRange, type SimpleSubject } from "./subject.ts
 type Ready = SimpleSubject & { readonly ab: SimpleRange };
 
 /**
- * Checks a source that has only one range, so that it is unknown whether a next range would start
- * exactly at its end.
+ * Checks a simple source that has only one range. Such a source does not show whether a next range
+ * starts exactly at the end of the first.
  */
 export const ONLY_READ: Trap<SimpleSubject, Ready> = {
   code: "RANGES_NOT_VERIFIED",

@@ -33,14 +33,16 @@ export interface CheckSourceOptions extends SurroundingsOptions {
    */
   readonly hasDuplicates?: boolean;
   /**
-   * Set to true if the source never has more than one range. The check then skips whether
+   * Set to true if the source never has more than one range. The check then does not test whether
    * consecutive ranges overlap or lose rows.
    */
   readonly singleRange?: boolean;
 }
 
 export const HOUR = 3_600_000;
-/** The steps in milliseconds by which the clock is moved forward until the source has more data. */
+/**
+ * The steps in milliseconds by which the check moves the clock forward until there is more data.
+ */
 export const CLOCK_STEPS = [HOUR, 24 * HOUR, 31 * 24 * HOUR];
 
 export type StreamReader = DataSourceStreamReader<object, unknown>;

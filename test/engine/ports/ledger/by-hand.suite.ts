@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Fence, Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { BOB, FIRST, LEASE, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
-/** Tests of a person's actions on a pipeline. */
+/** Tests of manual operations on a pipeline. */
 export function byHand(open: () => Promise<Ledger>): void {
   let ledger: Ledger;
   beforeEach(async () => {

@@ -67,14 +67,16 @@ export const RUNNING: RunningTask = {
   reportedAt: 11_000,
 };
 
-/** `forgetsByItself`: the ledger's tasks expire by a time to live. */
+/**
+ * Options of the tests. `forgetsByItself` is true if the ledger's tasks expire by a time to live.
+ */
 export interface LedgerOptions {
   readonly forgetsByItself?: boolean;
 }
 
-/** The steps of runs on the open ledger, up to the point where a test begins. */
+/** Returns the steps with which tests bring the open ledger into a state. */
 export function stepsOf(ledger: () => Ledger) {
-  /** The present batch, or the batch as a run saw it in another state or attempt. */
+  /** Returns the current batch, or the batch as a run saw it in another attempt or state. */
   async function seen(batchId: number, attempt: number, state?: BatchState): Promise<Batch> {
     const { now, ...first } = FIRST;
     const stub = { ...first, pipeline: PIPELINE, lastTriedAttempt: 0, plannedAt: now, firstPlannedAt: now };

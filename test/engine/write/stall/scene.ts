@@ -34,7 +34,7 @@ interface Part {
   rows(task: TaskContext): AsyncIterable<Row>;
   /** Takes the rows, and may wait for the clock. */
   take?(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<void>;
-  /** The same for record batches. */
+  /** Takes the record batches, and may wait for the clock. */
   takeBatches?(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<void>;
   /** The partition, as the source plans it. */
   readonly partition?: object;
@@ -145,7 +145,7 @@ export class Scene {
     return { ended };
   }
 
-  /** The ledger's records of running tasks. */
+  /** Returns the ledger's records of running tasks. */
   async told(): Promise<readonly RunningTask[]> {
     if (this.#batch === undefined) return [];
     return await this.world.ledger.progress(this.#batch);
@@ -154,7 +154,7 @@ export class Scene {
   readonly sleep = (milliseconds: number) => this.clock.runtime.sleep(milliseconds);
 }
 
-/** A part that returns `count` rows and waits before each. */
+/** Returns a source of `count` rows, which waits before each row. */
 export function rowsEach(scene: () => Scene, count: number, milliseconds: number): Part["rows"] {
   return async function* () {
     for (let n = 0; n < count; n++) {
