@@ -35,7 +35,8 @@ const COPIED = [
   "infra/app.ts",
   "test/**/pipelines/*.ts",
   "test/**/*.pipeline.ts",
-  "test/localstack/app.ts",
+  "test/localstack/{app,control,names}.ts",
+  "shared/{aws,contract}/**/*.ts",
 ];
 /** Age after which an unused folder is removed. */
 const KEPT_MILLISECONDS = 24 * 60 * 60 * 1000;
