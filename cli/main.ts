@@ -42,7 +42,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 function program(): Command {
   const { version } = JSON.parse(readFileSync(packageJson(), "utf8")) as { version: string };
   const command = new Command("millrace")
-    .description("Spark's data source contract for TypeScript: exactly-once micro-batches")
+    .description("Copies rows from APIs, queues, files and databases into tables, each row exactly once")
     .version(version)
     .addHelpText("after", EXIT_CODES)
     .exitOverride();
