@@ -1,8 +1,8 @@
 import type { Case } from "./cases.ts";
 
 /**
- * Cases named after what happens in them. A fault names its call, so a case stays the same when
- * calls or other cases are added.
+ * Cases with a name that says what happens in them. Their faults name the calls, so a case does not
+ * change when calls or cases are added.
  */
 export const NAMED_CASES = {
   "a run without a fault": { kind: "sequence", runs: [[]] },

@@ -22,7 +22,7 @@ export class BatchScript {
     return { scenario: "written", trace: this.#trace };
   }
 
-  /** Begins an action that reads. */
+  /** Adds the start of an action that reads. */
   read(label: string, options: Record<string, string> = {}, { asksSchema = true } = {}): this {
     this.#begin(label, options);
     if (asksSchema) this.call("DataSource.schema");
