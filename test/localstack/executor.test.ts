@@ -3,8 +3,8 @@ import { send } from "./kit/request.ts";
 import { zip } from "./kit/zip.ts";
 
 /**
- * Tests that the kit's own executor of functions behaves like Lambda, in the points that the
- * pipeline's functions need.
+ * Tests that the executor of Lambda functions in test/localstack/executor behaves like Lambda. They
+ * cover what the pipeline's functions need.
  */
 
 const SOURCE = `

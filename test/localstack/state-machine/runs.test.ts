@@ -162,7 +162,7 @@ describe("two executions at once", () => {
     };
     const first = await numbers.start(ONCE);
     await seen("it is at work", isHeld);
-    // All other tasks must be recorded first, so that only the held one runs twice.
+    // The other tasks must be recorded first. Otherwise they would run twice, like the held task.
     await until("3 tasks are recorded", async () => (await tasksOf(numbers)).length >= 3 || undefined);
     const { epoch = 0 } = (await numbers.ledger.head("numbers")) ?? {};
     await numbers.ledger.unlock({ pipeline: "numbers", epoch }, { by: "ann", at: Date.now() });
@@ -171,8 +171,8 @@ describe("two executions at once", () => {
 
     gate.open();
     const lost = await numbers.ended(first);
-    // The old execution fails because it has lost the pipeline, unless it continued so late that
-    // the batch was already committed.
+    // The old execution fails because the new one has taken over the pipeline. If the old one
+    // continues late, it finds that the batch is already committed, and it succeeds.
     expect(lost.cause ?? JSON.stringify(lost.output)).toMatch(/FENCED: this run|"state":"committed"/);
     expect(await numbers.ledger.head("numbers")).toEqual(head);
     expect(await numbers.staged()).toHaveLength(4);
