@@ -24,8 +24,8 @@ async function changes(rows: number): Promise<Database> {
 }
 
 /**
- * Starts sessions that write several rows per transaction, and roll some transactions back. Returns
- * a function that ends them.
+ * Starts sessions that write several rows per transaction, and that roll some transactions back.
+ * Returns a function that ends them.
  */
 async function keepWriting(db: Database, sessions: number): Promise<() => Promise<void>> {
   let isWriting = true;

@@ -102,7 +102,7 @@ describe("batches of sqs in the store", () => {
       "sqs/000000000003-x/batch.json",
     ];
     expect(await keysOf(store)).toEqual(left);
-    // This call comes from a run that was overtaken.
+    // The call of a run after another run has taken over the pipeline must change nothing.
     await batches.clearUp(offsets[0]);
     expect(await keysOf(store)).toEqual(left);
     expect(await batches.receipts(offsets[0])).toEqual([]);
@@ -127,7 +127,7 @@ describe("batches of sqs in the store", () => {
 });
 
 describe("a queue", () => {
-  /** A queue on a server that sends these replies. */
+  /** Returns a queue on a server that sends these replies. */
   async function queueOn(...replies: readonly Reply[]) {
     const api = await serve((_asked, count) => replies[Math.min(count, replies.length) - 1]);
     const runtime = runtimeAt(0);

@@ -27,8 +27,9 @@ export type FaultKind = (typeof FAULTS)[number];
 /** A fault at a call. */
 export interface Fault {
   /**
-   * The index of the call among the calls of its run, or its name. `"sink.commit"` is the first
-   * call with that name in the run, and `"sink.commit #2"` the second.
+   * The call at which the fault happens, by its index among the calls of its run or by its name.
+   * `"sink.commit"` is the first call with this name in the run, and `"sink.commit #2"` is the
+   * second.
    */
   readonly at: number | string;
   readonly kind: FaultKind;

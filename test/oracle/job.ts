@@ -11,7 +11,7 @@ export type Until = { readonly idle: number } | { readonly batch: number };
  * from the environment.
  */
 export interface Job {
-  /** File to log to. */
+  /** Path of the file to log to. */
   readonly trace: string;
   readonly home: string;
   /** Name of the class of the source. */

@@ -360,7 +360,9 @@ export function isIdlePoll(call: Call): boolean {
   return call.call === "simple.read" && sameJson(args["start"], simpleEnd(call));
 }
 
-/** Returns the offset that a simple reader's `read` returned, or `undefined` for any other call. */
+/**
+ * Returns the offset that a simple reader's `read` returned, or `undefined` if the call has none.
+ */
 export function simpleEnd({ call, args }: Call): JsonValue | undefined {
   const { returns } = args;
   if (call !== "simple.read" || typeof returns !== "object" || returns === null) return undefined;

@@ -7,7 +7,9 @@ type Offset = { n: number };
 const rowsFrom = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => ({ n: from + i }));
 
-/** A correct simple reader, which tests break. It has the rows 0 to 19, six per read. */
+/**
+ * A correct simple reader with the rows 0 to 19, six per read. Each test breaks one thing in it.
+ */
 class Good extends SimpleDataSourceStreamReader<Offset> {
   override initialOffset(): Offset {
     return { n: 0 };

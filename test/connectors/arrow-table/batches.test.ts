@@ -14,7 +14,7 @@ import { namedFiles, stagedFiles } from "../../support/table.ts";
 import { Desk } from "./table-desk.ts";
 
 /**
- * Wraps a store and records the calls of its methods. This includes the stores that `at` returns.
+ * Wraps a store and records the calls of its methods. The stores that `at` returns are wrapped too.
  */
 function recorded(store: ObjectStore, calls: string[]): ObjectStore {
   return new Proxy(store, {
