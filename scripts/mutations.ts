@@ -174,7 +174,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a commit that failed counts as one that did not land",
-    caughtBy: "a sink's commit that lands while its answer is lost for good",
+    caughtBy: "a sink's commit that takes effect while its answer is lost for good",
     shows: "a batch that is in the table was aborted",
     edits: [
       {

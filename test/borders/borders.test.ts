@@ -113,7 +113,7 @@ describe("the borders", () => {
     expect(circles(arrows)).toEqual([]);
   });
 
-  it("The borders refuse a file that lies in no room, and an import of such a file", () => {
+  it("The borders refuse a file outside of all rooms, and an import of such a file", () => {
     const files = new Map([
       ["shared/new/a.ts", ""],
       ["cli/a.ts", 'import "../shared/new/a.ts";\nimport "../../outside/a.ts";'],

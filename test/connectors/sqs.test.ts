@@ -56,7 +56,7 @@ describe("the options of sqs", () => {
 });
 
 describe("messages of sqs", () => {
-  it("Messages of sqs become rows, and those that cannot are told apart", async () => {
+  it("Messages of sqs become rows, and messages that cannot become rows are returned separately", async () => {
     const bodies = ['{"id": 1}', "{", '{"id": "x"}', '{"id": 2}', '{"id": null}', '{"id": 3}'];
     const messages = bodies.map((body, i) => message(`m${i}`, body));
     const { batches, fitting, misfits } = await convert(parseDdl("id int NOT NULL"), "json", messages);
@@ -69,7 +69,7 @@ describe("messages of sqs", () => {
     ]);
   });
 
-  it("Messages with columns of other names are told apart, while those that lack one become rows", async () => {
+  it("Messages with a misspelled column are returned separately, while messages that lack a column become rows", async () => {
     const messages = ['{"userId": 1}', "{}"].map((body, i) => message(`m${i}`, body));
     const { fitting, misfits } = await convert(parseDdl("user_id int"), "json", messages);
     expect(fitting.map(({ messageId }) => messageId)).toEqual(["m1"]);

@@ -27,7 +27,7 @@ export const NAMED_CASES = {
     kind: "single",
     runs: [[{ at: "source.commit", kind: "stop before" }]],
   },
-  "a sink's commit that lands while its answer is lost for good": {
+  "a sink's commit that takes effect while its answer is lost for good": {
     kind: "single",
     runs: [[{ at: "sink.commit", kind: "lost for good" }]],
   },

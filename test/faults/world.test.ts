@@ -191,7 +191,7 @@ describe("the judge of a ledger", () => {
     expect(await verdict(await withHead(change))).toEqual([what]);
   });
 
-  it("The judge of a ledger sees a batch that both landed and was given up", () => {
+  it("The judge of a ledger sees a batch that was both committed and given up", () => {
     const world = new World(SHAPE);
     world.sawState(0, 1, "aborted");
     world.sawState(0, 1, "committed");

@@ -71,7 +71,7 @@ test("An environment is kept warm, knows its deadline, and its logs are seen", a
   expect(warm.body["left"]).toBeLessThanOrEqual(2_000);
 });
 
-test("An error of the handler leaves the environment alive", async () => {
+test("An error of the handler does not end its execution environment", async () => {
   const failed = await invoke(name, { do: "throw" });
   expect(failed).toMatchObject({
     error: "Unhandled",

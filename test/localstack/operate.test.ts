@@ -281,7 +281,7 @@ describe("a stack", () => {
     expect(JSON.parse(input ?? "")).toEqual({ reason: "run", trigger: "availableNow" });
   });
 
-  it("A run of a stack leaves its execution alive after Ctrl-C, which only ends the following", async () => {
+  it("Ctrl-C ends only the output of a run of a stack, and its execution continues", async () => {
     const running = startMillrace(["run", "orders", ...there]);
     await printed(running, "orders (deployed) in stack");
     running.process.kill("SIGINT");

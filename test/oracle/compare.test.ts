@@ -216,7 +216,7 @@ describe("tasks beside one that fails for good", () => {
   const messagesOf = (run: Run) => argsOf(abortOf(run))["messages"] as JsonValue[];
   const planted = (plant: (run: Run) => void) => differenceAfter(aborted(), ([run]) => plant(run as Run));
 
-  it("A task beside a failing one may have come further than in Spark, and has its message then", () => {
+  it("A task may have finished before another task failed, and the abort then has its message", () => {
     const finish = (run: Run) => {
       const exit = { call: "writer.write:exit", args: { rows: 2, lo: 4, hi: 5 } };
       taskOf(run, 2).writer.push(exit);
@@ -236,7 +236,7 @@ describe("tasks beside one that fails for good", () => {
     expect(planted(wrong)).toContain("writer.abort");
   });
 
-  it("A task beside a failing one may not have begun, but one with a message has finished", () => {
+  it("A task may not have begun when another task failed, but a task with a message has finished", () => {
     expect(
       planted((run) => (run.tasks = run.tasks.filter(({ partition }) => partition !== 2))),
     ).toBeUndefined();

@@ -114,7 +114,7 @@ describe("checkSource with a simple reader", () => {
     expect((await codesOf(() => new Clocked([]), options))[0]).toBe("OFFSET_NOT_STABLE");
   });
 
-  it("checkSource names an offset that goes back, stands still beside rows, or is no JSON", async () => {
+  it("checkSource names an offset that goes back, does not change although there are rows, or is no JSON", async () => {
     class Back extends Good {
       override read({ n }: Offset) {
         return n === 0 ? super.read({ n }) : { rows: [], offset: { n: n - 1 } };

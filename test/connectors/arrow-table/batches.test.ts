@@ -206,7 +206,7 @@ describe("an Arrow table", () => {
     expect(stagedFiles(desk.path)).toEqual([]);
   });
 
-  it("An Arrow table lies in the folder that its path names", async () => {
+  it("An Arrow table is in the folder that its path names", async () => {
     const desk = new Desk();
     const elsewhere = temporaryFolder();
     const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(

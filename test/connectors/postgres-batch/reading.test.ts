@@ -98,7 +98,7 @@ describe("a batch", () => {
     expect(idsOf(partitions)).toEqual(all.slice(49, 59));
   });
 
-  it("A batch ends its session when the task is told to stop", async () => {
+  it("A batch ends its session when the task must stop", async () => {
     const d = await hundred();
     const stop = new AbortController();
     const reader = await d.reader({ fetchSize: 10 });

@@ -56,7 +56,7 @@ describe("a commit", () => {
     expect(filesBelow(d.folder)).toEqual([]);
   });
 
-  it("A commit that several processes call at once lands once", async () => {
+  it("A commit that several processes call at once takes effect once", async () => {
     const d = await desk();
     const writer = await d.writer();
     const messages = [await d.stage(writer, [row(1), row(2)])];
@@ -92,7 +92,7 @@ describe("a commit", () => {
     ]);
   });
 
-  it("A commit that fails leaves nothing, and the same batch lands once its cause is gone", async () => {
+  it("A failed commit writes nothing, and the batch can be committed when the cause is gone", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE t (id int, word text CHECK (word <> 'secret row'))");
     const writer = await d.writer();
@@ -109,7 +109,7 @@ describe("a commit", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "A commit whose answer is lost, %s it took effect, is tried again and lands once",
+    "A commit whose answer is lost, %s it took effect, is tried again and takes effect once",
     async (when) => {
       const d = await desk();
       const writer = await d.writer();

@@ -35,7 +35,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await store.get("b/c.json")).toBeUndefined();
     });
 
-    it("A store never overwrites: the second put of a key is told so and changes nothing", async () => {
+    it("A store never overwrites: the second put of a key returns false and changes nothing", async () => {
       await store.put("a", text("first"));
       expect(await store.put("a", text("second"))).toBe(false);
       expect(await read(store, "a")).toBe("first");

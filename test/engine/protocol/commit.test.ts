@@ -52,7 +52,7 @@ describe("a commit that fails", () => {
     expect(world.slept).toEqual([150, 300, 600]);
   });
 
-  it("A commit that fails but landed, as the sink knows, is rolled forward", async () => {
+  it("A commit that fails but took effect, as the sink knows, is rolled forward", async () => {
     const { script, pipeline } = scripted({ landed: new Set([0]) });
     script.fault = (call) => {
       if (call === "commit") throw new Error("the answer was lost");

@@ -145,7 +145,7 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
   });
 
-  it("A simple reader has its rows spared by vacuum while the batch is open, and removed after it", async () => {
+  it("Vacuum keeps the rows of a simple reader while the batch is open, and removes them after it", async () => {
     const { definition } = simple();
     const world = new EngineWorld();
     const run = await world.run(definition, "a");

@@ -179,7 +179,7 @@ describe("a writer of rows", () => {
     expect(calls).toEqual([["abortTask", { partition: 0, rows: 1 }]]);
   });
 
-  it("A writer of rows is asked after a failed commit whether it landed, and rolled forward or aborted", async () => {
+  it("A writer of rows is asked whether a failed commit took effect, and the batch is committed or aborted", async () => {
     for (const hasLanded of [true, false]) {
       const { calls, script, definition } = written("id bigint", ROWS);
       Object.assign(script, { commitFails: true, hasLanded });

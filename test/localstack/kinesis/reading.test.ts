@@ -43,7 +43,7 @@ describe("kinesis", () => {
     expect(Date.parse(String(row?.["approximateArrivalTimestamp"]))).toBeGreaterThanOrEqual(before - 1000);
   });
 
-  it("The kinesis source reads a partition again as it was, whatever came since and whoever reads it", async () => {
+  it("The kinesis source returns the same rows for a partition after new records and in another process", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 600);
     const planner = await readerOf(stream, { maxRecordsPerShard: 200 });

@@ -56,7 +56,7 @@ describe("a run", () => {
     expect(await landed()).toEqual(upTo(20));
   });
 
-  it("A run of a paused pipeline does nothing and does not ask its source, which may be ill", async () => {
+  it("A run of a paused pipeline does nothing and does not ask its source, which may be broken", async () => {
     control.available = 8;
     await numbers.execute(ONCE);
     await numbers.ledger.pause("numbers", { by: "ann", at: Date.now() });
@@ -150,7 +150,7 @@ describe("two executions at once", () => {
   it.each([
     ["a writer", (call: Call) => isRead(3)(call)],
     ["the finalizer", (call: Call) => call.call === "before commit"],
-  ])("An execution that lost the pipeline while %s was at work does no harm", async (_who, isHeld) => {
+  ])("An execution that lost the pipeline while %s was running changes nothing", async (_who, isHeld) => {
     control.available = 8;
     const gate = control.gate();
     let isFirst = true;

@@ -36,9 +36,9 @@ interface Part {
   rows(task: TaskContext): AsyncIterable<Row>;
   /** Consumes the rows. It may wait for the clock. */
   take?(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<void>;
-  /** The partition that the source plans. */
+  /** Consumes the record batches. It may wait for the clock. */
   takeBatches?(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<void>;
-  /** The partition, as the source plans it. */
+  /** The partition that the source plans. */
   readonly partition?: object;
 }
 
