@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
 
 
 def read(rows):
-    """The same rows as in bench/rows.ts."""
+    """Yields rows equal to those of bench/rows.ts."""
     for i in range(rows):
         yield (
             i,
@@ -57,7 +57,7 @@ def to_text(value):
 
 
 def converter_for(arrow_type):
-    """The converter of a column, which is called for each value even if it changes none."""
+    """Returns the converter of a column. It is called for each value, even if it changes none."""
     if pa.types.is_timestamp(arrow_type):
         return to_utc
     if pa.types.is_string(arrow_type):
@@ -66,7 +66,7 @@ def converter_for(arrow_type):
 
 
 class Row(tuple):
-    """Stands for `pyspark.sql.Row`: the worker checks the class of each row."""
+    """A replacement for `pyspark.sql.Row`, because the worker checks the class of each row."""
 
 
 def to_batches(rows):

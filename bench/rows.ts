@@ -14,10 +14,9 @@ import { typeName } from "../shared/contract/ddl/print.ts";
 import type { Row, RowSource } from "../shared/contract/stream-reader.ts";
 
 /**
- * `npm run bench:rows`: measures rows per second from a reader's generator to an Arrow IPC file,
- * for Millrace and for PySpark's way with tuples (bench/rows.py). A generator makes the rows on
- * both sides, so its cost counts on both. Rounds alternate in one run, and all files must hold
- * equal data.
+ * `npm run bench:rows`: measures rows per second from a reader's generator to an Arrow IPC file. It
+ * compares Millrace with PySpark's use of tuples (bench/rows.py). The generator is part of the time
+ * on both sides. The two sides take turns, and all files must contain equal data.
  */
 
 const { values: flags } = parseArgs({
@@ -64,7 +63,7 @@ async function* arraysAsync(): AsyncGenerator<Row> {
   for (let i = 0; i < ROWS; i++) yield arrayOf(i);
 }
 
-/** Seconds of a round: on the clock, and of the processor for all threads together. */
+/** Seconds of a round: the elapsed time, and the processor time of all threads together. */
 interface Taken {
   readonly seconds: number;
   readonly cpu: number;
@@ -80,7 +79,7 @@ async function write(path: string, rows: RowSource): Promise<Taken> {
   return { seconds: (performance.now() - begin) / 1000, cpu: (user + system) / 1e6 };
 }
 
-/** The Python process, which stays warm between its rounds as ours does. */
+/** The Python process. It stays warm between its rounds, as this process does. */
 class Python {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -125,11 +124,11 @@ const ways = [
 
 try {
   for (let round = 0; round <= ROUNDS; round++) {
-    // Each way begins a round in turn.
+    // The sides take turns in beginning a round.
     const turn = round % ways.length;
     for (const { run, path, rounds } of [...ways.slice(turn), ...ways.slice(0, turn)]) {
       const taken = await run(path);
-      // Round 0 only warms up.
+      // Round 0 only warms up, so its time is not used.
       if (round > 0) rounds.push(taken);
     }
     process.stderr.write(round === 0 ? "warm," : ` ${round}`);

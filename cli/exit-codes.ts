@@ -10,9 +10,9 @@ export const EXIT = {
   usage: 2,
   /** Another run has the pipeline's lease. Nothing was started, or this run has lost the lease. */
   leaseHeld: 3,
-  /** Stopped by SIGINT (128 + 2). */
+  /** Exit code of a run that SIGINT stopped (128 + 2). */
   interrupted: 130,
-  /** Stopped by SIGTERM (128 + 15). */
+  /** Exit code of a run that SIGTERM stopped (128 + 15). */
   terminated: 143,
 } as const;
 

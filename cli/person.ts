@@ -18,7 +18,7 @@ export interface ConsentFlags {
   readonly dryRun?: boolean;
 }
 
-/** Returns who acts, why, and when. */
+/** Returns an action of an operator: the person, the reason, and the current time. */
 export function actionOf({ by, why }: ActionFlags): Action {
   return {
     by: by ?? `${userName()}@${hostname()}`,

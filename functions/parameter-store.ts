@@ -2,7 +2,7 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 
 let client: SSMClient | undefined;
 
-/** The value of a parameter, decrypted. */
+/** Returns the decrypted value of a parameter of Parameter Store. */
 export async function parameterValue(name: string): Promise<string | undefined> {
   client ??= new SSMClient({});
   const parameter = new GetParameterCommand({ Name: name, WithDecryption: true });

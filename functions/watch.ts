@@ -10,7 +10,7 @@ import type { WatchOptions } from "../shared/engine/write/task.ts";
  */
 const LOG_MILLISECONDS = 60_000;
 
-/** Where a task's progress is reported. */
+/** The logger and the metrics to which a task reports its progress. */
 export interface TaskReporter {
   readonly logger: Record<"info" | "warn", (message: string, fields: Record<string, unknown>) => void>;
   readonly metrics: {

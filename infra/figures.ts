@@ -14,7 +14,10 @@ export interface Figures {
   readonly timeout: Duration;
   readonly maxConcurrency: number;
   readonly maxAttempts: number;
-  /** Infinite for an Express workflow. */
+  /**
+   * Number of partitions above which a batch uses a Distributed Map. Infinite for an Express
+   * workflow.
+   */
   readonly distributeAbove: number;
   /**
    * True if the children of the Distributed Map can be Express executions, which end after five

@@ -35,7 +35,7 @@ const PURPOSES: Readonly<Record<StepName, string>> = {
 export interface MachineNames {
   readonly name: string;
   readonly arn: string;
-  /** ARN pattern of its executions. */
+  /** ARN pattern of the state machine's executions. */
   readonly executions: string;
   /** ARN pattern of the child executions of its Distributed Map. */
   readonly children: string;

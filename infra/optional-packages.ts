@@ -14,7 +14,8 @@ const require = createRequire(import.meta.url);
 const ALL = Object.keys(OPTIONAL_PACKAGES) as readonly OptionalPackage[];
 
 /**
- * Error: `DEPENDENCY_MISSING`, if an option of the construct needs a package that is not installed.
+ * Checks that the packages for these options of the construct are installed. Error:
+ * `DEPENDENCY_MISSING`.
  */
 export function checkOptions(props: MicroBatchPipelineProps): void {
   const missing = neededByOptions(props).find((name) => !isInstalled(name));

@@ -25,7 +25,7 @@ export interface Places {
 /** A folder outside the pipeline's own store. */
 export interface Folder {
   readonly bucket: IBucket;
-  /** Without slashes at its ends; empty for the whole bucket. */
+  /** Key prefix without slashes at its ends; empty for the whole bucket. */
   readonly prefix: string;
 }
 

@@ -11,7 +11,7 @@ export interface WorkerSetup {
   readonly pipeline: string;
   /** The schema that the main thread determined, so that all tasks use the same one. */
   readonly schema: string;
-  /** Overrides the pipeline's own settings. */
+  /** Settings that override the pipeline's own stall policy. */
   readonly stall: Partial<StallPolicy>;
 }
 

@@ -25,8 +25,7 @@ for (const [name, target] of Object.entries(exports)) {
       compiler: {
         tsconfigFilePath: resolve("tsconfig.json"),
         overrideTsconfig: {
-          // Only the declarations of `dist` are read. Otherwise the extractor also reads the
-          // sources.
+          // Without this list, the extractor would also read the sources.
           files: [resolve(target.types)],
           compilerOptions: { module: "nodenext", target: "es2024", skipLibCheck: true, types: ["node"] },
         },
@@ -45,9 +44,9 @@ for (const [name, target] of Object.entries(exports)) {
       messages: {
         extractorMessageReporting: {
           default: { logLevel: ExtractorLogLevel.Error },
-          // There are no release tags: what is exported is public.
+          // The package has no release tags, because every export is public.
           "ae-missing-release-tag": { logLevel: ExtractorLogLevel.None },
-          // Connectors use the types of the main entry point.
+          // Connectors use types of the main entry point, which they do not export again.
           ...(name === "." ? {} : { "ae-forgotten-export": { logLevel: ExtractorLogLevel.None } }),
         },
         tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
@@ -75,7 +74,7 @@ for (const [name, target] of Object.entries(exports)) {
 }
 process.exitCode = failed ? 1 : 0;
 
-/** Drops the extractor's note about the TypeScript version that it brings. */
+/** Hides the extractor's note about the version of TypeScript that it contains. */
 function quiet(message: { messageId: string; handled: boolean }): void {
   if (["console-preamble", "console-compiler-version-notice"].includes(message.messageId))
     message.handled = true;

@@ -7,8 +7,8 @@ import { builtPackage } from "./built-package.ts";
 const folder = builtPackage();
 if (folder === undefined) process.exitCode = 1;
 else {
-  // The new folder is complete before it replaces `dist`, because a pipeline may be running from
-  // it.
+  // The folder `next` is complete before it replaces `dist`, because a pipeline may be running from
+  // `dist`.
   const next = `.cache/dist-${process.pid}`;
   cpSync(join(folder, "dist"), next, { recursive: true });
   rmSync("dist", { recursive: true, force: true });

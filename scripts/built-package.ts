@@ -16,21 +16,21 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * The package, compiled from the current sources: a folder that is named after its content and
- * never changes. `npm run build` copies its `dist`. Tests run what is in it, so a build or an edit
- * during the tests cannot break them. For the tests it also holds their pipelines: inside of the
- * folder, `import … from "millrace"` resolves to this package.
+ * Compiles the current sources into a folder that is named after its content and never changes.
+ * `npm run build` copies `dist` from it. Tests run the folder itself, so a build or an edit during
+ * the tests cannot break them. It also contains the pipelines of the tests, in which `import … from
+ * "millrace"` resolves to this package.
  */
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const HOME = join(ROOT, ".cache/package");
-/** The files that the compiler reads: see tsconfig.build.json. */
+/** The files that the compiler reads, as in tsconfig.build.json. */
 const COMPILED = ["{shared,local,cli,functions,infra}/**/*.{ts,cts}", "tsconfig*.json"];
 const COPIED = [
   "package.json",
   "bin/*",
   "examples/**/*.*",
-  // These are the apps that `cdk` runs, and the pipelines that apps and tests run.
+  // The apps that `cdk` runs, and the pipelines that apps and tests run.
   "cdk.json",
   "infra/app.ts",
   "test/**/pipelines/*.ts",
@@ -38,7 +38,7 @@ const COPIED = [
   "test/localstack/{app,control,names}.ts",
   "shared/{aws,contract}/**/*.ts",
 ];
-/** Age after which an unused folder is removed. */
+/** Milliseconds after which an unused folder is removed. */
 const KEPT_MILLISECONDS = 24 * 60 * 60 * 1000;
 
 /**
@@ -73,7 +73,7 @@ function build(folder: string): boolean {
     try {
       renameSync(next, folder);
     } catch (error) {
-      if (!existsSync(folder)) throw error; // Otherwise another process built the same.
+      if (!existsSync(folder)) throw error; // Another process has built the same.
     }
     return true;
   } finally {

@@ -1,20 +1,20 @@
 import { spawnSync } from "node:child_process";
 
 /**
- * `npm run check`: checks of the code that do not run it. An exception is a comment beside the code
- * that says why.
+ * `npm run check`: runs the checks that do not run the code. An exception from a check is a comment
+ * beside the code that says why.
  */
 
 /**
- * Finds equal code, regardless of comments and layout. An exception is put between
- * `jscpd:ignore-start` and `jscpd:ignore-end`.
+ * Arguments of jscpd, which finds equal code, regardless of comments and layout. Code between
+ * `jscpd:ignore-start` and `jscpd:ignore-end` is not compared.
  */
 const CLONES = [
   ...["node_modules/jscpd/run-jscpd.js", "--mode=weak", "--format=typescript", "--min-lines=8"],
   ...["--exit-code=1", "--fail-on-empty", "--no-tips", "--reporters=xcode", "."],
 ];
 
-/** Programs and their arguments, by the name of the check. */
+/** The programs and their arguments, by the name of the check. */
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
   "format and lint": [
     ...["node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"],
@@ -24,7 +24,7 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   promises: ["node_modules/oxlint/bin/oxlint", "--type-aware", "--format=unix", "."],
   borders: ["scripts/borders.ts"],
   words: ["scripts/words.ts"],
-  // Functions that differ only in names and a line or two are copies, too.
+  // Functions that differ only in names and in one or two lines are clones, too.
   clones: [...CLONES, "--min-tokens=85", "--similarity=0.9", "--ignore=test/**"],
   // A test may repeat code that keeps it readable on its own.
   "clones in tests": [...CLONES, "--min-tokens=110", "--pattern=test/**"],

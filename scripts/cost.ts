@@ -28,7 +28,8 @@ const HOURS_A_MONTH = 730;
 const MINUTES_A_MONTH = HOURS_A_MONTH * 60;
 
 /**
- * Seconds of the steps, which the tests of test/localstack cannot measure; they count the requests.
+ * Seconds that the steps take. They are estimates: test/localstack counts requests but cannot
+ * measure times.
  */
 const PLAN_SECONDS = 0.3;
 const FINALIZE_SECONDS = 0.4;
@@ -36,7 +37,7 @@ const FINALIZE_SECONDS = 0.4;
 const REPORT_SECONDS = 10;
 const PLANNER_GIGABYTES = 0.5;
 const WRITER_GIGABYTES = 1;
-/** A log line of 1 KB for each step, and three lines of Lambda itself. */
+/** Gigabytes of log per step: a line of 1 KB, and three lines of Lambda itself. */
 const LOG_GIGABYTES_A_CALL = 1.5e-6;
 
 interface Scenario {
@@ -73,15 +74,15 @@ const SCENARIOS: readonly Scenario[] = [
 
 export type Lines = Readonly<Record<string, number>>;
 
-/** Dollars of one inline batch, by cause. */
+/** Returns the dollars of one inline batch, by service. */
 export function batchCost(
   { partitions, writerSeconds }: Pick<Scenario, "partitions" | "writerSeconds">,
   workflow: "standard" | "express" = "standard",
 ): Lines {
   const calls = 2 + partitions;
   const seconds = PLAN_SECONDS + FINALIZE_SECONDS + writerSeconds * Math.ceil(partitions / 40);
-  // The steps plan, decide and finish write batch (2 KB) and head (1 KB) in a transaction, which
-  // doubles the units. The steps acquire, acknowledge and release write one unit each.
+  // Plan, decide and finish each write the batch (2 KB) and the head (1 KB) in a transaction, which
+  // doubles the units. Acquire, acknowledge and release write one unit each.
   const writeUnits = 3 * (2 * (2 + 1)) + 3;
   const reports = partitions * Math.max(0, Math.ceil(writerSeconds / REPORT_SECONDS) - 1);
   return {
@@ -103,7 +104,7 @@ export function batchCost(
   };
 }
 
-/** Dollars of a run that finds no new data. */
+/** Returns the dollars of a run that finds no new data, by service. */
 export function idleCost(): Lines {
   return {
     "Step Functions": 3 * PRICES.standardTransition,
@@ -114,14 +115,14 @@ export function idleCost(): Lines {
   };
 }
 
-/** Dollars per month that a pipeline costs without any batch. */
+/** Dollars per month that a pipeline costs even without a batch. */
 export const FIXED_MONTH: Lines = {
   "10 metrics": 10 * PRICES.customMetricMonth,
   "7 alarms on 10 metrics": 10 * PRICES.alarmMetricMonth,
   "1 dashboard": PRICES.dashboardMonth,
 };
 
-/** Dollars per month of services that are always on. */
+/** Dollars per month of services that always run. */
 export const ALWAYS_ON: Lines = {
   "Glue streaming, 2 × G.025X (0.5 DPU)": 0.5 * PRICES.glueDpuHour * HOURS_A_MONTH,
   "Glue streaming, 2 × G.1X (2 DPU)": 2 * PRICES.glueDpuHour * HOURS_A_MONTH,
@@ -137,7 +138,7 @@ const dollars = (amount: number): string =>
 const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
   [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 
-/** The tables, in their order in docs/cost.md. */
+/** Returns the tables in the order in which docs/cost.md has them. */
 export function tables(): readonly string[] {
   const services = Object.keys(batchCost({ partitions: 1, writerSeconds: 1 }));
   const perBatch = table(
@@ -182,8 +183,8 @@ const month = (scenario: Scenario, workflow: "standard" | "express" = "standard"
   scenario.batchesAMonth * sum(batchCost(scenario, workflow)) + sum(FIXED_MONTH);
 
 /**
- * Returns the price of a million rows with Express executions. Their limit of five minutes is
- * enough if a batch has at most 40 writers at a time.
+ * Returns the price of a million rows with Express executions. They may take five minutes, which is
+ * enough for a batch with at most 40 writers at a time.
  */
 function express(scenario: Scenario): string {
   return dollars(perMillionRows(scenario, month(scenario, "express")));

@@ -3,7 +3,10 @@ import { join } from "node:path";
 import type { ErrorMeaning } from "../shared/contract/error-codes/meaning.ts";
 import { ERROR_SECTIONS } from "../shared/contract/error-codes.ts";
 
-/** Writes docs/errors.md from shared/contract/error-codes.ts. `--check` only compares them. */
+/**
+ * Writes docs/errors.md from shared/contract/error-codes.ts. `--check` only compares the page with
+ * the codes.
+ */
 
 const PAGE = join(import.meta.dirname, "../docs/errors.md");
 

@@ -6,9 +6,9 @@ import { isCaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
 import { report } from "../test/faults/report.ts";
 
 /**
- * `npm run test:faults [-- --seconds 480] [--seed N] [--cases N]`: runs cases of all kinds in
- * turns, until the time is over or the number of cases is reached. `npm run test:faults -- --case
- * CASE` runs one case again, by its name or its JSON. test/faults/README.md describes the cases.
+ * `npm run test:faults [-- --seconds 480] [--seed N] [--cases N]`: runs cases of all kinds in turns
+ * until the time is over or the number of cases is reached. `npm run test:faults -- --case CASE`
+ * runs one case again, by its name or its JSON. test/faults/README.md describes the cases.
  */
 
 const { values } = parseArgs({

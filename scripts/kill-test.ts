@@ -24,7 +24,8 @@ const clean = mkdtempSync(join(tmpdir(), "millrace-kill-"));
 await millrace(["run", EARTHQUAKES, "--home", clean], env);
 rmSync(clean, { recursive: true });
 /**
- * Milliseconds of a whole run. The kills fall into its last three quarters, which have the batches.
+ * Milliseconds that a whole run takes. The kills happen in its last three quarters, because the
+ * first quarter has no batches.
  */
 const whole = Date.now() - startedAt;
 

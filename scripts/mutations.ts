@@ -6,8 +6,8 @@ import { searchCase } from "../test/faults/search.ts";
 
 /**
  * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from the engine, one
- * at a time. It shows that the case named for the rule then fails with the expected violation.
- * `-- --search [--only TEXT] [--shows TEXT] [--seed N]`: searches for such a case, and prints it in
+ * at a time. Without the rule, the case that is named for it must fail with the expected violation.
+ * `-- --search [--only TEXT] [--shows TEXT] [--seed N]` searches for such a case, and prints it in
  * the form of test/faults/named-cases.ts.
  */
 
@@ -45,7 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "2",
     what: "tasks ask the source for its partitions, not the record",
-    // The source cuts a batch in another way each time it is asked.
+    // This run has no fault, but the source divides the batch in another way each time it plans.
     caughtBy: "a run without a fault",
     shows: "rows are lost",
     edits: [
@@ -174,7 +174,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a commit that failed counts as one that did not land",
-    caughtBy: "a sink's commit that lands while its answer is lost for good",
+    caughtBy: "a sink's commit that takes effect while its answer is lost for good",
     shows: "a batch that is in the table was aborted",
     edits: [
       {
@@ -254,7 +254,7 @@ export const MUTATIONS: readonly Mutation[] = [
         replace: "where: [{ attempt: equal(attempt) }],",
       },
       {
-        // The batch is still planned when its commit fails.
+        // After the edit, the batch is still in the state `planned` when its commit fails.
         file: TRANSITIONS,
         find: "where: [{ attempt: equal(attempt), state: equal(state) }],",
         replace: 'where: [{ attempt: equal(attempt), state: oneOf<BatchState>(["planned", state]) }],',
@@ -290,9 +290,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-/** Exit code of Node if a top-level `await` never settles. */
+/** The exit code with which Node ends if a top-level `await` never settles. */
 const UNSETTLED = 13;
-/** Maximum number of cases in a search. */
+/** Maximum number of cases that a search tries. */
 const LIMIT = 16_000;
 const CALM: CaseName = "a run without a fault";
 
@@ -314,7 +314,7 @@ async function main(): Promise<number> {
   process.once("exit", (code) => {
     if (code === UNSETTLED) console.error("the mutation after the last line has a case that never ends");
   });
-  // A case that fails with every engine would count as caught.
+  // A case that fails with every engine would seem to catch the mutation.
   const broken = values.search ? undefined : await brokenAsItIs(chosen);
   if (broken !== undefined) {
     console.error(broken);
@@ -353,7 +353,7 @@ export async function runNamed(
   { caughtBy, shows }: Pick<Mutation, "caughtBy" | "shows">,
 ): Promise<Verdict> {
   const always = caughtBy === CALM ? [] : await harness.runCase(NAMED_CASES[CALM]);
-  // An engine that cannot work at all would be caught by any case.
+  // If the engine fails without any fault, every case would seem to catch the mutation.
   if (always.length > 0)
     return { isCaught: false, verdict: `breaks a run without a fault: ${always.join("; ")}` };
   const violations = await harness.runCase(NAMED_CASES[caughtBy]);

@@ -3,7 +3,7 @@ import { conform, type Result, recordingsIn, table } from "../test/oracle/confor
 
 /**
  * `npm run test:oracle [-- --dir DIR]`: replays the recorded calls of a real Spark with the engine
- * and compares the two. Ends with 1 if a recording differs.
+ * and compares the calls of both. Exits with 1 if a recording differs.
  */
 
 const { values } = parseArgs({ options: { dir: { type: "string", default: "../shared/oracle" } } });

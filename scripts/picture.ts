@@ -18,9 +18,9 @@ import { ROOT } from "../test/support/root.ts";
 
 /**
  * `npm run docs:picture`: draws docs/images/run.svg, the terminal in README.md. It runs the demo,
- * kills it in the middle of a batch, runs it again and counts the rows. Every line of output is
- * what the commands printed. It fails if the second run did not resume the batch, or if a row is
- * lost or doubled.
+ * kills it in the middle of a batch, runs it again and counts the rows. The picture shows only real
+ * output of the commands. The script fails if the second run did not resume the batch, or if a row
+ * is lost or doubled.
  */
 
 const PICTURE = join(ROOT, "docs/images/run.svg");
@@ -38,7 +38,7 @@ mkdirSync(join(folder, "node_modules/.bin"), { recursive: true });
 symlinkSync(PACKAGE, join(folder, "node_modules/millrace"));
 symlinkSync(join(PACKAGE, "bin/millrace.mjs"), join(folder, "node_modules/.bin/millrace"));
 copyFileSync(EARTHQUAKES, join(folder, "earthquakes.ts"));
-// Slow enough that the kill falls between two tasks of one batch.
+// The latency makes the feed so slow that the kill happens between two tasks of one batch.
 const feed = await startFeed({ latency: 150 });
 const env = { EARTHQUAKES_URL: feed.url };
 const run = ["run", "earthquakes.ts"];
@@ -77,14 +77,17 @@ function output(text: string): Line[] {
     .map((line) => ({ kind: "output", text: line.replace(folder, "~/quakes") }));
 }
 
-/** A command that prints one number, and the comment that explains it. */
+/**
+ * Runs a command that prints one number. Returns the lines of the command and its output; `comment`
+ * explains the number.
+ */
 function count(text: string, expected: number, comment: string): Line[] {
   const { stdout } = spawnSync("sh", ["-c", text], { cwd: folder, encoding: "utf8" });
   if (Number(stdout) !== expected) throw new Error(`${text}: ${stdout}, expected ${expected}`);
   return [command(`${text}   ${comment}`), ...output(stdout.trim())];
 }
 
-/** A terminal window as SVG, in the reader's light or dark mode. */
+/** Draws a terminal window as SVG. It follows the reader's light or dark mode. */
 function drawTerminal(content: readonly Line[]): string {
   const lineHeight = 19;
   const top = 50;

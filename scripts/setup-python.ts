@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * `node scripts/setup-python.ts`: creates the Python environment of the tests in .cache/python. Its
- * pyarrow is an Arrow reader that is independent of Millrace.
+ * `node scripts/setup-python.ts`: creates the Python environment of the tests in .cache/python. It
+ * contains pyarrow, an Arrow reader that is independent of Millrace.
  */
 
 const FOLDER = fileURLToPath(new URL("../.cache/python", import.meta.url));
@@ -12,8 +12,8 @@ const PYTHON = `${FOLDER}/bin/python`;
 const PACKAGES = ["pyarrow==26.0.1"];
 
 /**
- * Makes the environment if it is missing. If it cannot be made, says why and returns `false`: the
- * tests that need it are then skipped, which CI counts as a failure.
+ * Creates the environment if it is missing. If that fails, prints why and returns `false`. The
+ * tests that need it are then skipped, and CI counts that as a failure.
  */
 export function setUpPython(): boolean {
   if (isReady()) return true;
@@ -30,7 +30,7 @@ function isReady(): boolean {
   return existsSync(PYTHON) && run(PYTHON, ["-c", check]);
 }
 
-/** Debian ships Python without venv, and root can install it. */
+/** Creates the environment. Debian's Python has no venv, so as root the function installs it. */
 function makeEnvironment(): boolean {
   const make = () => run("python3", ["-m", "venv", "--clear", FOLDER]);
   if (make()) return true;

@@ -12,16 +12,19 @@ type Lane = "fast" | "processes" | "aws";
 interface Check {
   readonly lane: Lane;
   readonly name: string;
-  /** A script and its arguments. */
+  /** Path of a script, and its arguments. */
   readonly args: readonly string[];
-  /** File in which a test runner stores its counts. A check without one counts as a single test. */
+  /**
+   * File to which a test runner writes its counts. A check without such a file counts as one test.
+   */
   readonly results?: string;
 }
 
 const tool = (path: string, ...args: string[]): string[] => [`node_modules/${path}`, ...args];
 
 const CHECKS: readonly Check[] = [
-  // First, because examples and pipelines of the tests import "millrace", whose types are in dist.
+  // The build comes first, because examples and pipelines of the tests import "millrace", whose
+  // types are in dist.
   { lane: "fast", name: "build", args: ["scripts/build.ts"] },
   { lane: "fast", name: "format, lint, promises, borders, words and clones", args: ["scripts/check.ts"] },
   { lane: "fast", name: "types", args: tool("typescript/bin/tsc", "--noEmit") },
@@ -69,14 +72,14 @@ function run({ name, args, results }: Check): void {
 }
 
 /**
- * Adds the tests of a suite to the totals. A suite that reports that it cannot run here and exits
- * with 0 adds no test.
+ * Adds the tests of a suite to the totals. A suite that cannot run here and exits with 0 adds no
+ * test.
  */
 function countTests(status: number | null, results: string): void {
   const { numPassedTests, numFailedTests, numPendingTests } = readResults(results);
   passed += numPassedTests;
   failed += numFailedTests;
-  // A file that cannot be loaded has no test that could fail.
+  // If a test file cannot be loaded, the runner fails without a failed test.
   if (status !== 0 && numFailedTests === 0) failed++;
   if (numPendingTests === 0) return;
   console.error(`${numPendingTests} tests were skipped: the reasons are above`);

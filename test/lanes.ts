@@ -5,13 +5,13 @@ import { parseSync } from "oxc-parser";
 
 /**
  * Divides the test files into lanes. A file belongs to `npm run test:processes` if it imports
- * `node:child_process`, directly or through helpers in `test` and `scripts`; all others belong to
- * `npm run test:fast`. Those of test/localstack belong to `npm run test:aws`.
+ * `node:child_process`, directly or through helpers in `test` and `scripts`. All other files belong
+ * to `npm run test:fast`, except those in test/localstack, which belong to `npm run test:aws`.
  */
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** Paths of the test files of both lanes, relative to the project's root. */
+/** Returns the paths of the test files of both lanes, relative to the project's root. */
 export function lanes(): { readonly fast: readonly string[]; readonly processes: readonly string[] } {
   const files = globSync("test/**/*.test.ts", { cwd: ROOT, exclude: ["test/localstack/**"] }).sort();
   const known = new Map<string, boolean>();
@@ -22,7 +22,7 @@ export function lanes(): { readonly fast: readonly string[]; readonly processes:
 function startsProcesses(file: string, known: Map<string, boolean>): boolean {
   const found = known.get(file);
   if (found !== undefined) return found;
-  known.set(file, false); // A circle of imports ends here.
+  known.set(file, false); // The value `false` ends the search in a circle of imports.
   const imports = importsOf(file);
   const helpers = imports
     .filter((name) => name.startsWith(".") && name.endsWith(".ts"))
@@ -35,8 +35,8 @@ function startsProcesses(file: string, known: Map<string, boolean>): boolean {
 }
 
 /**
- * Returns the modules that a file imports by name. Calls of `import()` do not count, because they
- * are in code that a test runs elsewhere.
+ * Returns the modules that a file imports with `import` statements. Calls of `import()` do not
+ * count, because they are in code that a test runs in another process.
  */
 function importsOf(file: string): readonly string[] {
   const { module } = parseSync(file, readFileSync(join(ROOT, file), "utf8"));

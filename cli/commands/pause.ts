@@ -22,7 +22,7 @@ export async function pauseCommand(name: string, flags: PauseFlags): Promise<voi
   });
 }
 
-/** `millrace resume`: runs plan batches again. */
+/** `millrace resume`: ends a pause, so that runs plan batches again. */
 export async function resumeCommand(name: string, flags: PauseFlags): Promise<void> {
   await withTarget(flags, async (target) => {
     const found = await findPipeline(target, name);

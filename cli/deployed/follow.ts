@@ -22,7 +22,9 @@ export interface FollowOptions {
   onEvent(event: RunEvent): void;
 }
 
-/** The result of following a run. */
+/**
+ * The state of a run's execution when following has ended, and the batch that the run left open.
+ */
 export interface Followed {
   readonly state: ExecutionState;
   /** The batch that the run left open, if any. */
@@ -34,7 +36,7 @@ export class Follower {
   /** The pipeline's epoch before the run started. */
   readonly epoch: number;
   readonly #options: FollowOptions;
-  /** The batch that is being followed. */
+  /** Id of the batch that is being followed. */
   #batchId: number;
   /** Batches with lower ids were planned before the run. */
   readonly #firstNewBatchId: number;

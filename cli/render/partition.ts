@@ -56,7 +56,7 @@ export function publicRunning(running: RunningTask, now: number) {
     reportedAt: new Date(reportedAt).toISOString(),
     /** How long the task had made no progress when it reported. */
     idleMilliseconds: reportedAt - progressedAt,
-    /** Time since the report. */
+    /** Milliseconds between the report and now. */
     ageMilliseconds: Math.max(0, now - reportedAt),
   };
 }

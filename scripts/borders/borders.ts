@@ -4,7 +4,7 @@ import { circles } from "./circles.ts";
 import { type Import, importsOf } from "./imports.ts";
 import { COMPUTED, mayUse, PIPELINE, passage, ROOMS, roomOf } from "./rooms.ts";
 
-/** Text of each file, by its path from the root. */
+/** The text of each file, by its path from the root. */
 export type Files = ReadonlyMap<string, string>;
 
 /** The parts of package.json that name packages. */
@@ -47,14 +47,14 @@ function refusal(
   return why && `${file}:${each.line} imports ${each.specifier ?? COMPUTED}: ${why}`;
 }
 
-/** The path that an import names; `undefined` for a package or a computed name. */
+/** Returns the path that an import names, or `undefined` for a package or a computed name. */
 function targetOf(file: string, { specifier, kind }: Import): string | undefined {
   const isPath = kind === "url" || specifier?.startsWith(".");
   return specifier !== undefined && isPath ? posix.join(posix.dirname(file), specifier) : undefined;
 }
 
 function ofFile(room: string, { kind }: Import, target: string, exists: boolean): string | undefined {
-  // The URL names data or a folder.
+  // Without such an extension the URL names data or a folder, which any file may read.
   if (kind === "url" && !/\.[cm]?[jt]s$/.test(target)) return undefined;
   const other = roomOf(target);
   if (other === undefined) return `${target} ${NO_ROOM}`;

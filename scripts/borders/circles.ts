@@ -1,6 +1,6 @@
 /**
- * Returns a line for each circle of a graph, with the files in it. A circle whose files are all in
- * earlier circles is left out until those are gone.
+ * Returns a line for each circle of a graph, with the files in the circle. A circle is left out if
+ * all its files are in earlier circles.
  */
 export function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const seen = new Set<string>();
@@ -14,7 +14,7 @@ export function circles(graph: ReadonlyMap<string, readonly string[]>): string[]
   return found;
 }
 
-/** The files of a shortest path from a file back to itself, itself first. */
+/** Returns the files of a shortest path from a file back to itself. The file itself comes first. */
 function shortestBack(graph: ReadonlyMap<string, readonly string[]>, start: string): string[] | undefined {
   const ways: string[][] = [[start]];
   const reached = new Set<string>();

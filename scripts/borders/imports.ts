@@ -1,11 +1,11 @@
 import { type Argument, type Expression, type Node, parseSync, Visitor } from "oxc-parser";
 
-/** One place where a file names another: an import in any form, or a URL. */
+/** One place where a file names another file or a package: an import in any form, or a URL. */
 export interface Import {
-  /** As it is written; `undefined` if it is computed when the code runs. */
+  /** The name as it is written, or `undefined` if the code computes the name. */
   readonly specifier: string | undefined;
   readonly line: number;
-  /** `type` if the import is erased when the code runs, `url` if it only names a file. */
+  /** `type` if the import is erased when the code runs, and `url` if it only names a file. */
   readonly kind: "value" | "type" | "url";
 }
 
@@ -42,7 +42,7 @@ export function importsOf(path: string, source: string): Import[] {
   return found;
 }
 
-/** `require(…)` and `import.meta.resolve(…)`. */
+/** Returns true for `require` and `import.meta.resolve`. */
 function isRequire(callee: Expression): boolean {
   return isNamed(callee, "require") || isImportMeta(callee, "resolve");
 }

@@ -1,18 +1,18 @@
 /**
- * The allow-list of imports. It divides the code into rooms: folders and single files. An import
- * that is not listed is refused, and so is a file outside of all rooms. `npm run check` compares
- * the code with the list; `npm run borders:update` makes the table in docs/architecture.md from it.
+ * One entry of the allow-list of imports. The list divides the code into rooms: folders and single
+ * files. `npm run check` refuses an import that is not listed, and a file outside of all rooms.
+ * `npm run borders:update` makes the table in docs/architecture.md from the list.
  */
 export interface Room {
-  /** One line for docs/architecture.md. */
+  /** The description of the room in docs/architecture.md, one line. */
   readonly holds: string;
-  /** The rooms whose files this room may import, besides its own. */
+  /** The other rooms whose files this room may import. */
   readonly imports: readonly string[] | "all";
   /** The rooms from which this room may import types only. */
   readonly types?: readonly string[];
-  /** Packages of npm, modules of Node, and `COMPUTED`. A `*` at the end stands for any text. */
+  /** Packages of npm, modules of Node, and `COMPUTED`. A `*` at the end matches any text. */
   readonly packages: readonly string[];
-  /** True for a room that is not shipped: it may also import development dependencies. */
+  /** True for a room that is not shipped. It may also import development dependencies. */
   readonly isTool?: true;
 }
 
@@ -39,8 +39,8 @@ const connector = (holds: string, ...packages: string[]): Room => ({
 const tool = (holds: string): Room => ({ holds, imports: "all", packages: ["*"], isTool: true });
 
 /**
- * A room is a folder with everything below it, or one file. The longest matching name is the room
- * of a file.
+ * The rooms by name. A name is a folder, including everything below it, or one file. A file belongs
+ * to the room with the longest matching name.
  */
 export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/contract": {
@@ -131,10 +131,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: [
       ...["shared/contract", "shared/arrow", "shared/aws"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
-      // A run on a laptop may read and write S3 locations. See docs/adr/0003.
+      // A run on a laptop may read and write S3 locations (docs/adr/0003).
       ...["shared/platform/embedded", "shared/platform/aws"],
     ],
-    // Two names are computed: those of the user's pipeline and of the worker in this folder.
+    // The code computes two names: that of the user's pipeline, and that of the worker in this
+    // folder.
     packages: ["@aws-sdk/client-s3", "node:*", "piscina", COMPUTED],
   },
   functions: {
@@ -176,13 +177,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
 const NAMES = Object.keys(ROOMS).sort((a, b) => b.length - a.length);
 
-/** The room of a file, by its path from the root of the repository. */
+/** Returns the name of a file's room, or `undefined` if no room contains the file. */
 export function roomOf(path: string): string | undefined {
   if (!path.includes("/")) return ".";
   return NAMES.find((name) => path === name || path.startsWith(`${name}/`));
 }
 
-/** Returns what files of the room `from` may import from the room `to`. */
+/** Returns which exports of the room `to` files of the room `from` may import. */
 export function passage(from: string, to: string): "values" | "types" | "none" {
   const room = ROOMS[from];
   if (from === to || room?.imports === "all" || room?.imports.includes(to)) return "values";

@@ -34,7 +34,7 @@ function short(name: string): string {
   return name.replace(/^shared\//, "");
 }
 
-/** A star outside of code would begin an emphasis. */
+/** Puts a name into backticks, because a star outside of code would begin an emphasis. */
 function code(name: string): string {
   return name === COMPUTED ? name : `\`${name}\``;
 }

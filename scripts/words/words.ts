@@ -7,13 +7,13 @@ import {
   Visitor,
 } from "oxc-parser";
 
-/** Pages of Markdown that are wrapped. Each pattern must match at least one file. */
+/** Pages of Markdown whose lines are wrapped. Each pattern must match at least one file. */
 export const PAGES: readonly string[] = [
   ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "scripts/README.md", "test/*/README.md"],
   ...["docs/architecture.md", "docs/protocol.md", "docs/spark-differences.md", "docs/adr/*.md"],
 ];
 
-/** Columns of a line of a comment or of a page. Biome lets a line of code have 110. */
+/** Maximum number of columns in a line of a comment or a page. Biome allows 110 for code. */
 const COLUMNS = 100;
 
 /** Phrases that need a second reading, each with what to write instead. */
@@ -35,7 +35,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 /** Folders whose comments are checked for these phrases. */
 const CHECKED = /^(?:shared|local|functions|infra|cli|bin|scripts|test|bench|examples)\//;
 
-/** Lines that may be longer: directives of tools, licences, and a URL alone in its line. */
+/** Lines that may be longer: directives of tools, licences, and a line that is only a URL. */
 const EXCUSED = /biome-ignore|SPDX-|Copyright|Licensed under|^\W*\S*:\/\/\S*$/;
 
 /** Checks a file of code. Returns `file:line: reason` for each bad comment and name of a test. */
@@ -79,7 +79,7 @@ function problemsOfComment(
   return problems;
 }
 
-/** The text of a comment without its stars, one string for each paragraph or item of a list. */
+/** Returns the text of a comment without its stars, one string for each paragraph or list item. */
 function paragraphs(comment: string): string[] {
   const lines = comment.split("\n").map((line) => line.replace(/^\s*\*+/, "").trim());
   return lines
@@ -91,7 +91,10 @@ function paragraphs(comment: string): string[] {
 
 const MODIFIERS = ["each", "for", "only", "skip", "skipIf", "runIf", "fails", "concurrent", "sequential"];
 
-/** The name in `it(name, …)`, `it.each(…)(name, …)` and so on; `${…}` stands for an expression. */
+/**
+ * Returns the name in `it(name, …)`, `it.each(…)(name, …)` and similar calls. `${…}` stands for an
+ * expression in the name.
+ */
 function nameOfTest({ callee, arguments: [name, ...rest] }: CallExpression): string | undefined {
   return rest.length > 0 && isTest(callee) ? textOf(name) : undefined;
 }
@@ -112,7 +115,7 @@ function textOf(name: Argument | undefined): string | undefined {
   return undefined;
 }
 
-/** A word of code, such as `readStream`, `read()` or `package.json`. */
+/** A word that is code, such as `readStream`, `read()` or `package.json`. */
 const CODE = /^(?:`|[a-z]\S*(?:[A-Z_(/]|\.\w))/;
 
 function reasonAgainst(name: string): string | undefined {
@@ -139,7 +142,7 @@ export function problemsOfPage(path: string, text: string): string[] {
   });
 }
 
-/** Characters, not UTF-16 units. */
+/** Returns the number of characters in a line. It differs from the number of UTF-16 units. */
 function columns(line: string): number {
   return [...line].length;
 }

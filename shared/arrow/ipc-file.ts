@@ -105,7 +105,7 @@ export function encodeSchema(schema: Schema): string {
   return Buffer.from(writer.toUint8Array(true)).toString("base64");
 }
 
-/** Decodes the text of `encodeSchema`. */
+/** Decodes a schema from the text that `encodeSchema` returned. */
 export function decodeSchema(text: string): Schema {
   return tableFromIPC(Buffer.from(text, "base64")).schema;
 }

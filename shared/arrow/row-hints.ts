@@ -9,7 +9,7 @@ const MAX_COLUMNS = 8;
 
 const YIELD_EACH = "To yield the rows of an array one by one, write yield* instead of yield.";
 
-/** For each type, the expression that converts a string of digits to it. */
+/** Expressions that convert a string of digits to a type, by type. */
 const FROM_DIGITS: Readonly<Record<string, string>> = {
   bigint: "BigInt(value)",
   int: "Number(value)",

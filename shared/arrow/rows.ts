@@ -10,7 +10,7 @@ import {
   Vector,
 } from "apache-arrow";
 
-/** For each time unit: how many of it make a second, and how many fractional digits it needs. */
+/** Number of time units in a second, and number of fractional digits of a second, by time unit. */
 const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly digits: number }>> = {
   [TimeUnit.SECOND]: { parts: 1n, digits: 0 },
   [TimeUnit.MILLISECOND]: { parts: 1000n, digits: 3 },

@@ -65,7 +65,7 @@ function takeBits(bits: Uint8Array, offset: number, rows: readonly number[]): Ui
   return taken;
 }
 
-/** Copies `stride` elements per row. */
+/** Copies the values of these rows. A row has `stride` elements. */
 function takeValues(
   values: ArrayLike<unknown>,
   stride: number,

@@ -114,7 +114,7 @@ export interface Continued {
   readonly input: ExecutionInput;
 }
 
-/** Fail the execution. */
+/** Result of Finalize that fails the execution. */
 export interface Failed {
   readonly next: "Failed";
   readonly error: { readonly code: string; readonly message: string };

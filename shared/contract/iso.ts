@@ -5,7 +5,7 @@ const SECONDS_PER_DAY = 86_400;
  * not exist, such as February 30, are NaN.
  */
 export interface IsoMoment {
-  /** Wall-clock seconds since 1970-01-01T00:00:00. */
+  /** Wall-clock time, in seconds since 1970-01-01T00:00:00. */
   readonly seconds: number;
   /** Microseconds within the second, 0 to 999,999. */
   readonly micros: number;

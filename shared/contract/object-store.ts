@@ -1,4 +1,4 @@
-/** One stored object, as `list` returns it. */
+/** A stored object, as `list` returns it. */
 export interface ObjectInfo {
   /** Key relative to the store, with `/` between its parts. */
   readonly key: string;
@@ -16,7 +16,7 @@ export interface ObjectInfo {
 export interface UnfinishedUpload {
   /** The key that the completed object would have. */
   readonly key: string;
-  /** Distinguishes several uploads of one key. */
+  /** Id of the upload, because one key can have several uploads. */
   readonly uploadId: string;
   /** When the upload started, in epoch milliseconds. */
   readonly startedAt: number;

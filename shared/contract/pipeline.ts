@@ -62,7 +62,10 @@ export interface PipelineDefinition {
 const SHORTEST_INTERVAL_MILLISECONDS = 100;
 const SHORTEST_STALL_MILLISECONDS = 1000;
 
-/** Only lower case, because names become folder names and some file systems ignore case. */
+/**
+ * Names contain only lower case, because they become folder names and some file systems ignore
+ * case.
+ */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
@@ -226,13 +229,13 @@ export class Read<Options extends object> extends Source<Options> {
 
 /** The type that `.format()` returns, by the property that created the `Chooser`. */
 export interface Chosen<Options extends object> {
-  /** Returned after `readStream`. */
+  /** The type that `.format()` returns after `readStream`. */
   readonly readStream: ReadStream<Options>;
-  /** Returned after `read`. */
+  /** The type that `.format()` returns after `read`. */
   readonly read: Read<Options>;
-  /** Returned after `writeStream`. */
+  /** The type that `.format()` returns after `writeStream`. */
   readonly stream: StreamPipeline<Options>;
-  /** Returned after `write`. */
+  /** The type that `.format()` returns after `write`. */
   readonly batch: BatchPipeline<Options>;
 }
 

@@ -9,7 +9,7 @@ export class ReadAllAvailable {
    */
   readonly kind = "ReadAllAvailable";
 
-  /** Returns the same text as Spark. */
+  /** Returns the text that Spark returns for this limit. */
   toString(): string {
     return "ReadAllAvailable()";
   }
@@ -34,7 +34,7 @@ export class ReadMinRows {
       maxTriggerDelayMs === undefined ? undefined : checkCount("ReadMinRows", maxTriggerDelayMs);
   }
 
-  /** Returns the same text as Spark. */
+  /** Returns the text that Spark returns for this limit. */
   toString(): string {
     const delay =
       this.maxTriggerDelayMs === undefined ? "" : `, max_trigger_delay_ms=${this.maxTriggerDelayMs}`;
@@ -54,7 +54,7 @@ export class ReadMaxRows {
     this.maxRows = checkCount("ReadMaxRows", maxRows);
   }
 
-  /** Returns the same text as Spark. */
+  /** Returns the text that Spark returns for this limit. */
   toString(): string {
     return `ReadMaxRows(max_rows=${this.maxRows})`;
   }
@@ -72,7 +72,7 @@ export class ReadMaxFiles {
     this.maxFiles = checkCount("ReadMaxFiles", maxFiles);
   }
 
-  /** Returns the same text as Spark. */
+  /** Returns the text that Spark returns for this limit. */
   toString(): string {
     return `ReadMaxFiles(max_files=${this.maxFiles})`;
   }
@@ -90,7 +90,7 @@ export class ReadMaxBytes {
     this.maxBytes = checkCount("ReadMaxBytes", maxBytes);
   }
 
-  /** Returns the same text as Spark. */
+  /** Returns the text that Spark returns for this limit. */
   toString(): string {
     return `ReadMaxBytes(max_bytes=${this.maxBytes})`;
   }

@@ -27,8 +27,8 @@ export const BATCH_FILE = {
 export const TABLE_FOLDER = { data: "data", log: "_log" } as const;
 
 /**
- * One task as the partitions and todo files list it. A distributed Map of Step Functions iterates
- * over these entries.
+ * An entry for one task in the partitions and todo files. A distributed Map of Step Functions
+ * iterates over these entries.
  */
 export interface ListedTask {
   readonly task: number;

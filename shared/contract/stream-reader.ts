@@ -17,13 +17,13 @@ export type RowSource = AsyncIterable<Row | RecordBatch | Table> | Iterable<Row 
 export type NamedRow = { readonly [field: string]: unknown };
 
 /**
- * One row: an object keyed by field name, or an array in field order. Use `null` for a missing
- * value; a missing field is an error.
+ * A row: an object keyed by field name, or an array in field order. Use `null` for a missing value;
+ * a missing field is an error.
  */
 export type Row = NamedRow | readonly unknown[];
 
 /**
- * One slice of a batch, read by one task: any JSON value. It is stored, and a replay receives the
+ * A slice of a batch that one task reads: any JSON value. It is stored, and a replay receives the
  * same value.
  */
 export type InputPartition = JsonValue;
@@ -82,7 +82,7 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
   compareOffsets?(a: O, b: O): number;
 }
 
-/** What `SimpleDataSourceStreamReader.read` returns. */
+/** The rows that `SimpleDataSourceStreamReader.read` returns, and the offset after them. */
 export interface SimpleRead<O extends object = Offset> {
   /** The rows from `start` on. */
   readonly rows: RowSource;

@@ -84,9 +84,9 @@ export interface SupportsCommitLookup {
 }
 
 /**
- * One item that the ledger writes for a sink in its own transaction. Only a connector for the
- * ledger's own database creates such items, and only that ledger reads them; the engine passes them
- * on unread.
+ * An item that the ledger writes for a sink in its own transaction. Only a connector for the
+ * ledger's own database creates such items, and only that ledger reads them. The engine does not
+ * read them.
  */
 export interface TransactionItem {
   /** Names the database that the item is for. */

@@ -14,9 +14,9 @@ export type TimeRangeJson = { readonly from: string; readonly to: string };
  * it with `toJSON()`.
  */
 export class TimeRange {
-  /** Microseconds since 1970-01-01T00:00:00Z. */
+  /** Start of the range, in microseconds since 1970-01-01T00:00:00Z. */
   readonly from: bigint;
-  /** Microseconds since 1970-01-01T00:00:00Z. */
+  /** End of the range, in microseconds since 1970-01-01T00:00:00Z. */
   readonly to: bigint;
 
   /** Throws `TIME_INVALID`, or `TIME_RANGE_INVALID` if `to` lies before `from`. */

@@ -133,7 +133,10 @@ const COMPARISONS: Readonly<
 
 const bytes = (key: Key): Buffer => key as Buffer;
 
-/** As in Spark, NaN equals NaN and is greater than any other number, and 0 equals -0. */
+/**
+ * Compares two values like Spark: NaN equals NaN and is greater than any other number, and 0 equals
+ * -0.
+ */
 function compare(a: Key, b: Key): number {
   if (Buffer.isBuffer(a)) return a.compare(bytes(b));
   if (a === b) return 0;

@@ -41,7 +41,7 @@ export interface FinalizeResult {
   readonly unacknowledged?: MillraceError;
 }
 
-/** The arguments that all steps share. */
+/** The arguments of all steps of finalizing. */
 interface Finalizer {
   readonly sessions: Sessions;
   readonly ports: Ports;

@@ -23,7 +23,7 @@ export interface PlannedPartitions {
 }
 
 /**
- * One element of the file's JSON array. There is one entry per task, so that a distributed Map can
+ * An element of the file's JSON array. There is one entry per task, so that a distributed Map can
  * iterate over them. The first entry also has the schema, the offsets and, for a simple reader, the
  * key of the rows. A batch without partitions has one entry without `partition`.
  */

@@ -7,7 +7,7 @@ export interface Problem {
   readonly code: string;
   /** What the check observed. */
   readonly message: string;
-  /** How to fix it. */
+  /** Advice on how to fix the problem. */
   readonly hint: string;
 }
 

@@ -36,7 +36,7 @@ export interface RunPipelineOptions extends SurroundingsOptions {
 
 /** A batch that was committed. */
 export interface CommittedBatch {
-  /** Counted from 0. */
+  /** Id of the batch, counted from 0. */
   readonly batchId: number;
   /** Start offset (inclusive). */
   readonly start: Offset;
@@ -57,9 +57,9 @@ export interface CommittedBatch {
 
 /** The result of a run in memory. */
 export interface PipelineRun {
-  /** The batches of this run. */
+  /** The batches that this run committed. */
   readonly batches: readonly CommittedBatch[];
-  /** The rows of these batches. */
+  /** The rows of the committed batches. */
   readonly rows: readonly NamedRow[];
   /** The start of the next batch; missing if the pipeline has no offset yet. */
   readonly offset?: Offset;
@@ -73,7 +73,7 @@ export interface PipelineRun {
 export interface RunState {
   /** The ledger in memory. It exists only in this process. */
   readonly ledger: Ports["ledger"];
-  /** Clock, ids and store. */
+  /** The simulated clock, ids and store. */
   readonly surroundings: object;
 }
 

@@ -20,7 +20,7 @@ export interface SurroundingsOptions {
  * Simulated surroundings in memory: a clock that stands still, a store, and environment variables.
  */
 export class Surroundings {
-  /** Epoch milliseconds. */
+  /** Time of the simulated clock, in epoch milliseconds. */
   now: number;
   readonly store: MemoryStore;
   readonly runtime: Runtime;

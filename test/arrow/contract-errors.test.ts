@@ -10,8 +10,8 @@ import type { RowSource } from "../../shared/contract/stream-reader.ts";
 import { ROOT } from "../support/root.ts";
 
 /**
- * Tests every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json). Each has
- * the rows or the error that Millrace returns.
+ * Every mistake of a reader that was tried on Spark 4.3.0 (k_contract_errors.json). Each mistake
+ * has the rows or the error that Millrace returns.
  */
 
 const schema = parseDdl("id bigint, part int");
@@ -19,17 +19,17 @@ const place = { pipeline: "p", batchId: 0, partition: 0 };
 const batch = (ddl: string, ...rows: readonly unknown[][]): RecordBatch => recordBatchOf(parseDdl(ddl), rows);
 const good = (): RecordBatch => batch("id bigint, part int", [1, 0]);
 
-/** Yields items like a reader in TypeScript. They are those that the reader in Spark yields. */
+/** Yields the items that the reader in Spark yields, as a reader in TypeScript does. */
 function* yields(...items: readonly unknown[]): Generator<unknown> {
   yield* items;
 }
 
 interface Scenario {
-  /** The return value of `read`. */
+  /** Returns the return value of the reader's `read`. */
   readonly read: () => unknown;
-  /** The rows that arrive, or the error below. */
+  /** The rows that the sink receives. If absent, `error` is expected. */
   readonly rows?: readonly unknown[];
-  /** The exact error. */
+  /** The exact error that is expected. */
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -85,7 +85,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       found: "1099511627776",
     },
   },
-  // Spark writes 1 for 1.7.
+  // Spark writes 1 in place of 1.7.
   read_float_for_long: {
     read: () => yields([1.7, 0]),
     error: {
@@ -107,7 +107,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       found: "5",
     },
   },
-  // An object keyed by field name is the usual form of a row in JavaScript.
+  // In JavaScript, a row is usually an object with the field names as keys.
   read_dict_row: { read: () => yields({ id: 1, part: 0 }), rows: one },
   read_row_wrong_names: {
     read: () => yields({ id: 1, xx: 0 }),
@@ -119,7 +119,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     },
   },
   read_row_reordered_names: { read: () => yields({ part: 0, id: 1 }), rows: one },
-  // Any iterable may be returned, not only an iterator.
+  // `read` may return any iterable, not only an iterator.
   read_list_not_iterator: { read: () => [[1, 0]], rows: one },
   read_none: {
     read: () => undefined,
@@ -162,7 +162,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       hint: `The columns are in another order: ${SELECT}.`,
     },
   },
-  // Spark treats a table as a row.
+  // Spark treats a table as a row; Millrace accepts its batches.
   read_arrow_table: { read: () => yields(new Table([good(), good()])), rows: [...one, ...one] },
   read_arrow_second_batch_wrong_schema: {
     read: () => yields(good(), batch("id bigint, part bigint", [1, 0])),

@@ -20,7 +20,10 @@ const fileOf = async (
   batches: Iterable<RecordBatch> | AsyncIterable<RecordBatch>,
 ): Promise<Buffer> => Buffer.concat(await Array.fromAsync(encodeFile(schema, batches)));
 const rowsIn = (file: Uint8Array): unknown[] => [...decodeFile(file)].flatMap((batch) => [...rowsOf(batch)]);
-/** Passes rows or record batches from a reader into a file and back. */
+/**
+ * Writes rows or record batches from a reader to a file. Returns the rows that are read from the
+ * file.
+ */
 const roundTrip = async (schema: Schema, source: Iterable<Row | RecordBatch>): Promise<unknown[]> =>
   rowsIn(await fileOf(schema, toRecordBatches(schema, source, {})));
 
@@ -40,7 +43,7 @@ const days: fc.Arbitrary<Pair> = fc
   .date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true })
   .map((date) => date.toISOString().slice(0, 10))
   .map((day) => [day, day]);
-/** Times to the microsecond between 1970 and 2100; rows.test.ts tests the limits. */
+/** Generates times between 1970 and 2100, to the microsecond. rows.test.ts tests the limits. */
 const micros = (suffix: string): fc.Arbitrary<Pair> =>
   fc
     .tuple(fc.integer({ min: 0, max: 4_102_444_799 }), fc.integer({ min: 0, max: 999_999 }))

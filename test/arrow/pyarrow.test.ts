@@ -9,8 +9,8 @@ import { temporaryFolder } from "../support/folder.ts";
 import { hasPython, runPython } from "../support/python.ts";
 
 /**
- * Reads a file that Millrace wrote with pyarrow, an independent reader. The file has every type
- * with its least and greatest values.
+ * Tests that pyarrow, an independent reader, can read a file that Millrace wrote. The file has
+ * every type with its least and greatest values.
  */
 
 const READ = `

@@ -61,7 +61,7 @@ const decimal = (...unscaled: bigint[]) =>
     data: new Uint32Array(BigInt64Array.from(unscaled.flatMap((n) => [n, n < 0n ? -1n : 0n])).buffer),
   });
 
-/** Five values of each type, most with a null among them. */
+/** Five values of each type. Most columns contain a null. */
 const COLUMNS: Readonly<Record<string, Data>> = Object.fromEntries(
   (
     [
@@ -132,7 +132,7 @@ function batchOf(data: Data): RecordBatch {
   );
 }
 
-/** The values of the only column as distinct texts. */
+/** Returns the values of the only column as text. Different values have different texts. */
 function valuesOf(batch: RecordBatch): string[] {
   const column = new Vector([batch.data.children[0] as Data]);
   return Array.from({ length: batch.numRows }, (_, i) => textOf(column.get(i)));

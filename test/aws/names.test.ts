@@ -4,7 +4,7 @@ import { METRIC, METRICS_NAMESPACE, OUTPUT } from "../../shared/aws/names.ts";
 
 const PAGE = readFileSync("docs/aws.md", "utf8");
 
-/** The names in the first column of the table whose first heading is `heading`. */
+/** Returns the names in the first column of the table whose first heading is `heading`. */
 function documented(heading: string): string[] {
   const [, table = ""] = new RegExp(`^\\| ${heading} \\|.*\n((?:\\|.*\n)+)`, "m").exec(PAGE) ?? [];
   const rows = table.split("\n").map((row) => row.split("|")[1] ?? "");

@@ -8,7 +8,9 @@ import { passage, ROOMS } from "../../scripts/borders/rooms.ts";
 const PACKAGE = new URL("../../package.json", import.meta.url);
 const MANIFEST = JSON.parse(readFileSync(PACKAGE, "utf8")) as Manifest;
 
-/** Every form in which a file names another, and whether it imports only types. */
+/**
+ * Every form in which a file names another file. `isType` is set if the form imports only types.
+ */
 const FORMS: readonly { readonly code: (path: string) => string; readonly isType?: true }[] = [
   { code: (path) => `import { a } from "${path}";` },
   { code: (path) => `import b, * as c from "${path}";` },
@@ -39,13 +41,13 @@ const ENGINE = ["shared/engine", "shared/engine/ports", "shared/engine/run"];
 const PLATFORMS = ["shared/platform/aws", "shared/platform/embedded", "shared/platform/memory"];
 const EDGES = ["local", "functions", "infra", "cli", "bin"];
 
-/** Returns a path in a room. If the room is one file, it is that file. */
+/** Returns the path of a file in a room. If the room is one file, returns the path of this file. */
 function fileOf(room: string): string {
   return room.endsWith(".ts") ? room : posix.join(room, "planted.ts");
 }
 
 /**
- * Checks a file of one room that imports a file of another, in every form, one form per line.
+ * Checks a file in the room `from` that imports a file in the room `to`, once in every form.
  * Returns the lines that the check prints.
  */
 function plant(from: string, to: string): string[] {
@@ -56,7 +58,7 @@ function plant(from: string, to: string): string[] {
   return checkBorders(new Map([[target, ""]]).set(file, source), MANIFEST);
 }
 
-/** Checks a file of a room with these lines. Returns the lines that the check prints. */
+/** Checks a file in a room that contains these lines. Returns the lines that the check prints. */
 function refusals(room: string, ...lines: string[]): string[] {
   return checkBorders(new Map([[fileOf(room), lines.join("\n")]]), MANIFEST);
 }
@@ -78,7 +80,8 @@ describe("the borders", () => {
     },
   );
 
-  // These pairs do not come from the allow-list, so that a mistake in the list is found.
+  // These pairs are written by hand and not read from the allow-list, so that the test finds a
+  // mistake in the list.
   it.each([
     ["the contract imports no other room", ["shared/contract"], NAMES],
     ["the engine knows no platform, connector or edge", ENGINE, [...PLATFORMS, ...CONNECTORS, ...EDGES]],
@@ -110,7 +113,7 @@ describe("the borders", () => {
     expect(circles(arrows)).toEqual([]);
   });
 
-  it("The borders refuse a file that lies in no room, and an import of such a file", () => {
+  it("The borders refuse a file outside of all rooms, and an import of such a file", () => {
     const files = new Map([
       ["shared/new/a.ts", ""],
       ["cli/a.ts", 'import "../shared/new/a.ts";\nimport "../../outside/a.ts";'],

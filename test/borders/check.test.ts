@@ -7,8 +7,8 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 
 /**
- * `npm run check` on a small tree with the project's own configuration: each check can pass and can
- * fail.
+ * Tests `npm run check` on a small copy of the project, with the project's own configuration. Each
+ * check must be able to pass and to fail.
  */
 
 const KEPT = [
@@ -16,7 +16,7 @@ const KEPT = [
   ...["docs/architecture.md", "scripts/check.ts", "scripts/borders.ts", "scripts/borders", "test/borders"],
   ...["scripts/words.ts", "scripts/words", "test/support/folder.ts", "test/support/root.ts"],
   ...globSync([...PAGES], { cwd: ROOT }),
-  // These start the scripts.
+  // npm scripts run these two files first.
   ...["scripts/require-node-24.mjs", "bin/node-version.mjs"],
 ];
 
@@ -28,7 +28,10 @@ const longFile = (count: number) => lines(count, (n) => `export const long${n} =
 const longFunction = (count: number) =>
   `export function print(): void {\n${lines(count, (n) => `  console.log("line ${n}");\n`)}}\n`;
 
-/** Five nested conditions have a complexity of 15; an operator adds one. */
+/**
+ * Returns a function with five nested conditions, which have a complexity of 15. An operator in
+ * `condition` adds one.
+ */
 const nested = (condition: string) =>
   `export function nested(a: boolean, b: boolean): void {\n` +
   lines(5, (n) => `${"  ".repeat(n + 1)}if (${n === 0 ? condition : "a"}) {\n`) +
@@ -36,7 +39,7 @@ const nested = (condition: string) =>
   lines(5, (n) => `${"  ".repeat(5 - n)}}\n`) +
   "}\n";
 
-/** About 120 tokens. */
+/** Returns a function of about 120 tokens. */
 const copied = (name: string) =>
   `export function ${name}(rows: readonly string[]): string[] {\n  const ${name}s: string[] = [];\n` +
   `  for (const row of rows) {\n` +

@@ -19,13 +19,13 @@ async function homeWithThreeBatches(): Promise<string> {
 /** Creates a home whose batch 1 was aborted. */
 async function homeWithOpenBatch(): Promise<string> {
   const home = temporaryFolder();
-  // One task at a time, because the failure of the second task would stop the first.
+  // The tasks run one at a time, because the failure of the second task would stop the first.
   const args = ["run", COUNTER, "--home", home, "--max-attempts", "1", "--max-concurrency", "1"];
   expect((await millrace(args, { COUNTER_FAULT: "fail always" })).code).toBe(1);
   return home;
 }
 
-/** Runs a command with `--json` and returns its answer. */
+/** Runs a command with `--json` and returns its output as an object. */
 async function json(args: readonly string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await millrace([...args, "--json"]);
   expect(code, stderr).toBe(0);

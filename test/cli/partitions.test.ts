@@ -10,7 +10,7 @@ import { millrace } from "../support/process.ts";
 const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 
 /**
- * Creates a home with progress reports for the tasks of the counter's batch 1. Partition 0 is
+ * Creates a home in which the tasks of the counter's batch 1 have reported progress. Partition 0 is
  * already written.
  */
 async function homeAtWork(): Promise<string> {

@@ -41,7 +41,7 @@ describe("the connector", () => {
       });
       expect(stderr).toBe("");
       expect(Number(stdout)).toBeGreaterThan(0);
-      // Lambda loads the bundle at each cold start.
+      // The bundle must be small, because Lambda loads it at each cold start.
       expect(statSync(outfile).size).toBeLessThan(1024 * 1024);
     },
   );

@@ -38,7 +38,7 @@ const runtimeAt = (now: number): DataSourceRuntime =>
     env: {},
   });
 
-/** Creates the source with a clock that stands at `now`. */
+/** Creates the source. Its clock stands at `now`. */
 async function events(options: Partial<EventsOptions> = {}, now: number = START + HOUR): Promise<Events> {
   const given = { start: iso(START), ...options };
   return new Events(await parseOptions(Events, given), runtimeAt(now));

@@ -11,7 +11,7 @@ import { namedFiles, stagedFiles } from "../support/table.ts";
 const PIPELINE = join(PACKAGE, "test/e2e/pipelines/files.ts");
 const ROWS = 20;
 
-/** Moves a complete file into the folder, as `mv` does. */
+/** Moves a complete file into the folder, like the command `mv`. */
 function put(folder: string, number: number): void {
   const compressed = number % 3 === 0;
   const name = join(folder, `${number % 4}`, `${(number * 7) % 50}.jsonl${compressed ? ".gz" : ""}`);
@@ -47,7 +47,7 @@ describe("kill -9 while files are read", () => {
     expect((await millrace(["vacuum", "--older-than", "0s", "--home", home], env)).code).toBe(0);
     const table = join(home, "files/table");
     expect(stagedFiles(table)).toEqual(namedFiles(table));
-    // A run after the vacuum has no new data either.
+    // A run after the vacuum finds no new data, so the vacuum has not removed needed records.
     expect((await millrace([...args, "--json"], env)).stdout).toContain('"batches":0');
   });
 });

@@ -14,8 +14,8 @@ import { hasPython, runPython } from "../support/python.ts";
 import { withStores } from "../support/runtime.ts";
 
 /**
- * Writes files with pyarrow and reads them with it. The values are in the form in which sinks of
- * rows receive them.
+ * Python code with which pyarrow writes files and reads them. It prints values in the form in which
+ * sinks of rows receive them.
  */
 const PRELUDE = `
 import sys, json, math, base64, random, datetime as dt, decimal, uuid
@@ -65,7 +65,7 @@ async function rowsIn(options: Omit<FilesOptions, "format">, given?: string): Pr
     for await (const batch of (await reader.read(partition, task)) as AsyncIterable<never>)
       rows.push(...rowsOf(batch));
   }
-  // JSON has no NaN or infinities, and NaN is not equal to itself.
+  // JSON has no NaN and no infinities, and NaN is not equal to itself, so these values become text.
   return JSON.parse(
     JSON.stringify(rows, (_key, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value)

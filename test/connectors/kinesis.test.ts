@@ -116,10 +116,10 @@ describe("the plan of a batch of shards", () => {
   });
 });
 
-/** The operation of a request to Kinesis, such as `GetRecords`. */
+/** Returns the operation of a request to Kinesis, such as `GetRecords`. */
 const callOf = ({ headers }: Asked) => String(headers["x-amz-target"]).split(".")[1];
 
-/** A stream whose requests go to a server of the test. */
+/** Returns a stream whose requests go to a server of the test. */
 async function streamAt(respond: Respond, given: Partial<KinesisOptions> = {}) {
   const api = await serve(respond);
   const runtime = withStores(runtimeAt(NOON)) as FakeRuntime & DataSourceRuntime;
@@ -141,8 +141,8 @@ interface Arrival {
 }
 
 /**
- * Answers like a shard with these records, in pages of at most `page`; an iterator is the index of
- * a record.
+ * Returns a function that answers like a shard with these records, in pages of at most `page`. The
+ * iterator in its answers is the index of a record.
  */
 function shardOf(records: readonly Arrival[], page = 10_000): Respond {
   const indexOf = (found: (record: Arrival) => boolean) => {
@@ -182,10 +182,10 @@ describe("a look ahead in a shard", () => {
     const requests = asked().filter((call) => call === "GetRecords").length;
     return [first?.sequenceNumber, last?.sequenceNumber, stop, requests];
   };
-  /** A record each second, the last of them `ago` milliseconds ago. */
+  /** Returns records at intervals of one second. The last one arrived `ago` milliseconds ago. */
   const steady = (count: number, ago: number): Arrival[] =>
     Array.from({ length: count }, (_, i) => ({ seq: i + 1, at: NOON - ago - (count - 1 - i) * 1000 }));
-  /** Many records at one moment, and some later ones. */
+  /** Returns `count` records that arrived at one moment, and later records. */
   const burst = (count: number, ...later: readonly number[]): Arrival[] => [
     ...Array.from({ length: count }, (_, i) => ({ seq: i + 1, at: NOON - 100_000 })),
     ...later.map((ago, i) => ({ seq: count + 1 + i, at: NOON - ago })),
@@ -263,7 +263,7 @@ describe("a partition of a shard", () => {
 });
 
 describe("a stream", () => {
-  /** A stream on a server that sends these replies. */
+  /** Returns a stream on a server that sends these replies. */
   const streamOn = async (...replies: readonly Reply[]) =>
     await streamAt((_asked, count) => replies[Math.min(count, replies.length) - 1]);
   const throttled = { status: 400, json: { __type: "ProvisionedThroughputExceededException", message: "x" } };

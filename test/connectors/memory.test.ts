@@ -36,7 +36,7 @@ const runtime = withStores({
   env: {},
 });
 
-/** Creates the data source. With `elsewhere` it loads the module again, as another thread does. */
+/** Creates the data source. With `elsewhere`, loads the module again, as another thread does. */
 async function memory(options: MemoryOptions, elsewhere = false): Promise<Memory> {
   if (elsewhere) vi.resetModules();
   const module = elsewhere ? await import("../../shared/connectors/memory/index.ts") : { Memory };

@@ -24,8 +24,8 @@ async function changes(rows: number): Promise<Database> {
 }
 
 /**
- * Starts sessions that write several rows per transaction, and roll some transactions back. Returns
- * a function that ends them.
+ * Starts sessions that write several rows per transaction, and that roll some transactions back.
+ * Returns a function that ends them.
  */
 async function keepWriting(db: Database, sessions: number): Promise<() => Promise<void>> {
   let isWriting = true;
@@ -82,7 +82,7 @@ describe("kill -9", () => {
     expect(filesBelow(home).filter((file) => file.includes("staging"))).toEqual([]);
   });
 
-  it("A run killed in the middle of a commit leaves nothing of it, and the next run lands the batch", async () => {
+  it("A run that is killed in the middle of a commit writes nothing, and the next run writes the batch", async () => {
     const db = await changes(50);
     const home = temporaryFolder();
     await db.query("CREATE TABLE copies (seq bigint, id int, word text)");

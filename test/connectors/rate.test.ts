@@ -47,7 +47,7 @@ async function microBatch(options: RateMicroBatchOptions): Promise<Reader> {
   return source.streamReader(parseDdl(source.schema())) as Reader;
 }
 
-/** Reads the rows of each partition in the way in which a task does. */
+/** Returns the rows of each partition, read as a task does. */
 async function rowsOfBatch(reader: Reader, start: object, end: object): Promise<Record<string, unknown>[][]> {
   const schema = parseDdl("timestamp timestamp NOT NULL, value bigint NOT NULL");
   const partitions = json(await reader.partitions(json(start), json(end)));

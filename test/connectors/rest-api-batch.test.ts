@@ -40,7 +40,7 @@ async function readerOf(
   return (await apiOf(options, runtime)).reader(parseDdl(schema));
 }
 
-/** Reads the rows of each partition with a new reader, as a task does. */
+/** Returns the rows of each partition. Each partition is read with a new reader, as in a task. */
 async function read(options: RestApiOptions, runtime?: Runtime, schema = SCHEMA): Promise<unknown[][]> {
   const partitions = await (await readerOf(options, runtime, schema)).partitions();
   return await Promise.all(
@@ -95,7 +95,7 @@ interface RangeApi extends Api {
   readonly options: RestApiOptions;
 }
 
-/** Starts an API that is read by time ranges and has one event every half hour of a day. */
+/** Starts an API that is read by time ranges. It has an event every half hour of a day. */
 async function events(timeRange: Partial<RestApiOptions["timeRange"]> = {}): Promise<RangeApi> {
   const api = await serve(({ url }) => {
     const [since, before] = ["since", "before"].map((name) => Date.parse(url.searchParams.get(name) ?? ""));
@@ -188,7 +188,9 @@ describe("a range of time that is read as a batch", () => {
     expect(sent).toEqual(rows);
   });
 
-  /** Returns the ids that a batch pipeline with these filters writes, and the expected ids. */
+  /**
+   * Runs a batch pipeline with these filters. Returns the ids that it writes, and the expected ids.
+   */
   async function copied(options: RestApiOptions, filters: readonly Filter[]) {
     const sink = await serveRows();
     const definition = pipeline("filtered")
@@ -205,7 +207,7 @@ describe("a range of time that is read as a batch", () => {
     return { rows: ids, sent: sink.rows.map(({ id }) => Number(id)).sort((a, b) => a - b) };
   }
 
-  /** True if a row passes a filter. It does not use the engine's code. */
+  /** Returns true if a row passes a filter. Does not use the engine's code. */
   function passes(filter: Filter, id: number): boolean {
     if (filter.kind === "Not") return !passes(filter.child, id);
     if (!("value" in filter)) return true;

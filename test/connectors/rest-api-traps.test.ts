@@ -5,7 +5,7 @@ import { serve, serveRows } from "../support/api-server.ts";
 
 const START = "2026-11-21T00:00:00.000Z";
 const schema = "id bigint NOT NULL, time timestamp";
-/** One row every ten minutes from the start. */
+/** Rows at intervals of ten minutes, from the start. */
 const rows = Array.from({ length: 300 }, (_, id) => ({
   id,
   time: new Date(Date.parse(START) + id * 600_000).toISOString(),

@@ -56,7 +56,7 @@ describe("the options of sqs", () => {
 });
 
 describe("messages of sqs", () => {
-  it("Messages of sqs become rows, and those that cannot are told apart", async () => {
+  it("Messages of sqs become rows, and messages that cannot become rows are returned separately", async () => {
     const bodies = ['{"id": 1}', "{", '{"id": "x"}', '{"id": 2}', '{"id": null}', '{"id": 3}'];
     const messages = bodies.map((body, i) => message(`m${i}`, body));
     const { batches, fitting, misfits } = await convert(parseDdl("id int NOT NULL"), "json", messages);
@@ -69,7 +69,7 @@ describe("messages of sqs", () => {
     ]);
   });
 
-  it("Messages with columns of other names are told apart, while those that lack one become rows", async () => {
+  it("Messages with a misspelled column are returned separately, while messages that lack a column become rows", async () => {
     const messages = ['{"userId": 1}', "{}"].map((body, i) => message(`m${i}`, body));
     const { fitting, misfits } = await convert(parseDdl("user_id int"), "json", messages);
     expect(fitting.map(({ messageId }) => messageId)).toEqual(["m1"]);
@@ -102,7 +102,7 @@ describe("batches of sqs in the store", () => {
       "sqs/000000000003-x/batch.json",
     ];
     expect(await keysOf(store)).toEqual(left);
-    // This call comes from a run that was overtaken.
+    // The call of a run after another run has taken over the pipeline must change nothing.
     await batches.clearUp(offsets[0]);
     expect(await keysOf(store)).toEqual(left);
     expect(await batches.receipts(offsets[0])).toEqual([]);
@@ -127,7 +127,7 @@ describe("batches of sqs in the store", () => {
 });
 
 describe("a queue", () => {
-  /** A queue on a server that sends these replies. */
+  /** Returns a queue on a server that sends these replies. */
   async function queueOn(...replies: readonly Reply[]) {
     const api = await serve((_asked, count) => replies[Math.min(count, replies.length) - 1]);
     const runtime = runtimeAt(0);

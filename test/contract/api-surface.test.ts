@@ -10,7 +10,7 @@ interface Surface {
 
 const RECORDED = join(ROOT, "../shared/oracle/api_surface.json");
 
-/** Classes of PySpark that have another form in TypeScript. */
+/** The declarations in TypeScript for PySpark's classes that have another form there. */
 const OTHERWISE: Readonly<Record<string, RegExp>> = {
   DataSourceRegistration: /export function registerDataSource\(/,
   // Option names are case-insensitive: see test/contract/options/names.test.ts.
@@ -21,7 +21,7 @@ const OTHERWISE: Readonly<Record<string, RegExp>> = {
   ReadLimit: /export type ReadLimit\b/,
 };
 
-/** The body of an exported class or interface in the API report. */
+/** Returns the body of an exported class or interface in the API report. */
 function bodyOf(report: string, name: string): string | undefined {
   return new RegExp(`^export (?:abstract )?(?:class|interface) ${name}\\b[^]*?^}`, "m").exec(report)?.[0];
 }
@@ -51,7 +51,7 @@ describe.runIf(isThere)("the public API", () => {
         expect(report).toMatch(otherwise);
         return;
       }
-      // A filter's own fields are in the class that it extends.
+      // The class that a filter extends may declare its fields.
       const body = bodyOf(report, name);
       expect(body, `${name} is not exported`).toBeDefined();
       const inherited = /extends (\w+Filter)\b/.test(body ?? "");

@@ -7,7 +7,7 @@ import { toSchema } from "../../shared/contract/ddl/to-schema.ts";
 import { lengthLimit } from "../../shared/contract/ddl/types.ts";
 import type { MillraceError } from "../../shared/contract/errors.ts";
 
-/** Parses DDL and formats the fields as DDL again, in one canonical form. */
+/** Parses DDL and formats the fields again as DDL, in a form that is always the same. */
 const read = (ddl: string): string =>
   schemaToJson(parseDdl(ddl))
     .fields.map((field) => `${field.name} ${field.type}${field.nullable ? "" : " NOT NULL"}`)
@@ -25,7 +25,7 @@ function problemOf(ddl: string): string {
   throw new Error(`${ddl} was accepted`);
 }
 
-/** The position, counted from 1, of the character in the error. */
+/** Returns the position of the character in the error, counted from 1. */
 const positionOf = (ddl: string): number => Number(/at character (\d+)$/.exec(problemOf(ddl))?.[1]);
 
 describe("parseDdl", () => {

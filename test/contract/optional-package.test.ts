@@ -4,7 +4,7 @@ import { dependencyMissing, loadingFirst, loadOptional } from "../../shared/cont
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { failure } from "../support/api-server.ts";
 
-/** The error of Node for a missing package. */
+/** Returns Node's error for a missing package. */
 const notFound = (what: string) =>
   Object.assign(new Error(`Cannot find package '${what}' imported from /app/node_modules/x/index.js`), {
     code: "ERR_MODULE_NOT_FOUND",

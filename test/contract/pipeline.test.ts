@@ -204,7 +204,7 @@ describe("registerDataSource", () => {
   it("registerDataSource knows each class of the package by its name", async () => {
     const folder = new URL("../../shared/connectors/", import.meta.url);
     const folders = readdirSync(folder, { withFileTypes: true }).filter(
-      // The connectors' shared code is no connector.
+      // `kit` contains code that connectors share. It is not a connector.
       (entry) => entry.isDirectory() && entry.name !== "kit",
     );
     for (const { name: connector } of folders) {

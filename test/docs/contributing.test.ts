@@ -28,7 +28,8 @@ it("The connector that CONTRIBUTING.md adds has the right format, type-checks an
 });
 
 /**
- * Writes the code examples of the page to the files that their first lines name. Returns the names.
+ * Writes the code examples of the page to files. The first line of an example names its file.
+ * Returns the names.
  */
 function writeSnippets(folder: string): string[] {
   const page = readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8");

@@ -13,7 +13,7 @@ import { typeCheck } from "../support/type-check.ts";
 
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
 
-/** The text of all sources except the table of error codes. */
+/** Returns the text of all sources except the table of error codes. */
 function sources(): string {
   return ["shared", "local", "functions", "infra", "cli", "bin"]
     .flatMap((folder) =>

@@ -7,10 +7,10 @@ import { PACKAGE } from "../support/package.ts";
 import { ROOT } from "../support/root.ts";
 import { typeCheck } from "../support/type-check.ts";
 
-/** Examples are files of a user's project: each begins with its file name. */
+/** An example is a file of a user's project. Its first line is the name of the file. */
 const EXAMPLE = /```ts\n\/\/ (\S+)\n([\s\S]*?)```/g;
 
-/** A folder of a user's project in which the package is installed. */
+/** Creates the folder of a user's project in which the package is installed. */
 function project(): string {
   const folder = temporaryFolder();
   const modules = join(folder, "node_modules");

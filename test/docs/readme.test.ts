@@ -122,7 +122,7 @@ describe("the front page", () => {
   });
 });
 
-/** The file that a snippet's first line names. */
+/** Returns the code of the file `name`. The first line of a snippet names its file. */
 function codeOf(name: string): string {
   const code = README.split(`\`\`\`ts\n// ${name}\n`)[1]?.split("```")[0];
   if (code === undefined) throw new Error(`README.md has no ${name}`);
@@ -130,8 +130,7 @@ function codeOf(name: string): string {
 }
 
 /**
- * Returns the lines of a run without the parts that differ between runs: times, column widths and
- * the home.
+ * Returns the lines of a run without times, column widths and the home, which differ between runs.
  */
 function withoutTimes(text: string): string[] {
   return text
@@ -143,7 +142,9 @@ function withoutTimes(text: string): string[] {
     .split("\n");
 }
 
-/** True if the file of a link exists and, if the link has an anchor, the heading exists too. */
+/**
+ * Returns true if the file of a link exists and, if the link has an anchor, the heading exists too.
+ */
 function isThere(page: string): boolean {
   const [path = "", anchor] = page.split("#");
   if (!existsSync(join(ROOT, path))) return false;

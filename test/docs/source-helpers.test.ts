@@ -11,13 +11,15 @@ import { EngineWorld } from "../support/engine.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 
-/** The files that a page shows, by name. */
+/** Returns the files that a page shows, by name. */
 function examples(page: string): ReadonlyMap<string, string> {
   const blocks = readFileSync(join(ROOT, "docs", page), "utf8").matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g);
   return new Map([...blocks].map(([, name = "", code = ""]) => [name, code]));
 }
 
-/** Loads a class of a page's example with the sources in place of the package. */
+/**
+ * Loads a class from an example on a page. The example imports the sources in place of the package.
+ */
 async function exampleClass(
   page: string,
   file: string,
@@ -40,7 +42,8 @@ async function serve(answer: (query: URLSearchParams) => unknown): Promise<strin
 }
 
 /**
- * Runs batches at the given time until there is no new data. Returns the number of rows of each.
+ * Runs batches at the given time until there is no new data. Returns the number of rows of each
+ * batch.
  */
 async function drain(
   source: DataSourceClass<{ url: string }>,
@@ -64,7 +67,7 @@ async function drain(
 describe("the pages on helpers and example sources", () => {
   it("The source by time ranges in the docs reads each row once from an API with inclusive ends", async () => {
     const [start, now] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2, 12)];
-    // Two rows at each half hour: every other pair is on the border of two partitions.
+    // Each half hour has two rows. Every second pair lies on the border of two partitions.
     const times = Array.from({ length: 144 }, (_, i) =>
       new Date(start + Math.floor(i / 2) * 1_800_000).toISOString(),
     );

@@ -48,7 +48,8 @@ describe("a batch pipeline that runs embedded", () => {
     const home = temporaryFolder();
     const args = ["run", BATCH, "--home", home, "--json", "--max-concurrency", "2"];
     const killed = startMillrace(args, { BATCH_MODE: "append", BATCH_FAULT: "hang" });
-    // At that moment the other thread has staged and recorded the partitions before this one.
+    // Row 30 is in the last partition. The other thread has recorded all earlier partitions by
+    // then.
     for (let i = 0; i < 1000 && !killed.stderr().includes("read 30"); i++) await setTimeout(10);
     expect(killed.stderr()).toContain("read 30");
     killTree(killed.process);

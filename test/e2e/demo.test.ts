@@ -18,7 +18,7 @@ function run(home: string, ...flags: string[]) {
 
 describe("the earthquakes", () => {
   it.skipIf(!hasPython)(
-    "The earthquakes land once each, as an independent reader sees them, also after a second run",
+    "An independent reader sees each earthquake once in the table, also after a second run",
     async () => {
       const home = temporaryFolder();
       for (let i = 0; i < 2; i++) {

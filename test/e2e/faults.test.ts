@@ -48,7 +48,7 @@ async function hasWritten(home: string, tasks: number): Promise<void> {
   throw new Error(`the open batch never had ${tasks} finished tasks`);
 }
 
-/** Opens the ledger of a home in a new process and returns the exit code. */
+/** Opens the ledger of a home in a new process and returns the exit code of the process. */
 async function openLedger(home: string): Promise<number | null> {
   const script = `
     import { SqliteLedger } from ${JSON.stringify(join(PACKAGE, "dist/shared/platform/embedded/sqlite-ledger.js"))};

@@ -36,7 +36,7 @@ const byId = (rows: readonly JsonRow[]) => [...rows].sort((a, b) => Number(a["id
 
 describe("rows that are sent to an API", () => {
   it("Rows reach an API once each, though the run is killed meanwhile and continues with other options", async () => {
-    // The eighth request is processed and never answered, and the run is killed there.
+    // The API processes the eighth request but never answers it. The run is killed at that moment.
     const { to, home, args, env } = await copying((count) => (count === 8 ? "hang after" : undefined));
     const killed = startMillrace(args, env());
     for (let i = 0; i < 1000 && to.asked.length < 8; i++) await setTimeout(10);

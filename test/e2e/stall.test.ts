@@ -7,8 +7,8 @@ import { killTree, millrace, type Running, startMillrace } from "../support/proc
 import { namedFiles, stagedFiles } from "../support/table.ts";
 
 /**
- * If a test says so, partition 1 of the counter's batch 1 (rows 30 to 39) returns three rows and
- * then hangs.
+ * The pipeline of these tests. If a test sets the fault, partition 1 of batch 1 (rows 30 to 39)
+ * returns three rows and then hangs.
  */
 const COUNTER = join(PACKAGE, "test/e2e/pipelines/counter.ts");
 const PLACE = { pipeline: "counter", batchId: 1, partition: 1, attempt: 1 };

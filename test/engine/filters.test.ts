@@ -30,12 +30,12 @@ async function batchesOf(
   return await Array.fromAsync(filterRows(schema, rows, filters, { pipeline: "numbers" }));
 }
 
-/** The rows that pass the filters, as JSON. */
+/** Returns the rows that pass the filters, as JSON. */
 async function left(ddl: string, rows: RowSource, ...filters: Filter[]): Promise<Record<string, unknown>[]> {
   return (await batchesOf(parseDdl(ddl), rows, filters)).flatMap((batch) => [...rowsOf(batch)]);
 }
 
-/** The indexes of the values in a column `v` that pass the filters. */
+/** Returns the indexes of the values in a column `v` that pass the filters. */
 async function indexesOf(type: string, values: readonly unknown[], ...filters: Filter[]): Promise<number[]> {
   const rows = await left(
     `i int, v ${type}`,
@@ -48,7 +48,7 @@ async function indexesOf(type: string, values: readonly unknown[], ...filters: F
 const range = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
-/** Values of each type in ascending order; the last index holds a null. */
+/** Values of each type in ascending order. Each test adds a null at the end. */
 const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] = [
   ["tinyint", [-128, -1, 0, 127]],
   ["smallint", [-32768, 0, 5, 32767]],
@@ -90,8 +90,8 @@ const ORDERED: readonly (readonly [type: string, values: readonly unknown[]])[] 
     "timestamp_ntz",
     ["1969-12-31T23:59:59.999", "1970-01-01T00:00:00", "1970-01-01T00:00:00.000001", "2026-11-21T03:04:05"],
   ],
-  // Strings are ordered by their UTF-8 bytes, as in Spark. So a character beyond the first 65,536
-  // comes last. By UTF-16 units it would not.
+  // Spark orders strings by their UTF-8 bytes, so a character beyond the first 65,536 comes last.
+  // In the order of UTF-16 units it would come earlier.
   [
     "string",
     [

@@ -90,7 +90,7 @@ describe("rewind", () => {
     expect((await run.batch())?.batch).toMatchObject({ batchId: 1, start: { n: 0 }, end: { n: 8 } });
   });
 
-  it("A rewind gives the lease back, also if it was refused", async () => {
+  it("A rewind releases the lease, also if it was refused", async () => {
     const { world, run, rewindBy } = await afterOneBatch();
     await run.plan();
     await expect(rewindBy(true)).rejects.toMatchObject({ code: "BATCH_OPEN" });

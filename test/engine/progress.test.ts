@@ -5,7 +5,7 @@ import { EngineWorld, scripted } from "../support/engine.ts";
 
 const SECOND = 1000;
 
-/** Runs a batch in one run, in which each step takes a different time. */
+/** Runs one batch. Each step of the run takes a different time. */
 async function batchOf(world: EngineWorld, owner: string): Promise<Batch> {
   const { script, pipeline } = scripted();
   const takes: Readonly<Record<string, number>> = {

@@ -2,16 +2,16 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type Case, countCalls, type Kind, runCase } from "./cases.ts";
 import { mixed, ROUND } from "./mix.ts";
 
-/** The cases that all workers run together. */
+/** The cases that all workers run together. All settings are the same for each worker. */
 export interface Share {
   readonly seed: number;
-  /** Seconds after which no further case begins, except those of the first round. */
+  /** Seconds after which no further case begins, except the cases of the first round. */
   readonly seconds: number;
   /** Maximum number of cases. */
   readonly limit: number;
   /**
-   * Index of the next case that no worker has taken yet, in an `Int32Array` of one element. All
-   * workers together run the first cases of the seed's list, however fast each worker is.
+   * Index of the next case that no worker has taken, in an `Int32Array` of one element. The workers
+   * share it, so together they run the first cases of the seed's list.
    */
   readonly next: SharedArrayBuffer;
 }

@@ -8,14 +8,14 @@ import { type Shape, type Surroundings, World } from "./world.ts";
 export const KINDS = ["single", "history", "zombie", "takeover", "pair", "interleaved", "sequence"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** A case that can be run again from its JSON alone. */
+/** A case of the fault tests. Its JSON contains everything that is needed to run it again. */
 export interface Case {
   readonly kind: Kind;
   /** Faults of each run, in the order in which the runs begin. */
   readonly runs: readonly (readonly Fault[])[];
-  /** True if a vacuum runs between the runs, days later. */
+  /** True if a vacuum runs between the runs, when the clock is some days later. */
   readonly vacuums?: boolean;
-  /** Seed by which runs are interleaved without the protection of leases. */
+  /** Seed of the order in which runs take turns. These runs are not protected by leases. */
   readonly seed?: number;
   /** An action of an operator between the runs. */
   readonly act?: "lose ledger" | "rewind";
@@ -28,7 +28,7 @@ const LEASE_IS_OVER = 120_000;
 const CLEAN_RUNS = 8;
 
 /**
- * Returns the calls of a run without faults. These are the calls at which faults can be injected.
+ * Returns the names of the calls of a run without faults. Faults can be injected at these calls.
  */
 export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[]> {
   const world = new World(shape);
@@ -40,9 +40,9 @@ export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[
 
 /** The outcome of a case. */
 export interface Played {
-  /** Each violation of an invariant, in words. */
+  /** The invariants that were violated, one sentence for each violation. */
   readonly violations: readonly string[];
-  /** The faults that each run has met, by the names of their calls. */
+  /** The faults that happened in each run. Each fault names its call. */
   readonly met: readonly (readonly Fault[])[];
 }
 
@@ -51,7 +51,7 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
   return (await play(test, shape)).violations;
 }
 
-/** Runs a case. Returns the violations, and the faults that the runs met. */
+/** Runs a case. Returns its violations, and the faults that happened. */
 export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
   const world = new World(shape);
   world.hasOneFault = test.kind === "single";
@@ -105,7 +105,7 @@ async function runInTurn(world: World, test: Case, begun: Run[]): Promise<void> 
 }
 
 /**
- * Starts all runs at once. At each call, chance decides which run continues. Adds the runs to
+ * Starts all runs at once. At each call, the seed decides which run continues. Adds the runs to
  * `runs`.
  */
 async function runInterleaved(
@@ -130,7 +130,7 @@ async function runInterleaved(
     }),
   );
   while (working > 0 || waiting.length > 0) {
-    // Lets each run reach its next call.
+    // Each run continues up to its next call.
     await new Promise((resolve) => setImmediate(resolve));
     const [next] = waiting.splice(Math.floor(random() * waiting.length), 1);
     next?.();
@@ -150,7 +150,7 @@ async function runInterleaved(
   world.now += LEASE_IS_OVER;
 }
 
-/** Runs without faults until there is no new data, which must take only a few runs. */
+/** Makes runs without faults until there is no new data. Only a few runs may be needed. */
 export async function finish(
   world: Surroundings,
   options: { readonly takesOver?: boolean } = {},
@@ -163,7 +163,7 @@ export async function finish(
   world.broken("runs without faults do not come to an end");
 }
 
-/** Runs a vacuum days later. */
+/** Runs a vacuum when the clock is some days later. */
 export async function tidy(world: Surroundings): Promise<void> {
   const run = new Run(world);
   const { sessions, ports } = await run.open();
@@ -172,8 +172,8 @@ export async function tidy(world: Surroundings): Promise<void> {
 }
 
 /**
- * Rewinds to the last batch and returns its rows. The runs before it may have left no batch to
- * rewind.
+ * Finishes all batches, rewinds to the last batch, and returns its rows. Without the first step
+ * there might be no batch to rewind.
  */
 async function rewound(world: World): Promise<readonly number[]> {
   await finish(world);

@@ -1,6 +1,6 @@
 /**
- * Returns a generator of random numbers from 0 (inclusive) to 1 (exclusive). Equal seeds give equal
- * numbers (mulberry32).
+ * Returns a generator of random numbers from 0 (inclusive) to 1 (exclusive). The same seed always
+ * produces the same numbers (mulberry32).
  */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
@@ -12,7 +12,7 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** Returns a random item. */
+/** Returns a random item of a list. */
 export function pick<T>(from: readonly T[], random: () => number): T {
   return from[Math.floor(random() * from.length)] as T;
 }

@@ -5,18 +5,18 @@ import { histories, singles, zombies } from "./generators.ts";
 import { FAULTS, type Fault } from "./kinds.ts";
 
 /**
- * Runs all cases with one fault, and some random cases. If a random case fails, fast-check reduces
- * it. `npm run test:faults` runs thousands of random cases; `npm test` runs them for a minute.
+ * Tests of all cases with one fault, and of some random cases. If a random case fails, fast-check
+ * reduces it to a smaller case. `npm run test:faults` runs thousands of random cases.
  */
 
 const { length: calls } = await countCalls();
-/** Time limit of a test, which is enough even on a busy machine. */
+/** Time limit of a test in milliseconds. It is long enough even for a busy machine. */
 const TIMEOUT = 300_000;
 const isAsleep = (kind: string) => kind.startsWith("sleep");
 
-/** Runs all cases and returns their violations, each with the case to run again. */
+/** Runs all cases. Returns their violations, each with the JSON of its case. */
 async function broken(cases: readonly Case[]): Promise<readonly string[]> {
-  // Without any case the test would always pass.
+  // A test without any case would always pass.
   expect(cases.length).toBeGreaterThan(0);
   const problems: string[] = [];
   for (const test of cases)
@@ -24,7 +24,7 @@ async function broken(cases: readonly Case[]): Promise<readonly string[]> {
   return problems;
 }
 
-/** The cases whose first fault is of this kind. */
+/** Returns the cases whose first fault is of this kind. */
 function of(cases: readonly Case[], kind: string): readonly Case[] {
   return cases.filter(({ runs }) => runs[0]?.[0]?.kind === kind);
 }
@@ -60,7 +60,7 @@ describe("random faults", { timeout: TIMEOUT }, () => {
   const faults = (maxLength: number) => fc.array(fault, { maxLength });
   const vacuums = fc.boolean();
 
-  /** Runs random cases. If one fails, its seed and the smallest case that fails are printed. */
+  /** Runs random cases. If a case fails, prints the seed and the smallest case that fails. */
   async function holds(cases: fc.Arbitrary<Case>, numRuns: number): Promise<void> {
     const property = fc.asyncProperty(cases, async (test) => {
       expect(await runCase(test)).toEqual([]);

@@ -4,13 +4,16 @@ import type { Surroundings } from "./world.ts";
 
 /** Decides at each call whether it has a fault. */
 export interface Points {
-  /** Makes one call; `effect` is the part of it that takes place in another process or service. */
+  /**
+   * Makes one call. `effect` is the part of the call that takes place in another process or
+   * service.
+   */
   point<T>(name: string, effect: () => Promise<T>): Promise<T>;
 }
 
 /**
- * A ledger in which each call can have a fault. It reports the results of its methods to the judge
- * of the world.
+ * Returns a ledger in which each call can have a fault. It reports the results of the calls to
+ * `world`.
  */
 export function faultyLedger(ledger: Ledger, run: Points, world: Surroundings): Ledger {
   return new Proxy(ledger, {
@@ -53,8 +56,8 @@ export class FaultyStore implements ObjectStore {
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
     if (body instanceof Uint8Array)
       return await this.#run.point("store.put", () => this.#inner.put(key, body));
-    // The body is read first, because reading it makes other calls that can have faults, and
-    // because a call may be delivered twice.
+    // The body is read before the call, because reading it makes other calls that can have faults,
+    // and because the call may be made twice.
     const chunks = await Array.fromAsync(body);
     return await this.#run.point("store.put", () => this.#inner.put(key, streamOf(chunks)));
   }

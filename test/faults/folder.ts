@@ -11,8 +11,8 @@ const PIPELINE = "numbers";
 const SIGHTS = "sights.jsonl";
 
 /**
- * Opens the ledger, the store and the observations in a folder, with a clock that stands at `now`.
- * The runs use the store that `wrap` returns.
+ * Opens the ledger, the store and the observations in a folder. The clock stands at `now`. The runs
+ * use the store that `wrap` returns.
  */
 export function openFolder(
   folder: string,

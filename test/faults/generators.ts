@@ -2,13 +2,13 @@ import type { Case } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { FAULTS, type FaultKind } from "./kinds.ts";
 
-/** A fault at the index of its call. Generated cases use indexes instead of names. */
+/** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
 interface Placed {
   readonly at: number;
   readonly kind: FaultKind;
 }
 
-/** Every fault at every call of one run. */
+/** Returns one case for each kind of fault at each call of a run. */
 export function singles(calls: number): readonly Case[] {
   return each(calls).flatMap((fault) => [
     { kind: "single", runs: [[fault]] },
@@ -16,7 +16,9 @@ export function singles(calls: number): readonly Case[] {
   ]);
 }
 
-/** Cases of a run that sleeps or straggles, and continues after others have done its work. */
+/**
+ * Returns cases in which a run sleeps or straggles, other runs do its work, and it then continues.
+ */
 export function zombies(calls: number): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind.startsWith("sleep") || kind.startsWith("straggle"))
@@ -26,7 +28,10 @@ export function zombies(calls: number): readonly Case[] {
     ]);
 }
 
-/** Cases of a run that sleeps in its first batch while the next run fails in the same batch. */
+/**
+ * Returns cases in which a run sleeps in its first batch while the next run fails in the same
+ * batch.
+ */
 export function takeovers(calls: number): readonly Case[] {
   const batch = Math.ceil(calls / 2);
   const asleep = each(batch).filter(({ kind }) => kind.startsWith("sleep"));
@@ -40,7 +45,7 @@ export function takeovers(calls: number): readonly Case[] {
   );
 }
 
-/** Draws two faults. Either both are in one run, or the second is in the next run. */
+/** Draws a case with two faults. They are in one run or in two runs, one after the other. */
 export function pair(calls: number, random: () => number): Case {
   const fault = (): Placed => ({ at: Math.floor(random() * (calls + 10)), kind: pick(FAULTS, random) });
   const first = fault();
@@ -51,7 +56,7 @@ export function pair(calls: number, random: () => number): Case {
     : { kind: "pair", runs: [[first], [second]], vacuums };
 }
 
-/** Draws two or three runs at the same time, with some faults. */
+/** Draws a case of two or three runs at the same time, with some faults. */
 export function interleaving(calls: number, random: () => number): Case {
   const seed = Math.floor(random() * 2 ** 31);
   const runs = Array.from({ length: 2 + Math.floor(random() * 2) }, () =>
@@ -63,7 +68,7 @@ export function interleaving(calls: number, random: () => number): Case {
   return { kind: "interleaved", runs, seed };
 }
 
-/** Draws three to six runs one after the other, with up to three faults each. */
+/** Draws a case of three to six runs one after the other, with up to three faults each. */
 export function sequence(calls: number, random: () => number): Case {
   const runs = Array.from({ length: 3 + Math.floor(random() * 4) }, () =>
     Array.from({ length: Math.floor(random() * 4) }, () => ({
@@ -74,7 +79,7 @@ export function sequence(calls: number, random: () => number): Case {
   return { kind: "sequence", runs, vacuums: random() < 0.5 };
 }
 
-/** Cases of a ledger that is lost or rewound after a fault. */
+/** Returns cases in which the ledger is lost or rewound after a fault. */
 export function histories(calls: number): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind === "stop before" || kind === "lost answer" || kind === "fail for good")

@@ -10,8 +10,8 @@ import { judgeFolder, openFolder } from "./folder.ts";
 import type { RealWorld } from "./real.ts";
 
 /**
- * A process is killed by SIGKILL at each call of a run, on SQLite and a folder. The next run, a
- * vacuum days later and the judge run in the process of the test.
+ * Tests of a process that is killed by SIGKILL at each call of a run, with SQLite and a folder. The
+ * next run, a vacuum days later, and the judge are in the process of the test.
  */
 
 type Moment = "before" | "during" | "after";
@@ -32,8 +32,8 @@ const AT_ONCE = Math.min(4, availableParallelism());
 const READS = new Set(["ledger.batch", "ledger.task", "ledger.tasks"]);
 
 /**
- * A file system in memory, if there is one. A killed process loses no written bytes, even without a
- * sync, so the test needs no disk. On a disk, syncs would take most of the time.
+ * A folder of a file system in memory, which not every machine has. A killed process loses no
+ * written bytes, even without a sync, so the test does not need the slow syncs of a disk.
  */
 const MEMORY = "/dev/shm";
 const home = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "millrace-kill-"));
@@ -41,8 +41,8 @@ const program = join(home, "process.mjs");
 const calls = await countCalls();
 
 beforeAll(async () => {
-  // The program is bundled, because one file starts three times as fast as its modules, and it is
-  // started 200 times.
+  // The program is bundled, because it starts 200 times, and one file starts three times as fast as
+  // many modules.
   await build({
     entryPoints: [join(import.meta.dirname, "real-process.ts")],
     outfile: program,
@@ -62,7 +62,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 async function start(...args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    // The first process that is not killed fills the cache of compiled code.
+    // The first process that is not killed fills this cache of compiled code.
     env: { ...process.env, NODE_COMPILE_CACHE: join(home, "compiled") },
   });
   const ended = new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
@@ -73,7 +73,7 @@ async function start(...args: readonly string[]): Promise<Ended> {
 }
 
 /**
- * Kills a run at this call, continues with another run, and then runs a vacuum. Returns the
+ * Kills a run at a call, continues with another run, and then runs a vacuum. Returns the
  * violations.
  */
 async function survive({ call, moment }: Kill): Promise<readonly string[]> {
@@ -82,7 +82,8 @@ async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   const killed = await start(folder, String(now), String(call), moment);
   if (killed.signal !== "SIGKILL") return [`the run was not killed: ${killed.code} ${killed.output}`];
   try {
-    // The lease of the killed run has expired by then. Nothing else shows that the run has ended.
+    // By then the lease of the killed run has expired. The lease is the only sign that the run has
+    // ended.
     await withFolder(folder, now + 2 * MINUTES, finish);
     await withFolder(folder, now + 3 * DAYS, tidy);
     return await judgeFolder(folder);
@@ -93,7 +94,7 @@ async function survive({ call, moment }: Kill): Promise<readonly string[]> {
   }
 }
 
-/** Opens the content of the folder as the next process does, and calls `work` with it. */
+/** Opens the content of a folder as a new process does, and calls `work` with it. */
 async function withFolder(
   folder: string,
   now: number,

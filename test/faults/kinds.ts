@@ -1,9 +1,9 @@
 /**
- * The faults that may happen at a call. `stop`: the whole run ends there, and no code of it runs
- * again. `die`: the step of the call ends, and the run retries it. `straggle`: the run abandons the
- * step and retries it, and the step continues later. `overtaken`: it continues as soon as the step
- * that replaced it has ended. `sleep`: the whole run stands still and continues after others have
- * worked. `twice`: the call is delivered twice.
+ * The faults that can happen at a call. `stop`: the whole run ends at the call, like a killed
+ * process. `die`: the step of the call ends, and the run retries the step. `straggle`: the run
+ * gives the step up and retries it, and the old step continues later. `overtaken`: like `straggle`,
+ * but the old step continues as soon as the new step has ended. `sleep`: the whole run stops and
+ * continues after other runs have worked. `twice`: the call is made twice.
  */
 export const FAULTS = [
   "stop before",
@@ -27,14 +27,18 @@ export type FaultKind = (typeof FAULTS)[number];
 /** A fault at a call. */
 export interface Fault {
   /**
-   * The index of the call among the calls of its run, or its name. `"sink.commit"` is the first
-   * call with that name in the run, and `"sink.commit #2"` the second.
+   * The call at which the fault happens, by its index among the calls of its run or by its name.
+   * `"sink.commit"` is the first call with this name in the run, and `"sink.commit #2"` is the
+   * second.
    */
   readonly at: number | string;
   readonly kind: FaultKind;
 }
 
-/** Returns the name of the n-th call with this name in a run, in the form of `Fault.at`. */
+/**
+ * Returns the name of a call in the form of `Fault.at`. `time` is 1 for the first call with this
+ * name.
+ */
 export function callName(name: string, time: number): string {
   return time === 1 ? name : `${name} #${time}`;
 }

@@ -42,7 +42,7 @@ describe("the mix of cases", () => {
     }
   });
 
-  it("The mix of cases goes on with the kinds without an end when the others have ended", () => {
+  it("The mix of cases contains only the random kinds when the fixed lists are used up", () => {
     const last = first(6000).slice(-ROUND);
     expect(new Set(last.map(({ kind }) => kind))).toEqual(new Set(["pair", "interleaved", "sequence"]));
   });
@@ -58,7 +58,7 @@ describe("a worker of a fault run", () => {
     const work = share(10, 60);
     const results = [await runShare({ ...work, limit: 4 }), await runShare(work)];
     const counts = results.map(({ cases }) => Object.values(cases).reduce((sum, count) => sum + count, 0));
-    // The first worker takes a fifth case and leaves it.
+    // The first worker takes a fifth case, but its limit is 4, so it does not run the case.
     expect(counts).toEqual([4, 5]);
   });
 });

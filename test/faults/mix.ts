@@ -3,7 +3,8 @@ import { generator, shuffled } from "./chance.ts";
 import { histories, interleaving, pair, sequence, singles, takeovers, zombies } from "./generators.ts";
 
 /**
- * Cases of each kind in a round. With these weights, 16,000 cases cover all fixed lists completely.
+ * Number of cases of each kind in a round. With these numbers, 16,000 cases include all fixed
+ * lists.
  */
 const WEIGHTS: Readonly<Record<Kind, number>> = {
   single: 3,
@@ -18,7 +19,7 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
 /** Number of cases in a round. The first round has each kind. */
 export const ROUND = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
 
-/** The kinds with a fixed list of cases, which depends on the number of calls of a run. */
+/** The kinds with a fixed list of cases. The list depends on the number of calls of a run. */
 const FIXED: Partial<Record<Kind, (calls: number) => readonly Case[]>> = {
   single: singles,
   history: histories,
@@ -38,9 +39,9 @@ export function fixedTotal(kind: Kind, calls: number): number | undefined {
 }
 
 /**
- * Yields cases of all kinds in turns and never ends. The seed alone decides the order. A fixed list
- * of cases is shuffled, so that a short run has a sample of it. When the list is used up, its turns
- * go to the other kinds.
+ * Yields cases of all kinds in turns, without an end. The seed alone decides the order. Each fixed
+ * list is shuffled, so that a short test runs a random part of it. When a list is used up, its
+ * turns go to the other kinds.
  */
 export function* mixed(calls: number, seed: number): Generator<Case> {
   const streams = KINDS.map((kind, i) => ({
@@ -56,7 +57,10 @@ export function* mixed(calls: number, seed: number): Generator<Case> {
   }
 }
 
-/** Picks the next stream. Each gets turns in proportion to its weight, spread evenly. */
+/**
+ * Picks the stream of the next case. Each stream gets turns in proportion to its weight, spread
+ * evenly.
+ */
 function turn<T extends { readonly weight: number; credit: number }>(streams: readonly T[]): T {
   let total = 0;
   for (const each of streams) {

@@ -15,18 +15,21 @@ export type Harness = typeof import("./cases.ts");
 
 const ROOT = join(import.meta.dirname, "../..");
 /**
- * Each mutation loads its own copy of the modules in these folders. All other modules are loaded
+ * The folders whose modules each mutation loads as a separate copy. All other modules are loaded
  * once.
  */
 const COPIED = ["shared/", "test/faults/"].map((folder) => pathToFileURL(join(ROOT, folder)).href);
 const PARAMETER = "mutation";
 
-/** The edits of each loaded mutation. Its index is the parameter in the URLs of its modules. */
+/**
+ * The edits of each loaded mutation. The URLs of a mutation's modules contain its index in this
+ * list.
+ */
 const loaded: (readonly Edit[])[] = [];
 
 /**
- * Loads the harness and the engine with some edits. Earlier mutations stay loaded. Throws if a text
- * to replace is not in its file exactly once.
+ * Loads the harness and the engine with some edits. Earlier mutations stay loaded. Throws if a file
+ * does not contain the text of an edit exactly once.
  */
 export async function mutatedHarness(edits: readonly Edit[]): Promise<Harness> {
   for (const { file, find } of edits)
@@ -40,7 +43,7 @@ export async function mutatedHarness(edits: readonly Edit[]): Promise<Harness> {
 
 type Hooks = Required<Parameters<typeof registerHooks>[0]>;
 
-/** The imports of a mutated module belong to the same mutation. */
+/** Resolves an import of a mutated module to the copy of the same mutation. */
 const resolveCopy: Hooks["resolve"] = (specifier, context, nextResolve) => {
   const resolved = nextResolve(specifier, context);
   const mutation = mutationOf(context.parentURL);

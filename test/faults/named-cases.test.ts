@@ -11,7 +11,7 @@ describe("the named cases", () => {
     async (_, test) => {
       const { violations, met } = await play(test);
       expect(violations).toEqual([]);
-      // Each fault must have happened. A fault is missing here if no run makes its call any more.
+      // A fault is missing in `met` if it did not happen because no run makes its call any more.
       expect(met).toEqual(test.runs);
     },
   );
@@ -31,8 +31,8 @@ describe("the mutations", () => {
 describe("a mutation", () => {
   const named = { caughtBy: "a rewind of the last batch", shows: "rows are lost" } as const;
   /**
-   * Returns an engine with the violations `withAct` in cases that have an act, and `without` in all
-   * others.
+   * Returns an engine that reports the violations `withAct` for cases with an act, and `without`
+   * for all other cases.
    */
   const engine = (withAct: readonly string[], without: readonly string[] = []) => ({
     runCase: async (test: Case) => (test.act === undefined ? without : withAct),

@@ -1,8 +1,8 @@
 import type { Case } from "./cases.ts";
 
 /**
- * Cases named after what happens in them. A fault names its call, so a case stays the same when
- * calls or other cases are added.
+ * Cases with a name that says what happens in them. Their faults name the calls, so a case does not
+ * change when calls or cases are added.
  */
 export const NAMED_CASES = {
   "a run without a fault": { kind: "sequence", runs: [[]] },
@@ -27,7 +27,7 @@ export const NAMED_CASES = {
     kind: "single",
     runs: [[{ at: "source.commit", kind: "stop before" }]],
   },
-  "a sink's commit that lands while its answer is lost for good": {
+  "a sink's commit that takes effect while its answer is lost for good": {
     kind: "single",
     runs: [[{ at: "sink.commit", kind: "lost for good" }]],
   },

@@ -10,7 +10,7 @@ import type { Surroundings } from "./world.ts";
 type Position = { readonly n: number };
 type Slice = { readonly from: number; readonly to: number };
 
-/** The run that uses the source and the sink. */
+/** The run for which the source and the sink work. */
 interface Run extends Points {
   readonly calls: readonly string[];
   /** True if no fault has happened and no other run works at the same time. */
@@ -19,8 +19,8 @@ interface Run extends Points {
 }
 
 /**
- * Reads the numbers from 0 into an Arrow table. The partitions of a batch differ each time they are
- * planned, so that only the recorded ones are stable.
+ * Returns a pipeline that reads the numbers from 0 into an Arrow table. The source plans other
+ * partitions for a batch each time, so only the partitions in the ledger are stable.
  */
 export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
   const { rows, rowsABatch, partitions } = world.shape;
@@ -76,7 +76,7 @@ function slicesOf(
   }));
 }
 
-/** Makes a writer of the sink in which each call can have a fault. */
+/** Returns a writer of the sink in which each call can have a fault. */
 function faultyWriter<W extends object>(writer: W, run: Run): W {
   return new Proxy(writer, {
     get(target, name) {

@@ -5,13 +5,17 @@ import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
 
 /**
- * `FOLDER NOW [CALL before|during|after]`: runs the pipeline until it ends, or kills itself at a
- * call. The folder contains the ledger, the store and the observations.
+ * A program with the arguments `FOLDER NOW [CALL before|during|after]`. It runs the pipeline until
+ * the run ends, or kills itself at a call. The folder contains the ledger, the store and the
+ * observations.
  */
 
 const [folder = "", now, call, moment] = process.argv.slice(2);
 
-/** Ends this process like a kill from outside: no code of it runs again, and no cleanup happens. */
+/**
+ * Ends this process like a kill by another process: none of its code runs again, and it cleans
+ * nothing up.
+ */
 function die(): void {
   process.kill(process.pid, "SIGKILL");
 }
@@ -26,7 +30,7 @@ let run: Run | undefined;
 /** True during the call at which this process must die. Call -1 is the creation of the ledger. */
 const isAtTheCall = (): boolean => isDuring && (run?.calls.length ?? 0) - 1 === Number(call);
 
-/** A store that writes half of the body at that call and then kills the process. */
+/** Returns a store that writes half of the body at that call and then kills the process. */
 function dying(store: ObjectStore): ObjectStore {
   return {
     location: store.location,
@@ -47,7 +51,7 @@ async function* half(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerat
   die();
 }
 
-// In the middle of a transaction everything is written and nothing is committed.
+// At COMMIT, SQLite has written the whole transaction but has committed none of it.
 const exec = DatabaseSync.prototype.exec;
 DatabaseSync.prototype.exec = function (sql) {
   if (sql === "COMMIT" && isAtTheCall()) die();

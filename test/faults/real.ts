@@ -5,7 +5,10 @@ import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
-/** An observation for the judge, as JSON, because the process that made it may be dead by now. */
+/**
+ * An observation for the judge. It is stored as JSON, because its process may be killed before the
+ * judge runs.
+ */
 export type Sight =
   | { readonly saw: "commit"; readonly batchId: number; readonly attempt: number; readonly messages: string }
   | { readonly saw: "state"; readonly batchId: number; readonly attempt: number; readonly state: BatchState }
@@ -20,10 +23,10 @@ export interface RealOptions {
   readonly shape: Shape;
   readonly ledger: Ledger;
   readonly store: ObjectStore;
-  /** The same store for the judge. The judge's calls do not count as calls of the run. */
+  /** The same store for the judge. The judge's calls are not calls of the run. */
   readonly judged: Readable;
   readonly runtime: Runtime;
-  /** Stores an observation before it returns, so that a kill cannot undo it. */
+  /** Stores an observation before it returns, so that the observation survives a kill. */
   note(sight: Sight): void;
 }
 
@@ -50,8 +53,8 @@ export class RealWorld implements Surroundings {
       ...this.#options.runtime,
       now: () => this.now,
       sleep: async (milliseconds, signal) => {
-        // A sleep with a signal is the timeout of a call. No call takes that long here, so only the
-        // signal ends it.
+        // A sleep with a signal is the timeout of a call. It never ends by itself here, because no
+        // call takes that long.
         if (signal !== undefined)
           return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
         this.now += milliseconds;
@@ -68,7 +71,7 @@ export class RealWorld implements Surroundings {
   }
 
   async sawState(batchId: number, attempt: number, state: BatchState): Promise<void> {
-    // The table is read now, because the observation is only true at this moment.
+    // The table is read at once, because it may change after this moment.
     if (state === "aborting") await this.#now((world) => world.sawState(batchId, attempt, state));
     this.#options.note({ saw: "state", batchId, attempt, state });
   }
@@ -76,8 +79,8 @@ export class RealWorld implements Surroundings {
   sawTask(): void {}
 
   /**
-   * Not judged here, because real runs do not share which tasks were recorded. The tests in memory
-   * judge it.
+   * Does nothing, because real runs do not share which tasks were recorded. The tests in memory
+   * judge repeated tasks.
    */
   sawRead(): void {}
 
@@ -86,7 +89,7 @@ export class RealWorld implements Surroundings {
     this.#options.note({ saw: "acknowledged", end });
   }
 
-  /** Judges an observation in a world that has the present content of the store. */
+  /** Judges an observation in a world with the present content of the store. */
   async #now(sight: (world: World) => void): Promise<void> {
     const { pipeline, ledger, shape } = this;
     const objects = await readObjects(this.#options.judged, "table/");
@@ -104,8 +107,8 @@ export async function judge(
 ): Promise<readonly string[]> {
   const objects = await readObjects(judged, "");
   const world = new World(shape, { pipeline, ledger, objects });
-  // A name is never used twice, so the present files are enough to judge: a file that was deleted
-  // after its commit is missing now.
+  // A key is never used twice, so it is enough to read the present files. If a file was deleted
+  // after its commit, the judge finds that it is missing.
   for (const key of [...objects.objects.keys()].sort()) world.sawPut(key);
   for (const sight of sights) {
     if (sight.saw === "broken") world.broken(sight.what);
@@ -117,7 +120,7 @@ export async function judge(
   return world.violations;
 }
 
-/** All objects of a store below a prefix. */
+/** Reads all objects of a store below a prefix. */
 async function readObjects(store: Readable, prefix: string): Promise<MemoryObjects> {
   const copy = memoryObjects(() => 0);
   for await (const { key, modifiedAt } of store.list(prefix)) {

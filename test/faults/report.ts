@@ -4,14 +4,14 @@ import { fixedTotal } from "./mix.ts";
 
 const MAX_SHOWN = 10;
 
-/** The output of a fault run. */
+/** The lines that a fault run prints. */
 export interface Report {
   readonly lines: readonly string[];
   /** Failed cases, and kinds that had no case. */
   readonly problems: readonly string[];
 }
 
-/** Sums up the results of the workers. */
+/** Combines the results of all workers into one report. */
 export function report(results: readonly Result[]): Report {
   const calls = results[0]?.calls ?? 0;
   const sum = (of: "cases" | "failed", kind: Kind) =>

@@ -22,19 +22,19 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
   readonly faults?: readonly Fault[];
-  /** If true, the run plans again until there is no new data. If false, it has one batch. */
+  /** If true, the run plans batches until there is no new data. If false, it runs one batch. */
   readonly untilIdle?: boolean;
-  /** If true, every other run counts as ended, so its lease does not protect it. */
+  /** If true, the run ignores the leases of all other runs, as if they had ended. */
   readonly takesOver?: boolean;
-  /** Called before each call, so that interleaved runs wait here for their turn. */
+  /** Called before each call. An interleaved run waits here for its turn. */
   turn?(): Promise<void>;
-  /** Kills the run's own process, if it has one, so that `stop` is a real kill. */
+  /** Kills the process of the run if it has one for itself, so that `stop` is a real kill. */
   kill?(): void;
 }
 
 let runs = 0;
 
-/** A step that runs like a separate process. */
+/** One attempt of a step, like a process for itself. */
 class Step {
   readonly givenUp: Promise<never>;
   /** Lets the run continue without this step. */
@@ -60,19 +60,19 @@ interface Sleeper {
 }
 
 /**
- * The step that makes the current call. Two steps can make calls at the same time: a straggler, and
- * the step that replaced it.
+ * The step that makes the current call. Two steps can make calls at the same time: a straggling
+ * step, and the step that replaced it.
  */
 const current = new AsyncLocalStorage<Step>();
 
 /**
- * One run like that of the state machine. Each step is like a separate process, with JSON between
- * the steps. Each call of a port or of the contract can have a fault.
+ * One run, made like a run of the state machine. Each step is like a process for itself, and steps
+ * pass JSON to each other. Each call of a port or of the contract can have a fault.
  */
 export class Run {
-  /** Names of the calls so far, in order. Each of them could have a fault. */
+  /** Names of the calls so far, in order. Each call can have a fault. */
   readonly calls: string[] = [];
-  /** The faults that the run has met, by the names of their calls. */
+  /** The faults that have happened in the run. Each fault names its call. */
   readonly met: Fault[] = [];
   readonly #world: Surroundings;
   readonly #options: RunOptions;
@@ -89,7 +89,7 @@ export class Run {
     this.#options = options;
   }
 
-  /** Continues until the run ends, is stopped, or falls asleep. */
+  /** Runs until the run ends, is stopped, or falls asleep. */
   async start(): Promise<Outcome> {
     void this.#execute().then((outcome) => this.#end(outcome));
     await this.#until(() => this.#outcome !== undefined);
@@ -128,7 +128,7 @@ export class Run {
     this.#change();
   }
 
-  /** Opens the pipeline and the ports for work outside of a run's steps. */
+  /** Opens the pipeline and the ports, for work that is not part of a step. */
   async open(): Promise<{ readonly sessions: Sessions; readonly ports: Ports }> {
     const ports = this.#ports();
     return { ports, sessions: await openSessions(numbersPipeline(this, this.#world), ports) };
@@ -157,7 +157,7 @@ export class Run {
     }
   }
 
-  /** The steps of the run. A failed step is retried as in Step Functions. */
+  /** Returns the steps of the run. A failed step is retried as in Step Functions. */
   #asSteps(): RunSteps {
     const maxBatches = this.#options.untilIdle === false ? 1 : MAX_BATCHES;
     return {
@@ -243,7 +243,10 @@ export class Run {
     return fault?.kind;
   }
 
-  /** Makes one call. `effect` is the part of it that happens in another process or service. */
+  /**
+   * Makes one call. `effect` is the part of the call that takes place in another process or
+   * service.
+   */
   async point<T>(name: string, effect: () => Promise<T>): Promise<T> {
     // A stopped run makes no further call, like a process that has ended.
     if (this.#isStopped()) return await never();
@@ -307,7 +310,7 @@ export class Run {
     }
   }
 
-  /** Ends the run immediately. Callers that wait for an answer wait for ever. */
+  /** Ends the run at once. A caller that waits for an answer waits for ever. */
   async stop(): Promise<never> {
     this.#options.kill?.();
     this.#end("stopped");
@@ -328,7 +331,7 @@ export class Run {
   }
 
   async #sleep(): Promise<void> {
-    // A straggler that sleeps does not delay other steps.
+    // A straggling step that sleeps does not delay the other steps.
     const isMain = this.#outcome === undefined && current.getStore()?.isGivenUp !== true;
     if (isMain) this.#outcome = "asleep";
     await this.#rest();

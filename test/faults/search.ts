@@ -3,14 +3,14 @@ import { mixed } from "./mix.ts";
 import type { Harness } from "./mutate.ts";
 
 export interface Found {
-  /** The smallest case that is still caught. Its faults name their calls. */
+  /** The smallest case that still shows the violation. Its faults name their calls. */
   readonly test: Case;
   readonly violations: readonly string[];
 }
 
 /**
- * Searches for a case with a violation that a run without a fault does not have. `shows` is a part
- * of the text of this violation.
+ * Searches for a case with a violation that a run without a fault does not have. The text of this
+ * violation must contain `shows`.
  */
 export async function searchCase(
   harness: Harness,
@@ -28,7 +28,9 @@ export async function searchCase(
   return undefined;
 }
 
-/** Removes runs, faults and vacuums one at a time, as long as the case is still caught. */
+/**
+ * Removes runs, faults and vacuums one at a time, as long as the case still shows the violation.
+ */
 async function minimized(
   harness: Harness,
   test: Case,
@@ -40,9 +42,7 @@ async function minimized(
   return { test: { ...test, runs: met }, violations };
 }
 
-/**
- * Yields each smaller case: without one of the runs, without one of the faults, or without vacuums.
- */
+/** Yields each case with one part less: without one run, without one fault, or without vacuums. */
 function* smallerCases(test: Case): Generator<Case> {
   const { runs } = test;
   if (runs.length > 1) for (const run of runs) yield { ...test, runs: runs.filter((each) => each !== run) };

@@ -4,13 +4,16 @@ import { finish, SHAPE, tidy } from "./cases.ts";
 import { Run } from "./run.ts";
 import { World } from "./world.ts";
 
-/** Tests of the judge of the fault tests, on worlds with a planted violation. */
+/**
+ * Tests of the judge of the fault tests. Each test damages a world in one way, and the judge must
+ * find it.
+ */
 
 const ALL = Array.from({ length: SHAPE.rows }, (_, id) => id);
 const DAYS = 86_400_000;
 const entry = (version: number) => `table/_log/${String(version).padStart(20, "0")}.json`;
 
-/** A world after a run without a fault, in two batches. */
+/** Returns a world after a run without a fault that committed two batches. */
 async function whole(): Promise<World> {
   const world = new World(SHAPE);
   await new Run(world).start();
@@ -42,7 +45,7 @@ function edit(world: World, version: number, change: (add: readonly unknown[]) =
   replace(world, entry(version), Buffer.from(JSON.stringify({ ...json, add: change(json.add) })));
 }
 
-/** Returns a copy of the world whose ledger returns other values. */
+/** Returns a copy of the world whose ledger answers with the values in `told`. */
 function telling(world: World, told: Partial<Ledger>): World {
   const { pipeline, shape, objects } = world;
   const ledger = new Proxy(world.ledger, {
@@ -58,14 +61,14 @@ function telling(world: World, told: Partial<Ledger>): World {
   return other;
 }
 
-/** A world whose ledger returns other batches. */
+/** Returns a world whose ledger answers with changed batches. */
 async function withBatches(change: (batches: readonly Batch[]) => readonly Batch[]): Promise<World> {
   const world = await whole();
   const { ledger } = world;
   return telling(world, { batches: async (...args) => change(await ledger.batches(...args)) });
 }
 
-/** A world whose ledger returns another head. */
+/** Returns a world whose ledger answers with a changed head. */
 async function withHead(change: Partial<Head>): Promise<World> {
   const world = await whole();
   const { ledger } = world;
@@ -188,7 +191,7 @@ describe("the judge of a ledger", () => {
     expect(await verdict(await withHead(change))).toEqual([what]);
   });
 
-  it("The judge of a ledger sees a batch that both landed and was given up", () => {
+  it("The judge of a ledger sees a batch that was both committed and given up", () => {
     const world = new World(SHAPE);
     world.sawState(0, 1, "aborted");
     world.sawState(0, 1, "committed");

@@ -6,7 +6,7 @@ import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 
-/** The rows of the source and how they are split. */
+/** The rows of the source, and their division into batches and partitions. */
 export interface Shape {
   readonly rows: number;
   readonly rowsABatch: number;
@@ -23,7 +23,7 @@ interface LogEntry {
   readonly add: readonly { readonly path: string }[];
 }
 
-/** The ledger, the store and the source of a run, and the judge to which it reports. */
+/** The ledger, the store and the source of a run, and the judge that observes the run. */
 export interface Surroundings {
   now: number;
   readonly pipeline: string;
@@ -39,7 +39,7 @@ export interface Surroundings {
   sawAcknowledged(end: number): void | Promise<void>;
 }
 
-/** The content of real adapters, which the judge treats like content in memory. */
+/** A ledger and a store that real runs left. The judge treats them like those in memory. */
 export interface Remains {
   readonly pipeline: string;
   readonly ledger: Ledger;
@@ -47,8 +47,8 @@ export interface Remains {
 }
 
 /**
- * Everything that outlives a process: the ledger, the objects and the source. It also judges the
- * invariants, from what is visible outside: the format of the table and the calls of the contract.
+ * Everything that outlives a process: the ledger, the objects and the source. It judges the
+ * invariants from what a user can see: the format of the table and the calls of the contract.
  */
 export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
@@ -59,18 +59,18 @@ export class World implements Surroundings {
   /** The offsets that the source received in `commit(end)`. */
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
-  /** True if the case has one fault, in one run, without another run beside it. */
+  /** True if the case has one fault in one run, and no other run works at the same time. */
   hasOneFault = false;
   readonly #store: ObjectStore;
   readonly #named = new Set<string>();
   readonly #states = new Map<string, Set<BatchState>>();
   readonly #recorded = new Set<string>();
   readonly #messages = new Map<string, string>();
-  /** For each batch id before which an operator moved the offset, the new start of that batch. */
+  /** The offset to which an operator moved the start of a batch, by the id of the batch. */
   readonly #jumps = new Map<number, number>();
   #ids = 0;
 
-  /** Creates an empty world or, with `remains`, one with the content that others left. */
+  /** Creates an empty world. With `remains`, the world has the content that real runs left. */
   constructor(shape: Shape, remains?: Remains) {
     this.shape = shape;
     this.pipeline = remains?.pipeline ?? "numbers";
@@ -79,7 +79,7 @@ export class World implements Surroundings {
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
   }
 
-  /** The store of the pipeline, observed by this world. */
+  /** The store of the pipeline. It reports to this world. */
   get store(): ObjectStore {
     return this.#store;
   }
@@ -91,8 +91,8 @@ export class World implements Surroundings {
       newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
       env: {},
       sleep: async (milliseconds, signal) => {
-        // A sleep with a signal is the timeout of a call. No call takes that long here, so only the
-        // signal ends it.
+        // A sleep with a signal is the timeout of a call. It never ends by itself here, because no
+        // call takes that long.
         if (signal !== undefined)
           return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
         this.now += milliseconds;
@@ -104,7 +104,7 @@ export class World implements Surroundings {
     return this.#ledger;
   }
 
-  /** Deletes the ledger with everything that it knew. */
+  /** Deletes the ledger and creates an empty one. */
   loseLedger(): void {
     this.close();
     this.#ledger = new SqliteLedger(":memory:");
@@ -122,7 +122,7 @@ export class World implements Surroundings {
     if (!this.violations.includes(what)) this.violations.push(what);
   }
 
-  // Observations while runs are at work.
+  // Observations during the runs.
 
   sawPut(key: string): void {
     const version = LOG.exec(key)?.[1];
@@ -141,8 +141,8 @@ export class World implements Surroundings {
   }
 
   /**
-   * Judges the arguments of `commit`. The contract promises the sink equal messages in each
-   * `commit` of one attempt.
+   * Judges the arguments of `commit`. All calls of `commit` for one attempt must have equal
+   * messages.
    */
   sawCommit(batchId: number, attempt: number, messages: string): void {
     const key = `${batchId}/${attempt}`;
@@ -152,7 +152,8 @@ export class World implements Surroundings {
   }
 
   sawState(batchId: number, attempt: number, state: BatchState): void {
-    // If no other run is at work, a commit takes effect before an abort is decided, or never.
+    // If no other run works at the same time, a commit takes effect before an abort is decided, or
+    // never.
     const isVisible = () => this.#log().some((entry) => entry.batchId === batchId);
     if (this.hasOneFault && state === "aborting" && isVisible())
       this.broken("a batch that is in the table was aborted");
@@ -167,7 +168,7 @@ export class World implements Surroundings {
     if (isCommitted && state !== "committed") this.broken("a committed batch has changed its state");
   }
 
-  /** Notes that an operator moved the offset before this batch. */
+  /** Notes that an operator moved the start of this batch to `to`. */
   expectsJump(batchId: number, to: number): void {
     this.#jumps.set(batchId, to);
   }
@@ -177,8 +178,8 @@ export class World implements Surroundings {
   }
 
   /**
-   * Judges that a task is run. A recorded task must not be run again, unless another run is at
-   * work.
+   * Judges that a task is run. A recorded task must not run again, unless another run works at the
+   * same time.
    */
   sawRead(key: string, isAlone: boolean): void {
     if (isAlone && this.#recorded.has(key)) this.broken("a task that had finished was run again");
@@ -190,7 +191,7 @@ export class World implements Surroundings {
     this.acknowledged.add(end);
   }
 
-  // Invariants that must hold in the end.
+  // Invariants that must hold after all runs.
 
   /** Judges the final state. `expected` are the rows of the table, in order. */
   async judge(expected: readonly number[]): Promise<void> {
@@ -244,7 +245,9 @@ export class World implements Surroundings {
     if (new Set(ids).size !== ids.length) this.broken("the log has a batch twice");
   }
 
-  /** Rows that a reader of the table sees now, in the order of the log and of its files. */
+  /**
+   * Returns the rows that a reader of the table sees now, in the order of the log and of its files.
+   */
   visible(): readonly number[] {
     return this.#log().flatMap((entry) =>
       entry.add.flatMap(({ path }) => {
@@ -266,7 +269,10 @@ export class World implements Surroundings {
   }
 }
 
-/** The ids in each file, cached because the judge reads the whole table many times in a case. */
+/**
+ * The ids in each file. They are cached, because the judge reads the whole table many times in a
+ * case.
+ */
 const read = new WeakMap<Uint8Array, readonly number[]>();
 
 function idsOf(file: Uint8Array): readonly number[] {
@@ -277,7 +283,7 @@ function idsOf(file: Uint8Array): readonly number[] {
   return ids;
 }
 
-/** A store that reports to the world what takes effect. */
+/** A store that reports each change to the world. */
 class Watched implements ObjectStore {
   readonly location: string;
   readonly #inner: ObjectStore;

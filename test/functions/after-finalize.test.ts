@@ -77,7 +77,7 @@ describe("an execution after Finalize", () => {
       const { next: _next, ...taken } = next;
       input = taken;
     }
-    // A Standard workflow ends at 25,000 events, of which an inline task has eight.
+    // A Standard execution can have 25,000 events. A task in an inline Map has eight.
     expect(batches * 200 * 8).toBeLessThan(20_000);
     expect(batches).toBeGreaterThan(5);
   });

@@ -19,7 +19,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Bundles the module as the construct does, and loads it as Lambda does. */
+/** Bundles the module as the construct does, and loads the bundle as Lambda does. */
 async function bundled(env: Readonly<Record<string, string>>): Promise<typeof Environment> {
   const outfile = join(folder, "index.mjs");
   await build({

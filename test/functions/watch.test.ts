@@ -10,7 +10,7 @@ const STALL = { after: "5 minutes", fail: false };
 const STARTED = Date.UTC(2026, 10, 21);
 const MINUTE = 60_000;
 
-/** A reporter that keeps its messages in order. */
+/** Returns a reporter that keeps its messages in order. */
 function teller(): TaskReporter & { readonly told: unknown[][] } {
   const told: unknown[][] = [];
   return {

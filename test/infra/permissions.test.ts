@@ -124,7 +124,7 @@ describe("the other roles", () => {
   });
 });
 
-/** Returns the statements that allow actions, from all roles. */
+/** Returns the statements that allow actions, from the policies of all roles. */
 function allowed(stack: Synthesized): readonly Statement[] {
   const policies = Object.values(stack.resources("AWS::IAM::Policy")).map((policy) =>
     stack.resolve(policy.Properties),
@@ -151,7 +151,8 @@ describe("no role", () => {
 
   it("No role has a managed policy or shares its rights with another", () => {
     const roles = Object.values(synthesized.resources("AWS::IAM::Role"));
-    // Roles of four functions, the state machine and the schedules.
+    // Six roles: one for each of the four functions, one for the state machine, and one for the
+    // schedules.
     expect(roles).toHaveLength(6);
     for (const { Properties } of roles) expect(Properties["ManagedPolicyArns"]).toBeUndefined();
     const rights = STEPS.map((step) => JSON.stringify(synthesized.statements(step)));

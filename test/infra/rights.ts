@@ -2,8 +2,8 @@ import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { ACCOUNT, REGION, type Statement } from "./synthesize.ts";
 
 /**
- * True if IAM would let a role with these statements perform the action on the resource, according
- * to an independent evaluator.
+ * Returns true if IAM would let a role with these statements perform the action on the resource. An
+ * evaluator that is independent of Millrace decides.
  */
 export async function isAllowed(
   statements: readonly Statement[],

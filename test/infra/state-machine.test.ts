@@ -13,7 +13,7 @@ const VARIANTS: Readonly<Record<string, Partial<MicroBatchPipelineProps>>> = {
   express: { workflow: "express" },
 };
 
-/** All states of a state machine, with those in Maps. */
+/** Returns all states of a state machine, including the states in Maps. */
 function statesOf({ States }: Pick<Asl, "States">): (readonly [string, AslState])[] {
   return Object.entries(States).flatMap(([name, state]) => [
     [name, state] as const,
@@ -52,7 +52,8 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
     expect(tasks.length).toBeGreaterThanOrEqual(3);
     for (const [, task] of tasks) {
       const [throttled, service, final] = task["Retry"] as Retry;
-      // Other executions have to end first, and an execution of five minutes cannot wait for them.
+      // Lambda is free again only when other executions have ended. An execution of five minutes
+      // cannot wait for that.
       const attempts = task["TimeoutSeconds"] === 930 || asl.TimeoutSeconds > 300 ? [8, 60] : [8];
       expect(throttled).toMatchObject({
         ErrorEquals: ["Lambda.TooManyRequestsException"],
@@ -83,7 +84,7 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
       const [all] = (write?.["Catch"] ?? []) as Catch;
       expect(all?.ErrorEquals).toEqual(["States.ALL"]);
       expect(states[all?.Next ?? ""]).toMatchObject({ Type: "Pass", End: true });
-      // The Map has no limit of failures. It does not need one, because a failed task is a result.
+      // The Map needs no limit of failures, because a failed task counts as a result.
       expect(Object.keys(map).filter((key) => key.startsWith("ToleratedFailure"))).toEqual([]);
     }
   });
@@ -138,10 +139,10 @@ describe("the state machine", () => {
         new Synthesized({ writerTimeout: Duration.seconds(seconds), maxAttempts }).asl,
         "Write many partitions",
       ).ItemProcessor?.ProcessorConfig["ExecutionType"];
-    // Besides the attempts, 121 s are reserved for retries of a busy service.
+    // The time limit includes 121 s for retries when a service is busy.
     expect(kindFor(178, 1)).toBe("EXPRESS");
     expect(kindFor(179, 1)).toBe("STANDARD");
-    // The retries add waits of 2 s and 4 s.
+    // With three attempts, the retries add waits of 2 s and 4 s.
     expect(kindFor(57, 3)).toBe("EXPRESS");
     expect(kindFor(58, 3)).toBe("STANDARD");
   });
@@ -160,7 +161,7 @@ describe("the state machine", () => {
     for (const props of [{}, { timeout: Duration.hours(1) }, { workflow: "express" as const }]) {
       const synthesized = new Synthesized(props);
       const lease = Number(synthesized.environment("Plan")[SETTINGS.leaseMilliseconds.variable]);
-      // A function that is started last may run for its whole time.
+      // A function that starts at the end of the execution may still run for its whole time limit.
       const longest = "workflow" in props ? 120 : 900;
       expect(lease).toBeGreaterThan(synthesized.asl.TimeoutSeconds + longest);
     }

@@ -13,7 +13,7 @@ interface Resource {
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
-/** A statement of a policy, as CloudFormation passes it to IAM. */
+/** A statement of an IAM policy, as CloudFormation passes it to IAM. */
 export interface Statement {
   readonly Effect: string;
   readonly Action: string | readonly string[];
@@ -36,7 +36,10 @@ export interface Asl {
   readonly States: Readonly<Record<string, AslState>>;
 }
 
-/** A synthesized stack without bundles. Its references have the values of a deployed stack. */
+/**
+ * A synthesized stack without bundles. `resolve` replaces its references by the values of a
+ * deployed stack.
+ */
 export class Synthesized {
   readonly app: App;
   readonly stack: Stack;
@@ -79,7 +82,7 @@ export class Synthesized {
     return JSON.parse(String(this.one("AWS::StepFunctions::StateMachine")["DefinitionString"])) as Asl;
   }
 
-  /** The policy statements of the role of a step. */
+  /** Returns the policy statements of a step's role. */
   statements(path: string): readonly Statement[] {
     const { PolicyDocument } = this.one("AWS::IAM::Policy", `${path}RoleDefaultPolicy`) as {
       PolicyDocument: { Statement: readonly Statement[] };
@@ -87,7 +90,7 @@ export class Synthesized {
     return PolicyDocument.Statement;
   }
 
-  /** Environment variables of the function of a step. */
+  /** Returns the environment variables of a step's function. */
   environment(step: string): Readonly<Record<string, string>> {
     const functions = Object.entries(this.resources("AWS::Lambda::Function"));
     const [, found] = functions.find(([id]) => new RegExp(`^Orders${step}[0-9A-F]{8}$`).test(id)) ?? [];
@@ -98,8 +101,8 @@ export class Synthesized {
   }
 
   /**
-   * Replaces intrinsic functions by their values. A name that CloudFormation generates becomes the
-   * logical id.
+   * Replaces CloudFormation's intrinsic functions by their values. A name that CloudFormation
+   * generates becomes the logical id.
    */
   resolve(value: unknown): unknown {
     if (Array.isArray(value)) return value.map((item) => this.resolve(item));

@@ -28,12 +28,13 @@ function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): Mi
 const { table, bucket } = numbers("numbers");
 
 const hurried = numbers("hurried", { table, bucket });
-// The time-out is not set by writerTimeout, because a distributed Map over such short tasks has
-// Express children, which LocalStack refuses.
+// The test sets the timeout here and not by `writerTimeout`. With a `writerTimeout` this short, the
+// distributed Map would have Express children, which LocalStack refuses.
 functionOf(hurried.writeFunction).timeout = 6;
 
 const relayed = numbers("relayed", { table, bucket });
-// With this setting, half of the execution's time is over at once.
+// With this setting, half of the execution's time is over at once, so the execution ends early and
+// starts the next one.
 functionOf(relayed.finalizeFunction).addPropertyOverride(
   `Environment.Variables.${SETTINGS.executionMilliseconds.variable}`,
   "0",

@@ -6,8 +6,8 @@ import { deployed } from "./deployed.ts";
 import { variables } from "./handlers.ts";
 
 /**
- * Tests the example's functions as the construct bundles them. The bundles are outside of the
- * project: as on Lambda, a module that is not in the bundle is missing.
+ * Tests of the bundles that the construct makes of the example's functions. They run outside of the
+ * project, so that a module that is not in the bundle is missing, as on Lambda.
  */
 
 const MAX_BYTES = 1.5 * 1024 * 1024;
@@ -17,7 +17,7 @@ beforeAll(async () => {
   ({ assembly } = await deployed("MillraceExample"));
 });
 
-/** The bundle of a function, by the end of its name. */
+/** Returns the path of a function's bundle. The function's name ends with `step`. */
 function bundleOf(step: string): string {
   const template = readFileSync(join(assembly, "MillraceExample.template.json"), "utf8");
   const { Resources } = JSON.parse(template) as {

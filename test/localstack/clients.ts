@@ -5,7 +5,7 @@ import { runtime } from "../../local/home.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 
-/** Clients of the LocalStack at AWS_ENDPOINT_URL, which any AWS SDK reads. */
+/** Clients of the LocalStack at AWS_ENDPOINT_URL, which every AWS SDK reads. */
 export const dynamodb: DynamoDBClient = new DynamoDBClient({});
 export const s3: S3Client = new S3Client({ forcePathStyle: true });
 

@@ -12,8 +12,8 @@ import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { EngineWorld, type Run } from "../support/engine.ts";
 
 /**
- * Runs a source into a sink that keeps committed rows in memory, each batch once. Its clock is the
- * real one.
+ * Runs a source into a sink that keeps committed rows in memory, each batch once. The clock is the
+ * real clock of the machine.
  */
 export class CollectingWorld extends EngineWorld {
   /** While true, every task fails. */
@@ -44,12 +44,12 @@ export class CollectingWorld extends EngineWorld {
     this.#pipeline = source(pipeline(name)).writeStream.format(Sink) as unknown as Pipeline;
   }
 
-  /** Starts a process that plans, writes and finalizes. */
+  /** Starts a run that can plan, write and finalize. */
   async start(owner: string): Promise<Run> {
     return await this.run(this.#pipeline, owner, { runtime });
   }
 
-  /** Committed rows, in the order of the batches. */
+  /** Returns the committed rows, in the order of the batches. */
   rows(): NamedRow[] {
     return [...this.#batches.values()].flat();
   }

@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { text } from "node:stream/consumers";
 
 /**
- * A server in the test's process that the functions of pipelines/numbers.ts ask at each call of the
- * contract. A test can say what happens at a call, wait for a call, or hold it. The address is
- * fixed, because functions are deployed once for all test files.
+ * Address of a server in the test's process. The functions of pipelines/numbers.ts ask it at each
+ * call of the contract. A test can decide what happens at a call, wait for a call, or hold it. The
+ * address is fixed, because functions are deployed once for all test files.
  */
 export const CONTROL_URL = "http://127.0.0.1:4611/";
 
@@ -21,7 +21,7 @@ export interface Call {
     | "after commit"
     | "abort"
     | "commit offset";
-  /** The pipeline's present incarnation, if the call knows it. */
+  /** The current incarnation of the pipeline, if the call knows it. */
   readonly incarnation?: string;
   readonly batchId?: number;
   readonly attempt?: number;
@@ -29,14 +29,16 @@ export interface Call {
   readonly attemptNumber?: number;
   readonly from?: number;
   readonly to?: number;
-  /** Values of `runtime.env` under the names that the test app gives secrets. */
+  /** The values in `runtime.env` of the secrets that the test app defines. */
   readonly secrets?: Readonly<Record<string, string>>;
 }
 
-/** The action of the function at a call; `yield a bad row` and `hang` are for `read`. */
+/**
+ * The action that the function takes at a call. `yield a bad row` and `hang` are only for `read`.
+ */
 export type Deed = "go on" | "fail" | "die" | "yield a bad row" | "hang";
 
-/** The answer to a call: the sizes of the source, and the action of the function. */
+/** The answer to a call: the size of the source, and the action that the function takes. */
 export interface Answer {
   readonly deed: Deed;
   readonly n?: number;
@@ -48,16 +50,16 @@ export type Slice = { readonly from: number; readonly to: number };
 
 export class Control {
   readonly calls: Call[] = [];
-  /** The source has the numbers from 0 (inclusive) to this one (exclusive). */
+  /** The source has the numbers from 0 (inclusive) to `available` (exclusive). */
   available = 0;
-  /** Maximum of numbers in a batch and in a partition. */
+  /** Maximum numbers of rows in a batch and in a partition. */
   perBatch = 1_000_000;
   perPartition = 2;
-  /** Returns the action of the function at a call. It may wait before it returns. */
+  /** Returns the action that the function takes at a call. The function waits for the answer. */
   deed: (call: Call) => Deed | Promise<Deed> = () => "go on";
   readonly #server: Server;
   readonly #held = new Set<() => void>();
-  /** Incarnations of earlier tests. Their held tasks may still make calls. */
+  /** Incarnations of earlier tests. Tasks of these tests may still make calls. */
   readonly #past = new Set<string>();
 
   private constructor() {
@@ -71,7 +73,8 @@ export class Control {
     const told = isPast() ? "fail" : await this.deed(call);
     const deed = isPast() ? "fail" : told;
     const body = JSON.stringify({ deed, ...this.#figures(call) } satisfies Answer);
-    // A warm function must not find a connection of an earlier test file.
+    // The connection is closed, because a warm function would otherwise reuse it in the next test
+    // file, when this server is gone.
     response.writeHead(200, { "content-type": "application/json", connection: "close" }).end(body);
   }
 
@@ -83,7 +86,7 @@ export class Control {
     return control;
   }
 
-  /** Resets the server for the next test; held calls continue and fail. */
+  /** Resets the server for the next test. Held calls continue and then fail. */
   reset(): void {
     for (const { incarnation } of this.calls) if (incarnation !== undefined) this.#past.add(incarnation);
     for (const release of this.#held) release();
@@ -96,8 +99,8 @@ export class Control {
   }
 
   /**
-   * Returns a promise that holds calls, and a function that releases them. `reset` releases them
-   * too.
+   * Returns a promise that a test can wait for to hold calls, and a function that releases the
+   * calls. `reset` releases them too.
    */
   gate(): { readonly opened: Promise<void>; open(): void } {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -109,7 +112,9 @@ export class Control {
     return this.calls.filter((each) => each.call === call);
   }
 
-  /** The partitions that were read, sorted. A partition that was read twice is listed twice. */
+  /**
+   * Returns the partitions that were read, sorted. A partition that was read twice is listed twice.
+   */
   get read(): readonly number[] {
     return this.of("read")
       .map(({ partition = -1 }) => partition)

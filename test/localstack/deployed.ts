@@ -29,8 +29,8 @@ import { dynamodb, s3 } from "./clients.ts";
 import { request } from "./kit/request.ts";
 
 /**
- * Stacks that `cdk` deploys, and their pipelines. The tests run and observe the pipelines, and read
- * their tables with an independent reader.
+ * Stacks that `cdk` deploys, and their pipelines. Tests run the pipelines and read the tables with
+ * an independent reader.
  */
 
 const cloudFormation = new CloudFormationClient({});
@@ -38,10 +38,10 @@ const sfn = new SFNClient({});
 const lambda = new LambdaClient({});
 const EXECUTION_MILLISECONDS = 120_000;
 const POLL_MILLISECONDS = 100;
-/** The folder of this test run. */
+/** Path of the folder of this test run. */
 const RUN = process.env["LOCALSTACK_RUN"] ?? "";
 
-/** The example's feed, at a fixed port like the control server. */
+/** The port of the example's feed. It is fixed, because the deployed functions know it. */
 export const FEED_PORT = 4612;
 
 const STACKS = {
@@ -55,7 +55,7 @@ export async function deployed(stack: keyof typeof STACKS): Promise<DeployedStac
   if (there !== undefined) return there;
   const startedAt = performance.now();
   await cdk(["bootstrap"]);
-  // The stacks are deployed at the same time, because each waits for LocalStack most of the time.
+  // The stacks are deployed at the same time, because each deployment mostly waits for LocalStack.
   await Promise.all(Object.entries(STACKS).map(([name, app]) => deploy(name, app)));
   console.log(`deployed in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   const made = await find(stack);
@@ -66,7 +66,7 @@ export async function deployed(stack: keyof typeof STACKS): Promise<DeployedStac
 export class DeployedStack {
   /** Pipelines by name. */
   readonly #pipelines: ReadonlyMap<string, DeployedPipeline>;
-  /** The folder with templates and bundles. */
+  /** The folder with the stack's templates and bundles. */
   readonly assembly: string;
 
   constructor(assembly: string, pipelines: readonly DeployedPipeline[]) {
@@ -83,7 +83,7 @@ export class DeployedStack {
 
 /**
  * Returns the stack if this test run has deployed it, otherwise `undefined`. LocalStack may still
- * have a stack of an earlier run.
+ * have the stack of an earlier run.
  */
 async function find(stack: string): Promise<DeployedStack | undefined> {
   try {
@@ -97,7 +97,7 @@ async function find(stack: string): Promise<DeployedStack | undefined> {
       targets.map((target) => new DeployedPipeline(target)),
     );
   } catch (error) {
-    // CloudFormation reports a missing stack in this way.
+    // CloudFormation reports a missing stack with this error.
     if (error instanceof Error && error.name === "ValidationError") return undefined;
     throw error;
   }
@@ -123,7 +123,7 @@ async function cdk(args: readonly string[]): Promise<void> {
     throw new Error(`cdk ${args.join(" ")} ended with ${child.exitCode}:\n${out}${err}`);
 }
 
-/** The output of the stack for a pipeline. */
+/** The output of the stack that describes one pipeline. */
 export interface Target {
   readonly millrace?: number;
   readonly pipeline: string;
@@ -167,7 +167,7 @@ export class DeployedPipeline {
     return executionArn ?? "";
   }
 
-  /** Waits for the end of an execution. */
+  /** Waits until an execution has ended. */
   async ended(arn: string): Promise<Execution> {
     return await until("the execution ended", async () => {
       const { status, output, error, cause } = await sfn.send(
@@ -186,7 +186,7 @@ export class DeployedPipeline {
     await sfn.send(new StopExecutionCommand({ executionArn: arn }));
   }
 
-  /** All executions of the state machine, newest first. */
+  /** Returns all executions of the state machine, newest first. */
   async executions(): Promise<readonly ExecutionListItem[]> {
     const input = { stateMachineArn: this.target.stateMachine };
     const executions: ExecutionListItem[] = [];
@@ -203,7 +203,7 @@ export class DeployedPipeline {
     return events;
   }
 
-  /** Calls the vacuum function and returns its answer, even if that is an error. */
+  /** Calls the vacuum function. Returns its answer, even if the answer is an error. */
   async vacuum(event: object): Promise<unknown> {
     const { Payload } = await lambda.send(
       new InvokeCommand({ FunctionName: this.target.vacuum, Payload: JSON.stringify(event) }),
@@ -211,7 +211,7 @@ export class DeployedPipeline {
     return JSON.parse(Payload?.transformToString() ?? "null") as unknown;
   }
 
-  /** All lines in the log of a function. */
+  /** Returns all lines in the log of a function. */
   async logs(step: "Plan" | "Write" | "Finalize" | "Vacuum"): Promise<readonly string[]> {
     const logGroupName = `/aws/lambda/${this.target.vacuum.replace(/-Vacuum$/, "")}-${step}`;
     const lines: string[] = [];
@@ -227,7 +227,10 @@ export class DeployedPipeline {
     return lines;
   }
 
-  /** The rows of the table, which pyarrow reads from a copy as docs/arrow-table.md says. */
+  /**
+   * Returns the rows of the table. pyarrow reads them from a copy, as docs/arrow-table.md
+   * describes.
+   */
   async rows(): Promise<readonly TableRow[]> {
     if (!hasPython) throw new Error("there is no Python with pyarrow: run node scripts/setup-python.ts");
     const folder = temporaryFolder();
@@ -244,19 +247,19 @@ print(json.dumps(read_table(sys.argv[1]).to_pylist(), default=str))`,
     );
   }
 
-  /** Keys below a folder of the pipeline's store. */
+  /** Returns the keys below a folder of the pipeline's store. */
   async keys(folder: string): Promise<readonly string[]> {
     return (await Array.fromAsync(this.store.list(folder))).map(({ key }) => key);
   }
 
-  /** Data files of the pipeline's present incarnation, committed or not. */
+  /** Returns the data files of the pipeline's current incarnation, committed or not. */
   async staged(): Promise<readonly string[]> {
     const { pipeline } = this.target;
     const head = await this.ledger.head(pipeline);
     return head === undefined ? [] : await this.keys(`table/data/${pipeline}/${head.incarnation}/`);
   }
 
-  /** All items of the pipeline in the ledger, as JSON text. */
+  /** Returns all items of the pipeline in the ledger, as JSON text. */
   async items(): Promise<string> {
     return JSON.stringify(await Array.fromAsync(this.#items()));
   }
@@ -281,12 +284,14 @@ print(json.dumps(read_table(sys.argv[1]).to_pylist(), default=str))`,
   }
 }
 
-/** The number of states entered, for which Step Functions charges. */
+/**
+ * Returns the number of states that an execution entered. Step Functions charges for this number.
+ */
 export function transitions(history: readonly HistoryEvent[]): number {
   return history.filter(({ type }) => type?.endsWith("StateEntered")).length;
 }
 
-/** Asks until there is an answer. */
+/** Calls `ask` again and again until it returns a value. Throws if that takes too long. */
 export async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + EXECUTION_MILLISECONDS;
   for (;;) {

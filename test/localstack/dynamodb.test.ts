@@ -52,7 +52,7 @@ async function itemsOf(table: string): Promise<Record<string, unknown>[]> {
   return items.sort((a, b) => Number(a["id"]) - Number(b["id"]));
 }
 
-/** A pipeline whose source has these batches, each a list of partitions. */
+/** Returns a pipeline whose source has these batches. Each batch is a list of partitions. */
 function pipelineOf(
   batches: readonly (readonly (readonly Row[])[])[],
   options: DynamoDbOptions,
@@ -89,7 +89,7 @@ function pipelineOf(
 const rows = (from: number, count: number, name = "row") =>
   Array.from({ length: count }, (_, i) => ({ id: from + i, name: `${name} ${from + i}` }));
 
-/** A ledger in DynamoDB whose requests are counted. */
+/** Creates a ledger in DynamoDB and counts its requests. */
 async function countedLedger() {
   const { tableName } = await newLedger();
   const client = new DynamoDBClient({});
@@ -106,7 +106,7 @@ async function countedLedger() {
   return { world, commands, ledger: new DynamoDbLedger({ client, tableName, runtime }) };
 }
 
-/** A ledger with another `finish`. */
+/** Returns the ledger with another `finish`. */
 function failing(ledger: DynamoDbLedger, finish: DynamoDbLedger["finish"]): DynamoDbLedger {
   return new Proxy(ledger, {
     get: (target, key) => {
@@ -132,7 +132,8 @@ describe("the DynamoDB sink", () => {
       name: "row 90",
       _millrace: { version: "000000000000-000001-000000000050" },
     });
-    // There is a transaction to plan, to decide and to finish; the last one carries the rows.
+    // Plan, decide and finish each make a transaction. The transaction of finish also writes the
+    // rows.
     expect(commands.filter((name) => name.startsWith("TransactWrite"))).toHaveLength(3);
     expect((await ledger.head("items"))?.offset).toEqual({ n: 1 });
   });
@@ -311,7 +312,7 @@ describe("the DynamoDB sink", () => {
     await run.batch();
     const staging = run.ports.store.at("staging");
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(1);
-    // The files have the machine's time.
+    // The files have the time of the machine, so the clock of the test moves beyond it.
     world.now = Date.now() + 60_000;
     await vacuum(run.sessions, run.ports, { olderThan: 0, dryRun: false });
     expect(await Array.fromAsync(staging.list(""))).toHaveLength(0);

@@ -4,7 +4,9 @@ import { type Feed, startFeed } from "../../examples/earthquakes/feed.ts";
 import { type DeployedPipeline, deployed, FEED_PORT, transitions } from "./deployed.ts";
 import { request, send } from "./kit/request.ts";
 
-/** The example as infra/app.ts deploys it: its schedule, its rows, its logs and metrics. */
+/**
+ * Tests of the example that infra/app.ts deploys: its schedule, its rows, its logs and its metrics.
+ */
 
 const NAME = "MillraceExample-Earthquakes";
 let feed: Feed;
@@ -19,7 +21,7 @@ afterAll(async () => {
   await feed.close();
 });
 
-/** Ids in the file that the feed serves, read without the feed. */
+/** Returns the ids in the file that the feed serves. It reads the file directly. */
 function published(): string[] {
   const path = new URL("../../node_modules/vega-datasets/data/earthquakes.json", import.meta.url);
   return (JSON.parse(readFileSync(path, "utf8")) as { features: { id: string }[] }).features.map(
@@ -41,7 +43,7 @@ async function schedule(name: string): Promise<Schedule> {
   return (await (await send("scheduler", "GET", `/schedules/${name}?groupName=default`)).json()) as Schedule;
 }
 
-/** The actions that the policies of a role allow, each with its resources. */
+/** Returns the actions that the policies of a role allow, each with its resources. */
 async function allowed(roleArn: string): Promise<readonly (readonly [action: unknown, resource: unknown])[]> {
   const query = async (fields: Record<string, string>) => {
     const path = `/?${new URLSearchParams({ Version: "2010-05-08", ...fields })}`;
@@ -115,7 +117,7 @@ describe("a second run of the example", () => {
 });
 
 describe("the log of the example's functions", () => {
-  // Lines are in the order of the environments that logged them.
+  // The log does not have the lines in the order of their times, but by execution environment.
   const parsed = (lines: readonly string[]) =>
     lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as Record<string, unknown>);
 

@@ -3,8 +3,8 @@ import { send } from "./kit/request.ts";
 import { zip } from "./kit/zip.ts";
 
 /**
- * Tests that the kit's own executor of functions behaves like Lambda, in the points that the
- * pipeline's functions need.
+ * Tests that the executor of Lambda functions in test/localstack/executor behaves like Lambda. They
+ * cover what the pipeline's functions need.
  */
 
 const SOURCE = `
@@ -71,7 +71,7 @@ test("An environment is kept warm, knows its deadline, and its logs are seen", a
   expect(warm.body["left"]).toBeLessThanOrEqual(2_000);
 });
 
-test("An error of the handler leaves the environment alive", async () => {
+test("An error of the handler does not end its execution environment", async () => {
   const failed = await invoke(name, { do: "throw" });
   expect(failed).toMatchObject({
     error: "Unhandled",

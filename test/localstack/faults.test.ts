@@ -10,14 +10,16 @@ import { Run } from "../faults/run.ts";
 import { dynamodb, newLedger, newStore, s3 } from "./clients.ts";
 
 /**
- * Injects one fault at each request of a run to DynamoDB and S3. A run with new clients then takes
- * the pipeline over, a vacuum follows days later, and the judge checks the table and the bucket.
+ * Tests that inject one fault at each request of a run to DynamoDB and S3. Then a run with new
+ * clients takes the pipeline over, a vacuum runs days later, and the judge checks the table and the
+ * bucket.
  */
 
 /**
- * `stop`: the run ends there. `fail` and `lost answer`: the connection breaks, and the adapter
- * tries again. `for good`: an error that the adapter does not try again. `twice`: the request is
- * sent twice. The SDK's own retries are off, because they would hide the fault from the adapter.
+ * The faults that can happen at a request. `stop`: the run ends at the request. `fail` and `lost
+ * answer`: the connection breaks, and the adapter tries again. `for good`: an error after which the
+ * adapter does not try again. `twice`: the request is sent twice. The retries of the SDK are off,
+ * because they would hide the fault from the adapter.
  */
 const KINDS = [
   "stop before",
@@ -57,7 +59,7 @@ beforeAll(async () => {
   console.log(`${requests.length} requests of a run`);
 });
 
-/** The error of a broken connection. */
+/** Returns the error of a broken connection. */
 function broken(): Error {
   return Object.assign(new Error("socket hang up"), { code: "ECONNRESET" });
 }
@@ -70,13 +72,14 @@ function refused(): Error {
 }
 
 /**
- * Counts the requests of both clients and injects the fault at one of them. Returns their names.
+ * Counts the requests of both clients and injects the fault at one of them. Returns the names of
+ * the requests.
  */
 function injectInto(clients: Clients, fault: Fault | undefined, run: () => Run): readonly string[] {
   const sent: string[] = [];
   for (const client of [clients.dynamodb, clients.s3]) {
-    // The stacks of both clients differ only in their types. This function is called once for each
-    // request that would be sent.
+    // Both middleware stacks have the same methods and differ only in their types. The function
+    // below is called once for each request that would be sent.
     (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
       (next, context) => async (args) => {
         const index = sent.push(String(context["commandName"])) - 1;
@@ -110,7 +113,7 @@ function injectInto(clients: Clients, fault: Fault | undefined, run: () => Run):
   return sent;
 }
 
-/** A store that caches its objects, because listed objects do not change. */
+/** Returns a store that caches objects. A listed object never changes. */
 function remembering(store: Readable): Readable {
   const known = new Map<string, Promise<Uint8Array | undefined>>();
   return {
@@ -124,7 +127,7 @@ function remembering(store: Readable): Readable {
   };
 }
 
-/** Runs one case on a new pipeline and returns the requests and the violations. */
+/** Runs one case on a new pipeline. Returns the names of the requests, and the violations. */
 async function survive(
   fault: Fault | undefined,
 ): Promise<{ readonly sent: readonly string[]; readonly problems: readonly string[] }> {
@@ -167,7 +170,7 @@ async function survive(
     await run.start();
     return sent;
   });
-  // The lease has not expired, because the clock stands still.
+  // The clock stands still, so the lease of the stopped run has not expired.
   await on((world) => finish(world, { takesOver: true }));
   now += 3 * DAYS;
   await on((world) => tidy(world));

@@ -29,7 +29,7 @@ const OBJECTS = 5000;
 const AT_ONCE = 32;
 const BUCKET = `files-${randomUUID()}`;
 
-/** Number of requests to S3 by kind. */
+/** Number of requests to S3, by kind of request. */
 const asked = new Map<string, number>();
 s3.middlewareStack.add(
   (next, { commandName = "" }) =>
@@ -48,7 +48,7 @@ async function put(key: string, body: string): Promise<void> {
 const nameOf = (id: number) => `many/${id % 10}/${randomUUID()}-${id}.jsonl`;
 const lineOf = (id: number) => `{"id":${id}}\n`;
 
-/** A pipeline from files in S3 to a table on disk, whose runs take all available files. */
+/** A pipeline from files in S3 to a table on disk. Each run takes all available files. */
 class Desk {
   readonly world: EngineWorld = new EngineWorld();
   readonly table: string = join(this.world.folder, "table");
@@ -74,7 +74,7 @@ class Desk {
 
   /** Runs the pipeline and returns the rows of each batch. */
   async run(tamper: () => Promise<void> = async () => undefined): Promise<number[]> {
-    // LocalStack has the machine's clock.
+    // LocalStack uses the clock of the machine, so the clock of the test moves beyond it.
     this.world.now = Date.now() + 60_000;
     const ports = this.world.ports({ openStore: storeAt });
     const sessions = await openSessions(this.definition(), ports);
@@ -138,7 +138,7 @@ describe("5,000 objects in S3", () => {
     expect(count("ListObjectsV2Command")).toBe(OBJECTS / 1000);
     expect(count("GetObjectCommand")).toBe(OBJECTS);
 
-    // An object that was uploaded in parts has the time at which its upload began.
+    // S3 gives an object that is uploaded in parts the time at which the upload began.
     const target = { Bucket: BUCKET, Key: "many/0/0-first-by-name.jsonl" };
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand(target));
     await put("many/9/zzz-last-by-name.jsonl", lineOf(OBJECTS));

@@ -19,9 +19,15 @@ import { variablesOf } from "../support/settings.ts";
 import { newLedger, newStore } from "./clients.ts";
 import { CONTROL_URL } from "./control.ts";
 
-/** Runs the handlers in this process, with a test pipeline in place of `millrace:pipeline`. */
+/**
+ * The handlers of the functions, run in this process with a test pipeline in place of
+ * `millrace:pipeline`.
+ */
 
-/** Bundles a module over the project's sources, with pipelines/numbers.ts as its pipeline. */
+/**
+ * Bundles the code `contents`, which may import the project's sources. Its pipeline is
+ * pipelines/numbers.ts.
+ */
 export async function bundle(contents: string, outfile: string): Promise<void> {
   await build({
     stdin: { contents, resolveDir: ROOT, loader: "ts" },
@@ -39,7 +45,7 @@ export async function bundle(contents: string, outfile: string): Promise<void> {
   });
 }
 
-/** The environment variables that the construct gives the functions. */
+/** Returns the environment variables that the construct gives the functions. */
 export function variables(table: string, bucket: string): Record<string, string> {
   return {
     ...variablesOf("numbers", { table, bucket }),
@@ -50,13 +56,13 @@ export function variables(table: string, bucket: string): Record<string, string>
   };
 }
 
-/** An execution of a state machine that is not running. */
+/** An execution in the input of handlers that run without a state machine. */
 export const EXECUTION = {
   id: "arn:aws:states:us-east-1:000000000000:execution:numbers:by-hand",
   startedAt: new Date().toISOString(),
 } as const;
 
-/** The handlers in this process, with their clients, on a new table and a new bucket. */
+/** The handlers in this process, and their AWS clients. */
 export interface Handlers {
   plan(event: PlanEvent, lambda: Context): Promise<Planned>;
   write(event: WriteEvent, lambda: Context): Promise<unknown>;
@@ -67,8 +73,8 @@ export interface Handlers {
 }
 
 /**
- * Loads the handlers. Call it once per process, because they read the environment when they are
- * loaded.
+ * Loads the handlers with a new table and a new bucket. It may be called only once per process,
+ * because the handlers read the environment when they are loaded.
  */
 export async function loadHandlers(): Promise<{ readonly handlers: Handlers; readonly bucket: string }> {
   const { tableName } = await newLedger();
@@ -89,5 +95,5 @@ export async function loadHandlers(): Promise<{ readonly handlers: Handlers; rea
   return { handlers, bucket };
 }
 
-/** The context that Lambda passes to a call. */
+/** The context that Lambda passes to a handler. */
 export const LAMBDA: Context = { functionName: "numbers", getRemainingTimeInMillis: () => 60_000 } as Context;

@@ -1,3 +1,3 @@
-/** Names of resources that the test app refers to and a test creates. */
+/** Names of a secret and a parameter. The test app refers to them, and a test creates them. */
 export const SECRET = "millrace-tests";
 export const PARAMETER = "/millrace-tests/token";

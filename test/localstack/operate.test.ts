@@ -23,8 +23,8 @@ import { dynamodb, newLedger } from "./clients.ts";
 import { zip } from "./kit/zip.ts";
 
 /**
- * Tests the command on deployed pipelines. The tests write the records that the functions would
- * leave in the ledger.
+ * Tests of the `millrace` command on deployed pipelines. The tests write the records that the
+ * functions would write to the ledger.
  */
 
 const OWNER = { id: "execution-1", description: "execution 1" };
@@ -281,7 +281,7 @@ describe("a stack", () => {
     expect(JSON.parse(input ?? "")).toEqual({ reason: "run", trigger: "availableNow" });
   });
 
-  it("A run of a stack leaves its execution alive after Ctrl-C, which only ends the following", async () => {
+  it("Ctrl-C ends only the output of a run of a stack, and its execution continues", async () => {
     const running = startMillrace(["run", "orders", ...there]);
     await printed(running, "orders (deployed) in stack");
     running.process.kill("SIGINT");
@@ -326,7 +326,7 @@ describe("a stack", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { type: string });
-    // The run may end before the command has seen the batch, so progress events are optional.
+    // The run may end before the command asks for progress, so progress events are optional.
     const types = events.map(({ type }) => type).filter((type) => type !== "progress");
     expect(types).toEqual(["started", "planned", "partition", "batch", "ended"]);
     expect(code).toBe(0);

@@ -9,12 +9,12 @@ import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
 /**
- * Checks the requests of the handlers against the policies that the construct gives their roles,
- * because LocalStack allows every request. An independent evaluator of IAM decides. The tests
- * include handlers that fail.
+ * Tests that the policies that the construct gives the roles allow the requests of the handlers.
+ * LocalStack allows every request, so an independent evaluator of IAM decides. Handlers that fail
+ * are tested too.
  */
 
-/** The action and the resource that a request needs. */
+/** The action and the resource that a request needs in a policy. */
 interface Need {
   readonly action: string;
   readonly key?: string;
@@ -109,7 +109,7 @@ async function plan(): Promise<Work> {
   return planned;
 }
 
-/** Runs a batch whose tasks may fail. */
+/** Runs a batch. Its tasks may fail. */
 async function batch(): Promise<Finalized> {
   const planned = await plan();
   let failed = 0;
@@ -120,7 +120,7 @@ async function batch(): Promise<Finalized> {
   return await as("Finalize", () => handlers.finalize({ ...planned, failed, killed: null }, LAMBDA));
 }
 
-/** Requests that IAM would refuse. */
+/** Returns the requests that IAM would refuse. */
 async function refused(): Promise<readonly string[]> {
   const all: string[] = [];
   for (const { step: by, action, key, leadingKeys, prefix } of made.values()) {
@@ -177,7 +177,7 @@ describe("the roles of the construct", () => {
     await as("Write", () => handlers.write({ run: planned.run, partition: 3, attemptNumber: 0 }, LAMBDA));
     const resumed = await plan();
     expect(resumed.items?.key).toContain("/todo-");
-    // Some tasks are missing, so the batch is aborted.
+    // Some tasks are not recorded, so the batch is aborted.
     await as("Finalize", () => handlers.finalize({ ...resumed, failed: 1, killed: null }, LAMBDA));
     expect(await refused()).toEqual([]);
   });

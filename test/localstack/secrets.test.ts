@@ -28,7 +28,7 @@ afterAll(async () => {
 describe("secrets", () => {
   it("The source sees its secrets, which are in no log, no ledger and no history of an execution", async () => {
     control.available = 8;
-    // The source's errors quote the row and the secrets.
+    // The error of the source contains the row and the secrets.
     control.deed = ({ call, partition }) => (call === "read" && partition === 1 ? "fail" : "go on");
     const failed = await secretive.execute({ trigger: "once" });
     expect(failed).toMatchObject({ status: "FAILED", error: "SOURCE_FAILED" });
@@ -61,7 +61,7 @@ async function logs(step: Parameters<DeployedPipeline["logs"]>[0]): Promise<stri
   return (await secretive.logs(step)).join("");
 }
 
-/** The text of all objects except the data: partitions, failures and the like. */
+/** Returns the text of all objects except data files, such as partitions and failures. */
 async function objects(): Promise<string> {
   let text = "";
   for (const key of await secretive.keys("batches/"))

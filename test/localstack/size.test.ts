@@ -15,8 +15,8 @@ import { Control } from "./control.ts";
 import { bundle, EXECUTION, variables } from "./handlers.ts";
 
 /**
- * Runs a batch of 10,000 partitions through Plan and Finalize, each in a process with the memory of
- * its function.
+ * Tests a batch of 10,000 partitions. Plan and Finalize each run in a process with as much memory
+ * as their functions have.
  */
 
 const PARTITIONS = 10_000;
@@ -25,7 +25,7 @@ const MAX_PAYLOAD = 4096;
 const MAX_SECONDS = 60;
 const AT_ONCE = 25;
 
-/** The result of a step's process. */
+/** The answer of a step, and the time and memory that its process needed. */
 interface Ran<Answer> {
   readonly answer: Answer;
   readonly seconds: number;
@@ -42,7 +42,7 @@ afterAll(async () => {
   await control.close();
 });
 
-/** Runs a step in a new process. Its heap is as small as that of a function with this memory. */
+/** Runs a step in a new process. The heap is limited to the memory of the step's function. */
 async function run<Answer>(
   step: "plan" | "finalize",
   event: object,
@@ -63,14 +63,14 @@ async function run<Answer>(
     program,
   );
   const args = [`--max-old-space-size=${MEMORY_MIB}`, program, JSON.stringify(event), told];
-  // The source's server runs in this process, which must not be blocked.
+  // `spawn` and not `spawnSync`, because the control server in this process must answer meanwhile.
   const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: "inherit" });
   const [code] = (await once(child, "exit")) as [number | null];
   expect(code, step).toBe(0);
   return JSON.parse(readFileSync(told, "utf8")) as Ran<Answer>;
 }
 
-/** Records the tasks that the writers of some partitions would leave in the ledger. */
+/** Writes the records of finished tasks to the ledger for these partitions. */
 async function record(
   table: string,
   { run: { pipeline, incarnation, batchId, attempt } }: Work,
@@ -126,7 +126,7 @@ describe("a batch of 10,000 partitions", () => {
     expect(planned.answer).toMatchObject({ next: "WriteDistributed", todo: [] });
     expect(await entries(planned.answer)).toMatchObject({ count: PARTITIONS });
 
-    // The ledger looks like that of an execution that was stopped in the middle.
+    // Half of the tasks are recorded, as after an execution that was stopped in the middle.
     const half = upTo(PARTITIONS / 2);
     await record(tableName, planned.answer, half);
     const resumed = await run<Work>("plan", event, env);

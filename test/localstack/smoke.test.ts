@@ -9,10 +9,13 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { afterAll, expect, test } from "vitest";
 import { request } from "./kit/request.ts";
 
-/** All other tests here depend on this behaviour: if one of these tests fails, look at it first. */
+/**
+ * Tests of the behaviour of LocalStack on which all other tests here depend. If one of them fails,
+ * look at it first.
+ */
 
 const dynamoDb = new DynamoDBClient();
-const s3 = new S3Client({ forcePathStyle: true }); // A bucket's own host name has no DNS entry.
+const s3 = new S3Client({ forcePathStyle: true }); // A bucket's host name has no DNS entry.
 const name = `smoke-${Date.now()}`;
 
 afterAll(() => {

@@ -10,14 +10,14 @@ import { s3 } from "./clients.ts";
 import { Control } from "./control.ts";
 import { EXECUTION, type Handlers, LAMBDA, loadHandlers } from "./handlers.ts";
 
-/** Counts the requests since the last look. */
+/** Counts the requests to each service since the last call of `take`. */
 class Counter {
   dynamodb = 0;
   s3 = 0;
 
   watch(service: "dynamodb" | "s3", client: DynamoDBClient | S3Client): void {
-    // The stacks of both clients differ only in their types. This function is called for each
-    // request and retry.
+    // Both middleware stacks have the same methods and differ only in their types. The function
+    // below is called for each request and for each retry.
     (client.middlewareStack as DynamoDBClient["middlewareStack"]).add(
       (next) => async (args) => {
         this[service]++;
@@ -59,8 +59,8 @@ afterAll(async () => {
 });
 
 /**
- * Runs the calls of one execution. Returns the requests of each batch, and those after the last
- * batch.
+ * Makes the calls of one execution to the handlers. Returns the numbers of requests of each batch,
+ * and of the requests after the last batch.
  */
 async function execute(input: PlanEvent["input"]): Promise<{ batches: string[]; end: string }> {
   const batches: string[] = [];
@@ -102,7 +102,7 @@ describe("the requests of an execution", () => {
     control.perBatch = 8;
     const second = await execute({ trigger: "once" });
     console.log(`once: ${first.batches[0]}`);
-    // The first batch has no hint of an earlier commit, and its table has no log yet.
+    // The first batch makes as many requests as the second, although its table has no log yet.
     for (const { batches, end } of [first, second]) {
       expect(batches).toEqual(["DynamoDB 8 + 2 × partitions, S3 3 + 2 × partitions"]);
       expect(end).toBe("DynamoDB 0, S3 0");

@@ -1,14 +1,14 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { Args, Entry, Recording, TaskId } from "./trace.ts";
 
-/** The end of a task in a written partition: the number of its rows, or its fault. */
+/** The end of a task that writes: the number of rows that it wrote, or the fault that ended it. */
 export type WriterTask =
   | { readonly partition: number; readonly attempt?: number; readonly rows: number }
   | { readonly partition: number; readonly attempt?: number; readonly ends: string };
 
 const READ = "struct<id:bigint,name:string,v:double>";
 
-/** Writes a trace of batches as Spark records it, for cases that the recordings lack. */
+/** Writes a trace of batches in Spark's form, for cases that no recording contains. */
 export class BatchScript {
   readonly #trace: Entry[] = [];
   readonly #written: string;
@@ -22,7 +22,7 @@ export class BatchScript {
     return { scenario: "written", trace: this.#trace };
   }
 
-  /** Begins an action that reads. */
+  /** Adds the start of an action that reads. */
   read(label: string, options: Record<string, string> = {}, { asksSchema = true } = {}): this {
     this.#begin(label, options);
     if (asksSchema) this.call("DataSource.schema");
@@ -37,7 +37,9 @@ export class BatchScript {
     return this.call("reader.pushFilters", { filters });
   }
 
-  /** Adds the complete task that reads a part. */
+  /**
+   * Adds all calls of the task that reads partition `idx`. `seen` lists the filters of the reader.
+   */
   part(idx: number, start: number, end: number, ...seen: readonly string[]): this {
     const partition = `Part(idx=${idx},start=${start},end=${end})`;
     const task = taskId(idx, 0);
@@ -48,7 +50,7 @@ export class BatchScript {
     );
   }
 
-  /** Begins an action that writes. */
+  /** Adds the start of an action that writes. */
   write(label: string, options: Record<string, string> = {}, { overwrite = false } = {}): this {
     this.#kind = options["writer"] === "row" ? "Row" : "RecordBatch";
     this.#begin(label, options);
@@ -66,7 +68,8 @@ export class BatchScript {
   }
 
   /**
-   * Adds the end of a batch. `tasks` are in the order of their partitions; a failed task is `null`.
+   * Adds the commit or the abort of a batch. `tasks` has one item per partition, in order, and
+   * `null` for a failed task.
    */
   end(how: "commit" | "abort", tasks: readonly (WriterTask | null)[]): this {
     const messages = tasks.map((task) => {
@@ -76,7 +79,7 @@ export class BatchScript {
     return this.call(`writer.${how}`, { messages });
   }
 
-  /** Adds a complete write without a fault. */
+  /** Adds all calls of a write without a fault. `rows` has the number of rows of each partition. */
   written(...rows: readonly number[]): this {
     const tasks = rows.map((count, partition) => ({ partition, rows: count }));
     for (const task of tasks) this.task(task);
@@ -87,7 +90,7 @@ export class BatchScript {
     return this.call("== driver: returned", { value });
   }
 
-  /** Adds an exception whose Python errors name these faults. */
+  /** Adds the end of an action that failed. `points` are the points of the faults in its error. */
   failed(...points: readonly string[]): this {
     const lines = points.map((point) => `fzlib.Fault: injected fault at ${point} {}`);
     return this.call("== driver: exception", {

@@ -17,9 +17,8 @@ import { kindOfBatch, kindOfRow } from "./sources/stream-writer.ts";
 import type { Args } from "./trace.ts";
 
 /**
- * The recorded batch source and sink, ported from the oracle's sources.py like the streams in
- * sources.ts. The replay reads `parts` and `columns` from the recording, because the original has
- * them in its code.
+ * The batch source and sink of the recordings, ported from the oracle's sources.py. The original
+ * has `parts` and `columns` in its code; the replay reads them from the recording.
  */
 
 class BReader extends DataSourceReader<Part> {
@@ -47,7 +46,9 @@ class BReader extends DataSourceReader<Part> {
 }
 
 class BPReader extends BReader {
-  /** Logged arguments of pushFilters. The reader of a task knows its task only when it reads. */
+  /**
+   * The arguments of `pushFilters` in a task. They are logged in `read`, when the task is known.
+   */
   #pushed: Args | undefined;
 
   override *pushFilters(filters: readonly Filter[]): Generator<Filter> {
@@ -72,7 +73,7 @@ function shown(filters: readonly Filter[]): JsonValue[] {
 
 type Message = { partition: number; attempt: number; rows: number; lo: 0; hi: 0 };
 
-/** The common part of both forms of the writer. */
+/** The code that the row writer and the record batch writer share. */
 class BW {
   readonly #options: Options;
   readonly #tag = "set-in-init";
@@ -154,7 +155,7 @@ class BRowW extends DataSourceWriter<Message> {
   }
 }
 
-/** Options that only the replay uses. */
+/** Options that only the replay uses. The log leaves them out. */
 const HIDDEN: ReadonlySet<string> = new Set(["trace", "fault", "parts", "columns"]);
 
 export class B extends DataSource<Options> {
@@ -193,8 +194,8 @@ export interface RangeOptions {
 }
 
 /**
- * Rows to write, in place of a DataFrame in Spark. It is not a recorded data source and does not
- * log.
+ * A source of the rows that an action writes, like the DataFrame in Spark. It is not in the
+ * recordings, so it does not log its calls.
  */
 export class Range extends DataSource<RangeOptions> {
   override schema(): string {
@@ -218,8 +219,8 @@ export class Range extends DataSource<RangeOptions> {
 }
 
 /**
- * The target of rows that Spark's driver collects. It is not a recorded data source and does not
- * log.
+ * The sink of an action that reads. It drops the rows, which Spark's driver collects. It is not in
+ * the recordings, so it does not log its calls.
  */
 export class Nowhere extends DataSource {
   override writer(): BatchWriter<null> {

@@ -10,9 +10,9 @@ export type Part = { readonly idx: number; readonly start: number; readonly end:
  * so they are derived from its calls.
  */
 export interface BatchStep {
-  /** Tells if the recorded data source is read or written. */
+  /** Whether the action reads or writes the recorded data source. */
   readonly kind: "read" | "write";
-  /** The name with which the driver selected the data source. */
+  /** The name by which the driver program selects the data source. */
   readonly format: string;
   readonly options: Readonly<Record<string, string>>;
   /** Schema of the rows that are read or written, as Spark DDL. */
@@ -36,8 +36,8 @@ const PARTS: readonly Part[] = [
 const WRITTEN = "struct<id:bigint>";
 
 /**
- * Returns the action of a run, or `undefined` if its calls do not show it. If an action ended too
- * early, missing settings come from another action of the recording.
+ * Returns the settings of a run's action, or `undefined` if its calls do not show them. If the
+ * action ended early, missing settings come from another action of the recording.
  */
 export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   const { made, driver, start, ended } = run;
@@ -66,7 +66,7 @@ export function stepOf(run: Run, all: readonly Run[]): BatchStep | undefined {
   };
 }
 
-/** Returns the parts that an action reads. If it reads none, returns those of the other actions. */
+/** Returns the partitions that an action reads. If it reads none, returns those of all actions. */
 export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
   const own = partsRead([run]);
   if (own.length > 0) return own;
@@ -74,7 +74,7 @@ export function partsOf(run: Run, all: readonly Run[]): readonly Part[] {
   return others.length > 0 ? others : PARTS;
 }
 
-/** The text of a part, as in sources.py. */
+/** Returns the text of a partition, as in sources.py. */
 export function reprOf({ idx, start, end }: Part): string {
   return `Part(idx=${idx},start=${start},end=${end})`;
 }
@@ -91,7 +91,7 @@ function partsRead(runs: readonly Run[]): readonly Part[] {
 
 /**
  * Returns the number of rows of each partition, as the writer of its task counted them. If the
- * writer ended too early, the count comes from another action.
+ * writer ended early, the count comes from another action.
  */
 function rowsOf(run: Run, all: readonly Run[]): readonly number[] {
   const messages = run.driver.map(({ args }) => ((args["messages"] ?? []) as JsonValue[]).length);
@@ -112,7 +112,7 @@ function writtenRows({ writer }: TaskCalls): number | undefined {
   return exit === undefined ? undefined : Number(exit.args["rows"]);
 }
 
-/** Returns the faults of a run in the form of the option that injects them. */
+/** Returns the faults of a run in the form of the option `fault`, which injects them. */
 function faultsOf({ driver, tasks }: Run): readonly Args[] {
   const faults = faultsIn(driver);
   for (const index of new Set(tasks.map(({ partition }) => partition))) {

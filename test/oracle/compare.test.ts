@@ -5,7 +5,7 @@ import { rewritten } from "./exceptions.ts";
 import { Script } from "./script.ts";
 import { type Call, type Run, runsOf, type TaskCalls } from "./trace.ts";
 
-/** Two batches and a restart with a third. */
+/** Returns a script with two batches, a restart, and a third batch. */
 const happy = () =>
   new Script(2)
     .start()
@@ -30,7 +30,10 @@ const happy = () =>
     .ended()
     .checkpoint([4, 8, 12]);
 
-/** Partition 1 fails for good, and partition 2 has no further calls. Then the batch is replayed. */
+/**
+ * Returns a script in which all attempts of partition 1 fail and partition 2 makes no more calls.
+ * Then the batch is replayed.
+ */
 const aborted = () =>
   new Script(3)
     .start()
@@ -53,7 +56,10 @@ const aborted = () =>
     .ended()
     .checkpoint([6]);
 
-/** The process is killed in the task of partition 1. Then the batch is replayed. */
+/**
+ * Returns a script in which the process is killed in the task of partition 1. Then the batch is
+ * replayed.
+ */
 const killed = () =>
   new Script(2)
     .start()
@@ -74,10 +80,7 @@ const killed = () =>
 
 interface Pair {
   readonly expected: Run[];
-  /**
-   * The calls of an engine, which differ from Spark's without effect. Tests then change one of
-   * them.
-   */
+  /** The engine's calls: a copy of `expected`, in which a test changes something. */
   readonly actual: Run[];
 }
 
@@ -88,7 +91,7 @@ function pairOf(script: Script): Pair {
 
 const differenceOf = ({ expected, actual }: Pair) => compare(expected, actual).difference;
 
-/** The result of the comparison after `plant` has changed the engine's calls. */
+/** Returns the first difference after `plant` has changed the engine's calls. */
 function differenceAfter(script: Script, plant: (actual: Run[]) => void): string | undefined {
   const pair = pairOf(script);
   plant(pair.actual);
@@ -105,7 +108,7 @@ const taskOf = (run: Run, partition: number): TaskCalls =>
 const indexOf = (run: Run, name: string) => run.driver.findIndex(({ call }) => call === name);
 const argsOf = (call: Call) => call.args as Record<string, JsonValue>;
 
-/** Ways to change one call of a list. */
+/** Changes to one call of a list. The comparison must find each of these changes. */
 const PLANTED: readonly (readonly [string, (calls: Call[], i: number) => void])[] = [
   ["missing", (calls, i) => calls.splice(i, 1)],
   ["made twice", (calls, i) => calls.splice(i, 0, structuredClone(first(calls, i)))],
@@ -213,7 +216,7 @@ describe("tasks beside one that fails for good", () => {
   const messagesOf = (run: Run) => argsOf(abortOf(run))["messages"] as JsonValue[];
   const planted = (plant: (run: Run) => void) => differenceAfter(aborted(), ([run]) => plant(run as Run));
 
-  it("A task beside a failing one may have come further than in Spark, and has its message then", () => {
+  it("A task may have finished before another task failed, and the abort then has its message", () => {
     const finish = (run: Run) => {
       const exit = { call: "writer.write:exit", args: { rows: 2, lo: 4, hi: 5 } };
       taskOf(run, 2).writer.push(exit);
@@ -233,7 +236,7 @@ describe("tasks beside one that fails for good", () => {
     expect(planted(wrong)).toContain("writer.abort");
   });
 
-  it("A task beside a failing one may not have begun, but one with a message has finished", () => {
+  it("A task may not have begun when another task failed, but a task with a message has finished", () => {
     expect(
       planted((run) => (run.tasks = run.tasks.filter(({ partition }) => partition !== 2))),
     ).toBeUndefined();

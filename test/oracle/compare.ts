@@ -13,8 +13,8 @@ import {
 } from "./trace.ts";
 
 /**
- * Differences that depend on the clock or on processes. They can only be judged by comparing both
- * traces.
+ * Allowed differences that depend on the clock or on processes. Only a comparison of both traces
+ * shows them.
  */
 export const TOLERANCES = {
   madeWhereNeeded: {
@@ -39,17 +39,19 @@ export const TOLERANCES = {
   },
 } as const satisfies Record<string, Exception>;
 
-/** The result of a comparison. */
+/** The result of comparing Spark's calls with the engine's calls. */
 export interface Comparison {
   /** Number of calls in the recording that the engine made too. */
   readonly calls: number;
   /** Ids of the tolerances that were needed. */
   readonly used: ReadonlySet<string>;
-  /** The first difference, if any. */
+  /** The first difference; absent if there is no difference. */
   readonly difference?: string;
 }
 
-/** Compares the expected calls of Spark, with exceptions applied, with the calls of the engine. */
+/**
+ * Compares Spark's calls with the engine's calls. `expected` already has the exceptions applied.
+ */
 export function compare(expected: readonly Run[], actual: readonly Run[]): Comparison {
   const comparer = new Comparer();
   try {
@@ -85,9 +87,12 @@ type Side = "reader" | "writer";
 class Comparer {
   calls = 0;
   readonly used = new Set<string>();
-  /** Tasks that the engine finished in a killed run: they need not run again. */
+  /** Tasks that the engine finished in a killed run. The engine need not run them again. */
   #finished = new Map<string, TaskCalls>();
-  /** True after a kill in a task, because one task may have finished before its record was made. */
+  /**
+   * True after a kill in a task. The kill may come after a task finished and before it was
+   * recorded, and the engine then runs that task again.
+   */
   #mayRepeatTask = false;
 
   compareRuns(expected: readonly Run[], actual: readonly Run[]): void {
@@ -117,7 +122,8 @@ class Comparer {
   }
 
   /**
-   * True for two aborts whose messages differ only because the clock decides if a task finished.
+   * Returns true if the messages of two aborts differ only because a task finished in one of the
+   * runs and not in the other. The clock decides this.
    */
   #sameAbort(spark: Call, millrace: Call, run: Run, other: Run): boolean {
     if (spark.call !== "writer.abort" || millrace.call !== "writer.abort") return false;
@@ -133,7 +139,7 @@ class Comparer {
       const hasFailed = run.tasks.some(
         (task) => task.batch === batch && task.partition === partition && hasFault(task),
       );
-      // A task with a fault has no message, whatever the clock decided.
+      // A task with a fault never has a message.
       if (hasFailed && known === null) return message === null;
       const finished = this.#finishedIn(other, batch, partition);
       return sameJson(message, finished === undefined ? null : messageOf(finished));
@@ -188,7 +194,7 @@ class Comparer {
     }
   }
 
-  /** Accepts or reports a task that the engine did not run. */
+  /** Accepts a task that the engine did not run if a tolerance allows it. Otherwise reports it. */
   #excuseMissing(place: string, task: TaskCalls, isLoose: boolean): void {
     if (this.#finished.has(keyOf(task))) this.used.add(TOLERANCES.missingOnly.id);
     else if (isLoose) this.used.add(TOLERANCES.cutShort.id);
@@ -196,8 +202,8 @@ class Comparer {
   }
 
   /**
-   * Returns a function that is true for partitions that the failure of another task, or a kill, may
-   * have cut short.
+   * Returns a function that tells whether the failure of another task, or a kill, may have cut the
+   * task of a partition short.
    */
   #looseness(run: Run, other: Run, batch: number): (partition: number) => boolean {
     if (run.driver.some((call) => isCommitOf(call, batch))) return () => false;
@@ -209,7 +215,7 @@ class Comparer {
       (messagesOf(theirs)[partition] ?? null) === null || (messagesOf(ours)[partition] ?? null) === null;
   }
 
-  /** True if Spark and Millrace made the same calls for this task. */
+  /** Returns true if Spark and Millrace made the same calls for this task. */
   #compareTask(place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
     if (this.#finished.has(keyOf(task))) {
       if (!this.#mayRepeatTask)
@@ -222,8 +228,8 @@ class Comparer {
   }
 
   /**
-   * True if Spark and Millrace made the same calls on this side, or if a failure of the other side
-   * cut this one short.
+   * Returns true if Spark and Millrace made the same calls on one side of a task, or if a failure
+   * of the task's other side cut these calls short.
    */
   #compareSide(side: Side, place: string, task: TaskCalls, mine: TaskCalls, isLoose: boolean): boolean {
     const [theirs, ours] = [task[side], mine[side]];
@@ -245,8 +251,8 @@ class Comparer {
 
   #compareMade(where: string, run: Run, other: Run, recordedMade: readonly Call[]): void {
     const isWriter = ({ call }: Call) => call === "writer.__init__";
-    // Spark creates no writer for an action that it refuses; each other action of a batch has
-    // exactly one.
+    // Spark creates no writer for an action that it refuses, and exactly one for each other action
+    // of a batch.
     const writers = run.isBatch && run.made.some(isWriter) ? [] : recordedMade.filter(isWriter);
     const sink = {
       call: "DataSource.__init__",
@@ -300,13 +306,15 @@ function messagesOf({ args }: Call): readonly JsonValue[] {
   return args["messages"] as readonly JsonValue[];
 }
 
-/** The message of a finished task, from its own log. */
+/** Returns the message of a finished task, from the calls that the task logged. */
 function messageOf(task: TaskCalls): JsonValue {
   const { rows = null, lo = null, hi = null } = exitOf(task)?.args ?? {};
   return { partition: task.partition, attempt: task.attempt, rows, lo, hi };
 }
 
-/** The number of equal calls if one list continues the other; `undefined` if the lists differ. */
+/**
+ * Returns the length of the shorter list if the longer list begins with it, otherwise `undefined`.
+ */
 function countShared(a: readonly Call[], b: readonly Call[]): number | undefined {
   const length = Math.min(a.length, b.length);
   return sameCalls(a.slice(0, length), b.slice(0, length)) ? length : undefined;
@@ -316,7 +324,7 @@ function sameCalls(a: readonly Call[], b: readonly Call[]): boolean {
   return a.length === b.length && a.every((call, i) => sameCall(call, b[i] as Call));
 }
 
-/** Returns the calls without the final `stop`, which a reader also gets when it is cut short. */
+/** Returns the calls without the final `stop`. A reader that is cut short gets this call too. */
 function withoutStop(calls: readonly Call[]): readonly Call[] {
   return calls.at(-1)?.call === "reader.stop" ? calls.slice(0, -1) : calls;
 }
@@ -326,8 +334,8 @@ function withoutFault(options: Args): Args {
 }
 
 /**
- * If two faults coincide, Spark's error names both. The order of their causes is not a call of the
- * contract.
+ * Returns true if two runs ended in the same way. If two faults happen at once, Spark's error names
+ * both, and it is enough that Millrace's error names one of them.
  */
 function sameEnd(spark: Ended | undefined, millrace: Ended | undefined): boolean {
   if (spark === undefined || millrace === undefined) return spark === millrace;

@@ -24,12 +24,13 @@ export const EXCEPTIONS: readonly Exception[] = [
 ];
 
 /**
- * `same`: equal except for the named exceptions. `differs`: `detail` has the first difference. `not
- * built`, `no trace`: there is no comparison, and `detail` says why.
+ * The result of replaying one recording. `same`: all calls are equal, except for the named
+ * exceptions. `differs`: `detail` has the first difference. `not built` and `no trace`: nothing was
+ * compared, and `detail` says why.
  */
 export type Verdict = "same" | "differs" | "not built" | "no trace";
 
-/** A row of the table. */
+/** The row of one recording in the table of results. */
 export interface Result {
   readonly scenario: string;
   readonly verdict: Verdict;
@@ -39,7 +40,8 @@ export interface Result {
 }
 
 /**
- * The paths of the JSON files in a folder of recordings. Throws if the folder is missing or empty.
+ * Returns the paths of the JSON files in a folder of recordings. Throws if the folder is missing or
+ * empty.
  */
 export function recordingsIn(folder: string): readonly string[] {
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
@@ -47,7 +49,7 @@ export function recordingsIn(folder: string): readonly string[] {
   return files.sort().map((name) => join(folder, name));
 }
 
-/** Replays the recording in a file with the engine and compares. */
+/** Replays the recording in a file with the engine and compares the calls. */
 export async function conform(path: string): Promise<Result> {
   const nothing = { scenario: basename(path, ".json"), calls: 0, exceptions: [] };
   try {
@@ -55,12 +57,12 @@ export async function conform(path: string): Promise<Result> {
     if (recording !== undefined) return await conformRecording(recording);
     return { ...nothing, verdict: "no trace", detail: "no recorded calls in it" };
   } catch (error) {
-    // The other recordings still run, and this one counts as different.
+    // The error counts as a difference, and the other recordings still run.
     return { ...nothing, verdict: "differs", detail: `it cannot be replayed: ${String(error)}` };
   }
 }
 
-/** Replays a recording with the engine and compares. */
+/** Replays a recording with the engine and compares the calls. */
 export async function conformRecording(recording: Recording): Promise<Result> {
   const { scenario } = recording;
   const missing = findMissing(recording);
@@ -75,7 +77,9 @@ export async function conformRecording(recording: Recording): Promise<Result> {
     : { ...result, verdict: "differs", detail: difference };
 }
 
-/** The feature that the scenario needs and Millrace does not have yet. */
+/**
+ * Returns the feature that the scenario needs and that Millrace does not have yet, or `undefined`.
+ */
 function findMissing({ trace }: Recording): string | undefined {
   if (isBatchTrace(trace)) return findUnknownStep(runsOf(trace));
   const [unknown] = unknownDriverEntries(trace);
@@ -98,7 +102,7 @@ function findMissingIn({ start, source, made }: Run): string | undefined {
   return other && `the sink "${String(other.args["cls"])}", which is not in sources.py`;
 }
 
-/** Describes the first action of a batch that cannot be replayed, because it made no calls. */
+/** Describes the first action of a batch that made no calls and so cannot be replayed. */
 function findUnknownStep(runs: readonly Run[]): string | undefined {
   const { expected } = rewritten(runs);
   const unknown = expected.find((run) => stepOf(run, expected) === undefined);
@@ -107,7 +111,7 @@ function findUnknownStep(runs: readonly Run[]): string | undefined {
     : `the driver's "${unknown.start.label}", of which there are no calls`;
 }
 
-/** The table: one line per scenario, and the meaning of its exceptions. */
+/** Returns the table of results: one line per scenario, and the meaning of its exceptions. */
 export function table(results: readonly Result[]): string {
   const head = ["scenario", "calls compared", "verdict", "exceptions used"];
   const rows = results.map(({ scenario, calls, verdict, exceptions, detail }) => [

@@ -4,8 +4,8 @@ import { conformRecording } from "./conformance.ts";
 import { Script } from "./script.ts";
 
 /**
- * Scenarios that the recordings lack, run by the engine. Each begins with a committed batch 0,
- * unless batch 0 is its subject.
+ * Scenarios that no recording contains, run by the engine. Each begins with a committed batch 0,
+ * except a scenario that is about batch 0.
  */
 
 const fault = (...points: readonly JsonValue[]) => ({ fault: JSON.stringify(points) });
@@ -24,7 +24,7 @@ function begun(script: Script, n = 4): Script {
   return script.initialOffset().latestOffset(0, n).initialOffset().partitions(0, n).batch(0, 0);
 }
 
-/** Ends a scenario: batch 1 is replayed to its end, and no batch stays open. */
+/** Adds the replay of batch 1 up to its commit. No batch is open afterwards. */
 function replayed(script: Script, n = 4): Script {
   return script
     .partitions(n, 2 * n)

@@ -26,7 +26,10 @@ export const REWRITES: readonly Rewrite[] = [
   stopAlways,
 ];
 
-/** Spark's runs as they would be if Spark behaved like Millrace. */
+/**
+ * Returns Spark's runs, changed as if Spark behaved like Millrace, and the ids of the exceptions
+ * that changed them.
+ */
 export function rewritten(recorded: readonly Run[]): {
   readonly expected: Run[];
   readonly used: Set<string>;

@@ -2,30 +2,29 @@ import type { Trigger } from "../../shared/contract/pipeline.ts";
 import type { BatchStep } from "./batch-step.ts";
 
 /**
- * The point at which a run ends: after this many triggers without new data or, if the run had no
- * such trigger, after this many batches.
+ * The time at which a run ends: after `idle` triggers without new data, or after `batch` batches.
  */
 export type Until = { readonly idle: number } | { readonly batch: number };
 
 /**
- * One run of a scenario. The process of the run reads it from its environment, and so do its worker
- * threads.
+ * The settings of one run of a scenario. The process of the run and its worker threads read them
+ * from the environment.
  */
 export interface Job {
-  /** File to log to. */
+  /** Path of the file to log to. */
   readonly trace: string;
   readonly home: string;
-  /** Class of the source. */
+  /** Name of the class of the source. */
   readonly source: string;
   readonly ropts: Readonly<Record<string, string>>;
   readonly wopts: Readonly<Record<string, string>>;
   readonly trigger: Trigger;
   /** Maximum attempts of one task. (Spark: the `N` of `local[2, N]`.) */
   readonly maxAttempts: number;
-  /** The action of a batch; absent in a query. */
+  /** The action of a batch; absent for a query. */
   readonly batch?: BatchStep;
   /**
-   * The point at which the driver ends a run with an interval. Runs with another trigger end by
+   * The time at which the driver ends a run with an interval. Runs with another trigger end by
    * themselves.
    */
   readonly until?: Until;

@@ -9,7 +9,7 @@ import { SOURCES } from "./sources.ts";
 
 registerDataSource(B);
 
-/** The pipeline of one run of a scenario. */
+/** Returns the pipeline of one run of a scenario. */
 export function pipelineOf(job: Job): Pipeline {
   const { batch, trace } = job;
   if (batch === undefined) return stream(job);
@@ -25,8 +25,8 @@ function stream({ source, trace, ropts, wopts }: Job): Pipeline {
 }
 
 /**
- * Reads the recorded data source and drops its rows. The filters are plain objects, like those of
- * another copy of the package.
+ * Returns a pipeline that reads the recorded data source and drops its rows. Its filters are plain
+ * objects, like filters from another copy of the package.
  */
 function reading(batch: BatchStep, trace: string): Pipeline {
   const read = pipeline("numbers").read.format(batch.format).options(optionsOf(batch, trace));

@@ -1,13 +1,13 @@
 import type { JsonValue } from "../../shared/contract/json.ts";
 
-/** A filter as JSON: its class and its fields. */
+/** A filter as JSON. `kind` is the name of its class, and the other keys are its fields. */
 export interface FilterJson {
   readonly [field: string]: JsonValue;
   readonly kind: string;
 }
 
 /**
- * Parses Python's `repr` of one of Spark's filters: `Not(child=EqualTo(attribute=('id',),
+ * Parses the Python text of one of Spark's filters, such as `Not(child=EqualTo(attribute=('id',),
  * value=99))`. Throws for any other text.
  */
 export function parseFilter(repr: string): FilterJson {
@@ -60,8 +60,8 @@ class ReprReader {
   }
 
   /**
-   * Parses items up to `close`. A comma may follow the last item, because Python writes a tuple of
-   * one item as `('id',)`.
+   * Parses items until `close` matches. A comma may follow the last item, because Python writes a
+   * tuple of one item as `('id',)`.
    */
   #until<T>(close: RegExp, item: () => T): T[] {
     const items: T[] = [];

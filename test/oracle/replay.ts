@@ -12,16 +12,19 @@ import { type Args, type Checkpoint, countIdlePolls, type Entry, type Run, runsO
 
 const PROGRAM = fileURLToPath(new URL("run-job.ts", import.meta.url));
 
-/** A run that neither ends nor is idle within this time counts as different. */
+/** Time limit of a run. A run that takes longer counts as different. */
 const LONGEST_RUN_MILLISECONDS = 60_000;
 
-/** Time is not compared, so intervals are as short as the contract allows. */
+/**
+ * The interval of each trigger. It is the shortest that the contract allows, because the comparison
+ * ignores times.
+ */
 const INTERVAL = "100 milliseconds";
 
 /**
- * Drives the engine through a scenario. Runs are in this process, unless a fault kills the run's
- * process or blocks a thread. The runs of a query share a ledger; each action of a batch has its
- * own.
+ * Replays a scenario with the engine. Each run is in this process, unless a fault kills the run's
+ * process or blocks a thread. The runs of a query share one ledger, and each action of a batch has
+ * a ledger for itself.
  */
 export async function replay(expected: readonly Run[]): Promise<Run[]> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-oracle-"));
@@ -61,8 +64,8 @@ function jobOf(
 }
 
 /**
- * Returns the point at which the driver ended a run. It comes from the calls, because no option
- * contains it. A run that failed would have continued.
+ * Returns the time at which the driver ended a run. It is derived from the calls, because no option
+ * contains it. A run that failed would have continued after its last batch.
  */
 function endOf({ driver, ended }: Run): Until {
   const idle = countIdlePolls(driver);
@@ -85,7 +88,7 @@ function triggerOf(trigger: Run["start"]["trigger"]): Trigger {
 
 /**
  * Returns the number of attempts that Spark makes of a task. The recording has no such setting, so
- * it is the last attempt of a task that failed for good.
+ * the number comes from the last attempt of a task that failed for good.
  */
 function maxAttemptsOf(runs: readonly Run[]): number {
   return 1 + Math.max(0, ...runs.flatMap(({ tasks }) => tasks.map(({ attempt }) => attempt)));
@@ -111,7 +114,7 @@ async function start(job: Job): Promise<void> {
     child.once("error", reject);
     child.once("close", resolve);
   });
-  // A killed process has no exit code. The comparison judges such a run.
+  // A killed process has no exit code. The comparison decides if the kill was expected.
   if (code !== null && code !== 0) throw new Error(`the run ended with code ${code}:\n${stderr}`);
 }
 
@@ -124,7 +127,7 @@ async function readRun(job: Job, { start, source, isBatch }: Run): Promise<Run> 
   return { ...run, start, source, checkpoint: isBatch ? undefined : await readCheckpoint(job.home) };
 }
 
-/** The content of the ledger in the form of Spark's checkpoint. */
+/** Returns the content of the ledger in the form of Spark's checkpoint. */
 async function readCheckpoint(home: string): Promise<Checkpoint> {
   const ledger = await new Home(home).openLedger({ create: false });
   try {

@@ -13,14 +13,15 @@ import { pipelineOf } from "./pipelines.ts";
 import { asWorker } from "./sources/side.ts";
 import type { Entry } from "./trace.ts";
 
-/** Number of tasks that run at once. Spark: `local[2]`. */
+/** Number of tasks that run at once, like `local[2]` in Spark. */
 const WORKERS = 2;
 
 type StartTasks = NonNullable<Parameters<typeof run>[1]>;
 
 /**
- * Executes one run of a scenario with the embedded runner, and traces it in the form of the
- * recording. `startTasks` starts the runner of its tasks. Default: worker threads.
+ * Executes one run of a scenario with the embedded runner, and logs it in the form of the
+ * recording. `startTasks` starts the runner of the tasks. By default the tasks run in worker
+ * threads.
  */
 export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
   const stopping = new AbortController();
@@ -56,13 +57,15 @@ export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
   appendFileSync(job.trace, `${JSON.stringify(ended(job, exception, rows))}\n`);
 }
 
-/** Runs a job in this process: a task is an asynchronous call, not a thread. */
+/** Runs a job in this process. Each task is an asynchronous call, not a thread. */
 export async function runJobHere(job: Job): Promise<void> {
   const pipeline = pipelineOf(job);
   await runJob(job, (workers, setup) => new TasksHere(workers, setup, pipeline));
 }
 
-/** The tasks of a run in this process. Each worker has its own instances of source and sink. */
+/**
+ * Runs the tasks of a run in this process. Each worker has its own instances of source and sink.
+ */
 class TasksHere implements TaskRunner {
   readonly #idle: { readonly name: string; readonly tasks: ThreadTasks }[];
 

@@ -7,8 +7,7 @@ type Message = { partition: number; attempt: number; rows: number; lo: number; h
 export interface TaskEnd {
   readonly attempt?: number;
   /**
-   * The fault that ends the task, such as `raise in write`; `running` if the trace has no end of
-   * it.
+   * The fault that ends the task. `running` means that the trace does not contain the task's end.
    */
   readonly ends?: "raise in write" | "raise in write:enter" | "kill -9 JVM from write" | "running";
 }
@@ -17,9 +16,9 @@ const SCHEMA = { schema: "struct<id:bigint,part:int>" };
 const at = (n: number): Args => ({ n });
 
 /**
- * Writes a trace as Spark would record it, for cases that the recordings lack. The order of the
- * calls follows the notes of the recordings and Spark's MicroBatchExecution. Each batch has
- * `partitions` partitions of two rows.
+ * Writes a trace in Spark's form, for cases that no recording contains. The order of the calls
+ * follows the notes of the recordings and Spark's MicroBatchExecution. Each batch has `partitions`
+ * partitions of two rows.
  */
 export class Script {
   readonly #trace: Entry[] = [];
@@ -83,7 +82,7 @@ export class Script {
     return this.#add("reader.partitions", { start: at(start), end: at(end), returns: parts });
   }
 
-  /** Adds the writer that Spark creates and sends to the tasks. */
+  /** Adds the calls with which Spark creates a writer and sends it to the tasks. */
   planWriter(): this {
     this.#add("DataSource.__init__", {
       cls: "Src",
@@ -97,7 +96,7 @@ export class Script {
     return this;
   }
 
-  /** Adds one attempt of a task. `start` is the start of the batch. */
+  /** Adds the calls of one attempt of a task. `start` is the start of the batch. */
   task(batch: number, partition: number, start: number, { attempt = 0, ends }: TaskEnd = {}): this {
     const task = { partitionId: partition, attemptNumber: attempt, batchIdProp: String(batch) };
     const add = (call: string, args: Args) => this.inTask(task, call, args);
@@ -118,13 +117,16 @@ export class Script {
     return this;
   }
 
-  /** Adds all tasks of a batch, each with its first attempt. */
+  /** Adds the first attempt of each task of a batch. */
   tasks(batch: number, start: number): this {
     for (let partition = 0; partition < this.#partitions; partition++) this.task(batch, partition, start);
     return this;
   }
 
-  /** Adds the end of a batch. `finished` are the partitions with a message. Default: all. */
+  /**
+   * Adds the commit or the abort of a batch. `finished` lists the partitions with a message, by
+   * default all.
+   */
   end(how: "commit" | "abort", batchId: number, start: number, finished?: readonly number[]): this {
     const messages = Array.from({ length: this.#partitions }, (_, partition) =>
       finished === undefined || finished.includes(partition) ? message(partition, start, 0) : null,
@@ -133,7 +135,7 @@ export class Script {
     return this.#add(`writer.${how}`, { messages, batchId });
   }
 
-  /** Adds a whole batch, from its tasks on. */
+  /** Adds a whole batch that is already planned: its writer, its tasks and its commit. */
   batch(batchId: number, start: number): this {
     return this.planWriter()
       .tasks(batchId, start)

@@ -6,9 +6,9 @@ import { Adm, AdmAN, AN, Back, Bad, EmptyParts, EmptyRows, OldSig } from "./sour
 import type { Args } from "./trace.ts";
 
 /**
- * The recorded readers and writers, ported from the oracle's sources.py with the same names,
- * options, fault points and messages. They log in the oracle's own form, one JSON line per call, to
- * a file that threads and processes share.
+ * The readers and writers of the recordings, ported from the oracle's sources.py with the same
+ * names, options, fault points and messages. They log in the oracle's form, one JSON line per call,
+ * to a file that threads and processes share.
  */
 
 /** The recorded classes that Millrace supports, by their name in the trace. */
@@ -23,8 +23,8 @@ export const SOURCES: ReadonlyMap<string, DataSourceClass<Options>> = new Map(
 export const NOT_BUILT: ReadonlyMap<string, string> = new Map([["TsSrc", "stateful queries"]]);
 
 /**
- * True if the options select the only variant of the class `Bad` that is ported. sources.py does
- * not have this class, so other variants cannot be ported.
+ * Returns true if the options select the only variant of the class `Bad` that is ported. sources.py
+ * does not have this class, so other variants cannot be ported.
  */
 export function isKnownBad(ropts: Args): boolean {
   return ropts["badoff"] === "key_order" && ropts["bad"] === "arrow_ok";

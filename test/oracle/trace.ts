@@ -11,7 +11,7 @@ export interface Call {
   readonly args: Args;
 }
 
-/** The task in which a call was made, with the oracle's names. */
+/** The task that made a call, with the oracle's names. */
 export interface TaskId {
   readonly partitionId: number;
   readonly attemptNumber: number;
@@ -23,7 +23,8 @@ export interface Entry extends Call {
   readonly proc?: string;
   readonly task?: TaskId | null;
   /**
-   * How often in a row the call was made. `>=2` means at least twice: the clock decided how often.
+   * The number of times in a row that the call was made. `>=2` means at least twice, because the
+   * clock decided the number.
    */
   readonly repeats?: string;
 }
@@ -39,8 +40,8 @@ export interface Start {
 }
 
 /**
- * The calls of one attempt of a task. Spark reads and writes in two processes, so it is unknown how
- * the calls of the two sides were interleaved.
+ * The calls of one attempt of a task. Spark reads and writes in two processes, so the order between
+ * the calls of the two sides is unknown.
  */
 export interface TaskCalls {
   readonly batch: number;
@@ -51,7 +52,7 @@ export interface TaskCalls {
 }
 
 /**
- * The content of the ledger (Spark: the checkpoint): the end of each batch that was begun, and the
+ * The content of the ledger, or of Spark's checkpoint: the end of each planned batch, and the
  * committed batches.
  */
 export interface Checkpoint {
@@ -62,7 +63,7 @@ export interface Checkpoint {
 /** The end of a run; `undefined` if it was killed. */
 export interface Ended {
   readonly failed: boolean;
-  /** The points of the faults that its error names. */
+  /** The points of the faults that the run's error names. */
   readonly faults: readonly string[];
   /** Code of Millrace's error, if the engine refuses what Spark refused. */
   readonly refusal?: string;
@@ -70,13 +71,13 @@ export interface Ended {
    * The result of an action of a batch: the number of collected rows, or `null` if it wrote rows.
    */
   readonly value?: JsonValue;
-  /** The recorded text of the exception of a batch's action. */
+  /** The recorded text of the exception, if the action of a batch failed. */
   readonly exception?: string;
 }
 
 /**
- * One run of a query, or one action of a batch, up to its end or its kill. It does not show in
- * which processes the calls were made.
+ * One run of a query, or one action of a batch, up to its end or its kill. It does not show which
+ * process made a call.
  */
 export interface Run {
   start: Start;
@@ -85,14 +86,14 @@ export interface Run {
   /** Class of the source. */
   source: string;
   /**
-   * The calls of planning, commit and abort, in order. The construction of a writer is among them
-   * if it is for a commit or an abort.
+   * The calls of planning, commit and abort, in order. They include the construction of a writer
+   * that commits or aborts.
    */
   driver: Call[];
   tasks: TaskCalls[];
   /**
-   * The constructions that are not in `driver`. Each is listed once, because their number depends
-   * on processes.
+   * The constructions that are not in `driver`. Equal constructions are listed once, because their
+   * number depends on processes.
    */
   made: Call[];
   ended: Ended | undefined;
@@ -105,7 +106,7 @@ export interface Recording {
   readonly trace: readonly Entry[];
 }
 
-/** The recording in a file; `undefined` if the file is no trace. */
+/** Returns the recording in a file, or `undefined` if the file does not contain a trace. */
 export function readRecording(path: string): Recording | undefined {
   const { scenario, trace } = JSON.parse(readFileSync(path, "utf8")) as Partial<Recording>;
   return scenario === undefined || trace === undefined ? undefined : { scenario, trace };
@@ -114,7 +115,7 @@ export function readRecording(path: string): Recording | undefined {
 const START = "== driver: start query";
 const ENDED = "== driver: query ended";
 const CHECKPOINT = "== checkpoint";
-/** The entry at the end of an action of a batch. */
+/** The name of the entry with which a successful action of a batch ends. */
 const RETURNED = "== driver: returned";
 const EXCEPTION = "== driver: exception";
 const MADE = new Set([
@@ -129,8 +130,8 @@ const MADE = new Set([
 const ENDS = new Set(["writer.commit", "writer.abort"]);
 
 /**
- * True for the trace of a driver program that reads and writes batches one after the other and
- * starts no query.
+ * Returns true for the trace of a driver program that reads and writes batches one after the other
+ * and starts no query.
  */
 export function isBatchTrace(trace: readonly Entry[]): boolean {
   return (
@@ -143,7 +144,7 @@ function isBatchEnd(call: string): boolean {
   return call === RETURNED || call === EXCEPTION;
 }
 
-/** Entries of the driver program other than the start and the end of a stream. */
+/** Returns the entries of the driver program other than the start and the end of a stream. */
 export function unknownDriverEntries(trace: readonly Entry[]): readonly string[] {
   return trace
     .map(({ call }) => call)
@@ -152,7 +153,7 @@ export function unknownDriverEntries(trace: readonly Entry[]): readonly string[]
     );
 }
 
-/** Splits a trace into its runs: those of a query, or the actions of batches. */
+/** Splits a trace into runs. A run is one run of a query, or one action of a batch. */
 export function runsOf(trace: readonly Entry[], isBatch: boolean = isBatchTrace(trace)): Run[] {
   const begins = isBatch
     ? ({ call }: Entry) => call.startsWith("==") && !isBatchEnd(call)
@@ -195,8 +196,8 @@ function emptyRun({ call, args }: Entry, isBatch: boolean): Run {
 }
 
 /**
- * For each process, the run in which one side of a task began. Spark's tasks may outlive an abort
- * and even the run.
+ * The run in which one side of a task began, by task, side and process. A task of Spark may
+ * continue after an abort, and even after its run.
  */
 type Begun = Map<string, Run>;
 
@@ -220,8 +221,9 @@ function addTaskCall(run: Run, begun: Begun, { call, args, proc }: Entry, task: 
 }
 
 /**
- * Separates the constructions for a commit or an abort from the others. The contract describes only
- * the former; the number of the others depends on processes.
+ * Adds the driver's calls to a run. The construction of a writer that commits or aborts is added to
+ * `driver`, because the contract describes it. All other constructions are added to `made`, because
+ * their number depends on processes.
  */
 function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
   const calls = entries.filter(({ call }) => !MADE.has(call) || call === "writer.__init__");
@@ -237,8 +239,8 @@ function placeDriverCalls(run: Run, entries: readonly Entry[]): void {
 }
 
 /**
- * Expands repeated entries. Consecutive entries with the same `repeats` are one round, which is
- * repeated as a whole.
+ * Expands repeated entries. Consecutive entries with the same `repeats` form one round, and the
+ * whole round is repeated.
  */
 function expandRepeats(entries: readonly Entry[]): Entry[] {
   const expanded: Entry[] = [];
@@ -254,9 +256,8 @@ function expandRepeats(entries: readonly Entry[]): Entry[] {
 }
 
 /**
- * Removes details that no comparison may depend on. One is Python's name for the class of an
- * iterator. Another is an entry that some versions of the recorder wrote in addition, before the
- * entry of a call.
+ * Removes details that no comparison may depend on: Python's name for the class of an iterator, and
+ * an entry that only some versions of the recorder write.
  */
 function normalised(entry: Entry): Entry[] {
   if (entry.call === "reader.latestOffset:enter") return [];
@@ -266,9 +267,9 @@ function normalised(entry: Entry): Entry[] {
 }
 
 /**
- * Removes details of a batch that no comparison may depend on, in addition to those of
- * `normalised`: Python's name for the class of the options, and its text of filters. Sets the batch
- * id to 0, because Spark gives the only batch none.
+ * Removes details of a batch that no comparison may depend on: those of `normalised`, and Python's
+ * name for the class of the options. Parses Python's text of filters. Sets the batch id to 0,
+ * because Spark has no id for the only batch.
  */
 function normalisedBatch(entry: Entry): Entry[] {
   return normalised(entry).map((normal) => {
@@ -302,7 +303,7 @@ function taskOf(run: Run, { batchIdProp, partitionId, attemptNumber }: TaskId): 
   return task;
 }
 
-/** Returns the end of the run if the entry contains it. */
+/** Returns the end of the run if the entry contains it, otherwise `undefined`. */
 function endIn({ call, args }: Entry): Ended | undefined {
   if (call === RETURNED) return { failed: false, faults: [], value: args["value"] ?? null };
   if (call === EXCEPTION) return refusedOf(args);
@@ -312,8 +313,8 @@ function endIn({ call, args }: Entry): Ended | undefined {
 }
 
 /**
- * Returns the end of a run from an exception of Spark or of Millrace. Only the fault points in it
- * can be compared.
+ * Returns the end of a run from an exception of Spark or of Millrace. Only the fault points in the
+ * exception can be compared.
  */
 function endedOf(exception: JsonValue): Ended {
   if (exception === null) return { failed: false, faults: [] };
@@ -321,7 +322,7 @@ function endedOf(exception: JsonValue): Ended {
   return { failed: true, faults: [...new Set([...points].map(([, point]) => point ?? ""))] };
 }
 
-/** Spark's names of errors for cases that Millrace refuses too, with Millrace's codes. */
+/** Codes of Millrace's errors, by Spark's names of errors for the same cases. */
 const REFUSALS = new Map([["UNSUPPORTED_DATA_SOURCE_SAVE_MODE", "SAVE_MODE_NOT_SUPPORTED"]]);
 
 function refusedOf(args: Args): Ended {
@@ -339,7 +340,7 @@ function checkpointOf(args: Args): Checkpoint {
   };
 }
 
-/** Parses an offset, which Spark keeps as text. */
+/** Parses an offset that Spark stores as text. Returns any other value unchanged. */
 export function parsed(offset: JsonValue): JsonValue {
   return typeof offset === "string" ? (JSON.parse(offset) as JsonValue) : offset;
 }
@@ -352,14 +353,16 @@ export function sameCall(a: Call, b: Call): boolean {
   return a.call === b.call && sameJson(a.args, b.args);
 }
 
-/** True for a `latestOffset`, or a simple reader's `read`, that found no new data. */
+/** Returns true for a `latestOffset`, or a simple reader's `read`, that found no new data. */
 export function isIdlePoll(call: Call): boolean {
   const { args } = call;
   if (call.call === "reader.latestOffset") return sameJson(args["start"], parsed(args["returns"] ?? null));
   return call.call === "simple.read" && sameJson(args["start"], simpleEnd(call));
 }
 
-/** The offset that a simple reader's `read` returned; `undefined` if its trace has none. */
+/**
+ * Returns the offset that a simple reader's `read` returned, or `undefined` if the call has none.
+ */
 export function simpleEnd({ call, args }: Call): JsonValue | undefined {
   const { returns } = args;
   if (call !== "simple.read" || typeof returns !== "object" || returns === null) return undefined;
@@ -367,8 +370,8 @@ export function simpleEnd({ call, args }: Call): JsonValue | undefined {
 }
 
 /**
- * Returns the number of calls in a run that found no new data. If a reader receives no start, a
- * call counts that returns the end of the last batch.
+ * Returns the number of calls in a run that found no new data. A call without a start is counted if
+ * it returns the end of the last batch.
  */
 export function countIdlePolls(driver: readonly Call[]): number {
   let end: JsonValue | undefined;

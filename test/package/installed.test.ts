@@ -23,7 +23,7 @@ const ENTRY_POINTS = Object.keys(manifest.exports)
   .map((name) => `millrace${name.slice(1)}`);
 
 /**
- * Pipelines by the name of their case. Each one except the last needs a package that is not
+ * Pipelines by the name of their case. Each pipeline except the last needs a package that is not
  * installed.
  */
 const PIPELINES = {
@@ -68,7 +68,7 @@ let project: Project;
 beforeAll(() => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-installed-"));
   project = new Project(folder);
-  // A CDK app has these packages too.
+  // Every CDK app has these packages.
   project.link("aws-cdk-lib", "constructs", "esbuild");
   return () => rmSync(folder, { recursive: true, force: true });
 });
@@ -154,7 +154,7 @@ describe("an optional package", () => {
 
 describe("a stack", () => {
   /**
-   * Synthesizes a stack for each pipeline and its options of the construct. Returns one line per
+   * Synthesizes a stack for each pipeline with these options of the construct. Returns one line per
    * stack, in the same order.
    */
   function synthesize(cases: readonly (readonly [kind: string, props: string])[]): readonly string[] {

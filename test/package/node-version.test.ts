@@ -6,8 +6,8 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 
 /**
- * Creates a project with these files and a copy of the launchers. The copy believes that it runs on
- * Node 20.
+ * Creates a project with these files and a changed copy of the launchers, which treats the running
+ * Node as Node 20.
  */
 function projectOn20(files: Readonly<Record<string, string>>): string {
   const folder = temporaryFolder();

@@ -6,7 +6,10 @@ import { PACKAGE } from "../support/package.ts";
 import { ROOT } from "../support/root.ts";
 import { variablesOf } from "../support/settings.ts";
 
-/** A project in an empty folder with the packed package, without development packages. */
+/**
+ * A project in an empty folder in which the packed package is installed, without development
+ * packages.
+ */
 export class Project {
   readonly folder: string;
   /** The files of the packed package. */
@@ -55,7 +58,7 @@ export class Project {
     return (blocks * 512) / 1024 ** 2;
   }
 
-  /** Adds packages of the repository, as links. */
+  /** Links packages of the repository into the project. */
   link(...names: readonly string[]): void {
     for (const name of names) {
       const place = join(this.folder, "node_modules", name);
@@ -68,7 +71,7 @@ export class Project {
     writeFileSync(join(this.folder, file), text);
   }
 
-  /** Runs Node, of the version that runs this test, with the variables of a pipeline's function. */
+  /** Runs this test's version of Node with the environment variables of a pipeline's function. */
   node(...args: readonly string[]): SpawnSyncReturns<string> {
     const env = { ...process.env, ...variablesOf("orders"), NO_COLOR: "1", AWS_REGION: "eu-central-1" };
     return spawnSync(process.execPath, args, { cwd: this.folder, encoding: "utf8", env });
@@ -79,7 +82,7 @@ export class Project {
   }
 }
 
-/** Returns the environment without the settings of the npm that may have started this test. */
+/** Returns the environment without the variables of the npm that may have started this test. */
 function withoutNpm(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")));
 }

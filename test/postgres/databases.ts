@@ -10,7 +10,7 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-/** One database, and what a pipeline needs to reach it. */
+/** A database, and the settings with which a pipeline connects to it. */
 export interface Database {
   readonly name: string;
   readonly connection: {
@@ -19,18 +19,18 @@ export interface Database {
     readonly user: string;
     readonly database: string;
   };
-  /** Variables of the environment, with the password. */
+  /** Environment variables of the connection, including the password. */
   readonly env: Record<string, string>;
-  /** Runs statements. Returns the rows of the last one, with all values as text. */
+  /** Runs statements. Returns the rows of the last statement, with all values as text. */
   query(sql: string, values?: readonly unknown[]): Promise<(string | null)[][]>;
-  /** Opens a session, which the caller ends. */
+  /** Opens a session. The caller must end it. */
   session(): Promise<Client>;
 }
 
-/** The databases of a server that listens on a port of 127.0.0.1. */
+/** Creates databases on a server that listens on a port of 127.0.0.1. */
 export class Databases {
   readonly port: number;
-  /** True for a standby. It cannot create databases and has only `postgres`. */
+  /** True for a standby server. It cannot create databases and has only the database `postgres`. */
   readonly #isStandby: boolean;
 
   constructor(port: number, isStandby: boolean) {

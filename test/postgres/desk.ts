@@ -22,12 +22,12 @@ import type { Database, PostgresServer } from "./databases.ts";
 export type NamedRow = Record<string, unknown>;
 type Session = Awaited<ReturnType<Database["session"]>>;
 
-/** The database of one test, with the connector on it. */
+/** The database of one test, and a connector that uses it. */
 export class Desk {
   readonly db: Database;
   readonly folder: string = temporaryFolder();
   readonly store: DirectoryStore = new DirectoryStore(this.folder);
-  /** Called when the connector sleeps. */
+  /** Called each time the connector sleeps. */
   onSleep: () => void | Promise<void> = () => undefined;
   sleeps = 0;
   env: Record<string, string>;
@@ -41,7 +41,7 @@ export class Desk {
     this.env = db.env;
   }
 
-  /** A session that ends with the test. */
+  /** Opens a session that ends with the test. */
   async session(): Promise<Session> {
     const session = await this.db.session();
     onTestFinished(() => session.end());
@@ -65,7 +65,9 @@ export class Desk {
     return new Postgres(await parseOptions(Postgres, { ...options }), withStores(this.runtime));
   }
 
-  /** A reader of new rows of the table `t`, unless the options name another one. */
+  /**
+   * Returns a reader of new rows. It reads the table `t`, unless the options name another table.
+   */
   async streamReader(options: Partial<PostgresOptions> = {}, ddl?: string): Promise<PostgresStreamReader> {
     const source = await this.source({ table: "t", cursorColumn: "id", ...options });
     const schema = ddl === undefined ? await source.schema() : parseDdl(ddl);
@@ -87,7 +89,7 @@ export class Desk {
     return sink.writer(parseDdl(ddl), overwrite) as PostgresWriter;
   }
 
-  /** Converts rows in the way in which the engine does. */
+  /** Converts rows as the engine does. */
   async rows(options: Partial<PostgresOptions>, source: RowSource, ddl?: string): Promise<NamedRow[]> {
     const schema =
       ddl === undefined
@@ -97,7 +99,7 @@ export class Desk {
     return batches.flatMap((batch) => [...rowsOf(batch)]);
   }
 
-  /** Reads the next batch. Each partition has its own reader. */
+  /** Reads the next batch. Each partition is read with a new reader. */
   async batch(
     start: Position,
     options: Partial<PostgresOptions> = {},
@@ -161,7 +163,7 @@ export class Desk {
     return await writer.write(batches(), this.task(task));
   }
 
-  /** Writes rows as one batch, one partition for each array. */
+  /** Writes rows as one batch. Each array of rows is one partition. */
   async land(
     partitions: readonly (readonly Row[])[],
     options: Partial<PostgresOptions> = {},
@@ -178,7 +180,7 @@ export class Desk {
 
 export const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
-/** The values of one column, in the order of partitions and rows. */
+/** Returns the values of one column, in the order of partitions and rows. */
 export function valuesOf(partitions: readonly NamedRow[][], column = "id"): unknown[] {
   return partitions.flat().map((row) => row[column]);
 }

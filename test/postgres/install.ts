@@ -5,22 +5,28 @@ import { fileURLToPath } from "node:url";
 
 /**
  * Finds the programs of a PostgreSQL server, or downloads Debian's packages and unpacks them below
- * .cache/postgres. It installs nothing on the machine and does not need root.
+ * .cache/postgres. Installs nothing on the machine and does not need root.
  */
 
 const HOME = fileURLToPath(new URL("../../.cache/postgres", import.meta.url));
-/** Debian's packages, unpacked. */
+/** The folder of the unpacked packages of Debian. */
 const ROOT = join(HOME, "root");
 const NEEDED = ["initdb", "postgres"];
 
 export interface Programs {
   /** Folder of `initdb` and `postgres`. */
   readonly bin: string;
-  /** The folder to copy if another user cannot read these files. */
+  /**
+   * The folder to copy if the user of the server cannot read the programs; `undefined` if they
+   * belong to the machine.
+   */
   readonly root: string | undefined;
 }
 
-/** Environment variables that make the programs find the shared libraries of their packages. */
+/**
+ * Returns environment variables with which the programs find the shared libraries of their
+ * packages.
+ */
 export function librariesOf(root: string | undefined): Record<string, string> {
   return root === undefined
     ? {}
@@ -28,7 +34,7 @@ export function librariesOf(root: string | undefined): Record<string, string> {
 }
 
 /**
- * Returns the programs of a server. `bring` uses Debian's packages even if the machine has
+ * Returns the programs of a server. With `bring`, uses Debian's packages even if the machine has
  * PostgreSQL.
  */
 export function installPostgres(bring = false): Programs {
@@ -55,8 +61,8 @@ function ofTheMachine(): Programs | undefined {
 }
 
 /**
- * Unpacks into a new folder and renames it when it is complete, so that two processes may do this
- * at once.
+ * Downloads and unpacks Debian's packages. Unpacks into a new folder and renames it at the end,
+ * because two processes may do this at once.
  */
 function unpackDebian(): void {
   mkdirSync(HOME, { recursive: true });
@@ -84,8 +90,8 @@ function unpackDebian(): void {
 }
 
 /**
- * Returns arguments with which apt uses its own lists and locks, so that it needs no root rights.
- * It still knows the packages that the machine has.
+ * Returns arguments that give apt separate lists and locks, so that it does not need root. apt
+ * still knows which packages the machine has.
  */
 function aptBelow(folder: string): string[] {
   mkdirSync(join(folder, "lists/partial"), { recursive: true });
@@ -103,7 +109,8 @@ function aptBelow(folder: string): string[] {
 
 /**
  * Returns the packages of the server, and of the libraries that the machine lacks. LLVM is left
- * out: it would be half of the size, and the compiler that needs it is switched off.
+ * out, because it is half of the size and only the compiler of queries needs it, which is switched
+ * off.
  */
 function missingPackages(apt: readonly string[], server: string): string[] {
   const flags = ["--print-uris", "--reinstall", "-y", "-qq", "--no-install-recommends"];

@@ -16,10 +16,16 @@ import { setTimeout } from "node:timers/promises";
 import { Databases, PASSWORD, type PostgresServer } from "./databases.ts";
 import { installPostgres, librariesOf, type Programs } from "./install.ts";
 
-/** A PostgreSQL server on a free port of 127.0.0.1. All that it writes is in a temporary folder. */
+/**
+ * Starts a PostgreSQL server on a free port of 127.0.0.1. The server writes only to a temporary
+ * folder.
+ */
 
 const START_TIMEOUT = 60_000;
-/** The data need not survive a crash, because the server ends with the tests. */
+/**
+ * Settings of the server. The data need not survive a crash, because the server ends with the
+ * tests.
+ */
 const SETTINGS = {
   fsync: "off",
   synchronous_commit: "off",
@@ -31,8 +37,8 @@ const SETTINGS = {
 };
 
 /**
- * A program that ends the server and removes its files when its stdin ends. Its stdin ends with the
- * process at the other end, even if that is killed.
+ * A program that ends the server and removes its files when its stdin ends. The process that holds
+ * the other end of stdin may also be killed.
  */
 const GUARDED = `
   exec 3<&0
@@ -77,7 +83,10 @@ function userOf(folder: string): User {
   return user;
 }
 
-/** Makes the programs readable, because other users cannot read a project below root's home. */
+/**
+ * Returns programs that `user` can read. Copies them if necessary, because other users cannot read
+ * a project below root's home.
+ */
 function readable(programs: Programs, folder: string, user: User): Programs {
   const { status } = spawnSync(join(programs.bin, "postgres"), ["--version"], {
     ...user,
@@ -162,8 +171,8 @@ class Server extends Databases implements PostgresServer {
 }
 
 /**
- * The environment without the caller's variables, because PGHOST and its companions would lead to
- * another server.
+ * Returns the environment of the server without the caller's variables. PGHOST and related
+ * variables would select another server.
  */
 function environment(programs: Programs, folder: string): Record<string, string> {
   return {

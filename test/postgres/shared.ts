@@ -5,18 +5,18 @@ import { startPostgres } from "./server.ts";
 
 /**
  * One PostgreSQL server for all test files of a run. vitest's global setup offers it, and the first
- * file that borrows it starts it. Only one file has it at a time, because a snapshot of PostgreSQL
- * also counts the running transactions of other databases.
+ * file that borrows it starts it. Only one file at a time has it, because a snapshot of PostgreSQL
+ * also includes the running transactions of other databases.
  */
 
-/** The environment variable with the port of 127.0.0.1 on which the offer listens. */
+/** Environment variable with the port of 127.0.0.1 on which the server is offered. */
 const VARIABLE = "MILLRACE_TEST_POSTGRES";
 
-/** Offers a server to the test files. Returns a function that ends it. */
+/** Offers a server to the test files. Returns a function that ends the server. */
 export async function offerPostgres(): Promise<() => Promise<void>> {
   let starting: Promise<PostgresServer> | undefined;
   let last: Promise<unknown> = Promise.resolve();
-  // A borrower has the server until its connection ends, so one that is killed gives it back, too.
+  // A borrower has the server until its connection ends, so a killed borrower gives it back, too.
   const offer = createServer((socket) => {
     const returned = new Promise((resolve) => socket.on("error", () => undefined).once("close", resolve));
     const turn = last;
@@ -40,7 +40,7 @@ export async function offerPostgres(): Promise<() => Promise<void>> {
   };
 }
 
-/** Waits for its turn. `stop()` gives the server to the next test file. */
+/** Waits until no other test file has the server. `stop()` gives it to the next test file. */
 export async function borrowPostgres(): Promise<PostgresServer> {
   const offer = process.env[VARIABLE];
   if (offer === undefined) return await startPostgres();

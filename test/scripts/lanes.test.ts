@@ -16,7 +16,7 @@ it("A test file that starts processes itself belongs to the lane processes", () 
 
 it("A test file that starts processes through a helper of a helper belongs to the lane processes", () => {
   expect(processes).toContain("test/e2e/demo.test.ts");
-  // test/postgres/shared.ts imports server.ts, which starts PostgreSQL.
+  // This test uses PostgreSQL through test/postgres/shared.ts, which imports server.ts.
   expect(processes).toContain("test/connectors/postgres-source/late-commits.test.ts");
 });
 

@@ -12,7 +12,7 @@ export interface Asked {
   readonly body: string;
 }
 
-/** The answer of a server: JSON, or text as it is. */
+/** The answer of a server. `json` is sent as JSON, and `text` is sent without a change. */
 export interface Reply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -27,7 +27,7 @@ export interface Api {
   readonly asked: readonly Asked[];
 }
 
-/** Starts a real server. If `respond` returns no reply, it has handled the response itself. */
+/** Starts a server. If `respond` returns `undefined`, it handles the response itself. */
 export async function serve(respond: Respond): Promise<Api> {
   const asked: Asked[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -52,21 +52,21 @@ export async function serve(respond: Respond): Promise<Api> {
 export type JsonRow = Readonly<Record<string, unknown>>;
 
 /**
- * The fate of a request: an answer without processing, a connection that is cut before or after
- * processing, or no answer after processing.
+ * The fault of a request: a reply without processing, a connection that is cut before or after
+ * processing, or processing without a reply.
  */
 export type Fault = Reply | "cut before" | "cut after" | "hang after" | undefined;
 
 export interface RowsApi extends Api {
   /** Accepted rows, in order. */
   readonly rows: JsonRow[];
-  /** Requests whose key was used before. */
+  /** Requests whose idempotency key was used before. */
   readonly repeated: Asked[];
 }
 
 /**
- * Starts an API that takes arrays of rows. It honours `Idempotency-Key` and answers 422 to a key
- * that comes again with another body. It remembers only requests that it processed.
+ * Starts an API that accepts arrays of rows. It respects `Idempotency-Key`, and answers 422 if a
+ * key comes again with another body. It remembers only requests that it has processed.
  */
 export async function serveRows(
   fault: (asked: Asked, count: number) => Fault = () => undefined,
@@ -100,8 +100,8 @@ export interface FakeRuntime extends Runtime {
 }
 
 /**
- * A runtime whose clock stands still and which records its sleeps. Waits have no jitter by default:
- * `chance` is the fraction of the longest wait that is used.
+ * Returns a runtime whose clock stands still and which records its sleeps. Waits have no jitter by
+ * default: `chance` is the fraction of the longest wait that is used.
  */
 export function runtimeAt(time: number | string, env: Record<string, string> = {}, chance = 1): FakeRuntime {
   const sleeps: number[] = [];

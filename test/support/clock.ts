@@ -6,7 +6,10 @@ interface Sleeper {
   wake(): void;
 }
 
-/** A clock that a test moves. Sleepers wake in order, and each can run up to its next wait. */
+/**
+ * A clock that a test moves. It wakes sleepers in the order of their times. Each sleeper then runs
+ * up to its next wait.
+ */
 export class Clock {
   now = Date.UTC(2026, 10, 21);
   readonly #sleepers = new Set<Sleeper>();
@@ -28,7 +31,7 @@ export class Clock {
       }),
   };
 
-  /** Moves the clock forward. */
+  /** Moves the clock forward and wakes the sleepers whose time comes. */
   async pass(milliseconds: number): Promise<void> {
     const end = this.now + milliseconds;
     for (;;) {

@@ -21,7 +21,7 @@ type Position = { n: number };
 type Slice = { from: number; to: number };
 export type Message = { partition: number; attempt: number; ids: number[] };
 
-/** One call of the contract. Calls are in the order in which they began. */
+/** One call of the contract. A list of calls is in the order in which they began. */
 export interface Call {
   readonly call: string;
   readonly args: unknown;
@@ -30,11 +30,14 @@ export interface Call {
 /** Settings of the source and the sink that a test may change while they run. */
 export interface Script {
   readonly calls: Call[];
-  /** The source has rows 0 to `available`. */
+  /** The source has the rows 0 to `available`. */
   available: number;
-  /** Called at each call; the call throws what this function throws. */
+  /** Called at each call. If this function throws, the call fails with the same error. */
   fault: (call: string, args: unknown) => void;
-  /** If set, the sink answers `hasCommitted` from this set of batch ids. */
+  /**
+   * The ids of the batches for which the sink's `hasCommitted` returns true. If `undefined`, the
+   * sink has no `hasCommitted`.
+   */
   landed: Set<number> | undefined;
 }
 
@@ -44,8 +47,9 @@ function quarters(start: number, end: number): Slice[] {
 }
 
 /**
- * A source of whole numbers with eight rows in four partitions per batch, and a sink that keeps no
- * rows but records its calls. They are like the reader and the writer of the recorded Spark traces.
+ * Returns a pipeline from a source of whole numbers, eight per batch in four partitions, to a sink
+ * that keeps no rows and records its calls. Source and sink are like those in the recorded Spark
+ * traces.
  */
 export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
   const script: Script = {
@@ -136,21 +140,23 @@ function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
   return messages.map((message) => message?.ids ?? null);
 }
 
-/** One process that runs parts of a pipeline on shared stores. */
+/** One process that runs steps of a pipeline on shared stores. */
 export interface Run {
   readonly sessions: Sessions;
   readonly ports: Ports;
   plan(options?: { ended?: boolean }): Promise<PlanResult>;
   write(planned: PlanResult, partition: number, attemptNumber?: number): Promise<TaskResult>;
   finalize(planned: PlanResult): Promise<FinalizeResult>;
-  /** Plans a batch, writes all of its open tasks and finalizes; failed tasks are left out. */
+  /**
+   * Plans a batch, writes all of its open tasks, and finalizes. A task that fails is not recorded.
+   */
   batch(): Promise<FinalizeResult | undefined>;
 }
 
 /** The stores that runs of the engine share, and a clock that stands still. */
 export class EngineWorld {
   now = Date.UTC(2026, 10, 21);
-  /** Milliseconds of each back-off, which is not slept. */
+  /** The waits before retries, in milliseconds. The clock moves on at once. */
   readonly slept: number[] = [];
   readonly folder: string = temporaryFolder();
   readonly ledger: Ledger = new SqliteLedger(join(this.folder, "ledger.sqlite"));
@@ -167,8 +173,8 @@ export class EngineWorld {
         newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
         env: {},
         sleep: async (milliseconds, signal) => {
-          // A sleep with a signal is the timeout of a call. No call takes that long here, so only
-          // the signal ends it.
+          // A sleep with a signal is the timeout of a call. It never ends by itself here, because
+          // no call takes that long.
           if (signal !== undefined)
             return await new Promise<void>((_, reject) => signal.addEventListener("abort", reject));
           this.slept.push(milliseconds);

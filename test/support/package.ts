@@ -1,10 +1,14 @@
 import { builtPackage } from "../../scripts/built-package.ts";
 
-/** All processes of a test run use the same build. */
+/**
+ * Environment variable with the folder of the build, so that all processes of a test run use the
+ * same build.
+ */
 const VARIABLE = "MILLRACE_TEST_PACKAGE";
 
 /**
- * The folder of the compiled package: `bin`, `dist`, `examples`, and the pipelines of the tests.
+ * The folder of the compiled package. It contains `bin`, `dist`, `examples`, and the pipelines of
+ * the tests.
  */
 export const PACKAGE: string = process.env[VARIABLE] ?? compile();
 process.env[VARIABLE] = PACKAGE;
@@ -15,5 +19,8 @@ function compile(): string {
   return folder;
 }
 
-/** As a global setup of vitest, this module compiles the package before the first test file. */
+/**
+ * Does nothing. vitest imports this module as a global setup, so that the package is compiled
+ * before the first test file.
+ */
 export function setup(): void {}

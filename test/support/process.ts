@@ -14,12 +14,12 @@ export interface Ended {
 
 export interface Running {
   readonly process: ChildProcess;
-  /** All text on stderr so far. */
+  /** Returns all text that the process has written to stderr. */
   readonly stderr: () => string;
   readonly ended: Promise<Ended>;
 }
 
-/** Starts the built `millrace` command as its own process group. */
+/** Starts the built `millrace` command in a process group for itself. */
 export function startMillrace(
   args: readonly string[],
   env: Record<string, string> = {},
@@ -61,11 +61,11 @@ export function killTree(child: ChildProcess): void {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // The process has ended.
+    // The process has already ended.
   }
 }
 
-/** Files below a folder, as sorted relative paths. */
+/** Returns the files below a folder, as sorted relative paths. */
 export function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

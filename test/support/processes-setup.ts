@@ -4,7 +4,8 @@ import { offerPostgres } from "../postgres/shared.ts";
 import "./package.ts";
 
 /**
- * Sets up what the test files of the lane share: one build, one Python environment, one PostgreSQL.
+ * Sets up what the test files of the lane share: a build, a Python environment and a PostgreSQL
+ * server.
  */
 export async function setup(): Promise<() => Promise<void>> {
   setUpPython();

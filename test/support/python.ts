@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 const python = fileURLToPath(new URL("../../.cache/python/bin/python", import.meta.url));
 
 /**
- * True if `scripts/setup-python.ts` has created the environment; that script reports a failure
- * itself.
+ * True if `scripts/setup-python.ts` has created the Python environment. If that failed, the script
+ * has printed why.
  */
 export const hasPython: boolean = existsSync(python);
 
@@ -20,7 +20,7 @@ export function runPython<T>(code: string, args: readonly string[] = []): T {
   return JSON.parse(stdout) as T;
 }
 
-/** The reader that docs/arrow-table.md shows to users, word for word. */
+/** Returns the Python code of the reader in docs/arrow-table.md. */
 export function documentedReader(): string {
   const page = readFileSync(new URL("../../docs/arrow-table.md", import.meta.url), "utf8");
   const code = /```python\n([\s\S]*?)```/.exec(page)?.[1];
@@ -36,10 +36,7 @@ export interface TableSummary {
   readonly last: string;
 }
 
-/**
- * Returns the rows, distinct ids, column types and range of `time` of a table as an independent
- * reader sees them.
- */
+/** Reads a table with pyarrow. Returns the rows, distinct ids, column types and range of `time`. */
 export function summarize(table: string): TableSummary {
   return runPython<TableSummary>(
     `${documentedReader()}

@@ -1,6 +1,6 @@
 import { type FunctionSettings, formatSettings } from "../../shared/aws/settings.ts";
 
-/** The environment variables that the construct would give the functions of a pipeline. */
+/** Returns the environment variables that the construct gives the functions of a pipeline. */
 export function variablesOf(
   pipeline: string,
   changes: Partial<FunctionSettings> = {},

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { filesBelow } from "./process.ts";
 
-/** Returns the data files that the log names. It reads the log without Millrace. */
+/** Returns the data files in the log of a table. Reads the log without Millrace. */
 export function namedFiles(table: string): string[] {
   const log = join(table, "_log");
   if (!existsSync(log)) return [];
@@ -13,7 +13,7 @@ export function namedFiles(table: string): string[] {
     .sort();
 }
 
-/** All files below `data`. */
+/** Returns all files below `data` of a table. */
 export function stagedFiles(table: string): string[] {
   const data = join(table, "data");
   return existsSync(data) ? filesBelow(data).map((file) => `data/${file}`) : [];

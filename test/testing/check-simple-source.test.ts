@@ -7,7 +7,9 @@ type Offset = { n: number };
 const rowsFrom = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => ({ n: from + i }));
 
-/** A correct simple reader, which tests break. It has the rows 0 to 19, six per read. */
+/**
+ * A correct simple reader with the rows 0 to 19, six per read. Each test breaks one thing in it.
+ */
 class Good extends SimpleDataSourceStreamReader<Offset> {
   override initialOffset(): Offset {
     return { n: 0 };
@@ -112,7 +114,7 @@ describe("checkSource with a simple reader", () => {
     expect((await codesOf(() => new Clocked([]), options))[0]).toBe("OFFSET_NOT_STABLE");
   });
 
-  it("checkSource names an offset that goes back, stands still beside rows, or is no JSON", async () => {
+  it("checkSource names an offset that goes back, does not change although there are rows, or is no JSON", async () => {
     class Back extends Good {
       override read({ n }: Offset) {
         return n === 0 ? super.read({ n }) : { rows: [], offset: { n: n - 1 } };

@@ -13,14 +13,14 @@ import { CheckError, checkSink } from "../../shared/testing/index.ts";
 type Key = string;
 type Message = { readonly key: Key };
 
-/** A target in this process: staged rows by key, and visible rows by batch. */
+/** A target in memory: staged rows by key, and visible rows by batch. */
 class Target {
   readonly staged = new Map<Key, readonly NamedRow[]>();
   readonly batches = new Map<string, readonly NamedRow[]>();
   readonly readBack = () => [...this.batches.values()].flat();
 }
 
-/** A good sink of rows, which tests break. */
+/** A correct sink of rows. Each test breaks one thing in it. */
 class Good extends DataSourceStreamWriter<Message> {
   readonly target: Target;
   constructor(target: Target) {
@@ -47,7 +47,7 @@ class Good extends DataSourceStreamWriter<Message> {
   }
 }
 
-/** A sink of batches that is good unless it must overwrite. */
+/** A sink of record batches that is correct, except when it must overwrite. */
 class GoodBatches extends DataSourceArrowWriter<Message> {
   readonly #good: Good;
   constructor(target: Target) {

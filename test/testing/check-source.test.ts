@@ -222,7 +222,7 @@ describe("checkSource", () => {
         return super.partitions(start, end);
       }
     }
-    /** A source of lines in a file: an offset within a line returns half of the line. */
+    /** A source of lines in a file. An offset in the middle of a line yields half of the line. */
     class Bytes extends Refuses {
       override partitions(start: Offset, end: Offset) {
         return [{ from: start.n, to: end.n }];

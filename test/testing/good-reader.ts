@@ -5,7 +5,8 @@ export type Offset = { n: number };
 export type Slice = { from: number; to: number };
 
 /**
- * A correct reader, which tests break. It has the rows 0 to 19, six per batch, in two partitions.
+ * A correct reader with the rows 0 to 19, six per batch, in two partitions. Each test breaks one
+ * thing in it.
  */
 export class Good extends DataSourceStreamReader<Offset, Slice> {
   override initialOffset(): Offset {
@@ -26,7 +27,7 @@ export class Good extends DataSourceStreamReader<Offset, Slice> {
   }
 }
 
-/** The codes of the traps that the check finds. */
+/** Returns the problems that the check finds. */
 export async function problemsOf(...args: Parameters<typeof checkSource>): Promise<readonly Problem[]> {
   const error = await checkSource(...args).then(
     () => undefined,

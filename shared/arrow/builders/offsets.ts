@@ -6,7 +6,7 @@ import { Validity } from "./builder.ts";
  */
 export class Offsets {
   readonly validity: Validity;
-  /** Number of values so far. */
+  /** Number of values that have been added. */
   length = 0;
   /** End of the value that is being appended, in bytes or elements of the child data. */
   end = 0;

@@ -33,7 +33,7 @@ export type Operation = "append" | "overwrite";
 /** The changes of one commit. Stored as `_log/<version, 20 digits>.json`. */
 export interface LogEntry {
   readonly version: number;
-  /** ISO 8601, UTC. */
+  /** Time of the commit, as ISO 8601 in UTC. */
   readonly timestamp: string;
   readonly operation: Operation;
   readonly pipeline: string;

@@ -18,7 +18,10 @@ export class ItemMaker {
   readonly #omitNulls: boolean;
   readonly #keys: readonly string[];
 
-  /** Error: `OPTIONS_INVALID` if a key is not a field of the rows or its type cannot be a key. */
+  /**
+   * Checks the key fields of the rows. Error: `OPTIONS_INVALID` if a key is not a field of the rows
+   * or its type cannot be a key.
+   */
   constructor(schema: Schema, { partitionKey, sortKey, versionAttribute, omitNulls }: ParsedOptions) {
     this.#fields = schema.fields;
     this.#omitNulls = omitNulls;

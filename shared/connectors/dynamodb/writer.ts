@@ -47,7 +47,7 @@ export class DynamoDbWriter
   readonly #items: ItemMaker;
   readonly #client: AwsClient<DynamoDBClient, undefined>;
 
-  /** Error: `OPTIONS_INVALID`. */
+  /** Creates a writer for rows of this schema. Error: `OPTIONS_INVALID`. */
   constructor(schema: Schema, options: ParsedOptions, runtime: Runtime) {
     super();
     this.#schema = schema;

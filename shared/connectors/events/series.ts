@@ -4,11 +4,11 @@ import type { TimeRange } from "../../contract/time-range.ts";
 export const SCHEMA =
   "id bigint NOT NULL, time timestamp NOT NULL, kind string NOT NULL, user_id int NOT NULL, amount decimal(10,2)";
 
-/** One event with the fields of `SCHEMA`. */
+/** An event with the fields of `SCHEMA`. */
 export type Event = {
-  /** Increases with `time`. */
+  /** Id of the event. A later event has a greater id. */
   readonly id: bigint;
-  /** Microseconds since 1970-01-01T00:00:00Z. */
+  /** Time of the event, in microseconds since 1970-01-01T00:00:00Z. */
   readonly time: bigint;
   readonly kind: "view" | "cart" | "purchase";
   readonly user_id: number;

@@ -22,9 +22,9 @@ export async function* listFiles(
 }
 
 /**
- * As in Spark, ignores names that begin with `.` or `_`: other programs use them for metadata and
- * for files they are still writing. Also ignores the empty objects that the S3 console creates as
- * folders.
+ * Returns true for a key that Spark ignores too: a name that begins with `.` or `_`. Other programs
+ * use these names for metadata and for files that they are still writing. Also returns true for the
+ * empty objects that the S3 console creates as folders.
  */
 function isHidden(key: string): boolean {
   return key.endsWith("/") || key.split("/").some((part) => part.startsWith(".") || part.startsWith("_"));

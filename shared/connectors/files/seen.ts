@@ -13,7 +13,7 @@ export interface Fingerprint {
 }
 
 /**
- * One stored record: the files that a batch read, and the files of the earlier records merged into
+ * A stored record: the files that a batch read, and the files of the earlier records merged into
  * it.
  */
 interface SeenRecord {

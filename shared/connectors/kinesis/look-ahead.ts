@@ -1,6 +1,6 @@
 import { markOf, PAGE_RECORDS, type Position, type Stream, type StreamRecord } from "./stream.ts";
 
-/** What planning found in a shard. */
+/** The records of a shard that a batch will contain, as planning found them. */
 export interface Sight {
   /** The first and the last record of the batch; both are missing if there are no new records. */
   readonly first?: StreamRecord;

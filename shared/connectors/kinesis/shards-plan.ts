@@ -1,7 +1,7 @@
 import { roundDown } from "../../contract/time.ts";
 import type { Mark, Shard } from "./stream.ts";
 
-/** How far a shard was read. */
+/** The position up to which a shard was read. */
 type ShardState = {
   /** The last record that was read; missing if no record was read. */
   readonly last?: Mark;

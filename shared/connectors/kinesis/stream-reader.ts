@@ -40,8 +40,8 @@ export class KinesisReader
   /** Records that arrived later are left to another run. Epoch milliseconds. */
   #availableNow: number | undefined;
   /**
-   * For each shard, the first record after a sequence number, as `latestOffset` found it.
-   * `partitions` uses it to avoid a second request.
+   * The first record after a sequence number, by shard, as `latestOffset` found it. `partitions`
+   * uses it to avoid a second request.
    */
   readonly #firsts = new Map<string, { readonly after: string | undefined; readonly first: Mark }>();
 
@@ -77,7 +77,7 @@ export class KinesisReader
     return { from, readUpTo: wholeMinute(now), shards: {} };
   }
 
-  /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
+  /** Returns the end of the next batch. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
   override async latestOffset(start: StreamOffset): Promise<StreamOffset> {
     const now = this.#runtime.now();
     const listed = await this.#stream.shards();
@@ -140,7 +140,7 @@ export class KinesisReader
     );
   }
 
-  /** Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
+  /** Returns one range of records per shard. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
   override async partitions(start: StreamOffset, end: StreamOffset): Promise<ShardRange[]> {
     const ranges: ShardRange[] = [];
     await atOnce(SHARDS_AT_ONCE, Object.entries(end.shards), async ([shardId, { last }]) => {
@@ -162,8 +162,8 @@ export class KinesisReader
   }
 
   /**
-   * Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and those of records that cannot be converted
-   * to rows.
+   * Yields the rows of a range of records. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and
+   * those of records that cannot be converted to rows.
    */
   override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
     const { shardId, first, last } = range;

@@ -74,7 +74,7 @@ export function loadSdk(): Promise<typeof Sdk> {
   return loadOptional("@aws-sdk/client-kinesis", () => import("./sdk.ts"));
 }
 
-/** The requests to one stream. */
+/** Sends requests to one stream. */
 export class Stream {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;

@@ -21,7 +21,7 @@ export class MemoryStream {
   readonly id: string = crypto.randomUUID();
   readonly #rows: Row[] = [];
 
-  /** Error: `SCHEMA_INVALID`. */
+  /** Creates an empty stream. Error: `SCHEMA_INVALID`. */
   constructor(name: string, schema: SchemaLike) {
     this.name = name;
     this.schema = toSchema(schema);
@@ -33,7 +33,7 @@ export class MemoryStream {
     for (const row of rows) this.#rows.push(row);
   }
 
-  /** The number of rows. */
+  /** The number of rows in the stream. */
   get size(): number {
     return this.#rows.length;
   }

@@ -4,9 +4,9 @@ import { notInMemory } from "./stream.ts";
 
 /** A committed batch of a memory table. */
 export interface MemoryBatch {
-  /** The pipeline that wrote it. */
+  /** Name of the pipeline that wrote the batch. */
   readonly pipeline: string;
-  /** Counted from 0. */
+  /** Id of the batch, counted from 0. */
   readonly batchId: number;
   /** Rows keyed by field name, with JSON values. */
   readonly rows: readonly NamedRow[];
@@ -14,7 +14,7 @@ export interface MemoryBatch {
 
 /** The committed batches of a table that the sink `memory` wrote. */
 export interface MemoryTable {
-  /** The name in the option `table`. */
+  /** Name of the table, which the option `table` of the sink has. */
   readonly name: string;
   /**
    * Returns all rows in the order of their batches and partitions, keyed by field name, with JSON

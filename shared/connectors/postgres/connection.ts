@@ -8,7 +8,10 @@ import { toPostgresError } from "./errors.ts";
 import type { ParsedOptions } from "./options.ts";
 
 const CONNECT_MILLISECONDS = 30_000;
-/** Without keep-alive, a lost server would be noticed only after hours. */
+/**
+ * Milliseconds until TCP keep-alive begins. If keep-alive is off, a lost server is noticed only
+ * after hours.
+ */
 const KEEP_ALIVE_MILLISECONDS = 10_000;
 /**
  * Retries of connecting. Tasks that start at the same time may exceed the server's connection limit
@@ -31,7 +34,10 @@ export type Cells = readonly (string | null)[];
 const PRINTED_ALIKE =
   "SET LOCAL TIME ZONE 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
 
-/** One connection. All errors are `POSTGRES_FAILED` and contain neither row values nor secrets. */
+/**
+ * A connection to the server. All its errors are `POSTGRES_FAILED` and contain neither row values
+ * nor secrets.
+ */
 export class Session {
   readonly #client: Client;
   readonly #url: string;

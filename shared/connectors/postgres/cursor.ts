@@ -28,8 +28,8 @@ export class Parameters {
 const NUMBERS = ["int2", "int4", "int8", "numeric"];
 const TEXTS = ["text", "varchar"];
 /**
- * For each type, returns the SQL for the upper bound of the cursor column, given SQL for a time and
- * a time zone.
+ * Functions that return the SQL for the upper bound of the cursor column, by type of the column.
+ * They receive SQL for a time and a time zone.
  */
 const HORIZONS: Readonly<Record<string, (now: string, zone: string) => string>> = {
   timestamptz: (now) => now,
@@ -48,7 +48,10 @@ export class Cursor {
   readonly table: Table;
   readonly columns: readonly [Column, ...Column[]];
 
-  /** Errors: `POSTGRES_TABLE_MISMATCH`, `POSTGRES_CURSOR_UNSAFE`. */
+  /**
+   * Checks that the columns can order the rows. Errors: `POSTGRES_TABLE_MISMATCH`,
+   * `POSTGRES_CURSOR_UNSAFE`.
+   */
   constructor(table: Table, cursorColumn: string, keyColumns: readonly string[]) {
     const first = columnNamed(table, cursorColumn);
     if (first.isArray || ![...NUMBERS, ...TEXTS, ...Object.keys(HORIZONS)].includes(first.base)) {
@@ -136,7 +139,7 @@ export class Cursor {
     return row === undefined ? undefined : this.positionOf(row);
   }
 
-  /** Error: `OPTIONS_INVALID` if the position has other columns than this cursor. */
+  /** Checks that a position has the columns of this cursor. Error: `OPTIONS_INVALID`. */
   check(position: Position): void {
     const given = Object.keys(position);
     const names = this.columns.map(({ name }) => name);

@@ -22,7 +22,7 @@ export class Loader {
   #rows: string[] = [];
   #characters = 0;
 
-  /** Error: `POSTGRES_TABLE_MISMATCH`. */
+  /** Prepares an insert into the table. Error: `POSTGRES_TABLE_MISMATCH`. */
   constructor(session: Session, table: Table, schema: Schema, keyColumns: readonly string[]) {
     this.#session = session;
     this.#doing = `writing to ${table.sql}`;

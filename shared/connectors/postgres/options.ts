@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 
-/** How the connection is encrypted. */
+/** Settings for the encryption of the connection. */
 export interface PostgresTls {
   /** Trusted CA certificates, in PEM. */
   readonly ca?: string;
@@ -14,11 +14,11 @@ export interface PostgresTls {
  * `PGDATABASE` and `PGUSER`.
  */
 export interface PostgresConnection {
-  /** Default `localhost`. */
+  /** Host of the server. Default: `localhost`. */
   readonly host?: string;
-  /** Default 5432. */
+  /** Port of the server. Default: 5432. */
   readonly port?: number;
-  /** Default: the user's name. */
+  /** Name of the database. Default: the user's name. */
   readonly database?: string;
   /** Default: the operating system's user that runs the process. */
   readonly user?: string;

@@ -23,7 +23,7 @@ import { escapeIdentifier } from "./identifier.ts";
 /** A column as described in PostgreSQL's catalog. */
 export interface Column {
   readonly name: string;
-  /** Its number in the table (`attnum`). */
+  /** The column's number in the table (`attnum`). */
   readonly number: string;
   /** The type as written in a cast: `bigint`, `numeric`, `orders.status`. */
   readonly type: string;
@@ -43,7 +43,7 @@ export interface Column {
 /** A table as described in PostgreSQL's catalog. */
 export interface Table {
   readonly oid: string;
-  /** The quoted name with its schema. */
+  /** The quoted name of the table, with its schema. */
   readonly sql: string;
   /** `relkind`: `r` is a table, `p` a partitioned table, `v` a view; there are others. */
   readonly kind: string;

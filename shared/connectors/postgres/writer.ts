@@ -45,7 +45,7 @@ export class PostgresWriter
     this.#batches = new BatchesTable(options.batchesTable ?? besideTable(options.table, "millrace_batches"));
   }
 
-  /** Error: `OPTIONS_INVALID`. */
+  /** The key columns, which must be fields of the rows. Error: `OPTIONS_INVALID`. */
   get #keyColumns(): readonly string[] {
     const { keyColumns = [] } = this.#options;
     const names = this.#schema.fields.map((field) => field.name);

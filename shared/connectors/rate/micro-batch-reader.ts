@@ -60,7 +60,7 @@ export class RateMicroBatchReader
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
 
-  /** As in Spark, exactly one batch is available. */
+  /** Makes exactly one batch available, as in Spark. */
   prepareForTriggerAvailableNow(): void {
     this.#isBounded = true;
     this.#availableNow = undefined;

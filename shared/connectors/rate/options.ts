@@ -4,7 +4,7 @@ import { MillraceError } from "../../contract/errors.ts";
 
 /** How many rows are generated per second. */
 export interface RateOptions {
-  /** Default 1. */
+  /** Number of rows per second. Default: 1. */
   readonly rowsPerSecond?: number;
   /**
    * How long the rate increases before it reaches `rowsPerSecond`, in whole seconds: `"30s"`.
@@ -20,7 +20,7 @@ export interface RateOptions {
   readonly maxRowsPerBatch?: number;
 }
 
-/** How many rows each batch has. */
+/** Options that set the number of rows of each batch. */
 export interface RateMicroBatchOptions {
   /** Number of rows in each batch. */
   readonly rowsPerBatch: number;

@@ -2,7 +2,10 @@ import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { HttpRequest } from "./request.ts";
 
 const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
-/** With an idempotency key, status 409 means that the API is still processing the first try. */
+/**
+ * Statuses for which a request with an idempotency key is sent again. With a key, status 409 means
+ * that the API is still processing the first request.
+ */
 const RETRIED_WITH_KEY: ReadonlySet<number> = new Set([...RETRIED_STATUS, 409]);
 /** HTTP statuses and error codes after which it is certain that the request was not processed. */
 const REFUSED_STATUS: ReadonlySet<number> = new Set([425, 429]);

@@ -36,7 +36,7 @@ export type Pagination =
    * origin as `url`.
    */
   | { readonly type: "link"; readonly sizeParam?: string }
-  /** One response has all rows. */
+  /** The API has no pagination: one response has all rows. */
   | { readonly type: "none" };
 
 /** The path of a column's value in a record and, for a numeric time, its unit. */

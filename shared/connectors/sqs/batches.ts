@@ -16,7 +16,7 @@ export type QueueOffset = {
   readonly files?: number;
 };
 
-/** One file with messages of a batch. */
+/** A file with messages of a batch. */
 export type MessagesFile = { readonly key: string };
 
 /**

@@ -18,11 +18,11 @@ export interface Received {
    */
   readonly receiptHandle: string;
   readonly body: string;
-  /** Epoch milliseconds. */
+  /** Time at which the message was sent, in epoch milliseconds. */
   readonly sentAt: number;
-  /** Only in FIFO queues. */
+  /** Message group; `null` unless the queue is a FIFO queue. */
   readonly messageGroupId: string | null;
-  /** Only in FIFO queues. */
+  /** Sequence number; `null` unless the queue is a FIFO queue. */
   readonly sequenceNumber: string | null;
   /** String values; binary values are in base64. */
   readonly messageAttributes: Readonly<Record<string, string>>;
@@ -33,7 +33,7 @@ export type Receipt = Pick<Received, "messageId" | "receiptHandle">;
 
 /** Maximum number of entries in one SQS request. */
 export const ENTRIES = 10;
-/** Number of parallel requests. */
+/** Number of requests that are sent in parallel. */
 export const REQUESTS_AT_ONCE = 8;
 /**
  * Error codes for an expired receipt handle. The queue will deliver such a message again. FIFO
@@ -47,12 +47,12 @@ const TOO_OLD = /ReceiptHandleIsInvalid|InvalidParameterValue/;
  */
 const RETRIES: RetryPolicy = { attempts: 6, firstDelay: 200, longestDelay: 5000 };
 
-/** Error: `DEPENDENCY_MISSING`. */
+/** Loads the AWS SDK for SQS. Error: `DEPENDENCY_MISSING`. */
 export function loadSdk(): Promise<typeof Sdk> {
   return loadOptional("@aws-sdk/client-sqs", () => import("./sdk.ts"));
 }
 
-/** The requests to one queue. */
+/** Sends requests to one queue. */
 export class Queue {
   readonly #options: ParsedOptions;
   readonly #client: AwsClient<SQSClient, typeof Sdk>;

@@ -11,7 +11,7 @@ import { ENTRIES, type Queue, REQUESTS_AT_ONCE, type Receipt, type Received } fr
 /** Target size of the messages in one file, which one task writes. */
 const FILE_BYTES = 8 * 1024 * 1024;
 
-/** What `Receiving` needs. */
+/** The objects that `Receiving` works with. */
 export interface ReceivingParts {
   readonly schema: Schema;
   readonly options: ParsedOptions;

@@ -44,7 +44,10 @@ export class SqsReader
     return { batch: 0 };
   }
 
-  /** Errors: `SQS_FAILED`, and those of messages that cannot be converted to rows. */
+  /**
+   * Receives the messages of the next batch and returns its offset. Errors: `SQS_FAILED`, and those
+   * of messages that cannot be converted to rows.
+   */
   override async latestOffset(start: QueueOffset): Promise<QueueOffset> {
     const target = this.#availableNow;
     if (target?.isReached) return start;
@@ -56,8 +59,8 @@ export class SqsReader
   }
 
   /**
-   * Error: `PARTITIONS_MISSING` if the range has more than one batch, because the messages of
-   * earlier batches are deleted.
+   * Returns the files with the messages of one batch. Error: `PARTITIONS_MISSING` if the range has
+   * more than one batch, because the messages of earlier batches are deleted.
    */
   override partitions(start: QueueOffset, end: QueueOffset): MessagesFile[] {
     if (end.batch === start.batch + 1) return this.#around.batches.files(end);
@@ -67,7 +70,7 @@ export class SqsReader
     );
   }
 
-  /** Error: `PARTITIONS_MISSING`. */
+  /** Yields the record batches in a file of messages. Error: `PARTITIONS_MISSING`. */
   override async *read(file: MessagesFile): AsyncGenerator<RecordBatch> {
     yield* decodeFile(await this.#around.batches.readFile(file));
   }

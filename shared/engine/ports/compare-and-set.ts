@@ -15,8 +15,8 @@ export type Where<Fields> = { readonly [F in keyof Fields]?: Test<NonNullable<Fi
 export type FieldsToSet<T> = { readonly [F in keyof T]?: T[F] | undefined };
 
 /**
- * One compare-and-set of one record as plain data, which each ledger translates for its database.
- * `Fields` are the fields that can be compared; a name with dots, such as `lease.owner.id`, refers
+ * A compare-and-set of one record, as plain data that each ledger translates for its database.
+ * `Fields` are the fields that can be compared. A name with dots, such as `lease.owner.id`, refers
  * to a nested field.
  */
 export interface Change<T, Fields = T> {

@@ -27,7 +27,7 @@ export interface Unacknowledged {
 
 /** A manual operation on a pipeline. */
 export interface Action {
-  /** The person who did it. */
+  /** The person who performed the operation. */
   readonly by: string;
   readonly why?: string;
   /** When it was done, in epoch milliseconds. */
@@ -44,7 +44,7 @@ export interface Rewind extends Action {
 /** A manual operation as the ledger stores it. It is written in one step with the change itself. */
 export interface JournalEntry extends Action {
   readonly action: "pause" | "resume" | "rewind" | "unlock";
-  /** Only of a rewind, like `to`. */
+  /** The offset before a rewind; absent for other operations, like `to`. */
   readonly from?: Offset;
   readonly to?: Offset;
 }
@@ -107,7 +107,7 @@ export interface BatchProgress {
   readonly rows: number;
   /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
-  /** Only of a committed attempt. */
+  /** Figures of the run's trigger; absent unless the attempt was committed. */
   readonly trigger?: TriggerProgress;
 }
 

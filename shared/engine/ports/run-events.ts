@@ -12,7 +12,7 @@ export interface StalledTask {
   readonly where: ErrorLocation;
   /** Whether the task is waiting for the source or for the sink. */
   readonly waitsFor: RunningTask["waitsFor"];
-  /** How long no row has moved. */
+  /** Milliseconds since a row last moved. */
   readonly milliseconds: number;
   /** Number of rows that the source delivered before the stall. */
   readonly rows: number;

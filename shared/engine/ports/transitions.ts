@@ -70,7 +70,10 @@ export interface CurrentRecords {
   readonly batch?: Batch | undefined;
 }
 
-/** One atomic step. If all comparisons hold, everything is set; otherwise nothing is. */
+/**
+ * A change of the ledger in one atomic step. If all comparisons hold, everything is set; otherwise
+ * nothing is.
+ */
 export interface HeadTransition {
   readonly pipeline: string;
   readonly head: Change<Head, HeadFields>;

@@ -17,7 +17,7 @@ export type RunOutcome =
    * batch can be replayed at once.
    */
   | "abortedBefore"
-  /** The run was told to stop. */
+  /** The run was told to stop, for example by a signal. */
   | "interrupted";
 
 /** Counts of a run so far, including the last round. */

@@ -102,7 +102,10 @@ export class SourceSession {
     return new Planner(reader, { pipeline: this.#pipeline.name, onCall: this.#options.onCall });
   }
 
-  /** As in Spark, `simpleStreamReader` is called only if the data source has no `streamReader`. */
+  /**
+   * Returns the reader for planning. `simpleStreamReader` is called only if the data source has no
+   * `streamReader`, as in Spark.
+   */
   async #planningReader(schema: Schema): Promise<DataSourceStreamReader<object, unknown>> {
     try {
       return await this.reader(schema);

@@ -18,7 +18,7 @@ export interface TaskSource {
   readonly ports: Ports;
   readonly planned: PlannedPartitions;
   readonly context: TaskContext;
-  /** Location for errors. */
+  /** The location that errors contain. */
   readonly where: ErrorLocation;
   readonly watch: TaskWatch;
   /** Called with each record batch that the sink receives. */

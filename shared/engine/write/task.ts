@@ -61,7 +61,7 @@ export interface WriteOptions {
   onProgress?(progress: TaskProgress): void;
 }
 
-/** How a task is watched. */
+/** Settings for watching a running task. */
 export interface WatchOptions {
   readonly stall: StallPolicy;
   /** Called every ten seconds. */
@@ -157,7 +157,7 @@ async function prepare(
   return { ...given, startedAt, planned, context, watch, rows, writer };
 }
 
-/** One attempt of a task: stages its rows and records them, or deletes what it staged. */
+/** Runs one attempt of a task: stages its rows and records them, or deletes what it staged. */
 class WriterTask {
   readonly #parts: TaskParts;
 

@@ -23,7 +23,7 @@ export function stallPolicyOf(
 export type TaskFigures = Omit<RunningTask, "partition" | "attemptNumber">;
 
 export interface Watching {
-  /** Duration such as `"5 minutes"`. */
+  /** Stall limit, as a duration such as `"5 minutes"`. */
   readonly stallAfter: string;
   /** Called every ten seconds. */
   onReport(figures: TaskFigures): void;

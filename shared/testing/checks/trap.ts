@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../contract/error-codes.ts";
 
-/** One check for a known mistake. `Ready` is the state of the subject that it requires. */
+/** A check for a known mistake. `Ready` is the state of the subject that it requires. */
 export interface Trap<Subject, Ready extends Subject = Subject> {
   /** The code of the main problem that it looks for. */
   readonly code: ErrorCode;

@@ -5,7 +5,7 @@ import type { Offset } from "../../contract/offset.ts";
 /** An end that the source returned, and when. */
 export interface ObservedEnd {
   readonly end: Offset;
-  /** The check's simulated clock, epoch milliseconds. */
+  /** Time of the check's simulated clock, in epoch milliseconds. */
   readonly now: number;
   /** The system clock after the call, epoch milliseconds. */
   readonly realNow: number;

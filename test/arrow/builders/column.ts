@@ -25,7 +25,7 @@ export function words(type: string, values: readonly unknown[]): bigint[] {
   return Array.from(batch.getChildAt(0)?.data[0]?.values as BigInt64Array);
 }
 
-/** The error for `value` in row 2, after a null. */
+/** Returns the error for `value` in row 2, after a row with null. */
 export function refusal(type: string | DataType, value: unknown): MillraceError {
   try {
     stored(type, [null, value]);

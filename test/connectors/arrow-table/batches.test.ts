@@ -14,7 +14,7 @@ import { namedFiles, stagedFiles } from "../../support/table.ts";
 import { Desk } from "./table-desk.ts";
 
 /**
- * Wraps a store and records the calls of its methods. This includes the stores that `at` returns.
+ * Wraps a store and records the calls of its methods. The stores that `at` returns are wrapped too.
  */
 function recorded(store: ObjectStore, calls: string[]): ObjectStore {
   return new Proxy(store, {
@@ -206,7 +206,7 @@ describe("an Arrow table", () => {
     expect(stagedFiles(desk.path)).toEqual([]);
   });
 
-  it("An Arrow table lies in the folder that its path names", async () => {
+  it("An Arrow table is in the folder that its path names", async () => {
     const desk = new Desk();
     const elsewhere = temporaryFolder();
     const writer = new ArrowTable({ path: elsewhere }, withStores(desk.world.ports().runtime)).streamWriter(

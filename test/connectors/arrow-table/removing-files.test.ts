@@ -58,7 +58,7 @@ describe("vacuum", () => {
     expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 1, bytes: staged.bytes });
   });
 
-  it("A vacuum spares the files of the attempt at work, however old they are", async () => {
+  it("A vacuum keeps the files of an attempt that is still running, however old they are", async () => {
     const desk = new Desk();
     const staged = await desk.stage([1], { batchId: 1 });
     desk.age(staged.path ?? "", 30 * 24 * HOUR);
@@ -105,7 +105,7 @@ describe("vacuum", () => {
     expect(filesBelow(desk.path).filter((file) => file.endsWith(".upload"))).toEqual([]);
   });
 
-  it("A vacuum removes the files of earlier attempts of a batch as soon as the batch has landed", async () => {
+  it("A vacuum removes the files of earlier attempts of a batch as soon as the batch is committed", async () => {
     const desk = new Desk();
     await desk.stage([1]);
     await desk.commit([await desk.stage([1], { attempt: 2 })], { attempt: 2 });

@@ -18,7 +18,7 @@ import { withStores } from "../../support/runtime.ts";
 
 const DEFAULTS = { pipeline: "orders", incarnation: "life-1", batchId: 0, attempt: 1 };
 
-/** A table and its writers. */
+/** An Arrow table in a folder, with methods that write and remove batches. */
 export class Desk {
   readonly folder: string = temporaryFolder();
   readonly store: ObjectStore;
@@ -101,7 +101,7 @@ export class Desk {
     });
   }
 
-  /** Sets the age of a file. */
+  /** Sets the modification time of a file to some milliseconds ago. */
   age(path: string, milliseconds: number): void {
     const then = (Date.now() - milliseconds) / 1000;
     utimesSync(join(this.path, path), then, then);

@@ -23,7 +23,7 @@ describe("a CSV file", () => {
     expect(await rowsIn(csv({}, { "a.csv": `\uFEFF${body}\r\n` }), ALL_TYPES)).toEqual([
       ALL_VALUES,
       { ...NULLS, id: 1 },
-      // An empty text in quotes is an empty text, not null.
+      // An empty text in quotes is read as an empty text and not as null.
       { ...NULLS, id: 2, txt: "", bin: "" },
     ]);
   });

@@ -12,7 +12,7 @@ import { withStores } from "../../support/runtime.ts";
 
 const task = { signal: new AbortController().signal } as TaskContext;
 
-/** A folder with these files. */
+/** Creates a folder with these files. */
 export function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = temporaryFolder();
   for (const [name, body] of Object.entries(files)) {
@@ -33,7 +33,7 @@ export async function source(options: FilesOptions): Promise<Files> {
   return new Files(await parseOptions(Files, { ...options }), withStores(runtime));
 }
 
-/** The rows of all files, as a batch reads them. */
+/** Returns the rows of all files, read as one batch. */
 export async function rowsIn(
   options: FilesOptions,
   schema: Schema | string,

@@ -54,7 +54,7 @@ describe("a file of JSON lines", () => {
     const error = await failure(rowsIn(options, "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED", where: { path: join(options.path, "a.jsonl") } });
     expect(error.message).toContain(problem);
-    // The cause has no stack, because the stack would be the parser's.
+    // The cause has no stack, because it would be the stack of the parser.
     expect(causeOf(error) ?? "").not.toContain("\n");
   });
 

@@ -75,7 +75,7 @@ describe("the record of files read", () => {
       const [end] = await desk.plan(offsets.at(-1) ?? START);
       offsets.push(end);
       await (await desk.reader()).commit(end);
-      // Few files make the listing short.
+      // With few files the listing is short.
       desk.folder.objects.clear();
     }
     for (let i = 0; i < 1300; i++) desk.put(`${i}`, NOW + i);
@@ -126,14 +126,14 @@ describe("the record of files read", () => {
   });
 });
 
-/** An event in a folder, or a batch of its files. */
+/** A step of a test: a change of the folder, or a batch. */
 type Step =
   | { readonly put: number; readonly age: number }
   | { readonly wait: number }
   | { readonly remove: number }
   | { readonly plan: number; readonly recorded: boolean };
 
-/** Runs these steps. Returns the end of the last recorded batch and all files read. */
+/** Runs these steps. Returns the end of the last recorded batch, and all files that were read. */
 async function readBetween(desk: Desk, steps: readonly Step[]): Promise<[Offset, string[]]> {
   const read: string[] = [];
   const known = new Set<string>();

@@ -30,7 +30,7 @@ export const SCHEMA = parseDdl("id string");
 export const task = { signal: new AbortController().signal } as TaskContext;
 export const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
-/** A folder in memory, and its readers. A test sets the times of the files. */
+/** A folder in memory, and readers of its files. A test sets the times of the files. */
 export class Desk {
   now = NOW;
   readonly folder: MemoryObjects = memoryObjects(() => this.now);
@@ -43,12 +43,12 @@ export class Desk {
     this.options = { path: "in", format: "csv", settleSeconds: 0, header: false, ...options };
   }
 
-  /** Each file has one row, `name@time`. */
+  /** Puts a file with one row, `name@time`. */
   put(name: string, modifiedAt: number = this.now): void {
     this.folder.objects.set(name, { bytes: Buffer.from(`${name}@${modifiedAt - NOW}\n`), modifiedAt });
   }
 
-  /** Creates a reader like that of a new process. */
+  /** Creates a reader as a new process does. */
   async reader(options: Partial<FilesOptions> = {}): Promise<Reader> {
     const list = this.source.list.bind(this.source);
     const counted: ObjectStore = Object.assign(new MemoryStore(this.folder), {
@@ -70,7 +70,7 @@ export class Desk {
     return files.streamReader(SCHEMA) as unknown as Reader;
   }
 
-  /** Plans a batch as the engine does and returns its end and its files. */
+  /** Plans a batch as the engine does. Returns its end and its files. */
   async plan(
     start: Offset,
     limit: ReadLimit = new ReadMaxFiles(1000),
@@ -82,7 +82,7 @@ export class Desk {
     return [end, keysOf(json(await planner.partitions(start, end)))];
   }
 
-  /** Plans batches until there is no new data. */
+  /** Plans batches until there is no new data. Returns the end and the files of each batch. */
   async drain(start: Offset, limit?: ReadLimit, reader?: Reader): Promise<[Offset, string[][]]> {
     const batches: string[][] = [];
     for (let from = start; ; ) {

@@ -35,7 +35,9 @@ import {
 } from "./folder-desk.ts";
 
 describe("a local folder", () => {
-  /** Files with real times, and readers whose clock is a minute ahead. */
+  /**
+   * Creates a folder on disk, and readers whose clock is a minute ahead of the times of the files.
+   */
   async function local(options: Partial<FilesOptions> = {}) {
     const folder = temporaryFolder();
     const own = memoryObjects(Date.now);

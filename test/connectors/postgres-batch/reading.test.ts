@@ -39,8 +39,8 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /**
- * Offers the filters to a batch. Returns the rows of each partition, and the filters that
- * PostgreSQL does not apply.
+ * Reads the table as a batch with these filters. Returns the rows of each partition, and the
+ * filters that PostgreSQL does not apply.
  */
 async function batch(
   d: Desk,
@@ -98,7 +98,7 @@ describe("a batch", () => {
     expect(idsOf(partitions)).toEqual(all.slice(49, 59));
   });
 
-  it("A batch ends its session when the task is told to stop", async () => {
+  it("A batch ends its session when the task must stop", async () => {
     const d = await hundred();
     const stop = new AbortController();
     const reader = await d.reader({ fetchSize: 10 });
@@ -181,8 +181,7 @@ describe("a filter", () => {
           const table = await readTable(session, "t");
           const parameters = new Parameters();
           const conditions = filters.map((filter) => conditionOf(filter, table, schema, parameters));
-          // All conditions are in one statement, because each statement would take a new
-          // connection.
+          // One statement has all conditions, because each statement would need a new connection.
           const tests = conditions.map((condition) => `(${condition ?? "NULL"}) IS TRUE`).join(", ");
           const rows = await session.query(
             "test",
@@ -228,7 +227,7 @@ describe("a filter", () => {
     expect(partitions.flat().map(({ id }) => id)).toEqual([1]);
   });
 
-  /** Converts a row with JSON values to the values that a reader returns. */
+  /** Converts the JSON values of a row to the values that a reader returns. */
   function asRead(row: NamedRow): NamedRow {
     const { bytes, big } = row;
     return {

@@ -17,8 +17,8 @@ afterAll(() => server.stop());
 const desk = () => Desk.open(server);
 
 /**
- * Starts a proxy. It breaks each connection at a statement that begins with `text`, before or after
- * the statement is done.
+ * Starts a proxy that breaks each connection at a statement that begins with `text`, before or
+ * after the server has executed the statement.
  */
 async function breakingAt(port: number, text: string, when: "before" | "after"): Promise<number> {
   const between: NetServer = createServer((client) => {
@@ -34,7 +34,7 @@ async function breakingAt(port: number, text: string, when: "before" | "after"):
       isDoomed ||= isIt;
       upstream.write(data);
     });
-    // The proxy drops the answer, so its client never receives it.
+    // The client never receives the answer, because the proxy drops it.
     upstream.on("data", (data) => (isDoomed ? client.destroy() : client.write(data)));
     for (const socket of [client, upstream]) {
       socket.on("error", () => undefined);
@@ -56,7 +56,7 @@ describe("a commit", () => {
     expect(filesBelow(d.folder)).toEqual([]);
   });
 
-  it("A commit that several processes call at once lands once", async () => {
+  it("A commit that several processes call at once takes effect once", async () => {
     const d = await desk();
     const writer = await d.writer();
     const messages = [await d.stage(writer, [row(1), row(2)])];
@@ -92,7 +92,7 @@ describe("a commit", () => {
     ]);
   });
 
-  it("A commit that fails leaves nothing, and the same batch lands once its cause is gone", async () => {
+  it("A failed commit writes nothing, and the batch can be committed when the cause is gone", async () => {
     const d = await desk();
     await d.db.query("CREATE TABLE t (id int, word text CHECK (word <> 'secret row'))");
     const writer = await d.writer();
@@ -109,14 +109,14 @@ describe("a commit", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "A commit whose answer is lost, %s it took effect, is tried again and lands once",
+    "A commit whose answer is lost, %s it took effect, is tried again and takes effect once",
     async (when) => {
       const d = await desk();
       const writer = await d.writer();
       const messages = [await d.stage(writer, [row(1)])];
       const { env } = d;
       d.env = { ...env, PGPORT: String(await breakingAt(server.port, "COMMIT\0", when)) };
-      // The table is created first, because its creation is a transaction too.
+      // The table is created before the test, because its creation is a transaction too.
       await d.db.query(
         "CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, incarnation))",
       );

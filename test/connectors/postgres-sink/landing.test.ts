@@ -46,7 +46,7 @@ describe("a batch", () => {
     ).toEqual([["PRIMARY KEY (id)"]]);
   });
 
-  it("A batch lands values of all types as they are", async () => {
+  it("A batch writes values of all types without a change", async () => {
     const d = await desk();
     const ddl =
       "id bigint NOT NULL, d float, e double, f decimal(38,10), g boolean, h string, i binary, j date, k timestamp, l timestamp_ntz, m array<bigint>, n array<binary>, o struct<x:double,y:array<string>>, p map<string,double>";
@@ -145,7 +145,7 @@ describe("a batch", () => {
     ]);
   });
 
-  it("A batch lands in an existing table, which reads each value by the column's own type", async () => {
+  it("A batch is written to an existing table, which parses each value by the type of its column", async () => {
     const d = await desk();
     await d.db.query(`CREATE TYPE mood AS ENUM ('sad', 'happy');
       CREATE TABLE t (extra int DEFAULT 7, "Id" int PRIMARY KEY, doc jsonb, mood mood, uuid uuid, tags text[], amount numeric, short varchar(3))`);
@@ -168,7 +168,7 @@ describe("a batch", () => {
     expect(await d.db.query("SELECT id FROM t ORDER BY ctid")).toEqual([["3"], ["1"], ["1"], ["1"]]);
   });
 
-  it("A batch with more rows than one message holds lands whole", async () => {
+  it("A batch with more rows than one message holds is written completely", async () => {
     const d = await desk();
     const rows = Array.from({ length: 12_345 }, (_, n) => row(n, "w".repeat(700)));
     await d.land([rows.slice(0, 7000), rows.slice(7000)], KEYED);

@@ -139,7 +139,7 @@ describe("a row whose transaction commits after one with a larger number", () =>
 const INSERT = "INSERT INTO t (word) VALUES ('')";
 
 /**
- * Returns a transaction of one to three inserts. Every fifth round rolls the transaction back. With
+ * Returns a transaction of one to three inserts. It is rolled back in every fifth round. With
  * `hasSavepoint`, the second insert is rolled back to a savepoint.
  */
 function transactionOf(round: number, hasSavepoint: boolean): readonly string[] {

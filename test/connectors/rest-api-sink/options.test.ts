@@ -55,7 +55,7 @@ describe("an open batch and changed options", () => {
     for (const task of tasks) {
       await writer.write(streamed(rowsUpTo(1)), task);
       await writer.commit([], task.batchId, task as unknown as BatchContext);
-      // The commit may be called again.
+      // The engine may call `commit` twice for one batch.
       await writer.commit([], task.batchId, task as unknown as BatchContext);
     }
     expect((await Promise.all(tasks.map(stored))).map((keys) => keys.length)).toEqual([0, 1]);

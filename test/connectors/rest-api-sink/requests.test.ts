@@ -83,7 +83,7 @@ describe("rows that are sent", () => {
         now--;
         response.writeHead(201).end("{}");
       });
-      // The server answers all waiting requests when there are three, or when the last has arrived.
+      // The server answers only when three requests wait, or when the last request has arrived.
       if (now === 3 || count > 9) for (const answer of waiting.splice(0)) answer();
       return undefined;
     });

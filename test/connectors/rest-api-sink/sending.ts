@@ -22,7 +22,7 @@ export async function writerOf(
 export const store: DataSourceRuntime["store"] = withStores(runtimeAt(0)).store;
 let batches = 0;
 
-/** Returns the context of a task, by default with a new batch id. */
+/** Returns the context of a task. By default the task belongs to a new batch. */
 export function taskOf(over: Partial<TaskContext> = {}): TaskContext {
   return {
     pipeline: "orders",
@@ -42,7 +42,7 @@ export async function* streamed(rows: readonly JsonRow[]): AsyncGenerator<JsonRo
   yield* rows;
 }
 
-/** Writes one partition with a new writer, as a task does. */
+/** Writes one partition with a new writer, as in a task. */
 export async function send(
   options: RestApiOptions,
   rows: readonly JsonRow[],
@@ -52,7 +52,7 @@ export async function send(
   return (await writer.write(streamed(rows), taskOf(over.task))) as Sent;
 }
 
-/** Keys in the store for a task's batch. */
+/** Returns the keys in the store that belong to a task's batch. */
 export async function stored({ incarnation, batchId }: TaskContext): Promise<string[]> {
   const prefix = `staging/rest-api/${incarnation}/${String(batchId).padStart(12, "0")}`;
   return (await Array.fromAsync(store.list(prefix))).map(({ key }) => key);

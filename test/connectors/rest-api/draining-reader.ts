@@ -22,7 +22,7 @@ export function readerOf(options: RestApiOptions, runtime: Runtime = runtimeAt(0
   return api.streamReader(parseDdl(api.schema())) as Reader;
 }
 
-/** Reads a partition with a new reader, as a task does. */
+/** Reads a partition with a new reader, as in a task. */
 export async function rowsIn(
   options: RestApiOptions,
   partition: unknown,
@@ -43,8 +43,8 @@ export interface Drained {
 }
 
 /**
- * Runs batches until there is no new data. As in the engine, offsets and partitions pass through
- * JSON.
+ * Runs batches until there is no new data. Offsets and partitions are converted to JSON and back,
+ * as in the engine.
  */
 export async function drain(
   options: RestApiOptions,

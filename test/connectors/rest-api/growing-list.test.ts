@@ -59,8 +59,8 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     grow(5);
     const smaller = { ...options, pageSize: 7 };
     if (pagination.type === "cursor") {
-      // A page of 7 rows at this cursor ends before the position. The reader reports that and does
-      // not guess.
+      // With pages of 7 rows, the page at this cursor ends before the position of the offset. The
+      // reader then throws an error and does not guess.
       expect((await failure(() => drain(smaller, { start: second.end }))).code).toBe("LIST_SHRANK");
       return;
     }

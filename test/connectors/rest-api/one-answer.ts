@@ -4,7 +4,7 @@ import type { MillraceError } from "../../../shared/contract/errors.ts";
 import { type Api, failure, type Reply, type Respond, runtimeAt, serve } from "../../support/api-server.ts";
 import { rowsIn } from "./draining-reader.ts";
 
-/** The rows of a list with a single page. */
+/** Reads a list that has a single page. Returns its rows. */
 export async function read(
   reply: Reply | Respond,
   more: Partial<RestApiOptions> = {},

@@ -13,7 +13,7 @@ const KINDS: readonly Pagination[] = [
 export const kinds = KINDS.map((pagination) => [JSON.stringify(pagination), pagination] as const);
 
 /**
- * Returns the answer of an API with this pagination to one request for `items`. It does not use the
+ * Returns the answer of an API with this pagination to one request for `items`. Does not use the
  * connector's code.
  */
 export function page(pagination: Pagination, items: readonly unknown[], { url }: Asked): Reply {

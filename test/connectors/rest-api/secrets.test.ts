@@ -13,10 +13,10 @@ describe("secrets", () => {
     headers: { "x-api-key": { env: "HEADER" }, "x-plain": "plain" },
     query: { api_key: { env: "KEY" }, kind: "a" },
   };
-  /** The whole text of an error, with its causes and stacks. */
+  /** Returns the whole text of an error, with its causes and stacks. */
   const shown = (value: unknown): string => inspect(value, { depth: 20 }) + JSON.stringify(value);
 
-  /** An API that repeats each request in its answer, including the links. */
+  /** Returns the function of an API that repeats each request in its answer and in its links. */
   const echoing =
     (items: readonly unknown[]) =>
     (asked: Asked): Reply => {

@@ -16,7 +16,10 @@ interface RangeApi extends Api {
   readonly events: { id: number; time: number }[];
 }
 
-/** An API of events by time ranges that adds `slack` milliseconds at both ends. */
+/**
+ * Starts an API of events that is read by time ranges. Its answers include events up to `slack`
+ * milliseconds outside of both ends.
+ */
 async function rangeApi(
   pagination: Pagination,
   format: TimeRange["format"] = "iso",
@@ -207,7 +210,7 @@ describe("ranges of time", () => {
 });
 
 describe("the end of a stream by time", () => {
-  const url = "http://127.0.0.1:1/"; // The planner does not send requests to the API.
+  const url = "http://127.0.0.1:1/"; // The planner sends no request to the API.
   const endAt = (runtime: Runtime, timeRange: Partial<TimeRange>, start = START): unknown =>
     readerOf(rangeOptions(url, timeRange), runtime).latestOffset(
       { time: iso(start) },

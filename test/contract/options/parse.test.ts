@@ -25,7 +25,7 @@ const WITHOUT_KEYS: readonly (readonly [string, OptionsSchema])[] = [
   ["a schema whose JSON Schema cannot be made", unrepresentable(zod)],
 ];
 
-/** Returns a copy of the schema that throws if it is asked for a JSON Schema. */
+/** Returns a copy of the schema whose conversion to JSON Schema throws. */
 function unrepresentable(schema: OptionsSchema): OptionsSchema {
   const jsonSchema = {
     input: () => {

@@ -8,7 +8,7 @@ export async function parse(optionsSchema: OptionsSchema, options: Options): Pro
   return await parseOptions({ name: "Shelf", optionsSchema }, options);
 }
 
-/** The problems of the options, as the error lists them. */
+/** Returns the problems of the options that the error lists. */
 export async function problemsOf(optionsSchema: OptionsSchema, options: Options): Promise<string[]> {
   const error: unknown = await parse(optionsSchema, options).then(
     (output) => new Error(`they were taken: ${JSON.stringify(output)}`),

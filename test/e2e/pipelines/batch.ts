@@ -11,8 +11,8 @@ import {
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
 /**
- * A batch of the numbers below `BATCH_MAX`, ten per partition, with a filter that keeps those from
- * 5 on. A test sets the save mode and the fault.
+ * A batch of the numbers below `BATCH_MAX`, with ten numbers per partition. Its filter keeps the
+ * numbers from 5 on. A test sets the save mode and the fault.
  */
 const max = Number(process.env["BATCH_MAX"] ?? 40);
 const mode = process.env["BATCH_MODE"];

@@ -3,7 +3,10 @@ import { setTimeout } from "node:timers/promises";
 import { DataSource, DataSourceStreamReader, pipeline, type Row, type TaskContext } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
-/** Rows 0 to `COUNTER_MAX`. Each batch has two partitions of ten rows. A test sets the faults. */
+/**
+ * A source of rows 0 to `COUNTER_MAX`. Each batch has two partitions of ten rows. A test sets the
+ * faults.
+ */
 const max = Number(process.env["COUNTER_MAX"] ?? 60);
 const fault = process.env["COUNTER_FAULT"] ?? "";
 const delay = Number(process.env["COUNTER_DELAY"] ?? 0);
@@ -76,7 +79,7 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
 }
 
 class Counter extends DataSource {
-  // User code may leave a timer running. The run must end anyway.
+  // A timer that user code leaves running. The run must end anyway.
   readonly timer: NodeJS.Timeout = setInterval(() => undefined, 1000);
 
   override schema(): string {

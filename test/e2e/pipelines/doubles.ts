@@ -1,7 +1,7 @@
 import { DataSource, DataSourceReader, pipeline, type Row } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
-/** Numbers that JSON does not have. */
+/** Reads numbers that JSON cannot contain, such as NaN. */
 class DoublesReader extends DataSourceReader {
   override partitions(): null[] {
     return [null];

@@ -10,8 +10,8 @@ import {
 } from "millrace";
 
 /**
- * Four numbers per read from a simple reader into a sink of JSON lines, which writes one file per
- * batch. Each row contains the word that the source had when it was read.
+ * Reads four numbers per batch with a simple reader and writes one file of JSON lines per batch.
+ * Each row contains the word that the source had when it was read.
  */
 const word = process.env["SIMPLE_WORD"] ?? "";
 const fault = process.env["SIMPLE_FAULT"] ?? "";
@@ -67,7 +67,8 @@ class LinesWriter extends DataSourceStreamWriter<Message> {
       if (file === undefined) throw new Error(`${key} is gone`);
       files.push(file);
     }
-    // The file is put only if absent, so that a second commit of a batch changes nothing.
+    // `put` writes the file only if it does not exist, so a second commit of a batch changes
+    // nothing.
     await batch.store.put(`lines/${batchId}.jsonl`, Buffer.concat(files));
   }
 

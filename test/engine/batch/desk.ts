@@ -26,9 +26,9 @@ type Message = { partition: number; rows: NamedRow[] };
 interface Script {
   readonly calls: Call[];
   slices: readonly Slice[];
-  /** Called at each call; the call throws what this function throws. */
+  /** Called at each call. If this function throws, the call fails with the same error. */
   fault: (call: string, args: unknown) => void;
-  /** True for the filters that the source takes over. It may then apply or ignore them. */
+  /** Returns true for a filter that the source takes over. The source may ignore such a filter. */
   keeps: (filter: Filter) => boolean;
   heeds: boolean;
   row: (id: number) => Row;
@@ -41,8 +41,8 @@ interface Script {
 }
 
 /**
- * A source of whole numbers in two partitions, and a sink with a table in memory. A repeated commit
- * of a batch changes nothing.
+ * Runs a pipeline from a source of whole numbers in two partitions to a table in memory. A second
+ * commit of a batch changes nothing.
  */
 export class Desk {
   readonly world: EngineWorld = new EngineWorld();

@@ -87,7 +87,7 @@ describe("a run that finds a batch open", () => {
   });
 });
 
-/** Runs the pipeline again after the previous run has provably ended. */
+/** Runs the pipeline again when it is certain that the previous run has ended. */
 async function resume(desk: Desk): Promise<void> {
   const next = await desk.run("b");
   const planned = await next.plan({ ended: true });
@@ -97,7 +97,7 @@ async function resume(desk: Desk): Promise<void> {
   if (batch.state === "aborted") await resume(desk);
 }
 
-/** A ledger of a process that dies at a moment that the test sets. */
+/** Returns the ledger of a process that dies when a test sets `isDead`. */
 function dying(ledger: Ledger): { readonly ledger: Ledger; isDead: boolean } {
   const state = {
     isDead: false,
@@ -115,7 +115,10 @@ function dying(ledger: Ledger): { readonly ledger: Ledger; isDead: boolean } {
   return state;
 }
 
-/** A ledger of a process that is killed before or after its call number `step`, counted from 0. */
+/**
+ * Returns the ledger of a process that is killed before or after call number `step`, counted from
+ * 0.
+ */
 function killing(ledger: Ledger, step: number, when: "before" | "after"): Ledger {
   const dead = dying(ledger);
   let calls = 0;

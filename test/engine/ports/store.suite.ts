@@ -18,7 +18,9 @@ const unfinished = async (store: ObjectStore, prefix: string) => {
   return found;
 };
 
-/** The contract of a store: each adapter runs this suite. `open` returns a new, empty store. */
+/**
+ * Tests the contract of a store. Each adapter runs this suite. `open` returns a new, empty store.
+ */
 export function storeSuite(name: string, open: () => Promise<ObjectStore>): void {
   describe(`${name} as a store`, () => {
     let store: ObjectStore;
@@ -33,7 +35,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       expect(await store.get("b/c.json")).toBeUndefined();
     });
 
-    it("A store never overwrites: the second put of a key is told so and changes nothing", async () => {
+    it("A store never overwrites: the second put of a key returns false and changes nothing", async () => {
       await store.put("a", text("first"));
       expect(await store.put("a", text("second"))).toBe(false);
       expect(await read(store, "a")).toBe("first");
@@ -80,7 +82,7 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       const gate = new Promise<void>((resolve) => {
         finish = resolve;
       });
-      // No store buffers this much before it begins to write.
+      // A store begins to write before it has buffered this many bytes.
       const half = new Uint8Array(20 * 1024 * 1024).fill(1);
       async function* body() {
         yield half;

@@ -93,7 +93,7 @@ describe("a batch", () => {
 });
 
 describe("a batch that is tried again", () => {
-  /** A source of one batch with the schema and rows of the script. */
+  /** Returns a pipeline with one batch. `script` sets the schema of its source. */
   function ofSchema() {
     const script = { schema: "user_name string NOT NULL", planned: 0 };
     class Reader extends DataSourceStreamReader<{ n: number }, { n: number }> {

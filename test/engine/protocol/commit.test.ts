@@ -4,7 +4,7 @@ import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
-/** A ledger that calls `happens` before the first call of `method`. */
+/** Returns a ledger that calls `happens` before the first call of `method`. */
 function before(ledger: Ledger, method: keyof Ledger, happens: () => Promise<void>): Ledger {
   let isFirst = true;
   return new Proxy(ledger, {
@@ -52,7 +52,7 @@ describe("a commit that fails", () => {
     expect(world.slept).toEqual([150, 300, 600]);
   });
 
-  it("A commit that fails but landed, as the sink knows, is rolled forward", async () => {
+  it("A commit that fails but took effect, as the sink knows, is rolled forward", async () => {
     const { script, pipeline } = scripted({ landed: new Set([0]) });
     script.fault = (call) => {
       if (call === "commit") throw new Error("the answer was lost");
@@ -72,7 +72,7 @@ describe("a finalizer that is delivered twice", () => {
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     for (const partition of [0, 1, 2]) await run.write(planned, partition);
-    // The late finalizer reads the tasks, then sleeps; meanwhile the last task ends and the other
+    // One finalizer reads the tasks and then sleeps. Meanwhile the last task ends, and the other
     // finalizer decides.
     const late = await world.run(pipeline, "a", {
       ledger: before(world.ledger, "decide", async () => {

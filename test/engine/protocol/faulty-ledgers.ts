@@ -1,8 +1,8 @@
 import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
 
 /**
- * A ledger that loses the answers of the first `times` calls of `method`: the call takes effect and
- * then throws.
+ * Returns a ledger that loses the answers of the first `times` calls of `method`. Such a call takes
+ * effect and then throws.
  */
 export function losingAnswers(ledger: Ledger, method: keyof Ledger, times = 1): Ledger {
   let left = times;

@@ -3,7 +3,10 @@ import type { PlanResult } from "../../../shared/engine/plan.ts";
 import { EngineWorld, scripted } from "../../support/engine.ts";
 import { ALL, calls, names } from "./calls.ts";
 
-/** Records a decision and stops, like a finalizer that is killed right after it. */
+/**
+ * Records a decision and does nothing more, like a finalizer that is killed right after its
+ * decision.
+ */
 async function decide(world: EngineWorld, planned: PlanResult, to: "committing" | "aborting"): Promise<void> {
   if (planned.kind === "batch") await world.ledger.decide(planned.fence, planned.batch, { to });
 }

@@ -10,8 +10,8 @@ import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
 import { EngineWorld } from "../../support/engine.ts";
 
 /**
- * A source of the rows 0 to 24 that respects a limit of rows. `calls` records the calls of
- * planning.
+ * Returns a pipeline whose source has the rows 0 to 24 and respects a limit of rows. `calls`
+ * records the calls of planning.
  */
 function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatestOffset", unknown>> = {}) {
   const calls: string[] = [];
@@ -53,7 +53,7 @@ function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatest
   return { calls, definition: definition as unknown as Pipeline };
 }
 
-/** Plans in a new process. The last batch of the pipeline ended at `start`. */
+/** Plans a batch for each limit, in a new process. The last committed batch ended at `start`. */
 async function planned(
   definition: Pipeline,
   start: Offset | undefined,

@@ -32,8 +32,8 @@ class Writer extends DataSourceStreamWriter {
   override abort(): void {}
 }
 /**
- * Returns a plain object with the same methods, like an instance of another copy of the package.
- * `changes` replaces some of them.
+ * Returns a plain object with the same methods, like an instance from another copy of the package.
+ * `changes` replaces some of the methods.
  */
 const copied = (made: object, changes: object = {}): object => {
   const methods = [

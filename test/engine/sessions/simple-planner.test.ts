@@ -14,11 +14,17 @@ import { EngineWorld } from "../../support/engine.ts";
 
 type Position = { n: number };
 
-/** A source of whole numbers that returns four per read, and a sink that keeps committed rows. */
+/**
+ * Returns a pipeline from a simple source of whole numbers, four per read, to a sink that keeps
+ * committed rows.
+ */
 function simple(overrides: Partial<SimpleDataSourceStreamReader<Position>> = {}) {
   const calls: string[] = [];
   const committed: string[][] = [];
-  /** Each row contains `word`, so that a test can make the source answer differently. */
+  /**
+   * A test can change these settings. `word` is in each row, so that it shows when the row was
+   * read.
+   */
   const script = { available: 8, word: "first", commitFails: false };
   const rowsOf = function* ({ n }: Position, end: Position): Generator<Row> {
     for (let id = n; id < end.n; id++) yield { text: `${script.word} ${id}` };
@@ -139,15 +145,15 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
   });
 
-  it("A simple reader has its rows spared by vacuum while the batch is open, and removed after it", async () => {
+  it("Vacuum keeps the rows of a simple reader while the batch is open, and removes them after it", async () => {
     const { definition } = simple();
     const world = new EngineWorld();
     const run = await world.run(definition, "a");
     await run.plan();
-    // The lease expires and another run takes over, so the epoch of the first plan is over.
+    // The lease expires and another run takes over, so the first plan belongs to an earlier epoch.
     world.now += 120_000;
     const planned = await (await world.run(definition, "b")).plan();
-    // The files have real times, so the clock of the test moves beyond them.
+    // The files have the time of the machine, so the clock of the test moves beyond it.
     world.now = Date.UTC(2100, 0, 1);
     const all = { olderThan: 0, dryRun: false };
     expect((await vacuum(run.sessions, run.ports, all)).planned.files).toBe(0);

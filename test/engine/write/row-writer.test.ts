@@ -16,8 +16,8 @@ import { EngineWorld } from "../../support/engine.ts";
 type Message = { partition: number; rows: number };
 
 /**
- * Defines a batch of these rows, with one partition per list, that is written by a writer of rows.
- * `calls` records the calls of the writer, and `script` changes its behaviour.
+ * Returns a pipeline of one batch that a writer of rows writes, with one partition per list of
+ * rows. `calls` records the calls of the writer, and `script` changes its behaviour.
  */
 function written(schema: string, partitions: readonly (readonly Row[])[]) {
   const calls: (readonly [string, unknown])[] = [];
@@ -171,7 +171,7 @@ describe("a writer of rows", () => {
     const planned = await run.plan();
     const { ledger } = run.ports;
     const { task } = ledger;
-    // Both attempts begin before either is recorded.
+    // Both attempts begin before one of them is recorded.
     ledger.task = async () => undefined;
     await run.write(planned, 0, 0);
     expect(await run.write(planned, 0, 1)).toMatchObject({ won: false });
@@ -179,7 +179,7 @@ describe("a writer of rows", () => {
     expect(calls).toEqual([["abortTask", { partition: 0, rows: 1 }]]);
   });
 
-  it("A writer of rows is asked after a failed commit whether it landed, and rolled forward or aborted", async () => {
+  it("A writer of rows is asked whether a failed commit took effect, and the batch is committed or aborted", async () => {
     for (const hasLanded of [true, false]) {
       const { calls, script, definition } = written("id bigint", ROWS);
       Object.assign(script, { commitFails: true, hasLanded });

@@ -8,7 +8,7 @@ import { METRIC } from "../../../shared/aws/names.ts";
 import { Synthesized } from "../synthesize.ts";
 
 describe("alarms and dashboard", () => {
-  it("The alarms report age, failures, duration, abort rate, and a pipeline that stands still", () => {
+  it("The alarms report age, failures, duration, abort rate, and a pipeline that has stopped", () => {
     const { template, pipeline } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
     expect(pipeline.alarms.map((alarm) => alarm.node.id)).toEqual([
       "FailedBatches",

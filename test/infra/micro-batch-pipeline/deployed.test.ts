@@ -79,7 +79,7 @@ describe("the deployed resources", () => {
       template.hasResourceProperties("AWS::Lambda::Function", { FunctionName: `Shop-Orders-${step}` });
     template.hasResourceProperties("AWS::StepFunctions::StateMachine", { StateMachineName: "Shop-Orders" });
     template.hasResourceProperties("AWS::Scheduler::Schedule", { Name: "Shop-Orders-start" });
-    // The names of dashboards are unique in an account, not in a region.
+    // The name of a dashboard must be unique in the whole account, so it contains the region.
     template.hasResourceProperties("AWS::CloudWatch::Dashboard", {
       DashboardName: "Shop-Orders-eu-central-1",
     });

@@ -17,8 +17,8 @@ import {
 
 describe("kinesis with expired records", () => {
   /**
-   * Answers like AWS after it trimmed all records up to `last`: it returns the rest without a
-   * notice.
+   * Returns middleware that answers like AWS after it has deleted the records up to `last`: the
+   * answer contains the other records and no sign of the deletion.
    */
   const trimmed =
     (last: string): Middleware =>

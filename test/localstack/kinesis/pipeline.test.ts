@@ -19,7 +19,7 @@ describe("kinesis, in a pipeline", () => {
       start.readStream.format(Kinesis).options(options),
     );
 
-    // A run is killed after half of its writes, and the next run continues with the recorded
+    // The first run is killed after half of its writes. The next run continues with the recorded
     // ranges.
     const killed = await world.start("killed");
     const plan = await killed.plan();
@@ -32,7 +32,7 @@ describe("kinesis, in a pipeline", () => {
     await next.write(resumed, 1);
     await next.finalize(resumed);
 
-    // A writer fails for good: the batch is aborted and replayed with the same rows.
+    // A writer fails for good, so the batch is aborted. The replay has the same rows.
     world.failing = true;
     await expect(next.batch()).resolves.toMatchObject({ batch: { state: "aborted" } });
     world.failing = false;

@@ -43,13 +43,13 @@ describe("kinesis", () => {
     expect(Date.parse(String(row?.["approximateArrivalTimestamp"]))).toBeGreaterThanOrEqual(before - 1000);
   });
 
-  it("The kinesis source reads a partition again as it was, whatever came since and whoever reads it", async () => {
+  it("The kinesis source returns the same rows for a partition after new records and in another process", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 600);
     const planner = await readerOf(stream, { maxRecordsPerShard: 200 });
     const start = json(planner.initialOffset());
     const end = json(await planner.latestOffset(start));
-    // A reader of another process plans the same partitions.
+    // Another process that plans this batch must get the same partitions.
     const partitions = json(await (await readerOf(stream)).partitions(start, end));
     expect(partitions).toEqual(json(await planner.partitions(start, end)));
     const reading = () =>
@@ -88,7 +88,7 @@ describe("kinesis", () => {
   it("The kinesis source begins at its configured start: at a time, or with new records", async () => {
     const stream = await newStream(2);
     await put(stream, 0, 50);
-    // LocalStack passes times on in whole seconds.
+    // LocalStack passes the times in requests to Kinesis as whole seconds.
     await realRuntime.sleep(1100);
     const middle = new Date().toISOString();
     const latest = await readerOf(stream, { startingPosition: "LATEST" });
@@ -101,7 +101,7 @@ describe("kinesis", () => {
     const { batches } = await drain(stream, {}, start);
     expect(sorted(idsOf(batches.flat(2)))).toEqual(range(50, 100));
 
-    // The time is in the future, as if this clock were ahead of that of Kinesis.
+    // This clock is ahead of the clock of Kinesis, so the time is in the future for Kinesis.
     const future = new Date(Date.now() + 3_600_000).toISOString();
     const waiting = await readerOf(stream, { startingPosition: { timestamp: future } });
     const then = json(waiting.initialOffset());

@@ -102,7 +102,7 @@ describe("kinesis", () => {
       }
       return next();
     };
-    // This runs before the request is serialized.
+    // The middleware runs before the request is serialized, so it can change the request.
     const reader = await readerOf(stream);
     const own = new KinesisClient({ requestHandler });
     own.middlewareStack.add(

@@ -29,7 +29,7 @@ export type Middleware = (
   input: Record<string, unknown>,
 ) => Promise<unknown>;
 
-// LocalStack breaks off larger answers over HTTP/2.
+// Over HTTP/2, LocalStack cuts large answers off. This handler uses HTTP/1.1.
 export const requestHandler = new NodeHttpHandler();
 export const client = new KinesisClient({ requestHandler });
 export const runtime = withStores(realRuntime);
@@ -51,7 +51,9 @@ export async function active(StreamName: string): Promise<void> {
   }
 }
 
-/** Puts records with these ids under 50 keys, in order within a key. */
+/**
+ * Puts records with the ids `from` to `to`, under 50 keys. Records with the same key are in order.
+ */
 export async function put(StreamName: string, from: number, to: number): Promise<void> {
   for (let first = from; first < to; first += 500) {
     const ids = Array.from({ length: Math.min(500, to - first) }, (_, i) => first + i);
@@ -92,11 +94,11 @@ export async function split(StreamName: string): Promise<void> {
 
 interface Given extends Partial<KinesisOptions> {
   readonly runtime?: DataSourceRuntime;
-  /** Middleware around each request. */
+  /** A function that is called around each request. */
   readonly middleware?: Middleware;
 }
 
-/** Creates a reader like that of a new process. */
+/** Creates a reader as a new process does. */
 export async function readerOf(streamName: string, given: Given = {}): Promise<KinesisReader> {
   const { runtime: around = runtime, middleware, ...options } = given;
   const name = options.streamArn === undefined ? { streamName } : {};
@@ -128,8 +130,8 @@ export async function read(reader: KinesisReader, partition: unknown, ddl: strin
 export const RAW = new Kinesis({ format: "raw" } as never, runtime).schema();
 
 /**
- * Reads one batch. Returns its end, and the rows of its partitions. Each partition has a new
- * reader.
+ * Reads one batch, with a new reader for each partition. Returns the end of the batch, and the rows
+ * of each partition.
  */
 export async function batch(
   reader: KinesisReader,
@@ -144,7 +146,7 @@ export async function batch(
   return { end, rows };
 }
 
-/** The rows of all batches until there is no new data. */
+/** Returns the rows of all batches until there is no new data. */
 export async function drain(
   streamName: string,
   given: Given = {},
@@ -166,7 +168,7 @@ export const idsOf = (rows: readonly Row[]) =>
 export const sorted = (ids: readonly number[]) => [...ids].sort((a, b) => a - b);
 export const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
-/** Expects the ids of each key in their order; the partitions of one batch have no order. */
+/** Expects the ids of each key in ascending order. The partitions of one batch have no order. */
 export function expectOrdered(batches: readonly (readonly Row[][])[]): void {
   const last = new Map<number, number>();
   for (const partitions of batches) {
@@ -175,7 +177,8 @@ export function expectOrdered(batches: readonly (readonly Row[][])[]): void {
       for (const id of idsOf(rows)) {
         expect(id).toBeGreaterThan(last.get(id % 50) ?? -1);
         last.set(id % 50, id);
-        // Two partitions of one batch may run at once, so a key must not be in both.
+        // Two partitions of one batch may run at the same time, so a key must not be in both of
+        // them.
         expect(inBatch.get(id % 50) ?? partition).toBe(partition);
         inBatch.set(id % 50, partition);
       }

@@ -2,14 +2,15 @@ import { ENDPOINT, LocalStack } from "./server.ts";
 import { runTests } from "./tests.ts";
 
 /**
- * The first process in the namespaces of scripts/localstack.ts. It starts LocalStack, runs vitest
- * with this program's arguments, and ends LocalStack. When it exits, the kernel kills all other
- * processes in the namespaces.
+ * The first process in the namespaces that scripts/localstack.ts creates. It starts LocalStack,
+ * runs vitest with this program's arguments, and ends LocalStack. When it exits, the kernel kills
+ * all other processes in the namespaces.
  */
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
-// The script outside holds the other end, and closes it to stop this process or when it dies.
+// scripts/localstack.ts holds the other end of stdin. It closes stdin to stop this process, and the
+// kernel closes it if that script dies.
 process.stdin.on("end", () => stop.abort()).resume();
 
 const seconds = (from: number) => ((performance.now() - from) / 1000).toFixed(1);

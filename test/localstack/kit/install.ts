@@ -18,14 +18,14 @@ import { HOME, LIBRARIES, PYTHON, SOURCES } from "./paths.ts";
 import { run } from "./processes.ts";
 
 /**
- * Installs LocalStack below .cache/localstack, in parts. A part is installed if the stamp of its
- * last installation differs from the digest of its inputs. The stamp is written last, so an
- * interrupted part is installed again.
+ * Installs LocalStack below .cache/localstack, in parts. The digest of a part's inputs is written
+ * to its stamp file after the installation. A part is installed again if its stamp is missing or
+ * differs from the current digest.
  */
 
 interface Part {
   readonly name: string;
-  /** Files below test/localstack; if one changes, the part is installed again. */
+  /** Files below test/localstack. If one of them changes, the part is installed again. */
   readonly sources: readonly string[];
   /** A path that exists after the installation. */
   readonly result: string;
@@ -35,7 +35,9 @@ interface Part {
 const DYNAMODB = join(LIBRARIES, "dynamodb-local/2");
 const JSONATA = join(LIBRARIES, "jsonata/0.9.7");
 const JAVA = join(LIBRARIES, "java/21");
-/** The version that LocalStack requires. Its only dependency has an exact version too. */
+/**
+ * The version that LocalStack requires. The package has a single dependency, with an exact version.
+ */
 const KINESIS_VERSION = "0.5.2";
 const KINESIS = join(LIBRARIES, "kinesis-local", KINESIS_VERSION);
 const PIP_INSTALL = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"];
@@ -56,7 +58,7 @@ const executor: Part = {
   sources: [...python.sources, ...filesOf("executor")],
   result: PYTHON,
   install: async (_tools, signal) => {
-    // This is a copy, because pip leaves built files beside the sources.
+    // The sources are copied, because pip writes built files beside them.
     const copy = emptied(join(HOME, "executor"));
     cpSync(join(SOURCES, "executor"), copy, { recursive: true });
     const flags = ["--no-deps", "--no-build-isolation", "--force-reinstall"];
@@ -70,8 +72,8 @@ const java: Part = {
   sources: [],
   result: join(JAVA, "bin/java"),
   install: async (tools) => {
-    // LocalStack looks for Java 21 only in this place. The programs that it starts also run on Java
-    // 17.
+    // LocalStack looks for Java 21 only in this folder. The programs that it starts also run on
+    // Java 17.
     mkdirSync(join(LIBRARIES, "java"), { recursive: true });
     rmSync(JAVA, { force: true });
     symlinkSync(tools.javaHome, JAVA);
@@ -120,7 +122,8 @@ const kinesis: Part = {
 };
 
 /**
- * Rows of parts, each of which needs the parts before it; the rows are installed at the same time.
+ * Rows of parts. A part needs the earlier parts of its row. All rows are installed at the same
+ * time.
  */
 const ROWS: readonly (readonly Part[])[] = [[python, executor], [java, jsonata, dynamoDb], [kinesis]];
 
@@ -132,7 +135,8 @@ export async function install(signal: AbortSignal): Promise<void> {
   const rows = ROWS.map(async (parts) => {
     for (const part of parts) if (!isInstalled(part)) await installPart(part, tools, either);
   });
-  // If a row fails, the other one is stopped and awaited, because it must not outlive this process.
+  // If a row fails, the other rows are stopped and awaited, because they must not outlive this
+  // process.
   for (const row of rows) row.catch((error: unknown) => broken.abort(error));
   await Promise.allSettled(rows);
   either.throwIfAborted();
@@ -157,14 +161,14 @@ function stampOf(part: Part): string {
 
 function digestOf(part: Part): string {
   const hash = createHash("sha256");
-  // This file decides how parts are made, and a virtual environment cannot be moved; so both are in
-  // the digest.
+  // The digest includes this file, because it decides how parts are made, and the folder, because a
+  // virtual environment cannot be moved.
   hash.update(HOME).update(readFileSync(import.meta.filename));
   for (const source of part.sources) hash.update(`\0${source}\0`).update(readFileSync(join(SOURCES, source)));
   return hash.digest("hex");
 }
 
-/** Files below a folder of the sources, except Python's compiled ones. */
+/** Returns the files below a folder of the sources, except files that Python has compiled. */
 function filesOf(folder: string): string[] {
   return readdirSync(join(SOURCES, folder), { recursive: true, encoding: "utf8" })
     .map((name) => join(folder, name))
@@ -201,7 +205,8 @@ async function makeJar(
 }
 
 /**
- * Wraps a line of a manifest. It has at most 72 bytes, and continues after a newline and a blank.
+ * Wraps a line of a Java manifest. A line has at most 72 bytes, and it continues after a newline
+ * and a space.
  */
 function wrapped(line: string): string {
   return line.replace(/.{70}(?=.)/g, "$&\n ");

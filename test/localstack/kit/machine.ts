@@ -4,25 +4,27 @@ import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { run } from "./processes.ts";
 
-/** Tools of the machine that the kit needs, found or, as root on Debian, installed. */
+/**
+ * Finds the tools of the machine that the kit needs. As root on Debian, it installs missing tools.
+ */
 
 export interface Tools {
   readonly python: string;
   readonly javaHome: string;
 }
 
-/** The machine lacks a tool that this kit cannot install. */
+/** The error for a tool that the machine lacks and that the kit cannot install. */
 export class MissingError extends Error {
   override readonly name: string = "MissingError";
 }
 
 /**
- * `unshare` with flags for new network and process namespaces, whose processes all end with the
- * first one.
+ * Flags with which `unshare` creates new network and process namespaces. All their processes end
+ * when the first process ends.
  */
 export const ISOLATED: readonly string[] = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/** Checks that LocalStack can have its own namespaces, which each run requires. */
+/** Checks that LocalStack can run in namespaces for itself. Each run requires this. */
 export async function requireIsolation(signal: AbortSignal): Promise<void> {
   if (process.platform !== "linux") throw new MissingError("Linux");
   if (process.getuid?.() !== 0) throw new MissingError("root, to put LocalStack into a network of its own");
@@ -71,13 +73,13 @@ async function aptInstall(packages: readonly string[], signal: AbortSignal): Pro
 
 function findPython(): string | undefined {
   const pyenv = process.env["PYENV_ROOT"] ?? join(homedir(), ".pyenv");
-  // The command itself may be a shim of pyenv that refuses to run.
+  // The command `python3.13` may be a shim of pyenv that refuses to run.
   const candidates = ["python3.13", ...globSync(join(pyenv, "versions/3.13*/bin/python"))];
   const check = "import sys, venv, ensurepip; assert sys.version_info[:2] == (3, 13)";
   return candidates.find((python) => spawnSync(python, ["-c", check], { stdio: "ignore" }).status === 0);
 }
 
-/** Returns the home of a JDK. A Java without a compiler is not enough. */
+/** Returns the home of a JDK. A Java runtime without a compiler is not enough. */
 function findJavaHome(): string | undefined {
   const given = process.env["JAVA_HOME"];
   const compiler = given ? join(given, "bin/javac") : onPath("javac");

@@ -10,7 +10,7 @@ export const RESULTS: string = join(PROJECT, ".cache/vitest-localstack.json");
 export const LOG: string = join(HOME, "localstack.log");
 export const PYTHON: string = join(HOME, "python/bin/python");
 /**
- * Files that LocalStack would otherwise download at run time, in the folders where it looks for
- * them.
+ * Folder of the files that LocalStack would otherwise download at run time. They are in the
+ * subfolders in which LocalStack looks for them.
  */
 export const LIBRARIES: string = join(HOME, "lib");

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Runs Linux processes to their end, and finds the descendants of one. */
+/** Runs Linux processes, and finds the descendants of a process. */
 
 const PAGE = 4096;
 
 /**
- * Runs a command to its end and returns its exit code. It prints the output if the command fails.
- * If the signal aborts, it ends the command and its process group.
+ * Runs a command to its end and returns its exit code. Prints the output if the command fails. If
+ * the signal aborts, ends the command and its process group.
  */
 export async function run(
   command: string,
@@ -33,7 +33,10 @@ export async function run(
   return code;
 }
 
-/** Returns the exit code as a shell does: 127 for a missing command, 128 and more for a signal. */
+/**
+ * Returns the exit code in the form of a shell: 127 for a missing command, and 128 plus the
+ * signal's number for a signal.
+ */
 export async function exitCode(child: ChildProcess): Promise<number> {
   return await new Promise<number>((resolve) => {
     child.once("error", () => resolve(127));
@@ -45,7 +48,7 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // The process has ended.
+    // The process has already ended.
   }
 }
 
@@ -57,7 +60,7 @@ export function family(ancestor: number): number[] {
   return found;
 }
 
-/** Bytes of memory of the processes. Shared pages count once for each process. */
+/** Returns the bytes of memory of the processes. A shared page counts once for each process. */
 export function residentBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(readProcess(pid, "statm").split(" ")[1] ?? 0) * PAGE, 0);
 }
@@ -67,11 +70,12 @@ function processIds(): number[] {
 }
 
 function parentOf(pid: number): number {
-  // The state and the parent follow the name, which is in parentheses and may hold any character.
+  // In `stat`, the state and the parent follow the name of the program. The name is in parentheses
+  // and may contain any character.
   return Number(readProcess(pid, "stat").split(") ").at(-1)?.split(" ")[1] ?? 0);
 }
 
-/** Returns an empty text for a process that has ended. */
+/** Returns the text of a file in /proc, or an empty text if the process has ended. */
 function readProcess(pid: number, file: "stat" | "statm"): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");

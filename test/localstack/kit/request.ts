@@ -1,6 +1,6 @@
 /**
- * Sends requests to services whose SDK is not a dependency of the project. LocalStack reads account
- * and region from a signature and checks nothing else.
+ * Sends requests to services whose SDK is not a dependency of the project. LocalStack reads the
+ * account and the region from the signature and does not check the signature.
  */
 
 type Json = Readonly<Record<string, unknown>>;

@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { HOME, LIBRARIES, LOG, PYTHON } from "./paths.ts";
 import { exitCode, family, residentBytes, signalProcess } from "./processes.ts";
 
-/** LocalStack, from its start to the end of all its children. */
+/** Starts LocalStack, measures its memory, and ends it with all its children. */
 
 export const ENDPOINT = "http://127.0.0.1:4566";
 const START_TIMEOUT = 60_000;
@@ -31,7 +31,10 @@ export class LocalStack {
     void this.#sample();
   }
 
-  /** Peak memory of LocalStack, DynamoDB Local and the Lambda functions together, in bytes. */
+  /**
+   * Returns the peak memory of LocalStack, DynamoDB Local and the Lambda functions together, in
+   * bytes.
+   */
   get peak(): number {
     return this.#peak;
   }
@@ -50,8 +53,8 @@ export class LocalStack {
   }
 
   /**
-   * Kills LocalStack and its children, because an orderly end takes seconds to clean up files that
-   * are deleted here anyway.
+   * Kills LocalStack and its children. An orderly end would take seconds to clean up files that are
+   * deleted here anyway.
    */
   async stop(): Promise<void> {
     const { pid } = this.#child;
@@ -68,14 +71,17 @@ export class LocalStack {
   }
 }
 
-/** Creates a folder for all files of one LocalStack: state, code of functions, temporary files. */
+/**
+ * Creates a folder for all files of one LocalStack: its state, the code of functions, and temporary
+ * files.
+ */
 function makeRoot(): string {
   const root = mkdtempSync(join(HOME, "run-"));
   mkdirSync(join(root, "tmp"));
   mkdirSync(join(root, "var/lib/localstack"), { recursive: true });
   symlinkSync(LIBRARIES, join(root, "var/lib/localstack/lib"));
-  // Without this file, Node would use the project's package.json for the functions and take
-  // CommonJS for modules.
+  // Without this file, Node would use the project's package.json for the functions and would treat
+  // CommonJS as ES modules.
   writeFileSync(join(root, "package.json"), "{}\n");
   return root;
 }
@@ -83,15 +89,16 @@ function makeRoot(): string {
 function settings(root: string): Record<string, string> {
   return {
     // In an environment that looks like a container, LocalStack would ignore FILESYSTEM_ROOT and
-    // write to the machine's own folders.
+    // write to folders of the machine.
     OVERRIDE_IN_DOCKER: "0",
     FILESYSTEM_ROOT: root,
     TMPDIR: join(root, "tmp"),
     GATEWAY_LISTEN: "127.0.0.1:4566",
     LOCALSTACK_HOST: "127.0.0.1:4566",
-    // Kinesis is a program for Node, which LocalStack starts by its name.
+    // LocalStack starts Kinesis as a Node program by the name `node`, which must be found on the
+    // PATH.
     PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
-    // Streams are made and split at once, and the URLs of queues need no DNS.
+    // Streams are created and split almost at once, and the URLs of queues need no DNS.
     KINESIS_LATENCY: "50",
     SQS_ENDPOINT_STRATEGY: "path",
     DYNAMODB_IN_MEMORY: "1",
@@ -99,7 +106,8 @@ function settings(root: string): Record<string, string> {
     LOCAL_PROCESS_NODE: process.execPath,
     LAMBDA_SYNCHRONOUS_CREATE: "1",
     LAMBDA_KEEPALIVE_MS: "20000",
-    // There is no network: no analytics, no certificate to download, no DNS server.
+    // These features need the internet, which the namespace does not have: analytics, the download
+    // of a certificate, and DNS.
     DISABLE_EVENTS: "1",
     SKIP_SSL_CERT_DOWNLOAD: "1",
     DNS_ADDRESS: "0",

@@ -12,8 +12,8 @@ export async function runTests(
   signal: AbortSignal,
 ): Promise<number> {
   signal.throwIfAborted();
-  // The folder of this test run. It holds shared files of the test files, and its name tells them
-  // which stacks this run has deployed.
+  // The folder of this test run contains files that the test files share. Stacks are tagged with
+  // its path, so that the tests know which stacks this run has deployed.
   const folder = mkdtempSync(join(tmpdir(), "millrace-run-"));
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${RESULTS}`];
   const vitest = [join(PROJECT, "node_modules/vitest/vitest.mjs"), "run"];

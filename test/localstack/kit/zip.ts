@@ -1,6 +1,9 @@
 import { crc32 } from "node:zlib";
 
-/** A zip archive of files, not compressed: enough for the code of a small Lambda function. */
+/**
+ * Returns an uncompressed zip archive of files. It is enough for the code of a small Lambda
+ * function.
+ */
 export function zip(files: Readonly<Record<string, string>>): Buffer {
   const locals: Buffer[] = [];
   const entries: Buffer[] = [];
@@ -9,8 +12,8 @@ export function zip(files: Readonly<Record<string, string>>): Buffer {
     const name = Buffer.from(path);
     const data = Buffer.from(text);
     const fields = Buffer.alloc(26);
-    fields.writeUInt16LE(20, 0); // version that is needed
-    fields.writeUInt16LE(33, 8); // date: the first of January 1980
+    fields.writeUInt16LE(20, 0); // the version of zip that a reader needs
+    fields.writeUInt16LE(33, 8); // the date, 1 January 1980
     fields.writeUInt32LE(crc32(data), 10);
     fields.writeUInt32LE(data.length, 14);
     fields.writeUInt32LE(data.length, 18);

@@ -11,8 +11,8 @@ import { ArrowTable } from "millrace/connectors/arrow-table";
 import type { Answer, Call, Slice } from "../control.ts";
 
 /**
- * A pipeline of whole numbers into an Arrow table. A server in the test decides what happens at
- * each call of the contract.
+ * A pipeline of whole numbers into an Arrow table. The control server of the test decides what
+ * happens at each call of the contract.
  */
 
 type Position = { n: number };
@@ -28,9 +28,9 @@ async function ask(runtime: Runtime, call: Omit<Call, "pipeline">): Promise<Answ
   const body = JSON.stringify({ pipeline: name, ...call, secrets });
   const response = await fetch(NUMBERS_CONTROL, { method: "POST", body });
   const answer = (await response.json()) as Answer;
-  // The process ends like one that runs out of memory: no code of it runs any more.
+  // The process ends as if it ran out of memory: none of its code runs again.
   if (answer.deed === "die") process.kill(process.pid, "SIGKILL");
-  // An error of the user's code may quote a row and secrets.
+  // The error contains a row and secrets, as an error of a user's code may.
   if (answer.deed === "fail") throw new Error(`row content ${call.from}, secret ${JSON.stringify(secrets)}`);
   return answer;
 }
@@ -91,7 +91,7 @@ class Numbers extends DataSource {
   }
 }
 
-/** An Arrow table whose calls can fail. */
+/** An Arrow table whose calls can fail, as the control server decides. */
 class Table extends ArrowTable {
   override streamWriter(
     ...args: Parameters<ArrowTable["streamWriter"]>

@@ -49,7 +49,8 @@ describe("sqs", () => {
     while ((await next.batch()) !== undefined);
     expect(sorted(world.rows().map(({ id }) => Number(id)))).toEqual(range(0, 2300));
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
-    // Only the record of the last batch remains. It recognises duplicate messages.
+    // The store keeps only the record of the last batch, which is needed to recognise duplicate
+    // messages.
     expect(await keysOf(next.ports.store.at("source"))).toEqual([
       expect.stringMatching(/^sqs\/000000000003-[0-9a-f-]{36}\/batch\.json$/),
     ]);
@@ -89,7 +90,8 @@ describe("sqs", () => {
       const one = json(await reader.latestOffset(start));
       const rows = await rowsIn(start, one, queueUrl, given);
       await realRuntime.sleep(2500);
-      // The writers took longer than the messages were hidden, and another consumer received them.
+      // The messages became visible again before the writers ended, and another consumer received
+      // them.
       await client.send(
         new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 1 }),
       );
@@ -115,7 +117,7 @@ describe("sqs", () => {
     let ahead = 0;
     const around = withStores({ ...realRuntime, now: () => Date.now() + ahead });
     let again: ReceiveMessageCommandOutput | undefined;
-    // The queue delivers the first messages a second time, as SQS may.
+    // The first messages are delivered a second time, as SQS may do.
     const redelivering: Middleware = async (command, next) => {
       const output = await next();
       if (command !== "ReceiveMessageCommand" || output.Messages === undefined) return output;
@@ -187,8 +189,8 @@ describe("sqs", () => {
     fails = false;
     await (await readerOf(queueUrl, { ...given, middleware: faults })).commit(end);
     expect(answers).toBeGreaterThan(3);
-    // According to the answers, all entries of two batches except the first ones are already
-    // deleted.
+    // Two answers named only one failed entry each, so the reader took the other entries as
+    // deleted. This second commit deletes them.
     await (await readerOf(queueUrl, given)).commit(end);
     expect(await counts(queueUrl)).toEqual({ visible: 0, hidden: 0 });
   });

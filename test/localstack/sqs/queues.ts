@@ -43,7 +43,10 @@ export async function newQueue(
   return QueueUrl;
 }
 
-/** Sends messages with these ids; on a FIFO queue, each in one of `groups` groups. */
+/**
+ * Sends messages with the ids `from` to `to`. On a FIFO queue, the messages are divided into
+ * `groups` groups.
+ */
 export async function send(QueueUrl: string, from: number, to: number, groups?: number): Promise<void> {
   const entries = range(from, to).map(
     (id): SendMessageBatchRequestEntry => ({
@@ -63,7 +66,7 @@ export async function sendBodies(QueueUrl: string, ...bodies: string[]): Promise
   await client.send(new SendMessageBatchCommand({ QueueUrl, Entries }));
 }
 
-/** Numbers of visible and of hidden messages in the queue. */
+/** Returns the numbers of visible and of hidden messages in the queue. */
 export async function counts(QueueUrl: string): Promise<{ visible: number; hidden: number }> {
   const { Attributes = {} } = await client.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["All"] }),
@@ -75,13 +78,13 @@ export async function counts(QueueUrl: string): Promise<{ visible: number; hidde
 }
 
 interface Given extends Partial<SqsOptions> {
-  /** The store that the processes of one pipeline share. */
+  /** The runtime with the store that all processes of a pipeline share. */
   readonly around?: DataSourceRuntime;
-  /** Middleware around each request. */
+  /** A function that is called around each request. */
   readonly middleware?: Middleware;
 }
 
-/** Creates a reader like that of a new process. */
+/** Creates a reader as a new process does. */
 export async function readerOf(queueUrl: string, given: Given = {}): Promise<SqsReader> {
   const { around = withStores(realRuntime), middleware, ...options } = given;
   const parsed = await parseOptions(Sqs, { queueUrl, ...options });
@@ -107,7 +110,7 @@ export async function readerOf(queueUrl: string, given: Given = {}): Promise<Sqs
   });
 }
 
-/** Returns the rows of a batch. Each partition has a new reader. */
+/** Returns the rows of a batch. Each partition is read with a new reader. */
 export async function rowsIn(
   start: QueueOffset,
   end: QueueOffset,

@@ -120,7 +120,7 @@ describe("sqs", () => {
       rows.push(...(await rowsIn(start, end, queueUrl, { around })));
       await planner.commit(end);
       start = end;
-      // On AWS another process plans each batch.
+      // Each batch is planned by a new reader, because a new process plans each batch on AWS.
       planner = await readerOf(queueUrl, { around, maxMessages: 20 });
       if (target !== undefined) planner.restoreAvailableNow(target);
     }

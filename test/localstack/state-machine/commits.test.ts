@@ -15,14 +15,14 @@ import {
 usePipelines();
 
 describe("a sink's commit", () => {
-  it("A sink's commit that fails after it has landed counts as done", async () => {
+  it("A sink's commit that fails after it has taken effect counts as done", async () => {
     control.available = 8;
     control.deed = once("fail", is("after commit"));
     expect(await numbers.execute(ONCE)).toMatchObject(committed());
     expect(await landed()).toEqual(upTo(8));
   });
 
-  it("A sink's commit that fails before it lands aborts the batch, which is replayed", async () => {
+  it("A sink's commit that fails before it takes effect aborts the batch, which is replayed", async () => {
     control.available = 8;
     control.deed = once("fail", is("before commit"));
     const failed = await numbers.execute(ONCE);

@@ -87,7 +87,7 @@ describe("a distributed batch", () => {
     await numbers.store.delete([key]);
     const failed = await numbers.execute(ONCE);
     expect(failed).toMatchObject({ status: "FAILED", error: "TASK_KILLED" });
-    // The error is States.ItemReaderFailed on AWS and States.Runtime on LocalStack.
+    // The error's name is States.ItemReaderFailed on AWS and States.Runtime on LocalStack.
     expect(failed.cause).toContain("a task was ended from outside: States.");
     expect(await batchOf(numbers)).toMatchObject({ state: "aborted", attempt: 2 });
     await numbers.store.put(key, file);

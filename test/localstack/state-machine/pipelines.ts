@@ -8,7 +8,7 @@ export let numbers: DeployedPipeline;
 export let hurried: DeployedPipeline;
 export let relayed: DeployedPipeline;
 
-/** Deploys the pipelines before the tests of a file and empties them before each test. */
+/** Deploys the pipelines before the tests of a file, and deletes their data before each test. */
 export function usePipelines(): void {
   beforeAll(async () => {
     control = await Control.start();
@@ -31,7 +31,9 @@ export function usePipelines(): void {
 export const ONCE = { trigger: "once" };
 export const upTo = (end: number, from = 0) => Array.from({ length: end - from }, (_, i) => from + i);
 
-/** Returns the numbers in the table, sorted. A number that is there twice is listed twice. */
+/**
+ * Returns the numbers in the table, sorted. A number that is in the table twice is listed twice.
+ */
 export async function landed(pipeline: DeployedPipeline = numbers): Promise<number[]> {
   return (await pipeline.rows()).map((row) => Number(row["n"])).sort((a, b) => a - b);
 }
@@ -50,19 +52,19 @@ export async function seen(what: string, isSeen: (call: Call) => boolean): Promi
 }
 
 /**
- * Stops an execution. LocalStack ends it only after its running functions have ended, so `gate`
- * releases the functions that the test holds.
+ * Stops an execution and waits for its end. LocalStack ends it only after its running functions
+ * have ended, so `gate` releases the functions that the test holds.
  */
 export async function stopped(arn: string, gate?: { open(): void }): Promise<void> {
   await numbers.stop(arn);
   gate?.open();
-  // LocalStack's name of the status depends on the moment; on AWS it is ABORTED.
+  // LocalStack reports one of these two states. AWS always reports ABORTED.
   expect(["ABORTED", "FAILED"]).toContain((await numbers.ended(arn)).status);
 }
 
 /**
- * Returns a function for `control.deed`. The first matching call gets this action; all others
- * continue.
+ * Returns a function for `control.deed` that returns `deed` for the first matching call, and `go
+ * on` for all other calls.
  */
 export function once<T extends string>(
   deed: T,

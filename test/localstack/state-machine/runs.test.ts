@@ -56,7 +56,7 @@ describe("a run", () => {
     expect(await landed()).toEqual(upTo(20));
   });
 
-  it("A run of a paused pipeline does nothing and does not ask its source, which may be ill", async () => {
+  it("A run of a paused pipeline does nothing and does not ask its source, which may be broken", async () => {
     control.available = 8;
     await numbers.execute(ONCE);
     await numbers.ledger.pause("numbers", { by: "ann", at: Date.now() });
@@ -150,7 +150,7 @@ describe("two executions at once", () => {
   it.each([
     ["a writer", (call: Call) => isRead(3)(call)],
     ["the finalizer", (call: Call) => call.call === "before commit"],
-  ])("An execution that lost the pipeline while %s was at work does no harm", async (_who, isHeld) => {
+  ])("An execution that lost the pipeline while %s was running changes nothing", async (_who, isHeld) => {
     control.available = 8;
     const gate = control.gate();
     let isFirst = true;
@@ -162,7 +162,7 @@ describe("two executions at once", () => {
     };
     const first = await numbers.start(ONCE);
     await seen("it is at work", isHeld);
-    // All other tasks must be recorded first, so that only the held one runs twice.
+    // The other tasks must be recorded first. Otherwise they would run twice, like the held task.
     await until("3 tasks are recorded", async () => (await tasksOf(numbers)).length >= 3 || undefined);
     const { epoch = 0 } = (await numbers.ledger.head("numbers")) ?? {};
     await numbers.ledger.unlock({ pipeline: "numbers", epoch }, { by: "ann", at: Date.now() });
@@ -171,8 +171,8 @@ describe("two executions at once", () => {
 
     gate.open();
     const lost = await numbers.ended(first);
-    // The old execution fails because it has lost the pipeline, unless it continued so late that
-    // the batch was already committed.
+    // The old execution fails because the new one has taken over the pipeline. If the old one
+    // continues late, it finds that the batch is already committed, and it succeeds.
     expect(lost.cause ?? JSON.stringify(lost.output)).toMatch(/FENCED: this run|"state":"committed"/);
     expect(await numbers.ledger.head("numbers")).toEqual(head);
     expect(await numbers.staged()).toHaveLength(4);

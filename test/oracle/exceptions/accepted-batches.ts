@@ -2,17 +2,14 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Args, type Call, type Run, simpleEnd } from "../trace.ts";
 import { changeEach, isCall, type Rewrite } from "./rewrite.ts";
 
-/** Batches that fail in Spark and that Millrace commits. */
+/** Exceptions for batches that fail in Spark and that Millrace commits. */
 
-/**
- * True if a run has only one batch, because its trigger does not drive the recorded sources
- * further.
- */
+/** Returns true if the trigger of a run ends it after one batch of the recorded sources. */
 function isOneBatchTrigger(trigger: JsonValue): boolean {
   return typeof trigger === "object" && trigger !== null && ("once" in trigger || "availableNow" in trigger);
 }
 
-/** The calls of a commit that succeeds. */
+/** Returns the calls of a commit that succeeds. */
 function commitOf(batchId: number, messages: readonly JsonValue[]): readonly Call[] {
   return [
     { call: "writer.commit", args: { messages, batchId } },
@@ -20,13 +17,13 @@ function commitOf(batchId: number, messages: readonly JsonValue[]): readonly Cal
   ];
 }
 
-/** Ends a run with this batch and without an error. */
+/** Makes a run end after this batch, without an error. */
 function endWith(run: Run, batchId: number): void {
   run.ended = { failed: false, faults: [] };
   run.checkpoint?.commits.push(String(batchId));
 }
 
-/** Accepts messages that Spark refuses: the task succeeds, and the batch is committed. */
+/** Accepts messages that Spark refuses. The task then succeeds, and the batch is committed. */
 function acceptMessages(runs: readonly Run[], ret: string, messageOf: (exit: Args) => JsonValue): boolean {
   return changeEach(runs, (run) => {
     const index = run.driver.findIndex((call) => isCall(call, "writer.abort"));

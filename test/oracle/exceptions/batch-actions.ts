@@ -7,7 +7,7 @@ const isRead = ({ made }: Run): boolean => made.some((call) => isCall(call, "rea
 const pushOf = ({ driver }: Run): Call | undefined =>
   driver.find((call) => isCall(call, "reader.pushFilters"));
 
-/** The number of rows that an action can read. */
+/** Returns the number of rows that an action can read. */
 const rowsIn = (run: Run, runs: readonly Run[]): number =>
   partsOf(run, runs).reduce((rows, { start, end }) => rows + end - start, 0);
 
@@ -91,7 +91,7 @@ const queries: Rewrite = {
   },
 };
 
-/** True if the filter rejects a null, so that Spark infers that the column is not null. */
+/** Returns true if the filter rejects null. Spark then infers that the column is not null. */
 function rejectsNull({ kind, child }: FilterJson): boolean {
   if (kind === "Not") return rejectsNull(child as FilterJson);
   return kind !== "IsNull" && kind !== "IsNotNull" && kind !== "EqualNullSafe";

@@ -27,9 +27,10 @@ export const acknowledgeAfterCommit: Rewrite = {
 };
 
 /**
- * Acknowledges each batch right after its commit. Spark acknowledges later, even in another run:
- * `early` has the ends of these later calls, which are removed. If the acknowledgement of a batch
- * fails and ends the run, returns it as `failed`.
+ * Moves the acknowledgement of each batch to the place right after its commit. Spark acknowledges a
+ * batch later, sometimes in another run. `early` holds the ends of moved acknowledgements whose
+ * original call is not yet removed. If an acknowledgement fails and ends the run, it is returned as
+ * `failed`.
  */
 function acknowledge(
   calls: readonly Call[],
@@ -54,8 +55,8 @@ function acknowledge(
 }
 
 /**
- * Returns the end of the batch that a call plans. For a simple reader it comes from `read`, because
- * there is no call of `partitions`.
+ * Returns the end of the batch that a call plans. A simple reader has no `partitions`, so its end
+ * comes from `read`.
  */
 function plannedEnd(call: Call): JsonValue | undefined {
   return isCall(call, "reader.partitions") ? (call.args["end"] ?? null) : simpleEnd(call);
@@ -69,8 +70,8 @@ function takeOut(values: JsonValue[], value: JsonValue | undefined): boolean {
 }
 
 /**
- * Returns the fault of the acknowledgement that ends the run, if the rest of Spark's run only
- * plans. Millrace fails before it plans the next batch.
+ * Returns the fault of an acknowledgement that ends Millrace's run, or `undefined`. Such a fault
+ * ends the run only if the rest of Spark's run plans and does nothing else.
  */
 function failureAfter(rest: readonly Call[]): Call | undefined {
   const failure = rest.find((call) => isFaultAt(call, "reader.commit"));

@@ -32,12 +32,12 @@ export const oneSignature: Rewrite = {
   },
 };
 
-/** True if one of these calls asked for the partitions of this range. */
+/** Returns true if one of these calls asks for the partitions of this range. */
 function hasPlanned(calls: readonly Call[], range: Args): boolean {
   return calls.some((call) => isCall(call, "reader.partitions") && sameRange(call.args, range));
 }
 
-/** The driver's calls in all runs before this one. */
+/** Returns the driver's calls in all runs before the run at `index`. */
 function callsBefore(runs: readonly Run[], index: number): readonly Call[] {
   return runs.slice(0, index).flatMap(({ driver }) => driver);
 }
@@ -81,8 +81,8 @@ export const planInOneStep: Rewrite = {
 };
 
 /**
- * Repeats `latestOffset` in a run that plans the range that an earlier run left open. Returns the
- * `latestOffset` whose partitions are still missing.
+ * Repeats `latestOffset` in a run that plans a range that an earlier run did not plan completely.
+ * `open` is the `latestOffset` whose partitions are still missing at the end.
  */
 function askAgain(
   calls: readonly Call[],
@@ -107,12 +107,15 @@ function askAgain(
 function planOf(latestOffset: Call, call: Call): "planned" | "failed" | undefined {
   const range = rangeOf(latestOffset) ?? {};
   if (isCall(call, "reader.partitions") && sameRange(call.args, range)) return "planned";
-  // A fault contains only the number of the start offset.
+  // A fault has only the number of the start offset.
   const start = (range["start"] as Args | null)?.["n"];
   return isFaultAt(call, "partitions") && sameJson(start, call.args["start"]) ? "failed" : undefined;
 }
 
-/** Removes the uncommitted batch with this end from a checkpoint. Returns true if it was there. */
+/**
+ * Removes the uncommitted batch with this end from a checkpoint. Returns true if the checkpoint had
+ * such a batch.
+ */
 function forgetOpen(
   { offsets, commits }: Checkpoint = { offsets: {}, commits: [] },
   end: JsonValue | undefined,

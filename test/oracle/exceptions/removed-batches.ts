@@ -2,11 +2,11 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Args, type Call, type Checkpoint, type Run, sameJson } from "../trace.ts";
 import { isCall, type Rewrite, rangeOf } from "./rewrite.ts";
 
-/** Batches that Spark runs and Millrace does not. */
+/** Exceptions for batches that Spark runs and Millrace does not run. */
 
 /**
- * True for a `latestOffset` whose end is before its start. It compares the only number of both
- * offsets.
+ * Returns true for a `latestOffset` whose end is before its start. Each offset has only one number,
+ * and these numbers are compared.
  */
 function goesBack(call: Call): boolean {
   const { start, end } = rangeOf(call) ?? {};
@@ -41,7 +41,7 @@ export const forwardOnly: Rewrite = {
   },
 };
 
-/** The id of the last committed batch; -1 before the first. */
+/** Returns the id of the last committed batch, or -1 if no batch is committed. */
 function lastCommitted(runs: readonly Run[]): number {
   const commits = runs.flatMap(({ driver }) => driver.filter((call) => isCall(call, "writer.commit:return")));
   return Math.max(-1, ...commits.map(({ args }) => Number(args["batchId"])));
@@ -84,7 +84,7 @@ function removeBatch(runs: readonly Run[], at: number, batchId: number, end: Jso
   }
 }
 
-/** The id of the next batch that is committed after a call of the driver. */
+/** Returns the id of the first batch that is committed after the driver's call at `index`. */
 function batchAfter(run: Run, index: number): number | undefined {
   const commit = run.driver.slice(index).find((call) => isCall(call, "writer.commit"));
   return commit === undefined ? undefined : Number(commit.args["batchId"]);
@@ -126,7 +126,7 @@ export const keyOrder: Rewrite = {
         const [removed] = run.driver.splice(index, 1);
         const acknowledged = run.driver.slice(index).find((call) => isCall(call, "reader.commit"));
         removeBatch(runs, at, batchId, null);
-        // Both acknowledgements are for one offset: the second one belongs to the removed batch.
+        // If both acknowledgements have the same end, the second one belongs to the removed batch.
         if (acknowledged !== undefined && sameJson(acknowledged.args["end"], removed?.args["end"]))
           run.driver.splice(run.driver.indexOf(acknowledged), 1);
         used = true;

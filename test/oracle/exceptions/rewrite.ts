@@ -3,14 +3,14 @@ import { type Args, type Call, isIdlePoll, parsed, type Run, sameJson } from "..
 /** An intended difference from Spark. */
 export interface Exception {
   readonly id: string;
-  /** Where the difference is documented, and the reason for it. */
+  /** The reason for the difference, and the page that documents it. */
   readonly reason: string;
 }
 
 /**
- * A difference that can be predicted from the recording alone. It changes Spark's trace as if Spark
- * behaved like Millrace. The engine must then make exactly these calls, so no other difference is
- * hidden.
+ * An intended difference that can be predicted from the recording alone. `rewrite` changes Spark's
+ * trace as if Spark behaved like Millrace. The engine must then make exactly these calls, so no
+ * other difference is hidden.
  */
 export interface Rewrite extends Exception {
   /** Changes `runs`. Returns true if they had the difference. */
@@ -22,7 +22,10 @@ export function changeEach<T>(items: readonly T[], change: (item: T, index: numb
   return items.map(change).includes(true);
 }
 
-/** Removes calls of a run's driver. Returns true if there were any. */
+/**
+ * Removes the calls of a run's driver for which `isRemoved` returns true. Returns true if there
+ * were any.
+ */
 export function removeCalls(
   run: Run,
   isRemoved: (call: Call, index: number, calls: readonly Call[]) => boolean,
@@ -45,7 +48,9 @@ export function sameRange(a: Args, b: Args): boolean {
   return sameJson(a["start"], b["start"]) && sameJson(a["end"], b["end"]);
 }
 
-/** The range of a `latestOffset` that found new data. */
+/**
+ * Returns the range of a `latestOffset` that found new data, and `undefined` for any other call.
+ */
 export function rangeOf(call: Call): Args | undefined {
   if (!isCall(call, "reader.latestOffset") || isIdlePoll(call)) return undefined;
   return { start: call.args["start"] ?? null, end: parsed(call.args["returns"] ?? null) };

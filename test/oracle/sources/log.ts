@@ -6,14 +6,14 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { Args, TaskId } from "../trace.ts";
 import { sideOf } from "./side.ts";
 
-/** The log of the recorded sources, in the oracle's own form, and their faults. */
+/** The log of the recorded sources in the oracle's form, and the injection of their faults. */
 
-/** Options as Spark passes them: all are text. `trace` is the file of the log. */
+/** Options as Spark passes them: all values are text. `trace` is the path of the log file. */
 export type Options = { readonly trace: string; readonly [option: string]: string };
 
 export function log(options: Options, call: string, args: Args, task?: TaskContext): void {
   const entry = { call, args, proc: sideOf(), ...(task === undefined ? {} : { task: taskId(task) }) };
-  // One call, so that lines of several threads do not mix.
+  // One call writes the whole line, so that lines of several threads do not mix.
   appendFileSync(options.trace, `${JSON.stringify(entry)}\n`);
 }
 
@@ -37,8 +37,8 @@ interface FaultOption {
 }
 
 /**
- * Injects the fault that the option `fault` has for this point. It blocks the thread like the
- * original, because a process that is being killed must not continue.
+ * Injects the faults that the option `fault` has for this point. A sleep or a kill blocks the
+ * thread like the original, because a process that is being killed must not continue.
  */
 export function fault(options: Options, point: string, where: Args, task?: TaskContext): void {
   for (const option of JSON.parse(options["fault"] ?? "[]") as FaultOption[]) {
@@ -63,7 +63,7 @@ function block(seconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
 }
 
-/** The text of Spark's `simpleString`. */
+/** Returns the schema in the form of Spark's `simpleString`. */
 export function ddlOf(schema: Schema): string {
   const fields = schemaToJson(schema).fields.map(({ name, type }) => `${name}:${type}`);
   return `struct<${fields.join(",")}>`;

@@ -2,9 +2,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { isMainThread, threadId } from "node:worker_threads";
 
 /**
- * Tells which side of Spark makes a call: the driver, or a worker that runs tasks. In a run with
- * its own process, workers are threads. In a run within the test's process, a worker is an
- * asynchronous context.
+ * The side of Spark that makes a call: the driver, or a worker that runs tasks. If a run has its
+ * own process, its workers are threads. If it runs in the test's process, its workers are
+ * asynchronous contexts.
  */
 
 const workers = new AsyncLocalStorage<string>();

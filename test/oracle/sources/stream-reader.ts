@@ -6,7 +6,7 @@ import { type Part, reprOf } from "../batch-step.ts";
 import type { Args } from "../trace.ts";
 import { fault, log, type Options } from "./log.ts";
 
-/** The number of an offset. */
+/** Returns the number in an offset. */
 export const numberOf = (offset: Offset): number => Number(offset["n"]);
 
 export class StreamReader extends DataSourceStreamReader<Offset, Part> {
@@ -24,7 +24,7 @@ export class StreamReader extends DataSourceStreamReader<Offset, Part> {
     this.max = Number(options["max"] ?? 24);
   }
 
-  /** Logs a call, with the task for which the reader reads, if any. */
+  /** Logs a call and, if the reader belongs to a task, the task. */
   log(call: string, args: Args): void {
     log(this.options, call, args, this.#task);
   }

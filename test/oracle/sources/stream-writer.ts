@@ -11,17 +11,17 @@ import { ddlOf, fault, log, type Options } from "./log.ts";
 type Msg = { partition: number; attempt: number; rows: number; lo: number | null; hi: number | null };
 type Message = Msg | { rows: number };
 
-/** Spark's name for the class of a record batch. */
+/** Returns Spark's name for the class of a record batch. */
 export function kindOfBatch(batch: RecordBatch): string {
   return batch.constructor.name.replace(/^_/, "");
 }
 
-/** Spark's name for the class of a row: a plain object stands for Spark's Row. */
+/** Returns Spark's name for the class of a row. A plain object stands for Spark's `Row`. */
 export function kindOfRow(row: NamedRow): string {
   return Object.getPrototypeOf(row) === Object.prototype ? "Row" : typeof row;
 }
 
-/** The common part of both forms of the writer. */
+/** The code that the row writer and the record batch writer share. */
 class StreamW {
   readonly #options: Options;
 
@@ -31,8 +31,8 @@ class StreamW {
   }
 
   /**
-   * Writes a partition, and logs the calls. `idsOf` returns the ids in an item, and `kindOf`
-   * returns Spark's name for its class.
+   * Writes a partition and logs the calls. `idsOf` returns the ids in an item, and `kindOf` returns
+   * Spark's name for the item's class.
    */
   async write<Item>(
     source: AsyncIterable<Item>,
@@ -120,7 +120,7 @@ class RowW extends DataSourceStreamWriter<Message> {
   }
 }
 
-/** The writer in the form that the options ask for. */
+/** Returns a writer of rows or of record batches, as the option `writer` says. */
 export function streamWriter(options: Options, schema: Schema, overwrite: boolean): StreamWriter<unknown> {
   const writer = new StreamW(options, schema, overwrite);
   return options["writer"] === "row" ? new RowW(writer) : new ArrowW(writer);

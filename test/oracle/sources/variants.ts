@@ -6,7 +6,7 @@ import { isDriver } from "./side.ts";
 import { Src } from "./src.ts";
 import { numberOf, StreamReader } from "./stream-reader.ts";
 
-/** Sources whose readers differ from that of `Src` in one or two methods. */
+/** Sources whose readers differ from the reader of `Src` in one or two methods. */
 
 class EmptyPartsReader extends StreamReader {
   override partitions(start: Offset, end: Offset): Part[] {
@@ -76,7 +76,7 @@ export class AN extends Src {
   }
 }
 
-/** A reader with the method signatures of Spark 4.0, which stores its own position. */
+/** A reader with the method signatures of Spark 4.0. It stores its own position. */
 class OldSigReader extends StreamReader {
   #current = 0;
 

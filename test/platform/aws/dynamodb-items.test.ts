@@ -50,7 +50,7 @@ describe("the attributes of the ledger's items", () => {
     expect(batchOf(item)).toEqual(BATCH);
   });
 
-  it("The lease and the acknowledgement of a head lie in several attributes", () => {
+  it("The lease and the acknowledgement of a head are stored in several attributes", () => {
     const owner = { id: "a", description: "run a" };
     const request = { pipeline: "orders", owner, now: 10, leaseMilliseconds: 5, newIncarnation: "life-1" };
     expect(headChange(acquired({ ...request, takeOverEpoch: 3 }).head)).toEqual({

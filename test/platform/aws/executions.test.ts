@@ -6,7 +6,8 @@ const STANDARD = "arn:aws:states:eu-central-1:123456789012:execution:Shop-Orders
 const EXPRESS = "arn:aws:states:eu-central-1:123456789012:express:Shop-Orders-express:1:2";
 
 /**
- * A client whose executions all have this state, and a list of the executions that were described.
+ * Returns a client whose executions all have this state, and a list of the executions that were
+ * described.
  */
 function clientOf(status: string | Error) {
   const asked: unknown[] = [];

@@ -7,7 +7,10 @@ import { S3Store } from "../../../shared/platform/aws/s3-store.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A store on a server that answers as the test says, like a busy S3 or one with few rights. */
+/**
+ * Returns a store whose requests go to a server of the test. The server may answer like a busy S3,
+ * or like an S3 that denies access.
+ */
 async function storeOn(answer: Answer): Promise<S3Store> {
   const server = createServer((request, response) => {
     request.resume().once("end", () => answer(request, response));
@@ -24,7 +27,7 @@ async function storeOn(answer: Answer): Promise<S3Store> {
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
     maxAttempts: 1,
   });
-  // The store does not wait in back-offs.
+  // The runtime does not really wait between retries.
   return new S3Store({ client, bucket: "bucket", runtime });
 }
 
@@ -93,7 +96,7 @@ describe("a stream that goes up in parts", () => {
   const MEBIBYTE = 1024 * 1024;
 
   /**
-   * Returns the kind of an upload's request: `PUT`, `begin`, `part 1`, `POST` at its end, or
+   * Returns the purpose of a request in an upload: `PUT`, `begin`, `part 1`, `POST` at the end, or
    * `DELETE`.
    */
   function purposeOf({ method = "", url = "" }: IncomingMessage): string {

@@ -42,7 +42,7 @@ describe("a directory", () => {
     mkdirSync(join(folder, "a"));
     const store = new DirectoryStore(join(folder, "a"));
     await store.put("file", new Uint8Array());
-    // A file cannot be a folder. This fails for root, too, which ignores permissions.
+    // A file cannot contain another file. This also fails for root, which ignores permissions.
     await expect(store.put("file/b", new Uint8Array())).rejects.toMatchObject({
       code: "STORE_FAILED",
       where: { path: join(folder, "a/file") },

@@ -8,8 +8,8 @@ import type { LedgerOptions } from "./steps.ts";
 import { tasks } from "./tasks.suite.ts";
 
 /**
- * The contract of a ledger: each adapter runs this suite. `open` returns a new, empty ledger;
- * several runs may call one ledger.
+ * Tests the contract of a ledger. Each adapter runs this suite. `open` returns a new, empty ledger,
+ * and several runs may call it.
  */
 export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
   for (const part of [lease, plans, tasks, ends, byHand])

@@ -82,7 +82,7 @@ export function plans(open: () => Promise<Ledger>): void {
       expect(await replan(mine, 0, 1, 3000)).toMatchObject({ attempt: 2, latest });
     });
 
-    it("A plan tells the next run its time, whatever becomes of the batch", async () => {
+    it("A plan stores its time for the next run, also after its batch is committed", async () => {
       await planned();
       expect(await ledger.head(PIPELINE)).toMatchObject({ lastPlannedAt: 1000 });
       const mine = await fence();

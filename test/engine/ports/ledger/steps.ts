@@ -68,7 +68,7 @@ export const RUNNING: RunningTask = {
 };
 
 /**
- * Options of the tests. `forgetsByItself` is true if the ledger's tasks expire by a time to live.
+ * Options of the suite. `forgetsByItself` is true if the ledger's tasks expire by a time to live.
  */
 export interface LedgerOptions {
   readonly forgetsByItself?: boolean;
@@ -76,7 +76,7 @@ export interface LedgerOptions {
 
 /** Returns the steps with which tests bring the open ledger into a state. */
 export function stepsOf(ledger: () => Ledger) {
-  /** Returns the current batch, or the batch as a run saw it in another attempt or state. */
+  /** Returns the current batch with another attempt or state, as an earlier run saw it. */
   async function seen(batchId: number, attempt: number, state?: BatchState): Promise<Batch> {
     const { now, ...first } = FIRST;
     const stub = { ...first, pipeline: PIPELINE, lastTriedAttempt: 0, plannedAt: now, firstPlannedAt: now };
@@ -111,7 +111,7 @@ export function stepsOf(ledger: () => Ledger) {
     return { pipeline: PIPELINE, epoch: head.epoch };
   }
 
-  /** A fence whose epoch another run has taken over. */
+  /** Returns a fence whose epoch is over, because another run has taken the pipeline over. */
   async function lostFence(): Promise<Fence> {
     const lost = await fence();
     await fence({ owner: BOB, now: 1000 + LEASE });

@@ -45,7 +45,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
     it("The ledger keeps a message as large as its limit whole", async () => {
       const { messageBytes } = ledger.limits;
       expect(messageBytes).toBeGreaterThanOrEqual(64 * 1024);
-      // Quotes and the backslash of an escape are part of the size.
+      // The size includes the quotes and the backslash of `\n`.
       const task = { ...TASK, message: `${"x".repeat(messageBytes - 4)}\n` };
       expect(Buffer.byteLength(JSON.stringify(task.message))).toBe(messageBytes);
       expect(await ledger.recordTask(KEY, task)).toEqual(task);

@@ -45,7 +45,7 @@ describe("planned", () => {
 });
 
 describe("decided and finished", () => {
-  /** True if a batch in the state `state` can be moved to the state `to`. */
+  /** Returns true if a batch in the state `state` can be moved to the state `to`. */
   function reaches(state: BatchState, to: BatchState): boolean {
     const batch = { ...BATCH, state };
     try {

@@ -39,7 +39,7 @@ export const BATCH: Batch = {
   plannedAt: 900,
   firstPlannedAt: 800,
 };
-/** The head while batch 7 is open. */
+/** The head of the pipeline while batch 7 is open. */
 export const OPEN: Head = { ...HEAD, openBatchId: 7, nextBatchId: 8 };
 
 /** Applies a transition as an adapter does. */

@@ -23,24 +23,26 @@ import { EngineWorld, type Run } from "../../../support/engine.ts";
 
 export const MINUTE = 60_000;
 
-/** Ports in memory, because a disk needs turns of the event loop that a test cannot count. */
+/**
+ * Returns ports in memory. A disk needs turns of the event loop, and a test cannot know how many.
+ */
 export function inMemory({ runtime }: Clock): Pick<Ports, "runtime" | "store"> {
   return { runtime, store: new MemoryStore(memoryObjects(() => runtime.now())) };
 }
 
-/** The source and the sink of a task in a test. */
+/** The source and the sink that a test defines for the task. */
 interface Part {
-  /** Rows of the partition; each row may wait for the clock. */
+  /** Yields the rows of the partition. Each row may wait for the clock. */
   rows(task: TaskContext): AsyncIterable<Row>;
-  /** Takes the rows, and may wait for the clock. */
+  /** Consumes the rows. It may wait for the clock. */
   take?(rows: AsyncIterable<NamedRow>, task: TaskContext): Promise<void>;
-  /** Takes the record batches, and may wait for the clock. */
+  /** Consumes the record batches. It may wait for the clock. */
   takeBatches?(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<void>;
-  /** The partition, as the source plans it. */
+  /** The partition that the source plans. */
   readonly partition?: object;
 }
 
-/** A stream of one batch and one partition, offsets 0 to 9. */
+/** Runs the task of a stream with one batch and one partition, from offset 0 to 9. */
 export class Scene {
   readonly clock = new Clock();
   readonly stalled: StalledTask[] = [];
@@ -48,7 +50,7 @@ export class Scene {
   readonly dropped: unknown[] = [];
   readonly signals: AbortSignal[] = [];
   readonly world = new EngineWorld();
-  /** Tells the last task to stop. */
+  /** Aborts the signal that the last task received. */
   stop: () => void = () => undefined;
   readonly #part: Part;
   #batch: BatchRun | undefined;
@@ -112,7 +114,7 @@ export class Scene {
     return pipeline("numbers").readStream.format(Source).writeStream.format(Sink) as unknown as Pipeline;
   }
 
-  /** Begins an attempt of the task. */
+  /** Starts an attempt of the task. */
   async begin(
     stall: Partial<StallPolicy> = {},
     attemptNumber = 0,
@@ -154,7 +156,7 @@ export class Scene {
   readonly sleep = (milliseconds: number) => this.clock.runtime.sleep(milliseconds);
 }
 
-/** Returns a source of `count` rows, which waits before each row. */
+/** Returns a source of `count` rows that waits before each row. */
 export function rowsEach(scene: () => Scene, count: number, milliseconds: number): Part["rows"] {
   return async function* () {
     for (let n = 0; n < count; n++) {
