@@ -32,7 +32,7 @@ export function checkBorders(files: Files, manifest: Manifest): string[] {
   return [...refused, ...circles(graph)];
 }
 
-const NO_ROOM = "lies in no room of scripts/borders/rooms.ts";
+const NO_ROOM = "is in no folder of scripts/borders/rooms.ts: add its folder to ROOMS";
 
 function refusal(
   file: string,

@@ -24,12 +24,6 @@ export const PIPELINE = "millrace:pipeline";
 
 const FOR_CONNECTORS = ["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/kit"];
 
-/** The rooms of the connectors. */
-const CONNECTORS = [
-  ...["arrow-table", "dynamodb", "events", "files", "kinesis"],
-  ...["memory", "postgres", "rate", "rest-api", "sqs"],
-].map((name) => `shared/connectors/${name}`);
-
 const connector = (holds: string, ...packages: string[]): Room => ({
   holds,
   imports: FOR_CONNECTORS,
@@ -155,7 +149,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     holds: "the `millrace` command",
     imports: [
-      ...[...FOR_CONNECTORS, ...CONNECTORS, "shared/testing"],
+      ...[...FOR_CONNECTORS, "shared/connectors/arrow-table", "shared/testing"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
       ...["shared/platform/embedded", "shared/platform/aws", "shared/platform/memory"],
       ...["local", "functions", "infra"],

@@ -119,9 +119,9 @@ describe("the borders", () => {
       ["cli/a.ts", 'import "../shared/new/a.ts";\nimport "../../outside/a.ts";'],
     ]);
     expect(checkBorders(files, MANIFEST)).toEqual([
-      "shared/new/a.ts lies in no room of scripts/borders/rooms.ts",
-      "cli/a.ts:1 imports ../shared/new/a.ts: shared/new/a.ts lies in no room of scripts/borders/rooms.ts",
-      "cli/a.ts:2 imports ../../outside/a.ts: ../outside/a.ts lies in no room of scripts/borders/rooms.ts",
+      "shared/new/a.ts is in no folder of scripts/borders/rooms.ts: add its folder to ROOMS",
+      "cli/a.ts:1 imports ../shared/new/a.ts: shared/new/a.ts is in no folder of scripts/borders/rooms.ts: add its folder to ROOMS",
+      "cli/a.ts:2 imports ../../outside/a.ts: ../outside/a.ts is in no folder of scripts/borders/rooms.ts: add its folder to ROOMS",
     ]);
   });
 
