@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { setUpPython } from "../scripts/setup-python.ts";
+import { PYTHON, setUpPython } from "../scripts/setup-python.ts";
 import { encodeFile } from "../shared/arrow/ipc-file.ts";
 import { toRecordBatches } from "../shared/arrow/record-batches.ts";
 import { parseDdl } from "../shared/contract/ddl/parse.ts";
@@ -29,7 +29,6 @@ const ROWS = Number(flags.rows);
 const ROUNDS = Number(flags.rounds);
 const START_MS = 1_767_225_600_000;
 const schema = parseDdl("id bigint NOT NULL, time timestamp, mag double, place string, felt int");
-const PYTHON = fileURLToPath(new URL("../.cache/python/bin/python", import.meta.url));
 
 const objectOf = (i: number): Row => ({
   id: i,

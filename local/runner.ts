@@ -8,16 +8,16 @@ import { LocalSteps } from "./steps.ts";
 import { TaskPool, type TaskRunner } from "./task-pool.ts";
 import type { WorkerSetup } from "./wire.ts";
 
+/** Starts the runner of a run's tasks, which runs at most `threads` of them at once. */
+export type StartTasks = (threads: number, setup: WorkerSetup) => TaskRunner;
+
 /**
  * Runs a pipeline on this machine with the ledger and store of `home`, until its trigger has
  * nothing more to do. Errors: `LEASE_HELD`, `FENCED`, and any error that makes a batch fail. A
  * failed batch is aborted, and the next run replays it. `startTasks` starts the
  * runner of its tasks: threads, unless a test passes another.
  */
-export async function run(
-  options: RunOptions,
-  startTasks: (threads: number, setup: WorkerSetup) => TaskRunner = startThreads,
-): Promise<void> {
+export async function run(options: RunOptions, startTasks: StartTasks = startThreads): Promise<void> {
   const { pipeline, home, trigger, signal, onEvent } = options;
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);

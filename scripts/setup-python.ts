@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
  */
 
 const FOLDER = fileURLToPath(new URL("../.cache/python", import.meta.url));
-const PYTHON = `${FOLDER}/bin/python`;
+/** The Python of this environment, which exists after `setUpPython` returned `true`. */
+export const PYTHON: string = `${FOLDER}/bin/python`;
 const PACKAGES = ["pyarrow==26.0.1"];
 
 /**

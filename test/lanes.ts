@@ -1,15 +1,13 @@
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseSync } from "oxc-parser";
+import { ROOT } from "./support/root.ts";
 
 /**
  * Divides the test files into lanes. A file belongs to `npm run test:processes` if it imports
  * `node:child_process`, directly or through helpers in `test` and `scripts`. All other files belong
  * to `npm run test:fast`, except those in test/localstack, which belong to `npm run test:aws`.
  */
-
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** Returns the paths of the test files of both lanes, relative to the project's root. */
 export function lanes(): { readonly fast: readonly string[]; readonly processes: readonly string[] } {

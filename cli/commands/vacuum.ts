@@ -3,7 +3,6 @@ import { parseDuration } from "../../shared/contract/duration.ts";
 import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type VacuumReport, type VacuumRequest, vacuum } from "../../shared/engine/vacuum.ts";
 import { loadDefinition } from "../definitions.ts";
-import { loadLambda, vacuumDeployed } from "../deployed/vacuum.ts";
 import { formatError } from "../render/error.ts";
 import { printJson, printLine } from "../render/print.ts";
 import { formatBytes } from "../render/text.ts";
@@ -21,7 +20,7 @@ interface VacuumFlags extends TargetFlags {
 export async function vacuumCommand(pipeline: string | undefined, flags: VacuumFlags): Promise<void> {
   const request = { olderThan: parseDuration(flags.olderThan), dryRun: flags.dryRun ?? false };
   // The package is loaded first, so that a missing one is reported before any request to AWS.
-  if (flags.stack !== undefined) await loadLambda();
+  if (flags.stack !== undefined) await (await import("../deployed/vacuum.ts")).loadLambda();
   const stack = await openStack(flags);
   if (stack === undefined) await vacuumHome(pipeline, request, flags);
   else await vacuumStack(stack, pipeline, request, flags);
@@ -53,6 +52,7 @@ async function vacuumStack(
   request: VacuumRequest,
   flags: VacuumFlags,
 ): Promise<void> {
+  const { vacuumDeployed } = await import("../deployed/vacuum.ts");
   await forEach(await findPipelines(stack, pipeline), async ({ name }) => {
     print(name, await vacuumDeployed(name, stack.deployed(name).vacuumFunction, request), flags);
   });

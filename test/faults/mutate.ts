@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { ROOT } from "../support/root.ts";
 
 export interface Edit {
   /** Path from the root of the repository. */
@@ -13,7 +14,6 @@ export interface Edit {
 
 export type Harness = typeof import("./cases.ts");
 
-const ROOT = join(import.meta.dirname, "../..");
 /**
  * The folders whose modules each mutation loads as a separate copy. All other modules are loaded
  * once.

@@ -1,7 +1,8 @@
 import { appendFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Home } from "../../local/home.ts";
-import { run } from "../../local/runner.ts";
+import type { RunOptions } from "../../local/run-options.ts";
+import { run, type StartTasks } from "../../local/runner.ts";
 import type { TaskListener, TaskRunner } from "../../local/task-pool.ts";
 import { ThreadTasks } from "../../local/thread-tasks.ts";
 import type { WorkerSetup } from "../../local/wire.ts";
@@ -16,8 +17,6 @@ import type { Entry } from "./trace.ts";
 /** Number of tasks that run at once, like `local[2]` in Spark. */
 const WORKERS = 2;
 
-type StartTasks = NonNullable<Parameters<typeof run>[1]>;
-
 /**
  * Executes one run of a scenario with the embedded runner, and logs it in the form of the
  * recording. `startTasks` starts the runner of the tasks. By default the tasks run in worker
@@ -28,7 +27,7 @@ export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
   const left: { idle?: number; batch?: number } = { ...job.until };
   let exception: { readonly code?: string; readonly text: string } | null = null;
   let rows = 0;
-  const options: Parameters<typeof run>[0] = {
+  const options: RunOptions = {
     pipeline: pipelineOf(job),
     entry: fileURLToPath(new URL("job.pipeline.ts", import.meta.url)),
     home: new Home(job.home),
@@ -46,7 +45,7 @@ export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
     },
   };
   try {
-    await (startTasks === undefined ? run(options) : run(options, startTasks));
+    await run(options, startTasks);
   } catch (error) {
     const cause = MillraceError.is(error) ? causeOf(error) : undefined;
     exception = {

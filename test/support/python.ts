@@ -1,18 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-const python = fileURLToPath(new URL("../../.cache/python/bin/python", import.meta.url));
+import { PYTHON } from "../../scripts/setup-python.ts";
 
 /**
  * True if `scripts/setup-python.ts` has created the Python environment. If that failed, the script
  * has printed why.
  */
-export const hasPython: boolean = existsSync(python);
+export const hasPython: boolean = existsSync(PYTHON);
 
 /** Runs Python code in the tests' environment and parses its output as JSON. */
 export function runPython<T>(code: string, args: readonly string[] = []): T {
-  const { status, stdout, stderr } = spawnSync(python, ["-c", code, ...args], {
+  const { status, stdout, stderr } = spawnSync(PYTHON, ["-c", code, ...args], {
     encoding: "utf8",
     maxBuffer: 2 ** 28,
   });
