@@ -26,7 +26,8 @@ export const handler = lambdaHandler(
     const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
     // If the next step is Plan, the lease is kept: Plan takes it over.
     if (next.next !== "Plan") {
-      await ports.ledger.release({ pipeline: run.pipeline, epoch: run.epoch }).catch(() => undefined);
+      const { pipeline, incarnation, epoch } = run;
+      await ports.ledger.release({ pipeline, incarnation, epoch }).catch(() => undefined);
     }
     return next;
   },

@@ -7,6 +7,7 @@ export {
   type SupportsExists,
   type Writer,
 } from "./contract/batch-writer.ts";
+export { type BatchIdentity, type CommittedBatch, isCommitted } from "./contract/committed-batch.ts";
 export {
   CompositeOffset,
   type OffsetFields,
@@ -101,10 +102,13 @@ export {
 export {
   DataSourceStreamArrowWriter,
   DataSourceStreamWriter,
+  type NewestBatchContext,
   type OpenBatch,
   type StreamWriter,
   type SupportsCommitLookup,
   type SupportsLedgerTransaction,
+  type SupportsNewestBatch,
+  type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type TransactionItem,

@@ -1,6 +1,7 @@
 import { runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { type Offset, sameOffset } from "../../shared/contract/offset.ts";
+import { fenceOf } from "../../shared/engine/acquire.ts";
 import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { findRewindProblem } from "../../shared/engine/ports/refusals.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
@@ -29,7 +30,7 @@ export async function rewindCommand(name: string, flags: RewindFlags): Promise<n
     const head = await requireHead(found);
     const to = await destination(ledger, head, flags);
     const change = { ...actionOf(flags), from: head.offset ?? {}, to };
-    const problem = findRewindProblem({ pipeline: name, epoch: head.epoch }, change, head);
+    const problem = findRewindProblem(fenceOf(head), change, head);
     if (problem !== undefined) throw problem;
     const again = await batchesReadAgain(ledger, head, to);
     const result = {

@@ -1,3 +1,4 @@
+import { fenceOf } from "../../shared/engine/acquire.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
 import { printJson, printLine } from "../render/print.ts";
@@ -40,7 +41,7 @@ export async function unlockCommand(name: string, flags: UnlockFlags): Promise<n
         question: "Is that run certainly dead?",
         done: `${name}: unlocked`,
         result,
-        apply: () => found.ledger.unlock({ pipeline: name, epoch: head.epoch }, action),
+        apply: () => found.ledger.unlock(fenceOf(head), action),
       },
       flags,
     );

@@ -1,5 +1,7 @@
+import type { BatchIdentity } from "./committed-batch.ts";
 import type { JsonValue } from "./json.ts";
 import type { ObjectStore } from "./object-store.ts";
+import type { Offset } from "./offset.ts";
 
 /** Clock, random numbers and environment variables. Tests replace it. */
 export interface Runtime {
@@ -49,8 +51,34 @@ export interface SinkContext {
 
 /** What `commit` and `abort` receive about the batch. */
 export interface BatchContext extends SinkContext {
-  /** Id of the batch: 0, 1, 2 and so on. No id is used twice within one incarnation. */
+  /**
+   * Id of the batch: 0, 1, 2 and so on. Not enough to recognize a batch: a ledger that was restored
+   * from a backup uses an id again, for other rows. Compare `planId` as well.
+   */
   readonly batchId: number;
+  /**
+   * Random id of the batch's plan, equal in every attempt of the batch. A sink stores it with
+   * `incarnation`, `batchId`, `start` and `end`, in one step with the rows, and compares it by
+   * `isCommitted`.
+   */
+  readonly planId: string;
+  /** Where the batch starts. */
+  readonly start: Offset;
+  /** Where the batch ends. */
+  readonly end: Offset;
+  /**
+   * The newest batch of this pipeline that the sink must have before this one. Absent for the first
+   * batch.
+   */
+  readonly follows?: BatchIdentity;
+  /**
+   * What the sink must have before this batch. `strict`: exactly `follows` as the newest batch.
+   * `rewound`: somebody moved the offset, so the sink may lack `follows`. `independent`: a batch
+   * pipeline, whose batches do not continue each other.
+   */
+  readonly continuity: "strict" | "rewound" | "independent";
+  /** Earlier incarnations that this one continues, because somebody adopted their batches. */
+  readonly formerIncarnations: readonly string[];
   /** Attempt of the batch, from 1. An aborted batch is tried again under the same id. */
   readonly attempt: number;
   /**
@@ -74,6 +102,8 @@ export interface BatchContext extends SinkContext {
 export interface TaskContext extends SinkContext {
   /** Id of the batch: 0, 1, 2 and so on. */
   readonly batchId: number;
+  /** Random id of the batch's plan, equal in every attempt of the batch. */
+  readonly planId: string;
   /** Attempt of the batch, from 1. */
   readonly attempt: number;
   /** Index of the partition in its batch, from 0. */

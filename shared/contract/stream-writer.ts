@@ -1,4 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
+import type { CommittedBatch } from "./committed-batch.ts";
 import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Awaitable, NamedRow } from "./stream-reader.ts";
@@ -18,11 +19,12 @@ export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
    */
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
-   * Makes the staged rows of a batch visible. `messages` are in partition order. After a crash it
-   * may be called again with equal messages. If it has already committed this `batchId` of this
-   * `batch.incarnation`, it must change nothing. If it throws an error with `retryable: true` it is
-   * retried; any other error leads to `abort`. If it returns a JSON value of at most 1 KiB, the
-   * next commit receives it as `batch.lastCommit`.
+   * Makes the staged rows of a batch visible. `messages` are in partition order; none if somebody
+   * skips the batch. After a crash it may be called again with equal messages. It looks up the
+   * newest batch of the pipeline in the sink and asks `isCommitted(batch, newest)`: if that is true
+   * it must change nothing, and if it throws, neither. If `commit` throws an error with `retryable:
+   * true` it is retried; any other error leads to `abort`. If it returns a JSON value of at most 1
+   * KiB, the next commit receives it as `batch.lastCommit`.
    */
   abstract commit(messages: readonly (M | null)[], batchId: number, batch: BatchContext): Awaitable<unknown>;
   /**
@@ -81,6 +83,36 @@ export interface SupportsCommitLookup {
    * asks again.
    */
   hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
+}
+
+/** What `newestBatch` receives. */
+export interface NewestBatchContext extends SinkContext {
+  /** The value that `commit` returned for the last batch; a hint, as in `BatchContext`. */
+  readonly lastCommit?: JsonValue;
+}
+
+/**
+ * A writer that can look up its newest batch. The engine then finds out before it plans a batch
+ * whether the ledger or the sink was restored, and `millrace adopt` can go on after that batch.
+ */
+export interface SupportsNewestBatch {
+  /**
+   * Returns the newest batch that this pipeline has committed to the sink, of any incarnation, or
+   * `undefined` if there is none.
+   */
+  newestBatch(context: NewestBatchContext): Awaitable<CommittedBatch | undefined>;
+}
+
+/**
+ * A writer that can name its target, such as a folder or a table. The ledger records the name, so
+ * that a pipeline does not go on in another target without a word.
+ */
+export interface SupportsTargetName {
+  /**
+   * Returns the name of the target, without secrets, or `undefined` for a target in the pipeline's
+   * own store.
+   */
+  targetName(context: SinkContext): Awaitable<string | undefined>;
 }
 
 /**

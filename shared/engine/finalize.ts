@@ -1,27 +1,18 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
-import { type Writer, writesBatches } from "../contract/batch-writer.ts";
-import type { BatchContext } from "../contract/context.ts";
-import type { ErrorCode } from "../contract/error-codes.ts";
-import { type ErrorLocation, type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
-import { findNonJson, type JsonValue } from "../contract/json.ts";
-import { type RetryPolicy, retry } from "../contract/retry.ts";
-import type {
-  SupportsCommitLookup,
-  SupportsLedgerTransaction,
-  TransactionItem,
-} from "../contract/stream-writer.ts";
+import { writesBatches } from "../contract/batch-writer.ts";
+import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
+import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { batchLocation, messagesOf } from "./messages.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
-import { fenced } from "./ports/refusals.ts";
+import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { triggerProgressOf } from "./progress.ts";
-import { callOrReadBack, STEP_RETRY } from "./retry.ts";
+import { callOrReadBack } from "./retry.ts";
 import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
-
-const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
-const MAX_HINT_BYTES = 1024;
+import { type CommitCall, commitOrCollectItems, outcomeAfter } from "./sink-commit.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -92,7 +83,8 @@ export async function finalize(
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
   let attempt: AttemptState = { batch, tasks: await ports.ledger.tasks(run) };
-  const fence: Fence = { pipeline: run.pipeline, epoch: run.epoch };
+  const { pipeline, incarnation, epoch } = run;
+  const fence: Fence = { pipeline, incarnation, epoch };
   const finalizer: Finalizer = {
     sessions,
     ports,
@@ -108,11 +100,18 @@ export async function finalize(
   }
 }
 
-/** State `planned`: decides to commit if every task is recorded, otherwise to abort. */
+/**
+ * State `planned`: decides to commit if every task is recorded and its message is there, otherwise
+ * to abort. What is missing is looked for before the decision, because the tasks can still run
+ * again.
+ */
 async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
-  const to = tasks.length === batch.tasks ? "committing" : "aborting";
-  const error = to === "aborting" ? { error: finalizer.taskFailure ?? missingTasks(batch, tasks) } : {};
-  const decided = await decide(finalizer, batch, { to, ...error });
+  const isComplete = tasks.length === batch.tasks;
+  const problem = isComplete
+    ? (await messagesOf(finalizer.ports, batch, tasks)).problem?.toRecord()
+    : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
+  const to = problem === undefined ? "committing" : "aborting";
+  const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
   const tasksSeen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
   return { next: { batch: decided, tasks: tasksSeen } };
@@ -124,7 +123,9 @@ async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptStat
  */
 async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const { sessions, ports, run } = finalizer;
-  const outcome = await commitOrCollectItems(ports, await prepareCommit(finalizer, batch, tasks));
+  const { call, problem } = await prepareCommit(finalizer, batch, tasks);
+  const outcome =
+    problem === undefined ? await commitOrCollectItems(ports, call) : await outcomeAfter(problem, call);
   let failure = outcome.failure;
   if (failure === undefined) {
     const figures = outcomeOf(ports, tasks, triggerProgressOf(sessions, ports.runtime.now(), run));
@@ -148,8 +149,9 @@ async function abortBatch(
 ): ReturnType<Step> {
   const { sessions, ports, run } = finalizer;
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
-  const messages = await messagesOf(ports, batch, tasks);
-  const context = sessions.sink.batchContext(batch, run.lastCommit);
+  // A task whose message is gone counts as failed.
+  const { messages } = await messagesOf(ports, batch, tasks);
+  const context = sessions.sink.batchContext(batch, run);
   await guard("SINK_FAILED", "abort() failed", batchLocation(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
@@ -177,126 +179,24 @@ async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState
 /** True if the source has not yet been told about this batch. Throws `FENCED`. */
 async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch): Promise<boolean> {
   const head = await ports.ledger.head(fence.pipeline);
-  if (head?.epoch !== fence.epoch) throw fenced(fence, head);
-  return head.unacknowledged?.batchId === batchId;
+  if (!isHeldBy(fence, head)) throw fenced(fence, head);
+  return head?.unacknowledged?.batchId === batchId;
 }
 
 /**
- * Result of the sink's commit. Without `failure` it took effect; with `failure` it certainly did
- * not.
+ * Returns the call of the sink's `commit`. `problem` says what it lacks, if somebody deleted
+ * records of tasks or their messages after the batch was decided.
  */
-interface CommitOutcome {
-  readonly failure?: MillraceError;
-  readonly lastCommit?: JsonValue;
-  /** Items that the ledger must write for the sink, in the transaction that moves the offset. */
-  readonly sinkItems?: readonly TransactionItem[];
-}
-
-/** The arguments of the sink's `commit`. */
-interface CommitCall {
-  readonly batch: Batch;
-  readonly writer: Writer<unknown>;
-  readonly messages: readonly JsonValue[];
-  readonly context: BatchContext;
-}
-
 async function prepareCommit(
   { sessions, ports, run }: Finalizer,
   batch: Batch,
   tasks: readonly Task[],
-): Promise<CommitCall> {
-  if (tasks.length !== batch.tasks) {
-    throw new MillraceError(
-      "LEDGER_FAILED",
-      `batch ${batch.batchId} was decided, but ${batch.tasks - tasks.length} of its commit messages are gone`,
-      {
-        where: batchLocation(batch),
-        hint: "Somebody deleted them from the ledger. Look in the sink whether the batch landed before you go on.",
-      },
-    );
-  }
+): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
-  const messages = await messagesOf(ports, batch, tasks);
-  return { batch, writer, messages, context: sessions.sink.batchContext(batch, run.lastCommit) };
-}
-
-/**
- * Calls the sink's `commit`, or `transactionItems` if the ledger can write the sink's items in its
- * own transaction.
- */
-async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
-  const { batch, writer, messages, context } = call;
-  const { maxSinkItems } = ports.ledger.limits;
-  const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
-  if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
-  let sinkItems: readonly TransactionItem[] | undefined;
-  try {
-    sinkItems = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "transactionItems() failed", batchLocation(batch), () =>
-        transactional.transactionItems?.(messages, context, maxSinkItems),
-      ),
-    );
-  } catch (error) {
-    // `transactionItems` writes nothing, so the commit certainly failed.
-    if (!MillraceError.is(error)) throw error;
-    return { failure: error };
-  }
-  return sinkItems !== undefined && sinkItems.length <= maxSinkItems
-    ? { sinkItems }
-    : await commit(ports, call);
-}
-
-async function commit(
-  ports: Ports,
-  { batch, writer, messages, context }: CommitCall,
-): Promise<CommitOutcome> {
-  const where = batchLocation(batch);
-  try {
-    const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "commit() failed", where, () =>
-        writesBatches(writer)
-          ? writer.commit(messages, context)
-          : writer.commit(messages, batch.batchId, context),
-      ),
-    );
-    return isHint(returned) ? { lastCommit: returned } : {};
-  } catch (error) {
-    if (!MillraceError.is(error)) throw error;
-    // A commit that threw may have taken effect, so the sink is asked. If `hasCommitted` throws
-    // too, the error is passed on and the batch stays `committing`: it must not be aborted while
-    // the outcome is unknown.
-    const lookup = writer as unknown as Partial<SupportsCommitLookup>;
-    const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
-      lookup.hasCommitted?.(batch.batchId, context),
-    );
-    return landed === true ? {} : { failure: error };
-  }
-}
-
-/**
- * True if the value that `commit` returned can be the hint for the next commit: JSON of at most 1
- * KiB. The size is limited because every batch run carries the hint.
- */
-function isHint(returned: unknown): returned is JsonValue {
-  if (returned === undefined || findNonJson(returned) !== undefined) return false;
-  return Buffer.byteLength(JSON.stringify(returned)) <= MAX_HINT_BYTES;
-}
-
-/** Returns the commit messages in partition order, with `null` for a task that is not recorded. */
-async function messagesOf(ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<readonly JsonValue[]> {
-  const messages: JsonValue[] = Array.from({ length: batch.tasks }, () => null);
-  for (const task of tasks) messages[task.partition] = await messageOf(ports, task);
-  return messages;
-}
-
-async function messageOf(ports: Ports, task: Task): Promise<JsonValue> {
-  if (task.messageKey === undefined) return task.message;
-  const bytes = await ports.store.get(task.messageKey);
-  if (bytes !== undefined) return JSON.parse(Buffer.from(bytes).toString()) as JsonValue;
-  throw new MillraceError("MESSAGE_MISSING", `the commit message ${task.messageKey} is gone`, {
-    where: { partition: task.partition, path: `${ports.store.location}/${task.messageKey}` },
-    hint: "Somebody deleted it from the pipeline's store: restore it; the ledger names it.",
-  });
+  const { messages, problem } = await messagesOf(ports, batch, tasks);
+  const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run) };
+  const lacking = tasks.length === batch.tasks ? problem : missingTasks(batch, tasks);
+  return { call, ...optional("problem", lacking) };
 }
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {
@@ -348,17 +248,12 @@ function stale(pipeline: string, batchId: number, attempt: number, problem: stri
   });
 }
 
-function missingTasks(batch: Batch, tasks: readonly Task[]): ErrorRecord {
-  return {
-    code: "TASKS_MISSING" satisfies ErrorCode,
-    message: `${batch.tasks - tasks.length} of ${batch.tasks} tasks did not finish`,
+function missingTasks(batch: Batch, tasks: readonly Task[]): MillraceError {
+  const problem =
+    batch.state === "planned" ? "tasks did not finish" : "records of its tasks are gone from the ledger";
+  return new MillraceError("TASKS_MISSING", `${batch.tasks - tasks.length} of ${batch.tasks} ${problem}`, {
     where: batchLocation(batch),
-  };
-}
-
-/** Returns the location of a batch attempt, for its errors. */
-function batchLocation(batch: Batch): ErrorLocation {
-  return { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
+  });
 }
 
 function outcomeOf(

@@ -1,34 +1,29 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
-import { MillraceError } from "../contract/errors.ts";
+import type { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
 import { findClockOffset } from "./clock-check.ts";
-import {
-  checkPartitions,
-  partitionsKey,
-  readPartitionsFile,
-  rowsKey,
-  writePartitionsFile,
-} from "./partitions-file.ts";
-import type { Action, Batch, BatchRun, Fence, Head, Owner, Planning, PlanOfAttempt } from "./ports/ledger.ts";
+import { checkIdentity, type PipelineOrigin } from "./identity.ts";
+import { checkPartitions, partitionsKey, rowsKey, writePartitionsFile } from "./partitions-file.ts";
+import type { Action, Batch, BatchRun, Fence, Head, Planning } from "./ports/ledger.ts";
+import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { Stopwatch } from "./progress.ts";
+import { range, resume } from "./resume.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
+import { checkSinkPosition } from "./sink-position.ts";
 
-/**
- * Task records are kept for at least 90 days. A batch that is open for longer cannot be resumed
- * from them.
- */
-export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
-
-export interface PlanRequest {
-  readonly owner: Owner;
-  readonly leaseMilliseconds: number;
+export interface PlanRequest extends LeaseRequest {
+  /** The file that defines the pipeline and the home of the ledger; absent on AWS. */
+  readonly origin?: PipelineOrigin | undefined;
+  /** Digest of the code that plans, if it is known. */
+  readonly code?: string | undefined;
   /** Limit of the next batch. Default: the reader's own limit. */
   readonly limit?: ReadLimit | undefined;
   /** Maximum number of partitions. A larger batch is refused before it is recorded. */
@@ -38,11 +33,6 @@ export interface PlanRequest {
    * only after the lease was acquired and if the pipeline is not paused.
    */
   prepare?(): Promise<ReadLimit | undefined>;
-  /**
-   * Returns true only if it is certain that this owner has ended. Its lease is then taken over at
-   * once.
-   */
-  hasEnded(owner: Owner): Promise<boolean>;
 }
 
 /** A batch whose tasks must be written, and which must then be finalized. */
@@ -64,7 +54,8 @@ export interface PlannedBatch {
    */
   readonly latest?: Offset;
   /**
-   * A warning about a probable mistake in the source. Only the first batch of a pipeline has one.
+   * A warning about a probable mistake in the source, which only the first batch of a pipeline can
+   * have, or about a batch that is resumed under other circumstances than it was planned.
    */
   readonly warning?: MillraceError;
 }
@@ -89,7 +80,7 @@ export type PlanResult =
 export async function plan(sessions: Sessions, ports: Ports, request: PlanRequest): Promise<PlanResult> {
   const startedAt = ports.runtime.now();
   const head = await acquire(sessions.pipeline.name, ports, request);
-  const fence: Fence = { pipeline: head.pipeline, epoch: head.epoch };
+  const fence = fenceOf(head);
   if (head.paused !== undefined) return { kind: "paused", fence, paused: head.paused };
   try {
     return await planWithFence(sessions, ports, fence, head, request, startedAt);
@@ -115,28 +106,26 @@ async function planWithFence(
     ...measured,
   });
   const limit = request.prepare === undefined ? request.limit : await request.prepare();
+  await checkIdentity(sessions, ports, fence, head, request.origin ?? {});
   if (head.unacknowledged !== undefined) {
+    // The source must not forget rows that are not in the sink any more.
+    await checkSinkPosition(sessions, head);
     await acknowledge(await sessions.source.planner(), ports, fence, head.unacknowledged);
     // A batch pipeline runs one batch per run. This run has just finished the previous run's batch,
     // so it is done.
     if (sessions.pipeline.saveMode !== undefined) return { kind: "idle", fence };
   }
 
-  const openBatch = await resume(sessions, ports, fence, head);
-  if (openBatch !== undefined) {
-    const todo = openBatch.state === "planned" ? await unfinishedTasks(ports, openBatch) : [];
-    return {
-      kind: "batch",
-      fence,
-      run: batchRunOf(openBatch, fence, head, planning({ durationMs: {} })),
-      batch: openBatch,
-      todo,
-      resumed: true,
-    };
+  const resumed = await resume(sessions, ports, fence, head, request.code);
+  if (resumed !== undefined) {
+    const { batch } = resumed;
+    const run = batchRunOf(batch, fence, head, planning({ durationMs: {} }));
+    return { kind: "batch", fence, run, resumed: true, ...resumed };
   }
   const { batch, durationMs, ...reported } = await planNext(sessions, ports, fence, head, {
     limit,
     maxTasks: request.maxTasks ?? Number.POSITIVE_INFINITY,
+    code: request.code,
   });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
   const { lastPlannedAt } = head;
@@ -152,108 +141,6 @@ async function planWithFence(
   };
 }
 
-/**
- * Acquires the lease. If another owner holds it and has certainly ended, takes the lease over.
- * Throws `LEASE_HELD`.
- */
-export async function acquire(
-  pipeline: string,
-  ports: Pick<Ports, "ledger" | "runtime">,
-  request: Pick<PlanRequest, "owner" | "leaseMilliseconds" | "hasEnded">,
-): Promise<Head> {
-  const { runtime } = ports;
-  const attempt = (takeOver: { takeOverEpoch?: number }) =>
-    ports.ledger.acquire({
-      pipeline,
-      owner: request.owner,
-      now: runtime.now(),
-      leaseMilliseconds: request.leaseMilliseconds,
-      newIncarnation: runtime.newId(),
-      ...takeOver,
-    });
-  let result = await attempt({});
-  const holder = result.head.lease?.owner;
-  if (!result.acquired && holder !== undefined && (await request.hasEnded(holder))) {
-    result = await attempt({ takeOverEpoch: result.head.epoch });
-  }
-  if (result.acquired) return result.head;
-  const { lease } = result.head;
-  throw new MillraceError(
-    "LEASE_HELD",
-    `pipeline "${pipeline}" is being run by ${lease?.owner.description ?? "another run"}`,
-    {
-      where: { pipeline },
-      hint: "Wait until that run has ended, or stop it. One that is certainly dead: `millrace unlock`.",
-    },
-  );
-}
-
-/**
- * Returns the batch that an earlier run left open, or `undefined`. Starts a new attempt if the
- * batch was aborted, or if it is so old that its task records may have expired.
- */
-async function resume(
-  sessions: Sessions,
-  ports: Ports,
-  fence: Fence,
-  head: Head,
-): Promise<Batch | undefined> {
-  if (head.openBatchId === undefined) return undefined;
-  const batch = await ports.ledger.batch(head.pipeline, head.openBatchId);
-  if (batch === undefined) {
-    throw new MillraceError(
-      "LEDGER_FAILED",
-      `the ledger has no batch ${head.openBatchId}, which it says is open`,
-      {
-        where: { pipeline: head.pipeline, batchId: head.openBatchId },
-      },
-    );
-  }
-  const now = ports.runtime.now();
-  const tasksExpired = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
-  if (tasksExpired && (batch.state === "committing" || batch.state === "aborting")) {
-    const days = TASKS_KEPT_MILLISECONDS / 86_400_000;
-    throw new MillraceError(
-      "BATCH_TOO_OLD",
-      `batch ${batch.batchId} was decided (${batch.state}) more than ${days} days ago and never ended`,
-      {
-        where: { pipeline: head.pipeline, batchId: batch.batchId, attempt: batch.attempt },
-        hint: "Its commit messages may be gone. Look in the sink whether the batch landed before you go on.",
-      },
-    );
-  }
-  if (batch.state !== "aborted" && !(batch.state === "planned" && tasksExpired)) return batch;
-  const plan = await planOfNextAttempt(sessions, ports, fence, batch);
-  return await callOrReadBack(
-    () => ports.ledger.replan(fence, batch, now, plan),
-    async () => {
-      const recorded = await ports.ledger.batch(fence.pipeline, batch.batchId);
-      return recorded?.attempt === batch.attempt + 1 && recorded.state === "planned" ? recorded : undefined;
-    },
-  );
-}
-
-/**
- * Returns the plan of the next attempt: the same offsets and partitions, but the current schema. A
- * wrong schema may be why the last attempt failed. Returns `undefined` to keep the old plan if the
- * schema has not changed, or if the rows of a simple reader are already stored with the old schema.
- */
-async function planOfNextAttempt(
-  { source }: Sessions,
-  ports: Ports,
-  fence: Fence,
-  batch: Batch,
-): Promise<PlanOfAttempt | undefined> {
-  const schema = await source.schema();
-  const encoded = encodeSchema(schema);
-  if (encoded === batch.schema) return undefined;
-  const planned = await readPartitionsFile(ports.store, batch.partitionsKey);
-  if (planned.rowsKey !== undefined) return undefined;
-  const key = partitionsKey(batch.batchId, fence.epoch, ports.runtime.newId());
-  await writePartitionsFile(ports.store, key, { ...planned, schema });
-  return { partitionsKey: key, schema: encoded };
-}
-
 /** Result of planning the next batch. */
 interface NextBatch {
   /** `undefined` when there is no new data. */
@@ -264,14 +151,21 @@ interface NextBatch {
   readonly durationMs: Planning["durationMs"];
 }
 
+interface NextBatchOptions {
+  readonly limit: ReadLimit | undefined;
+  readonly maxTasks: number;
+  readonly code: string | undefined;
+}
+
 /** Asks the source for the next batch and records it. */
 async function planNext(
-  { source, sink }: Sessions,
+  sessions: Sessions,
   ports: Ports,
   fence: Fence,
   head: Head,
-  { limit, maxTasks }: { readonly limit: ReadLimit | undefined; readonly maxTasks: number },
+  { limit, maxTasks, code }: NextBatchOptions,
 ): Promise<NextBatch> {
+  const { source, sink } = sessions;
   const stopwatch = new Stopwatch(ports.runtime);
   const { durationMs } = stopwatch;
   if (sink.dependsOnTarget && !(await sink.shouldWriteTarget(await source.schema(), head.incarnation)))
@@ -290,13 +184,14 @@ async function planNext(
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
     return { ...reported, durationMs };
   }
+  await checkSinkPosition(sessions, head);
   const partitions = await stopwatch.time("queryPlanning", () => planner.partitions(start, latest.end));
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
   const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
   const schema = await source.schema();
   const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { schema, partitions, start, latest, reported }),
+    recordBatch(ports, fence, head, { schema, partitions, start, latest, reported, code }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
@@ -323,11 +218,12 @@ interface Draft {
   readonly start: Offset;
   readonly latest: Latest;
   readonly reported: { readonly latest?: Offset };
+  readonly code: string | undefined;
 }
 
 /** Records a batch: first its partitions in the store, then the batch in the ledger. */
 async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
-  const { schema, partitions, start, latest, reported } = draft;
+  const { schema, partitions, start, latest, reported, code } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
@@ -337,6 +233,8 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
   const batch = {
     incarnation: head.incarnation,
     batchId,
+    planId: ports.runtime.newId(),
+    ...optional("code", code),
     start,
     end,
     ...reported,
@@ -375,24 +273,18 @@ async function storeRows(
   return key;
 }
 
-async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly number[]> {
-  const done = new Set((await ports.ledger.tasks(batch)).map((task) => task.partition));
-  return range(batch.tasks).filter((partition) => !done.has(partition));
-}
-
-function batchRunOf(batch: Batch, fence: Fence, { lastCommit }: Head, planning: Planning): BatchRun {
+function batchRunOf(batch: Batch, fence: Fence, head: Head, planning: Planning): BatchRun {
+  const { lastCommit } = head;
   return {
     pipeline: batch.pipeline,
     incarnation: batch.incarnation,
     epoch: fence.epoch,
     batchId: batch.batchId,
+    ...optional("planId", batch.planId),
     attempt: batch.attempt,
     partitionsKey: batch.partitionsKey,
+    position: positionOf(head),
     ...(lastCommit === undefined ? {} : { lastCommit }),
     planning,
   };
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }

@@ -1,23 +1,11 @@
-import { acquire } from "./plan.ts";
-import type { Fence, Owner, Rewind } from "./ports/ledger.ts";
+import { type LeaseRequest, withLease } from "./acquire.ts";
+import type { Rewind } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { callOrReadBack } from "./retry.ts";
 
-/**
- * The lease only has to cover the single step of a rewind. If the process dies in it, other runs
- * wait no longer than this.
- */
-const LEASE_MILLISECONDS = 60_000;
-
-export interface RewindRequest {
+export interface RewindRequest extends Omit<LeaseRequest, "leaseMilliseconds"> {
   readonly pipeline: string;
   readonly rewind: Rewind;
-  readonly owner: Owner;
-  /**
-   * Returns true only if it is certain that this owner has ended. Its lease is then taken over at
-   * once.
-   */
-  hasEnded(owner: Owner): Promise<boolean>;
 }
 
 /**
@@ -29,15 +17,9 @@ export async function rewind(
   request: RewindRequest,
 ): Promise<void> {
   const { ledger } = ports;
-  const { pipeline, owner, hasEnded } = request;
+  const { pipeline } = request;
   const { by, at } = request.rewind;
-  const { epoch } = await acquire(pipeline, ports, {
-    owner,
-    hasEnded,
-    leaseMilliseconds: LEASE_MILLISECONDS,
-  });
-  const fence: Fence = { pipeline, epoch };
-  try {
+  await withLease(pipeline, ports, request, async (_head, fence) => {
     await callOrReadBack<unknown>(
       () => ledger.rewind(fence, request.rewind),
       async () => {
@@ -45,7 +27,5 @@ export async function rewind(
         return last?.action === "rewind" && last.by === by && last.at === at ? last : undefined;
       },
     );
-  } finally {
-    await ledger.release(fence).catch(() => undefined);
-  }
+  });
 }

@@ -2,9 +2,9 @@ import { decodeSchema } from "../arrow/ipc-file.ts";
 import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
 import { parseBatchKey, rowsKey } from "./partitions-file.ts";
-import { TASKS_KEPT_MILLISECONDS } from "./plan.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import { TASKS_KEPT_MILLISECONDS } from "./resume.ts";
 import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 

@@ -11,8 +11,8 @@ const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 
 /**
  * Checks a sink for known mistakes: rows that are visible before the commit, repeated or late
- * commits, incomplete aborts, tasks that run twice, and a restart under another incarnation. It
- * writes a few rows to the real target. Resolves if it found no mistake. Error: `CHECK_FAILED`, a
+ * commits, incomplete aborts, tasks that run twice, another batch under a used id, and a restart
+ * under another incarnation. It writes a few rows to the real target. Resolves if it found no mistake. Error: `CHECK_FAILED`, a
  * `CheckError` that lists each problem and how to fix it.
  */
 export async function checkSink(target: SinkTarget, options: CheckSinkOptions = {}): Promise<CheckReport> {
@@ -28,7 +28,7 @@ export async function checkSink(target: SinkTarget, options: CheckSinkOptions = 
   const firstRows: FirstRows = new Map();
   for (const factory of factories) {
     const incarnation = surroundings.runtime.newId();
-    const known = { incarnation, firstRows, expected: 0, knowsBatch: false };
+    const known = { incarnation, firstRows, expected: 0, knowsBatch: false, knowsPlan: false };
     await runTraps(SINK_TRAPS, { factory, schema, options, surroundings, findings, ...known });
   }
   return findings.report();

@@ -87,6 +87,7 @@ export class Surroundings {
     return {
       ...this.sinkContext("1"),
       batchId: 0,
+      planId: "1",
       attempt: 1,
       partitionId: 0,
       attemptNumber: 0,

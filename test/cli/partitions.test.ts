@@ -1,7 +1,7 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Fence } from "../../shared/engine/ports/ledger.ts";
+import { fenceOf } from "../../shared/engine/acquire.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
@@ -26,7 +26,7 @@ async function homeAtWork(): Promise<string> {
     leaseMilliseconds: 1,
     newIncarnation: "",
   });
-  const fence: Fence = { pipeline: "counter", epoch: head.epoch };
+  const fence = fenceOf(head);
   const aborted = await ledger.batch("counter", 1);
   if (aborted === undefined) throw new Error("there is no batch 1");
   const batch = await ledger.replan(fence, aborted, Date.now());

@@ -16,6 +16,7 @@ import {
 } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runtime } from "../../local/home.ts";
+import { fenceOf } from "../../shared/engine/acquire.ts";
 import type { Batch, Fence, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { millrace, type Running, startMillrace } from "../support/process.ts";
@@ -34,7 +35,7 @@ async function acquire(ledger: Ledger, pipeline: string, leaseMilliseconds = 1):
   const now = Date.now();
   const request = { pipeline, owner: OWNER, now, leaseMilliseconds, newIncarnation: "life-1" };
   const { head } = await ledger.acquire(request);
-  return { pipeline, epoch: head.epoch };
+  return fenceOf(head);
 }
 
 async function planBatch(ledger: Ledger, fence: Fence, batchId: number): Promise<Batch> {

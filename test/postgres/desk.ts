@@ -15,6 +15,7 @@ import { ReadAllAvailable, type ReadLimit } from "../../shared/contract/read-lim
 import type { Row, RowSource } from "../../shared/contract/stream-reader.ts";
 import type { VacuumContext } from "../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../shared/platform/embedded/directory-store.ts";
+import { batchFields } from "../support/batch-context.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { withStores } from "../support/runtime.ts";
 import type { Database, PostgresServer } from "./databases.ts";
@@ -119,8 +120,7 @@ export class Desk {
   context(overrides: Partial<BatchContext> = {}): BatchContext {
     return {
       pipeline: "orders",
-      incarnation: "life-1",
-      batchId: 0,
+      ...batchFields(overrides),
       attempt: 1,
       commitTried: false,
       plannedAt: 0,

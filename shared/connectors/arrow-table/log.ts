@@ -1,7 +1,10 @@
+import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
 import type { SchemaJson } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { padded } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import type { Offset } from "../../contract/offset.ts";
+import { optional } from "../../contract/optional.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 
 /**
@@ -27,6 +30,9 @@ export interface StagedFile {
   readonly bytes: number;
 }
 
+/** The format of the entries that this code writes. */
+export const LOG_FORMAT = 2;
+
 /** Whether a commit adds to the existing rows or replaces them. */
 export type Operation = "append" | "overwrite";
 
@@ -39,6 +45,12 @@ export interface LogEntry {
   readonly pipeline: string;
   readonly incarnation: string;
   readonly batchId: number;
+  /** Version of the format. Absent in entries of version 1, which had no `planId` and no offsets. */
+  readonly format?: number;
+  readonly planId?: string;
+  /** Where the batch starts, and where it ends. */
+  readonly start?: Offset;
+  readonly end?: Offset;
   readonly schema: SchemaJson;
   readonly add: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[];
   readonly remove: readonly { readonly path: string }[];
@@ -61,14 +73,19 @@ export async function latestVersion(table: ObjectStore, known = -1): Promise<num
 export async function readEntry(table: ObjectStore, version: number): Promise<LogEntry> {
   const key = entryKey(version);
   const bytes = await table.get(key);
-  if (bytes !== undefined) {
-    try {
-      return JSON.parse(Buffer.from(bytes).toString()) as LogEntry;
-    } catch {
-      // The error is thrown below.
-    }
+  if (bytes === undefined) throw brokenLog(table, key, "missing");
+  let entry: LogEntry;
+  try {
+    entry = JSON.parse(Buffer.from(bytes).toString()) as LogEntry;
+  } catch {
+    throw brokenLog(table, key, "not JSON");
   }
-  throw brokenLog(table, key, bytes === undefined ? "missing" : "not JSON");
+  const { format = 1 } = entry;
+  if (format <= LOG_FORMAT) return entry;
+  throw new MillraceError("TABLE_VERSION", `${key} has format ${format}, this Millrace knows ${LOG_FORMAT}`, {
+    where: { path: `${table.location}/${key}` },
+    hint: "Nothing was written. Use the Millrace that wrote it, or a newer one.",
+  });
 }
 
 function brokenLog(table: ObjectStore, key: string, problem: string): MillraceError {
@@ -87,31 +104,58 @@ export async function putEntry(table: ObjectStore, entry: LogEntry): Promise<boo
 }
 
 /**
- * A position in the log. In the entries up to `version`, the newest batch of the pipeline is
- * `batchId` (-1 if there is none).
+ * A position in the log. In the entries up to `version`, `newest` is the newest batch of the
+ * pipeline.
  */
 export type LogPosition = {
   readonly version: number;
-  readonly batchId: number;
+  readonly newest?: CommittedBatch;
 };
 
-export const LOG_START: LogPosition = { version: -1, batchId: -1 };
+export const LOG_START: LogPosition = { version: -1 };
 
 /**
- * Returns the id of the newest batch that the pipeline has committed up to version `latest`, or -1.
- * A pipeline commits its batches in order, so the search runs backwards and stops at its first
- * match or at `known.version`. For a pipeline that is new to this table the whole log is read once.
+ * Returns the newest batch that the pipeline has committed up to version `latest`, of any
+ * incarnation. The search runs backwards and stops at its first match or at `known.version`. For a
+ * pipeline that is new to this table the whole log is read once.
+ */
+export async function newestBatch(
+  table: ObjectStore,
+  latest: number,
+  pipeline: string,
+  known: LogPosition = LOG_START,
+): Promise<CommittedBatch | undefined> {
+  const entry = await newestEntry(table, known.version, latest, (one) => one.pipeline === pipeline);
+  return entry === undefined ? known.newest : batchOf(entry);
+}
+
+/**
+ * Returns the id of the newest batch that this incarnation of the pipeline has committed up to
+ * version `latest`, or -1.
  */
 export async function lastCommittedBatch(
   table: ObjectStore,
   latest: number,
   owner: { readonly pipeline: string; readonly incarnation: string },
-  known: LogPosition = LOG_START,
 ): Promise<number> {
-  const versions = range(known.version + 1, latest + 1).reverse();
-  for await (const entry of readEntries(table, versions))
-    if (entry.pipeline === owner.pipeline && entry.incarnation === owner.incarnation) return entry.batchId;
-  return known.batchId;
+  const isOwn = (one: LogEntry) => one.pipeline === owner.pipeline && one.incarnation === owner.incarnation;
+  return (await newestEntry(table, -1, latest, isOwn))?.batchId ?? -1;
+}
+
+async function newestEntry(
+  table: ObjectStore,
+  after: number,
+  latest: number,
+  matches: (entry: LogEntry) => boolean,
+): Promise<LogEntry | undefined> {
+  for await (const entry of readEntries(table, range(after + 1, latest + 1).reverse()))
+    if (matches(entry)) return entry;
+  return undefined;
+}
+
+/** Returns the batch that an entry commits. */
+function batchOf({ incarnation, batchId, planId = UNKNOWN_PLAN, start, end }: LogEntry): CommittedBatch {
+  return { incarnation, batchId, planId, ...optional("start", start), ...optional("end", end) };
 }
 
 /** Yields all entries from version 0 on. */

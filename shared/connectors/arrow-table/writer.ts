@@ -1,5 +1,6 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
+import { type CommittedBatch, isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
 import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -7,7 +8,10 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
   DataSourceStreamArrowWriter,
+  type NewestBatchContext,
   type SupportsCommitLookup,
+  type SupportsNewestBatch,
+  type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type VacuumContext,
@@ -17,11 +21,12 @@ import { sha256 } from "../kit/sha256.ts";
 import { putRows } from "../kit/staging.ts";
 import { dataKey } from "./data-files.ts";
 import {
+  LOG_FORMAT,
   LOG_START,
   type LogPosition,
-  lastCommittedBatch,
   latestVersion,
   liveFiles,
+  newestBatch,
   type Operation,
   putEntry,
   readEntry,
@@ -41,7 +46,13 @@ const MAX_CONFLICTS = 100;
  */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<StagedFile>
-  implements SupportsTaskAbort<StagedFile>, SupportsCommitLookup, SupportsExists, SupportsVacuum
+  implements
+    SupportsTaskAbort<StagedFile>,
+    SupportsCommitLookup,
+    SupportsNewestBatch,
+    SupportsTargetName,
+    SupportsExists,
+    SupportsVacuum
 {
   readonly #schema: Schema;
   readonly #operation: Operation;
@@ -79,8 +90,10 @@ export class ArrowTableWriter
     const known = hintFor(location, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
-      const lastCommitted = await lastCommittedBatch(table, latest, batch, known);
-      if (lastCommitted >= batchId) return { table: location, version: latest, batchId, schemaDigest };
+      const newest = await newestBatch(table, latest, batch.pipeline, known);
+      const { incarnation, planId } = batch;
+      const hint = { table: location, newest: { incarnation, batchId, planId }, schemaDigest };
+      if (isCommitted(batch, newest)) return { ...hint, version: latest };
       const isOverwrite = this.#operation === "overwrite";
       if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
         await this.#checkSchema(table, latest);
@@ -88,18 +101,22 @@ export class ArrowTableWriter
       const version = latest + 1;
       const isPut = await putEntry(table, {
         version,
+        format: LOG_FORMAT,
         timestamp: new Date(this.#runtime.now()).toISOString(),
         operation: this.#operation,
         pipeline: batch.pipeline,
-        incarnation: batch.incarnation,
+        incarnation,
         batchId,
+        planId,
+        start: batch.start,
+        end: batch.end,
         schema,
         add: messages.flatMap((m) =>
           m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
         ),
         remove: replaced.map(({ path }) => ({ path })),
       });
-      if (isPut) return { table: location, version, batchId, schemaDigest };
+      if (isPut) return { ...hint, version };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
@@ -108,9 +125,19 @@ export class ArrowTableWriter
     });
   }
 
-  async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
-    const table = this.#table(batch);
-    return (await lastCommittedBatch(table, await latestVersion(table), batch)) >= batchId;
+  async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
+    return isCommitted(batch, await this.newestBatch(batch));
+  }
+
+  async newestBatch(context: NewestBatchContext): Promise<CommittedBatch | undefined> {
+    const table = this.#table(context);
+    const known = hintFor(this.#recordedLocation(table), context);
+    return await newestBatch(table, await latestVersion(table, known.version), context.pipeline, known);
+  }
+
+  /** Returns the folder of the table, or `undefined` if it is in the pipeline's own folder. */
+  targetName(context: SinkContext): string | undefined {
+    return this.#recordedLocation(this.#table(context)) ?? undefined;
   }
 
   /** Returns true if the table has at least one commit. */
@@ -161,8 +188,11 @@ export class ArrowTableWriter
  * The data that one commit stores for the next one. With it, the next commit only lists the newer
  * log entries, and reads none if there are none.
  */
-type CommitHint = LogPosition & {
+type CommitHint = {
   readonly table: string | null;
+  readonly version: number;
+  /** The newest batch of the pipeline up to `version`. */
+  readonly newest: { readonly incarnation: string; readonly batchId: number; readonly planId: string };
   /** SHA-256 of the schema in the log entry of `version`, in hexadecimal. */
   readonly schemaDigest: string;
 };
@@ -170,11 +200,12 @@ type CommitHint = LogPosition & {
 /** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
 function hintFor(
   recordedLocation: string | null,
-  batch: BatchContext,
+  { lastCommit }: NewestBatchContext,
 ): LogPosition & { readonly schemaDigest?: string } {
-  const hint = batch.lastCommit as Partial<CommitHint> | null | undefined;
+  const hint = lastCommit as Partial<CommitHint> | null | undefined;
+  // The hint of an older version has no `newest`.
   const isHint =
-    typeof hint?.version === "number" && typeof hint.batchId === "number" && hint.table === recordedLocation;
+    typeof hint?.version === "number" && hint.newest !== undefined && hint.table === recordedLocation;
   return isHint ? (hint as CommitHint) : LOG_START;
 }
 

@@ -1,3 +1,4 @@
+import { type CommittedBatch, isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext } from "../../contract/context.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { notInMemory } from "./stream.ts";
@@ -52,7 +53,7 @@ export class Table implements MemoryTable {
   readonly name: string;
   readonly #id: string = crypto.randomUUID();
   readonly #staged = new Map<string, readonly NamedRow[]>();
-  readonly #committed = new Set<string>();
+  readonly #newest = new Map<string, CommittedBatch>();
   #batches: readonly MemoryBatch[] = [];
 
   constructor(name: string) {
@@ -72,20 +73,23 @@ export class Table implements MemoryTable {
     return { table: this.#id, key };
   }
 
+  /** Returns true if the batch is committed. Error: `LEDGER_BEHIND_SINK`. */
   has(batch: BatchContext): boolean {
-    return this.#committed.has(idOf(batch));
+    // A new process begins with an empty table, so earlier batches may be missing.
+    const continuity = batch.continuity === "strict" ? "rewound" : batch.continuity;
+    return isCommitted({ ...batch, continuity }, this.#newest.get(batch.pipeline));
   }
 
   /**
    * Adds a batch or, with `overwrite`, replaces all rows by it. Does nothing if the batch is
-   * already committed. Error: `MEMORY_NOT_HERE`.
+   * already committed. Errors: `MEMORY_NOT_HERE`, `LEDGER_BEHIND_SINK`.
    */
   commit(messages: readonly StagedRows[], batch: BatchContext, overwrite: boolean): void {
     if (this.has(batch)) return;
     const rows = messages.flatMap((message) => this.#stagedRows(message));
-    const { pipeline, batchId } = batch;
+    const { pipeline, incarnation, batchId, planId, start, end } = batch;
     this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
-    this.#committed.add(idOf(batch));
+    this.#newest.set(pipeline, { incarnation, batchId, planId, start, end });
     this.discard(messages);
   }
 
@@ -98,8 +102,4 @@ export class Table implements MemoryTable {
     if (table === this.#id && rows !== undefined) return rows;
     throw notInMemory(`what a task wrote for memory table "${this.name}"`);
   }
-}
-
-function idOf({ incarnation, batchId }: BatchContext): string {
-  return `${incarnation} ${batchId}`;
 }

@@ -4,6 +4,7 @@ import type { NamedRow } from "../../contract/stream-reader.ts";
 import {
   DataSourceStreamWriter,
   type SupportsCommitLookup,
+  type SupportsTargetName,
   type SupportsTaskAbort,
 } from "../../contract/stream-writer.ts";
 import { openTable, type StagedRows, type Table } from "./table.ts";
@@ -11,7 +12,7 @@ import { openTable, type StagedRows, type Table } from "./table.ts";
 /** Keeps rows in the memory of one thread. */
 export class MemoryWriter
   extends DataSourceStreamWriter<StagedRows>
-  implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsExists
+  implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsTargetName, SupportsExists
 {
   readonly #table: Table;
   readonly #overwrite: boolean;
@@ -43,6 +44,10 @@ export class MemoryWriter
 
   hasCommitted(_batchId: number, batch: BatchContext): boolean {
     return this.#table.has(batch);
+  }
+
+  targetName(): string {
+    return this.#table.name;
   }
 
   exists(): boolean {

@@ -194,6 +194,11 @@ export const SINK = {
     do: "restore it",
     again: "no",
   },
+  TABLE_VERSION: {
+    means: "the table's log was written by a newer Millrace",
+    do: "use that one",
+    again: "no",
+  },
   TABLE_FILE_MISSING: {
     means: "a data file that the table's log names is gone",
     do: "restore it",
@@ -213,6 +218,40 @@ export const LEDGER_AND_STORE = {
     do: "check space and rights",
     again: "where it may pass",
   },
+  LEDGER_BEHIND_SINK: {
+    means:
+      "the sink has a batch of this pipeline that the ledger does not know, or another one under the same id: the ledger was [restored, copied or lost](restore.md); nothing was written, moved or acknowledged",
+    do: "`millrace adopt`",
+    again: "no",
+  },
+  SINK_BEHIND_LEDGER: {
+    means:
+      "the sink lacks batches that the ledger calls committed: it was [restored, emptied or replaced](restore.md); nothing was written, moved or acknowledged",
+    do: "`millrace rewind` to where the sink ends; the message has the command",
+    again: "no",
+  },
+  LEDGER_LOST: {
+    means: "the ledger's file was removed or replaced while a run had it open; the run has ended",
+    do: "put the file back, or start again: see [restore](restore.md)",
+    again: "no",
+  },
+  PIPELINE_CHANGED: {
+    means:
+      "the name stood for another file, kind, source, sink or target; the message names what differs; nothing was planned",
+    do: "`millrace accept` if it is the same pipeline; another name if it is not",
+    again: "no",
+  },
+  CODE_CHANGED: {
+    means:
+      "a warning: the pipeline's files were edited while it runs, or a batch is resumed by other code than planned it",
+    do: "see the message",
+    again: "–",
+  },
+  SKIP_REFUSED: {
+    means: "a batch cannot be skipped without losing rows that only the source still has",
+    do: "see the message",
+    again: "no",
+  },
   LEDGER_VERSION: {
     means: "the ledger was written by a newer Millrace",
     do: "use that one",
@@ -230,17 +269,17 @@ export const LEDGER_AND_STORE = {
   },
   PARTITIONS_MISSING: {
     means: "somebody deleted a batch's partitions file, which the ledger names",
-    do: "restore it",
-    again: "no",
+    do: "run again: the batch is planned anew; or restore the file",
+    again: "next run",
   },
   MESSAGE_MISSING: {
     means: "somebody deleted a task's commit message, which the ledger names",
-    do: "restore it",
-    again: "no",
+    do: "run again: the task runs again; or restore the file",
+    again: "next run",
   },
   BATCH_TOO_OLD: {
     means: "a batch was decided over 90 days ago and never ended",
-    do: "look in the sink whether it landed",
+    do: "look in the sink whether it landed, then `millrace skip`",
     again: "no",
   },
   UNEXPECTED: {

@@ -92,6 +92,11 @@ export const SINK_TRAPS = {
     means: "batch 0 of a pipeline that began again was taken for the old one",
     do: "recognise `incarnation` and batch id together",
   },
+  PLAN_IGNORED: {
+    means:
+      "another batch under a used id, as a restored ledger plans it, was taken for the one that landed: its rows are lost",
+    do: "keep `planId` with the id, and ask `isCommitted(batch, newest)`",
+  },
   COMMIT_LOOKUP_WRONG: {
     means: "`hasCommitted` says yes or no where it should not",
     do: "read back what `commit` wrote",

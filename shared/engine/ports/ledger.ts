@@ -1,3 +1,4 @@
+import type { BatchIdentity } from "../../contract/committed-batch.ts";
 import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
@@ -41,12 +42,50 @@ export interface Rewind extends Action {
   readonly to: Offset;
 }
 
+/**
+ * Continues the batches that the sink has, in a new life of the pipeline. The batch that was open
+ * is given up.
+ */
+export interface Adoption extends Action {
+  /** The incarnation of the new life. */
+  readonly newIncarnation: string;
+  /** The newest batch in the sink; absent if it has none. */
+  readonly newest?: BatchIdentity;
+  /** The first id that neither the ledger nor the sink has used. */
+  readonly nextBatchId: number;
+  /** Where the next batch starts. Absent to begin at the source's initial offset. */
+  readonly to?: Offset;
+}
+
+/** Gives up the open batch: its id is committed without rows. */
+export interface Skip extends Action {
+  /** The new plan of the batch, so that a late commit of the old plan is refused. */
+  readonly planId: string;
+}
+
 /** A manual operation as the ledger stores it. It is written in one step with the change itself. */
 export interface JournalEntry extends Action {
-  readonly action: "pause" | "resume" | "rewind" | "unlock";
-  /** The offset before a rewind; absent for other operations, like `to`. */
+  readonly action: "pause" | "resume" | "rewind" | "unlock" | "adopt" | "accept" | "skip";
+  /** The offset before a rewind or an adoption; absent for other operations, like `to`. */
   readonly from?: Offset;
   readonly to?: Offset;
+  /** The batch that was skipped, or after which an adoption goes on. */
+  readonly batchId?: number;
+}
+
+/** What a pipeline's name stood for when the ledger recorded it. */
+export interface PipelineIdentity {
+  readonly kind: "stream" | "batch";
+  /** Name of the source's data source class. */
+  readonly source: string;
+  /** Name of the sink's data source class. */
+  readonly sink: string;
+  /** Name of the sink's target, if the sink names it. */
+  readonly target?: string;
+  /** The file that defines the pipeline; absent for a deployed one. */
+  readonly entry?: string;
+  /** The home of the ledger; absent on AWS. */
+  readonly home?: string;
 }
 
 /** The state of one pipeline in the ledger. */
@@ -57,9 +96,17 @@ export interface Head {
   /** Grows by one with each acquired lease. Every transition of a run is conditional on it. */
   readonly epoch: number;
   readonly lease?: Lease;
+  /** Incarnations of earlier lives whose batches this one continues. */
+  readonly formerIncarnations?: readonly string[];
+  /** What the name stands for. Absent until the first run, and after it was accepted to change. */
+  readonly identity?: PipelineIdentity;
   readonly nextBatchId: number;
   /** Where the next batch starts. Absent until the first run has asked the source. */
   readonly offset?: Offset;
+  /** The newest batch in the sink, as far as the ledger knows. Older versions did not record it. */
+  readonly lastInSink?: BatchIdentity;
+  /** True after a rewind, until the next commit: the sink may lack `lastInSink`. */
+  readonly isSinkUnchecked?: boolean;
   readonly lastCommittedBatchId?: number;
   /** When the newest batch was first planned, in epoch milliseconds. */
   readonly lastPlannedAt?: number;
@@ -116,8 +163,14 @@ export interface Batch {
   readonly pipeline: string;
   readonly incarnation: string;
   readonly batchId: number;
+  /** Random id that lives as long as the batch. Absent in batches of older versions. */
+  readonly planId?: string;
   readonly start: Offset;
   readonly end: Offset;
+  /** Digest of the code that planned this attempt, if the runner knows it. */
+  readonly code?: string;
+  /** Present if the batch was skipped by hand: says who skipped it. It has no tasks and no rows. */
+  readonly skipped?: Action;
   /** The end of all data that existed when the batch was planned, if the reader reported it. */
   readonly latest?: Offset;
   /** Key of the partitions file in the pipeline's store. */
@@ -144,6 +197,15 @@ export interface Batch {
   readonly error?: ErrorRecord;
 }
 
+/** What the sink has of a pipeline, as far as the ledger knows. */
+export interface SinkPosition {
+  /** The newest batch in the sink; absent if it has none. */
+  readonly follows?: BatchIdentity;
+  /** True if the pipeline was rewound since: the sink may lack `follows`. */
+  readonly isRewound?: boolean;
+  readonly formerIncarnations?: readonly string[];
+}
+
 /**
  * What Plan, Write and Finalize pass to each other about the batch attempt. It has a limited size,
  * so that a state machine can carry it.
@@ -153,10 +215,14 @@ export interface BatchRun {
   readonly incarnation: string;
   readonly epoch: number;
   readonly batchId: number;
+  /** Absent for a batch of an older version. */
+  readonly planId?: string;
   readonly attempt: number;
   readonly partitionsKey: string;
   /** The head's `lastCommit`: a hint for the sink of at most 1 KiB. */
   readonly lastCommit?: JsonValue;
+  /** What the sink has, as far as the ledger knows. Absent in a run that an older version started. */
+  readonly position?: SinkPosition;
   /** Absent in a run that an older version started. */
   readonly planning?: Planning;
 }
@@ -207,9 +273,13 @@ export interface RunningTask {
   readonly reportedAt: number;
 }
 
-/** Proof that a run holds the pipeline: the ledger refuses a step if the epoch has changed. */
+/**
+ * Proof that a run holds the pipeline: the ledger refuses a step if the epoch has changed. Two
+ * ledgers count their epochs from the same number, so the incarnation is compared as well.
+ */
 export interface Fence {
   readonly pipeline: string;
+  readonly incarnation: string;
   readonly epoch: number;
 }
 
@@ -221,10 +291,10 @@ export interface AcquireRequest {
   /** Becomes the incarnation of the pipeline if the ledger does not know it yet. */
   readonly newIncarnation: string;
   /**
-   * Take the lease over from the holder of this epoch before it expires. Only allowed if the holder
+   * Take the lease over from the holder of this fence before it expires. Only allowed if the holder
    * has certainly ended.
    */
-  readonly takeOverEpoch?: number;
+  readonly takeOver?: Fence;
 }
 
 export type Acquired =
@@ -235,16 +305,26 @@ export type Acquired =
 export interface NewBatch
   extends Pick<
     Batch,
-    "incarnation" | "batchId" | "start" | "end" | "latest" | "partitionsKey" | "tasks" | "schema"
+    | "incarnation"
+    | "batchId"
+    | "planId"
+    | "code"
+    | "start"
+    | "end"
+    | "latest"
+    | "partitionsKey"
+    | "tasks"
+    | "schema"
   > {
   readonly now: number;
 }
 
 /**
- * The parts of a plan that can change from one attempt of a batch to the next: the schema, and the
- * partitions file that contains it.
+ * The parts of a plan that can change from one attempt of a batch to the next: the schema, the
+ * partitions file that contains it, and the code. If the partitions are planned anew, so are their
+ * number and the plan's id.
  */
-export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema">;
+export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema" | "code" | "tasks" | "planId">;
 
 export interface Decision {
   readonly to: "committing" | "aborting";
@@ -326,16 +406,33 @@ export interface Ledger {
 
   /**
    * Pauses the pipeline: from their next plan on, runs do nothing. Needs no lease. Throws
-   * `PIPELINE_NOT_FOUND`, like `resume`, `rewind` and `unlock`.
+   * `PIPELINE_NOT_FOUND`, like `resume`, `rewind`, `accept` and `unlock`.
    */
   pause(pipeline: string, action: Action): Promise<void>;
   /** Ends a pause. Needs no lease. */
   resume(pipeline: string, action: Action): Promise<void>;
   /**
-   * Moves the offset and nothing else: batch ids continue, and an acknowledgement that is due stays
-   * due. Throws `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the offset is not `from`.
+   * Moves the offset; batch ids continue. An acknowledgement that is due is dropped, because the
+   * source is asked for its rows again. Throws `FENCED`, `BATCH_OPEN`, or `LEDGER_CONFLICT` if the
+   * offset is not `from`.
    */
   rewind(fence: Fence, rewind: Rewind): Promise<void>;
+  /** Records what the pipeline's name stands for. */
+  identify(fence: Fence, identity: PipelineIdentity): Promise<void>;
+  /** Forgets what the name stood for, so that the next run records it anew. Needs no lease. */
+  accept(pipeline: string, action: Action): Promise<void>;
+  /**
+   * Begins a new life of the pipeline after the newest batch in the sink. `open` is the open batch,
+   * which is given up. Throws `LEDGER_CONFLICT` if another batch is open.
+   */
+  adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void>;
+  /**
+   * Starts an attempt of the open batch that has no tasks, whatever state the batch is in. Its
+   * commit uses up the batch's id.
+   */
+  skip(fence: Fence, batch: Batch, skip: Skip): Promise<Batch>;
+  /** Deletes all records of a pipeline. The head is deleted last, so that it can be repeated. */
+  forget(fence: Fence): Promise<void>;
   /**
    * Takes the lease away from the holder of this epoch. That run can then change nothing in the
    * ledger. Throws `LEDGER_CONFLICT` if the pipeline has another epoch.

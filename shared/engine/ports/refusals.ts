@@ -3,15 +3,31 @@ import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
 import type { Fence, Head, Rewind } from "./ledger.ts";
 
+/** True if the run that has this fence still holds the pipeline, in this life of it. */
+export function isHeldBy({ incarnation, epoch }: Fence, head: Head | undefined): boolean {
+  return head?.incarnation === incarnation && head.epoch === epoch;
+}
+
 /**
  * The error of a step whose run no longer holds the pipeline, because another run has acquired it
  * since.
  */
 export function fenced(fence: Fence, head: Head | undefined): MillraceError {
   const holder = head?.lease?.owner.description ?? "another run";
+  if (head?.incarnation !== fence.incarnation) {
+    const found = head === undefined ? "has no such pipeline any more" : "has another life of it";
+    return new MillraceError(
+      "FENCED",
+      `this run began pipeline "${fence.pipeline}" (incarnation ${fence.incarnation.slice(0, 8)}), but the ledger ${found}: it was replaced, forgotten or adopted`,
+      {
+        where: { pipeline: fence.pipeline },
+        hint: "This run has ended and committed nothing more. See `millrace status`, then start it again.",
+      },
+    );
+  }
   return new MillraceError(
     "FENCED",
-    `this run (epoch ${fence.epoch}) lost pipeline "${fence.pipeline}" to ${holder} (epoch ${head?.epoch ?? "none"})`,
+    `this run (epoch ${fence.epoch}) lost pipeline "${fence.pipeline}" to ${holder} (epoch ${head.epoch})`,
     {
       where: { pipeline: fence.pipeline },
       hint: "Nothing is lost: the other run goes on with the batch. Start again when it has ended.",
@@ -26,9 +42,9 @@ export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): M
       where: { pipeline: fence.pipeline },
       hint,
     });
-  if (head.epoch !== fence.epoch) return fenced(fence, head);
+  if (!isHeldBy(fence, head)) return fenced(fence, head);
   if (head.openBatchId !== undefined) {
-    const hint = "Let it end first: `millrace run`, or `millrace replay`.";
+    const hint = `Let it end first: \`millrace run\`, or \`millrace replay\`. If it cannot end: \`millrace skip ${fence.pipeline}\`.`;
     return refused("BATCH_OPEN", `batch ${head.openBatchId} is open`, hint);
   }
   if (head.offset === undefined || !sameOffset(head.offset, from)) {

@@ -1,50 +1,39 @@
-import type { MillraceError } from "../../contract/errors.ts";
+import { UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
-import {
-  ABSENT,
-  absentOr,
-  applyChange,
-  atMost,
-  type Change,
-  equal,
-  holds,
-  oneOf,
-  PRESENT,
-  type Where,
-} from "./compare-and-set.ts";
+import { ABSENT, absentOr, atMost, type Change, equal, oneOf } from "./compare-and-set.ts";
 import type {
   AcquireRequest,
-  Action,
   Batch,
   Decision,
   Fence,
   Head,
-  JournalEntry,
   LedgerLimits,
   NewBatch,
   Outcome,
+  PipelineIdentity,
   PlanOfAttempt,
-  Rewind,
 } from "./ledger.ts";
-import {
-  conflict,
-  fenced,
-  findRewindProblem,
-  holderChanged,
-  tooManyItems,
-  unknownPipeline,
-} from "./refusals.ts";
+import { conflict, tooManyItems } from "./refusals.ts";
 import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
+import {
+  type BatchTransition,
+  batchTransition,
+  fencedError,
+  fencedOrMissingError,
+  type HeadTransition,
+  headTransition,
+  heldBy,
+} from "./transition.ts";
 
 /*
  * The rules of the ledger as pure functions. Each function describes one step: what the records
  * must be, and what is written. A ledger compares and sets exactly this, in one atomic step, and
  * adds no rule of its own.
  *
- * - Each acquired lease gets the next epoch. Every later step of the run compares that epoch, so a
- *   run that has lost the pipeline cannot change anything. The lease itself only prevents duplicate
- *   work.
+ * - Each acquired lease gets the next epoch. Every later step of the run compares that epoch and
+ *   the incarnation, so a run that has lost the pipeline, or whose ledger was replaced by another
+ *   one, cannot change anything. The lease itself only prevents duplicate work.
  * - A batch is recorded before it is read. It has the next id, starts at the head's offset, and is
  *   the only open batch.
  * - An attempt is decided once, because a decision compares the state in which it was made.
@@ -53,61 +42,7 @@ import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
  * - The end of a commit moves the offset, closes the batch, replaces the sink's hint and notes that
  *   the source must be told. The end of an abort leaves the batch open for its next attempt, which
  *   has the same id, start and end.
- * - A manual operation is added to the journal in the same step. A rewind requires that no batch is
- *   open and that the offset is still the one that the person saw. Batch ids continue.
  */
-
-/** The fields of a head that a transition can compare, including nested ones. */
-export interface HeadFields extends Head {
-  readonly "lease.owner.id": string;
-  readonly "lease.expiresAt": number;
-  readonly "unacknowledged.batchId": number;
-}
-
-/** The current records, from which a failed transition derives its error. */
-export interface CurrentRecords {
-  readonly head: Head | undefined;
-  readonly batch?: Batch | undefined;
-}
-
-/**
- * A change of the ledger in one atomic step. If all comparisons hold, everything is set; otherwise
- * nothing is.
- */
-export interface HeadTransition {
-  readonly pipeline: string;
-  readonly head: Change<Head, HeadFields>;
-  /**
-   * Returns the error for a failed comparison, or `undefined` if the caller continues with the
-   * current records.
-   */
-  refusal(current: CurrentRecords): MillraceError | undefined;
-}
-
-/** A manual operation on a pipeline. */
-export interface JournaledTransition extends HeadTransition {
-  /** The entry that is added to the journal. */
-  readonly entry: JournalEntry;
-}
-
-export interface BatchTransition extends HeadTransition {
-  readonly batch: {
-    /** The fields to compare and to set. Absent for a new batch, whose id must not exist yet. */
-    readonly change?: Change<Batch>;
-    /** The batch after the step. */
-    readonly after: Batch;
-  };
-}
-
-/** A transition of any kind. */
-export type Transition = HeadTransition & Partial<Pick<JournaledTransition, "entry"> & BatchTransition>;
-
-/** True if all comparisons of the transition hold. */
-export function allows({ head, batch }: Transition, current: CurrentRecords): boolean {
-  if (!holds(head.where, current.head)) return false;
-  if (batch === undefined) return true;
-  return batch.change === undefined ? current.batch === undefined : holds(batch.change.where, current.batch);
-}
 
 /**
  * Acquires the lease if it is free, expired or the caller's own, or if its holder is known to have
@@ -115,7 +50,7 @@ export function allows({ head, batch }: Transition, current: CurrentRecords): bo
  * answer to its first call may have been lost.
  */
 export function acquired(request: AcquireRequest): HeadTransition {
-  const { pipeline, owner, now, takeOverEpoch } = request;
+  const { pipeline, owner, now, takeOver } = request;
   return {
     pipeline,
     head: {
@@ -123,7 +58,7 @@ export function acquired(request: AcquireRequest): HeadTransition {
         { lease: ABSENT },
         { "lease.expiresAt": atMost(now) },
         { "lease.owner.id": equal(owner.id) },
-        ...(takeOverEpoch === undefined ? [] : [{ epoch: equal(takeOverEpoch) }]),
+        ...(takeOver === undefined ? [] : [heldBy(takeOver)]),
       ],
       initial: { incarnation: request.newIncarnation, nextBatchId: 0 },
       add: { epoch: 1 },
@@ -185,7 +120,7 @@ export function replanned(
   fence: Fence,
   batch: Batch,
   now: number,
-  { partitionsKey, schema }: PlanOfAttempt = batch,
+  { partitionsKey, schema, code, tasks, planId }: PlanOfAttempt = batch,
 ): BatchTransition {
   const { batchId, attempt } = batch;
   return {
@@ -197,6 +132,9 @@ export function replanned(
         plannedAt: now,
         partitionsKey,
         schema,
+        code,
+        tasks,
+        planId,
         finishedAt: undefined,
         progress: undefined,
       },
@@ -250,6 +188,8 @@ export function finished(
     openBatchId: undefined,
     unacknowledged: { batchId, end },
     lastCommit,
+    lastInSink: { incarnation: batch.incarnation, batchId, planId: batch.planId ?? UNKNOWN_PLAN },
+    isSinkUnchecked: undefined,
   });
 }
 
@@ -258,97 +198,7 @@ export function acknowledged(fence: Fence, batchId: number): HeadTransition {
   return headTransition(fence, { "unacknowledged.batchId": equal(batchId) }, { unacknowledged: undefined });
 }
 
-/** Pauses the pipeline from the next plan on. Needs no lease. */
-export function paused(pipeline: string, action: Action): JournaledTransition {
-  return manualTransition(pipeline, {}, { paused: action }, { action: "pause", ...action });
-}
-
-/** Ends a pause. Needs no lease. */
-export function resumed(pipeline: string, action: Action): JournaledTransition {
-  return manualTransition(pipeline, {}, { paused: undefined }, { action: "resume", ...action });
-}
-
-/** Moves the offset while no batch is open, if it is still the offset that the person saw. */
-export function rewound(fence: Fence, rewind: Rewind): JournaledTransition {
-  const where = { epoch: equal(fence.epoch), openBatchId: ABSENT, offset: equal(rewind.from) };
-  return manualTransition(
-    fence.pipeline,
-    where,
-    { offset: rewind.to },
-    { action: "rewind", ...rewind },
-    (head) => findRewindProblem(fence, rewind, head),
-  );
-}
-
-/**
- * Takes the lease away from the holder of this epoch. That run can then change nothing in the
- * ledger.
- */
-export function unlocked(fence: Fence, action: Action): JournaledTransition {
-  const { pipeline, epoch } = fence;
-  const set = { epoch: epoch + 1, lease: undefined };
-  return manualTransition(pipeline, { epoch: equal(epoch) }, set, { action: "unlock", ...action }, (head) =>
-    holderChanged(fence, head),
-  );
-}
-
-/** A transition of a run that changes the head. */
-function headTransition(fence: Fence, where: Where<HeadFields>, set: Change<Head>["set"]): HeadTransition {
-  return {
-    pipeline: fence.pipeline,
-    head: { where: [{ epoch: equal(fence.epoch), ...where }], set },
-    refusal: ({ head }) => fencedError(fence, head),
-  };
-}
-
-/**
- * A transition of a run that changes a batch and perhaps the head. If only the comparison of the
- * batch fails, the caller continues with the current batch.
- */
-function batchTransition(
-  fence: Fence,
-  batch: Batch,
-  change: Change<Batch>,
-  head: Change<Head>["set"] = {},
-): BatchTransition {
-  return {
-    ...headTransition(fence, {}, head),
-    batch: { change, after: applyChange(change, batch) },
-    refusal: (current) => fencedOrMissingError(fence, batch.batchId, current),
-  };
-}
-
-/** A manual operation. It is not conditional on a lease, but the pipeline must exist. */
-function manualTransition(
-  pipeline: string,
-  where: Where<HeadFields>,
-  set: Change<Head>["set"],
-  entry: JournalEntry,
-  problem: (head: Head) => MillraceError | undefined = () => undefined,
-): JournaledTransition {
-  return {
-    pipeline,
-    head: { where: [{ epoch: PRESENT, ...where }], set },
-    entry,
-    refusal: ({ head }) => (head === undefined ? unknownPipeline(pipeline) : problem(head)),
-  };
-}
-
-/** Returns `FENCED` if the run no longer holds the pipeline, otherwise `undefined`. */
-function fencedError(fence: Fence, head: Head | undefined): MillraceError | undefined {
-  return head?.epoch === fence.epoch ? undefined : fenced(fence, head);
-}
-
-/**
- * Returns the error if the run no longer holds the pipeline or the batch does not exist, otherwise
- * `undefined`.
- */
-function fencedOrMissingError(
-  fence: Fence,
-  batchId: number,
-  { head, batch }: CurrentRecords,
-): MillraceError | undefined {
-  const missing = () =>
-    batch === undefined ? conflict(fence.pipeline, batchId, "there is no such batch") : undefined;
-  return fencedError(fence, head) ?? missing();
+/** Records what the pipeline's name stands for. */
+export function identified(fence: Fence, identity: PipelineIdentity): HeadTransition {
+  return headTransition(fence, {}, { identity });
 }

@@ -1,10 +1,13 @@
 import type { Schema } from "apache-arrow";
 import type { SupportsExists, Writer } from "../../contract/batch-writer.ts";
+import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import type { Batch } from "../ports/ledger.ts";
+import type { SupportsNewestBatch, SupportsTargetName } from "../../contract/stream-writer.ts";
+import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
+import { positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { BATCH_WRITER, checkImplementation, STREAM_WRITER } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
@@ -83,17 +86,72 @@ export class SinkSession {
     };
   }
 
-  batchContext(batch: Batch, lastCommit: JsonValue | undefined): BatchContext {
-    // Only `append` continues from the last commit. In other modes the target may have been deleted
-    // since.
-    const { saveMode = "append" } = this.#pipeline;
+  /** True for a batch pipeline, whose batches do not continue each other. */
+  get isIndependent(): boolean {
+    return this.#pipeline.saveMode !== undefined;
+  }
+
+  /** Returns what the sink must have before the next batch. */
+  continuityOf({
+    follows,
+    isRewound = false,
+    formerIncarnations = [],
+  }: SinkPosition): Pick<BatchContext, "follows" | "continuity" | "formerIncarnations"> {
+    return {
+      ...(follows === undefined ? {} : { follows }),
+      continuity: this.isIndependent ? "independent" : isRewound ? "rewound" : "strict",
+      formerIncarnations,
+    };
+  }
+
+  /**
+   * Asks the sink for the newest batch of the pipeline. Returns `undefined` if the sink cannot tell.
+   */
+  async newestBatch(
+    schema: Schema,
+    incarnation: string,
+    lastCommit: JsonValue | undefined,
+  ): Promise<{ readonly newest: CommittedBatch | undefined } | undefined> {
+    const writer = (await this.writer(schema)) as Partial<SupportsNewestBatch>;
+    if (writer.newestBatch === undefined) return undefined;
+    const context = { ...this.context(incarnation), ...this.#hint(lastCommit) };
+    const where = { pipeline: this.#pipeline.name };
+    const newest = await guard("SINK_FAILED", "newestBatch() failed", where, () =>
+      writer.newestBatch?.(context),
+    );
+    return { newest: newest ?? undefined };
+  }
+
+  /** Returns the name of the target, if the sink names it. */
+  async targetName(schema: Schema, incarnation: string): Promise<string | undefined> {
+    const writer = (await this.writer(schema)) as Partial<SupportsTargetName>;
+    const where = { pipeline: this.#pipeline.name };
+    return await guard("SINK_FAILED", "targetName() failed", where, () =>
+      writer.targetName?.(this.context(incarnation)),
+    );
+  }
+
+  batchContext(batch: Batch, run: BatchRun): BatchContext {
     return {
       ...this.context(batch.incarnation),
       batchId: batch.batchId,
+      planId: batch.planId ?? UNKNOWN_PLAN,
+      start: batch.start,
+      end: batch.end,
+      ...this.continuityOf(positionOfRun(run)),
       attempt: batch.attempt,
       commitTried: batch.lastTriedAttempt === batch.attempt,
       plannedAt: batch.plannedAt,
-      ...(lastCommit === undefined || saveMode !== "append" ? {} : { lastCommit }),
+      ...this.#hint(run.lastCommit),
     };
+  }
+
+  /**
+   * Only `append` continues from the last commit. In other modes the target may have been deleted
+   * since.
+   */
+  #hint(lastCommit: JsonValue | undefined): { readonly lastCommit?: JsonValue } {
+    const { saveMode = "append" } = this.#pipeline;
+    return lastCommit === undefined || saveMode !== "append" ? {} : { lastCommit };
   }
 }

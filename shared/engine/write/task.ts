@@ -1,6 +1,7 @@
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
 import { takesRows, type Writer } from "../../contract/batch-writer.ts";
+import { UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
@@ -145,6 +146,7 @@ async function prepare(
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     batchId: run.batchId,
+    planId: run.planId ?? UNKNOWN_PLAN,
     attempt: run.attempt,
     partitionId: partition,
     attemptNumber,

@@ -58,6 +58,21 @@ export function refusedItemsError(error: unknown, pipeline: string, batchId: num
   });
 }
 
+/**
+ * The error of a transaction whose condition on an item of the sink failed: another ledger has
+ * written the item since the sink read it.
+ */
+export function sinkItemChanged(pipeline: string, batchId: number): MillraceError {
+  return new MillraceError(
+    "TRANSACTION_REFUSED",
+    "an item of the sink has changed since the sink looked at it",
+    {
+      where: { pipeline, batchId },
+      hint: "Nothing was written. Another ledger may write to the same table under this name: the next run looks again, and says so.",
+    },
+  );
+}
+
 function isFailedCondition(error: unknown): boolean {
   return error instanceof ConditionalCheckFailedException || itemsOfFailedCondition(error) !== undefined;
 }

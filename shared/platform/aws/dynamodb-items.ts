@@ -1,6 +1,8 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { LEDGER_ATTRIBUTE, pipelinePartition, tasksPrefix } from "../../aws/names.ts";
+import type { BatchIdentity } from "../../contract/committed-batch.ts";
+import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
@@ -11,11 +13,12 @@ import type {
   Batch,
   Head,
   JournalEntry,
+  PipelineIdentity,
   RunningTask,
   Task,
   TaskKey,
 } from "../../engine/ports/ledger.ts";
-import type { HeadFields } from "../../engine/ports/transitions.ts";
+import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
 
 /** An item in DynamoDB's format. */
@@ -40,6 +43,11 @@ export function headKey(pipeline: string): Key {
 
 export function batchKey(pipeline: string, batchId: number): Key {
   return { pk: pipelinePartition(pipeline), sk: `B#${batchDigits(batchId)}` };
+}
+
+/** True if the key is that of a batch. */
+export function isBatchKey({ sk }: Key): boolean {
+  return sk.startsWith("B#");
 }
 
 /** Journal entries sort by time. They are never deleted. */
@@ -92,6 +100,8 @@ const HEAD: Partial<Attributes<Head>> = {
   }),
   lastCommit: (lastCommit) => ({ lastCommit: json(lastCommit) }),
   paused: (action) => ({ pausedAs: json(action) }),
+  identity: (identity) => ({ identity: json(identity) }),
+  lastInSink: (newest) => ({ lastInSink: json(newest) }),
 };
 
 const BATCH: Partial<Attributes<Batch>> = {
@@ -100,6 +110,7 @@ const BATCH: Partial<Attributes<Batch>> = {
   latest: (latest) => ({ latest: canonical(latest) }),
   progress: (progress) => ({ progress: json(progress) }),
   error: (error) => ({ error: json(error) }),
+  skipped: (action) => ({ skipped: json(action) }),
 };
 
 /** Attribute names to use in conditions, for fields that are stored under another name. */
@@ -162,8 +173,38 @@ function json(value: unknown): string | undefined {
   return value === undefined ? undefined : JSON.stringify(value);
 }
 
+/**
+ * Version of the items that this code writes. A head without one is of version 1, which had no plan
+ * ids.
+ */
+const FORMAT = 2;
+
+/**
+ * Adds to the change of a head that acquires it: the item gets this code's version, if it has no
+ * newer one.
+ */
+export function withFormat({ where, set, ...change }: ItemChange): ItemChange {
+  const known: Test<number> = { absent: true, atMost: FORMAT };
+  return {
+    ...change,
+    where: where.map((tests) => ({ ...tests, format: known })),
+    set: { ...set, format: FORMAT },
+  };
+}
+
+/** Throws `LEDGER_VERSION` if a newer version of Millrace wrote the item. */
+function checkFormat(pipeline: string, format: unknown): void {
+  if (format === undefined || Number(format) <= FORMAT) return;
+  throw new MillraceError(
+    "LEDGER_VERSION",
+    `the ledger's items of pipeline "${pipeline}" have version ${String(format)}, this Millrace knows ${FORMAT}`,
+    { where: { pipeline }, hint: "Use the Millrace that wrote them, or a newer one." },
+  );
+}
+
 export function headOf(item: Item): Head {
   const head = unmarshall(item) as Record<string, unknown> & Head;
+  checkFormat(String(head["pk"]).slice(2), head["format"]);
   const leaseOwner = head["leaseOwner"] as string | undefined;
   const unacknowledged = head["unacknowledgedBatchId"] as number | undefined;
   return {
@@ -190,6 +231,10 @@ export function headOf(item: Item): Head {
           unacknowledged: { batchId: unacknowledged, end: parsed<Offset>(head["unacknowledgedEnd"]) ?? {} },
         }),
     ...optional("paused", parsed<Action>(head["pausedAs"])),
+    ...optional("formerIncarnations", head.formerIncarnations),
+    ...optional("identity", parsed<PipelineIdentity>(head.identity)),
+    ...optional("lastInSink", parsed<BatchIdentity>(head.lastInSink)),
+    ...optional("isSinkUnchecked", head.isSinkUnchecked),
   };
 }
 
@@ -198,14 +243,15 @@ export function batchItem(batch: Batch): Item {
 }
 
 export function batchOf(item: Item): Batch {
-  const { pk: _pk, sk: _sk, start, end, latest, progress, error, ...fields } = unmarshall(item);
+  const { pk: _pk, sk: _sk, start, end, latest, progress, error, skipped, ...fields } = unmarshall(item);
   return {
-    ...(fields as Omit<Batch, "start" | "end" | "latest" | "progress" | "error">),
+    ...(fields as Omit<Batch, "start" | "end" | "latest" | "progress" | "error" | "skipped">),
     start: parsed<Offset>(start) ?? {},
     end: parsed<Offset>(end) ?? {},
     ...optional("latest", parsed<Offset>(latest)),
     ...optional("progress", parsed<Exclude<Batch["progress"], undefined>>(progress)),
     ...optional("error", parsed<Exclude<Batch["error"], undefined>>(error)),
+    ...optional("skipped", parsed<Action>(skipped)),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
+import type { Put, TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import { isDynamoDbItem } from "../../aws/transaction-item.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -8,6 +8,7 @@ import type {
   Acquired,
   AcquireRequest,
   Action,
+  Adoption,
   Batch,
   Decision,
   Fence,
@@ -17,30 +18,42 @@ import type {
   LedgerLimits,
   NewBatch,
   Outcome,
+  PipelineIdentity,
   PlanOfAttempt,
   Rewind,
   RunningTask,
+  Skip,
   Task,
   TaskKey,
 } from "../../engine/ports/ledger.ts";
 import {
+  accepted,
+  adopted,
+  paused,
+  resumed,
+  rewound,
+  skipped,
+  unlocked,
+} from "../../engine/ports/manual-transitions.ts";
+import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
+import {
+  type BatchTransition,
+  type HeadTransition,
+  headTransition,
+  type Transition,
+} from "../../engine/ports/transition.ts";
+import {
   acknowledged,
   acquired,
-  type BatchTransition,
   decided,
   finished,
-  type HeadTransition,
+  identified,
   initialized,
-  type JournaledTransition,
-  paused,
   planned,
   released,
   replanned,
-  resumed,
-  rewound,
-  unlocked,
 } from "../../engine/ports/transitions.ts";
-import { refusedItemsError } from "./dynamodb-calls.ts";
+import { refusedItemsError, sinkItemChanged } from "./dynamodb-calls.ts";
 import {
   batchChange,
   batchItem,
@@ -50,6 +63,7 @@ import {
   headKey,
   headOf,
   type Item,
+  isBatchKey,
   journalEntryOf,
   journalItem,
   journalKey,
@@ -60,6 +74,7 @@ import {
   taskKey,
   taskOf,
   taskPartition,
+  withFormat,
 } from "./dynamodb-items.ts";
 import { DynamoDbTable, type DynamoDbTableOptions } from "./dynamodb-table.ts";
 
@@ -88,8 +103,8 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async acquire(request: AcquireRequest): Promise<Acquired> {
-    const { head } = acquired(request);
-    const { changed, item } = await this.#table.update(headKey(request.pipeline), headChange(head));
+    const change = withFormat(headChange(acquired(request).head));
+    const { changed, item } = await this.#table.update(headKey(request.pipeline), change);
     return { acquired: changed, head: headOf(item ?? {}) };
   }
 
@@ -131,19 +146,66 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async pause(pipeline: string, action: Action): Promise<void> {
-    await this.#changeByHand(paused(pipeline, action));
+    await this.#transact(paused(pipeline, action));
   }
 
   async resume(pipeline: string, action: Action): Promise<void> {
-    await this.#changeByHand(resumed(pipeline, action));
+    await this.#transact(resumed(pipeline, action));
   }
 
   async rewind(fence: Fence, rewind: Rewind): Promise<void> {
-    await this.#changeByHand(rewound(fence, rewind));
+    await this.#transact(rewound(fence, rewind));
+  }
+
+  async identify(fence: Fence, identity: PipelineIdentity): Promise<void> {
+    await this.#changeHead(identified(fence, identity));
+  }
+
+  async accept(pipeline: string, action: Action): Promise<void> {
+    await this.#transact(accepted(pipeline, action));
+  }
+
+  async adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void> {
+    const head = await this.head(fence.pipeline);
+    if (head === undefined || !isHeldBy(fence, head)) throw fenced(fence, head);
+    await this.#transact(adopted(fence, head, adoption, open));
+  }
+
+  async skip(fence: Fence, batch: Batch, skip: Skip): Promise<Batch> {
+    return await this.#changeBatch(skipped(fence, batch, skip));
+  }
+
+  /**
+   * Deletes the items of the pipeline. Its tasks are found through its batches, so the tasks of a
+   * batch go before the batch, and the head goes last, on the condition that nobody acquired it.
+   */
+  async forget(fence: Fence): Promise<void> {
+    const { pipeline } = fence;
+    const held = await this.head(pipeline);
+    if (!isHeldBy(fence, held)) throw fenced(fence, held);
+    const { pk } = headKey(pipeline);
+    for (const item of await this.#table.queryPartition(pk)) {
+      const key = { pk, sk: String(item["sk"]?.S) };
+      if (key.sk === headKey(pipeline).sk) continue;
+      if (isBatchKey(key)) await this.#deleteTasks(batchOf(item));
+      await this.#table.delete(key);
+    }
+    const { head, refusal } = headTransition(fence, {}, {});
+    const { changed, item } = await this.#table.deleteIf(headKey(pipeline), headChange(head));
+    if (!changed && item !== undefined) throwIfAny(refusal({ head: headOf(item) }));
+  }
+
+  async #deleteTasks(batch: Batch): Promise<void> {
+    for (let attempt = 1; attempt <= batch.attempt; attempt++) {
+      const ofAttempt = { ...batch, attempt };
+      for (const pk of [taskPartition(ofAttempt), progressPartition(ofAttempt)])
+        for (const item of await this.#table.queryPartition(pk))
+          await this.#table.delete({ pk, sk: String(item["sk"]?.S) });
+    }
   }
 
   async unlock(fence: Fence, action: Action): Promise<void> {
-    await this.#changeByHand(unlocked(fence, action));
+    await this.#transact(unlocked(fence, action));
   }
 
   async head(pipeline: string): Promise<Head | undefined> {
@@ -197,44 +259,53 @@ export class DynamoDbLedger implements Ledger {
     if (!changed) throwIfAny(refusal({ head: item && headOf(item) }));
   }
 
-  /** Changes the head and adds the journal entry in one transaction. */
-  async #changeByHand({ pipeline, head, entry, refusal }: JournaledTransition): Promise<void> {
-    const failed = await this.#table.transact([
-      this.#table.change(headKey(pipeline), headChange(head)),
-      this.#table.newItem(journalItem(pipeline, entry, this.#runtime.newId())),
-    ]);
-    if (failed === undefined) return;
-    const [item] = failed;
-    throwIfAny(refusal({ head: item && headOf(item) }));
+  async #changeBatch(
+    transition: BatchTransition,
+    sinkItems: readonly TransactWriteItem[] = [],
+  ): Promise<Batch> {
+    return (await this.#transact(transition, sinkItems)) ?? transition.batch.after;
   }
 
   /**
-   * Changes batch and head, and writes the sink's items, in one transaction. Returns the current
-   * batch.
+   * Changes the head and, if the transition has them, the batch and the journal, and writes the
+   * sink's items, in one transaction. Returns the current batch.
    */
-  async #changeBatch(
-    { pipeline, head, batch: { change, after }, refusal }: BatchTransition,
+  async #transact(
+    { pipeline, head, batch, entry, refusal }: Transition,
     sinkItems: readonly TransactWriteItem[] = [],
-  ): Promise<Batch> {
-    const failed = await this.#table
-      .transact([
-        change === undefined
-          ? this.#table.newItem(batchItem(after))
-          : this.#table.change(batchKey(pipeline, after.batchId), batchChange(change)),
-        this.#table.change(headKey(pipeline), headChange(head)),
-        ...sinkItems,
-      ])
-      .catch((error: unknown) => {
-        throw sinkItems.length === 0 ? error : refusedItemsError(error, pipeline, after.batchId);
-      });
-    if (failed === undefined) return after;
-    const [batch, headItem] = failed;
+  ): Promise<Batch | undefined> {
+    const writes = [
+      this.#table.change(headKey(pipeline), headChange(head)),
+      ...(batch === undefined ? [] : [this.#batchWrite(pipeline, batch)]),
+      ...(entry === undefined
+        ? []
+        : [this.#table.newItem(journalItem(pipeline, entry, this.#runtime.newId()))]),
+    ];
+    const failed = await this.#table.transact([...writes, ...sinkItems]).catch((error: unknown) => {
+      throw sinkItems.length === 0 || batch === undefined
+        ? error
+        : refusedItemsError(error, pipeline, batch.after.batchId);
+    });
+    if (failed === undefined) return batch?.after;
+    const [headItem, batchItem] = failed.slice(0, writes.length);
+    if (
+      failed.slice(0, writes.length).every((item) => item === undefined) &&
+      failed.some(Boolean) &&
+      batch !== undefined
+    )
+      throw sinkItemChanged(pipeline, batch.after.batchId);
     const current = {
       head: headItem === undefined ? await this.head(pipeline) : headOf(headItem),
-      batch: batch && batchOf(batch),
+      batch: batch && batchItem && batchOf(batchItem),
     };
     throwIfAny(refusal(current));
-    return current.batch ?? after;
+    return current.batch;
+  }
+
+  #batchWrite(pipeline: string, { change, after }: BatchTransition["batch"]): TransactWriteItem {
+    return change === undefined
+      ? this.#table.newItem(batchItem(after))
+      : this.#table.change(batchKey(pipeline, after.batchId), batchChange(change));
   }
 }
 
@@ -247,7 +318,10 @@ function throwIfAny(error: Error | undefined): void {
  * item is not for DynamoDB.
  */
 function putOf(item: TransactionItem, { pipeline, batchId }: Batch): TransactWriteItem {
-  if (isDynamoDbItem(item)) return { Put: { TableName: item.table, Item: item.item as Item } };
+  if (isDynamoDbItem(item)) {
+    const { table, item: Item, condition } = item;
+    return { Put: { TableName: table, Item: Item as Item, ...(condition as Partial<Put> | undefined) } };
+  }
   throw new MillraceError(
     "TRANSACTION_REFUSED",
     `the ledger is in DynamoDB, and takes no items of a sink that are for "${item.kind}"`,

@@ -1,5 +1,6 @@
 import {
   ConditionalCheckFailedException,
+  DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
   type Put,
@@ -77,6 +78,27 @@ export class DynamoDbTable {
     try {
       const { Attributes } = await this.#call((client) => client.send(new UpdateItemCommand(input)));
       return { changed: true, item: Attributes };
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return { changed: false, item: error.Item };
+      throw error;
+    }
+  }
+
+  async delete(key: Key): Promise<void> {
+    await this.#call((client) => client.send(new DeleteItemCommand(this.#target(key))));
+  }
+
+  /** Deletes an item if the condition of `change` holds; `change` sets nothing. */
+  async deleteIf(key: Key, change: ItemChange): Promise<Updated> {
+    const { UpdateExpression: _nothing, ...condition } = expression(change);
+    const input = {
+      ...this.#target(key),
+      ...condition,
+      ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+    } as const;
+    try {
+      await this.#call((client) => client.send(new DeleteItemCommand(input)));
+      return { changed: true, item: undefined };
     } catch (error) {
       if (error instanceof ConditionalCheckFailedException) return { changed: false, item: error.Item };
       throw error;

@@ -4,6 +4,7 @@ import type {
   Acquired,
   AcquireRequest,
   Action,
+  Adoption,
   Batch,
   Decision,
   Fence,
@@ -13,29 +14,40 @@ import type {
   LedgerLimits,
   NewBatch,
   Outcome,
+  PipelineIdentity,
   PlanOfAttempt,
   Rewind,
   RunningTask,
+  Skip,
   Task,
   TaskKey,
 } from "../../engine/ports/ledger.ts";
 import {
-  acknowledged,
-  acquired,
+  accepted,
+  adopted,
+  paused,
+  resumed,
+  rewound,
+  skipped,
+  unlocked,
+} from "../../engine/ports/manual-transitions.ts";
+import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
+import {
   allows,
   type BatchTransition,
   type CurrentRecords,
+  type Transition,
+} from "../../engine/ports/transition.ts";
+import {
+  acknowledged,
+  acquired,
   decided,
   finished,
+  identified,
   initialized,
-  paused,
   planned,
   released,
   replanned,
-  resumed,
-  rewound,
-  type Transition,
-  unlocked,
 } from "../../engine/ports/transitions.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { batchOf, batchRow, headOf, headRow, type Row } from "./sqlite-rows.ts";
@@ -130,6 +142,34 @@ export class SqliteLedger implements Ledger {
 
   async rewind(fence: Fence, rewind: Rewind): Promise<void> {
     this.#apply(rewound(fence, rewind));
+  }
+
+  async identify(fence: Fence, identity: PipelineIdentity): Promise<void> {
+    this.#apply(identified(fence, identity));
+  }
+
+  async accept(pipeline: string, action: Action): Promise<void> {
+    this.#apply(accepted(pipeline, action));
+  }
+
+  async adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void> {
+    const head = await this.head(fence.pipeline);
+    if (head === undefined || !isHeldBy(fence, head)) throw fenced(fence, head);
+    this.#apply(adopted(fence, head, adoption, open));
+  }
+
+  async skip(fence: Fence, batch: Batch, skip: Skip): Promise<Batch> {
+    return this.#changeBatch(skipped(fence, batch, skip));
+  }
+
+  async forget(fence: Fence): Promise<void> {
+    const { pipeline } = fence;
+    this.#sql.write(() => {
+      const head = this.#readHead(pipeline);
+      if (!isHeldBy(fence, head)) throw fenced(fence, head);
+      for (const table of ["tasks", "task_progress", "batches", "journal", "heads"])
+        this.#sql.run(`DELETE FROM ${table} WHERE pipeline = $pipeline`, { pipeline });
+    });
   }
 
   async unlock(fence: Fence, action: Action): Promise<void> {

@@ -1,7 +1,8 @@
+import type { BatchIdentity } from "../../contract/committed-batch.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
-import type { Action, Batch, Head } from "../../engine/ports/ledger.ts";
+import type { Action, Batch, Head, PipelineIdentity } from "../../engine/ports/ledger.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
 /** A row, or some of its columns. */
@@ -13,6 +14,10 @@ function json<T>(value: string | number | null | undefined): T | undefined {
 
 function number(value: string | number | null | undefined): number | undefined {
   return typeof value === "number" ? value : undefined;
+}
+
+function string(value: string | number | null | undefined): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function text(value: unknown): string | null {
@@ -39,6 +44,10 @@ export function headRow(head: Head): Row {
     unacknowledged: text(head.unacknowledged),
     last_commit: text(head.lastCommit),
     paused: text(head.paused),
+    former_incarnations: text(head.formerIncarnations),
+    identity: text(head.identity),
+    last_in_sink: text(head.lastInSink),
+    is_sink_unchecked: head.isSinkUnchecked === true ? 1 : null,
   };
 }
 
@@ -57,6 +66,10 @@ export function headOf(row: Row): Head {
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
     ...optional("paused", json<Action>(row["paused"])),
+    ...optional("formerIncarnations", json<readonly string[]>(row["former_incarnations"])),
+    ...optional("identity", json<PipelineIdentity>(row["identity"])),
+    ...optional("lastInSink", json<BatchIdentity>(row["last_in_sink"])),
+    ...(row["is_sink_unchecked"] === 1 ? { isSinkUnchecked: true } : {}),
   };
 }
 
@@ -80,6 +93,9 @@ export function batchRow(batch: Batch): Row {
     finished_at: batch.finishedAt ?? null,
     progress: text(batch.progress),
     error: text(batch.error),
+    plan_id: batch.planId ?? null,
+    code: batch.code ?? null,
+    skipped: text(batch.skipped),
   };
 }
 
@@ -103,5 +119,8 @@ export function batchOf(row: Row): Batch {
     ...optional("finishedAt", number(row["finished_at"])),
     ...optional("progress", json<Exclude<Batch["progress"], undefined>>(row["progress"])),
     ...optional("error", json<Exclude<Batch["error"], undefined>>(row["error"])),
+    ...optional("planId", string(row["plan_id"])),
+    ...optional("code", string(row["code"])),
+    ...optional("skipped", json<Action>(row["skipped"])),
   };
 }

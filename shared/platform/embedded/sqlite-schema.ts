@@ -75,8 +75,18 @@ CREATE TABLE task_progress (
 CREATE INDEX task_progress_by_time ON task_progress (reported_at);
 `;
 
+const CONTENT = `
+ALTER TABLE heads ADD COLUMN former_incarnations TEXT;
+ALTER TABLE heads ADD COLUMN identity TEXT;
+ALTER TABLE heads ADD COLUMN last_in_sink TEXT;
+ALTER TABLE heads ADD COLUMN is_sink_unchecked INTEGER;
+ALTER TABLE batches ADD COLUMN plan_id TEXT;
+ALTER TABLE batches ADD COLUMN code TEXT;
+ALTER TABLE batches ADD COLUMN skipped TEXT;
+`;
+
 /**
  * Each migration leads from the version with its index to the next. Opening a file runs all
  * migrations that it lacks. Never change or remove one, only add new ones.
  */
-export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS];
+export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS, CONTENT];

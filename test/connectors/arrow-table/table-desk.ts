@@ -12,6 +12,7 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { ObjectStore } from "../../../shared/contract/object-store.ts";
 import type { OpenBatch } from "../../../shared/contract/stream-writer.ts";
 import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
+import { batchFields } from "../../support/batch-context.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { withStores } from "../../support/runtime.ts";
@@ -41,6 +42,7 @@ export class Desk {
   context(overrides: Partial<BatchContext> = {}): BatchContext {
     return {
       ...DEFAULTS,
+      ...batchFields({ ...DEFAULTS, ...overrides }),
       commitTried: false,
       plannedAt: 0,
       store: this.store,

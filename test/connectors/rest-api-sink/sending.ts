@@ -30,6 +30,7 @@ export function taskOf(over: Partial<TaskContext> = {}): TaskContext {
     store,
     openStore: (location) => new DirectoryStore(location),
     batchId: batches++,
+    planId: "plan-1",
     attempt: 1,
     partitionId: 0,
     attemptNumber: 0,

@@ -4,6 +4,7 @@ import type { Offset } from "../../../shared/contract/offset.ts";
 import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import { type ReadLimit, ReadMaxRows } from "../../../shared/contract/read-limit.ts";
 import { DataSourceStreamReader } from "../../../shared/contract/stream-reader.ts";
+import { fenceOf } from "../../../shared/engine/acquire.ts";
 import { type PlanResult, plan } from "../../../shared/engine/plan.ts";
 import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
 import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
@@ -68,7 +69,7 @@ async function planned(
       leaseMilliseconds: 1,
       newIncarnation: "i",
     });
-    await ports.ledger.initialize({ pipeline: "numbers", epoch: head.head.epoch }, start);
+    await ports.ledger.initialize(fenceOf(head.head), start);
   }
   const sessions = await openSessions(definition, ports);
   const results: PlanResult[] = [];

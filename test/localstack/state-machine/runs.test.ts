@@ -164,8 +164,8 @@ describe("two executions at once", () => {
     await seen("it is at work", isHeld);
     // The other tasks must be recorded first. Otherwise they would run twice, like the held task.
     await until("3 tasks are recorded", async () => (await tasksOf(numbers)).length >= 3 || undefined);
-    const { epoch = 0 } = (await numbers.ledger.head("numbers")) ?? {};
-    await numbers.ledger.unlock({ pipeline: "numbers", epoch }, { by: "ann", at: Date.now() });
+    const { epoch = 0, incarnation = "" } = (await numbers.ledger.head("numbers")) ?? {};
+    await numbers.ledger.unlock({ pipeline: "numbers", incarnation, epoch }, { by: "ann", at: Date.now() });
     expect(await numbers.execute(ONCE)).toMatchObject(committed());
     const head = await numbers.ledger.head("numbers");
 

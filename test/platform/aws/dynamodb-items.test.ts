@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { Batch } from "../../../shared/engine/ports/ledger.ts";
-import { acquired, decided, finished, planned, rewound } from "../../../shared/engine/ports/transitions.ts";
+import { rewound } from "../../../shared/engine/ports/manual-transitions.ts";
+import { acquired, decided, finished, planned } from "../../../shared/engine/ports/transitions.ts";
 import { batchChange, batchItem, batchOf, headChange } from "../../../shared/platform/aws/dynamodb-items.ts";
 
-const FENCE = { pipeline: "orders", epoch: 4 };
+const FENCE = { pipeline: "orders", incarnation: "life-1", epoch: 4 };
 const BATCH: Batch = {
   pipeline: "orders",
   incarnation: "life-1",
   batchId: 7,
+  planId: "plan-7",
   start: { n: 60, a: 1 },
   end: { n: 70, a: 1 },
   latest: { n: 99 },
@@ -53,19 +55,19 @@ describe("the attributes of the ledger's items", () => {
   it("The lease and the acknowledgement of a head are stored in several attributes", () => {
     const owner = { id: "a", description: "run a" };
     const request = { pipeline: "orders", owner, now: 10, leaseMilliseconds: 5, newIncarnation: "life-1" };
-    expect(headChange(acquired({ ...request, takeOverEpoch: 3 }).head)).toEqual({
+    expect(headChange(acquired({ ...request, takeOver: { ...FENCE, epoch: 3 } }).head)).toEqual({
       where: [
         { leaseOwner: { absent: true } },
         { leaseExpiresAt: { atMost: 10 } },
         { leaseOwner: { oneOf: ["a"] } },
-        { epoch: { oneOf: [3] } },
+        { incarnation: { oneOf: ["life-1"] }, epoch: { oneOf: [3] } },
       ],
       set: { leaseOwner: "a", leaseDescription: "run a", leaseExpiresAt: 15 },
       initial: { incarnation: "life-1", nextBatchId: 0 },
       add: { epoch: 1 },
     });
     expect(headChange(finished(FENCE, BATCH, { ...OUTCOME, lastCommit: { v: 1 } }, LIMITS).head)).toEqual({
-      where: [{ epoch: { oneOf: [4] } }],
+      where: [{ incarnation: { oneOf: ["life-1"] }, epoch: { oneOf: [4] } }],
       set: {
         position: '{"a":1,"n":70}',
         lastCommittedBatchId: 7,
@@ -73,6 +75,8 @@ describe("the attributes of the ledger's items", () => {
         unacknowledgedBatchId: 7,
         unacknowledgedEnd: '{"a":1,"n":70}',
         lastCommit: '{"v":1}',
+        lastInSink: '{"incarnation":"life-1","batchId":7,"planId":"plan-7"}',
+        isSinkUnchecked: undefined,
       },
       initial: {},
       add: {},
@@ -83,6 +87,7 @@ describe("the attributes of the ledger's items", () => {
     const { head } = planned(FENCE, { ...BATCH, now: 1 });
     expect(headChange(head).where).toEqual([
       {
+        incarnation: { oneOf: ["life-1"] },
         epoch: { oneOf: [4] },
         openBatchId: { absent: true },
         nextBatchId: { oneOf: [7] },

@@ -116,27 +116,61 @@ export async function commit(
   what: string,
   { overwrite = false, named }: { overwrite?: boolean; named?: Omit<CodedProblem, "message"> } = {},
 ): Promise<boolean> {
-  const call = async () => {
-    const writer = await sink.factory.make(sink.schema, overwrite);
-    // A stream's `commit` gets the batch id as its second argument. If it declares only one
-    // parameter, it cannot use the id.
-    sink.knowsBatch ||= !writesBatches(writer) && writer.commit.length !== 1;
-    const context = recordingBatchUse(sink, batchOf(sink, attempt, true));
-    await (writesBatches(writer)
-      ? writer.commit(throughJson(messages), context)
-      : writer.commit(throughJson(messages), attempt.batchId, context));
-  };
-  return await sink.findings.check(what, call, named);
+  return await sink.findings.check(what, () => callCommit(sink, attempt, messages, overwrite), named);
 }
 
 /**
- * Returns the context in a proxy that records whether the sink reads the batch id or the
- * incarnation.
+ * Calls `commit` of a batch that does not fit what the sink has. Returns whether it committed,
+ * refused because of that, or failed in another way, which is reported.
+ */
+export async function commitOrRefuse(
+  sink: SinkSubject,
+  attempt: Attempt,
+  messages: Messages,
+  what: string,
+  named?: Omit<CodedProblem, "message">,
+): Promise<"committed" | "refused" | "failed"> {
+  let isRefused = false;
+  const call = async () => {
+    try {
+      await callCommit(sink, attempt, messages, false);
+    } catch (error) {
+      isRefused = MillraceError.is(error) && REFUSALS.includes(error.code);
+      if (!isRefused) throw error;
+    }
+  };
+  if (!(await sink.findings.check(what, call, named))) return "failed";
+  return isRefused ? "refused" : "committed";
+}
+
+/** The codes with which a sink refuses a batch that does not follow its newest one. */
+const REFUSALS: readonly string[] = ["LEDGER_BEHIND_SINK", "SINK_BEHIND_LEDGER"];
+
+async function callCommit(
+  sink: SinkSubject,
+  attempt: Attempt,
+  messages: Messages,
+  overwrite: boolean,
+): Promise<void> {
+  const writer = await sink.factory.make(sink.schema, overwrite);
+  // A stream's `commit` gets the batch id as its second argument. If it declares only one
+  // parameter, it cannot use the id.
+  sink.knowsBatch ||= !writesBatches(writer) && writer.commit.length !== 1;
+  const context = recordingBatchUse(sink, batchOf(sink, attempt, true));
+  await (writesBatches(writer)
+    ? writer.commit(throughJson(messages), context)
+    : writer.commit(throughJson(messages), attempt.batchId, context));
+}
+
+/**
+ * Returns the context in a proxy that records whether the sink reads the batch id, the incarnation
+ * or the plan id.
  */
 function recordingBatchUse(sink: SinkSubject, batch: BatchContext): BatchContext {
   return new Proxy(batch, {
     get: (target, key, receiver) => {
       if (key === "batchId" || key === "incarnation") sink.knowsBatch = true;
+      if (key === "planId") sink.knowsPlan = true;
       return Reflect.get(target, key, receiver) as unknown;
     },
   });

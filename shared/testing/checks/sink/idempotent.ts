@@ -1,9 +1,9 @@
 import type { Trap } from "../trap.ts";
-import { commit } from "./calls.ts";
+import { commitOrRefuse } from "./calls.ts";
 import { attemptOf, checkVisibleRows, isStaged, type SinkSubject, type Staged } from "./subject.ts";
 
 const HINT =
-  "The engine calls commit() again after a crash: recognise (batch.incarnation, batchId), written in one step with the rows, and do nothing where it is there.";
+  "The engine calls commit() again after a crash: keep incarnation, batchId and planId of the newest batch, written in one step with the rows, and do nothing if isCommitted(batch, newest).";
 
 /** Detects a repeated commit that writes its rows again. */
 export const COMMIT_AGAIN: Trap<SinkSubject, Staged> = {
@@ -21,7 +21,8 @@ export const LATE_COMMIT: Trap<SinkSubject, Staged> = {
 
 async function commitAgain(sink: Staged, what: string): Promise<boolean> {
   const named = { code: "SINK_NOT_IDEMPOTENT", hint: HINT } as const;
-  if (!(await commit(sink, attemptOf(sink, 0), sink.messages, what, { named }))) return true;
+  const outcome = await commitOrRefuse(sink, attemptOf(sink, 0), sink.messages, what, named);
+  if (outcome === "failed") return true;
   if (sink.options.readBack === undefined) sink.findings.add(notVerified(sink));
   else await checkVisibleRows(sink, "SINK_NOT_IDEMPOTENT", `after ${what}`, HINT);
   return true;

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../../contract/errors.ts";
 import type { Trap } from "../trap.ts";
 import { commit, stage } from "./calls.ts";
-import { checkVisibleRows, ROWS_OF_BATCH, type SinkSubject } from "./subject.ts";
+import { attemptOfNewLife, checkVisibleRows, ROWS_OF_BATCH, type SinkSubject } from "./subject.ts";
 import { VISIBLE_HINT } from "./visible.ts";
 
 /** Detects a batch with `overwrite` that keeps old rows or loses its own. */
@@ -9,7 +9,7 @@ export const OVERWRITE: Trap<SinkSubject> = {
   code: "OVERWRITE_INCOMPLETE",
   applies: (sink): sink is SinkSubject => sink.factory.kind === "batch",
   async run(sink) {
-    const attempt = { incarnation: sink.surroundings.runtime.newId(), batchId: 0, attempt: 1 };
+    const attempt = attemptOfNewLife(sink);
     if (!(await isSupported(sink))) return true;
     const messages = await stage(sink, attempt, "write() that overwrites", true);
     if (messages === undefined) return true;

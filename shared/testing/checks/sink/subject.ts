@@ -50,6 +50,7 @@ export type FirstRows = Map<string, number>;
 export interface Attempt {
   readonly incarnation: string;
   readonly batchId: number;
+  readonly planId: string;
   readonly attempt: number;
 }
 
@@ -67,6 +68,8 @@ export interface SinkSubject {
   expected: number;
   /** True if the sink has read the batch id or the incarnation. */
   knowsBatch: boolean;
+  /** True if the sink has read the id of the plan. */
+  knowsPlan: boolean;
   /** The commit messages of the first batch, once it is written. */
   messages?: Messages;
 }
@@ -79,15 +82,25 @@ export function isStaged(sink: SinkSubject): sink is Staged {
 }
 
 export function attemptOf({ incarnation }: SinkSubject, batchId: number, attempt = 1): Attempt {
-  return { incarnation, batchId, attempt };
+  return { incarnation, batchId, planId: planOf(batchId), attempt };
+}
+
+/** The id of the plan that a batch usually has. */
+function planOf(batchId: number): string {
+  return `plan-${batchId}`;
+}
+
+/** Returns an attempt at the first batch of another incarnation. */
+export function attemptOfNewLife({ surroundings }: SinkSubject): Attempt {
+  return { incarnation: surroundings.runtime.newId(), batchId: 0, planId: planOf(0), attempt: 1 };
 }
 
 export function rowsFor(
   { firstRows, schema }: SinkSubject,
-  { incarnation, batchId }: Attempt,
+  { incarnation, batchId, planId }: Attempt,
   partitionId: number,
 ): readonly NamedRow[] {
-  const key = JSON.stringify([incarnation, batchId, partitionId]);
+  const key = JSON.stringify([incarnation, batchId, planId, partitionId]);
   const first = firstRows.get(key) ?? 1 + firstRows.size * ROWS;
   firstRows.set(key, first);
   return sampleRows(schema, first, ROWS);
@@ -95,21 +108,33 @@ export function rowsFor(
 
 export function taskOf(
   { surroundings }: SinkSubject,
-  { incarnation, batchId, attempt }: Attempt,
+  { incarnation, batchId, planId, attempt }: Attempt,
   partitionId: number,
   attemptNumber = 0,
 ): TaskContext {
   const sink = surroundings.sinkContext(incarnation);
-  return surroundings.taskContext({ ...sink, batchId, attempt, partitionId, attemptNumber });
+  return surroundings.taskContext({ ...sink, batchId, planId, attempt, partitionId, attemptNumber });
 }
 
 export function batchOf(
-  { surroundings }: SinkSubject,
-  { incarnation, batchId, attempt }: Attempt,
+  { surroundings, factory }: SinkSubject,
+  { incarnation, batchId, planId, attempt }: Attempt,
   commitTried: boolean,
 ): BatchContext {
-  const sink = surroundings.sinkContext(incarnation);
-  return { ...sink, batchId, attempt, commitTried, plannedAt: surroundings.now };
+  const before = { incarnation, batchId: batchId - 1, planId: planOf(batchId - 1) };
+  return {
+    ...surroundings.sinkContext(incarnation),
+    batchId,
+    planId,
+    start: { batch: batchId },
+    end: { batch: batchId + 1 },
+    ...(batchId === 0 ? {} : { follows: before }),
+    continuity: factory.kind === "batch" ? "independent" : "strict",
+    formerIncarnations: [],
+    attempt,
+    commitTried,
+    plannedAt: surroundings.now,
+  };
 }
 
 /**

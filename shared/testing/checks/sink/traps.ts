@@ -7,6 +7,7 @@ import { COMMIT_AGAIN, LATE_COMMIT } from "./idempotent.ts";
 import { INCARNATION } from "./incarnation.ts";
 import { NO_ROWS } from "./no-rows.ts";
 import { OVERWRITE } from "./overwrite.ts";
+import { PLAN } from "./plan.ts";
 import { READ_BACK } from "./read-back.ts";
 import type { SinkSubject } from "./subject.ts";
 import { TASK_TWICE } from "./task-twice.ts";
@@ -24,6 +25,7 @@ export const SINK_TRAPS: readonly Trap<SinkSubject>[] = [
   TASK_TWICE,
   LATE_COMMIT,
   NO_ROWS,
+  PLAN,
   INCARNATION,
   OVERWRITE,
 ];

@@ -12,14 +12,15 @@ export function byHand(open: () => Promise<Ledger>): void {
 
   describe("by hand", () => {
     const ACTION = { by: "ann@desk", why: "the source is ill", at: 5000 };
+    const NOBODY: Fence = { pipeline: "nobody", incarnation: "life-1", epoch: 0 };
     const REWIND = { ...ACTION, from: { n: 10 }, to: { n: 4 } };
     const journal = () => ledger.journal(PIPELINE, { limit: 10 });
 
     it.each<[string, () => Promise<void>]>([
       ["pause", () => ledger.pause("nobody", ACTION)],
       ["resume", () => ledger.resume("nobody", ACTION)],
-      ["rewind", () => ledger.rewind({ pipeline: "nobody", epoch: 0 }, REWIND)],
-      ["unlock", () => ledger.unlock({ pipeline: "nobody", epoch: 0 }, ACTION)],
+      ["rewind", () => ledger.rewind(NOBODY, REWIND)],
+      ["unlock", () => ledger.unlock(NOBODY, ACTION)],
     ])("A %s of a pipeline that never ran is refused and leaves no trace", async (_name, act) => {
       await expect(act()).rejects.toMatchObject({ code: "PIPELINE_NOT_FOUND" });
       expect(await ledger.head("nobody")).toBeUndefined();

@@ -60,13 +60,14 @@ export function lease(open: () => Promise<Ledger>): void {
     it("An acquisition takes over from the named epoch and from no other", async () => {
       await acquire();
       await acquire();
-      expect((await acquire({ owner: BOB, takeOverEpoch: 1 })).acquired).toBe(false);
-      expect(await acquire({ owner: BOB, takeOverEpoch: 2 })).toMatchObject({
+      const at = (epoch: number) => ({ pipeline: PIPELINE, incarnation: "life-1", epoch });
+      expect((await acquire({ owner: BOB, takeOver: at(1) })).acquired).toBe(false);
+      expect(await acquire({ owner: BOB, takeOver: at(2) })).toMatchObject({
         acquired: true,
         head: { epoch: 3 },
       });
       expect(
-        (await acquire({ owner: { id: "carol", description: "run carol" }, takeOverEpoch: 2 })).acquired,
+        (await acquire({ owner: { id: "carol", description: "run carol" }, takeOver: at(2) })).acquired,
       ).toBe(false);
     });
 

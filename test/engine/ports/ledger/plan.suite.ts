@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Fence, Ledger, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
+import { fenceOf } from "../../../../shared/engine/acquire.ts";
+import type { Ledger, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
 import { FIRST, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
 
 /** Tests of the plan of a batch and of its new attempts. */
@@ -90,7 +91,7 @@ export function plans(open: () => Promise<Ledger>): void {
       await finish(mine, { batchId: 0, attempt: 1, to: "committed", progress: PROGRESS, now: 2000 });
       const { head } = await acquire();
       expect(head).toMatchObject({ lastPlannedAt: 1000 });
-      const next: Fence = { pipeline: PIPELINE, epoch: head.epoch };
+      const next = fenceOf(head);
       await ledger.plan(next, { ...FIRST, batchId: 1, start: { n: 10 }, end: { n: 20 }, now: 61_000 });
       expect(await ledger.head(PIPELINE)).toMatchObject({ lastPlannedAt: 61_000 });
     });
@@ -122,7 +123,7 @@ export function plans(open: () => Promise<Ledger>): void {
       const aborted = { ...batch, state: "aborted" as const };
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
       await finish(mine, { batchId: 0, attempt: 1, to: "aborted", progress: PROGRESS, now: 2000 });
-      const plan = { partitionsKey: "batches/another.json", schema: "another" };
+      const plan = { partitionsKey: "batches/another.json", schema: "another", tasks: 3, planId: "another" };
       const next = await ledger.replan(mine, aborted, 3000, plan);
       expect(next).toMatchObject({ ...plan, attempt: 2, start: batch.start, end: batch.end });
       expect(await ledger.batch(PIPELINE, 0)).toMatchObject(plan);

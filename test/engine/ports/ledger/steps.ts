@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { fenceOf } from "../../../../shared/engine/acquire.ts";
 import type {
   AcquireRequest,
   Batch,
@@ -20,6 +21,7 @@ export const LEASE = 60_000;
 export const FIRST: NewBatch = {
   incarnation: "life-1",
   batchId: 0,
+  planId: "plan-0",
   start: { n: 0 },
   end: { n: 10 },
   partitionsKey: "batches/0/partitions.json",
@@ -108,7 +110,7 @@ export function stepsOf(ledger: () => Ledger) {
   async function fence(overrides: Partial<AcquireRequest> = {}): Promise<Fence> {
     const { acquired, head } = await acquire(overrides);
     expect(acquired).toBe(true);
-    return { pipeline: PIPELINE, epoch: head.epoch };
+    return fenceOf(head);
   }
 
   /** Returns a fence whose epoch is over, because another run has taken the pipeline over. */

@@ -1,11 +1,11 @@
 import { expect } from "vitest";
 import { applyChange } from "../../../../shared/engine/ports/compare-and-set.ts";
 import type { Batch, Fence, Head, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
-import * as transitions from "../../../../shared/engine/ports/transitions.ts";
+import { allows, type CurrentRecords, type Transition } from "../../../../shared/engine/ports/transition.ts";
 
 export const ALICE = { id: "alice", description: "run alice" };
-export const FENCE: Fence = { pipeline: "orders", epoch: 4 };
-export const LOST: Fence = { pipeline: "orders", epoch: 3 };
+export const FENCE: Fence = { pipeline: "orders", incarnation: "life-1", epoch: 4 };
+export const LOST: Fence = { pipeline: "orders", incarnation: "life-1", epoch: 3 };
 export const ACTION = { by: "ann@desk", at: 5000 };
 export const PROGRESS = { rows: 10, bytes: 80 };
 export const NO_ITEMS = { messageBytes: 100, maxSinkItems: 0 };
@@ -22,6 +22,7 @@ export const HEAD: Head = {
 export const PLAN: NewBatch = {
   incarnation: "life-1",
   batchId: 7,
+  planId: "plan-7",
   start: { n: 60 },
   end: { n: 70 },
   partitionsKey: "batches/7/partitions.json",
@@ -44,10 +45,10 @@ export const OPEN: Head = { ...HEAD, openBatchId: 7, nextBatchId: 8 };
 
 /** Applies a transition as an adapter does. */
 export function make(
-  transition: transitions.Transition,
-  there: transitions.CurrentRecords,
-): transitions.CurrentRecords & { readonly made: boolean } {
-  if (!transitions.allows(transition, there)) {
+  transition: Transition,
+  there: CurrentRecords,
+): CurrentRecords & { readonly made: boolean } {
+  if (!allows(transition, there)) {
     const refusal = transition.refusal(there);
     if (refusal !== undefined) throw refusal;
     return { ...there, made: false };

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Batch, Head } from "../../../../shared/engine/ports/ledger.ts";
+import { rewound } from "../../../../shared/engine/ports/manual-transitions.ts";
+import type { Transition } from "../../../../shared/engine/ports/transition.ts";
 import * as transitions from "../../../../shared/engine/ports/transitions.ts";
 import {
   ACTION,
@@ -71,14 +73,14 @@ describe("acquired", () => {
 describe("a run that has lost the pipeline", () => {
   const committing: Batch = { ...BATCH, state: "committing" };
   const outcome = { to: "committed", progress: PROGRESS, now: 2000 } as const;
-  const steps: readonly [string, transitions.Transition, Batch?][] = [
+  const steps: readonly [string, Transition, Batch?][] = [
     ["initialize", transitions.initialized(LOST, { n: 0 })],
     ["plan", transitions.planned(LOST, PLAN)],
     ["replan", transitions.replanned(LOST, BATCH, 2000), BATCH],
     ["decide", transitions.decided(LOST, BATCH, { to: "committing" }), BATCH],
     ["finish", transitions.finished(LOST, committing, outcome, NO_ITEMS), committing],
     ["acknowledge", transitions.acknowledged(LOST, 6)],
-    ["rewind", transitions.rewound(LOST, { ...ACTION, from: { n: 60 }, to: { n: 0 } })],
+    ["rewind", rewound(LOST, { ...ACTION, from: { n: 60 }, to: { n: 0 } })],
   ];
 
   it.each(steps)(

@@ -1,0 +1,123 @@
+import type { BatchContext } from "./context.ts";
+import { MillraceError } from "./errors.ts";
+import { canonicalJson } from "./json.ts";
+import type { Offset } from "./offset.ts";
+
+/**
+ * Identifies a batch by its content. Equal ids are not enough: a ledger that was restored from a
+ * backup uses an id a second time, for other rows.
+ */
+export interface BatchIdentity {
+  /** The incarnation of the ledger that planned the batch. */
+  readonly incarnation: string;
+  /** Id of the batch: 0, 1, 2 and so on. */
+  readonly batchId: number;
+  /**
+   * Random id of the batch's plan. It lives as long as the batch, over all its attempts, and is
+   * `UNKNOWN_PLAN` for a batch that an older version planned.
+   */
+  readonly planId: string;
+}
+
+/** What a sink keeps of the newest batch that a pipeline committed to it. */
+export interface CommittedBatch extends BatchIdentity {
+  /** Where the batch starts. Absent in the records of older versions. */
+  readonly start?: Offset;
+  /** Where the batch ends. Absent in the records of older versions. */
+  readonly end?: Offset;
+}
+
+/** The `planId` of batches from versions that had none. */
+export const UNKNOWN_PLAN = "0";
+
+/** The fields of `BatchContext` that say which batch is to be committed, and after which. */
+type Expected = Pick<
+  BatchContext,
+  "pipeline" | "incarnation" | "batchId" | "planId" | "follows" | "continuity" | "formerIncarnations"
+>;
+
+/**
+ * Compares the newest batch that the sink has of this pipeline, of any incarnation, with the batch
+ * to commit. Returns true if it is this batch, so that there is nothing to do, and false if this
+ * batch is the next one. Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER` if the sink and the
+ * ledger do not fit together; then the commit must change nothing.
+ */
+export function isCommitted(batch: Expected, newest: CommittedBatch | undefined): boolean {
+  if (newest !== undefined && isSameBatch(newest, batch)) return true;
+  if (batch.continuity !== "independent") checkNewest(batch, newest);
+  else if (newest?.incarnation === batch.incarnation && newest.batchId >= batch.batchId)
+    throw ledgerBehind(batch, newest);
+  return false;
+}
+
+/** The ledger's newest batch, and what it continues. */
+export type LedgerPosition = Omit<Expected, "batchId" | "planId">;
+
+/**
+ * Checks that `newest` is the batch that the ledger believes to be the newest one in the sink.
+ * Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER`.
+ */
+export function checkNewest(ledger: LedgerPosition, newest: CommittedBatch | undefined): void {
+  const { follows, continuity } = ledger;
+  if (newest !== undefined && follows !== undefined && isSameBatch(newest, follows)) return;
+  if (newest !== undefined && !isEarlier(newest, ledger)) throw ledgerBehind(ledger, newest);
+  if (follows !== undefined && continuity === "strict") throw sinkBehind(ledger, follows, newest);
+}
+
+/** True if both are the same plan of the same batch. */
+export function isSameBatch(a: BatchIdentity, b: BatchIdentity): boolean {
+  return a.incarnation === b.incarnation && a.batchId === b.batchId && a.planId === b.planId;
+}
+
+/** True if the ledger knows later batches of its own than `newest`. */
+function isEarlier(
+  newest: CommittedBatch,
+  { incarnation, follows, formerIncarnations }: LedgerPosition,
+): boolean {
+  if (follows === undefined) return false;
+  if (newest.incarnation === follows.incarnation) return newest.batchId < follows.batchId;
+  return follows.incarnation === incarnation && formerIncarnations.includes(newest.incarnation);
+}
+
+function ledgerBehind(
+  { pipeline, incarnation, follows }: LedgerPosition,
+  newest: CommittedBatch,
+): MillraceError {
+  const known = follows === undefined ? "no batch" : `batch ${follows.batchId}`;
+  const problem =
+    newest.incarnation === (follows?.incarnation ?? incarnation)
+      ? `the newest batch in the sink is ${nameOf(newest)}, but the newest in the ledger is ${known}, or one of the same id with other rows: the ledger is older than the sink`
+      : `the sink has batches of pipeline "${pipeline}" from another ledger, the newest is ${nameOf(newest)}: this ledger (incarnation ${incarnation.slice(0, 8)}) was made anew, or another home runs the same pipeline`;
+  return new MillraceError("LEDGER_BEHIND_SINK", problem, {
+    where: { pipeline },
+    hint: `Nothing was written, and the source was told nothing. To go on after the newest batch in the sink: \`millrace adopt ${pipeline}\`. It shows what it does before it asks; its option --from-start reads all rows again. If two homes run this pipeline, give one of them another name.`,
+  });
+}
+
+function sinkBehind(
+  { pipeline }: LedgerPosition,
+  follows: BatchIdentity,
+  newest: CommittedBatch | undefined,
+): MillraceError {
+  const found = newest === undefined ? "has no batch of it" : `ends with ${nameOf(newest)}`;
+  const to =
+    newest?.end === undefined ? "--to-start" : `--to-offset ${shellQuoted(canonicalJson(newest.end))}`;
+  return new MillraceError(
+    "SINK_BEHIND_LEDGER",
+    `the ledger's newest batch of pipeline "${pipeline}" is batch ${follows.batchId}, but the sink ${found}: the sink was restored, emptied or replaced`,
+    {
+      where: { pipeline },
+      hint: `Nothing was written, and the source was told nothing. To write again what the sink lacks: \`millrace rewind ${pipeline} ${to}\`.`,
+    },
+  );
+}
+
+function nameOf({ batchId, incarnation, start, end }: CommittedBatch): string {
+  const range = end === undefined ? "" : ` from ${JSON.stringify(start)} to ${JSON.stringify(end)},`;
+  return `batch ${batchId} (${range} incarnation ${incarnation.slice(0, 8)})`.replace("( ", "(");
+}
+
+/** Quotes text for a POSIX shell. */
+function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,26 @@
+import { type BatchIdentity, UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
+import type { BatchRun, Head, SinkPosition } from "./ledger.ts";
+
+/** Returns what the sink must have, according to the ledger. */
+export function positionOf(head: Head): SinkPosition {
+  const { pipeline: _pipeline, incarnation, lastInSink, lastCommittedBatchId, ...rest } = head;
+  const { isSinkUnchecked: isRewound, formerIncarnations } = rest;
+  // Older versions recorded only the id.
+  const follows = lastInSink ?? identityOf(incarnation, lastCommittedBatchId);
+  return {
+    ...(follows === undefined ? {} : { follows }),
+    ...(isRewound === undefined ? {} : { isRewound }),
+    ...(formerIncarnations === undefined ? {} : { formerIncarnations }),
+  };
+}
+
+/** Returns the position for a run that an older version started: ids went up by one. */
+export function positionOfRun({ position, incarnation, batchId }: BatchRun): SinkPosition {
+  if (position !== undefined) return position;
+  const follows = identityOf(incarnation, batchId === 0 ? undefined : batchId - 1);
+  return follows === undefined ? {} : { follows };
+}
+
+function identityOf(incarnation: string, batchId: number | undefined): BatchIdentity | undefined {
+  return batchId === undefined ? undefined : { incarnation, batchId, planId: UNKNOWN_PLAN };
+}

@@ -1,0 +1,214 @@
+import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
+import { MillraceError } from "../contract/errors.ts";
+import { optional } from "../contract/optional.ts";
+import {
+  checkPartitions,
+  partitionsKey,
+  readPartitionsFile,
+  writePartitionsFile,
+} from "./partitions-file.ts";
+import type { Batch, Fence, Head, PlanOfAttempt } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
+import { callOrReadBack } from "./retry.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
+import { checkSinkPosition } from "./sink-position.ts";
+
+/**
+ * Task records are kept for at least 90 days. A batch that is open for longer cannot be resumed
+ * from them.
+ */
+export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
+
+/** The open batch, and what is left to do for it. */
+export interface Resumed {
+  readonly batch: Batch;
+  /** Partitions without a recorded task. Empty if only Finalize is left. */
+  readonly todo: readonly number[];
+  readonly warning?: MillraceError;
+}
+
+/**
+ * Returns the batch that an earlier run left open, or `undefined`. Starts a new attempt if the
+ * batch was aborted, or if it is so old that its task records may have expired, or if the file with
+ * its partitions is gone.
+ */
+export async function resume(
+  sessions: Sessions,
+  ports: Ports,
+  fence: Fence,
+  head: Head,
+  code: string | undefined,
+): Promise<Resumed | undefined> {
+  const batch = await readOpenBatch(ports, head);
+  if (batch === undefined) return undefined;
+  const found = await checkSinkPosition(sessions, head, { batch, schema: decodeSchema(batch.schema) });
+  const isOver = isAttemptOver(batch, ports.runtime.now());
+  const current = isOver
+    ? await replan(ports, fence, batch, await planOfNextAttempt(sessions, ports, fence, batch, code))
+    : batch;
+  if (current.state !== "planned") return { batch: current, todo: [] };
+  const todo = await unfinishedTasks(ports, current);
+  const problem = todo.length === 0 ? undefined : await findMissingPlan(ports, current);
+  if (problem === undefined) {
+    const warning = isOver || todo.length === 0 ? undefined : otherCode(current, code);
+    return { batch: current, todo, ...optional("warning", warning) };
+  }
+  const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
+  if (found === "landed" || mayLandLate) throw problem;
+  const planned = await planAnew(sessions, ports, fence, current, code);
+  return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };
+}
+
+/**
+ * True if the attempt cannot be resumed, because it was aborted or its tasks may have expired.
+ * Throws `BATCH_TOO_OLD` if it was decided and can be neither resumed nor repeated.
+ */
+function isAttemptOver(batch: Batch, now: number): boolean {
+  const isExpired = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
+  if (isExpired && (batch.state === "committing" || batch.state === "aborting")) throw tooOld(batch);
+  return batch.state === "aborted" || (batch.state === "planned" && isExpired);
+}
+
+async function readOpenBatch({ ledger }: Ports, head: Head): Promise<Batch | undefined> {
+  const { pipeline, openBatchId } = head;
+  if (openBatchId === undefined) return undefined;
+  const batch = await ledger.batch(pipeline, openBatchId);
+  if (batch !== undefined) return batch;
+  throw new MillraceError("LEDGER_FAILED", `the ledger has no batch ${openBatchId}, which it says is open`, {
+    where: { pipeline, batchId: openBatchId },
+    hint: `Somebody deleted it. Restore the ledger, or go on after the newest batch in the sink: \`millrace adopt ${pipeline}\`.`,
+  });
+}
+
+function tooOld({ pipeline, batchId, attempt, state }: Batch): MillraceError {
+  const days = TASKS_KEPT_MILLISECONDS / 86_400_000;
+  return new MillraceError(
+    "BATCH_TOO_OLD",
+    `batch ${batchId} was decided (${state}) more than ${days} days ago and never ended`,
+    {
+      where: { pipeline, batchId, attempt },
+      hint: `Its commit messages may be gone. Look in the sink whether the batch landed. To end it: \`millrace skip ${pipeline}\`; if the sink can tell that the batch landed, nothing is lost by it, otherwise its rows are left out.`,
+    },
+  );
+}
+
+/** Starts the next attempt. */
+async function replan(
+  { ledger, runtime }: Ports,
+  fence: Fence,
+  batch: Batch,
+  plan: PlanOfAttempt | undefined,
+): Promise<Batch> {
+  return await callOrReadBack(
+    () => ledger.replan(fence, batch, runtime.now(), plan),
+    async () => {
+      const recorded = await ledger.batch(fence.pipeline, batch.batchId);
+      return recorded?.attempt === batch.attempt + 1 && recorded.state === "planned" ? recorded : undefined;
+    },
+  );
+}
+
+/**
+ * Returns the plan of the next attempt: the same offsets and partitions, but the current schema and
+ * code. A wrong schema may be why the last attempt failed. The schema stays if the rows of a simple
+ * reader are already stored with it, or if the partitions file is gone.
+ */
+async function planOfNextAttempt(
+  { source }: Sessions,
+  ports: Ports,
+  fence: Fence,
+  batch: Batch,
+  code: string | undefined,
+): Promise<PlanOfAttempt> {
+  const { code: _plannedBy, ...same } = batch;
+  const byThisCode = { ...same, ...optional("code", code) };
+  const schema = await source.schema();
+  const encoded = encodeSchema(schema);
+  if (encoded === batch.schema || (await findMissingPlan(ports, batch)) !== undefined) return byThisCode;
+  const planned = await readPartitionsFile(ports.store, batch.partitionsKey);
+  if (planned.rowsKey !== undefined) return byThisCode;
+  const key = partitionsKey(batch.batchId, fence.epoch, ports.runtime.newId());
+  await writePartitionsFile(ports.store, key, { ...planned, schema });
+  return { ...byThisCode, partitionsKey: key, schema: encoded };
+}
+
+/** Returns `PARTITIONS_MISSING` if the batch's partitions file is gone. */
+async function findMissingPlan(
+  { store }: Ports,
+  { pipeline, batchId, attempt, partitionsKey: key }: Batch,
+): Promise<MillraceError | undefined> {
+  try {
+    await readPartitionsFile(store, key);
+    return undefined;
+  } catch (error) {
+    if (!MillraceError.is(error) || error.code !== "PARTITIONS_MISSING") throw error;
+    return error.with({
+      where: { pipeline, batchId, attempt },
+      hint: `Somebody deleted it from the pipeline's store. A commit of this batch was tried and may have landed, so its partitions are not asked for anew: restore the file, or end the batch without them: \`millrace skip ${pipeline}\`.`,
+    });
+  }
+}
+
+/**
+ * Asks the source for the partitions of the recorded range anew. They may be cut in another way, so
+ * the plan gets another id: a commit of the old plan is then told from one of the new plan.
+ */
+async function planAnew(
+  { source }: Sessions,
+  ports: Ports,
+  fence: Fence,
+  batch: Batch,
+  code: string | undefined,
+): Promise<Batch> {
+  const { batchId, start, end } = batch;
+  const planner = await source.planner();
+  const partitions = await planner.partitions(start, end);
+  checkPartitions(partitions, Number.POSITIVE_INFINITY);
+  const schema = await source.schema();
+  const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
+  await writePartitionsFile(ports.store, key, { schema, partitions, start, end });
+  return await replan(ports, fence, batch, {
+    partitionsKey: key,
+    schema: encodeSchema(schema),
+    tasks: Math.max(1, partitions.length),
+    planId: ports.runtime.newId(),
+    ...optional("code", code),
+  });
+}
+
+function plannedAnew({ pipeline, batchId, attempt }: Batch, problem: MillraceError): MillraceError {
+  return new MillraceError(
+    "PARTITIONS_MISSING",
+    `${problem.message}: the source was asked for the partitions of batch ${batchId} anew`,
+    {
+      where: { pipeline, batchId, attempt },
+      hint: "Nothing is lost: no commit of the batch was tried, or the sink says that none landed. Find out who deletes files in the pipeline's store.",
+    },
+  );
+}
+
+/** Returns a warning if other code than this run's planned the batch. */
+function otherCode(
+  { pipeline, batchId, attempt, code }: Batch,
+  now: string | undefined,
+): MillraceError | undefined {
+  if (code === undefined || now === undefined || code === now) return undefined;
+  return new MillraceError(
+    "CODE_CHANGED",
+    `batch ${batchId} was planned by other code (${code.slice(0, 8)}) than reads it now (${now.slice(0, 8)})`,
+    {
+      where: { pipeline, batchId, attempt },
+      hint: "Its partitions are those of the old code. If the new code reads them in another way, look at the batch's rows.",
+    },
+  );
+}
+
+async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly number[]> {
+  const done = new Set((await ports.ledger.tasks(batch)).map((task) => task.partition));
+  return range(batch.tasks).filter((partition) => !done.has(partition));
+}
+
+/** Returns the numbers from 0 up to `count`, exclusive. */
+export function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}

@@ -1,0 +1,133 @@
+import { type Writer, writesBatches } from "../contract/batch-writer.ts";
+import { isCommitted } from "../contract/committed-batch.ts";
+import type { BatchContext } from "../contract/context.ts";
+import { MillraceError } from "../contract/errors.ts";
+import { findNonJson, type JsonValue } from "../contract/json.ts";
+import { type RetryPolicy, retry } from "../contract/retry.ts";
+import type {
+  SupportsCommitLookup,
+  SupportsLedgerTransaction,
+  SupportsNewestBatch,
+  TransactionItem,
+} from "../contract/stream-writer.ts";
+import { batchLocation } from "./messages.ts";
+import type { Batch } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
+import { STEP_RETRY } from "./retry.ts";
+import { guard } from "./sessions/guard.ts";
+
+const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
+const MAX_HINT_BYTES = 1024;
+
+/**
+ * Result of the sink's commit. Without `failure` it took effect; with `failure` it certainly did
+ * not.
+ */
+export interface CommitOutcome {
+  readonly failure?: MillraceError;
+  readonly lastCommit?: JsonValue;
+  /** Items that the ledger must write for the sink, in the transaction that moves the offset. */
+  readonly sinkItems?: readonly TransactionItem[];
+}
+
+/** The arguments of the sink's `commit`. */
+export interface CommitCall {
+  readonly batch: Batch;
+  readonly writer: Writer<unknown>;
+  readonly messages: readonly JsonValue[];
+  readonly context: BatchContext;
+}
+
+/**
+ * Calls the sink's `commit`, or `transactionItems` if the ledger can write the sink's items in its
+ * own transaction.
+ */
+export async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
+  const { batch, writer, messages, context } = call;
+  const { maxSinkItems } = ports.ledger.limits;
+  const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
+  if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
+  let sinkItems: readonly TransactionItem[] | undefined;
+  try {
+    sinkItems = await retry(ports.runtime, COMMIT_RETRY, () =>
+      guard("SINK_FAILED", "transactionItems() failed", batchLocation(batch), () =>
+        transactional.transactionItems?.(messages, context, maxSinkItems),
+      ),
+    );
+  } catch (error) {
+    // `transactionItems` writes nothing, so the commit certainly failed.
+    if (!MillraceError.is(error)) throw error;
+    return { failure: error };
+  }
+  return sinkItems !== undefined && sinkItems.length <= maxSinkItems
+    ? { sinkItems }
+    : await commit(ports, call);
+}
+
+async function commit(
+  ports: Ports,
+  { batch, writer, messages, context }: CommitCall,
+): Promise<CommitOutcome> {
+  const where = batchLocation(batch);
+  try {
+    const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
+      guard("SINK_FAILED", "commit() failed", where, () =>
+        writesBatches(writer)
+          ? writer.commit(messages, context)
+          : writer.commit(messages, batch.batchId, context),
+      ),
+    );
+    return isHint(returned) ? { lastCommit: returned } : {};
+  } catch (error) {
+    if (!MillraceError.is(error)) throw error;
+    return await outcomeAfter(error, { batch, writer, messages, context });
+  }
+}
+
+/**
+ * Asks the sink whether a batch landed whose commit threw, or cannot be repeated: it may have taken
+ * effect. If the sink does not answer, its error is passed on and the batch stays `committing`: it
+ * must not be aborted while the outcome is unknown.
+ */
+export async function outcomeAfter(failure: MillraceError, call: CommitCall): Promise<CommitOutcome> {
+  if (isMismatch(failure)) return { failure };
+  try {
+    return (await hasLanded(call)) ? {} : { failure };
+  } catch (error) {
+    if (isMismatch(error)) return { failure: error };
+    throw error;
+  }
+}
+
+async function hasLanded({ batch, writer, context }: CommitCall): Promise<boolean> {
+  const lookup = writer as unknown as Partial<SupportsCommitLookup & SupportsNewestBatch>;
+  const where = batchLocation(batch);
+  if (lookup.hasCommitted !== undefined) {
+    return await guard(
+      "SINK_FAILED",
+      "hasCommitted() failed after commit() had failed",
+      where,
+      async () => (await lookup.hasCommitted?.(batch.batchId, context)) === true,
+    );
+  }
+  if (lookup.newestBatch === undefined) return false;
+  return await guard("SINK_FAILED", "newestBatch() failed after commit() had failed", where, async () =>
+    isCommitted(context, (await lookup.newestBatch?.(context)) ?? undefined),
+  );
+}
+
+/** True if the sink found that it does not fit the ledger. It has changed nothing then. */
+function isMismatch(error: unknown): error is MillraceError {
+  return (
+    MillraceError.is(error) && (error.code === "LEDGER_BEHIND_SINK" || error.code === "SINK_BEHIND_LEDGER")
+  );
+}
+
+/**
+ * True if the value that `commit` returned can be the hint for the next commit: JSON of at most 1
+ * KiB. The size is limited because every batch run carries the hint.
+ */
+function isHint(returned: unknown): returned is JsonValue {
+  if (returned === undefined || findNonJson(returned) !== undefined) return false;
+  return Buffer.byteLength(JSON.stringify(returned)) <= MAX_HINT_BYTES;
+}
