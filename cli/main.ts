@@ -3,13 +3,17 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { MillraceError } from "../shared/contract/errors.ts";
 import { checkOffset, type Offset } from "../shared/contract/offset.ts";
 import { checkStall } from "../shared/contract/pipeline.ts";
+import { acceptCommand } from "./commands/accept.ts";
+import { adoptCommand } from "./commands/adopt.ts";
 import { batchCommand, batchesCommand } from "./commands/batches.ts";
 import { catCommand } from "./commands/cat.ts";
 import { deployCommand } from "./commands/deploy.ts";
+import { forgetCommand } from "./commands/forget.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
+import { skipCommand } from "./commands/skip.ts";
 import { statusCommand } from "./commands/status.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
@@ -127,6 +131,7 @@ function addOperateCommands(command: Command): void {
   withConsentOptions(withJournalOptions(command.command("rewind")))
     .description("move the offset: what comes after it is read again, and written again as new batches")
     .option("--to-batch <n>", "to where batch N began", natural)
+    .option("--to-start", "to where the first batch began that the ledger knows")
     .option("--to-offset <json>", "to an offset of the source", offset)
     .action(async (pipeline: string, flags) => {
       process.exitCode = await rewindCommand(pipeline, flags);
@@ -136,12 +141,41 @@ function addOperateCommands(command: Command): void {
     .action(async (pipeline: string, flags) => {
       process.exitCode = await unlockCommand(pipeline, flags);
     });
+  addRecoverCommands(command);
   withTargetOptions(command.command("vacuum"))
     .description("remove staged files that no commit names and no living batch needs")
     .argument("[pipeline]", "name or file (default: all)")
     .option("--older-than <duration>", "spare what is younger", "24h")
     .option("--dry-run", "only count")
     .action(vacuumCommand);
+}
+
+/** Commands that end what no run can end. */
+function addRecoverCommands(command: Command): void {
+  withConsentOptions(withJournalOptions(command.command("skip")))
+    .description("end the open batch: finish it if it has landed, else leave its rows out")
+    .option("--batch <n>", "only if this batch is open", natural)
+    .option("--discard", "also if its rows are then nowhere")
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await skipCommand(pipeline, flags);
+    });
+  withConsentOptions(withJournalOptions(command.command("adopt")))
+    .description("go on after the newest batch in the sink, where the ledger is older or was lost")
+    .option("--from-start", "read all rows again instead")
+    .option("--to-offset <json>", "go on at this offset instead", offset)
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await adoptCommand(pipeline, flags);
+    });
+  withConsentOptions(withJournalOptions(command.command("accept")))
+    .description("let the next run have another file, source, sink or target under this name")
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await acceptCommand(pipeline, flags);
+    });
+  withConsentOptions(withJournalOptions(command.command("forget")))
+    .description("remove what is known of one pipeline, but no rows")
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await forgetCommand(pipeline, flags);
+    });
 }
 
 const home = () => new Option("--home <dir>", "folder of the ledger and the tables").default(".millrace");

@@ -2,10 +2,13 @@ import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { METRIC } from "../shared/aws/names.ts";
 import { type Finalized, TASK_END, type Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
+import type { AdoptReport } from "../shared/engine/adopt.ts";
 import { finalize } from "../shared/engine/finalize.ts";
+import { type Operation, operate } from "../shared/engine/operations.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { progressOf } from "../shared/engine/progress.ts";
+import type { SkipReport } from "../shared/engine/skip.ts";
 import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
@@ -17,21 +20,31 @@ import { lambdaHandler, type Opened } from "./lambda-handler.ts";
  */
 export const handler = lambdaHandler(
   "finalize",
-  async (work: Written, { sessions, ports }: Opened): Promise<Finalized> => {
-    const { run } = work;
-    logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
-    const failure = await failureOf(ports, work);
-    const ended = await finalize(sessions, ports, { run, failure });
-    reportBatch(ended.batch);
-    const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
-    // If the next step is Plan, the lease is kept: Plan takes it over.
-    if (next.next !== "Plan") {
-      const { pipeline, incarnation, epoch } = run;
-      await ports.ledger.release({ pipeline, incarnation, epoch }).catch(() => undefined);
-    }
-    return next;
-  },
+  async (event: Written | Operation, opened: Opened): Promise<Finalized | AdoptReport | SkipReport> =>
+    "operation" in event ? await performed(event, opened) : await finalized(event, opened),
 );
+
+/** Performs an operation of a person. The command has checked that no run is at work. */
+async function performed(event: Operation, { sessions, ports }: Opened): Promise<AdoptReport | SkipReport> {
+  const report = await operate(sessions, ports, event, async () => false);
+  logger.info(event.operation, { isPerformed: event.perform !== undefined, ...report });
+  return report;
+}
+
+async function finalized(work: Written, { sessions, ports }: Opened): Promise<Finalized> {
+  const { run } = work;
+  logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
+  const failure = await failureOf(ports, work);
+  const ended = await finalize(sessions, ports, { run, failure });
+  reportBatch(ended.batch);
+  const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
+  // If the next step is Plan, the lease is kept: Plan takes it over.
+  if (next.next !== "Plan") {
+    const { pipeline, incarnation, epoch } = run;
+    await ports.ledger.release({ pipeline, incarnation, epoch }).catch(() => undefined);
+  }
+  return next;
+}
 
 /** The ways in which a task is killed from outside. */
 const KILL_REASONS: Readonly<Record<string | number, string>> = {

@@ -14,13 +14,12 @@ import { MillraceError } from "../shared/contract/errors.ts";
 import type { JsonValue } from "../shared/contract/json.ts";
 import { optional } from "../shared/contract/optional.ts";
 import type { TriggerKind } from "../shared/contract/pipeline.ts";
-import type { ReadLimit } from "../shared/contract/read-limit.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
-import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { type PlannedBatch, type PlanResult, type Prepared, plan } from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
 import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
-import { checkSinkOptions } from "../shared/engine/sessions/open-sessions.ts";
+import { checkSinkOptions, identityOf } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
@@ -89,11 +88,11 @@ class Execution {
     }
   }
 
-  async #prepare(target: JsonValue | undefined): Promise<ReadLimit | undefined> {
+  async #prepare(target: JsonValue | undefined): Promise<Prepared> {
     const { sessions } = this.#opened;
     await checkSinkOptions(sessions);
     this.#policy = await askPolicy(sessions.source, this.#trigger, { target });
-    return limitOf(this.#policy);
+    return { limit: limitOf(this.#policy), identity: await identityOf(sessions) };
   }
 
   /** Returns what the state machine does for a batch and after it. */

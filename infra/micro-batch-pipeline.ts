@@ -197,6 +197,7 @@ export class MicroBatchPipeline extends Construct {
       [OUTPUT.prefix]: this.#places.prefix,
       [OUTPUT.stateMachine]: this.stateMachine.stateMachineArn,
       [OUTPUT.vacuum]: this.vacuumFunction.functionName,
+      [OUTPUT.finalize]: this.finalizeFunction.functionName,
     };
     new CfnOutput(this, "Pipeline", {
       description: `Millrace pipeline ${this.pipelineName}: read by the millrace command`,

@@ -63,7 +63,8 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
   ],
   Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
   Finalize: (places) => [
-    items(places, ["pipeline"], ["GetItem", "UpdateItem", "ConditionCheckItem"]),
+    // PutItem adds to the journal when a person adopts or skips.
+    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
     items(places, ["tasks"], ["Query"]),
   ],
   Vacuum: (places) => [items(places, ["pipeline"], ["GetItem"])],
@@ -77,6 +78,9 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     objects(places, ["GetObject"], [batchFiles("partitions")]),
     listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
+    // Needed to compare the newest batch in the table with the ledger.
+    listing(places, `${places.prefix}/${STORE_FOLDER.table}`),
+    objects(places, ["GetObject"], [belowTable("log")]),
   ],
   Write: (places) => [
     objects(places, ["GetObject"], [below("batches"), below("source")]),
@@ -90,7 +94,8 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Finalize: (places) => [
     listing(places, places.prefix),
     objects(places, ["GetObject"], [below("batches")]),
-    objects(places, ["GetObject", "DeleteObject"], [below("source")]),
+    // PutObject keeps the rows of a batch that a person skips.
+    objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     objects(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
@@ -114,7 +119,7 @@ const LOG = `${TABLE_FOLDER.log}/*`;
 
 /** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
-  Plan: () => [],
+  Plan: (lake) => [listing(lake, lake.prefix), objects(lake, ["GetObject"], [LOG])],
   Write: (lake) => [
     objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], [DATA]),
   ],

@@ -2,11 +2,11 @@ import type { MillraceError } from "../shared/contract/errors.ts";
 import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
-import type { Batch, Fence } from "../shared/engine/ports/ledger.ts";
+import type { Batch, Fence, PipelineIdentity } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import type { RunSteps } from "../shared/engine/run/loop.ts";
 import { askPolicy, limitOf, type RunPolicy } from "../shared/engine/run/policy.ts";
-import type { Sessions } from "../shared/engine/sessions/open-sessions.ts";
+import { identityOf, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded, type OwnerLock } from "./owner-lock.ts";
 import type { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -50,12 +50,17 @@ export class LocalSteps implements RunSteps {
       plan(sessions, ports, {
         owner: lock.owner,
         leaseMilliseconds: LEASE_MILLISECONDS,
-        limit: limitOf(policy),
+        prepare: async () => ({ limit: limitOf(policy), identity: await this.#identity() }),
         hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
       }),
     );
     if (planned !== undefined) this.#fence = planned.fence;
     return planned;
+  }
+
+  async #identity(): Promise<PipelineIdentity> {
+    const { options, sessions } = this.#parts;
+    return { ...(await identityOf(sessions)), entry: options.entry, home: options.home.root };
   }
 
   async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {

@@ -97,6 +97,7 @@ export {
   type RowSource,
   SimpleDataSourceStreamReader,
   type SimpleRead,
+  type SupportsSetAside,
   type SupportsTriggerAvailableNow,
 } from "./contract/stream-reader.ts";
 export {
@@ -111,6 +112,7 @@ export {
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
+  type TargetContext,
   type TransactionItem,
   type VacuumContext,
   type VacuumResult,

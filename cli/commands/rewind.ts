@@ -15,6 +15,7 @@ import { batchNotFound } from "./batches.ts";
 
 interface RewindFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly toBatch?: number;
+  readonly toStart?: boolean;
   readonly toOffset?: Offset;
   readonly json?: boolean;
 }
@@ -67,16 +68,37 @@ export async function rewindCommand(name: string, flags: RewindFlags): Promise<n
   });
 }
 
-async function destination(ledger: Ledger, head: Head, { toBatch, toOffset }: RewindFlags): Promise<Offset> {
-  if ((toBatch === undefined) === (toOffset === undefined)) {
-    throw new MillraceError("USAGE", "rewind needs one of --to-batch and --to-offset", {
+async function destination(
+  ledger: Ledger,
+  head: Head,
+  { toBatch, toStart, toOffset }: RewindFlags,
+): Promise<Offset> {
+  if ([toBatch, toStart, toOffset].filter((one) => one !== undefined).length !== 1) {
+    throw new MillraceError("USAGE", "rewind needs one of --to-batch, --to-start and --to-offset", {
       hint: "--to-batch 12 reads batch 12 and what came after it again; --to-offset takes a JSON object.",
     });
   }
+  if (toStart === true) return await firstStart(ledger, head);
   if (toBatch === undefined) return toOffset ?? {};
   const batch = await ledger.batch(head.pipeline, toBatch);
   if (batch === undefined) throw batchNotFound(head.pipeline, toBatch);
   return batch.start;
+}
+
+/** Returns where the first batch began. If the ledger knows none, the offset stays. */
+async function firstStart(ledger: Ledger, { pipeline, offset = {} }: Head): Promise<Offset> {
+  let start = offset;
+  let before: number | undefined;
+  for (;;) {
+    const page = await ledger.batches(pipeline, {
+      limit: MAX_BATCHES_SEARCHED,
+      ...(before === undefined ? {} : { before }),
+    });
+    const last = page.at(-1);
+    if (last === undefined) return start;
+    start = last.start;
+    before = last.batchId;
+  }
 }
 
 /**

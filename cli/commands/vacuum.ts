@@ -20,7 +20,7 @@ interface VacuumFlags extends TargetFlags {
 export async function vacuumCommand(pipeline: string | undefined, flags: VacuumFlags): Promise<void> {
   const request = { olderThan: parseDuration(flags.olderThan), dryRun: flags.dryRun ?? false };
   // The package is loaded first, so that a missing one is reported before any request to AWS.
-  if (flags.stack !== undefined) await (await import("../deployed/vacuum.ts")).loadLambda();
+  if (flags.stack !== undefined) await (await import("../deployed/functions.ts")).loadLambda();
   const stack = await openStack(flags);
   if (stack === undefined) await vacuumHome(pipeline, request, flags);
   else await vacuumStack(stack, pipeline, request, flags);

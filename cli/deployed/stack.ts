@@ -6,7 +6,7 @@ import { callAws } from "./aws.ts";
 
 /**
  * The JSON output of a deployed pipeline in its stack. Older versions of the construct did not
- * write `bucket` and `prefix`.
+ * write `bucket`, `prefix` and `finalize`.
  */
 const Output = z
   .object({
@@ -17,6 +17,7 @@ const Output = z
     [OUTPUT.prefix]: z.string().optional(),
     [OUTPUT.stateMachine]: z.string(),
     [OUTPUT.vacuum]: z.string(),
+    [OUTPUT.finalize]: z.string().optional(),
   } satisfies Record<OutputField, z.ZodType>)
   .transform((output) => ({
     pipeline: output[OUTPUT.pipeline],
@@ -25,6 +26,7 @@ const Output = z
     prefix: output[OUTPUT.prefix],
     stateMachineArn: output[OUTPUT.stateMachine],
     vacuumFunction: output[OUTPUT.vacuum],
+    finalizeFunction: output[OUTPUT.finalize],
   }));
 
 export type DeployedPipeline = z.infer<typeof Output>;

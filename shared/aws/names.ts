@@ -62,6 +62,8 @@ export const OUTPUT = {
   stateMachine: "stateMachine",
   /** Name of the vacuum function. */
   vacuum: "vacuum",
+  /** Name of the function that finalizes batches, and performs manual operations. */
+  finalize: "finalize",
 } as const;
 
 export type OutputField = (typeof OUTPUT)[keyof typeof OUTPUT];

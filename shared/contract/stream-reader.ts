@@ -119,6 +119,19 @@ export abstract class SimpleDataSourceStreamReader<O extends object = Offset> {
 }
 
 /**
+ * A stream reader whose source forgets rows once it is told that they are committed, such as a
+ * queue, and that can keep the rows of a batch that somebody skips.
+ */
+export interface SupportsSetAside<O extends object = Offset> {
+  /**
+   * Copies the rows from `start` to `end` to a place where a person finds them. Returns the place.
+   * Called before the batch is skipped; the source is then told to forget the rows. It may be called
+   * again.
+   */
+  setAside(start: O, end: O): Awaitable<string>;
+}
+
+/**
  * A stream reader that fixes the end of an `availableNow` run when the run starts. Without it such
  * a run is a single batch, as in Spark. (Spark: `SupportsTriggerAvailableNow`.)
  */

@@ -103,6 +103,9 @@ export interface SupportsNewestBatch {
   newestBatch(context: NewestBatchContext): Awaitable<CommittedBatch | undefined>;
 }
 
+/** What `targetName` receives. */
+export type TargetContext = Omit<SinkContext, "incarnation">;
+
 /**
  * A writer that can name its target, such as a folder or a table. The ledger records the name, so
  * that a pipeline does not go on in another target without a word.
@@ -112,7 +115,7 @@ export interface SupportsTargetName {
    * Returns the name of the target, without secrets, or `undefined` for a target in the pipeline's
    * own store.
    */
-  targetName(context: SinkContext): Awaitable<string | undefined>;
+  targetName(context: TargetContext): Awaitable<string | undefined>;
 }
 
 /**

@@ -1,10 +1,6 @@
 import { MillraceError } from "../contract/errors.ts";
 import type { Fence, Head, PipelineIdentity } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
-import type { Sessions } from "./sessions/open-sessions.ts";
-
-/** The file that defines a pipeline and the home of its ledger. */
-export type PipelineOrigin = Pick<PipelineIdentity, "entry" | "home">;
 
 /**
  * Compares what the pipeline's name stands for with what the ledger recorded, and records it if
@@ -12,22 +8,11 @@ export type PipelineOrigin = Pick<PipelineIdentity, "entry" | "home">;
  * offset of another one, and no target gets only the end of the rows.
  */
 export async function checkIdentity(
-  sessions: Sessions,
   { ledger }: Pick<Ports, "ledger">,
   fence: Fence,
-  head: Head,
-  origin: PipelineOrigin,
+  { identity: known }: Head,
+  identity: PipelineIdentity,
 ): Promise<void> {
-  const { pipeline, source, sink } = sessions;
-  const target = await sink.targetName(await source.schema(), head.incarnation);
-  const identity: PipelineIdentity = {
-    kind: pipeline.saveMode === undefined ? "stream" : "batch",
-    source: pipeline.source.dataSource.name,
-    sink: pipeline.sink.dataSource.name,
-    ...(target === undefined ? {} : { target }),
-    ...origin,
-  };
-  const known = head.identity;
   if (known !== undefined) {
     const differences = differencesOf(known, identity);
     if (differences.length > 0) throw pipelineChanged(fence.pipeline, known, identity, differences);
@@ -71,8 +56,8 @@ function differencesOf(known: PipelineIdentity, now: PipelineIdentity): readonly
 function hasMoved(
   before: string | undefined,
   after: string | undefined,
-  { home: homeBefore = "" }: PipelineOrigin,
-  { home: homeAfter = "" }: PipelineOrigin,
+  { home: homeBefore = "" }: PipelineIdentity,
+  { home: homeAfter = "" }: PipelineIdentity,
 ): boolean {
   if (before === after) return true;
   if (before === undefined || after === undefined) return false;

@@ -7,9 +7,9 @@ import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
 import { findClockOffset } from "./clock-check.ts";
-import { checkIdentity, type PipelineOrigin } from "./identity.ts";
+import { checkIdentity } from "./identity.ts";
 import { checkPartitions, partitionsKey, rowsKey, writePartitionsFile } from "./partitions-file.ts";
-import type { Action, Batch, BatchRun, Fence, Head, Planning } from "./ports/ledger.ts";
+import type { Action, Batch, BatchRun, Fence, Head, PipelineIdentity, Planning } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { Stopwatch } from "./progress.ts";
@@ -20,8 +20,6 @@ import type { Latest, Planner } from "./sessions/planner.ts";
 import { checkSinkPosition } from "./sink-position.ts";
 
 export interface PlanRequest extends LeaseRequest {
-  /** The file that defines the pipeline and the home of the ledger; absent on AWS. */
-  readonly origin?: PipelineOrigin | undefined;
   /** Digest of the code that plans, if it is known. */
   readonly code?: string | undefined;
   /** Limit of the next batch. Default: the reader's own limit. */
@@ -29,10 +27,17 @@ export interface PlanRequest extends LeaseRequest {
   /** Maximum number of partitions. A larger batch is refused before it is recorded. */
   readonly maxTasks?: number;
   /**
-   * Returns the limit, which replaces `limit`. Called before any other method of the source, but
-   * only after the lease was acquired and if the pipeline is not paused.
+   * Returns the limit, which replaces `limit`, and what the pipeline's name stands for. Called
+   * before any other method of the source, but only after the lease was acquired and if the
+   * pipeline is not paused.
    */
-  prepare?(): Promise<ReadLimit | undefined>;
+  prepare?(): Promise<Prepared>;
+}
+
+export interface Prepared {
+  readonly limit: ReadLimit | undefined;
+  /** Compared with the ledger. Without it, the ledger is not asked. */
+  readonly identity?: PipelineIdentity;
 }
 
 /** A batch whose tasks must be written, and which must then be finalized. */
@@ -105,8 +110,8 @@ async function planWithFence(
     endedAt: ports.runtime.now(),
     ...measured,
   });
-  const limit = request.prepare === undefined ? request.limit : await request.prepare();
-  await checkIdentity(sessions, ports, fence, head, request.origin ?? {});
+  const { limit, identity } = (await request.prepare?.()) ?? { limit: request.limit };
+  if (identity !== undefined) await checkIdentity(ports, fence, head, identity);
   if (head.unacknowledged !== undefined) {
     // The source must not forget rows that are not in the sink any more.
     await checkSinkPosition(sessions, head);
@@ -184,12 +189,13 @@ async function planNext(
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
     return { ...reported, durationMs };
   }
-  await checkSinkPosition(sessions, head);
   const partitions = await stopwatch.time("queryPlanning", () => planner.partitions(start, latest.end));
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
   const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
   const schema = await source.schema();
+  // The commit compares again; this check spares the tasks, and an open batch.
+  await checkSinkPosition(sessions, head);
   const batch = await stopwatch.time("walCommit", () =>
     recordBatch(ports, fence, head, { schema, partitions, start, latest, reported, code }),
   );

@@ -15,6 +15,8 @@ export async function checkSinkPosition(
   head: Head,
   open?: { readonly batch: Batch; readonly schema: Schema },
 ): Promise<"landed" | "open" | undefined> {
+  // Batches of a batch pipeline do not continue each other: only the commit compares.
+  if (sink.isIndependent) return undefined;
   const schema = open?.schema ?? (await source.schema());
   const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit);
   if (found === undefined) return undefined;
@@ -25,7 +27,6 @@ export async function checkSinkPosition(
     isSameBatch(newest, { ...open.batch, planId: open.batch.planId ?? UNKNOWN_PLAN });
   if (isLanded) return "landed";
   const { pipeline, incarnation } = head;
-  if (!sink.isIndependent)
-    checkNewest({ pipeline, incarnation, ...sink.continuityOf(positionOf(head)) }, newest);
+  checkNewest({ pipeline, incarnation, ...sink.continuityOf(positionOf(head)) }, newest);
   return "open";
 }

@@ -171,9 +171,13 @@ describe("a memory table", () => {
     const another = await writerOf("once");
     await another.commit([await stage(another, 1)], 0, batch(0));
     expect(memoryTable("once").rows()).toEqual(ids(1));
-    await another.commit([await stage(another, 2)], 0, batch(0, { incarnation: "life-2" }));
-    await another.commit([await stage(another, 3)], 1, batch(1));
-    expect(memoryTable("once").rows()).toEqual(ids(1, 2, 3));
+    await another.commit([await stage(another, 2)], 1, batch(1));
+    expect(memoryTable("once").rows()).toEqual(ids(1, 2));
+    const unknown = batch(0, { incarnation: "life-2" });
+    const message3 = await stage(another, 3);
+    expect(failure(() => another.commit([message3], 0, unknown))).toMatchObject({
+      code: "LEDGER_BEHIND_SINK",
+    });
   });
 
   it("A memory table drops staged rows on an abort of the task or batch, unless a commit was tried", async () => {
@@ -194,7 +198,8 @@ describe("a memory table", () => {
     const overwriting = await writerOf("replaced", true);
     const message = await stage(overwriting, 2);
     for (let i = 0; i < 2; i++) await overwriting.commit([message], 1, batch(1));
-    await writer.commit([await stage(writer, 1)], 0, batch(0));
+    const late = await stage(writer, 1);
+    expect(failure(() => writer.commit([late], 0, batch(0)))).toMatchObject({ code: "LEDGER_BEHIND_SINK" });
     expect(memoryTable("replaced").rows()).toEqual(ids(2));
   });
 

@@ -4,6 +4,7 @@ import { rowsOf } from "../../shared/arrow/rows.ts";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { DataSourceArrowWriter } from "../../shared/contract/batch-writer.ts";
+import { type CommittedBatch, isCommitted } from "../../shared/contract/committed-batch.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import type { NamedRow } from "../../shared/contract/stream-reader.ts";
@@ -35,8 +36,8 @@ class Good extends DataSourceStreamWriter<Message> {
     this.target.staged.set(key, await Array.fromAsync(rows));
     return { key };
   }
-  batchKey(batchId: number, { incarnation }: BatchContext): string {
-    return JSON.stringify([incarnation, batchId]);
+  batchKey(batchId: number, { incarnation, planId }: BatchContext): string {
+    return JSON.stringify([incarnation, batchId, planId]);
   }
   override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext) {
     const rows = messages.flatMap((message) => this.target.staged.get(message?.key ?? "") ?? []);
@@ -85,7 +86,7 @@ describe("checkSink", () => {
     const report = await checkSink(() => new Good(target), { readBack: target.readBack });
     expect(report.checked).toContain("commit() again, with equal messages");
     expect(report.notChecked).toEqual([expect.stringContaining("hasCommitted()")]);
-    expect(target.readBack()).toHaveLength(18);
+    expect(target.readBack()).toHaveLength(24);
   });
 
   it("checkSink names a sink that adds the rows again when a commit comes twice", async () => {
@@ -99,7 +100,7 @@ describe("checkSink", () => {
     expect(problem).toMatchObject({
       code: "SINK_NOT_IDEMPOTENT",
       message: "after commit() again, with equal messages, 12 rows are seen instead of 6",
-      hint: expect.stringContaining("(batch.incarnation, batchId)"),
+      hint: expect.stringContaining("isCommitted(batch, newest)"),
     });
   });
 
@@ -127,9 +128,9 @@ describe("checkSink", () => {
     class Eager extends Good {
       override async write(rows: AsyncIterable<NamedRow>, task: TaskContext) {
         const message = await super.write(rows, task);
-        const { incarnation, batchId, partitionId } = task;
+        const { incarnation, batchId, planId, partitionId } = task;
         this.target.batches.set(
-          [incarnation, batchId, partitionId].join(),
+          [incarnation, batchId, planId, partitionId].join(),
           this.target.staged.get(message.key) ?? [],
         );
         return message;
@@ -159,7 +160,35 @@ describe("checkSink", () => {
       }
     }
     expect(await codesOf((target) => new SharedNames(target))).toContain("TASK_NOT_ISOLATED");
-    expect(await codesOf((target) => new ByBatchId(target))).toEqual(["INCARNATION_IGNORED"]);
+    expect(await codesOf((target) => new ByBatchId(target))).toEqual(["PLAN_IGNORED", "INCARNATION_IGNORED"]);
+  });
+
+  it("checkSink names a sink that drops another batch under a used id, and passes one that refuses it", async () => {
+    class ById extends Good {
+      override batchKey(batchId: number, { incarnation }: BatchContext) {
+        return JSON.stringify([incarnation, batchId]);
+      }
+      override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext) {
+        if (!this.target.batches.has(this.batchKey(batchId, batch))) super.commit(messages, batchId, batch);
+      }
+    }
+    class Refuses extends Good {
+      static newest: CommittedBatch | undefined;
+      override commit(messages: readonly (Message | null)[], batchId: number, batch: BatchContext) {
+        if (isCommitted(batch, Refuses.newest)) return;
+        super.commit(messages, batchId, batch);
+        Refuses.newest = { ...batch };
+      }
+    }
+    const [problem] = await problemsOf((target) => new ById(target));
+    expect(problem).toMatchObject({
+      code: "PLAN_IGNORED",
+      message: "after commit() of another batch under a used id, 12 rows are seen instead of 18",
+    });
+    const target = new Target();
+    const report = await checkSink(() => new Refuses(target), { readBack: target.readBack });
+    expect(report.checked).toContain("commit() of another batch under a used id");
+    expect(target.readBack()).toHaveLength(12);
   });
 
   it("checkSink names messages that are no JSON, an abort that harms or fails, and a wrong lookup", async () => {

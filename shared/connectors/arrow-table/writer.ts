@@ -14,6 +14,7 @@ import {
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
+  type TargetContext,
   type VacuumContext,
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
@@ -136,7 +137,7 @@ export class ArrowTableWriter
   }
 
   /** Returns the folder of the table, or `undefined` if it is in the pipeline's own folder. */
-  targetName(context: SinkContext): string | undefined {
+  targetName(context: TargetContext): string | undefined {
     return this.#recordedLocation(this.#table(context)) ?? undefined;
   }
 
@@ -160,7 +161,7 @@ export class ArrowTableWriter
     return await vacuumTable(this.#table(context), context);
   }
 
-  #table(context: SinkContext): ObjectStore {
+  #table(context: TargetContext): ObjectStore {
     return this.#path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(this.#path);
   }
 

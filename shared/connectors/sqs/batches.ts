@@ -40,6 +40,8 @@ interface BatchRecord {
 }
 
 const FOLDER = "sqs/";
+/** Messages of batches that somebody skipped. */
+const ASIDE = "sqs-aside/";
 const RECORD = "batch.json";
 
 /**
@@ -113,6 +115,16 @@ export class Batches {
       if (key !== recordKey(offset)) keys.push(key);
     }
     await this.#store.delete(keys);
+  }
+
+  /**
+   * Copies the messages of a batch to a folder that is never cleared up. Returns the folder, which
+   * has Arrow files. Error: `PARTITIONS_MISSING`.
+   */
+  async setAside(offset: QueueOffset): Promise<string> {
+    for (const file of this.files(offset))
+      await this.#store.put(file.key.replace(FOLDER, ASIDE), await this.readFile(file));
+    return `${this.#store.location}/${folderOf(offset).replace(FOLDER, ASIDE)}`;
   }
 
   async #record(offset: QueueOffset): Promise<BatchRecord | undefined> {

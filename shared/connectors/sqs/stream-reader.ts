@@ -1,7 +1,11 @@
 import type { RecordBatch } from "apache-arrow";
 import { decodeFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
-import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
+import {
+  DataSourceStreamReader,
+  type SupportsSetAside,
+  type SupportsTriggerAvailableNow,
+} from "../../contract/stream-reader.ts";
 import type { MessagesFile, QueueOffset } from "./batches.ts";
 import { Receiving, type ReceivingParts } from "./receiving.ts";
 
@@ -18,7 +22,7 @@ type AvailableNow = { readonly sentBy: number; readonly isReached: boolean };
  */
 export class SqsReader
   extends DataSourceStreamReader<QueueOffset, MessagesFile>
-  implements SupportsTriggerAvailableNow
+  implements SupportsTriggerAvailableNow, SupportsSetAside<QueueOffset>
 {
   readonly #around: ReceivingParts;
   #availableNow: AvailableNow | undefined;
@@ -80,6 +84,11 @@ export class SqsReader
     const { queue, batches } = this.#around;
     await queue.delete(await batches.receipts(end));
     await batches.clearUp(end);
+  }
+
+  /** Copies the messages of the batch, so that they outlive their deletion from the queue. */
+  async setAside(_start: QueueOffset, end: QueueOffset): Promise<string> {
+    return await this.#around.batches.setAside(end);
   }
 
   override stop(): void {

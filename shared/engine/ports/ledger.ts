@@ -55,12 +55,17 @@ export interface Adoption extends Action {
   readonly nextBatchId: number;
   /** Where the next batch starts. Absent to begin at the source's initial offset. */
   readonly to?: Offset;
+  /** The batch for which the source must be told that it may forget its rows. */
+  readonly unacknowledged?: Unacknowledged;
 }
 
 /** Gives up the open batch: its id is committed without rows. */
 export interface Skip extends Action {
-  /** The new plan of the batch, so that a late commit of the old plan is refused. */
-  readonly planId: string;
+  /**
+   * The new plan of the batch, so that a late commit of the old plan is refused. The old one if the
+   * batch has landed.
+   */
+  readonly planId: string | undefined;
 }
 
 /** A manual operation as the ledger stores it. It is written in one step with the change itself. */
@@ -423,7 +428,7 @@ export interface Ledger {
   accept(pipeline: string, action: Action): Promise<void>;
   /**
    * Begins a new life of the pipeline after the newest batch in the sink. `open` is the open batch,
-   * which is given up. Throws `LEDGER_CONFLICT` if another batch is open.
+   * which is given up; absent if its record is gone. Throws `FENCED`.
    */
   adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void>;
   /**

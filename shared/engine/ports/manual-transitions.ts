@@ -70,7 +70,7 @@ export function adopted(
   adoption: Adoption,
   open: Batch | undefined,
 ): JournaledTransition & Partial<Pick<BatchTransition, "batch">> {
-  const { newIncarnation, newest, nextBatchId, to, by, why, at } = adoption;
+  const { newIncarnation, newest, nextBatchId, to, unacknowledged, by, why, at } = adoption;
   const former = [...(head.formerIncarnations ?? []), head.incarnation, newest?.incarnation];
   const set: Change<Head>["set"] = {
     incarnation: newIncarnation,
@@ -82,8 +82,7 @@ export function adopted(
     isSinkUnchecked: undefined,
     lastCommittedBatchId: newest?.batchId,
     lastCommit: undefined,
-    unacknowledged:
-      newest === undefined || to === undefined ? undefined : { batchId: newest.batchId, end: to },
+    unacknowledged,
   };
   const entry: JournalEntry = {
     action: "adopt",
@@ -94,20 +93,14 @@ export function adopted(
     ...optional("to", to),
     ...optional("batchId", newest?.batchId),
   };
-  const isOpen = { openBatchId: open === undefined ? ABSENT : equal(open.batchId) };
+  const { openBatchId } = head;
+  const isOpen = { openBatchId: openBatchId === undefined ? ABSENT : equal(openBatchId) };
   return {
     ...manualTransition(fence.pipeline, { ...heldBy(fence), ...isOpen }, set, entry, (current) =>
-      adoptionProblem(fence, open, current),
+      fencedError(fence, current),
     ),
     ...(open === undefined ? {} : { batch: givenUp(open, adoption) }),
   };
-}
-
-function adoptionProblem(fence: Fence, open: Batch | undefined, head: Head): MillraceError | undefined {
-  const openBatchId = head.openBatchId ?? open?.batchId ?? 0;
-  return (
-    fencedError(fence, head) ?? conflict(fence.pipeline, openBatchId, "it is not the batch that was shown")
-  );
 }
 
 /** The end of a batch that nobody will finish. */

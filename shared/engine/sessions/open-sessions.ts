@@ -1,6 +1,8 @@
 import type { Schema } from "apache-arrow";
+import { optional } from "../../contract/optional.ts";
 import { parseOptions } from "../../contract/options/parse.ts";
 import type { Configured, Pipeline } from "../../contract/pipeline.ts";
+import type { PipelineIdentity } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { guard } from "./guard.ts";
 import { SinkSession } from "./sink-session.ts";
@@ -48,6 +50,16 @@ export async function openSessions(
  */
 export async function checkSinkOptions({ source, sink }: Sessions): Promise<Schema> {
   const schema = await source.schema();
-  await sink.writer(schema);
+  await sink.checkOptions(schema);
   return schema;
+}
+
+/** Returns what the pipeline's name stands for, apart from the file that defines it. */
+export async function identityOf({ pipeline, source, sink }: Sessions): Promise<PipelineIdentity> {
+  return {
+    kind: pipeline.saveMode === undefined ? "stream" : "batch",
+    source: pipeline.source.dataSource.name,
+    sink: pipeline.sink.dataSource.name,
+    ...optional("target", await sink.targetName(await source.schema())),
+  };
 }

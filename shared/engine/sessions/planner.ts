@@ -1,12 +1,13 @@
 import type { RecordBatch } from "apache-arrow";
-import { MillraceError } from "../../contract/errors.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
 import { checkOffset, compareByValue, type Offset } from "../../contract/offset.ts";
 import { checkReadLimit, type ReadLimit } from "../../contract/read-limit.ts";
-import type {
-  Awaitable,
+import {
+  type Awaitable,
   DataSourceStreamReader,
-  SupportsTriggerAvailableNow,
+  type SupportsSetAside,
+  type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { checkPartitionsArray } from "../partitions-file.ts";
 import { BatchPlanner } from "./batch-planner.ts";
@@ -142,6 +143,28 @@ export class Planner {
 
   async commit(end: Offset): Promise<void> {
     await this.#call("commit", (reader) => reader.commit(end));
+  }
+
+  /** True if the reader can keep the rows of a batch that is skipped. */
+  get canSetAside(): boolean {
+    return "setAside" in this.reader;
+  }
+
+  /** True if the reader's `commit` may make the source forget rows: it has one of its own. */
+  get forgets(): boolean {
+    const reader = this.reader instanceof SimplePlanner ? this.reader.reader : this.reader;
+    // Another copy of the package has another class with the same method.
+    return String(reader.commit) !== String(DataSourceStreamReader.prototype.commit);
+  }
+
+  /**
+   * Lets the reader keep the rows of a batch that is skipped. Returns where they are, for a person.
+   */
+  async setAside(start: Offset, end: Offset, where: ErrorLocation): Promise<string> {
+    const reader = this.reader as Partial<SupportsSetAside>;
+    return await guard("SOURCE_FAILED", "setAside() failed", where, async () =>
+      String(await reader.setAside?.(start, end)),
+    );
   }
 
   async #call<T>(method: string, body: (reader: Reader) => Awaitable<T>): Promise<T> {

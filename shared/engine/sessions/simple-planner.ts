@@ -28,6 +28,10 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
     this.#where = where;
   }
 
+  get reader(): SimpleDataSourceStreamReader<object> {
+    return this.#reader;
+  }
+
   override async initialOffset(): Promise<Offset> {
     return (await this.#reader.initialOffset()) as Offset;
   }

@@ -5,7 +5,7 @@ import type { BatchContext, SinkContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import type { SupportsNewestBatch, SupportsTargetName } from "../../contract/stream-writer.ts";
+import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -18,6 +18,7 @@ export class SinkSession {
   readonly #pipeline: Pipeline;
   readonly #ports: Ports;
   readonly #options: object;
+  #askedWriter: Writer<unknown> | undefined;
 
   constructor(pipeline: Pipeline, ports: Ports, options: object) {
     this.#pipeline = pipeline;
@@ -42,6 +43,20 @@ export class SinkSession {
     return saveMode === undefined
       ? checkImplementation(made, "streamWriter", STREAM_WRITER, where)
       : checkImplementation(made, "writer", BATCH_WRITER, where);
+  }
+
+  /**
+   * Returns the writer that answers questions about the sink. It is created once, when the sink's
+   * options are checked, and writes nothing.
+   */
+  async #asked(schema: Schema): Promise<Writer<unknown>> {
+    this.#askedWriter ??= await this.writer(schema);
+    return this.#askedWriter;
+  }
+
+  /** Creates a writer, so that a sink with unusable options fails. */
+  async checkOptions(schema: Schema): Promise<void> {
+    await this.#asked(schema);
   }
 
   /** True if the save mode depends on whether the target exists. */
@@ -78,9 +93,12 @@ export class SinkSession {
   }
 
   context(incarnation: string): SinkContext {
+    return { ...this.#target, incarnation };
+  }
+
+  get #target(): TargetContext {
     return {
       pipeline: this.#pipeline.name,
-      incarnation,
       store: this.#ports.store,
       openStore: (location) => this.#ports.openStore(location),
     };
@@ -112,7 +130,7 @@ export class SinkSession {
     incarnation: string,
     lastCommit: JsonValue | undefined,
   ): Promise<{ readonly newest: CommittedBatch | undefined } | undefined> {
-    const writer = (await this.writer(schema)) as Partial<SupportsNewestBatch>;
+    const writer = (await this.#asked(schema)) as Partial<SupportsNewestBatch>;
     if (writer.newestBatch === undefined) return undefined;
     const context = { ...this.context(incarnation), ...this.#hint(lastCommit) };
     const where = { pipeline: this.#pipeline.name };
@@ -123,12 +141,10 @@ export class SinkSession {
   }
 
   /** Returns the name of the target, if the sink names it. */
-  async targetName(schema: Schema, incarnation: string): Promise<string | undefined> {
-    const writer = (await this.writer(schema)) as Partial<SupportsTargetName>;
+  async targetName(schema: Schema): Promise<string | undefined> {
+    const writer = (await this.#asked(schema)) as Partial<SupportsTargetName>;
     const where = { pipeline: this.#pipeline.name };
-    return await guard("SINK_FAILED", "targetName() failed", where, () =>
-      writer.targetName?.(this.context(incarnation)),
-    );
+    return await guard("SINK_FAILED", "targetName() failed", where, () => writer.targetName?.(this.#target));
   }
 
   batchContext(batch: Batch, run: BatchRun): BatchContext {

@@ -13,7 +13,8 @@ describe("a batch", () => {
     await run.batch();
     await run.batch();
     expect(names(script).filter((call) => call !== "stop")).toEqual([
-      ...["initialOffset", "latestOffset", "partitions"],
+      // The first writer is only asked whether the sink fits the ledger.
+      ...["initialOffset", "latestOffset", "partitions", "streamWriter"],
       ...Array.from({ length: 4 }, () => ["streamWriter", "read", "write"]).flat(),
       ...["streamWriter", "commit", "commit offset"],
       ...["latestOffset", "partitions"],

@@ -4,6 +4,7 @@ import type { Offset } from "../../../shared/contract/offset.ts";
 import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import { type ReadLimit, ReadMaxRows } from "../../../shared/contract/read-limit.ts";
 import { DataSourceStreamReader } from "../../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
 import { fenceOf } from "../../../shared/engine/acquire.ts";
 import { type PlanResult, plan } from "../../../shared/engine/plan.ts";
 import { limitOf, policyOf } from "../../../shared/engine/run/policy.ts";
@@ -42,12 +43,22 @@ function limited(overrides: Partial<Record<"getDefaultReadLimit" | "reportLatest
       return [];
     }
   }
+  class Writer extends DataSourceStreamWriter {
+    override write() {
+      return undefined;
+    }
+    override commit() {}
+    override abort() {}
+  }
   class Numbers extends DataSource {
     override schema() {
       return "id bigint";
     }
     override streamReader() {
       return new Reader();
+    }
+    override streamWriter() {
+      return new Writer();
     }
   }
   const definition = pipeline("numbers").readStream.format(Numbers).writeStream.format(Numbers);

@@ -39,6 +39,7 @@ describe("the attributes of the ledger's items", () => {
       start: { S: '{"a":1,"n":60}' },
       end: { S: '{"a":1,"n":70}' },
       latest: { S: '{"n":99}' },
+      planId: { S: "plan-7" },
       partitionsKey: { S: "batches/7/partitions.json" },
       tasks: { N: "2" },
       schema: { S: "c2NoZW1h" },

@@ -27,6 +27,7 @@ export function plans(open: () => Promise<Ledger>): void {
         pipeline: PIPELINE,
         incarnation: "life-1",
         batchId: 0,
+        planId: "plan-0",
         start: { n: 0 },
         end: { n: 10 },
         partitionsKey: FIRST.partitionsKey,

@@ -124,6 +124,7 @@ describe("finished", () => {
         lastCommittedBatchId: 7,
         unacknowledged: { batchId: 7, end: { n: 70 } },
         lastCommit: 2,
+        lastInSink: { incarnation: "life-1", batchId: 7, planId: "plan-7" },
       },
       batch: { ...batch, state: "committed", finishedAt: 2000, progress: PROGRESS },
     });

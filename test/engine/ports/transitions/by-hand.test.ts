@@ -29,11 +29,12 @@ describe("actions of a person", () => {
     expect(make(manual.resumed("orders", ACTION), { head }).head).toEqual(OPEN);
   });
 
-  it("A rewind moves the offset but neither ids nor the pending acknowledgement", () => {
+  it("A rewind moves the offset and drops a due acknowledgement, but no ids", () => {
     const due = { ...HEAD, unacknowledged: { batchId: 6, end: { n: 60 } } };
     expect(make(manual.rewound(FENCE, rewind), { head: due }).head).toEqual({
-      ...due,
+      ...HEAD,
       offset: { n: 10 },
+      isSinkUnchecked: true,
     });
   });
 

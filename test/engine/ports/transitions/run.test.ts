@@ -65,8 +65,9 @@ describe("acquired", () => {
   });
 
   it("An acquisition takes over from the epoch that is known to have ended, and from no other", () => {
-    expect(acquire({ takeOverEpoch: 4 })).toMatchObject({ made: true, head: { epoch: 5 } });
-    expect(acquire({ takeOverEpoch: 3 })).toMatchObject({ made: false });
+    expect(acquire({ takeOver: FENCE })).toMatchObject({ made: true, head: { epoch: 5 } });
+    expect(acquire({ takeOver: LOST })).toMatchObject({ made: false });
+    expect(acquire({ takeOver: { ...FENCE, incarnation: "another" } })).toMatchObject({ made: false });
   });
 });
 

@@ -1,0 +1,48 @@
+import { type AdoptChoice, type AdoptReport, adopt, previewAdoption } from "./adopt.ts";
+import type { Action, Owner } from "./ports/ledger.ts";
+import type { Ports } from "./ports/runtime.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
+import { previewSkip, type SkipChoice, type SkipReport, skip } from "./skip.ts";
+
+/** Who performs an operation. Without it, the operation only returns what it would do. */
+interface Performed {
+  readonly action: Action;
+  /** Holds the pipeline's lease meanwhile. */
+  readonly owner: Owner;
+}
+
+/**
+ * A manual operation that needs the pipeline's code. It is JSON, so that it can be sent to the
+ * function that runs it for a deployed pipeline.
+ */
+export type Operation =
+  | (AdoptChoice & {
+      readonly operation: "adopt";
+      readonly perform?: Performed & { readonly shown: AdoptReport };
+    })
+  | (SkipChoice & { readonly operation: "skip"; readonly perform?: Performed });
+
+/** The report of each operation. */
+export interface OperationReports {
+  readonly adopt: AdoptReport;
+  readonly skip: SkipReport;
+}
+
+/**
+ * Performs an operation, or returns what it would do. Throws the errors of `adopt` and `skip`.
+ */
+export async function operate(
+  sessions: Sessions,
+  ports: Ports,
+  operation: Operation,
+  hasEnded: (owner: Owner) => Promise<boolean>,
+): Promise<AdoptReport | SkipReport> {
+  if (operation.operation === "adopt") {
+    const { perform, ...choice } = operation;
+    if (perform === undefined) return await previewAdoption(sessions, ports, choice);
+    return await adopt(sessions, ports, { ...choice, ...perform, hasEnded });
+  }
+  const { perform, ...choice } = operation;
+  if (perform === undefined) return await previewSkip(sessions, ports, choice);
+  return await skip(sessions, ports, { ...choice, ...perform, hasEnded });
+}
