@@ -1,3 +1,4 @@
+export type { BatchIdentity, CommittedBatch } from "./contract/batch-identity.ts";
 export { DataSourceReader } from "./contract/batch-reader.ts";
 export {
   type BatchWriter,
@@ -7,7 +8,7 @@ export {
   type SupportsExists,
   type Writer,
 } from "./contract/batch-writer.ts";
-export { type BatchIdentity, type CommittedBatch, isCommitted } from "./contract/committed-batch.ts";
+export { isCommitted } from "./contract/committed-batch.ts";
 export {
   CompositeOffset,
   type OffsetFields,

@@ -1,34 +1,7 @@
+import { type BatchIdentity, type CommittedBatch, isSameBatch } from "./batch-identity.ts";
 import type { BatchContext } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 import { canonicalJson } from "./json.ts";
-import type { Offset } from "./offset.ts";
-
-/**
- * Identifies a batch by its content. Equal ids are not enough: a ledger that was restored from a
- * backup uses an id a second time, for other rows.
- */
-export interface BatchIdentity {
-  /** The incarnation of the ledger that planned the batch. */
-  readonly incarnation: string;
-  /** Id of the batch: 0, 1, 2 and so on. */
-  readonly batchId: number;
-  /**
-   * Random id of the batch's plan. It lives as long as the batch, over all its attempts, and is
-   * `UNKNOWN_PLAN` for a batch that an older version planned.
-   */
-  readonly planId: string;
-}
-
-/** What a sink keeps of the newest batch that a pipeline committed to it. */
-export interface CommittedBatch extends BatchIdentity {
-  /** Where the batch starts. Absent in the records of older versions. */
-  readonly start?: Offset;
-  /** Where the batch ends. Absent in the records of older versions. */
-  readonly end?: Offset;
-}
-
-/** The `planId` of batches from versions that had none. */
-export const UNKNOWN_PLAN = "0";
 
 /** The fields of `BatchContext` that say which batch is to be committed, and after which. */
 type Expected = Pick<
@@ -62,11 +35,6 @@ export function checkNewest(ledger: LedgerPosition, newest: CommittedBatch | und
   if (newest !== undefined && follows !== undefined && isSameBatch(newest, follows)) return;
   if (newest !== undefined && !isEarlier(newest, ledger)) throw ledgerBehind(ledger, newest);
   if (follows !== undefined && continuity === "strict") throw sinkBehind(ledger, follows, newest);
-}
-
-/** True if both are the same plan of the same batch. */
-export function isSameBatch(a: BatchIdentity, b: BatchIdentity): boolean {
-  return a.incarnation === b.incarnation && a.batchId === b.batchId && a.planId === b.planId;
 }
 
 /** True if the ledger knows later batches of its own than `newest`. */

@@ -1,4 +1,4 @@
-import type { BatchIdentity } from "./committed-batch.ts";
+import type { BatchIdentity } from "./batch-identity.ts";
 import type { JsonValue } from "./json.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { Offset } from "./offset.ts";

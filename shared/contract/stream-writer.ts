@@ -1,5 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
-import type { CommittedBatch } from "./committed-batch.ts";
+import type { CommittedBatch } from "./batch-identity.ts";
 import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Awaitable, NamedRow } from "./stream-reader.ts";

@@ -3,7 +3,7 @@ import {
   type CommittedBatch,
   isSameBatch,
   UNKNOWN_PLAN,
-} from "../contract/committed-batch.ts";
+} from "../contract/batch-identity.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { type LeaseRequest, withLease } from "./acquire.ts";

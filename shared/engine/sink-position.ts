@@ -1,5 +1,6 @@
 import type { Schema } from "apache-arrow";
-import { checkNewest, isSameBatch, UNKNOWN_PLAN } from "../contract/committed-batch.ts";
+import { isSameBatch, UNKNOWN_PLAN } from "../contract/batch-identity.ts";
+import { checkNewest } from "../contract/committed-batch.ts";
 import type { Batch, Head } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";

@@ -1,5 +1,5 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
-import { isSameBatch, UNKNOWN_PLAN } from "../contract/committed-batch.ts";
+import { isSameBatch, UNKNOWN_PLAN } from "../contract/batch-identity.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";

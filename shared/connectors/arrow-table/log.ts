@@ -1,4 +1,4 @@
-import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
+import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import type { SchemaJson } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { padded } from "../../contract/keys.ts";

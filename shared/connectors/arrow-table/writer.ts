@@ -1,6 +1,7 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
-import { type CommittedBatch, isCommitted } from "../../contract/committed-batch.ts";
+import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
 import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";

@@ -1,4 +1,5 @@
-import { type CommittedBatch, isCommitted } from "../../contract/committed-batch.ts";
+import type { CommittedBatch } from "../../contract/batch-identity.ts";
+import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext } from "../../contract/context.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { notInMemory } from "./stream.ts";

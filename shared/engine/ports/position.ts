@@ -1,4 +1,4 @@
-import { type BatchIdentity, UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
+import { type BatchIdentity, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import type { BatchRun, Head, SinkPosition } from "./ledger.ts";
 
 /** Returns what the sink must have, according to the ledger. */

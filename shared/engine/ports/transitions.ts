@@ -1,4 +1,4 @@
-import { UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
+import { UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import { ABSENT, absentOr, atMost, type Change, equal, oneOf } from "./compare-and-set.ts";

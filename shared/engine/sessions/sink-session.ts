@@ -1,6 +1,6 @@
 import type { Schema } from "apache-arrow";
+import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import type { SupportsExists, Writer } from "../../contract/batch-writer.ts";
-import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";

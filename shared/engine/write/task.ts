@@ -1,7 +1,7 @@
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
+import { UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import { takesRows, type Writer } from "../../contract/batch-writer.ts";
-import { UNKNOWN_PLAN } from "../../contract/committed-batch.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";

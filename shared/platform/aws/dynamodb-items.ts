@@ -1,7 +1,7 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
 import { LEDGER_ATTRIBUTE, pipelinePartition, tasksPrefix } from "../../aws/names.ts";
-import type { BatchIdentity } from "../../contract/committed-batch.ts";
+import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";

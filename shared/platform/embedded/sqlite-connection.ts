@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../../contract/errors.ts";
@@ -20,14 +20,19 @@ const WAL_PAUSE_MILLISECONDS = 10;
 export class SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #path: string;
+  /** Identifies the file that was opened, whatever lies at its path later. */
+  readonly #file: string;
 
   /**
    * Opens the file. Creates it if it does not exist, unless `readOnly` is true. Throws
    * `LEDGER_FAILED` or `LEDGER_VERSION`.
    */
   constructor(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
+    this.#path = path;
     try {
       this.#database = readOnly ? openReadOnly(path) : new DatabaseSync(path);
+      this.#file = fileAt(path);
       this.#database.exec(`PRAGMA busy_timeout = ${BUSY_MILLISECONDS}`);
       if (readOnly) {
         this.#checkVersion(path);
@@ -48,10 +53,12 @@ export class SqliteConnection {
 
   /**
    * Runs `body` in one transaction. IMMEDIATE takes the write lock at the start; otherwise another
-   * writer could change the data between the reads and the writes of `body`.
+   * writer could change the data between the reads and the writes of `body`. Throws `LEDGER_LOST`
+   * if the file is not at its path any more: what is written to it would be gone with the process.
    */
   write<T>(body: () => T): T {
     return this.read(() => {
+      if (fileAt(this.#path) !== this.#file) throw ledgerLost(this.#path);
       this.#database.exec("BEGIN IMMEDIATE");
       try {
         const result = body();
@@ -162,6 +169,23 @@ export class SqliteConnection {
 function openReadOnly(path: string): DatabaseSync {
   if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });
   return new DatabaseSync(new URL("?immutable=1", pathToFileURL(path)), { readOnly: true });
+}
+
+/** Identifies the file at a path; empty if there is none. */
+function fileAt(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return found === undefined ? "" : `${found.dev}:${found.ino}`;
+}
+
+function ledgerLost(path: string): MillraceError {
+  return new MillraceError(
+    "LEDGER_LOST",
+    `the ledger ${path} was removed or replaced while this process had it open`,
+    {
+      where: { path },
+      hint: "This process stops, because nothing that it writes would be kept. Put the ledger back if you can, then start again: a run tells whether the sink and the ledger fit together.",
+    },
+  );
 }
 
 function isBusy(error: unknown): boolean {

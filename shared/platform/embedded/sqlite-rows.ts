@@ -1,4 +1,4 @@
-import type { BatchIdentity } from "../../contract/committed-batch.ts";
+import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
