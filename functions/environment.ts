@@ -26,11 +26,12 @@ export const logger: Logger = new Logger({ serviceName: settings.pipeline });
 export const metrics: Metrics = new Metrics({ serviceName: settings.pipeline });
 export const tracer: Tracer | undefined = await tracerOf(settings.pipeline, process.env);
 
-const secrets = new Secrets(settings.secrets, Date.now);
+const secrets = new Secrets(settings.secrets, () => runtime.monotonic());
 let env: Runtime["env"] = process.env;
 
 const runtime: Runtime = {
   now: Date.now,
+  monotonic: () => Math.floor(performance.now()),
   newId: randomUUID,
   random: Math.random,
   get env() {

@@ -5,7 +5,7 @@ import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { progressOf } from "../shared/engine/progress.ts";
+import { elapsedBetween, progressOf } from "../shared/engine/progress.ts";
 import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
@@ -61,8 +61,16 @@ function reportBatch(batch: Batch): void {
   logger.info(batch.state, { ...summary, ...(isCommitted ? {} : { problem: batch.error }) });
   metrics.addMetric(isCommitted ? METRIC.batchesCommitted : METRIC.batchesAborted, MetricUnit.Count, 1);
   metrics.addMetric(isCommitted ? METRIC.batchesAborted : METRIC.batchesCommitted, MetricUnit.Count, 0);
-  metrics.addMetric(METRIC.batchDuration, MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
-  metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
+  metrics.addMetric(
+    METRIC.batchDuration,
+    MetricUnit.Milliseconds,
+    elapsedBetween(batch.plannedAt, finishedAt),
+  );
+  metrics.addMetric(
+    METRIC.batchAge,
+    MetricUnit.Milliseconds,
+    elapsedBetween(batch.firstPlannedAt, finishedAt),
+  );
   if (!isCommitted) return;
   const progress = progressOf(batch);
   if (progress !== undefined) logger.info("progress", { progress });

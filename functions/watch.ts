@@ -24,13 +24,13 @@ export interface TaskReporter {
  * for the alarm.
  */
 export function watchOf(stall: StallPolicy, { logger, metrics }: TaskReporter): WatchOptions {
-  let loggedAt: number | undefined;
+  let logged = 0;
   return {
     stall,
     onRunning({ startedAt, reportedAt, progressedAt, rows, bytes, waitsFor }) {
-      if (reportedAt - (loggedAt ?? startedAt) < LOG_MILLISECONDS) return;
-      loggedAt = reportedAt;
       const milliseconds = reportedAt - startedAt;
+      if (milliseconds - logged < LOG_MILLISECONDS) return;
+      logged = milliseconds;
       logger.info("writing", {
         rows,
         bytes,

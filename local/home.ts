@@ -101,6 +101,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  */
 export const runtime: Runtime = {
   now: Date.now,
+  monotonic: () => Math.floor(performance.now()),
   newId: randomUUID,
   random: Math.random,
   env: process.env,

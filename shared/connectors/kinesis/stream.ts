@@ -142,11 +142,11 @@ export class Stream {
       return;
     }
     let { iterator, position } = begun;
-    for (let askedAt = 0; ; ) {
+    for (let askedAt = Number.NEGATIVE_INFINITY; ; ) {
       signal?.throwIfAborted();
-      const pause = askedAt + PACE_MILLISECONDS - this.#runtime.now();
+      const pause = askedAt + PACE_MILLISECONDS - this.#runtime.monotonic();
       if (pause > 0) await this.#runtime.sleep(pause, signal);
-      askedAt = this.#runtime.now();
+      askedAt = this.#runtime.monotonic();
       const page = await this.#page(shardId, iterator, position, limit, signal);
       const records = page.records.filter(isNotBefore(position));
       yield { ...page, records };
