@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** The statements that a proxy can break: its n-th since it was started, before or after. */
+/** What can happen to a statement. */
 export const BREAKS = [
   /** The connection ends before the server gets the statement. */
   "drop before",
@@ -15,7 +15,7 @@ export const BREAKS = [
   "swallow answer",
   /** The server gets the statement long after the client has given up. */
   "delay",
-  /** As `swallow answer`, and all later connections are refused for a moment. */
+  /** As `swallow answer`, and new connections are refused for a moment. */
   "swallow answer and refuse",
 ] as const;
 export type Break = (typeof BREAKS)[number];
@@ -51,8 +51,16 @@ export class PostgresProxy {
     return proxy;
   }
 
+  /** Starts a server that accepts connections and never answers. */
+  static async startSilent(): Promise<PostgresProxy> {
+    return await PostgresProxy.start(0);
+  }
+
   private constructor(port: number, options: ProxyOptions) {
-    this.#server = createServer((client) => this.#join(client, port, options));
+    this.#server = createServer((client) => {
+      if (port !== 0) this.#join(client, port, options);
+      else this.#sockets.add(client.on("error", () => undefined));
+    });
   }
 
   #join(client: Socket, port: number, { at, kind, delay = 1000 }: ProxyOptions): void {
@@ -62,21 +70,35 @@ export class PostgresProxy {
     }
     const upstream = connect(port, "127.0.0.1");
     let [isDeaf, isMute] = [false, false];
-    const later = (body: () => void) => {
-      const timer = setTimeout(body, delay);
-      this.#timers.add(timer);
-    };
+    const later = (body: () => void) => this.#timers.add(setTimeout(body, delay));
     const broken: Record<Break, (data: Buffer) => void> = {
-      "drop before": () => (client.destroy(), upstream.destroy()),
+      "drop before": () => {
+        client.destroy();
+        upstream.destroy();
+      },
       "drop after": (data) => upstream.end(data, () => client.destroy()),
-      "reset before": () => (client.resetAndDestroy(), upstream.resetAndDestroy()),
-      "swallow statement": () => (isDeaf = true),
-      "swallow answer": (data) => ((isMute = true), upstream.write(data)),
-      delay: (data) => ((isDeaf = true), (isMute = true), later(() => upstream.write(data))),
+      "reset before": () => {
+        client.resetAndDestroy();
+        upstream.resetAndDestroy();
+      },
+      "swallow statement": () => {
+        isDeaf = true;
+      },
+      "swallow answer": (data) => {
+        isMute = true;
+        upstream.write(data);
+      },
+      delay: (data) => {
+        isDeaf = true;
+        isMute = true;
+        later(() => upstream.write(data));
+      },
       "swallow answer and refuse": (data) => {
         isMute = true;
         this.#isRefusing = true;
-        later(() => (this.#isRefusing = false));
+        later(() => {
+          this.#isRefusing = false;
+        });
         upstream.write(data);
       },
     };

@@ -5,7 +5,7 @@ import { loadOptional } from "../../contract/optional-package.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { type FromEnvironment, secretOf } from "../kit/secrets.ts";
 import { toPostgresError } from "./errors.ts";
-import { describeHolders } from "./lock-holders.ts";
+import { describeHolders, endTransaction } from "./open-transaction.ts";
 import type { ParsedOptions } from "./options.ts";
 import { closeClient, Session } from "./session.ts";
 import { type TimeLimits, timeLimitsOf } from "./time-limits.ts";
@@ -97,8 +97,12 @@ export class Server {
       await closeClient(client);
       throw toPostgresError(error, "connecting", url);
     }
-    const findHolders = (pid: string) => this.use((session) => describeHolders(session, pid));
-    return new Session(client, { url, limits: this.#limits, findHolders });
+    return new Session(client, {
+      url,
+      limits: this.#limits,
+      findHolders: (transaction) => this.use((session) => describeHolders(session, transaction)),
+      endTransaction: (transaction) => this.use((session) => endTransaction(session, transaction)),
+    });
   }
 
   #config(): ClientConfig {

@@ -70,7 +70,9 @@ function connectionError(thrown: unknown, doing: string, url: string): MillraceE
   // Network errors have codes like `ECONNRESET`; the driver's own errors have no code. Codes that
   // begin with `ERR_` are about certificates, for which a retry does not help.
   const isNetwork = typeof code === "string" && /^E[A-Z]/.test(code) && !code.startsWith("ERR_");
-  const isLost = code === undefined && /^(Connection terminated|timeout)/.test(String(message));
+  const isLost =
+    code === undefined &&
+    /^(Connection terminated|timeout|Client has encountered a connection error)/.test(String(message));
   const what = isLost ? "the connection was lost, or could not be made in time" : String(code ?? message);
   return new MillraceError("POSTGRES_FAILED", `${doing}: ${what}`, {
     where: { url },

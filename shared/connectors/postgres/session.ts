@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { isLockTimeout, toPostgresError } from "./errors.ts";
+import type { OpenTransaction } from "./open-transaction.ts";
 import type { TimeLimits } from "./time-limits.ts";
 
 /** How long closing a connection may take before its socket is destroyed. */
@@ -16,12 +17,17 @@ export type Cells = readonly (string | null)[];
 const PRINTED_ALIKE =
   "SET LOCAL TIME ZONE 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
 
+/** Selects what identifies the current transaction. */
+const IDENTITY = "SELECT pg_backend_pid(), now()";
+
 interface SessionParts {
   /** The server without a password, for messages. */
   readonly url: string;
   readonly limits: TimeLimits;
-  /** Describes the sessions whose locks the server process `pid` waits for. */
-  findHolders(pid: string): Promise<string>;
+  /** Describes, on another connection, the sessions whose locks a transaction waits for. */
+  findHolders(transaction: OpenTransaction): Promise<string>;
+  /** Ends a transaction on another connection, because its own is lost. */
+  endTransaction(transaction: OpenTransaction): Promise<void>;
 }
 
 /**
@@ -31,12 +37,17 @@ interface SessionParts {
 export class Session {
   readonly #client: Client;
   readonly #parts: SessionParts;
-  /** The server process, while a transaction that writes is open. */
-  #writingPid: string | undefined;
+  /** Why the connection was lost while no statement was running, which the driver forgets. */
+  #lost: unknown;
+  /** The transaction that writes, while it is open. */
+  #writing: OpenTransaction | undefined;
 
   constructor(client: Client, parts: SessionParts) {
     this.#client = client;
     this.#parts = parts;
+    client.on("error", (error) => {
+      this.#lost ??= error;
+    });
   }
 
   /** Runs a statement. `doing` describes it in error messages. */
@@ -67,26 +78,43 @@ export class Session {
     const settings = `${PRINTED_ALIKE}; ${this.#parts.limits.sql[mode]}`;
     const results: unknown = await this.#brief("beginning a transaction", () =>
       this.#client.query({
-        text: `BEGIN ISOLATION LEVEL ${isolation} ${mode}; ${settings}; SELECT pg_backend_pid()`,
+        text: `BEGIN ISOLATION LEVEL ${isolation} ${mode}; ${settings}; ${IDENTITY}`,
         rowMode: "array",
       }),
     );
-    const last = (results as readonly { readonly rows: readonly Cells[] }[]).at(-1);
-    if (mode === "READ WRITE") this.#writingPid = last?.rows[0]?.[0] ?? undefined;
+    const [pid, startedAt] =
+      (results as readonly { readonly rows: readonly Cells[] }[]).at(-1)?.rows[0] ?? [];
+    if (mode === "READ WRITE" && pid != null && startedAt != null) this.#writing = { pid, startedAt };
   }
 
   /** Runs `body` in a transaction, which is rolled back if `body` throws. */
   async transaction<T>(mode: "READ WRITE" | "READ ONLY", body: () => Promise<T>): Promise<T> {
     await this.begin(mode);
+    let result: T;
     try {
-      const result = await body();
-      await this.#brief("committing", () => this.#client.query("COMMIT"));
-      return result;
+      result = await body();
     } catch (error) {
-      await this.#brief("rolling back", () => this.#client.query("ROLLBACK")).catch(() => undefined);
+      await this.#rollBack();
       throw error;
-    } finally {
-      this.#writingPid = undefined;
+    }
+    this.#writing = undefined;
+    await this.#brief("committing", () => this.#client.query("COMMIT"));
+    return result;
+  }
+
+  /**
+   * Rolls back. If the connection is lost, ends the transaction on another one: the server may wait
+   * for the rest of a statement, for which it has no limit, and keep the locks. A lost COMMIT is
+   * not ended like this, because that would end its wait for synchronous replication.
+   */
+  async #rollBack(): Promise<void> {
+    const lost = this.#writing;
+    this.#writing = undefined;
+    try {
+      await this.#brief("rolling back", () => this.#client.query("ROLLBACK"));
+    } catch {
+      // If this fails too, the server's own limits end the transaction.
+      if (lost !== undefined) await this.#parts.endTransaction(lost).catch(() => undefined);
     }
   }
 
@@ -105,10 +133,10 @@ export class Session {
    */
   async #namingHolders<T>(doing: string, ask: () => Promise<T>): Promise<T> {
     const { limits, findHolders } = this.#parts;
-    const pid = this.#writingPid;
+    const writing = this.#writing;
     let holders: Promise<string> | undefined;
     const lookUp = () => {
-      holders = pid === undefined ? undefined : findHolders(pid).catch(() => "");
+      holders = writing === undefined ? undefined : findHolders(writing).catch(() => "");
     };
     const timer = setTimeout(lookUp, limits.lock / 2);
     try {
@@ -135,7 +163,7 @@ export class Session {
     try {
       return await Promise.race([ask(), tooLate]);
     } catch (error) {
-      throw toPostgresError(error, doing, url);
+      throw toPostgresError(MillraceError.is(error) ? error : (this.#lost ?? error), doing, url);
     } finally {
       clearTimeout(timer);
     }

@@ -29,12 +29,16 @@ export function timeLimitsOf(options: ParsedOptions): TimeLimits {
     statement_timeout: statement,
     lock_timeout: lock,
     tcp_user_timeout: statement,
+    // Seconds: the server gives up a silent network after a minute.
+    tcp_keepalives_idle: 30,
+    tcp_keepalives_interval: 10,
+    tcp_keepalives_count: 3,
     client_connection_check_interval: CLIENT_CHECK_MILLISECONDS,
   };
   // A reader waits in its transaction while the sink takes rows, so only a commit has an idle
   // limit.
   const idle = { idle_in_transaction_session_timeout: milliseconds(options.idleSeconds) };
-  const wait = Math.ceil(statement * CLIENT_FACTOR);
+  const wait = Math.round(statement * CLIENT_FACTOR);
   return {
     connect: milliseconds(options.connectSeconds),
     statement: wait,
