@@ -6,10 +6,12 @@ import { finalize } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { elapsedBetween, progressOf } from "../shared/engine/progress.ts";
+import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
+import { watchingOf } from "./watch.ts";
 
 /**
  * Decides to commit or abort, carries out the decision, moves the offset, and returns what the
@@ -21,7 +23,12 @@ export const handler = lambdaHandler(
     const { run } = work;
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
     const failure = await failureOf(ports, work);
-    const ended = await finalize(sessions, ports, { run, failure });
+    const stall = stallPolicyOf(sessions.pipeline, settings.stall);
+    const ended = await finalize(sessions, ports, {
+      run,
+      failure,
+      watching: watchingOf(stall, { logger, metrics }),
+    });
     reportBatch(ended.batch);
     const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
     // If the next step is Plan, the lease is kept: Plan takes it over.

@@ -11,13 +11,13 @@ import type {
   TransactionItem,
 } from "../contract/stream-writer.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { CallWatch, type CallWatching } from "./call-watch.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { triggerProgressOf } from "./progress.ts";
 import { callOrReadBack, STEP_RETRY } from "./retry.ts";
-import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
 const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
@@ -27,6 +27,8 @@ export interface FinalizeRequest {
   readonly run: BatchRun;
   /** Why tasks are missing, if the caller knows it. */
   readonly failure?: ErrorRecord | undefined;
+  /** Who is told if a call of the source or the sink does not return. Default: nobody. */
+  readonly watching?: CallWatching;
 }
 
 export interface FinalizeResult {
@@ -47,6 +49,7 @@ interface Finalizer {
   readonly ports: Ports;
   readonly run: BatchRun;
   readonly fence: Fence;
+  readonly watch: CallWatch;
   /** Why tasks are missing, if the caller knows it. */
   readonly taskFailure: ErrorRecord | undefined;
   /** True if the batch was already committed when this call began: it is a late retry. */
@@ -88,7 +91,7 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
 export async function finalize(
   sessions: Sessions,
   ports: Ports,
-  { run, failure: taskFailure }: FinalizeRequest,
+  { run, failure: taskFailure, watching }: FinalizeRequest,
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
   let attempt: AttemptState = { batch, tasks: await ports.ledger.tasks(run) };
@@ -98,6 +101,7 @@ export async function finalize(
     ports,
     run,
     fence,
+    watch: new CallWatch(ports.runtime, watching),
     taskFailure,
     isLate: batch.state === "committed",
   };
@@ -146,11 +150,11 @@ async function abortBatch(
   finalizer: Finalizer,
   { batch, tasks, ...attempt }: AttemptState,
 ): ReturnType<Step> {
-  const { sessions, ports, run } = finalizer;
+  const { sessions, ports, run, watch } = finalizer;
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
   const context = sessions.sink.batchContext(batch, run.lastCommit);
-  await guard("SINK_FAILED", "abort() failed", batchLocation(batch), () =>
+  await watch.callSink("abort()", batchLocation(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
   const aborted = await finish(finalizer, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
@@ -159,12 +163,14 @@ async function abortBatch(
 
 /** State `committed`: tells the source that it may delete the rows. */
 async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
-  const { sessions, ports, fence, isLate } = finalizer;
+  const { sessions, ports, fence, isLate, watch } = finalizer;
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
   try {
     const planner = await sessions.source.planner(decodeSchema(batch.schema));
-    await acknowledge(planner, ports, fence, batch);
+    await watch.watch("commit() of the source", batchLocation(batch), () =>
+      acknowledge(planner, ports, fence, batch),
+    );
     return { end: { batch } };
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
@@ -198,10 +204,11 @@ interface CommitCall {
   readonly writer: Writer<unknown>;
   readonly messages: readonly JsonValue[];
   readonly context: BatchContext;
+  readonly watch: CallWatch;
 }
 
 async function prepareCommit(
-  { sessions, ports, run }: Finalizer,
+  { sessions, ports, run, watch }: Finalizer,
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<CommitCall> {
@@ -217,7 +224,7 @@ async function prepareCommit(
   }
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const messages = await messagesOf(ports, batch, tasks);
-  return { batch, writer, messages, context: sessions.sink.batchContext(batch, run.lastCommit) };
+  return { batch, writer, messages, context: sessions.sink.batchContext(batch, run.lastCommit), watch };
 }
 
 /**
@@ -225,14 +232,14 @@ async function prepareCommit(
  * own transaction.
  */
 async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
-  const { batch, writer, messages, context } = call;
+  const { batch, writer, messages, context, watch } = call;
   const { maxSinkItems } = ports.ledger.limits;
   const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
   if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
   let sinkItems: readonly TransactionItem[] | undefined;
   try {
     sinkItems = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "transactionItems() failed", batchLocation(batch), () =>
+      watch.callSink("transactionItems()", batchLocation(batch), () =>
         transactional.transactionItems?.(messages, context, maxSinkItems),
       ),
     );
@@ -248,12 +255,12 @@ async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<Com
 
 async function commit(
   ports: Ports,
-  { batch, writer, messages, context }: CommitCall,
+  { batch, writer, messages, context, watch }: CommitCall,
 ): Promise<CommitOutcome> {
   const where = batchLocation(batch);
   try {
     const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "commit() failed", where, () =>
+      watch.callSink("commit()", where, () =>
         writesBatches(writer)
           ? writer.commit(messages, context)
           : writer.commit(messages, batch.batchId, context),
@@ -266,8 +273,11 @@ async function commit(
     // too, the error is passed on and the batch stays `committing`: it must not be aborted while
     // the outcome is unknown.
     const lookup = writer as unknown as Partial<SupportsCommitLookup>;
-    const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
-      lookup.hasCommitted?.(batch.batchId, context),
+    const landed = await watch.callSink(
+      "hasCommitted()",
+      where,
+      () => lookup.hasCommitted?.(batch.batchId, context),
+      "failed after commit() had failed",
     );
     return landed === true ? {} : { failure: error };
   }
