@@ -1,5 +1,6 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
+import { requestLimits } from "../../shared/aws/request-limits.ts";
 import type { ExecutionInput } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { recordedAbortError } from "../../shared/engine/run/loop.ts";
@@ -28,7 +29,7 @@ export async function runDeployed(
   flags: { readonly json?: boolean },
 ): Promise<number> {
   const { name, ledger } = found;
-  const client = new SFNClient({});
+  const client = new SFNClient({ requestHandler: requestLimits() });
   const view = viewOf(flags, printText);
   const onEvent = view.show.bind(view);
   const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { invocationLimits } from "../../shared/aws/request-limits.ts";
 import type { VacuumEvent } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { loadOptional } from "../../shared/contract/optional-package.ts";
@@ -25,7 +26,7 @@ export async function vacuumDeployed(
 ): Promise<VacuumReport> {
   const { InvokeCommand, LambdaClient } = await loadLambda();
   const { FunctionError, Payload } = await callAws("Invoke", () =>
-    new LambdaClient({}).send(
+    new LambdaClient({ requestHandler: invocationLimits() }).send(
       new InvokeCommand({
         FunctionName: functionName,
         Payload: JSON.stringify(request satisfies VacuumEvent),
