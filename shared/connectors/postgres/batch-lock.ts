@@ -3,8 +3,8 @@ import type { Session } from "./session.ts";
 
 /**
  * Locks the pipeline's record of batches until the current transaction ends. A commit whose answer
- * was lost may still be open on the server; whoever gets this lock afterwards knows that it has
- * ended. A lock of the row would not be enough, because the first batch has no row yet. The wait is
+ * was lost may still be open on the server. This lock is granted only after that commit has ended.
+ * A lock of the row would not be enough, because the first batch has no row yet. The wait is
  * bounded by `lockSeconds`.
  */
 export async function lockBatches(session: Session, { pipeline, incarnation }: SinkContext): Promise<void> {

@@ -1,12 +1,4 @@
-import type { Session } from "./session.ts";
-
-/** A transaction that another connection has open. */
-export interface OpenTransaction {
-  /** The process of the server that runs it. */
-  readonly pid: string;
-  /** When it began, as the server prints it. It tells the transaction from later ones. */
-  readonly startedAt: string;
-}
+import type { OpenTransaction, Session } from "./session.ts";
 
 /** The text of statements is left out, because it may contain row values. */
 const HOLDERS = `

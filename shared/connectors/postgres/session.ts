@@ -1,7 +1,6 @@
 import type { Client } from "pg";
 import { MillraceError } from "../../contract/errors.ts";
 import { isLockTimeout, toPostgresError } from "./errors.ts";
-import type { OpenTransaction } from "./open-transaction.ts";
 import type { TimeLimits } from "./time-limits.ts";
 
 /** How long closing a connection may take before its socket is destroyed. */
@@ -16,6 +15,14 @@ export type Cells = readonly (string | null)[];
 /** Settings that make the text output independent of the server's configuration. */
 const PRINTED_ALIKE =
   "SET LOCAL TIME ZONE 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
+
+/** A transaction that writes, as another connection finds it. */
+export interface OpenTransaction {
+  /** The process of the server that runs it. */
+  readonly pid: string;
+  /** When it began, as the server prints it. It tells the transaction from later ones. */
+  readonly startedAt: string;
+}
 
 /** Selects what identifies the current transaction. */
 const IDENTITY = "SELECT pg_backend_pid(), now()";
