@@ -23,6 +23,8 @@ export type Break = (typeof BREAKS)[number];
 export interface ProxyOptions {
   /** Number of the statement to break, from 0. Default: none. */
   readonly at?: number;
+  /** Breaks the first message for which this returns true. It is called for each message. */
+  readonly isBroken?: (message: string) => boolean;
   readonly kind?: Break;
   /** Milliseconds by which `delay` is late, and for which connections are refused. */
   readonly delay?: number;
@@ -63,7 +65,7 @@ export class PostgresProxy {
     });
   }
 
-  #join(client: Socket, port: number, { at, kind, delay = 1000 }: ProxyOptions): void {
+  #join(client: Socket, port: number, { at, isBroken, kind, delay = 1000 }: ProxyOptions): void {
     if (this.#isRefusing) {
       client.destroy();
       return;
@@ -106,7 +108,9 @@ export class PostgresProxy {
     client.on("data", (data) => {
       if (isDeaf) return;
       for (const message of messages.read(data)) {
-        const isIt = message.endsStatement && this.statements.length === at;
+        const isIt =
+          (message.endsStatement && this.statements.length === at) ||
+          (!this.broke && isBroken?.(message.bytes.toString()) === true);
         if (message.endsStatement) this.statements.push(message.type);
         if (isIt && kind !== undefined) {
           this.broke = true;
