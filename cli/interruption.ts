@@ -23,7 +23,7 @@ export class Interruption {
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
-    const now = runtime.now();
+    const now = runtime.monotonic();
     if (this.exitCode !== undefined) {
       // Ctrl-C signals the whole process group, and npm forwards it, so one press may arrive twice.
       if (now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);

@@ -6,6 +6,7 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Tracer } from "@aws-lambda-powertools/tracer";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
+import { requestLimits, transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
@@ -26,11 +27,12 @@ export const logger: Logger = new Logger({ serviceName: settings.pipeline });
 export const metrics: Metrics = new Metrics({ serviceName: settings.pipeline });
 export const tracer: Tracer | undefined = await tracerOf(settings.pipeline, process.env);
 
-const secrets = new Secrets(settings.secrets, Date.now);
+const secrets = new Secrets(settings.secrets, () => runtime.monotonic());
 let env: Runtime["env"] = process.env;
 
 const runtime: Runtime = {
   now: Date.now,
+  monotonic: () => Math.floor(performance.now()),
   newId: randomUUID,
   random: Math.random,
   get env() {
@@ -42,13 +44,14 @@ const runtime: Runtime = {
 };
 const edge = { runtime };
 
-export const dynamodb: DynamoDBClient = traced(new DynamoDBClient({}));
+export const dynamodb: DynamoDBClient = traced(new DynamoDBClient({ requestHandler: requestLimits() }));
 // With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
 export const s3: S3Client = traced(
   // The bucket of a table may be in another region.
   new S3Client({
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
+    requestHandler: transferLimits(),
   }),
 );
 

@@ -7,12 +7,14 @@ import { finalize } from "../shared/engine/finalize.ts";
 import { type Operation, operate } from "../shared/engine/operations.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { progressOf } from "../shared/engine/progress.ts";
+import { elapsedBetween, progressOf } from "../shared/engine/progress.ts";
 import type { SkipReport } from "../shared/engine/skip.ts";
+import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { firstFailure } from "./failures.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
+import { watchingOf } from "./watch.ts";
 
 /**
  * Decides to commit or abort, carries out the decision, moves the offset, and returns what the
@@ -35,7 +37,9 @@ async function finalized(work: Written, { sessions, ports }: Opened): Promise<Fi
   const { run } = work;
   logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
   const failure = await failureOf(ports, work);
-  const ended = await finalize(sessions, ports, { run, failure });
+  const stall = stallPolicyOf(sessions.pipeline, settings.stall);
+  const watching = watchingOf(stall, { logger, metrics });
+  const ended = await finalize(sessions, ports, { run, failure, watching });
   reportBatch(ended.batch);
   const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
   // If the next step is Plan, the lease is kept: Plan takes it over.
@@ -75,8 +79,16 @@ function reportBatch(batch: Batch): void {
   logger.info(batch.state, { ...summary, ...(isCommitted ? {} : { problem: batch.error }) });
   metrics.addMetric(isCommitted ? METRIC.batchesCommitted : METRIC.batchesAborted, MetricUnit.Count, 1);
   metrics.addMetric(isCommitted ? METRIC.batchesAborted : METRIC.batchesCommitted, MetricUnit.Count, 0);
-  metrics.addMetric(METRIC.batchDuration, MetricUnit.Milliseconds, finishedAt - batch.plannedAt);
-  metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, finishedAt - batch.firstPlannedAt);
+  metrics.addMetric(
+    METRIC.batchDuration,
+    MetricUnit.Milliseconds,
+    elapsedBetween(batch.plannedAt, finishedAt),
+  );
+  metrics.addMetric(
+    METRIC.batchAge,
+    MetricUnit.Milliseconds,
+    elapsedBetween(batch.firstPlannedAt, finishedAt),
+  );
   if (!isCommitted) return;
   const progress = progressOf(batch);
   if (progress !== undefined) logger.info("progress", { progress });

@@ -1,6 +1,7 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { METRIC } from "../shared/aws/names.ts";
+import { requestLimits } from "../shared/aws/request-limits.ts";
 import {
   type Done,
   type ExecutionInput,
@@ -34,7 +35,7 @@ const MAX_INLINE_TASKS = 10_000;
 /** Step Functions limits the state to 256 KiB, of which the target is one part. */
 const MAX_TARGET_CHARACTERS = 16 * 1024;
 
-const stepFunctions = new SFNClient({});
+const stepFunctions = new SFNClient({ requestHandler: requestLimits() });
 
 /** Acquires the pipeline's lease, and records the next batch or resumes the open one. */
 export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {

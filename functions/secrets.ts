@@ -8,24 +8,24 @@ const KEPT_MILLISECONDS = 5 * 60_000;
 /** Reads secrets when they are first needed, and caches them in memory. */
 export class Secrets {
   readonly #references: Readonly<Record<string, SecretReference>>;
-  readonly #now: () => number;
+  readonly #monotonic: () => number;
   #values: Readonly<Record<string, string>> = {};
   #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(references: Readonly<Record<string, SecretReference>>, now: () => number) {
+  constructor(references: Readonly<Record<string, SecretReference>>, monotonic: () => number) {
     this.#references = references;
-    this.#now = now;
+    this.#monotonic = monotonic;
   }
 
   /** Returns the values by name. Error: `SECRET_UNAVAILABLE`. */
   async read(): Promise<Readonly<Record<string, string>>> {
     const references = Object.entries(this.#references);
-    if (references.length === 0 || this.#now() - this.#readAt < KEPT_MILLISECONDS) return this.#values;
+    if (references.length === 0 || this.#monotonic() - this.#readAt < KEPT_MILLISECONDS) return this.#values;
     const values = await Promise.all(
       references.map(async ([name, reference]) => [name, await readSecret(name, reference)] as const),
     );
     this.#values = Object.fromEntries(values);
-    this.#readAt = this.#now();
+    this.#readAt = this.#monotonic();
     return this.#values;
   }
 }

@@ -1,6 +1,7 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
+import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import type { WatchOptions } from "../shared/engine/write/task.ts";
 
@@ -10,7 +11,7 @@ import type { WatchOptions } from "../shared/engine/write/task.ts";
  */
 const LOG_MILLISECONDS = 60_000;
 
-/** The logger and the metrics to which a task reports its progress. */
+/** The logger and the metrics to which a task, or the end of a batch, reports. */
 export interface TaskReporter {
   readonly logger: Record<"info" | "warn", (message: string, fields: Record<string, unknown>) => void>;
   readonly metrics: {
@@ -24,13 +25,13 @@ export interface TaskReporter {
  * for the alarm.
  */
 export function watchOf(stall: StallPolicy, { logger, metrics }: TaskReporter): WatchOptions {
-  let loggedAt: number | undefined;
+  let logged = 0;
   return {
     stall,
     onRunning({ startedAt, reportedAt, progressedAt, rows, bytes, waitsFor }) {
-      if (reportedAt - (loggedAt ?? startedAt) < LOG_MILLISECONDS) return;
-      loggedAt = reportedAt;
       const milliseconds = reportedAt - startedAt;
+      if (milliseconds - logged < LOG_MILLISECONDS) return;
+      logged = milliseconds;
       logger.info("writing", {
         rows,
         bytes,
@@ -45,6 +46,19 @@ export function watchOf(stall: StallPolicy, { logger, metrics }: TaskReporter): 
       metrics.addMetric(METRIC.stalledPartitions, MetricUnit.Count, 1);
       // Published now, because a task that hangs may be killed before metrics are published
       // otherwise.
+      metrics.publishStoredMetrics();
+    },
+  };
+}
+
+/** Returns who is told of a call that ends a batch and does not return: the log and the alarm. */
+export function watchingOf({ after }: StallPolicy, { logger, metrics }: TaskReporter): CallWatching {
+  return {
+    after,
+    onStalled(warning) {
+      logger.warn(LOG_MESSAGE.stalled, { problem: warning.toRecord() });
+      metrics.addMetric(METRIC.stalledPartitions, MetricUnit.Count, 1);
+      // As above: the function may be killed.
       metrics.publishStoredMetrics();
     },
   };

@@ -176,7 +176,7 @@ function stallAlarms(
   const alarms: AlarmDefinition[] = [
     {
       id: "StalledPartitions",
-      description: `the source of a partition gave no row for too long, or its sink took none: \`${LOG_MESSAGE.stalled}\` in the log of Write says which, and its offsets.`,
+      description: `the source of a partition gave no row for too long, or its sink took none; or the commit of a batch does not answer: \`${LOG_MESSAGE.stalled}\` in the log of Write or Finalize says which.`,
       metric: metrics.get(METRIC.stalledPartitions),
       threshold: 0,
     },

@@ -4,6 +4,7 @@ import { access, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
@@ -101,6 +102,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  */
 export const runtime: Runtime = {
   now: Date.now,
+  monotonic: () => Math.floor(performance.now()),
   newId: randomUUID,
   random: Math.random,
   env: process.env,
@@ -137,6 +139,7 @@ async function openS3(place: { readonly bucket: string; readonly prefix: string 
     // With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
+    requestHandler: transferLimits(),
   });
   return new S3Store({ client, ...place, runtime });
 }

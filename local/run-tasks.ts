@@ -112,6 +112,7 @@ async function runAttempt(
 interface TaskAttempt {
   readonly partition: number;
   readonly attemptNumber: number;
+  /** In the time of `Runtime.monotonic`. */
   readonly startedAt: number;
   lastEventAt: number;
 }
@@ -119,7 +120,7 @@ interface TaskAttempt {
 /** Sums up the progress of a batch's tasks and emits events. */
 class BatchProgressCounter {
   readonly #request: TasksRequest;
-  readonly #now: () => number;
+  readonly #monotonic: () => number;
   readonly #tasks = new Map<number, TaskProgress>();
   #rows = 0;
   #bytes = 0;
@@ -128,7 +129,7 @@ class BatchProgressCounter {
 
   constructor(request: TasksRequest, { runtime }: Ports) {
     this.#request = request;
-    this.#now = () => runtime.now();
+    this.#monotonic = () => runtime.monotonic();
     this.#done = request.partitions - request.todo.length;
   }
 
@@ -142,13 +143,13 @@ class BatchProgressCounter {
   }
 
   begin(partition: number, attemptNumber: number): TaskAttempt {
-    const now = this.#now();
+    const now = this.#monotonic();
     return { partition, attemptNumber, startedAt: now, lastEventAt: now };
   }
 
   update(attempt: TaskAttempt, progress: TaskProgress): void {
     this.#add(attempt, progress);
-    const now = this.#now();
+    const now = this.#monotonic();
     if (now - attempt.lastEventAt < PARTITION_EVENT_MILLISECONDS) return;
     attempt.lastEventAt = now;
     this.#emitPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });

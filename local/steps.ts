@@ -1,5 +1,6 @@
 import type { MillraceError } from "../shared/contract/errors.ts";
 import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
+import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Batch, Fence, PipelineIdentity } from "../shared/engine/ports/ledger.ts";
@@ -7,6 +8,7 @@ import type { Ports } from "../shared/engine/ports/runtime.ts";
 import type { RunSteps } from "../shared/engine/run/loop.ts";
 import { askPolicy, limitOf, type RunPolicy } from "../shared/engine/run/policy.ts";
 import { identityOf, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
+import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { hasEnded, type OwnerLock } from "./owner-lock.ts";
 import type { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -79,8 +81,13 @@ export class LocalSteps implements RunSteps {
   }
 
   async finalize({ run }: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult> {
-    const { sessions, ports } = this.#parts;
-    return await finalize(sessions, ports, { run, failure: failure?.toRecord() });
+    const { sessions, ports, options } = this.#parts;
+    const { pipeline, stall, onEvent } = options;
+    const watching: CallWatching = {
+      after: stallPolicyOf(pipeline, stall).after,
+      onStalled: (warning) => onEvent({ type: "warning", error: warning.toRecord() }),
+    };
+    return await finalize(sessions, ports, { run, failure: failure?.toRecord(), watching });
   }
 
   /**

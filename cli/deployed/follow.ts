@@ -1,7 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { Batch, Head, Ledger, Task } from "../../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../../shared/engine/ports/run-events.ts";
-import { progressOf } from "../../shared/engine/progress.ts";
+import { elapsedBetween, progressOf } from "../../shared/engine/progress.ts";
 import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";
 
@@ -18,7 +18,7 @@ const RUNNING_MILLISECONDS = 10_000;
 export interface FollowOptions {
   readonly ledger: Ledger;
   readonly pipeline: string;
-  readonly runtime: Pick<Runtime, "now" | "sleep">;
+  readonly runtime: Pick<Runtime, "monotonic" | "sleep">;
   onEvent(event: RunEvent): void;
 }
 
@@ -46,6 +46,7 @@ export class Follower {
    */
   #plannedAttempt = "";
   #endedAttempt = "";
+  /** In the time of `Runtime.monotonic`. */
   #tasksDueAt = 0;
   #runningDueAt = 0;
   /** Partitions for which a `written` event was emitted. */
@@ -108,7 +109,7 @@ export class Follower {
   async #emitPlanned(batch: Batch): Promise<void> {
     this.#plannedAttempt = attemptOf(batch);
     this.#tasksDueAt = 0;
-    this.#runningDueAt = this.#options.runtime.now() + RUNNING_MILLISECONDS;
+    this.#runningDueAt = this.#options.runtime.monotonic() + RUNNING_MILLISECONDS;
     this.#written.clear();
     const resumed = batch.batchId < this.#firstNewBatchId;
     const done = resumed && batch.state === "planned" ? await this.#options.ledger.tasks(batch) : [];
@@ -122,7 +123,7 @@ export class Follower {
     this.#endedAttempt = attemptOf(batch);
     this.#emitWritten(batch, await this.#options.ledger.tasks(batch));
     const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
-    const milliseconds = (batch.finishedAt ?? batch.plannedAt) - batch.plannedAt;
+    const milliseconds = elapsedBetween(batch.plannedAt, batch.finishedAt ?? batch.plannedAt);
     this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, rows, bytes, milliseconds });
     const progress = progressOf(batch);
     if (progress !== undefined) this.#options.onEvent({ type: "batchProgress", progress });
@@ -133,10 +134,10 @@ export class Follower {
 
   async #emitProgress(batch: Batch): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
-    if (runtime.now() < this.#tasksDueAt) return;
+    if (runtime.monotonic() < this.#tasksDueAt) return;
     const tasks = await ledger.tasks(batch);
     const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
-    this.#tasksDueAt = runtime.now() + pause;
+    this.#tasksDueAt = runtime.monotonic() + pause;
     await this.#emitPartitions(batch, tasks);
     onEvent({
       type: "progress",
@@ -155,8 +156,8 @@ export class Follower {
   async #emitPartitions(batch: Batch, tasks: readonly Task[]): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
     this.#emitWritten(batch, tasks);
-    if (runtime.now() < this.#runningDueAt) return;
-    this.#runningDueAt = runtime.now() + RUNNING_MILLISECONDS;
+    if (runtime.monotonic() < this.#runningDueAt) return;
+    this.#runningDueAt = runtime.monotonic() + RUNNING_MILLISECONDS;
     for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, batch, tasks))
       onEvent(partitionEvent(batch, "running", { ...task, milliseconds: reportedAt - startedAt }));
   }

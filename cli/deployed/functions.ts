@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { invocationLimits } from "../../shared/aws/request-limits.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { loadOptional } from "../../shared/contract/optional-package.ts";
 import { callAws } from "./aws.ts";
@@ -22,7 +23,7 @@ export async function invoke<Answer>(
 ): Promise<Answer> {
   const { InvokeCommand, LambdaClient } = await loadLambda();
   const { FunctionError, Payload } = await callAws("Invoke", () =>
-    new LambdaClient({}).send(
+    new LambdaClient({ requestHandler: invocationLimits() }).send(
       new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(event) }),
     ),
   );

@@ -1,5 +1,6 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
+import { requestLimits } from "../../shared/aws/request-limits.ts";
 import type { ExecutionInput } from "../../shared/aws/state.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { recordedAbortError } from "../../shared/engine/run/loop.ts";
@@ -28,7 +29,7 @@ export async function runDeployed(
   flags: { readonly json?: boolean },
 ): Promise<number> {
   const { name, ledger } = found;
-  const client = new SFNClient({});
+  const client = new SFNClient({ requestHandler: requestLimits() });
   const view = viewOf(flags, printText);
   const onEvent = view.show.bind(view);
   const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });
@@ -77,16 +78,20 @@ class ExecutionChain {
  * it is running while it holds the lease that it acquired after `epoch`.
  */
 function observeLease({ name, ledger }: TargetPipeline, epoch: number): () => Promise<ExecutionState> {
-  const startedAt = runtime.now();
+  const startedAt = runtime.monotonic();
+  let known: { readonly expiresAt: number; readonly deadline: number } | undefined;
   return async () => {
     const head = await ledger.head(name);
-    const now = runtime.now();
+    const now = runtime.monotonic();
     if (head === undefined || head.epoch <= epoch) {
       if (now - startedAt < START_MILLISECONDS) return { status: "running" };
       return { status: "failed", problem: "it never took the pipeline's lease" };
     }
     if (head.lease === undefined) return { status: "succeeded" };
-    if (now < head.lease.expiresAt) return { status: "running" };
+    const { expiresAt } = head.lease;
+    // The system clock is read once per lease, so that a later correction of it does not matter.
+    if (known?.expiresAt !== expiresAt) known = { expiresAt, deadline: now + expiresAt - runtime.now() };
+    if (now < known.deadline) return { status: "running" };
     return { status: "failed", problem: "it never gave the pipeline's lease back" };
   };
 }

@@ -1,6 +1,7 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
 import { z } from "zod";
 import { OUTPUT, OUTPUT_VERSION, type OutputField } from "../../shared/aws/names.ts";
+import { requestLimits } from "../../shared/aws/request-limits.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { callAws } from "./aws.ts";
 
@@ -33,7 +34,7 @@ export type DeployedPipeline = z.infer<typeof Output>;
 
 /** Returns the pipelines of a stack, by name. Errors: `STACK_NOT_FOUND`, `AWS_FAILED`. */
 export async function readStack(stack: string): Promise<ReadonlyMap<string, DeployedPipeline>> {
-  const client = new CloudFormationClient({});
+  const client = new CloudFormationClient({ requestHandler: requestLimits() });
   const { Stacks } = await callAws("DescribeStacks", async () => {
     try {
       return await client.send(new DescribeStacksCommand({ StackName: stack }));

@@ -25,7 +25,7 @@ export interface RunView {
 
 /** Returns a view with text for people or, with `--json`, JSON for programs. */
 export function viewOf(flags: { readonly json?: boolean }, print: Print): RunView {
-  return flags.json ? new JsonView(print) : new TextView(print, runtime.now);
+  return flags.json ? new JsonView(print) : new TextView(print, runtime.monotonic);
 }
 
 /** Prints one JSON object per event. */
@@ -48,7 +48,7 @@ type PartitionEvent = Extract<RunEvent, { type: "partition" }>;
 class TextView implements RunView {
   readonly #stream: NodeJS.WriteStream = process.stderr;
   readonly #print: Print;
-  readonly #now: () => number;
+  readonly #monotonic: () => number;
   /** The last `idle` or `paused` event. It is repeated at each interval but shown only once. */
   #waiting = "";
   readonly #batches: BatchEvent[] = [];
@@ -58,9 +58,9 @@ class TextView implements RunView {
   /** The latest events of running partitions, which are emitted after a second. */
   readonly #running = new Map<number, PartitionEvent>();
 
-  constructor(print: Print, now: () => number) {
+  constructor(print: Print, monotonic: () => number) {
     this.#print = print;
-    this.#now = now;
+    this.#monotonic = monotonic;
   }
 
   show(event: RunEvent): void {
@@ -83,7 +83,7 @@ class TextView implements RunView {
   #remember(event: RunEvent): void {
     switch (event.type) {
       case "planned":
-        this.#batchStartedAt = this.#now();
+        this.#batchStartedAt = this.#monotonic();
         this.#running.clear();
         break;
       case "partition":
@@ -105,7 +105,7 @@ class TextView implements RunView {
   }
 
   #drawBar(event: Extract<RunEvent, { type: "progress" }>): void {
-    const now = this.#now();
+    const now = this.#monotonic();
     const isDone = event.partitionsDone === event.partitions;
     if (!this.#stream.isTTY || (!isDone && now - this.#lastDrawn < 80)) return;
     this.#lastDrawn = now;

@@ -2,6 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
+import { requestLimits, transferLimits } from "../../shared/aws/request-limits.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { hasEnded } from "../../shared/platform/aws/executions.ts";
@@ -47,7 +48,7 @@ export async function stackTarget(name: string): Promise<StackTarget> {
  * free only when it expires.
  */
 const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
-  hasEnded: (owner) => hasEnded(new SFNClient({}), owner),
+  hasEnded: (owner) => hasEnded(new SFNClient({ requestHandler: requestLimits() }), owner),
   claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
   close: () => undefined,
 };
@@ -58,10 +59,17 @@ const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
  */
 function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
   if (bucket === undefined || prefix === undefined) return undefined;
-  const client = new S3Client({ forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined });
+  const client = new S3Client({
+    forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
+    requestHandler: transferLimits(),
+  });
   return new S3Store({ client, bucket, prefix, runtime });
 }
 
 function openLedger(tableName: string): DynamoDbLedger {
-  return new DynamoDbLedger({ client: new DynamoDBClient({}), tableName, runtime });
+  return new DynamoDbLedger({
+    client: new DynamoDBClient({ requestHandler: requestLimits() }),
+    tableName,
+    runtime,
+  });
 }

@@ -5,8 +5,16 @@ import type { Offset } from "./offset.ts";
 
 /** Clock, random numbers and environment variables. Tests replace it. */
 export interface Runtime {
-  /** The current time in epoch milliseconds. */
+  /**
+   * The current time in epoch milliseconds, for timestamps. A correction of the system clock can
+   * move it in both directions, so do not measure durations with it.
+   */
   now(): number;
+  /**
+   * Whole milliseconds since an arbitrary moment. It never goes back and ignores corrections of the
+   * system clock. Use it to measure durations and to compute deadlines within one process.
+   */
+  monotonic(): number;
   /** Returns a new unique id (a UUID). */
   newId(): string;
   /** Returns a random number from 0 (inclusive) to 1 (exclusive), for example for retry jitter. */

@@ -3,6 +3,7 @@ import { writesBatches } from "../contract/batch-writer.ts";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { batchLocation, messagesOf } from "./messages.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
@@ -10,7 +11,6 @@ import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { triggerProgressOf } from "./progress.ts";
 import { callOrReadBack } from "./retry.ts";
-import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { type CommitCall, commitOrCollectItems, outcomeAfter } from "./sink-commit.ts";
 
@@ -18,6 +18,8 @@ export interface FinalizeRequest {
   readonly run: BatchRun;
   /** Why tasks are missing, if the caller knows it. */
   readonly failure?: ErrorRecord | undefined;
+  /** Who is told if a call of the source or the sink does not return. Default: nobody. */
+  readonly watching?: CallWatching;
 }
 
 export interface FinalizeResult {
@@ -38,6 +40,7 @@ interface Finalizer {
   readonly ports: Ports;
   readonly run: BatchRun;
   readonly fence: Fence;
+  readonly watch: CallWatch;
   /** Why tasks are missing, if the caller knows it. */
   readonly taskFailure: ErrorRecord | undefined;
   /** True if the batch was already committed when this call began: it is a late retry. */
@@ -79,7 +82,7 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
 export async function finalize(
   sessions: Sessions,
   ports: Ports,
-  { run, failure: taskFailure }: FinalizeRequest,
+  { run, failure: taskFailure, watching }: FinalizeRequest,
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
   let attempt: AttemptState = { batch, tasks: await ports.ledger.tasks(run) };
@@ -90,6 +93,7 @@ export async function finalize(
     ports,
     run,
     fence,
+    watch: new CallWatch(ports.runtime, watching),
     taskFailure,
     isLate: batch.state === "committed",
   };
@@ -147,12 +151,12 @@ async function abortBatch(
   finalizer: Finalizer,
   { batch, tasks, ...attempt }: AttemptState,
 ): ReturnType<Step> {
-  const { sessions, ports, run } = finalizer;
+  const { sessions, ports, run, watch } = finalizer;
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   // A task whose message is gone counts as failed.
   const { messages } = await messagesOf(ports, batch, tasks);
   const context = sessions.sink.batchContext(batch, run);
-  await guard("SINK_FAILED", "abort() failed", batchLocation(batch), () =>
+  await watch.callSink("abort()", batchLocation(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
   );
   const aborted = await finish(finalizer, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
@@ -161,12 +165,14 @@ async function abortBatch(
 
 /** State `committed`: tells the source that it may delete the rows. */
 async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
-  const { sessions, ports, fence, isLate } = finalizer;
+  const { sessions, ports, fence, isLate, watch } = finalizer;
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
   try {
     const planner = await sessions.source.planner(decodeSchema(batch.schema));
-    await acknowledge(planner, ports, fence, batch);
+    await watch.watch("commit() of the source", batchLocation(batch), () =>
+      acknowledge(planner, ports, fence, batch),
+    );
     return { end: { batch } };
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
@@ -188,13 +194,13 @@ async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch):
  * records of tasks or their messages after the batch was decided.
  */
 async function prepareCommit(
-  { sessions, ports, run }: Finalizer,
+  { sessions, ports, run, watch }: Finalizer,
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
   const writer = await sessions.sink.writer(decodeSchema(batch.schema));
   const { messages, problem } = await messagesOf(ports, batch, tasks);
-  const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run) };
+  const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
   const lacking = tasks.length === batch.tasks ? problem : missingTasks(batch, tasks);
   return { call, ...optional("problem", lacking) };
 }

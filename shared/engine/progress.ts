@@ -49,26 +49,38 @@ export function triggerProgressOf(
   return {
     trigger: {
       ...trigger,
-      durationMs: { ...durationMs, addBatch: now - endedAt, triggerExecution: now - planning.startedAt },
+      durationMs: {
+        ...durationMs,
+        addBatch: elapsedBetween(endedAt, now),
+        triggerExecution: elapsedBetween(planning.startedAt, now),
+      },
       source: source.dataSource.name,
       sink: sink.dataSource.name,
     },
   };
 }
 
+/**
+ * Returns the milliseconds between two recorded times. Two processes may have recorded them, so the
+ * monotonic clock cannot be used. If the system clock was set back in between, returns 0.
+ */
+export function elapsedBetween(from: number, to: number): number {
+  return Math.max(0, to - from);
+}
+
 /** Measures the duration of steps in milliseconds, under the names that Spark uses. */
 export class Stopwatch {
   readonly durationMs: Record<string, number> = {};
-  readonly #runtime: Pick<Runtime, "now">;
+  readonly #runtime: Pick<Runtime, "monotonic">;
 
-  constructor(runtime: Pick<Runtime, "now">) {
+  constructor(runtime: Pick<Runtime, "monotonic">) {
     this.#runtime = runtime;
   }
 
   async time<T>(step: string, body: () => Promise<T>): Promise<T> {
-    const startedAt = this.#runtime.now();
+    const startedAt = this.#runtime.monotonic();
     const result = await body();
-    this.durationMs[step] = this.#runtime.now() - startedAt;
+    this.durationMs[step] = this.#runtime.monotonic() - startedAt;
     return result;
   }
 }

@@ -10,11 +10,11 @@ import type {
   SupportsNewestBatch,
   TransactionItem,
 } from "../contract/stream-writer.ts";
+import type { CallWatch } from "./call-watch.ts";
 import { batchLocation } from "./messages.ts";
 import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { STEP_RETRY } from "./retry.ts";
-import { guard } from "./sessions/guard.ts";
 
 const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
 const MAX_HINT_BYTES = 1024;
@@ -36,6 +36,7 @@ export interface CommitCall {
   readonly writer: Writer<unknown>;
   readonly messages: readonly JsonValue[];
   readonly context: BatchContext;
+  readonly watch: CallWatch;
 }
 
 /**
@@ -43,14 +44,14 @@ export interface CommitCall {
  * own transaction.
  */
 export async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
-  const { batch, writer, messages, context } = call;
+  const { batch, writer, messages, context, watch } = call;
   const { maxSinkItems } = ports.ledger.limits;
   const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
   if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
   let sinkItems: readonly TransactionItem[] | undefined;
   try {
     sinkItems = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "transactionItems() failed", batchLocation(batch), () =>
+      watch.callSink("transactionItems()", batchLocation(batch), () =>
         transactional.transactionItems?.(messages, context, maxSinkItems),
       ),
     );
@@ -64,14 +65,12 @@ export async function commitOrCollectItems(ports: Ports, call: CommitCall): Prom
     : await commit(ports, call);
 }
 
-async function commit(
-  ports: Ports,
-  { batch, writer, messages, context }: CommitCall,
-): Promise<CommitOutcome> {
+async function commit(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
+  const { batch, writer, messages, context, watch } = call;
   const where = batchLocation(batch);
   try {
     const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
-      guard("SINK_FAILED", "commit() failed", where, () =>
+      watch.callSink("commit()", where, () =>
         writesBatches(writer)
           ? writer.commit(messages, context)
           : writer.commit(messages, batch.batchId, context),
@@ -80,7 +79,7 @@ async function commit(
     return isHint(returned) ? { lastCommit: returned } : {};
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
-    return await outcomeAfter(error, { batch, writer, messages, context });
+    return await outcomeAfter(error, call);
   }
 }
 
@@ -99,21 +98,17 @@ export async function outcomeAfter(failure: MillraceError, call: CommitCall): Pr
   }
 }
 
-async function hasLanded({ batch, writer, context }: CommitCall): Promise<boolean> {
+async function hasLanded({ batch, writer, context, watch }: CommitCall): Promise<boolean> {
   const lookup = writer as unknown as Partial<SupportsCommitLookup & SupportsNewestBatch>;
   const where = batchLocation(batch);
+  const failed = "failed after commit() had failed";
   if (lookup.hasCommitted !== undefined) {
-    return await guard(
-      "SINK_FAILED",
-      "hasCommitted() failed after commit() had failed",
-      where,
-      async () => (await lookup.hasCommitted?.(batch.batchId, context)) === true,
-    );
+    const ask = async () => (await lookup.hasCommitted?.(batch.batchId, context)) === true;
+    return await watch.callSink("hasCommitted()", where, ask, failed);
   }
   if (lookup.newestBatch === undefined) return false;
-  return await guard("SINK_FAILED", "newestBatch() failed after commit() had failed", where, async () =>
-    isCommitted(context, (await lookup.newestBatch?.(context)) ?? undefined),
-  );
+  const ask = async () => isCommitted(context, (await lookup.newestBatch?.(context)) ?? undefined);
+  return await watch.callSink("newestBatch()", where, ask, failed);
 }
 
 /** True if the sink found that it does not fit the ledger. It has changed nothing then. */

@@ -33,6 +33,7 @@ export class Surroundings {
     this.store = new MemoryStore(this.#objects);
     this.runtime = {
       now: () => this.now,
+      monotonic: () => this.now,
       random: () => 0.5,
       newId: randomUUID,
       env,

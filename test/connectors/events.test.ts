@@ -32,6 +32,7 @@ const task = {} as TaskContext;
 const runtimeAt = (now: number): DataSourceRuntime =>
   withStores({
     now: () => now,
+    monotonic: () => now,
     random: () => 0.5,
     newId: () => crypto.randomUUID(),
     sleep: async () => undefined,

@@ -48,6 +48,7 @@ const task = { signal: new AbortController().signal } as TaskContext;
 async function source(options: Omit<FilesOptions, "format">): Promise<Files> {
   const runtime = {
     now: Date.now,
+    monotonic: Date.now,
     random: () => 0.5,
     newId: () => "id",
     sleep: async () => undefined,

@@ -30,6 +30,7 @@ const ids = (...numbers: number[]): NamedRow[] => numbers.map((id) => ({ id }));
 
 const runtime = withStores({
   now: () => 0,
+  monotonic: () => 0,
   random: () => 0.5,
   newId: () => crypto.randomUUID(),
   sleep: async () => undefined,

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Database, PostgresServer } from "../postgres/databases.ts";
+import { PostgresProxy } from "../postgres/proxy.ts";
 import { borrowPostgres } from "../postgres/shared.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
@@ -106,6 +107,36 @@ describe("kill -9", () => {
 });
 
 describe("a run", () => {
+  it("A run whose COMMIT gets no answer says so, and after a kill the next run goes on without the lock", async () => {
+    const db = await changes(50);
+    await db.query("CREATE TABLE copies (seq bigint, id int, word text)");
+    const home = temporaryFolder();
+    let hasInserted = false;
+    const proxy = await PostgresProxy.start(server.port, {
+      kind: "swallow statement",
+      isBroken: (message) => {
+        hasInserted ||= message.includes('INSERT INTO "public"."copies"');
+        return hasInserted && message.includes("COMMIT\0");
+      },
+    });
+    const limits = { COPY_IDLE_SECONDS: "3" };
+    const running = startMillrace(["run", COPY, "--home", home, "--stall-after", "1s"], {
+      ...db.env,
+      ...limits,
+      PGPORT: String(proxy.port),
+    });
+    const warning =
+      'warning COMMIT_STALLED: commit() of the sink has not answered for 1 s, at the end of batch 0 of "append"';
+    await expect.poll(() => running.stderr(), { timeout: 30_000 }).toContain(warning);
+    killTree(running.process);
+    await running.ended;
+    const { code, stderr } = await millrace(["run", COPY, "--home", home], { ...db.env, ...limits });
+    expect(code, stderr).toBe(0);
+    expect(await db.query("SELECT seq, id, word FROM copies ORDER BY seq")).toEqual(
+      await db.query("SELECT seq, id, word FROM changes ORDER BY seq"),
+    );
+  });
+
   it("A run with a wrong password says so in one line, keeps it out of the ledger and ends with code 1", async () => {
     const db = await changes(1);
     const home = temporaryFolder();

@@ -31,6 +31,7 @@ const at = (seconds: number): object => ({ startTime, seconds });
 const runtimeAt = (now: number): DataSourceRuntime =>
   withStores({
     now: () => now,
+    monotonic: () => now,
     random: () => 0.5,
     newId: () => crypto.randomUUID(),
     sleep: async () => undefined,

@@ -236,6 +236,7 @@ describe("DataSource", () => {
   it("The error of a DataSource names the method that it lacks", () => {
     const runtime = withStores({
       now: () => 0,
+      monotonic: () => 0,
       random: () => 0.5,
       newId: () => "",
       sleep: async () => undefined,

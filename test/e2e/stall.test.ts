@@ -141,6 +141,19 @@ describe("a run", () => {
     await running.ended;
   });
 
+  it("A run says which call does not answer at the end of a batch", async () => {
+    const home = temporaryFolder();
+    const running = startMillrace(["run", COUNTER, "--home", home, "--stall-after", "1s"], {
+      COUNTER_FAULT: "hang in commit",
+    });
+    await printed(
+      running,
+      'warning COMMIT_STALLED: commit() of the source has not answered for 1 s, at the end of batch 0 of "counter"',
+    );
+    killTree(running.process);
+    await running.ended;
+  });
+
   it.each(["soon", "10ms"])("A run with --stall-after %s is refused with exit code 2", async (after) => {
     const { code, stderr } = await millrace(["run", COUNTER, "--stall-after", after]);
     expect(stderr).toContain("--stall-after");

@@ -29,6 +29,7 @@ export function openFolder(
     judged: store,
     runtime: {
       now: () => now,
+      monotonic: () => now,
       random: () => 0.5,
       newId: randomUUID,
       env: {},

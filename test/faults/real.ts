@@ -52,6 +52,7 @@ export class RealWorld implements Surroundings {
     return {
       ...this.#options.runtime,
       now: () => this.now,
+      monotonic: () => this.now,
       sleep: async (milliseconds, signal) => {
         // A sleep with a signal is the timeout of a call. It never ends by itself here, because no
         // call takes that long.

@@ -87,6 +87,7 @@ export class World implements Surroundings {
   runtime(): Runtime {
     return {
       now: () => this.now,
+      monotonic: () => this.now,
       random: () => 0.5,
       newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
       env: {},

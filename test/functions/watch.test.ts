@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { readSettings } from "../../functions/settings.ts";
-import { type TaskReporter, watchOf } from "../../functions/watch.ts";
+import { type TaskReporter, watchingOf, watchOf } from "../../functions/watch.ts";
 import { LOG_MESSAGE, METRIC } from "../../shared/aws/names.ts";
+import { MillraceError } from "../../shared/contract/errors.ts";
 import type { RunningTask } from "../../shared/engine/ports/ledger.ts";
 import type { StalledTask } from "../../shared/engine/ports/run-events.ts";
 import { variablesOf } from "../support/settings.ts";
@@ -90,5 +91,20 @@ describe("the settings of a stall", () => {
     const set = variablesOf("orders", { stallAfterMilliseconds: 90_000, failStalled: true });
     expect(readSettings(set).stall).toEqual({ after: "90s", fail: true });
     expect(readSettings(variablesOf("orders", { failStalled: false })).stall).toEqual({ fail: false });
+  });
+});
+
+describe("the end of a batch in Lambda", () => {
+  it("A call that does not return is logged at once, and raises the alarm's metric", () => {
+    const tell = teller();
+    const warning = new MillraceError("COMMIT_STALLED", "commit() of the sink has not answered for 300 s");
+    const { after, onStalled } = watchingOf(STALL, tell);
+    expect(after).toBe("5 minutes");
+    onStalled(warning);
+    expect(tell.told).toEqual([
+      ["warn", LOG_MESSAGE.stalled, { problem: warning.toRecord() }],
+      ["metric", METRIC.stalledPartitions, "Count", 1],
+      ["published"],
+    ]);
   });
 });

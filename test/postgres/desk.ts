@@ -52,6 +52,7 @@ export class Desk {
   get runtime(): Runtime {
     return {
       now: Date.now,
+      monotonic: Date.now,
       random: () => 0.5,
       newId: () => crypto.randomUUID(),
       env: this.env,

@@ -111,6 +111,9 @@ export function runtimeAt(time: number | string, env: Record<string, string> = {
     now() {
       return this.time;
     },
+    monotonic() {
+      return this.time;
+    },
     random: () => chance,
     newId: () => "id",
     sleep: async (milliseconds) => void sleeps.push(milliseconds),

@@ -7,22 +7,26 @@ interface Sleeper {
 }
 
 /**
- * A clock that a test moves. It wakes sleepers in the order of their times. Each sleeper then runs
+ * A clock that a test moves. `now` is the wall clock: set it to step the wall clock alone. `pass`
+ * lets time pass. It wakes sleepers in the order of their times. Each sleeper then runs
  * up to its next wait.
  */
 export class Clock {
   now = Date.UTC(2026, 10, 21);
+  /** Milliseconds that passed. */
+  #passed = 0;
   readonly #sleepers = new Set<Sleeper>();
   #ids = 0;
 
   readonly runtime: Runtime = {
     now: () => this.now,
+    monotonic: () => this.#passed,
     random: () => 0.5,
     newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
     env: {},
     sleep: (milliseconds, signal) =>
       new Promise((resolve, reject) => {
-        const sleeper: Sleeper = { until: this.now + milliseconds, wake: resolve };
+        const sleeper: Sleeper = { until: this.#passed + milliseconds, wake: resolve };
         this.#sleepers.add(sleeper);
         signal?.addEventListener("abort", () => {
           this.#sleepers.delete(sleeper);
@@ -33,17 +37,22 @@ export class Clock {
 
   /** Moves the clock forward and wakes the sleepers whose time comes. */
   async pass(milliseconds: number): Promise<void> {
-    const end = this.now + milliseconds;
+    const end = this.#passed + milliseconds;
     for (;;) {
       await settled();
       const [next] = [...this.#sleepers].sort((a, b) => a.until - b.until);
       if (next === undefined || next.until > end) break;
-      this.now = Math.max(this.now, next.until);
+      this.#moveTo(Math.max(this.#passed, next.until));
       this.#sleepers.delete(next);
       next.wake();
     }
-    this.now = end;
+    this.#moveTo(end);
     await settled();
+  }
+
+  #moveTo(passed: number): void {
+    this.now += passed - this.#passed;
+    this.#passed = passed;
   }
 }
 

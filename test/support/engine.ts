@@ -169,6 +169,7 @@ export class EngineWorld {
       openStore: (location) => new DirectoryStore(location),
       runtime: {
         now: () => this.now,
+        monotonic: () => this.now,
         random: () => 0.5,
         newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,
         env: {},

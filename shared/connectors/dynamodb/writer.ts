@@ -5,6 +5,7 @@ import {
   type PutItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
+import { requestLimits } from "../../aws/request-limits.ts";
 import { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -55,7 +56,7 @@ export class DynamoDbWriter
     this.#runtime = runtime;
     this.#items = new ItemMaker(schema, options);
     const sdk = async () => undefined;
-    const make = () => new DynamoDBClient({});
+    const make = () => new DynamoDBClient({ requestHandler: requestLimits() });
     const toError = (call: string, thrown: Error, retryable: boolean) =>
       callFailed(options.table, call, thrown, retryable);
     this.#client = new AwsClient({ runtime, retries: RETRIES, sdk, make, toError });

@@ -1,5 +1,6 @@
 import type { _Record, KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { requestLimits } from "../../aws/request-limits.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
@@ -56,6 +57,8 @@ export const PAGE_RECORDS = 10_000;
  * readers.
  */
 const PACE_MILLISECONDS = 200;
+/** Additional time for a page of GetRecords, which has up to 10 MiB. */
+const PAGE_MILLISECONDS = 15_000;
 /**
  * An iterator for an expired sequence number can return empty pages forever. Every stream keeps
  * records for at least a day, so a position older than half a day is looked up by time instead. The
@@ -142,11 +145,11 @@ export class Stream {
       return;
     }
     let { iterator, position } = begun;
-    for (let askedAt = 0; ; ) {
+    for (let askedAt = Number.NEGATIVE_INFINITY; ; ) {
       signal?.throwIfAborted();
-      const pause = askedAt + PACE_MILLISECONDS - this.#runtime.now();
+      const pause = askedAt + PACE_MILLISECONDS - this.#runtime.monotonic();
       if (pause > 0) await this.#runtime.sleep(pause, signal);
-      askedAt = this.#runtime.now();
+      askedAt = this.#runtime.monotonic();
       const page = await this.#page(shardId, iterator, position, limit, signal);
       const records = page.records.filter(isNotBefore(position));
       yield { ...page, records };
@@ -239,7 +242,7 @@ function makeClient(sdk: typeof Sdk, { region, streamArn, endpoint }: ParsedOpti
   return new sdk.KinesisClient({
     // Uses HTTP/1. The SDK's default for Kinesis is HTTP/2, but only enhanced fan-out needs it, and
     // LocalStack cuts off large responses over HTTP/2.
-    requestHandler: new NodeHttpHandler(),
+    requestHandler: new NodeHttpHandler(requestLimits(PAGE_MILLISECONDS)),
     ...optional("region", region ?? streamArn?.split(":")[3]),
     ...optional("endpoint", endpoint),
   });

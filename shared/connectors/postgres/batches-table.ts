@@ -1,5 +1,5 @@
 import type { SinkContext } from "../../contract/context.ts";
-import type { Session } from "./connection.ts";
+import type { Session } from "./session.ts";
 import { quoteTable } from "./table.ts";
 
 /**

@@ -1,13 +1,15 @@
-import type { Client, ClientConfig } from "pg";
+import type { ClientConfig } from "pg";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { loadOptional } from "../../contract/optional-package.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { type FromEnvironment, secretOf } from "../kit/secrets.ts";
 import { toPostgresError } from "./errors.ts";
+import { describeHolders, endTransaction } from "./open-transaction.ts";
 import type { ParsedOptions } from "./options.ts";
+import { closeClient, Session } from "./session.ts";
+import { type TimeLimits, timeLimitsOf } from "./time-limits.ts";
 
-const CONNECT_MILLISECONDS = 30_000;
 /**
  * Milliseconds until TCP keep-alive begins. If keep-alive is off, a lost server is noticed only
  * after hours.
@@ -24,96 +26,15 @@ export function loadDriver(): Promise<typeof import("pg")> {
   return loadOptional("pg", () => import("pg"));
 }
 
-/**
- * Values as text in PostgreSQL's output format. JavaScript's `Date` has no microseconds and its
- * number cannot hold 64-bit integers.
- */
-export type Cells = readonly (string | null)[];
-
-/** Settings that make the text output independent of the server's configuration. */
-const PRINTED_ALIKE =
-  "SET LOCAL TIME ZONE 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
-
-/**
- * A connection to the server. All its errors are `POSTGRES_FAILED` and contain neither row values
- * nor secrets.
- */
-export class Session {
-  readonly #client: Client;
-  readonly #url: string;
-
-  constructor(client: Client, url: string) {
-    this.#client = client;
-    this.#url = url;
-  }
-
-  /** Runs a statement. `doing` describes it in error messages. */
-  async query(doing: string, sql: string, values: readonly unknown[] = []): Promise<readonly Cells[]> {
-    return (await this.queryWithTypes(doing, sql, values)).rows;
-  }
-
-  /** Like `query`, but also returns the object ids of the columns' types. */
-  async queryWithTypes(
-    doing: string,
-    sql: string,
-    values: readonly unknown[] = [],
-  ): Promise<{ readonly rows: readonly Cells[]; readonly types: readonly number[] }> {
-    try {
-      const { rows, fields } = await this.#client.query<string[]>({
-        text: sql,
-        values: [...values],
-        rowMode: "array",
-      });
-      return { rows, types: fields.map((field) => field.dataTypeID) };
-    } catch (error) {
-      throw toPostgresError(error, doing, this.#url);
-    }
-  }
-
-  /** Runs statements whose results are not needed. */
-  async execute(doing: string, sql: string): Promise<void> {
-    try {
-      await this.#client.query(sql);
-    } catch (error) {
-      throw toPostgresError(error, doing, this.#url);
-    }
-  }
-
-  /** Begins a transaction. A read-only transaction reads from one snapshot. */
-  async begin(mode: "READ WRITE" | "READ ONLY"): Promise<void> {
-    const isolation = mode === "READ ONLY" ? "REPEATABLE READ" : "READ COMMITTED";
-    await this.execute(
-      "beginning a transaction",
-      `BEGIN ISOLATION LEVEL ${isolation} ${mode}; ${PRINTED_ALIKE}`,
-    );
-  }
-
-  /** Runs `body` in a transaction, which is rolled back if `body` throws. */
-  async transaction<T>(mode: "READ WRITE" | "READ ONLY", body: () => Promise<T>): Promise<T> {
-    await this.begin(mode);
-    try {
-      const result = await body();
-      await this.execute("committing", "COMMIT");
-      return result;
-    } catch (error) {
-      await this.execute("rolling back", "ROLLBACK").catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** Closes the connection. A statement that is still running fails. */
-  async end(): Promise<void> {
-    await this.#client.end().catch(() => undefined);
-  }
-}
-
 /** Opens connections to the server that the options name. */
 export class Server {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
+  readonly #limits: TimeLimits;
 
   constructor(options: ParsedOptions, runtime: Runtime) {
     this.#options = options;
+    this.#limits = timeLimitsOf(options);
     this.#runtime = runtime;
   }
 
@@ -161,7 +82,7 @@ export class Server {
     const client = new Client({
       ...config,
       application_name: "millrace",
-      connectionTimeoutMillis: CONNECT_MILLISECONDS,
+      connectionTimeoutMillis: this.#limits.connect,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MILLISECONDS,
       types: { getTypeParser: () => (text: string) => text },
@@ -173,10 +94,15 @@ export class Server {
     try {
       await client.connect();
     } catch (error) {
-      await client.end().catch(() => undefined);
+      await closeClient(client);
       throw toPostgresError(error, "connecting", url);
     }
-    return new Session(client, url);
+    return new Session(client, {
+      url,
+      limits: this.#limits,
+      findHolders: (transaction) => this.use((session) => describeHolders(session, transaction)),
+      endTransaction: (transaction) => this.use((session) => endTransaction(session, transaction)),
+    });
   }
 
   #config(): ClientConfig {

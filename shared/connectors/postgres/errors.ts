@@ -14,10 +14,14 @@ const HINTS: Readonly<Record<string, string>> = {
   "28P01":
     "Check the user, and the variable with the password: PGPASSWORD, or the one that the option password names.",
   "3D000": "Name a database that exists: connection.database, the path of url, or PGDATABASE.",
+  "25P03": "The commit was idle for longer than idleSeconds: the store that has the staged rows may be slow.",
   "42501": "Grant the user what docs/postgres.md lists.",
   "42P10": "An upsert needs a unique index or a primary key of exactly keyColumns.",
   "42703": "The schema of the rows and the table do not have the same columns.",
   "22P05": "PostgreSQL has no character with the code 0: take it out of the text.",
+  "55P03":
+    "Another session holds the lock: see pg_stat_activity and pg_locks. Raise lockSeconds if it only needs longer.",
+  "57014": "The statement took longer than statementSeconds, or was cancelled by hand.",
   "23505": "Another row has the key already: set keyColumns, so that it is updated.",
 };
 
@@ -36,6 +40,11 @@ export function toPostgresError(thrown: unknown, doing: string, url: string): Mi
  */
 function isDatabaseError(thrown: unknown): thrown is DatabaseError {
   return thrown instanceof Error && "severity" in thrown;
+}
+
+/** True for the error of a statement that could not get a lock within `lockSeconds`. */
+export function isLockTimeout(error: unknown): boolean {
+  return MillraceError.is(error) && isDatabaseError(error.cause) && error.cause.code === "55P03";
 }
 
 function databaseError(thrown: DatabaseError, doing: string, url: string): MillraceError {
@@ -61,7 +70,9 @@ function connectionError(thrown: unknown, doing: string, url: string): MillraceE
   // Network errors have codes like `ECONNRESET`; the driver's own errors have no code. Codes that
   // begin with `ERR_` are about certificates, for which a retry does not help.
   const isNetwork = typeof code === "string" && /^E[A-Z]/.test(code) && !code.startsWith("ERR_");
-  const isLost = code === undefined && /^(Connection terminated|timeout)/.test(String(message));
+  const isLost =
+    code === undefined &&
+    /^(Connection terminated|timeout|Client has encountered a connection error)/.test(String(message));
   const what = isLost ? "the connection was lost, or could not be made in time" : String(code ?? message);
   return new MillraceError("POSTGRES_FAILED", `${doing}: ${what}`, {
     where: { url },

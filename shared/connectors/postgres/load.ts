@@ -1,7 +1,7 @@
 import { DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
-import type { Session } from "./connection.ts";
 import { escapeIdentifier } from "./identifier.ts";
+import type { Session } from "./session.ts";
 import { columnNamed, type Table } from "./table.ts";
 
 /** Maximum number of JSON characters, and of rows, in one statement. */

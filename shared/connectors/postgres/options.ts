@@ -77,6 +77,21 @@ export interface PostgresOptions {
    */
   readonly fetchSize?: number;
 
+  /** Maximum time in seconds to make a connection. Default 30. */
+  readonly connectSeconds?: number;
+  /**
+   * Maximum time in seconds of one statement. The server cancels a longer one; if there is no
+   * answer, the connection is given up a tenth of this time later. Default 600.
+   */
+  readonly statementSeconds?: number;
+  /** Maximum time in seconds that a statement waits for locks of other sessions. Default 60. */
+  readonly lockSeconds?: number;
+  /**
+   * Sink: maximum time in seconds that a commit may be idle between two statements. After that the
+   * server ends its session, which frees its locks. Default 120.
+   */
+  readonly idleSeconds?: number;
+
   /**
    * Sink: the table that records which batches are committed. Default: `millrace_batches` in the
    * schema of `table`.
@@ -87,6 +102,8 @@ export interface PostgresOptions {
 const name = z.string().min(1);
 const names = z.array(name).min(1);
 const count = z.int().positive();
+/** Seconds. A PostgreSQL setting in milliseconds holds 24 days. */
+const limit = z.number().min(0.001).max(2_000_000);
 
 export const OPTIONS = z
   .strictObject({
@@ -116,6 +133,10 @@ export const OPTIONS = z
     maxRowsPerBatch: count.default(100_000),
     maxPartitions: count.default(8),
     fetchSize: count.default(10_000),
+    connectSeconds: limit.default(30),
+    statementSeconds: limit.default(600),
+    lockSeconds: limit.default(60),
+    idleSeconds: limit.default(120),
     batchesTable: name.optional(),
   })
   .refine(({ url, connection }) => url === undefined || connection === undefined, {

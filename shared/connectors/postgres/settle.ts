@@ -1,6 +1,6 @@
 import type { Runtime } from "../../contract/context.ts";
-import type { Session } from "./connection.ts";
 import type { Position } from "./cursor.ts";
+import type { Session } from "./session.ts";
 import type { Table } from "./table.ts";
 
 const POLL_MILLISECONDS = 100;
@@ -45,7 +45,10 @@ export async function settledPosition(
   if (last === undefined) return undefined;
   const listed = await writersOf(session, table);
   let remaining = listed;
-  for (let waited = 0; remaining.size > 0; waited += POLL_MILLISECONDS) {
+  const startedAt = runtime.monotonic();
+  for (let sleeps = 0; remaining.size > 0; sleeps++) {
+    // The statements take time too.
+    const waited = Math.max(sleeps * POLL_MILLISECONDS, runtime.monotonic() - startedAt);
     if (waited >= seconds * 1000) return undefined;
     await runtime.sleep(POLL_MILLISECONDS);
     // A transaction that was prepared in the meantime has a new id, so all prepared ones are waited

@@ -9,10 +9,11 @@ import {
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import type { Cells, Server, Session } from "./connection.ts";
+import type { Server } from "./connection.ts";
 import { type Cursor, cursorOf, Parameters, type Position, type Range, splitRows, unsafe } from "./cursor.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
+import type { Cells, Session } from "./session.ts";
 import { settledPosition } from "./settle.ts";
 import { readTable } from "./table.ts";
 

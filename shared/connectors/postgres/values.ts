@@ -1,7 +1,7 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
 import { parse } from "postgres-array";
 import type { Row } from "../../contract/stream-reader.ts";
-import type { Cells } from "./connection.ts";
+import type { Cells } from "./session.ts";
 
 /** The object ids of `json` and `jsonb`. */
 const JSON_TYPES: ReadonlySet<number> = new Set([114, 3802]);

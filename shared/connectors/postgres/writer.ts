@@ -13,11 +13,13 @@ import {
 import { suggest } from "../../contract/suggest.ts";
 import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
+import { lockBatches } from "./batch-lock.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
-import type { Server, Session } from "./connection.ts";
+import type { Server } from "./connection.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
+import type { Session } from "./session.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 
 /**
@@ -92,6 +94,7 @@ export class PostgresWriter
     await this.#server.use(async (session) => {
       await this.#batches.make(session);
       await session.transaction("READ WRITE", async () => {
+        await lockBatches(session, batch);
         if (!(await this.#batches.record(session, batch, batchId))) return;
         const table = await this.#makeTable(session);
         if (this.#overwrite) await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
@@ -105,8 +108,17 @@ export class PostgresWriter
     await dropStaged(messages, batch).catch(() => undefined);
   }
 
+  /**
+   * Looks the batch up. Waits for a commit that is still open on the server, because it may still
+   * take effect. Error: `POSTGRES_FAILED`.
+   */
   async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
-    return (await this.#server.use((session) => this.#batches.last(session, batch))) >= batchId;
+    return await this.#server.use((session) =>
+      session.transaction("READ WRITE", async () => {
+        await lockBatches(session, batch);
+        return (await this.#batches.last(session, batch)) >= batchId;
+      }),
+    );
   }
 
   override async abort(

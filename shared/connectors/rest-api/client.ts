@@ -111,7 +111,7 @@ export class RestClient {
       const answer = await this.#tryOnce(request, signal);
       const { ok, status, headers } = answer.response;
       if (ok || request.delivery?.alreadyDone.includes(status)) return answer;
-      retryAfter = parseRetryAfter(headers.get("retry-after"), this.#runtime.now());
+      retryAfter = parseRetryAfter(headers.get("retry-after"), headers.get("date"), this.#runtime.now());
       throw statusError(request, answer.url, status);
     };
     return await retry(this.#runtime, policy, tryOnce, {

@@ -1,12 +1,18 @@
 /**
  * Returns the milliseconds to wait from a `Retry-After` header, which has seconds or a date (RFC
- * 9110).
+ * 9110). A date is compared with the response's own `Date` header, if it has one, because the clock
+ * of this machine may be wrong.
  */
-export function parseRetryAfter(header: string | null, now: number): number | undefined {
+export function parseRetryAfter(
+  header: string | null,
+  sentAt: string | null,
+  now: number,
+): number | undefined {
   if (header === null) return undefined;
   if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
   const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+  const sent = Date.parse(sentAt ?? "");
+  return Number.isNaN(date) ? undefined : Math.max(0, date - (Number.isNaN(sent) ? now : sent));
 }
 
 const LINK = /[\s,]*<([^>]*)>/y;

@@ -1,4 +1,5 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
+import { requestLimits } from "../../aws/request-limits.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
@@ -154,9 +155,11 @@ export class Queue {
 
 function makeClient(
   sdk: typeof Sdk,
-  { queueUrl, endpoint, region = regionOf(queueUrl) }: ParsedOptions,
+  { queueUrl, endpoint, waitTimeSeconds, region = regionOf(queueUrl) }: ParsedOptions,
 ): SQSClient {
   return new sdk.SQSClient({
+    // ReceiveMessage is a long poll.
+    requestHandler: requestLimits(waitTimeSeconds * 1000),
     ...optional("region", region),
     // Without this setting the SDK ignores `endpoint` and sends requests to the queue's URL.
     ...(endpoint === undefined ? {} : { endpoint, useQueueUrlAsEndpoint: false }),

@@ -83,7 +83,7 @@ export class Receiving {
 
   async #receiveAll(): Promise<void> {
     const { queue, runtime, options } = this.#around;
-    const deadline = runtime.now() + options.maxReceiveSeconds * 1000;
+    const deadline = runtime.monotonic() + options.maxReceiveSeconds * 1000;
     let wanted = options.maxMessages;
     /** Returns whether there may be more messages. */
     const receive = async () => {
@@ -99,7 +99,7 @@ export class Receiving {
     if (!(await receive())) return;
     await loopsAtOnce(
       REQUESTS_AT_ONCE,
-      async () => wanted > 0 && runtime.now() < deadline && (await receive()),
+      async () => wanted > 0 && runtime.monotonic() < deadline && (await receive()),
     );
   }
 

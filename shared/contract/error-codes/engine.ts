@@ -163,6 +163,12 @@ export const SINK = {
     do: "correct the sink",
     again: "in a task; in `commit` where the error has `retryable: true`",
   },
+  COMMIT_STALLED: {
+    means:
+      "a warning: a call that ends a batch has not answered for [`stallAfter`](progress.md#stalled-partitions): `commit()`, `abort()` or `hasCommitted()` of the sink, or `commit()` of the source. It comes again each time that the wait has doubled",
+    do: "look whether the other side answers, and who holds its locks; give the call a time limit. Stopping the run loses nothing",
+    again: "–",
+  },
   MESSAGE_NOT_JSON: {
     means: "a commit message that JSON would lose or change",
     do: "give plain JSON",

@@ -5,7 +5,7 @@ import type { PlannedBatch, PlanResult } from "../plan.ts";
 import type { Batch } from "../ports/ledger.ts";
 import type { RunEvent } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
-import { progressOf } from "../progress.ts";
+import { elapsedBetween, progressOf } from "../progress.ts";
 import { next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts";
 import type { RunPolicy } from "./policy.ts";
 
@@ -85,7 +85,7 @@ class Run {
     const { ports, signal } = this.#control;
     const policy = await this.#steps.prepare();
     while (policy !== undefined && !signal.aborted) {
-      const startedAt = ports.runtime.now();
+      const startedAt = ports.runtime.monotonic();
       const round = await this.#round(policy);
       this.#count(round);
       const action = next(policy, round.outcome, this.totals);
@@ -105,10 +105,11 @@ class Run {
     };
   }
 
+  /** `time` is in the time of `Runtime.monotonic`. */
   async #waitUntil(time: number): Promise<void> {
     const { ports, signal } = this.#control;
     const { runtime } = ports;
-    await runtime.sleep(Math.max(0, time - runtime.now()), signal).catch(() => undefined);
+    await runtime.sleep(Math.max(0, time - runtime.monotonic()), signal).catch(() => undefined);
   }
 
   async #round(policy: RunPolicy): Promise<Round> {
@@ -142,7 +143,7 @@ class Run {
     const ended = await this.#steps.finalize(planned, failure);
     const { state, progress, finishedAt = batch.plannedAt } = ended.batch;
     const { rows, bytes } = progress ?? { rows: 0, bytes: 0 };
-    const milliseconds = finishedAt - batch.plannedAt;
+    const milliseconds = elapsedBetween(batch.plannedAt, finishedAt);
     const isCommitted = state === "committed";
     onEvent({ type: "batch", ...range, state: isCommitted ? state : "aborted", rows, bytes, milliseconds });
     const record = progressOf(ended.batch);

@@ -6,6 +6,7 @@ import type { Ports } from "../ports/runtime.ts";
 export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSourceRuntime {
   return {
     now: () => runtime.now(),
+    monotonic: () => runtime.monotonic(),
     newId: () => runtime.newId(),
     random: () => runtime.random(),
     sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),

@@ -126,6 +126,7 @@ interface TaskParts {
   readonly options: WriteOptions;
   /** Aborts when the task must fail because of a stall. */
   readonly stalling: AbortController;
+  /** In the time of `Runtime.monotonic`. */
   readonly startedAt: number;
   readonly planned: PlannedPartitions;
   readonly context: TaskContext;
@@ -141,7 +142,7 @@ async function prepare(
 ): Promise<TaskParts> {
   const { ports, request, options } = given;
   const { run, partition, attemptNumber } = request;
-  const startedAt = ports.runtime.now();
+  const startedAt = ports.runtime.monotonic();
   const planned = await readPartitionsFile(ports.store, run.partitionsKey);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
@@ -244,15 +245,14 @@ class WriterTask {
     const { ports, request, watch, startedAt } = this.#parts;
     const { partition, attemptNumber } = request;
     const writerId = ports.runtime.newId();
-    const endedAt = ports.runtime.now();
     return {
       partition,
       rows: watch.rows,
       bytes: watch.bytes,
-      milliseconds: endedAt - startedAt,
+      milliseconds: ports.runtime.monotonic() - startedAt,
       attemptNumber,
       writerId,
-      recordedAt: endedAt,
+      recordedAt: ports.runtime.now(),
       ...(await storeMessage(ports, request.run, writerId, message ?? null)),
     };
   }

@@ -41,7 +41,7 @@ export class TaskWatch {
   rows = 0;
   /** Bytes of Arrow data that the sink received. */
   bytes = 0;
-  readonly #runtime: Pick<Runtime, "now" | "sleep">;
+  readonly #runtime: Pick<Runtime, "now" | "monotonic" | "sleep">;
   readonly #ended = new AbortController();
   #waitsFor: RunningTask["waitsFor"] = "sink";
   /** Number of moves so far. Counting is cheaper than reading the clock for each row. */
@@ -53,14 +53,15 @@ export class TaskWatch {
    */
   #sourceCalls = 0;
   #sourceCallsAtBatch = 0;
+  /** These times are in the time of `Runtime.monotonic`. */
   readonly #startedAt: number;
   #progressedAt: number;
   #reportedAt: number;
   #isStalled = false;
 
-  constructor(runtime: Pick<Runtime, "now" | "sleep">) {
+  constructor(runtime: Pick<Runtime, "now" | "monotonic" | "sleep">) {
     this.#runtime = runtime;
-    this.#startedAt = runtime.now();
+    this.#startedAt = runtime.monotonic();
     this.#progressedAt = this.#startedAt;
     this.#reportedAt = this.#startedAt;
   }
@@ -120,7 +121,7 @@ export class TaskWatch {
   }
 
   #check(watching: Watching, stallAfter: number): void {
-    const now = this.#runtime.now();
+    const now = this.#runtime.monotonic();
     if (this.#moves !== this.#movesSeen) {
       this.#movesSeen = this.#moves;
       this.#progressedAt = now;
@@ -134,17 +135,22 @@ export class TaskWatch {
     watching.onReport(this.#figures(now));
   }
 
+  /**
+   * Returns the figures with times of the system clock, computed back from its current time. So
+   * their differences are right even if the system clock was corrected in between.
+   */
   #figures(now: number): TaskFigures {
+    const reportedAt = this.#runtime.now();
     // Rows that the source delivered and that do not fill a record batch yet. The last request to
     // the source is still open, so it does not count.
     const pending = Math.max(0, this.#sourceCalls - this.#sourceCallsAtBatch - 1);
     return {
-      startedAt: this.#startedAt,
+      startedAt: reportedAt - (now - this.#startedAt),
       rows: this.rows + pending,
       bytes: this.bytes,
       waitsFor: this.#waitsFor,
-      progressedAt: this.#progressedAt,
-      reportedAt: now,
+      progressedAt: reportedAt - (now - this.#progressedAt),
+      reportedAt,
     };
   }
 }

@@ -25,6 +25,7 @@ export function folderOf(files: Readonly<Record<string, string | Uint8Array>>): 
 export async function source(options: FilesOptions): Promise<Files> {
   const runtime = {
     now: Date.now,
+    monotonic: Date.now,
     random: () => 0.5,
     newId: () => "id",
     sleep: async () => undefined,

@@ -59,6 +59,7 @@ export class Desk {
     });
     const runtime: DataSourceRuntime = {
       now: () => this.now,
+      monotonic: () => this.now,
       random: () => 0.5,
       newId: () => "id",
       sleep: async () => undefined,

@@ -48,6 +48,7 @@ describe("a local folder", () => {
     const plan = async (start: Offset): Promise<[Offset, Group[]]> => {
       const runtime: DataSourceRuntime = {
         now: () => Date.now() + MINUTE,
+        monotonic: () => Date.now() + MINUTE,
         random: () => 0.5,
         newId: () => crypto.randomUUID(),
         sleep: async () => undefined,

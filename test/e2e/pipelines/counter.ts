@@ -73,7 +73,8 @@ class CounterReader extends DataSourceStreamReader<Position, Slice> {
     }
   }
 
-  override commit(end: Position): void {
+  override async commit(end: Position): Promise<void> {
+    if (fault === "hang in commit") await new Promise(() => undefined);
     if (fault === "commit offset" && end.n === 40) throw new Error("cannot forget");
   }
 }

@@ -3,12 +3,17 @@ import { Postgres } from "millrace/connectors/postgres";
 
 /**
  * Copies the table `changes` in small batches into `copies`. If `COPY_KEY` is set, it copies the
- * last change of each key into `latest`. PGHOST and the related variables name the server.
+ * last change of each key into `latest`. `COPY_IDLE_SECONDS` shortens the limits of the sink.
+ * PGHOST and the related variables name the server.
  */
 const key = process.env["COPY_KEY"];
+const idleSeconds = Number(process.env["COPY_IDLE_SECONDS"] ?? 120);
 
 export default pipeline(key === undefined ? "append" : "upsert")
   .readStream.format(Postgres)
   .options({ table: "changes", cursorColumn: "seq", maxRowsPerBatch: 100, fetchSize: 25, settleSeconds: 30 })
   .writeStream.format(Postgres)
-  .options(key === undefined ? { table: "copies" } : { table: "latest", keyColumns: [key] });
+  .options({
+    idleSeconds,
+    ...(key === undefined ? { table: "copies" } : { table: "latest", keyColumns: [key] }),
+  });

@@ -31,6 +31,25 @@ describe("a task that runs for long", () => {
     expect((await ended).rows).toBe(5);
   });
 
+  it.each([-60 * MINUTE, 60 * MINUTE])(
+    "A long task reports on time and with right differences if the system clock is moved by %s ms",
+    async (step) => {
+      const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 30, 5000)(task) });
+      const { ended } = await scene.begin();
+      await scene.clock.pass(15_000);
+      scene.clock.now += step;
+      await scene.clock.pass(30_000);
+      expect(scene.stalled).toEqual([]);
+      expect(scene.running).toHaveLength(4);
+      const last = scene.running.at(-1);
+      expect(last?.reportedAt).toBe(scene.clock.now - 5000);
+      expect(last && last.reportedAt - last.startedAt).toBe(40_000);
+      expect(last && last.reportedAt - last.progressedAt).toBeLessThanOrEqual(6000);
+      await scene.clock.pass(200_000);
+      expect(await ended).toMatchObject({ rows: 30, milliseconds: 150_000 });
+    },
+  );
+
   it("A long task continues if the ledger does not take its report", async () => {
     const scene: Scene = new Scene({ rows: (task) => rowsEach(() => scene, 3, 10_000)(task) });
     const ledger = new Proxy(scene.world.ledger, {
