@@ -169,6 +169,11 @@ export interface VacuumContext extends SinkContext {
   readonly now: number;
   /** Minimum age of a file that may be deleted, in milliseconds. */
   readonly olderThan: number;
+  /**
+   * Earlier incarnations that this one continues. No run of them is at work, so what they staged
+   * and did not commit is not needed.
+   */
+  readonly formerIncarnations: readonly string[];
   /** True if files are only counted, not deleted. */
   readonly dryRun: boolean;
   /**

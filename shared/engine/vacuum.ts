@@ -44,6 +44,7 @@ export async function vacuum(
     writer.vacuum?.({
       ...sink.context(head.incarnation),
       ...request,
+      formerIncarnations: head.formerIncarnations ?? [],
       now: runtime.now(),
       readOpenBatch: () => readOpenBatch(ports, head.pipeline),
     }),

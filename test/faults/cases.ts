@@ -1,9 +1,8 @@
-import { rewind } from "../../shared/engine/rewind.ts";
-import { vacuum } from "../../shared/engine/vacuum.ts";
+import { type Act, finish, perform, skipOpenBatch, tidy } from "./acts.ts";
 import { generator } from "./chance.ts";
 import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
-import { type Shape, type Surroundings, World } from "./world.ts";
+import { type Shape, World } from "./world.ts";
 
 export const KINDS = ["single", "history", "zombie", "takeover", "pair", "interleaved", "sequence"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -18,14 +17,13 @@ export interface Case {
   /** Seed of the order in which runs take turns. These runs are not protected by leases. */
   readonly seed?: number;
   /** An action of an operator between the runs. */
-  readonly act?: "lose ledger" | "rewind";
+  readonly act?: Act;
 }
 
 export const SHAPE: Shape = { rows: 8, rowsABatch: 4, partitions: 2 };
 
 const DAY = 86_400_000;
 const LEASE_IS_OVER = 120_000;
-const CLEAN_RUNS = 8;
 
 /**
  * Returns the names of the calls of a run without faults. Faults can be injected at these calls.
@@ -53,23 +51,13 @@ export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonl
 
 /** Runs a case. Returns its violations, and the faults that happened. */
 export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
-  const world = new World(shape);
+  const world = new World(shape, undefined, test.act === "restore ledger");
   world.hasOneFault = test.kind === "single";
-  const all = Array.from({ length: shape.rows }, (_, id) => id);
-  let expected: readonly number[] = all;
   const runs: Run[] = [];
   try {
     if (test.seed === undefined) await runInTurn(world, test, runs);
     else await runInterleaved(world, { ...test, seed: test.seed }, runs);
-    if (test.act === "lose ledger") {
-      await finish(world);
-      world.now += 3 * DAY;
-      await tidy(world);
-      world.loseLedger();
-      // Each row is in the table twice, because only the ledger knew that they had been read.
-      expected = [...all, ...all];
-    }
-    if (test.act === "rewind") expected = [...all, ...(await rewound(world))];
+    const expected = await perform(world, test.act);
     await finish(world);
     world.now += 3 * DAY;
     await tidy(world);
@@ -97,6 +85,7 @@ async function runInTurn(world: World, test: Case, begun: Run[]): Promise<void> 
     }
   }
   if (begun.length === 1 && test.kind === "zombie") await finish(world);
+  if (test.act === "skip") await skipOpenBatch(world);
   for (const run of begun) {
     await run.wake();
     world.now += LEASE_IS_OVER;
@@ -148,45 +137,4 @@ async function runInterleaved(
   }
   await done;
   world.now += LEASE_IS_OVER;
-}
-
-/** Makes runs without faults until there is no new data. Only a few runs may be needed. */
-export async function finish(
-  world: Surroundings,
-  options: { readonly takesOver?: boolean } = {},
-): Promise<void> {
-  for (let runs = 0; runs < CLEAN_RUNS; runs++) {
-    const outcome = await new Run(world, options).start();
-    world.now += LEASE_IS_OVER;
-    if (outcome === "idle") return;
-  }
-  world.broken("runs without faults do not come to an end");
-}
-
-/** Runs a vacuum when the clock is some days later. */
-export async function tidy(world: Surroundings): Promise<void> {
-  const run = new Run(world);
-  const { sessions, ports } = await run.open();
-  if ((await world.ledger.head(world.pipeline)) === undefined) return;
-  await vacuum(sessions, ports, { olderThan: DAY, dryRun: false });
-}
-
-/**
- * Finishes all batches, rewinds to the last batch, and returns its rows. Without the first step
- * there might be no batch to rewind.
- */
-async function rewound(world: World): Promise<readonly number[]> {
-  await finish(world);
-  const [last] = await world.ledger.batches("numbers", { limit: 1 });
-  const head = await world.ledger.head("numbers");
-  if (last === undefined || head?.offset === undefined) throw new Error("there is nothing to rewind");
-  const owner = { id: "somebody", description: "somebody" };
-  const action = { by: "somebody", at: world.now, from: head.offset, to: last.start };
-  await rewind(
-    { ledger: world.ledger, runtime: world.runtime() },
-    { pipeline: "numbers", rewind: action, owner, hasEnded: async () => false },
-  );
-  world.expectsJump(last.batchId + 1, Number(last.start["n"]));
-  const from = Number(last.start["n"]);
-  return Array.from({ length: world.shape.rows - from }, (_, i) => from + i);
 }

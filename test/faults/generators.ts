@@ -1,3 +1,4 @@
+import { ACTS } from "./acts.ts";
 import type { Case } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { FAULTS, type FaultKind } from "./kinds.ts";
@@ -79,14 +80,11 @@ export function sequence(calls: number, random: () => number): Case {
   return { kind: "sequence", runs, vacuums: random() < 0.5 };
 }
 
-/** Returns cases in which the ledger is lost or rewound after a fault. */
+/** Returns cases in which an operator or a disk does something after a fault. */
 export function histories(calls: number): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind === "stop before" || kind === "lost answer" || kind === "fail for good")
-    .flatMap((fault) => [
-      { kind: "history" as const, runs: [[fault]], act: "lose ledger" as const },
-      { kind: "history" as const, runs: [[fault]], act: "rewind" as const },
-    ]);
+    .flatMap((fault) => ACTS.map((act) => ({ kind: "history" as const, runs: [[fault]], act })));
 }
 
 function each(calls: number): readonly Placed[] {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { countCalls, finish, tidy } from "./cases.ts";
+import { finish, tidy } from "./acts.ts";
+import { countCalls } from "./cases.ts";
 import { judgeFolder, openFolder } from "./folder.ts";
 import type { RealWorld } from "./real.ts";
 

@@ -61,6 +61,26 @@ export const NAMED_CASES = {
     vacuums: true,
   },
   "a ledger that is lost after the last batch": { kind: "history", runs: [[]], act: "lose ledger" },
+  "a ledger that is lost, and all rows are read again": {
+    kind: "history",
+    runs: [[]],
+    act: "lose ledger, from start",
+  },
+  "a ledger that is restored from before the second batch": {
+    kind: "history",
+    runs: [[{ at: "step plan #2", kind: "stop before" }]],
+    act: "restore ledger",
+  },
+  "a table that is restored from before the second batch": {
+    kind: "history",
+    runs: [[{ at: "step plan #2", kind: "stop before" }]],
+    act: "restore table",
+  },
+  "a batch that is skipped while its commit is on its way": {
+    kind: "takeover",
+    runs: [[{ at: "sink.commit", kind: "sleep before" }]],
+    act: "skip",
+  },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 

@@ -74,6 +74,8 @@ export class Run {
   readonly calls: string[] = [];
   /** The faults that have happened in the run. Each fault names its call. */
   readonly met: Fault[] = [];
+  /** Why the run failed. */
+  failure: unknown;
   readonly #world: Surroundings;
   readonly #options: RunOptions;
   readonly #name = `run ${++runs}`;
@@ -152,7 +154,8 @@ export class Run {
       if (done.batches < MAX_BATCHES) return "idle";
       this.#world.broken("a run does not come to its end");
       return "failed";
-    } catch {
+    } catch (error) {
+      this.failure = error;
       return "failed";
     }
   }

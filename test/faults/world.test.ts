@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
-import { finish, SHAPE, tidy } from "./cases.ts";
+import { finish, tidy } from "./acts.ts";
+import { SHAPE } from "./cases.ts";
 import { Run } from "./run.ts";
 import { World } from "./world.ts";
 

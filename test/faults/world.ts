@@ -1,10 +1,14 @@
+import { copyFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../shared/contract/object-store.ts";
-import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Offset } from "../../shared/contract/offset.ts";
+import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
 /** The rows of the source, and their division into batches and partitions. */
 export interface Shape {
@@ -54,8 +58,10 @@ export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
   #ledger: Ledger & { close?(): void };
   readonly pipeline: string;
-  readonly shape: Shape;
+  shape: Shape;
   readonly objects: MemoryObjects;
+  /** Rows of batches that somebody skipped. */
+  readonly skipped = new Set<number>();
   /** The offsets that the source received in `commit(end)`. */
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
@@ -68,13 +74,21 @@ export class World implements Surroundings {
   readonly #messages = new Map<string, string>();
   /** The offset to which an operator moved the start of a batch, by the id of the batch. */
   readonly #jumps = new Map<number, number>();
+  /** Batches that are never finished, because somebody went on without them. */
+  readonly #givenUp = new Set<number>();
+  /** The file of the ledger, if a copy of it must be put back. */
+  readonly #file: string | undefined;
   #ids = 0;
 
-  /** Creates an empty world. With `remains`, the world has the content that real runs left. */
-  constructor(shape: Shape, remains?: Remains) {
+  /**
+   * Creates an empty world. With `remains`, the world has the content that real runs left. With
+   * `onDisk`, the ledger is a file.
+   */
+  constructor(shape: Shape, remains?: Remains, onDisk = false) {
+    this.#file = onDisk ? join(temporaryFolder(), "ledger.sqlite") : undefined;
     this.shape = shape;
     this.pipeline = remains?.pipeline ?? "numbers";
-    this.#ledger = remains?.ledger ?? new SqliteLedger(":memory:");
+    this.#ledger = remains?.ledger ?? new SqliteLedger(this.#file ?? ":memory:");
     this.objects = remains?.objects ?? memoryObjects(() => this.now);
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
   }
@@ -113,6 +127,49 @@ export class World implements Surroundings {
     this.#recorded.clear();
     this.#messages.clear();
     this.acknowledged.clear();
+  }
+
+  /** Keeps a copy of the ledger. Returns a function that puts it back. */
+  keepLedger(): () => void {
+    const file = this.#file;
+    if (file === undefined) throw new Error("the ledger is not on disk");
+    this.close();
+    copyFileSync(file, `${file}.kept`);
+    this.#ledger = new SqliteLedger(file);
+    return () => {
+      this.close();
+      for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+      copyFileSync(`${file}.kept`, file);
+      this.#ledger = new SqliteLedger(file);
+      this.#states.clear();
+      this.#recorded.clear();
+      this.#messages.clear();
+    };
+  }
+
+  /** Keeps a copy of all objects. Returns a function that puts it back. */
+  keepObjects(): () => void {
+    const kept = new Map(this.objects.objects);
+    return () => {
+      this.objects.objects.clear();
+      for (const [key, object] of kept) this.objects.objects.set(key, object);
+      this.#named.clear();
+      for (const entry of this.#log()) for (const { path } of entry.add) this.#named.add(`table/${path}`);
+    };
+  }
+
+  /** Adds rows to the source, and makes its batches larger, so that they are cut differently. */
+  addRows(count: number): void {
+    this.shape = {
+      ...this.shape,
+      rows: this.shape.rows + count,
+      rowsABatch: this.shape.rowsABatch + 1,
+    };
+  }
+
+  /** Notes that this batch stays unfinished. */
+  expectsGivenUp(batchId: number): void {
+    this.#givenUp.add(batchId);
   }
 
   close(): void {
@@ -187,7 +244,8 @@ export class World implements Surroundings {
   }
 
   sawAcknowledged(end: number): void {
-    if (this.visible().filter((id) => id < end).length < end)
+    const skipped = [...this.skipped].filter((id) => id < end).length;
+    if (new Set(this.visible().filter((id) => id < end)).size < end - skipped)
       this.broken("the source was told to forget rows that are not in the table");
     this.acknowledged.add(end);
   }
@@ -227,23 +285,33 @@ export class World implements Surroundings {
   async #judgeLedger(): Promise<void> {
     const batches = [...(await this.ledger.batches(this.pipeline, { limit: 1000 }))].reverse();
     const head = await this.ledger.head(this.pipeline);
-    let end: unknown = { n: 0 };
-    batches.forEach((batch, i) => {
-      const jump = this.#jumps.get(batch.batchId);
-      if (jump !== undefined) end = { n: jump };
-      if (batch.batchId !== i) this.broken("batch ids do not go up by one");
-      if (JSON.stringify(batch.start) !== JSON.stringify(end)) this.broken("offset ranges do not join");
-      if (batch.state !== "committed") this.broken(`a batch is left ${batch.state}`);
-      end = batch.end;
-      if (!this.acknowledged.has(Number(batch.end["n"])))
-        this.broken("the source was never told of a committed batch");
-    });
-    if (JSON.stringify(head?.offset) !== JSON.stringify(end))
+    const end = this.#judgeBatches(batches.filter(({ batchId }) => !this.#givenUp.has(batchId)));
+    const jump = this.#jumps.get(head?.nextBatchId ?? 0);
+    if (JSON.stringify(head?.offset) !== JSON.stringify(jump === undefined ? end : { n: jump }))
       this.broken("the offset is not the end of the last batch");
     if (head?.openBatchId !== undefined) this.broken("a batch is left open");
     if (head?.unacknowledged !== undefined) this.broken("a batch is left to acknowledge");
     const ids = this.#log().map((entry) => `${entry.incarnation} ${entry.batchId}`);
     if (new Set(ids).size !== ids.length) this.broken("the log has a batch twice");
+  }
+
+  /** Judges the batches, oldest first. Returns the end of the last one. */
+  #judgeBatches(batches: readonly Batch[]): Offset {
+    let end: Offset = { n: 0 };
+    let next = 0;
+    for (const batch of batches) {
+      const jump = this.#jumps.get(batch.batchId);
+      if (jump !== undefined) end = { n: jump };
+      // Somebody who goes on after the newest batch in the sink also skips its ids.
+      if (batch.batchId !== next && jump === undefined) this.broken("batch ids do not go up by one");
+      if (JSON.stringify(batch.start) !== JSON.stringify(end)) this.broken("offset ranges do not join");
+      if (batch.state !== "committed") this.broken(`a batch is left ${batch.state}`);
+      if (!this.acknowledged.has(Number(batch.end["n"])))
+        this.broken("the source was never told of a committed batch");
+      next = batch.batchId + 1;
+      end = batch.end;
+    }
+    return end;
   }
 
   /**

@@ -58,15 +58,13 @@ export interface LogEntry {
 
 /**
  * Returns the newest version, or -1 if the table has no commits. If `known` is a version, only
- * entries from that version on are listed. Error: `TABLE_LOG_BROKEN` if the entry of `known` is
- * missing.
+ * entries from that version on are listed, unless they are gone.
  */
 export async function latestVersion(table: ObjectStore, known = -1): Promise<number> {
   let latest = -1;
   const options = known <= 0 ? {} : { startAfter: entryKey(known - 1) };
   for await (const { key } of table.list(LOG_FOLDER, options)) latest = versionOf(key) ?? latest;
-  if (latest < known) throw brokenLog(table, entryKey(known), "gone, which was there at the last commit");
-  return latest;
+  return latest < known && known > 0 ? await latestVersion(table) : latest;
 }
 
 /** Reads the log entry of a version. Error: `TABLE_LOG_BROKEN` if it is missing or not JSON. */
@@ -125,8 +123,11 @@ export async function newestBatch(
   pipeline: string,
   known: LogPosition = LOG_START,
 ): Promise<CommittedBatch | undefined> {
-  const entry = await newestEntry(table, known.version, latest, (one) => one.pipeline === pipeline);
-  return entry === undefined ? known.newest : batchOf(entry);
+  // If the known entry is gone, the table was restored to an earlier state.
+  const after = latest < known.version ? -1 : known.version;
+  const entry = await newestEntry(table, after, latest, (one) => one.pipeline === pipeline);
+  if (entry !== undefined) return batchOf(entry);
+  return after === -1 ? undefined : known.newest;
 }
 
 /**
@@ -200,6 +201,6 @@ export function versionOf(key: string): number | undefined {
   return version === undefined ? undefined : Number(version);
 }
 
-function entryKey(version: number): string {
+export function entryKey(version: number): string {
   return `${LOG_FOLDER}${padded(version, 20)}.json`;
 }

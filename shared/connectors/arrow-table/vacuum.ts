@@ -1,7 +1,7 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
 import { parseAttempt } from "../kit/staging.ts";
-import { isDead, listLeftovers, listOldUploads, removeDead } from "../kit/vacuum.ts";
+import { isDead, listLeftovers, listOldUploads, removeDead, sumOf } from "../kit/vacuum.ts";
 import { dataFolder } from "./data-files.ts";
 import { LOG_FOLDER, lastCommittedBatch, latestVersion, liveFiles, versionOf } from "./log.ts";
 
@@ -16,6 +16,11 @@ const PUT_MILLISECONDS = 3_600_000;
 export async function vacuumTable(table: ObjectStore, context: VacuumContext): Promise<VacuumResult> {
   const folder = dataFolder(context);
   const leftovers = await listLeftovers(table, folder, context);
+  const former = await Promise.all(
+    context.formerIncarnations.map((incarnation) =>
+      listLeftovers(table, dataFolder({ ...context, incarnation }), context),
+    ),
+  );
   const entries = await listOldUploads(table, LOG_FOLDER, context);
 
   const open = await context.readOpenBatch();
@@ -25,10 +30,11 @@ export async function vacuumTable(table: ObjectStore, context: VacuumContext): P
 
   const isDeadKey = (key: string) =>
     !named.has(key) && isDead(parseAttempt(key, folder), lastCommitted, open);
-  const removed = await removeDead(table, leftovers, isDeadKey, context);
+  const removed = [await removeDead(table, leftovers, isDeadKey, context)];
+  for (const files of former) removed.push(await removeDead(table, files, (key) => !named.has(key), context));
   for (const upload of context.dryRun ? [] : entries) {
     const isTaken = (versionOf(upload.key) ?? -1) <= latest;
     if (isTaken || context.now - upload.startedAt >= PUT_MILLISECONDS) await table.abandon(upload);
   }
-  return removed;
+  return sumOf(removed);
 }

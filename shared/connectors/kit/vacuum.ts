@@ -68,7 +68,20 @@ export async function vacuumStaged(
   const open = await context.readOpenBatch();
   const newest = (await landed?.()) ?? (open === undefined ? Number.POSITIVE_INFINITY : open.batchId - 1);
   const isDeadKey = (key: string) => isDead(parseAttempt(key, folder), newest, open);
-  return await removeDead(store, leftovers, isDeadKey, context);
+  const removed = [await removeDead(store, leftovers, isDeadKey, context)];
+  for (const incarnation of context.formerIncarnations) {
+    const former = await listLeftovers(store, `${incarnation}/`, context);
+    removed.push(await removeDead(store, former, () => true, context));
+  }
+  return sumOf(removed);
+}
+
+/** Adds up the results of several folders. */
+export function sumOf(results: readonly VacuumResult[]): VacuumResult {
+  return results.reduce((sum, { files, bytes }) => ({
+    files: sum.files + files,
+    bytes: sum.bytes + bytes,
+  }));
 }
 
 /**
