@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
@@ -27,7 +27,7 @@ export async function startApi({
   readonly most?: number;
 }): Promise<OldApi> {
   const accepted = [...before];
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await text(request);
     const key = String(request.headers["idempotency-key"]);
     const known = accepted.find((one) => one.key === key);
@@ -35,7 +35,8 @@ export async function startApi({
     else if (known === undefined) accepted.push({ key, body });
     else if (known.body !== body) response.statusCode = 422;
     response.end("[]");
-  });
+  };
+  const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {

@@ -96,7 +96,10 @@ export function homeOf(folder: string): Home {
   return new Home(join(folder, "home"));
 }
 
-/** The ledger of a process that dies at the moment when it would end the batch. */
+/**
+ * The ledger of a process that dies at the moment when it would end the batch. It takes no items of
+ * the sink, because a commit in the ledger's transaction has no such moment.
+ */
 export function dyingAtTheEnd(ledger: Ledger): Ledger {
   const finish = async (): Promise<never> => {
     throw new Error("the process died");
@@ -104,6 +107,7 @@ export function dyingAtTheEnd(ledger: Ledger): Ledger {
   return new Proxy(ledger, {
     get: (target, name) => {
       if (name === "finish") return finish;
+      if (name === "limits") return { ...ledger.limits, maxSinkItems: 0 };
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
     },
