@@ -1,7 +1,8 @@
 import type { MillraceError } from "../shared/contract/errors.ts";
+import { optional } from "../shared/contract/optional.ts";
 import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
-import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { type PlannedBatch, type PlanRequest, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Batch, Fence } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import type { RunSteps } from "../shared/engine/run/loop.ts";
@@ -9,6 +10,7 @@ import { askPolicy, limitOf, type RunPolicy } from "../shared/engine/run/policy.
 import type { Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded, type OwnerLock } from "./owner-lock.ts";
 import type { PlanningWatch } from "./planning-watch.ts";
+import type { RunCode } from "./run-code.ts";
 import type { RunOptions } from "./run-options.ts";
 import { runTasks } from "./run-tasks.ts";
 import type { TaskRunner } from "./task-pool.ts";
@@ -26,6 +28,12 @@ interface StepParts {
   readonly lock: OwnerLock;
   readonly pool: TaskRunner;
   readonly watch: PlanningWatch;
+  readonly code: RunCode;
+}
+
+/** A request that also has the digest of the code that plans. */
+interface CodedRequest extends PlanRequest {
+  readonly code?: string;
 }
 
 /** The steps of a run in this process. Tasks run in worker threads. */
@@ -45,17 +53,23 @@ export class LocalSteps implements RunSteps {
   }
 
   async plan(policy: RunPolicy): Promise<PlanResult | undefined> {
-    const { options, sessions, ports, lock, watch } = this.#parts;
-    const planned = await watch.abandonIfStuck(
-      plan(sessions, ports, {
-        owner: lock.owner,
-        leaseMilliseconds: LEASE_MILLISECONDS,
-        limit: limitOf(policy),
-        hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
-      }),
-    );
+    const { options, sessions, ports, lock, watch, code } = this.#parts;
+    this.#warn(code.changeWarning());
+    const request: CodedRequest = {
+      owner: lock.owner,
+      leaseMilliseconds: LEASE_MILLISECONDS,
+      limit: limitOf(policy),
+      hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
+      ...optional("code", code.digest),
+    };
+    const planned = await watch.abandonIfStuck(plan(sessions, ports, request));
     if (planned !== undefined) this.#fence = planned.fence;
+    if (planned?.kind === "batch" && planned.resumed) this.#warn(code.resumeWarning(planned.batch));
     return planned;
+  }
+
+  #warn(error: MillraceError | undefined): void {
+    if (error !== undefined) this.#parts.options.onEvent({ type: "warning", error: error.toRecord() });
   }
 
   async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {

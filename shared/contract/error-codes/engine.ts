@@ -131,6 +131,12 @@ export const TASKS = {
     do: "look into source and sink",
     again: "yes",
   },
+  CODE_CHANGED: {
+    means:
+      "a warning: a file of the pipeline was edited after the run began, which goes on with the code that it began with; or a run goes on with a batch that other code has planned",
+    do: "stop the run and start it again to use the new code; let new code read the partitions that old code has planned",
+    again: "–",
+  },
   TASKS_MISSING: {
     means: "tasks of the batch never finished",
     do: "see the run's other errors",
