@@ -3,12 +3,15 @@ import { rm } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { type CodeFile, type CodeSnapshot, digestOf, isEdited } from "./code-record.ts";
 import type { Home } from "./home.ts";
 import { CODE } from "./load-pipeline.ts";
 import { hasEnded } from "./owner-lock.ts";
 import { namesIn, SharedCode } from "./shared-code.ts";
+
+const EDITED = "was edited since this run began, which goes on with the code that it began with";
+const EDITED_LATE = "was edited since this run began, and all tasks use it as the first of them loaded it";
+const INSTALLED = "is of another version since this run began, and new threads load that version";
 
 interface RunCodeOptions {
   readonly pipeline: string;
@@ -47,56 +50,31 @@ export class RunCode {
 
   /** Returns a warning, the first time that a file of the code has changed since the run began. */
   changeWarning(): MillraceError | undefined {
-    if (this.#hasWarned) return undefined;
-    const { pipeline, entry, startedAt } = this.#options;
-    const name = ({ url }: CodeFile) => relative(dirname(entry), fileURLToPath(url));
-    const warning = (file: CodeFile, problem: string) => {
-      this.#hasWarned = true;
-      return new MillraceError("CODE_CHANGED", `${name(file)} ${problem}`, {
-        where: { pipeline, path: fileURLToPath(file.url) },
-        hint: "Stop the run and start it again to use the new code.",
-      });
-    };
-    const edited = this.snapshot.files.find((file) => isEdited(file) || this.#isReplaced(file));
-    if (edited !== undefined)
-      return warning(
-        edited,
-        "was edited since this run began, which goes on with the code that it began with",
-      );
+    const change = this.#hasWarned ? undefined : this.#findChange();
+    if (change === undefined) return undefined;
+    this.#hasWarned = true;
+    const { pipeline, entry } = this.#options;
+    const path = fileURLToPath(change.file.url);
+    return new MillraceError("CODE_CHANGED", `${relative(dirname(entry), path)} ${change.problem}`, {
+      where: { pipeline, path },
+      hint: "Stop the run and start it again to use the new code.",
+    });
+  }
+
+  #findChange(): { readonly file: CodeFile; readonly problem: string } | undefined {
+    const { startedAt } = this.#options;
+    const first = this.snapshot.files.find((file) => isEdited(file) || this.#isReplaced(file));
+    if (first !== undefined) return { file: first, problem: EDITED };
     const late = this.#late.files().find((file) => file.changedAt > startedAt || isEdited(file));
-    if (late !== undefined)
-      return warning(
-        late,
-        "was edited since this run began, and all tasks use it as it was when the first one loaded it",
-      );
+    if (late !== undefined) return { file: late, problem: EDITED_LATE };
     const installed = this.#packages.find(isEdited);
-    if (installed !== undefined)
-      return warning(
-        installed,
-        "is of another version since this run began, and new threads load that version",
-      );
-    return undefined;
+    return installed && { file: installed, problem: INSTALLED };
   }
 
   /** True if the file is the entry, and the entry's path now leads to another file. */
   #isReplaced({ url }: CodeFile): boolean {
     if (url !== this.snapshot.imports[0]?.url) return false;
     return existsSync(this.#options.entry) && realpathSync(this.#options.entry) !== fileURLToPath(url);
-  }
-
-  /** Returns a warning if other code has planned the batch that this run resumes. */
-  resumeWarning(batch: Batch): MillraceError | undefined {
-    const { code: planned } = batch as Batch & { readonly code?: string };
-    if (planned === undefined || this.digest === undefined || planned === this.digest) return undefined;
-    const { pipeline, batchId, attempt } = batch;
-    return new MillraceError(
-      "CODE_CHANGED",
-      `batch ${batchId} was planned by code ${short(planned)}, and code ${short(this.digest)} goes on with it`,
-      {
-        where: { pipeline, batchId, attempt },
-        hint: "Its partitions stay as they were planned, and the new code must be able to read them.",
-      },
-    );
   }
 
   /** Removes the code that was loaded late, also that of runs that were killed. */
@@ -108,8 +86,4 @@ export class RunCode {
       if (await hasEnded(home.ownersFolder, { id, description: "" }))
         await rm(join(home.codeFolder, id), { recursive: true, force: true });
   }
-}
-
-function short(digest: string): string {
-  return digest.slice(0, 12);
 }

@@ -2,6 +2,7 @@ import type { MillraceError } from "../shared/contract/errors.ts";
 import { optional } from "../shared/contract/optional.ts";
 import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
+import { otherCodeWarning } from "../shared/engine/other-code.ts";
 import { type PlannedBatch, type PlanRequest, type PlanResult, plan } from "../shared/engine/plan.ts";
 import type { Batch, Fence } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
@@ -64,7 +65,8 @@ export class LocalSteps implements RunSteps {
     };
     const planned = await watch.abandonIfStuck(plan(sessions, ports, request));
     if (planned !== undefined) this.#fence = planned.fence;
-    if (planned?.kind === "batch" && planned.resumed) this.#warn(code.resumeWarning(planned.batch));
+    if (planned?.kind === "batch" && planned.resumed)
+      this.#warn(otherCodeWarning(planned.batch, code.digest));
     return planned;
   }
 

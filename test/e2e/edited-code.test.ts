@@ -159,7 +159,10 @@ describe("a run whose files are changed under it", () => {
   it("A package that is replaced while a run uses it is named in a warning", async () => {
     const project = newProject();
     const install = (version: string) =>
-      project.write("node_modules/words/package.json", `{ "version": "${version}", "exports": "./index.js" }`);
+      project.write(
+        "node_modules/words/package.json",
+        `{ "version": "${version}", "exports": "./index.js" }`,
+      );
     mkdirSync(join(project.folder, "node_modules/words"));
     install("1.0.0");
     project.write("node_modules/words/index.js", "");

@@ -7,7 +7,6 @@ import { Home } from "../../local/home.ts";
 import { CODE } from "../../local/load-pipeline.ts";
 import { RunCode } from "../../local/run-code.ts";
 import { SharedCode } from "../../local/shared-code.ts";
-import type { Batch } from "../../shared/engine/ports/ledger.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 /** Writes files and loads the first one, which imports the others. */
@@ -111,17 +110,5 @@ describe("the code of a run", () => {
     const run = started(folder, loaded(folder, { "pipeline.ts": "old" }).code);
     utimesSync(join(folder, "pipeline.ts"), 1, 1);
     expect(run.changeWarning()).toBeUndefined();
-  });
-
-  it("A run that resumes a batch names both digests if other code has planned it", () => {
-    const folder = temporaryFolder();
-    const run = started(folder, loaded(folder, { "pipeline.ts": "new" }).code);
-    const batch = (code?: string) => ({ pipeline: "p", batchId: 7, attempt: 1, code }) as unknown as Batch;
-    expect(run.resumeWarning(batch())).toBeUndefined();
-    expect(run.resumeWarning(batch(run.digest))).toBeUndefined();
-    expect(run.resumeWarning(batch("0123456789abcdef"))).toMatchObject({
-      code: "CODE_CHANGED",
-      message: `batch 7 was planned by code 0123456789ab, and code ${run.digest?.slice(0, 12)} goes on with it`,
-    });
   });
 });
