@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CodeFile, CodeImport } from "./code-record.ts";
+import type { CodeFile, CodeImport } from "./code.ts";
 
 /**
  * The code that threads of a run load after it began, in a folder. The first thread that loads a

@@ -3,7 +3,7 @@ import { causeOf, type ErrorParts, MillraceError, partsOf } from "../shared/cont
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task.ts";
-import type { CodeSnapshot } from "./code-record.ts";
+import type { CodeSnapshot } from "./code.ts";
 
 /** The data with which every worker thread starts. */
 export interface WorkerSetup {

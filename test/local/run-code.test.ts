@@ -2,7 +2,8 @@ import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from "n
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { CodeRecord, type CodeSnapshot, digestOf } from "../../local/code-record.ts";
+import type { CodeSnapshot } from "../../local/code.ts";
+import { CodeRecord, digestOf } from "../../local/code-record.ts";
 import { Home } from "../../local/home.ts";
 import { CODE } from "../../local/load-pipeline.ts";
 import { RunCode } from "../../local/run-code.ts";
