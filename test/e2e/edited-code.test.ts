@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -53,7 +53,11 @@ export default pipeline("edited").readStream.format(Source).writeStream.format(A
 function newProject() {
   const folder = temporaryFolder();
   const home = join(folder, ".millrace");
-  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const write = (name: string, text: string) => {
+    // A run must not read half of a file.
+    writeFileSync(join(folder, "draft"), text);
+    renameSync(join(folder, "draft"), join(folder, name));
+  };
   write("package.json", '{ "type": "module" }');
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(PACKAGE, join(folder, "node_modules/millrace"));
@@ -141,6 +145,21 @@ describe("a run whose files are changed under it", () => {
     await printed(running, "batch 1 committed");
     running.process.kill("SIGINT");
     expect((await running.ended).stderr).not.toContain("CODE_CHANGED");
+  });
+
+  it("Tasks of a run whose files are edited before its first task read with the code that planned", async () => {
+    const project = newProject();
+    project.write("count", "0");
+    const running = project.start();
+    await printed(running, "nothing new");
+    project.deploy("new");
+    project.write("count", "1");
+    await printed(running, "batch 0 committed");
+    running.process.kill("SIGINT");
+    await running.ended;
+    // The file that is imported late was never loaded before.
+    const versions = { planner: codeOf("old"), reader: codeOf("old"), late: "new" };
+    expect(await project.rows()).toEqual([{ n: 0, ...versions }]);
   });
 
   it("A file that is edited before it is first imported is named in a warning", async () => {
