@@ -16,12 +16,19 @@ import type { JsonValue } from "../shared/contract/json.ts";
 import { optional } from "../shared/contract/optional.ts";
 import type { TriggerKind } from "../shared/contract/pipeline.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
-import { type PlannedBatch, type PlanResult, type Prepared, plan } from "../shared/engine/plan.ts";
+import {
+  type PlannedBatch,
+  type PlanRequest,
+  type PlanResult,
+  type Prepared,
+  plan,
+} from "../shared/engine/plan.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
 import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
 import { checkSinkOptions, identityOf } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
+import { digestOfBundle } from "./bundle-digest.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOfExecution } from "./trigger.ts";
@@ -36,6 +43,8 @@ const MAX_INLINE_TASKS = 10_000;
 const MAX_TARGET_CHARACTERS = 16 * 1024;
 
 const stepFunctions = new SFNClient({ requestHandler: requestLimits() });
+/** The digest of the code that plans, which the batch records. */
+const code = digestOfBundle(import.meta.url);
 
 /** Acquires the pipeline's lease, and records the next batch or resumes the open one. */
 export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
@@ -75,13 +84,15 @@ class Execution {
     const { id } = this.#event.execution;
     const { sessions, ports } = this.#opened;
     try {
-      return await plan(sessions, ports, {
+      const request: PlanRequest = {
         owner: { id, description: `execution ${id}` },
         leaseMilliseconds: settings.leaseMilliseconds,
         maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
         prepare: () => this.#prepare(target),
         hasEnded: (owner) => hasEnded(stepFunctions, owner),
-      });
+        code,
+      };
+      return await plan(sessions, ports, request);
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "LEASE_HELD") throw error;
       logger.info(error.message);

@@ -23,6 +23,8 @@ export function grant(role: Role, ...statements: readonly PolicyStatement[]): vo
 
 function reasonFor({ actions }: PolicyStatement, name: string): string {
   if (name === "*") return `AWS lets ${actions.join(", ")} be allowed for all resources only.`;
+  if (actions.includes("lambda:InvokeFunction"))
+    return "Versions of the pipeline's own functions: a running execution calls those it started with.";
   return actions[0]?.startsWith("states:")
     ? "The pipeline's own executions: their names are made when they start."
     : "Objects below the pipeline's own prefix: batch, partition and a random id end their keys.";

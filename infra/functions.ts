@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { type Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
-import { Architecture, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
+import { Architecture, type IFunction, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
 import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
@@ -63,6 +63,11 @@ export function functionsOf(scope: Construct, context: FunctionContext): StepFun
   };
 }
 
+/** Returns the version that a deployment makes of a function. Its code never changes. */
+export function versionOf(step: NodejsFunction): IFunction {
+  return step.currentVersion as IFunction;
+}
+
 function functionOf(
   scope: Construct,
   step: StepName,
@@ -90,6 +95,9 @@ function functionOf(
     logGroup,
     tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
     environment: environmentOf(context),
+    // An execution calls the versions that were current when it started, so they must outlive a
+    // deployment. One that a failed deployment has created must not: the next could not create it.
+    currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE },
     ...(vpc === undefined
       ? {}
       : {

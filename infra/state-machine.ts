@@ -49,6 +49,7 @@ import {
   type MachineNames,
   type StepFunctionSet,
   tracingStatement,
+  versionOf,
 } from "./functions.ts";
 import { batchFiles, objects } from "./permissions.ts";
 
@@ -80,7 +81,11 @@ const WRITTEN = inputWith<TaskEnds>({
   killed: `$count(${KILLED}) > 0 ? ${KILLED}[0] : null`,
 });
 
-/** The state machine of a pipeline: Plan, a Map over Write, Finalize, and Plan again. */
+/**
+ * The state machine of a pipeline: Plan, a Map over Write, Finalize, and Plan again. It calls
+ * versions of the functions. An execution keeps the definition with which it started, and with it
+ * the versions, so all steps of a batch run the same code even if the stack is deployed meanwhile.
+ */
 export class PipelineStateMachine extends Construct {
   readonly stateMachine: StateMachine;
   readonly #context: FunctionContext;
@@ -100,7 +105,7 @@ export class PipelineStateMachine extends Construct {
       queryLanguage: QueryLanguage.JSONATA,
       definitionBody: DefinitionBody.fromChainable(this.#definition()),
       timeout: figures.timeout,
-      // CDK would also grant access to other versions of the functions and to all executions.
+      // CDK would also grant access to all executions.
       role: role.withoutPolicyUpdates(),
       tracingEnabled: props.tracing ?? false,
       ...(isExpress
@@ -153,13 +158,13 @@ export class PipelineStateMachine extends Construct {
   }
 
   #invoke<Event extends object>(step: "Plan" | "Finalize", payload: Template<Event>): LambdaInvoke {
-    const lambdaFunction = this.#functions[step];
+    const { timeout = Duration.minutes(15) } = this.#functions[step];
     return LambdaInvoke.jsonata(this, step, {
-      lambdaFunction,
+      lambdaFunction: versionOf(this.#functions[step]),
       payload: typeof payload === "string" ? TaskInput.fromText(payload) : TaskInput.fromObject(payload),
       outputs: "{% $states.result.Payload %}",
       retryOnServiceExceptions: false,
-      taskTimeout: Timeout.duration((lambdaFunction.timeout ?? Duration.minutes(15)).plus(TASK_GRACE)),
+      taskTimeout: Timeout.duration(timeout.plus(TASK_GRACE)),
     });
   }
 
@@ -219,7 +224,7 @@ export class PipelineStateMachine extends Construct {
   #write(id: string, isShort: boolean): State {
     const { maxAttempts, retryInterval } = this.#context.figures;
     const write = LambdaInvoke.jsonata(this, id, {
-      lambdaFunction: this.#functions.Write,
+      lambdaFunction: versionOf(this.#functions.Write),
       payload: TaskInput.fromObject({
         run: input((item: WriteItem) => item.run),
         partition: input((item: WriteItem) => item.partition),
@@ -299,7 +304,9 @@ export class PipelineStateMachine extends Construct {
     const statements = [
       new PolicyStatement({
         actions: ["lambda:InvokeFunction"],
-        resources: [Plan, Write, Finalize].map((fn) => fn.functionArn),
+        // All versions, because the role also applies to executions that started before a
+        // deployment. Those of an older Millrace call the functions without a version.
+        resources: [Plan, Write, Finalize].flatMap(({ functionArn }) => [functionArn, `${functionArn}:*`]),
       }),
       new PolicyStatement({ actions: ["states:StartExecution"], resources: [machine.arn] }),
     ];

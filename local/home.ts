@@ -38,6 +38,11 @@ export class Home {
     return join(this.root, ".owners");
   }
 
+  /** Folder with the code that running pipelines have loaded late: a folder for each run. */
+  get codeFolder(): string {
+    return join(this.root, ".code");
+  }
+
   pipelineFolder(pipeline: string): string {
     return join(this.root, pipeline);
   }

@@ -4,8 +4,12 @@ import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
+import { CodeRecord } from "./code-record.ts";
 
 let isHooked = false;
+
+/** The code of the pipelines that this thread has loaded. */
+export const CODE: CodeRecord = new CodeRecord();
 
 /**
  * Loads the pipeline that a file exports as its default. TypeScript files run with their types
@@ -14,16 +18,17 @@ let isHooked = false;
  */
 export async function loadPipeline(entry: string): Promise<Pipeline> {
   const path = resolve(entry);
-  if (!existsSync(path)) {
+  const { href } = pathToFileURL(path);
+  if (!CODE.hasEntry(href) && !existsSync(path)) {
     throw new MillraceError("PIPELINE_FILE_NOT_FOUND", `there is no file ${entry}`, {
       where: { path },
       hint: "Name the file that exports the pipeline: millrace run pipeline.ts",
     });
   }
-  registerTypeScriptHooks();
+  registerLoaderHooks();
   let module: { readonly default?: unknown };
   try {
-    module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+    module = (await import(href)) as { default?: unknown };
   } catch (error) {
     if (MillraceError.is(error)) throw error.with({ where: { path } });
     throw new MillraceError(
@@ -45,9 +50,10 @@ export async function loadPipeline(entry: string): Promise<Pipeline> {
 
 /**
  * Registers hooks that load `.ts` files outside node_modules as ES modules, and let an import of
- * `./x.js` resolve to `./x.ts`, as tsc does.
+ * `./x.js` resolve to `./x.ts`, as tsc does. The hooks of `CODE` come last, so Node calls them
+ * first.
  */
-function registerTypeScriptHooks(): void {
+function registerLoaderHooks(): void {
   if (isHooked) return;
   isHooked = true;
   registerHooks({
@@ -64,6 +70,10 @@ function registerTypeScriptHooks(): void {
       const isSource = url.startsWith("file:") && url.endsWith(".ts") && !url.includes("/node_modules/");
       return next(url, isSource ? { ...context, format: "module-typescript" } : context);
     },
+  });
+  registerHooks({
+    resolve: (specifier, context, next) => CODE.resolve(specifier, context, () => next(specifier, context)),
+    load: (url, context, next) => CODE.load(url, () => next(url, context)),
   });
 }
 

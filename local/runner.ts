@@ -3,6 +3,7 @@ import { runBatches } from "../shared/engine/run/loop.ts";
 import { checkSinkOptions, openSessions } from "../shared/engine/sessions/open-sessions.ts";
 import { OwnerLock } from "./owner-lock.ts";
 import { PlanningWatch } from "./planning-watch.ts";
+import { RunCode } from "./run-code.ts";
 import type { RunOptions } from "./run-options.ts";
 import { LocalSteps } from "./steps.ts";
 import { TaskPool, type TaskRunner } from "./task-pool.ts";
@@ -25,6 +26,13 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
   // Keeps the process alive: if a promise of the user's code never settles, Node would exit as if
   // the run had succeeded.
   const alive = setInterval(() => undefined, 60_000);
+  const code = new RunCode({
+    pipeline: pipeline.name,
+    entry: options.entry,
+    home,
+    runId: lock.owner.id,
+    startedAt: ports.runtime.now(),
+  });
   let steps: LocalSteps | undefined;
   try {
     const watch = new PlanningWatch(options, ports);
@@ -37,14 +45,17 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
       pipeline: pipeline.name,
       schema: encodeSchema(schema),
       stall: options.stall ?? {},
+      code: code.snapshot,
+      codeFolder: code.folder,
     };
     const pool = startTasks(options.maxConcurrency, setup);
-    steps = new LocalSteps({ options, sessions, ports, lock, pool, watch });
+    steps = new LocalSteps({ options, sessions, ports, lock, pool, watch, code });
     const kind = Object.keys(trigger).join();
     onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
     await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent });
   } finally {
     await steps?.end();
+    await code.end();
     lock.release();
     ledger.close();
     clearInterval(alive);

@@ -1,4 +1,5 @@
 import type { MillraceError } from "../shared/contract/errors.ts";
+import { optional } from "../shared/contract/optional.ts";
 import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
 import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
@@ -11,6 +12,7 @@ import { identityOf, type Sessions } from "../shared/engine/sessions/open-sessio
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { hasEnded, type OwnerLock } from "./owner-lock.ts";
 import type { PlanningWatch } from "./planning-watch.ts";
+import type { RunCode } from "./run-code.ts";
 import type { RunOptions } from "./run-options.ts";
 import { runTasks } from "./run-tasks.ts";
 import type { TaskRunner } from "./task-pool.ts";
@@ -28,6 +30,7 @@ interface StepParts {
   readonly lock: OwnerLock;
   readonly pool: TaskRunner;
   readonly watch: PlanningWatch;
+  readonly code: RunCode;
 }
 
 /** The steps of a run in this process. Tasks run in worker threads. */
@@ -47,13 +50,15 @@ export class LocalSteps implements RunSteps {
   }
 
   async plan(policy: RunPolicy): Promise<PlanResult | undefined> {
-    const { options, sessions, ports, lock, watch } = this.#parts;
+    const { options, sessions, ports, lock, watch, code } = this.#parts;
+    this.#warn(code.changeWarning());
     const planned = await watch.abandonIfStuck(
       plan(sessions, ports, {
         owner: lock.owner,
         leaseMilliseconds: LEASE_MILLISECONDS,
         prepare: async () => ({ limit: limitOf(policy), identity: await this.#identity() }),
         hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
+        ...optional("code", code.digest),
       }),
     );
     if (planned !== undefined) this.#fence = planned.fence;
@@ -63,6 +68,10 @@ export class LocalSteps implements RunSteps {
   async #identity(): Promise<PipelineIdentity> {
     const { options, sessions } = this.#parts;
     return { ...(await identityOf(sessions)), entry: options.entry, home: options.home.root };
+  }
+
+  #warn(error: MillraceError | undefined): void {
+    if (error !== undefined) this.#parts.options.onEvent({ type: "warning", error: error.toRecord() });
   }
 
   async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {

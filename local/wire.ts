@@ -3,6 +3,7 @@ import { causeOf, type ErrorParts, MillraceError, partsOf } from "../shared/cont
 import type { StallPolicy } from "../shared/contract/pipeline.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task.ts";
+import type { CodeSnapshot } from "./code.ts";
 
 /** The data with which every worker thread starts. */
 export interface WorkerSetup {
@@ -13,6 +14,10 @@ export interface WorkerSetup {
   readonly schema: string;
   /** Settings that override the pipeline's own stall policy. */
   readonly stall: Partial<StallPolicy>;
+  /** The pipeline's code, as the main thread has loaded it. */
+  readonly code: CodeSnapshot;
+  /** The folder for code that a thread loads later. */
+  readonly codeFolder: string;
 }
 
 export interface TaskCall {

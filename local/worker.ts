@@ -1,7 +1,8 @@
 import { Piscina } from "piscina";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import { taskLocation } from "../shared/engine/write/task.ts";
-import { loadPipeline } from "./load-pipeline.ts";
+import { CODE, loadPipeline } from "./load-pipeline.ts";
+import { SharedCode } from "./shared-code.ts";
 import { ThreadTasks } from "./thread-tasks.ts";
 import {
   type FromTask,
@@ -13,6 +14,8 @@ import {
 } from "./wire.ts";
 
 const setup = Piscina.workerData as WorkerSetup;
+CODE.take(setup.code);
+CODE.shareWith(new SharedCode(setup.codeFolder));
 const tasks = new ThreadTasks(setup, () => loadPipeline(setup.entry));
 
 // Keeps output of the user's code out of stdout, which belongs to the run.

@@ -1,6 +1,7 @@
 import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
+import { otherCodeWarning } from "./other-code.ts";
 import {
   checkPartitions,
   partitionsKey,
@@ -50,7 +51,7 @@ export async function resume(
   const todo = await unfinishedTasks(ports, current);
   const problem = todo.length === 0 ? undefined : await findMissingPlan(ports, current);
   if (problem === undefined) {
-    const warning = isOver || todo.length === 0 ? undefined : otherCode(current, code);
+    const warning = isOver || todo.length === 0 ? undefined : otherCodeWarning(current, code);
     return { batch: current, todo, ...optional("warning", warning) };
   }
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
@@ -183,22 +184,6 @@ function plannedAnew({ pipeline, batchId, attempt }: Batch, problem: MillraceErr
     {
       where: { pipeline, batchId, attempt },
       hint: "Nothing is lost: no commit of the batch was tried, or the sink says that none landed. Find out who deletes files in the pipeline's store.",
-    },
-  );
-}
-
-/** Returns a warning if other code than this run's planned the batch. */
-function otherCode(
-  { pipeline, batchId, attempt, code }: Batch,
-  now: string | undefined,
-): MillraceError | undefined {
-  if (code === undefined || now === undefined || code === now) return undefined;
-  return new MillraceError(
-    "CODE_CHANGED",
-    `batch ${batchId} was planned by other code (${code.slice(0, 8)}) than reads it now (${now.slice(0, 8)})`,
-    {
-      where: { pipeline, batchId, attempt },
-      hint: "Its partitions are those of the old code. If the new code reads them in another way, look at the batch's rows.",
     },
   );
 }

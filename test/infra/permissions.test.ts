@@ -177,12 +177,27 @@ describe("no role", () => {
 });
 
 describe("the role of the state machine", () => {
-  it("The role of the state machine calls three functions and starts itself", () => {
+  it("The role of the state machine calls any version of three functions, and starts itself", () => {
     const actions = synthesized
       .statements("Workflow")
       .flatMap(({ Action, Resource }) => all(Action).map((action) => `${action} ${all(Resource).length}`));
-    expect(actions).toContain("lambda:InvokeFunction 3");
+    expect(actions).toContain("lambda:InvokeFunction 6");
     expect(actions).toContain("states:StartExecution 1");
+  });
+
+  it("The role of the state machine calls versions that older executions began with, of no other function", async () => {
+    const called = (arn: string) => may("Workflow", "lambda:InvokeFunction", arn);
+    const { Arguments } = synthesized.asl.States["Plan"] as unknown as {
+      Arguments: { FunctionName: string };
+    };
+    const plan = Arguments.FunctionName.replace(/:1$/, "");
+    expect(Arguments.FunctionName).toBe(`${plan}:1`);
+    expect(await called(`${plan}:1`)).toBe(true);
+    expect(await called(`${plan}:27`)).toBe(true);
+    // An execution that an older Millrace started calls the function itself.
+    expect(await called(plan)).toBe(true);
+    expect(await called(`${plan}2:1`)).toBe(false);
+    expect(await called(plan.replace("plan", "vacuum"))).toBe(false);
   });
 
   it("The role of the state machine may ask X-Ray what to sample, which Step Functions does in its name", () => {

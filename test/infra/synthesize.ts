@@ -125,7 +125,15 @@ export class Synthesized {
       "AWS::URLSuffix": "amazonaws.com",
     };
     const type = this.#typeOf(id);
-    return pseudo[id] ?? (type === "AWS::StepFunctions::StateMachine" ? this.#arn(id) : id.toLowerCase());
+    if (type === "AWS::StepFunctions::StateMachine") return this.#arn(id);
+    // The logical id of a version has a digest of the code, which tests must not depend on.
+    if (type === "AWS::Lambda::Version") return `${this.#arn(this.#functionOf(id))}:1`;
+    return pseudo[id] ?? id.toLowerCase();
+  }
+
+  #functionOf(version: string): string {
+    const { Properties } = this.resources("AWS::Lambda::Version")[version] ?? {};
+    return String((Properties?.["FunctionName"] as { readonly Ref: string } | undefined)?.Ref);
   }
 
   #arn(id: string): string {

@@ -1,15 +1,21 @@
-import { App, RemovalPolicy, Stack } from "aws-cdk-lib";
-import type { CfnFunction, IFunction } from "aws-cdk-lib/aws-lambda";
+import { App, Aspects, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { type CfnFunction, CfnVersion, type IFunction } from "aws-cdk-lib/aws-lambda";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { MicroBatchPipeline, type MicroBatchPipelineProps } from "millrace/cdk";
 import { SETTINGS } from "../../shared/aws/settings.ts";
 import { CONTROL_URL } from "./control.ts";
-import { PARAMETER, SECRET } from "./names.ts";
+import { EDITION, PARAMETER, SECRET } from "./names.ts";
 
 /** Pipelines over pipelines/numbers.ts with different props of the construct. */
 
 const stack = new Stack(new App(), "MillraceTests");
+// LocalStack does not know the policy RetainExceptOnCreate, which the construct sets.
+Aspects.of(stack).add({
+  visit: (node) => {
+    if (node instanceof CfnVersion) node.applyRemovalPolicy(RemovalPolicy.RETAIN);
+  },
+});
 
 function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): MicroBatchPipeline {
   return new MicroBatchPipeline(stack, name, {
@@ -20,7 +26,11 @@ function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): Mi
     removalPolicy: RemovalPolicy.DESTROY,
     dashboard: false,
     alarms: false,
-    environment: { NUMBERS_PIPELINE: name, NUMBERS_CONTROL: CONTROL_URL },
+    environment: {
+      NUMBERS_PIPELINE: name,
+      NUMBERS_CONTROL: CONTROL_URL,
+      NUMBERS_EDITION: process.env[EDITION] ?? "first",
+    },
     ...props,
   });
 }

@@ -11,6 +11,8 @@ export const CONTROL_URL = "http://127.0.0.1:4611/";
 /** One call of the contract, as the function saw it. */
 export interface Call {
   readonly pipeline: string;
+  /** The edition of the function that makes the call. */
+  readonly edition: string;
   readonly call:
     | "available"
     | "latestOffset"

@@ -63,6 +63,11 @@ export async function deployed(stack: keyof typeof STACKS): Promise<DeployedStac
   return made;
 }
 
+/** Deploys a stack again, with other values of the environment variables that its app reads. */
+export async function deployAgain(stack: keyof typeof STACKS, env: Record<string, string>): Promise<void> {
+  await deploy(stack, STACKS[stack], env);
+}
+
 export class DeployedStack {
   /** Pipelines by name. */
   readonly #pipelines: ReadonlyMap<string, DeployedPipeline>;
@@ -103,19 +108,19 @@ async function find(stack: string): Promise<DeployedStack | undefined> {
   }
 }
 
-async function deploy(stack: string, app: string): Promise<void> {
+async function deploy(stack: string, app: string, env: Record<string, string> = {}): Promise<void> {
   const how = ["--require-approval=never", `--tags=run=${RUN}`];
-  await cdk(["deploy", stack, `--app=node ${app}`, `--output=${assemblyOf(stack)}`, ...how]);
+  await cdk(["deploy", stack, `--app=node ${app}`, `--output=${assemblyOf(stack)}`, ...how], env);
 }
 
 function assemblyOf(stack: string): string {
   return join(RUN, stack);
 }
 
-async function cdk(args: readonly string[]): Promise<void> {
+async function cdk(args: readonly string[], env: Record<string, string> = {}): Promise<void> {
   const child = spawn(join(ROOT, "node_modules/.bin/cdk"), [...args, "--no-notices"], {
     cwd: PACKAGE,
-    env: { ...process.env, CI: "1", EARTHQUAKES_URL: `http://127.0.0.1:${FEED_PORT}/query` },
+    env: { ...process.env, CI: "1", EARTHQUAKES_URL: `http://127.0.0.1:${FEED_PORT}/query`, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);

@@ -131,6 +131,12 @@ export const TASKS = {
     do: "look into source and sink",
     again: "yes",
   },
+  CODE_CHANGED: {
+    means:
+      "a warning: a file of the pipeline was edited after the run began, which goes on with the code that it began with; or a run goes on with a batch that other code has planned",
+    do: "stop the run and start it again to use the new code; let new code read the partitions that old code has planned",
+    again: "–",
+  },
   TASKS_MISSING: {
     means: "tasks of the batch never finished",
     do: "see the run's other errors",
@@ -246,12 +252,6 @@ export const LEDGER_AND_STORE = {
       "the name stood for another file, kind, source, sink or target; the message names what differs; nothing was planned",
     do: "`millrace accept` if it is the same pipeline; another name if it is not",
     again: "no",
-  },
-  CODE_CHANGED: {
-    means:
-      "a warning: the pipeline's files were edited while it runs, or a batch is resumed by other code than planned it",
-    do: "see the message",
-    again: "–",
   },
   SKIP_REFUSED: {
     means: "a batch cannot be skipped without losing rows that only the source still has",

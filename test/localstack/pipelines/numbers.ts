@@ -19,13 +19,15 @@ type Position = { n: number };
 
 const name = process.env["NUMBERS_PIPELINE"] ?? "numbers";
 
-async function ask(runtime: Runtime, call: Omit<Call, "pipeline">): Promise<Answer> {
-  const { NUMBERS_CONTROL = "", NUMBERS_PASSWORD, NUMBERS_TOKEN } = runtime.env;
+type Asked = Omit<Call, "pipeline" | "edition">;
+
+async function ask(runtime: Runtime, call: Asked): Promise<Answer> {
+  const { NUMBERS_CONTROL = "", NUMBERS_EDITION: edition, NUMBERS_PASSWORD, NUMBERS_TOKEN } = runtime.env;
   const secrets = {
     ...(NUMBERS_PASSWORD === undefined ? {} : { NUMBERS_PASSWORD }),
     ...(NUMBERS_TOKEN === undefined ? {} : { NUMBERS_TOKEN }),
   };
-  const body = JSON.stringify({ pipeline: name, ...call, secrets });
+  const body = JSON.stringify({ pipeline: name, edition, ...call, secrets });
   const response = await fetch(NUMBERS_CONTROL, { method: "POST", body });
   const answer = (await response.json()) as Answer;
   // The process ends as if it ran out of memory: none of its code runs again.
@@ -118,11 +120,11 @@ class Table extends ArrowTable {
   }
 }
 
-function batchOf({ incarnation, batchId, attempt }: BatchContext): Omit<Call, "pipeline" | "call"> {
+function batchOf({ incarnation, batchId, attempt }: BatchContext): Omit<Asked, "call"> {
   return { incarnation, batchId, attempt };
 }
 
-function placeOf(task: TaskContext): Omit<Call, "pipeline" | "call"> {
+function placeOf(task: TaskContext): Omit<Asked, "call"> {
   const { incarnation, batchId, attempt, partitionId, attemptNumber } = task;
   return { incarnation, batchId, attempt, partition: partitionId, attemptNumber };
 }
