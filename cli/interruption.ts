@@ -1,5 +1,6 @@
 import { runtime } from "../local/home.ts";
 import { EXIT } from "./exit-codes.ts";
+import { tellLine } from "./render/terminal.ts";
 
 const SAME_PRESS_MILLISECONDS = 50;
 
@@ -31,7 +32,7 @@ export class Interruption {
     }
     this.#askedAt = now;
     this.exitCode = code;
-    process.stderr.write(`\n${this.#message}\n`);
+    tellLine(`\n${this.#message}`);
     this.#controller.abort();
   };
 

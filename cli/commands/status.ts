@@ -3,7 +3,7 @@ import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../sha
 import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printJson, printLine } from "../render/terminal.ts";
 import { describeAction, formatFields, formatOffset } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";

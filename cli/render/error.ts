@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../shared/contract/error-codes.ts";
 import { causeOf, type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
-import { printable, styled } from "./text.ts";
+import { printable, styled, type Text } from "./terminal.ts";
 
 const CAUSE_LINES = 6;
 
@@ -18,23 +18,21 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
 ];
 
 /** Formats an error for people: message, value found, location, hint and cause. */
-export function formatError(error: unknown, stream: NodeJS.WriteStream): string {
+export function formatError(error: unknown): Text {
   if (!MillraceError.is(error)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return `${styled("red", "error", stream)} ${text}`;
+    return [styled("red", "error"), ` ${text}`];
   }
   const where = PLACES.flatMap(([key, name]) =>
     error.where[key] === undefined ? [] : [`${name} ${error.where[key]}`],
   );
-  const lines = [
-    `${styled("red", `error ${error.code}`, stream)}: ${error.message.replaceAll("\n", "\n  ")}`,
-  ];
-  if (error.found !== undefined) lines.push(`  found: ${error.found}`);
-  if (where.length > 0) lines.push(`  where: ${where.join(", ")}`);
-  if (error.hint !== undefined) lines.push(`  do:    ${error.hint}`);
-  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n");
-  if (cause !== undefined) lines.push(styled("dim", cause.replace(/^/gm, "    "), stream));
-  return lines.join("\n");
+  const lines = [`: ${error.message.replaceAll("\n", "\n  ")}`];
+  if (error.found !== undefined) lines.push(`  found: ${printable(error.found)}`);
+  if (where.length > 0) lines.push(`  where: ${printable(where.join(", "))}`);
+  if (error.hint !== undefined) lines.push(`  do:    ${printable(error.hint)}`);
+  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n    ");
+  const dim = cause === undefined ? [] : ["\n", styled("dim", `    ${cause}`)];
+  return [styled("red", `error ${error.code}`), lines.join("\n"), ...dim];
 }
 
 /** Returns an error in the form that `--json` prints. */
