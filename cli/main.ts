@@ -14,6 +14,7 @@ import { statusCommand } from "./commands/status.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { processGuard } from "./process-guard.ts";
 import { errorEvent, formatError } from "./render/error.ts";
 import { printJson, printText, tellLine, tellText, watchOutput } from "./render/terminal.ts";
 
@@ -25,19 +26,28 @@ export async function main(argv: readonly string[]): Promise<void> {
   // EPIPE means that the reader of stdout, such as `head`, has closed it. This is no error, unless
   // it cuts off a run. The next run then resumes the batch, as after a kill.
   watchOutput((error) => {
-    process.exit(error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed);
+    processGuard.leave(
+      error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed,
+    );
   });
   try {
-    await program().parseAsync(argv);
+    await processGuard.guard(
+      () => program().parseAsync(argv),
+      (error) => report(error, argv),
+    );
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
       return;
     }
-    if (argv.includes("--json")) printJson(errorEvent(error));
-    else tellLine(formatError(error));
+    report(error, argv);
     process.exitCode = exitCodeOf(error);
   }
+}
+
+function report(error: unknown, argv: readonly string[]): void {
+  if (argv.includes("--json")) printJson(errorEvent(error));
+  else tellLine(formatError(error));
 }
 
 function program(): Command {

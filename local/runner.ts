@@ -1,6 +1,7 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
 import { runBatches } from "../shared/engine/run/loop.ts";
 import { checkSinkOptions, openSessions } from "../shared/engine/sessions/open-sessions.ts";
+import { stepsUnlessCrashed, unlessCrashed } from "./crash.ts";
 import { OwnerLock } from "./owner-lock.ts";
 import { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -18,7 +19,7 @@ export type StartTasks = (threads: number, setup: WorkerSetup) => TaskRunner;
  * runner of its tasks: threads, unless a test passes another.
  */
 export async function run(options: RunOptions, startTasks: StartTasks = startThreads): Promise<void> {
-  const { pipeline, home, trigger, signal, onEvent } = options;
+  const { pipeline, home, trigger, signal, onEvent, crash = new AbortController().signal } = options;
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
   const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
@@ -28,8 +29,9 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
   let steps: LocalSteps | undefined;
   try {
     const watch = new PlanningWatch(options, ports);
-    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
-    const schema = await checkSinkOptions(sessions);
+    const opening = openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
+    const sessions = await unlessCrashed(crash, opening);
+    const schema = await unlessCrashed(crash, checkSinkOptions(sessions));
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,
@@ -42,7 +44,10 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     steps = new LocalSteps({ options, sessions, ports, lock, pool, watch });
     const kind = Object.keys(trigger).join();
     onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
-    await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent });
+    const stopping = AbortSignal.any([signal, crash]);
+    const control = { pipeline: pipeline.name, ports, signal: stopping, onEvent };
+    await runBatches(stepsUnlessCrashed(crash, steps), control);
+    crash.throwIfAborted();
   } finally {
     await steps?.end();
     lock.release();

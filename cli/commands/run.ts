@@ -8,6 +8,7 @@ import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/pip
 import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
+import { processGuard } from "../process-guard.ts";
 import { viewOf } from "../render/run-view.ts";
 import { reserveStdout } from "../render/terminal.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
@@ -75,6 +76,7 @@ export async function runLocally(
         ...(flags.failStalled === undefined ? {} : { fail: flags.failStalled }),
       },
       signal: interruption.signal,
+      crash: processGuard.signal,
       onEvent: (event) => view.show(event),
     });
     return interruption.exitCode ?? EXIT.ok;

@@ -127,7 +127,7 @@ export const TASKS = {
     again: "yes",
   },
   WORKER_DIED: {
-    means: "the task's thread ended (`process.exit`, memory)",
+    means: "the task's thread ended, for example because it ran out of memory",
     do: "look into source and sink",
     again: "yes",
   },
