@@ -1,7 +1,8 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
 import { runBatches } from "../shared/engine/run/loop.ts";
+import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
 import { checkSinkOptions, openSessions } from "../shared/engine/sessions/open-sessions.ts";
-import { stepsUnlessCrashed, unlessCrashed } from "./crash.ts";
+import { stepsUnlessCrashed } from "./crash.ts";
 import { OwnerLock } from "./owner-lock.ts";
 import { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";

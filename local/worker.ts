@@ -1,5 +1,6 @@
 import { syncBuiltinESMExports } from "node:module";
 import { Piscina } from "piscina";
+import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import { forbidExit, watchUncaught } from "../shared/engine/run/process-guard.ts";
 import { taskLocation } from "../shared/engine/write/task.ts";
@@ -44,10 +45,11 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
       onStalled: (stalled) => send({ stalled }),
     });
     return { result };
-  } catch (error) {
-    return {
-      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", taskLocation(request), true)),
-    };
+  } catch (thrown) {
+    const error = toMillraceError(thrown, "TASK_FAILED", "the task failed", taskLocation(request), true);
+    // A library may end the process because of a lost connection, which the next attempt has not.
+    const retryable = error.retryable || error.code === ("PROCESS_EXIT" satisfies ErrorCode);
+    return { error: toWire(error.with({ retryable })) };
   } finally {
     port.close();
   }

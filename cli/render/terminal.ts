@@ -1,5 +1,6 @@
 import { clearLine, cursorTo } from "node:readline";
 import { styleText } from "node:util";
+import { escapeControls } from "../../shared/contract/controls.ts";
 
 /**
  * The only module of Millrace that writes to the terminal. Names, rows, offsets, paths and messages
@@ -26,22 +27,6 @@ export function styled(style: Style, text: string): Styled {
 export function plainText(text: Text): string {
   if (typeof text === "string") return text;
   return "style" in text ? text.text : text.map(plainText).join("");
-}
-
-/**
- * Matches C0 and C1 controls, marks that change the direction of text, and Unicode's line
- * separators. Other invisible characters, such as those that join emoji, are harmless.
- */
-const CONTROL = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
-
-/**
- * Escapes characters that could control the terminal, except line feeds. The escapes are those of
- * JSON, and in JSON text such characters occur only inside strings, so JSON text stays valid.
- */
-export function escapeControls(text: string): string {
-  return text.replace(CONTROL, (control) =>
-    control === "\n" ? control : `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 /** Like `escapeControls`, but the result is one line: line feeds and tabs become `\n` and `\t`. */

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { formatError } from "../../cli/render/error.ts";
 import { describeEvent } from "../../cli/render/event.ts";
-import { escapeControls, plainText, printable, type Text } from "../../cli/render/terminal.ts";
+import { plainText, printable, type Text } from "../../cli/render/terminal.ts";
+import { escapeControls } from "../../shared/contract/controls.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { ROOT } from "../support/root.ts";
 

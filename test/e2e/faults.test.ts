@@ -143,13 +143,14 @@ describe("a task", () => {
     expect(await numbers(home)).toEqual(upTo(60));
   });
 
-  it("A task whose code ends its thread fails like any other", async () => {
+  it("A task whose code tries to end the process fails like any other and is tried again", async () => {
     const home = temporaryFolder();
     const { code, stderr } = await millrace(["run", COUNTER, "--home", home, "--max-attempts", "2"], {
       COUNTER_FAULT: "exit",
     });
     expect(code).toBe(1);
-    expect(stderr).toContain("error WORKER_DIED");
+    expect(stderr).toContain("retry in");
+    expect(stderr).toContain("error PROCESS_EXIT");
     expect((await millrace(["run", COUNTER, "--home", home])).code).toBe(0);
     expect(await numbers(home)).toEqual(upTo(60));
   });

@@ -51,6 +51,23 @@ export function watchUncaught(host: HostProcess, onError: (error: MillraceError)
   };
 }
 
+/**
+ * Returns the result of `work`. If `crash` aborts first, rejects with its reason and abandons the
+ * work, as a killed process would.
+ */
+export async function unlessCrashed<T>(crash: AbortSignal, work: Promise<T>): Promise<T> {
+  crash.throwIfAborted();
+  const over = new AbortController();
+  const crashed = new Promise<never>((_, reject) => {
+    crash.addEventListener("abort", () => reject(crash.reason), { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([work, crashed]);
+  } finally {
+    over.abort();
+  }
+}
+
 /** Creates the error for a process that ends before its command has ended. */
 export function endedEarly(): MillraceError {
   return new MillraceError("PROCESS_EXIT", "the process ended before the command had done its work", {
