@@ -50,9 +50,9 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     await runBatches(stepsUnlessCrashed(crash, steps), control);
     crash.throwIfAborted();
   } finally {
-    await steps?.end();
-    lock.release();
-    ledger.close();
+    // An error here would hide that of the run. What stays open ends with the process.
+    const closing = [() => steps?.end(), () => lock.release(), () => ledger.close()];
+    for (const close of closing) await (async () => close())().catch(() => undefined);
     clearInterval(alive);
   }
 }

@@ -36,7 +36,7 @@ export interface ErrorOnWire extends ErrorParts {
 }
 
 export function toWire(error: MillraceError): ErrorOnWire {
-  return { ...partsOf(error), cause: causeOf(error) };
+  return { ...partsOf(error), cause: causeOf(error), also: error.toRecord().also };
 }
 
 export function fromWire(wire: ErrorOnWire): MillraceError {

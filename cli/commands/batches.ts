@@ -125,6 +125,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   if (batch.rows !== null) fields.push(["rows", formatCount(batch.rows)]);
   if (batch.bytes !== null) fields.push(["bytes", formatBytes(batch.bytes)]);
   if (error !== null) fields.push(["error", `${error.code}: ${error.message}`]);
+  for (const { code, message } of error?.also ?? []) fields.push(["later", `${code}: ${message}`]);
   if (error?.hint !== undefined) fields.push(["do", error.hint]);
   const partitions = `${batch.tasksDone} of ${batch.partitions}`;
   fields.push(["tasks", batch.state === "committed" ? String(batch.partitions) : `${partitions} finished`]);

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../../shared/contract/error-codes.ts";
-import { causeOf, type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
+import { causeOf, type ErrorLocation, type ErrorParts, MillraceError } from "../../shared/contract/errors.ts";
 import { printable, styled, type Text } from "./terminal.ts";
 
 const CAUSE_LINES = 6;
@@ -30,9 +30,16 @@ export function formatError(error: unknown): Text {
   if (error.found !== undefined) lines.push(`  found: ${printable(error.found)}`);
   if (where.length > 0) lines.push(`  where: ${printable(where.join(", "))}`);
   if (error.hint !== undefined) lines.push(`  do:    ${printable(error.hint)}`);
+  const later = error.also.map((also) => [
+    `\n  later: ${also.code}: ${printable(also.message)}`,
+    causeText(also),
+  ]);
+  return [styled("red", `error ${error.code}`), lines.join("\n"), causeText(error), ...later];
+}
+
+function causeText(error: ErrorParts): Text {
   const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n    ");
-  const dim = cause === undefined ? [] : ["\n", styled("dim", `    ${cause}`)];
-  return [styled("red", `error ${error.code}`), lines.join("\n"), ...dim];
+  return cause === undefined ? "" : ["\n", styled("dim", `    ${cause}`)];
 }
 
 /** Returns an error in the form that `--json` prints. */

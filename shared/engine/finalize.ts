@@ -11,6 +11,7 @@ import type {
   TransactionItem,
 } from "../contract/stream-writer.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { besides, isLost } from "./first-cause.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -102,9 +103,27 @@ export async function finalize(
     isLate: batch.state === "committed",
   };
   for (;;) {
-    const result = await STEPS[attempt.batch.state](finalizer, attempt);
+    const result = await runStep(finalizer, attempt);
     if ("end" in result) return result.end;
     attempt = result.next;
+  }
+}
+
+/**
+ * Runs the step of the batch's state. If it throws, the error that decided about the batch is told
+ * first, and the new one beside it. The ledger gets both, for people.
+ */
+async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
+  const { batch, failure } = attempt;
+  try {
+    return await STEPS[batch.state](finalizer, attempt);
+  } catch (thrown) {
+    const error = besides(failure ?? (batch.state === "aborting" ? batch.error : undefined), thrown);
+    if (MillraceError.is(error) && !isLost(error))
+      await finalizer.ports.ledger
+        .recordError(finalizer.fence, batch, error.toRecord())
+        .catch(() => undefined);
+    throw error;
   }
 }
 
@@ -268,7 +287,9 @@ async function commit(
     const lookup = writer as unknown as Partial<SupportsCommitLookup>;
     const landed = await guard("SINK_FAILED", "hasCommitted() failed after commit() had failed", where, () =>
       lookup.hasCommitted?.(batch.batchId, context),
-    );
+    ).catch((later: unknown) => {
+      throw besides(error, later);
+    });
     return landed === true ? {} : { failure: error };
   }
 }

@@ -68,6 +68,30 @@ describe("code of the user that ends the process", () => {
     expect(stderr).toMatch(/^ {8}at .*mischief\.[jt]s:\d+/m);
   });
 
+  it("An abort that fails does not hide why the task failed, for people, scripts, status and batch", async () => {
+    const home = temporaryFolder();
+    const env = { MISCHIEF: "error", MISCHIEF_IN: "abort", MISCHIEF_TASK_FAILS: "1" };
+    const { last } = await run(env, home);
+    expect(last).toMatchObject({
+      code: "SOURCE_FAILED",
+      cause: "Error: the task fails",
+      also: [{ code: "SINK_FAILED", message: "abort() failed: Error" }],
+    });
+    const text = await millrace(["run", MISCHIEF, "--home", home], env);
+    expect(text.stderr).toMatch(
+      /^error SOURCE_FAILED: .*^ {2}later: SINK_FAILED: abort\(\) failed: Error$.*abort fails/ms,
+    );
+    for (const args of [
+      ["status", "mischief"],
+      ["batch", "0", "mischief"],
+    ]) {
+      const shown = await millrace([...args, "--home", home]);
+      expect(shown.stdout).toMatch(
+        /SOURCE_FAILED: read\(\) failed: Error\n +later +SINK_FAILED: abort\(\) failed/,
+      );
+    }
+  });
+
   it("A command that only loads the pipeline's file ends with the error, too", async () => {
     const home = temporaryFolder();
     await run({}, home);

@@ -1,4 +1,4 @@
-import type { MillraceError } from "../../contract/errors.ts";
+import type { ErrorRecord, MillraceError } from "../../contract/errors.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import {
@@ -222,6 +222,15 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
       ...(to === "committing" ? { lastTriedAttempt: attempt } : {}),
       ...optional("error", error),
     },
+  });
+}
+
+/** Sets the error of an attempt that could not be ended, if it is still in the same state. */
+export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): BatchTransition {
+  const { attempt, state } = batch;
+  return batchTransition(fence, batch, {
+    where: [{ attempt: equal(attempt), state: equal(state) }],
+    set: { error },
   });
 }
 

@@ -1,3 +1,4 @@
+import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { applyChange } from "../../engine/ports/compare-and-set.ts";
 import type {
@@ -26,6 +27,7 @@ import {
   type BatchTransition,
   type CurrentRecords,
   decided,
+  errorRecorded,
   finished,
   initialized,
   paused,
@@ -110,6 +112,10 @@ export class SqliteLedger implements Ledger {
 
   async decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch> {
     return this.#changeBatch(decided(fence, batch, decision));
+  }
+
+  async recordError(fence: Fence, batch: Batch, error: ErrorRecord): Promise<void> {
+    this.#apply(errorRecorded(fence, batch, error));
   }
 
   async finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
