@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
+import { adviceFor, isShortage, systemCodeOf } from "../shared/platform/embedded/advice.ts";
 
 let isHooked = false;
 
@@ -68,6 +69,8 @@ function registerTypeScriptHooks(): void {
 }
 
 function hintFor(error: unknown): string {
+  const code = systemCodeOf(error);
+  if (isShortage(code)) return adviceFor(code).hint;
   if (isUnstrippable(error))
     return "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly).";
   const [, call] = (error instanceof TypeError && SPARK_START_METHODS.exec(error.message)) || [];

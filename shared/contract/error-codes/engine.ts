@@ -205,13 +205,18 @@ export const SINK = {
 export const LEDGER_AND_STORE = {
   LEDGER_FAILED: {
     means: "the ledger's disk or table failed, is full, or forbids it",
-    do: "check space and rights",
+    do: "as it says; where the cause is not known, check space and rights",
     again: "where it may pass",
   },
   STORE_FAILED: {
     means: "the store's disk or bucket failed, is full, or forbids it",
-    do: "check space and rights",
+    do: "as it says; where the cause is not known, check space and rights",
     again: "where it may pass",
+  },
+  LEDGER_DAMAGED: {
+    means: "the ledger's file is damaged, or holds something else",
+    do: "restore it from a backup; without one, move it away and `millrace adopt`",
+    again: "no",
   },
   LEDGER_VERSION: {
     means: "the ledger was written by a newer Millrace",

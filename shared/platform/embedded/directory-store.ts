@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
 import { checkKey } from "../../engine/ports/keys.ts";
+import { adviceFor } from "./advice.ts";
 import { makeDurableFolder, syncFolder } from "./durable.ts";
 
 /** Matches the name of a file that is still being written: `<key>.<id>.upload`. */
@@ -135,8 +136,7 @@ export class DirectoryStore implements ObjectStore {
       if (MillraceError.is(error) || !isSystemError(error)) throw error;
       throw new MillraceError("STORE_FAILED", `the store failed: ${error.message}`, {
         where: { path },
-        hint: "Check free space and rights below the path, then run again.",
-        retryable: ["EAGAIN", "EBUSY", "EMFILE", "ENFILE"].includes(error.code),
+        ...adviceFor(error.code),
         cause: error,
       });
     }

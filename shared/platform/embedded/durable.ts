@@ -1,6 +1,7 @@
 import { mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
+import { adviceFor, systemCodeOf } from "./advice.ts";
 
 /**
  * Creates a folder and its parents, and syncs the parent of each new folder, so that they survive a
@@ -13,7 +14,7 @@ export async function makeDurableFolder(folder: string): Promise<void> {
       `the folder cannot be made: ${error instanceof Error && "code" in error ? error.code : error}`,
       {
         where: { path: folder },
-        hint: "Check that the path is a folder, or can become one, and that this user may write there.",
+        ...adviceFor(systemCodeOf(error)),
         cause: error,
       },
     );

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../../contract/errors.ts";
+import { adviceFor, SQLITE, sqliteCodeOf, systemCodeOfSqlite } from "./advice.ts";
 import type { Row } from "./sqlite-rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 
@@ -18,6 +19,7 @@ const WAL_PAUSE_MILLISECONDS = 10;
  * transactions, so FULL is not noticeably slower.
  */
 export class SqliteConnection {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
@@ -26,6 +28,7 @@ export class SqliteConnection {
    * `LEDGER_FAILED` or `LEDGER_VERSION`.
    */
   constructor(path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
+    this.#path = path;
     try {
       this.#database = readOnly ? openReadOnly(path) : new DatabaseSync(path);
       this.#database.exec(`PRAGMA busy_timeout = ${BUSY_MILLISECONDS}`);
@@ -69,7 +72,7 @@ export class SqliteConnection {
     try {
       return body();
     } catch (error) {
-      throw ledgerError(error);
+      throw ledgerError(error, this.#path);
     }
   }
 
@@ -165,16 +168,35 @@ function openReadOnly(path: string): DatabaseSync {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && /busy|locked/i.test(error.message);
+  const code = sqliteCodeOf(error);
+  return code === SQLITE.busy || code === SQLITE.locked;
 }
 
-function ledgerError(error: unknown, path?: string): unknown {
+/** Converts an error of SQLite, with advice that fits its cause. */
+export function ledgerError(error: unknown, path: string): unknown {
   if (MillraceError.is(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (isDamage(error)) {
+    return new MillraceError("LEDGER_DAMAGED", `the ledger is damaged, or is no ledger: ${message}`, {
+      where: { path },
+      hint: "Keep a copy of it. Restore it from a backup, without the files ledger.sqlite-wal and -shm of now, and look with `millrace status`. Without a backup move it away; `millrace adopt NAME` then goes on after what the table has.",
+      cause: error,
+    });
+  }
+  const { hint, retryable } = isBusy(error)
+    ? { hint: "Another process is writing to the ledger. Run again when it has ended.", retryable: true }
+    : adviceFor(systemCodeOfSqlite(error, path));
   return new MillraceError("LEDGER_FAILED", `the ledger failed: ${message}`, {
-    ...(path === undefined ? {} : { where: { path } }),
-    hint: "Check the disk's free space and the rights on the home folder, then run again: nothing is lost.",
-    retryable: isBusy(error),
+    where: { path },
+    hint,
+    retryable,
     cause: error,
   });
+}
+
+/** True if the file is no database, if its pages are damaged, or if it holds something else. */
+function isDamage(error: unknown): boolean {
+  const code = sqliteCodeOf(error);
+  if (code === SQLITE.corrupt || code === SQLITE.notADatabase || error instanceof SyntaxError) return true;
+  return code === SQLITE.error && error instanceof Error && /^no such (table|column)/.test(error.message);
 }
