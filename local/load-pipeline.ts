@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
 import { adviceFor, isShortage, systemCodeOf } from "../shared/platform/embedded/advice.ts";
+import { exists } from "./home.ts";
 
 let isHooked = false;
 
@@ -15,7 +16,7 @@ let isHooked = false;
  */
 export async function loadPipeline(entry: string): Promise<Pipeline> {
   const path = resolve(entry);
-  if (!existsSync(path)) {
+  if (!exists(path)) {
     throw new MillraceError("PIPELINE_FILE_NOT_FOUND", `there is no file ${entry}`, {
       where: { path },
       hint: "Name the file that exports the pipeline: millrace run pipeline.ts",

@@ -1,8 +1,10 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
 import { runBatches } from "../shared/engine/run/loop.ts";
 import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
 import { checkSinkOptions, openSessions } from "../shared/engine/sessions/open-sessions.ts";
 import { stepsUnlessCrashed } from "./crash.ts";
+import type { Home } from "./home.ts";
 import { OwnerLock } from "./owner-lock.ts";
 import { PlanningWatch } from "./planning-watch.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -47,6 +49,7 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
     const stopping = AbortSignal.any([signal, crash]);
     const control = { pipeline: pipeline.name, ports, signal: stopping, onEvent };
+    if (home.isReadableByOthers) onEvent({ type: "warning", error: readableByOthers(home).toRecord() });
     await runBatches(stepsUnlessCrashed(crash, steps), control);
     crash.throwIfAborted();
   } finally {
@@ -55,6 +58,13 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     for (const close of closing) await (async () => close())().catch(() => undefined);
     clearInterval(alive);
   }
+}
+
+function readableByOthers({ root }: Home): MillraceError {
+  return new MillraceError("HOME_READABLE", `every user of this machine can look into the home ${root}`, {
+    where: { path: root },
+    hint: `It has offsets, rows and errors. Take the rights away: \`chmod -R o-rwx ${root}\`.`,
+  });
 }
 
 function startThreads(threads: number, setup: WorkerSetup): TaskRunner {

@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
-import { Home, openStore } from "../../local/home.ts";
+import { exists, Home, openStore } from "../../local/home.ts";
 import { loadPipeline } from "../../local/load-pipeline.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
@@ -83,7 +82,7 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
 async function locate(table: string, home: string): Promise<string> {
   const folders = new Home(home);
   const own = join(folders.pipelineFolder(table), STORE_FOLDER.table);
-  const isTable = (folder: string) => existsSync(join(folder, TABLE_FOLDER.log));
+  const isTable = (folder: string) => exists(join(folder, TABLE_FOLDER.log));
   if (isTable(own)) return own;
   if (isTable(table)) return table;
   const entry = folders.entryOf(table);

@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../../shared/contract/error-codes.ts";
 import { causeOf, type ErrorLocation, type ErrorParts, MillraceError } from "../../shared/contract/errors.ts";
+import { adviceFor, systemCodeOf } from "../../shared/platform/embedded/advice.ts";
 import { printable, styled, type Text } from "./terminal.ts";
 
 const CAUSE_LINES = 6;
@@ -18,11 +18,8 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
 ];
 
 /** Formats an error for people: message, value found, location, hint and cause. */
-export function formatError(error: unknown): Text {
-  if (!MillraceError.is(error)) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return [styled("red", "error"), ` ${text}`];
-  }
+export function formatError(thrown: unknown): Text {
+  const error = known(thrown);
   const where = PLACES.flatMap(([key, name]) =>
     error.where[key] === undefined ? [] : [`${name} ${error.where[key]}`],
   );
@@ -37,20 +34,26 @@ export function formatError(error: unknown): Text {
   return [styled("red", `error ${error.code}`), lines.join("\n"), causeText(error), ...later];
 }
 
+/** Returns an error of Millrace for any thrown value, with advice if the system is its cause. */
+function known(thrown: unknown): MillraceError {
+  if (MillraceError.is(thrown)) return thrown;
+  const code = systemCodeOf(thrown);
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  const hint = "This is a defect of Millrace: report it, with the lines below.";
+  return new MillraceError("UNEXPECTED", message, {
+    hint: code === undefined ? hint : adviceFor(code).hint,
+    cause: thrown,
+  });
+}
+
 function causeText(error: ErrorParts): Text {
   const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n    ");
   return cause === undefined ? "" : ["\n", styled("dim", `    ${cause}`)];
 }
 
 /** Returns an error in the form that `--json` prints. */
-export function errorEvent(error: unknown): object {
-  if (!MillraceError.is(error)) {
-    return {
-      type: "error",
-      code: "UNEXPECTED" satisfies ErrorCode,
-      message: error instanceof Error ? error.message : String(error),
-    };
-  }
+export function errorEvent(thrown: unknown): object {
+  const error = known(thrown);
   const cause = causeOf(error)?.split("\n")[0];
   return {
     type: "error",

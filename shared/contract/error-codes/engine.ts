@@ -213,6 +213,11 @@ export const LEDGER_AND_STORE = {
     do: "as it says; where the cause is not known, check space and rights",
     again: "where it may pass",
   },
+  HOME_READABLE: {
+    means: "a warning: every user of this machine can look into the home, which existed before",
+    do: "`chmod -R o-rwx` of the home; one that Millrace creates is for its owner only",
+    again: "–",
+  },
   LEDGER_DAMAGED: {
     means: "the ledger's file is damaged, or holds something else",
     do: "restore it from a backup; without one, move it away and `millrace adopt`",

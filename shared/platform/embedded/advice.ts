@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -104,6 +104,15 @@ export function systemCodeOfSqlite(error: unknown, path: string): string | undef
   }
 }
 
+/** The index beside SQLite's log has 32 KiB, and so is the first thing that finds no room. */
+const LEAST_BYTES = 32 * 1024;
+
+/** SQLite reports only that a file cannot grow. */
+function isFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < LEAST_BYTES;
+}
+
 /** SQLite opens the file, its log, its index and a folder. */
 const HANDLES = 4;
 
@@ -113,7 +122,7 @@ function probe(path: string): string | undefined {
     for (let i = 0; i < HANDLES; i++) handles.push(openSync(dirname(path), "r"));
     accessSync(dirname(path), constants.W_OK);
     accessSync(path, constants.R_OK | constants.W_OK);
-    return undefined;
+    return isFull(dirname(path)) ? "ENOSPC" : undefined;
   } catch (error) {
     const code = systemCodeOf(error);
     // SQLite creates the file.

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../../contract/errors.ts";
@@ -160,10 +160,21 @@ export class SqliteConnection {
 /**
  * Opens the file without write access. To read a WAL file, SQLite needs an index file beside it. If
  * no process has the database open, the WAL and its index do not exist and the database cannot
- * change. It is then opened as immutable, which needs no index.
+ * change. It is then opened as immutable, which needs no index. So is a database with an empty WAL
+ * whose index cannot be created, because the disk is full.
  */
 function openReadOnly(path: string): DatabaseSync {
-  if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  if (log !== undefined) {
+    const database = new DatabaseSync(path, { readOnly: true });
+    try {
+      database.prepare("PRAGMA user_version").get();
+      return database;
+    } catch (error) {
+      database.close();
+      if (log.size > 0) throw error;
+    }
+  }
   return new DatabaseSync(new URL("?immutable=1", pathToFileURL(path)), { readOnly: true });
 }
 
