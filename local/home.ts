@@ -30,7 +30,7 @@ export class Home {
   /**
    * The rights of the home, which everything in it gets. A home that Millrace creates is for its
    * owner only, because offsets, rows and errors may be confidential. One that exists keeps its
-   * rights, because somebody may share it on purpose.
+   * rights, because its owner may share it on purpose.
    */
   get rights(): number {
     const stats = statSync(this.root, { throwIfNoEntry: false });
@@ -154,7 +154,9 @@ export function exists(path: string): boolean {
   }
 }
 
-/** Creates an empty file with these rights, if there is none. SQLite gives its log the same ones. */
+/**
+ * Creates an empty file with these rights, if there is none. SQLite gives its log the same ones.
+ */
 function createFile(path: string, rights: number): void {
   try {
     closeSync(openSync(path, "a", rights));

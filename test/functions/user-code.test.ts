@@ -7,7 +7,10 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 import { variablesOf } from "../support/settings.ts";
 
-/** Runs the vacuum function once, in a process of its own, with this code in the source's constructor. */
+/**
+ * Runs the vacuum function once, in a process of its own, with this code in the source's
+ * constructor.
+ */
 async function invoke(code: string) {
   const folder = temporaryFolder();
   const pipeline = join(folder, "pipeline.ts");

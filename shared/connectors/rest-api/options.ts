@@ -111,8 +111,8 @@ export interface RestApiRequestOptions {
    */
   readonly maxRetryDelaySeconds?: number;
   /**
-   * Maximum size of a response in bytes, after decompression. A page is held in memory, and a larger
-   * one is the error `RESPONSE_TOO_LARGE`. Default 128 MiB.
+   * Maximum size of a response in bytes, after decompression. A page is held in memory, and a
+   * larger one is the error `RESPONSE_TOO_LARGE`. Default 128 MiB.
    */
   readonly maxResponseBytes?: number;
 }

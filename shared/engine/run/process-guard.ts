@@ -37,7 +37,10 @@ export function forbidExit(
   };
 }
 
-/** Calls `onError` for rejections and errors that nothing handles. Returns a function that ends this. */
+/**
+ * Calls `onError` for rejections and errors that nothing handles. Returns a function that ends
+ * this.
+ */
 export function watchUncaught(host: HostProcess, onError: (error: MillraceError) => void): () => void {
   const onRejection = (reason: unknown) =>
     onError(uncaught("a promise was rejected, and nothing handles it", reason));

@@ -12,8 +12,8 @@ export function fileRights(folderRights: number): number {
 }
 
 /**
- * Creates a folder and its parents with these rights, and syncs the parent of each new folder, so that they survive a
- * power failure.
+ * Creates a folder and its parents with these rights, and syncs the parent of each new folder, so
+ * that they survive a power failure.
  */
 export async function makeDurableFolder(folder: string, rights = DEFAULT_RIGHTS): Promise<void> {
   const firstNew = await mkdir(folder, { recursive: true, mode: rights }).catch((error: unknown) => {
