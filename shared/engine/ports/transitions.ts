@@ -229,7 +229,7 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
 export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): BatchTransition {
   const { attempt, state } = batch;
   return batchTransition(fence, batch, {
-    where: [{ attempt: equal(attempt), state: equal(state) }],
+    where: [{ state: equal(state), attempt: equal(attempt) }],
     set: { error },
   });
 }
