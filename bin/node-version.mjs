@@ -15,7 +15,7 @@ export function nodeTooOld({ install, again }) {
   const { why, todo } = adviceFor(nodePackage(process.cwd()), install);
   return [
     `error ${CODE}: Millrace needs Node ${REQUIRED} or newer, this is ${process.version}`,
-    `  where: ${process.execPath}`,
+    `  where: ${JSON.stringify(process.execPath).slice(1, -1)}`,
     `  why:   ${why}`,
     `  do:    ${todo}${again}`,
   ].join("\n");

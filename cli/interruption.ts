@@ -1,5 +1,7 @@
 import { runtime } from "../local/home.ts";
 import { EXIT } from "./exit-codes.ts";
+import { processGuard } from "./process-guard.ts";
+import { tellLine } from "./render/terminal.ts";
 
 const SAME_PRESS_MILLISECONDS = 50;
 
@@ -26,12 +28,12 @@ export class Interruption {
     const now = runtime.monotonic();
     if (this.exitCode !== undefined) {
       // Ctrl-C signals the whole process group, and npm forwards it, so one press may arrive twice.
-      if (now - this.#askedAt > SAME_PRESS_MILLISECONDS) process.exit(code);
+      if (now - this.#askedAt > SAME_PRESS_MILLISECONDS) processGuard.leave(code);
       return;
     }
     this.#askedAt = now;
     this.exitCode = code;
-    process.stderr.write(`\n${this.#message}\n`);
+    tellLine(`\n${this.#message}`);
     this.#controller.abort();
   };
 

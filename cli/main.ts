@@ -18,7 +18,9 @@ import { statusCommand } from "./commands/status.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { processGuard } from "./process-guard.ts";
 import { errorEvent, formatError } from "./render/error.ts";
+import { printJson, printText, tellLine, tellText, watchOutput } from "./render/terminal.ts";
 
 const EXIT_CODES = `
 Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has the pipeline, 130 interrupted, 143 terminated.`;
@@ -27,20 +29,29 @@ Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has 
 export async function main(argv: readonly string[]): Promise<void> {
   // EPIPE means that the reader of stdout, such as `head`, has closed it. This is no error, unless
   // it cuts off a run. The next run then resumes the batch, as after a kill.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed);
+  watchOutput((error) => {
+    processGuard.leave(
+      error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed,
+    );
   });
   try {
-    await program().parseAsync(argv);
+    await processGuard.guard(
+      () => program().parseAsync(argv),
+      (error) => report(error, argv),
+    );
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
       return;
     }
-    if (argv.includes("--json")) process.stdout.write(`${JSON.stringify(errorEvent(error))}\n`);
-    else process.stderr.write(`${formatError(error, process.stderr)}\n`);
+    report(error, argv);
     process.exitCode = exitCodeOf(error);
   }
+}
+
+function report(error: unknown, argv: readonly string[]): void {
+  if (argv.includes("--json")) printJson(errorEvent(error));
+  else tellLine(formatError(error));
 }
 
 function program(): Command {
@@ -49,7 +60,8 @@ function program(): Command {
     .description("Copies rows from APIs, queues, files and databases into tables, each row exactly once")
     .version(version)
     .addHelpText("after", EXIT_CODES)
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ writeOut: printText, writeErr: tellText });
 
   addRunCommands(command);
   addInspectCommands(command);

@@ -4,7 +4,7 @@ import { runtime } from "../local/home.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Action } from "../shared/engine/ports/ledger.ts";
 import { EXIT } from "./exit-codes.ts";
-import { printJson, printLine } from "./render/print.ts";
+import { printJson, printLine, tellLine } from "./render/terminal.ts";
 
 /** The flags of commands that change a pipeline by hand. */
 export interface ActionFlags {
@@ -62,10 +62,10 @@ export async function withConsent(
   flags: ConsentFlags & { readonly json?: boolean },
 ): Promise<number> {
   const isDryRun = flags.dryRun ?? false;
-  (flags.json ? process.stderr : process.stdout).write(`${change.shown}\n`);
+  (flags.json ? tellLine : printLine)(change.shown);
   if (!isDryRun) {
     if (!(flags.yes || (await confirm(change.question)))) {
-      process.stderr.write("nothing was changed\n");
+      tellLine("nothing was changed");
       return EXIT.failed;
     }
     await change.apply();

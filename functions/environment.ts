@@ -9,6 +9,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { requestLimits, transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
+import { escapeControls } from "../shared/contract/controls.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
@@ -22,7 +23,16 @@ import { tracerOf } from "./tracing.ts";
 /** The objects that a Lambda execution environment creates once and uses for every call. */
 
 export const settings = readSettings(process.env);
-export const logger: Logger = new Logger({ serviceName: settings.pipeline });
+export const logger: Logger = new Logger({
+  serviceName: settings.pipeline,
+  // JSON leaves C1 controls and marks that change the direction as they are.
+  jsonReplacerFn: (_key, value: unknown) => (typeof value === "string" ? escapeUnlessJsonDoes(value) : value),
+});
+
+function escapeUnlessJsonDoes(text: string): string {
+  return text.replace(/[\u0020-\u{10ffff}]+/gu, escapeControls);
+}
+
 // The namespace comes from POWERTOOLS_METRICS_NAMESPACE. An option here would override it.
 export const metrics: Metrics = new Metrics({ serviceName: settings.pipeline });
 export const tracer: Tracer | undefined = await tracerOf(settings.pipeline, process.env);

@@ -1,7 +1,10 @@
+import { syncBuiltinESMExports } from "node:module";
 import type { Context } from "aws-lambda";
 import { STEP_ERROR } from "../shared/aws/names.ts";
+import { escapeControls } from "../shared/contract/controls.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { forbidExit, unlessCrashed, watchUncaught } from "../shared/engine/run/process-guard.ts";
 import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
@@ -10,7 +13,24 @@ import { load, logger, metrics, settings, tracer } from "./environment.ts";
 export interface Opened {
   readonly sessions: Sessions;
   readonly ports: Ports;
+  /** Aborts when the call must fail, because the user's code failed outside of any call. */
+  readonly crash: AbortSignal;
 }
+
+/** How long a body may take to end by itself after `crash` has aborted. */
+const GRACE_MILLISECONDS = 2000;
+
+/** Fails the call that is being handled. Lambda handles one call at a time. */
+let crash: AbortController | undefined;
+
+// Lambda's own listeners would end the environment with an error that names neither pipeline nor
+// batch.
+process.removeAllListeners("unhandledRejection").removeAllListeners("uncaughtException");
+watchUncaught(process, (error) => {
+  logger.error("an error outside of every call of the pipeline's methods", problemOf(error));
+  crash?.abort(error.with({ where: { pipeline: settings.pipeline }, retryable: true }));
+});
+forbidExit(process, syncBuiltinESMExports, () => crash !== undefined);
 
 /**
  * The error that Lambda passes to Step Functions. It has a name and a message, but no row content
@@ -18,7 +38,7 @@ export interface Opened {
  */
 class StepError extends Error {
   constructor(error: MillraceError) {
-    super(`${error.code}: ${describeError(error)}`);
+    super(escapeControls(`${error.code}: ${describeError(error)}`));
     this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
     // The stack frames of this class do not help anyone.
     this.stack = `${this.name}: ${this.message}`;
@@ -38,14 +58,20 @@ export function lambdaHandler<Event, Answer>(
     logger.resetKeys();
     logger.addContext(lambda);
     let sessions: Sessions | undefined;
-    try {
+    crash = new AbortController();
+    const { signal } = crash;
+    const handle = async () => {
       const { pipeline, ports } = await load();
       sessions = await openSessions(pipeline, ports);
-      return await body(event, { sessions, ports }, lambda);
+      return await body(event, { sessions, ports, crash: signal }, lambda);
+    };
+    try {
+      return await unlessCrashed(afterGrace(signal), handle());
     } catch (error) {
-      throw new StepError(told(name, error));
+      throw new StepError(told(name, signal.aborted ? signal.reason : error));
     } finally {
       await sessions?.source.stop();
+      crash = undefined;
       if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       endTrace();
     }
@@ -64,11 +90,24 @@ function told(name: string, thrown: unknown): MillraceError {
     { pipeline: settings.pipeline },
     true,
   );
+  logger.error(`${name} failed`, problemOf(error));
+  return error;
+}
+
+/** Returns the parts of an error that may be logged. */
+function problemOf(error: MillraceError) {
   const frames = causeOf(error)
     ?.split("\n")
     .filter((line) => line.startsWith("    at "));
-  logger.error(`${name} failed`, { problem: error.toRecord(), ...(frames === undefined ? {} : { frames }) });
-  return error;
+  return { problem: error.toRecord(), ...(frames === undefined ? {} : { frames }) };
+}
+
+/** Returns a signal that aborts some time after `signal`, with its reason. */
+function afterGrace(signal: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  const wait = () => setTimeout(() => late.abort(signal.reason), GRACE_MILLISECONDS);
+  signal.addEventListener("abort", wait, { once: true });
+  return late.signal;
 }
 
 function beginTrace(name: string): () => void {

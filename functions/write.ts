@@ -4,6 +4,7 @@ import { METRIC } from "../shared/aws/names.ts";
 import type { WriteEvent } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
+import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
 import { type TaskResult, unreadWarning, write } from "../shared/engine/write/task.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
@@ -15,12 +16,15 @@ import { watchOf } from "./watch.ts";
 /** Reads one partition, stages it with the sink's writer, and records its commit message. */
 export const handler = lambdaHandler(
   "write",
-  async (event: WriteEvent, { sessions, ports }: Opened, lambda: Context): Promise<TaskResult> => {
+  async (event: WriteEvent, { sessions, ports, crash }: Opened, lambda: Context): Promise<TaskResult> => {
     const { run, partition, attemptNumber } = event;
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt, partition, attemptNumber });
     try {
       const watch = watchOf(stallPolicyOf(sessions.pipeline, settings.stall), { logger, metrics });
-      const result = await withinTime(lambda, (signal) => write(sessions, ports, event, { signal, watch }));
+      const writing = withinTime(lambda, (signal) =>
+        write(sessions, ports, event, { signal: AbortSignal.any([signal, crash]), watch }),
+      );
+      const result = await unlessCrashed(crash, writing);
       logger.info("written", {
         ...result,
         rowsPerSecond: rowsPerSecond(result.rows, result.milliseconds),

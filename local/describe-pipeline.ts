@@ -1,6 +1,8 @@
+import { syncBuiltinESMExports } from "node:module";
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import { parseOptions } from "../shared/contract/options/parse.ts";
 import type { DescriptionAnswer } from "../shared/contract/pipeline-description.ts";
+import { forbidExit } from "../shared/engine/run/process-guard.ts";
 import { loadPipeline } from "./load-pipeline.ts";
 
 /**
@@ -11,6 +13,9 @@ import { loadPipeline } from "./load-pipeline.ts";
 const write = process.stdout.write.bind(process.stdout);
 // Keeps output of the user's code out of stdout, which has only the result.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+
+// Otherwise a pipeline whose file ends the process would give no answer.
+forbidExit(process, syncBuiltinESMExports);
 
 write(JSON.stringify(await answer(process.argv[2] ?? "")));
 

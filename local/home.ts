@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { constants, existsSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { access, rename, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { transferLimits } from "../shared/aws/request-limits.ts";
@@ -9,10 +9,12 @@ import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
+import { optional } from "../shared/contract/optional.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { lazyStore } from "../shared/platform/aws/lazy-store.ts";
+import { adviceFor, systemCodeOf } from "../shared/platform/embedded/advice.ts";
 import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
-import { makeDurableFolder } from "../shared/platform/embedded/durable.ts";
+import { fileRights, makeDurableFolder } from "../shared/platform/embedded/durable.ts";
 import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
 
 /**
@@ -26,8 +28,19 @@ export class Home {
     this.root = resolve(folder);
   }
 
-  get exists(): boolean {
-    return existsSync(this.#ledgerPath);
+  /**
+   * The rights of the home, which everything in it gets. A home that Millrace creates is for its
+   * owner only, because offsets, rows and errors may be confidential. One that exists keeps its
+   * rights, because its owner may share it on purpose.
+   */
+  get rights(): number {
+    const stats = statSync(this.root, { throwIfNoEntry: false });
+    return stats === undefined || process.platform === "win32" ? OWNER_ONLY : stats.mode & 0o777;
+  }
+
+  /** True if every user of the machine can read the home. */
+  get isReadableByOthers(): boolean {
+    return (this.rights & OTHERS) !== 0;
   }
 
   get #ledgerPath(): string {
@@ -52,14 +65,40 @@ export class Home {
    * if they do not exist. Error: `HOME_NOT_FOUND`.
    */
   async openLedger(options: { readonly create: boolean }): Promise<SqliteLedger> {
-    if (options.create) await makeDurableFolder(this.root);
-    else if (!this.exists) {
+    if (options.create) await this.#create();
+    else if (!exists(this.#ledgerPath)) {
       throw new MillraceError("HOME_NOT_FOUND", `no pipeline has run in ${this.root}`, {
         where: { path: this.root },
         hint: "Name the folder that `millrace run` used: --home DIR.",
       });
     }
-    return new SqliteLedger(this.#ledgerPath, { readOnly: !options.create && !(await this.#isWritable()) });
+    if (options.create) return new SqliteLedger(this.#ledgerPath);
+    if (!(await this.#isWritable())) return new SqliteLedger(this.#ledgerPath, { readOnly: true });
+    try {
+      return new SqliteLedger(this.#ledgerPath);
+    } catch (error) {
+      return this.#openFull(error);
+    }
+  }
+
+  /**
+   * Opens the ledger read-only after the first try has failed, so that `status` works on a full
+   * disk. Throws the first error if this fails, too.
+   */
+  #openFull(error: unknown): SqliteLedger {
+    const mayHelp = MillraceError.is(error) && error.code === "LEDGER_FAILED" && !error.retryable;
+    if (!mayHelp) throw error;
+    try {
+      return new SqliteLedger(this.#ledgerPath, { readOnly: true });
+    } catch {
+      throw error;
+    }
+  }
+
+  async #create(): Promise<void> {
+    await makeDurableFolder(dirname(this.root));
+    await makeDurableFolder(this.root, OWNER_ONLY);
+    createFile(this.#ledgerPath, fileRights(this.rights));
   }
 
   async #isWritable(): Promise<boolean> {
@@ -73,7 +112,7 @@ export class Home {
   ports(pipeline: string, ledger: SqliteLedger): Ports {
     return {
       ledger,
-      store: new DirectoryStore(this.pipelineFolder(pipeline)),
+      store: new DirectoryStore(this.pipelineFolder(pipeline), this.rights),
       openStore,
       runtime,
     };
@@ -82,21 +121,71 @@ export class Home {
   /** Stores which file defines a pipeline, for commands that get only its name. */
   async rememberEntry(pipeline: string, entry: string): Promise<void> {
     const path = this.#entryPath(pipeline);
-    await makeDurableFolder(this.pipelineFolder(pipeline));
+    await makeDurableFolder(this.pipelineFolder(pipeline), this.rights);
     const draft = `${path}.${randomUUID()}`;
-    await writeFile(draft, `${JSON.stringify({ entry })}\n`);
-    await rename(draft, path);
+    try {
+      await writeFile(draft, `${JSON.stringify({ entry })}\n`, { mode: fileRights(this.rights) });
+      await rename(draft, path);
+    } catch (error) {
+      throw homeFailed(path, error);
+    }
   }
 
   /** Returns the file that defined the pipeline in its last run, or `undefined`. */
   entryOf(pipeline: string): string | undefined {
     const path = this.#entryPath(pipeline);
-    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as { entry: string }).entry : undefined;
+    if (!exists(path)) return undefined;
+    try {
+      return (JSON.parse(readFileSync(path, "utf8")) as { entry: string }).entry;
+    } catch (error) {
+      throw homeFailed(path, error);
+    }
   }
 
   #entryPath(pipeline: string): string {
     return join(this.pipelineFolder(pipeline), "pipeline.json");
   }
+}
+
+const OWNER_ONLY = 0o700;
+const OTHERS = 0o007;
+
+/** True if the path exists. Error: `STORE_FAILED` if this user may not look. */
+export function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOTDIR") return false;
+    throw homeFailed(path, error);
+  }
+}
+
+/**
+ * Creates an empty file with these rights, if there is none. SQLite gives its log the same ones.
+ */
+function createFile(path: string, rights: number): void {
+  try {
+    closeSync(openSync(path, "a", rights));
+  } catch (error) {
+    // A ledger that may only be read is reported by SQLite.
+    if (!existsSync(path)) throw homeFailed(path, error);
+  }
+}
+
+function homeFailed(path: string, error: unknown): MillraceError {
+  const isDamaged = error instanceof SyntaxError;
+  const problem = isDamaged
+    ? "is damaged"
+    : `cannot be read or written: ${error instanceof Error ? error.message : error}`;
+  const hint = isDamaged
+    ? "Remove the file and name the pipeline's own file: `millrace run pipeline.ts` writes it again."
+    : undefined;
+  return new MillraceError("STORE_FAILED", `a file of the home ${problem}`, {
+    where: { path },
+    ...adviceFor(systemCodeOf(error)),
+    ...optional("hint", hint),
+    cause: error,
+  });
 }
 
 const LONGEST_TIMER = 2 ** 31 - 1;

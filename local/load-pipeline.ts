@@ -4,7 +4,9 @@ import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
+import { adviceFor, isShortage, systemCodeOf } from "../shared/platform/embedded/advice.ts";
 import { CodeRecord } from "./code-record.ts";
+import { exists } from "./home.ts";
 
 let isHooked = false;
 
@@ -19,7 +21,7 @@ export const CODE: CodeRecord = new CodeRecord();
 export async function loadPipeline(entry: string): Promise<Pipeline> {
   const path = resolve(entry);
   const { href } = pathToFileURL(path);
-  if (!CODE.hasEntry(href) && !existsSync(path)) {
+  if (!CODE.hasEntry(href) && !exists(path)) {
     throw new MillraceError("PIPELINE_FILE_NOT_FOUND", `there is no file ${entry}`, {
       where: { path },
       hint: "Name the file that exports the pipeline: millrace run pipeline.ts",
@@ -78,6 +80,8 @@ function registerLoaderHooks(): void {
 }
 
 function hintFor(error: unknown): string {
+  const code = systemCodeOf(error);
+  if (isShortage(code)) return adviceFor(code).hint;
   if (isUnstrippable(error))
     return "Node only strips types: write a union of strings for an enum, and fields for parameter properties (tsc: erasableSyntaxOnly).";
   const [, call] = (error instanceof TypeError && SPARK_START_METHODS.exec(error.message)) || [];

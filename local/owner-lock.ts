@@ -1,9 +1,12 @@
-import { accessSync, constants, existsSync, mkdirSync, rmSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout } from "node:timers/promises";
+import { MillraceError } from "../shared/contract/errors.ts";
 import type { Owner } from "../shared/engine/ports/ledger.ts";
+import { adviceFor, systemCodeOfSqlite } from "../shared/platform/embedded/advice.ts";
+import { fileRights } from "../shared/platform/embedded/durable.ts";
 
 /**
  * Proves that a run is alive by keeping a file locked. The operating system releases the lock when
@@ -18,11 +21,22 @@ export class OwnerLock {
 
   /** Locks a new file. Its name has the run's id, so no other run uses it. */
   constructor(folder: string, id: string, description = `process ${process.pid} on ${hostname()}`) {
-    mkdirSync(folder, { recursive: true });
     this.owner = { id, description };
     this.#path = lockPath(folder, id);
-    this.#lock = new DatabaseSync(this.#path);
-    this.#lock.exec("BEGIN EXCLUSIVE");
+    try {
+      // Folder and file get the rights of the home.
+      const rights = statSync(dirname(folder), { throwIfNoEntry: false })?.mode ?? 0o700;
+      mkdirSync(folder, { recursive: true, mode: rights & 0o777 });
+      closeSync(openSync(this.#path, "a", fileRights(rights)));
+      this.#lock = new DatabaseSync(this.#path);
+      this.#lock.exec("BEGIN EXCLUSIVE");
+    } catch (error) {
+      throw new MillraceError("LEDGER_FAILED", `the run cannot lock a file: ${String(error)}`, {
+        where: { path: this.#path },
+        ...adviceFor(systemCodeOfSqlite(error, this.#path)),
+        cause: error,
+      });
+    }
   }
 
   release(): void {

@@ -19,5 +19,10 @@ export interface RunOptions {
    * the next run. A commit that has started is completed.
    */
   readonly signal: AbortSignal;
+  /**
+   * Aborts when the run must fail at once, because the user's code failed outside of any call. The
+   * reason is the error. The batch stays open, as after a kill.
+   */
+  readonly crash?: AbortSignal;
   onEvent(event: RunEvent): void;
 }

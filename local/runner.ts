@@ -1,6 +1,10 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
+import { MillraceError } from "../shared/contract/errors.ts";
 import { runBatches } from "../shared/engine/run/loop.ts";
+import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
 import { checkSinkOptions, openSessions } from "../shared/engine/sessions/open-sessions.ts";
+import { stepsUnlessCrashed } from "./crash.ts";
+import type { Home } from "./home.ts";
 import { OwnerLock } from "./owner-lock.ts";
 import { PlanningWatch } from "./planning-watch.ts";
 import { RunCode } from "./run-code.ts";
@@ -19,7 +23,7 @@ export type StartTasks = (threads: number, setup: WorkerSetup) => TaskRunner;
  * runner of its tasks: threads, unless a test passes another.
  */
 export async function run(options: RunOptions, startTasks: StartTasks = startThreads): Promise<void> {
-  const { pipeline, home, trigger, signal, onEvent } = options;
+  const { pipeline, home, trigger, signal, onEvent, crash = new AbortController().signal } = options;
   const ledger = await home.openLedger({ create: true });
   const ports = home.ports(pipeline.name, ledger);
   const lock = new OwnerLock(home.ownersFolder, ports.runtime.newId());
@@ -36,8 +40,9 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
   let steps: LocalSteps | undefined;
   try {
     const watch = new PlanningWatch(options, ports);
-    const sessions = await openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
-    const schema = await checkSinkOptions(sessions);
+    const opening = openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
+    const sessions = await unlessCrashed(crash, opening);
+    const schema = await unlessCrashed(crash, checkSinkOptions(sessions));
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,
@@ -52,14 +57,24 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     steps = new LocalSteps({ options, sessions, ports, lock, pool, watch, code });
     const kind = Object.keys(trigger).join();
     onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
-    await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent });
+    const stopping = AbortSignal.any([signal, crash]);
+    const control = { pipeline: pipeline.name, ports, signal: stopping, onEvent };
+    if (home.isReadableByOthers) onEvent({ type: "warning", error: readableByOthers(home).toRecord() });
+    await runBatches(stepsUnlessCrashed(crash, steps), control);
+    crash.throwIfAborted();
   } finally {
-    await steps?.end();
-    await code.end();
-    lock.release();
-    ledger.close();
+    // An error here would hide that of the run. What stays open ends with the process.
+    const closing = [() => steps?.end(), () => code.end(), () => lock.release(), () => ledger.close()];
+    for (const close of closing) await (async () => close())().catch(() => undefined);
     clearInterval(alive);
   }
+}
+
+function readableByOthers({ root }: Home): MillraceError {
+  return new MillraceError("HOME_READABLE", `every user of this machine can look into the home ${root}`, {
+    where: { path: root },
+    hint: `It has offsets, rows and errors. Take the rights away: \`chmod -R o-rwx ${root}\`.`,
+  });
 }
 
 function startThreads(threads: number, setup: WorkerSetup): TaskRunner {

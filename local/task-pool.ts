@@ -1,7 +1,7 @@
 import { extname } from "node:path";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Piscina } from "piscina";
-import { MillraceError } from "../shared/contract/errors.ts";
+import { type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import {
   type TaskProgress,
@@ -26,6 +26,15 @@ export interface TaskListener {
   readonly signal: AbortSignal;
   onProgress(progress: TaskProgress): void;
   onStalled(stalled: StalledTask): void;
+}
+
+function workerDied(where: ErrorLocation, cause: unknown): MillraceError {
+  return new MillraceError("WORKER_DIED", "the thread of the task died", {
+    where,
+    retryable: true,
+    hint: "The source or the sink ended it, or it ran out of memory: give smaller partitions, or lower --max-concurrency.",
+    cause,
+  });
 }
 
 /** Runs the writer tasks of a run. */
@@ -64,9 +73,16 @@ export class TaskPool implements TaskRunner {
       port.postMessage("stop" satisfies ToTask);
       grace = setTimeout(() => terminating.abort(), GRACE_MILLISECONDS);
     };
+    let uncaught: MillraceError | undefined;
     const onMessage = (news: FromTask) => {
-      if ("stalled" in news) options.onStalled(news.stalled);
+      if ("uncaught" in news) uncaught = fromWire(news.uncaught);
+      else if ("stalled" in news) options.onStalled(news.stalled);
       else options.onProgress(news.progress);
+    };
+    // The result may arrive before messages that were sent earlier.
+    const readRest = () => {
+      for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port))
+        onMessage(left.message as FromTask);
     };
     port.on("message", onMessage);
     options.signal.addEventListener("abort", stop, { once: true });
@@ -84,19 +100,12 @@ export class TaskPool implements TaskRunner {
       if (terminating.signal.aborted) {
         throw new MillraceError("TASK_CANCELLED", "the task did not stop, and was ended", { where });
       }
-      throw new MillraceError("WORKER_DIED", "the thread of the task died", {
-        where,
-        retryable: true,
-        hint: "The source or the sink ended it (process.exit, an error outside of any promise) or ran out of memory.",
-        cause: error,
-      });
+      readRest();
+      throw uncaught?.with({ where, retryable: true }) ?? workerDied(where, error);
     } finally {
       clearTimeout(grace);
       options.signal.removeEventListener("abort", stop);
-      // The result may arrive before messages that were sent earlier, so the remaining messages are
-      // read now.
-      for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port))
-        onMessage(left.message as FromTask);
+      readRest();
       port.close();
     }
     if ("error" in answer) throw fromWire(answer.error);

@@ -28,7 +28,11 @@ export interface TaskCall {
 
 export type TaskAnswer = { readonly result: TaskResult } | { readonly error: ErrorOnWire };
 export type ToTask = "stop";
-export type FromTask = { readonly progress: TaskProgress } | { readonly stalled: StalledTask };
+export type FromTask =
+  | { readonly progress: TaskProgress }
+  | { readonly stalled: StalledTask }
+  /** Why the thread is about to end. */
+  | { readonly uncaught: ErrorOnWire };
 
 /** The data of a `MillraceError`. Messages between threads are cloned, which loses the class. */
 export interface ErrorOnWire extends ErrorParts {
@@ -37,7 +41,7 @@ export interface ErrorOnWire extends ErrorParts {
 }
 
 export function toWire(error: MillraceError): ErrorOnWire {
-  return { ...partsOf(error), cause: causeOf(error) };
+  return { ...partsOf(error), cause: causeOf(error), also: error.toRecord().also };
 }
 
 export function fromWire(wire: ErrorOnWire): MillraceError {

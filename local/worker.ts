@@ -1,5 +1,8 @@
+import { syncBuiltinESMExports } from "node:module";
 import { Piscina } from "piscina";
+import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
+import { forbidExit, watchUncaught } from "../shared/engine/run/process-guard.ts";
 import { taskLocation } from "../shared/engine/write/task.ts";
 import { CODE, loadPipeline } from "./load-pipeline.ts";
 import { SharedCode } from "./shared-code.ts";
@@ -21,10 +24,20 @@ const tasks = new ThreadTasks(setup, () => loadPipeline(setup.entry));
 // Keeps output of the user's code out of stdout, which belongs to the run.
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
+/** Sends news of the current task, if there is one. */
+let send: (news: FromTask) => void = () => undefined;
+
+const allowExit = forbidExit(process, syncBuiltinESMExports);
+watchUncaught(process, (error) => {
+  send({ uncaught: toWire(error) });
+  allowExit();
+  process.exit(1);
+});
+
 /** Runs one writer task in this thread. Never rejects: it returns an error as the answer. */
 export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> {
   const stopping = new AbortController();
-  const send = (news: FromTask) => port.postMessage(news);
+  send = (news) => port.postMessage(news);
   port.on("message", (message: ToTask) => {
     if (message === "stop") stopping.abort();
   });
@@ -35,10 +48,11 @@ export async function runTask({ request, port }: TaskCall): Promise<TaskAnswer> 
       onStalled: (stalled) => send({ stalled }),
     });
     return { result };
-  } catch (error) {
-    return {
-      error: toWire(toMillraceError(error, "TASK_FAILED", "the task failed", taskLocation(request), true)),
-    };
+  } catch (thrown) {
+    const error = toMillraceError(thrown, "TASK_FAILED", "the task failed", taskLocation(request), true);
+    // A library may end the process because of a lost connection, which the next attempt has not.
+    const retryable = error.retryable || error.code === ("PROCESS_EXIT" satisfies ErrorCode);
+    return { error: toWire(error.with({ retryable })) };
   } finally {
     port.close();
   }

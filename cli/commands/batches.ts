@@ -7,7 +7,7 @@ import type { Batch, RunningTask, Task } from "../../shared/engine/ports/ledger.
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
 import { publicRunning, publicTask, runningOf } from "../render/partition.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printable, printJson, printLine } from "../render/terminal.ts";
 import {
   formatBytes,
   formatCount,
@@ -17,7 +17,6 @@ import {
   formatRate,
   formatTable,
   formatTime,
-  printable,
 } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findOnlyPipeline, findPipelines } from "../targets/target.ts";
@@ -126,6 +125,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   if (batch.rows !== null) fields.push(["rows", formatCount(batch.rows)]);
   if (batch.bytes !== null) fields.push(["bytes", formatBytes(batch.bytes)]);
   if (error !== null) fields.push(["error", `${error.code}: ${error.message}`]);
+  for (const { code, message } of error?.also ?? []) fields.push(["later", `${code}: ${message}`]);
   if (error?.hint !== undefined) fields.push(["do", error.hint]);
   const partitions = `${batch.tasksDone} of ${batch.partitions}`;
   fields.push(["tasks", batch.state === "committed" ? String(batch.partitions) : `${partitions} finished`]);

@@ -1,14 +1,14 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
-import { Home, openStore } from "../../local/home.ts";
+import { exists, Home, openStore } from "../../local/home.ts";
 import { loadPipeline } from "../../local/load-pipeline.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { STORE_FOLDER, TABLE_FOLDER } from "../../shared/contract/store-layout.ts";
-import { printable, TableLayout } from "../render/text.ts";
+import { drained, printable, printLine } from "../render/terminal.ts";
+import { TableLayout } from "../render/text.ts";
 
 /** Number of rows from which the column widths are computed. */
 const SAMPLE = 1000;
@@ -29,8 +29,7 @@ export async function catCommand(table: string, flags: CatFlags): Promise<void> 
     flags.limit ?? Number.POSITIVE_INFINITY,
   );
   for await (const line of flags.json ? jsonLines(rows) : tableLines(rows)) {
-    if (!process.stdout.write(`${line}\n`))
-      await new Promise((resolve) => process.stdout.once("drain", resolve));
+    if (!printLine(line)) await drained();
   }
 }
 
@@ -63,7 +62,7 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
   function* flush(): Generator<string> {
     const cells = sample.map((row) => Object.values(row).map(cellOf));
     if (layout === undefined && sample[0] !== undefined) {
-      layout = new TableLayout(Object.keys(sample[0]), cells);
+      layout = new TableLayout(Object.keys(sample[0]).map(printable), cells);
       yield* layout.head();
     }
     for (const row of cells) yield layout?.line(row) ?? "";
@@ -83,7 +82,7 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
 async function locate(table: string, home: string): Promise<string> {
   const folders = new Home(home);
   const own = join(folders.pipelineFolder(table), STORE_FOLDER.table);
-  const isTable = (folder: string) => existsSync(join(folder, TABLE_FOLDER.log));
+  const isTable = (folder: string) => exists(join(folder, TABLE_FOLDER.log));
   if (isTable(own)) return own;
   if (isTable(table)) return table;
   const entry = folders.entryOf(table);
@@ -107,5 +106,5 @@ function isUrl(path: string): boolean {
 
 function cellOf(value: unknown): string {
   if (value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value, nonFiniteToText) : printable(String(value));
+  return printable(typeof value === "object" ? JSON.stringify(value, nonFiniteToText) : String(value));
 }

@@ -1,5 +1,5 @@
 import { type ActionFlags, actionOf, withIsoTime } from "../person.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printJson, printLine } from "../render/terminal.ts";
 import { describeAction } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipeline, requireHead } from "../targets/target.ts";

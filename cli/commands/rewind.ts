@@ -7,7 +7,7 @@ import { findRewindProblem } from "../../shared/engine/ports/refusals.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printJson, printLine } from "../render/terminal.ts";
 import { formatFields, formatOffset, plural } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipeline, requireHead } from "../targets/target.ts";

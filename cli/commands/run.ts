@@ -8,7 +8,9 @@ import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/pip
 import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
+import { processGuard } from "../process-guard.ts";
 import { viewOf } from "../render/run-view.ts";
+import { reserveStdout } from "../render/terminal.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
 import { findOnlyPipeline } from "../targets/target.ts";
 
@@ -58,10 +60,10 @@ export async function runLocally(
   flags: LocalRunFlags,
 ): Promise<number> {
   const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
-  const stdout = new ReservedStdout();
+  const restoreStdout = reserveStdout();
   try {
     const { pipeline, entry } = await load();
-    const view = viewOf(flags, stdout.print);
+    const view = viewOf(flags);
     await run({
       pipeline,
       entry: resolve(entry),
@@ -74,29 +76,13 @@ export async function runLocally(
         ...(flags.failStalled === undefined ? {} : { fail: flags.failStalled }),
       },
       signal: interruption.signal,
+      crash: processGuard.signal,
       onEvent: (event) => view.show(event),
     });
     return interruption.exitCode ?? EXIT.ok;
   } finally {
     interruption.end();
-    stdout.restore();
-  }
-}
-
-/** Reserves stdout for the run. Output of the user's code goes to stderr. */
-class ReservedStdout {
-  readonly #write = process.stdout.write;
-
-  constructor() {
-    process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
-  }
-
-  readonly print = (text: string): void => {
-    this.#write.call(process.stdout, text);
-  };
-
-  restore(): void {
-    process.stdout.write = this.#write;
+    restoreStdout();
   }
 }
 

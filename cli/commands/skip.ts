@@ -1,7 +1,7 @@
 import type { SkipReport } from "../../shared/engine/skip.ts";
 import { withOperator } from "../operations.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
-import { printLine } from "../render/print.ts";
+import { printLine } from "../render/terminal.ts";
 import { formatFields, formatOffset } from "../render/text.ts";
 import type { TargetFlags } from "../targets/open.ts";
 

@@ -3,7 +3,7 @@ import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../sha
 import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printJson, printLine } from "../render/terminal.ts";
 import { describeAction, formatFields, formatOffset } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
@@ -96,22 +96,27 @@ function describe(status: Status): string {
     "last committed",
     status.lastCommittedBatchId === null ? "-" : `batch ${status.lastCommittedBatchId}`,
   ]);
-  if (openBatch !== null) {
-    const { batchId, attempt, state, tasksDone, partitions, error } = openBatch;
-    const tasks = `${tasksDone} of ${partitions} partitions written`;
-    lines.push(["open", `batch ${batchId}, attempt ${attempt}, ${state}, ${tasks}`]);
-    for (const running of openBatch.running.slice(0, MAX_RUNNING))
-      lines.push([`partition ${running.partition}`, describeRunning(running)]);
-    const more = openBatch.running.length - MAX_RUNNING;
-    if (more > 0) lines.push(["", `and ${more} more: millrace batch ${batchId} ${status.pipeline}`]);
-    if (error !== null) lines.push(["last error", `${error.code}: ${error.message}`]);
-  }
+  if (openBatch !== null) lines.push(...openBatchLines(status.pipeline, openBatch));
   if (status.unacknowledgedBatchId !== null)
     lines.push(["to acknowledge", `batch ${status.unacknowledgedBatchId}: the next run tells the source`]);
   if (lastAction !== null)
     lines.push(["last action", `${lastAction.action} ${describeAction(lastAction)}${moved(lastAction)}`]);
   const runner = status.runner === null ? "" : ` (${status.runner})`;
   return `${status.pipeline}: ${status.state}${runner}\n${formatFields(lines)}`;
+}
+
+function openBatchLines(pipeline: string, openBatch: NonNullable<Status["openBatch"]>): [string, string][] {
+  const lines: [string, string][] = [];
+  const { batchId, attempt, state, tasksDone, partitions, error } = openBatch;
+  const tasks = `${tasksDone} of ${partitions} partitions written`;
+  lines.push(["open", `batch ${batchId}, attempt ${attempt}, ${state}, ${tasks}`]);
+  for (const running of openBatch.running.slice(0, MAX_RUNNING))
+    lines.push([`partition ${running.partition}`, describeRunning(running)]);
+  const more = openBatch.running.length - MAX_RUNNING;
+  if (more > 0) lines.push(["", `and ${more} more: millrace batch ${batchId} ${pipeline}`]);
+  if (error !== null) lines.push(["last error", `${error.code}: ${error.message}`]);
+  for (const { code, message } of error?.also ?? []) lines.push(["later", `${code}: ${message}`]);
+  return lines;
 }
 
 function moved({ from, to }: Pick<JournalEntry, "from" | "to">): string {

@@ -1,7 +1,7 @@
 import { fenceOf } from "../../shared/engine/acquire.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printJson, printLine } from "../render/terminal.ts";
 import { formatFields, formatTime } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipeline, liveLease, requireHead } from "../targets/target.ts";

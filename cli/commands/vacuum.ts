@@ -4,7 +4,7 @@ import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { type VacuumReport, type VacuumRequest, vacuum } from "../../shared/engine/vacuum.ts";
 import { loadDefinition } from "../definitions.ts";
 import { formatError } from "../render/error.ts";
-import { printJson, printLine } from "../render/print.ts";
+import { printJson, printLine, tellLine } from "../render/terminal.ts";
 import { formatBytes } from "../render/text.ts";
 import type { StackTarget } from "../targets/deployed.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
@@ -68,7 +68,7 @@ async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>)
       failures.push(error);
     }
   }
-  for (const failure of failures.slice(1)) process.stderr.write(`${formatError(failure, process.stderr)}\n`);
+  for (const failure of failures.slice(1)) tellLine(formatError(failure));
   if (failures.length > 0) throw failures[0];
 }
 

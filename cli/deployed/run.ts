@@ -6,8 +6,8 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import { recordedAbortError } from "../../shared/engine/run/loop.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
-import { printText } from "../render/print.ts";
 import { viewOf } from "../render/run-view.ts";
+import { tellLine } from "../render/terminal.ts";
 import type { StackTarget } from "../targets/deployed.ts";
 import type { TargetPipeline } from "../targets/target.ts";
 import { canDescribe, describeExecution, type ExecutionState, startExecution } from "./execution.ts";
@@ -30,7 +30,7 @@ export async function runDeployed(
 ): Promise<number> {
   const { name, ledger } = found;
   const client = new SFNClient({ requestHandler: requestLimits() });
-  const view = viewOf(flags, printText);
+  const view = viewOf(flags);
   const onEvent = view.show.bind(view);
   const follower = await Follower.begin({ ledger, pipeline: name, runtime, onEvent });
   const execution = await startExecution(client, stack.deployed(name).stateMachineArn, input);
@@ -43,8 +43,7 @@ export async function runDeployed(
     const followed = await follower.follow(observe, interruption.signal);
     if (interruption.exitCode !== undefined) return interruption.exitCode;
     throwFailure(name, chain.execution, followed);
-    if (followed.state.isContinued)
-      process.stderr.write("another execution goes on: see `millrace status`\n");
+    if (followed.state.isContinued) tellLine("another execution goes on: see `millrace status`");
     return EXIT.ok;
   } finally {
     interruption.end();
@@ -68,7 +67,7 @@ class ExecutionChain {
     const state = await describeExecution(this.#client, this.execution);
     if (state.continuedBy === undefined) return state;
     this.execution = state.continuedBy;
-    process.stderr.write(`goes on in ${this.execution}\n`);
+    tellLine(`goes on in ${this.execution}`);
     return { status: "running" };
   }
 }

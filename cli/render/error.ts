@@ -1,6 +1,6 @@
-import type { ErrorCode } from "../../shared/contract/error-codes.ts";
-import { causeOf, type ErrorLocation, MillraceError } from "../../shared/contract/errors.ts";
-import { printable, styled } from "./text.ts";
+import { causeOf, type ErrorLocation, type ErrorParts, MillraceError } from "../../shared/contract/errors.ts";
+import { adviceFor, systemCodeOf } from "../../shared/platform/embedded/advice.ts";
+import { printable, styled, type Text } from "./terminal.ts";
 
 const CAUSE_LINES = 6;
 
@@ -18,34 +18,42 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
 ];
 
 /** Formats an error for people: message, value found, location, hint and cause. */
-export function formatError(error: unknown, stream: NodeJS.WriteStream): string {
-  if (!MillraceError.is(error)) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return `${styled("red", "error", stream)} ${text}`;
-  }
+export function formatError(thrown: unknown): Text {
+  const error = known(thrown);
   const where = PLACES.flatMap(([key, name]) =>
     error.where[key] === undefined ? [] : [`${name} ${error.where[key]}`],
   );
-  const lines = [
-    `${styled("red", `error ${error.code}`, stream)}: ${error.message.replaceAll("\n", "\n  ")}`,
-  ];
-  if (error.found !== undefined) lines.push(`  found: ${error.found}`);
-  if (where.length > 0) lines.push(`  where: ${where.join(", ")}`);
-  if (error.hint !== undefined) lines.push(`  do:    ${error.hint}`);
-  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n");
-  if (cause !== undefined) lines.push(styled("dim", cause.replace(/^/gm, "    "), stream));
-  return lines.join("\n");
+  const lines = [`: ${error.message.replaceAll("\n", "\n  ")}`];
+  if (error.found !== undefined) lines.push(`  found: ${printable(error.found)}`);
+  if (where.length > 0) lines.push(`  where: ${printable(where.join(", "))}`);
+  if (error.hint !== undefined) lines.push(`  do:    ${printable(error.hint)}`);
+  const later = error.also.map((also) => [
+    `\n  later: ${also.code}: ${printable(also.message)}`,
+    causeText(also),
+  ]);
+  return [styled("red", `error ${error.code}`), lines.join("\n"), causeText(error), ...later];
+}
+
+/** Returns an error of Millrace for any thrown value, with advice if the system is its cause. */
+function known(thrown: unknown): MillraceError {
+  if (MillraceError.is(thrown)) return thrown;
+  const code = systemCodeOf(thrown);
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  const hint = "This is a defect of Millrace: report it, with the lines below.";
+  return new MillraceError("UNEXPECTED", message, {
+    hint: code === undefined ? hint : adviceFor(code).hint,
+    cause: thrown,
+  });
+}
+
+function causeText(error: ErrorParts): Text {
+  const cause = causeOf(error)?.split("\n").slice(0, CAUSE_LINES).map(printable).join("\n    ");
+  return cause === undefined ? "" : ["\n", styled("dim", `    ${cause}`)];
 }
 
 /** Returns an error in the form that `--json` prints. */
-export function errorEvent(error: unknown): object {
-  if (!MillraceError.is(error)) {
-    return {
-      type: "error",
-      code: "UNEXPECTED" satisfies ErrorCode,
-      message: error instanceof Error ? error.message : String(error),
-    };
-  }
+export function errorEvent(thrown: unknown): object {
+  const error = known(thrown);
   const cause = causeOf(error)?.split("\n")[0];
   return {
     type: "error",

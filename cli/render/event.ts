@@ -1,38 +1,31 @@
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
-import {
-  describeAction,
-  formatBytes,
-  formatDuration,
-  formatOffset,
-  plural,
-  printable,
-  type Style,
-  styled,
-} from "./text.ts";
+import { printable, styled, type Text } from "./terminal.ts";
+import { describeAction, formatBytes, formatDuration, formatOffset, plural } from "./text.ts";
 
 type Of<Type extends RunEvent["type"]> = Extract<RunEvent, { readonly type: Type }>;
-type Colour = (style: Style, text: string) => string;
 
 /** Formats an event for people. Returns `undefined` for events that are not printed as lines. */
-export function describeEvent(event: RunEvent, stream: NodeJS.WriteStream): string | undefined {
-  const colour: Colour = (style, text) => styled(style, text, stream);
+export function describeEvent(event: RunEvent): Text | undefined {
   switch (event.type) {
     case "started":
-      return describeStarted(event, colour);
+      return describeStarted(event);
     case "planned":
       return describePlanned(event);
     case "stalled":
-      return `${colour("yellow", `stalled: partition ${event.where.partition}:`)} ${printable(event.message)}`;
+      return [
+        styled("yellow", `stalled: partition ${event.where.partition}:`),
+        ` ${printable(event.message)}`,
+      ];
     case "retry":
-      return describeRetry(event, colour);
+      return describeRetry(event);
     case "warning":
-      return describeWarning(event, colour);
+      return describeWarning(event);
     case "batch":
-      return describeBatch(event, colour);
+      return describeBatch(event);
     case "idle":
       return event.targetExists ? "the target is there already: nothing was read or written" : "nothing new";
     case "paused":
-      return `${colour("yellow", "paused")} ${describeAction(event)}: nothing is done until it is resumed`;
+      return [styled("yellow", "paused"), ` ${describeAction(event)}: nothing is done until it is resumed`];
     case "interrupted":
       return describeInterrupted(event);
     case "progress":
@@ -43,9 +36,9 @@ export function describeEvent(event: RunEvent, stream: NodeJS.WriteStream): stri
   }
 }
 
-function describeStarted(event: Of<"started">, colour: Colour): string {
+function describeStarted(event: Of<"started">): Text {
   const place = event.home ?? `stack ${event.stack}, execution ${event.execution}`;
-  return `${colour("bold", event.pipeline)} (${event.trigger}) in ${place}`;
+  return [styled("bold", event.pipeline), ` (${event.trigger}) in ${printable(place)}`];
 }
 
 function describePlanned(event: Of<"planned">): string {
@@ -56,20 +49,20 @@ function describePlanned(event: Of<"planned">): string {
   return `batch ${batchId}${again}: ${formatOffset(start)} → ${formatOffset(end)}, ${todo} to write`;
 }
 
-function describeRetry({ delay, error, cause }: Of<"retry">, colour: Colour): string {
+function describeRetry({ delay, error, cause }: Of<"retry">): Text {
   const again = `retry in ${formatDuration(delay)}: partition ${error.where.partition}: `;
-  return colour("yellow", again) + printable(cause ?? error.message);
+  return [styled("yellow", again), printable(cause ?? error.message)];
 }
 
-function describeWarning({ error }: Of<"warning">, colour: Colour): string {
-  const warning = `${colour("yellow", `warning ${error.code}: `)}${printable(error.message)}`;
-  return error.hint === undefined ? warning : `${warning}\n  ${printable(error.hint)}`;
+function describeWarning({ error }: Of<"warning">): Text {
+  const hint = error.hint === undefined ? "" : `\n  ${printable(error.hint)}`;
+  return [styled("yellow", `warning ${error.code}: `), printable(error.message), hint];
 }
 
-function describeBatch({ batchId, state, rows, bytes, milliseconds }: Of<"batch">, colour: Colour): string {
-  const mark = colour(state === "committed" ? "green" : "red", state);
+function describeBatch({ batchId, state, rows, bytes, milliseconds }: Of<"batch">): Text {
+  const mark = styled(state === "committed" ? "green" : "red", state);
   const amount = `${plural(rows, "row")}, ${formatBytes(bytes)}`;
-  return `batch ${batchId} ${mark}: ${amount} in ${formatDuration(milliseconds)}`;
+  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}`];
 }
 
 function describeInterrupted({ openBatchId }: Of<"interrupted">): string {

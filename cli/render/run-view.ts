@@ -1,19 +1,8 @@
-import { clearLine, cursorTo } from "node:readline";
 import { runtime } from "../../local/home.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { describeEvent } from "./event.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatOffset,
-  formatRate,
-  formatTable,
-  styled,
-} from "./text.ts";
-
-/** Writes to stdout. */
-export type Print = (text: string) => void;
+import { printJson, printLine, statusLine, styled, type Text, tellLine } from "./terminal.ts";
+import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
 
 /**
  * Shows a run while it is active. Progress goes to stderr; the result, a table of batches, goes to
@@ -24,21 +13,8 @@ export interface RunView {
 }
 
 /** Returns a view with text for people or, with `--json`, JSON for programs. */
-export function viewOf(flags: { readonly json?: boolean }, print: Print): RunView {
-  return flags.json ? new JsonView(print) : new TextView(print, runtime.monotonic);
-}
-
-/** Prints one JSON object per event. */
-class JsonView implements RunView {
-  readonly #print: Print;
-
-  constructor(print: Print) {
-    this.#print = print;
-  }
-
-  show(event: RunEvent): void {
-    this.#print(`${JSON.stringify(event)}\n`);
-  }
+export function viewOf(flags: { readonly json?: boolean }): RunView {
+  return flags.json ? { show: printJson } : new TextView(runtime.monotonic);
 }
 
 type BatchEvent = Extract<RunEvent, { type: "batch" }>;
@@ -46,8 +22,6 @@ type PartitionEvent = Extract<RunEvent, { type: "partition" }>;
 
 /** Prints lines for people. On a terminal it also shows a progress bar for the current batch. */
 class TextView implements RunView {
-  readonly #stream: NodeJS.WriteStream = process.stderr;
-  readonly #print: Print;
   readonly #monotonic: () => number;
   /** The last `idle` or `paused` event. It is repeated at each interval but shown only once. */
   #waiting = "";
@@ -58,8 +32,7 @@ class TextView implements RunView {
   /** The latest events of running partitions, which are emitted after a second. */
   readonly #running = new Map<number, PartitionEvent>();
 
-  constructor(print: Print, monotonic: () => number) {
-    this.#print = print;
+  constructor(monotonic: () => number) {
     this.#monotonic = monotonic;
   }
 
@@ -71,12 +44,12 @@ class TextView implements RunView {
 
   #showEvent(event: RunEvent): void {
     this.#remember(event);
-    const lines = describeEvent(event, this.#stream);
+    const lines = describeEvent(event);
     if (lines !== undefined) this.#line(lines);
     if (event.type === "progress") this.#drawBar(event);
     if (event.type !== "ended") return;
     this.#clearBar();
-    if (this.#batches.length > 0) this.#print(`${resultTable(this.#batches)}\n`);
+    if (this.#batches.length > 0) printLine(resultTable(this.#batches));
   }
 
   /** Stores the data for the progress bar and the table. */
@@ -99,27 +72,24 @@ class TextView implements RunView {
     }
   }
 
-  #line(text: string): void {
+  #line(text: Text): void {
     this.#clearBar();
-    this.#stream.write(`${text}\n`);
+    tellLine(text);
   }
 
   #drawBar(event: Extract<RunEvent, { type: "progress" }>): void {
     const now = this.#monotonic();
     const isDone = event.partitionsDone === event.partitions;
-    if (!this.#stream.isTTY || (!isDone && now - this.#lastDrawn < 80)) return;
+    if (!statusLine.isShown || (!isDone && now - this.#lastDrawn < 80)) return;
     this.#lastDrawn = now;
     const width = 24;
     const filled = Math.round((width * event.partitionsDone) / event.partitions);
-    const bar =
-      styled("green", "█".repeat(filled), this.#stream) +
-      styled("dim", "░".repeat(width - filled), this.#stream);
+    const bar = [styled("green", "█".repeat(filled)), styled("dim", "░".repeat(width - filled))];
     const rate = Math.round(event.rows / Math.max(0.001, (now - this.#batchStartedAt) / 1000));
     const figures = ` ${event.partitionsDone}/${event.partitions} partitions  ${formatCount(event.rows)} rows  ${formatCount(rate)} rows/s`;
     const slowest = this.#slowest();
-    const room = (this.#stream.columns ?? 80) - width - figures.length;
-    this.#clearBar();
-    this.#stream.write(`${bar}${figures}${slowest.length < room ? slowest : ""}`);
+    const room = statusLine.width - width - figures.length;
+    statusLine.draw([bar, figures, slowest.length < room ? slowest : ""]);
     this.#hasBar = true;
   }
 
@@ -132,8 +102,7 @@ class TextView implements RunView {
 
   #clearBar(): void {
     if (!this.#hasBar) return;
-    clearLine(this.#stream, 0);
-    cursorTo(this.#stream, 0);
+    statusLine.clear();
     this.#hasBar = false;
   }
 }

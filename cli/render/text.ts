@@ -1,29 +1,6 @@
-import { styleText } from "node:util";
 import type { Offset } from "../../shared/contract/offset.ts";
 import type { Action } from "../../shared/engine/ports/ledger.ts";
-
-/** A colour or another text style. */
-export type Style = Parameters<typeof styleText>[0];
-
-/** Colours `text` if the stream is a terminal. Respects NO_COLOR and FORCE_COLOR. */
-export function styled(style: Style, text: string, stream: NodeJS.WriteStream): string {
-  return styleText(style, text, { stream, validateStream: true });
-}
-
-/**
- * Escapes the control characters in text from a feed or user code, because they could control the
- * terminal.
- */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it replaces control characters
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => {
-    return control === "\n"
-      ? "\\n"
-      : control === "\t"
-        ? "\\t"
-        : `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
-}
+import { printable } from "./terminal.ts";
 
 /** Formats a count: `1,707`. */
 export function formatCount(count: number): string {
@@ -64,7 +41,7 @@ export function formatOffset(offset: Offset | undefined): string {
   const [only] = values;
   return values.length === 1 && (typeof only === "string" || typeof only === "number")
     ? printable(String(only))
-    : JSON.stringify(offset);
+    : printable(JSON.stringify(offset));
 }
 
 /** Formats a time: `2026-11-21 03:00:00Z`. */

@@ -9,7 +9,7 @@ export async function homeTarget(folder: string): Promise<Target> {
   const ledger = await home.openLedger({ create: false });
   return {
     ...ledgerTarget(ledger, `in ${home.root}`),
-    storeOf: (pipeline) => new DirectoryStore(home.pipelineFolder(pipeline)),
+    storeOf: (pipeline) => new DirectoryStore(home.pipelineFolder(pipeline), home.rights),
     hasEnded: (owner) => hasEnded(home.ownersFolder, owner),
     claim(description) {
       const lock = new OwnerLock(home.ownersFolder, runtime.newId(), description);

@@ -12,6 +12,7 @@ import {
 import { LEDGER_AND_STORE, SINK, SOURCE, TASKS } from "./error-codes/engine.ts";
 import type { ErrorMeaning } from "./error-codes/meaning.ts";
 import { KIT, SINK_TRAPS, SOURCE_TRAPS } from "./error-codes/testing.ts";
+import { USER_CODE } from "./error-codes/user-code.ts";
 
 /**
  * The sections of docs/errors.md, keyed by their titles. `npm run docs:errors` writes that page.
@@ -21,6 +22,7 @@ export const ERROR_SECTIONS = {
   "Two runs (exit code 3)": TWO_RUNS,
   "The source": SOURCE,
   Tasks: TASKS,
+  "The pipeline's own code": USER_CODE,
   "The sink": SINK,
   "Ledger and store": LEDGER_AND_STORE,
   Secrets: SECRETS,

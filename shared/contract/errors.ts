@@ -40,6 +40,8 @@ export interface MillraceErrorOptions {
   readonly found?: string | undefined;
   /** The error that caused this one, if any. */
   readonly cause?: unknown;
+  /** Errors that came after this one, for example from cleaning up. This one is the first cause. */
+  readonly also?: readonly ErrorParts[] | undefined;
 }
 
 /** An error as the ledger stores it, without row content or secrets. */
@@ -52,6 +54,8 @@ export interface ErrorRecord {
   readonly where: ErrorLocation;
   /** What the user should do. */
   readonly hint?: string;
+  /** Errors that came after this one, for example from cleaning up. */
+  readonly also?: readonly ErrorRecord[];
 }
 
 /**
@@ -82,6 +86,8 @@ export class MillraceError extends Error {
   readonly retryable: boolean;
   /** The offending value, shortened. It is only shown in the terminal. */
   readonly found: string | undefined;
+  /** Errors that came after this one, for example from cleaning up. */
+  readonly also: readonly ErrorParts[];
   /**
    * Identifies the class even if two copies of the package are installed, where `instanceof` fails.
    */
@@ -96,6 +102,7 @@ export class MillraceError extends Error {
     this.hint = options.hint;
     this.retryable = options.retryable ?? false;
     this.found = options.found;
+    this.also = options.also ?? [];
   }
 
   /**
@@ -126,19 +133,24 @@ export class MillraceError extends Error {
 
   /** Returns the parts that may be stored and logged. */
   toRecord(): ErrorRecord {
-    return {
-      code: this.code,
-      message: this.message,
-      where: this.where,
-      ...(this.hint === undefined ? {} : { hint: this.hint }),
-    };
+    return recordOf(this);
   }
+}
+
+function recordOf({ code, message, where = {}, hint, also = [] }: ErrorParts): ErrorRecord {
+  return {
+    code,
+    message,
+    where,
+    ...(hint === undefined ? {} : { hint }),
+    ...(also.length === 0 ? {} : { also: also.map(recordOf) }),
+  };
 }
 
 /** Returns all parts of an error, from which `MillraceError.from` can rebuild it. */
 export function partsOf(error: MillraceError): ErrorParts {
-  const { code, message, where, hint, retryable, found, cause, stack } = error;
-  return { code, message, where, hint, retryable, found, cause, stack };
+  const { code, message, where, hint, retryable, found, cause, stack, also } = error;
+  return { code, message, where, hint, retryable, found, cause, stack, also };
 }
 
 /**
@@ -183,7 +195,7 @@ function classNameOf(thrown: unknown): string {
  * terminal only, because it may quote rows. `undefined` if there is no cause, or if that cause is a
  * MillraceError itself.
  */
-export function causeOf(error: MillraceError): string | undefined {
+export function causeOf(error: Pick<ErrorParts, "cause">): string | undefined {
   let cause: unknown = error.cause;
   while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
   if (cause === undefined || MillraceError.is(cause)) return undefined;

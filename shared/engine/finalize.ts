@@ -4,6 +4,7 @@ import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/er
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
+import { besides, isLost } from "./first-cause.ts";
 import { batchLocation, messagesOf } from "./messages.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
@@ -98,9 +99,27 @@ export async function finalize(
     isLate: batch.state === "committed",
   };
   for (;;) {
-    const result = await STEPS[attempt.batch.state](finalizer, attempt);
+    const result = await runStep(finalizer, attempt);
     if ("end" in result) return result.end;
     attempt = result.next;
+  }
+}
+
+/**
+ * Runs the step of the batch's state. If it throws, the error that decided about the batch is told
+ * first, and the new one beside it. The ledger gets both, for people.
+ */
+async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
+  const { batch, failure } = attempt;
+  try {
+    return await STEPS[batch.state](finalizer, attempt);
+  } catch (thrown) {
+    const error = besides(failure ?? (batch.state === "aborting" ? batch.error : undefined), thrown);
+    if (MillraceError.is(error) && !isLost(error))
+      await finalizer.ports.ledger
+        .recordError(finalizer.fence, batch, error.toRecord())
+        .catch(() => undefined);
+    throw error;
   }
 }
 

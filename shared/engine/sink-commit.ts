@@ -11,6 +11,7 @@ import type {
   TransactionItem,
 } from "../contract/stream-writer.ts";
 import type { CallWatch } from "./call-watch.ts";
+import { besides } from "./first-cause.ts";
 import { batchLocation } from "./messages.ts";
 import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -94,7 +95,7 @@ export async function outcomeAfter(failure: MillraceError, call: CommitCall): Pr
     return (await hasLanded(call)) ? {} : { failure };
   } catch (error) {
     if (isMismatch(error)) return { failure: error };
-    throw error;
+    throw besides(failure, error);
   }
 }
 

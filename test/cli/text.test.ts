@@ -1,14 +1,7 @@
-import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { formatError } from "../../cli/render/error.ts";
-import {
-  formatBytes,
-  formatDuration,
-  formatOffset,
-  formatTable,
-  plural,
-  printable,
-} from "../../cli/render/text.ts";
+import { plainText, printable } from "../../cli/render/terminal.ts";
+import { formatBytes, formatDuration, formatOffset, formatTable, plural } from "../../cli/render/text.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 
 describe("text for a terminal", () => {
@@ -51,7 +44,7 @@ describe("an error for a terminal", () => {
       where: { pipeline: "orders" },
       hint: "Correct them.",
     });
-    expect(stripVTControlCharacters(formatError(error, process.stderr)).split("\n")).toEqual([
+    expect(plainText(formatError(error)).split("\n")).toEqual([
       "error OPTIONS_INVALID: Shelf cannot use its options:",
       "  - a: one",
       "  - b: two",

@@ -14,6 +14,8 @@ const CHUNK_BYTES = 8 * 1024 * 1024;
 const AHEAD_BYTES = 1024 * 1024;
 
 const LINE_BREAK = 0x0a;
+/** A line that is longer is not searched for the place that is not UTF-8. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Text is passed on in smaller pieces because the rows parsed from it take many times its memory.
@@ -122,6 +124,8 @@ async function firstInvalidLine(file: FileBytes): Promise<number> {
       start = end + 1;
     }
     rest = bytes.subarray(start);
+    // Such a line is not read further, because it would fill the memory.
+    if (rest.length > MAX_LINE_BYTES) return line;
   }
   return line;
 }

@@ -3,8 +3,9 @@ import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { parseJson } from "../kit/json.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
+import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
-import { noResponse, notJson, statusError } from "./errors.ts";
+import { noResponse, notJson, responseTooLarge, statusError } from "./errors.ts";
 import type { RequestOptions } from "./options.ts";
 import type { Delivery, HttpRequest } from "./request.ts";
 import { parseNextLink, parseRetryAfter } from "./response-headers.ts";
@@ -13,6 +14,8 @@ import { parseNextLink, parseRetryAfter } from "./response-headers.ts";
 export interface Answer {
   readonly body: unknown;
   readonly nextLink: string | undefined;
+  /** The requested URL, which may have secrets: relative links are resolved with it. */
+  readonly base: URL;
   /** The requested URL without secrets, for messages. */
   readonly url: string;
 }
@@ -26,6 +29,8 @@ interface HttpResponse {
 
 const FIRST_RETRY_MILLISECONDS = 250;
 const MAX_REDIRECTS = 5;
+/** How much of a body is read if its content does not matter. */
+const MAX_UNUSED_BYTES = 64 * 1024;
 
 /**
  * A client for a JSON API. A retry also covers reading the body, because a broken connection may
@@ -56,21 +61,45 @@ export class RestClient {
   }
 
   /**
-   * Returns the URL that a link in the response from `from` points to, without secrets, so that it
-   * can be stored. Error: `LINK_TO_OTHER_ORIGIN`.
+   * Returns the link in a response as it can be stored: path and query, without secrets. Error:
+   * `LINK_TO_OTHER_ORIGIN`.
    */
-  follow(link: string, from: string, method: HttpRequest["method"] = "GET"): URL {
-    const url = new URL(link, from);
+  storedLink(link: string, { base }: Pick<Answer, "base">): string {
+    return this.#credentials.hideInUrl(this.#follow(link, base, "GET"));
+  }
+
+  /** Returns the URL of a link that was stored. Error: `LINK_TO_OTHER_ORIGIN`. */
+  linked(stored: string): URL {
+    const url = this.#credentials.revealUrl(stored);
+    return this.#checkOrigin(url, "the stored page");
+  }
+
+  /** Returns a cursor as it can be stored, without secrets. */
+  storedCursor(cursor: string): string {
+    return this.#credentials.hide(cursor);
+  }
+
+  /** Returns a cursor that was stored, with its secrets. */
+  cursor(stored: string): string {
+    return this.#credentials.reveal(stored);
+  }
+
+  /** Returns the URL that a link points to. Error: `LINK_TO_OTHER_ORIGIN`. */
+  #follow(link: string, from: URL, method: HttpRequest["method"]): URL {
+    return this.#checkOrigin(new URL(link, from), `${method} ${this.#credentials.shown(from)}`, from);
+  }
+
+  /**
+   * Returns the URL if it has the origin of the option `url`. Links, redirects and stored pages
+   * come from outside, and another server must not be sent the credentials of this one.
+   */
+  #checkOrigin(url: URL, what: string, from = new URL(this.#options.url)): URL {
     const { origin } = new URL(this.#options.url);
-    if (url.origin === origin) return this.#credentials.withoutSecrets(url);
-    throw new MillraceError(
-      "LINK_TO_OTHER_ORIGIN",
-      `${method} ${from} leads to ${url.origin}, not to ${origin}`,
-      {
-        where: { url: from },
-        hint: "That server would be sent the credentials of this one. Set url to the origin that serves the API.",
-      },
-    );
+    if (url.origin === origin) return url;
+    throw new MillraceError("LINK_TO_OTHER_ORIGIN", `${what} leads to ${url.origin}, not to ${origin}`, {
+      where: { url: this.#credentials.shown(from) },
+      hint: "That server would be sent the credentials of this one. Set url to the origin that serves the API; after a wrong offset, `millrace rewind`.",
+    });
   }
 
   /**
@@ -81,8 +110,9 @@ export class RestClient {
   async get(url: URL, signal?: AbortSignal): Promise<Answer> {
     const request: HttpRequest = { method: "GET", url, headers: { accept: "application/json" } };
     const { response, text, url: shown } = await this.#ask(request, signal);
+    const nextLink = parseNextLink(response.headers.get("link"));
     try {
-      return { body: parseJson(text), nextLink: parseNextLink(response.headers.get("link")), url: shown };
+      return { body: parseJson(text), nextLink, base: url, url: shown };
     } catch {
       // The parser's error is dropped because it quotes the body.
       throw notJson(response.status, shown);
@@ -126,7 +156,7 @@ export class RestClient {
    */
   async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
     const { method, headers: defaults, delivery } = request;
-    const url = this.#credentials.withoutSecrets(request.url).href;
+    const url = this.#credentials.shown(request.url);
     const timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
     const headers = this.#credentials.headers(defaults);
     // Overrides a header of the same name in the options. If all requests had the same key, the API
@@ -143,7 +173,7 @@ export class RestClient {
     };
     try {
       const response = await this.#fetch(request, init);
-      return { response, text: await response.text(), url };
+      return { response, text: await this.#textOf(response, request, url), url };
     } catch (error) {
       if (MillraceError.is(error)) throw error;
       const seconds = timeout.aborted ? this.#options.timeoutSeconds : undefined;
@@ -155,13 +185,25 @@ export class RestClient {
   async #fetch({ method, url }: HttpRequest, init: RequestInit): Promise<Response> {
     let at = url;
     for (let redirects = 0; ; redirects++) {
-      const response = await fetch(this.#credentials.withSecrets(at), init);
+      const response = await fetch(this.#credentials.withSecrets(this.#checkOrigin(at, "the request")), init);
       const { status } = response;
       const isRedirect = method === "GET" ? status >= 300 && status <= 399 : status === 307 || status === 308;
       const location = response.headers.get("location");
       if (!isRedirect || location === null || redirects === MAX_REDIRECTS) return response;
       await response.body?.cancel();
-      at = this.follow(location, this.#credentials.withoutSecrets(at).href, method);
+      at = this.#follow(location, at, method);
     }
+  }
+
+  /**
+   * Reads the body. Only the body of a page is needed; of others a part is read, so that the
+   * connection can be used again. Error: `RESPONSE_TOO_LARGE`.
+   */
+  async #textOf(response: Response, { method }: HttpRequest, url: string): Promise<string> {
+    const { maxResponseBytes } = this.#options;
+    if (!response.ok || method !== "GET") return (await readText(response, MAX_UNUSED_BYTES)) ?? "";
+    const text = await readText(response, maxResponseBytes);
+    if (text !== undefined) return text;
+    throw responseTooLarge(response.status, url, maxResponseBytes);
   }
 }

@@ -2,6 +2,11 @@ import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
 import type { RequestOptions } from "./options.ts";
+import { hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
+
+/** Matches a parameter whose name says that its value is a secret of the API's own making. */
+const SECRET_PARAMETER =
+  /([?&][^?&=]*(?:token|secret|signature|password|credential|api[-_]?key|session|\bsig|\bauth|\bjwt)[^?&=]*=)[^&]+/gi;
 
 /**
  * Adds secrets to requests, and removes them from URLs that are stored or shown. Secrets are read
@@ -65,27 +70,50 @@ export class Credentials {
   }
 
   /**
-   * Returns the URL without secrets. It also removes parameters whose value is a secret, because an
-   * API may repeat a secret under another name in its links.
+   * Returns path and query of a URL, as they can be stored. Parameters that the options set are
+   * left out, and an API that repeats a secret elsewhere in its links gets a placeholder there,
+   * which `reveal` replaces.
    */
-  withoutSecrets(url: URL): URL {
-    const shown = new URL(url);
-    shown.username = "";
-    shown.password = "";
+  hideInUrl(url: URL): string {
     const names = Object.entries(this.#options.query).flatMap(([name, value]) =>
       isFromEnvironment(value) ? [name] : [],
     );
-    const values = this.#values();
-    for (const [name, value] of [...shown.searchParams]) {
-      if (names.includes(name) || values.has(value)) shown.searchParams.delete(name);
-    }
-    return shown;
+    const rest = new URL(url);
+    for (const name of names) if (rest.searchParams.has(name)) rest.searchParams.delete(name);
+    return hideInUrl(rest, this.#secrets());
   }
 
-  #values(): ReadonlySet<string> {
-    const { query, headers, bearerToken } = this.#options;
+  /** Returns a URL for messages, without secrets and without values that look like one. */
+  shown(url: URL): string {
+    return (url.origin + this.hideInUrl(url)).replace(SECRET_PARAMETER, "$1…");
+  }
+
+  /** Returns the URL of the stored path and query, with its secrets. */
+  revealUrl(stored: string): URL {
+    const link = revealSecrets(stored, this.#secrets(), encodeURIComponent);
+    // A path may begin with two slashes, which would be a host otherwise.
+    return link.startsWith("/")
+      ? new URL(new URL(this.#options.url).origin + link)
+      : new URL(link, this.#options.url);
+  }
+
+  /** Replaces secrets in a cursor by placeholders. */
+  hide(text: string): string {
+    return hideSecrets(text, this.#secrets());
+  }
+
+  reveal(text: string): string {
+    return revealSecrets(text, this.#secrets());
+  }
+
+  #secrets(): readonly NamedSecret[] {
+    const { query, headers, bearerToken, url } = this.#options;
     const all = [...Object.values(query), ...Object.values(headers), bearerToken].filter(isFromEnvironment);
-    return new Set(all.flatMap((from) => this.#env[from.env] ?? []).filter((value) => value !== ""));
+    const { password } = new URL(url);
+    return [
+      ...all.map(({ env }) => ({ name: `env:${env}`, value: this.#env[env] ?? "" })),
+      { name: "url:password", value: decodeURIComponent(password) },
+    ].filter(({ value }) => value !== "");
   }
 
   #secret(from: FromEnvironment): string {

@@ -55,6 +55,17 @@ export function notJson(status: number, url: string): MillraceError {
   });
 }
 
+export function responseTooLarge(status: number, url: string, maxBytes: number): MillraceError {
+  return new MillraceError(
+    "RESPONSE_TOO_LARGE",
+    `GET ${url} answered with more than ${maxBytes} bytes, which is the maxResponseBytes of the options`,
+    {
+      where: { url, status },
+      hint: "Ask for smaller pages (pageSize, timeRange), or raise maxResponseBytes: a page is held in memory.",
+    },
+  );
+}
+
 export function statusError(request: HttpRequest, url: string, status: number): MillraceError {
   const { delivery } = request;
   const retried = delivery?.idempotency === undefined ? RETRIED_STATUS : RETRIED_WITH_KEY;

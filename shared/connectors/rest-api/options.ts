@@ -110,6 +110,11 @@ export interface RestApiRequestOptions {
    * asks for; if the API asks for more, the request fails. Default 60.
    */
   readonly maxRetryDelaySeconds?: number;
+  /**
+   * Maximum size of a response in bytes, after decompression. A page is held in memory, and a
+   * larger one is the error `RESPONSE_TOO_LARGE`. Default 128 MiB.
+   */
+  readonly maxResponseBytes?: number;
 }
 
 /** Options of the source. A sink has no use for them. */
@@ -192,6 +197,7 @@ const REQUEST = {
   timeoutSeconds: z.number().positive().default(30),
   maxRetries: z.int().nonnegative().default(3),
   maxRetryDelaySeconds: z.number().nonnegative().default(60),
+  maxResponseBytes: count.default(128 * 1024 * 1024),
 };
 
 const PAGINATION = z.discriminatedUnion("type", [

@@ -87,12 +87,12 @@ export class Pages {
         return this.#client.url({
           ...this.#params,
           [pagination.sizeParam]: size,
-          ...(ref === null ? {} : { [pagination.cursorParam]: String(ref) }),
+          ...(ref === null ? {} : { [pagination.cursorParam]: this.#client.cursor(String(ref)) }),
         });
       case "link":
         return ref === null
           ? this.#client.url({ ...this.#params, [pagination.sizeParam]: size })
-          : new URL(new URL(this.#options.url).origin + String(ref));
+          : this.#client.linked(String(ref));
       case "none":
         return this.#client.url(this.#params);
     }
@@ -109,12 +109,10 @@ export class Pages {
       case "cursor": {
         const cursor = valueAt(answer.body, pagination.cursorPath);
         if (cursor === undefined || cursor === null || cursor === "") return undefined;
-        return typeof cursor === "number" ? cursor : String(cursor);
+        return typeof cursor === "number" ? cursor : this.#client.storedCursor(String(cursor));
       }
       case "link": {
-        if (answer.nextLink === undefined) return undefined;
-        const url = this.#client.follow(answer.nextLink, answer.url);
-        return url.pathname + url.search;
+        return answer.nextLink === undefined ? undefined : this.#client.storedLink(answer.nextLink, answer);
       }
       case "none":
         return undefined;

@@ -126,8 +126,13 @@ export const REST_API = {
     do: "check `pagination`",
     again: "no",
   },
+  RESPONSE_TOO_LARGE: {
+    means: "a response is larger than `maxResponseBytes`, after decompression",
+    do: "ask for smaller pages, or raise `maxResponseBytes`",
+    again: "no",
+  },
   LINK_TO_OTHER_ORIGIN: {
-    means: "a link or a redirect leads to another server",
+    means: "a link, a redirect or a stored page leads to another server; nothing was sent there",
     do: "set `url` to the one that serves the pages",
     again: "no",
   },

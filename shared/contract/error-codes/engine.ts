@@ -127,7 +127,7 @@ export const TASKS = {
     again: "yes",
   },
   WORKER_DIED: {
-    means: "the task's thread ended (`process.exit`, memory)",
+    means: "the task's thread ended, for example because it ran out of memory",
     do: "look into source and sink",
     again: "yes",
   },
@@ -222,12 +222,12 @@ export const SINK = {
 export const LEDGER_AND_STORE = {
   LEDGER_FAILED: {
     means: "the ledger's disk or table failed, is full, or forbids it",
-    do: "check space and rights",
+    do: "as it says; where the cause is not known, check space and rights",
     again: "where it may pass",
   },
   STORE_FAILED: {
     means: "the store's disk or bucket failed, is full, or forbids it",
-    do: "check space and rights",
+    do: "as it says; where the cause is not known, check space and rights",
     again: "where it may pass",
   },
   LEDGER_BEHIND_SINK: {
@@ -256,6 +256,16 @@ export const LEDGER_AND_STORE = {
   SKIP_REFUSED: {
     means: "a batch cannot be skipped without losing rows that only the source still has",
     do: "see the message",
+    again: "no",
+  },
+  HOME_READABLE: {
+    means: "a warning: every user of this machine can look into the home, which existed before",
+    do: "`chmod -R o-rwx` of the home; one that Millrace creates is for its owner only",
+    again: "–",
+  },
+  LEDGER_DAMAGED: {
+    means: "the ledger's file is damaged, or holds something else",
+    do: "restore it from a backup; without one, move it away and `millrace adopt`",
     again: "no",
   },
   LEDGER_VERSION: {

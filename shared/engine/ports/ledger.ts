@@ -198,7 +198,7 @@ export interface Batch {
   readonly firstPlannedAt: number;
   readonly finishedAt?: number;
   readonly progress?: BatchProgress;
-  /** Why the attempt was aborted. */
+  /** Why the attempt was aborted, or why it has not ended yet. */
   readonly error?: ErrorRecord;
 }
 
@@ -400,6 +400,11 @@ export interface Ledger {
    * `LEDGER_CONFLICT` if `to` cannot follow the state of `batch`.
    */
   decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch>;
+  /**
+   * Sets the error of the attempt, for people, if it is still in the state of `batch`. Otherwise
+   * nothing changes.
+   */
+  recordError(fence: Fence, batch: Batch, error: ErrorRecord): Promise<void>;
   /**
    * Ends the attempt and returns the current batch. `committed` also moves the offset, closes the
    * batch, and notes that the source must still be told; all in one transaction. Throws

@@ -1,4 +1,5 @@
 import { UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
+import type { ErrorRecord } from "../../contract/errors.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import { ABSENT, absentOr, atMost, type Change, equal, oneOf } from "./compare-and-set.ts";
@@ -160,6 +161,15 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
       ...(to === "committing" ? { lastTriedAttempt: attempt } : {}),
       ...optional("error", error),
     },
+  });
+}
+
+/** Sets the error of an attempt that could not be ended, if it is still in the same state. */
+export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): BatchTransition {
+  const { attempt, state } = batch;
+  return batchTransition(fence, batch, {
+    where: [{ state: equal(state), attempt: equal(attempt) }],
+    set: { error },
   });
 }
 

@@ -1,6 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import type { FinalizeResult } from "../finalize.ts";
+import { besides } from "../first-cause.ts";
 import type { PlannedBatch, PlanResult } from "../plan.ts";
 import type { Batch } from "../ports/ledger.ts";
 import type { RunEvent } from "../ports/run-events.ts";
@@ -140,7 +141,10 @@ class Run {
     const failure = await this.#steps.write(planned);
     if (failure === "interrupted") return { outcome: "interrupted" };
 
-    const ended = await this.#steps.finalize(planned, failure);
+    // The recorded failure lacks the cause, which only this process knows.
+    const ended = await this.#steps.finalize(planned, failure).catch((error: unknown) => {
+      throw besides(failure, error);
+    });
     const { state, progress, finishedAt = batch.plannedAt } = ended.batch;
     const { rows, bytes } = progress ?? { rows: 0, bytes: 0 };
     const milliseconds = elapsedBetween(batch.plannedAt, finishedAt);

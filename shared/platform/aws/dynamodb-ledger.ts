@@ -1,6 +1,7 @@
 import type { Put, TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import { isDynamoDbItem } from "../../aws/transaction-item.ts";
 import type { Runtime } from "../../contract/context.ts";
+import type { ErrorRecord } from "../../contract/errors.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
@@ -46,6 +47,7 @@ import {
   acknowledged,
   acquired,
   decided,
+  errorRecorded,
   finished,
   identified,
   initialized,
@@ -134,6 +136,10 @@ export class DynamoDbLedger implements Ledger {
 
   async decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch> {
     return await this.#changeBatch(decided(fence, batch, decision));
+  }
+
+  async recordError(fence: Fence, batch: Batch, error: ErrorRecord): Promise<void> {
+    await this.#changeBatch(errorRecorded(fence, batch, error));
   }
 
   async finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {

@@ -5,7 +5,8 @@ import { dirname, join, relative, resolve } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
 import { checkKey } from "../../engine/ports/keys.ts";
-import { makeDurableFolder, syncFolder } from "./durable.ts";
+import { adviceFor } from "./advice.ts";
+import { fileRights, makeDurableFolder, syncFolder } from "./durable.ts";
 
 /** Matches the name of a file that is still being written: `<key>.<id>.upload`. */
 const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
@@ -17,25 +18,34 @@ const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
  */
 export class DirectoryStore implements ObjectStore {
   readonly location: string;
+  readonly #rights: number | undefined;
 
-  /** The folder is created when the first object is put. */
-  constructor(root: string) {
+  /**
+   * The folder is created when the first object is put. `rights` are those of new folders, and
+   * without `x` those of new files; without it, the umask decides.
+   */
+  constructor(root: string, rights?: number) {
     this.location = resolve(root);
+    this.#rights = rights;
   }
 
   at(folder: string): ObjectStore {
-    return new DirectoryStore(join(this.location, checkKey(folder)));
+    return new DirectoryStore(join(this.location, checkKey(folder)), this.#rights);
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
     const path = this.#path(key);
     return await this.#guard(path, async () => {
       const folder = dirname(path);
-      await makeDurableFolder(folder);
+      await makeDurableFolder(folder, this.#rights);
       const upload = `${path}.${randomUUID()}.upload`;
       let created: boolean;
       try {
-        const file = await open(upload, "wx");
+        const file = await open(
+          upload,
+          "wx",
+          this.#rights === undefined ? undefined : fileRights(this.#rights),
+        );
         try {
           await writeAll(file, body);
           await file.datasync();
@@ -135,8 +145,7 @@ export class DirectoryStore implements ObjectStore {
       if (MillraceError.is(error) || !isSystemError(error)) throw error;
       throw new MillraceError("STORE_FAILED", `the store failed: ${error.message}`, {
         where: { path },
-        hint: "Check free space and rights below the path, then run again.",
-        retryable: ["EAGAIN", "EBUSY", "EMFILE", "ENFILE"].includes(error.code),
+        ...adviceFor(error.code),
         cause: error,
       });
     }

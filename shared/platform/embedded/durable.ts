@@ -1,19 +1,28 @@
 import { mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
+import { adviceFor, systemCodeOf } from "./advice.ts";
+
+/** Rights of new folders. The process's umask takes away from them. */
+const DEFAULT_RIGHTS = 0o777;
+
+/** Returns the rights of files in folders with these rights. */
+export function fileRights(folderRights: number): number {
+  return folderRights & 0o666;
+}
 
 /**
- * Creates a folder and its parents, and syncs the parent of each new folder, so that they survive a
- * power failure.
+ * Creates a folder and its parents with these rights, and syncs the parent of each new folder, so
+ * that they survive a power failure.
  */
-export async function makeDurableFolder(folder: string): Promise<void> {
-  const firstNew = await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+export async function makeDurableFolder(folder: string, rights = DEFAULT_RIGHTS): Promise<void> {
+  const firstNew = await mkdir(folder, { recursive: true, mode: rights }).catch((error: unknown) => {
     throw new MillraceError(
       "STORE_FAILED",
       `the folder cannot be made: ${error instanceof Error && "code" in error ? error.code : error}`,
       {
         where: { path: folder },
-        hint: "Check that the path is a folder, or can become one, and that this user may write there.",
+        ...adviceFor(systemCodeOf(error)),
         cause: error,
       },
     );

@@ -1,7 +1,8 @@
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { MillraceError } from "../../contract/errors.ts";
+import { adviceFor, SQLITE, sqliteCodeOf, systemCodeOfSqlite } from "./advice.ts";
 import type { Row } from "./sqlite-rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 
@@ -18,9 +19,9 @@ const WAL_PAUSE_MILLISECONDS = 10;
  * transactions, so FULL is not noticeably slower.
  */
 export class SqliteConnection {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  readonly #path: string;
   /** Identifies the file that was opened, whatever lies at its path later. */
   readonly #file: string;
 
@@ -76,7 +77,7 @@ export class SqliteConnection {
     try {
       return body();
     } catch (error) {
-      throw ledgerError(error);
+      throw ledgerError(error, this.#path);
     }
   }
 
@@ -164,10 +165,21 @@ export class SqliteConnection {
 /**
  * Opens the file without write access. To read a WAL file, SQLite needs an index file beside it. If
  * no process has the database open, the WAL and its index do not exist and the database cannot
- * change. It is then opened as immutable, which needs no index.
+ * change. It is then opened as immutable, which needs no index. So is a database with an empty WAL
+ * whose index cannot be created, because the disk is full.
  */
 function openReadOnly(path: string): DatabaseSync {
-  if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true });
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  if (log !== undefined) {
+    const database = new DatabaseSync(path, { readOnly: true });
+    try {
+      database.prepare("PRAGMA user_version").get();
+      return database;
+    } catch (error) {
+      database.close();
+      if (log.size > 0) throw error;
+    }
+  }
   return new DatabaseSync(new URL("?immutable=1", pathToFileURL(path)), { readOnly: true });
 }
 
@@ -189,16 +201,35 @@ function ledgerLost(path: string): MillraceError {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && /busy|locked/i.test(error.message);
+  const code = sqliteCodeOf(error);
+  return code === SQLITE.busy || code === SQLITE.locked;
 }
 
-function ledgerError(error: unknown, path?: string): unknown {
+/** Converts an error of SQLite, with advice that fits its cause. */
+export function ledgerError(error: unknown, path: string): unknown {
   if (MillraceError.is(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (isDamage(error)) {
+    return new MillraceError("LEDGER_DAMAGED", `the ledger is damaged, or is no ledger: ${message}`, {
+      where: { path },
+      hint: "Keep a copy of it. Restore it from a backup, without the files ledger.sqlite-wal and -shm of now, and look with `millrace status`. Without a backup move it away; `millrace adopt NAME` then goes on after what the table has.",
+      cause: error,
+    });
+  }
+  const { hint, retryable } = isBusy(error)
+    ? { hint: "Another process is writing to the ledger. Run again when it has ended.", retryable: true }
+    : adviceFor(systemCodeOfSqlite(error, path));
   return new MillraceError("LEDGER_FAILED", `the ledger failed: ${message}`, {
-    ...(path === undefined ? {} : { where: { path } }),
-    hint: "Check the disk's free space and the rights on the home folder, then run again: nothing is lost.",
-    retryable: isBusy(error),
+    where: { path },
+    hint,
+    retryable,
     cause: error,
   });
+}
+
+/** True if the file is no database, if its pages are damaged, or if it holds something else. */
+function isDamage(error: unknown): boolean {
+  const code = sqliteCodeOf(error);
+  if (code === SQLITE.corrupt || code === SQLITE.notADatabase || error instanceof SyntaxError) return true;
+  return code === SQLITE.error && error instanceof Error && /^no such (table|column)/.test(error.message);
 }

@@ -1,3 +1,4 @@
+import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { applyChange } from "../../engine/ports/compare-and-set.ts";
 import type {
@@ -42,6 +43,7 @@ import {
   acknowledged,
   acquired,
   decided,
+  errorRecorded,
   finished,
   identified,
   initialized,
@@ -122,6 +124,10 @@ export class SqliteLedger implements Ledger {
 
   async decide(fence: Fence, batch: Batch, decision: Decision): Promise<Batch> {
     return this.#changeBatch(decided(fence, batch, decision));
+  }
+
+  async recordError(fence: Fence, batch: Batch, error: ErrorRecord): Promise<void> {
+    this.#apply(errorRecorded(fence, batch, error));
   }
 
   async finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {

@@ -54,6 +54,16 @@ export function ends(open: () => Promise<Ledger>): void {
       });
     });
 
+    it("An error is recorded for the attempt without a change of its state, and not for a later state", async () => {
+      const { fence: mine, batch } = await planned();
+      const error = { code: "SINK_FAILED", message: "commit() failed", where: {}, also: [] };
+      await ledger.recordError(mine, batch, error);
+      expect(await ledger.batch(PIPELINE, 0)).toEqual({ ...batch, error });
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "committing" });
+      await ledger.recordError(mine, batch, { ...error, message: "too late" });
+      expect(await ledger.batch(PIPELINE, 0)).toMatchObject({ state: "committing", error });
+    });
+
     it("A decision is made once: a later caller gets the recorded decision", async () => {
       const { fence: mine } = await planned();
       await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
