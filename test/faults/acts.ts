@@ -1,6 +1,7 @@
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
 import { adopt, previewAdoption } from "../../shared/engine/adopt.ts";
+import type { Batch } from "../../shared/engine/ports/ledger.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { previewSkip, skip } from "../../shared/engine/skip.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
@@ -23,6 +24,12 @@ export type Act =
   | "restore ledger"
   /** The store and the table of after the first runs come back after further ones. */
   | "restore table"
+  /** The table is emptied after the first runs. */
+  | "lose table"
+  /** A committed batch is asked for again before the source was told of it. */
+  | "rewind, acknowledgement due"
+  /** The ledger is gone while the first run is asleep. */
+  | "lose ledger under a run"
   /** The open batch is skipped, before runs that sleep go on. */
   | "skip";
 
@@ -32,6 +39,8 @@ export const ACTS = [
   "rewind",
   "restore ledger",
   "restore table",
+  "lose table",
+  "rewind, acknowledgement due",
   "skip",
 ] as const satisfies readonly Act[];
 
@@ -61,41 +70,70 @@ export async function tidy(world: Surroundings): Promise<void> {
  * the table must have in the end.
  */
 export async function perform(world: World, act: Act | undefined): Promise<readonly number[]> {
-  const all = () => rowsBetween(0, world.shape.rows);
-  switch (act) {
-    case undefined:
-    case "skip":
-      return all().filter((id) => !world.skipped.has(id));
-    case "rewind":
-      return [...all(), ...(await rewound(world))];
-    case "lose ledger":
-    case "lose ledger, from start": {
-      await finish(world);
-      world.now += 3 * DAY;
-      await tidy(world);
-      world.loseLedger();
-      await expectRefusal(world, "LEDGER_BEHIND_SINK");
-      const fromStart = act === "lose ledger, from start";
-      await adopted(world, fromStart);
-      return fromStart ? [...all(), ...all()] : all();
-    }
-    case "restore ledger": {
-      const restore = world.keepLedger();
-      await finish(world);
-      restore();
-      world.addRows(4);
-      if (await isRefused(world, "LEDGER_BEHIND_SINK")) await adopted(world, false);
-      return all();
-    }
-    case "restore table": {
-      const restore = world.keepObjects();
-      await finish(world);
-      restore();
-      world.addRows(4);
-      if (await isRefused(world, "SINK_BEHIND_LEDGER")) await rewoundToSink(world);
-      return all();
-    }
-  }
+  const perform = act === undefined ? undefined : PERFORMED[act];
+  return perform === undefined ? allRows(world).filter((id) => !world.skipped.has(id)) : await perform(world);
+}
+
+/** How each act is performed. An act that comes before runs that sleep has nothing left to do. */
+const PERFORMED: Readonly<Record<Act, ((world: World) => Promise<readonly number[]>) | undefined>> = {
+  skip: undefined,
+  "lose ledger under a run": undefined,
+  rewind: async (world) => [...allRows(world), ...(await rewound(world))],
+  "lose ledger": (world) => loseLedger(world, false),
+  "lose ledger, from start": (world) => loseLedger(world, true),
+  async "restore ledger"(world) {
+    const restore = world.keepLedger();
+    await finish(world);
+    restore();
+    world.addRows(4);
+    if (await isRefused(world, "LEDGER_BEHIND_SINK")) await adopted(world, false);
+    return allRows(world);
+  },
+  async "restore table"(world) {
+    const restore = world.keepObjects();
+    await finish(world);
+    restore();
+    return await goOnWithSink(world);
+  },
+  async "lose table"(world) {
+    // The files of a batch that has landed are not staged any more, so its commit cannot be
+    // repeated.
+    if ((await openBatchOf(world))?.state === "committing") return allRows(world);
+    world.loseTable();
+    return await goOnWithSink(world);
+  },
+  "rewind, acknowledgement due": rewindBehindDue,
+};
+
+function allRows(world: World): number[] {
+  return rowsBetween(0, world.shape.rows);
+}
+
+async function loseLedger(world: World, fromStart: boolean): Promise<readonly number[]> {
+  await finish(world);
+  world.now += 3 * DAY;
+  await tidy(world);
+  world.loseLedger();
+  await expectRefusal(world, "LEDGER_BEHIND_SINK");
+  await adopted(world, fromStart);
+  return fromStart ? [...allRows(world), ...allRows(world)] : allRows(world);
+}
+
+async function goOnWithSink(world: World): Promise<readonly number[]> {
+  world.addRows(4);
+  if (await isRefused(world, "SINK_BEHIND_LEDGER")) await returnToSink(world);
+  return allRows(world);
+}
+
+async function rewindBehindDue(world: World): Promise<readonly number[]> {
+  const head = await world.ledger.head(world.pipeline);
+  const due = head?.unacknowledged;
+  if (due === undefined || head?.openBatchId !== undefined) return allRows(world);
+  const { start } = (await world.ledger.batch(world.pipeline, due.batchId)) ?? {};
+  const [from, to] = [Number(start?.["n"]), Number(due.end["n"])];
+  world.expectsAgain(from, to);
+  await moveTo(world, { n: from });
+  return [...rowsBetween(0, to), ...rowsBetween(from, world.shape.rows)];
 }
 
 /** Skips the open batch, if there is one. */
@@ -124,6 +162,11 @@ async function adopted(world: World, fromStart: boolean): Promise<void> {
   await adopt(sessions, ports, request);
 }
 
+async function openBatchOf({ ledger, pipeline }: World): Promise<Batch | undefined> {
+  const head = await ledger.head(pipeline);
+  return head?.openBatchId === undefined ? undefined : await ledger.batch(pipeline, head.openBatchId);
+}
+
 async function expectRefusal(world: World, code: string): Promise<void> {
   if (!(await isRefused(world, code))) world.broken(`a run is not refused with ${code}`);
 }
@@ -139,12 +182,13 @@ async function isRefused(world: World, code: string): Promise<boolean> {
   return true;
 }
 
-/** Rewinds to where the sink ends, as the refusal says. */
-async function rewoundToSink(world: World): Promise<void> {
+/** Goes on where the sink ends, as the refusal says: by a rewind, or by an adoption. */
+async function returnToSink(world: World): Promise<void> {
   const { sessions, ports } = await new Run(world).open();
   const { to } = await previewAdoption(sessions, ports, {}).catch(() => ({ to: null }));
-  await skipOpenBatch(world);
-  await moveTo(world, to ?? { n: 0 });
+  const head = await world.ledger.head(world.pipeline);
+  if (head?.openBatchId !== undefined) await adopted(world, to === null);
+  else await moveTo(world, to ?? { n: 0 });
 }
 
 /**

@@ -75,6 +75,7 @@ export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
  */
 async function runInTurn(world: World, test: Case, begun: Run[]): Promise<void> {
   for (const faults of test.runs) {
+    if (test.act === "lose ledger under a run" && begun.length === 1) world.loseLedger();
     const run = new Run(world, { faults });
     begun.push(run);
     await run.start();

@@ -76,6 +76,21 @@ export const NAMED_CASES = {
     runs: [[{ at: "step plan #2", kind: "stop before" }]],
     act: "restore table",
   },
+  "a table that is emptied before the source is told of a batch": {
+    kind: "history",
+    runs: [[{ at: "source.commit", kind: "stop before" }]],
+    act: "lose table",
+  },
+  "a rewind of a batch that the source was not told of": {
+    kind: "history",
+    runs: [[{ at: "source.commit", kind: "stop before" }]],
+    act: "rewind, acknowledgement due",
+  },
+  "a plan that is recorded in the ledger of another life": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.plan", kind: "sleep before" }], [{ at: "source.partitions", kind: "stop after" }]],
+    act: "lose ledger under a run",
+  },
   "a batch that is skipped while its commit is on its way": {
     kind: "takeover",
     runs: [[{ at: "sink.commit", kind: "sleep before" }]],

@@ -1,14 +1,15 @@
-import { copyFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
 import type { Runtime } from "../../shared/contract/context.ts";
-import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../shared/contract/object-store.ts";
+import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
 import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { Watched } from "./watched-store.ts";
 
 /** The rows of the source, and their division into batches and partitions. */
 export interface Shape {
@@ -78,6 +79,8 @@ export class World implements Surroundings {
   readonly #givenUp = new Set<number>();
   /** The file of the ledger, if a copy of it must be put back. */
   readonly #file: string | undefined;
+  /** Rows for which the source was asked a second time. */
+  #again: { readonly from: number; readonly to: number } | undefined;
   #ids = 0;
 
   /**
@@ -85,7 +88,7 @@ export class World implements Surroundings {
    * `onDisk`, the ledger is a file.
    */
   constructor(shape: Shape, remains?: Remains, onDisk = false) {
-    this.#file = onDisk ? join(temporaryFolder(), "ledger.sqlite") : undefined;
+    this.#file = onDisk ? join(mkdtempSync(join(tmpdir(), "millrace-")), "ledger.sqlite") : undefined;
     this.shape = shape;
     this.pipeline = remains?.pipeline ?? "numbers";
     this.#ledger = remains?.ledger ?? new SqliteLedger(this.#file ?? ":memory:");
@@ -115,13 +118,19 @@ export class World implements Surroundings {
     };
   }
 
-  get ledger(): Ledger {
-    return this.#ledger;
-  }
+  /** The present ledger. A run that sleeps while the ledger is replaced finds the new one. */
+  readonly ledger: Ledger = new Proxy({} as Ledger, {
+    get: (_, name) => {
+      const value = Reflect.get(this.#ledger, name) as unknown;
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) =>
+        (Reflect.get(this.#ledger, name) as typeof value).apply(this.#ledger, args) as unknown;
+    },
+  });
 
   /** Deletes the ledger and creates an empty one. */
   loseLedger(): void {
-    this.close();
+    this.#ledger.close?.();
     this.#ledger = new SqliteLedger(":memory:");
     this.#states.clear();
     this.#recorded.clear();
@@ -133,11 +142,11 @@ export class World implements Surroundings {
   keepLedger(): () => void {
     const file = this.#file;
     if (file === undefined) throw new Error("the ledger is not on disk");
-    this.close();
+    this.#ledger.close?.();
     copyFileSync(file, `${file}.kept`);
     this.#ledger = new SqliteLedger(file);
     return () => {
-      this.close();
+      this.#ledger.close?.();
       for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
       copyFileSync(`${file}.kept`, file);
       this.#ledger = new SqliteLedger(file);
@@ -158,6 +167,18 @@ export class World implements Surroundings {
     };
   }
 
+  /** Deletes what is committed, but nothing that is staged. */
+  loseTable(): void {
+    for (const key of [...this.objects.objects.keys()])
+      if (LOG.test(key) || this.#named.has(key)) this.objects.objects.delete(key);
+    this.#named.clear();
+  }
+
+  /** Notes that the source was asked for these rows again. */
+  expectsAgain(from: number, to: number): void {
+    this.#again = { from, to };
+  }
+
   /** Adds rows to the source, and makes its batches larger, so that they are cut differently. */
   addRows(count: number): void {
     this.shape = {
@@ -174,6 +195,7 @@ export class World implements Surroundings {
 
   close(): void {
     this.#ledger.close?.();
+    if (this.#file !== undefined) rmSync(dirname(this.#file), { recursive: true, force: true });
   }
 
   broken(what: string): void {
@@ -247,7 +269,16 @@ export class World implements Surroundings {
     const skipped = [...this.skipped].filter((id) => id < end).length;
     if (new Set(this.visible().filter((id) => id < end)).size < end - skipped)
       this.broken("the source was told to forget rows that are not in the table");
+    this.#judgeAgain(end);
     this.acknowledged.add(end);
+  }
+
+  #judgeAgain(end: number): void {
+    if (this.#again === undefined) return;
+    const { from, to } = this.#again;
+    const written = this.visible().filter((id) => id >= from && id < to).length;
+    if (end >= to && written < 2 * (to - from))
+      this.broken("the source was told to forget rows that it was asked for again");
   }
 
   // Invariants that must hold after all runs.
@@ -285,6 +316,9 @@ export class World implements Surroundings {
   async #judgeLedger(): Promise<void> {
     const batches = [...(await this.ledger.batches(this.pipeline, { limit: 1000 }))].reverse();
     const head = await this.ledger.head(this.pipeline);
+    const lives = [head?.incarnation, ...(head?.formerIncarnations ?? [])];
+    if (batches.some(({ incarnation }) => !lives.includes(incarnation)))
+      this.broken("the ledger has a batch of another life");
     const end = this.#judgeBatches(batches.filter(({ batchId }) => !this.#givenUp.has(batchId)));
     const jump = this.#jumps.get(head?.nextBatchId ?? 0);
     if (JSON.stringify(head?.offset) !== JSON.stringify(jump === undefined ? end : { n: jump }))
@@ -293,6 +327,15 @@ export class World implements Surroundings {
     if (head?.unacknowledged !== undefined) this.broken("a batch is left to acknowledge");
     const ids = this.#log().map((entry) => `${entry.incarnation} ${entry.batchId}`);
     if (new Set(ids).size !== ids.length) this.broken("the log has a batch twice");
+  }
+
+  /**
+   * True if the source was told that a batch with this end is committed. After a jump, its rows may
+   * be in a batch with a later end.
+   */
+  #isTold(end: number): boolean {
+    const hasJumped = this.#jumps.size > 0 && [...this.acknowledged].some((told) => told >= end);
+    return this.acknowledged.has(end) || hasJumped;
   }
 
   /** Judges the batches, oldest first. Returns the end of the last one. */
@@ -306,7 +349,7 @@ export class World implements Surroundings {
       if (batch.batchId !== next && jump === undefined) this.broken("batch ids do not go up by one");
       if (JSON.stringify(batch.start) !== JSON.stringify(end)) this.broken("offset ranges do not join");
       if (batch.state !== "committed") this.broken(`a batch is left ${batch.state}`);
-      if (!this.acknowledged.has(Number(batch.end["n"])))
+      if (!this.#isTold(Number(batch.end["n"])))
         this.broken("the source was never told of a committed batch");
       next = batch.batchId + 1;
       end = batch.end;
@@ -350,54 +393,4 @@ function idsOf(file: Uint8Array): readonly number[] {
   const ids = [...(tableFromIPC(file).getChild("id") ?? [])].map(Number);
   read.set(file, ids);
   return ids;
-}
-
-/** A store that reports each change to the world. */
-class Watched implements ObjectStore {
-  readonly location: string;
-  readonly #inner: ObjectStore;
-  readonly #world: World;
-  readonly #prefix: string;
-
-  constructor(inner: ObjectStore, world: World, prefix: string) {
-    this.location = inner.location;
-    this.#inner = inner;
-    this.#world = world;
-    this.#prefix = prefix;
-  }
-
-  async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {
-    const isPut = await this.#inner.put(key, body);
-    if (isPut) this.#world.sawPut(this.#prefix + key);
-    return isPut;
-  }
-
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#inner.get(key);
-  }
-
-  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
-    return this.#inner.getRange(key, start, end);
-  }
-
-  list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo> {
-    return this.#inner.list(prefix, options);
-  }
-
-  async delete(keys: readonly string[]): Promise<void> {
-    for (const key of keys) this.#world.sawDelete(this.#prefix + key);
-    await this.#inner.delete(keys);
-  }
-
-  listUnfinished(prefix: string): AsyncIterable<UnfinishedUpload> {
-    return this.#inner.listUnfinished(prefix);
-  }
-
-  abandon(upload: UnfinishedUpload): Promise<void> {
-    return this.#inner.abandon(upload);
-  }
-
-  at(folder: string): ObjectStore {
-    return new Watched(this.#inner.at(folder), this.#world, `${this.#prefix}${folder}/`);
-  }
 }
