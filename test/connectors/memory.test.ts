@@ -17,6 +17,7 @@ import type {
 } from "../../shared/contract/stream-reader.ts";
 import type { DataSourceStreamWriter, SupportsCommitLookup } from "../../shared/contract/stream-writer.ts";
 import { checkSink, checkSource } from "../../shared/testing/index.ts";
+import { batchFields } from "../support/batch-context.ts";
 import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
@@ -55,7 +56,12 @@ const stage = async (writer: MemoryWriter, ...numbers: number[]): Promise<object
   (await writer.write(rowsFrom(ids(...numbers)), task)) ?? {};
 
 const batch = (batchId: number, more: Partial<BatchContext> = {}): BatchContext =>
-  ({ pipeline: "p", incarnation: "life-1", batchId, commitTried: false, ...more }) as BatchContext;
+  ({
+    pipeline: "p",
+    ...batchFields({ batchId, ...more }),
+    commitTried: false,
+    ...more,
+  }) as BatchContext;
 
 const failure = (body: () => unknown): unknown => {
   try {

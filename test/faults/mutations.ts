@@ -29,7 +29,7 @@ export const MUTATIONS: readonly Mutation[] = [
     rule: "1",
     what: "no transition checks the epoch",
     caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",
-    shows: "runs without faults do not come to an end",
+    shows: "the plan of a batch was deleted",
     edits: [
       {
         file: TRANSITION,
@@ -290,7 +290,7 @@ export const MUTATIONS: readonly Mutation[] = [
     rule: "13",
     what: "a lease is taken for safety: whoever works while there is one is let through",
     caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",
-    shows: "runs without faults do not come to an end",
+    shows: "the plan of a batch was deleted",
     edits: [
       {
         file: TRANSITION,

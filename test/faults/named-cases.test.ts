@@ -23,9 +23,10 @@ describe("the named cases", () => {
 });
 
 describe("the mutations", () => {
-  it("The mutations remove each of the fourteen rules", () => {
+  it("The mutations remove each rule of the engine", () => {
     const rules = new Set(MUTATIONS.map(({ rule }) => rule).filter((rule) => rule !== "mistake"));
-    expect(rules).toEqual(new Set(Array.from({ length: 14 }, (_, i) => String(i + 1))));
+    // Rule 17 is not built yet. Rule 18 is outside of the engine, and test/e2e removes it.
+    expect(rules).toEqual(new Set(Array.from({ length: 16 }, (_, i) => String(i + 1))));
   });
 });
 

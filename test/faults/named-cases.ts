@@ -61,11 +61,6 @@ export const NAMED_CASES = {
     vacuums: true,
   },
   "a ledger that is lost after the last batch": { kind: "history", runs: [[]], act: "lose ledger" },
-  "a ledger that is lost, and all rows are read again": {
-    kind: "history",
-    runs: [[]],
-    act: "lose ledger, from start",
-  },
   "a ledger that is restored from before the second batch": {
     kind: "history",
     runs: [[{ at: "step plan #2", kind: "stop before" }]],

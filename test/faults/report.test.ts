@@ -15,7 +15,7 @@ describe("the report of a fault run", () => {
     expect(lines.map((line) => line.replace(/ +/g, " "))).toEqual([
       "fault points 77",
       "single 2,001 of 2,310 cases, 0 failed",
-      "history 4 of 1,386 cases, 0 failed",
+      "history 4 of 1,848 cases, 0 failed",
       "zombie 6 of 616 cases, 0 failed",
       "takeover 8 of 6,084 cases, 0 failed",
       "pair 10 cases, 0 failed",

@@ -219,6 +219,8 @@ export class Run {
       hasEnded: async () => this.#options.takesOver ?? false,
     });
     if (planned.kind !== "batch") await ports.ledger.release(planned.fence);
+    else if (planned.warning?.code === "PARTITIONS_MISSING")
+      this.#world.broken("the plan of a batch was deleted");
     return JSON.parse(JSON.stringify(planned)) as PlanResult;
   }
 
