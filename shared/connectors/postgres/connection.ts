@@ -107,6 +107,10 @@ export class Session {
   }
 }
 
+function urlOf({ host, port, database = "" }: Client): string {
+  return `postgres://${host}:${port}/${database}`;
+}
+
 /** Opens connections to the server that the options name. */
 export class Server {
   readonly #options: ParsedOptions;
@@ -150,6 +154,12 @@ export class Server {
     }
   }
 
+  /** Returns the URL of the database without user and secrets. It does not connect. */
+  async name(): Promise<string> {
+    const { Client } = await loadDriver();
+    return urlOf(new Client(this.#config()));
+  }
+
   /** Connects with retries, which are safe because nothing has been done yet. */
   async #connect(signal?: AbortSignal): Promise<Session> {
     return await retry(this.#runtime, RETRIES, () => this.#connectOnce(), { signal });
@@ -169,7 +179,7 @@ export class Server {
     // If the connection breaks, the statement that uses it fails. Without a listener the event
     // would crash the process.
     client.on("error", () => undefined);
-    const url = `postgres://${client.host}:${client.port}/${client.database ?? ""}`;
+    const url = urlOf(client);
     try {
       await client.connect();
     } catch (error) {

@@ -1,10 +1,14 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
+import type { CommittedBatch } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
   DataSourceStreamArrowWriter,
+  type NewestBatchContext,
   type SupportsCommitLookup,
+  type SupportsNewestBatch,
+  type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type VacuumContext,
@@ -26,7 +30,13 @@ import { findTable, quoteTable, readTable, type Table } from "./table.ts";
  */
 export class PostgresWriter
   extends DataSourceStreamArrowWriter<StagedRows>
-  implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsVacuum, SupportsExists
+  implements
+    SupportsTaskAbort<StagedRows>,
+    SupportsCommitLookup,
+    SupportsNewestBatch,
+    SupportsTargetName,
+    SupportsVacuum,
+    SupportsExists
 {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
@@ -86,13 +96,13 @@ export class PostgresWriter
 
   override async commit(
     messages: readonly (StagedRows | null)[],
-    batchId: number,
+    _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
     await this.#server.use(async (session) => {
       await this.#batches.make(session);
       await session.transaction("READ WRITE", async () => {
-        if (!(await this.#batches.record(session, batch, batchId))) return;
+        if (!(await this.#batches.record(session, batch))) return;
         const table = await this.#makeTable(session);
         if (this.#overwrite) await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
         const loader = new Loader(session, table, this.#schema, this.#keyColumns);
@@ -105,8 +115,16 @@ export class PostgresWriter
     await dropStaged(messages, batch).catch(() => undefined);
   }
 
-  async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
-    return (await this.#server.use((session) => this.#batches.last(session, batch))) >= batchId;
+  async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
+    return await this.#server.use((session) => this.#batches.has(session, batch));
+  }
+
+  async newestBatch({ pipeline }: NewestBatchContext): Promise<CommittedBatch | undefined> {
+    return await this.#server.use((session) => this.#batches.newest(session, pipeline));
+  }
+
+  async targetName(): Promise<string> {
+    return `${await this.#server.name()} ${this.#options.table}`;
   }
 
   override async abort(
