@@ -16,7 +16,8 @@ export async function checkSinkPosition(
   open?: { readonly batch: Batch; readonly schema: Schema },
 ): Promise<"landed" | "open" | undefined> {
   const schema = open?.schema ?? (await source.schema());
-  const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit);
+  const { follows } = positionOf(head);
+  const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit, follows);
   if (found === undefined) return undefined;
   const { newest } = found;
   const isLanded =
