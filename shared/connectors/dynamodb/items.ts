@@ -7,7 +7,9 @@ import { suggest } from "../../contract/suggest.ts";
 import { sha256 } from "../kit/sha256.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** The number in the key of a record has 38 digits: its absolute value is from 10^37 to 2 * 10^37. */
+/**
+ * The number in the key of a record has 38 digits: its absolute value is from 10^37 to 2 * 10^37.
+ */
 const MARKER_NUMBERS = 10n ** 37n;
 
 /** An item in the format of the DynamoDB API. */

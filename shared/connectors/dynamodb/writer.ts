@@ -134,9 +134,9 @@ export class DynamoDbWriter
   }
 
   /**
-   * Claims the batch in the marker, puts all items, and records the batch in the marker. Each put is
-   * conditional on the table having no item of a later claim and no later row, so the result is the
-   * same if puts are repeated, late or in another order.
+   * Claims the batch in the marker, puts all items, and records the batch in the marker. Each put
+   * is conditional on the table having no item of a later claim and no later row, so the result is
+   * the same if puts are repeated, late or in another order.
    */
   override async commit(
     messages: readonly (StagedRows | null)[],
@@ -167,9 +167,9 @@ export class DynamoDbWriter
    * Returns `undefined` if the batch is committed. An incomplete batch of another plan is replaced:
    * it never counted, and this batch or later ones bring its rows.
    *
-   * `found` is the highest sequence that a put of this attempt has used or met. If another claim has
-   * replaced this one since, that is an error. If the marker is lower than `found`, somebody deleted
-   * it in the past, and its sequence must be raised above that of the items.
+   * `found` is the highest sequence that a put of this attempt has used or met. If another claim
+   * has replaced this one since, that is an error. If the marker is lower than `found`, it was
+   * deleted in the past, and its sequence must be raised above that of the items.
    */
   async #claim(batch: BatchContext, found?: number): Promise<Marker | undefined> {
     const { pipeline, follows } = batch;
@@ -197,8 +197,8 @@ export class DynamoDbWriter
   }
 
   /**
-   * Puts all items. Returns the sequence of an item that was found in the table, if it is of a later
-   * claim.
+   * Puts all items. Returns the sequence of an item that was found in the table, if it is of a
+   * later claim.
    */
   async #putAll(
     messages: readonly (StagedRows | null)[],

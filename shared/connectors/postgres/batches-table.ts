@@ -219,7 +219,7 @@ function offsetOf(text: string | null | undefined): Offset | undefined {
   return text == null ? undefined : (JSON.parse(text) as Offset);
 }
 
-/** If rights are missing, adds the statements that somebody who has them must run. */
+/** If rights are missing, adds the statements that the table's owner must run. */
 function withStatements(error: unknown, statements: readonly string[]): unknown {
   if (!MillraceError.is(error) || (error.cause as { code?: unknown } | undefined)?.code !== NO_RIGHT)
     return error;

@@ -52,7 +52,9 @@ export class LocalHome implements Home {
     return new LocalHome(folder);
   }
 
-  /** Returns a copy without the ledger's WAL, which has what was written since the last checkpoint. */
+  /**
+   * Returns a copy without the ledger's WAL, which has what was written since the last checkpoint.
+   */
   copyWithoutWal(): Home {
     const folder = temporaryFolder();
     copyFileSync(join(this.#folder, "ledger.sqlite"), join(folder, "ledger.sqlite"));
