@@ -179,6 +179,33 @@ describe("a commit", () => {
     ]);
   });
 
+  it.each([
+    ["another plan", { planId: "other" }],
+    ["another incarnation", { incarnation: "life-2" }],
+  ])("A commit of %s that runs at the same time waits, and is then refused", async (_what, fields) => {
+    const d = await desk();
+    await d.db.query("CREATE TABLE t (id bigint NOT NULL, word text)");
+    // The table of batches is created before, because each commit needs it.
+    await d.land([], {}, { pipeline: "other" });
+    const locking = await d.session();
+    await locking.query("BEGIN; LOCK TABLE t IN SHARE MODE");
+    const waiting =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace' AND wait_event_type = 'Lock'";
+    const commits: Promise<unknown>[] = [];
+    for (const [n, context] of [{}, fields].entries()) {
+      commits.push(
+        d.land([[row(n)]], {}, context).then(
+          () => "committed",
+          (error: { code: string }) => error.code,
+        ),
+      );
+      await expect.poll(async () => (await d.db.query(waiting))[0]?.[0]).toBe(String(n + 1));
+    }
+    await locking.query("ROLLBACK");
+    expect(await Promise.all(commits)).toEqual(["committed", "LEDGER_BEHIND_SINK"]);
+    expect(await rowsOf(d)).toEqual([["0", "w"]]);
+  });
+
   it("Commits of many pipelines at once create missing tables once", async () => {
     const d = await desk();
     await d.db.query("CREATE SCHEMA s");
