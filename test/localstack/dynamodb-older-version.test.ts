@@ -102,6 +102,40 @@ describe("a table of the older version", () => {
     expect((await itemOf(t.table, "b"))?.["word"]).toEqual({ S: "old" });
   });
 
+  it("A batch whose first process died in the middle of its puts still follows the trusted one", async () => {
+    const t = await oldTable();
+    const claimed = { incarnation: "life-1", batchId: "5", planId: "plan-5", attempt: "1" };
+    await dynamodb.send(
+      new PutItemCommand({
+        TableName: t.table,
+        Item: {
+          id: { S: "millrace#orders" },
+          _millrace: {
+            M: {
+              format: { N: "1" },
+              pipeline: { S: "orders" },
+              sequence: { N: "1" },
+              next: {
+                M: {
+                  incarnation: { S: claimed.incarnation },
+                  batchId: { N: claimed.batchId },
+                  planId: { S: claimed.planId },
+                  attempt: { N: claimed.attempt },
+                },
+              },
+            },
+          },
+        },
+      }),
+    );
+    await land(t, "new", { batchId: 5, follows: identity(4) });
+    expect((await itemOf(t.table, "a"))?.["word"]).toEqual({ S: "new" });
+    expect((await itemOf(t.table, "millrace#orders"))?.["_millrace"]?.M).toMatchObject({
+      sequence: { N: "1" },
+      last: { M: { batchId: { N: "5" }, start: { S: '{"n":50}' }, end: { S: '{"n":60}' } } },
+    });
+  });
+
   it("A batch that the older version had open is put, and the next batch follows it", async () => {
     const t = await oldTable();
     await land(t, "open", { batchId: 5, planId: UNKNOWN_PLAN, follows: identity(4) });

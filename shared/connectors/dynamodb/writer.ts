@@ -11,7 +11,6 @@ import { type CommittedBatch, isCommitted, isSameBatch } from "../../contract/co
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
-import { optional } from "../../contract/optional.ts";
 import type { RetryPolicy } from "../../contract/retry.ts";
 import {
   DataSourceStreamArrowWriter,
@@ -175,13 +174,12 @@ export class DynamoDbWriter
     const { pipeline, follows } = batch;
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const read = await this.#marker.read(pipeline);
-      const last = newestOf(read, follows);
-      if (isCommitted(batch, last)) return undefined;
+      if (isCommitted(batch, newestOf(read, follows))) return undefined;
       const isOwn = isClaimedBy(read, batch);
       if (!isOwn) checkNotReplaced(batch, read?.next, found !== undefined);
       if (isOwn && read !== undefined && read.sequence >= (found ?? 0)) return read;
       const sequence = Math.max(read?.sequence ?? 0, found ?? 0) + 1;
-      const marker = { sequence, ...optional("last", last), next: claimOf(batch) };
+      const marker = { ...read, sequence, next: claimOf(batch) };
       if (await this.#marker.write(pipeline, read, marker)) return marker;
     }
     throw this.#busy(batch);
