@@ -22,7 +22,7 @@ import { functionsOf, keysOf } from "./functions.ts";
 import { PipelineMetrics } from "./metrics.ts";
 import { executionsFailed, Monitoring } from "./monitoring.ts";
 import { checkImports, checkOptions } from "./optional-packages.ts";
-import { folderOf, listing, objects, type Places } from "./permissions.ts";
+import { folderOf, listing, objects, type Places, tableArn } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
 import { machineOf, PipelineStateMachine } from "./state-machine.ts";
@@ -76,6 +76,7 @@ export class MicroBatchPipeline extends Construct {
     this.bucket = bucketOf(this, props);
     const lake = folderOf(this, "Lake", description.path);
     const source = folderOf(this, "Source", description.sourcePath);
+    const sinkTable = tableArn(this, description.sinkTable);
     this.#places = {
       pipeline,
       table: this.table,
@@ -83,6 +84,7 @@ export class MicroBatchPipeline extends Construct {
       prefix: pipeline,
       ...(lake === undefined ? {} : { lake }),
       ...(source === undefined ? {} : { source }),
+      ...(sinkTable === undefined ? {} : { sinkTable }),
     };
 
     const context = {

@@ -1,3 +1,4 @@
+import { Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Bucket, type IBucket } from "aws-cdk-lib/aws-s3";
@@ -20,6 +21,8 @@ export interface Places {
   readonly lake?: Folder;
   /** The folder of the files that the source reads. */
   readonly source?: Folder;
+  /** ARN of the table that a DynamoDB sink writes. */
+  readonly sinkTable?: string;
 }
 
 /** A folder outside the pipeline's own store. */
@@ -35,6 +38,12 @@ export function folderOf(scope: Construct, id: string, path: string | undefined)
   return place && { bucket: Bucket.fromBucketName(scope, id, place.bucket), prefix: place.prefix };
 }
 
+/** Returns the ARN of a table, which is given by its name or ARN. */
+export function tableArn(scope: Construct, table: string | undefined): string | undefined {
+  if (table === undefined || table.startsWith("arn:")) return table;
+  return Stack.of(scope).formatArn({ service: "dynamodb", resource: "table", resourceName: table });
+}
+
 /**
  * Returns the least permissions of a step: each statement names its actions, its table or keys, and
  * the prefixes of its objects.
@@ -47,6 +56,7 @@ export function statementsOf(step: StepName, places: Places): readonly PolicySta
     ...objects,
     ...(places.lake === undefined ? [] : LAKE[step](places.lake)),
     ...(places.source === undefined ? [] : SOURCE[step](places.source)),
+    ...(places.sinkTable === undefined ? [] : SINK_TABLE[step](places.sinkTable)),
   ];
 }
 
@@ -79,7 +89,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     // Needed to compare the newest batch in the table with the ledger.
-    listing(places, `${places.prefix}/${STORE_FOLDER.table}`),
+    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.log}`),
     objects(places, ["GetObject"], [belowTable("log")]),
   ],
   Write: (places) => [
@@ -119,7 +129,10 @@ const LOG = `${TABLE_FOLDER.log}/*`;
 
 /** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
-  Plan: (lake) => [listing(lake, lake.prefix), objects(lake, ["GetObject"], [LOG])],
+  Plan: (lake) => [
+    listing(lake, lake.prefix === "" ? TABLE_FOLDER.log : `${lake.prefix}/${TABLE_FOLDER.log}`),
+    objects(lake, ["GetObject"], [LOG]),
+  ],
   Write: (lake) => [
     objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], [DATA]),
   ],
@@ -144,6 +157,19 @@ const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyState
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Write: (source) => [objects(source, ["GetObject"], ["*"])],
   Finalize: () => [],
+  Vacuum: () => [],
+};
+
+/**
+ * Permissions on the table of a DynamoDB sink. Plan reads the sink's record of the last batch;
+ * Finalize reads it and puts the items.
+ */
+const SINK_TABLE: Readonly<Record<StepName, (arn: string) => readonly PolicyStatement[]>> = {
+  Plan: (arn) => [new PolicyStatement({ actions: ["dynamodb:GetItem"], resources: [arn] })],
+  Write: () => [],
+  Finalize: (arn) => [
+    new PolicyStatement({ actions: ["dynamodb:GetItem", "dynamodb:PutItem"], resources: [arn] }),
+  ],
   Vacuum: () => [],
 };
 

@@ -1,5 +1,6 @@
 import { syncBuiltinESMExports } from "node:module";
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
+import { optional } from "../shared/contract/optional.ts";
 import { parseOptions } from "../shared/contract/options/parse.ts";
 import type { DescriptionAnswer } from "../shared/contract/pipeline-description.ts";
 import { forbidExit } from "../shared/engine/run/process-guard.ts";
@@ -22,12 +23,15 @@ write(JSON.stringify(await answer(process.argv[2] ?? "")));
 async function answer(entry: string): Promise<DescriptionAnswer> {
   try {
     const { name, source, sink } = await loadPipeline(entry);
-    const sourcePath = pathOf(await parseOptions(source.dataSource, source.options));
-    const path = pathOf(await parseOptions(sink.dataSource, sink.options));
+    const sourcePath = textOf(await parseOptions(source.dataSource, source.options), "path");
+    const sinkOptions = await parseOptions(sink.dataSource, sink.options);
+    // The name is compared, because importing the class would load the AWS SDK.
+    const sinkTable = sink.dataSource.name === "dynamodb" ? textOf(sinkOptions, "table") : undefined;
     return {
       name,
-      ...(path === undefined ? {} : { path }),
-      ...(sourcePath === undefined ? {} : { sourcePath }),
+      ...optional("path", textOf(sinkOptions, "path")),
+      ...optional("sourcePath", sourcePath),
+      ...optional("sinkTable", sinkTable),
     };
   } catch (error) {
     if (!MillraceError.is(error)) return { error: { message: String(error) } };
@@ -36,7 +40,8 @@ async function answer(entry: string): Promise<DescriptionAnswer> {
   }
 }
 
-function pathOf(options: unknown): string | undefined {
-  const { path } = options as { readonly path?: unknown };
-  return typeof path === "string" ? path : undefined;
+/** Returns the option, if it is text. */
+function textOf(options: unknown, option: string): string | undefined {
+  const value = (options as Readonly<Record<string, unknown>>)[option];
+  return typeof value === "string" ? value : undefined;
 }

@@ -8,6 +8,8 @@ export interface PipelineDescription {
   readonly path?: string;
   /** The option `path` of the source, if it is set. */
   readonly sourcePath?: string;
+  /** Name or ARN of the table that a DynamoDB sink writes. */
+  readonly sinkTable?: string;
 }
 
 /**

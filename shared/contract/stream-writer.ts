@@ -1,5 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
-import type { CommittedBatch } from "./batch-identity.ts";
+import type { BatchIdentity, CommittedBatch } from "./batch-identity.ts";
 import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Awaitable, NamedRow } from "./stream-reader.ts";
@@ -87,6 +87,11 @@ export interface SupportsCommitLookup {
 
 /** What `newestBatch` receives. */
 export interface NewestBatchContext extends SinkContext {
+  /**
+   * The batch that the ledger believes to be the newest one in the sink. A sink that kept no record
+   * in an older version takes it on trust if its `planId` is `UNKNOWN_PLAN`.
+   */
+  readonly follows?: BatchIdentity;
   /** The value that `commit` returned for the last batch; a hint, as in `BatchContext`. */
   readonly lastCommit?: JsonValue;
 }

@@ -8,6 +8,7 @@ import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { type LeaseRequest, withLease } from "./acquire.ts";
 import type { Action, Batch, Head } from "./ports/ledger.ts";
+import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
@@ -96,7 +97,9 @@ async function reportOf(
   choice: AdoptChoice,
 ): Promise<AdoptReport> {
   const { sink, source } = sessions;
-  const found = await sink.newestBatch(await source.schema(), head?.incarnation ?? "", undefined);
+  const follows = head === undefined ? undefined : positionOf(head).follows;
+  const schema = await source.schema();
+  const found = await sink.newestBatch(schema, head?.incarnation ?? "", undefined, follows);
   const newest = found?.newest;
   return {
     newest: newest ?? null,

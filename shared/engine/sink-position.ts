@@ -20,7 +20,8 @@ export async function checkSinkPosition(
   // Batches of a batch pipeline do not continue each other: only the commit compares.
   if (sink.isIndependent) return undefined;
   const schema = open?.schema ?? (await source.schema());
-  const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit);
+  const { follows } = positionOf(head);
+  const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit, follows);
   if (found === undefined) return undefined;
   const { newest } = found;
   const isLanded =

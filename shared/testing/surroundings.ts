@@ -24,6 +24,11 @@ export class Surroundings {
   now: number;
   readonly store: MemoryStore;
   readonly runtime: Runtime;
+  /**
+   * Name of the pipeline. A real target would refuse a second check under the same name, because
+   * the pipeline has another incarnation.
+   */
+  readonly pipeline: string = `checked-${randomUUID()}`;
   readonly #objects: MemoryObjects;
   readonly #otherStores = new Map<string, MemoryStore>();
 
@@ -77,7 +82,7 @@ export class Surroundings {
 
   sinkContext(incarnation: string): SinkContext {
     return {
-      pipeline: "checked",
+      pipeline: this.pipeline,
       incarnation,
       store: this.store,
       openStore: (location) => this.openStore(location),

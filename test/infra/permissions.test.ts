@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { StepName } from "../../infra/permissions.ts";
 import { PACKAGE } from "../support/package.ts";
 import { isAllowed } from "./rights.ts";
-import { type Statement, Synthesized } from "./synthesize.ts";
+import { ACCOUNT, REGION, type Statement, Synthesized } from "./synthesize.ts";
 
 const synthesized = new Synthesized();
 const STEPS: readonly StepName[] = ["Plan", "Write", "Finalize", "Vacuum"];
@@ -229,11 +229,14 @@ describe("a table in another bucket", () => {
     expect([...on("Finalize"), ...on("Vacuum")]).toEqual([]);
   });
 
-  it("A table in another bucket lets Write stage, Finalize commit and Vacuum clean below its folder only", () => {
+  it("A table in another bucket lets Plan read its log, Write stage, Finalize commit and Vacuum clean, all below its folder only", () => {
     const { pipeline } = synthesized;
     expect(pipeline.pipelineName).toBe("orders");
     const on = (step: string) => rightsOn("lake", step);
-    expect(on("Plan")).toEqual([]);
+    expect(on("Plan")).toEqual([
+      "s3:ListBucket arn:aws:s3:::lake",
+      "s3:GetObject arn:aws:s3:::lake/shop/orders/_log/*",
+    ]);
     expect(on("Write")).toEqual(
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"].map(
         (action) => `s3:${action} arn:aws:s3:::lake/shop/orders/data/*`,
@@ -245,5 +248,25 @@ describe("a table in another bucket", () => {
       "s3:PutObject arn:aws:s3:::lake/shop/orders/_log/*",
       "s3:DeleteObject arn:aws:s3:::lake/shop/orders/data/*",
     ]);
+  });
+});
+
+describe("a table of DynamoDB as the sink", () => {
+  const toDynamoDb = new Synthesized({
+    entry: `${PACKAGE}/test/infra/dynamodb.pipeline.ts`,
+    pipelineName: undefined as never,
+    environment: { TABLE: "Totals" },
+  });
+  const rightsOf = (step: string) =>
+    toDynamoDb
+      .statements(step)
+      .filter(({ Resource }) => all(Resource).some((arn) => arn.endsWith(":table/Totals")))
+      .flatMap(({ Action, Resource }) => all(Action).map((action) => `${action} ${all(Resource).join()}`));
+
+  it("A sink in DynamoDB lets Plan read its table, Finalize read and put, and the other roles nothing", () => {
+    const arn = `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/Totals`;
+    expect(rightsOf("Plan")).toEqual([`dynamodb:GetItem ${arn}`]);
+    expect(rightsOf("Finalize")).toEqual([`dynamodb:GetItem ${arn}`, `dynamodb:PutItem ${arn}`]);
+    expect([...rightsOf("Write"), ...rightsOf("Vacuum")]).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ export type { DynamoDbOptions } from "./options.ts";
 
 /**
  * A DynamoDB table as a sink. Each row puts one item, identified by its key. If the ledger is a
- * DynamoDB table too, a batch of at most 90 items is written in the ledger's own transaction. A
+ * DynamoDB table too, a batch of at most 89 items is written in the ledger's own transaction. A
  * larger batch is written by single puts, which can be repeated safely. Guide: docs/dynamodb.md.
  * Error: `OPTIONS_INVALID`.
  */

@@ -4,7 +4,13 @@ import { rowsOf } from "../../arrow/rows.ts";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
+import { sha256 } from "../kit/sha256.ts";
 import type { ParsedOptions } from "./options.ts";
+
+/**
+ * The number in the key of a record has 38 digits: its absolute value is from 10^37 to 2 * 10^37.
+ */
+const MARKER_NUMBERS = 10n ** 37n;
 
 /** An item in the format of the DynamoDB API. */
 export type Item = Record<string, AttributeValue>;
@@ -17,6 +23,7 @@ export class ItemMaker {
   readonly #fields: readonly Field[];
   readonly #omitNulls: boolean;
   readonly #keys: readonly string[];
+  readonly #keyFields: readonly Field[];
 
   /**
    * Checks the key fields of the rows. Error: `OPTIONS_INVALID` if a key is not a field of the rows
@@ -26,6 +33,7 @@ export class ItemMaker {
     this.#fields = schema.fields;
     this.#omitNulls = omitNulls;
     this.#keys = sortKey === undefined ? [partitionKey] : [partitionKey, sortKey];
+    this.#keyFields = schema.fields.filter(({ name }) => this.#keys.includes(name));
     const names = schema.fields.map((field) => field.name);
     const invalid = (problem: string) =>
       new MillraceError("OPTIONS_INVALID", `dynamodb cannot use its options: ${problem}`, {
@@ -60,6 +68,22 @@ export class ItemMaker {
     }
   }
 
+  /**
+   * Returns the key of the item that records a pipeline's last batch. Text and bytes are
+   * `millrace#<pipeline>`; a number is negative and made of the SHA-256 of that text.
+   */
+  markerKey(pipeline: string): Item {
+    const text = `millrace#${pipeline}`;
+    return Object.fromEntries(this.#keyFields.map(({ name, type }) => [name, markerValue(type, text)]));
+  }
+
+  /** Error: `ROW_MISMATCH` if the item has the key of the record of the pipeline's last batch. */
+  checkNotMarker(item: Item, pipeline: string, row: number): void {
+    if (this.keyOf(item) !== this.keyOf(this.markerKey(pipeline))) return;
+    const [key = ""] = this.#keys;
+    throw mismatch(key, row, "this key is that of Millrace's own record of the last batch");
+  }
+
   /** Returns a string that is equal for items with the same key, which replace each other. */
   keyOf(item: Item): string {
     return JSON.stringify(this.#keys.map((key) => Object.values(item[key] ?? {}).map(String)));
@@ -70,6 +94,14 @@ function isKeyType(type: DataType): boolean {
   const isNumber = DataType.isInt(type) || DataType.isFloat(type) || DataType.isDecimal(type);
   const isText = DataType.isUtf8(type) || DataType.isDate(type) || DataType.isTimestamp(type);
   return isNumber || isText || DataType.isBinary(type);
+}
+
+function markerValue(type: DataType, text: string): AttributeValue {
+  if (DataType.isBinary(type)) return { B: Buffer.from(text) };
+  if (DataType.isUtf8(type) || DataType.isDate(type) || DataType.isTimestamp(type)) return { S: text };
+  // DynamoDB's numbers have at most 38 digits.
+  const digits = BigInt(`0x${sha256(text).toString("hex")}`) % MARKER_NUMBERS;
+  return { N: String(-(MARKER_NUMBERS + digits)) };
 }
 
 function checkKey(key: string, value: AttributeValue | undefined, row: number): void {

@@ -1,4 +1,5 @@
 import {
+  type AttributeValue,
   ConditionalCheckFailedException,
   DynamoDBClient,
   PutItemCommand,
@@ -7,13 +8,18 @@ import {
 import type { RecordBatch, Schema } from "apache-arrow";
 import { requestLimits } from "../../aws/request-limits.ts";
 import { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
+import { type CommittedBatch, isSameBatch } from "../../contract/batch-identity.ts";
+import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
 import type { RetryPolicy } from "../../contract/retry.ts";
 import {
   DataSourceStreamArrowWriter,
+  type NewestBatchContext,
   type SupportsLedgerTransaction,
+  type SupportsNewestBatch,
+  type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type VacuumContext,
@@ -24,6 +30,15 @@ import { AwsClient } from "../kit/aws-client.ts";
 import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
 import { type Item, ItemMaker } from "./items.ts";
+import {
+  type Claim,
+  claimOf,
+  committedBatchOf,
+  isClaimedBy,
+  type Marker,
+  MarkerItem,
+  newestOf,
+} from "./marker.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /**
@@ -33,6 +48,8 @@ import type { ParsedOptions } from "./options.ts";
 const TRANSACTION_BYTES = 2_000_000;
 /** A new table, or one without burst capacity, throttles for longer than the SDK retries. */
 const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
+/** How often the marker is read again because another process has changed it in between. */
+const MAX_CONFLICTS = 20;
 
 /**
  * Stages the rows of each task. The commit puts them as items; few items go into the ledger's
@@ -40,13 +57,19 @@ const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 
  */
 export class DynamoDbWriter
   extends DataSourceStreamArrowWriter<StagedRows>
-  implements SupportsTaskAbort<StagedRows>, SupportsLedgerTransaction<StagedRows>, SupportsVacuum
+  implements
+    SupportsTaskAbort<StagedRows>,
+    SupportsLedgerTransaction<StagedRows>,
+    SupportsNewestBatch,
+    SupportsTargetName,
+    SupportsVacuum
 {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
   readonly #items: ItemMaker;
   readonly #client: AwsClient<DynamoDBClient, undefined>;
+  readonly #marker: MarkerItem;
 
   /** Creates a writer for rows of this schema. Error: `OPTIONS_INVALID`. */
   constructor(schema: Schema, options: ParsedOptions, runtime: Runtime) {
@@ -60,20 +83,24 @@ export class DynamoDbWriter
     const toError = (call: string, thrown: Error, retryable: boolean) =>
       callFailed(options.table, call, thrown, retryable);
     this.#client = new AwsClient({ runtime, retries: RETRIES, sdk, make, toError });
+    this.#marker = new MarkerItem(options, this.#items, this.#client);
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
-    return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
+    return await stageRows(this.#schema, this.#checked(batches, task), task, this.#runtime.newId());
   }
 
   /**
    * Converts each row once while it is staged, so that an invalid row fails its task and not the
    * commit.
    */
-  async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
+  async *#checked(
+    batches: AsyncIterable<RecordBatch>,
+    { pipeline }: TaskContext,
+  ): AsyncGenerator<RecordBatch> {
     let row = 1;
     for await (const batch of batches) {
-      for (const _item of this.#items.itemsOf(batch, row)) row++;
+      for (const item of this.#items.itemsOf(batch, row)) this.#items.checkNotMarker(item, pipeline, row++);
       yield batch;
     }
   }
@@ -89,27 +116,103 @@ export class DynamoDbWriter
   ): Promise<readonly DynamoDbItem[] | undefined> {
     const rows = messages.reduce((sum, message) => sum + (message?.rows ?? 0), 0);
     const bytes = messages.reduce((sum, message) => sum + (message?.bytes ?? 0), 0);
-    if (rows > most || bytes > TRANSACTION_BYTES) return undefined;
+    // The marker is an item, too.
+    if (rows >= most || bytes > TRANSACTION_BYTES) return undefined;
+    const { pipeline } = batch;
+    const read = await this.#marker.read(pipeline);
+    if (isCommitted(batch, newestOf(read, batch.follows))) return [];
+    checkNotReplaced(batch, read?.next);
+    const sequence = (read?.sequence ?? 0) + 1;
     // A transaction accepts each key only once. If several rows have the same key, the last one is
     // used.
     const items = new Map<string, Item>();
-    for await (const item of this.#versioned(messages, batch)) items.set(this.#items.keyOf(item), item);
-    return [...items.values()].map((item) => dynamoDbItem(this.#options.table, item));
+    for await (const item of this.#versioned(messages, batch, sequence))
+      items.set(this.#items.keyOf(item), item);
+    return [
+      this.#marker.toItem(pipeline, read, { sequence, last: committedBatchOf(batch) }),
+      ...[...items.values()].map((item) => dynamoDbItem(this.#options.table, item)),
+    ];
   }
 
   /**
-   * Puts all items, each on the condition that the table has no newer version of it. The result is
-   * therefore the same if puts are repeated, late or in another order.
+   * Claims the batch in the marker, puts all items, and records the batch in the marker. Each put
+   * is conditional on the table having no item of a later claim and no later row, so the result is
+   * the same if puts are repeated, late or in another order.
    */
   override async commit(
     messages: readonly (StagedRows | null)[],
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    const items = this.#versioned(messages, batch);
-    await atOnce(this.#options.maxConcurrency, items, (item) => this.#put(item));
-    // The staged rows are kept. Without them, a repeated commit could not tell that an earlier one
-    // has succeeded. `vacuum` removes them.
+    let claimed = await this.#claim(batch);
+    while (claimed !== undefined) {
+      const newer = await this.#putAll(messages, batch, claimed.sequence);
+      if (newer === undefined && (await this.#land(batch, claimed))) return;
+      claimed = await this.#claim(batch, newer ?? claimed.sequence);
+    }
+    // The staged rows are kept, because a commit of another process may still read them. `vacuum`
+    // removes them.
+  }
+
+  async newestBatch({ pipeline, follows }: NewestBatchContext): Promise<CommittedBatch | undefined> {
+    return newestOf(await this.#marker.read(pipeline), follows);
+  }
+
+  /** Returns the name or ARN of the table. */
+  targetName(): string {
+    return this.#options.table;
+  }
+
+  /**
+   * Writes into the marker that the items of this attempt are being put, and returns the marker.
+   * Returns `undefined` if the batch is committed. An incomplete batch of another plan is replaced:
+   * it never counted, and this batch or later ones bring its rows.
+   *
+   * `found` is the highest sequence that a put of this attempt has used or met. If another claim
+   * has replaced this one since, that is an error. If the marker is lower than `found`, it was
+   * deleted in the past, and its sequence must be raised above that of the items.
+   */
+  async #claim(batch: BatchContext, found?: number): Promise<Marker | undefined> {
+    const { pipeline, follows } = batch;
+    for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+      const read = await this.#marker.read(pipeline);
+      if (isCommitted(batch, newestOf(read, follows))) return undefined;
+      const isOwn = isClaimedBy(read, batch);
+      if (!isOwn) checkNotReplaced(batch, read?.next, found !== undefined);
+      if (isOwn && read !== undefined && read.sequence >= (found ?? 0)) return read;
+      const sequence = Math.max(read?.sequence ?? 0, found ?? 0) + 1;
+      const marker = { ...read, sequence, next: claimOf(batch) };
+      if (await this.#marker.write(pipeline, read, marker)) return marker;
+    }
+    throw this.#busy(batch);
+  }
+
+  /**
+   * Records that all items of the batch are in the table. Returns false if the marker has changed
+   * since the claim.
+   */
+  async #land(batch: BatchContext, claimed: Marker): Promise<boolean> {
+    const marker = { sequence: claimed.sequence, last: committedBatchOf(batch) };
+    return await this.#marker.write(batch.pipeline, claimed, marker);
+  }
+
+  /**
+   * Puts all items. Returns the sequence of an item that was found in the table, if it is of a
+   * later claim.
+   */
+  async #putAll(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+    sequence: number,
+  ): Promise<number | undefined> {
+    let newer: number | undefined;
+    const items = this.#versioned(messages, batch, sequence);
+    await atOnce(this.#options.maxConcurrency, items, async (item) => {
+      if (newer !== undefined) return;
+      const found = await this.#put(item);
+      if (found > sequence) newer = found;
+    });
+    return newer;
   }
 
   override async abort(
@@ -128,7 +231,11 @@ export class DynamoDbWriter
    * Yields the items of the batch with a version attribute. Versions sort in the order of the rows:
    * by batch, then partition, then row.
    */
-  async *#versioned(messages: readonly (StagedRows | null)[], batch: BatchContext): AsyncGenerator<Item> {
+  async *#versioned(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+    sequence: number,
+  ): AsyncGenerator<Item> {
     const row = new Map<number, number>();
     for await (const { partition, batch: rows } of readStaged(messages, batch)) {
       let number = row.get(partition) ?? 1;
@@ -139,7 +246,12 @@ export class DynamoDbWriter
         yield {
           ...item,
           [this.#options.versionAttribute]: {
-            M: { incarnation: { S: batch.incarnation }, version: { S: version } },
+            M: {
+              pipeline: { S: batch.pipeline },
+              sequence: { N: String(sequence) },
+              incarnation: { S: batch.incarnation },
+              version: { S: version },
+            },
           },
         };
       }
@@ -147,33 +259,83 @@ export class DynamoDbWriter
     }
   }
 
-  async #put(item: Item): Promise<void> {
+  /**
+   * Puts an item, unless the table has an item of a later claim of the pipeline, or of a later row.
+   * Returns the sequence of the item that is then in the table.
+   */
+  async #put(item: Item): Promise<number> {
     const { table, versionAttribute } = this.#options;
-    const { incarnation, version } = item[versionAttribute]?.M ?? {};
+    const { pipeline = NONE, sequence = NONE, version = NONE } = item[versionAttribute]?.M ?? {};
+    const isOlder = "#v.#sequence < :sequence OR (#v.#sequence = :sequence AND #v.#version <= :version)";
     const put: PutItemCommandInput = {
       TableName: table,
       Item: item,
-      ConditionExpression: "attribute_not_exists(#v) OR #v.#i <> :i OR #v.#n <= :n",
-      ExpressionAttributeNames: { "#v": versionAttribute, "#i": "incarnation", "#n": "version" },
-      ExpressionAttributeValues: { ":i": incarnation ?? { S: "" }, ":n": version ?? { S: "" } },
+      // The version attribute of older versions has no pipeline.
+      ConditionExpression: `attribute_not_exists(#v.#pipeline) OR #v.#pipeline <> :pipeline OR ${isOlder}`,
+      ExpressionAttributeNames: {
+        "#v": versionAttribute,
+        "#pipeline": "pipeline",
+        "#sequence": "sequence",
+        "#version": "version",
+      },
+      ExpressionAttributeValues: { ":pipeline": pipeline, ":sequence": sequence, ":version": version },
+      ReturnValuesOnConditionCheckFailure: "ALL_OLD",
     };
-    await this.#client.call("putting an item", async (client) => {
+    return await this.#client.call("putting an item", async (client) => {
       try {
         await client.send(new PutItemCommand(put));
+        return Number(sequence.N);
       } catch (error) {
-        // The table already has a newer version of this item.
         if (!(error instanceof ConditionalCheckFailedException)) throw error;
+        return Number(error.Item?.[versionAttribute]?.M?.["sequence"]?.N);
       }
+    });
+  }
+
+  #busy({ pipeline }: BatchContext): MillraceError {
+    return new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another run's commit`, {
+      where: { pipeline, path: this.#options.table },
+      hint: "If two homes run this pipeline, give one of them another name.",
+      retryable: true,
     });
   }
 }
 
+const NONE: AttributeValue = { S: "" };
+
+/**
+ * Throws an error if another claim has taken the place of this attempt: a later attempt of the same
+ * batch, or, if this attempt `hasBegun` to put items, any claim.
+ */
+function checkNotReplaced(batch: BatchContext, next: Claim | undefined, hasBegun = false): void {
+  const isLaterAttempt = next !== undefined && isSameBatch(next, batch) && next.attempt > batch.attempt;
+  if (hasBegun || isLaterAttempt) throw replaced(batch, next);
+}
+
+function replaced({ pipeline, batchId, attempt }: BatchContext, next: Claim | undefined): MillraceError {
+  const by =
+    next === undefined
+      ? "the record of the last batch has changed"
+      : `batch ${next.batchId} (attempt ${next.attempt}, incarnation ${next.incarnation.slice(0, 8)}) has begun`;
+  return new MillraceError(
+    "LEDGER_BEHIND_SINK",
+    `another run writes pipeline "${pipeline}" to the same table: ${by} since this commit began`,
+    {
+      where: { pipeline, batchId, attempt },
+      hint: `This batch is not committed, and the source was told nothing. Run again: \`millrace run\` then goes on, or says what the table has. If two homes run this pipeline, give one of them another name, or go on after the newest batch in the sink: \`millrace adopt ${pipeline}\`.`,
+    },
+  );
+}
+
 /** Creates the error without the service's message, which may quote an item. */
 function callFailed(table: string, call: string, thrown: Error, retryable: boolean): MillraceError {
-  return new MillraceError("DYNAMODB_FAILED", `${call} into ${table} failed: ${thrown.name}`, {
+  return new MillraceError("DYNAMODB_FAILED", `${call} of ${table} failed: ${thrown.name}`, {
     where: { path: table },
     retryable,
-    hint: "Check that the table is there, that its keys are those of the sink's options, and that the role may put items; its own message is below.",
+    hint:
+      thrown.name === "AccessDeniedException"
+        ? 'The role lacks a right on the table: Plan needs dynamodb:GetItem; Finalize needs dynamodb:GetItem and dynamodb:PutItem. With the construct: `table.grant(pipeline.planFunction, "dynamodb:GetItem")` and `table.grant(pipeline.finalizeFunction, "dynamodb:GetItem", "dynamodb:PutItem")`.'
+        : "Check that the table is there, and that its keys are those of the sink's options; its own message is below.",
     cause: thrown,
   });
 }

@@ -1,4 +1,4 @@
-import type { ClientConfig } from "pg";
+import type { Client, ClientConfig } from "pg";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { loadOptional } from "../../contract/optional-package.ts";
@@ -24,6 +24,10 @@ const RETRIES: RetryPolicy = { attempts: 3, firstDelay: 500, longestDelay: 5000 
 /** Loads the driver. Error: `DEPENDENCY_MISSING`. */
 export function loadDriver(): Promise<typeof import("pg")> {
   return loadOptional("pg", () => import("pg"));
+}
+
+function urlOf({ host, port, database = "" }: Client): string {
+  return `postgres://${host}:${port}/${database}`;
 }
 
 /** Opens connections to the server that the options name. */
@@ -71,6 +75,12 @@ export class Server {
     }
   }
 
+  /** Returns the URL of the database without user and secrets. It does not connect. */
+  async name(): Promise<string> {
+    const { Client } = await loadDriver();
+    return urlOf(new Client(this.#config()));
+  }
+
   /** Connects with retries, which are safe because nothing has been done yet. */
   async #connect(signal?: AbortSignal): Promise<Session> {
     return await retry(this.#runtime, RETRIES, () => this.#connectOnce(), { signal });
@@ -90,7 +100,7 @@ export class Server {
     // If the connection breaks, the statement that uses it fails. Without a listener the event
     // would crash the process.
     client.on("error", () => undefined);
-    const url = `postgres://${client.host}:${client.port}/${client.database ?? ""}`;
+    const url = urlOf(client);
     try {
       await client.connect();
     } catch (error) {

@@ -1,10 +1,14 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
   DataSourceStreamArrowWriter,
+  type NewestBatchContext,
   type SupportsCommitLookup,
+  type SupportsNewestBatch,
+  type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type VacuumContext,
@@ -13,7 +17,6 @@ import {
 import { suggest } from "../../contract/suggest.ts";
 import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
-import { lockBatches } from "./batch-lock.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
 import type { Server } from "./connection.ts";
 import { definitionOf } from "./create.ts";
@@ -28,7 +31,13 @@ import { findTable, quoteTable, readTable, type Table } from "./table.ts";
  */
 export class PostgresWriter
   extends DataSourceStreamArrowWriter<StagedRows>
-  implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsVacuum, SupportsExists
+  implements
+    SupportsTaskAbort<StagedRows>,
+    SupportsCommitLookup,
+    SupportsNewestBatch,
+    SupportsTargetName,
+    SupportsVacuum,
+    SupportsExists
 {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
@@ -88,14 +97,13 @@ export class PostgresWriter
 
   override async commit(
     messages: readonly (StagedRows | null)[],
-    batchId: number,
+    _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
     await this.#server.use(async (session) => {
       await this.#batches.make(session);
       await session.transaction("READ WRITE", async () => {
-        await lockBatches(session, batch);
-        if (!(await this.#batches.record(session, batch, batchId))) return;
+        if (!(await this.#batches.record(session, batch))) return;
         const table = await this.#makeTable(session);
         if (this.#overwrite) await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
         const loader = new Loader(session, table, this.#schema, this.#keyColumns);
@@ -112,13 +120,16 @@ export class PostgresWriter
    * Looks the batch up. Waits for a commit that is still open on the server, because it may still
    * take effect. Error: `POSTGRES_FAILED`.
    */
-  async hasCommitted(batchId: number, batch: BatchContext): Promise<boolean> {
-    return await this.#server.use((session) =>
-      session.transaction("READ WRITE", async () => {
-        await lockBatches(session, batch);
-        return (await this.#batches.last(session, batch)) >= batchId;
-      }),
-    );
+  async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
+    return await this.#server.use((session) => this.#batches.has(session, batch));
+  }
+
+  async newestBatch({ pipeline }: NewestBatchContext): Promise<CommittedBatch | undefined> {
+    return await this.#server.use((session) => this.#batches.newest(session, pipeline));
+  }
+
+  async targetName(): Promise<string> {
+    return `${await this.#server.name()} ${this.#options.table}`;
   }
 
   override async abort(

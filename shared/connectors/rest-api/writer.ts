@@ -1,11 +1,12 @@
-import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
+import { type BatchIdentity, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
+import type { BatchContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
 import { batchDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
-import { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
+import { DataSourceStreamWriter, type SupportsTargetName } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
 import { wrapAt } from "../kit/json-path.ts";
 import { sha256 } from "../kit/sha256.ts";
@@ -35,7 +36,7 @@ interface Chunk {
  * the batch is aborted. But a batch is replayed until it is committed, with the same rows in the
  * same requests under the same keys. So an API that supports idempotency keys stores each row once.
  */
-export class RestWriter extends DataSourceStreamWriter<Sent> {
+export class RestWriter extends DataSourceStreamWriter<Sent> implements SupportsTargetName {
   readonly #options: SinkOptions;
   readonly #client: RestClient;
 
@@ -63,10 +64,10 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
    */
   override async commit(
     _messages: readonly (Sent | null)[],
-    batchId: number,
-    batch: BatchContext,
+    _batchId: number,
+    { follows, store }: BatchContext,
   ): Promise<void> {
-    if (batchId > 0) await batch.store.delete([requestPlanKey(batch, batchId - 1)]).catch(() => undefined);
+    if (follows !== undefined) await store.delete([requestPlanKey(follows)]).catch(() => undefined);
   }
 
   /**
@@ -74,6 +75,12 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
    * recognizes repeated requests by their keys.
    */
   override abort(): void {}
+
+  /** Returns the URL without its query, user and password, which may be secrets. */
+  targetName(): string {
+    const { origin, pathname } = new URL(this.#options.url);
+    return `${origin}${pathname}`;
+  }
 
   /**
    * Returns the `RequestPlan` of the batch. The first task takes it from the options and stores it;
@@ -83,7 +90,7 @@ export class RestWriter extends DataSourceStreamWriter<Sent> {
     const { rowsPerRequest, idempotencyKey, idempotencyHeader, body } = this.#options;
     const own: RequestPlan = { rowsPerRequest, idempotencyKey };
     if (idempotencyHeader === null) return own;
-    const plan = await putOrRead(task.store, requestPlanKey(task, task.batchId), own);
+    const plan = await putOrRead(task.store, requestPlanKey(task), own);
     if (body !== "object" || plan.rowsPerRequest === 1) return plan;
     throw new MillraceError(
       "OPTIONS_INVALID",
@@ -146,16 +153,18 @@ function toJson(value: unknown): string {
 }
 
 function keyOf({ first, rows }: Chunk, plan: RequestPlan, task: TaskContext): string {
-  const { pipeline, incarnation, batchId, partitionId } = task;
-  const parts: JsonValue =
-    plan.idempotencyKey === "content"
-      ? [pipeline, toJson(rows)]
-      : [pipeline, incarnation, batchId, partitionId, first, rows.length];
+  const { pipeline, incarnation, batchId, planId, partitionId } = task;
+  const position = [pipeline, incarnation, batchId, partitionId, first, rows.length];
+  // A ledger that was restored from a backup uses a batch id again, for other rows.
+  const withPlan = planId === UNKNOWN_PLAN ? position : [...position, planId];
+  const parts: JsonValue = plan.idempotencyKey === "content" ? [pipeline, toJson(rows)] : withPlan;
   return sha256(canonicalJson(parts)).toString("hex");
 }
 
-function requestPlanKey({ incarnation }: SinkContext, batchId: number): string {
-  return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${batchDigits(batchId)}.json`;
+/** Returns the key of a batch's `RequestPlan`. A batch of the older version keeps its key. */
+function requestPlanKey({ incarnation, batchId, planId }: BatchIdentity): string {
+  const plan = planId === UNKNOWN_PLAN ? "" : `-${encodeURIComponent(planId)}`;
+  return `${STORE_FOLDER.staging}/rest-api/${incarnation}/${batchDigits(batchId)}${plan}.json`;
 }
 
 /** Returns the value stored under the key. If there is none, stores `own` and returns it. */
@@ -169,6 +178,6 @@ async function putOrRead(store: ObjectStore, key: string, own: RequestPlan): Pro
 function keptHint({ rowsPerRequest, idempotencyKey }: RequestPlan, task: TaskContext): string {
   return (
     `The batch keeps the rowsPerRequest (${rowsPerRequest}) and the idempotencyKey ("${idempotencyKey}") that it was begun with, so that no row is sent under two keys. ` +
-    `To cut it anew, delete ${task.store.location}/${requestPlanKey(task, task.batchId)}: what the API has accepted of the batch is then sent a second time.`
+    `To cut it anew, delete ${task.store.location}/${requestPlanKey(task)}: what the API has accepted of the batch is then sent a second time.`
   );
 }

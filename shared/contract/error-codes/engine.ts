@@ -197,7 +197,7 @@ export const SINK = {
     again: "no",
   },
   TABLE_BUSY: {
-    means: "too many commits of other pipelines at once",
+    means: "too many commits of other pipelines, or of another home, at once",
     do: "fewer pipelines on one table",
     again: "yes",
   },
@@ -207,7 +207,7 @@ export const SINK = {
     again: "no",
   },
   TABLE_VERSION: {
-    means: "the table's log was written by a newer Millrace",
+    means: "the table's log, or its record of batches, was written by a newer Millrace",
     do: "use that one",
     again: "no",
   },

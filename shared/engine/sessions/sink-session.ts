@@ -1,9 +1,10 @@
 import type { Schema } from "apache-arrow";
-import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
+import { type BatchIdentity, type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import type { SupportsExists, Writer } from "../../contract/batch-writer.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
+import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
@@ -129,10 +130,15 @@ export class SinkSession {
     schema: Schema,
     incarnation: string,
     lastCommit: JsonValue | undefined,
+    follows: BatchIdentity | undefined,
   ): Promise<{ readonly newest: CommittedBatch | undefined } | undefined> {
     const writer = (await this.#asked(schema)) as Partial<SupportsNewestBatch>;
     if (writer.newestBatch === undefined) return undefined;
-    const context = { ...this.context(incarnation), ...this.#hint(lastCommit) };
+    const context = {
+      ...this.context(incarnation),
+      ...this.#hint(lastCommit),
+      ...optional("follows", follows),
+    };
     const where = { pipeline: this.#pipeline.name };
     const newest = await guard("SINK_FAILED", "newestBatch() failed", where, () =>
       writer.newestBatch?.(context),

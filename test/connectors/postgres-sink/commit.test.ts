@@ -5,6 +5,7 @@ import { checkSink } from "../../../shared/testing/index.ts";
 import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk } from "../../postgres/desk.ts";
 import { borrowPostgres } from "../../postgres/shared.ts";
+import { planOf } from "../../support/batch-context.ts";
 import { filesBelow } from "../../support/process.ts";
 import { KEYED, row, rowsOf } from "./words.ts";
 
@@ -71,17 +72,22 @@ describe("a commit", () => {
     const late = await d.stage(await d.writer(), [row(1, "late")]);
     await d.land([[row(1, "new")]], {}, { batchId: 0, attempt: 2 });
     await d.land([[row(2, "newer")]], {}, { batchId: 1 });
-    await (await d.writer()).commit([late], 0, d.context());
+    await expect((await d.writer()).commit([late], 0, d.context())).rejects.toMatchObject({
+      code: "LEDGER_BEHIND_SINK",
+      retryable: false,
+    });
     expect(await rowsOf(d)).toEqual([
       ["1", "new"],
       ["2", "newer"],
     ]);
   });
 
-  it("A commit of another incarnation or pipeline counts from batch 0 again", async () => {
+  it("A commit counts from batch 0 for each pipeline, and for an incarnation that follows the old one", async () => {
     const d = await desk();
-    for (const owner of [{}, { incarnation: "life-2" }, { pipeline: "other" }])
-      await d.land([[row(1)]], {}, owner);
+    await d.land([[row(1)]]);
+    await d.land([[row(1)]], {}, { pipeline: "other" });
+    const follows = { incarnation: "life-1", batchId: 0, planId: planOf(0) };
+    await d.land([[row(1)]], {}, { incarnation: "life-2", follows, formerIncarnations: ["life-1"] });
     expect(await rowsOf(d)).toHaveLength(3);
     expect(
       await d.db.query("SELECT pipeline, incarnation, batch_id FROM millrace_batches ORDER BY 1, 2"),
@@ -118,7 +124,9 @@ describe("a commit", () => {
       d.env = { ...env, PGPORT: String(await breakingAt(server.port, "COMMIT\0", when)) };
       // The table is created before the test, because its creation is a transaction too.
       await d.db.query(
-        "CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (pipeline, incarnation))",
+        `CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL,
+          committed_at timestamptz NOT NULL DEFAULT now(), format integer NOT NULL, sequence bigint NOT NULL DEFAULT 0,
+          plan_id text, start_offset text, end_offset text, PRIMARY KEY (pipeline, incarnation))`,
       );
       await expect((await d.writer()).commit(messages, 0, d.context())).rejects.toMatchObject({
         code: "POSTGRES_FAILED",
@@ -169,6 +177,33 @@ describe("a commit", () => {
       ["1", "mine"],
       ["2", "mine"],
     ]);
+  });
+
+  it.each([
+    ["another plan", { planId: "other" }],
+    ["another incarnation", { incarnation: "life-2" }],
+  ])("A commit of %s that runs at the same time waits, and is then refused", async (_what, fields) => {
+    const d = await desk();
+    await d.db.query("CREATE TABLE t (id bigint NOT NULL, word text)");
+    // The table of batches is created before, because each commit needs it.
+    await d.land([], {}, { pipeline: "other" });
+    const locking = await d.session();
+    await locking.query("BEGIN; LOCK TABLE t IN SHARE MODE");
+    const waiting =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace' AND wait_event_type = 'Lock'";
+    const commits: Promise<unknown>[] = [];
+    for (const [n, context] of [{}, fields].entries()) {
+      commits.push(
+        d.land([[row(n)]], {}, context).then(
+          () => "committed",
+          (error: { code: string }) => error.code,
+        ),
+      );
+      await expect.poll(async () => (await d.db.query(waiting))[0]?.[0]).toBe(String(n + 1));
+    }
+    await locking.query("ROLLBACK");
+    expect(await Promise.all(commits)).toEqual(["committed", "LEDGER_BEHIND_SINK"]);
+    expect(await rowsOf(d)).toEqual([["0", "w"]]);
   });
 
   it("Commits of many pipelines at once create missing tables once", async () => {

@@ -270,8 +270,11 @@ describe("a batch that overwrites", () => {
     const messages = [await d.stage(overwriting, [row(3)], undefined, { batchId: 1 })];
     const context = d.context({ batchId: 1 });
     await overwriting.commit(messages, 1, context);
-    await d.land([[row(4)]], {}, { batchId: 2 });
     await overwriting.commit(messages, 1, context);
+    await d.land([[row(4)]], {}, { batchId: 2 });
+    await expect(overwriting.commit(messages, 1, context)).rejects.toMatchObject({
+      code: "LEDGER_BEHIND_SINK",
+    });
     expect((await rowsOf(d)).map(([id]) => id)).toEqual(["3", "4"]);
   });
 

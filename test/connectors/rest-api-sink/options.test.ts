@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { RestApi, type RestApiOptions } from "../../../shared/connectors/rest-api/index.ts";
-import type { BatchContext } from "../../../shared/contract/context.ts";
+import { UNKNOWN_PLAN } from "../../../shared/contract/batch-identity.ts";
+import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import type { MillraceError } from "../../../shared/contract/errors.ts";
 import { parseOptions } from "../../../shared/contract/options/parse.ts";
+import type { SupportsTargetName } from "../../../shared/contract/stream-writer.ts";
 import { failure, runtimeAt, serveRows } from "../../support/api-server.ts";
 import { withStores } from "../../support/runtime.ts";
 import { rowsUpTo, send, store, stored, streamed, taskOf, writerOf } from "./sending.ts";
@@ -51,14 +53,36 @@ describe("an open batch and changed options", () => {
   it("The kept options of an open batch stay until the batch after it is committed", async () => {
     const api = await serveRows();
     const writer = await writerOf({ url: api.url });
-    const tasks = [2010, 2011].map((batchId) => taskOf({ batchId }));
+    const tasks = [2010, 2011].map((batchId) => taskOf({ batchId, planId: `plan-${batchId}` }));
+    let follows: TaskContext | undefined;
     for (const task of tasks) {
       await writer.write(streamed(rowsUpTo(1)), task);
-      await writer.commit([], task.batchId, task as unknown as BatchContext);
+      const batch = { ...task, follows } as unknown as BatchContext;
+      await writer.commit([], task.batchId, batch);
       // The engine may call `commit` twice for one batch.
-      await writer.commit([], task.batchId, task as unknown as BatchContext);
+      await writer.commit([], task.batchId, batch);
+      follows = task;
     }
     expect((await Promise.all(tasks.map(stored))).map((keys) => keys.length)).toEqual([0, 1]);
+  });
+
+  it("The kept options of a batch are not those of another plan of the same id", async () => {
+    const api = await serveRows();
+    const task = { batchId: 2012 };
+    await send({ url: api.url, rowsPerRequest: 1 }, rowsUpTo(2), { task: { ...task, planId: "a" } });
+    await send({ url: api.url, rowsPerRequest: 3 }, rowsUpTo(3, 10), { task: { ...task, planId: "b" } });
+    expect(api.asked).toHaveLength(3);
+    expect(api.rows).toEqual([...rowsUpTo(2), ...rowsUpTo(3, 10)]);
+  });
+
+  it("The kept options of a batch that the older version began are used under their old key", async () => {
+    const api = await serveRows();
+    const task = taskOf({ batchId: 2013, planId: UNKNOWN_PLAN });
+    const key = "staging/rest-api/first-life/000000002013.json";
+    await store.put(key, Buffer.from('{"idempotencyKey":"position","rowsPerRequest":1}'));
+    await send({ url: api.url, rowsPerRequest: 3 }, rowsUpTo(2), { task });
+    expect(api.asked).toHaveLength(2);
+    expect(await stored(task)).toEqual([key]);
   });
 });
 
@@ -102,5 +126,13 @@ describe("options of a sink", () => {
       hint: expect.stringContaining('.mode("append")'),
     });
     expect(api.writer(parseDdl("id int"), false)).toBeDefined();
+  });
+});
+
+describe("the name of the target", () => {
+  it("The name of the target is the URL without query, user and password", async () => {
+    const url = "https://user:secret@api.example.com/v1/rows?key=secret#part";
+    const writer = (await writerOf({ url })) as unknown as SupportsTargetName;
+    expect(await writer.targetName(taskOf())).toBe("https://api.example.com/v1/rows");
   });
 });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { RestApiOptions } from "../../../shared/connectors/rest-api/index.ts";
+import { UNKNOWN_PLAN } from "../../../shared/contract/batch-identity.ts";
 import type { TaskContext } from "../../../shared/contract/context.ts";
 import { failure, type JsonRow, runtimeAt, serve, serveRows } from "../../support/api-server.ts";
 import { rowsUpTo, send, stored, streamed, taskOf, writerOf } from "./sending.ts";
@@ -126,8 +127,17 @@ describe("idempotency keys", () => {
     return api.asked.map(({ headers }) => headers["idempotency-key"]);
   }
 
-  it("An idempotency key is the SHA-256 of pipeline, incarnation, batch, partition, first row and row count", async () => {
+  it("An idempotency key is the SHA-256 of pipeline, incarnation, batch, partition, first row, row count and plan", async () => {
     const keys = await keysOf({ rowsPerRequest: 2 }, rowsUpTo(3), { batchId: 1007, partitionId: 5 });
+    expect(keys).toEqual([
+      sha256('["orders","first-life",1007,5,0,2,"plan-1"]'),
+      sha256('["orders","first-life",1007,5,2,1,"plan-1"]'),
+    ]);
+  });
+
+  it("An idempotency key has no plan for a batch that the older version began", async () => {
+    const task = { batchId: 1007, partitionId: 5, planId: UNKNOWN_PLAN };
+    const keys = await keysOf({ rowsPerRequest: 2 }, rowsUpTo(3), task);
     expect(keys).toEqual([
       sha256('["orders","first-life",1007,5,0,2]'),
       sha256('["orders","first-life",1007,5,2,1]'),
@@ -141,17 +151,18 @@ describe("idempotency keys", () => {
     expect(new Set(keys).size).toBe(3);
   });
 
-  it("An idempotency key differs for another pipeline, incarnation, batch or partition", async () => {
+  it("An idempotency key differs for another pipeline, incarnation, batch, plan or partition", async () => {
     const task = { batchId: 1009 };
     const others: Partial<TaskContext>[] = [
       {},
       { pipeline: "refunds" },
       { incarnation: "second-life" },
       { batchId: 1010 },
+      { planId: "plan-2" },
       { partitionId: 1 },
     ];
     const keys = await Promise.all(others.map((other) => keysOf({}, rowsUpTo(1), { ...task, ...other })));
-    expect(new Set(keys.flat()).size).toBe(5);
+    expect(new Set(keys.flat()).size).toBe(6);
   });
 
   it("An idempotency key of the content is the SHA-256 of pipeline and rows, in any batch", async () => {
