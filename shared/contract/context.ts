@@ -81,11 +81,11 @@ export interface BatchContext extends SinkContext {
   readonly follows?: BatchIdentity;
   /**
    * What the sink must have before this batch. `strict`: exactly `follows` as the newest batch.
-   * `rewound`: somebody moved the offset, so the sink may lack `follows`. `independent`: a batch
+   * `rewound`: the offset was moved by hand, so the sink may lack `follows`. `independent`: a batch
    * pipeline, whose batches do not continue each other.
    */
   readonly continuity: "strict" | "rewound" | "independent";
-  /** Earlier incarnations that this one continues, because somebody adopted their batches. */
+  /** Earlier incarnations that this one continues, because `millrace adopt` took over from them. */
   readonly formerIncarnations: readonly string[];
   /** Attempt of the batch, from 1. An aborted batch is tried again under the same id. */
   readonly attempt: number;

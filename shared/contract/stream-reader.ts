@@ -120,13 +120,13 @@ export abstract class SimpleDataSourceStreamReader<O extends object = Offset> {
 
 /**
  * A stream reader whose source forgets rows once it is told that they are committed, such as a
- * queue, and that can keep the rows of a batch that somebody skips.
+ * queue, and that can keep the rows of a batch that is skipped by hand.
  */
 export interface SupportsSetAside<O extends object = Offset> {
   /**
    * Copies the rows from `start` to `end` to a place where a person finds them. Returns the place.
-   * Called before the batch is skipped; the source is then told to forget the rows. It may be called
-   * again.
+   * Called before the batch is skipped; the source is then told to forget the rows. It may be
+   * called again.
    */
   setAside(start: O, end: O): Awaitable<string>;
 }

@@ -19,8 +19,8 @@ export abstract class DataSourceStreamArrowWriter<M = WriterCommitMessage> {
    */
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
-   * Makes the staged rows of a batch visible. `messages` are in partition order; none if somebody
-   * skips the batch. After a crash it may be called again with equal messages. It looks up the
+   * Makes the staged rows of a batch visible. `messages` are in partition order; none if the batch
+   * is skipped by hand. After a crash it may be called again with equal messages. It looks up the
    * newest batch of the pipeline in the sink and asks `isCommitted(batch, newest)`: if that is true
    * it must change nothing, and if it throws, neither. If `commit` throws an error with `retryable:
    * true` it is retried; any other error leads to `abort`. If it returns a JSON value of at most 1

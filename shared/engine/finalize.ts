@@ -125,8 +125,7 @@ async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<
 
 /**
  * State `planned`: decides to commit if every task is recorded and its message is there, otherwise
- * to abort. What is missing is looked for before the decision, because the tasks can still run
- * again.
+ * to abort. Messages are looked for before the decision, because the tasks can still run again.
  */
 async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const isComplete = tasks.length === batch.tasks;
@@ -209,8 +208,8 @@ async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch):
 }
 
 /**
- * Returns the call of the sink's `commit`. `problem` says what it lacks, if somebody deleted
- * records of tasks or their messages after the batch was decided.
+ * Returns the call of the sink's `commit`. `problem` says what it lacks, if records of tasks or
+ * their messages were deleted after the batch was decided.
  */
 async function prepareCommit(
   { sessions, ports, run, watch }: Finalizer,

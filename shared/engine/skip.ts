@@ -116,9 +116,9 @@ async function reportOf(
 }
 
 /**
- * Asks the sink whether it has the batch. A sink that cannot tell counts as one that has not. Throws
- * `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER`: the batch's id must not be used up in a sink that
- * lacks batches before it.
+ * Asks the sink whether it has the batch. A sink that cannot tell counts as one that has not.
+ * Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER`: the batch's id must not be used up in a sink
+ * that lacks batches before it.
  */
 async function isInSink(sessions: Sessions, { head, batch }: Open): Promise<boolean> {
   const { sink } = sessions;

@@ -12,8 +12,8 @@ const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 /**
  * Checks a sink for known mistakes: rows that are visible before the commit, repeated or late
  * commits, incomplete aborts, tasks that run twice, another batch under a used id, and a restart
- * under another incarnation. It writes a few rows to the real target. Resolves if it found no mistake. Error: `CHECK_FAILED`, a
- * `CheckError` that lists each problem and how to fix it.
+ * under another incarnation. It writes a few rows to the real target. Resolves if it found no
+ * mistake. Error: `CHECK_FAILED`, a `CheckError` that lists each problem and how to fix it.
  */
 export async function checkSink(target: SinkTarget, options: CheckSinkOptions = {}): Promise<CheckReport> {
   const surroundings = new Surroundings(options);

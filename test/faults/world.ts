@@ -61,7 +61,7 @@ export class World implements Surroundings {
   readonly pipeline: string;
   shape: Shape;
   readonly objects: MemoryObjects;
-  /** Rows of batches that somebody skipped. */
+  /** Rows of batches that were skipped. */
   readonly skipped = new Set<number>();
   /** The offsets that the source received in `commit(end)`. */
   readonly acknowledged = new Set<number>();
@@ -75,7 +75,7 @@ export class World implements Surroundings {
   readonly #messages = new Map<string, string>();
   /** The offset to which an operator moved the start of a batch, by the id of the batch. */
   readonly #jumps = new Map<number, number>();
-  /** Batches that are never finished, because somebody went on without them. */
+  /** Batches that are never finished, because an adoption went on without them. */
   readonly #givenUp = new Set<number>();
   /** The file of the ledger, if a copy of it must be put back. */
   readonly #file: string | undefined;
@@ -345,7 +345,7 @@ export class World implements Surroundings {
     for (const batch of batches) {
       const jump = this.#jumps.get(batch.batchId);
       if (jump !== undefined) end = { n: jump };
-      // Somebody who goes on after the newest batch in the sink also skips its ids.
+      // An adoption goes on after the newest batch in the sink, and so skips its ids.
       if (batch.batchId !== next && jump === undefined) this.broken("batch ids do not go up by one");
       if (JSON.stringify(batch.start) !== JSON.stringify(end)) this.broken("offset ranges do not join");
       if (batch.state !== "committed") this.broken(`a batch is left ${batch.state}`);

@@ -45,7 +45,7 @@ export interface LogEntry {
   readonly pipeline: string;
   readonly incarnation: string;
   readonly batchId: number;
-  /** Version of the format. Absent in entries of version 1, which had no `planId` and no offsets. */
+  /** Version of the format. Absent in entries of format 1, which had no `planId` and no offsets. */
   readonly format?: number;
   readonly planId?: string;
   /** Where the batch starts, and where it ends. */

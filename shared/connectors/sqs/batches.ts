@@ -40,7 +40,7 @@ interface BatchRecord {
 }
 
 const FOLDER = "sqs/";
-/** Messages of batches that somebody skipped. */
+/** Messages of batches that were skipped by hand. */
 const ASIDE = "sqs-aside/";
 const RECORD = "batch.json";
 

@@ -226,7 +226,7 @@ export interface BatchRun {
   readonly partitionsKey: string;
   /** The head's `lastCommit`: a hint for the sink of at most 1 KiB. */
   readonly lastCommit?: JsonValue;
-  /** What the sink has, as far as the ledger knows. Absent in a run that an older version started. */
+  /** What the sink has, as far as the ledger knows. Absent in a run of an older version. */
   readonly position?: SinkPosition;
   /** Absent in a run that an older version started. */
   readonly planning?: Planning;

@@ -124,7 +124,8 @@ export class SinkSession {
   }
 
   /**
-   * Asks the sink for the newest batch of the pipeline. Returns `undefined` if the sink cannot tell.
+   * Asks the sink for the newest batch of the pipeline. Returns `undefined` if the sink cannot
+   * tell.
    */
   async newestBatch(
     schema: Schema,
