@@ -10,7 +10,13 @@ import {
 /** Pages of Markdown whose lines are wrapped. Each pattern must match at least one file. */
 export const PAGES: readonly string[] = [
   ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "scripts/README.md", "test/*/README.md"],
-  ...["docs/architecture.md", "docs/protocol.md", "docs/spark-differences.md", "docs/adr/*.md"],
+  ...[
+    "docs/architecture.md",
+    "docs/protocol.md",
+    "docs/restore.md",
+    "docs/spark-differences.md",
+    "docs/adr/*.md",
+  ],
 ];
 
 /** Maximum number of columns in a line of a comment or a page. Biome allows 110 for code. */
