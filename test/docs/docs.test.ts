@@ -90,9 +90,10 @@ describe("the documentation", () => {
     const table = tableFromIPC(readFileSync(join(folder, ".millrace/arrow/staged", staged)));
     expect(table.getChild("text")?.toArray()).toEqual(["one", "two"]);
     const lines = join(folder, ".millrace/log/lines");
-    expect(readdirSync(lines).map((file) => readFileSync(join(lines, file), "utf8"))).toEqual([
-      '{"line":0,"text":"one"}\n{"line":1,"text":"two"}\n',
-    ]);
+    expect(readdirSync(lines)).toEqual(["000000000000.jsonl"]);
+    const [record = "", ...rows] = readFileSync(join(lines, "000000000000.jsonl"), "utf8").split("\n");
+    expect(JSON.parse(record)).toMatchObject({ batchId: 0, start: { line: 0 }, end: { line: 2 } });
+    expect(rows).toEqual(['{"line":0,"text":"one"}', '{"line":1,"text":"two"}', ""]);
     const reports = (name: string) => {
       const report = join(folder, ".millrace", name, "report");
       return readdirSync(report).map((file) => readFileSync(join(report, file), "utf8"));

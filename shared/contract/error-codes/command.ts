@@ -37,10 +37,10 @@ export const COMMAND = {
   },
   BATCH_OPEN: {
     means: "a rewind while a batch is open",
-    do: "let it end: `millrace run` or `millrace replay`",
+    do: "let it end: `millrace run` or `millrace replay`; if it cannot end, [`millrace skip`](restore.md#a-batch-cannot-end)",
   },
   BATCH_NOT_OPEN: {
-    means: "a replay where no batch is open",
+    means: "a replay or a skip where no batch is open, or another one is",
     do: "`millrace rewind` reads committed rows again",
   },
   STACK_NOT_FOUND: {

@@ -239,7 +239,7 @@ export const LEDGER_AND_STORE = {
   SINK_BEHIND_LEDGER: {
     means:
       "the sink lacks batches that the ledger calls committed: it was [restored, emptied or replaced](restore.md); nothing was written, moved or acknowledged",
-    do: "`millrace rewind` to where the sink ends; the message has the command",
+    do: "`millrace rewind` to where the sink ends, or `millrace adopt` if a batch is open; the message has the command",
     again: "no",
   },
   LEDGER_LOST: {
@@ -249,13 +249,13 @@ export const LEDGER_AND_STORE = {
   },
   PIPELINE_CHANGED: {
     means:
-      "the name stood for another file, kind, source, sink or target; the message names what differs; nothing was planned",
-    do: "`millrace accept` if it is the same pipeline; another name if it is not",
+      "the name stood for another file, kind, source, sink or target; the message names [what differs](restore.md#the-pipeline-has-changed); nothing was planned",
+    do: "`millrace accept` if it is the same pipeline; another name if it is not; `millrace forget` if it was a batch and is a stream, or the other way round",
     again: "no",
   },
   SKIP_REFUSED: {
     means: "a batch cannot be skipped without losing rows that only the source still has",
-    do: "see the message",
+    do: "copy them, then `millrace skip --discard`; or give the reader [`setAside`](sources-and-sinks.md#a-stream-reader)",
     again: "no",
   },
   HOME_READABLE: {
