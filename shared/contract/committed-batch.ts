@@ -3,19 +3,19 @@ import type { BatchContext } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 import { canonicalJson } from "./json.ts";
 
-/** The fields of `BatchContext` that say which batch is to be committed, and after which. */
-type Expected = Pick<
-  BatchContext,
-  "pipeline" | "incarnation" | "batchId" | "planId" | "follows" | "continuity" | "formerIncarnations"
->;
-
 /**
  * Compares the newest batch that the sink has of this pipeline, of any incarnation, with the batch
  * to commit. Returns true if it is this batch, so that there is nothing to do, and false if this
  * batch is the next one. Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER` if the sink and the
  * ledger do not fit together; then the commit must change nothing.
  */
-export function isCommitted(batch: Expected, newest: CommittedBatch | undefined): boolean {
+export function isCommitted(
+  batch: Pick<
+    BatchContext,
+    "pipeline" | "incarnation" | "batchId" | "planId" | "follows" | "continuity" | "formerIncarnations"
+  >,
+  newest: CommittedBatch | undefined,
+): boolean {
   if (newest !== undefined && isSameBatch(newest, batch)) return true;
   if (batch.continuity !== "independent") checkNewest(batch, newest);
   else if (newest?.incarnation === batch.incarnation && newest.batchId >= batch.batchId)
@@ -24,7 +24,7 @@ export function isCommitted(batch: Expected, newest: CommittedBatch | undefined)
 }
 
 /** The ledger's newest batch, and what it continues. */
-export type LedgerPosition = Omit<Expected, "batchId" | "planId">;
+export type LedgerPosition = Omit<Parameters<typeof isCommitted>[0], "batchId" | "planId">;
 
 /**
  * Checks that `newest` is the batch that the ledger believes to be the newest one in the sink.
