@@ -51,16 +51,17 @@ function describe(
     newest === null
       ? "no batch that it can name"
       : `batch ${newest.batchId}, incarnation ${newest.incarnation.slice(0, 8)}, up to ${place(newest.end ?? null)}`;
-  const isAgain = fromStart === true || toOffset !== undefined;
   return formatFields([
     ["in the sink", inSink],
     ["offset", `${from === null ? "none" : formatOffset(from)} → ${place(to)}`],
     ...(openBatchId === null ? [] : ([["given up", `batch ${openBatchId}, which is open`]] as const)),
     [
       "danger",
-      isAgain
-        ? "what the sink has after this offset is written a second time; what it lacks before it is never read"
-        : "if another home runs this pipeline as well, its runs are refused from now on",
+      fromStart === true
+        ? "what the sink has is written a second time"
+        : toOffset !== undefined
+          ? "what the sink has after this offset is written a second time; what it lacks before it is never read"
+          : "if another home runs this pipeline as well, its runs are refused from now on",
     ],
   ]);
 }

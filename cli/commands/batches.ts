@@ -9,6 +9,7 @@ import { batchTable, publicBatch } from "../render/batch.ts";
 import { publicRunning, publicTask, runningOf } from "../render/partition.ts";
 import { printable, printJson, printLine } from "../render/terminal.ts";
 import {
+  describeAction,
   formatBytes,
   formatCount,
   formatDuration,
@@ -124,6 +125,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
     fields.push(["finished", `${formatTime(finishedAt)}, after ${formatDuration(milliseconds)}`]);
   if (batch.rows !== null) fields.push(["rows", formatCount(batch.rows)]);
   if (batch.bytes !== null) fields.push(["bytes", formatBytes(batch.bytes)]);
+  if (batch.skipped !== null) fields.push(["skipped", describeAction(batch.skipped)]);
   if (error !== null) fields.push(["error", `${error.code}: ${error.message}`]);
   for (const { code, message } of error?.also ?? []) fields.push(["later", `${code}: ${message}`]);
   if (error?.hint !== undefined) fields.push(["do", error.hint]);

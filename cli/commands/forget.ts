@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Home, runtime } from "../../local/home.ts";
+import { exists, Home, runtime } from "../../local/home.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { STORE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { withLease } from "../../shared/engine/acquire.ts";
@@ -15,8 +14,10 @@ interface ForgetFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly json?: boolean;
 }
 
-/** Folders of a pipeline's store that belong to the engine. The table is data, and stays. */
+/** Folders of a pipeline's store that belong to the engine. What sinks keep there stays. */
 const OWN_FOLDERS = [STORE_FOLDER.batches, STORE_FOLDER.source, STORE_FOLDER.staging] as const;
+/** Rows of skipped batches, which are nowhere else. */
+const ASIDE = `${STORE_FOLDER.source}/aside/`;
 
 /**
  * `millrace forget`: removes everything that is known about one pipeline, but no rows. Returns the
@@ -37,7 +38,7 @@ export async function forgetCommand(name: string, flags: ForgetFlags): Promise<n
             "removed",
             `its offset, batches and journal${store === undefined ? "" : "; staged files, plans and what its source keeps"}`,
           ],
-          ["stays", "what it has written"],
+          ["stays", "what it has written, and rows that a skip has set aside"],
           [
             "danger",
             "a pipeline of this name begins anew: a sink that knows it refuses it until it is adopted",
@@ -71,24 +72,31 @@ async function forget(
         await emptyFolder(store as ObjectStore, folder);
       await ledger.forget(fence);
     });
-    if (flags.stack === undefined && flags.table === undefined)
-      await removeFolder(new Home(flags.home), name);
+    if (flags.stack === undefined && flags.table === undefined) await removeEmpty(new Home(flags.home), name);
   } finally {
     claim.end();
   }
 }
 
-async function emptyFolder(store: ObjectStore, folder: string): Promise<void> {
+/** Deletes the objects of a folder, except rows that a skip has set aside. */
+async function emptyFolder(store: ObjectStore | undefined, folder: string): Promise<void> {
+  if (store === undefined) return;
   const keys: string[] = [];
-  for await (const { key } of store.list(`${folder}/`)) keys.push(key);
+  for await (const { key } of store.list(`${folder}/`)) if (!key.startsWith(ASIDE)) keys.push(key);
   await store.delete(keys);
 }
 
-/** Removes the pipeline's folder in a home, except its table. */
-async function removeFolder(home: Home, name: string): Promise<void> {
+/** Removes the record of the pipeline's file and the folders that are empty now. */
+async function removeEmpty(home: Home, name: string): Promise<void> {
   const folder = home.pipelineFolder(name);
-  if (!existsSync(folder)) return;
-  for (const entry of await readdir(folder))
-    if (entry !== STORE_FOLDER.table) await rm(join(folder, entry), { recursive: true, force: true });
-  if ((await readdir(folder)).length === 0) await rm(folder, { recursive: true, force: true });
+  await rm(join(folder, "pipeline.json"), { force: true });
+  for (const own of OWN_FOLDERS) await removeIfEmpty(join(folder, own));
+  await removeIfEmpty(folder);
+}
+
+async function removeIfEmpty(folder: string): Promise<void> {
+  if (!exists(folder)) return;
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) await removeIfEmpty(join(folder, entry.name));
+  if ((await readdir(folder)).length === 0) await rmdir(folder);
 }

@@ -13,6 +13,7 @@ const Newest = z.object({
 });
 const REPORTS: { readonly [Name in keyof OperationReports]: z.ZodType<unknown> } = {
   adopt: z.object({
+    sinkTells: z.boolean(),
     newest: Newest.nullable(),
     from: Offset.nullable(),
     to: Offset.nullable(),

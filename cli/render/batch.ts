@@ -1,6 +1,7 @@
 import type { Batch } from "../../shared/engine/ports/ledger.ts";
 import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
 import { progressOf } from "../../shared/engine/progress.ts";
+import { withIsoTime } from "../person.ts";
 import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
 
 /** Returns a batch in the form that `--json` prints, without internal fields. */
@@ -18,6 +19,7 @@ export function publicBatch(batch: Batch) {
     plannedAt: new Date(batch.plannedAt).toISOString(),
     finishedAt: batch.finishedAt === undefined ? null : new Date(batch.finishedAt).toISOString(),
     error: batch.error ?? null,
+    skipped: batch.skipped === undefined ? null : withIsoTime(batch.skipped),
     progress: progressOf(batch) ?? null,
   };
 }
@@ -36,7 +38,7 @@ export function batchTable(batches: readonly Batch[]): string {
       batch.finishedAt === undefined ? "-" : formatDuration(batch.finishedAt - batch.plannedAt),
       rateOf(batch),
       String(batch.attempt),
-      batch.state,
+      batch.skipped === undefined ? batch.state : `${batch.state}, skipped`,
       batch.error?.code ?? "",
     ]),
   );

@@ -25,7 +25,8 @@ export abstract class DataSourceArrowWriter<M = WriterCommitMessage> {
    */
   abstract write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Awaitable<M | undefined>;
   /**
-   * Makes the staged rows visible. After a crash it may be called again with equal messages. If it
+   * Makes the staged rows visible. `messages` is empty if the batch was skipped by hand: it has no
+   * rows and replaces none. After a crash it may be called again with equal messages. If it
    * has already committed this `batch.batchId` of this `batch.incarnation`, it must change nothing.
    */
   abstract commit(messages: readonly (M | null)[], batch: BatchContext): Awaitable<unknown>;

@@ -40,9 +40,11 @@ export function checkNewest(ledger: LedgerPosition, newest: CommittedBatch | und
 /** True if the ledger knows later batches of its own than `newest`. */
 function isEarlier(
   newest: CommittedBatch,
-  { incarnation, follows, formerIncarnations }: LedgerPosition,
+  { incarnation, follows, continuity, formerIncarnations }: LedgerPosition,
 ): boolean {
-  if (follows === undefined) return false;
+  // An adoption of a sink that could not tell its newest batch is treated like a rewind.
+  if (follows === undefined)
+    return continuity === "rewound" && formerIncarnations.includes(newest.incarnation);
   if (newest.incarnation === follows.incarnation) return newest.batchId < follows.batchId;
   return follows.incarnation === incarnation && formerIncarnations.includes(newest.incarnation);
 }
@@ -51,10 +53,15 @@ function ledgerBehind(
   { pipeline, incarnation, follows }: LedgerPosition,
   newest: CommittedBatch,
 ): MillraceError {
-  const known = follows === undefined ? "no batch" : `batch ${follows.batchId}`;
+  const known =
+    follows === undefined
+      ? "the ledger has none"
+      : follows.batchId === newest.batchId
+        ? "the ledger has another one under this id"
+        : `the newest in the ledger is batch ${follows.batchId}`;
   const problem =
     newest.incarnation === (follows?.incarnation ?? incarnation)
-      ? `the newest batch in the sink is ${nameOf(newest)}, but the newest in the ledger is ${known}, or one of the same id with other rows: the ledger is older than the sink`
+      ? `the newest batch of pipeline "${pipeline}" in the sink is ${nameOf(newest)}, but ${known}: the ledger is older than the sink`
       : `the sink has batches of pipeline "${pipeline}" from another ledger, the newest is ${nameOf(newest)}: this ledger (incarnation ${incarnation.slice(0, 8)}) was made anew, or another home runs the same pipeline`;
   return new MillraceError("LEDGER_BEHIND_SINK", problem, {
     where: { pipeline },

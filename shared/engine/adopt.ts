@@ -22,6 +22,8 @@ export interface AdoptChoice {
 
 /** What an adoption does, or would do. It is JSON. */
 export interface AdoptReport {
+  /** True if the sink can tell its newest batch. */
+  readonly sinkTells: boolean;
   /** The newest batch of the pipeline in the sink, or `null` if it has none or cannot tell. */
   readonly newest: CommittedBatch | null;
   /** The offset that the ledger has, or `null`. */
@@ -69,6 +71,7 @@ export async function adopt(sessions: Sessions, ports: Ports, request: AdoptRequ
         ...request.action,
         newIncarnation: ports.runtime.newId(),
         nextBatchId,
+        isSinkUnchecked: !report.sinkTells,
         ...(newest === null ? {} : { newest: identityOf(newest) }),
         ...(to === null ? {} : { to }),
         ...(isAfterNewest ? { unacknowledged: { batchId: newest.batchId, end: to } } : {}),
@@ -102,6 +105,7 @@ async function reportOf(
   const found = await sink.newestBatch(schema, head?.incarnation ?? "", undefined, follows);
   const newest = found?.newest;
   return {
+    sinkTells: found !== undefined,
     newest: newest ?? null,
     from: head?.offset ?? null,
     to: (await destination(sessions, ports, newest, choice)) ?? null,

@@ -88,7 +88,7 @@ async function readOpen(
   if (head !== undefined && batch !== undefined) return { head, batch };
   const problem = batchId === undefined ? "has no open batch" : `has no open batch ${batchId}`;
   throw new MillraceError("BATCH_NOT_OPEN", `pipeline "${name}" ${problem} that could be skipped`, {
-    where: { pipeline: name, ...optional("batchId", batchId) },
+    where: { pipeline: name },
     hint: `Nothing was changed. ${open === undefined ? "To read on: `millrace run`." : `Batch ${open} is open.`}`,
   });
 }
@@ -101,14 +101,14 @@ async function reportOf(
   const { batchId, attempt, state, start, end, schema } = open.batch;
   const hasLanded = await isInSink(sessions, open);
   const planner = await sessions.source.planner(decodeSchema(schema));
-  const rows = planner.canSetAside ? "setAside" : planner.forgets ? "forgotten" : "kept";
+  const rows = planner.canSetAside && !discard ? "setAside" : planner.forgets ? "forgotten" : "kept";
   if (rows === "forgotten" && !hasLanded && !discard) {
     throw new MillraceError(
       "SKIP_REFUSED",
       `batch ${batchId} cannot be skipped: the source has a commit() and would be told to forget its rows, which are nowhere else`,
       {
         where: batchLocation(open.batch),
-        hint: "Nothing was changed. Copy the rows first, or give the reader a setAside(start, end) that does; then skip with --discard.",
+        hint: "Nothing was changed. Copy the rows first, or give the reader a setAside(start, end) that does; then skip again. To lose them on purpose: --discard.",
       },
     );
   }

@@ -3,7 +3,7 @@ import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
-import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
+import { type SchemaJson, schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
@@ -25,6 +25,7 @@ import { dataKey } from "./data-files.ts";
 import {
   LOG_FORMAT,
   LOG_START,
+  type LogEntry,
   type LogPosition,
   latestVersion,
   liveFiles,
@@ -88,7 +89,7 @@ export class ArrowTableWriter
     const location = this.#recordedLocation(table);
     checkSameTable(location, messages, table.location);
     const schema = schemaToJson(this.#schema);
-    const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
+    const schemaDigest = digestOf(schema);
     const known = hintFor(location, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
@@ -96,35 +97,52 @@ export class ArrowTableWriter
       const { incarnation, planId } = batch;
       const hint = { table: location, newest: { incarnation, batchId, planId }, schemaDigest };
       if (isCommitted(batch, newest)) return { ...hint, version: latest };
-      const isOverwrite = this.#operation === "overwrite";
-      if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
-        await this.#checkSchema(table, latest);
-      const replaced = isOverwrite ? await liveFiles(table) : [];
+      // A batch without messages was skipped. It changes neither rows nor schema.
+      const change =
+        messages.length === 0
+          ? await noChange(table, latest, schema)
+          : await this.#change(table, latest, messages, {
+              schema,
+              isSchemaKnown: latest === known.version && known.schemaDigest === schemaDigest,
+            });
       const version = latest + 1;
       const isPut = await putEntry(table, {
         version,
         format: LOG_FORMAT,
         timestamp: new Date(this.#runtime.now()).toISOString(),
-        operation: this.#operation,
         pipeline: batch.pipeline,
         incarnation,
         batchId,
         planId,
         start: batch.start,
         end: batch.end,
-        schema,
-        add: messages.flatMap((m) =>
-          m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
-        ),
-        remove: replaced.map(({ path }) => ({ path })),
+        ...change,
       });
-      if (isPut) return { ...hint, version };
+      if (isPut) return { ...hint, schemaDigest: digestOf(change.schema), version };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
       hint: "Fewer pipelines should write this table at once.",
       retryable: true,
     });
+  }
+
+  /** Returns what the batch changes in the table. Error: `TABLE_SCHEMA_MISMATCH`. */
+  async #change(
+    table: ObjectStore,
+    latest: number,
+    messages: readonly (StagedFile | null)[],
+    { schema, isSchemaKnown }: { readonly schema: SchemaJson; readonly isSchemaKnown: boolean },
+  ): Promise<TableChange> {
+    const isOverwrite = this.#operation === "overwrite";
+    if (!isOverwrite && !isSchemaKnown) await this.#checkSchema(table, latest);
+    const replaced = isOverwrite ? await liveFiles(table) : [];
+    return {
+      operation: this.#operation,
+      schema,
+      add: messages.flatMap((m) => (m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }])),
+      remove: replaced.map(({ path }) => ({ path })),
+    };
   }
 
   async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
@@ -184,6 +202,17 @@ export class ArrowTableWriter
       },
     );
   }
+}
+
+function digestOf(schema: SchemaJson): string {
+  return sha256(JSON.stringify(schema)).toString("hex");
+}
+
+type TableChange = Pick<LogEntry, "operation" | "schema" | "add" | "remove">;
+
+async function noChange(table: ObjectStore, latest: number, schema: SchemaJson): Promise<TableChange> {
+  const present = latest < 0 ? schema : (await readEntry(table, latest)).schema;
+  return { operation: "append", schema: present, add: [], remove: [] };
 }
 
 /**

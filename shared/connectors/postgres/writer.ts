@@ -104,6 +104,8 @@ export class PostgresWriter
       await this.#batches.make(session);
       await session.transaction("READ WRITE", async () => {
         if (!(await this.#batches.record(session, batch))) return;
+        // A batch without messages was skipped: it has no rows, and replaces none.
+        if (messages.length === 0) return;
         const table = await this.#makeTable(session);
         if (this.#overwrite) await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
         const loader = new Loader(session, table, this.#schema, this.#keyColumns);

@@ -41,7 +41,7 @@ interface BatchRecord {
 
 const FOLDER = "sqs/";
 /** Messages of batches that were skipped by hand. */
-const ASIDE = "sqs-aside/";
+const ASIDE = "aside/sqs/";
 const RECORD = "batch.json";
 
 /**
@@ -71,7 +71,7 @@ export class Batches {
     if (bytes !== undefined) return bytes;
     throw new MillraceError("PARTITIONS_MISSING", `the messages of a batch are gone: there is no ${key}`, {
       where: { path: `${this.#store.location}/${key}` },
-      hint: "Somebody deleted it. Restore the file; the batch cannot be written without it.",
+      hint: "Somebody deleted it. Restore the file; the batch cannot be written without it. To give the batch up, and have the queue forget its messages: `millrace skip PIPELINE --discard`.",
     });
   }
 

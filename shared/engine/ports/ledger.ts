@@ -57,6 +57,8 @@ export interface Adoption extends Action {
   readonly to?: Offset;
   /** The batch for which the source must be told that it may forget its rows. */
   readonly unacknowledged?: Unacknowledged;
+  /** True if the sink cannot tell its newest batch. */
+  readonly isSinkUnchecked: boolean;
 }
 
 /** Gives up the open batch: its id is committed without rows. */

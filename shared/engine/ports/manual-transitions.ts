@@ -70,7 +70,7 @@ export function adopted(
   adoption: Adoption,
   open: Batch | undefined,
 ): JournaledTransition & Partial<Pick<BatchTransition, "batch">> {
-  const { newIncarnation, newest, nextBatchId, to, unacknowledged, by, why, at } = adoption;
+  const { newIncarnation, newest, nextBatchId, to, unacknowledged, isSinkUnchecked, by, why, at } = adoption;
   const former = [...(head.formerIncarnations ?? []), head.incarnation, newest?.incarnation];
   const set: Change<Head>["set"] = {
     incarnation: newIncarnation,
@@ -79,7 +79,7 @@ export function adopted(
     offset: to,
     openBatchId: undefined,
     lastInSink: newest,
-    isSinkUnchecked: undefined,
+    isSinkUnchecked: isSinkUnchecked || undefined,
     lastCommittedBatchId: newest?.batchId,
     lastCommit: undefined,
     unacknowledged,
