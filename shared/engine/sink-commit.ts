@@ -16,6 +16,7 @@ import { batchLocation } from "./messages.ts";
 import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { STEP_RETRY } from "./retry.ts";
+import { withOpenBatch } from "./sink-position.ts";
 
 const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
 const MAX_HINT_BYTES = 1024;
@@ -59,7 +60,7 @@ export async function commitOrCollectItems(ports: Ports, call: CommitCall): Prom
   } catch (error) {
     // `transactionItems` writes nothing, so the commit certainly failed.
     if (!MillraceError.is(error)) throw error;
-    return { failure: error };
+    return { failure: withOpenBatch(error, batch.pipeline) };
   }
   return sinkItems !== undefined && sinkItems.length <= maxSinkItems
     ? { sinkItems }
@@ -90,11 +91,12 @@ async function commit(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
  * must not be aborted while the outcome is unknown.
  */
 export async function outcomeAfter(failure: MillraceError, call: CommitCall): Promise<CommitOutcome> {
-  if (isMismatch(failure)) return { failure };
+  const { pipeline } = call.batch;
+  if (isMismatch(failure)) return { failure: withOpenBatch(failure, pipeline) };
   try {
     return (await hasLanded(call)) ? {} : { failure };
   } catch (error) {
-    if (isMismatch(error)) return { failure: error };
+    if (isMismatch(error)) return { failure: withOpenBatch(error, pipeline) };
     throw besides(failure, error);
   }
 }

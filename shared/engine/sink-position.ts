@@ -1,6 +1,7 @@
 import type { Schema } from "apache-arrow";
 import { isSameBatch, UNKNOWN_PLAN } from "../contract/batch-identity.ts";
 import { checkNewest } from "../contract/committed-batch.ts";
+import { MillraceError } from "../contract/errors.ts";
 import type { Batch, Head } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
@@ -28,6 +29,25 @@ export async function checkSinkPosition(
     isSameBatch(newest, { ...open.batch, planId: open.batch.planId ?? UNKNOWN_PLAN });
   if (isLanded) return "landed";
   const { pipeline, incarnation } = head;
-  checkNewest({ pipeline, incarnation, ...sink.continuityOf(positionOf(head)) }, newest);
+  try {
+    checkNewest({ pipeline, incarnation, ...sink.continuityOf(positionOf(head)) }, newest);
+  } catch (error) {
+    throw open === undefined || !MillraceError.is(error) ? error : withOpenBatch(error, pipeline);
+  }
   return "open";
+}
+
+/**
+ * Returns the error with the way out if a batch is open. A rewind is refused then, and a skip would
+ * use up the batch's id in a sink that lacks batches before it.
+ */
+export function withOpenBatch(error: MillraceError, pipeline: string): MillraceError {
+  if (error.code !== "SINK_BEHIND_LEDGER") return error;
+  const isEmpty = error.hint?.includes("--to-start") ?? false;
+  const [where, command] = isEmpty
+    ? ["at the start of the source", `millrace adopt ${pipeline} --from-start`]
+    : ["after the newest batch in the sink", `millrace adopt ${pipeline}`];
+  return error.with({
+    hint: `Nothing was written, and the source was told nothing. To give up the open batch and go on ${where}: \`${command}\`.`,
+  });
 }

@@ -1,5 +1,4 @@
 import { decodeSchema } from "../arrow/ipc-file.ts";
-import { isSameBatch, UNKNOWN_PLAN } from "../contract/batch-identity.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
@@ -14,6 +13,7 @@ import type { BatchState } from "./ports/states.ts";
 import { callOrReadBack } from "./retry.ts";
 import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
+import { checkSinkPosition } from "./sink-position.ts";
 
 /** What a skip does, or would do. It is JSON. */
 export interface SkipReport {
@@ -115,15 +115,16 @@ async function reportOf(
   return { batchId, attempt, state, start, end, hasLanded, rows };
 }
 
-/** Asks the sink whether it has the batch. A sink that cannot tell counts as one that has not. */
-async function isInSink({ sink }: Sessions, { head, batch }: Open): Promise<boolean> {
+/**
+ * Asks the sink whether it has the batch. A sink that cannot tell counts as one that has not. Throws
+ * `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER`: the batch's id must not be used up in a sink that
+ * lacks batches before it.
+ */
+async function isInSink(sessions: Sessions, { head, batch }: Open): Promise<boolean> {
+  const { sink } = sessions;
   const schema = decodeSchema(batch.schema);
-  const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit);
-  if (found !== undefined) {
-    const { newest } = found;
-    const { incarnation, batchId, planId = UNKNOWN_PLAN } = batch;
-    return newest !== undefined && isSameBatch(newest, { incarnation, batchId, planId });
-  }
+  const found = await checkSinkPosition(sessions, head, { batch, schema });
+  if (found !== undefined) return found === "landed";
   if (batch.lastTriedAttempt === 0) return false;
   const lookup = (await sink.writer(schema)) as unknown as Partial<SupportsCommitLookup>;
   const context = sink.batchContext(batch, runOf(head, batch));
