@@ -88,17 +88,19 @@ export class ArrowTableWriter
     const location = this.#recordedLocation(table);
     checkSameTable(location, messages, table.location);
     const schema = schemaToJson(this.#schema);
-    const schemaDigest = sha256(JSON.stringify(schema)).toString("hex");
+    // A batch that was skipped has no rows, so the table keeps its schema and the hint has none.
+    const isSkipped = messages.length === 0;
+    const digest = isSkipped ? {} : { schemaDigest: sha256(JSON.stringify(schema)).toString("hex") };
     const known = hintFor(location, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
       const latest = await latestVersion(table, known.version);
       const newest = await newestBatch(table, latest, batch.pipeline, known);
       const { incarnation, planId } = batch;
-      const hint = { table: location, newest: { incarnation, batchId, planId }, schemaDigest };
+      const hint = { table: location, newest: { incarnation, batchId, planId }, ...digest };
       if (isCommitted(batch, newest)) return { ...hint, version: latest };
       const isOverwrite = this.#operation === "overwrite";
-      if (!isOverwrite && (latest !== known.version || known.schemaDigest !== schemaDigest))
-        await this.#checkSchema(table, latest);
+      const isKnown = latest === known.version && known.schemaDigest === digest.schemaDigest;
+      if (!isOverwrite && !isSkipped && !isKnown) await this.#checkSchema(table, latest);
       const replaced = isOverwrite ? await liveFiles(table) : [];
       const version = latest + 1;
       const isPut = await putEntry(table, {
@@ -112,7 +114,7 @@ export class ArrowTableWriter
         planId,
         start: batch.start,
         end: batch.end,
-        schema,
+        schema: isSkipped && latest >= 0 ? (await readEntry(table, latest)).schema : schema,
         add: messages.flatMap((m) =>
           m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
         ),
@@ -195,8 +197,11 @@ type CommitHint = {
   readonly version: number;
   /** The newest batch of the pipeline up to `version`. */
   readonly newest: { readonly incarnation: string; readonly batchId: number; readonly planId: string };
-  /** SHA-256 of the schema in the log entry of `version`, in hexadecimal. */
-  readonly schemaDigest: string;
+  /**
+   * SHA-256 of the schema in the log entry of `version`, in hexadecimal. Absent after a batch that
+   * was skipped.
+   */
+  readonly schemaDigest?: string;
 };
 
 /** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
