@@ -86,7 +86,7 @@ export class ArrowTableWriter
   ): Promise<CommitHint> {
     const table = this.#table(batch);
     const location = this.#recordedLocation(table);
-    checkSameTable(location, messages, table.location);
+    await checkSameTable(location, messages, table);
     const schema = schemaToJson(this.#schema);
     // A batch that was skipped has no rows, so the table keeps its schema and the hint has none.
     const isSkipped = messages.length === 0;
@@ -217,22 +217,31 @@ function hintFor(
 }
 
 /**
- * Throws `TABLE_MOVED` if the batch was staged in another table, because this table does not have
- * the staged files.
+ * Throws `TABLE_MOVED` if the batch was staged in another table and this table does not have the
+ * staged files. It has them if the folder was moved with them.
  */
-function checkSameTable(
+async function checkSameTable(
   recordedLocation: string | null,
   messages: readonly (StagedFile | null)[],
-  location: string,
-): void {
-  const elsewhere = messages.find((message) => message?.path != null && message.table !== recordedLocation);
-  if (elsewhere == null) return;
+  table: ObjectStore,
+): Promise<void> {
+  let elsewhere: StagedFile | undefined;
+  for (const message of messages) {
+    if (message?.path == null || message.table === recordedLocation) continue;
+    if (!(await hasFile(table, message))) elsewhere ??= message;
+  }
+  if (elsewhere === undefined) return;
   throw new MillraceError(
     "TABLE_MOVED",
-    `the batch was staged in ${elsewhere.table ?? "the pipeline's own folder"}, the table is now ${location}`,
+    `the batch was staged in ${elsewhere.table ?? "the pipeline's own folder"}, the table is now ${table.location}`,
     {
-      where: { path: location },
+      where: { path: table.location },
       hint: "Run it with the path, the home and the working directory that it was begun with; the next batch may go elsewhere.",
     },
   );
+}
+
+async function hasFile(table: ObjectStore, { path, bytes }: StagedFile): Promise<boolean> {
+  for await (const found of table.list(path ?? "")) if (found.key === path) return found.bytes === bytes;
+  return false;
 }
