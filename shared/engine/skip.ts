@@ -88,7 +88,7 @@ async function readOpen(
   if (head !== undefined && batch !== undefined) return { head, batch };
   const problem = batchId === undefined ? "has no open batch" : `has no open batch ${batchId}`;
   throw new MillraceError("BATCH_NOT_OPEN", `pipeline "${name}" ${problem} that could be skipped`, {
-    where: { pipeline: name, ...optional("batchId", batchId) },
+    where: { pipeline: name },
     hint: `Nothing was changed. ${open === undefined ? "To read on: `millrace run`." : `Batch ${open} is open.`}`,
   });
 }

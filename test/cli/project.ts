@@ -15,7 +15,7 @@ import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
-import { type Ended, killTree, millrace, startMillrace } from "../support/process.ts";
+import { type Ended, killTree, millrace, type Running, startMillrace } from "../support/process.ts";
 
 /** A command that an error names in backquotes. */
 const NAMED = /`millrace ((?:adopt|skip|accept|forget|rewind|replay|unlock) [^`]*)`/;
@@ -96,12 +96,21 @@ export class Project {
     return lines.map((line) => (JSON.parse(line) as { n: number }).n).sort((a, b) => a - b);
   }
 
-  /** Kills a run when the first of two tasks of the batch up to `count` is recorded. */
-  async killHalfway(count: number): Promise<void> {
+  /**
+   * Starts a run of the batch up to `count`, and returns when the first of its two tasks is
+   * recorded. The second does not end.
+   */
+  async startHalfway(count: number): Promise<Running> {
     this.write("count", String(count));
     const args = ["run", "pipeline.ts", "--max-concurrency", "1"];
     const running = startMillrace(args, { ...this.env, HANG: "1" }, this.folder);
     for (let i = 0; i < 1000 && this.#recordedTasks() === 0; i++) await setTimeout(20);
+    return running;
+  }
+
+  /** Kills a run when it has written half of the batch up to `count`. */
+  async killHalfway(count: number): Promise<void> {
+    const running = await this.startHalfway(count);
     killTree(running.process);
     await running.ended;
   }
