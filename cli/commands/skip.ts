@@ -1,3 +1,4 @@
+import { optional } from "../../shared/contract/optional.ts";
 import type { SkipReport } from "../../shared/engine/skip.ts";
 import { withOperator } from "../operations.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
@@ -21,17 +22,22 @@ export async function skipCommand(nameOrFile: string, flags: SkipFlags): Promise
     const { name } = operator;
     const shown = await operator.run<"skip">({ operation: "skip", ...choice });
     const action = actionOf(flags);
-    const result = { pipeline: name, action: "skip", ...withIsoTime(action), ...shown };
+    let aside: Pick<SkipReport, "aside"> = {};
+    const planned = { pipeline: name, action: "skip", ...withIsoTime(action), ...shown };
     return await withConsent(
       {
         shown: `${name}: skip\n${describe(shown)}`,
         question: shown.hasLanded ? "Finish the batch?" : "Leave its rows out?",
         done: `${name}: ${shown.hasLanded ? `batch ${shown.batchId} is committed` : `batch ${shown.batchId} is skipped`}; the next run begins at ${formatOffset(shown.end)}`,
-        result,
+        // Where the rows are kept is only known afterwards.
+        get result() {
+          return { ...planned, ...aside };
+        },
         async apply() {
           const report = await operator.asOwner(`millrace skip by ${action.by}`, (owner) =>
             operator.run<"skip">({ operation: "skip", ...choice, perform: { action, owner } }),
           );
+          aside = optional("aside", report.aside);
           if (report.aside !== undefined && flags.json !== true)
             printLine(`the rows are kept in ${report.aside}`);
         },

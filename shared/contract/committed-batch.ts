@@ -75,14 +75,19 @@ function sinkBehind(
   newest: CommittedBatch | undefined,
 ): MillraceError {
   const found = newest === undefined ? "has no batch of it" : `ends with ${nameOf(newest)}`;
-  const to =
-    newest?.end === undefined ? "--to-start" : `--to-offset ${shellQuoted(canonicalJson(newest.end))}`;
+  // Only the ledger can say where a batch of an older version ended.
+  const wayOut =
+    newest === undefined
+      ? `rewind ${pipeline} --to-start`
+      : newest.end === undefined
+        ? `adopt ${pipeline}`
+        : `rewind ${pipeline} --to-offset ${shellQuoted(canonicalJson(newest.end))}`;
   return new MillraceError(
     "SINK_BEHIND_LEDGER",
     `the ledger's newest batch of pipeline "${pipeline}" is batch ${follows.batchId}, but the sink ${found}: the sink was restored, emptied or replaced`,
     {
       where: { pipeline },
-      hint: `Nothing was written, and the source was told nothing. To write again what the sink lacks: \`millrace rewind ${pipeline} ${to}\`.`,
+      hint: `Nothing was written, and the source was told nothing. To write again what the sink lacks: \`millrace ${wayOut}\`.`,
     },
   );
 }

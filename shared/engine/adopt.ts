@@ -14,7 +14,7 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 
 /** Where an adopted pipeline goes on. */
 export interface AdoptChoice {
-  /** Begin at the source's initial offset: all rows are read again. */
+  /** Begin where the first batch began: all rows are read again. */
   readonly fromStart?: boolean | undefined;
   /** Go on at this offset, whatever the sink says. */
   readonly toOffset?: Offset | undefined;
@@ -114,14 +114,18 @@ async function reportOf(
   };
 }
 
-/** Returns where to go on, or `undefined` for the source's initial offset. */
+/**
+ * Returns where to go on, or `undefined` for the source's initial offset. `fromStart` means the
+ * start of the first batch, if the ledger has it.
+ */
 async function destination(
   { pipeline: { name } }: Sessions,
   { ledger }: Ports,
   newest: CommittedBatch | undefined,
   { fromStart = false, toOffset }: AdoptChoice,
 ): Promise<Offset | undefined> {
-  if (fromStart) return undefined;
+  // A source that starts at the present moment would leave out what it has had since.
+  if (fromStart) return (await ledger.batch(name, 0))?.start;
   const end = toOffset ?? newest?.end;
   if (end !== undefined) return end;
   // Records of older versions have no offsets, but the ledger may have the batch.

@@ -170,7 +170,7 @@ async function abortBatch(
   { batch, tasks, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
-  const writer = await sessions.sink.writer(decodeSchema(batch.schema));
+  const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
   // A task whose message is gone counts as failed.
   const { messages } = await messagesOf(ports, batch, tasks);
   const context = sessions.sink.batchContext(batch, run);
@@ -216,7 +216,7 @@ async function prepareCommit(
   batch: Batch,
   tasks: readonly Task[],
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
-  const writer = await sessions.sink.writer(decodeSchema(batch.schema));
+  const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
   const { messages, problem } = await messagesOf(ports, batch, tasks);
   const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
   const lacking = tasks.length === batch.tasks ? problem : missingTasks(batch, tasks);

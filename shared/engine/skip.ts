@@ -98,7 +98,7 @@ async function reportOf(
   open: Open,
   { discard = false }: SkipChoice,
 ): Promise<SkipReport> {
-  const { batchId, attempt, state, start, end, schema } = open.batch;
+  const { pipeline, batchId, attempt, state, start, end, schema } = open.batch;
   const hasLanded = await isInSink(sessions, open);
   const planner = await sessions.source.planner(decodeSchema(schema));
   const rows = planner.canSetAside && !discard ? "setAside" : planner.forgets ? "forgotten" : "kept";
@@ -108,7 +108,7 @@ async function reportOf(
       `batch ${batchId} cannot be skipped: the source has a commit() and would be told to forget its rows, which are nowhere else`,
       {
         where: batchLocation(open.batch),
-        hint: "Nothing was changed. Copy the rows first, or give the reader a setAside(start, end) that does; then skip again. To lose them on purpose: --discard.",
+        hint: `Nothing was changed. Give the reader a setAside(start, end) that copies the rows, or copy them by hand, then: \`millrace skip ${pipeline} --discard\`.`,
       },
     );
   }

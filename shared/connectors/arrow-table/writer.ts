@@ -87,7 +87,7 @@ export class ArrowTableWriter
   ): Promise<CommitHint> {
     const table = this.#table(batch);
     const location = this.#recordedLocation(table);
-    checkSameTable(location, messages, table.location);
+    await checkSameTable(location, messages, table);
     const schema = schemaToJson(this.#schema);
     const schemaDigest = digestOf(schema);
     const known = hintFor(location, batch);
@@ -224,8 +224,11 @@ type CommitHint = {
   readonly version: number;
   /** The newest batch of the pipeline up to `version`. */
   readonly newest: { readonly incarnation: string; readonly batchId: number; readonly planId: string };
-  /** SHA-256 of the schema in the log entry of `version`, in hexadecimal. */
-  readonly schemaDigest: string;
+  /**
+   * SHA-256 of the schema in the log entry of `version`, in hexadecimal. Absent after a batch that
+   * was skipped.
+   */
+  readonly schemaDigest?: string;
 };
 
 /** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
@@ -241,22 +244,31 @@ function hintFor(
 }
 
 /**
- * Throws `TABLE_MOVED` if the batch was staged in another table, because this table does not have
- * the staged files.
+ * Throws `TABLE_MOVED` if the batch was staged in another table and this table does not have the
+ * staged files. It has them if the folder was moved with them.
  */
-function checkSameTable(
+async function checkSameTable(
   recordedLocation: string | null,
   messages: readonly (StagedFile | null)[],
-  location: string,
-): void {
-  const elsewhere = messages.find((message) => message?.path != null && message.table !== recordedLocation);
-  if (elsewhere == null) return;
+  table: ObjectStore,
+): Promise<void> {
+  let elsewhere: StagedFile | undefined;
+  for (const message of messages) {
+    if (message?.path == null || message.table === recordedLocation) continue;
+    if (!(await hasFile(table, message))) elsewhere ??= message;
+  }
+  if (elsewhere === undefined) return;
   throw new MillraceError(
     "TABLE_MOVED",
-    `the batch was staged in ${elsewhere.table ?? "the pipeline's own folder"}, the table is now ${location}`,
+    `the batch was staged in ${elsewhere.table ?? "the pipeline's own folder"}, the table is now ${table.location}`,
     {
-      where: { path: location },
+      where: { path: table.location },
       hint: "Run it with the path, the home and the working directory that it was begun with; the next batch may go elsewhere.",
     },
   );
+}
+
+async function hasFile(table: ObjectStore, { path, bytes }: StagedFile): Promise<boolean> {
+  for await (const found of table.list(path ?? "")) if (found.key === path) return found.bytes === bytes;
+  return false;
 }

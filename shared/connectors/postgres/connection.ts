@@ -75,10 +75,13 @@ export class Server {
     }
   }
 
-  /** Returns the URL of the database without user and secrets. It does not connect. */
-  async name(): Promise<string> {
+  /**
+   * Returns the name of the database. Host and port are left out, because one server has many
+   * addresses. It does not connect.
+   */
+  async database(): Promise<string> {
     const { Client } = await loadDriver();
-    return urlOf(new Client(this.#config()));
+    return new Client(this.#config()).database ?? "";
   }
 
   /** Connects with retries, which are safe because nothing has been done yet. */

@@ -131,7 +131,7 @@ export class PostgresWriter
   }
 
   async targetName(): Promise<string> {
-    return `${await this.#server.name()} ${this.#options.table}`;
+    return `table ${this.#options.table} of database ${await this.#server.database()}`;
   }
 
   override async abort(

@@ -96,8 +96,14 @@ export function adopted(
   const { openBatchId } = head;
   const isOpen = { openBatchId: openBatchId === undefined ? ABSENT : equal(openBatchId) };
   return {
-    ...manualTransition(fence.pipeline, { ...heldBy(fence), ...isOpen }, set, entry, (current) =>
-      fencedError(fence, current),
+    ...manualTransition(
+      fence.pipeline,
+      { ...heldBy(fence), ...isOpen },
+      set,
+      entry,
+      (current) =>
+        fencedError(fence, current) ??
+        conflict(fence.pipeline, current.openBatchId ?? nextBatchId, "it has changed since it was shown"),
     ),
     ...(open === undefined ? {} : { batch: givenUp(open, adoption) }),
   };
@@ -144,6 +150,7 @@ export function skipped(fence: Fence, batch: Batch, skip: Skip): BatchTransition
         progress: undefined,
       },
     }),
+    head: { where: [{ ...heldBy(fence), openBatchId: equal(batchId) }], set: {} },
     entry: { action: "skip", batchId, ...action },
     refusal: (current) =>
       fencedOrMissingError(fence, batchId, current) ??

@@ -44,7 +44,7 @@ export function findRewindProblem(fence: Fence, { from }: Rewind, head: Head): M
     });
   if (!isHeldBy(fence, head)) return fenced(fence, head);
   if (head.openBatchId !== undefined) {
-    const hint = `Let it end first: \`millrace run\`, or \`millrace replay\`. If it cannot end: \`millrace skip ${fence.pipeline}\`.`;
+    const hint = `Let it end first: \`millrace run\`, or \`millrace replay ${fence.pipeline}\`. If it cannot end: \`millrace skip ${fence.pipeline}\`.`;
     return refused("BATCH_OPEN", `batch ${head.openBatchId} is open`, hint);
   }
   if (head.offset === undefined || !sameOffset(head.offset, from)) {

@@ -155,8 +155,18 @@ class Run {
 
     const outcome = outcomeOfBatch(batch.state, ended);
     if (isCommitted) return { outcome, rows, ...optional("error", ended.unacknowledged) };
-    return { outcome, error: failure ?? ended.failure ?? recordedAbortError(ended.batch) };
+    const error = failure ?? ended.failure ?? recordedAbortError(ended.batch);
+    return { outcome, error: withWayOut(error, ended.batch) };
   }
+}
+
+/** The error of a batch that was tried before also names the command that ends the batch. */
+function withWayOut(error: MillraceError, { pipeline, batchId, attempt }: Batch): MillraceError {
+  if (attempt === 1 || error.hint?.includes("`millrace ")) return error;
+  const before = error.hint === undefined ? "" : `${error.hint} `;
+  return error.with({
+    hint: `${before}This was attempt ${attempt} of batch ${batchId}. If none can succeed, leave its rows out: \`millrace skip ${pipeline}\`.`,
+  });
 }
 
 async function emitInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {

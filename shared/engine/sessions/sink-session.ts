@@ -29,9 +29,9 @@ export class SinkSession {
 
   /**
    * Creates a new writer. Tasks and commits each use their own, because only messages may pass
-   * between them.
+   * between them. The writer of a skipped batch adds nothing and must replace nothing either.
    */
-  async writer(schema: Schema): Promise<Writer<unknown>> {
+  async writer(schema: Schema, { skipped }: Pick<Batch, "skipped"> = {}): Promise<Writer<unknown>> {
     const { sink, saveMode, name } = this.#pipeline;
     const { dataSource } = sink;
     const where = { pipeline: name };
@@ -39,7 +39,7 @@ export class SinkSession {
       const sink = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
       return saveMode === undefined
         ? sink.streamWriter(schema, false)
-        : sink.writer(schema, saveMode === "overwrite");
+        : sink.writer(schema, saveMode === "overwrite" && skipped === undefined);
     });
     return saveMode === undefined
       ? checkImplementation(made, "streamWriter", STREAM_WRITER, where)

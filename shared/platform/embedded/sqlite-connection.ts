@@ -212,7 +212,7 @@ export function ledgerError(error: unknown, path: string): unknown {
   if (isDamage(error)) {
     return new MillraceError("LEDGER_DAMAGED", `the ledger is damaged, or is no ledger: ${message}`, {
       where: { path },
-      hint: "Keep a copy of it. Restore it from a backup, without the files ledger.sqlite-wal and -shm of now, and look with `millrace status`. Without a backup move it away; `millrace adopt NAME` then goes on after what the table has.",
+      hint: `Keep a copy of it. Restore it from a backup, without the files ledger.sqlite-wal and -shm of now, and look with \`millrace status\`. Without a backup: \`mv ${path} ${path}.damaged\`, and \`millrace adopt PIPELINE\` then goes on after what the table has.`,
       cause: error,
     });
   }

@@ -5,6 +5,7 @@ import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
 import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
 import { latestVersion, liveFiles, putEntry, readEntry } from "../../../shared/connectors/arrow-table/log.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { ObjectStore } from "../../../shared/contract/object-store.ts";
 import { parseOptions } from "../../../shared/contract/options/parse.ts";
 import { DirectoryStore } from "../../../shared/platform/embedded/directory-store.ts";
@@ -51,6 +52,10 @@ describe("an Arrow table", () => {
       pipeline: "orders",
       incarnation: "life-1",
       batchId: 0,
+      format: 2,
+      planId: "plan-0",
+      start: { n: 0 },
+      end: { n: 10 },
       schema: { fields: [{ name: "id", type: "bigint", nullable: true }] },
       add: [{ path: staged.path, rows: 2, bytes: staged.bytes }],
       remove: [],
@@ -58,13 +63,13 @@ describe("an Arrow table", () => {
     expect(await readEntry(desk.table, 1)).toMatchObject({ batchId: 1, add: [] });
   });
 
-  it("An Arrow table adds a batch once, however often its commit is called, also after later batches", async () => {
+  it("An Arrow table adds a batch once, however often its commit is called, and not after later batches", async () => {
     const desk = new Desk();
     const messages = [await desk.stage([1])];
     await desk.commit(messages);
     await desk.commit(messages);
     await desk.commit([await desk.stage([2], { batchId: 1 })], { batchId: 1 });
-    await desk.commit(messages);
+    await expect(desk.commit(messages)).rejects.toMatchObject({ code: "LEDGER_BEHIND_SINK" });
     expect(await desk.ids()).toEqual([1, 2]);
     expect(await latestVersion(desk.table)).toBe(1);
   });
@@ -74,7 +79,7 @@ describe("an Arrow table", () => {
     const desk = new Desk((store) => recorded(store, calls));
     const lastCommit = await desk.commit([await desk.stage([1])]);
     calls.length = 0;
-    await desk.commit([], { batchId: 1, lastCommit });
+    await desk.commit([null], { batchId: 1, lastCommit });
     expect(calls).toEqual(["list", "put"]);
   });
 
@@ -89,7 +94,7 @@ describe("an Arrow table", () => {
     await desk.commit([await desk.stage([3], { batchId: 2 })], { batchId: 2, lastCommit: elsewhere });
     expect(await desk.ids()).toEqual([1, 7, 2, 3]);
     const changed = desk.writer("id string");
-    await expect(changed.commit([], 3, desk.context({ batchId: 3, lastCommit }))).rejects.toMatchObject({
+    await expect(changed.commit([null], 3, desk.context({ batchId: 3, lastCommit }))).rejects.toMatchObject({
       code: "TABLE_SCHEMA_MISMATCH",
     });
   });
@@ -98,8 +103,8 @@ describe("an Arrow table", () => {
     const desk = new Desk();
     const lastCommit = await desk.commit([await desk.stage([1])]);
     rmSync(join(desk.path, "_log"), { recursive: true });
-    await expect(desk.commit([], { batchId: 1, lastCommit })).rejects.toMatchObject({
-      code: "TABLE_LOG_BROKEN",
+    await expect(desk.commit([null], { batchId: 1, lastCommit })).rejects.toMatchObject({
+      code: "SINK_BEHIND_LEDGER",
     });
     expect(namedFiles(desk.path)).toEqual([]);
   });
@@ -115,12 +120,43 @@ describe("an Arrow table", () => {
     expect(namedFiles(join(moved, "table"))).toHaveLength(2);
   });
 
-  it("An Arrow table takes the same batch id of another incarnation or pipeline as another batch", async () => {
+  it("An Arrow table takes the same batch id of another pipeline as another batch", async () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
-    await desk.commit([await desk.stage([2], { incarnation: "life-2" })], { incarnation: "life-2" });
     await desk.commit([await desk.stage([3], { pipeline: "clicks" })], { pipeline: "clicks" });
-    expect(await desk.ids()).toEqual([1, 2, 3]);
+    expect(await desk.ids()).toEqual([1, 3]);
+  });
+
+  it("An Arrow table refuses the first batch of another life, and takes it if it follows the newest one", async () => {
+    const desk = new Desk();
+    await desk.commit([await desk.stage([1])]);
+    const life = { incarnation: "life-2" };
+    const second = [await desk.stage([2], life)];
+    await expect(desk.commit(second, life)).rejects.toMatchObject({ code: "LEDGER_BEHIND_SINK" });
+    expect(await desk.ids()).toEqual([1]);
+    const follows = { incarnation: "life-1", batchId: 0, planId: "plan-0" };
+    await desk.commit(second, { ...life, batchId: 1, follows, formerIncarnations: ["life-1"] });
+    expect(await desk.ids()).toEqual([1, 2]);
+  });
+
+  it("An Arrow table takes no batch of an id that another plan has used", async () => {
+    const desk = new Desk();
+    await desk.commit([], { planId: "plan-of-skip" });
+    const late = desk.commit([await desk.stage([1])]);
+    await expect(late).rejects.toMatchObject({ code: "LEDGER_BEHIND_SINK" });
+    expect(await desk.ids()).toEqual([]);
+  });
+
+  it("A skipped batch leaves the table's schema as it is, and the next commit compares it again", async () => {
+    const desk = new Desk();
+    const first = await desk.commit([await desk.stage([1])]);
+    const skipped = desk.context({ batchId: 1, lastCommit: first });
+    const lastCommit = (await desk.writer("id string").commit([], 1, skipped)) as JsonValue;
+    expect((await readEntry(desk.table, 1)).schema).toEqual((await readEntry(desk.table, 0)).schema);
+    const next = desk.context({ batchId: 2, lastCommit });
+    await expect(desk.writer("id string").commit([null], 2, next)).rejects.toMatchObject({
+      code: "TABLE_SCHEMA_MISMATCH",
+    });
   });
 
   it("An Arrow table keeps every batch of many pipelines that commit at once", async () => {
@@ -164,7 +200,7 @@ describe("an Arrow table", () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
     const context = desk.context({ batchId: 1 });
-    await expect(desk.writer("id string NOT NULL").commit([], 1, context)).rejects.toMatchObject({
+    await expect(desk.writer("id string NOT NULL").commit([null], 1, context)).rejects.toMatchObject({
       code: "TABLE_SCHEMA_MISMATCH",
       message: "the table has (id bigint), the batch has (id string NOT NULL)",
     });

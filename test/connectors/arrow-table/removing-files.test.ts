@@ -60,6 +60,7 @@ describe("vacuum", () => {
 
   it("A vacuum keeps the files of an attempt that is still running, however old they are", async () => {
     const desk = new Desk();
+    await desk.commit([null]);
     const staged = await desk.stage([1], { batchId: 1 });
     desk.age(staged.path ?? "", 30 * 24 * HOUR);
     expect(await desk.vacuum({ open: open() })).toEqual({ files: 0, bytes: 0 });
@@ -77,6 +78,7 @@ describe("vacuum", () => {
 
   it("A vacuum spares attempts whose commit was begun while their batch is open, however old they are", async () => {
     const desk = new Desk();
+    await desk.commit([null]);
     const messages = [await desk.stage([1], { batchId: 1 })];
     desk.age(messages[0]?.path ?? "", 30 * 24 * HOUR);
     expect(await desk.vacuum({ open: open({ aborted: true, lastTriedAttempt: 1 }) })).toMatchObject({

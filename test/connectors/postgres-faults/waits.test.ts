@@ -65,9 +65,9 @@ describe("waits of the PostgreSQL connector", () => {
     // The commit of another process, up to its COMMIT.
     await other.query("BEGIN");
     await other.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [
-      JSON.stringify(["millrace", "orders", "life-1"]),
+      JSON.stringify(["millrace", "orders"]),
     ]);
-    await other.query("UPDATE millrace_batches SET batch_id = 1");
+    await other.query("UPDATE millrace_batches SET batch_id = 1, plan_id = 'plan-1'");
     const batch = d.context({ batchId: 1 });
     const error = await failureOf(writer.hasCommitted(1, batch));
     expect(error.message).toContain("waiting for an earlier commit of this pipeline");

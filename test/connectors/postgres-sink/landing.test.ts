@@ -18,7 +18,7 @@ describe("a batch", () => {
     const d = await desk();
     const ddl =
       "id bigint NOT NULL, a tinyint, b smallint, c int, d float, e double, f decimal(12,3), g boolean, h string, i binary, j date, k timestamp, l timestamp_ntz, m array<int>, n array<array<int>>, o struct<x:int>, p map<string,int>";
-    await d.land([], { ...KEYED, table: "public.t" }, { ddl });
+    await d.land([[]], { ...KEYED, table: "public.t" }, { ddl });
     const columns =
       await d.db.query(`SELECT attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
       FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY attnum`);
@@ -291,7 +291,7 @@ describe("a batch that overwrites", () => {
   it("A batch that overwrites knows whether its table exists", async () => {
     const d = await desk();
     expect(await (await d.writer()).exists()).toBe(false);
-    await d.land([]);
+    await d.land([[]]);
     expect(await (await d.writer()).exists()).toBe(true);
   });
 });

@@ -3,6 +3,7 @@ import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { byHand } from "./by-hand.suite.ts";
 import { ends } from "./end.suite.ts";
 import { lease } from "./lease.suite.ts";
+import { operations } from "./operations.suite.ts";
 import { plans } from "./plan.suite.ts";
 import type { LedgerOptions } from "./steps.ts";
 import { tasks } from "./tasks.suite.ts";
@@ -12,6 +13,6 @@ import { tasks } from "./tasks.suite.ts";
  * and several runs may call it.
  */
 export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
-  for (const part of [lease, plans, tasks, ends, byHand])
+  for (const part of [lease, plans, tasks, ends, byHand, operations])
     describe(`${name} as a ledger`, () => part(open, options));
 }
