@@ -183,6 +183,7 @@ describe("the deployed resources", () => {
         [OUTPUT.prefix]: "orders",
         [OUTPUT.stateMachine]: expect.stringContaining(":stateMachine:"),
         [OUTPUT.vacuum]: expect.stringContaining("ordersvacuum"),
+        [OUTPUT.finalize]: expect.stringContaining("ordersfinalize"),
       },
     ]);
   });
