@@ -150,13 +150,13 @@ const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement
 };
 
 /**
- * Permissions on the source's files. Plan lists them and reads one for its schema; the tasks read
- * all.
+ * Permissions on the source's files. Plan lists them and reads one for its schema, and so does
+ * Finalize when a person adopts; the tasks read all.
  */
 const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Write: (source) => [objects(source, ["GetObject"], ["*"])],
-  Finalize: () => [],
+  Finalize: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Vacuum: () => [],
 };
 
