@@ -268,7 +268,11 @@ describe("a command that could mean several pipelines", () => {
 
 describe("flags that do not fit", () => {
   it.each<[string, readonly string[], string]>([
-    ["rewind without a destination", ["rewind", "counter"], "rewind needs one of --to-batch and --to-offset"],
+    [
+      "rewind without a destination",
+      ["rewind", "counter"],
+      "rewind needs one of --to-batch, --to-start and --to-offset",
+    ],
     ["an offset that is no object", ["rewind", "counter", "--to-offset", "7"], "It must be a JSON object"],
     [
       "two targets",
