@@ -4,7 +4,10 @@ import { MillraceError } from "./errors.ts";
 import { canonicalJson } from "./json.ts";
 
 /** The fields of `BatchContext` that say which batch is to be committed, and after which. */
-type Expected = Parameters<typeof isCommitted>[0];
+type Expected = Pick<
+  BatchContext,
+  "pipeline" | "incarnation" | "batchId" | "planId" | "follows" | "continuity" | "formerIncarnations"
+>;
 
 /**
  * Compares the newest batch that the sink has of this pipeline, of any incarnation, with the batch
@@ -12,13 +15,7 @@ type Expected = Parameters<typeof isCommitted>[0];
  * batch is the next one. Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER` if the sink and the
  * ledger do not fit together; then the commit must change nothing.
  */
-export function isCommitted(
-  batch: Pick<
-    BatchContext,
-    "pipeline" | "incarnation" | "batchId" | "planId" | "follows" | "continuity" | "formerIncarnations"
-  >,
-  newest: CommittedBatch | undefined,
-): boolean {
+export function isCommitted(batch: Expected, newest: CommittedBatch | undefined): boolean {
   if (newest !== undefined && isSameBatch(newest, batch)) return true;
   if (batch.continuity !== "independent") checkNewest(batch, newest);
   else if (newest?.incarnation === batch.incarnation && newest.batchId >= batch.batchId)
