@@ -117,6 +117,8 @@ export class Project {
 
   /** Number of recorded tasks of the open batch. */
   #recordedTasks(): number {
+    // The run may not have made its tables yet.
+    if (this.sql("SELECT * FROM sqlite_schema WHERE name = 'tasks'").length === 0) return 0;
     return this.sql("SELECT * FROM tasks WHERE batch_id IN (SELECT open_batch_id FROM heads)").length;
   }
 
