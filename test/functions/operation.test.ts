@@ -25,7 +25,7 @@ it("Finalize answers the preview of an adoption with the newest batch that the s
   const writer = `newestBatch() { return ${JSON.stringify(NEWEST)}; }`;
   const { answer, logs } = await operateOn(writer, { operation: "adopt" });
   expect(answer, logs).toEqual({
-    value: { newest: NEWEST, from: null, to: { n: 70 }, nextBatchId: 7, openBatchId: null },
+    value: { sinkTells: true, newest: NEWEST, from: null, to: { n: 70 }, nextBatchId: 7, openBatchId: null },
   });
 });
 
@@ -38,7 +38,7 @@ it("Finalize fails an adoption with the cause and the way out if the sink cannot
 it("Finalize answers an adoption from the start although the sink cannot name its newest batch", async () => {
   const { answer, logs } = await operateOn("", { operation: "adopt", fromStart: true });
   expect(answer, logs).toEqual({
-    value: { newest: null, from: null, to: null, nextBatchId: 0, openBatchId: null },
+    value: { sinkTells: false, newest: null, from: null, to: null, nextBatchId: 0, openBatchId: null },
   });
 });
 
