@@ -9,6 +9,7 @@ import {
   taskLocation,
   type WriteRequest,
 } from "../shared/engine/write/task.ts";
+import { adviceFor, systemCodeOf } from "../shared/platform/embedded/advice.ts";
 import {
   type FromTask,
   fromWire,
@@ -37,6 +38,19 @@ function workerDied(where: ErrorLocation, cause: unknown): MillraceError {
   });
 }
 
+/** The error of a task for which no thread could start, with advice that fits the cause. */
+function threadFailed(where: ErrorLocation, cause: unknown): MillraceError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const code = systemCodeOf(cause) ?? /\bE[A-Z]{3,}\b/.exec(message)?.[0];
+  const { hint } = adviceFor(code);
+  return new MillraceError("WORKER_DIED", `no thread could start for the task: ${code ?? "unknown cause"}`, {
+    where,
+    retryable: true,
+    hint,
+    cause,
+  });
+}
+
 /** Runs the writer tasks of a run. */
 export interface TaskRunner {
   /** Runs one task. Rejects with a `MillraceError`. */
@@ -47,6 +61,8 @@ export interface TaskRunner {
 /** Worker threads that run writer tasks. */
 export class TaskPool implements TaskRunner {
   readonly #pool: Piscina;
+  /** Makes each task that is not done fail, because no thread could start. */
+  readonly #waiting = new Set<(cause: unknown) => void>();
 
   constructor(threads: number, setup: WorkerSetup) {
     this.#pool = new Piscina({
@@ -58,7 +74,13 @@ export class TaskPool implements TaskRunner {
       workerData: setup,
     });
     // A thread that dies while idle is replaced. One that dies during a task makes `run` reject.
-    this.#pool.on("error", () => undefined);
+    // But if the only thread dies before it takes a task, nothing would ever take that task.
+    this.#pool.on("error", (cause: unknown) =>
+      setImmediate(() => {
+        if (this.#pool.threads.length > 0) return;
+        for (const fail of [...this.#waiting]) fail(cause);
+      }),
+    );
   }
 
   /**
@@ -87,6 +109,12 @@ export class TaskPool implements TaskRunner {
     port.on("message", onMessage);
     options.signal.addEventListener("abort", stop, { once: true });
     if (options.signal.aborted) stop();
+    let lost: { readonly cause: unknown } | undefined;
+    const fail = (cause: unknown) => {
+      lost = { cause };
+      terminating.abort();
+    };
+    this.#waiting.add(fail);
     let answer: TaskAnswer;
     try {
       const call: TaskCall = { request, port: workerPort };
@@ -97,12 +125,14 @@ export class TaskPool implements TaskRunner {
       })) as TaskAnswer;
     } catch (error) {
       const where = taskLocation(request);
+      if (lost !== undefined) throw threadFailed(where, lost.cause);
       if (terminating.signal.aborted) {
         throw new MillraceError("TASK_CANCELLED", "the task did not stop, and was ended", { where });
       }
       readRest();
       throw uncaught?.with({ where, retryable: true }) ?? workerDied(where, error);
     } finally {
+      this.#waiting.delete(fail);
       clearTimeout(grace);
       options.signal.removeEventListener("abort", stop);
       readRest();
