@@ -19,7 +19,8 @@ describe("a ledger in DynamoDB that an older version wrote", () => {
       const head = await place.ledger.head("old");
       expect(head).toMatchObject({ lastCommittedBatchId: 2, offset: { n: 60 } });
       expect(head).not.toHaveProperty("openBatchId");
-      const items = await itemsOf(sink);
+      // The sink keeps one item of its own, which is no row.
+      const items = (await itemsOf(sink)).filter(({ word }) => word !== undefined);
       expect(items.map(({ n, word }) => [n?.N, word?.S])).toEqual(
         Array.from({ length: 60 }, (_, n) => [`${n}`, `number ${n}`]),
       );
