@@ -1,6 +1,6 @@
 import { Home, runtime } from "../local/home.ts";
 import { hasEnded, OwnerLock } from "../local/owner-lock.ts";
-import { acquire } from "../shared/engine/acquire.ts";
+import { acquire, MANUAL_LEASE_MILLISECONDS } from "../shared/engine/acquire.ts";
 import { type Operation, type OperationReports, operate } from "../shared/engine/operations.ts";
 import type { Owner } from "../shared/engine/ports/ledger.ts";
 import { openSessions } from "../shared/engine/sessions/open-sessions.ts";
@@ -8,9 +8,6 @@ import { loadDefinition } from "./definitions.ts";
 import type { StackTarget } from "./targets/deployed.ts";
 import { openStack, type TargetFlags } from "./targets/open.ts";
 import { findPipeline } from "./targets/target.ts";
-
-/** A lease of a minute covers the few steps of an operation. */
-const LEASE_MILLISECONDS = 60_000;
 
 type Of<Name extends Operation["operation"]> = Extract<Operation, { readonly operation: Name }>;
 
@@ -90,7 +87,7 @@ async function deployedOperator(stack: StackTarget, pipeline: string): Promise<O
         await acquire(
           name,
           { ledger, runtime },
-          { owner, hasEnded: stack.hasEnded, leaseMilliseconds: LEASE_MILLISECONDS },
+          { owner, hasEnded: stack.hasEnded, leaseMilliseconds: MANUAL_LEASE_MILLISECONDS },
         );
         return await work(owner);
       } finally {

@@ -23,6 +23,13 @@ export function isCommitted(
   return false;
 }
 
+/** True if the sink found that it does not fit the ledger. It has changed nothing then. */
+export function isMismatch(error: unknown): error is MillraceError {
+  return (
+    MillraceError.is(error) && (error.code === "LEDGER_BEHIND_SINK" || error.code === "SINK_BEHIND_LEDGER")
+  );
+}
+
 /** The ledger's newest batch, and what it continues. */
 export type LedgerPosition = Omit<Parameters<typeof isCommitted>[0], "batchId" | "planId">;
 

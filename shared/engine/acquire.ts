@@ -57,7 +57,7 @@ export async function acquire(
  * The lease of a manual operation only has to cover a few steps. If the process dies in it, other
  * runs wait no longer than this.
  */
-const MANUAL_LEASE_MILLISECONDS = 60_000;
+export const MANUAL_LEASE_MILLISECONDS = 60_000;
 
 /**
  * Runs a manual operation on a pipeline that is not running. Throws `LEASE_HELD`, and the errors of

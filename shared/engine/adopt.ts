@@ -1,14 +1,9 @@
-import {
-  type BatchIdentity,
-  type CommittedBatch,
-  isSameBatch,
-  UNKNOWN_PLAN,
-} from "../contract/batch-identity.ts";
+import { type CommittedBatch, isSameBatch } from "../contract/batch-identity.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { type LeaseRequest, withLease } from "./acquire.ts";
-import type { Action, Batch, Head } from "./ports/ledger.ts";
-import { positionOf } from "./ports/position.ts";
+import type { Action, Head } from "./ports/ledger.ts";
+import { identityOf, positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
@@ -140,14 +135,6 @@ async function destination(
       hint: "Look into the sink, then give --to-offset with an offset of the source, or --from-start to read all rows again.",
     },
   );
-}
-
-function identityOf({
-  incarnation,
-  batchId,
-  planId,
-}: Pick<Batch, "incarnation" | "batchId" | "planId">): BatchIdentity {
-  return { incarnation, batchId, planId: planId ?? UNKNOWN_PLAN };
 }
 
 /** Compares what a person saw with what is there now. */

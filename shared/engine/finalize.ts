@@ -5,7 +5,7 @@ import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { besides, isLost } from "./first-cause.ts";
-import { batchLocation, messagesOf } from "./messages.ts";
+import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -52,6 +52,8 @@ interface Finalizer {
 interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];
+  /** The commit messages of these tasks, if they were read already. */
+  readonly messages?: MessagesRead;
   /** Why the sink's `commit` did not take effect. */
   readonly failure?: MillraceError;
 }
@@ -129,23 +131,25 @@ async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<
  */
 async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
   const isComplete = tasks.length === batch.tasks;
+  const messages = isComplete ? await messagesOf(finalizer.ports, batch, tasks) : undefined;
   const problem = isComplete
-    ? (await messagesOf(finalizer.ports, batch, tasks)).problem?.toRecord()
+    ? messages?.problem?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
   const to = problem === undefined ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
+  if (decided.state === to) return { next: { batch: decided, tasks, ...optional("messages", messages) } };
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
-  const tasksSeen = decided.state === to ? tasks : await finalizer.ports.ledger.tasks(finalizer.run);
-  return { next: { batch: decided, tasks: tasksSeen } };
+  return { next: { batch: decided, tasks: await finalizer.ports.ledger.tasks(finalizer.run) } };
 }
 
 /**
  * State `committing`: the sink commits, then the offset moves. If the commit certainly failed, the
  * batch is aborted.
  */
-async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
+async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
+  const { batch, tasks } = attempt;
   const { sessions, ports, run } = finalizer;
-  const { call, problem } = await prepareCommit(finalizer, batch, tasks);
+  const { call, problem } = await prepareCommit(finalizer, attempt);
   const outcome =
     problem === undefined ? await commitOrCollectItems(ports, call) : await outcomeAfter(problem, call);
   let failure = outcome.failure;
@@ -167,12 +171,12 @@ async function commitBatch(finalizer: Finalizer, { batch, tasks }: AttemptState)
 /** State `aborting`: the sink deletes what its tasks staged. */
 async function abortBatch(
   finalizer: Finalizer,
-  { batch, tasks, ...attempt }: AttemptState,
+  { batch, tasks, messages: read, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
   const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
   // A task whose message is gone counts as failed.
-  const { messages } = await messagesOf(ports, batch, tasks);
+  const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
   await watch.callSink("abort()", batchLocation(batch), () =>
     writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
@@ -213,11 +217,10 @@ async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch):
  */
 async function prepareCommit(
   { sessions, ports, run, watch }: Finalizer,
-  batch: Batch,
-  tasks: readonly Task[],
+  { batch, tasks, messages: read }: AttemptState,
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
   const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
-  const { messages, problem } = await messagesOf(ports, batch, tasks);
+  const { messages, problem } = read ?? (await messagesOf(ports, batch, tasks));
   const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
   const lacking = tasks.length === batch.tasks ? problem : missingTasks(batch, tasks);
   return { call, ...optional("problem", lacking) };

@@ -5,14 +5,16 @@ import type { Batch, Task } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 
 /**
- * Returns the commit messages in partition order, with `null` for a task that is not recorded or
- * whose message is gone; `problem` is the first of the latter.
+ * The commit messages in partition order, with `null` for a task that is not recorded or whose
+ * message is gone; `problem` is the first of the latter.
  */
-export async function messagesOf(
-  ports: Ports,
-  batch: Batch,
-  tasks: readonly Task[],
-): Promise<{ readonly messages: readonly JsonValue[]; readonly problem?: MillraceError }> {
+export interface MessagesRead {
+  readonly messages: readonly JsonValue[];
+  readonly problem?: MillraceError;
+}
+
+/** Reads the commit messages of an attempt. */
+export async function messagesOf(ports: Ports, batch: Batch, tasks: readonly Task[]): Promise<MessagesRead> {
   const messages: JsonValue[] = Array.from({ length: batch.tasks }, () => null);
   let problem: MillraceError | undefined;
   for (const task of tasks) {

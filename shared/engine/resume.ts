@@ -4,6 +4,7 @@ import { optional } from "../contract/optional.ts";
 import { otherCodeWarning } from "./other-code.ts";
 import {
   checkPartitions,
+  type PlannedPartitions,
   partitionsKey,
   readPartitionsFile,
   writePartitionsFile,
@@ -49,15 +50,15 @@ export async function resume(
     : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
   const todo = await unfinishedTasks(ports, current);
-  const problem = todo.length === 0 ? undefined : await findMissingPlan(ports, current);
-  if (problem === undefined) {
+  const plan = todo.length === 0 ? undefined : await readPlan(ports, current);
+  if (!MillraceError.is(plan)) {
     const warning = isOver || todo.length === 0 ? undefined : otherCodeWarning(current, code);
     return { batch: current, todo, ...optional("warning", warning) };
   }
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
-  if (found === "landed" || mayLandLate) throw problem;
+  if (found === "landed" || mayLandLate) throw plan;
   const planned = await planAnew(sessions, ports, fence, current, code);
-  return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };
+  return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, plan) };
 }
 
 /**
@@ -125,22 +126,21 @@ async function planOfNextAttempt(
   const byThisCode = { ...same, ...optional("code", code) };
   const schema = await source.schema();
   const encoded = encodeSchema(schema);
-  if (encoded === batch.schema || (await findMissingPlan(ports, batch)) !== undefined) return byThisCode;
-  const planned = await readPartitionsFile(ports.store, batch.partitionsKey);
-  if (planned.rowsKey !== undefined) return byThisCode;
+  if (encoded === batch.schema) return byThisCode;
+  const planned = await readPlan(ports, batch);
+  if (MillraceError.is(planned) || planned.rowsKey !== undefined) return byThisCode;
   const key = partitionsKey(batch.batchId, fence.epoch, ports.runtime.newId());
   await writePartitionsFile(ports.store, key, { ...planned, schema });
   return { ...byThisCode, partitionsKey: key, schema: encoded };
 }
 
-/** Returns `PARTITIONS_MISSING` if the batch's partitions file is gone. */
-async function findMissingPlan(
+/** Reads the batch's partitions file. Returns `PARTITIONS_MISSING` if it is gone. */
+async function readPlan(
   { store }: Ports,
   { pipeline, batchId, attempt, partitionsKey: key }: Batch,
-): Promise<MillraceError | undefined> {
+): Promise<PlannedPartitions | MillraceError> {
   try {
-    await readPartitionsFile(store, key);
-    return undefined;
+    return await readPartitionsFile(store, key);
   } catch (error) {
     if (!MillraceError.is(error) || error.code !== "PARTITIONS_MISSING") throw error;
     return error.with({

@@ -1,5 +1,5 @@
 import { type Writer, writesBatches } from "../contract/batch-writer.ts";
-import { isCommitted } from "../contract/committed-batch.ts";
+import { isCommitted, isMismatch } from "../contract/committed-batch.ts";
 import type { BatchContext } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../contract/json.ts";
@@ -112,13 +112,6 @@ async function hasLanded({ batch, writer, context, watch }: CommitCall): Promise
   if (lookup.newestBatch === undefined) return false;
   const ask = async () => isCommitted(context, (await lookup.newestBatch?.(context)) ?? undefined);
   return await watch.callSink("newestBatch()", where, ask, failed);
-}
-
-/** True if the sink found that it does not fit the ledger. It has changed nothing then. */
-function isMismatch(error: unknown): error is MillraceError {
-  return (
-    MillraceError.is(error) && (error.code === "LEDGER_BEHIND_SINK" || error.code === "SINK_BEHIND_LEDGER")
-  );
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { Schema } from "apache-arrow";
-import { isSameBatch, UNKNOWN_PLAN } from "../contract/batch-identity.ts";
+import { isSameBatch } from "../contract/batch-identity.ts";
 import { checkNewest } from "../contract/committed-batch.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Batch, Head } from "./ports/ledger.ts";
-import { positionOf } from "./ports/position.ts";
+import { identityOf, positionOf } from "./ports/position.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
 /**
@@ -24,10 +24,7 @@ export async function checkSinkPosition(
   const found = await sink.newestBatch(schema, head.incarnation, head.lastCommit, follows);
   if (found === undefined) return undefined;
   const { newest } = found;
-  const isLanded =
-    open !== undefined &&
-    newest !== undefined &&
-    isSameBatch(newest, { ...open.batch, planId: open.batch.planId ?? UNKNOWN_PLAN });
+  const isLanded = open !== undefined && newest !== undefined && isSameBatch(newest, identityOf(open.batch));
   if (isLanded) return "landed";
   const { pipeline, incarnation } = head;
   try {

@@ -6,6 +6,7 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
+import { newerFormat } from "../kit/newer-format.ts";
 
 /**
  * Number of log entries that are read in parallel. A table that gets one commit a minute has half a
@@ -80,10 +81,7 @@ export async function readEntry(table: ObjectStore, version: number): Promise<Lo
   }
   const { format = 1 } = entry;
   if (format <= LOG_FORMAT) return entry;
-  throw new MillraceError("TABLE_VERSION", `${key} has format ${format}, this Millrace knows ${LOG_FORMAT}`, {
-    where: { path: `${table.location}/${key}` },
-    hint: "Nothing was written. Use the Millrace that wrote it, or a newer one.",
-  });
+  throw newerFormat(`${key} has`, format, LOG_FORMAT, { path: `${table.location}/${key}` });
 }
 
 function brokenLog(table: ObjectStore, key: string, problem: string): MillraceError {

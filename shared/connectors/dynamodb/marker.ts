@@ -13,11 +13,11 @@ import {
   UNKNOWN_PLAN,
 } from "../../contract/batch-identity.ts";
 import type { BatchContext } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { AwsClient } from "../kit/aws-client.ts";
+import { newerFormat } from "../kit/newer-format.ts";
 import type { Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 
@@ -170,14 +170,7 @@ function formatIdentity({ incarnation, batchId, planId }: BatchIdentity): Item {
 function parseMarker(fields: Item, table: string): Marker {
   const format = Number(fields["format"]?.N);
   if (format !== FORMAT)
-    throw new MillraceError(
-      "TABLE_VERSION",
-      `the record of the last batch has format ${format}, this Millrace knows ${FORMAT}`,
-      {
-        where: { path: table },
-        hint: "Nothing was written. Use the Millrace that wrote it, or a newer one.",
-      },
-    );
+    throw newerFormat("the record of the last batch has", format, FORMAT, { path: table });
   const { last, next } = fields;
   return {
     sequence: Number(fields["sequence"]?.N),

@@ -89,9 +89,7 @@ export class Table implements MemoryTable {
     if (this.has(batch)) return;
     const rows = messages.flatMap((message) => this.#stagedRows(message));
     const { pipeline, incarnation, batchId, planId, start, end } = batch;
-    // A batch without messages was skipped, and replaces nothing.
-    const isReplacing = overwrite && messages.length > 0;
-    this.#batches = [...(isReplacing ? [] : this.#batches), { pipeline, batchId, rows }];
+    this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
     this.#newest.set(pipeline, { incarnation, batchId, planId, start, end });
     this.discard(messages);
   }

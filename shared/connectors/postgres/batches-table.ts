@@ -5,6 +5,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
+import { newerFormat } from "../kit/newer-format.ts";
 import { lockBatches } from "./batch-lock.ts";
 import type { Session } from "./session.ts";
 import { quoteTable } from "./table.ts";
@@ -173,14 +174,7 @@ export class BatchesTable {
     const stored = rows.map(([json]) => JSON.parse(json ?? "{}") as StoredBatch);
     const newer = stored.find(({ format = 1 }) => format > FORMAT);
     if (newer === undefined) return stored;
-    throw new MillraceError(
-      "TABLE_VERSION",
-      `${this.#sql} has a row of format ${newer.format}, this Millrace knows ${FORMAT}`,
-      {
-        where: { pipeline },
-        hint: "Nothing was written. Use the Millrace that wrote it, or a newer one.",
-      },
-    );
+    throw newerFormat(`${this.#sql} has a row of`, newer.format, FORMAT, { pipeline });
   }
 
   /** Returns the names of the table's columns, or none if there is no table. */

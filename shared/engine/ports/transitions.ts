@@ -1,4 +1,3 @@
-import { UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import type { ErrorRecord } from "../../contract/errors.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
@@ -15,6 +14,7 @@ import type {
   PipelineIdentity,
   PlanOfAttempt,
 } from "./ledger.ts";
+import { identityOf } from "./position.ts";
 import { conflict, tooManyItems } from "./refusals.ts";
 import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
 import {
@@ -198,7 +198,7 @@ export function finished(
     openBatchId: undefined,
     unacknowledged: { batchId, end },
     lastCommit,
-    lastInSink: { incarnation: batch.incarnation, batchId, planId: batch.planId ?? UNKNOWN_PLAN },
+    lastInSink: identityOf(batch),
     isSinkUnchecked: undefined,
   });
 }

@@ -1,5 +1,5 @@
 import type { Schema } from "apache-arrow";
-import { type BatchIdentity, type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
+import type { BatchIdentity, CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists, Writer } from "../../contract/batch-writer.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -8,7 +8,7 @@ import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
-import { positionOfRun } from "../ports/position.ts";
+import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { BATCH_WRITER, checkImplementation, STREAM_WRITER } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
@@ -157,8 +157,7 @@ export class SinkSession {
   batchContext(batch: Batch, run: BatchRun): BatchContext {
     return {
       ...this.context(batch.incarnation),
-      batchId: batch.batchId,
-      planId: batch.planId ?? UNKNOWN_PLAN,
+      ...identityOf(batch),
       start: batch.start,
       end: batch.end,
       ...this.continuityOf(positionOfRun(run)),

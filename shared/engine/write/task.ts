@@ -1,6 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
-import { UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import { takesRows, type Writer } from "../../contract/batch-writer.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
@@ -11,6 +10,7 @@ import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
 import { batchFolder, type PlannedPartitions, readPartitionsFile } from "../partitions-file.ts";
 import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
+import { identityOf } from "../ports/position.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { guard } from "../sessions/guard.ts";
@@ -146,8 +146,7 @@ async function prepare(
   const planned = await readPartitionsFile(ports.store, run.partitionsKey);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
-    batchId: run.batchId,
-    planId: run.planId ?? UNKNOWN_PLAN,
+    ...identityOf(run),
     attempt: run.attempt,
     partitionId: partition,
     attemptNumber,

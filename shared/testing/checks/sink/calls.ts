@@ -2,6 +2,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { recordBatchOf } from "../../../arrow/record-batches.ts";
 import { rowsOf } from "../../../arrow/rows.ts";
 import { takesRows, writesBatches } from "../../../contract/batch-writer.ts";
+import { isMismatch } from "../../../contract/committed-batch.ts";
 import type { BatchContext, TaskContext } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../../contract/json.ts";
@@ -135,16 +136,13 @@ export async function commitOrRefuse(
     try {
       await callCommit(sink, attempt, messages, false);
     } catch (error) {
-      isRefused = MillraceError.is(error) && REFUSALS.includes(error.code);
+      isRefused = isMismatch(error);
       if (!isRefused) throw error;
     }
   };
   if (!(await sink.findings.check(what, call, named))) return "failed";
   return isRefused ? "refused" : "committed";
 }
-
-/** The codes with which a sink refuses a batch that does not follow its newest one. */
-const REFUSALS: readonly string[] = ["LEDGER_BEHIND_SINK", "SINK_BEHIND_LEDGER"];
 
 async function callCommit(
   sink: SinkSubject,

@@ -52,7 +52,12 @@ export function operations(open: () => Promise<Ledger>): void {
     it("What a name stands for is recorded in the head, and replaced by a later record", async () => {
       const mine = await fence();
       await ledger.identify(mine, IDENTITY);
-      const next = { ...IDENTITY, target: "/lake/orders", entry: "/work/orders.ts", home: "/work/.millrace" };
+      const next = {
+        ...IDENTITY,
+        target: "/lake/orders",
+        entry: "/project/orders.ts",
+        home: "/project/.millrace",
+      };
       await ledger.identify(mine, next);
       expect(await ledger.head(PIPELINE)).toMatchObject({ identity: next, epoch: mine.epoch });
       expect(await journal()).toEqual([]);
