@@ -25,7 +25,7 @@ export function pathCheck(
   const checks = Object.entries(columns)
     .map(([name, column]) => ({ name, path: pathOf(column).path }))
     .filter(({ name, path }) => !isExact(path) && path !== name)
-    .map((check) => ({ ...check, read: pathReader(check.path), steps: pathSteps(check.path) }));
+    .map((check) => ({ ...check, read: pathReader(check.path, check.name), steps: pathSteps(check.path) }));
   return (records) => {
     for (const { name, path, read, steps } of checks) {
       if (records.some((record) => read(record) !== undefined)) continue;
