@@ -137,7 +137,7 @@ describe("values", () => {
     ["the page is empty", { v: "userName" }, []],
   ])("A path that leads nowhere is null if %s", async (_why, columns, json) => {
     const schema = "v string, w string";
-    const { rows } = await read({ json }, { schema, columns: columns ?? {} });
+    const { rows } = await read({ json }, { schema, columns: columns ?? {} }, runtimeAt(0), json.length);
     expect((await rows).map((row) => row["v"])).toEqual(json.map(() => null));
   });
 
