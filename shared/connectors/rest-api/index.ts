@@ -13,16 +13,17 @@ import { PositionReader } from "./position-reader.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
 import { RestWriter, type Sent } from "./writer.ts";
 
+export type { JsonPath } from "../kit/json-path.ts";
 export type { FromEnvironment } from "../kit/secrets.ts";
 export type {
   ColumnPath,
   Pagination,
   RestApiOptions,
-  RestApiRequestOptions,
   RestApiSinkOptions,
   RestApiSourceOptions,
   TimeRangeOptions as TimeRange,
 } from "./options.ts";
+export type { RestApiRequestOptions } from "./request-options.ts";
 export type { Sent } from "./writer.ts";
 
 /**

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
-import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
+import { type JsonPath, jsonPath } from "../kit/json-path.ts";
+import { REQUEST, type RequestOptions, type RestApiRequestOptions } from "./request-options.ts";
 
 /** How the API splits a list into pages. */
 export type Pagination =
@@ -27,7 +28,7 @@ export type Pagination =
    */
   | {
       readonly type: "cursor";
-      readonly cursorPath: string;
+      readonly cursorPath: JsonPath;
       readonly cursorParam?: string;
       readonly sizeParam?: string;
     }
@@ -42,7 +43,7 @@ export type Pagination =
 /** The path of a column's value in a record and, for a numeric time, its unit. */
 export interface ColumnPath {
   /** Names and indexes joined by dots: `geometry.coordinates.0`. */
-  readonly path: string;
+  readonly path: JsonPath;
   /** If set, the value is a time: a number of these units since 1970-01-01T00:00:00Z. */
   readonly epoch?: "seconds" | "milliseconds" | "microseconds";
 }
@@ -88,35 +89,6 @@ export interface TimeRangeOptions {
   readonly lagSeconds?: number;
 }
 
-/** The URL of the API and how requests are sent, for sources and sinks. */
-export interface RestApiRequestOptions {
-  /** The http or https URL of the list to read, or to which rows are sent. */
-  readonly url: string;
-  /** Query parameters of every request. */
-  readonly query?: Readonly<Record<string, string | number | boolean | FromEnvironment>>;
-  /** Headers of every request. */
-  readonly headers?: Readonly<Record<string, string | FromEnvironment>>;
-  /** A token that is sent as `Authorization: Bearer …`. */
-  readonly bearerToken?: FromEnvironment;
-  /** Timeout in seconds for one request and its response. Default 30. */
-  readonly timeoutSeconds?: number;
-  /**
-   * Maximum number of retries after status 408, 425, 429 or 5xx, or after a broken connection.
-   * Default 3.
-   */
-  readonly maxRetries?: number;
-  /**
-   * Longest wait in seconds before a retry. It also limits the wait that a `Retry-After` header
-   * asks for; if the API asks for more, the request fails. Default 60.
-   */
-  readonly maxRetryDelaySeconds?: number;
-  /**
-   * Maximum size of a response in bytes, after decompression. A page is held in memory, and a
-   * larger one is the error `RESPONSE_TOO_LARGE`. Default 128 MiB.
-   */
-  readonly maxResponseBytes?: number;
-}
-
 /** Options of the source. A sink has no use for them. */
 export interface RestApiSourceOptions {
   /**
@@ -125,12 +97,12 @@ export interface RestApiSourceOptions {
    */
   readonly schema?: string;
   /**
-   * Path of the array of records in a response: `features`, `data.items`. Default: the response
-   * itself is the array.
+   * Path of the array of records in a response: `features`, `data.items`, or `["data.items"]` if
+   * the dot is part of the name. Default: the response itself is the array.
    */
-  readonly rows?: string;
+  readonly rows?: JsonPath;
   /** Paths of columns in a record. Default: the column's own name. A missing value is null. */
-  readonly columns?: Readonly<Record<string, string | ColumnPath>>;
+  readonly columns?: Readonly<Record<string, JsonPath | ColumnPath>>;
   /** How pages follow each other. Default: `{ type: "offset" }`. */
   readonly pagination?: Pagination;
   /** Number of rows in a page. Default 100. */
@@ -153,7 +125,7 @@ export interface RestApiSinkOptions {
    * at the path `rows`, such as `data.items`; or an `object`, which is the single row itself.
    * Default `array`.
    */
-  readonly body?: "array" | "ndjson" | "object" | { readonly rows: string };
+  readonly body?: "array" | "ndjson" | "object" | { readonly rows: JsonPath };
   /**
    * Maximum number of rows in a request. Default 100, or 1 if `body` is `object`. A change applies
    * only to batches that start after it.
@@ -189,17 +161,6 @@ const sizeParam = z.string().min(1).default("limit");
 const count = z.int().positive();
 const instant = z.iso.datetime({ offset: true });
 
-const REQUEST = {
-  url: z.url({ protocol: /^https?$/ }),
-  query: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), fromEnvironment])).default({}),
-  headers: z.record(z.string(), z.union([z.string(), fromEnvironment])).default({}),
-  bearerToken: fromEnvironment.optional(),
-  timeoutSeconds: z.number().positive().default(30),
-  maxRetries: z.int().nonnegative().default(3),
-  maxRetryDelaySeconds: z.number().nonnegative().default(60),
-  maxResponseBytes: count.default(128 * 1024 * 1024),
-};
-
 const PAGINATION = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("offset"),
@@ -215,7 +176,7 @@ const PAGINATION = z.discriminatedUnion("type", [
   }),
   z.strictObject({
     type: z.literal("cursor"),
-    cursorPath: z.string().min(1),
+    cursorPath: jsonPath,
     cursorParam: z.string().min(1).default("cursor"),
     sizeParam,
   }),
@@ -227,14 +188,14 @@ const PAGINATION = z.discriminatedUnion("type", [
 // set.
 const SOURCE = {
   schema: z.string().min(1).optional(),
-  rows: z.string().min(1).optional(),
+  rows: jsonPath.optional(),
   columns: z
     .record(
       z.string(),
       z.union([
-        z.string().min(1),
+        jsonPath,
         z.strictObject({
-          path: z.string().min(1),
+          path: jsonPath,
           epoch: z.enum(["seconds", "milliseconds", "microseconds"]).optional(),
         }),
       ]),
@@ -263,7 +224,7 @@ const SINK = {
   method: z.enum(["POST", "PUT", "PATCH"]).optional(),
   body: z
     .union(
-      [z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: z.string().min(1) })],
+      [z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: jsonPath })],
       'Must be "array", "ndjson", "object" or { rows: … }',
     )
     .optional(),
@@ -291,9 +252,6 @@ export type ParsedOptions = z.output<typeof OPTIONS>;
 type WithDefaults<Options, Names extends keyof Options> = Omit<Options, Names> & {
   readonly [Name in Names]-?: Exclude<Options[Name], undefined>;
 };
-
-/** The options of every request. */
-export type RequestOptions = Pick<ParsedOptions, keyof typeof REQUEST>;
 
 /** The options of a source, with their defaults. */
 export type SourceOptions = RequestOptions &

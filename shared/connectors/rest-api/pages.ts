@@ -1,6 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
-import { valueAt } from "../kit/json-path.ts";
+import { showPath, valueAt } from "../kit/json-path.ts";
 import type { Answer, RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 
@@ -123,7 +123,7 @@ export class Pages {
     const { rows } = this.#options;
     const records = rows === undefined ? answer.body : valueAt(answer.body, rows);
     if (Array.isArray(records)) return records as readonly unknown[];
-    const place = rows === undefined ? "the answer" : `"${rows}" in the answer`;
+    const place = rows === undefined ? "the answer" : `${showPath(rows)} in the answer`;
     throw new MillraceError(
       "ROWS_NOT_FOUND",
       `GET ${answer.url}: ${place} is ${kindOf(records)}, not an array of records`,

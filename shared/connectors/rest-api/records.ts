@@ -5,7 +5,8 @@ import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed } from "../kit/column-names.ts";
-import { firstStep, valueAt } from "../kit/json-path.ts";
+import { firstNames, pathReader } from "../kit/json-path.ts";
+import { pathCheck, pathOf } from "./column-paths.ts";
 import type { ColumnPath, SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 
@@ -32,7 +33,7 @@ export async function* recordBatches(
   async function* rows(): AsyncGenerator<Row> {
     for await (const { records, url } of pages) {
       at = { url };
-      checkNames(records[0]);
+      checkNames(records);
       for (const record of records) {
         const row = toRow(record);
         if (keep(row)) yield row;
@@ -63,13 +64,12 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
     );
   }
   const readers = schema.fields.map((field) => {
-    const column = columns[field.name] ?? field.name;
-    const { path, epoch } = typeof column === "string" ? { path: column, epoch: undefined } : column;
+    const { path, epoch } = pathOf(columns[field.name] ?? field.name);
     const unit = epoch === undefined ? undefined : MICROSECONDS[epoch];
     // A column without a configured path is read by its own name, in which dots are ordinary
     // characters.
     const read = Object.hasOwn(columns, field.name)
-      ? (record: unknown) => valueAt(record, path)
+      ? pathReader(path, field.name)
       : (record: unknown) => fieldOf(record as Record<string, unknown>, field.name);
     const isFloat = DataType.isFloat(field.type);
     return (record: unknown): unknown => {
@@ -89,16 +89,19 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
 }
 
 /**
- * Returns a function that checks the names in a page's first record. It assumes that all records of
- * an API have the same names. Error: `COLUMN_MISNAMED`.
+ * Returns a function that checks the names in a page: those of columns without a path in its first
+ * record, because the records of an API usually have the same names, and paths in all records.
+ * Error: `COLUMN_MISNAMED`.
  */
-function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
+function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (records: readonly unknown[]) => void {
   const names = schema.fields.map(({ name }) => name);
-  const paths = Object.values(columns).map((column) => (typeof column === "string" ? column : column.path));
-  const known = [...names, ...paths.map(firstStep)];
+  const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
-  return (record) => {
+  const checkPaths = pathCheck(columns, new Set(known));
+  return (records) => {
+    const [record] = records;
     if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });
+    checkPaths(records);
   };
 }
 

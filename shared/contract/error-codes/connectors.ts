@@ -102,9 +102,9 @@ export const POSTGRES = {
 export const REST_API = {
   HTTP_STATUS: {
     means: "the API answered this status; of a sink, to which rows",
-    do: "by status: credentials, options, or ask who runs it",
+    do: "by status: credentials, options, or ask who runs it; what it said is on the terminal of the run",
     again:
-      "408, 425, 429, 5xx; of a sink also 409, and [without a key](rest-api.md#when-rows-are-sent-and-what-is-guaranteed) only 425 and 429",
+      "408, 425, 429, 5xx except 501, 505, 506, 510 and 511, and 403 at a limit; of a sink also 409, and [without a key](rest-api.md#when-rows-are-sent-and-what-is-guaranteed) only 425, 429 and 403 at a limit",
   },
   HTTP_FAILED: {
     means: "no whole answer",
@@ -115,6 +115,22 @@ export const REST_API = {
     means: "the body is not JSON",
     do: "check `url`",
     again: "no",
+  },
+  HTTP_NOT_TEXT: {
+    means:
+      "the body is not in its charset (that of `Content-Type`, else UTF-8), or the charset is unknown; the message has the position of the first wrong byte",
+    do: "correct the API, or set `charset`",
+    again: "no",
+  },
+  PATH_AMBIGUOUS: {
+    means: "a path with dots leads to two values: the dots are part of a name, and they also separate names",
+    do: 'write the path as an array: `["user.id"]` or `["user", "id"]`',
+    again: "no",
+  },
+  OAUTH2_FAILED: {
+    means: "the token endpoint of `oauth2` gave no token",
+    do: "check the client id, its secret and the scope; the answer is on the terminal of the run",
+    again: "408, 425, 429, 5xx as above, and a broken connection",
   },
   ROWS_NOT_FOUND: {
     means: "there is no array at `rows`",

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RestApiOptions } from "../../../shared/connectors/rest-api/index.ts";
+import { runtimeAt } from "../../support/api-server.ts";
 import { failed, read } from "./one-answer.ts";
 
 const column = async (type: string, record: string, path?: RestApiOptions["columns"]): Promise<unknown> => {
@@ -72,6 +73,72 @@ describe("values", () => {
   it("A column whose name has dots is found under that name, unless columns has a path for it", async () => {
     const { rows } = await read({ text: '[{"a.b":1,"a":{"b":2}}]' }, { schema: "`a.b` bigint" });
     expect(await rows).toEqual([{ "a.b": 1 }]);
+  });
+
+  it.each<[string, RestApiOptions["columns"], unknown]>([
+    ['{"user.id":"u"}', { v: "user.id" }, "u"],
+    ['{"user":{"id":"u"}}', { v: "user.id" }, "u"],
+    ['{"a":{"user.id":"u"}}', { v: "a.user.id" }, "u"],
+    ['{"user.id":"u","user":{"id":"w"}}', { v: ["user.id"] }, "u"],
+    ['{"user.id":"u","user":{"id":"w"}}', { v: ["user", "id"] }, "w"],
+    ['{"user.id":{"name":"u"}}', { v: '["user.id"].name' }, "u"],
+    ['{"user.id":{"name":"u"}}', { v: { path: ["user.id", "name"] } }, "u"],
+    ['{"":"u"}', { v: [""] }, "u"],
+    ['{"user.id":null}', { v: "user.id" }, null],
+  ])(
+    "The value of %s at %j is found though its names have dots or are empty",
+    async (record, columns, expected) => {
+      expect(await column("string", record, columns)).toBe(expected);
+    },
+  );
+
+  it("A path that leads to two values is an error that names the column, the page and both paths", async () => {
+    const error = await failed(
+      { json: [{ "user.id": "u", user: { id: "w" } }] },
+      { schema: "uid string", columns: { uid: "user.id" } },
+    );
+    expect(error).toMatchObject({
+      code: "PATH_AMBIGUOUS",
+      message: 'the path "user.id" leads to two values: at ["user","id"] and at ["user.id"]',
+      where: { url: error.api.url, field: "uid" },
+    });
+  });
+
+  it.each<[string, object, readonly string[]]>([
+    ["userName", { user_name: "a" }, ["user_name"]],
+    ["user.Name", { user: { name: "a" } }, ["user", "name"]],
+    ["user.name", { user_name: "a" }, ["user_name"]],
+    ["user.name", { userName: "a" }, ["userName"]],
+  ])(
+    "A path %j that leads nowhere on a page of %j is an error that names the similar path",
+    async (path, record, similar) => {
+      const json = [{ id: 1 }, { id: 2, ...record }];
+      const options = { schema: "id bigint, v string", columns: { v: path } };
+      const error = await failed({ json }, options, runtimeAt(0), json.length);
+      expect(error).toMatchObject({
+        code: "COLUMN_MISNAMED",
+        message: `column "v": the path "${path}" leads to no value on this page, but ${JSON.stringify(similar)} does`,
+        where: { url: error.api.url, field: "v" },
+        hint: expect.stringContaining(`columns: { "v": ${JSON.stringify(similar)} }`),
+      });
+    },
+  );
+
+  it.each<[string, RestApiOptions["columns"], object[]]>([
+    [
+      "it leads to a value elsewhere on the page",
+      { v: "userName" },
+      [{ user_name: "a" }, { userName: null }],
+    ],
+    ["it is exact", { v: ["userName"] }, [{ user_name: "a" }]],
+    ["it is the column's own name", { v: "v" }, [{ V: "a" }]],
+    ["the similar name is another column's", { v: "userName", w: "user_name" }, [{ user_name: "a" }]],
+    ["no name is similar", { v: "userName" }, [{ user: "a" }]],
+    ["the page is empty", { v: "userName" }, []],
+  ])("A path that leads nowhere is null if %s", async (_why, columns, json) => {
+    const schema = "v string, w string";
+    const { rows } = await read({ json }, { schema, columns: columns ?? {} }, runtimeAt(0), json.length);
+    expect((await rows).map((row) => row["v"])).toEqual(json.map(() => null));
   });
 
   it.each<["seconds" | "milliseconds" | "microseconds", string, string | null]>([
