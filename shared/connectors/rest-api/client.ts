@@ -1,7 +1,7 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
-import { parseJson } from "../kit/json.ts";
+import { JsonFault, parseJson } from "../kit/json-parser.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
 import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
@@ -113,9 +113,9 @@ export class RestClient {
     const nextLink = parseNextLink(response.headers.get("link"));
     try {
       return { body: parseJson(text), nextLink, base: url, url: shown };
-    } catch {
-      // The parser's error is dropped because it quotes the body.
-      throw notJson(response.status, shown);
+    } catch (error) {
+      if (!(error instanceof JsonFault)) throw error;
+      throw notJson(response.status, shown, error.message);
     }
   }
 

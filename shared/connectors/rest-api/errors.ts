@@ -48,8 +48,9 @@ export function noResponse(
   });
 }
 
-export function notJson(status: number, url: string): MillraceError {
-  return new MillraceError("HTTP_NOT_JSON", `GET ${url} answered ${status} with a body that is not JSON`, {
+export function notJson(status: number, url: string, fault: string): MillraceError {
+  const message = `GET ${url} answered ${status} with a body that is not JSON: ${fault}`;
+  return new MillraceError("HTTP_NOT_JSON", message, {
     where: { url, status },
     hint: "Check that url is the API's, not that of a page for people.",
   });

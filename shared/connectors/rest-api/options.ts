@@ -44,7 +44,17 @@ export interface ColumnPath {
   /** Names and indexes joined by dots: `geometry.coordinates.0`. */
   readonly path: string;
   /** If set, the value is a time: a number of these units since 1970-01-01T00:00:00Z. */
-  readonly epoch?: "seconds" | "milliseconds" | "microseconds";
+  readonly epoch?: "seconds" | "milliseconds" | "microseconds" | "nanoseconds";
+  /**
+   * What becomes of digits below the microsecond, which a timestamp cannot hold. Default: they are
+   * an error, unless they are zeros. `drop` rounds the time down.
+   */
+  readonly subMicroseconds?: "drop";
+  /**
+   * `text`: a number becomes the text of a `string` column, digit for digit as the API wrote it.
+   * Default: a number for such a column is an error.
+   */
+  readonly as?: "text";
 }
 
 /**
@@ -235,7 +245,9 @@ const SOURCE = {
         z.string().min(1),
         z.strictObject({
           path: z.string().min(1),
-          epoch: z.enum(["seconds", "milliseconds", "microseconds"]).optional(),
+          epoch: z.enum(["seconds", "milliseconds", "microseconds", "nanoseconds"]).optional(),
+          subMicroseconds: z.literal("drop").optional(),
+          as: z.literal("text").optional(),
         }),
       ]),
     )
