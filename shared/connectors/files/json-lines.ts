@@ -1,8 +1,9 @@
-import { DataType, type Schema } from "apache-arrow";
+import type { Schema } from "apache-arrow";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
-import { jsonRow, parseJson } from "../kit/json.ts";
+import { jsonRow } from "../kit/json.ts";
+import { JsonFault, parseJson } from "../kit/json-parser.ts";
 import { type FileBytes, textOf } from "./bytes.ts";
 import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 
@@ -16,14 +17,13 @@ const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
 export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
   const toRow = jsonRow(schema);
   const names = schema.fields.map(({ name }) => name);
-  const decimals = schema.fields.some(({ type }) => hasDecimal(type));
   let number = 0;
   let isFirst = true;
   function* parsed(lines: readonly string[]): Generator<Row> {
     for (const line of lines) {
       number++;
       if (line.trim() === "") continue;
-      const record = recordOf(line, number, decimals);
+      const record = recordOf(line, number);
       if (isFirst) checkColumnNames(names, Object.keys(record), { schema: ".schema(…)" });
       isFirst = false;
       yield toRow(record);
@@ -40,21 +40,14 @@ export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGene
   yield parsed([rest]);
 }
 
-function recordOf(line: string, number: number, decimals: boolean): Readonly<Record<string, unknown>> {
+function recordOf(line: string, number: number): Readonly<Record<string, unknown>> {
   let record: unknown;
   try {
-    record = parseJson(line, { decimals });
+    record = parseJson(line);
   } catch (error) {
-    // Leaves out the stack of the parser's error, which does not help the user.
-    throw new MalformedRowError(`line ${number} is not JSON`, { cause: String(error) });
+    if (!(error instanceof JsonFault)) throw error;
+    throw new MalformedRowError(`line ${number} is not JSON: ${error.message}`);
   }
   if (isPlainObject(record)) return record;
   throw new MalformedRowError(`line ${number} is ${kindOf(record)}, not an object`);
-}
-
-function hasDecimal(type: DataType): boolean {
-  return (
-    DataType.isDecimal(type) ||
-    ((type.children ?? []) as Schema["fields"]).some((child) => hasDecimal(child.type))
-  );
 }

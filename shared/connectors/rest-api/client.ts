@@ -1,7 +1,7 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
-import { parseJson } from "../kit/json.ts";
+import { JsonFault, parseJson } from "../kit/json-parser.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
 import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
@@ -170,9 +170,9 @@ export class RestClient {
     try {
       return parseJson(text);
     } catch (error) {
-      // The parser's error is dropped because it quotes the body.
-      if (endsTooEarly(text, error)) throw bodyCut(status, url, "its JSON");
-      throw notJson(status, url, this.#excerpt(text));
+      if (!(error instanceof JsonFault)) throw error;
+      if (error.endsTooEarly && text.trim() !== "") throw bodyCut(status, url, "its JSON");
+      throw notJson(status, url, error.message, this.#excerpt(text));
     }
   }
 
@@ -251,13 +251,4 @@ export class RestClient {
     if (isPage && body.isCut) throw responseTooLarge(response.status, url, maxBytes);
     return body.text;
   }
-}
-
-/** Returns true if the text is the start of JSON, according to the error of `JSON.parse`. */
-function endsTooEarly(text: string, error: unknown): boolean {
-  if (text.trim() === "" || !(error instanceof SyntaxError)) return false;
-  const position = / at position (\d+)/.exec(error.message)?.[1];
-  return position === undefined
-    ? error.message === "Unexpected end of JSON input"
-    : Number(position) === text.length;
 }

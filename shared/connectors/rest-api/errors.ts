@@ -54,9 +54,18 @@ export function noResponse(
   });
 }
 
-/** The error of a body that is not JSON. `found` is its start, without secrets. */
-export function notJson(status: number, url: string, found: string | undefined): MillraceError {
-  return new MillraceError("HTTP_NOT_JSON", `GET ${url} answered ${status} with a body that is not JSON`, {
+/**
+ * The error of a body that is not JSON. `fault` says why, and `found` is its start, without
+ * secrets.
+ */
+export function notJson(
+  status: number,
+  url: string,
+  fault: string,
+  found: string | undefined,
+): MillraceError {
+  const message = `GET ${url} answered ${status} with a body that is not JSON: ${fault}`;
+  return new MillraceError("HTTP_NOT_JSON", message, {
     where: { url, status },
     hint: "Check that url is the API's, not that of a page for people.",
     found,

@@ -45,7 +45,17 @@ export interface ColumnPath {
   /** Names and indexes joined by dots: `geometry.coordinates.0`. */
   readonly path: JsonPath;
   /** If set, the value is a time: a number of these units since 1970-01-01T00:00:00Z. */
-  readonly epoch?: "seconds" | "milliseconds" | "microseconds";
+  readonly epoch?: "seconds" | "milliseconds" | "microseconds" | "nanoseconds";
+  /**
+   * What becomes of digits below the microsecond, which a timestamp cannot hold. Default: they are
+   * an error, unless they are zeros. `drop` rounds the time down.
+   */
+  readonly subMicroseconds?: "drop";
+  /**
+   * `text`: a number becomes the text of a `string` column, digit for digit as the API wrote it.
+   * Default: a number for such a column is an error.
+   */
+  readonly as?: "text";
 }
 
 /**
@@ -196,7 +206,9 @@ const SOURCE = {
         jsonPath,
         z.strictObject({
           path: jsonPath,
-          epoch: z.enum(["seconds", "milliseconds", "microseconds"]).optional(),
+          epoch: z.enum(["seconds", "milliseconds", "microseconds", "nanoseconds"]).optional(),
+          subMicroseconds: z.literal("drop").optional(),
+          as: z.literal("text").optional(),
         }),
       ]),
     )

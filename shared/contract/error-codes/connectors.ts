@@ -86,6 +86,12 @@ export const POSTGRES = {
     do: "by SQLSTATE: rights, columns, values, or ask who runs it",
     again: "lost connections, deadlocks, failed serialisations, a full or starting server",
   },
+  POSTGRES_TABLE_RESET: {
+    means:
+      "the table seems to have begun anew: emptied, made again, restored, its sequence restarted, or its last rows are gone; new rows may lie before the offset",
+    do: "`millrace rewind PIPELINE --to-start`, or [`failOnReset: false`](postgres.md#a-table-that-began-anew)",
+    again: "no",
+  },
   STAGED_FILE_MISSING: {
     means: "somebody deleted rows that were staged in the pipeline's store; nothing was written",
     do: "restore them",

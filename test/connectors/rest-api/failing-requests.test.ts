@@ -223,7 +223,9 @@ describe("requests that fail", () => {
       const error = await failed({ text, headers: { "content-type": "text/html" } });
       expect(error).toMatchObject({
         code: "HTTP_NOT_JSON",
-        message: `GET ${error.api.url} answered 200 with a body that is not JSON`,
+        message: expect.stringContaining(
+          `GET ${error.api.url} answered 200 with a body that is not JSON: `,
+        ) as string,
         where: { url: error.api.url, status: 200 },
         retryable: false,
       });
