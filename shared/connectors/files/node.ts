@@ -1,9 +1,8 @@
-import { isUtf8 } from "node:buffer";
 import { matchesGlob } from "node:path/posix";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 
-export { isUtf8, matchesGlob };
+export { matchesGlob };
 
 /** Decompresses a gzip file, which may have several members. */
 export function gunzip(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {

@@ -24,7 +24,23 @@ export const FILES = {
   FILE_MALFORMED: {
     means:
       "a file cannot be read as what it should be; the message has the file, and the line where there is one",
-    do: "take it away, set `ignoreMissingFiles`, put it back corrected under another name",
+    do: "take it away, set `ignoreMissingFiles: true`, put it back corrected under another name",
+    again: "no",
+  },
+  FILE_UNREADABLE: {
+    means:
+      "an entry of the folder cannot be read: a symbolic link, a socket, a name that is not UTF-8, a compression that is not supported, a time in the future",
+    do: "rename, replace or move it, exclude it by `pattern`, or set `ignoreUnreadable: true`",
+    again: "no",
+  },
+  FOLDER_COLUMN_INVALID: {
+    means: "a folder `name=value` is no column of the schema, or its name cannot be read",
+    do: 'add the column to `.schema(…)`, or set `folderColumns: "ignore"`',
+    again: "no",
+  },
+  FOLDER_MISSING: {
+    means: "the folder is not there, or no object has the prefix in S3",
+    do: "correct `path`, mount the drive, make the folder, or set `ignoreMissingPath: true`",
     again: "no",
   },
   SEEN_FILES_MISSING: {
