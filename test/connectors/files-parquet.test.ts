@@ -196,7 +196,7 @@ pq.write_table(t, f"{folder}/a.parquet", row_group_size=50000, compression="none
 print("null")`,
       [folder],
     );
-    const files = await source({ path: folder });
+    const files = await source({ path: folder, missingColumns: "null" });
     let bytes = 0;
     const { openStore } = files.runtime;
     const runtime = Object.assign(Object.create(files.runtime) as typeof files.runtime, {

@@ -83,6 +83,7 @@ export const OPTIONS = z.strictObject({
   maxBytesPerBatch: count.optional(),
   maxFilesPerPartition: count.default(100),
   maxBytesPerPartition: count.default(64 * 1024 * 1024),
+  missingColumns: z.enum(["error", "null"]).default("error"),
   header: z.boolean().default(true),
   delimiter: character.default(","),
   quote: character.default('"'),
