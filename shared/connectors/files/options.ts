@@ -47,6 +47,12 @@ export interface FilesOptions {
    */
   readonly maxBytesPerPartition?: number;
   /**
+   * Parquet: what is done about a column of the schema that a file does not have. `error` (default)
+   * or `null`, for example if the column was added to the feed later. A file that has none of the
+   * columns is always an error.
+   */
+  readonly missingColumns?: "error" | "null";
+  /**
    * CSV: true (default) if the first record has the column names; false if the fields are in the
    * order of the schema.
    */

@@ -29,7 +29,7 @@ const MAX_RATIO = 22;
 /** Decompresses a page. Errors: `MalformedFileError`, `NotSupportedError`. */
 export function decompress(codec: number, bytes: Uint8Array, size: number): Uint8Array {
   if (size > MAX_PAGE_BYTES)
-    throw new NotSupportedError(`it has ${size} bytes in one page, and ${MAX_PAGE_BYTES} are the most`, {
+    throw new NotSupportedError(`it has ${size} bytes, more than ${MAX_PAGE_BYTES} in one page`, {
       hint: "Write the file again with smaller pages, or leave the column out of .schema(…).",
     });
   const decode = CODECS.get(codec);
