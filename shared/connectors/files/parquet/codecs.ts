@@ -29,16 +29,15 @@ const MAX_RATIO = 22;
 /** Decompresses a page. Errors: `MalformedFileError`, `NotSupportedError`. */
 export function decompress(codec: number, bytes: Uint8Array, size: number): Uint8Array {
   if (size > MAX_PAGE_BYTES)
-    throw new NotSupportedError(`it has ${size} bytes, more than ${MAX_PAGE_BYTES} in one page`, {
-      hint: "Write the file again with smaller pages, or leave the column out of .schema(…).",
-    });
+    throw new NotSupportedError(
+      `it has ${size} bytes, more than ${MAX_PAGE_BYTES} in one page`,
+      "Write the file again with smaller pages, or leave the column out of .schema(…).",
+    );
   const decode = CODECS.get(codec);
   if (decode === undefined)
     throw new NotSupportedError(
       codec === 3 ? "it is compressed with LZO" : `it has the compression codec ${codec}`,
-      {
-        hint: "Write the file again with another codec, such as zstd.",
-      },
+      "Write the file again with another codec, such as zstd.",
     );
   let result: Uint8Array;
   try {

@@ -9,6 +9,9 @@ const NANOS_PER_DAY = 86_400_000_000_000n;
 /** The Julian day of 1970-01-01. */
 const EPOCH_DAY = 2_440_588;
 
+/** Integers of up to so many bytes are exact as doubles. */
+const EXACT_BYTES = 6;
+
 // `ignoreBOM` keeps a byte order mark, which is part of the value.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -100,7 +103,11 @@ function decimalConverter(scale: number, isInteger: boolean): Convert {
 }
 
 function bigEndian(bytes: Uint8Array): bigint {
-  if (bytes.length === 0) return 0n;
+  if (bytes.length <= EXACT_BYTES) {
+    let value = ((bytes[0] ?? 0) << 24) >> 24;
+    for (let i = 1; i < bytes.length; i++) value = value * 256 + (bytes[i] ?? 0);
+    return BigInt(value);
+  }
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
   return BigInt.asIntN(bytes.length * 8, BigInt(`0x${hex}`));
 }

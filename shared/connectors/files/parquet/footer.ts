@@ -3,7 +3,7 @@ import type { FileBytes } from "../bytes.ts";
 import { MalformedFileError } from "../malformed.ts";
 import { type Annotation, annotationOf } from "./annotation.ts";
 import { ThriftReader, type ThriftStruct } from "./thrift.ts";
-import { NotSupportedError } from "./unsupported.ts";
+import { notSupported } from "./unsupported.ts";
 
 const PHYSICAL_TYPES = [
   "BOOLEAN",
@@ -44,10 +44,15 @@ export interface ColumnChunk {
   readonly end: number;
 }
 
+/** A column that cannot be read. It is an error only if the column is needed. */
+export interface UnreadableChunk {
+  /** What cannot be read, as the end of a sentence about the column. */
+  readonly problem: string;
+}
+
 export interface RowGroup {
   readonly rows: number;
-  /** A column that cannot be read has the error in its place, which is thrown if it is needed. */
-  readonly columns: readonly (ColumnChunk | Error)[];
+  readonly columns: readonly (ColumnChunk | UnreadableChunk)[];
 }
 
 /** What the end of a Parquet file says about its content. */
@@ -67,16 +72,14 @@ const TAIL_BYTES = 8;
 /** Bytes that are read at the end of the file. Most footers are shorter. */
 const TAIL_READ_BYTES = 512 * 1024;
 
-/** Reads and checks the footer. Errors: `MalformedFileError`, `NotSupportedError`. */
+/** Reads and checks the footer. Errors: `MalformedFileError`, `FILE_FEATURE_NOT_SUPPORTED`. */
 export async function readFooter(file: FileBytes): Promise<Footer> {
   if (file.size < MAGIC_BYTES + TAIL_BYTES) throw new MalformedFileError("it is too short");
   const tailStart = Math.max(0, file.size - TAIL_READ_BYTES);
   const tail = await file.range(tailStart, file.size);
   const magic = Buffer.from(tail.subarray(-MAGIC_BYTES)).toString("latin1");
   if (magic === ENCRYPTED_MAGIC)
-    throw new NotSupportedError("the file is encrypted", {
-      hint: "Write the file again without encryption.",
-    });
+    throw notSupported("the file is encrypted", "Write the file again without encryption.");
   if (magic !== MAGIC) throw new MalformedFileError(`it does not end with ${MAGIC}`);
   const length = new DataView(tail.buffer, tail.byteOffset + tail.length - TAIL_BYTES).getUint32(0, true);
   const start = file.size - TAIL_BYTES - length;
@@ -119,20 +122,13 @@ function rowGroupOf(struct: ThriftStruct, index: number, footerStart: number): R
   const columns = struct.required(struct.structs(1, "list of columns"), "list of columns");
   return {
     rows: struct.required(struct.size(3, "number of rows"), "number of rows"),
-    columns: columns.map((column) => {
-      try {
-        return chunkOf(column, index, footerStart);
-      } catch (error) {
-        if (error instanceof Error) return error;
-        throw error;
-      }
-    }),
+    columns: columns.map((column) => chunkOf(column, index, footerStart)),
   };
 }
 
-function chunkOf(struct: ThriftStruct, group: number, footerStart: number): ColumnChunk {
-  if (struct.has(1)) throw new NotSupportedError("a column is in another file");
-  if (struct.has(8)) throw new NotSupportedError("a column is encrypted");
+function chunkOf(struct: ThriftStruct, group: number, footerStart: number): ColumnChunk | UnreadableChunk {
+  if (struct.has(1)) return { problem: "is in another file" };
+  if (struct.has(8)) return { problem: "is encrypted" };
   const meta = struct.required(struct.struct(3, "column metadata"), "column metadata");
   const path = meta.required(meta.texts(3, "column path"), "column path").map(textOf);
   const place = `column ${quoted([path.join(".")])} in row group ${group + 1}`;

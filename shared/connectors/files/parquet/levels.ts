@@ -31,9 +31,10 @@ export function nameOf(encoding: number): string {
 export function entriesOf(header: ThriftStruct): number {
   const entries = header.required(header.size(1, "number of values"), "number of values");
   if (entries > MAX_ENTRIES)
-    throw new NotSupportedError(`it has ${entries} values, more than ${MAX_ENTRIES} in one page`, {
-      hint: "Write the file again with smaller pages.",
-    });
+    throw new NotSupportedError(
+      `it has ${entries} values, more than ${MAX_ENTRIES} in one page`,
+      "Write the file again with smaller pages.",
+    );
   return entries;
 }
 

@@ -8,7 +8,7 @@ import { readPlain, type Values } from "./plain.ts";
 import { readRuns } from "./rle.ts";
 import { ThriftReader, type ThriftStruct } from "./thrift.ts";
 import type { Leaf } from "./tree.ts";
-import { NotSupportedError } from "./unsupported.ts";
+import { NotSupportedError, notSupported } from "./unsupported.ts";
 import { decodeValues } from "./values.ts";
 
 /** The values of one data page. */
@@ -58,7 +58,7 @@ export class PageReader {
 
   /**
    * Returns the next data page that has entries, `undefined` after the last one. Errors:
-   * `MalformedFileError`, `NotSupportedError`.
+   * `MalformedFileError`, `FILE_FEATURE_NOT_SUPPORTED`.
    */
   next(): Page | undefined {
     // Old writers did not count the header of the dictionary in the chunk's size, so its end is not
@@ -214,8 +214,7 @@ export class PageReader {
     } catch (error) {
       if (error instanceof MalformedFileError) throw this.#damaged(error.message, error.cause);
       if (!(error instanceof NotSupportedError)) throw error;
-      const field = this.#leaf.path.join(".");
-      throw new NotSupportedError(`${this.#place}: ${error.message}`, { hint: error.hint, field });
+      throw notSupported(`${this.#place}: ${error.message}`, error.hint, this.#leaf.path.join("."));
     }
   }
 

@@ -4,10 +4,11 @@ import type { FileBytes } from "../bytes.ts";
 import { MalformedFileError } from "../malformed.ts";
 import type { ValueReader } from "./assembly.ts";
 import { Cursor } from "./cursor.ts";
-import type { ColumnChunk, RowGroup } from "./footer.ts";
+import type { ColumnChunk, RowGroup, UnreadableChunk } from "./footer.ts";
 import type { ColumnPlan } from "./match.ts";
 import { PageReader } from "./pages.ts";
 import type { Leaf } from "./tree.ts";
+import { notSupported } from "./unsupported.ts";
 
 /**
  * Old writers did not count the header of the dictionary page in a column's size. Readers therefore
@@ -25,7 +26,7 @@ interface Range {
 
 /**
  * Returns the rows of a row group. Its compressed bytes are in memory, and one decoded page of each
- * column. Errors: `MalformedFileError`, `NotSupportedError`.
+ * column. Errors: `MalformedFileError`, `FILE_FEATURE_NOT_SUPPORTED`.
  */
 export async function readRowGroup(
   file: FileBytes,
@@ -69,12 +70,15 @@ function* rowsOf(
 
 function checkedChunk(
   leaf: Leaf,
-  chunk: ColumnChunk | Error | undefined,
+  chunk: ColumnChunk | UnreadableChunk | undefined,
   rows: number,
   index: number,
 ): ColumnChunk {
-  if (chunk === undefined || chunk instanceof Error) throw chunk ?? new TypeError("a column without a chunk");
-  const name = quoted([leaf.path.join(".")]);
+  const field = leaf.path.join(".");
+  const name = quoted([field]);
+  if (chunk === undefined) throw new TypeError("a column without a chunk");
+  if ("problem" in chunk)
+    throw notSupported(`column ${name} ${chunk.problem}`, "Leave the column out of .schema(…).", field);
   const place = `row group ${index + 1} has for the column ${name}`;
   if (chunk.path.length !== leaf.path.length || chunk.path.some((part, i) => part !== leaf.path[i]))
     throw damaged(`${place} the column ${quoted([chunk.path.join(".")])}`);
