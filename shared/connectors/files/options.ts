@@ -65,11 +65,6 @@ export interface FilesOptions {
    */
   readonly folderColumns?: "read" | "ignore";
   /**
-   * CSV: `null` if a column of the schema that a file does not have is null. Default: it is an
-   * error.
-   */
-  readonly missingColumns?: "null";
-  /**
    * CSV and JSON lines: the encoding of the text, such as `utf-16le`, `latin1`, `windows-1252` or
    * another label of `TextDecoder`. `utf-16` needs a byte order mark. Default `utf-8`.
    */
@@ -84,6 +79,12 @@ export interface FilesOptions {
    * begin with `\x`, as PostgreSQL writes it.
    */
   readonly binary?: "base64" | "hex";
+  /**
+   * CSV and Parquet: what is done about a column of the schema that a file does not have: `error`
+   * (default) or `null`, for example if the column was added to the feed later. A file that has none of the
+   * columns is always an error.
+   */
+  readonly missingColumns?: "error" | "null";
   /**
    * CSV: true (default) if the first record has the column names; false if the fields are in the
    * order of the schema.
@@ -145,7 +146,7 @@ export const OPTIONS = z.strictObject({
   ignoreMissingPath: z.boolean().default(false),
   ignoreUnreadable: z.boolean().default(false),
   folderColumns: z.enum(["read", "ignore"]).default("read"),
-  missingColumns: z.literal("null").optional(),
+  missingColumns: z.enum(["error", "null"]).default("error"),
   encoding: z
     .string()
     .refine(isEncoding, "must be an encoding, such as utf-8, utf-16le, latin1 or windows-1252")

@@ -143,7 +143,7 @@ function chunksOf(
     case "arrow":
       return readArrow(file, schema);
     case "parquet":
-      return readParquet(file, schema);
+      return readParquet(file, schema, options);
   }
 }
 

@@ -16,9 +16,26 @@ export const DYNAMODB = {
 
 /** Codes of the connector `files`. */
 export const FILES = {
+  COLUMN_MISSING: {
+    means: "a column of the schema is not in the file; the message has the columns that are",
+    do: 'correct the schema, or set `missingColumns: "null"`',
+    again: "no",
+  },
+  COLUMN_TYPE_MISMATCH: {
+    means:
+      "a column of the file has another type than the schema says; the message has the column and both types",
+    do: "write the file's type in the schema, which the hint has",
+    again: "no",
+  },
   FILE_CHANGED: {
     means: "a file is gone, or another than was planned or read",
     do: "put it back, give it another name, or see [files](files.md#a-file-that-changes)",
+    again: "no",
+  },
+  FILE_FEATURE_NOT_SUPPORTED: {
+    means:
+      "a file is valid, but uses a feature that is not supported, such as encryption or a codec; the message has the feature",
+    do: "write the file without it, or leave the column out of the schema",
     again: "no",
   },
   FILE_MALFORMED: {
