@@ -1,7 +1,10 @@
 import { type Data, DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
 import { typeName } from "../contract/ddl/print.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
+import { checkData } from "./check-data.ts";
+import { ArrowFormatError } from "./ipc/format-error.ts";
 import { rebind } from "./ipc-file.ts";
+import { isSameType } from "./same-type.ts";
 
 /** Maximum number of names in a hint. */
 const MAX_NAMES = 5;
@@ -9,10 +12,12 @@ const MAX_NAMES = 5;
 /**
  * Returns a reader's record batch with our schema in place of its own. `name` is the word for the
  * batch in error messages. Throws `BATCH_SCHEMA_MISMATCH` if its columns differ from our schema in
- * name, type or order, or if a NOT NULL column contains a null.
+ * name, type or order, or if a NOT NULL column contains a null; `BATCH_INVALID` if its buffers do not
+ * fit each other.
  */
 export function conform(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): RecordBatch {
   checkSchema(schema, batch.schema, name, where);
+  checkBuffers(schema, batch, name, where);
   for (const [i, field] of schema.fields.entries()) {
     const place = findNull(field, batch.data.children[i]);
     if (place === undefined) continue;
@@ -28,17 +33,40 @@ export function conform(schema: Schema, batch: RecordBatch, name: string, where:
   return rebind(schema, batch);
 }
 
+/** Throws `BATCH_INVALID` if the buffers of a column do not fit each other. */
+function checkBuffers(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): void {
+  try {
+    for (const [i, field] of schema.fields.entries()) {
+      checkData(field.type, batch.data.children[i] as Data, field.name);
+    }
+  } catch (error) {
+    if (!(error instanceof ArrowFormatError)) throw error;
+    throw new MillraceError("BATCH_INVALID", `${name}, ${error.message}`, {
+      where: { ...where, ...(error.column === undefined ? {} : { field: error.column }) },
+      hint: "Build the column anew, as with vectorFromArray(values, type), or read it again.",
+      cause: error,
+    });
+  }
+}
+
 /**
  * Throws `BATCH_SCHEMA_MISMATCH` if the columns of `found` differ from `schema` in name, type or
  * order.
  */
 export function checkSchema(schema: Schema, found: Schema, name: string, where: ErrorLocation): void {
+  const isSame =
+    schema.fields.length === found.fields.length &&
+    schema.fields.every((field, i) => isSameColumn(field, found.fields[i] as Field));
+  if (isSame) return;
   const [ours, theirs] = [describe(schema), describe(found)];
-  if (ours === theirs) return;
   throw new MillraceError("BATCH_SCHEMA_MISMATCH", `${name}: expected (${ours}), found (${theirs})`, {
     where,
     hint: differenceOf(schema, found),
   });
+}
+
+function isSameColumn(one: Field, other: Field): boolean {
+  return one.name === other.name && isSameType(one.type, other.type);
 }
 
 function describe(schema: Schema): string {
@@ -62,7 +90,7 @@ function differenceOf(schema: Schema, found: Schema): string {
   if (missing.length > 0) return `${list(missing)} missing.`;
   for (const { name, type } of schema.fields) {
     const other = found.fields.find((field) => field.name === name)?.type;
-    if (other === undefined || typeName(other) === typeName(type)) continue;
+    if (other === undefined || isSameType(other, type)) continue;
     const isDictionary = DataType.isDictionary(other);
     return `"${name}" must be ${typeName(type)}, not ${typeName(other)}: ${
       isDictionary

@@ -47,6 +47,11 @@ export interface FilesOptions {
    */
   readonly maxBytesPerPartition?: number;
   /**
+   * If `"null"`, a column of the schema that a file does not have is null. Default `"error"`: it is
+   * an error.
+   */
+  readonly missingColumns?: "error" | "null";
+  /**
    * CSV: true (default) if the first record has the column names; false if the fields are in the
    * order of the schema.
    */
@@ -83,6 +88,7 @@ export const OPTIONS = z.strictObject({
   maxBytesPerBatch: count.optional(),
   maxFilesPerPartition: count.default(100),
   maxBytesPerPartition: count.default(64 * 1024 * 1024),
+  missingColumns: z.enum(["error", "null"]).default("error"),
   header: z.boolean().default(true),
   delimiter: character.default(","),
   quote: character.default('"'),

@@ -126,7 +126,7 @@ function chunksOf(
     case "jsonl":
       return readJsonLines(file, schema);
     case "arrow":
-      return readArrow(file, schema);
+      return readArrow(file, schema, options);
     case "parquet":
       return readParquet(file, schema);
   }

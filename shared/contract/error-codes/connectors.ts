@@ -16,6 +16,17 @@ export const DYNAMODB = {
 
 /** Codes of the connector `files`. */
 export const FILES = {
+  COLUMN_MISSING: {
+    means: "a column of the schema is not in the file; the message has the columns that are",
+    do: 'correct the schema, or set `missingColumns: "null"`',
+    again: "no",
+  },
+  COLUMN_TYPE_MISMATCH: {
+    means:
+      "a column of the file has another type than the schema says; the message has the column and both types",
+    do: "write the file's type in the schema, which the hint has",
+    again: "no",
+  },
   FILE_CHANGED: {
     means: "a file is gone, or another than was planned or read",
     do: "put it back, give it another name, or see [files](files.md#a-file-that-changes)",
