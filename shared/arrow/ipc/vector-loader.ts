@@ -164,7 +164,9 @@ export class VectorLoader {
     const index = this.#buffer++;
     if (index >= this.#load.header.buffers.length)
       throw new ArrowFormatError("a buffer is not in a record batch", { column: path });
-    return this.#load.readBuffer(index);
+    // A `Buffer` of Node would print and compare differently from other bytes.
+    const { buffer, byteOffset, byteLength } = this.#load.readBuffer(index);
+    return new Uint8Array(buffer, byteOffset, byteLength);
   }
 }
 
