@@ -2,6 +2,7 @@ import { type Data, DataType, type Field, type RecordBatch, type Schema } from "
 import { typeName } from "../contract/ddl/print.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { checkData } from "./check-data.ts";
+import { dictionaryOf } from "./dictionary-data.ts";
 import { ArrowFormatError } from "./ipc/format-error.ts";
 import { rebind } from "./ipc-file.ts";
 import { isSameType } from "./same-type.ts";
@@ -103,26 +104,71 @@ function differenceOf(schema: Schema, found: Schema): string {
   return `The columns are in another order: ${select}.`;
 }
 
+/** True if the value that contains the value at an index is there. */
+type IsParentPresent = (index: number) => boolean;
+
 /**
- * Returns the path of the first NOT NULL field that contains a null, also inside structs. Values of
- * a struct that is null itself are not checked.
+ * Returns the path of the first NOT NULL field that contains a null, also inside structs, lists and
+ * maps. Values of a struct or list that is null itself are not checked. A union has no nulls of its
+ * own; those of its types are theirs.
  */
 function findNull(
   field: Field,
   data: Data | undefined,
-  isParentPresent?: (index: number) => boolean,
+  isParentPresent: IsParentPresent = () => true,
 ): string | undefined {
-  if (data === undefined) return undefined;
+  if (data === undefined || DataType.isUnion(field.type)) return undefined;
   const { type, nullable, name } = field;
-  const isPresent = (index: number) => (isParentPresent?.(index) ?? true) && data.getValid(index);
-  if (!nullable && data.nullCount > 0) {
-    for (let i = 0; i < data.length; i++)
-      if ((isParentPresent?.(i) ?? true) && !data.getValid(i)) return name;
+  const isPresent = presenceOf(type, data);
+  if (!nullable && isPresent !== undefined) {
+    for (let i = 0; i < data.length; i++) if (isParentPresent(i) && !isPresent(i)) return name;
   }
-  if (!DataType.isStruct(type)) return undefined;
-  for (const [i, child] of type.children.entries()) {
-    const place = findNull(child, data.children[i], isPresent);
-    if (place !== undefined) return `${name}.${place}`;
+  const place = findNullInside(field, data, (i) => isParentPresent(i) && (isPresent?.(i) ?? true));
+  return place === undefined ? undefined : `${name}.${place}`;
+}
+
+function findNullInside({ type }: Field, data: Data, isInside: IsParentPresent): string | undefined {
+  const children = DataType.isDictionary(type) ? [] : ((type.children ?? []) as readonly Field[]);
+  if (!children.some(hasNotNull)) return undefined;
+  const isChildPresent = DataType.isStruct(type) ? isInside : itemsInside(type, data, isInside);
+  for (const [i, child] of children.entries()) {
+    const place = findNull(child, data.children[i], isChildPresent);
+    if (place !== undefined) return place;
   }
   return undefined;
+}
+
+/** Returns a test if a value is not null, or `undefined` if none is. */
+function presenceOf(type: DataType, data: Data): IsParentPresent | undefined {
+  if (DataType.isNull(type)) return () => false;
+  const own = data.nullCount > 0 ? (index: number) => data.getValid(index) : undefined;
+  if (!DataType.isDictionary(type)) return own;
+  const dictionary = dictionaryOf(data);
+  const inner = presenceOf(type.dictionary, dictionary);
+  if (inner === undefined) return own;
+  return (index) => (own?.(index) ?? true) && inner(Number(data.values[index]));
+}
+
+function hasNotNull(field: Field): boolean {
+  return !field.nullable || ((field.type.children ?? []) as readonly Field[]).some(hasNotNull);
+}
+
+/** Returns a test if an item belongs to a list that is there. */
+function itemsInside(type: DataType, data: Data, isInside: IsParentPresent): IsParentPresent {
+  const { length, valueOffsets } = data;
+  const boundary = DataType.isFixedSizeList(type)
+    ? (i: number) => i * type.listSize
+    : (i: number) => Number(valueOffsets[i]);
+  let inside: Set<number> | undefined;
+  const collect = () => {
+    const items = new Set<number>();
+    for (let i = 0; i < length; i++) {
+      if (isInside(i)) for (let item = boundary(i); item < boundary(i + 1); item++) items.add(item);
+    }
+    return items;
+  };
+  return (item) => {
+    inside ??= collect();
+    return inside.has(item);
+  };
 }

@@ -91,7 +91,6 @@ export interface Block {
 export function decodeFooter(bytes: Uint8Array): Footer {
   return checked(() => {
     const table = FlatTable.root(bytes);
-    checkVersion(table);
     const schema = table.table(1);
     if (schema === undefined) throw new ArrowFormatError("its footer has no schema");
     return { schema, dictionaries: blocksOf(table, 2), batches: blocksOf(table, 3) };

@@ -60,23 +60,32 @@ function unionAt(type: Union, data: Data, index: number): Value {
 
 function leafAt(type: DataType, data: Data, index: number): Value | undefined {
   const { values, offset, stride } = data;
-  const raw = (): bigint => BigInt(values[index]);
   if (DataType.isBool(type))
     return ((values[(offset + index) >> 3] as number) & (1 << ((offset + index) & 7))) !== 0;
-  if (DataType.isInt(type)) return String(raw());
+  if (DataType.isInt(type)) return String(values[index]);
   if (DataType.isFloat(type)) return type.precision === 0 ? halfOf(values[index]) : (values[index] as number);
   if (DataType.isDecimal(type)) return decimalAt(values, index, stride);
+  if (DataType.isInterval(type)) return intervalAt(type.unit, values, index);
+  return timeAt(type, values, index) ?? bytesLike(type, data, index);
+}
+
+function timeAt(type: DataType, values: BigInt64Array | Int32Array, index: number): Value | undefined {
+  const raw = (): bigint => BigInt(values[index] as bigint);
   if (DataType.isDate(type)) return String(raw() * (type.unit === 0 ? DAY : (UNIT[1] as bigint)));
   if (DataType.isTimestamp(type)) return `${raw() * (UNIT[type.unit] as bigint)}${type.timezone ? "Z" : ""}`;
-  if (DataType.isTime(type) || DataType.isDuration(type)) return String(raw() * (UNIT[type.unit] as bigint));
-  if (DataType.isInterval(type)) return intervalAt(type.unit, values, index);
+  return DataType.isTime(type) || DataType.isDuration(type)
+    ? String(raw() * (UNIT[type.unit] as bigint))
+    : undefined;
+}
+
+function bytesLike(type: DataType, data: Data, index: number): Value | undefined {
+  const { values, stride } = data;
   if (DataType.isFixedSizeBinary(type)) return hex(values.subarray(index * stride, (index + 1) * stride));
   if (DataType.isUtf8View(type)) return Buffer.from(viewAt(data, index)).toString();
   if (DataType.isBinaryView(type)) return hex(viewAt(data, index));
   if (DataType.isBinary(type) || DataType.isLargeBinary(type)) return hex(bytesAt(data, index));
-  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type))
-    return Buffer.from(bytesAt(data, index)).toString();
-  return undefined;
+  const isText = DataType.isUtf8(type) || DataType.isLargeUtf8(type);
+  return isText ? Buffer.from(bytesAt(data, index)).toString() : undefined;
 }
 
 function nestedAt(type: DataType, data: Data, index: number): Value {
