@@ -1,7 +1,7 @@
 import { type Data, DataType, type Field, UnionMode } from "apache-arrow";
 import { dictionaryOf } from "./dictionary-data.ts";
 import { ArrowFormatError } from "./ipc/format-error.ts";
-import { isViewType, offsetClassOf } from "./layout.ts";
+import { bytesOf, isViewType, offsetClassOf } from "./layout.ts";
 
 /** Bytes of a view, and the most bytes that are kept inside of it. */
 const VIEW_BYTES = 16;
@@ -61,10 +61,6 @@ function neededLengths(type: DataType, data: Data): readonly Needed[] {
   if (DataType.isFixedSizeList(type)) return [[children[0], length * stride, "values"]];
   if (offsetClassOf(type) !== undefined) return [[valueOffsets, length + 1, "offsets"]];
   return [[values, DataType.isBool(type) ? bytesOf(data.offset + length) : length * stride, "values"]];
-}
-
-function bytesOf(bits: number): number {
-  return (bits + 7) >> 3;
 }
 
 function checkOffsets(type: DataType, data: Data, fail: Fail): void {

@@ -24,7 +24,12 @@ export function isViewType(type: DataType): boolean {
   return DataType.isUtf8View(type) || DataType.isBinaryView(type);
 }
 
-/** Returns a function that tells if a bit of a bitmap is set. */
+/** Returns the number of bytes that hold a number of bits. */
+export function bytesOf(bits: number): number {
+  return Math.ceil(bits / 8);
+}
+
+/** True if a bit of a bitmap is set. */
 export function bitAt(bits: Uint8Array, index: number): boolean {
   return (((bits[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
 }

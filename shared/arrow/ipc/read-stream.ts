@@ -30,8 +30,8 @@ async function* batchesOf(cursor: Cursor, decoder: BatchDecoder): AsyncGenerator
 
 /** Reads the metadata of the next message. Returns `undefined` at the end of the stream. */
 async function nextMessage(cursor: Cursor): Promise<Message | undefined> {
-  // A stream may end without its mark, but only between two messages.
-  if (cursor.left === 0) return undefined;
+  // The format lets a stream end without its mark. In a file this is how one looks that was cut off.
+  if (cursor.left === 0) throw new ArrowFormatError("it has no mark of its end, so it may be cut off");
   let length = await cursor.readInt32();
   if (length === CONTINUATION) length = await cursor.readInt32();
   if (length === 0) {

@@ -40,6 +40,8 @@ export interface DecodedSchema {
 /** Fewest bytes that the metadata of a field takes. */
 const FIELD_BYTES = 8;
 const LITTLE_ENDIAN = 0;
+/** Largest scale of a decimal that is taken for one, and not for damage. */
+const MAX_SCALE = 1000;
 
 /** Types of the format that apache-arrow has no class for, by their number in the format. */
 const UNSUPPORTED: Readonly<Record<number, string>> = {
@@ -212,7 +214,13 @@ function intOf(table: FlatTable, path: string): Int {
 }
 
 function decimalOf(table: FlatTable, path: string): Decimal {
-  return new Decimal(table.int32(1), table.int32(0), oneOf(table.int32(2, 128), [32, 64, 128, 256], path));
+  const [precision, scale] = [table.int32(0), table.int32(1)];
+  const bitWidth = oneOf(table.int32(2, 128), [32, 64, 128, 256], path);
+  if (precision >= 1 && precision <= bitWidth && Math.abs(scale) <= MAX_SCALE)
+    return new Decimal(scale, precision, bitWidth);
+  throw new ArrowFormatError(`cannot be a decimal of the precision ${precision} and scale ${scale}`, {
+    column: path,
+  });
 }
 
 function oneOf(value: number, allowed: readonly number[], path: string): number {

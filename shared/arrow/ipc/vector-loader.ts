@@ -1,5 +1,5 @@
 import { Data, DataType, type Field, UnionMode, Vector } from "apache-arrow";
-import { isViewType, offsetClassOf, type TypedArrayClass } from "../layout.ts";
+import { bytesOf, isViewType, offsetClassOf, type TypedArrayClass } from "../layout.ts";
 import { ArrowFormatError } from "./format-error.ts";
 import type { BatchHeader, FieldNode } from "./messages.ts";
 
@@ -71,7 +71,7 @@ export class VectorLoader {
       const indices = this.#array(type.indices.ArrayType, node.length, path);
       return make({ 1: indices }, [], this.#dictionary(type.id, type.dictionary));
     }
-    if (DataType.isBool(type)) return make({ 1: this.#array(Uint8Array, (node.length + 7) >> 3, path) });
+    if (DataType.isBool(type)) return make({ 1: this.#array(Uint8Array, bytesOf(node.length), path) });
     const { stride, ArrayType } = new Data(type, 0, 0);
     const values = this.#array(ArrayType as TypedArrayClass, node.length * stride, path);
     return make({ 1: values }, [], undefined, isViewType(type) ? this.#variadicBuffers(path) : []);
@@ -121,7 +121,7 @@ export class VectorLoader {
   #validity({ length, nullCount }: FieldNode, path: string): Uint8Array | undefined {
     const bytes = this.#nextBuffer(path);
     if (nullCount === 0) return undefined;
-    return this.#typed(Uint8Array, bytes, (length + 7) >> 3, path) as Uint8Array;
+    return this.#typed(Uint8Array, bytes, bytesOf(length), path) as Uint8Array;
   }
 
   #offsets(make: TypedArrayClass, length: number, path: string): TypedArray {
