@@ -4,23 +4,36 @@ import {
   type Field,
   RecordBatch,
   RecordBatchFileWriter,
-  RecordBatchReader,
   RecordBatchStreamWriter,
   type Schema,
   Struct,
-  tableFromIPC,
 } from "apache-arrow";
+import { ColumnEncoder } from "./ipc/column-encoder.ts";
+import { fileSchema } from "./ipc/file-schema.ts";
+import { ArrowFormatError } from "./ipc/format-error.ts";
+import { checked, decodeMessage } from "./ipc/messages.ts";
+import { readFileBytes } from "./ipc/read-ipc.ts";
+import { decodeSchemaTable } from "./ipc/schema-message.ts";
 
 /** Size from which the encoded bytes are passed on to the store. */
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * A file writer whose output can be taken in pieces, so that a file is streamed and never held in
- * memory as a whole.
+ * memory as a whole. Its dictionaries come after the record batches, because only then are they
+ * complete; a reader finds them by the footer.
  */
 class DrainingFileWriter extends RecordBatchFileWriter {
+  readonly #fileSchema: Schema;
+  readonly #columns = new ColumnEncoder();
   #chunks: Uint8Array[] = [];
   #pendingBytes = 0;
+
+  constructor(schema: Schema) {
+    super();
+    this.#fileSchema = fileSchema(schema);
+    this.reset(undefined, this.#fileSchema);
+  }
 
   get pendingBytes(): number {
     return this.#pendingBytes;
@@ -31,6 +44,28 @@ class DrainingFileWriter extends RecordBatchFileWriter {
     this.#chunks = [];
     this.#pendingBytes = 0;
     return bytes;
+  }
+
+  /**
+   * Writes a record batch. Its schema is not compared: at one that differs even in the name of a
+   * list's elements, `write` would silently end the file.
+   */
+  append(batch: RecordBatch): void {
+    const { fields } = this.#fileSchema;
+    const columns = fields.map(({ type, name }, i) =>
+      this.#columns.encode(type, batch.data.children[i] as Data, name),
+    );
+    const rows = new Data(new Struct(fields), 0, batch.numRows, 0, undefined, columns);
+    this._writeRecordBatch(new RecordBatch(this.#fileSchema, rows, batch.metadata));
+  }
+
+  override finish(): this {
+    for (const [id, values] of this.#columns.dictionaries()) this._writeDictionaryBatch(values, id);
+    return super.finish();
+  }
+
+  protected override _writeDictionaries(): this {
+    return this;
   }
 
   protected override _write(chunk: ArrayBufferView): this {
@@ -45,13 +80,16 @@ class DrainingFileWriter extends RecordBatchFileWriter {
 }
 
 /**
- * Replaces the schema of a record batch by `schema`, which must describe the same columns. The
- * schemas must be exactly equal, even in the name of a list's elements: at the first batch with
- * another schema, Arrow's writer silently ends the file.
+ * Replaces the schema of a record batch by `schema`, which must describe the same columns. The types
+ * become those of this copy of apache-arrow.
  */
 export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
   if (batch.schema === schema) return batch;
-  return new RecordBatch(schema, withOwnTypes(new Struct(schema.fields), batch.data) as Data<Struct>);
+  return new RecordBatch(
+    schema,
+    withOwnTypes(new Struct(schema.fields), batch.data) as Data<Struct>,
+    batch.metadata,
+  );
 }
 
 /**
@@ -77,24 +115,26 @@ function withOwnTypes(type: DataType, data: Data): Data {
   return new Data(type, offset, length, nullCount, buffers, children, dictionary, variadicBuffers);
 }
 
-/** Encodes record batches as an Arrow IPC file, in chunks of about 1 MiB. */
+/**
+ * Encodes record batches as an Arrow IPC file, in chunks of about 1 MiB. The record batches must
+ * have the columns of `schema`. Error: `DICTIONARY_TOO_LARGE`.
+ */
 export async function* encodeFile(
   schema: Schema,
   batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const writer = new DrainingFileWriter();
-  writer.reset(undefined, schema);
+  const writer = new DrainingFileWriter(schema);
   for await (const batch of batches) {
-    writer.write(rebind(schema, batch));
+    writer.append(batch);
     if (writer.pendingBytes >= CHUNK_BYTES) yield writer.drain();
   }
   writer.finish();
   yield writer.drain();
 }
 
-/** Reads the record batches of an Arrow IPC file. */
+/** Reads the record batches of an Arrow IPC file. Error: `ArrowFormatError`. */
 export function decodeFile(bytes: Uint8Array): Iterable<RecordBatch> {
-  return RecordBatchReader.from(bytes);
+  return readFileBytes(bytes);
 }
 
 /** Encodes a schema as text without loss: its Arrow IPC message in base64. */
@@ -105,7 +145,13 @@ export function encodeSchema(schema: Schema): string {
   return Buffer.from(writer.toUint8Array(true)).toString("base64");
 }
 
-/** Decodes a schema from the text that `encodeSchema` returned. */
+/** Bytes before the metadata of a message: the mark of a message, and its length. */
+const PREFIX_BYTES = 8;
+
+/** Decodes the schema from the text that `encodeSchema` returned. Error: `ArrowFormatError`. */
 export function decodeSchema(text: string): Schema {
-  return tableFromIPC(Buffer.from(text, "base64")).schema;
+  const bytes = Buffer.from(text, "base64");
+  const message = decodeMessage(bytes.subarray(PREFIX_BYTES));
+  if (message.kind !== "schema") throw new ArrowFormatError("there is no schema in it");
+  return checked(() => decodeSchemaTable(message.schema).schema);
 }

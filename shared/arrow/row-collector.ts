@@ -25,7 +25,8 @@ const MAX_STRIDE = 64;
 export class RowCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
-  #rows: StructBuilder;
+  /** Made for the first row: record batches may have types that rows cannot. */
+  #builder: StructBuilder | undefined;
   #nextSizeCheck = 1;
   /** Rows of this partition in earlier record batches, for the row numbers of errors. */
   flushedRows = 0;
@@ -34,11 +35,11 @@ export class RowCollector {
   constructor(schema: Schema, where: ErrorLocation) {
     this.#schema = schema;
     this.#where = where;
-    this.#rows = this.#newBuilder();
   }
 
-  #newBuilder(): StructBuilder {
-    return structBuilder(this.#schema.fields, false, MAX_ROWS, "row");
+  get #rows(): StructBuilder {
+    this.#builder ??= structBuilder(this.#schema.fields, false, MAX_ROWS, "row");
+    return this.#builder;
   }
 
   /**
@@ -71,7 +72,7 @@ export class RowCollector {
     this.flushedRows += this.pending;
     this.pending = 0;
     this.#nextSizeCheck = 1;
-    this.#rows = this.#newBuilder();
+    this.#builder = undefined;
     return batch;
   }
 

@@ -2,21 +2,26 @@ import {
   type Data,
   DataType,
   DateUnit,
-  type Duration,
+  type Field,
+  Precision,
   type RecordBatch,
-  type Time,
-  type Timestamp,
-  TimeUnit,
-  Vector,
+  type Union,
+  UnionMode,
 } from "apache-arrow";
-
-/** Number of time units in a second, and number of fractional digits of a second, by time unit. */
-const FRACTIONS: Readonly<Record<TimeUnit, { readonly parts: bigint; readonly digits: number }>> = {
-  [TimeUnit.SECOND]: { parts: 1n, digits: 0 },
-  [TimeUnit.MILLISECOND]: { parts: 1000n, digits: 3 },
-  [TimeUnit.MICROSECOND]: { parts: 1_000_000n, digits: 6 },
-  [TimeUnit.NANOSECOND]: { parts: 1_000_000_000n, digits: 9 },
-};
+import { MillraceError } from "../contract/errors.ts";
+import { viewBytes } from "./check-data.ts";
+import { dictionaryOf } from "./dictionary-data.ts";
+import { float16At } from "./float16.ts";
+import { bitAt, isViewType, offsetClassOf } from "./layout.ts";
+import {
+  formatDate,
+  formatDateMillis,
+  formatDuration,
+  formatInterval,
+  formatTime,
+  formatTimestamp,
+} from "./row-times.ts";
+import { rowType } from "./row-type.ts";
 
 /** Returns the value at an index of a column. */
 type ValueReader = (index: number) => unknown;
@@ -24,126 +29,139 @@ type ValueReader = (index: number) => unknown;
 /**
  * Returns the rows of a record batch as objects with JSON values. Times are ISO 8601 with all
  * digits. 64-bit integers are numbers, or strings if they are beyond 2^53. Decimals are strings,
- * and bytes are base64.
+ * and bytes are base64. A map is an object, or an array of `{ key, value }` if its keys are lists or
+ * structs. Errors: `COLUMN_DUPLICATE`; `ROW_MISMATCH` for a map with a key twice.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
-  const columns = batch.schema.fields.map(({ name }, i) => [name, childReader(batch.data, i)] as const);
+  const { fields } = batch.schema;
+  const names = new Set(fields.map(({ name }) => name));
+  if (names.size < fields.length) {
+    throw new MillraceError("COLUMN_DUPLICATE", "two columns have the same name, so a row cannot have both", {
+      hint: "Give each column a name of its own.",
+    });
+  }
+  const columns = fields.map((field, i) => [field.name, childReader(batch.data, i, field.name)] as const);
   for (let row = 0; row < batch.numRows; row++) {
     yield Object.fromEntries(columns.map(([name, read]) => [name, read(row)]));
   }
 }
 
-function childReader(data: Data, child: number): ValueReader {
+function childReader(data: Data, child: number, path: string): ValueReader {
   const column = data.children[child];
-  return column === undefined ? () => null : readerOf(column);
+  return column === undefined ? () => null : readerOf(column, path);
 }
 
-function readerOf(data: Data): ValueReader {
-  const read = valueReader(data);
+function readerOf(data: Data, path: string): ValueReader {
+  const type = data.type as DataType;
+  if (DataType.isNull(type)) return () => null;
+  const read = valueReader(type, data, path);
+  if (DataType.isUnion(type)) return read;
   return (index) => (data.getValid(index) ? read(index) : null);
 }
 
 /**
- * Reads times, lists, structs and maps from the buffers, because Arrow's own accessors round times
- * and return views for nested values.
+ * Reads all values from the buffers, because Arrow's own accessors round times and return views for
+ * nested values.
  */
-function valueReader(data: Data): ValueReader {
-  const { type } = data;
-  if (DataType.isTimestamp(type)) return (index) => formatTimestamp(type, integerAt(data, index));
-  if (DataType.isTime(type)) return (index) => formatTime(type, integerAt(data, index));
-  if (DataType.isDuration(type)) return (index) => formatDuration(type, integerAt(data, index));
-  if (DataType.isDate(type) && type.unit === DateUnit.DAY)
-    return (index) => formatDate(integerAt(data, index));
+function valueReader(type: DataType, data: Data, path: string): ValueReader {
+  if (DataType.isDictionary(type)) {
+    const read = readerOf(dictionaryOf(data), path);
+    return (index) => read(Number(data.values[index]));
+  }
+  if (DataType.isUnion(type)) return unionReader(type, data, path);
+  if (DataType.isMap(type)) return mapReader(type, data, path);
   if (DataType.isStruct(type)) {
-    const children = type.children.map(({ name }, i) => [name, childReader(data, i)] as const);
+    const children = type.children.map(
+      ({ name }, i) => [name, childReader(data, i, `${path}.${name}`)] as const,
+    );
     return (index) => Object.fromEntries(children.map(([name, read]) => [name, read(index)]));
   }
-  if (DataType.isList(type)) {
-    const read = childReader(data, 0);
+  if (DataType.isList(rowType(type))) {
+    const read = childReader(data, 0, path);
     return (index) => itemIndexes(data, index).map((place) => read(place));
   }
-  if (DataType.isMap(type)) {
-    const entries = data.children[0];
-    if (entries === undefined) return () => ({});
-    const [key, value] = [childReader(entries, 0), childReader(entries, 1)];
-    return (index) =>
-      Object.fromEntries(itemIndexes(data, index).map((place) => [String(key(place)), value(place)]));
-  }
-  const vector = new Vector([data]);
-  return (index) => scalarToJson(type, vector.get(index));
+  return timeReader(type, data) ?? scalarReader(type, data);
 }
 
-function integerAt(data: Data, index: number): bigint {
-  return BigInt((data.values as BigInt64Array | Int32Array)[index] ?? 0);
+function timeReader(type: DataType, data: Data): ValueReader | undefined {
+  const integer = (index: number) => BigInt((data.values as BigInt64Array | Int32Array)[index] ?? 0);
+  if (DataType.isTimestamp(type)) return (index) => formatTimestamp(type, integer(index));
+  if (DataType.isTime(type)) return (index) => formatTime(type, integer(index));
+  if (DataType.isDuration(type)) return (index) => formatDuration(type, integer(index));
+  if (DataType.isInterval(type)) return (index) => formatInterval(type, data.values, index);
+  if (!DataType.isDate(type)) return undefined;
+  const format = type.unit === DateUnit.DAY ? formatDate : formatDateMillis;
+  return (index) => format(integer(index));
+}
+
+function scalarReader(type: DataType, data: Data): ValueReader {
+  const { values, offset, stride } = data;
+  if (DataType.isBool(type)) return (index) => bitAt(values, offset + index);
+  if (DataType.isInt(type)) return (index) => integerToJson(values[index] as number | bigint);
+  if (DataType.isFloat(type)) {
+    return type.precision === Precision.HALF ? (index) => float16At(values[index]) : (index) => values[index];
+  }
+  if (DataType.isDecimal(type)) {
+    return (index) => formatDecimal(values.subarray(index * stride, (index + 1) * stride), type.scale);
+  }
+  const encoding = DataType.isUtf8(rowType(type)) ? "utf8" : "base64";
+  const bytes = bytesReader(type, data);
+  return (index) => {
+    const { buffer, byteOffset, byteLength } = bytes(index);
+    return Buffer.from(buffer, byteOffset, byteLength).toString(encoding);
+  };
+}
+
+function bytesReader(type: DataType, data: Data): (index: number) => Uint8Array {
+  const { values, stride, valueOffsets } = data;
+  if (isViewType(type)) return (index) => viewBytes(data, index) ?? new Uint8Array();
+  if (offsetClassOf(type) === undefined)
+    return (index) => values.subarray(index * stride, (index + 1) * stride);
+  return (index) => values.subarray(Number(valueOffsets[index]), Number(valueOffsets[index + 1]));
+}
+
+function integerToJson(value: number | bigint): number | string {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
 
 /** Returns the indexes of a list's items within the child column. */
-function itemIndexes(data: Data, index: number): number[] {
-  const begin = data.valueOffsets[index] ?? 0;
-  return Array.from({ length: (data.valueOffsets[index + 1] ?? begin) - begin }, (_, i) => begin + i);
+function itemIndexes({ type, valueOffsets }: Data, index: number): number[] {
+  const boundary = DataType.isFixedSizeList(type)
+    ? (i: number) => i * type.listSize
+    : (i: number) => Number(valueOffsets[i] ?? 0);
+  const begin = boundary(index);
+  return Array.from({ length: boundary(index + 1) - begin }, (_, i) => begin + i);
 }
 
-function scalarToJson(type: DataType, value: unknown): unknown {
-  if (DataType.isDecimal(type)) return formatDecimal(value as Uint32Array, type.scale);
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  return value;
+function unionReader(type: Union, data: Data, path: string): ValueReader {
+  const children = data.children.map((child) => readerOf(child, path));
+  return (index) => {
+    const read = children[type.typeIdToChildIndex[data.typeIds[index] ?? -1] ?? -1];
+    return read?.(type.mode === UnionMode.Dense ? Number(data.valueOffsets[index]) : index) ?? null;
+  };
 }
 
-/**
- * Formats a date as ISO 8601. A date outside the range of JavaScript's Date is written as its
- * number of days.
- */
-function formatDate(days: bigint): string {
-  const date = new Date(Number(days) * 86_400_000);
-  if (Number.isNaN(date.getTime())) return `${days} days since 1970-01-01`;
-  return date.toISOString().slice(0, -"T00:00:00.000Z".length);
-}
-
-function formatTimestamp(type: Timestamp, value: bigint): string {
-  const { parts } = FRACTIONS[type.unit];
-  const fraction = ((value % parts) + parts) % parts;
-  const date = new Date(Number((value - fraction) / parts) * 1000);
-  if (Number.isNaN(date.getTime())) return `${value} ${TimeUnit[type.unit].toLowerCase()}s since 1970-01-01`;
-  return `${date.toISOString().slice(0, -5)}${formatFraction(type, fraction)}${type.timezone ? "Z" : ""}`;
-}
-
-function formatTime(type: Time, value: bigint): string {
-  const { parts } = FRACTIONS[type.unit];
-  const second = new Date(Number(value / parts) * 1000).toISOString().slice(11, 19);
-  return `${second}${formatFraction(type, value % parts)}`;
-}
-
-/**
- * Formats the fraction of a second. Milliseconds are always written if the unit has them, smaller
- * digits only if they are not zero.
- */
-function formatFraction({ unit }: { readonly unit: TimeUnit }, fraction: bigint): string {
-  const { digits } = FRACTIONS[unit];
-  if (digits === 0) return "";
-  const shown = String(fraction).padStart(digits, "0");
-  return `.${shown.replace(/(?<=^\d{6})000$/, "").replace(/(?<=^\d{3})000$/, "")}`;
-}
-
-function formatDuration(type: Duration, value: bigint): string {
-  const { parts, digits } = FRACTIONS[type.unit];
-  const size = value < 0n ? -value : value;
-  const fraction =
-    digits === 0
-      ? ""
-      : String(size % parts)
-          .padStart(digits, "0")
-          .replace(/0+$/, "");
-  const seconds = size / parts;
-  const part = (count: bigint | string, unit: string) =>
-    count === 0n || count === "0" ? "" : `${count}${unit}`;
-  const time = [
-    part((seconds / 3600n) % 24n, "H"),
-    part((seconds / 60n) % 60n, "M"),
-    part(`${seconds % 60n}${fraction === "" ? "" : `.${fraction}`}`, "S"),
-  ].join("");
-  const text = `${part(seconds / 86_400n, "D")}${time === "" ? "" : `T${time}`}`;
-  return `${value < 0n ? "-" : ""}P${text === "" ? "T0S" : text}`;
+function mapReader(type: DataType, data: Data, path: string): ValueReader {
+  const [entries] = data.children;
+  if (entries === undefined) return () => ({});
+  const [key, value] = [childReader(entries, 0, path), childReader(entries, 1, path)];
+  const keyType = rowType((entries.type.children as Field[])[0]?.type ?? type);
+  if ((keyType.children ?? []).length > 0) {
+    return (index) => itemIndexes(data, index).map((place) => ({ key: key(place), value: value(place) }));
+  }
+  return (index) => {
+    const pairs = itemIndexes(data, index).map((place) => [String(key(place)), value(place)] as const);
+    const map = Object.fromEntries(pairs);
+    if (Object.keys(map).length === pairs.length) return map;
+    throw new MillraceError(
+      "ROW_MISMATCH",
+      `field "${path}": a map has a key twice, which an object cannot have`,
+      {
+        where: { field: path },
+        hint: "Write to a sink that takes record batches, such as arrow-table, or drop the column.",
+      },
+    );
+  };
 }
 
 /**
@@ -154,7 +172,8 @@ function formatDecimal(words: Uint32Array, scale: number): string {
   let unscaled = 0n;
   for (let i = words.length - 1; i >= 0; i--) unscaled = (unscaled << 32n) | BigInt(words[i] ?? 0);
   unscaled = BigInt.asIntN(words.length * 32, unscaled);
-  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, "0");
+  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(Math.max(0, scale) + 1, "0");
   const sign = unscaled < 0n ? "-" : "";
+  if (scale < 0) return unscaled === 0n ? "0" : `${sign}${digits}${"0".repeat(-scale)}`;
   return scale === 0 ? sign + digits : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }

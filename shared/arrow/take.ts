@@ -1,11 +1,14 @@
-import { Data, DataType, RecordBatch, type Struct, UnionMode } from "apache-arrow";
+import { Data, DataType, type Field, RecordBatch, type Struct, UnionMode } from "apache-arrow";
+
+/** The index of a row that is to be null. */
+export const NULL_ROW = -1;
 
 /**
  * Returns a record batch of the rows at the indexes `rows`, in that order. All Arrow types are
  * supported.
  */
 export function takeRows(batch: RecordBatch, rows: readonly number[]): RecordBatch {
-  return new RecordBatch(batch.schema, take(batch.data as Data, rows) as Data<Struct>);
+  return new RecordBatch(batch.schema, takeData(batch.data as Data, rows) as Data<Struct>);
 }
 
 interface Buffers {
@@ -15,11 +18,17 @@ interface Buffers {
   readonly children?: Data[];
 }
 
-function take(data: Data, rows: readonly number[]): Data {
+/**
+ * Returns the values of a column at the indexes `rows`, in that order, and null for `NULL_ROW`. A
+ * union, which has no nulls of its own, has a null of its first type then.
+ */
+export function takeData(data: Data, rows: readonly number[]): Data {
   const { type, nullBitmap, offset, dictionary, variadicBuffers } = data;
-  const hasNulls = !DataType.isUnion(type) && !DataType.isNull(type) && data.nullCount > 0;
+  if (DataType.isNull(type)) return new Data(type, 0, rows.length, rows.length);
+  const hasNulls = !DataType.isUnion(type) && (data.nullCount > 0 || rows.includes(NULL_ROW));
   const { offsets, values, typeIds, children } = buffersOf(data, rows);
-  const validity = hasNulls ? takeBits(nullBitmap, offset, rows) : undefined;
+  const validBits = data.nullCount > 0 ? nullBitmap : undefined;
+  const validity = hasNulls ? takeBits(validBits, offset, rows) : undefined;
   const buffers = [offsets, values, validity, typeIds] as object;
   return new Data(type, 0, rows.length, hasNulls ? -1 : 0, buffers, children, dictionary, variadicBuffers);
 }
@@ -29,23 +38,19 @@ function take(data: Data, rows: readonly number[]): Data {
  * https://arrow.apache.org/docs/format/Columnar.html.
  */
 function buffersOf(data: Data, rows: readonly number[]): Buffers {
-  const { type, stride, offset, children, values, valueOffsets: offsets, typeIds } = data;
-  const takeChildren = (items: readonly number[]) => children.map((child) => take(child, items));
+  const { type, stride, offset, children, values, valueOffsets: offsets } = data;
+  const takeChildren = (items: readonly number[]) => children.map((child) => takeData(child, items));
 
-  if (DataType.isNull(type)) return {};
   if (DataType.isBool(type)) return { values: takeBits(values, offset, rows) };
   if (DataType.isStruct(type)) return { children: takeChildren(rows) };
   if (DataType.isFixedSizeList(type))
-    return { children: takeChildren(rows.flatMap((row) => range(row * stride, (row + 1) * stride))) };
-  if (DataType.isUnion(type)) {
-    const taken = { typeIds: takeValues(typeIds, 1, rows, Int8Array) };
-    return type.mode === UnionMode.Sparse
-      ? { ...taken, children: takeChildren(rows) }
-      : { ...taken, offsets: takeValues(offsets, 1, rows, Int32Array), children };
-  }
-  if (offsets === undefined) return { values: takeValues(values, stride, rows, data.ArrayType) };
+    return { children: takeChildren(rows.flatMap((row) => itemsOf(row, stride))) };
+  if (DataType.isUnion(type)) return unionBuffers(data, rows);
+  if (offsets === undefined) return { values: takeValues(values, stride, rows, arrayClassOf(data)) };
 
-  const runs = rows.map((row) => [Number(offsets[row]), Number(offsets[row + 1])] as const);
+  const runs = rows.map(
+    (row): Run => (row === NULL_ROW ? [0, 0] : [Number(offsets[row]), Number(offsets[row + 1])]),
+  );
   const ends = endsOf(runs);
   return {
     offsets: offsets instanceof BigInt64Array ? BigInt64Array.from(ends, BigInt) : Int32Array.from(ends),
@@ -55,11 +60,39 @@ function buffersOf(data: Data, rows: readonly number[]): Buffers {
   };
 }
 
-function takeBits(bits: Uint8Array, offset: number, rows: readonly number[]): Uint8Array {
+/** The class of the values: of a dictionary column, these are its indices. */
+function arrayClassOf({ type, ArrayType }: Data): new (length: number) => { [index: number]: unknown } {
+  return DataType.isDictionary(type) ? type.indices.ArrayType : ArrayType;
+}
+
+function itemsOf(row: number, size: number): number[] {
+  return row === NULL_ROW
+    ? Array.from({ length: size }, () => NULL_ROW)
+    : range(row * size, (row + 1) * size);
+}
+
+/** A dense union gets children with only the values of these rows, in their order. */
+function unionBuffers({ type, typeIds, valueOffsets, children }: Data, rows: readonly number[]): Buffers {
+  if (!DataType.isUnion(type)) throw new TypeError("not a union");
+  const [firstId = 0] = type.typeIds;
+  const ids = Int8Array.from(rows, (row) => (row === NULL_ROW ? firstId : Number(typeIds[row])));
+  if (type.mode === UnionMode.Sparse)
+    return { typeIds: ids, children: children.map((child) => takeData(child, rows)) };
+  const taken: number[][] = (type.children as Field[]).map(() => []);
+  const offsets = Int32Array.from(rows, (row, i) => {
+    const items = taken[type.typeIdToChildIndex[ids[i] ?? firstId] ?? 0] ?? [];
+    return items.push(row === NULL_ROW ? NULL_ROW : Number(valueOffsets[row])) - 1;
+  });
+  return { typeIds: ids, offsets, children: children.map((child, i) => takeData(child, taken[i] ?? [])) };
+}
+
+/** Takes bits. Without `bits` all are set, except those of null rows. */
+function takeBits(bits: Uint8Array | undefined, offset: number, rows: readonly number[]): Uint8Array {
   const taken = new Uint8Array((rows.length + 7) >> 3);
   for (const [i, row] of rows.entries()) {
+    if (row === NULL_ROW) continue;
     const at = offset + row;
-    const bit = ((bits[at >> 3] ?? 0) >> (at & 7)) & 1;
+    const bit = bits === undefined ? 1 : ((bits[at >> 3] ?? 0) >> (at & 7)) & 1;
     taken[i >> 3] = (taken[i >> 3] ?? 0) | (bit << (i & 7));
   }
   return taken;
@@ -74,8 +107,10 @@ function takeValues(
 ): object {
   const taken = new make(rows.length * stride);
   let at = 0;
-  for (const row of rows)
-    for (let from = row * stride; from < (row + 1) * stride; from++) taken[at++] = values[from];
+  for (const row of rows) {
+    if (row === NULL_ROW) at += stride;
+    else for (let from = row * stride; from < (row + 1) * stride; from++) taken[at++] = values[from];
+  }
   return taken;
 }
 

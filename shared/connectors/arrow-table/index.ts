@@ -2,13 +2,13 @@ import type { Schema } from "apache-arrow";
 import * as z from "zod";
 import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
-import { toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import { latestVersion, readEntry, type StagedFile } from "./log.ts";
 import { ArrowTableReader } from "./reader.ts";
+import { readTableSchema } from "./table-schema.ts";
 import { ArrowTableWriter } from "./writer.ts";
 
 /** The location of the table. */
@@ -36,10 +36,10 @@ export class ArrowTable extends DataSource<ParsedOptions> {
   static readonly optionsSchema = OPTIONS as OptionsSchema<ArrowTableOptions, ParsedOptions>;
 
   /** Returns the schema of the newest commit. Error: `TABLE_NOT_FOUND`. */
-  override async schema(): Promise<string> {
+  override async schema(): Promise<Schema> {
     const table = this.#table();
     const latest = await latestVersion(table);
-    if (latest >= 0) return toDdl((await readEntry(table, latest)).schema);
+    if (latest >= 0) return await readTableSchema(table, await readEntry(table, latest));
     throw new MillraceError("TABLE_NOT_FOUND", `there is no Arrow table in ${table.location}`, {
       where: { path: table.location },
       hint: "Check path: the table's folder has _log and data in it. Nothing was committed to it, or it lies elsewhere.",

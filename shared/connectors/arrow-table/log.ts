@@ -53,6 +53,11 @@ export interface LogEntry {
   readonly start?: Offset;
   readonly end?: Offset;
   readonly schema: SchemaJson;
+  /**
+   * The schema as `encodeSchema` writes it. Absent if `schema` says all of it, as it does for types
+   * of the DDL.
+   */
+  readonly arrowSchema?: string;
   readonly add: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[];
   readonly remove: readonly { readonly path: string }[];
 }

@@ -1,10 +1,14 @@
 import type { RecordBatch } from "apache-arrow";
+import { ArrowFormatError } from "../../arrow/ipc/format-error.ts";
 import { decodeFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { liveFiles } from "./log.ts";
 
-/** Reads all record batches of a table in the order of its commits. Error: `TABLE_FILE_MISSING`. */
+/**
+ * Reads all record batches of a table in the order of its commits. Errors: `TABLE_FILE_MISSING`,
+ * `TABLE_FILE_DAMAGED`.
+ */
 export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch> {
   const live = await liveFiles(table);
   yield* readFiles(
@@ -14,8 +18,8 @@ export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch
 }
 
 /**
- * Reads the record batches of the given data files, in the given order. Error:
- * `TABLE_FILE_MISSING`.
+ * Reads the record batches of the given data files, in the given order. Errors:
+ * `TABLE_FILE_MISSING`, `TABLE_FILE_DAMAGED`.
  */
 export async function* readFiles(table: ObjectStore, paths: readonly string[]): AsyncGenerator<RecordBatch> {
   for (const path of paths) {
@@ -26,6 +30,15 @@ export async function* readFiles(table: ObjectStore, paths: readonly string[]): 
         hint: "Somebody deleted it: restore it from a backup, or read the batch again into another table.",
       });
     }
-    yield* decodeFile(bytes);
+    try {
+      yield* decodeFile(bytes);
+    } catch (error) {
+      if (!(error instanceof ArrowFormatError)) throw error;
+      throw new MillraceError("TABLE_FILE_DAMAGED", `${path} is damaged: ${error.message}`, {
+        where: { path: `${table.location}/${path}` },
+        hint: "Restore it from a backup, or read the batch again into another table.",
+        cause: error,
+      });
+    }
   }
 }

@@ -3,9 +3,10 @@ import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
-import { type SchemaJson, schemaToJson, toDdl } from "../../contract/ddl/json.ts";
+import { toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { optional } from "../../contract/optional.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
   DataSourceStreamArrowWriter,
@@ -35,6 +36,7 @@ import {
   readEntry,
   type StagedFile,
 } from "./log.ts";
+import { isSameTable, type TableSchema, tableSchemaOf } from "./table-schema.ts";
 import { vacuumTable } from "./vacuum.ts";
 
 /**
@@ -88,7 +90,7 @@ export class ArrowTableWriter
     const table = this.#table(batch);
     const location = this.#recordedLocation(table);
     await checkSameTable(location, messages, table);
-    const schema = schemaToJson(this.#schema);
+    const schema = tableSchemaOf(this.#schema);
     const schemaDigest = digestOf(schema);
     const known = hintFor(location, batch);
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
@@ -118,7 +120,7 @@ export class ArrowTableWriter
         end: batch.end,
         ...change,
       });
-      if (isPut) return { ...hint, schemaDigest: digestOf(change.schema), version };
+      if (isPut) return { ...hint, schemaDigest: digestOf(change), version };
     }
     throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
       where: { path: table.location },
@@ -132,14 +134,14 @@ export class ArrowTableWriter
     table: ObjectStore,
     latest: number,
     messages: readonly (StagedFile | null)[],
-    { schema, isSchemaKnown }: { readonly schema: SchemaJson; readonly isSchemaKnown: boolean },
+    { schema, isSchemaKnown }: { readonly schema: TableSchema; readonly isSchemaKnown: boolean },
   ): Promise<TableChange> {
     const isOverwrite = this.#operation === "overwrite";
     if (!isOverwrite && !isSchemaKnown) await this.#checkSchema(table, latest);
     const replaced = isOverwrite ? await liveFiles(table) : [];
     return {
       operation: this.#operation,
-      schema,
+      ...schema,
       add: messages.flatMap((m) => (m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }])),
       remove: replaced.map(({ path }) => ({ path })),
     };
@@ -190,12 +192,12 @@ export class ArrowTableWriter
 
   async #checkSchema(table: ObjectStore, latest: number): Promise<void> {
     if (latest < 0) return;
-    const { schema } = await readEntry(table, latest);
-    const mine = schemaToJson(this.#schema);
-    if (JSON.stringify(schema) === JSON.stringify(mine)) return;
+    const present = await readEntry(table, latest);
+    const mine = tableSchemaOf(this.#schema);
+    if (isSameTable(present, mine)) return;
     throw new MillraceError(
       "TABLE_SCHEMA_MISMATCH",
-      `the table has (${toDdl(schema)}), the batch has (${toDdl(mine)})`,
+      `the table has (${toDdl(present.schema)}), the batch has (${toDdl(mine.schema)})`,
       {
         where: { path: table.location },
         hint: "An Arrow table keeps its schema: write to another path, or change the schema back.",
@@ -204,15 +206,15 @@ export class ArrowTableWriter
   }
 }
 
-function digestOf(schema: SchemaJson): string {
-  return sha256(JSON.stringify(schema)).toString("hex");
+function digestOf({ schema, arrowSchema }: TableSchema): string {
+  return sha256(JSON.stringify(schema) + (arrowSchema ?? "")).toString("hex");
 }
 
-type TableChange = Pick<LogEntry, "operation" | "schema" | "add" | "remove">;
+type TableChange = TableSchema & Pick<LogEntry, "operation" | "add" | "remove">;
 
-async function noChange(table: ObjectStore, latest: number, schema: SchemaJson): Promise<TableChange> {
-  const present = latest < 0 ? schema : (await readEntry(table, latest)).schema;
-  return { operation: "append", schema: present, add: [], remove: [] };
+async function noChange(table: ObjectStore, latest: number, schema: TableSchema): Promise<TableChange> {
+  const { schema: json, arrowSchema } = latest < 0 ? schema : await readEntry(table, latest);
+  return { operation: "append", schema: json, ...optional("arrowSchema", arrowSchema), add: [], remove: [] };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { DataType, type Field, type RecordBatch, type Schema, type Struct } from "apache-arrow";
+import { rowType } from "../../arrow/row-type.ts";
 import { rowsOf } from "../../arrow/rows.ts";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -90,13 +91,15 @@ export class ItemMaker {
   }
 }
 
-function isKeyType(type: DataType): boolean {
+function isKeyType(fieldType: DataType): boolean {
+  const type = rowType(fieldType);
   const isNumber = DataType.isInt(type) || DataType.isFloat(type) || DataType.isDecimal(type);
   const isText = DataType.isUtf8(type) || DataType.isDate(type) || DataType.isTimestamp(type);
   return isNumber || isText || DataType.isBinary(type);
 }
 
-function markerValue(type: DataType, text: string): AttributeValue {
+function markerValue(fieldType: DataType, text: string): AttributeValue {
+  const type = rowType(fieldType);
   if (DataType.isBinary(type)) return { B: Buffer.from(text) };
   if (DataType.isUtf8(type) || DataType.isDate(type) || DataType.isTimestamp(type)) return { S: text };
   // DynamoDB's numbers have at most 38 digits.
@@ -111,8 +114,10 @@ function checkKey(key: string, value: AttributeValue | undefined, row: number): 
 }
 
 function attributeOf(field: Field, value: unknown, row: number): AttributeValue {
-  const { type, name } = field;
+  const { name } = field;
+  const type = rowType(field.type);
   if (value === null) return { NULL: true };
+  if (DataType.isUnion(type)) throw mismatch(name, row, "expected a type of DynamoDB, found a union");
   if (DataType.isBool(type)) return { BOOL: value === true };
   if (DataType.isInt(type) || DataType.isDecimal(type)) return { N: String(value) };
   if (DataType.isFloat(type)) {
@@ -134,6 +139,8 @@ function attributeOf(field: Field, value: unknown, row: number): AttributeValue 
     };
   }
   if (DataType.isMap(type)) {
+    if (Array.isArray(value))
+      throw mismatch(name, row, "expected keys that are text, found lists or structs");
     const [, element] = type.childType.children as Field[];
     const entries = Object.entries(value as Record<string, unknown>);
     return {

@@ -1,130 +1,185 @@
 import {
   Binary,
-  CompressionType,
-  compressionRegistry,
+  Data,
   DataType,
   DateDay,
   DurationMicrosecond,
   Field,
   List,
   Map_,
-  type RecordBatch,
-  RecordBatchReader,
+  RecordBatch,
   Schema,
   Struct,
   TimeNanosecond,
   TimestampMicrosecond,
+  TimeUnit,
   Utf8,
 } from "apache-arrow";
 import { decompress } from "fzstd";
-import { rowsOf } from "../../arrow/rows.ts";
-import { schemaToJson } from "../../contract/ddl/json.ts";
-import type { Row } from "../../contract/stream-reader.ts";
-import { jsonRow } from "../kit/json.ts";
+import { convertColumn, differenceOf, nullColumn, type OnMissing } from "../../arrow/convert/columns.ts";
+import { UnfitValue } from "../../arrow/convert/leaves.ts";
+import type { Codecs } from "../../arrow/ipc/compression.ts";
+import { ArrowFormatError } from "../../arrow/ipc/format-error.ts";
+import { type IpcReader, openIpc } from "../../arrow/ipc/read-ipc.ts";
+import { typeName } from "../../contract/ddl/print.ts";
+import { checkFieldNames } from "../../contract/ddl/to-schema.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { quoted } from "../kit/column-names.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns } from "./columns.ts";
 import { MalformedFileError } from "./malformed.ts";
 
-// Arrow for JavaScript has no built-in codecs. We register zstd; LZ4 is not supported. `slice`
-// copies the bytes, because the result of `decompress` may not be aligned as Arrow needs it.
-compressionRegistry.set(CompressionType.ZSTD, { decode: (data) => decompress(data).slice() });
+const CODECS: Codecs = { zstd: (bytes, size) => decompress(bytes, new Uint8Array(size)) };
+
+/** The key of a field's metadata that names its extension type. */
+const EXTENSION = "ARROW:extension:name";
+
+export interface ArrowOptions {
+  /** `"null"` if a column that the file does not have is null. Otherwise it is an error. */
+  readonly missingColumns?: "error" | "null" | undefined;
+}
 
 /**
- * Reads an IPC file or stream. Record batches that already have the columns of the schema are
- * passed on unchanged; other record batches are converted to rows.
+ * Reads an IPC file or stream as record batches with the columns of the schema. Columns of other
+ * types are converted if no value can change. Errors: `COLUMN_MISSING`, `COLUMN_MISNAMED`,
+ * `COLUMN_DUPLICATE`, `COLUMN_TYPE_MISMATCH`, `ROW_MISMATCH`, `TYPE_NOT_SUPPORTED`,
+ * `MalformedFileError`.
  */
 export async function* readArrow(
   file: FileBytes,
   schema: Schema,
-): AsyncGenerator<RecordBatch | Iterable<Row>> {
-  const toRow = jsonRow(schema);
-  const expected = describe(schema);
-  for await (const batch of batchesOf(await open(file))) {
-    const positions = schema.fields
-      .map(({ name }) => batch.schema.fields.findIndex((field) => field.name === name))
-      .filter((position) => position >= 0);
-    checkColumns(
-      schema,
-      batch.schema.fields.map(({ name }) => name),
+  options: ArrowOptions,
+): AsyncGenerator<RecordBatch> {
+  const reader = await opened(file);
+  const positions = matchColumns(reader.schema, schema, options);
+  let row = 0;
+  for await (const batch of batchesOf(reader)) {
+    const columns = schema.fields.map(({ name, type }, i) => {
+      const position = positions[i] as number;
+      if (position < 0) return nullColumn(type, batch.numRows);
+      return converted(batch.data.children[position] as Data, type, name, row);
+    });
+    const rows = new Data(new Struct(schema.fields), 0, batch.numRows, 0, undefined, columns);
+    yield new RecordBatch(schema, rows, batch.metadata);
+    row += batch.numRows;
+  }
+}
+
+/** Returns the position of each column in the file, and -1 for one that is to be null. */
+function matchColumns(found: Schema, schema: Schema, { missingColumns }: ArrowOptions): number[] {
+  const names = found.fields.map(({ name }) => name);
+  checkColumns(schema, names);
+  const onMissing: OnMissing = (_field, path, fields) => {
+    if (missingColumns === "null") return;
+    const others = quoted(fields.map(({ name }) => name));
+    throw new MillraceError("COLUMN_MISSING", `the file has no column ${quoted([path])}: it has ${others}`, {
+      where: { field: path },
+      hint: 'Leave the column out of .schema(…), or set `missingColumns: "null"` to read it as null.',
+    });
+  };
+  return schema.fields.map((field) => {
+    const position = names.indexOf(field.name);
+    const own = found.fields[position];
+    if (own === undefined) onMissing(field, field.name, found.fields);
+    else checkType(own, field, onMissing);
+    return position;
+  });
+}
+
+function checkType(own: Field, field: Field, onMissing: OnMissing): void {
+  const difference = differenceOf(own.type, field.type, field.name, onMissing);
+  if (difference === undefined) return;
+  const { path, found, wanted } = difference;
+  throw new MillraceError(
+    "COLUMN_TYPE_MISMATCH",
+    `column ${quoted([path])}: the schema has ${typeName(wanted)}, the file has ${typeName(found)}`,
+    {
+      where: { field: path },
+      hint: "Write the file's type in .schema(…), or leave .schema(…) out: then the first file's types are taken.",
+    },
+  );
+}
+
+function converted(data: Data, type: DataType, field: string, rowsBefore: number): Data {
+  try {
+    return convertColumn(data, type);
+  } catch (error) {
+    if (!(error instanceof UnfitValue)) throw error;
+    const isRow = data.length > error.index && (data.children.length === 0 || !DataType.isStruct(type));
+    const row = rowsBefore + error.index + 1;
+    throw new MillraceError(
+      "ROW_MISMATCH",
+      `${isRow ? `row ${row}, ` : ""}field "${field}": expected ${typeName(type)}, found ${error.message}`,
+      {
+        where: { field, ...(isRow ? { row } : {}) },
+        hint: "Leave .schema(…) out, or give it an Arrow Schema with the file's own type, which keeps all digits.",
+      },
     );
-    const selected = batch.selectAt(positions);
-    yield describe(selected.schema) === expected ? selected : rowsOf(selected).map(toRow);
   }
 }
 
 /** Returns the file's schema with each type replaced by one that rows can be converted to. */
 export async function arrowSchema(file: FileBytes): Promise<Schema> {
-  const reader = await open(file);
-  await reader.open();
-  return new Schema(reader.schema.fields.map(plainField));
+  const { schema } = await opened(file);
+  return new Schema(schema.fields.map(plainField));
 }
 
-async function open(file: FileBytes): Promise<RecordBatchReader> {
-  if (file.size === 0) throw new MalformedFileError("it is empty");
-  if (file.isSmall) return RecordBatchReader.from(await file.range(0, file.size));
-  const magic = Buffer.from(await file.range(0, 6)).toString("latin1");
-  return magic === "ARROW1"
-    ? await RecordBatchReader.from(handleOf(file))
-    : await RecordBatchReader.from(file.chunks());
+async function opened(file: FileBytes): Promise<IpcReader> {
+  const reader = await malformed(openIpc(file, CODECS));
+  checkFieldNames(
+    reader.schema.fields,
+    (problem) =>
+      new MillraceError("COLUMN_DUPLICATE", `the file ${problem}`, {
+        hint: "Write the file again with a name of its own for each column.",
+      }),
+  );
+  return reader;
 }
 
-async function* batchesOf(reader: RecordBatchReader): AsyncGenerator<RecordBatch> {
+async function* batchesOf(reader: IpcReader): AsyncGenerator<RecordBatch> {
+  const batches = reader.batches();
+  for (let next = await malformed(batches.next()); !next.done; next = await malformed(batches.next()))
+    yield next.value;
+}
+
+async function malformed<T>(reading: Promise<T>): Promise<T> {
   try {
-    for await (const batch of reader) yield batch;
+    return await reading;
   } catch (error) {
-    if (!(error instanceof Error && error.message.includes("codec not found"))) throw error;
-    throw new MalformedFileError("it is compressed with LZ4: write it with zstd, or not compressed", {
-      cause: error,
-    });
+    if (!(error instanceof ArrowFormatError)) throw error;
+    throw new MalformedFileError(error.message, { cause: error });
   }
 }
 
-/**
- * Returns an object with the methods of a Node `FileHandle` that Arrow uses to read a file in
- * pieces.
- */
-function handleOf(file: FileBytes): never {
-  const handle = {
-    fd: -1,
-    stat: async () => ({ size: file.size }),
-    read: async (buffer: Uint8Array, offset: number, length: number, position: number) => {
-      const bytes = await file.range(position, Math.min(position + length, file.size));
-      buffer.set(bytes, offset);
-      return { bytesRead: bytes.length, buffer };
-    },
-    close: async () => undefined,
-  };
-  // Arrow's type asks for Node's whole `FileHandle` class but uses only these members.
-  return handle as never;
-}
-
-function describe(schema: Schema): string {
-  return JSON.stringify(schemaToJson(schema).fields.map(({ name, type }) => [name, type]));
-}
-
-function plainField(field: Field): Field {
-  return new Field(field.name, plainType(field.type), field.nullable);
+/** A field of an extension type keeps its type, which its metadata describes. */
+function plainField({ name, type, nullable, metadata }: Field): Field {
+  return new Field(name, metadata.has(EXTENSION) ? type : plainType(type), nullable, metadata);
 }
 
 /**
- * Returns the DDL type for an Arrow type. Encodings such as dictionaries are removed, and time
- * units that rows do not support are replaced.
+ * Returns the DDL type that holds all values of an Arrow type: encodings such as dictionaries are
+ * removed, and times get the unit that rows have. A type for which there is none stays as it is.
  */
 function plainType(type: DataType): DataType {
   if (DataType.isDictionary(type)) return plainType(type.dictionary);
   if (DataType.isLargeUtf8(type) || DataType.isUtf8View(type)) return new Utf8();
   if (DataType.isLargeBinary(type) || DataType.isBinaryView(type)) return new Binary();
-  if (DataType.isTimestamp(type)) return new TimestampMicrosecond(type.timezone);
-  if (DataType.isDate(type)) return new DateDay();
-  if (DataType.isTime(type)) return new TimeNanosecond();
-  if (DataType.isDuration(type)) return new DurationMicrosecond();
   if (DataType.isList(type)) return new List(plainField(type.valueField));
   if (DataType.isStruct(type)) return new Struct(type.children.map(plainField));
   if (DataType.isMap(type)) {
     const { keyType, valueType } = type;
     return new Map_(entriesOf(plainType(keyType), plainType(valueType)), type.keysSorted);
   }
-  return type;
+  return plainTime(type);
+}
+
+/** Rows have times in microseconds, which cannot hold nanoseconds. */
+function plainTime(type: DataType): DataType {
+  if (DataType.isDate(type)) return new DateDay();
+  if (DataType.isTime(type)) return new TimeNanosecond();
+  const isPrecise = "unit" in type && type.unit === TimeUnit.NANOSECOND;
+  if (DataType.isTimestamp(type) && !isPrecise) return new TimestampMicrosecond(type.timezone && "UTC");
+  return DataType.isDuration(type) && !isPrecise ? new DurationMicrosecond() : type;
 }
 
 function entriesOf(key: DataType, value: DataType): Field<Struct<{ key: DataType; value: DataType }>> {

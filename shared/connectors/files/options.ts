@@ -80,9 +80,9 @@ export interface FilesOptions {
    */
   readonly binary?: "base64" | "hex";
   /**
-   * CSV and Parquet: what is done about a column of the schema that a file does not have: `error`
-   * (default) or `null`, for example if the column was added to the feed later. A file that has none of the
-   * columns is always an error.
+   * CSV, Parquet and Arrow: what is done about a column of the schema that a file does not have:
+   * `error` (default) or `null`, for example if the column was added to the feed later. A file that
+   * has none of the columns is always an error.
    */
   readonly missingColumns?: "error" | "null";
   /**

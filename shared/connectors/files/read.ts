@@ -141,7 +141,7 @@ function chunksOf(
     case "jsonl":
       return readJsonLines(file, schema, options);
     case "arrow":
-      return readArrow(file, schema);
+      return readArrow(file, schema, options);
     case "parquet":
       return readParquet(file, schema, options);
   }

@@ -1,4 +1,5 @@
 import { DataType, type Schema } from "apache-arrow";
+import { rowType } from "../../arrow/row-type.ts";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { escapeIdentifier } from "./identifier.ts";
@@ -16,7 +17,8 @@ export function definitionOf(schema: Schema, keyColumns: readonly string[]): str
   return [...columns, ...key].join(", ");
 }
 
-function sqlType(name: string, type: DataType): string {
+function sqlType(name: string, fieldType: DataType): string {
+  const type = rowType(fieldType);
   const scalar = sqlScalar(type);
   if (scalar !== undefined) return scalar;
   if (DataType.isList(type)) {
@@ -26,12 +28,13 @@ function sqlType(name: string, type: DataType): string {
   if (DataType.isStruct(type) || DataType.isMap(type)) return "jsonb";
   throw new MillraceError(
     "POSTGRES_TABLE_MISMATCH",
-    `PostgreSQL has no type for the field "${name}", which is ${typeName(type)}`,
+    `PostgreSQL has no type for the field "${name}", which is ${typeName(fieldType)}`,
     { hint: "Make the table yourself, with a column that can hold it; or leave the field out." },
   );
 }
 
-function sqlScalar(type: DataType): string | undefined {
+function sqlScalar(fieldType: DataType): string | undefined {
+  const type = rowType(fieldType);
   if (DataType.isBool(type)) return "boolean";
   if (DataType.isInt(type)) return integerOf(type.isSigned ? type.bitWidth : type.bitWidth + 1);
   if (DataType.isFloat(type)) return type.precision < 2 ? "real" : "double precision";

@@ -1,5 +1,7 @@
-import { DataType, type Field, type RecordBatch, type Schema } from "apache-arrow";
+import { DataType, type Field, type RecordBatch, type Schema, TimeUnit } from "apache-arrow";
+import { rowType } from "../../arrow/row-type.ts";
 import { rowsOf } from "../../arrow/rows.ts";
+import { MillraceError } from "../../contract/errors.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import type { Session } from "./session.ts";
 import { columnNamed, type Table } from "./table.ts";
@@ -60,7 +62,7 @@ export class Loader {
 function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
   const columns = schema.fields.map((field) => {
     const { name, type } = columnNamed(table, field.name);
-    const isNested = field.type.children?.length > 0;
+    const isNested = rowType(field.type).children?.length > 0;
     return { sql: escapeIdentifier(name), sent: isNested ? type : "text", type };
   });
   const names = columns.map(({ sql }) => sql).join(", ");
@@ -84,7 +86,9 @@ type Converter = (value: unknown) => unknown;
  * Returns a converter for values that JSON cannot represent, or that PostgreSQL expects in another
  * form. Returns `undefined` if the type needs none.
  */
-function jsonConverter(type: DataType): Converter | undefined {
+function jsonConverter(fieldType: DataType): Converter | undefined {
+  const type = rowType(fieldType);
+  if ("unit" in type && type.unit === TimeUnit.NANOSECOND && !DataType.isInterval(type)) return checkMicros;
   if (DataType.isBinary(type)) {
     return (value) => (value === null ? null : `\\x${Buffer.from(String(value), "base64").toString("hex")}`);
   }
@@ -115,6 +119,15 @@ function jsonConverter(type: DataType): Converter | undefined {
       onEntries(value, (entries) => entries.map(([key, item]) => [key, converters.get(key)?.(item) ?? item]));
   }
   return undefined;
+}
+
+/** PostgreSQL would round a time with nanoseconds. Error: `ROW_MISMATCH`. */
+function checkMicros(value: unknown): unknown {
+  if (typeof value !== "string" || !/\.\d{6}\d*[1-9]/.test(value)) return value;
+  throw new MillraceError("ROW_MISMATCH", "PostgreSQL keeps microseconds, and a time has more digits", {
+    hint: "Round it in the source, or keep it as text or as a number of nanoseconds.",
+    found: value,
+  });
 }
 
 type Entries = [string, unknown][];

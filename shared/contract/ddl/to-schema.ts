@@ -7,8 +7,9 @@ import { SIMPLE_TYPES } from "./types.ts";
 
 /**
  * Turns what a source's `schema()` returned into an Arrow schema. Accepts DDL and Arrow schemas,
- * also those of another installed copy of apache-arrow. Throws `SCHEMA_INVALID` for anything else,
- * and for a schema without fields, whose rows would be committed without columns.
+ * also those of another installed copy of apache-arrow. Throws `COLUMN_DUPLICATE`, and
+ * `SCHEMA_INVALID` for anything else and for a schema without fields, whose rows would be committed
+ * without columns.
  */
 export function toSchema(given: unknown): Schema {
   if (typeof given === "string") return parseDdl(given);
@@ -22,9 +23,37 @@ export function toSchema(given: unknown): Schema {
       },
     );
   }
+  checkFieldNames(
+    fields as Field[],
+    (problem) =>
+      new MillraceError("COLUMN_DUPLICATE", `schema() gave a schema that ${problem}`, {
+        hint: "Give each column a name of its own.",
+      }),
+  );
   if (given instanceof Schema) return given;
   const { metadata } = given as Schema;
   return new Schema((fields as Field[]).map(copyField), new Map(metadata));
+}
+
+/**
+ * Throws what `failed` returns if two fields, or two fields of a struct, have the same name. One
+ * would get the other's values, as apache-arrow and rows know fields by name. `failed` gets the
+ * problem in the form `has …`.
+ */
+export function checkFieldNames(
+  fields: readonly Field[],
+  failed: (problem: string) => Error,
+  path = "",
+): void {
+  const seen = new Set<string>();
+  for (const { name, type } of fields) {
+    if (seen.has(name)) throw failed(`has the column "${path}${name}" twice`);
+    seen.add(name);
+    // The two fields of a map's entries are not known by name.
+    const children = (type.children ?? []) as readonly Field[];
+    if (DataType.isStruct(type)) checkFieldNames(children, failed, `${path}${name}.`);
+    else for (const child of children) checkFieldNames([child], failed, `${path}${name}.`);
+  }
 }
 
 /** Rebuilds a field with the classes of this copy of apache-arrow. */

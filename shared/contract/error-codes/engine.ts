@@ -101,9 +101,26 @@ export const SOURCE = {
     do: "call it in the schema as it is called there; `trim` of `files`, `columns` of `rest-api`",
     again: "no",
   },
+  BATCH_INVALID: {
+    means:
+      "a record batch whose buffers do not fit each other: too short, offsets that go back, indices beyond a dictionary, text that is not UTF-8",
+    do: "build it anew; the message has the column",
+    again: "no",
+  },
+  COLUMN_DUPLICATE: {
+    means: "two columns, or two fields of a struct, have the same name",
+    do: "rename one of them",
+    again: "no",
+  },
+  DICTIONARY_TOO_LARGE: {
+    means:
+      "a file has one dictionary a column, and the values of all record batches do not fit into it: the type of the indices is too small, or the dictionary is ordered",
+    do: "give the dictionary indices of `Int32`, or the column its values without a dictionary",
+    again: "no",
+  },
   TYPE_NOT_SUPPORTED: {
-    means: "rows cannot be turned into this Arrow type",
-    do: "yield record batches",
+    means: "rows cannot be turned into this Arrow type, or a file has a type or encoding that is not read",
+    do: "yield record batches; write the file again with another type",
     again: "no",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
@@ -209,6 +226,11 @@ export const SINK = {
   TABLE_VERSION: {
     means: "the table's log, or its record of batches, was written by a newer Millrace",
     do: "use that one",
+    again: "no",
+  },
+  TABLE_FILE_DAMAGED: {
+    means: "a data file of an Arrow table is not what was written",
+    do: "restore it from a backup",
     again: "no",
   },
   TABLE_FILE_MISSING: {

@@ -1,6 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { RecordBatchStreamWriter } from "apache-arrow";
+import {
+  type Data,
+  Field,
+  Int32,
+  makeData,
+  RecordBatch,
+  RecordBatchStreamWriter,
+  Schema,
+  Struct,
+  TimestampNanosecond,
+  vectorFromArray,
+} from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { encodeFile } from "../../../shared/arrow/ipc-file.ts";
 import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
@@ -54,7 +65,7 @@ describe("an Arrow file", () => {
       "a.arrow": await arrowFile("name string, extra int, id int", [["a", 1, 2]]),
       "b.arrow": await arrowFile("id bigint", [[9007199254740993n]]),
     });
-    expect(await rowsIn(options, "id bigint, name string")).toEqual([
+    expect(await rowsIn({ ...options, missingColumns: "null" }, "id bigint, name string")).toEqual([
       { id: 2, name: "a" },
       { id: "9007199254740993", name: null },
     ]);
@@ -69,9 +80,16 @@ describe("an Arrow file", () => {
       code: "COLUMN_MISNAMED",
       message: 'column "ID" is not there, but "id" is',
     });
+    expect(await failure(rowsIn(options, "id bigint, name string"))).toMatchObject({
+      code: "COLUMN_MISSING",
+      message: 'the file has no column "name": it has "id"',
+      hint: expect.stringContaining('`missingColumns: "null"`'),
+      where: { field: "name", path: join(options.path, "b.arrow") },
+    });
     expect(await failure(rowsIn(options, "id bigint, name int"))).toMatchObject({
-      code: "ROW_MISMATCH",
-      where: { row: 1, field: "name", path: join(options.path, "a.arrow") },
+      code: "COLUMN_TYPE_MISMATCH",
+      message: 'column "name": the schema has int, the file has string',
+      where: { field: "name", path: join(options.path, "a.arrow") },
     });
   });
 
@@ -109,7 +127,7 @@ describe("an Arrow file", () => {
   });
 
   it.skipIf(!hasPython)(
-    "An Arrow file of pyarrow is read, also with zstd, dictionaries, views and other units",
+    "An Arrow file of pyarrow is read, also with zstd, LZ4, dictionaries, views and other units",
     async () => {
       const folder = temporaryFolder();
       runPython(
@@ -137,9 +155,103 @@ print("null")`,
       };
       const empty = Object.fromEntries(Object.keys(row).map((name) => [name, null]));
       const schema = await (await source(options)).schema();
-      expect(await rowsIn({ ...options, pattern: "{a,b}.arrow" }, schema)).toEqual([row, empty, row, empty]);
-      const error = await failure(rowsIn({ ...options, pattern: "c.arrow" }, schema));
-      expect(error).toMatchObject({ code: "FILE_MALFORMED", message: expect.stringContaining("LZ4") });
+      expect(await rowsIn(options, schema)).toEqual([row, empty, row, empty, row, empty]);
     },
   );
+
+  it.each([
+    ["timestamp", "timestamp_ntz", "2026-11-21T09:30:00Z"],
+    ["timestamp_ntz", "timestamp", "2026-11-21T09:30:00"],
+    ["bigint", "int", 1],
+    ["bigint", "timestamp", 1],
+    ["double", "float", 1.5],
+    ["double", "bigint", 1],
+    ["decimal(10,2)", "decimal(10,3)", "1.50"],
+    ["decimal(10,2)", "decimal(9,2)", "1.50"],
+    ["string", "date", "2026-11-21"],
+    ["date", "timestamp", "2026-11-21"],
+    ["binary", "string", Uint8Array.of(1)],
+  ])("A column of the type %s is not read as %s, at any depth", async (found, wanted, value) => {
+    const nested = (type: string) => `list array<struct<x:map<string,${type}>>>`;
+    const plain = arrow({ "a.arrow": await arrowFile(`v ${found}`, [[value]]) });
+    const deep = arrow({ "a.arrow": await arrowFile(nested(found), [[[{ x: { k: value } }]]]) });
+    expect(await failure(rowsIn(plain, `v ${wanted}`))).toMatchObject({
+      code: "COLUMN_TYPE_MISMATCH",
+      message: `column "v": the schema has ${wanted}, the file has ${found}`,
+      where: { path: join(plain.path, "a.arrow"), field: "v" },
+    });
+    expect(await failure(rowsIn(deep, nested(wanted)))).toMatchObject({
+      code: "COLUMN_TYPE_MISMATCH",
+      message: `column "list[].x.value": the schema has ${wanted}, the file has ${found}`,
+    });
+  });
+
+  it("Each file's types are compared with the schema's, not only the first one's", async () => {
+    const options = arrow({
+      "a.arrow": await arrowFile("id bigint", [[1]]),
+      "b.arrow": await arrowFile("id string", [["2"]]),
+    });
+    const error = await failure(rowsIn(options, await (await source(options)).schema()));
+    expect(error).toMatchObject({
+      code: "COLUMN_TYPE_MISMATCH",
+      where: { path: join(options.path, "b.arrow") },
+    });
+  });
+
+  it("Columns may be read as wider types, with the same values", async () => {
+    const found = "i tinyint, f float, d decimal(4,1), s struct<x:smallint>, l array<float>";
+    const wanted = "i bigint, f double, d decimal(30,1), s struct<x:int>, l array<double>";
+    const row = [-128, 1.5, "-100.5", { x: -300 }, [0.5, null]];
+    const options = arrow({ "a.arrow": await arrowFile(found, [row, [null, null, null, null, null]]) });
+    expect(await rowsIn(options, wanted)).toEqual([
+      { i: -128, f: 1.5, d: "-100.5", s: { x: -300 }, l: [0.5, null] },
+      { i: null, f: null, d: null, s: null, l: null },
+    ]);
+  });
+
+  it("A time with more digits than the schema's type is an error with its row", async () => {
+    const nanos = new Schema([new Field("at", new TimestampNanosecond("UTC"), true)]);
+    const child = makeData({
+      type: new TimestampNanosecond("UTC"),
+      length: 2,
+      nullCount: 0,
+      data: BigInt64Array.of(1000n, 1001n),
+    });
+    const rows = makeData({ type: new Struct(nanos.fields), length: 2, nullCount: 0, children: [child] });
+    const body = Buffer.concat(await Array.fromAsync(encodeFile(nanos, [new RecordBatch(nanos, rows)])));
+    const options = arrow({ "a.arrow": body });
+    expect(await rowsIn(options, await (await source(options)).schema())).toEqual([
+      { at: "1970-01-01T00:00:00.000001Z" },
+      { at: "1970-01-01T00:00:00.000001001Z" },
+    ]);
+    expect(await failure(rowsIn(options, "at timestamp"))).toMatchObject({
+      code: "ROW_MISMATCH",
+      message: 'row 2, field "at": expected timestamp, found a time with more digits',
+      where: { row: 2, field: "at", path: join(options.path, "a.arrow") },
+    });
+  });
+
+  it("Names that are there twice are refused; names that are empty or have dots are names like others", async () => {
+    const value = vectorFromArray([1], new Int32()).data[0] as Data;
+    const fileOf = async (...names: string[]) => {
+      const fields = names.map((name) => new Field(name, new Int32(), true));
+      const stream = RecordBatchStreamWriter.writeAll([
+        new RecordBatch(
+          new Schema(fields),
+          makeData({ type: new Struct(fields), length: 1, nullCount: 0, children: names.map(() => value) }),
+        ),
+      ]);
+      return stream.toUint8Array(true);
+    };
+    const twice = arrow({ "a.arrow": await fileOf("a", "b", "a") });
+    for (const reading of [rowsIn(twice, "b int"), (async () => (await source(twice)).schema())()]) {
+      expect(await failure(reading)).toMatchObject({
+        code: "COLUMN_DUPLICATE",
+        message: 'the file has the column "a" twice',
+        where: { path: join(twice.path, "a.arrow") },
+      });
+    }
+    const odd = arrow({ "a.arrow": await fileOf("", "a.b") });
+    expect(await rowsIn(odd, await (await source(odd)).schema())).toEqual([{ "": 1, "a.b": 1 }]);
+  });
 });

@@ -1,0 +1,57 @@
+import type { Schema } from "apache-arrow";
+import { decodeSchema, encodeSchema } from "../../arrow/ipc-file.ts";
+import { isSameType } from "../../arrow/same-type.ts";
+import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
+import { parseDdl } from "../../contract/ddl/parse.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { ObjectStore } from "../../contract/object-store.ts";
+import { type LogEntry, liveFiles } from "./log.ts";
+import { readFiles } from "./read.ts";
+
+/** The schema of a table, as its log has it. */
+export type TableSchema = Pick<LogEntry, "schema" | "arrowSchema">;
+
+/** Returns the schema for a log entry. */
+export function tableSchemaOf(schema: Schema): TableSchema {
+  const json = schemaToJson(schema);
+  const encoded = encodeSchema(schema);
+  const isDdl = encoded === encodedDdl(toDdl(json));
+  return { schema: json, ...(isDdl ? {} : { arrowSchema: encoded }) };
+}
+
+function encodedDdl(ddl: string): string | undefined {
+  const schema = parsedDdl(ddl);
+  return schema === undefined ? undefined : encodeSchema(schema);
+}
+
+function parsedDdl(ddl: string): Schema | undefined {
+  try {
+    return parseDdl(ddl);
+  } catch (error) {
+    if (MillraceError.is(error)) return undefined;
+    throw error;
+  }
+}
+
+/** True if rows of both schemas may be in one table. */
+export function isSameTable(one: TableSchema, other: TableSchema): boolean {
+  if (JSON.stringify(one.schema) !== JSON.stringify(other.schema)) return false;
+  if (one.arrowSchema === undefined || other.arrowSchema === undefined) return true;
+  const [own, theirs] = [decodeSchema(one.arrowSchema).fields, decodeSchema(other.arrowSchema).fields];
+  return own.every(({ type }, i) => theirs[i] !== undefined && isSameType(type, theirs[i].type));
+}
+
+/**
+ * Returns the schema that a log entry names. Entries of older versions have no `arrowSchema`; if
+ * their types are not those of the DDL, a data file has them.
+ */
+export async function readTableSchema(table: ObjectStore, entry: LogEntry): Promise<Schema> {
+  if (entry.arrowSchema !== undefined) return decodeSchema(entry.arrowSchema);
+  const ddl = toDdl(entry.schema);
+  const schema = parsedDdl(ddl);
+  if (schema !== undefined) return schema;
+  const [file] = entry.add.length > 0 ? entry.add : await liveFiles(table);
+  if (file !== undefined) for await (const batch of readFiles(table, [file.path])) return batch.schema;
+  // The error says what is wrong with the DDL.
+  return parseDdl(ddl);
+}
