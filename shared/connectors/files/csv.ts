@@ -38,8 +38,7 @@ export async function* readCsv(
           : positionsFromHeader(schema, header, file, options);
     }
     const at = positions ?? [];
-    const rows = header === undefined ? records.values() : withoutHeaders(records, header, options);
-    yield rows.map(({ record }) =>
+    yield checkedRecords(records, header, options).map(({ record }) =>
       converters.map((convert, i) => {
         const text = record[at[i] ?? -1] ?? null;
         return text === null ? null : convert(text);
@@ -48,26 +47,26 @@ export async function* readCsv(
   }
 }
 
-/** Concatenated files have their header in the middle, too. */
-function* withoutHeaders(
+/** Yields the records. A record that is the header again is an error, or left out by an option. */
+function checkedRecords(
   records: readonly CsvRecord[],
-  header: CsvRecord["record"],
+  header: CsvRecord["record"] | undefined,
   { repeatedHeader }: ParsedOptions,
-): Generator<CsvRecord> {
-  for (const item of records) {
-    const isHeader =
-      repeatedHeader !== "row" &&
-      item.record[0] === header[0] &&
-      item.record.every((text, i) => text === header[i]);
-    if (isHeader && repeatedHeader === "skip") continue;
-    if (!isHeader) {
-      yield item;
-      continue;
-    }
-    throw new MalformedRowError(`the record that ends in line ${item.line} is the header again`, {
-      hint: 'Set `repeatedHeader: "skip"` to leave it out, or `repeatedHeader: "row"` to read it as a row.',
-    });
-  }
+): IteratorObject<CsvRecord> {
+  if (header === undefined || repeatedHeader === "row") return records.values();
+  const isHeader = ({ record }: CsvRecord) =>
+    record[0] === header[0] && record.every((text, i) => text === header[i]);
+  if (repeatedHeader === "skip") return records.values().filter((item) => !isHeader(item));
+  const at = records.findIndex(isHeader);
+  return at < 0 ? records.values() : upToHeader(records, at);
+}
+
+/** Yields the records before a header first, so that rows are counted correctly in the error. */
+function* upToHeader(records: readonly CsvRecord[], at: number): Generator<CsvRecord> {
+  yield* records.slice(0, at);
+  throw new MalformedRowError(`the record that ends in line ${records[at]?.line} is the header again`, {
+    hint: 'Set `repeatedHeader: "skip"` to leave it out, or `repeatedHeader: "row"` to read it as a row.',
+  });
 }
 
 /**

@@ -23,8 +23,9 @@ export function isSelected(key: string, { pattern }: Pick<ParsedOptions, "patter
   return matchesGlob(key, pattern) && (namesHidden(pattern) || !isHidden(key));
 }
 
+/** The names `.` and `..`, which are possible in S3, are not hidden, but cannot be read. */
 function isHidden(key: string): boolean {
-  return /(?:^|\/)[._]/.test(key);
+  return /(?:^|\/)(?:_|\.(?!\.?(?:\/|$)))/.test(key);
 }
 
 function namesHidden(pattern: string): boolean {

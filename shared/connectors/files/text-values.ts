@@ -5,6 +5,8 @@ import { bytesOf } from "./binary-text.ts";
 import { type EpochUnit, epochOf } from "./epoch.ts";
 import { TextMismatch } from "./malformed.ts";
 
+const SPACE = 0x20;
+
 /** How the text of a column is read. */
 export interface TextForm {
   /** The unit of numbers in columns of the type `timestamp`. Without it they are an error. */
@@ -31,7 +33,7 @@ export function textConverter(type: DataType, name: string, form: TextForm): (te
   return (text) => {
     // Many programs quote every field, including empty ones, so a quoted empty field is null here.
     if (text === "") return null;
-    const trimmed = text.trim();
+    const trimmed = withoutSpaces(text);
     if (trimmed !== "") return convert(trimmed);
     throw new TextMismatch(
       name,
@@ -41,6 +43,12 @@ export function textConverter(type: DataType, name: string, form: TextForm): (te
       "Set `trim: true` to take fields of spaces for empty ones, which are null.",
     );
   };
+}
+
+/** Removes spaces and tabs around a value. Other white space is part of it, and then an error. */
+function withoutSpaces(text: string): string {
+  const isPlain = text.charCodeAt(0) > SPACE && text.charCodeAt(text.length - 1) > SPACE;
+  return isPlain ? text : text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 function textParser(type: DataType, name: string, form: TextForm): ((text: string) => unknown) | undefined {

@@ -135,7 +135,12 @@ export class DirectoryStore implements ObjectStore {
         const key = folder + entry.name;
         if (entry.isDirectory()) folders.push(`${key}/`);
         else if (entry.isFile()) keys.push(key);
-        else onUnlisted?.({ key, problem: `is ${kindOfEntry(entry)}`, isFolder: entry.isSymbolicLink() });
+        else
+          onUnlisted?.({
+            key,
+            problem: `is ${kindOfEntry(entry)}`,
+            isFolder: entry.isSymbolicLink() && (await isFolder(join(this.location, key))),
+          });
       }
     }
     return keys.filter((key) => key.startsWith(prefix)).sort(compareBytes);
@@ -191,6 +196,13 @@ function folderProblem(code: string, folder: string, root: string): string | und
 /** True if Node may have decoded the name with replacement characters, so it names nothing. */
 function isGarbled(name: string): boolean {
   return name.includes("\uFFFD");
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
 }
 
 function kindOfEntry(entry: Dirent): string {

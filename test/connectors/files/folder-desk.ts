@@ -37,9 +37,12 @@ export class Desk {
   readonly own: MemoryObjects = memoryObjects(() => this.now);
   readonly source: ObjectStore = new MemoryStore(this.folder);
   readonly options: FilesOptions;
+  /** Where the folder says that it is. */
+  readonly location: string;
   lists = 0;
 
-  constructor(options: Partial<FilesOptions> = {}) {
+  constructor(options: Partial<FilesOptions> = {}, location = "memory:") {
+    this.location = location;
     this.options = { path: "in", format: "csv", settleSeconds: 0, header: false, ...options };
   }
 
@@ -52,6 +55,7 @@ export class Desk {
   async reader(options: Partial<FilesOptions> = {}): Promise<Reader> {
     const list = this.source.list.bind(this.source);
     const counted: ObjectStore = Object.assign(new MemoryStore(this.folder), {
+      location: this.location,
       list: (...args: Parameters<ObjectStore["list"]>) => {
         this.lists++;
         return list(...args);
