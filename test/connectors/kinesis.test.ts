@@ -226,6 +226,58 @@ describe("a look ahead in a shard", () => {
   });
 });
 
+describe("a stream that was made anew", () => {
+  const records = Array.from({ length: 10 }, (_, i) => ({ seq: i + 1, at: NOON - HOUR + i }));
+  /** Plans a batch of a stream that was made at this time, epoch milliseconds. */
+  async function planned(start: StreamOffset, made: number | undefined) {
+    const shards = shardOf(records);
+    const respond: Respond = (asked, ...more) => {
+      if (callOf(asked) === "ListShards") return { json: { Shards: [{ ShardId: "shard-1" }] } };
+      if (callOf(asked) !== "DescribeStreamSummary") return shards(asked, ...more);
+      const StreamCreationTimestamp = made === undefined ? undefined : made / 1000;
+      return { json: { StreamDescriptionSummary: { RetentionPeriodHours: 24, StreamCreationTimestamp } } };
+    };
+    const { stream, options, runtime } = await streamAt(respond);
+    const reader = new KinesisReader(parseDdl("id int"), options, stream, runtime);
+    return await reader.latestOffset(start);
+  }
+  const read = (created: string | undefined, last: Mark): StreamOffset => ({
+    ...START,
+    ...(created === undefined ? {} : { created }),
+    shards: { "shard-1": { last } },
+  });
+  const MADE = NOON - 5 * HOUR;
+
+  it("An offset tells when the stream was made, and the same stream is read on", async () => {
+    const end = await planned(START, MADE);
+    expect(end).toMatchObject({ created: iso(MADE), shards: { "shard-1": { last: { seq: "10" } } } });
+    expect(await planned(end, MADE)).toBe(end);
+    expect(await planned(read(iso(MADE), mark(4)), MADE)).toEqual({ ...end, readUpTo: expect.any(String) });
+  });
+
+  it.each([
+    ["its offset tells another time", read(iso(MADE), mark(4)), NOON - HOUR / 2, iso(MADE)],
+    [
+      "an offset of an older version has an older record",
+      read(undefined, mark(4)),
+      NOON - HOUR / 2,
+      iso(NOON - HOUR),
+    ],
+  ])("A stream is refused if %s", async (_what, start, made, before) => {
+    expect(await failure(() => planned(start, made))).toMatchObject({
+      code: "KINESIS_STREAM_REPLACED",
+      message: `stream orders was made at ${iso(made)}, and is not the one that was read, of ${before}: records that the old one had may be lost`,
+      hint: expect.stringContaining("`millrace rewind PIPELINE --to-start`") as string,
+    });
+  });
+
+  it("A stream that does not tell when it was made is read on", async () => {
+    const end = await planned(read(undefined, mark(4)), undefined);
+    expect(end.shards).toMatchObject({ "shard-1": { last: { seq: "10" } } });
+    expect(end).not.toHaveProperty("created");
+  });
+});
+
 describe("a partition of a shard", () => {
   const records = Array.from({ length: 10 }, (_, i) => ({ seq: i + 1, at: NOON - HOUR + i }));
   const range: ShardRange = { shardId: "shard-1", first: mark(3), last: mark(7) };
@@ -292,7 +344,7 @@ describe("a stream", () => {
 
   it("A stream that refuses a request is asked once", async () => {
     const { stream, runtime } = await streamOn({ status: 400, json: { __type: "AccessDeniedException" } });
-    expect(await failure(() => stream.retention())).toMatchObject({ retryable: false });
+    expect(await failure(() => stream.describe())).toMatchObject({ retryable: false });
     expect(runtime.sleeps).toEqual([]);
   });
 });

@@ -1,10 +1,11 @@
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { describe, expect, it } from "vitest";
 import { rowsOf } from "../../shared/arrow/rows.ts";
-import { Batches, stillSeen } from "../../shared/connectors/sqs/batches.ts";
+import { Batches, type QueueOffset, stillSeen } from "../../shared/connectors/sqs/batches.ts";
 import { Sqs } from "../../shared/connectors/sqs/index.ts";
-import { convert } from "../../shared/connectors/sqs/messages.ts";
+import { convert, RAW_SCHEMA } from "../../shared/connectors/sqs/messages.ts";
 import { Queue, type Received } from "../../shared/connectors/sqs/queue.ts";
+import { SqsReader } from "../../shared/connectors/sqs/stream-reader.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
@@ -152,6 +153,56 @@ describe("a queue", () => {
     json: { Successful: [], Failed: entries.map(([id, Code]) => ({ Id: String(id), Code })) },
   });
 
+  /** Receives a batch from a queue that was made at this second, and has one message. */
+  async function received(start: QueueOffset, CreatedTimestamp: string | undefined) {
+    const Messages = [
+      {
+        MessageId: "m1",
+        ReceiptHandle: "receipt of m1",
+        Body: "{}",
+        MD5OfBody: "99914b932bd37a50b983c5e7c90ae93b",
+        Attributes: { SentTimestamp: "0" },
+      },
+    ];
+    const { queue, runtime, asked } = await queueOn(
+      { json: { Messages } },
+      { json: { Attributes: { CreatedTimestamp } } },
+      { json: {} },
+    );
+    const reader = new SqsReader({
+      schema: parseDdl(RAW_SCHEMA),
+      options: await parseOptions(Sqs, { queueUrl }),
+      runtime,
+      queue,
+      batches: new Batches(new MemoryStore(memoryObjects(() => 0))),
+    });
+    return { end: reader.latestOffset(start), asked };
+  }
+
+  it("The offset of a queue tells when the queue was made, and the same queue is read on", async () => {
+    for (const start of [{ batch: 0 }, { batch: 4, id: "x" }, { batch: 4, id: "x", created: "1760000000" }]) {
+      const { end } = await received(start, "1760000000");
+      expect(await end).toMatchObject({ batch: start.batch + 1, files: 1, created: "1760000000" });
+    }
+    expect(await (await received({ batch: 4, id: "x", created: "1760000000" }, undefined)).end).toMatchObject(
+      { batch: 5 },
+    );
+  });
+
+  it("A queue that was made anew is refused, and gets its messages back", async () => {
+    const { end, asked } = await received({ batch: 4, id: "x", created: "1760000000" }, "1770000000");
+    expect(await failure(() => end)).toMatchObject({
+      code: "SQS_QUEUE_REPLACED",
+      message: `the queue ${queueUrl} was made at 2026-02-02T02:40:00.000Z, and is not the one that was read, of 2025-10-09T08:53:20.000Z: messages that the old one had are lost`,
+      hint: expect.stringContaining("`millrace rewind PIPELINE --to-start`") as string,
+    });
+    expect(asked().map(([call]) => call)).toEqual([
+      "ReceiveMessage",
+      "GetQueueAttributes",
+      "ChangeMessageVisibilityBatch",
+    ]);
+  });
+
   it("A queue that is busy is asked again, with growing waits", async () => {
     const { queue, runtime, asked } = await queueOn(busy, busy, { json: {} });
     expect(await queue.receive(10)).toEqual([]);
@@ -188,7 +239,7 @@ describe("a queue", () => {
   it("A queue that refuses a request is asked once", async () => {
     const refused = { status: 403, json: { __type: "com.amazonaws.sqs#AccessDenied", message: "not you" } };
     const { queue, runtime } = await queueOn(refused);
-    expect(await failure(() => queue.hasDeadLetterQueue())).toMatchObject({
+    expect(await failure(() => queue.describe())).toMatchObject({
       code: "SQS_FAILED",
       message: `GetQueueAttributes of ${queueUrl} failed: AccessDenied: not you`,
       retryable: false,

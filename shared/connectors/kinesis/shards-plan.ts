@@ -1,3 +1,4 @@
+import { optional } from "../../contract/optional.ts";
 import { roundDown } from "../../contract/time.ts";
 import type { Mark, Shard } from "./stream.ts";
 
@@ -18,6 +19,8 @@ export type StreamOffset = {
    * 8601.
    */
   readonly readUpTo: string;
+  /** When the stream was made, ISO 8601. Offsets of older versions do not have it. */
+  readonly created?: string;
   readonly shards: { readonly [shardId: string]: ShardState };
 };
 
@@ -30,6 +33,7 @@ export const SHORTEST_RETENTION: number = 24 * 3_600_000;
  */
 export class ShardsPlan {
   readonly start: StreamOffset;
+  readonly #created: string | undefined;
   readonly #listed: ReadonlyMap<string, Shard>;
   readonly #states = new Map<string, ShardState>();
   /** Shards that earlier batches have read to their end. */
@@ -38,8 +42,10 @@ export class ShardsPlan {
   #readUpTo = Number.POSITIVE_INFINITY;
   #hasNews = false;
 
-  constructor(start: StreamOffset, listed: readonly Shard[]) {
+  /** `created` is when the stream was made, if that is known. */
+  constructor(start: StreamOffset, listed: readonly Shard[], created?: string) {
     this.start = start;
+    this.#created = created;
     this.#listed = new Map(listed.map((shard) => [shard.shardId, shard]));
     for (const [shardId, { last, ended }] of Object.entries(start.shards)) {
       // A shard that is no longer listed has expired, together with all its records, so its state
@@ -92,6 +98,7 @@ export class ShardsPlan {
     return {
       from: this.start.from,
       readUpTo,
+      ...optional("created", this.#created),
       shards: Object.fromEntries(this.#states),
     };
   }

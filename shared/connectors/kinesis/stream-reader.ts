@@ -16,14 +16,18 @@ import {
   markOf,
   PAGE_RECORDS,
   type Position,
+  replaced,
   type Shard,
   type Stream,
+  type StreamSummary,
 } from "./stream.ts";
 
 /** The records of a shard from `first` to `last`, both included. */
 export type ShardRange = { readonly shardId: string; readonly first: Mark; readonly last: Mark };
 
 const SHARDS_AT_ONCE = 16;
+/** Arrival times, and the time at which a stream was made, are approximate. Milliseconds. */
+const CREATION_MARGIN = 60_000;
 
 /**
  * Reads a stream by sequence numbers. Planning finds the first and last record of each shard for a
@@ -77,13 +81,17 @@ export class KinesisReader
     return { from, readUpTo: wholeMinute(now), shards: {} };
   }
 
-  /** Returns the end of the next batch. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`. */
+  /**
+   * Returns the end of the next batch. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_STREAM_REPLACED`,
+   * `KINESIS_FAILED`.
+   */
   override async latestOffset(start: StreamOffset): Promise<StreamOffset> {
     const now = this.#runtime.now();
-    const listed = await this.#stream.shards();
+    const [listed, summary] = await Promise.all([this.#stream.shards(), this.#stream.describe()]);
+    this.#refuseReplaced(start, summary);
     this.#refuseVanished(start, listed);
-    const plan = new ShardsPlan(start, listed);
-    const mayHaveExpired = await this.#mayHaveExpired(start, now);
+    const plan = new ShardsPlan(start, listed, summary.created);
+    const mayHaveExpired = this.#mayHaveExpired(start, now, summary);
     for (let ready = plan.next(); ready.length > 0; ready = plan.next()) {
       await atOnce(SHARDS_AT_ONCE, ready, async (shardId) => {
         if (mayHaveExpired) await this.#refuseExpired(start, shardId);
@@ -110,10 +118,22 @@ export class KinesisReader
    * Returns true if records may have expired unread, because the stream was last read longer ago
    * than its retention period.
    */
-  async #mayHaveExpired({ readUpTo }: StreamOffset, now: number): Promise<boolean> {
+  #mayHaveExpired({ readUpTo }: StreamOffset, now: number, { retention }: StreamSummary): boolean {
     const age = now - Date.parse(readUpTo);
-    if (!this.#options.failOnDataLoss || age <= SHORTEST_RETENTION) return false;
-    return age > (await this.#stream.retention());
+    return this.#options.failOnDataLoss && age > Math.max(SHORTEST_RETENTION, retention);
+  }
+
+  /**
+   * Throws `KINESIS_STREAM_REPLACED` if the stream was made after it was read. An offset of an older
+   * version does not say when its stream was made, but a record in it cannot be older than that.
+   */
+  #refuseReplaced({ created, shards }: StreamOffset, summary: StreamSummary): void {
+    if (summary.created === undefined) return;
+    const newest = Object.values(shards).flatMap(({ last }) => (last === undefined ? [] : [last.at]));
+    const older = newest.find((at) => Date.parse(at) < Date.parse(summary.created ?? "") - CREATION_MARGIN);
+    const before = created ?? older;
+    if (before === undefined || before === summary.created) return;
+    throw replaced(this.#stream.name, before, summary.created);
   }
 
   /**

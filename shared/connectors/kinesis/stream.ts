@@ -34,6 +34,14 @@ export interface StreamRecord {
   readonly data: Uint8Array;
 }
 
+/** What a stream is, beside its shards. */
+export interface StreamSummary {
+  /** The retention period in milliseconds. */
+  readonly retention: number;
+  /** When the stream was made, ISO 8601. It tells a stream from a later one of the same name. */
+  readonly created?: string;
+}
+
 /** Where reading starts in a shard. `since` is in epoch milliseconds. */
 export type Position =
   | { readonly at: "TRIM_HORIZON" }
@@ -119,14 +127,18 @@ export class Stream {
     return shards;
   }
 
-  /** Returns the retention period in milliseconds. */
-  async retention(): Promise<number> {
+  /** Looks the stream up. */
+  async describe(): Promise<StreamSummary> {
     const { StreamDescriptionSummary } = await this.#client.call(
       "DescribeStreamSummary",
       (client, { DescribeStreamSummaryCommand }) =>
         client.send(new DescribeStreamSummaryCommand(this.#target)),
     );
-    return (StreamDescriptionSummary?.RetentionPeriodHours ?? 24) * 3_600_000;
+    const { RetentionPeriodHours = 24, StreamCreationTimestamp } = StreamDescriptionSummary ?? {};
+    return {
+      retention: RetentionPeriodHours * 3_600_000,
+      ...optional("created", StreamCreationTimestamp?.toISOString()),
+    };
   }
 
   /**
@@ -260,7 +272,7 @@ function callFailed(stream: string, call: string, thrown: Error, retryable: bool
 /** Creates the error for records that expired before they were read. */
 export function expired(message: string, cause?: unknown): MillraceError {
   return new MillraceError("KINESIS_DATA_EXPIRED", message, {
-    hint: "Lengthen the stream's retention and run more often. To go on with what is left: failOnDataLoss: false. A stream that was made anew needs a pipeline with another name.",
+    hint: "Lengthen the stream's retention and run more often. To go on with what is left: `failOnDataLoss: false`. If the stream was made anew, read it from its beginning: `millrace rewind PIPELINE --to-start`.",
     ...(cause === undefined ? {} : { cause }),
   });
 }
@@ -315,4 +327,15 @@ function toRecord({
     arrivedAt: ApproximateArrivalTimestamp?.getTime() ?? 0,
     data: Data,
   };
+}
+
+/** Creates the error for a stream that is another one than that which was read. */
+export function replaced(stream: string, before: string, now: string): MillraceError {
+  return new MillraceError(
+    "KINESIS_STREAM_REPLACED",
+    `stream ${stream} was made at ${now}, and is not the one that was read, of ${before}: records that the old one had may be lost`,
+    {
+      hint: "To read the new stream, from the position that startingPosition says: `millrace rewind PIPELINE --to-start`.",
+    },
+  );
 }

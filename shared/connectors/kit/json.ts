@@ -91,8 +91,7 @@ export function jsonValue(type: DataType): Convert {
 }
 
 function ofValue(type: DataType): Convert {
-  if (DataType.isFloat(type))
-    return (value) => (isExactNumber(value) ? (nearestDouble(value) ?? value) : value);
+  if (DataType.isFloat(type)) return toDouble;
   if (DataType.isDecimal(type))
     return (value) => (value instanceof JsonNumber ? (plainText(value) ?? value) : value);
   if (DataType.isInt(type)) return toInteger(type.bitWidth === 64);
@@ -134,6 +133,10 @@ function jsonKey(type: DataType): Convert {
   if (!DataType.isFloat(type)) return (text) => text;
   return (text) =>
     typeof text === "string" && NUMBER.test(text) ? (nearestDouble(new JsonNumber(text)) ?? text) : text;
+}
+
+function toDouble(value: unknown): unknown {
+  return isExactNumber(value) ? (nearestDouble(value) ?? new JsonNumber(String(value))) : value;
 }
 
 function toInteger(takesText: boolean): Convert {

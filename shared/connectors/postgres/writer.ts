@@ -24,6 +24,7 @@ import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
+import { refuseZeroCharacters } from "./zero-characters.ts";
 
 /**
  * Stages one Arrow file per task. The commit loads all of them into the table and records the
@@ -74,12 +75,15 @@ export class PostgresWriter
   }
 
   /**
-   * Rejects rows with a null in a key column. SQL treats nulls as different from each other, so
-   * such a row would never be updated.
+   * Rejects rows that PostgreSQL cannot store, and rows with a null in a key column. SQL treats nulls
+   * as different from each other, so such a row would never be updated.
    */
   async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
     const keyColumns = this.#keyColumns;
+    let rows = 0;
     for await (const batch of batches) {
+      refuseZeroCharacters(batch, rows);
+      rows += batch.numRows;
       const field = keyColumns.find((name) => (batch.getChild(name)?.nullCount ?? 0) > 0);
       if (field !== undefined) {
         throw new MillraceError("ROW_MISMATCH", `field "${field}", which is one of keyColumns, is null`, {

@@ -14,6 +14,11 @@ export type QueueOffset = {
   readonly id?: string;
   /** Number of files with the batch's messages. */
   readonly files?: number;
+  /**
+   * When the queue was made: seconds since 1970. It tells the queue from a later one of the same
+   * URL. Offsets of older versions do not have it.
+   */
+  readonly created?: string;
 };
 
 /** A file with messages of a batch. */

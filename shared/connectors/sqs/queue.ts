@@ -32,6 +32,13 @@ export interface Received {
 /** The data needed to delete a message. */
 export type Receipt = Pick<Received, "messageId" | "receiptHandle">;
 
+/** What a queue is. */
+export interface QueueSummary {
+  readonly hasDeadLetterQueue: boolean;
+  /** When the queue was made, as SQS tells it: seconds since 1970. */
+  readonly created?: string;
+}
+
 /** Maximum number of entries in one SQS request. */
 export const ENTRIES = 10;
 /** Number of requests that are sent in parallel. */
@@ -118,15 +125,20 @@ export class Queue {
     });
   }
 
-  /** Returns whether the queue has a dead-letter queue. */
-  async hasDeadLetterQueue(): Promise<boolean> {
+  /** Looks the queue up. */
+  async describe(): Promise<QueueSummary> {
     const { queueUrl: QueueUrl } = this.#options;
-    const { Attributes } = await this.#client.call(
+    const { Attributes = {} } = await this.#client.call(
       "GetQueueAttributes",
       (client, { GetQueueAttributesCommand }) =>
-        client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["RedrivePolicy"] })),
+        client.send(
+          new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ["RedrivePolicy", "CreatedTimestamp"] }),
+        ),
     );
-    return Attributes?.RedrivePolicy !== undefined;
+    return {
+      hasDeadLetterQueue: Attributes.RedrivePolicy !== undefined,
+      ...optional("created", Attributes.CreatedTimestamp),
+    };
   }
 
   close(): void {

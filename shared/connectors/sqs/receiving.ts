@@ -2,11 +2,19 @@ import type { Schema } from "apache-arrow";
 import { encodeFile } from "../../arrow/ipc-file.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { optional } from "../../contract/optional.ts";
 import { loopsAtOnce } from "../kit/at-once.ts";
 import { type Batches, type QueueOffset, type SeenGroup, stillSeen } from "./batches.ts";
 import { convert, type Misfit } from "./messages.ts";
 import type { ParsedOptions } from "./options.ts";
-import { ENTRIES, type Queue, REQUESTS_AT_ONCE, type Receipt, type Received } from "./queue.ts";
+import {
+  ENTRIES,
+  type Queue,
+  type QueueSummary,
+  REQUESTS_AT_ONCE,
+  type Receipt,
+  type Received,
+} from "./queue.ts";
 
 /** Target size of the messages in one file, which one task writes. */
 const FILE_BYTES = 8 * 1024 * 1024;
@@ -40,13 +48,16 @@ export class Receiving {
   #pending: Received[] = [];
   #pendingBytes = 0;
   #files = 0;
-  #hasDeadLetterQueue: boolean | undefined;
+  /** When the queue that was read before was made. */
+  readonly #createdBefore: string | undefined;
+  #summary: QueueSummary | undefined;
 
   constructor(around: ReceivingParts, start: QueueOffset, groups: readonly SeenGroup[]) {
     this.#around = around;
     this.#groups = groups;
     this.#seen = new Set(groups.flatMap(({ messageIds }) => messageIds));
     this.#offset = { batch: start.batch + 1, id: around.runtime.newId() };
+    this.#createdBefore = start.created;
   }
 
   /**
@@ -63,7 +74,7 @@ export class Receiving {
       const { runtime, options, batches } = this.#around;
       const before = stillSeen(this.#groups, runtime.now(), options.dedupeWindowSeconds * 1000);
       await batches.putRecord(this.#offset, receipts, before);
-      return { ...this.#offset, files: this.#files };
+      return { ...this.#offset, files: this.#files, ...optional("created", this.#summary?.created) };
     } catch (error) {
       await this.#around.queue.giveBack([...this.#received.values()]).catch(() => undefined);
       throw error;
@@ -97,9 +108,29 @@ export class Receiving {
     // Makes the first request alone, so that an empty queue costs one request and not one per
     // worker.
     if (!(await receive())) return;
+    await this.#refuseReplaced();
     await loopsAtOnce(
       REQUESTS_AT_ONCE,
       async () => wanted > 0 && runtime.monotonic() < deadline && (await receive()),
+    );
+  }
+
+  /**
+   * Throws `SQS_QUEUE_REPLACED` if the queue is not the one that was read before: what that one
+   * still had is lost. An empty queue is not looked up, because that would cost a request each run.
+   */
+  async #refuseReplaced(): Promise<void> {
+    const { queue, options } = this.#around;
+    this.#summary ??= await queue.describe();
+    const [before, now] = [this.#createdBefore, this.#summary.created];
+    if (before === undefined || now === undefined || before === now) return;
+    throw new MillraceError(
+      "SQS_QUEUE_REPLACED",
+      `the queue ${options.queueUrl} was made at ${isoOf(now)}, and is not the one that was read, of ${isoOf(before)}: messages that the old one had are lost`,
+      {
+        where: { url: options.queueUrl },
+        hint: "To read the new queue: `millrace rewind PIPELINE --to-start`. Its messages were given back to it.",
+      },
     );
   }
 
@@ -138,9 +169,9 @@ export class Receiving {
    * forever.
    */
   async #leave({ message, error }: Misfit): Promise<void> {
-    this.#hasDeadLetterQueue ??= await this.#around.queue.hasDeadLetterQueue();
+    this.#summary ??= await this.#around.queue.describe();
     this.#left.add(message.messageId);
-    if (this.#hasDeadLetterQueue) return;
+    if (this.#summary.hasDeadLetterQueue) return;
     const { code, where, found } = error;
     throw MillraceError.from({
       code,
@@ -151,4 +182,9 @@ export class Receiving {
       cause: error,
     });
   }
+}
+
+/** Returns the time of seconds since 1970, ISO 8601. */
+function isoOf(seconds: string): string {
+  return new Date(Number(seconds) * 1000).toISOString();
 }

@@ -85,8 +85,13 @@ export const KINESIS_AND_SQS = {
     do: 'turn its aggregation off, or read `format: "raw"`',
     again: "no",
   },
+  KINESIS_STREAM_REPLACED: {
+    means: "the stream was deleted and made anew under its name; what it still had may be lost",
+    do: "`millrace rewind PIPELINE --to-start` reads the new one",
+    again: "no",
+  },
   RECORD_NOT_JSON: {
-    means: "a record or message is no JSON object; the message has its place",
+    means: "a record or message is no JSON object, or has a name twice; the message has its place",
     do: 'correct what writes it, or read `format: "raw"`',
     again: "no",
   },
@@ -94,6 +99,11 @@ export const KINESIS_AND_SQS = {
     means: "a request to the queue failed; the message has the request and what AWS said",
     do: "check URL, region, credentials and [rights](sqs.md#on-aws)",
     again: "where it may pass",
+  },
+  SQS_QUEUE_REPLACED: {
+    means: "the queue was deleted and made anew under its URL; messages that it had are lost",
+    do: "`millrace rewind PIPELINE --to-start` reads the new one",
+    again: "no",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
@@ -151,7 +161,7 @@ export const REST_API = {
     again: "yes; of a sink without a key only where nothing was sent",
   },
   HTTP_NOT_JSON: {
-    means: "the body is not JSON",
+    means: "the body is not JSON, or an object in it has a name twice; the message says where",
     do: "check `url`",
     again: "no",
   },

@@ -218,9 +218,34 @@ describe("a commit", () => {
     expect(await d.db.query("SELECT count(*) FROM s.millrace_batches")).toEqual([["6"]]);
   });
 
-  it("A commit says which text PostgreSQL cannot hold", async () => {
+  it.each([
+    ["word string", "a\0b"],
+    ["word array<string>", ["a", "b\0"]],
+    ["word struct<x: string>", { x: "\0" }],
+    ["word map<string,int>", new Map([["\0", 1]])],
+  ])(
+    "A text that PostgreSQL cannot hold is refused before the commit, with its row: %s",
+    async (ddl, word) => {
+      const d = await desk();
+      const schema = `id bigint NOT NULL, ${ddl}`;
+      const writer = await d.writer({}, schema);
+      const rows = [
+        { id: 1, word: null },
+        { id: 2, word },
+      ];
+      await expect(d.stage(writer, rows, schema)).rejects.toMatchObject({
+        code: "ROW_MISMATCH",
+        message:
+          'row 2, field "word": expected a text that PostgreSQL can store, found a character with the code 0',
+        where: { row: 2, field: "word" },
+      });
+    },
+  );
+
+  it("A commit says which escaped text PostgreSQL cannot hold", async () => {
     const d = await desk();
-    await expect(d.land([[row(1, "a\0b")]])).rejects.toMatchObject({
+    await d.db.query("CREATE TABLE t (id bigint, word jsonb)");
+    await expect(d.land([[row(1, '"\\u0000"')]])).rejects.toMatchObject({
       code: "POSTGRES_FAILED",
       hint: expect.stringContaining("code 0") as string,
     });

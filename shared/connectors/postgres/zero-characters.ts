@@ -1,0 +1,44 @@
+import { type Data, DataType, type RecordBatch } from "apache-arrow";
+import { rowsOf } from "../../arrow/rows.ts";
+import { MillraceError } from "../../contract/errors.ts";
+
+/**
+ * Checks that no text has a character with the code 0, which PostgreSQL cannot store. `before` is
+ * the number of rows of the task before this batch. It is checked before the commit, because a
+ * commit that was tried cannot leave a row out. Error: `ROW_MISMATCH`.
+ */
+export function refuseZeroCharacters(batch: RecordBatch, before: number): void {
+  const names = batch.schema.fields.flatMap(({ name }, i) => {
+    const column = batch.data.children[i];
+    return column !== undefined && hasZero(column) ? [name] : [];
+  });
+  if (names.length === 0) return;
+  let row = before;
+  for (const values of rowsOf(batch)) {
+    row++;
+    const field = names.find((name) => isZeroIn(values[name]));
+    if (field === undefined) continue;
+    throw new MillraceError(
+      "ROW_MISMATCH",
+      `row ${row}, field "${field}": expected a text that PostgreSQL can store, found a character with the code 0`,
+      { where: { row, field }, hint: "Take the character out of the text, or store the text as binary." },
+    );
+  }
+}
+
+/** Looks at the bytes of a column only. They may have a zero that belongs to no row. */
+function hasZero(data: Data): boolean {
+  if (DataType.isUtf8(data.type) || DataType.isLargeUtf8(data.type)) {
+    const offsets = data.valueOffsets as Int32Array | BigInt64Array;
+    const [begin, end] = [Number(offsets[0] ?? 0), Number(offsets[data.length] ?? 0)];
+    return (data.values as Uint8Array).subarray(begin, end).includes(0);
+  }
+  if (DataType.isDictionary(data.type)) return data.dictionary?.data.some(hasZero) ?? false;
+  return data.children.some(hasZero);
+}
+
+function isZeroIn(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\0");
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([name, item]) => name.includes("\0") || isZeroIn(item));
+}
