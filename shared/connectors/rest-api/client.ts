@@ -1,4 +1,5 @@
 import type { Runtime } from "../../contract/context.ts";
+import type { ErrorCode } from "../../contract/error-codes.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { JsonFault, parseJson } from "../kit/json-parser.ts";
@@ -7,6 +8,7 @@ import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
 import { bodyCut, noResponse, notJson, notText, responseTooLarge, statusError } from "./errors.ts";
 import { excerptOf } from "./excerpt.ts";
+import { AccessTokens } from "./oauth2.ts";
 import { Pace } from "./pace.ts";
 import { limitAnswer } from "./rate-limits.ts";
 import type { Delivery, HttpRequest } from "./request.ts";
@@ -30,6 +32,15 @@ interface HttpResponse {
   readonly url: string;
 }
 
+interface FetchOptions {
+  readonly init: RequestInit;
+  /** Returns the URL to request, with its secrets. */
+  toUrl(url: URL): URL;
+  /** Returns the signal of a request, whose time begins then. */
+  limits(): AbortSignal;
+  readonly signal: AbortSignal | undefined;
+}
+
 const FIRST_RETRY_MILLISECONDS = 250;
 const MAX_REDIRECTS = 5;
 /** How much of a body is read if it is only for messages. */
@@ -45,18 +56,23 @@ export class RestClient {
   readonly #credentials: Credentials;
   readonly #policy: RetryPolicy;
   readonly #pace: Pace;
+  readonly #tokens: AccessTokens | undefined;
 
   constructor(options: RequestOptions, runtime: Runtime) {
     const { url, maxRetries, maxRetryDelaySeconds, requestsPerSecond } = options;
     this.#options = options;
     this.#runtime = runtime;
-    this.#credentials = new Credentials(options, runtime.env);
+    this.#credentials = new Credentials(options, runtime.env, () => this.#tokens?.recent ?? []);
     this.#policy = {
       attempts: maxRetries + 1,
       firstDelay: FIRST_RETRY_MILLISECONDS,
       longestDelay: maxRetryDelaySeconds * 1000,
     };
     this.#pace = new Pace(new URL(url).origin, requestsPerSecond, this.#policy, runtime);
+    if (options.oauth2 !== undefined) {
+      const conceal = (text: string): string => this.#credentials.conceal(text);
+      this.#tokens = new AccessTokens(options.oauth2, options, this.#policy, runtime, conceal);
+    }
   }
 
   /**
@@ -159,7 +175,12 @@ export class RestClient {
       throw error;
     };
     return await retry(this.#runtime, this.#policy, tryOnce, {
-      isRetryable: (error) => signal?.aborted !== true && MillraceError.is(error) && error.retryable,
+      // Requests for tokens have been retried already.
+      isRetryable: (error) =>
+        signal?.aborted !== true &&
+        MillraceError.is(error) &&
+        error.retryable &&
+        error.code !== ("OAUTH2_FAILED" satisfies ErrorCode),
       askedDelayOf: () => wait,
       signal,
     });
@@ -181,12 +202,29 @@ export class RestClient {
   }
 
   /**
+   * Sends a request and reads the whole response, whatever its status. If the API refuses the access
+   * token, the request is sent once more with another one. Errors: `HTTP_FAILED`, `OAUTH2_FAILED`.
+   */
+  async #tryOnce(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    if (this.#tokens === undefined) return await this.#exchange(request, undefined, signal);
+    const token = await this.#tokens.token(signal);
+    const answer = await this.#exchange(request, token, signal);
+    if (answer.response.status !== 401) return answer;
+    this.#tokens.refuse(token);
+    return await this.#exchange(request, await this.#tokens.token(signal), signal);
+  }
+
+  /**
    * Sends a request once and reads the whole response, whatever its status. Error: `HTTP_FAILED`.
    */
-  async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
+  async #exchange(
+    request: HttpRequest,
+    token: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpResponse> {
     const { method, headers: defaults, delivery } = request;
     const url = this.#credentials.shown(request.url);
-    const headers = this.#credentials.headers(defaults);
+    const headers = this.#credentials.headers(defaults, token);
     // Overrides a header of the same name in the options. If all requests had the same key, the API
     // would ignore all but the first.
     if (delivery?.idempotency !== undefined)
@@ -198,13 +236,15 @@ export class RestClient {
       redirect: "manual",
       ...(delivery === undefined ? {} : { body: delivery.body }),
     };
+    const toUrl = (to: URL): URL =>
+      this.#credentials.withSecrets(this.#checkOrigin(to, "the request"), token);
     let timeout: AbortSignal | undefined;
     const limits = (): AbortSignal => {
       timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
       return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
     };
     try {
-      const response = await this.#fetch(request, init, limits, signal);
+      const response = await this.#fetch(request, { init, toUrl, limits, signal });
       return { response, text: await this.#textOf(response, request, url), url };
     } catch (error) {
       if (MillraceError.is(error)) throw error;
@@ -213,19 +253,14 @@ export class RestClient {
     }
   }
 
-  /**
-   * Follows redirects within the origin if they keep the request's method. `limits` returns the
-   * signal of a request, whose time begins then.
-   */
+  /** Follows redirects within the origin if they keep the request's method. */
   async #fetch(
     { method, url }: HttpRequest,
-    init: RequestInit,
-    limits: () => AbortSignal,
-    signal: AbortSignal | undefined,
+    { init, toUrl, limits, signal }: FetchOptions,
   ): Promise<Response> {
     let at = url;
     for (let redirects = 0; ; redirects++) {
-      const asked = this.#credentials.withSecrets(this.#checkOrigin(at, "the request"));
+      const asked = toUrl(at);
       await this.#pace.turn(signal);
       const response = await fetch(asked, { ...init, signal: limits() });
       const { status } = response;

@@ -1,9 +1,13 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
+import { formEncoded } from "./oauth2.ts";
 import { concealSecrets, hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
 import type { RequestOptions } from "./request-options.ts";
 
+/** The name of an access token in a stored link or cursor. It is replaced when a request is sent. */
+const TOKEN_NAME = "oauth2:token";
+const TOKEN_PLACEHOLDER = /(?:\{|%7B)oauth2(?::|%3A)token(?:\}|%7D)/gi;
 /** Matches a name which says that the value is a secret. */
 const SECRET_NAME =
   /token|secret|signature|password|credential|cookie|api[-_]?key|session|\bsig|\bauth|\bjwt/i;
@@ -22,17 +26,20 @@ const SECRET_MEMBER = new RegExp(
 export class Credentials {
   readonly #options: RequestOptions;
   readonly #env: Runtime["env"];
+  readonly #tokens: () => readonly string[];
 
-  constructor(options: RequestOptions, env: Runtime["env"]) {
+  /** `tokens` returns the access tokens that were used lately. */
+  constructor(options: RequestOptions, env: Runtime["env"], tokens: () => readonly string[]) {
     this.#options = options;
     this.#env = env;
+    this.#tokens = tokens;
   }
 
   /**
-   * Returns the headers of a request. The headers in the options override `defaults`. Errors:
-   * `SECRET_MISSING`, `SECRET_INVALID`.
+   * Returns the headers of a request. The headers in the options override `defaults` and the access
+   * token. Errors: `SECRET_MISSING`, `SECRET_INVALID`.
    */
-  headers(defaults: Readonly<Record<string, string>>): Headers {
+  headers(defaults: Readonly<Record<string, string>>, token: string | undefined): Headers {
     const headers = new Headers(defaults);
     const { username, password } = new URL(this.#options.url);
     if (username !== "") {
@@ -40,6 +47,7 @@ export class Credentials {
       headers.set("authorization", `Basic ${Buffer.from(basic).toString("base64")}`);
     }
     const { bearerToken } = this.#options;
+    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     if (bearerToken !== undefined) this.#set(headers, "authorization", bearerToken, "Bearer ");
     for (const [name, value] of Object.entries(this.#options.headers)) {
       if (isFromEnvironment(value)) this.#set(headers, name, value, "");
@@ -65,8 +73,8 @@ export class Credentials {
   }
 
   /** Returns the URL to request, with its secrets. Error: `SECRET_MISSING`. */
-  withSecrets(url: URL): URL {
-    const asked = new URL(url);
+  withSecrets(url: URL, token: string | undefined): URL {
+    const asked = new URL(url.href.replace(TOKEN_PLACEHOLDER, encodeURIComponent(token ?? "")));
     // fetch rejects a URL with a user name or password; `headers` sends them instead.
     asked.username = "";
     asked.password = "";
@@ -97,7 +105,11 @@ export class Credentials {
 
   /** Removes secrets from a text of the API that is shown to people. */
   conceal(text: string): string {
-    return concealSecrets(text, [...this.#secrets(), ...this.#plainSecrets()]).replace(SECRET_MEMBER, "$1…");
+    const secrets = this.#secrets();
+    // OAuth2 encodes a client's secret before base64.
+    const encoded = secrets.map(({ name, value }) => ({ name, value: formEncoded(value) }));
+    const all = [...secrets, ...encoded, ...this.#plainSecrets()];
+    return concealSecrets(text, all).replace(SECRET_MEMBER, "$1…");
   }
 
   /** Returns the URL of the stored path and query, with its secrets. */
@@ -119,11 +131,13 @@ export class Credentials {
   }
 
   #secrets(): readonly NamedSecret[] {
-    const { query, headers, bearerToken, url } = this.#options;
-    const all = [...Object.values(query), ...Object.values(headers), bearerToken].filter(isFromEnvironment);
+    const { query, headers, bearerToken, oauth2, url } = this.#options;
+    const values = [...Object.values(query), ...Object.values(headers)];
+    const all = [...values, bearerToken, oauth2?.clientId, oauth2?.clientSecret].filter(isFromEnvironment);
     const { password } = new URL(url);
     return [
       ...all.map(({ env }) => ({ name: `env:${env}`, value: this.#env[env] ?? "" })),
+      ...this.#tokens().map((value) => ({ name: TOKEN_NAME, value })),
       { name: "url:password", value: decodeURIComponent(password) },
     ].filter(({ value }) => value !== "");
   }

@@ -180,7 +180,7 @@ function commonHint(status: number): string | undefined {
 }
 
 /** fetch says only "fetch failed"; the reason is in the error's cause. */
-function reasonOf(error: unknown): { readonly code: string; readonly reason: string } {
+export function reasonOf(error: unknown): { readonly code: string; readonly reason: string } {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const message = cause instanceof Error ? cause.message : String(cause);

@@ -23,7 +23,7 @@ export type {
   RestApiSourceOptions,
   TimeRangeOptions as TimeRange,
 } from "./options.ts";
-export type { RestApiRequestOptions } from "./request-options.ts";
+export type { OAuth2Options, RestApiRequestOptions } from "./request-options.ts";
 export type { Sent } from "./writer.ts";
 
 /**

@@ -256,6 +256,10 @@ export const OPTIONS = z
   .refine(({ body, rowsPerRequest = 1 }) => body !== "object" || rowsPerRequest === 1, {
     path: ["rowsPerRequest"],
     message: 'Must be 1 where body is "object"',
+  })
+  .refine(({ oauth2, bearerToken }) => oauth2 === undefined || bearerToken === undefined, {
+    path: ["oauth2"],
+    message: "Cannot be set together with bearerToken",
   });
 
 /** The checked options of a source or a sink. */

@@ -2,6 +2,27 @@ import * as z from "zod";
 import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
 import { isCharset } from "./body.ts";
 
+/** The OAuth2 client credentials grant (RFC 6749, section 4.4). */
+export interface OAuth2Options {
+  /** The http or https URL of the token endpoint. Its origin may be another than that of `url`. */
+  readonly tokenUrl: string;
+  /** The id of the client. */
+  readonly clientId: string | FromEnvironment;
+  /** The secret of the client. */
+  readonly clientSecret: FromEnvironment;
+  /** The scopes of the token, separated by spaces. */
+  readonly scope?: string;
+  /** The parameter `audience`, which some servers need. */
+  readonly audience?: string;
+  /**
+   * Where the id and the secret are sent: in the `Authorization` header (`basic`), or in the form
+   * (`body`). Default `basic`.
+   */
+  readonly authentication?: "basic" | "body";
+  /** Other parameters of the form, such as `resource`. */
+  readonly params?: Readonly<Record<string, string>>;
+}
+
 /** The URL of the API and how requests are sent, for sources and sinks. */
 export interface RestApiRequestOptions {
   /** The http or https URL of the list to read, or to which rows are sent. */
@@ -12,6 +33,11 @@ export interface RestApiRequestOptions {
   readonly headers?: Readonly<Record<string, string | FromEnvironment>>;
   /** A token that is sent as `Authorization: Bearer …`. */
   readonly bearerToken?: FromEnvironment;
+  /**
+   * Fetches access tokens and sends them as `Authorization: Bearer …`. A token is fetched again
+   * before it expires, and once if the API answers 401. Not together with `bearerToken`.
+   */
+  readonly oauth2?: OAuth2Options;
   /** Timeout in seconds for one request and its response. Default 30. */
   readonly timeoutSeconds?: number;
   /**
@@ -47,6 +73,19 @@ export const REQUEST = {
   query: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), fromEnvironment])).default({}),
   headers: z.record(z.string(), z.union([z.string(), fromEnvironment])).default({}),
   bearerToken: fromEnvironment.optional(),
+  oauth2: z
+    .strictObject({
+      tokenUrl: z
+        .url({ protocol: /^https?$/ })
+        .refine((url) => !URL.canParse(url) || new URL(url).username === "", "Must have no user name"),
+      clientId: z.union([z.string().min(1), fromEnvironment]),
+      clientSecret: fromEnvironment,
+      scope: z.string().min(1).optional(),
+      audience: z.string().min(1).optional(),
+      authentication: z.enum(["basic", "body"]).default("basic"),
+      params: z.record(z.string(), z.string()).default({}),
+    })
+    .optional(),
   timeoutSeconds: z.number().positive().default(30),
   maxRetries: z.int().nonnegative().default(3),
   maxRetryDelaySeconds: z.number().nonnegative().default(60),
