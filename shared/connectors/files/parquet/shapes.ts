@@ -4,7 +4,9 @@ import { MalformedFileError } from "../malformed.ts";
 import { leafType, typeNotSupported } from "./leaf-types.ts";
 import type { Leaf, SchemaNode } from "./tree.ts";
 
-/** A column or a part of one, as rows see it: lists and maps in place of the groups that store them. */
+/**
+ * A column or a part of one, as rows see it: lists and maps in place of the groups that store them.
+ */
 export type Shape =
   | { readonly kind: "leaf"; readonly node: Leaf }
   | { readonly kind: "struct"; readonly node: SchemaNode; readonly fields: readonly SchemaNode[] }
