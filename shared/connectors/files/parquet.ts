@@ -19,7 +19,7 @@ export async function* readParquet(
   const footer = await readFooter(file);
   const plans = matchSchema(treeOf(footer), schema, options);
   for (const [index, group] of footer.rowGroups.entries())
-    if (group.rows > 0) yield await readRowGroup(file, group, index, plans, footer.start);
+    yield await readRowGroup(file, group, index, plans, footer.start);
 }
 
 /** Returns the schema of the rows of a file. Errors: as `readParquet`. */

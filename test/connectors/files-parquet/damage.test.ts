@@ -25,6 +25,12 @@ const page = (values: readonly bigint[], header: ThriftFields = {}): MadePage =>
 const dataHeader = (count: number, encoding: number) => ({ 5: { 1: count, 2: encoding, 3: 3, 4: 3 } });
 
 describe("a Parquet file made byte by byte", () => {
+  it("A Parquet file with a row group without rows has the rows of the others", async () => {
+    const empty = madeFile([{ ...id, values: [], meta: { 9: 0n } }]);
+    expect(await rowsIn(empty)).toEqual([]);
+    expect(await rowsIn(madeFile([id], { footer: { 3: 0n } }))).toHaveLength(3);
+  });
+
   it("A Parquet file that says the truth is read, with and without checksums", async () => {
     const rows = [{ id: 1 }, { id: 2 }, { id: 3 }];
     expect(await rowsIn(madeFile([id]))).toEqual(rows);
@@ -63,6 +69,12 @@ describe("a Parquet file made byte by byte", () => {
       [id],
       { rowGroup: { 3: 9n }, footer: { 3: 9n } },
       /"id" 3 values, and it has 9 rows/,
+    ],
+    [
+      "a row group without rows that has values",
+      [id],
+      { rowGroup: { 3: 0n }, footer: { 3: 0n } },
+      /"id" 3 values, and it has 0 rows/,
     ],
     ["a row group without its columns", [id], { rowGroup: { 1: [] } }, /row group 1 has 0/],
     ["more columns than there are", [id], { root: { 5: 2 } }, /fewer columns than it says/],

@@ -92,6 +92,10 @@ def exact(s):
 def read(path):
   name = os.path.relpath(path, sys.argv[1])
   try:
+    meta = pq.read_metadata(path)
+    # It would take minutes, and pyarrow refuses the only file of the suite that is so large.
+    if sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)) > 2**30:
+      return {"name": name, "error": "more than 1 GiB"}
     table = pq.read_table(path, partitioning=None)
     table.validate(full=True)
     columns = {c.path: c.physical_type for c in (pq.ParquetFile(path).schema.column(i) for i in range(len(pq.ParquetFile(path).schema)))}

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { typeName } from "../../../shared/contract/ddl/print.ts";
 import { MillraceError } from "../../../shared/contract/errors.ts";
 import { hasPython, runPython } from "../../support/python.ts";
 import { ROOT } from "../../support/root.ts";
-import { type Exact, exactRows, type PythonFile, READ_WITH_PYARROW, schemaOf } from "./exact-values.ts";
-import { batchesOf, parquetSource } from "./source.ts";
+import { compare, type Result } from "./compare.ts";
+import { type PythonFile, READ_WITH_PYARROW } from "./exact-values.ts";
 
 /** The files of apache/parquet-testing. */
 const SUITE = join(ROOT, "../shared/testdata/parquet-testing");
@@ -23,42 +22,12 @@ const OUT_OF_RANGE = ["data/int96_from_spark.parquet"];
 
 const NOT_SUPPORTED = ["FILE_FEATURE_NOT_SUPPORTED", "TYPE_NOT_SUPPORTED"];
 
-interface Result {
-  readonly name: string;
-  readonly outcome: "same" | "refused" | "different" | "pyarrow refuses";
-  readonly detail: string;
-  readonly error?: unknown;
-}
-
-async function compare({ name, error: refusal, fields, rows: expected }: PythonFile): Promise<Result> {
-  const options = { path: join(SUITE, dirname(name)), pattern: basename(name) };
-  const rows: Exact[][] = [];
-  try {
-    const own = await (await parquetSource(options)).schema();
-    const schema = fields === undefined ? own : schemaOf(fields);
-    const types = [own, schema].map((one) =>
-      one.fields.map((field) => `${field.name} ${typeName(field.type)}`),
-    );
-    if (String(types[0]) !== String(types[1]))
-      return { name, outcome: "different", detail: `the types ${types[0]} and ${types[1]}` };
-    for await (const batch of batchesOf(options, schema)) rows.push(...exactRows(batch));
-  } catch (error) {
-    const { code, message } = error as MillraceError;
-    return { name, outcome: "refused", detail: `${code}: ${message}`, error };
-  }
-  if (refusal !== undefined) return { name, outcome: "pyarrow refuses", detail: refusal };
-  const row = rows.findIndex((one, i) => JSON.stringify(one) !== JSON.stringify(expected?.[i]));
-  if (row < 0 && rows.length === expected?.length)
-    return { name, outcome: "same", detail: `${rows.length} rows` };
-  const detail = `row ${row}: ${JSON.stringify(rows[row])} and ${JSON.stringify(expected?.[row])}`;
-  return { name, outcome: "different", detail };
-}
-
 describe.skipIf(!isThere || !hasPython)("the files of apache/parquet-testing", () => {
   const results: Result[] = [];
 
   beforeAll(async () => {
-    for (const file of runPython<PythonFile[]>(READ_WITH_PYARROW, [SUITE])) results.push(await compare(file));
+    for (const file of runPython<PythonFile[]>(READ_WITH_PYARROW, [SUITE]))
+      results.push(await compare(SUITE, file));
     console.log(table(results));
   });
 

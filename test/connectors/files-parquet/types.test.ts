@@ -201,6 +201,23 @@ print("null")`,
     expect(batch === undefined ? [] : exactRows(batch)).toEqual([["\uFEFFa"]]);
   });
 
+  it("A struct of a Parquet file that has a field twice is an error, unless another field is read", async () => {
+    const twice = temporaryFolder();
+    runPython(
+      `${IMPORTS}
+arrays = [pa.array([1]), pa.array([2]), pa.array([3])]
+pq.write_table(pa.table({"c": pa.StructArray.from_arrays(arrays, names=["a", "a", "b"])}), f"{folder}/a.parquet")
+print("null")`,
+      [twice],
+    );
+    for (const ddl of [undefined, "c struct<a:int>"])
+      expect(await failure(rowsIn({ path: twice }, ddl))).toMatchObject({
+        code: "FILE_MALFORMED",
+        message: expect.stringContaining('it has the column "c.a" twice'),
+      });
+    expect(await rowsIn({ path: twice }, "c struct<b:int>")).toEqual([{ c: { b: 3 } }]);
+  });
+
   it("An INT96 of Spark is an instant, whatever its dictionary, and no local time", async () => {
     const spark = temporaryFolder();
     runPython(

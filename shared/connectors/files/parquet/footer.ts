@@ -66,7 +66,8 @@ export interface Footer {
 
 const MAGIC = "PAR1";
 const ENCRYPTED_MAGIC = "PARE";
-const MAGIC_BYTES = 4;
+/** Bytes before the first page. */
+export const MAGIC_BYTES = 4;
 /** The length of the footer and the magic bytes. */
 const TAIL_BYTES = 8;
 /** Bytes that are read at the end of the file. Most footers are shorter. */
@@ -94,7 +95,7 @@ function footerOf(struct: ThriftStruct, start: number): Footer {
   const rows = struct.required(struct.size(3, "number of rows"), "number of rows");
   const rowGroups = struct
     .required(struct.structs(4, "list of row groups"), "list of row groups")
-    .map((group, index) => rowGroupOf(group, index, start));
+    .map(rowGroupOf);
   const sum = rowGroups.reduce((total, group) => total + group.rows, 0);
   // Some writers leave the sum at 0. Each row group's own number is checked against its columns.
   if (sum !== rows && rows !== 0)
@@ -118,15 +119,15 @@ function elementOf(struct: ThriftStruct): SchemaElement {
   };
 }
 
-function rowGroupOf(struct: ThriftStruct, index: number, footerStart: number): RowGroup {
+function rowGroupOf(struct: ThriftStruct, index: number): RowGroup {
   const columns = struct.required(struct.structs(1, "list of columns"), "list of columns");
   return {
     rows: struct.required(struct.size(3, "number of rows"), "number of rows"),
-    columns: columns.map((column) => chunkOf(column, index, footerStart)),
+    columns: columns.map((column) => chunkOf(column, index)),
   };
 }
 
-function chunkOf(struct: ThriftStruct, group: number, footerStart: number): ColumnChunk | UnreadableChunk {
+function chunkOf(struct: ThriftStruct, group: number): ColumnChunk | UnreadableChunk {
   if (struct.has(1)) return { problem: "is in another file" };
   if (struct.has(8)) return { problem: "is encrypted" };
   const meta = struct.required(struct.struct(3, "column metadata"), "column metadata");
@@ -137,10 +138,6 @@ function chunkOf(struct: ThriftStruct, group: number, footerStart: number): Colu
   const dictionaryStart = meta.size(11, `dictionary offset of ${place}`) ?? 0;
   // Some writers set the dictionary's offset to 0, or behind the data, if there is none.
   const start = dictionaryStart > 0 && dictionaryStart < dataStart ? dictionaryStart : dataStart;
-  if (start < MAGIC_BYTES || start + size > footerStart)
-    throw new MalformedFileError(
-      `the footer is damaged: ${place} is at ${start}, with ${size} bytes, outside of the file's pages`,
-    );
   return {
     type: memberOf(PHYSICAL_TYPES, meta.required(meta.integer(1, "type"), "type"), `type of ${place}`),
     path,

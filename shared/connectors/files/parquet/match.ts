@@ -3,12 +3,11 @@ import { quotedName, typeName } from "../../../contract/ddl/print.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { checkColumnNames, quoted } from "../../kit/column-names.ts";
 import { checkColumns } from "../columns.ts";
-import { MalformedFileError } from "../malformed.ts";
 import { LeafReader, ListReader, MapReader, StructReader, type ValueReader } from "./assembly.ts";
 import { converterOf } from "./convert.ts";
 import type { Convert, Cursor } from "./cursor.ts";
 import { isReadableAs, showLeafType } from "./leaf-types.ts";
-import { fieldOf, isNullable, type Shape, shapeOf } from "./shapes.ts";
+import { fieldOf, fieldsOf, isNullable, nodeOf, type Shape, shapeOf } from "./shapes.ts";
 import type { Leaf, SchemaNode, SchemaTree } from "./tree.ts";
 
 export interface MatchOptions {
@@ -44,10 +43,7 @@ export function matchSchema(
 
 /** Returns the schema of a file. Errors: as `matchSchema`. */
 export function schemaOf({ columns }: SchemaTree): Field[] {
-  return columns.map((node) => {
-    checkOnce(columns, node.element.name, []);
-    return fieldOf(node);
-  });
+  return fieldsOf(columns);
 }
 
 function findColumn(
@@ -56,7 +52,7 @@ function findColumn(
   path: readonly string[],
   { missingColumns }: MatchOptions,
 ): SchemaNode | undefined {
-  const found = checkOnce(nodes, name, path);
+  const found = nodeOf(nodes, name);
   if (found !== undefined || missingColumns === "null") return found;
   const field = [...path, name].join(".");
   const names = quoted(nodes.map(({ element }) => element.name));
@@ -64,18 +60,6 @@ function findColumn(
   throw new MillraceError("COLUMN_MISSING", `${place} has no column ${quoted([name])}: it has ${names}`, {
     where: { field },
     hint: 'Leave the column out of .schema(…), or set `missingColumns: "null"` to read it as null.',
-  });
-}
-
-function checkOnce(
-  nodes: readonly SchemaNode[],
-  name: string,
-  path: readonly string[],
-): SchemaNode | undefined {
-  const [node, ...others] = nodes.filter(({ element }) => element.name === name);
-  if (others.length === 0) return node;
-  throw new MalformedFileError(`it has the column ${quoted([[...path, name].join(".")])} twice`, {
-    hint: "Write the file again with a name of its own for each column.",
   });
 }
 
@@ -156,14 +140,20 @@ class Matcher {
     return new MillraceError(
       "COLUMN_TYPE_MISMATCH",
       `column ${quoted([field])}: the schema has ${typeName(type)}, the file has ${found}${reason}`,
-      { where: { field }, hint: `Write ${this.#ddl()} in .schema(…), as the file has it.` },
+      { where: { field }, hint: this.#hint() },
     );
   }
 
-  /** Returns the column as the schema should have it, or says how to go on without it. */
-  #ddl(): string {
-    const { name, type } = fieldOf(this.#column);
-    return `\`${quotedName(name)} ${typeName(type)}\``;
+  /** Returns the column as the schema should have it, so that it can be pasted. */
+  #hint(): string {
+    const { element } = this.#column;
+    try {
+      const { name, type } = fieldOf(this.#column);
+      return `Write \`${quotedName(name)} ${typeName(type)}\` in .schema(…), as the file has it.`;
+    } catch {
+      // Another part of the column has a type that rows do not have.
+      return `Write ${quoted([element.name])} in .schema(…) as the file has it, or leave it out.`;
+    }
   }
 }
 

@@ -29,7 +29,9 @@ export function readPlain(bytes: Uint8Array, type: PhysicalType, typeLength: num
   return type === "BOOLEAN" ? booleans(take(bytes, Math.ceil(count / 8)), count) : byteArrays(bytes, count);
 }
 
-/** Reads values in the encoding `BYTE_STREAM_SPLIT`: first all first bytes, then all second ones. */
+/**
+ * Reads values in the encoding `BYTE_STREAM_SPLIT`: first all first bytes, then all second ones.
+ */
 export function readSplitStreams(
   bytes: Uint8Array,
   type: PhysicalType,

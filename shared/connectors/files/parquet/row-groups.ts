@@ -4,7 +4,7 @@ import type { FileBytes } from "../bytes.ts";
 import { MalformedFileError } from "../malformed.ts";
 import type { ValueReader } from "./assembly.ts";
 import { Cursor } from "./cursor.ts";
-import type { ColumnChunk, RowGroup, UnreadableChunk } from "./footer.ts";
+import { type ColumnChunk, MAGIC_BYTES, type RowGroup, type UnreadableChunk } from "./footer.ts";
 import type { ColumnPlan } from "./match.ts";
 import { PageReader } from "./pages.ts";
 import type { Leaf } from "./tree.ts";
@@ -36,7 +36,15 @@ export async function readRowGroup(
   pagesEnd: number,
 ): Promise<Iterable<Row>> {
   const leaves = plans.flatMap((plan) => plan?.leaves ?? []);
-  const chunks = leaves.map((leaf) => checkedChunk(leaf, columns[leaf.leaf], rows, index));
+  const chunks = leaves.map((leaf) => {
+    const chunk = checkedChunk(leaf, columns[leaf.leaf], rows, index);
+    if (rows > 0 && (chunk.start < MAGIC_BYTES || chunk.end > pagesEnd))
+      throw damaged(
+        `row group ${index + 1} has the column ${quoted([leaf.path.join(".")])} from ${chunk.start} to ${chunk.end}, outside of the file's pages`,
+      );
+    return chunk;
+  });
+  if (rows === 0) return [];
   const ranges = chunks.map(({ start, end }) => ({ start, end: Math.min(end + SIZE_SLACK, pagesEnd) }));
   const parts = await readRanges(file, ranges);
   const cursors: Cursor[] = [];
@@ -84,7 +92,7 @@ function checkedChunk(
     throw damaged(`${place} the column ${quoted([chunk.path.join(".")])}`);
   if (chunk.type !== leaf.element.type)
     throw damaged(`${place} the type ${chunk.type}, and the schema has ${leaf.element.type}`);
-  if (leaf.repetition === 0 && chunk.values !== rows)
+  if ((leaf.repetition === 0 || rows === 0) && chunk.values !== rows)
     throw damaged(`${place} ${chunk.values} values, and it has ${rows} rows`);
   return chunk;
 }

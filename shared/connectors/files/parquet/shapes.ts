@@ -4,7 +4,9 @@ import { MalformedFileError } from "../malformed.ts";
 import { leafType, typeNotSupported } from "./leaf-types.ts";
 import type { Leaf, SchemaNode } from "./tree.ts";
 
-/** A column or a part of one, as rows see it: lists and maps in place of the groups that store them. */
+/**
+ * A column or a part of one, as rows see it: lists and maps in place of the groups that store them.
+ */
 export type Shape =
   | { readonly kind: "leaf"; readonly node: Leaf }
   | { readonly kind: "struct"; readonly node: SchemaNode; readonly fields: readonly SchemaNode[] }
@@ -88,6 +90,23 @@ export function isNullable({ element }: SchemaNode): boolean {
   return element.repetition === "OPTIONAL";
 }
 
+/** Returns the node with this name, if any. Error: `MalformedFileError` if there are two. */
+export function nodeOf(nodes: readonly SchemaNode[], name: string): SchemaNode | undefined {
+  const [node, ...others] = nodes.filter(({ element }) => element.name === name);
+  if (node === undefined || others.length === 0) return node;
+  throw new MalformedFileError(`it has the column ${quoted([node.path.join(".")])} twice`, {
+    hint: "Write the file again with a name of its own for each column.",
+  });
+}
+
+/** Returns the fields of a schema, or of a struct. Errors: as `shapeOf` and `nodeOf`. */
+export function fieldsOf(nodes: readonly SchemaNode[]): Field[] {
+  return nodes.map((node) => {
+    nodeOf(nodes, node.element.name);
+    return fieldOf(node);
+  });
+}
+
 /** Returns a column of the file as a field of a schema. Errors: as `shapeOf`. */
 export function fieldOf(node: SchemaNode): Field {
   return new Field(node.element.name, shapeType(shapeOf(node)), isNullable(node));
@@ -99,7 +118,7 @@ export function shapeType(shape: Shape): DataType {
     case "leaf":
       return leafType(shape.node);
     case "struct":
-      return new Struct(shape.fields.map(fieldOf));
+      return new Struct(fieldsOf(shape.fields));
     case "list": {
       const { item } = shape;
       return new List(new Field("element", shapeType(item), isNullable(item.node)));

@@ -87,7 +87,9 @@ export class ThriftStruct {
   }
 }
 
-/** Structs of Parquet are nested less deeply. The limit keeps hostile bytes from the stack's end. */
+/**
+ * Structs of Parquet are nested less deeply. The limit keeps hostile bytes from the stack's end.
+ */
 const MAX_DEPTH = 32;
 const STOP = 0;
 /** Bytes of a varint whose value a double holds exactly. */
