@@ -105,14 +105,16 @@ function converted(data: Data, type: DataType, field: string, rowsBefore: number
     return convertColumn(data, type);
   } catch (error) {
     if (!(error instanceof UnfitValue)) throw error;
-    const isRow = data.length > error.index && (data.children.length === 0 || !DataType.isStruct(type));
-    const row = rowsBefore + error.index + 1;
+    // Below a list, the index is not that of the row.
+    const row =
+      data.length > error.index && data.children.length === 0 ? rowsBefore + error.index + 1 : undefined;
+    const place = row === undefined ? "" : `row ${row}, `;
     throw new MillraceError(
       "ROW_MISMATCH",
-      `${isRow ? `row ${row}, ` : ""}field "${field}": expected ${typeName(type)}, found ${error.message}`,
+      `${place}field "${field}": expected ${typeName(type)}, found ${error.message}`,
       {
-        where: { field, ...(isRow ? { row } : {}) },
-        hint: "Leave .schema(…) out, or give it an Arrow Schema with the file's own type, which keeps all digits.",
+        where: { field },
+        hint: "Leave .schema(…) out, or give it an Arrow Schema with the file's own type, which holds all its values.",
       },
     );
   }
