@@ -20,7 +20,8 @@ import { convertColumn, differenceOf, nullColumn, type OnMissing } from "../../a
 import { UnfitValue } from "../../arrow/convert/leaves.ts";
 import type { Codecs } from "../../arrow/ipc/compression.ts";
 import { ArrowFormatError } from "../../arrow/ipc/format-error.ts";
-import { type IpcReader, openIpc } from "../../arrow/ipc/read-ipc.ts";
+import { openIpc } from "../../arrow/ipc/read-ipc.ts";
+import type { IpcReader } from "../../arrow/ipc/source.ts";
 import { typeName } from "../../contract/ddl/print.ts";
 import { checkFieldNames } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -120,7 +121,7 @@ function converted(data: Data, type: DataType, field: string, rowsBefore: number
   }
 }
 
-/** Returns the file's schema with each type replaced by one that rows can be converted to. */
+/** Returns the file's schema, with DDL types for those whose values they hold. */
 export async function arrowSchema(file: FileBytes): Promise<Schema> {
   const { schema } = await opened(file);
   return new Schema(schema.fields.map(plainField));
