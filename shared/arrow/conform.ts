@@ -13,8 +13,8 @@ const MAX_NAMES = 5;
 /**
  * Returns a reader's record batch with our schema in place of its own. `name` is the word for the
  * batch in error messages. Throws `BATCH_SCHEMA_MISMATCH` if its columns differ from our schema in
- * name, type or order, or if a NOT NULL column contains a null; `BATCH_INVALID` if its buffers do not
- * fit each other.
+ * name, type or order, or if a NOT NULL column contains a null; `BATCH_INVALID` if its buffers do
+ * not fit each other.
  */
 export function conform(schema: Schema, batch: RecordBatch, name: string, where: ErrorLocation): RecordBatch {
   checkSchema(schema, batch.schema, name, where);

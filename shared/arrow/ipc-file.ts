@@ -80,8 +80,8 @@ class DrainingFileWriter extends RecordBatchFileWriter {
 }
 
 /**
- * Replaces the schema of a record batch by `schema`, which must describe the same columns. The types
- * become those of this copy of apache-arrow.
+ * Replaces the schema of a record batch by `schema`, which must describe the same columns. The
+ * types become those of this copy of apache-arrow.
  */
 export function rebind(schema: Schema, batch: RecordBatch): RecordBatch {
   if (batch.schema === schema) return batch;

@@ -83,8 +83,8 @@ export function formatDuration(type: Duration, value: bigint): string {
 }
 
 /**
- * Formats an interval as ISO 8601. Its months, days and time are separate numbers, each with its own
- * sign, because a month has no fixed length: `P1M-2DT0.5S`.
+ * Formats an interval as ISO 8601. Its months, days and time are separate numbers, each with its
+ * own sign, because a month has no fixed length: `P1M-2DT0.5S`.
  */
 export function formatInterval({ unit }: Interval, values: Int32Array, index: number): string {
   if (unit === IntervalUnit.YEAR_MONTH) return intervalText(values[index] ?? 0, 0, 0n, 0);

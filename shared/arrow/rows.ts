@@ -29,8 +29,8 @@ type ValueReader = (index: number) => unknown;
 /**
  * Returns the rows of a record batch as objects with JSON values. Times are ISO 8601 with all
  * digits. 64-bit integers are numbers, or strings if they are beyond 2^53. Decimals are strings,
- * and bytes are base64. A map is an object, or an array of `{ key, value }` if its keys are lists or
- * structs. Errors: `COLUMN_DUPLICATE`; `ROW_MISMATCH` for a map with a key twice.
+ * and bytes are base64. A map is an object, or an array of `{ key, value }` if its keys are lists
+ * or structs. Errors: `COLUMN_DUPLICATE`; `ROW_MISMATCH` for a map with a key twice.
  */
 export function* rowsOf(batch: RecordBatch): Generator<Record<string, unknown>> {
   const { fields } = batch.schema;

@@ -34,8 +34,8 @@ const PARTS: Readonly<Record<TimeUnit, bigint>> = {
 const MILLIS_PER_DAY = 86_400_000n;
 
 /**
- * True if a leaf column of the type `from` can be read as `to` without a change of its values. Times
- * may have another unit: a value that is not a whole number of it is then an error.
+ * True if a leaf column of the type `from` can be read as `to` without a change of its values.
+ * Times may have another unit: a value that is not a whole number of it is then an error.
  */
 export function isLeafConvertible(from: DataType, to: DataType): boolean {
   if (isText(from)) return DataType.isUtf8(to) || DataType.isLargeUtf8(to);

@@ -16,7 +16,9 @@ import { type BatchHeader, checked, type Message } from "./messages.ts";
 import { type DecodedSchema, decodeSchemaTable } from "./schema-message.ts";
 import { type BufferReader, VectorLoader } from "./vector-loader.ts";
 
-/** Decodes the messages of one stream or file: dictionaries, and the record batches that use them. */
+/**
+ * Decodes the messages of one stream or file: dictionaries, and the record batches that use them.
+ */
 export class BatchDecoder {
   readonly #decoded: DecodedSchema;
   readonly #codecs: Codecs;

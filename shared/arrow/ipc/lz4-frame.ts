@@ -11,7 +11,10 @@ const MAGIC = 0x184d2204;
 const NOT_COMPRESSED_BLOCK = 0x80000000;
 const MIN_MATCH = 4;
 
-/** Decompresses one LZ4 frame, or several, to `size` bytes. Errors: `ArrowFormatError`, `RangeError`. */
+/**
+ * Decompresses one LZ4 frame, or several, to `size` bytes. Errors: `ArrowFormatError`,
+ * `RangeError`.
+ */
 export function decompressLz4Frame(bytes: Uint8Array, size: number): Uint8Array {
   const output = new Uint8Array(size);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

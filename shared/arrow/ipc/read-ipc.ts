@@ -1,21 +1,10 @@
-import type { RecordBatch, Schema } from "apache-arrow";
+import type { RecordBatch } from "apache-arrow";
 import { BatchDecoder } from "./batch-decoder.ts";
 import type { Codecs } from "./compression.ts";
 import { ArrowFormatError } from "./format-error.ts";
 import { type Block, decodeFooter, decodeMessage, type Footer, type Message } from "./messages.ts";
 import { openStream } from "./read-stream.ts";
-
-/** A file or stream whose bytes can be read in any order. `range` excludes `end`. */
-export interface ByteSource {
-  readonly size: number;
-  range(start: number, end: number): Promise<Uint8Array>;
-}
-
-/** The record batches of a file or stream, read one after the other, and their schema. */
-export interface IpcReader {
-  readonly schema: Schema;
-  batches(): AsyncGenerator<RecordBatch>;
-}
+import type { ByteSource, IpcReader } from "./source.ts";
 
 const MAGIC = "ARROW1";
 /** The magic, and padding to 8 bytes. */

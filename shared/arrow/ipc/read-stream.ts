@@ -3,7 +3,7 @@ import { BatchDecoder } from "./batch-decoder.ts";
 import type { Codecs } from "./compression.ts";
 import { ArrowFormatError } from "./format-error.ts";
 import { decodeMessage, type Message } from "./messages.ts";
-import type { ByteSource, IpcReader } from "./read-ipc.ts";
+import type { ByteSource, IpcReader } from "./source.ts";
 
 const CONTINUATION = -1;
 /** A stream is read in pieces of this size at least, so that small messages share a request. */
@@ -30,7 +30,8 @@ async function* batchesOf(cursor: Cursor, decoder: BatchDecoder): AsyncGenerator
 
 /** Reads the metadata of the next message. Returns `undefined` at the end of the stream. */
 async function nextMessage(cursor: Cursor): Promise<Message | undefined> {
-  // The format lets a stream end without its mark. In a file this is how one looks that was cut off.
+  // The format lets a stream end without its mark. In a file this is how one looks that was cut
+  // off.
   if (cursor.left === 0) throw new ArrowFormatError("it has no mark of its end, so it may be cut off");
   let length = await cursor.readInt32();
   if (length === CONTINUATION) length = await cursor.readInt32();

@@ -20,7 +20,8 @@ import { convertColumn, differenceOf, nullColumn, type OnMissing } from "../../a
 import { UnfitValue } from "../../arrow/convert/leaves.ts";
 import type { Codecs } from "../../arrow/ipc/compression.ts";
 import { ArrowFormatError } from "../../arrow/ipc/format-error.ts";
-import { type IpcReader, openIpc } from "../../arrow/ipc/read-ipc.ts";
+import { openIpc } from "../../arrow/ipc/read-ipc.ts";
+import type { IpcReader } from "../../arrow/ipc/source.ts";
 import { typeName } from "../../contract/ddl/print.ts";
 import { checkFieldNames } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -105,20 +106,22 @@ function converted(data: Data, type: DataType, field: string, rowsBefore: number
     return convertColumn(data, type);
   } catch (error) {
     if (!(error instanceof UnfitValue)) throw error;
-    const isRow = data.length > error.index && (data.children.length === 0 || !DataType.isStruct(type));
-    const row = rowsBefore + error.index + 1;
+    // Below a list, the index is not that of the row.
+    const row =
+      data.length > error.index && data.children.length === 0 ? rowsBefore + error.index + 1 : undefined;
+    const place = row === undefined ? "" : `row ${row}, `;
     throw new MillraceError(
       "ROW_MISMATCH",
-      `${isRow ? `row ${row}, ` : ""}field "${field}": expected ${typeName(type)}, found ${error.message}`,
+      `${place}field "${field}": expected ${typeName(type)}, found ${error.message}`,
       {
-        where: { field, ...(isRow ? { row } : {}) },
-        hint: "Leave .schema(…) out, or give it an Arrow Schema with the file's own type, which keeps all digits.",
+        where: { field },
+        hint: "Leave .schema(…) out, or give it an Arrow Schema with the file's own type, which holds all its values.",
       },
     );
   }
 }
 
-/** Returns the file's schema with each type replaced by one that rows can be converted to. */
+/** Returns the file's schema, with DDL types for those whose values they hold. */
 export async function arrowSchema(file: FileBytes): Promise<Schema> {
   const { schema } = await opened(file);
   return new Schema(schema.fields.map(plainField));

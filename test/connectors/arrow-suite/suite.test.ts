@@ -16,10 +16,10 @@ import { expectedColumns } from "./expected.ts";
 import { columnsOf } from "./values.ts";
 
 /**
- * Reads the files of Apache Arrow's own test suite, each with its values in JSON, through the source
- * `files` into an Arrow table, and copies that table. A file must have the same values at each
- * place, or be refused with one of these codes. It is read with its own types, and with those that
- * `files` chooses for it: microseconds, which do not reach as far as the suite's seconds.
+ * Reads the files of Apache Arrow's own test suite, each with its values in JSON, through the
+ * source `files` into an Arrow table, and copies that table. A file must have the same values at
+ * each place, or be refused with one of these codes. It is read with its own types, and with those
+ * that `files` chooses for it: microseconds, which do not reach as far as the suite's seconds.
  */
 const REFUSALS: readonly string[] = ["TYPE_NOT_SUPPORTED", "COLUMN_DUPLICATE"];
 const REFUSALS_OF_CHOSEN: readonly string[] = [...REFUSALS, "ROW_MISMATCH"];

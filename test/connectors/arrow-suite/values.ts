@@ -10,8 +10,8 @@ import {
 
 /**
  * The values of Arrow columns in a form that can be compared: integers and decimals as text, floats
- * as numbers, times in nanoseconds, bytes in hexadecimal. It reads the buffers by itself, so that it
- * shares no error with the code that it checks.
+ * as numbers, times in nanoseconds, bytes in hexadecimal. It reads the buffers by itself, so that
+ * it shares no error with the code that it checks.
  */
 export type Value = null | boolean | number | string | readonly Value[];
 

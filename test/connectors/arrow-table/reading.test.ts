@@ -1,10 +1,29 @@
+import { globSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  Data,
+  Dictionary,
+  Field,
+  Int8,
+  LargeUtf8,
+  RecordBatch,
+  Schema,
+  Struct,
+  Uint32,
+  Uint64,
+  Utf8,
+  vectorFromArray,
+} from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
 import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
 import { DataSource } from "../../../shared/contract/data-source.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { checkSource, runPipeline } from "../../../shared/testing/index.ts";
+import { EngineWorld } from "../../support/engine.ts";
 import { temporaryFolder } from "../../support/folder.ts";
+import { withStores } from "../../support/runtime.ts";
+import { Desk } from "./table-desk.ts";
 
 describe("an Arrow table that is read", () => {
   it("A reader of an Arrow table has the schema and rows of its newest version, one partition per data file", async () => {
@@ -49,5 +68,107 @@ describe("an Arrow table that is read", () => {
       );
     await expect(copy(temporaryFolder())).rejects.toMatchObject({ code: "TABLE_NOT_FOUND" });
     await expect(copy()).rejects.toMatchObject({ code: "OPTIONS_INVALID" });
+  });
+
+  const OWN_TYPES = new Schema([
+    new Field("u", new Uint32(), false),
+    new Field("d", new Dictionary(new Utf8(), new Int8()), true, new Map([["ARROW:extension:name", "word"]])),
+    new Field("s", new Struct({} as never), true),
+    new Field("", new LargeUtf8(), true),
+    new Field("d.x", new Int8(), true),
+  ]);
+  Object.assign(OWN_TYPES.fields[2]?.type as Struct, { children: [new Field("x", new Uint64(), false)] });
+
+  class OwnTypes extends DataSource {
+    override schema() {
+      return OWN_TYPES;
+    }
+    override reader() {
+      return new (class extends DataSourceReader {
+        override *read() {
+          const child = vectorFromArray([2n ** 64n - 1n, 0n], new Uint64()).data[0] as Data;
+          const columns: Data[] = [
+            vectorFromArray([4294967295, 0], new Uint32()).data[0] as Data,
+            vectorFromArray(["a", null], OWN_TYPES.fields[1]?.type as Dictionary).data[0] as Data,
+            new Data(OWN_TYPES.fields[2]?.type as Struct, 0, 2, 0, undefined, [child]),
+            vectorFromArray([null, "large"], new LargeUtf8()).data[0] as Data,
+            vectorFromArray([1, 2], new Int8()).data[0] as Data,
+          ];
+          const rows = new Data(new Struct(OWN_TYPES.fields), 0, 2, 0, undefined, columns);
+          yield new RecordBatch(OWN_TYPES, rows as never);
+        }
+      })();
+    }
+  }
+  const OWN_ROWS = [
+    { u: 4294967295, d: "a", s: { x: "18446744073709551615" }, "": null, "d.x": 1 },
+    { u: 0, d: null, s: { x: 0 }, "": "large", "d.x": 2 },
+  ];
+  const copyOf = async (path: string) => {
+    const copy = pipeline("copy").read.format(ArrowTable).options({ path });
+    return await runPipeline(
+      copy.write.format(ArrowTable).options({ path: temporaryFolder() }).mode("append"),
+    );
+  };
+  const writeOwnTypes = async () => {
+    const path = temporaryFolder();
+    const write = pipeline("write").read.format(OwnTypes).write.format(ArrowTable).options({ path });
+    await runPipeline(write.mode("append"));
+    return path;
+  };
+  const entryOf = (path: string) => join(path, "_log", `${"0".repeat(20)}.json`);
+
+  it("A table of types beyond the DDL is read with its own types, names, nulls and metadata", async () => {
+    const path = await writeOwnTypes();
+    expect((await copyOf(path)).rows).toEqual(OWN_ROWS);
+    const { schema } = await openTable(path);
+    expect(schema.fields.map(({ name, nullable, type }) => [name, nullable, String(type)])).toEqual(
+      OWN_TYPES.fields.map(({ name, nullable, type }) => [name, nullable, String(type)]),
+    );
+    expect(schema.fields[1]?.metadata.get("ARROW:extension:name")).toBe("word");
+    expect((schema.fields[2] as Field<Struct>).type.children[0]?.nullable).toBe(false);
+  });
+
+  async function openTable(path: string) {
+    const table = new ArrowTable({ path }, withStores(new EngineWorld().ports().runtime));
+    return { schema: await table.schema() };
+  }
+
+  it("A table whose log was written by an older version has its types in a data file", async () => {
+    const path = await writeOwnTypes();
+    const { arrowSchema, ...older } = JSON.parse(readFileSync(entryOf(path), "utf8")) as Record<
+      string,
+      unknown
+    >;
+    expect(arrowSchema).toBeTypeOf("string");
+    writeFileSync(entryOf(path), JSON.stringify(older));
+    expect((await copyOf(path)).rows).toEqual(OWN_ROWS);
+  });
+
+  it("The log has the Arrow schema only for types that the DDL does not say", async () => {
+    const desk = new Desk();
+    await desk.commit([await desk.stage([1])]);
+    expect(readFileSync(entryOf(desk.path), "utf8")).not.toContain("arrowSchema");
+  });
+
+  it("A data file that is damaged is an error with its name", async () => {
+    const path = await writeOwnTypes();
+    const [file = ""] = globSync("data/**/*.arrow", { cwd: path });
+    truncateSync(join(path, file), 100);
+    await expect(copyOf(path)).rejects.toMatchObject({
+      code: "TABLE_FILE_DAMAGED",
+      message: expect.stringContaining(file),
+      where: { path: join(path, file) },
+    });
+  });
+
+  it("A schema with a column twice is an error before anything is read", async () => {
+    class Twice extends OwnTypes {
+      override schema() {
+        return new Schema([new Field("a", new Int8(), true), new Field("a", new Utf8(), true)]);
+      }
+    }
+    const write = pipeline("twice").read.format(Twice).write.format(ArrowTable).mode("append");
+    await expect(runPipeline(write)).rejects.toMatchObject({ code: "COLUMN_DUPLICATE" });
   });
 });

@@ -227,7 +227,8 @@ print("null")`,
     expect(await failure(rowsIn(options, "at timestamp"))).toMatchObject({
       code: "ROW_MISMATCH",
       message: 'row 2, field "at": expected timestamp, found a time with more digits',
-      where: { row: 2, field: "at", path: join(options.path, "a.arrow") },
+      where: { field: "at", path: join(options.path, "a.arrow") },
+      hint: expect.stringContaining("Arrow Schema"),
     });
   });
 
