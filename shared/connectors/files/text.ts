@@ -35,7 +35,9 @@ function decoderOf(file: FileBytes, encoding: string): (bytes?: Uint8Array) => P
   };
 }
 
-/** Yields pieces of the decompressed file. The first one has at least `HEAD_BYTES`, or all bytes. */
+/**
+ * Yields pieces of the decompressed file. The first one has at least `HEAD_BYTES`, or all bytes.
+ */
 async function* pieces(file: FileBytes): AsyncGenerator<Uint8Array> {
   let head: Uint8Array | undefined = new Uint8Array();
   for await (const chunk of decompressed(file)) {
