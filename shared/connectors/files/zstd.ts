@@ -41,7 +41,9 @@ async function* frame(magic: Uint8Array, bytes: ByteQueue): AsyncGenerator<Uint8
   if ((descriptor & 0b100) !== 0) yield await bytes.take(CHECKSUM_BYTES);
 }
 
-/** Returns the size of a frame's header after its descriptor: window, dictionary and content size. */
+/**
+ * Returns the size of a frame's header after its descriptor: window, dictionary and content size.
+ */
 function headerBytes(descriptor: number): number {
   const isSingleSegment = (descriptor & 0b10_0000) !== 0;
   const dictionary = [0, 1, 2, 4][descriptor & 0b11] ?? 0;
