@@ -14,13 +14,13 @@ export interface ObjectInfo {
 export interface UnlistedEntry {
   /** Name relative to the store, as far as it can be written. Empty for the place itself. */
   readonly key: string;
-  /** What is wrong with it, such as `is a symbolic link`. */
+  /** The problem, such as `is a symbolic link`. */
   readonly problem: string;
   /** True if it is a folder, or may be one. */
   readonly isFolder: boolean;
 }
 
-/** What `ObjectStore.list` can be told. */
+/** Options of `ObjectStore.list`. */
 export interface ListOptions {
   /** Only keys that sort after this one are listed. */
   readonly startAfter?: string;

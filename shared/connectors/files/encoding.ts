@@ -1,4 +1,6 @@
-/** A decoder of one file. `decode()` without bytes ends the file. It throws if bytes are invalid. */
+/**
+ * A decoder of one file. `decode()` without bytes ends the file. It throws if bytes are invalid.
+ */
 export interface StrictDecoder {
   decode(bytes?: Uint8Array): string;
 }
@@ -7,7 +9,9 @@ export interface StrictDecoder {
 const NOT_AS_NAMED: ReadonlySet<string> = new Set(["ascii", "us-ascii", "x-user-defined"]);
 /** Labels of ISO-8859-1, which `TextDecoder` takes for windows-1252. */
 const LATIN1: ReadonlySet<string> = new Set(["latin1", "iso-8859-1", "iso8859-1", "iso_8859-1", "l1"]);
-/** The bytes that windows-1252 does not define. `TextDecoder` decodes them as control characters. */
+/**
+ * The bytes that windows-1252 does not define. `TextDecoder` decodes them as control characters.
+ */
 const UNDEFINED_IN_1252 = /[\x81\x8d\x8f\x90\x9d]/;
 
 /** True for an encoding that files can have: `utf-16`, `latin1`, or a label of `TextDecoder`. */

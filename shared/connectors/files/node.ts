@@ -1,6 +1,13 @@
 import { matchesGlob } from "node:path/posix";
 import { pipeline } from "node:stream";
-import { brotliDecompressSync, crc32, createGunzip, unzipSync, zstdDecompressSync } from "node:zlib";
+import {
+  brotliDecompressSync,
+  crc32,
+  createGunzip,
+  createZstdDecompress,
+  unzipSync,
+  zstdDecompressSync,
+} from "node:zlib";
 
 export { crc32, matchesGlob };
 
@@ -8,6 +15,11 @@ export { crc32, matchesGlob };
 export function gunzip(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   // An error of either stream is thrown by the iteration, so the callback ignores it.
   return pipeline(source, createGunzip(), () => undefined);
+}
+
+/** Decompresses one zstd frame, and checks its checksum. */
+export function unzstdFrame(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  return pipeline(source, createZstdDecompress(), () => undefined);
 }
 
 /** Decompresses gzip or zlib data of at most `size` bytes. */

@@ -1,10 +1,10 @@
-import { Decompress } from "fzstd";
 import type { FileBytes } from "./bytes.ts";
 import { strictDecoder } from "./encoding.ts";
 import { encodingOf, HEAD_BYTES } from "./file-head.ts";
 import { MalformedFileError } from "./malformed.ts";
 import { compressionOf } from "./names.ts";
 import { gunzip } from "./node.ts";
+import { unzstd } from "./zstd.ts";
 
 /**
  * Text is passed on in smaller pieces because the rows parsed from it take many times its memory.
@@ -35,7 +35,9 @@ function decoderOf(file: FileBytes, encoding: string): (bytes?: Uint8Array) => P
   };
 }
 
-/** Yields pieces of the decompressed file. The first one has at least `HEAD_BYTES`, or all bytes. */
+/**
+ * Yields pieces of the decompressed file. The first one has at least `HEAD_BYTES`, or all bytes.
+ */
 async function* pieces(file: FileBytes): AsyncGenerator<Uint8Array> {
   let head: Uint8Array | undefined = new Uint8Array();
   for await (const chunk of decompressed(file)) {
@@ -102,17 +104,4 @@ function decompressed(file: FileBytes): AsyncIterable<Uint8Array> {
   const compression = file.size > 0 ? compressionOf(file.path) : undefined;
   if (compression === "gzip") return gunzip(file.chunks());
   return compression === "zstd" ? unzstd(file.chunks()) : file.chunks();
-}
-
-/** Uses fzstd because Node's zstd decoder silently stops at the end of the first frame. */
-async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let decompressed: Uint8Array[] = [];
-  const decoder = new Decompress((chunk) => decompressed.push(chunk));
-  for await (const chunk of chunks) {
-    decoder.push(chunk);
-    yield* decompressed;
-    decompressed = [];
-  }
-  decoder.push(new Uint8Array(), true);
-  yield* decompressed;
 }

@@ -132,11 +132,11 @@ describe("the values of a CSV file", () => {
     "A number under timestamp without a unit, or with nanoseconds, is an error in CSV and JSON lines: %j %j",
     async (text, epoch, hint) => {
       const options = epoch === undefined ? {} : { epoch };
-      for (const found of [
-        readAs(text, "timestamp", options),
-        rowsIn(jsonl(`{"v":${text}}`, options), "v timestamp"),
+      for (const read of [
+        () => readAs(text, "timestamp", options),
+        () => rowsIn(jsonl(`{"v":${text}}`, options), "v timestamp"),
       ]) {
-        expect(await failure(found)).toMatchObject({
+        expect(await failure(read())).toMatchObject({
           code: "ROW_MISMATCH",
           where: { path: expect.stringContaining("/a."), row: 1, field: "v" },
           hint: expect.stringContaining(hint),
@@ -170,8 +170,11 @@ describe("the values of a CSV file", () => {
     ["hex", "AAEC/w=="],
   ] as const)("Bytes that are not %s are an error, never other bytes: %j", async (binary, text) => {
     const line = JSON.stringify({ v: text });
-    for (const found of [readAs(text, "binary", { binary }), rowsIn(jsonl(line, { binary }), "v binary")]) {
-      expect(await failure(found)).toMatchObject({
+    for (const read of [
+      () => readAs(text, "binary", { binary }),
+      () => rowsIn(jsonl(line, { binary }), "v binary"),
+    ]) {
+      expect(await failure(read())).toMatchObject({
         code: "ROW_MISMATCH",
         where: { row: 1, field: "v" },
         hint: expect.stringContaining(`\`binary: "${binary === "hex" ? "base64" : "hex"}"\``),

@@ -1,4 +1,7 @@
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { FilesOptions } from "../../../shared/connectors/files/index.ts";
 import { failure, folderOf, rowsIn } from "./folder-of-files.ts";
@@ -176,4 +179,22 @@ describe("the encoding of text files", () => {
       }
     },
   );
+
+  it("A zstd file whose content is not that of its checksum is an error, in each frame", async () => {
+    const params = { [constants.ZSTD_c_checksumFlag]: 1 };
+    const part = (text: string) => zstdCompressSync(text, { params });
+    const skippable = Buffer.from("502a4d1803000000616263", "hex");
+    const noise = randomBytes(300_000).toString("base64");
+    const whole = Buffer.concat([part("id\n1\n"), skippable, part(""), part(`${noise}\n`)]);
+    const path = folderOf({ "a.csv.zst": whole });
+    const read = { path, format: "csv", header: false } as const;
+    expect(await rowsIn(read, "id string")).toEqual([{ id: "id" }, { id: "1" }, { id: noise }]);
+    // A literal byte of the first frame, and one in the middle of the last.
+    for (const at of [whole.indexOf("id\n1"), whole.length - 100_000]) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 1;
+      writeFileSync(join(path, "a.csv.zst"), damaged);
+      expect(await failure(rowsIn(read, "id string"))).toMatchObject({ code: "FILE_MALFORMED" });
+    }
+  });
 });

@@ -10,7 +10,9 @@ import { failure, folderOf, rowsIn } from "./folder-of-files.ts";
 const packageFolder = (name: string) =>
   dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 
-/** What became of a file: its value as `JSON.parse` has it, another one, or the code of an error. */
+/**
+ * What became of a file: its value as `JSON.parse` has it, another one, or the code of an error.
+ */
 type Outcome = "same" | "different" | string;
 
 /** Prints how many files of each kind had which outcome. */
@@ -102,7 +104,9 @@ function structOf(value: Record<string, unknown>): string | undefined {
   return `struct<${names.map((name, i) => `\`${name}\`:${types[i]}`).join(",")}>`;
 }
 
-/** Reads a document as the column `v` of a file of JSON lines, and compares it with `JSON.parse`. */
+/**
+ * Reads a document as the column `v` of a file of JSON lines, and compares it with `JSON.parse`.
+ */
 async function outcomeOf(name: string, document: string | Uint8Array, isValid: boolean): Promise<Outcome> {
   const bytes = Buffer.concat([Buffer.from('{"k":1,"v":'), Buffer.from(document), Buffer.from("}\n")]);
   const text = bytes.toString();
