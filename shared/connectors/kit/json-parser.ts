@@ -37,10 +37,14 @@ const BYTE_ORDER_MARK = 0xfeff;
  * message has the position, and no value.
  */
 export class JsonFault extends Error {
+  /** True if the text has the form of JSON, but is in doubt or nested too deeply. */
+  readonly hasForm: boolean;
+
   /** `position` is the index of the character in the text, from 0. */
-  constructor(problem: string, position: number) {
+  constructor(problem: string, position: number, hasForm = false) {
     super(`${problem}, at character ${position + 1}`);
     this.name = "JsonFault";
+    this.hasForm = hasForm;
   }
 }
 
@@ -142,7 +146,7 @@ class Parser {
 
   #enter(): void {
     if (++this.#depth > MAX_DEPTH)
-      throw new JsonFault(`arrays and objects are nested more than ${MAX_DEPTH} levels deep`, this.#at);
+      throw new JsonFault(`arrays and objects are nested more than ${MAX_DEPTH} levels deep`, this.#at, true);
     this.#at++;
   }
 
@@ -222,7 +226,7 @@ class Parser {
 function setUnusual(object: Record<string, unknown>, name: string, value: unknown, position: number): void {
   if (Object.hasOwn(object, name)) {
     const shown = name.length > SHOWN_NAME ? `${name.slice(0, SHOWN_NAME - 1)}…` : name;
-    throw new JsonFault(`an object has the name ${JSON.stringify(shown)} twice`, position);
+    throw new JsonFault(`an object has the name ${JSON.stringify(shown)} twice`, position, true);
   }
   Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
 }

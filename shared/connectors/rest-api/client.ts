@@ -115,7 +115,7 @@ export class RestClient {
       return { body: parseJson(text), nextLink, base: url, url: shown };
     } catch (error) {
       if (!(error instanceof JsonFault)) throw error;
-      throw notJson(response.status, shown, error.message);
+      throw notJson(response.status, shown, error);
     }
   }
 

@@ -1,4 +1,5 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { JsonFault } from "../kit/json-parser.ts";
 import type { HttpRequest } from "./request.ts";
 
 const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
@@ -48,11 +49,13 @@ export function noResponse(
   });
 }
 
-export function notJson(status: number, url: string, fault: string): MillraceError {
-  const message = `GET ${url} answered ${status} with a body that is not JSON: ${fault}`;
-  return new MillraceError("HTTP_NOT_JSON", message, {
+export function notJson(status: number, url: string, { message, hasForm }: JsonFault): MillraceError {
+  const problem = `GET ${url} answered ${status} with a body that is not JSON: ${message}`;
+  return new MillraceError("HTTP_NOT_JSON", problem, {
     where: { url, status },
-    hint: "Check that url is the API's, not that of a page for people.",
+    hint: hasForm
+      ? "The meaning is in doubt. Ask who runs the API to correct it."
+      : "Check that url is the API's, not that of a page for people.",
   });
 }
 
