@@ -103,8 +103,8 @@ export class Desk {
   }
 
   /**
-   * Reads the next batch. Each partition is read with a new reader. `position` is `end` without what
-   * it tells of the table.
+   * Reads the next batch. Each partition is read with a new reader. `position` is `end` without
+   * what it tells of the table.
    */
   async batch(
     start: TableOffset,

@@ -91,6 +91,10 @@ export class ItemMaker {
   }
 }
 
+/** DynamoDB's numbers, beside 0, are at least `SMALLEST` and below `TOO_LARGE`. */
+const SMALLEST = 1e-130;
+const TOO_LARGE = 1e126;
+
 function isKeyType(fieldType: DataType): boolean {
   const type = rowType(fieldType);
   const isNumber = DataType.isInt(type) || DataType.isFloat(type) || DataType.isDecimal(type);
@@ -121,8 +125,11 @@ function attributeOf(field: Field, value: unknown, row: number): AttributeValue 
   if (DataType.isBool(type)) return { BOOL: value === true };
   if (DataType.isInt(type) || DataType.isDecimal(type)) return { N: String(value) };
   if (DataType.isFloat(type)) {
-    if (!Number.isFinite(value))
+    const size = Math.abs(Number(value));
+    if (!Number.isFinite(size))
       throw mismatch(name, row, `expected a number of DynamoDB, found ${String(value)}`);
+    if (size !== 0 && (size < SMALLEST || size >= TOO_LARGE))
+      throw mismatch(name, row, "expected a number of DynamoDB (1e-130 to 1e126), found a number outside it");
     return { N: String(value) };
   }
   if (DataType.isBinary(type)) return { B: Buffer.from(value as string, "base64") };

@@ -124,8 +124,9 @@ export class KinesisReader
   }
 
   /**
-   * Throws `KINESIS_STREAM_REPLACED` if the stream was made after it was read. An offset of an older
-   * version does not say when its stream was made, but a record in it cannot be older than that.
+   * Throws `KINESIS_STREAM_REPLACED` if the stream was made after it was read. An offset of an
+   * older version does not say when its stream was made, but a record in it cannot be older than
+   * that.
    */
   #refuseReplaced({ created, shards }: StreamOffset, summary: StreamSummary): void {
     if (summary.created === undefined) return;

@@ -1,6 +1,6 @@
 import { JsonNumber } from "../../contract/json.ts";
 
-/** A number as JSON has it. A JavaScript number stands for its shortest text. */
+/** A number that JSON can have. A JavaScript number stands for its shortest text. */
 export type ExactNumber = number | bigint | JsonNumber;
 
 /** A decimal number: `digits` divided by 10^`scale`. */

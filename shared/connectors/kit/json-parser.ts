@@ -42,14 +42,17 @@ const BYTE_ORDER_MARK = 0xfeff;
  * message has the position, and no value.
  */
 export class JsonFault extends Error {
-  /** True if more text could make it JSON, so that it may have been cut. */
-  readonly endsTooEarly: boolean;
+  /**
+   * `cut`: more text could make it JSON. `doubtful`: it has the form of JSON, but its meaning is in
+   * doubt, or it is nested too deeply. `broken`: it is no JSON.
+   */
+  readonly kind: "broken" | "cut" | "doubtful";
 
   /** `position` is the index of the character in the text, from 0. */
-  constructor(problem: string, position: number, endsTooEarly = false) {
+  constructor(problem: string, position: number, kind: JsonFault["kind"] = "broken") {
     super(`${problem}, at character ${position + 1}`);
-    this.endsTooEarly = endsTooEarly;
     this.name = "JsonFault";
+    this.kind = kind;
   }
 }
 
@@ -151,7 +154,7 @@ class Parser {
 
   #enter(): void {
     if (++this.#depth > MAX_DEPTH)
-      throw new JsonFault(`arrays and objects are nested more than ${MAX_DEPTH} levels deep`, this.#at);
+      throw new JsonFault(`arrays and objects are nested more than ${MAX_DEPTH} levels deep`, this.#at, "doubtful");
     this.#at++;
   }
 
@@ -223,7 +226,7 @@ class Parser {
   #unexpected(at = this.#at): JsonFault {
     return at < this.#text.length && !BEGUN.test(this.#text.slice(at, at + LONGEST_BEGUN))
       ? new JsonFault("a character that does not belong there", at)
-      : new JsonFault("the text ends too early", this.#text.length, true);
+      : new JsonFault("the text ends too early", this.#text.length, "cut");
   }
 }
 
@@ -231,7 +234,7 @@ class Parser {
 function setUnusual(object: Record<string, unknown>, name: string, value: unknown, position: number): void {
   if (Object.hasOwn(object, name)) {
     const shown = name.length > SHOWN_NAME ? `${name.slice(0, SHOWN_NAME - 1)}…` : name;
-    throw new JsonFault(`an object has the name ${JSON.stringify(shown)} twice`, position);
+    throw new JsonFault(`an object has the name ${JSON.stringify(shown)} twice`, position, "doubtful");
   }
   Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
 }

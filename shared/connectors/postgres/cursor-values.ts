@@ -15,9 +15,9 @@ const LARGEST: Readonly<Record<string, string>> = {
 };
 
 /**
- * Checks the values of the cursor column that would hide rows: nulls, `NaN` and infinities, UUIDs of
- * another version, and numbers that no sequence can pass. `latest` is the position of the last row.
- * It looks at the first and the last row only, because these values sort there. Error:
+ * Checks the values of the cursor column that would hide rows: nulls, `NaN` and infinities, UUIDs
+ * of another version, and numbers that no sequence can pass. `latest` is the position of the last
+ * row. It looks at the first and the last row only, because these values sort there. Error:
  * `POSTGRES_CURSOR_UNSAFE`.
  */
 export async function refuseHiding(

@@ -63,8 +63,8 @@ export interface PostgresOptions {
    */
   readonly failOnReset?: boolean;
   /**
-   * Source: what a stream does about rows whose `cursorColumn` is null, which it cannot read. `skip`
-   * leaves them out. Default `fail`.
+   * Source: what a stream does about rows whose `cursorColumn` is null, which it cannot read.
+   * `skip` leaves them out. Default `fail`.
    */
   readonly nullCursors?: "fail" | "skip";
   /**

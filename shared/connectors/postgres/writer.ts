@@ -75,8 +75,8 @@ export class PostgresWriter
   }
 
   /**
-   * Rejects rows that PostgreSQL cannot store, and rows with a null in a key column. SQL treats nulls
-   * as different from each other, so such a row would never be updated.
+   * Rejects rows that PostgreSQL cannot store, and rows with a null in a key column. SQL treats
+   * nulls as different from each other, so such a row would never be updated.
    */
   async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
     const keyColumns = this.#keyColumns;

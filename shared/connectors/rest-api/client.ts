@@ -192,8 +192,8 @@ export class RestClient {
       return parseJson(text);
     } catch (error) {
       if (!(error instanceof JsonFault)) throw error;
-      if (error.endsTooEarly && text.trim() !== "") throw bodyCut(status, url, "its JSON");
-      throw notJson(status, url, error.message, this.#excerpt(text));
+      if (error.kind === "cut" && text.trim() !== "") throw bodyCut(status, url, "its JSON");
+      throw notJson(status, url, error, this.#excerpt(text));
     }
   }
 

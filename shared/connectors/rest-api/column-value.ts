@@ -24,8 +24,8 @@ const FINER = /\.\d{6}\d*[1-9]/;
 
 /**
  * Returns a function that converts a value of the API to one that the column takes. `row` is the
- * number of the row, for errors. Errors: `OPTIONS_INVALID`; `ROW_MISMATCH` if an option of `columns`
- * can say what the value means.
+ * number of the row, for errors. Errors: `OPTIONS_INVALID`; `ROW_MISMATCH` if an option of
+ * `columns` can say what the value means.
  */
 export function columnValue(field: Field, column: ColumnPath): Convert {
   checkOptions(field, column);

@@ -1,4 +1,5 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { JsonFault } from "../kit/json-parser.ts";
 import type { NotText } from "./body.ts";
 import type { LimitAnswer } from "./rate-limits.ts";
 import type { HttpRequest } from "./request.ts";
@@ -61,13 +62,16 @@ export function noResponse(
 export function notJson(
   status: number,
   url: string,
-  fault: string,
+  { message: fault, kind }: JsonFault,
   found: string | undefined,
 ): MillraceError {
   const message = `GET ${url} answered ${status} with a body that is not JSON: ${fault}`;
   return new MillraceError("HTTP_NOT_JSON", message, {
     where: { url, status },
-    hint: "Check that url is the API's, not that of a page for people.",
+    hint:
+      kind === "doubtful"
+        ? "The meaning is in doubt. Ask who runs the API to correct it."
+        : "Check that url is the API's, not that of a page for people.",
     found,
   });
 }

@@ -5,7 +5,9 @@ import { jsonRecord, jsonRow } from "../../../shared/connectors/kit/json.ts";
 import { JsonFault, parseJson } from "../../../shared/connectors/kit/json-parser.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 
-/** Returns the value of a column of this type, as a writer gets it, for the text of a JSON value. */
+/**
+ * Returns the value of a column of this type, as a writer gets it, for the text of a JSON value.
+ */
 function column(type: string, text: string): unknown {
   const schema = parseDdl(`v ${type}`);
   const row = jsonRow(schema)(parseJson(`{"v":${text}}`) as Record<string, unknown>);

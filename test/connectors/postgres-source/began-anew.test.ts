@@ -30,7 +30,9 @@ async function again(
   return valuesOf((await d.batch(end, options)).partitions, "n");
 }
 
-/** Expects the next batch to be refused, with a message that has `problem`, unless it is allowed. */
+/**
+ * Expects the next batch to be refused, with a message that has `problem`, unless it is allowed.
+ */
 async function expectReset(first: string, change: string, problem: string): Promise<void> {
   await expect(again(first, change)).rejects.toMatchObject({
     code: "POSTGRES_TABLE_RESET",

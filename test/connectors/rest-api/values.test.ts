@@ -191,6 +191,7 @@ describe("values", () => {
     expect(error).toMatchObject({
       code: "HTTP_NOT_JSON",
       message: `GET ${error.api.url} answered 200 with a body that is not JSON: an object has the name "id" twice, at character 10`,
+      hint: "The meaning is in doubt. Ask who runs the API to correct it.",
     });
   });
 
