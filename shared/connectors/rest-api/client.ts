@@ -133,7 +133,7 @@ export class RestClient {
   /**
    * Sends a GET request and parses the response as JSON. Transient errors are retried first.
    * Errors: `HTTP_STATUS`, `HTTP_FAILED` (no complete response), `HTTP_NOT_TEXT`, `HTTP_NOT_JSON`,
-   * `RESPONSE_TOO_LARGE`, `LINK_TO_OTHER_ORIGIN`, `OAUTH2_FAILED`, `SECRET_MISSING`,
+   * `RESPONSE_TOO_LARGE`, `LINK_TO_OTHER_ORIGIN`, `ACCESS_TOKEN_FAILED`, `SECRET_MISSING`,
    * `SECRET_INVALID`.
    */
   async get(url: URL, signal?: AbortSignal): Promise<Answer> {
@@ -180,7 +180,7 @@ export class RestClient {
         signal?.aborted !== true &&
         MillraceError.is(error) &&
         error.retryable &&
-        error.code !== ("OAUTH2_FAILED" satisfies ErrorCode),
+        error.code !== ("ACCESS_TOKEN_FAILED" satisfies ErrorCode),
       askedDelayOf: () => wait,
       signal,
     });
@@ -204,7 +204,7 @@ export class RestClient {
   /**
    * Sends a request and reads the whole response, whatever its status. If the API refuses the
    * access token, the request is sent once more with another one. Errors: `HTTP_FAILED`,
-   * `OAUTH2_FAILED`.
+   * `ACCESS_TOKEN_FAILED`.
    */
   async #tryOnce(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
     if (this.#tokens === undefined) return await this.#exchange(request, undefined, signal);
@@ -287,7 +287,7 @@ export class RestClient {
     // A status that is an error counts even if its body was cut.
     const body = response.ok ? await reading : await reading.catch(() => ({ text: "", isCut: true }));
     if ("problem" in body) throw notText(response.status, url, body);
-    if (isPage && body.text === "" && !saysEmpty(response)) {
+    if (isPage && body.text === "" && !body.isCut && !saysEmpty(response)) {
       throw bodyCut(response.status, url, "it has no bytes, and no header says that there are none");
     }
     if (isPage && body.isCut) throw responseTooLarge(response.status, url, maxBytes);

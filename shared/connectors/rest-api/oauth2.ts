@@ -55,7 +55,7 @@ export class AccessTokens {
     this.#memory = tokenMemory(sha256(canonicalJson(options as unknown as JsonValue)).toString("hex"));
   }
 
-  /** Returns a valid token. Errors: `OAUTH2_FAILED`, `SECRET_MISSING`. */
+  /** Returns a valid token. Errors: `ACCESS_TOKEN_FAILED`, `SECRET_MISSING`. */
   async token(signal: AbortSignal | undefined): Promise<string> {
     signal?.throwIfAborted();
     const token = this.#usable() ?? (await abortable(this.#fetched(), signal));
@@ -202,7 +202,7 @@ export class AccessTokens {
     const { origin, pathname } = new URL(this.#options.tokenUrl);
     const { status, ...rest } = more;
     const url = origin + pathname;
-    return new MillraceError("OAUTH2_FAILED", `POST ${url} for an access token ${what}`, {
+    return new MillraceError("ACCESS_TOKEN_FAILED", `POST ${url} for an access token ${what}`, {
       where: { url, ...(status === undefined ? {} : { status }) },
       hint,
       ...rest,
