@@ -133,7 +133,7 @@ export class RestClient {
   /**
    * Sends a GET request and parses the response as JSON. Transient errors are retried first.
    * Errors: `HTTP_STATUS`, `HTTP_FAILED` (no complete response), `HTTP_NOT_TEXT`, `HTTP_NOT_JSON`,
-   * `RESPONSE_TOO_LARGE`, `LINK_TO_OTHER_ORIGIN`, `OAUTH2_FAILED`, `SECRET_MISSING`,
+   * `RESPONSE_TOO_LARGE`, `LINK_TO_OTHER_ORIGIN`, `ACCESS_TOKEN_FAILED`, `SECRET_MISSING`,
    * `SECRET_INVALID`.
    */
   async get(url: URL, signal?: AbortSignal): Promise<Answer> {
@@ -180,7 +180,7 @@ export class RestClient {
         signal?.aborted !== true &&
         MillraceError.is(error) &&
         error.retryable &&
-        error.code !== ("OAUTH2_FAILED" satisfies ErrorCode),
+        error.code !== ("ACCESS_TOKEN_FAILED" satisfies ErrorCode),
       askedDelayOf: () => wait,
       signal,
     });
@@ -192,7 +192,8 @@ export class RestClient {
       return parseJson(text);
     } catch (error) {
       if (!(error instanceof JsonFault)) throw error;
-      if (error.kind === "cut" && text.trim() !== "") throw bodyCut(status, url, "its JSON");
+      if (error.kind === "cut" && text.trim() !== "")
+        throw bodyCut(status, url, "it ends in the middle of its JSON");
       throw notJson(status, url, error, this.#excerpt(text));
     }
   }
@@ -202,8 +203,9 @@ export class RestClient {
   }
 
   /**
-   * Sends a request and reads the whole response, whatever its status. If the API refuses the access
-   * token, the request is sent once more with another one. Errors: `HTTP_FAILED`, `OAUTH2_FAILED`.
+   * Sends a request and reads the whole response, whatever its status. If the API refuses the
+   * access token, the request is sent once more with another one. Errors: `HTTP_FAILED`,
+   * `ACCESS_TOKEN_FAILED`.
    */
   async #tryOnce(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
     if (this.#tokens === undefined) return await this.#exchange(request, undefined, signal);
@@ -247,8 +249,9 @@ export class RestClient {
       const response = await this.#fetch(request, { init, toUrl, limits, signal });
       return { response, text: await this.#textOf(response, request, url), url };
     } catch (error) {
-      if (MillraceError.is(error)) throw error;
-      const seconds = timeout?.aborted === true ? this.#options.timeoutSeconds : undefined;
+      // Without a time limit, no request was sent: the wait for its turn was aborted.
+      if (MillraceError.is(error) || timeout === undefined) throw error;
+      const seconds = timeout.aborted ? this.#options.timeoutSeconds : undefined;
       throw noResponse(request, url, error, seconds);
     }
   }
@@ -281,9 +284,28 @@ export class RestClient {
     const { maxResponseBytes, charset } = this.#options;
     const isPage = response.ok && method === "GET";
     const maxBytes = isPage ? maxResponseBytes : MAX_UNUSED_BYTES;
-    const body = await readText(response, { maxBytes, charset, strict: isPage });
+    const reading = readText(response, { maxBytes, charset, strict: isPage });
+    // A status that is an error counts even if its body was cut.
+    const body = response.ok ? await reading : await reading.catch(() => ({ text: "", isCut: true }));
     if ("problem" in body) throw notText(response.status, url, body);
+    if (isPage && body.text === "" && !body.isCut && !saysEmpty(response)) {
+      throw bodyCut(response.status, url, "it has no bytes, and no header says that there are none");
+    }
     if (isPage && body.isCut) throw responseTooLarge(response.status, url, maxBytes);
     return body.text;
   }
+}
+
+/** The size of an empty body in gzip. */
+const EMPTY_GZIP_BYTES = 20;
+
+/**
+ * Returns true if an empty body is proven to be empty. One that ends with its connection, and one
+ * in gzip, may also have been cut before its first byte.
+ */
+function saysEmpty({ status, headers }: Response): boolean {
+  const length = headers.get("content-length");
+  if (status === 204 || length === "0") return true;
+  if (headers.has("content-encoding")) return Number(length ?? 0) >= EMPTY_GZIP_BYTES;
+  return length !== null || headers.has("transfer-encoding");
 }

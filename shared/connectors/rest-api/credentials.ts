@@ -5,7 +5,9 @@ import { formEncoded } from "./oauth2.ts";
 import { concealSecrets, hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
 import type { RequestOptions } from "./request-options.ts";
 
-/** The name of an access token in a stored link or cursor. It is replaced when a request is sent. */
+/**
+ * The name of an access token in a stored link or cursor. It is replaced when a request is sent.
+ */
 const TOKEN_NAME = "oauth2:token";
 const TOKEN_PLACEHOLDER = /(?:\{|%7B)oauth2(?::|%3A)token(?:\}|%7D)/gi;
 /** Matches a name which says that the value is a secret. */

@@ -77,22 +77,18 @@ export function notJson(
 }
 
 /** The error of a body that ends too early, though the connection was closed in order. */
-export function bodyCut(status: number, url: string, end: "its JSON" | "a character"): MillraceError {
-  return new MillraceError(
-    "HTTP_FAILED",
-    `GET ${url} answered ${status} with a body that was cut: it ends in the middle of ${end}`,
-    {
-      where: { url, status },
-      retryable: true,
-      hint: "Look for a proxy between here and the API that cuts answers, or ask for smaller pages.",
-    },
-  );
+export function bodyCut(status: number, url: string, how: string): MillraceError {
+  return new MillraceError("HTTP_FAILED", `GET ${url} answered ${status} with a body that was cut: ${how}`, {
+    where: { url, status },
+    retryable: true,
+    hint: "Look for a proxy between here and the API that cuts answers, or ask for smaller pages.",
+  });
 }
 
 /** The error of a body that is not in its charset. */
 export function notText(status: number, url: string, reason: NotText): MillraceError {
   const { problem, charset } = reason;
-  if (problem === "incomplete") return bodyCut(status, url, "a character");
+  if (problem === "incomplete") return bodyCut(status, url, "it ends in the middle of a character");
   const why =
     problem === "unknown charset"
       ? `in the charset ${JSON.stringify(charset)}, which is unknown`
@@ -114,7 +110,7 @@ export function responseTooLarge(status: number, url: string, maxBytes: number):
   );
 }
 
-/** What is known of a response whose status is an error. */
+/** A response whose status is an error, and the options that its error names. */
 export interface ErrorAnswer extends LimitAnswer {
   readonly status: number;
   /** What the API said, without secrets. It may quote rows. */
@@ -144,7 +140,11 @@ export function statusError(request: HttpRequest, url: string, answer: ErrorAnsw
 }
 
 /** Returns the advice for a limit, or for a wait that is longer than allowed. */
-function limitHint({ isLimit, wait, maxDelay }: ErrorAnswer): string | undefined {
+export function limitHint({
+  isLimit,
+  wait,
+  maxDelay,
+}: Pick<ErrorAnswer, "isLimit" | "wait" | "maxDelay">): string | undefined {
   const seconds = Math.ceil((wait ?? 0) / 1000);
   if (seconds > maxDelay) {
     return (

@@ -8,20 +8,14 @@ const LOOKED_AT = 32 * 1024;
 
 /**
  * Where APIs put the reason of an error: their own forms, `application/problem+json` (RFC 9457) and
- * OAuth2. The texts of a line are shown together.
+ * OAuth2. All texts that are there are shown together.
  */
 const REASONS: readonly (readonly string[])[] = [
-  ["error.code", "error.status", "error.message"],
-  ["errors.0.code", "errors.0.title", "errors.0.message", "errors.0.detail"],
-  ["error", "error_description"],
-  ["title", "detail"],
-  ["code", "message"],
-  ["Code", "Message"],
-  ["code", "msg"],
-  ["0.errorCode", "0.message"],
-  ["fault.faultstring"],
-  ["errorMessage"],
-];
+  ...["error.code", "error.status", "error.message", "error", "error_description"],
+  ...["code", "Code", "title", "message", "Message", "msg", "detail", "errorMessage"],
+  ...["errors.0.code", "errors.0.field", "errors.0.title", "errors.0.message", "errors.0.detail", "errors.0"],
+  ...["0.errorCode", "0.message", "fault.faultstring"],
+].map((path) => path.split("."));
 
 /**
  * Returns what a response says, for people: the reason if the body is JSON with one, otherwise the
@@ -43,11 +37,8 @@ function reasonIn(body: string): string | undefined {
   }
   if (typeof json === "string") return json;
   if (!isPlainObject(json) && !Array.isArray(json)) return undefined;
-  for (const paths of REASONS) {
-    const texts = paths.map((path) => valueAt(json, path)).filter(isText);
-    if (texts.some((text) => typeof text === "string")) return [...new Set(texts)].join(": ");
-  }
-  return undefined;
+  const texts = REASONS.map((path) => valueAt(json, path)).filter(isText);
+  return texts.some((text) => typeof text === "string") ? [...new Set(texts)].join(": ") : undefined;
 }
 
 function isText(value: unknown): value is string | number {

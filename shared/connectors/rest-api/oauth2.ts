@@ -5,10 +5,10 @@ import { type RetryPolicy, retry } from "../../contract/retry.ts";
 import { isFromEnvironment, secretOf } from "../kit/secrets.ts";
 import { sha256 } from "../kit/sha256.ts";
 import { readText } from "./body.ts";
-import { isPassing, reasonOf } from "./errors.ts";
+import { isPassing, limitHint, reasonOf } from "./errors.ts";
 import { excerptOf } from "./excerpt.ts";
 import { Pace } from "./pace.ts";
-import { limitAnswer } from "./rate-limits.ts";
+import { type LimitAnswer, limitAnswer } from "./rate-limits.ts";
 import type { RequestOptions } from "./request-options.ts";
 import { type Token, type TokenMemory, tokenMemory } from "./token-memory.ts";
 
@@ -55,7 +55,7 @@ export class AccessTokens {
     this.#memory = tokenMemory(sha256(canonicalJson(options as unknown as JsonValue)).toString("hex"));
   }
 
-  /** Returns a valid token. Errors: `OAUTH2_FAILED`, `SECRET_MISSING`. */
+  /** Returns a valid token. Errors: `ACCESS_TOKEN_FAILED`, `SECRET_MISSING`. */
   async token(signal: AbortSignal | undefined): Promise<string> {
     signal?.throwIfAborted();
     const token = this.#usable() ?? (await abortable(this.#fetched(), signal));
@@ -111,7 +111,7 @@ export class AccessTokens {
       if (response.ok) return this.#read(text, response.status, askedAt);
       const limit = limitAnswer(response, text, this.#runtime.now());
       wait = limit.wait;
-      throw this.#refused(response.status, text, limit.isLimit);
+      throw this.#refused(response.status, text, limit);
     };
     return await retry(this.#runtime, this.#policy, tryOnce, { askedDelayOf: () => wait });
   }
@@ -178,14 +178,17 @@ export class AccessTokens {
     return this.#error(`answered ${status} ${how}`, "Check the option tokenUrl of oauth2.", { status });
   }
 
-  #refused(status: number, text: string, isLimit: boolean): MillraceError {
+  #refused(status: number, text: string, limit: LimitAnswer): MillraceError {
     const answer = parsed(text);
     const code =
       isPlainObject(answer) && /^[a-z_]{1,40}$/.test(String(answer["error"])) ? answer["error"] : "";
-    const hint = HINTS[String(code)] ?? (isLimit ? HINTS["limit"] : undefined) ?? hintOf(status);
+    const retryable = isPassing(status) || limit.isLimit;
+    const maxDelay = this.#request.maxRetryDelaySeconds;
+    const ofLimit = retryable ? limitHint({ ...limit, maxDelay }) : undefined;
+    const hint = ofLimit ?? HINTS[String(code)] ?? hintOf(status);
     return this.#error(`answered ${status}${code === "" ? "" : ` (${code})`}`, hint, {
       status,
-      retryable: isPassing(status) || isLimit,
+      retryable,
       found: excerptOf(text, this.#conceal),
     });
   }
@@ -199,7 +202,7 @@ export class AccessTokens {
     const { origin, pathname } = new URL(this.#options.tokenUrl);
     const { status, ...rest } = more;
     const url = origin + pathname;
-    return new MillraceError("OAUTH2_FAILED", `POST ${url} for an access token ${what}`, {
+    return new MillraceError("ACCESS_TOKEN_FAILED", `POST ${url} for an access token ${what}`, {
       where: { url, ...(status === undefined ? {} : { status }) },
       hint,
       ...rest,
@@ -215,7 +218,6 @@ const HINTS: Readonly<Record<string, string>> = {
   unsupported_grant_type: "Check tokenUrl of oauth2: the server has no grant client_credentials there.",
   invalid_scope: "Check scope of oauth2.",
   invalid_request: "Check scope, audience and params of oauth2 against the server's documentation.",
-  limit: "The server limits requests for tokens: lower --max-concurrency, or run later.",
 };
 
 function hintOf(status: number): string {

@@ -72,8 +72,8 @@ function encodedPattern(character: string): string {
 }
 
 /**
- * Replaces secrets in a text for people by `{env:NAME}`: as they are, percent-encoded, escaped as in
- * JSON and HTML, and in base64. The secrets cannot be put back.
+ * Replaces secrets in a text for people by `{env:NAME}`: as they are, percent-encoded, escaped as
+ * in JSON and HTML, and in base64. The secrets cannot be put back.
  */
 export function concealSecrets(text: string, secrets: readonly NamedSecret[]): string {
   const patternOf = (value: string): string =>

@@ -176,7 +176,7 @@ export const REST_API = {
     do: 'write the path as an array: `["user.id"]` or `["user", "id"]`',
     again: "no",
   },
-  OAUTH2_FAILED: {
+  ACCESS_TOKEN_FAILED: {
     means: "the token endpoint of `oauth2` gave no token",
     do: "check the client id, its secret and the scope; the answer is on the terminal of the run",
     again: "408, 425, 429, 5xx as above, and a broken connection",

@@ -14,6 +14,8 @@ describe("a request that fails", () => {
     ["the API answered 503 with Retry-After", { status: 503, headers: { "retry-after": "7" } }, 7000],
     ["the API answered 429 with Retry-After", { status: 429, headers: { "retry-after": "2" } }, 2000],
     ["the API was still at work on it (409)", { status: 409 }, 250],
+    ["a proxy answered 524", { status: 524 }, 250],
+    ["a limit was exhausted (403)", { status: 403, headers: { "retry-after": "3" } }, 3000],
   ])(
     "A request that fails because %s is sent again under its key and counts once",
     async (_why, fault, delay) => {
@@ -143,6 +145,7 @@ describe("a request without a key", () => {
     ["the API answered 500", { status: 500 }],
     ["the API answered 504", { status: 504 }],
     ["the API answered 408", { status: 408 }],
+    ["a proxy answered 520", { status: 520 }],
   ])(
     "A request without a key is not sent again if %s, because it may have been processed",
     async (_why, fault) => {
@@ -164,14 +167,15 @@ describe("a request without a key", () => {
     expect(api.asked).toHaveLength(1);
   });
 
-  it.each([425, 429])(
-    "A request without a key is sent again after %d, because nothing was done",
-    async (status) => {
-      const api = await serveRows((_asked, count) => (count === 1 ? { status } : undefined));
-      await send({ url: api.url, ...options }, rowsUpTo(3));
-      expect(api.rows).toEqual(rowsUpTo(3));
-    },
-  );
+  it.each<[string, Fault]>([
+    ["425", { status: 425 }],
+    ["429", { status: 429 }],
+    ["403 at a limit", { status: 403, json: { message: "Rate limit exceeded" } }],
+  ])("A request without a key is sent again after %s, because nothing was done", async (_status, fault) => {
+    const api = await serveRows((_asked, count) => (count === 1 ? fault : undefined));
+    await send({ url: api.url, ...options }, rowsUpTo(3));
+    expect(api.rows).toEqual(rowsUpTo(3));
+  });
 
   it("A request without a key is sent again if no server was there to take it", async () => {
     const runtime = runtimeAt(0);

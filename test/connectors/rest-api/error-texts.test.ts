@@ -14,6 +14,17 @@ describe("what an API says with an error", () => {
     ],
     ["Google", '{"error":{"code":403,"message":"Quota exceeded","status":"X"}}', "403: X: Quota exceeded"],
     ["JSON:API", '{"errors":[{"title":"Invalid","detail":"no such field"}]}', "Invalid: no such field"],
+    [
+      "GitHub with details",
+      '{"message":"Validation Failed","errors":[{"resource":"Search","field":"q","code":"missing"}]}',
+      "Validation Failed: missing: q",
+    ],
+    [
+      "Spring",
+      '{"status":400,"error":"Bad Request","message":"limit is too large"}',
+      "Bad Request: limit is too large",
+    ],
+    ["names with dots", '{"error.code":"x","error":{"code":7,"message":"no"}}', "7: no"],
     ["GraphQL", '{"errors":[{"message":"Field x is unknown"}]}', "Field x is unknown"],
     ["OAuth2", '{"error":"invalid_scope","error_description":"no"}', "invalid_scope: no"],
     ["Salesforce", '[{"errorCode":"REQUEST_LIMIT","message":"too many"}]', "REQUEST_LIMIT: too many"],

@@ -162,6 +162,45 @@ describe("requests that fail", () => {
     },
   );
 
+  it.each<[string, Record<string, string>, Buffer, boolean]>([
+    ["without a length", {}, Buffer.alloc(0), true],
+    [
+      "in gzip that was cut",
+      { "content-encoding": "gzip", "content-length": "10" },
+      gzipSync("").subarray(0, 10),
+      true,
+    ],
+    ["in chunks in gzip that was cut", { "content-encoding": "gzip" }, gzipSync("").subarray(0, 10), true],
+    ["in gzip", { "content-encoding": "gzip", "content-length": "20" }, gzipSync(""), false],
+    ["with its length", { "content-length": "0" }, Buffer.alloc(0), false],
+    ["in chunks", { "transfer-encoding": "chunked" }, Buffer.alloc(0), false],
+  ])(
+    "An empty body %s is tried again if it may have been cut before its first byte",
+    async (_what, headers, body, isCut) => {
+      const error = await failed(
+        (_asked, _count, response) => {
+          response.shouldKeepAlive = false;
+          if (!("transfer-encoding" in headers)) response.useChunkedEncodingByDefault = false;
+          response.writeHead(200, headers).flushHeaders();
+          response.end(body);
+          return undefined;
+        },
+        { maxRetries: 1 },
+      );
+      expect([error.code, error.api.asked.length]).toEqual(isCut ? ["HTTP_FAILED", 2] : ["HTTP_NOT_JSON", 1]);
+    },
+  );
+
+  it("A status that is an error counts even if its body was cut", async () => {
+    const error = await failed((_asked, _count, response) => {
+      response.writeHead(404, { "content-length": "10" });
+      response.write("1234", () => response.destroy());
+      return undefined;
+    });
+    expect(error).toMatchObject({ code: "HTTP_STATUS", where: { status: 404 }, found: undefined });
+    expect(error.api.asked).toHaveLength(1);
+  });
+
   it.each(["[", '{"a', '[{"id":1', '[{"id":1},', '["\\u00', "[1.", "[tru", '[{"id":1}\n'])(
     "The error of a body that always ends after %j says that it was cut",
     async (text) => {

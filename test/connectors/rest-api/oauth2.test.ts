@@ -237,7 +237,7 @@ describe("OAuth2 client credentials", () => {
       const { api, tokens, options } = await servers({}, () => reply);
       const error = await failure(() => readOne(options));
       expect(error).toMatchObject({
-        code: "OAUTH2_FAILED",
+        code: "ACCESS_TOKEN_FAILED",
         message: `POST ${tokens.url} for an access token ${problem}`,
         where: { url: tokens.url },
         retryable,
@@ -252,7 +252,7 @@ describe("OAuth2 client credentials", () => {
     const { options } = await servers({ tokenUrl: "http://127.0.0.1:1/token?key=s3cr3t" });
     const error = await failure(() => readOne({ ...options, maxRetries: 0 }));
     expect(error).toMatchObject({
-      code: "OAUTH2_FAILED",
+      code: "ACCESS_TOKEN_FAILED",
       retryable: true,
       where: { url: "http://127.0.0.1:1/token" },
     });
