@@ -7,13 +7,18 @@ import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
 import { noResponse, notJson, responseTooLarge, statusError } from "./errors.ts";
 import type { RequestOptions } from "./options.ts";
-import type { Delivery, HttpRequest } from "./request.ts";
-import { parseNextLink, parseRetryAfter } from "./response-headers.ts";
+import type { BodyQuery, Delivery, HttpRequest } from "./request.ts";
+import { fillBody, jsonText } from "./request-body.ts";
+import { parseRetryAfter } from "./response-headers.ts";
 
-/** A response: its JSON body and the target of its `Link: rel="next"` header. */
+/** A response of the API to a request that reads. */
 export interface Answer {
+  /** The parsed JSON, or `undefined` if the response has no body. */
   readonly body: unknown;
-  readonly nextLink: string | undefined;
+  /** True if the status says that there is no body: 204 or 205. */
+  readonly noContent: boolean;
+  /** The text of the `Link` header. */
+  readonly link: string | null;
   /** The requested URL, which may have secrets: relative links are resolved with it. */
   readonly base: URL;
   /** The requested URL without secrets, for messages. */
@@ -74,12 +79,12 @@ export class RestClient {
     return this.#checkOrigin(url, "the stored page");
   }
 
-  /** Returns a cursor as it can be stored, without secrets. */
+  /** Returns the text of a cursor as it can be stored, without secrets. */
   storedCursor(cursor: string): string {
     return this.#credentials.hide(cursor);
   }
 
-  /** Returns a cursor that was stored, with its secrets. */
+  /** Returns the text of a cursor that was stored, with its secrets. */
   cursor(stored: string): string {
     return this.#credentials.reveal(stored);
   }
@@ -103,19 +108,27 @@ export class RestClient {
   }
 
   /**
-   * Sends a GET request and parses the response as JSON. Transient errors are retried first.
-   * Errors: `HTTP_STATUS`, `HTTP_FAILED` (no response), `HTTP_NOT_JSON`, `LINK_TO_OTHER_ORIGIN`,
+   * Sends a request that reads, and parses the response as JSON. It is a GET request, or a POST
+   * request if there is a `query` for its body. Transient errors are retried first. Errors:
+   * `HTTP_STATUS`, `HTTP_FAILED` (no response), `HTTP_NOT_JSON`, `LINK_TO_OTHER_ORIGIN`,
    * `SECRET_MISSING`, `SECRET_INVALID`.
    */
-  async get(url: URL, signal?: AbortSignal): Promise<Answer> {
-    const request: HttpRequest = { method: "GET", url, headers: { accept: "application/json" } };
+  async get(url: URL, { signal, query }: { signal?: AbortSignal; query?: BodyQuery } = {}): Promise<Answer> {
+    const accept = "application/json";
+    const request: HttpRequest =
+      query === undefined
+        ? { method: "GET", url, headers: { accept } }
+        : { method: "POST", url, headers: { accept, "content-type": accept }, query };
     const { response, text, url: shown } = await this.#ask(request, signal);
-    const nextLink = parseNextLink(response.headers.get("link"));
+    const { status, headers } = response;
+    const noContent = status === 204 || status === 205;
+    const answer = { noContent, link: headers.get("link"), base: url, url: shown };
+    if (text.trim() === "") return { body: undefined, ...answer };
     try {
-      return { body: parseJson(text), nextLink, base: url, url: shown };
+      return { body: parseJson(text), ...answer };
     } catch {
       // The parser's error is dropped because it quotes the body.
-      throw notJson(response.status, shown);
+      throw notJson(request.method, status, shown);
     }
   }
 
@@ -155,7 +168,7 @@ export class RestClient {
    * Sends a request once and reads the whole response, whatever its status. Error: `HTTP_FAILED`.
    */
   async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
-    const { method, headers: defaults, delivery } = request;
+    const { method, headers: defaults, delivery, query } = request;
     const url = this.#credentials.shown(request.url);
     const timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
     const headers = this.#credentials.headers(defaults);
@@ -170,6 +183,9 @@ export class RestClient {
       // With "follow", fetch would send the headers, which may hold secrets, to another origin.
       redirect: "manual",
       ...(delivery === undefined ? {} : { body: delivery.body }),
+      ...(query === undefined
+        ? {}
+        : { body: jsonText(fillBody(this.#credentials.inBody(query.template), query.params)) }),
     };
     try {
       const response = await this.#fetch(request, init);
@@ -199,11 +215,11 @@ export class RestClient {
    * Reads the body. Only the body of a page is needed; of others a part is read, so that the
    * connection can be used again. Error: `RESPONSE_TOO_LARGE`.
    */
-  async #textOf(response: Response, { method }: HttpRequest, url: string): Promise<string> {
+  async #textOf(response: Response, { method, delivery }: HttpRequest, url: string): Promise<string> {
     const { maxResponseBytes } = this.#options;
-    if (!response.ok || method !== "GET") return (await readText(response, MAX_UNUSED_BYTES)) ?? "";
+    if (!response.ok || delivery !== undefined) return (await readText(response, MAX_UNUSED_BYTES)) ?? "";
     const text = await readText(response, maxResponseBytes);
     if (text !== undefined) return text;
-    throw responseTooLarge(response.status, url, maxResponseBytes);
+    throw responseTooLarge(method, response.status, url, maxResponseBytes);
   }
 }

@@ -3,20 +3,26 @@ import { MillraceError } from "../../contract/errors.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
 import type { RequestOptions } from "./options.ts";
 import { hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
+import { mapJson } from "./request-body.ts";
 
 /** Matches a parameter whose name says that its value is a secret of the API's own making. */
 const SECRET_PARAMETER =
   /([?&][^?&=]*(?:token|secret|signature|password|credential|api[-_]?key|session|\bsig|\bauth|\bjwt)[^?&=]*=)[^&]+/gi;
+
+/** Returns true for `{ env: "NAME" }` in a request body, which may have other objects with `env`. */
+function isEnvironmentOnly(value: unknown): value is FromEnvironment {
+  return isFromEnvironment(value) && typeof value.env === "string" && Object.keys(value).length === 1;
+}
 
 /**
  * Adds secrets to requests, and removes them from URLs that are stored or shown. Secrets are read
  * from the environment each time they are used.
  */
 export class Credentials {
-  readonly #options: RequestOptions;
+  readonly #options: RequestOptions & { readonly requestBody?: unknown };
   readonly #env: Runtime["env"];
 
-  constructor(options: RequestOptions, env: Runtime["env"]) {
+  constructor(options: RequestOptions & { readonly requestBody?: unknown }, env: Runtime["env"]) {
     this.#options = options;
     this.#env = env;
   }
@@ -97,6 +103,11 @@ export class Credentials {
       : new URL(link, this.#options.url);
   }
 
+  /** Returns a JSON body with the secret in the place of each `{ env: … }`. Error: `SECRET_MISSING`. */
+  inBody(body: unknown): unknown {
+    return mapJson(body, (value) => (isEnvironmentOnly(value) ? this.#secret(value) : value));
+  }
+
   /** Replaces secrets in a cursor by placeholders. */
   hide(text: string): string {
     return hideSecrets(text, this.#secrets());
@@ -107,8 +118,12 @@ export class Credentials {
   }
 
   #secrets(): readonly NamedSecret[] {
-    const { query, headers, bearerToken, url } = this.#options;
+    const { query, headers, bearerToken, url, requestBody } = this.#options;
     const all = [...Object.values(query), ...Object.values(headers), bearerToken].filter(isFromEnvironment);
+    mapJson(requestBody, (value) => {
+      if (isEnvironmentOnly(value)) all.push(value);
+      return value;
+    });
     const { password } = new URL(url);
     return [
       ...all.map(({ env }) => ({ name: `env:${env}`, value: this.#env[env] ?? "" })),

@@ -13,7 +13,7 @@ const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI
 
 /** Returns true if it is safe to send the request twice. */
 function isRepeatable({ method, delivery }: HttpRequest): boolean {
-  return method === "GET" || method === "PUT" || delivery?.idempotency !== undefined;
+  return delivery === undefined || method === "PUT" || delivery.idempotency !== undefined;
 }
 
 /** Formats the request's rows for a message, such as ` for rows 201 to 300`. */
@@ -48,17 +48,26 @@ export function noResponse(
   });
 }
 
-export function notJson(status: number, url: string): MillraceError {
-  return new MillraceError("HTTP_NOT_JSON", `GET ${url} answered ${status} with a body that is not JSON`, {
-    where: { url, status },
-    hint: "Check that url is the API's, not that of a page for people.",
-  });
+export function notJson(method: string, status: number, url: string): MillraceError {
+  return new MillraceError(
+    "HTTP_NOT_JSON",
+    `${method} ${url} answered ${status} with a body that is not JSON`,
+    {
+      where: { url, status },
+      hint: "Check that url is the API's, not that of a page for people.",
+    },
+  );
 }
 
-export function responseTooLarge(status: number, url: string, maxBytes: number): MillraceError {
+export function responseTooLarge(
+  method: string,
+  status: number,
+  url: string,
+  maxBytes: number,
+): MillraceError {
   return new MillraceError(
     "RESPONSE_TOO_LARGE",
-    `GET ${url} answered with more than ${maxBytes} bytes, which is the maxResponseBytes of the options`,
+    `${method} ${url} answered with more than ${maxBytes} bytes, which is the maxResponseBytes of the options`,
     {
       where: { url, status },
       hint: "Ask for smaller pages (pageSize, timeRange), or raise maxResponseBytes: a page is held in memory.",

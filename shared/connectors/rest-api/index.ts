@@ -16,13 +16,13 @@ import { RestWriter, type Sent } from "./writer.ts";
 export type { FromEnvironment } from "../kit/secrets.ts";
 export type {
   ColumnPath,
-  Pagination,
   RestApiOptions,
   RestApiRequestOptions,
   RestApiSinkOptions,
   RestApiSourceOptions,
-  TimeRangeOptions as TimeRange,
 } from "./options.ts";
+export type { CountedEnd, EndProofs, LinkedEnd, LinkedPages, Pagination } from "./pagination.ts";
+export type { TimeRangeOptions as TimeRange } from "./time-range-options.ts";
 export type { Sent } from "./writer.ts";
 
 /**
