@@ -226,8 +226,10 @@ type WithDefaults<Options, Names extends keyof Options> = Omit<Options, Names> &
 export type RequestOptions = Pick<ParsedOptions, keyof typeof REQUEST>;
 
 /** The options of a source, with their defaults. */
-export type SourceOptions = RequestOptions &
-  WithDefaults<
+export type SourceOptions = RequestOptions & {
+  /** True if `pagination` is not set, so that the API may have none. */
+  readonly isPaginationAssumed: boolean;
+} & WithDefaults<
     Pick<ParsedOptions, keyof typeof SOURCE>,
     "columns" | "pagination" | "pageSize" | "maxPagesPerBatch" | "missingRows" | "paramsIn"
   >;
@@ -242,6 +244,7 @@ export function sourceOptions(options: ParsedOptions): SourceOptions {
   return {
     ...options,
     columns: options.columns ?? {},
+    isPaginationAssumed: options.pagination === undefined && options.requestBody === undefined,
     pagination: options.pagination ?? PAGINATION.parse({ type: "offset" }),
     pageSize: options.pageSize ?? 100,
     maxPagesPerBatch: options.maxPagesPerBatch ?? 100,

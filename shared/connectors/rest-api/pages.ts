@@ -6,6 +6,7 @@ import { pageAfter } from "./page-end.ts";
 import { cursorOf, type PageRef, queryText } from "./page-ref.ts";
 import { endsOn } from "./pagination.ts";
 import type { BodyQuery } from "./request.ts";
+import { pagingParams } from "./whole-list.ts";
 
 /** A parameter of a request: text or a number. */
 export type Params = Readonly<Record<string, string | number>>;
@@ -60,6 +61,28 @@ export class Pages {
   async records(ref: PageRef, signal?: AbortSignal): Promise<Pick<Page, "records" | "url" | "name">> {
     const { answer, parts, name } = await this.#read(ref, signal);
     return { records: parts.records, url: answer.url, name };
+  }
+
+  /**
+   * Returns the records of the answer to a request with many parameters of pages, except those of the
+   * options. Returns `undefined` if the API refuses it.
+   */
+  async probe(rows: number, signal?: AbortSignal): Promise<readonly unknown[] | undefined> {
+    const { url, query } = this.options;
+    const own = new Set([
+      ...new URL(url).searchParams.keys(),
+      ...Object.keys(query),
+      ...Object.keys(this.#params),
+    ]);
+    const params = Object.entries(pagingParams(rows)).filter(([name]) => !own.has(name));
+    const asked = this.#client.url(asText({ ...this.#params, ...Object.fromEntries(params) }));
+    try {
+      const answer = await this.#client.get(asked, signal === undefined ? {} : { signal });
+      return new AnswerReader(this.options, answer, this.#name(answer.url)).parts().records;
+    } catch (error) {
+      if (MillraceError.is(error) && !error.retryable) return undefined;
+      throw error;
+    }
   }
 
   async #read(

@@ -3,47 +3,57 @@ import { valueAt } from "../kit/json-path.ts";
 import { sha256 } from "../kit/sha256.ts";
 import type { SourceOptions } from "./options.ts";
 import { listMoved, pagesLoop } from "./page-errors.ts";
-import type { Page } from "./pages.ts";
+import type { Page, Pages } from "./pages.ts";
 import { endsOn } from "./pagination.ts";
 import { jsonText } from "./request-body.ts";
+import { paginationUnknown, signOfPages } from "./whole-list.ts";
 
 /** Checks that each page has other rows than the pages before. It keeps digests, not rows. */
 export class Progress {
   readonly #options: SourceOptions;
+  readonly #pages: Pages;
   /** The number of each page by the digest of its rows. */
-  readonly #pages = new Map<string, number>();
+  readonly #numbers = new Map<string, number>();
   /** The number of the page in which each key was, by the key's digest. */
   readonly #keys = new Map<string, number>();
   /** The digests of the rows of the page before. */
   #before: readonly string[] = [];
   #number = 0;
 
-  constructor(options: SourceOptions) {
-    this.#options = options;
+  constructor(pages: Pages) {
+    this.#options = pages.options;
+    this.#pages = pages;
   }
 
   /**
-   * Returns true if the page is equal to the page before, and the options say that the list ends
-   * there. Errors: `PAGES_LOOP`, `LIST_MOVED`, `ROW_MISMATCH` for a row without its key.
+   * Returns true if the page is equal to the page before, and the list ends there: because the
+   * options say so, or because the API has no pages. Errors: `PAGES_LOOP`, `LIST_MOVED`,
+   * `ROW_MISMATCH` for a row without its key.
    */
-  isRepeated(page: Page): boolean {
+  async isRepeated(page: Page, signal?: AbortSignal): Promise<boolean> {
     if (page.records.length === 0) return false;
     this.#number++;
-    if (!this.#options.pagination.allowRepeats && this.#hasRows(page)) return true;
+    if (!this.#options.pagination.allowRepeats && (await this.#hasRows(page, signal))) return true;
     this.#checkKeys(page);
     return false;
   }
 
-  #hasRows(page: Page): boolean {
-    const { pagination } = this.#options;
+  async #hasRows(page: Page, signal: AbortSignal | undefined): Promise<boolean> {
+    const { pagination, isPaginationAssumed } = this.#options;
     const rows = page.records.map((record) => digestOf(record));
     const digest = digestOf(rows);
-    const earlier = this.#pages.get(digest);
-    if (earlier === this.#number - 1 && endsOn(pagination, "repeated")) return true;
+    const earlier = this.#numbers.get(digest);
+    if (earlier !== undefined && earlier === this.#number - 1) {
+      if (endsOn(pagination, "repeated")) return true;
+      if (isPaginationAssumed) {
+        await this.#checkWhole(page, digest, signal);
+        return true;
+      }
+    }
     if (earlier !== undefined) {
       throw pagesLoop(page, `(page ${this.#number}) has the same rows as page ${earlier}`, pagination);
     }
-    this.#pages.set(digest, this.#number);
+    this.#numbers.set(digest, this.#number);
     const shared = this.#options.key === undefined ? sharedRows(this.#before, rows) : 0;
     this.#before = rows;
     if (shared === 0) return false;
@@ -52,6 +62,18 @@ export class Progress {
       `page ${this.#number} has ${shared} ${shared === 1 ? "row" : "rows"} of page ${this.#number - 1} again`,
       "The list moved while it was read, so rows may be missing or doubled: read it in an order that only grows at its end. A list that may have equal rows needs allowRepeats in pagination, or the option key.",
     );
+  }
+
+  /**
+   * Checks that an API which does not know `offset` has no other pages either: no answer says so,
+   * and none of the usual parameters changes the answer. Error: `PAGES_LOOP`.
+   */
+  async #checkWhole(page: Page, digest: string, signal: AbortSignal | undefined): Promise<void> {
+    const sign = signOfPages(page.answer, page.records.length);
+    if (sign !== undefined) throw paginationUnknown(page, `the answer has ${sign}`);
+    const again = await this.#pages.probe(page.records.length, signal);
+    if (again !== undefined && digestOf(again.map((record) => digestOf(record))) === digest) return;
+    throw paginationUnknown(page, "it answers otherwise to other parameters of pages");
   }
 
   #checkKeys(page: Page): void {

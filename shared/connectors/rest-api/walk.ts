@@ -28,14 +28,14 @@ export async function* walk(
     walked.checkTotal(page);
     if (held !== undefined) {
       const complete: Page = await walked.completed(held, page, signal);
-      if (walked.isRepeated(complete)) return;
+      if (await walked.isRepeated(complete, signal)) return;
       yield complete;
       page = { ...page, before: after(complete, complete.records.length) };
     }
     place = walked.placeAfter(page);
     held = place !== undefined && walked.mayGrow(page) ? page : undefined;
     if (held !== undefined) continue;
-    if (walked.isRepeated(page)) return;
+    if (await walked.isRepeated(page, signal)) return;
     yield page;
   }
 }
@@ -59,7 +59,7 @@ class Walk {
   constructor(pages: Pages, grows: boolean) {
     this.#pages = pages;
     this.#grows = grows;
-    this.#progress = new Progress(pages.options);
+    this.#progress = new Progress(pages);
     this.#full = pages.options.pageSize;
   }
 
@@ -131,7 +131,7 @@ class Walk {
   }
 
   /** Returns true if the page repeats the last one, which ends the list if the options say so. */
-  isRepeated(page: Page): boolean {
-    return this.#progress.isRepeated(page);
+  async isRepeated(page: Page, signal: AbortSignal | undefined): Promise<boolean> {
+    return await this.#progress.isRepeated(page, signal);
   }
 }
