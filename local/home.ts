@@ -196,7 +196,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  */
 export const runtime: Runtime = {
   now: Date.now,
-  monotonic: () => Math.floor(performance.now()),
+  // `performance.now` counts from the start of its thread, but threads share times.
+  monotonic: () => Number(process.hrtime.bigint() / 1_000_000n),
   newId: randomUUID,
   random: Math.random,
   env: process.env,

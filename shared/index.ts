@@ -60,7 +60,13 @@ export {
   type ValueFilter,
 } from "./contract/filters.ts";
 export type { JsonValue } from "./contract/json.ts";
-export type { ObjectInfo, ObjectStore, UnfinishedUpload } from "./contract/object-store.ts";
+export type {
+  ListOptions,
+  ObjectInfo,
+  ObjectStore,
+  UnfinishedUpload,
+  UnlistedEntry,
+} from "./contract/object-store.ts";
 export type { Offset } from "./contract/offset.ts";
 export type { OptionsSchema } from "./contract/options/parse.ts";
 export {

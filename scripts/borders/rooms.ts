@@ -87,7 +87,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/connectors/kit": {
     holds: "what several connectors need: staging, clients, secrets, digests, JSON, column names",
     imports: ["shared/contract", "shared/arrow", "shared/aws"],
-    packages: ["@aws-sdk/*", "@smithy/node-http-handler", "apache-arrow", "node:crypto", "zod"],
+    packages: [
+      "@aws-sdk/*",
+      "@smithy/node-http-handler",
+      "apache-arrow",
+      "node:crypto",
+      "node:worker_threads",
+      "zod",
+    ],
   },
   "shared/connectors/arrow-table": connector("a table of Arrow files and a log"),
   "shared/connectors/dynamodb": connector("items of a DynamoDB table", "@aws-sdk/client-dynamodb"),
@@ -95,7 +102,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/connectors/files": {
     holds: "CSV, JSON lines, text, Parquet and Arrow files",
     imports: [...FOR_CONNECTORS, "shared/connectors/files/node.ts"],
-    packages: ["apache-arrow", "zod", "csv-parse", "fzstd", "hyparquet", "hyparquet-compressors"],
+    packages: ["apache-arrow", "zod", "csv-parse", "fzstd", "hysnappy"],
   },
   "shared/connectors/files/node.ts": {
     holds: "streams, gzip, hashes and globs, which come with Node",

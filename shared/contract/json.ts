@@ -7,6 +7,27 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
+/**
+ * A JSON number whose text a JavaScript number would change: one with too many digits, with an
+ * exponent, or with a zero at its end, such as `1.10`.
+ */
+export class JsonNumber {
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+
+  toString(): string {
+    return this.source;
+  }
+
+  /** `JSON.stringify` writes the number with all its digits. */
+  toJSON(): unknown {
+    return (JSON as unknown as { readonly rawJSON: (text: string) => unknown }).rawJSON(this.source);
+  }
+}
+
 /** Returns JSON text with sorted keys, so that equal values have equal text. */
 export function canonicalJson(value: JsonValue): string {
   return JSON.stringify(value, (_key, item: unknown) =>
@@ -91,6 +112,7 @@ export function kindOf(value: unknown): string {
 }
 
 function kindOfObject(value: object): string {
+  if (value instanceof JsonNumber) return kindOfNumber(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (isPlainObject(value)) return "an object";
   const tag = Object.prototype.toString.call(value);
@@ -101,6 +123,11 @@ function kindOfObject(value: object): string {
   return typeof name === "string" && name !== ""
     ? `an instance of ${name}`
     : "an object of a class without name";
+}
+
+function kindOfNumber({ source }: JsonNumber): string {
+  if (!Number.isFinite(Number(source))) return "a number beyond the range of a double";
+  return `a number of ${source.length} characters`;
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

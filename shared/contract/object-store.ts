@@ -10,6 +10,27 @@ export interface ObjectInfo {
   readonly etag: string;
 }
 
+/** An entry of a store's place that is no object of the store, so `list` cannot return it. */
+export interface UnlistedEntry {
+  /** Name relative to the store, as far as it can be written. Empty for the place itself. */
+  readonly key: string;
+  /** What is wrong with it, such as `is a symbolic link`. */
+  readonly problem: string;
+  /** True if it is a folder, or may be one. */
+  readonly isFolder: boolean;
+}
+
+/** What `ObjectStore.list` can be told. */
+export interface ListOptions {
+  /** Only keys that sort after this one are listed. */
+  readonly startAfter?: string;
+  /**
+   * Receives the entries that cannot be listed. Without it they are left out; a folder without
+   * rights is then an error. A store that can list all that it has never calls it.
+   */
+  readonly onUnlisted?: (entry: UnlistedEntry) => void;
+}
+
 /**
  * An upload that was started and not completed. A crash can leave one behind; readers never see it.
  */
@@ -46,7 +67,7 @@ export interface ObjectStore {
    * Lists the objects whose key begins with `prefix` and sorts after `startAfter`, ordered by the
    * UTF-8 bytes of the keys.
    */
-  list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
   /** Deletes objects. Keys that do not exist are ignored. */
   delete(keys: readonly string[]): Promise<void>;
   /**

@@ -6,6 +6,7 @@ import type { PostgresReader } from "../../shared/connectors/postgres/batch-read
 import type { Position, Range } from "../../shared/connectors/postgres/cursor.ts";
 import { Postgres, type PostgresOptions } from "../../shared/connectors/postgres/index.ts";
 import type { PostgresStreamReader } from "../../shared/connectors/postgres/stream-reader.ts";
+import { partsOf, type TableOffset } from "../../shared/connectors/postgres/table-mark.ts";
 import type { PostgresWriter } from "../../shared/connectors/postgres/writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../shared/contract/context.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
@@ -101,16 +102,20 @@ export class Desk {
     return batches.flatMap((batch) => [...rowsOf(batch)]);
   }
 
-  /** Reads the next batch. Each partition is read with a new reader. */
+  /**
+   * Reads the next batch. Each partition is read with a new reader. `position` is `end` without what
+   * it tells of the table.
+   */
   async batch(
-    start: Position,
+    start: TableOffset,
     options: Partial<PostgresOptions> = {},
     limit: ReadLimit = new ReadAllAvailable(),
-  ): Promise<{ end: Position; partitions: readonly NamedRow[][] }> {
+  ): Promise<{ end: TableOffset; position: Position; partitions: readonly NamedRow[][] }> {
     const planner = await this.streamReader(options);
     const end = json(await planner.latestOffset(json(start), limit));
     const ranges = JSON.stringify(end) === JSON.stringify(start) ? [] : await planner.partitions(start, end);
-    return { end, partitions: await Promise.all(ranges.map((range) => this.read(json(range), options))) };
+    const partitions = await Promise.all(ranges.map((range) => this.read(json(range), options)));
+    return { end, position: partsOf(end).position, partitions };
   }
 
   async read(range: Range, options: Partial<PostgresOptions> = {}): Promise<NamedRow[]> {

@@ -100,8 +100,9 @@ export interface FakeRuntime extends Runtime {
 }
 
 /**
- * Returns a runtime whose clock stands still and which records its sleeps. Waits have no jitter by
- * default: `chance` is the fraction of the longest wait that is used.
+ * Returns a runtime whose wall clock stands still and which records its sleeps. Its monotonic clock
+ * moves by each sleep. Waits have no jitter by default: `chance` is the fraction of the longest
+ * wait that is used.
  */
 export function runtimeAt(time: number | string, env: Record<string, string> = {}, chance = 1): FakeRuntime {
   const sleeps: number[] = [];
@@ -112,7 +113,7 @@ export function runtimeAt(time: number | string, env: Record<string, string> = {
       return this.time;
     },
     monotonic() {
-      return this.time;
+      return this.time + sleeps.reduce((sum, each) => sum + each, 0);
     },
     random: () => chance,
     newId: () => "id",

@@ -9,6 +9,7 @@ import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { inferSchema, readFiles } from "./read.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 
+export type { EpochOption, EpochUnit } from "./epoch.ts";
 export type { FilesOptions } from "./options.ts";
 
 /**
@@ -23,7 +24,8 @@ export class Files extends DataSource<ParsedOptions> {
 
   /** Returns the schema of the first Arrow or Parquet file by name. Error: `SCHEMA_REQUIRED`. */
   override async schema(): Promise<Schema> {
-    return await inferSchema(this.runtime.openStore(this.options.path), this.options);
+    const { options, runtime } = this;
+    return await inferSchema({ store: runtime.openStore(options.path), options });
   }
 
   /** Returns a batch reader of all files. */
@@ -53,7 +55,8 @@ class AllFilesReader extends DataSourceReader<FileGroup> {
 
   override async partitions(): Promise<FileGroup[]> {
     const { options, runtime } = this.#source;
-    const files: ObjectInfo[] = await Array.fromAsync(listFiles(runtime.openStore(options.path), options));
+    const store = runtime.openStore(options.path);
+    const files: ObjectInfo[] = await Array.fromAsync(listFiles({ store, options, schema: this.#schema }));
     return partitionsOf(files.sort(byTime), options);
   }
 

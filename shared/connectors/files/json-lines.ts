@@ -1,10 +1,17 @@
-import { DataType, type Schema } from "apache-arrow";
-import { isPlainObject, kindOf } from "../../contract/json.ts";
+import { DataType, type Field, type Schema } from "apache-arrow";
+import { fieldOf } from "../../arrow/builders/nested.ts";
+import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
-import { jsonRow, parseJson } from "../kit/json.ts";
-import { type FileBytes, textOf } from "./bytes.ts";
+import { jsonRow } from "../kit/json.ts";
+import { JsonFault, parseJson } from "../kit/json-parser.ts";
+import { bytesOf } from "./binary-text.ts";
+import type { FileBytes } from "./bytes.ts";
+import { checkNotInFolders } from "./columns.ts";
+import { epochOf, epochUnit } from "./epoch.ts";
 import { MalformedFileError, MalformedRowError } from "./malformed.ts";
+import type { ParsedOptions } from "./options.ts";
+import { textOf } from "./text.ts";
 
 /**
  * Maximum length of a line. It makes a file without line breaks an error before it fills the
@@ -12,49 +19,114 @@ import { MalformedFileError, MalformedRowError } from "./malformed.ts";
  */
 const MAX_LINE_CHARACTERS = 16 * 1024 * 1024;
 
-/** Reads one JSON object per line. Empty lines are skipped. */
-export async function* readJsonLines(file: FileBytes, schema: Schema): AsyncGenerator<Iterable<Row>> {
-  const toRow = jsonRow(schema);
+/** The white space of JSON. Other spaces are no empty line. */
+const EMPTY_LINE = /^[ \t\r]*$/;
+
+/**
+ * Reads one JSON object per line. Empty lines are skipped. Lines end with `\n`, or with `\r` if the
+ * first one does.
+ */
+export async function* readJsonLines(
+  file: FileBytes,
+  schema: Schema,
+  options: ParsedOptions,
+): AsyncGenerator<Iterable<Row>> {
+  const toRow = rowReader(schema, options);
   const names = schema.fields.map(({ name }) => name);
-  const decimals = schema.fields.some(({ type }) => hasDecimal(type));
   let number = 0;
   let isFirst = true;
   function* parsed(lines: readonly string[]): Generator<Row> {
     for (const line of lines) {
       number++;
-      if (line.trim() === "") continue;
-      const record = recordOf(line, number, decimals);
-      if (isFirst) checkColumnNames(names, Object.keys(record), { schema: ".schema(…)" });
+      if (EMPTY_LINE.test(line)) continue;
+      const record = recordOf(line, number);
+      if (isFirst) {
+        checkColumnNames(names, Object.keys(record), { schema: ".schema(…)" });
+        checkNotInFolders(Object.keys(record), file, options);
+      }
       isFirst = false;
       yield toRow(record);
     }
   }
+  for await (const lines of linesOf(file, options)) yield parsed(lines);
+}
+
+/** Yields the lines of each piece of the file. */
+async function* linesOf(file: FileBytes, { encoding }: ParsedOptions): AsyncGenerator<readonly string[]> {
   let rest = "";
-  for await (const text of textOf(file)) {
-    const lines = (rest + text).split("\n");
+  let end: string | RegExp | undefined;
+  for await (const text of textOf(file, encoding)) {
+    rest += text;
+    end ??= lineEndOf(rest);
+    const lines = end === undefined ? [rest] : rest.split(end);
     rest = lines.pop() ?? "";
     if (rest.length > MAX_LINE_CHARACTERS)
       throw new MalformedFileError(`a line has more than ${MAX_LINE_CHARACTERS} characters`);
-    yield parsed(lines);
+    if (lines.length > 0) yield lines;
   }
-  yield parsed([rest]);
+  yield rest.split(end ?? (rest.endsWith("\r") ? "\r" : "\n"));
 }
 
-function recordOf(line: string, number: number, decimals: boolean): Readonly<Record<string, unknown>> {
+/**
+ * Returns what separates the lines of a file that begins with `text`, or `undefined` if it cannot
+ * be told yet. A `\r` that follows no whole document is white space within one.
+ */
+function lineEndOf(text: string): string | RegExp | undefined {
+  const at = text.search(/[\r\n]/);
+  if (at < 0 || (text[at] === "\r" && at === text.length - 1)) return undefined;
+  return text[at] === "\r" && text[at + 1] !== "\n" ? /\r\n|\r|\n/ : "\n";
+}
+
+function recordOf(line: string, number: number): Readonly<Record<string, unknown>> {
   let record: unknown;
   try {
-    record = parseJson(line, { decimals });
+    record = parseJson(line);
   } catch (error) {
-    // Leaves out the stack of the parser's error, which does not help the user.
-    throw new MalformedRowError(`line ${number} is not JSON`, { cause: String(error) });
+    if (!(error instanceof JsonFault)) throw error;
+    throw new MalformedRowError(`line ${number} is not JSON: ${error.message}`);
   }
   if (isPlainObject(record)) return record;
   throw new MalformedRowError(`line ${number} is ${kindOf(record)}, not an object`);
 }
 
-function hasDecimal(type: DataType): boolean {
-  return (
-    DataType.isDecimal(type) ||
-    ((type.children ?? []) as Schema["fields"]).some((child) => hasDecimal(child.type))
-  );
+type Convert = (value: unknown) => unknown;
+
+/**
+ * Returns a function that converts a record to a row. The options `epoch` and `binary` are about
+ * the columns; values within arrays, maps and structs are read as in every JSON source.
+ */
+function rowReader(
+  schema: Schema,
+  options: ParsedOptions,
+): (record: Readonly<Record<string, unknown>>) => Row {
+  const toRow = jsonRow(schema);
+  const own = schema.fields.flatMap((field, i) => {
+    const convert = ownConverter(field, options);
+    return convert === undefined ? [] : [[i, field.name, convert] as const];
+  });
+  if (own.length === 0) return toRow;
+  return (record) => {
+    const row = toRow(record) as unknown[];
+    for (const [i, name, convert] of own) row[i] = convert(fieldOf(record, name)) ?? null;
+    return row;
+  };
+}
+
+function ownConverter({ name, type }: Field, { epoch, binary }: ParsedOptions): Convert | undefined {
+  if (DataType.isTimestamp(type) && type.timezone) {
+    const unit = epochUnit(epoch, name);
+    return (value) => {
+      const text = numberText(value);
+      return text === undefined ? value : epochOf(text, name, unit, value);
+    };
+  }
+  if (DataType.isBinary(type))
+    return (value) => (typeof value === "string" ? bytesOf(value, name, binary) : value);
+  return undefined;
+}
+
+/** Returns the digits of a number, or `undefined` for any other value. */
+function numberText(value: unknown): string | undefined {
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  return value instanceof JsonNumber ? value.source : undefined;
 }

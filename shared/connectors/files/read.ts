@@ -1,14 +1,16 @@
 import { RecordBatch, type Schema } from "apache-arrow";
+import { ValueMismatch } from "../../arrow/builders/builder.ts";
 import { RowCollector } from "../../arrow/row-collector.ts";
-import { MillraceError } from "../../contract/errors.ts";
+import { MillraceError, show } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { arrowSchema, readArrow } from "./arrow.ts";
 import { FileBytes } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
-import { type FileGroup, listFiles, type PlannedFile } from "./folder.ts";
+import { type FileGroup, type Folder, listFiles, type PlannedFile } from "./folder.ts";
+import { FolderColumns, folderValues } from "./folder-columns.ts";
 import { readJsonLines } from "./json-lines.ts";
-import { MalformedFileError, MalformedRowError } from "./malformed.ts";
+import { MalformedFileError, MalformedRowError, TextMismatch } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
 
@@ -21,7 +23,7 @@ interface ReadPosition {
 const READ_AHEAD = 8;
 
 const FIX_FILE_HINT =
-  "Take the file away, set ignoreMissingFiles, and run again. Then put it back, corrected, under another name.";
+  "Take the file away, set `ignoreMissingFiles: true`, and run again. Then put it back, corrected, under another name.";
 
 /**
  * Reads the rows of the files in a group. Errors: `FILE_CHANGED`, `FILE_MALFORMED`, and errors of
@@ -39,7 +41,7 @@ export async function* readFiles(
     if (options.ignoreMissingFiles && !(await file.exists())) continue;
     const place: ReadPosition = { path: file.path, row: 0 };
     try {
-      for await (const chunk of chunksOf(file, schema, options)) yield* collect(chunk, rows, place);
+      for await (const chunk of withFolderColumns(file, schema, options)) yield* collect(chunk, rows, place);
     } catch (error) {
       throw errorInFile(error, options, place);
     }
@@ -88,7 +90,8 @@ function* withReadAhead(store: ObjectStore, files: readonly PlannedFile[]): Gene
  * Returns the schema of the first file by name. Error: `SCHEMA_REQUIRED` if the format does not
  * store a schema or there are no files.
  */
-export async function inferSchema(store: ObjectStore, options: ParsedOptions): Promise<Schema> {
+export async function inferSchema(folder: Folder): Promise<Schema> {
+  const { store, options } = folder;
   const { format } = options;
   const hint = 'Call .schema("id bigint, name string") after .format(Files).';
   if (format === "csv" || format === "jsonl") {
@@ -96,7 +99,7 @@ export async function inferSchema(store: ObjectStore, options: ParsedOptions): P
       hint,
     });
   }
-  for await (const info of listFiles(store, options)) {
+  for await (const info of listFiles(folder)) {
     const file = new FileBytes(store, info);
     const place = { path: file.path, row: 0 };
     try {
@@ -109,6 +112,18 @@ export async function inferSchema(store: ObjectStore, options: ParsedOptions): P
     where: { path: store.location },
     hint,
   });
+}
+
+/** Reads a file in chunks, whose rows also have the columns that its folders are named for. */
+async function* withFolderColumns(
+  file: FileBytes,
+  schema: Schema,
+  options: ParsedOptions,
+): AsyncGenerator<RecordBatch | Iterable<Row>> {
+  const values = folderValues(file.key, options);
+  if (values.size === 0) return yield* chunksOf(file, schema, options);
+  const columns = new FolderColumns(schema, values);
+  for await (const chunk of chunksOf(file, columns.fileSchema, options)) yield columns.addTo(chunk);
 }
 
 /**
@@ -124,16 +139,17 @@ function chunksOf(
     case "csv":
       return readCsv(file, schema, options);
     case "jsonl":
-      return readJsonLines(file, schema);
+      return readJsonLines(file, schema, options);
     case "arrow":
       return readArrow(file, schema);
     case "parquet":
-      return readParquet(file, schema);
+      return readParquet(file, schema, options);
   }
 }
 
 /** Adds the file to the error. If a row does not fit the schema, also adds a hint on what to do. */
 function errorInFile(error: unknown, { format }: ParsedOptions, { path, row }: ReadPosition): MillraceError {
+  if (error instanceof ValueMismatch) return mismatch(error, path, row + 1);
   if (!MillraceError.is(error)) {
     const { message, hint, found, cause } =
       error instanceof MalformedFileError ? error : new MalformedFileError("", { cause: error });
@@ -147,4 +163,14 @@ function errorInFile(error: unknown, { format }: ParsedOptions, { path, row }: R
   }
   const where = { path };
   return error.where.row === undefined ? error.with({ where }) : error.with({ where, hint: FIX_FILE_HINT });
+}
+
+/** The error of a value that did not fit before its row was made. */
+function mismatch(error: ValueMismatch, path: string, row: number): MillraceError {
+  const field = error.path.slice(1);
+  return new MillraceError("ROW_MISMATCH", `row ${row}, field "${field}": ${error.message}`, {
+    where: { path, row, field },
+    hint: error instanceof TextMismatch ? error.hint : FIX_FILE_HINT,
+    found: show(error.value),
+  });
 }

@@ -69,6 +69,13 @@ abstract class FilesReader<O extends { readonly files: number }>
     return (this.#availableNow ?? this.runtime.now()) - this.options.settleSeconds * 1000;
   }
 
+  /** Lists the files after `startAfter`. `start` tells whether files were read before. */
+  protected list(start: O, startAfter?: string): AsyncGenerator<ObjectInfo> {
+    const { store, options } = this;
+    const isKnown = start.files > 0;
+    return listFiles({ store, options, schema: this.#schema, now: this.runtime.now(), startAfter, isKnown });
+  }
+
   /**
    * Returns the partitions for the files between two offsets. Error: `FILE_CHANGED` if some of the
    * files are gone.
@@ -120,7 +127,7 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
     const settledAt = this.settledAt();
     // A run with `availableNow` lists the files only once.
     if (!this.isBounded) this.#listed = undefined;
-    const listed = await this.#list();
+    const listed = await this.#list(start);
     const versionOf = await this.#seen.at(start.seen);
     const unread: ObjectInfo[] = [];
     for (const { info, name, version } of listed.values()) {
@@ -145,7 +152,7 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
   override async partitions(start: TimeOffset, end: TimeOffset): Promise<FileGroup[]> {
     const before = await this.#seen.at(start.seen);
     const after = await this.#seen.at(end.seen);
-    const files = [...(await this.#list()).values()]
+    const files = [...(await this.#list(start)).values()]
       .filter(({ name, version }) => after(name) === version && before(name) !== version)
       .map(({ info }) => info);
     return this.partitionsOf(files.sort(byTime), start, end);
@@ -155,10 +162,10 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
     if (end.seen !== undefined) await this.#seen.deleteOldRecords(end.seen);
   }
 
-  async #list(): Promise<ReadonlyMap<bigint, ListedFile>> {
+  async #list(start: TimeOffset): Promise<ReadonlyMap<bigint, ListedFile>> {
     if (this.#listed !== undefined) return this.#listed;
     const listed = new Map<bigint, ListedFile>();
-    for await (const info of listFiles(this.store, this.options)) {
+    for await (const info of this.list(start)) {
       const file = { info, ...fingerprint(info) };
       listed.set(file.name, file);
     }
@@ -184,7 +191,7 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
   override async latestOffset(start: KeyOffset, limit: ReadLimit): Promise<KeyOffset> {
     const settledAt = this.settledAt();
     const selection = new FileSelection(limit, this.options);
-    for await (const file of listFiles(this.store, this.options, start.key)) {
+    for await (const file of this.list(start, start.key)) {
       // Stops at the first file that is too new or does not fit. Names before the offset are never
       // listed again, so no file may be skipped.
       if (file.modifiedAt > settledAt || !selection.tryAdd(file)) break;
@@ -201,7 +208,7 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
     if (planned !== undefined && planned.start.key === start.key && planned.end.key === end.key)
       return this.partitionsOf(planned.files, start, end);
     const files: ObjectInfo[] = [];
-    for await (const file of listFiles(this.store, this.options, start.key)) {
+    for await (const file of this.list(start, start.key)) {
       files.push(file);
       if (file.key === end.key) break;
     }
@@ -212,6 +219,6 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
 function fileChanged(store: ObjectStore, { key }: ObjectInfo): MillraceError {
   return new MillraceError("FILE_CHANGED", `${key} was read, and has changed since`, {
     where: { path: `${store.location}/${key}` },
-    hint: "Write each file once, whole, under a name of its own. To read this one again: give it another name, or set allowOverwrites.",
+    hint: "Write each file once, whole, under a name of its own. To read all of this one again, give it another name, or set `allowOverwrites: true`; to go on without its change, move it away.",
   });
 }

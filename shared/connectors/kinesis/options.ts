@@ -11,7 +11,13 @@ export interface KinesisOptions {
    * records that arrive from now on (`LATEST`), or with records that arrived at or after a time,
    * ISO 8601. Default `TRIM_HORIZON`.
    */
-  readonly startingPosition?: "TRIM_HORIZON" | "LATEST" | { readonly timestamp: string };
+  readonly startingPosition?:
+    | "TRIM_HORIZON"
+    | "LATEST"
+    | {
+        /** Records that arrived before this time are not read, ISO 8601. */
+        readonly timestamp: string;
+      };
   /**
    * How records become rows. `raw`: one row with the record's own fields, see docs/kinesis.md.
    * `json`: each record's data is a JSON object with the columns of `schema`. Default `raw`.

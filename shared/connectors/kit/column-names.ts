@@ -35,9 +35,11 @@ export function checkColumnNames(
 ): void {
   const missing = columns.filter((column) => !found.includes(column));
   if (missing.length === 0) return;
-  const others = new Map(found.filter((name) => !known.includes(name)).map((name) => [plain(name), name]));
+  const others = new Map(
+    found.filter((name) => !known.includes(name)).map((name) => [plainName(name), name]),
+  );
   const misnamed = missing.flatMap((column): Misnamed[] => {
-    const other = plain(column) === "" ? undefined : others.get(plain(column));
+    const other = plainName(column) === "" ? undefined : others.get(plainName(column));
     return other === undefined ? [] : [{ column, found: other }];
   });
   if (misnamed.length === 0) return;
@@ -55,6 +57,7 @@ export function quoted(names: readonly string[]): string {
   return listNames(names, MAX_NAMES);
 }
 
-function plain(name: string): string {
+/** Returns a name without what may differ between similar names. */
+export function plainName(name: string): string {
   return name.toLowerCase().replace(/[\s_-]/g, "");
 }

@@ -1,33 +1,10 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
-import { fieldOf } from "../../arrow/builders/nested.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
-import { isPlainObject, kindOf } from "../../contract/json.ts";
+import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "./column-names.ts";
-
-/** The text of a JSON number that a double would round. */
-export class JsonNumber {
-  readonly source: string;
-
-  constructor(source: string) {
-    this.source = source;
-  }
-}
-
-/**
- * Parses JSON without losing digits. Integers beyond 2^53 become bigint. With `decimals`, fractions
- * with more than 15 characters become `JsonNumber`.
- */
-export function parseJson(text: string, { decimals = false }: { readonly decimals?: boolean } = {}): unknown {
-  if (!(decimals ? /[\d.]{16}/ : /\d{16}/).test(text)) return JSON.parse(text);
-  const revive = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
-    if (typeof value !== "number") return value;
-    const source = context?.source ?? "";
-    if (/^-?\d+$/.test(source)) return Number.isSafeInteger(value) ? value : BigInt(source);
-    return decimals && source.length > 15 ? new JsonNumber(source) : value;
-  };
-  return JSON.parse(text, revive);
-}
+import { isExactNumber, nearestDouble, plainText, wholeNumber } from "./json-number.ts";
+import { JsonFault, parseJson } from "./json-parser.ts";
 
 /**
  * Returns a function that converts a message with one JSON object to a row of `schema`. Missing
@@ -39,17 +16,30 @@ export function jsonRecord(schema: Schema): (message: string | Uint8Array, name:
   const toRow = jsonRow(schema);
   const utf8 = new TextDecoder("utf-8", { fatal: true });
   return (message, name) => {
-    let value: unknown;
-    try {
-      value = parseJson(typeof message === "string" ? message : utf8.decode(message), { decimals: true });
-    } catch {
-      // The parser's error is dropped because it quotes the message.
-      throw notJson(`${name} is not JSON`, message);
-    }
+    const value = parsed(message, name, utf8);
     if (!isPlainObject(value)) throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
     checkColumnNames(names, Object.keys(value), { prefix: `${name}: ` });
     return toRow(value);
   };
+}
+
+function parsed(
+  message: string | Uint8Array,
+  name: string,
+  utf8: { decode(bytes: Uint8Array): string },
+): unknown {
+  let text: string;
+  try {
+    text = typeof message === "string" ? message : utf8.decode(message);
+  } catch {
+    throw notJson(`${name} is not UTF-8`, message);
+  }
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonFault)) throw error;
+    throw notJson(`${name} is not JSON: ${error.message}`, message);
+  }
 }
 
 function notJson(problem: string, message: string | Uint8Array): MillraceError {
@@ -63,7 +53,7 @@ function notJson(problem: string, message: string | Uint8Array): MillraceError {
 type Convert = (value: unknown) => unknown;
 
 const INTEGER = /^-?\d+$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
  * Returns a function that converts a JSON object to a row with values in the order of `schema`.
@@ -71,34 +61,49 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  * conversion to Arrow reports it.
  */
 export function jsonRow(schema: Schema): (record: Readonly<Record<string, unknown>>) => Row {
-  const read = fieldsReader(schema.fields);
-  return (record) => read(record);
+  return fieldsReader(schema.fields);
 }
 
 function fieldsReader(fields: readonly Field[]): (record: Readonly<Record<string, unknown>>) => unknown[] {
-  const converters = fields.map(({ name, type }) => [name, converter(type)] as const);
-  return (record) => converters.map(([name, convert]) => convert(fieldOf(record, name)));
+  const converters = fields.map(({ name, type }) => [name, jsonValue(type)] as const);
+  // Every object has some names, such as `constructor`, by inheritance.
+  return (record) =>
+    converters.map(([name, convert]) => (Object.hasOwn(record, name) ? convert(record[name]) : null));
 }
 
-function converter(type: DataType): Convert {
+/**
+ * Returns a function that converts a value of `parseJson` to one that a column of this type takes.
+ * `undefined` becomes null. All connectors that read JSON use it, so they follow the same rules:
+ *
+ * - A number keeps its digits. `1.0` and `1e2` are whole numbers. A number that a column cannot
+ *   hold, or that a double or float would make infinite, is an error.
+ * - A `bigint` may also be a string of digits, because many programs write integers beyond 2^53 as
+ *   text.
+ * - A number is no time, because it does not say its unit.
+ * - Bytes are base64 as RFC 4648 has it in section 4: with its padding, without line breaks, and
+ *   not in the alphabet for URLs.
+ *
+ * A value that does not fit is returned unchanged; the conversion to Arrow reports it.
+ */
+export function jsonValue(type: DataType): Convert {
   const convert = ofValue(type);
   return (value) => (value === undefined || value === null ? null : convert(value));
 }
 
 function ofValue(type: DataType): Convert {
-  if (DataType.isFloat(type)) {
-    return (value) =>
-      typeof value === "bigint" ? Number(value) : value instanceof JsonNumber ? Number(value.source) : value;
-  }
-  if (DataType.isDecimal(type)) return (value) => (value instanceof JsonNumber ? value.source : value);
-  // Many programs write integers beyond 2^53 as text.
-  if (DataType.isInt(type) && type.bitWidth === 64) return toBigInt;
-  if (DataType.isBinary(type)) {
-    return (value) =>
-      typeof value === "string" && BASE64.test(value) ? Buffer.from(value, "base64") : value;
-  }
+  if (DataType.isFloat(type))
+    return (value) => (isExactNumber(value) ? (nearestDouble(value) ?? value) : value);
+  if (DataType.isDecimal(type))
+    return (value) => (value instanceof JsonNumber ? (plainText(value) ?? value) : value);
+  if (DataType.isInt(type)) return toInteger(type.bitWidth === 64);
+  if (isTime(type)) return (value) => (typeof value === "bigint" ? new JsonNumber(String(value)) : value);
+  if (DataType.isBinary(type)) return toBytes;
+  return ofNested(type) ?? ((value) => value);
+}
+
+function ofNested(type: DataType): Convert | undefined {
   if (DataType.isList(type)) {
-    const item = converter(type.valueType);
+    const item = jsonValue(type.valueType);
     return (value) => (Array.isArray(value) ? value.map(item) : value);
   }
   if (DataType.isStruct(type)) {
@@ -110,22 +115,44 @@ function ofValue(type: DataType): Convert {
       return Object.fromEntries(names.map((name, i) => [name, values[i]]));
     };
   }
-  if (DataType.isMap(type)) {
-    const key = ofKey(type.keyType);
-    const item = converter(type.valueType);
-    return (value) =>
-      isPlainObject(value) ? new Map(Object.entries(value).map(([k, v]) => [key(k), item(v)])) : value;
-  }
-  return (value) => value;
+  return DataType.isMap(type) ? toMap(jsonKey(type.keyType), jsonValue(type.valueType)) : undefined;
+}
+
+function toMap(key: Convert, item: Convert): Convert {
+  return (value) => {
+    if (!isPlainObject(value)) return value;
+    const entries = Object.entries(value);
+    const map = new Map(entries.map(([name, one]) => [key(name), item(one)]));
+    // Keys such as "1" and "1.0" are one number. The object itself is then reported as no such map.
+    return map.size === entries.length ? map : value;
+  };
 }
 
 /** The keys of a JSON object are always text, so they are converted to the map's key type. */
-function ofKey(type: DataType): Convert {
-  if (DataType.isInt(type)) return toBigInt;
-  if (DataType.isFloat(type)) return Number;
-  return (text) => text;
+function jsonKey(type: DataType): Convert {
+  if (DataType.isInt(type)) return toInteger(true);
+  if (!DataType.isFloat(type)) return (text) => text;
+  return (text) =>
+    typeof text === "string" && NUMBER.test(text) ? (nearestDouble(new JsonNumber(text)) ?? text) : text;
 }
 
-function toBigInt(value: unknown): unknown {
-  return typeof value === "string" && INTEGER.test(value) ? BigInt(value) : value;
+function toInteger(takesText: boolean): Convert {
+  return (value) => {
+    if (value instanceof JsonNumber) return wholeNumber(value) ?? value;
+    return takesText && typeof value === "string" && INTEGER.test(value) ? BigInt(value) : value;
+  };
+}
+
+/** True for types whose values are times, of which some count from an epoch as a bigint. */
+function isTime(type: DataType): boolean {
+  return (
+    DataType.isTimestamp(type) || DataType.isDate(type) || DataType.isTime(type) || DataType.isDuration(type)
+  );
+}
+
+function toBytes(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const bytes = Buffer.from(value, "base64");
+  // Node skips what is not base64. Only a text that comes back the same has lost nothing.
+  return bytes.toString("base64") === value ? bytes : value;
 }

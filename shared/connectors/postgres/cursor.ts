@@ -12,6 +12,12 @@ import { type Column, columnNamed, type Table } from "./table.ts";
  */
 export type Position = { readonly [column: string]: string };
 
+/**
+ * The name under which an offset has what the table was, beside the position. No cursor or key
+ * column can have it.
+ */
+export const MARK = "(table)";
+
 /** The rows after position `after` (exclusive) up to `upTo` (inclusive). */
 export type Range = { readonly after: Position; readonly upTo: Position };
 
@@ -27,6 +33,8 @@ export class Parameters {
 
 const NUMBERS = ["int2", "int4", "int8", "numeric"];
 const TEXTS = ["text", "varchar"];
+/** Types whose order depends on a collation. */
+const COLLATED = [...TEXTS, "bpchar", "name"];
 /**
  * Functions that return the SQL for the upper bound of the cursor column, by type of the column.
  * They receive SQL for a time and a time zone.
@@ -60,6 +68,8 @@ export class Cursor {
         NAME_ANOTHER,
       );
     }
+    if ([cursorColumn, ...keyColumns].includes(MARK))
+      throw unsafe(`a column cannot be called "${MARK}" in an offset`, "Rename the column.");
     const keys = keyColumns.filter((name) => name !== cursorColumn).map((name) => columnNamed(table, name));
     const nullable = keys.find((column) => column.isNullable);
     if (nullable !== undefined) {
@@ -99,6 +109,18 @@ export class Cursor {
     return this.#compare("<=", position, parameters) ?? "false";
   }
 
+  /** Returns the condition for rows at or after a position. */
+  notBefore(position: Position, parameters: Parameters): string {
+    return this.#compare(">=", position, parameters) ?? "true";
+  }
+
+  /** Returns the condition for rows with a position's cursor that do not lie after it. */
+  atCursor(position: Position, parameters: Parameters): string {
+    const [{ name, type }] = this.columns;
+    const isEqual = `${orderedBy(this.columns[0])} = ${parameters.bind(position[name], type)}`;
+    return `${isEqual} AND ${this.upTo(position, parameters)}`;
+  }
+
   /** Returns the condition for rows before a position. */
   beforePosition(position: Position, parameters: Parameters): string {
     return this.#compare("<", position, parameters) ?? "false";
@@ -107,7 +129,7 @@ export class Cursor {
   #compare(operator: string, position: Position, parameters: Parameters): string | undefined {
     const known = this.columns.filter(({ name }) => Object.hasOwn(position, name));
     if (known.length === 0) return undefined;
-    const names = known.map(({ name }) => escapeIdentifier(name)).join(", ");
+    const names = known.map(orderedBy).join(", ");
     const values = known.map(({ name, type }) => parameters.bind(position[name], type)).join(", ");
     return `(${names}) ${operator} (${values})`;
   }
@@ -122,7 +144,27 @@ export class Cursor {
   }
 
   order(direction: "ASC" | "DESC" = "ASC"): string {
-    return this.columns.map(({ name }) => `${escapeIdentifier(name)} ${direction}`).join(", ");
+    return this.columns.map((column) => `${orderedBy(column)} ${direction}`).join(", ");
+  }
+
+  /**
+   * Returns the condition for rows that lie on the other side of a position if they are ordered by
+   * the collation of the database, as older versions did. Returns `undefined` if there are none.
+   */
+  disputed(position: Position, parameters: Parameters): string | undefined {
+    const [column] = this.columns;
+    const { name, type } = column;
+    if (orderedBy(column) === escapeIdentifier(name)) return undefined;
+    const value = parameters.bind(position[name], type);
+    return `(${escapeIdentifier(name)} > ${value}) <> (${orderedBy(column)} > ${value})`;
+  }
+
+  /** Returns the position of the first row, or `undefined` if there is none. */
+  async first(session: Session): Promise<Position | undefined> {
+    const condition = this.after({}, new Parameters());
+    const sql = `SELECT ${this.selected} FROM ${this.table.sql} WHERE ${condition} ORDER BY ${this.order()} LIMIT 1`;
+    const [row] = await session.query("looking for the first row", sql);
+    return row === undefined ? undefined : this.positionOf(row);
   }
 
   /**
@@ -153,6 +195,16 @@ export class Cursor {
       },
     );
   }
+}
+
+/**
+ * Returns the SQL by which rows are ordered. Text is ordered by its bytes, as programs that make
+ * ids do: the collation of a database may change with a library, and may take different texts for
+ * equal.
+ */
+function orderedBy({ name, base, isBytewise }: Column): string {
+  const isCollated = COLLATED.includes(base) && !isBytewise;
+  return isCollated ? `${escapeIdentifier(name)} COLLATE "C"` : escapeIdentifier(name);
 }
 
 const NAME_ANOTHER = "Name a column that a sequence or the clock of the server fills.";

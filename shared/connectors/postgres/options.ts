@@ -58,6 +58,21 @@ export interface PostgresOptions {
    */
   readonly startAfter?: string | number;
   /**
+   * Source: whether a table that seems to have begun anew is an error, `POSTGRES_TABLE_RESET`. If
+   * false, a stream reads on after its offset. Default true.
+   */
+  readonly failOnReset?: boolean;
+  /**
+   * Source: what a stream does about rows whose `cursorColumn` is null, which it cannot read. `skip`
+   * leaves them out. Default `fail`.
+   */
+  readonly nullCursors?: "fail" | "skip";
+  /**
+   * Source: whether the sequence of `cursorColumn` fills it. Set `ignore` if the numbers come from
+   * elsewhere, for example from the table that this one is a copy of. Default `use`.
+   */
+  readonly sequence?: "use" | "ignore";
+  /**
    * Source: seconds that a stream stays behind the server's clock, if `cursorColumn` contains times
    * (including UUIDs of version 7). Default 60.
    */
@@ -128,6 +143,9 @@ export const OPTIONS = z
     cursorColumn: name.optional(),
     keyColumns: names.optional(),
     startAfter: z.union([z.string(), z.int()]).optional(),
+    failOnReset: z.boolean().default(true),
+    nullCursors: z.enum(["fail", "skip"]).default("fail"),
+    sequence: z.enum(["use", "ignore"]).default("use"),
     lagSeconds: z.number().nonnegative().optional(),
     settleSeconds: z.number().nonnegative().default(10),
     maxRowsPerBatch: count.default(100_000),

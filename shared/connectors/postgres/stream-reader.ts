@@ -10,18 +10,30 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import type { Server } from "./connection.ts";
-import { type Cursor, cursorOf, Parameters, type Position, type Range, splitRows, unsafe } from "./cursor.ts";
+import {
+  type Cursor,
+  cursorOf,
+  MARK,
+  Parameters,
+  type Position,
+  type Range,
+  splitRows,
+  unsafe,
+} from "./cursor.ts";
+import { refuseHiding, refuseValue } from "./cursor-values.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
-import type { Cells, Session } from "./session.ts";
+import { type Sequence, safeSequence } from "./sequence.ts";
+import type { Session } from "./session.ts";
 import { settledPosition } from "./settle.ts";
 import { readTable } from "./table.ts";
+import { markAt, partsOf, refuseReset, type TableOffset, type TableState, tableState } from "./table-mark.ts";
 
 const DEFAULT_LAG_SECONDS = 60;
 
 /** Reads the rows of a table in the order of its cursor column. */
 export class PostgresStreamReader
-  extends DataSourceStreamReader<Position, Range>
+  extends DataSourceStreamReader<TableOffset, Range>
   implements SupportsTriggerAvailableNow
 {
   readonly #schema: Schema;
@@ -51,7 +63,7 @@ export class PostgresStreamReader
 
   async prepareForTriggerAvailableNow(): Promise<void> {
     this.#target = await this.#inOrder(async (session, cursor) => {
-      await this.#lookAhead(session, cursor);
+      await this.#lookAhead(session, cursor, await safeSequence(session, cursor, this.#options));
       return (await this.#settled(session, cursor, {})) ?? null;
     });
   }
@@ -64,19 +76,56 @@ export class PostgresStreamReader
     this.#target = target as Position | null;
   }
 
-  override async latestOffset(start: Position, limit: ReadLimit): Promise<Position> {
+  /**
+   * Returns the end of the next batch. Errors: `POSTGRES_CURSOR_UNSAFE`, `POSTGRES_TABLE_RESET`,
+   * `POSTGRES_FAILED`.
+   */
+  override async latestOffset(start: TableOffset, limit: ReadLimit): Promise<TableOffset> {
     return await this.#inOrder(async (session, cursor) => {
-      cursor.check(start);
-      await this.#lookAhead(session, cursor);
-      const end = this.#target === undefined ? await this.#settled(session, cursor, start) : this.#target;
-      if (end === undefined || end === null) return start;
-      return await session.transaction("READ ONLY", async () => {
-        const upTo = await this.#lastIn(session, cursor, { after: start, upTo: end });
-        if (upTo === undefined) return start;
-        return limit.kind === "ReadMaxRows"
-          ? await this.#within(session, cursor, { after: start, upTo }, limit.maxRows)
-          : upTo;
-      });
+      const { position } = partsOf(start);
+      cursor.check(position);
+      const sequence = await safeSequence(session, cursor, this.#options);
+      // The state is from before the rows are looked at, so a table that is emptied meanwhile is
+      // noticed by the next batch.
+      const state = await tableState(session, cursor, sequence);
+      await this.#refuseReset(session, cursor, start, state);
+      await this.#lookAhead(session, cursor, sequence);
+      const end = await this.#endOf(session, cursor, position, limit);
+      if (end === undefined || sameOffset(end, position)) return start;
+      return { ...end, [MARK]: await markAt(session, cursor, end, state) };
+    });
+  }
+
+  async #endOf(
+    session: Session,
+    cursor: Cursor,
+    start: Position,
+    limit: ReadLimit,
+  ): Promise<Position | undefined> {
+    const end = this.#target === undefined ? await this.#settled(session, cursor, start) : this.#target;
+    if (end === undefined || end === null) return undefined;
+    return await session.transaction("READ ONLY", async () => {
+      const upTo = await this.#lastIn(session, cursor, { after: start, upTo: end });
+      if (upTo === undefined) return undefined;
+      return limit.kind === "ReadMaxRows"
+        ? await this.#within(session, cursor, { after: start, upTo }, limit.maxRows)
+        : upTo;
+    });
+  }
+
+  /**
+   * Checks that the rows to come lie after the offset. The offset of a new pipeline is the user's
+   * own. Errors: `POSTGRES_TABLE_RESET`, `POSTGRES_CURSOR_UNSAFE`.
+   */
+  async #refuseReset(session: Session, cursor: Cursor, start: TableOffset, state: TableState): Promise<void> {
+    if (sameOffset(start, this.initialOffset())) return;
+    const { position, mark } = partsOf(start);
+    const [{ name }] = cursor.columns;
+    if (position[name] === undefined) return;
+    refuseValue(cursor, position[name]);
+    await session.transaction("READ ONLY", async () => {
+      if (mark === undefined) await refuseOtherOrder(session, cursor, position);
+      if (this.#options.failOnReset) await refuseReset(session, cursor, start, state);
     });
   }
 
@@ -85,7 +134,8 @@ export class PostgresStreamReader
     return this.#latest;
   }
 
-  override async partitions(start: Position, end: Position): Promise<Range[]> {
+  override async partitions(from: TableOffset, to: TableOffset): Promise<Range[]> {
+    const [{ position: start }, { position: end }] = [partsOf(from), partsOf(to)];
     return await this.#inOrder((session, cursor) =>
       session.transaction("READ ONLY", async () => {
         const parameters = new Parameters();
@@ -109,24 +159,17 @@ export class PostgresStreamReader
   }
 
   /** Finds the position of the table's last row. Error: `POSTGRES_CURSOR_UNSAFE`. */
-  async #lookAhead(session: Session, cursor: Cursor): Promise<void> {
+  async #lookAhead(session: Session, cursor: Cursor, sequence: Sequence | undefined): Promise<void> {
     const parameters = new Parameters();
     const latest = await session.transaction("READ ONLY", () =>
       cursor.last(session, [cursor.after({}, parameters)], parameters),
     );
-    const [{ name, base }] = cursor.columns;
-    if (base === "uuid" && latest !== undefined && latest[name]?.[14] !== "7") {
-      throw unsafe(
-        `"${name}" has UUIDs that are not of version 7, and so in no order`,
-        "Name another column.",
-      );
-    }
+    await refuseHiding(session, cursor, latest, { options: this.#options, sequence });
     this.#latest = latest;
   }
 
   /** Returns the last position after `start` at or before which no new row can appear. */
   async #settled(session: Session, cursor: Cursor, start: Position): Promise<Position | undefined> {
-    await checkSafety(session, cursor);
     const lag = this.#lagSeconds(cursor);
     return await settledPosition(session, cursor.table, this.#runtime, this.#options.settleSeconds, () =>
       session.transaction("READ ONLY", () => {
@@ -194,48 +237,19 @@ export class PostgresStreamReader
   }
 }
 
-const SEQUENCES = `
-  SELECT pg_is_in_recovery(), s.seqrelid::regclass, s.seqcache, s.seqincrement, s.seqcycle
-  FROM (SELECT 1) AS one
-  LEFT JOIN pg_sequence s ON s.seqrelid IN (
-    SELECT objid FROM pg_depend
-    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = $1 AND refobjsubid = $2
-    UNION
-    SELECT d.refobjid FROM pg_attrdef a
-    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
-    WHERE a.adrelid = $1 AND a.adnum = $2
-  )`;
-
-/** Checks for settings that break the order of rows. Error: `POSTGRES_CURSOR_UNSAFE`. */
-async function checkSafety(session: Session, { table, columns: [column] }: Cursor): Promise<void> {
-  if (table.kind !== "r" && table.kind !== "p") {
-    throw unsafe(
-      `${table.sql} is no table, and who is writing what lies below it cannot be seen`,
-      "Name the table itself, and choose columns; or read it as a batch.",
-    );
-  }
-  const rows = await session.query("looking up the sequence", SEQUENCES, [table.oid, column.number]);
-  for (const [isStandby, sequence, cache, increment, cycles] of rows) {
-    if (isStandby === "t") {
-      throw unsafe(
-        "the server is a standby, where transactions of the primary cannot be seen",
-        "Connect to the primary.",
-      );
-    }
-    const problem = problemOf(cache, increment, cycles);
-    if (problem === undefined) continue;
-    throw unsafe(
-      `the sequence ${sequence} of "${column.name}" has ${problem}`,
-      `ALTER SEQUENCE ${sequence} CACHE 1 NO CYCLE, or name a column of times.`,
-    );
-  }
-}
-
-type Cell = Cells[number];
-
-/** Returns why a sequence may assign numbers out of order, or `undefined` if it does not. */
-function problemOf(cache?: Cell, increment?: Cell, cycles?: Cell): string | undefined {
-  if (Number(cache) > 1) return `CACHE ${cache}: each session gives out numbers of its own stock`;
-  if (Number(increment) < 0) return `INCREMENT ${increment}`;
-  return cycles === "t" ? "CYCLE" : undefined;
+/**
+ * Checks that rows lie on the same side of an offset as they did for older versions, which ordered
+ * text by the collation of the database. Error: `POSTGRES_CURSOR_UNSAFE`.
+ */
+async function refuseOtherOrder(session: Session, cursor: Cursor, position: Position): Promise<void> {
+  const parameters = new Parameters();
+  const condition = cursor.disputed(position, parameters);
+  if (condition === undefined) return;
+  const sql = `SELECT 1 FROM ${cursor.table.sql} WHERE ${condition} LIMIT 1`;
+  const rows = await session.query("comparing the orders of the text", sql, parameters.values);
+  if (rows.length === 0) return;
+  throw unsafe(
+    `"${cursor.columns[0].name}" is now ordered by its bytes, and some rows have changed sides of the offset`,
+    "Read the table from its beginning: `millrace rewind PIPELINE --to-start`.",
+  );
 }

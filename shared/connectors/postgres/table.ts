@@ -38,6 +38,8 @@ export interface Column {
   readonly isNullable: boolean;
   /** True if the collation is deterministic: only identical texts are equal. */
   readonly isExact: boolean;
+  /** True if the collation orders texts by their bytes. */
+  readonly isBytewise: boolean;
 }
 
 /** A table as described in PostgreSQL's catalog. */
@@ -54,7 +56,9 @@ export interface Table {
 const COLUMNS = `
   SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, a.attnum, format_type(a.atttypid, -1), coalesce(e.typname, b.typname),
     e.oid IS NOT NULL, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attnotnull OR t.typnotnull,
-    coalesce(l.collisdeterministic, true)
+    coalesce(l.collisdeterministic, true),
+    coalesce(l.collname IN ('C', 'POSIX', 'ucs_basic')
+      OR l.collname = 'default' AND d.datcollate IN ('C', 'POSIX') AND coalesce(to_jsonb(d)->>'datlocprovider', 'c') = 'c', false)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -62,6 +66,7 @@ const COLUMNS = `
   JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
   LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
+  JOIN pg_database d ON d.datname = current_database()
   WHERE c.oid = to_regclass($1)
   ORDER BY a.attnum`;
 
@@ -92,7 +97,7 @@ export async function readTable(session: Session, name: string): Promise<Table> 
 }
 
 function columnOf(row: readonly (string | null)[]): Column {
-  const [name, number, type, base, isArray, modifier, isNotNull, isExact] = row.slice(4);
+  const [name, number, type, base, isArray, modifier, isNotNull, isExact, isBytewise] = row.slice(4);
   return {
     name: name ?? "",
     number: number ?? "",
@@ -102,6 +107,7 @@ function columnOf(row: readonly (string | null)[]): Column {
     digits: base === "numeric" ? digitsOf(Number(modifier)) : undefined,
     isNullable: isNotNull === "f",
     isExact: isExact === "t",
+    isBytewise: isBytewise === "t",
   };
 }
 

@@ -1,6 +1,6 @@
 import { listNames, MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
-import { valueAt } from "../kit/json-path.ts";
+import { type JsonPath, showPath, valueAt } from "../kit/json-path.ts";
 import type { Answer } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 
@@ -63,7 +63,7 @@ export class AnswerReader {
     if (isNothing(errors) || errors === 0) return;
     throw new MillraceError(
       "ANSWER_HAS_ERRORS",
-      `${this.#name} answered with errors at "${path}": ${kindOf(errors)}`,
+      `${this.#name} answered with errors at ${showPath(path)}: ${kindOf(errors)}`,
       {
         where: { url: this.#answer.url },
         retryable: true,
@@ -88,7 +88,7 @@ export class AnswerReader {
     const { rows } = this.#options;
     const { body, url } = this.#answer;
     const isAbsent = isNothing(found);
-    const place = rows === undefined ? "the answer" : `"${rows}" in the answer`;
+    const place = rows === undefined ? "the answer" : `${showPath(rows)} in the answer`;
     const more = isPlainObject(body) && rows !== undefined ? `; ${this.keys()}` : "";
     return new MillraceError(
       "ROWS_NOT_FOUND",
@@ -113,36 +113,39 @@ export class AnswerReader {
     const last = this.#boolean("isLastPath", isLastPath);
     if (more !== undefined && more === last) {
       throw this.#unclear(
-        `"${hasMorePath}" and "${isLastPath}" are both ${more}`,
+        `${showPath(hasMorePath ?? "")} and ${showPath(isLastPath ?? "")} are both ${more}`,
         "Correct one of the paths.",
       );
     }
     return more ?? (last === undefined ? undefined : !last);
   }
 
-  #boolean(option: string, path: string | undefined): boolean | undefined {
+  #boolean(option: string, path: JsonPath | undefined): boolean | undefined {
     if (path === undefined) return undefined;
     const value = this.#value(option, path);
     if (typeof value === "boolean") return value;
     throw this.#unclear(
-      `"${path}" is ${kindOf(value)}, not true or false`,
+      `${showPath(path)} is ${kindOf(value)}, not true or false`,
       `Correct ${option} in pagination.`,
     );
   }
 
-  #count(option: string, path: string | undefined): number | undefined {
+  #count(option: string, path: JsonPath | undefined): number | undefined {
     if (path === undefined) return undefined;
     const value = this.#value(option, path);
     const count = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
     if (typeof count === "number" && Number.isSafeInteger(count) && count >= 0) return count;
-    throw this.#unclear(`"${path}" is ${kindOf(value)}, not a count`, `Correct ${option} in pagination.`);
+    throw this.#unclear(
+      `${showPath(path)} is ${kindOf(value)}, not a count`,
+      `Correct ${option} in pagination.`,
+    );
   }
 
-  #value(option: string, path: string): unknown {
+  #value(option: string, path: JsonPath): unknown {
     const value = valueAt(this.#answer.body, path);
     if (value !== undefined) return value;
     throw this.#unclear(
-      `"${path}" is not in the answer, although ${option} names it; ${this.keys()}`,
+      `${showPath(path)} is not in the answer, although ${option} names it; ${this.keys()}`,
       `Correct ${option} in pagination, or remove it if the API does not always answer with it.`,
     );
   }

@@ -1,15 +1,17 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
-import { parseJson } from "../kit/json.ts";
+import { JsonFault, parseJson } from "../kit/json-parser.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
 import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
-import { noResponse, notJson, responseTooLarge, statusError } from "./errors.ts";
-import type { RequestOptions } from "./options.ts";
+import { bodyCut, noResponse, notJson, notText, responseTooLarge, statusError } from "./errors.ts";
+import { excerptOf } from "./excerpt.ts";
+import { Pace } from "./pace.ts";
+import { limitAnswer } from "./rate-limits.ts";
 import type { BodyQuery, Delivery, HttpRequest } from "./request.ts";
 import { fillBody, jsonText } from "./request-body.ts";
-import { parseRetryAfter } from "./response-headers.ts";
+import type { RequestOptions } from "./request-options.ts";
 
 /** A response of the API to a request that reads. */
 export interface Answer {
@@ -34,7 +36,7 @@ interface HttpResponse {
 
 const FIRST_RETRY_MILLISECONDS = 250;
 const MAX_REDIRECTS = 5;
-/** How much of a body is read if its content does not matter. */
+/** How much of a body is read if it is only for messages. */
 const MAX_UNUSED_BYTES = 64 * 1024;
 
 /**
@@ -45,11 +47,20 @@ export class RestClient {
   readonly #options: RequestOptions;
   readonly #runtime: Runtime;
   readonly #credentials: Credentials;
+  readonly #policy: RetryPolicy;
+  readonly #pace: Pace;
 
   constructor(options: RequestOptions, runtime: Runtime) {
+    const { url, maxRetries, maxRetryDelaySeconds, requestsPerSecond } = options;
     this.#options = options;
     this.#runtime = runtime;
     this.#credentials = new Credentials(options, runtime.env);
+    this.#policy = {
+      attempts: maxRetries + 1,
+      firstDelay: FIRST_RETRY_MILLISECONDS,
+      longestDelay: maxRetryDelaySeconds * 1000,
+    };
+    this.#pace = new Pace(new URL(url).origin, requestsPerSecond, this.#policy, runtime);
   }
 
   /**
@@ -110,8 +121,9 @@ export class RestClient {
   /**
    * Sends a request that reads, and parses the response as JSON. It is a GET request, or a POST
    * request if there is a `query` for its body. Transient errors are retried first. Errors:
-   * `HTTP_STATUS`, `HTTP_FAILED` (no response), `HTTP_NOT_JSON`, `LINK_TO_OTHER_ORIGIN`,
-   * `SECRET_MISSING`, `SECRET_INVALID`.
+   * `HTTP_STATUS`, `HTTP_FAILED` (no complete response), `HTTP_NOT_TEXT`, `HTTP_NOT_JSON`,
+   * `RESPONSE_TOO_LARGE`, `LINK_TO_OTHER_ORIGIN`, `OAUTH2_FAILED`, `SECRET_MISSING`,
+   * `SECRET_INVALID`.
    */
   async get(url: URL, { signal, query }: { signal?: AbortSignal; query?: BodyQuery } = {}): Promise<Answer> {
     const accept = "application/json";
@@ -119,17 +131,12 @@ export class RestClient {
       query === undefined
         ? { method: "GET", url, headers: { accept } }
         : { method: "POST", url, headers: { accept, "content-type": accept }, query };
-    const { response, text, url: shown } = await this.#ask(request, signal);
-    const { status, headers } = response;
-    const noContent = status === 204 || status === 205;
-    const answer = { noContent, link: headers.get("link"), base: url, url: shown };
-    if (text.trim() === "") return { body: undefined, ...answer };
-    try {
-      return { body: parseJson(text), ...answer };
-    } catch {
-      // The parser's error is dropped because it quotes the body.
-      throw notJson(request.method, status, shown);
-    }
+    return await this.#ask(request, signal, (answer) => {
+      const { status, headers } = answer.response;
+      const noContent = status === 204 || status === 205;
+      const body = answer.text.trim() === "" ? undefined : this.#parse(answer, request.method);
+      return { body, noContent, link: headers.get("link"), base: url, url: answer.url };
+    });
   }
 
   /**
@@ -138,30 +145,50 @@ export class RestClient {
    */
   async send(delivery: Delivery, signal?: AbortSignal): Promise<void> {
     const headers = { accept: "application/json", "content-type": delivery.contentType };
-    await this.#ask({ method: delivery.method, url: this.url({}), headers, delivery }, signal);
+    const request = { method: delivery.method, url: this.url({}), headers, delivery };
+    await this.#ask(request, signal, () => undefined);
   }
 
-  async #ask(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
-    const { maxRetries, maxRetryDelaySeconds } = this.#options;
-    const policy: RetryPolicy = {
-      attempts: maxRetries + 1,
-      firstDelay: FIRST_RETRY_MILLISECONDS,
-      longestDelay: maxRetryDelaySeconds * 1000,
-    };
-    let retryAfter: number | undefined;
-    const tryOnce = async (): Promise<HttpResponse> => {
-      retryAfter = undefined;
+  /** Sends a request until it succeeds, and returns what `read` makes of the response. */
+  async #ask<T>(
+    request: HttpRequest,
+    signal: AbortSignal | undefined,
+    read: (answer: HttpResponse) => T,
+  ): Promise<T> {
+    let wait: number | undefined;
+    const tryOnce = async (): Promise<T> => {
+      wait = undefined;
       const answer = await this.#tryOnce(request, signal);
-      const { ok, status, headers } = answer.response;
-      if (ok || request.delivery?.alreadyDone.includes(status)) return answer;
-      retryAfter = parseRetryAfter(headers.get("retry-after"), headers.get("date"), this.#runtime.now());
-      throw statusError(request, answer.url, status);
+      const { ok, status } = answer.response;
+      if (ok || request.delivery?.alreadyDone.includes(status)) return read(answer);
+      const limit = limitAnswer(answer.response, answer.text, this.#runtime.now());
+      wait = limit.wait;
+      const maxDelay = this.#options.maxRetryDelaySeconds;
+      const found = this.#excerpt(answer.text);
+      const error = statusError(request, answer.url, { ...limit, status, maxDelay, found });
+      if (error.retryable && wait !== undefined && wait <= maxDelay * 1000) this.#pace.pause(wait);
+      throw error;
     };
-    return await retry(this.#runtime, policy, tryOnce, {
+    return await retry(this.#runtime, this.#policy, tryOnce, {
       isRetryable: (error) => signal?.aborted !== true && MillraceError.is(error) && error.retryable,
-      askedDelayOf: () => retryAfter,
+      askedDelayOf: () => wait,
       signal,
     });
+  }
+
+  /** Parses the body of a page. Errors: `HTTP_NOT_JSON`, and `HTTP_FAILED` if it was cut. */
+  #parse({ response: { status }, text, url }: HttpResponse, method: string): unknown {
+    try {
+      return parseJson(text);
+    } catch (error) {
+      if (!(error instanceof JsonFault)) throw error;
+      if (error.endsTooEarly) throw bodyCut(method, status, url, "its JSON");
+      throw notJson(method, status, url, error.message, this.#excerpt(text));
+    }
+  }
+
+  #excerpt(text: string): string | undefined {
+    return excerptOf(text, (each) => this.#credentials.conceal(each));
   }
 
   /**
@@ -170,7 +197,6 @@ export class RestClient {
   async #tryOnce(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
     const { method, headers: defaults, delivery, query } = request;
     const url = this.#credentials.shown(request.url);
-    const timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
     const headers = this.#credentials.headers(defaults);
     // Overrides a header of the same name in the options. If all requests had the same key, the API
     // would ignore all but the first.
@@ -179,7 +205,6 @@ export class RestClient {
     const init: RequestInit = {
       method,
       headers,
-      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
       // With "follow", fetch would send the headers, which may hold secrets, to another origin.
       redirect: "manual",
       ...(delivery === undefined ? {} : { body: delivery.body }),
@@ -187,21 +212,36 @@ export class RestClient {
         ? {}
         : { body: jsonText(fillBody(this.#credentials.inBody(query.template), query.params)) }),
     };
+    let timeout: AbortSignal | undefined;
+    const limits = (): AbortSignal => {
+      timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
+      return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+    };
     try {
-      const response = await this.#fetch(request, init);
+      const response = await this.#fetch(request, init, limits, signal);
       return { response, text: await this.#textOf(response, request, url), url };
     } catch (error) {
       if (MillraceError.is(error)) throw error;
-      const seconds = timeout.aborted ? this.#options.timeoutSeconds : undefined;
+      const seconds = timeout?.aborted === true ? this.#options.timeoutSeconds : undefined;
       throw noResponse(request, url, error, seconds);
     }
   }
 
-  /** Follows redirects within the origin if they keep the request's method. */
-  async #fetch({ method, url }: HttpRequest, init: RequestInit): Promise<Response> {
+  /**
+   * Follows redirects within the origin if they keep the request's method. `limits` returns the
+   * signal of a request, whose time begins then.
+   */
+  async #fetch(
+    { method, url }: HttpRequest,
+    init: RequestInit,
+    limits: () => AbortSignal,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
     let at = url;
     for (let redirects = 0; ; redirects++) {
-      const response = await fetch(this.#credentials.withSecrets(this.#checkOrigin(at, "the request")), init);
+      const asked = this.#credentials.withSecrets(this.#checkOrigin(at, "the request"));
+      await this.#pace.turn(signal);
+      const response = await fetch(asked, { ...init, signal: limits() });
       const { status } = response;
       const isRedirect = method === "GET" ? status >= 300 && status <= 399 : status === 307 || status === 308;
       const location = response.headers.get("location");
@@ -212,14 +252,17 @@ export class RestClient {
   }
 
   /**
-   * Reads the body. Only the body of a page is needed; of others a part is read, so that the
-   * connection can be used again. Error: `RESPONSE_TOO_LARGE`.
+   * Reads the body. Only the body of a page is needed as a whole; of others a part is read, for
+   * messages, and so that the connection can be used again. Errors: `RESPONSE_TOO_LARGE`,
+   * `HTTP_NOT_TEXT`, and `HTTP_FAILED` if the body was cut.
    */
   async #textOf(response: Response, { method, delivery }: HttpRequest, url: string): Promise<string> {
-    const { maxResponseBytes } = this.#options;
-    if (!response.ok || delivery !== undefined) return (await readText(response, MAX_UNUSED_BYTES)) ?? "";
-    const text = await readText(response, maxResponseBytes);
-    if (text !== undefined) return text;
-    throw responseTooLarge(method, response.status, url, maxResponseBytes);
+    const { maxResponseBytes, charset } = this.#options;
+    const isPage = response.ok && delivery === undefined;
+    const maxBytes = isPage ? maxResponseBytes : MAX_UNUSED_BYTES;
+    const body = await readText(response, { maxBytes, charset, strict: isPage });
+    if ("problem" in body) throw notText(method, response.status, url, body);
+    if (isPage && body.isCut) throw responseTooLarge(method, response.status, url, maxBytes);
+    return body.text;
   }
 }

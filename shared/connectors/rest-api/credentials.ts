@@ -1,13 +1,20 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
-import type { RequestOptions } from "./options.ts";
-import { hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
+import { concealSecrets, hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
 import { mapJson } from "./request-body.ts";
+import type { RequestOptions } from "./request-options.ts";
 
+/** Matches a name which says that the value is a secret. */
+const SECRET_NAME =
+  /token|secret|signature|password|credential|cookie|api[-_]?key|session|\bsig|\bauth|\bjwt/i;
 /** Matches a parameter whose name says that its value is a secret of the API's own making. */
-const SECRET_PARAMETER =
-  /([?&][^?&=]*(?:token|secret|signature|password|credential|api[-_]?key|session|\bsig|\bauth|\bjwt)[^?&=]*=)[^&]+/gi;
+const SECRET_PARAMETER = new RegExp(`([?&][^?&=]*(?:${SECRET_NAME.source})[^?&=]*=)[^&]+`, "gi");
+/** Matches such a secret in the text of an answer: `"token":"…"` or `token=…`. */
+const SECRET_MEMBER = new RegExp(
+  `(\\b[\\w-]*(?:${SECRET_NAME.source})[\\w-]*(?:"\\s*:\\s*"|=))[^\\s"&,;<>]+`,
+  "gi",
+);
 
 /** Returns true for `{ env: "NAME" }` in a request body, which may have other objects with `env`. */
 function isEnvironmentOnly(value: unknown): value is FromEnvironment {
@@ -94,6 +101,11 @@ export class Credentials {
     return (url.origin + this.hideInUrl(url)).replace(SECRET_PARAMETER, "$1…");
   }
 
+  /** Removes secrets from a text of the API that is shown to people. */
+  conceal(text: string): string {
+    return concealSecrets(text, [...this.#secrets(), ...this.#plainSecrets()]).replace(SECRET_MEMBER, "$1…");
+  }
+
   /** Returns the URL of the stored path and query, with its secrets. */
   revealUrl(stored: string): URL {
     const link = revealSecrets(stored, this.#secrets(), encodeURIComponent);
@@ -129,6 +141,17 @@ export class Credentials {
       ...all.map(({ env }) => ({ name: `env:${env}`, value: this.#env[env] ?? "" })),
       { name: "url:password", value: decodeURIComponent(password) },
     ].filter(({ value }) => value !== "");
+  }
+
+  /** Returns the headers and parameters of the options that are named like secrets. */
+  #plainSecrets(): readonly NamedSecret[] {
+    const { query, headers } = this.#options;
+    return [...Object.entries(query), ...Object.entries(headers)].flatMap(([name, value]) =>
+      isFromEnvironment(value) || !SECRET_NAME.test(name)
+        ? []
+        : // The second is the token of `Bearer TOKEN`.
+          [String(value), String(value).replace(/^\w+ +/, "")].map((secret) => ({ name, value: secret })),
+    );
   }
 
   #secret(from: FromEnvironment): string {

@@ -1,15 +1,21 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { NotText } from "./body.ts";
+import type { LimitAnswer } from "./rate-limits.ts";
 import type { HttpRequest } from "./request.ts";
 
-const RETRIED_STATUS: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
-/**
- * Statuses for which a request with an idempotency key is sent again. With a key, status 409 means
- * that the API is still processing the first request.
- */
-const RETRIED_WITH_KEY: ReadonlySet<number> = new Set([...RETRIED_STATUS, 409]);
+/** 5xx that do not pass: the API lacks something, or a network wants people to sign in. */
+const LASTING_STATUS: ReadonlySet<number> = new Set([501, 505, 506, 510, 511]);
+/** 4xx that pass. */
+const PASSING_STATUS: ReadonlySet<number> = new Set([408, 425, 429]);
+
 /** HTTP statuses and error codes after which it is certain that the request was not processed. */
 const REFUSED_STATUS: ReadonlySet<number> = new Set([425, 429]);
 const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+
+/** Returns true if the same request may succeed later: also for the statuses of proxies, as 522. */
+export function isPassing(status: number): boolean {
+  return PASSING_STATUS.has(status) || (status >= 500 && status <= 599 && !LASTING_STATUS.has(status));
+}
 
 /** Returns true if it is safe to send the request twice. */
 function isRepeatable({ method, delivery }: HttpRequest): boolean {
@@ -48,15 +54,55 @@ export function noResponse(
   });
 }
 
-export function notJson(method: string, status: number, url: string): MillraceError {
+/**
+ * The error of a body that is not JSON. `fault` says why, and `found` is its start, without
+ * secrets.
+ */
+export function notJson(
+  method: string,
+  status: number,
+  url: string,
+  fault: string,
+  found: string | undefined,
+): MillraceError {
+  const message = `${method} ${url} answered ${status} with a body that is not JSON: ${fault}`;
+  return new MillraceError("HTTP_NOT_JSON", message, {
+    where: { url, status },
+    hint: "Check that url is the API's, not that of a page for people.",
+    found,
+  });
+}
+
+/** The error of a body that ends too early, though the connection was closed in order. */
+export function bodyCut(
+  method: string,
+  status: number,
+  url: string,
+  end: "its JSON" | "a character",
+): MillraceError {
   return new MillraceError(
-    "HTTP_NOT_JSON",
-    `${method} ${url} answered ${status} with a body that is not JSON`,
+    "HTTP_FAILED",
+    `${method} ${url} answered ${status} with a body that was cut: it ends in the middle of ${end}`,
     {
       where: { url, status },
-      hint: "Check that url is the API's, not that of a page for people.",
+      retryable: true,
+      hint: "Look for a proxy between here and the API that cuts answers, or ask for smaller pages.",
     },
   );
+}
+
+/** The error of a body that is not in its charset. */
+export function notText(method: string, status: number, url: string, reason: NotText): MillraceError {
+  const { problem, charset } = reason;
+  if (problem === "incomplete") return bodyCut(method, status, url, "a character");
+  const why =
+    problem === "unknown charset"
+      ? `in the charset ${JSON.stringify(charset)}, which is unknown`
+      : `that is not in its charset, ${charset}: the byte at ${reason.position} (from 0) cannot be decoded`;
+  return new MillraceError("HTTP_NOT_TEXT", `${method} ${url} answered ${status} with a body ${why}`, {
+    where: { url, status },
+    hint: 'If the API writes another charset than it says, set that one, such as `charset: "windows-1252"`.',
+  });
 }
 
 export function responseTooLarge(
@@ -75,20 +121,46 @@ export function responseTooLarge(
   );
 }
 
-export function statusError(request: HttpRequest, url: string, status: number): MillraceError {
+/** What is known of a response whose status is an error. */
+export interface ErrorAnswer extends LimitAnswer {
+  readonly status: number;
+  /** What the API said, without secrets. It may quote rows. */
+  readonly found: string | undefined;
+  /** The option `maxRetryDelaySeconds`. */
+  readonly maxDelay: number;
+}
+
+export function statusError(request: HttpRequest, url: string, answer: ErrorAnswer): MillraceError {
   const { delivery } = request;
-  const retried = delivery?.idempotency === undefined ? RETRIED_STATUS : RETRIED_WITH_KEY;
-  const retryable = (isRepeatable(request) ? retried : REFUSED_STATUS).has(status);
-  const isUnknown = !retryable && RETRIED_STATUS.has(status);
+  const { status, isLimit, found } = answer;
+  const passes = isPassing(status) || isLimit;
+  // With a key, status 409 means that the API is still processing the first request.
+  const passesWithKey = passes || (status === 409 && delivery?.idempotency !== undefined);
+  const isRefused = REFUSED_STATUS.has(status) || isLimit;
+  const retryable = isRepeatable(request) ? passesWithKey : isRefused;
+  const ofStatus = delivery === undefined ? hintFor(status) : hintForDelivery(status);
+  const hint =
+    (passesWithKey ? limitHint(answer) : undefined) ??
+    (passes && !retryable ? MAYBE_PROCESSED_HINT : ofStatus);
   return new MillraceError("HTTP_STATUS", `${request.method} ${url} answered ${status}${rowsIn(request)}`, {
     where: { ...locationOf(request, url), status },
     retryable,
-    hint: isUnknown
-      ? MAYBE_PROCESSED_HINT
-      : delivery === undefined
-        ? hintFor(status)
-        : hintForDelivery(status),
+    hint,
+    found,
   });
+}
+
+/** Returns the advice for a limit, or for a wait that is longer than allowed. */
+function limitHint({ isLimit, wait, maxDelay }: ErrorAnswer): string | undefined {
+  const seconds = Math.ceil((wait ?? 0) / 1000);
+  if (seconds > maxDelay) {
+    return (
+      `The API asks to wait ${seconds} s, which is longer than maxRetryDelaySeconds (${maxDelay}): ` +
+      `run later, or set \`maxRetryDelaySeconds: ${seconds}\`.`
+    );
+  }
+  if (!isLimit) return undefined;
+  return "The API limits requests: set `requestsPerSecond: 1` or what it allows, lower --max-concurrency, or raise maxRetries and maxRetryDelaySeconds.";
 }
 
 function hintFor(status: number): string {
@@ -114,12 +186,8 @@ function hintForDelivery(status: number): string {
 }
 
 function commonHint(status: number): string | undefined {
-  if (status === 401 || status === 403) {
-    return "Check the credentials: bearerToken, headers or query of the options, and the environment variables that they name.";
-  }
-  if (status === 429)
-    return "The API limits requests: lower --max-concurrency, or raise maxRetries and maxRetryDelaySeconds.";
-  return undefined;
+  if (status !== 401 && status !== 403) return undefined;
+  return "Check the credentials: oauth2, bearerToken, headers or query of the options, and the environment variables that they name.";
 }
 
 /** fetch says only "fetch failed"; the reason is in the error's cause. */

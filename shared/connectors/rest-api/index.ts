@@ -13,15 +13,16 @@ import { PositionReader } from "./position-reader.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
 import { RestWriter, type Sent } from "./writer.ts";
 
+export type { JsonPath } from "../kit/json-path.ts";
 export type { FromEnvironment } from "../kit/secrets.ts";
 export type {
   ColumnPath,
   RestApiOptions,
-  RestApiRequestOptions,
   RestApiSinkOptions,
   RestApiSourceOptions,
 } from "./options.ts";
 export type { CountedEnd, EndProofs, LinkedEnd, LinkedPages, Pagination } from "./pagination.ts";
+export type { RestApiRequestOptions } from "./request-options.ts";
 export type { TimeRangeOptions as TimeRange } from "./time-range-options.ts";
 export type { Sent } from "./writer.ts";
 

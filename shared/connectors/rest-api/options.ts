@@ -1,44 +1,26 @@
 import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
-import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
+import { type JsonPath, jsonPath } from "../kit/json-path.ts";
 import { PAGINATION, type Pagination } from "./pagination.ts";
+import { REQUEST, type RequestOptions, type RestApiRequestOptions } from "./request-options.ts";
 import { TIME_RANGE, type TimeRangeOptions } from "./time-range-options.ts";
 
 /** The path of a column's value in a record and, for a numeric time, its unit. */
 export interface ColumnPath {
   /** Names and indexes joined by dots: `geometry.coordinates.0`. */
-  readonly path: string;
+  readonly path: JsonPath;
   /** If set, the value is a time: a number of these units since 1970-01-01T00:00:00Z. */
-  readonly epoch?: "seconds" | "milliseconds" | "microseconds";
-}
-
-/** The URL of the API and how requests are sent, for sources and sinks. */
-export interface RestApiRequestOptions {
-  /** The http or https URL of the list to read, or to which rows are sent. */
-  readonly url: string;
-  /** Query parameters of every request. */
-  readonly query?: Readonly<Record<string, string | number | boolean | FromEnvironment>>;
-  /** Headers of every request. */
-  readonly headers?: Readonly<Record<string, string | FromEnvironment>>;
-  /** A token that is sent as `Authorization: Bearer …`. */
-  readonly bearerToken?: FromEnvironment;
-  /** Timeout in seconds for one request and its response. Default 30. */
-  readonly timeoutSeconds?: number;
+  readonly epoch?: "seconds" | "milliseconds" | "microseconds" | "nanoseconds";
   /**
-   * Maximum number of retries after status 408, 425, 429 or 5xx, or after a broken connection.
-   * Default 3.
+   * What becomes of digits below the microsecond, which a timestamp cannot hold. Default: they are
+   * an error, unless they are zeros. `drop` rounds the time down.
    */
-  readonly maxRetries?: number;
+  readonly subMicroseconds?: "drop";
   /**
-   * Longest wait in seconds before a retry. It also limits the wait that a `Retry-After` header
-   * asks for; if the API asks for more, the request fails. Default 60.
+   * `text`: a number becomes the text of a `string` column, digit for digit as the API wrote it.
+   * Default: a number for such a column is an error.
    */
-  readonly maxRetryDelaySeconds?: number;
-  /**
-   * Maximum size of a response in bytes, after decompression. A page is held in memory, and a
-   * larger one is the error `RESPONSE_TOO_LARGE`. Default 128 MiB.
-   */
-  readonly maxResponseBytes?: number;
+  readonly as?: "text";
 }
 
 /** Options of the source. A sink has no use for them. */
@@ -49,17 +31,17 @@ export interface RestApiSourceOptions {
    */
   readonly schema?: string;
   /**
-   * Path of the array of records in a response: `features`, `data.items`. Default: the response
-   * itself is the array.
+   * Path of the array of records in a response: `features`, `data.items`, or `["data.items"]` if
+   * the dot is part of the name. Default: the response itself is the array.
    */
-  readonly rows?: string;
+  readonly rows?: JsonPath;
   /**
    * `empty`: an answer without the array at `rows` has no rows. Default `error`, unless the answer
    * has status 204, is null, has null at `rows`, or counts no rows at `totalPath`.
    */
   readonly missingRows?: "error" | "empty";
   /** Paths of columns in a record. Default: the column's own name. A missing value is null. */
-  readonly columns?: Readonly<Record<string, string | ColumnPath>>;
+  readonly columns?: Readonly<Record<string, JsonPath | ColumnPath>>;
   /** How pages follow each other. Default: `{ type: "offset" }`. */
   readonly pagination?: Pagination;
   /** Number of rows in a page. Default 100. */
@@ -85,7 +67,7 @@ export interface RestApiSourceOptions {
    * `ANSWER_HAS_ERRORS`. Default `errors` if `requestBody` is set, as in GraphQL. If it is null, none
    * are looked for.
    */
-  readonly errorsPath?: string | null;
+  readonly errorsPath?: JsonPath | null;
   /**
    * Reads the list by time ranges. Without this option, a stream reads the list by position, so the
    * list must only grow at its end. A batch then reads the whole list in one partition.
@@ -104,7 +86,7 @@ export interface RestApiSinkOptions {
    * at the path `rows`, such as `data.items`; or an `object`, which is the single row itself.
    * Default `array`.
    */
-  readonly body?: "array" | "ndjson" | "object" | { readonly rows: string };
+  readonly body?: "array" | "ndjson" | "object" | { readonly rows: JsonPath };
   /**
    * Maximum number of rows in a request. Default 100, or 1 if `body` is `object`. A change applies
    * only to batches that start after it.
@@ -138,31 +120,22 @@ export interface RestApiOptions extends RestApiRequestOptions, RestApiSourceOpti
 
 const count = z.int().positive();
 
-const REQUEST = {
-  url: z.url({ protocol: /^https?$/ }),
-  query: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), fromEnvironment])).default({}),
-  headers: z.record(z.string(), z.union([z.string(), fromEnvironment])).default({}),
-  bearerToken: fromEnvironment.optional(),
-  timeoutSeconds: z.number().positive().default(30),
-  maxRetries: z.int().nonnegative().default(3),
-  maxRetryDelaySeconds: z.number().nonnegative().default(60),
-  maxResponseBytes: count.default(128 * 1024 * 1024),
-};
-
 // These have no defaults, so that it is visible whether the options of a source or of a sink are
 // set.
 const SOURCE = {
   schema: z.string().min(1).optional(),
-  rows: z.string().min(1).optional(),
+  rows: jsonPath.optional(),
   missingRows: z.enum(["error", "empty"]).optional(),
   columns: z
     .record(
       z.string(),
       z.union([
-        z.string().min(1),
+        jsonPath,
         z.strictObject({
-          path: z.string().min(1),
-          epoch: z.enum(["seconds", "milliseconds", "microseconds"]).optional(),
+          path: jsonPath,
+          epoch: z.enum(["seconds", "milliseconds", "microseconds", "nanoseconds"]).optional(),
+          subMicroseconds: z.literal("drop").optional(),
+          as: z.literal("text").optional(),
         }),
       ]),
     )
@@ -172,7 +145,7 @@ const SOURCE = {
   key: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional(),
   requestBody: z.record(z.string(), z.unknown()).optional(),
   paramsIn: z.enum(["query", "body"]).optional(),
-  errorsPath: z.string().min(1).nullable().optional(),
+  errorsPath: jsonPath.nullable().optional(),
   timeRange: TIME_RANGE.optional(),
   maxPagesPerBatch: count.optional(),
 };
@@ -181,7 +154,7 @@ const SINK = {
   method: z.enum(["POST", "PUT", "PATCH"]).optional(),
   body: z
     .union(
-      [z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: z.string().min(1) })],
+      [z.enum(["array", "ndjson", "object"]), z.strictObject({ rows: jsonPath })],
       'Must be "array", "ndjson", "object" or { rows: … }',
     )
     .optional(),
@@ -221,9 +194,6 @@ export type ParsedOptions = z.output<typeof OPTIONS>;
 type WithDefaults<Options, Names extends keyof Options> = Omit<Options, Names> & {
   readonly [Name in Names]-?: Exclude<Options[Name], undefined>;
 };
-
-/** The options of every request. */
-export type RequestOptions = Pick<ParsedOptions, keyof typeof REQUEST>;
 
 /** The options of a source, with their defaults. */
 export type SourceOptions = RequestOptions & {

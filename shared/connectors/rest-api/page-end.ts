@@ -1,6 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
-import { valueAt } from "../kit/json-path.ts";
+import { type JsonPath, showPath, valueAt } from "../kit/json-path.ts";
 import { type AnswerParts, AnswerReader } from "./answer-parts.ts";
 import type { Answer, RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
@@ -54,7 +54,7 @@ const HOW_TO_PAGE = "Set pagination to how the API splits its list into pages.";
 
 /** What a path of `pagination` says: the list goes on, or ends with this page. */
 interface Claim {
-  readonly path: string;
+  readonly path: JsonPath;
   readonly goesOn: boolean;
 }
 
@@ -71,7 +71,8 @@ function said(page: AnsweredPage, options: SourceOptions): boolean | undefined {
   const [first] = claims;
   const other = claims.find(({ goesOn }) => goesOn !== first?.goesOn);
   if (first === undefined || other === undefined) return first?.goesOn;
-  const words = ({ path, goesOn }: Claim): string => `by "${path}" the list ${goesOn ? "goes on" : "ends"}`;
+  const words = ({ path, goesOn }: Claim): string =>
+    `by ${showPath(path)} the list ${goesOn ? "goes on" : "ends"}`;
   throw unclear(
     page,
     `${words(first)}, and ${words(other)}`,
@@ -132,8 +133,8 @@ function leadOf(page: AnsweredPage, options: SourceOptions, client: RestClient):
   if (value === undefined) {
     const keys = new AnswerReader(options, answer, page.name).keys();
     return {
-      missing: `"${path}" is not in the answer, although ${option} names it; ${keys}`,
-      hint: `If the API leaves it out on the last page${/odata/i.test(path) ? ", as OData does" : ""}, set \`endOn: "missing"\` in pagination; if an answer says whether pages follow, set hasMorePath. Else correct ${option}.`,
+      missing: `${showPath(path)} is not in the answer, although ${option} names it; ${keys}`,
+      hint: `If the API leaves it out on the last page${/odata/i.test(String(path)) ? ", as OData does" : ""}, set \`endOn: "missing"\` in pagination; if an answer says whether pages follow, set hasMorePath. Else correct ${option}.`,
     };
   }
   if (pagination.type === "cursor") return { ref: refOf(value, (text) => client.storedCursor(text)) };
@@ -141,7 +142,7 @@ function leadOf(page: AnsweredPage, options: SourceOptions, client: RestClient):
   if (typeof value === "string") return { ref: client.storedLink(value, answer) };
   throw unclear(
     page,
-    `"${path}" is ${kindOf(value)}, not a URL`,
+    `${showPath(path)} is ${kindOf(value)}, not a URL`,
     'Correct nextPath. A cursor is read by type: "cursor".',
   );
 }

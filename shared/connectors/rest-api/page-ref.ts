@@ -1,5 +1,5 @@
-import { isPlainObject } from "../../contract/json.ts";
-import { JsonNumber, parseJson } from "../kit/json.ts";
+import { isPlainObject, JsonNumber } from "../../contract/json.ts";
+import { parseJson } from "../kit/json-parser.ts";
 import { jsonText, mapJson } from "./request-body.ts";
 
 /**
@@ -28,7 +28,7 @@ export function refOf(cursor: unknown, hide: (text: string) => string): PageRef 
 export function cursorOf(ref: Exclude<PageRef, null>, reveal: (text: string) => string): unknown {
   if (typeof ref === "string") return reveal(ref);
   if (typeof ref !== "object") return ref;
-  const parsed = parseJson(ref.json, { decimals: true });
+  const parsed = parseJson(ref.json);
   return mapJson(parsed, (value) => (typeof value === "string" ? reveal(value) : value));
 }
 

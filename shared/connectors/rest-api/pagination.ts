@@ -1,16 +1,14 @@
 import * as z from "zod";
-
-/** A path in an answer: names and indexes joined by dots, such as `meta.next`. */
-type Path = string;
+import { type JsonPath, jsonPath } from "../kit/json-path.ts";
 
 /** How an answer proves that the list goes on or ends. Each path that is set must be in each answer. */
 export interface EndProofs {
   /** Path of a boolean that says whether pages follow: `has_more`, `pageInfo.hasNextPage`. */
-  readonly hasMorePath?: Path;
+  readonly hasMorePath?: JsonPath;
   /** Path of a boolean that says whether this is the last page: `last`, `isLast`. */
-  readonly isLastPath?: Path;
+  readonly isLastPath?: JsonPath;
   /** Path of the number of rows in the whole list: `count`, `meta.total`. */
-  readonly totalPath?: Path;
+  readonly totalPath?: JsonPath;
   /**
    * True if the list may have equal pages or rows, such as readings without an id. A page that
    * repeats rows of the page before is then no error. Default false.
@@ -72,7 +70,7 @@ export type Pagination =
       /** What ends the list besides an empty page. */
       readonly endOn?: CountedEnd | readonly CountedEnd[];
       /** Path of the number of pages in the whole list: `total_pages`. */
-      readonly totalPagesPath?: Path;
+      readonly totalPagesPath?: JsonPath;
     })
   /**
    * `?cursor=…`: each answer has the cursor of the next page at `cursorPath`. The list ends if it
@@ -80,7 +78,7 @@ export type Pagination =
    */
   | (LinkedPages & {
       readonly type: "cursor";
-      readonly cursorPath: Path;
+      readonly cursorPath: JsonPath;
       readonly cursorParam?: string;
       readonly sizeParam?: string | null;
     })
@@ -94,18 +92,17 @@ export type Pagination =
    * the same origin as `url`. The list ends if it is null, false or "". The size is sent only if
    * `sizeParam` is set, and only with the first request.
    */
-  | (LinkedPages & { readonly type: "next"; readonly nextPath: Path; readonly sizeParam?: string | null })
+  | (LinkedPages & { readonly type: "next"; readonly nextPath: JsonPath; readonly sizeParam?: string | null })
   /** The API has no pagination: one answer has all rows. */
   | (EndProofs & { readonly type: "none" });
 
-const path = z.string().min(1);
 const name = z.string().min(1);
 const sizeName = (otherwise: string | null) => name.nullable().default(otherwise);
 
 const PROOFS = {
-  hasMorePath: path.optional(),
-  isLastPath: path.optional(),
-  totalPath: path.optional(),
+  hasMorePath: jsonPath.optional(),
+  isLastPath: jsonPath.optional(),
+  totalPath: jsonPath.optional(),
   allowRepeats: z.boolean().default(false),
 };
 
@@ -140,18 +137,18 @@ export const PAGINATION = z.discriminatedUnion("type", [
     pageParam: name.default("page"),
     sizeParam: sizeName("per_page"),
     first: z.int().nonnegative().default(1),
-    totalPagesPath: path.optional(),
+    totalPagesPath: jsonPath.optional(),
     ...COUNTED,
   }),
   z.strictObject({
     type: z.literal("cursor"),
-    cursorPath: path,
+    cursorPath: jsonPath,
     cursorParam: name.default("cursor"),
     sizeParam: sizeName("limit"),
     ...LINKED,
   }),
   z.strictObject({ type: z.literal("link"), sizeParam: sizeName("per_page"), ...LINKED }),
-  z.strictObject({ type: z.literal("next"), nextPath: path, sizeParam: sizeName(null), ...LINKED }),
+  z.strictObject({ type: z.literal("next"), nextPath: jsonPath, sizeParam: sizeName(null), ...LINKED }),
   z.strictObject({ type: z.literal("none"), ...PROOFS }),
 ]);
 

@@ -1,6 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { valueAt } from "../kit/json-path.ts";
 import { sha256 } from "../kit/sha256.ts";
+import { pathOf } from "./column-paths.ts";
 import type { SourceOptions } from "./options.ts";
 import { listMoved, pagesLoop } from "./page-errors.ts";
 import type { Page, Pages } from "./pages.ts";
@@ -103,7 +104,7 @@ function keyValue(
   name: string,
   column: SourceOptions["columns"][string] | undefined,
 ): string | undefined {
-  const path = typeof column === "object" ? column.path : column;
+  const path = column === undefined ? undefined : pathOf(column).path;
   const value =
     path !== undefined
       ? valueAt(record, path)

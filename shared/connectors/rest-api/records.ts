@@ -1,19 +1,15 @@
-import { DataType, type RecordBatch, type Schema } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
-import { isPlainObject, kindOf } from "../../contract/json.ts";
+import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed } from "../kit/column-names.ts";
-import { firstStep, valueAt } from "../kit/json-path.ts";
-import type { ColumnPath, SourceOptions } from "./options.ts";
+import { firstNames, pathReader } from "../kit/json-path.ts";
+import { pathCheck, pathOf } from "./column-paths.ts";
+import { columnValue } from "./column-value.ts";
+import type { SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
-
-const MICROSECONDS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> = {
-  seconds: 1_000_000,
-  milliseconds: 1000,
-  microseconds: 1,
-};
 
 /**
  * Converts the records of these pages to record batches of `schema`. Rows for which `keep` returns
@@ -29,13 +25,16 @@ export async function* recordBatches(
   const toRow = rowReader(schema, columns);
   const checkNames = nameCheck(schema, columns);
   let at: { readonly url?: string } = {};
+  let number = 1;
   async function* rows(): AsyncGenerator<Row> {
     for await (const { records, url } of pages) {
       at = { url };
-      checkNames(records[0]);
+      checkNames(records);
       for (const record of records) {
-        const row = toRow(record);
-        if (keep(row)) yield row;
+        const row = toRow(record, number);
+        if (!keep(row)) continue;
+        number++;
+        yield row;
       }
     }
   }
@@ -48,9 +47,12 @@ export async function* recordBatches(
 
 /**
  * Returns a function that converts a record of the API to a row with values in the order of
- * `schema`. Missing values are null.
+ * `schema`. Missing values are null. `number` is the number of the row, for errors.
  */
-function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => Row {
+function rowReader(
+  schema: Schema,
+  columns: SourceOptions["columns"],
+): (record: unknown, number: number) => Row {
   const names = new Set(schema.fields.map((field) => field.name));
   const unknown = Object.keys(columns).filter((name) => !names.has(name));
   if (unknown.length > 0) {
@@ -63,24 +65,18 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
     );
   }
   const readers = schema.fields.map((field) => {
-    const column = columns[field.name] ?? field.name;
-    const { path, epoch } = typeof column === "string" ? { path: column, epoch: undefined } : column;
-    const unit = epoch === undefined ? undefined : MICROSECONDS[epoch];
+    const column = pathOf(columns[field.name] ?? field.name);
+    const convert = columnValue(field, column);
     // A column without a configured path is read by its own name, in which dots are ordinary
     // characters.
     const read = Object.hasOwn(columns, field.name)
-      ? (record: unknown) => valueAt(record, path)
+      ? pathReader(column.path, field.name)
       : (record: unknown) => fieldOf(record as Record<string, unknown>, field.name);
-    const isFloat = DataType.isFloat(field.type);
-    return (record: unknown): unknown => {
-      const value = read(record) ?? null;
-      // `parseJson` returns large integers as bigint, but the column may be a double.
-      if (isFloat && typeof value === "bigint") return Number(value);
-      return unit !== undefined && typeof value === "number" ? toMicroseconds(value, unit) : value;
-    };
+    return (record: unknown, number: number): unknown => convert(read(record), number);
   });
-  return (record) => {
-    if (typeof record === "object" && record !== null) return readers.map((read) => read(record));
+  return (record, number) => {
+    if (typeof record === "object" && record !== null && !(record instanceof JsonNumber))
+      return readers.map((read) => read(record, number));
     throw new MillraceError("ROW_NOT_A_ROW", `the API's list has ${kindOf(record)} in place of a record`, {
       hint: "Check the option rows: it must lead to an array of objects.",
       found: show(record),
@@ -89,29 +85,23 @@ function rowReader(schema: Schema, columns: SourceOptions["columns"]): (record: 
 }
 
 /**
- * Returns a function that checks the names in a page's first record. It assumes that all records of
- * an API have the same names. Error: `COLUMN_MISNAMED`.
+ * Returns a function that checks the names in a page: those of columns without a path in its first
+ * record, because the records of an API usually have the same names, and paths in all records.
+ * Error: `COLUMN_MISNAMED`.
  */
-function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (record: unknown) => void {
+function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (records: readonly unknown[]) => void {
   const names = schema.fields.map(({ name }) => name);
-  const paths = Object.values(columns).map((column) => (typeof column === "string" ? column : column.path));
-  const known = [...names, ...paths.map(firstStep)];
+  const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
-  return (record) => {
+  const checkPaths = pathCheck(columns, new Set(known));
+  return (records) => {
+    const [record] = records;
     if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });
+    checkPaths(records);
   };
 }
 
 function columnsHint(misnamed: readonly Misnamed[]): string {
   const pairs = misnamed.map(({ column, found }) => `${JSON.stringify(column)}: ${JSON.stringify(found)}`);
   return `, or set columns: { ${pairs.join(", ")} }`;
-}
-
-/**
- * Converts whole numbers exactly, and fractions to the microsecond, which a double can still
- * represent.
- */
-function toMicroseconds(value: number, unit: number): bigint {
-  const whole = Math.floor(value);
-  return BigInt(whole) * BigInt(unit) + BigInt(Math.round((value - whole) * unit));
 }

@@ -1,5 +1,4 @@
 import { isPlainObject } from "../../contract/json.ts";
-import { JsonNumber } from "../kit/json.ts";
 import { wrapAt } from "../kit/json-path.ts";
 
 /**
@@ -18,10 +17,9 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 
 /** Returns JSON text with all digits of numbers that `parseJson` has not made a double. */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item === "bigint") return rawJSON(String(item));
-    return item instanceof JsonNumber ? rawJSON(item.source) : item;
-  });
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === "bigint" ? rawJSON(String(item)) : item,
+  );
 }
 
 /** Marks the value at the end of a path, which may be an object itself. */

@@ -1,18 +1,45 @@
+/** A wait that is longer than any limit of ours: about 31 years in milliseconds. */
+const ENDLESS = 1e12;
+
 /**
  * Returns the milliseconds to wait from a `Retry-After` header, which has seconds or a date (RFC
  * 9110). A date is compared with the response's own `Date` header, if it has one, because the clock
- * of this machine may be wrong.
+ * of this machine may be wrong. Returns `undefined` for any other text.
  */
 export function parseRetryAfter(
   header: string | null,
   sentAt: string | null,
   now: number,
 ): number | undefined {
-  if (header === null) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
-  const sent = Date.parse(sentAt ?? "");
-  return Number.isNaN(date) ? undefined : Math.max(0, date - (Number.isNaN(sent) ? now : sent));
+  const text = header?.trim() ?? "";
+  if (/^\d+(?:\.\d*)?$/.test(text)) return Math.min(Number(text) * 1000, ENDLESS);
+  const date = parseHttpDate(text);
+  return date === undefined ? undefined : Math.max(0, date - (parseHttpDate(sentAt) ?? now));
+}
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/** The three forms of RFC 9110. The last two are obsolete, but servers still send them. */
+const DATES: readonly RegExp[] = [
+  /^[A-Z][a-z]{2}, (?<day>\d\d) (?<month>[A-Z][a-z]{2}) (?<year>\d{4}) (?<time>\d\d:\d\d:\d\d) (?:GMT|UTC)$/,
+  /^[A-Z][a-z]{5,8}, (?<day>\d\d)-(?<month>[A-Z][a-z]{2})-(?<year>\d\d) (?<time>\d\d:\d\d:\d\d) GMT$/,
+  /^[A-Z][a-z]{2} (?<month>[A-Z][a-z]{2}) (?<day>[ \d]\d) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})$/,
+];
+
+/**
+ * Returns the epoch milliseconds of a date in a header, or `undefined` if it has none of the three
+ * forms. `Date.parse` cannot be used: it reads "-5" as a month, and the third form in local time.
+ */
+export function parseHttpDate(header: string | null): number | undefined {
+  for (const form of DATES) {
+    const { day = "", month = "", year = "", time = "" } = form.exec(header?.trim() ?? "")?.groups ?? {};
+    const index = MONTHS.indexOf(month);
+    if (index < 0) continue;
+    const digits = year.length === 2 ? `${Number(year) < 70 ? 20 : 19}${year}` : year;
+    const date = `${digits}-${String(index + 1).padStart(2, "0")}-${day.trim().padStart(2, "0")}T${time}Z`;
+    const milliseconds = Date.parse(date);
+    return Number.isNaN(milliseconds) ? undefined : milliseconds;
+  }
+  return undefined;
 }
 
 const LINK = /[\s,]*<([^>]*)>/y;

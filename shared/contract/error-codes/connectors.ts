@@ -16,15 +16,48 @@ export const DYNAMODB = {
 
 /** Codes of the connector `files`. */
 export const FILES = {
+  COLUMN_MISSING: {
+    means: "a column of the schema is not in the file; the message has the columns that are",
+    do: 'correct the schema, or set `missingColumns: "null"`',
+    again: "no",
+  },
+  COLUMN_TYPE_MISMATCH: {
+    means:
+      "a column of the file has another type than the schema says; the message has the column and both types",
+    do: "write the file's type in the schema, which the hint has",
+    again: "no",
+  },
   FILE_CHANGED: {
     means: "a file is gone, or another than was planned or read",
     do: "put it back, give it another name, or see [files](files.md#a-file-that-changes)",
     again: "no",
   },
+  FILE_FEATURE_NOT_SUPPORTED: {
+    means:
+      "a file is valid, but uses a feature that is not supported, such as encryption or a codec; the message has the feature",
+    do: "write the file without it, or leave the column out of the schema",
+    again: "no",
+  },
   FILE_MALFORMED: {
     means:
       "a file cannot be read as what it should be; the message has the file, and the line where there is one",
-    do: "take it away, set `ignoreMissingFiles`, put it back corrected under another name",
+    do: "take it away, set `ignoreMissingFiles: true`, put it back corrected under another name",
+    again: "no",
+  },
+  FILE_UNREADABLE: {
+    means:
+      "an entry of the folder cannot be read: a symbolic link, a socket, a name that is not UTF-8, a compression that is not supported, a time in the future",
+    do: "rename, replace or move it, exclude it by `pattern`, or set `ignoreUnreadable: true`",
+    again: "no",
+  },
+  FOLDER_COLUMN_INVALID: {
+    means: "a folder `name=value` is no column of the schema, or its name cannot be read",
+    do: 'add the column to `.schema(…)`, or set `folderColumns: "ignore"`',
+    again: "no",
+  },
+  FOLDER_MISSING: {
+    means: "the folder is not there, or no object has the prefix in S3",
+    do: "correct `path`, mount the drive, make the folder, or set `ignoreMissingPath: true`",
     again: "no",
   },
   SEEN_FILES_MISSING: {
@@ -86,6 +119,12 @@ export const POSTGRES = {
     do: "by SQLSTATE: rights, columns, values, or ask who runs it",
     again: "lost connections, deadlocks, failed serialisations, a full or starting server",
   },
+  POSTGRES_TABLE_RESET: {
+    means:
+      "the table seems to have begun anew: emptied, made again, restored, its sequence restarted, or its last rows are gone; new rows may lie before the offset",
+    do: "`millrace rewind PIPELINE --to-start`, or [`failOnReset: false`](postgres.md#a-table-that-began-anew)",
+    again: "no",
+  },
   STAGED_FILE_MISSING: {
     means: "somebody deleted rows that were staged in the pipeline's store; nothing was written",
     do: "restore them",
@@ -102,9 +141,9 @@ export const POSTGRES = {
 export const REST_API = {
   HTTP_STATUS: {
     means: "the API answered this status; of a sink, to which rows",
-    do: "by status: credentials, options, or ask who runs it",
+    do: "by status: credentials, options, or ask who runs it; what it said is on the terminal of the run",
     again:
-      "408, 425, 429, 5xx; of a sink also 409, and [without a key](rest-api.md#when-rows-are-sent-and-what-is-guaranteed) only 425 and 429",
+      "408, 425, 429, 5xx except 501, 505, 506, 510 and 511, and 403 at a limit; of a sink also 409, and [without a key](rest-api.md#when-rows-are-sent-and-what-is-guaranteed) only 425, 429 and 403 at a limit",
   },
   HTTP_FAILED: {
     means: "no whole answer",
@@ -115,6 +154,22 @@ export const REST_API = {
     means: "the body is not JSON",
     do: "check `url`",
     again: "no",
+  },
+  HTTP_NOT_TEXT: {
+    means:
+      "the body is not in its charset (that of `Content-Type`, else UTF-8), or the charset is unknown; the message has the position of the first wrong byte",
+    do: "correct the API, or set `charset`",
+    again: "no",
+  },
+  PATH_AMBIGUOUS: {
+    means: "a path with dots leads to two values: the dots are part of a name, and they also separate names",
+    do: 'write the path as an array: `["user.id"]` or `["user", "id"]`',
+    again: "no",
+  },
+  OAUTH2_FAILED: {
+    means: "the token endpoint of `oauth2` gave no token",
+    do: "check the client id, its secret and the scope; the answer is on the terminal of the run",
+    again: "408, 425, 429, 5xx as above, and a broken connection",
   },
   ROWS_NOT_FOUND: {
     means: "there is no array at `rows`",

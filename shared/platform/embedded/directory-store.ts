@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
-import type { Stats } from "node:fs";
+import type { Dirent, Stats } from "node:fs";
 import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
-import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
+import type { ListOptions, ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
 import { checkKey } from "../../engine/ports/keys.ts";
 import { adviceFor } from "./advice.ts";
 import { fileRights, makeDurableFolder, syncFolder } from "./durable.ts";
 
 /** Matches the name of a file that is still being written: `<key>.<id>.upload`. */
 const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
+
+const NOT_UTF8 = "has a name that is not UTF-8";
+const NO_RIGHT = "cannot be listed: this user has no right to it";
 
 /**
  * Objects as files in a folder. An object is written to a temporary file, synced, and then linked
@@ -88,13 +91,16 @@ export class DirectoryStore implements ObjectStore {
     });
   }
 
-  async *list(prefix: string, options: { readonly startAfter?: string } = {}): AsyncGenerator<ObjectInfo> {
-    const { startAfter } = options;
-    for (const key of await this.#keys(prefix)) {
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
+    const { startAfter, onUnlisted = () => undefined } = options;
+    for (const key of await this.#keys(prefix, options.onUnlisted)) {
       if (UPLOAD.test(key) || (startAfter !== undefined && compareBytes(key, startAfter) <= 0)) continue;
-      const info = await this.#guard(key, () => orUndefined(stat(this.#path(key))));
-      if (info !== undefined)
+      const problem = key.includes("\\") ? "has a backslash in its name" : undefined;
+      const info = problem ?? (await this.#guard(key, () => orUndefined(stat(this.#path(key)))));
+      if (typeof info === "object")
         yield { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs), etag: etagOf(info) };
+      else if (info !== undefined || isGarbled(key))
+        onUnlisted({ key, problem: info ?? NOT_UTF8, isFolder: false });
     }
   }
 
@@ -120,18 +126,37 @@ export class DirectoryStore implements ObjectStore {
   }
 
   /** Returns all file names that begin with `prefix`, sorted, including unfinished uploads. */
-  async #keys(prefix: string): Promise<string[]> {
-    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    return await this.#guard(join(this.location, folder), async () => {
-      const entries = await orUndefined(
-        readdir(join(this.location, folder), { recursive: true, withFileTypes: true }),
-      );
-      return (entries ?? [])
-        .filter((entry) => entry.isFile())
-        .map((entry) => relative(this.location, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
-        .filter((key) => key.startsWith(prefix))
-        .sort(compareBytes);
-    });
+  async #keys(prefix: string, onUnlisted?: ListOptions["onUnlisted"]): Promise<string[]> {
+    const root = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    const keys: string[] = [];
+    const folders = [root];
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      for (const entry of await this.#entries(folder, root, onUnlisted)) {
+        const key = folder + entry.name;
+        if (entry.isDirectory()) folders.push(`${key}/`);
+        else if (entry.isFile()) keys.push(key);
+        else onUnlisted?.({ key, problem: `is ${kindOfEntry(entry)}`, isFolder: entry.isSymbolicLink() });
+      }
+    }
+    return keys.filter((key) => key.startsWith(prefix)).sort(compareBytes);
+  }
+
+  /** Returns the entries of a folder. One that cannot be listed is told to `onUnlisted`. */
+  async #entries(
+    folder: string,
+    root: string,
+    onUnlisted: ListOptions["onUnlisted"],
+  ): Promise<readonly Dirent[]> {
+    const path = join(this.location, folder);
+    try {
+      return await readdir(path, { withFileTypes: true });
+    } catch (error) {
+      const problem = isSystemError(error) ? folderProblem(error.code, folder, root) : undefined;
+      if (problem === undefined || (problem === NO_RIGHT && onUnlisted === undefined))
+        return await this.#guard(path, () => Promise.reject(error));
+      if (problem !== "") onUnlisted?.({ key: folder.slice(0, -1), problem, isFolder: true });
+      return [];
+    }
   }
 
   #path(key: string): string {
@@ -150,6 +175,28 @@ export class DirectoryStore implements ObjectStore {
       });
     }
   }
+}
+
+/**
+ * Returns what is wrong with a folder that cannot be listed, the empty text if it was deleted in
+ * the meantime, and `undefined` if the error is of another kind.
+ */
+function folderProblem(code: string, folder: string, root: string): string | undefined {
+  if (folder !== root && code === "EACCES") return NO_RIGHT;
+  if (code !== "ENOENT" && code !== "ENOTDIR") return undefined;
+  if (folder === root) return code === "ENOENT" ? "there is no such folder" : "it is a file, not a folder";
+  return isGarbled(folder) ? NOT_UTF8 : "";
+}
+
+/** True if Node may have decoded the name with replacement characters, so it names nothing. */
+function isGarbled(name: string): boolean {
+  return name.includes("\uFFFD");
+}
+
+function kindOfEntry(entry: Dirent): string {
+  if (entry.isSymbolicLink()) return "a symbolic link, and these are not followed";
+  if (entry.isSocket()) return "a socket, not a file";
+  return entry.isFIFO() ? "a named pipe, not a file" : "a device, not a file";
 }
 
 /** `mtimeMs` includes microseconds, as far as a double can represent them. */

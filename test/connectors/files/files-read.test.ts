@@ -106,7 +106,7 @@ describe("the record of files read", () => {
 
   it("The record of files read is right if files come late or move, or if a batch is planned twice", async () => {
     const step = fc.oneof(
-      fc.record({ put: fc.nat(30), age: fc.integer({ min: -3, max: 5 }) }),
+      fc.record({ put: fc.nat(30), age: fc.integer({ min: -1, max: 5 }) }),
       fc.record({ plan: fc.integer({ min: 1, max: 4 }), recorded: fc.boolean() }),
       fc.record({ wait: fc.integer({ min: 1, max: 10 * 1440 }) }),
       fc.record({ remove: fc.nat(30) }),

@@ -1,12 +1,4 @@
-import {
-  appendFileSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { rowsOf } from "../../../shared/arrow/rows.ts";
@@ -99,15 +91,15 @@ describe("a local folder", () => {
     expect(keysOf((await plan(offset))[1])).toEqual([]);
   });
 
-  it("A local folder does not follow symbolic links", async () => {
-    const { folder, put, plan } = await local();
-    put("a.csv", "id\n1\n");
-    symlinkSync(join(folder, "a.csv"), join(folder, "b.csv"));
-    expect(keysOf((await plan(START))[1])).toEqual(["a.csv"]);
-  });
-
-  it("A local folder may be missing when the stream begins", async () => {
-    const { folder, put, plan } = await local();
+  it("A local folder that is missing is an error, or has no files by an option", async () => {
+    const missing = await local();
+    rmSync(missing.folder, { recursive: true });
+    expect(await failure(missing.plan(START))).toMatchObject({
+      code: "FOLDER_MISSING",
+      where: { path: missing.folder },
+      hint: expect.stringContaining(`\`mkdir -p '${missing.folder}'\``),
+    });
+    const { folder, put, plan } = await local({ ignoreMissingPath: true });
     rmSync(folder, { recursive: true });
     expect(await plan(START)).toEqual([START, []]);
     put("a.csv", "id\n");

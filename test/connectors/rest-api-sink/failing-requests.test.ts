@@ -93,7 +93,7 @@ describe("a request that fails", () => {
     expect([sent, api.asked.length]).toEqual([{ requests: 2, rows: 4 }, 2]);
   });
 
-  it("The error of a request shows no rows, no secrets and no words of the API", async () => {
+  it("The error of a request stores no rows, no secrets and no words of the API, which only the terminal shows", async () => {
     const env = { TOKEN: "s3cret-token", KEY: "s3cret-key", HEADER: "s3cret-header" };
     const options: Partial<RestApiOptions> = {
       bearerToken: { env: "TOKEN" },
@@ -101,7 +101,7 @@ describe("a request that fails", () => {
       headers: { "x-auth": { env: "HEADER" } },
       maxRetries: 0,
     };
-    const row = { id: 1, word: "s3cret-word" };
+    const row = { id: 1, word: "private-word" };
     const replies: Fault[] = [
       { status: 400, text: JSON.stringify({ ...env, ...row }) },
       { status: 500, text: JSON.stringify({ ...env, ...row }) },
@@ -114,6 +114,9 @@ describe("a request that fails", () => {
         send({ url: api.url, ...options }, [row], { runtime: runtimeAt(0, env) }),
       );
       expect(inspect(error, { depth: 20 }) + JSON.stringify(error)).not.toContain("s3cret");
+      const { found, ...stored } = error;
+      expect(JSON.stringify([stored, error.toRecord(), error.message, error.stack])).not.toContain("private");
+      expect(found?.includes("private-word") ?? false).toBe(typeof reply === "object" && "text" in reply);
       expect(error.where.url).toBe(`${api.url}?team=data`);
     }
   });

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { type Asked, failure, type Reply, runtimeAt, serve } from "../../support/api-server.ts";
 import { readerOf, task } from "./draining-reader.ts";
@@ -10,17 +11,16 @@ describe("requests that fail", () => {
     (_asked: Asked, count: number): Reply =>
       count === 1 ? reply : { text: '[{"id":1}]' };
 
-  it.each([408, 425, 429, 500, 502, 503, 504])(
-    "A request that fails with %d is tried again",
-    async (status) => {
-      const runtime = runtimeAt(0);
-      const { rows } = await read(once({ status }), {}, runtime);
-      expect(await rows).toEqual([{ id: 1 }]);
-      expect(runtime.sleeps).toEqual([250]);
-    },
-  );
+  it.each([
+    408, 425, 429, 500, 502, 503, 504, 507, 508, 509, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 599,
+  ])("A request that fails with %d is tried again", async (status) => {
+    const runtime = runtimeAt(0);
+    const { rows } = await read(once({ status }), {}, runtime);
+    expect(await rows).toEqual([{ id: 1 }]);
+    expect(runtime.sleeps).toEqual([250]);
+  });
 
-  it.each([400, 401, 403, 404, 410, 422, 501])(
+  it.each([400, 401, 403, 404, 410, 422, 451, 501, 505, 511])(
     "A request that fails with %d is not tried again",
     async (status) => {
       const runtime = runtimeAt(0);
@@ -67,6 +67,13 @@ describe("requests that fail", () => {
     ["Sat, 21 Nov 2026 02:00:00 GMT", 250],
     ["soon", 250],
     ["60", 60_000],
+    ["1.5", 1500],
+    ["-5", 250],
+    ["5 minutes", 250],
+    ["0x10", 250],
+    ["Saturday, 21-Nov-26 03:00:30 GMT", 30_000],
+    ["Sat Nov 21 03:00:30 2026", 30_000],
+    ["Sat, 31 Foo 2026 03:00:30 GMT", 250],
   ])(
     "A request with Retry-After: %s waits as long as that says, and never less than without it",
     async (header, delay) => {
@@ -90,12 +97,18 @@ describe("requests that fail", () => {
     expect(asked.sleeps).toEqual([2000]);
   });
 
-  it.each(["61", "Sat, 21 Nov 2026 03:02:00 GMT"])(
-    "A request with Retry-After: %s beyond maxRetryDelaySeconds is given up at once",
-    async (header) => {
+  it.each([
+    ["61", 61],
+    ["Sat, 21 Nov 2026 03:02:00 GMT", 120],
+    ["9".repeat(400), 1e9],
+  ])(
+    "A request with Retry-After: %s beyond maxRetryDelaySeconds is given up at once, and its error has both times",
+    async (header, seconds) => {
       const runtime = runtimeAt(now);
       const error = await failed({ status: 429, headers: { "retry-after": header, date } }, {}, runtime);
       expect(error).toMatchObject({ code: "HTTP_STATUS", where: { status: 429 }, retryable: true });
+      expect(error.hint).toContain(`asks to wait ${seconds} s`);
+      expect(error.hint).toContain(`\`maxRetryDelaySeconds: ${seconds}\``);
       expect([error.api.asked.length, runtime.sleeps]).toEqual([1, []]);
     },
   );
@@ -119,6 +132,47 @@ describe("requests that fail", () => {
       );
       expect(await rows).toEqual([{ id: 1 }]);
       expect([api.asked.length, runtime.sleeps]).toEqual([3, [250, 500]]);
+    },
+  );
+
+  it.each([
+    ["without a length", {}],
+    ["in gzip", { "content-encoding": "gzip" }],
+    ["with the length of a proxy", { "content-length": "8" }],
+  ])(
+    "A request whose body %s was cut is tried again, though the connection was closed in order",
+    async (_what, headers) => {
+      const runtime = runtimeAt(0);
+      const { api, rows } = await read(
+        (_asked, count, response) => {
+          if (count > 2) return { text: '[{"id":1}]' };
+          response.shouldKeepAlive = false;
+          response.useChunkedEncodingByDefault = false;
+          response.writeHead(200, { "content-type": "application/json", ...headers });
+          const whole = Buffer.from(`[{"id":1,"x":"${"abcdefghijklmnopqrstuvwxyz".repeat(20)}"}]`);
+          const body = "content-encoding" in headers ? gzipSync(whole).subarray(0, 40) : whole.subarray(0, 8);
+          response.end(body);
+          return undefined;
+        },
+        {},
+        runtime,
+      );
+      expect(await rows).toEqual([{ id: 1 }]);
+      expect([api.asked.length, runtime.sleeps]).toEqual([3, [250, 500]]);
+    },
+  );
+
+  it.each(["[", '{"a', '[{"id":1', '[{"id":1},', '["\\u00', "[1.", "[tru", '[{"id":1}\n'])(
+    "The error of a body that always ends after %j says that it was cut",
+    async (text) => {
+      const error = await failed({ text }, { maxRetries: 1 });
+      expect(error).toMatchObject({
+        code: "HTTP_FAILED",
+        message: `GET ${error.api.url} answered 200 with a body that was cut: it ends in the middle of its JSON`,
+        where: { status: 200 },
+        retryable: true,
+      });
+      expect(error.api.asked).toHaveLength(2);
     },
   );
 
@@ -169,7 +223,9 @@ describe("requests that fail", () => {
       const error = await failed({ text, headers: { "content-type": "text/html" } });
       expect(error).toMatchObject({
         code: "HTTP_NOT_JSON",
-        message: `GET ${error.api.url} answered 200 with a body that is not JSON`,
+        message: expect.stringContaining(
+          `GET ${error.api.url} answered 200 with a body that is not JSON: `,
+        ) as string,
         where: { url: error.api.url, status: 200 },
         retryable: false,
       });

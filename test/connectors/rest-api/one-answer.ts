@@ -4,11 +4,12 @@ import type { MillraceError } from "../../../shared/contract/errors.ts";
 import { type Api, failure, type Reply, type Respond, runtimeAt, serve } from "../../support/api-server.ts";
 import { rowsIn } from "./draining-reader.ts";
 
-/** Reads a list that has a single page. Returns its rows. */
+/** Reads a list that has a single page. Returns its rows, of which there are `count`. */
 export async function read(
   reply: Reply | Respond,
   more: Partial<RestApiOptions> = {},
   runtime: Runtime = runtimeAt(0),
+  count = 1,
 ) {
   const api = await serve(typeof reply === "function" ? reply : () => reply);
   const options: RestApiOptions = {
@@ -17,7 +18,7 @@ export async function read(
     pagination: { type: "none" },
     ...more,
   };
-  return { api, rows: rowsIn(options, { page: null, from: 0, to: 1 }, runtime) };
+  return { api, rows: rowsIn(options, { page: null, from: 0, to: count }, runtime) };
 }
 export const failed = async (...args: Parameters<typeof read>): Promise<MillraceError & { api: Api }> => {
   const { api, rows } = await read(...args);

@@ -24,7 +24,7 @@ describe("kinesis, json", () => {
   it.each([
     ["no JSON", "{", "RECORD_NOT_JSON", /record \d+ of shardId-\d+ is not JSON/],
     ["no object", "[1]", "RECORD_NOT_JSON", /is an array of 1, not an object/],
-    ["no UTF-8", Uint8Array.from([0x22, 0xff, 0x22]), "RECORD_NOT_JSON", /is not JSON/],
+    ["no UTF-8", Uint8Array.from([0x22, 0xff, 0x22]), "RECORD_NOT_JSON", /is not UTF-8/],
     [
       "an aggregated record",
       Uint8Array.from([0xf3, 0x89, 0x9a, 0xc2, 10, 0]),

@@ -2,16 +2,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
-import { rowsOf } from "../../shared/arrow/rows.ts";
-import { Files, type FilesOptions } from "../../shared/connectors/files/index.ts";
-import type { TaskContext } from "../../shared/contract/context.ts";
-import { schemaToJson } from "../../shared/contract/ddl/json.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { temporaryFolder } from "../support/folder.ts";
-import { hasPython, runPython } from "../support/python.ts";
-import { withStores } from "../support/runtime.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
+import { Files } from "../../../shared/connectors/files/index.ts";
+import { schemaToJson } from "../../../shared/contract/ddl/json.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { hasPython, runPython } from "../../support/python.ts";
+import { batchesOf, failure, type ParquetOptions, parquetSource, task } from "./source.ts";
 
 /**
  * Python code with which pyarrow writes files and reads them. It prints values in the form in which
@@ -43,29 +40,10 @@ def rows(t):
   return [{f.name: plain(r[f.name], f.type) for f in t.schema} for r in t.to_pylist()]
 `;
 
-const task = { signal: new AbortController().signal } as TaskContext;
-
-async function source(options: Omit<FilesOptions, "format">): Promise<Files> {
-  const runtime = {
-    now: Date.now,
-    monotonic: Date.now,
-    random: () => 0.5,
-    newId: () => "id",
-    sleep: async () => undefined,
-    env: {},
-  };
-  return new Files(await parseOptions(Files, { format: "parquet", ...options }), withStores(runtime));
-}
-
-async function rowsIn(options: Omit<FilesOptions, "format">, given?: string): Promise<unknown[]> {
-  const files = await source(options);
-  const schema = given === undefined ? ((await files.schema()) as Schema) : parseDdl(given);
-  const reader = files.reader(schema);
+async function rowsIn(options: ParquetOptions, given?: string): Promise<unknown[]> {
+  const schema = given === undefined ? undefined : parseDdl(given);
   const rows: unknown[] = [];
-  for (const partition of await reader.partitions()) {
-    for await (const batch of (await reader.read(partition, task)) as AsyncIterable<never>)
-      rows.push(...rowsOf(batch));
-  }
+  for await (const batch of batchesOf(options, schema)) rows.push(...rowsOf(batch));
   // JSON has no NaN and no infinities, and NaN is not equal to itself, so these values become text.
   return JSON.parse(
     JSON.stringify(rows, (_key, value: unknown) =>
@@ -74,13 +52,6 @@ async function rowsIn(options: Omit<FilesOptions, "format">, given?: string): Pr
         : value,
     ),
   ) as unknown[];
-}
-
-async function failure(body: Promise<unknown>): Promise<MillraceError> {
-  return (await body.then(
-    () => undefined,
-    (error: unknown) => error,
-  )) as MillraceError;
 }
 
 describe.skipIf(!hasPython)("a Parquet file of pyarrow", () => {
@@ -115,7 +86,7 @@ print(json.dumps(one + one))`,
       [folder],
     );
     expect(await rowsIn({ path: folder })).toEqual(expected);
-    const { fields } = schemaToJson((await (await source({ path: folder })).schema()) as Schema);
+    const { fields } = schemaToJson((await (await parquetSource({ path: folder })).schema()) as Schema);
     expect(
       fields
         .map(({ name, type }) => `${name} ${type}`)
@@ -196,7 +167,7 @@ pq.write_table(t, f"{folder}/a.parquet", row_group_size=50000, compression="none
 print("null")`,
       [folder],
     );
-    const files = await source({ path: folder });
+    const files = await parquetSource({ path: folder, missingColumns: "null" });
     let bytes = 0;
     const { openStore } = files.runtime;
     const runtime = Object.assign(Object.create(files.runtime) as typeof files.runtime, {

@@ -1,0 +1,23 @@
+import { TextMismatch } from "./malformed.ts";
+
+const FORMS = { base64: "base64", hex: "hexadecimal" } as const;
+
+/**
+ * Returns the bytes that a text in base64 or in hexadecimal stands for. Text of another form is a
+ * `TextMismatch`. Hexadecimal may begin with `\x`, as PostgreSQL writes it.
+ */
+export function bytesOf(text: string, field: string, form: "base64" | "hex" = "base64"): Uint8Array {
+  const digits = form === "hex" && text.startsWith("\\x") ? text.slice(2) : text;
+  const bytes = Buffer.from(digits, form);
+  // Buffer passes over what it cannot decode, so the bytes are encoded again and compared.
+  const again = bytes.toString(form);
+  if (again === (form === "hex" ? digits.toLowerCase() : digits)) return bytes;
+  const other = form === "base64" ? "hex" : "base64";
+  throw new TextMismatch(
+    field,
+    `binary (as ${FORMS[form]})`,
+    text,
+    `text that is not ${FORMS[form]}`,
+    `If it is ${FORMS[other]}, set \`binary: "${other}"\`; or make "${field}" a string in .schema(…).`,
+  );
+}

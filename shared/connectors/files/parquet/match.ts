@@ -1,0 +1,192 @@
+import { DataType, type Field, type Schema } from "apache-arrow";
+import { quotedName, typeName } from "../../../contract/ddl/print.ts";
+import { MillraceError } from "../../../contract/errors.ts";
+import { checkColumnNames, quoted } from "../../kit/column-names.ts";
+import { checkColumns } from "../columns.ts";
+import { MalformedFileError } from "../malformed.ts";
+import { LeafReader, ListReader, MapReader, StructReader, type ValueReader } from "./assembly.ts";
+import { converterOf } from "./convert.ts";
+import type { Convert, Cursor } from "./cursor.ts";
+import { isReadableAs, showLeafType } from "./leaf-types.ts";
+import { fieldOf, isNullable, type Shape, shapeOf } from "./shapes.ts";
+import type { Leaf, SchemaNode, SchemaTree } from "./tree.ts";
+
+export interface MatchOptions {
+  /** What a column is that the file does not have. */
+  readonly missingColumns: "error" | "null";
+}
+
+/** How a column of the schema is read from the columns of a file. */
+export interface ColumnPlan {
+  /** The file's columns that are needed. */
+  readonly leaves: readonly Leaf[];
+  /** Makes the reader for one row group. */
+  readonly open: (cursorOf: (leaf: Leaf, convert: Convert) => Cursor) => ValueReader;
+}
+
+/**
+ * Compares the types of a file with those of the schema. The result has a plan for each column of
+ * the schema, `undefined` if the column is null in this file. Errors: `COLUMN_MISSING`,
+ * `COLUMN_MISNAMED`, `COLUMN_TYPE_MISMATCH`, `TYPE_NOT_SUPPORTED`, `MalformedFileError`.
+ */
+export function matchSchema(
+  { columns }: SchemaTree,
+  schema: Schema,
+  options: MatchOptions,
+): (ColumnPlan | undefined)[] {
+  const names = columns.map(({ element }) => element.name);
+  checkColumns(schema, names);
+  return schema.fields.map((field) => {
+    const node = findColumn(columns, field.name, [], options);
+    return node && new Matcher(node, options).plan(shapeOf(node), field.type);
+  });
+}
+
+/** Returns the schema of a file. Errors: as `matchSchema`. */
+export function schemaOf({ columns }: SchemaTree): Field[] {
+  return columns.map((node) => {
+    checkOnce(columns, node.element.name, []);
+    return fieldOf(node);
+  });
+}
+
+function findColumn(
+  nodes: readonly SchemaNode[],
+  name: string,
+  path: readonly string[],
+  { missingColumns }: MatchOptions,
+): SchemaNode | undefined {
+  const found = checkOnce(nodes, name, path);
+  if (found !== undefined || missingColumns === "null") return found;
+  const field = [...path, name].join(".");
+  const names = quoted(nodes.map(({ element }) => element.name));
+  const place = path.length === 0 ? "the file" : `its ${quoted([path.join(".")])}`;
+  throw new MillraceError("COLUMN_MISSING", `${place} has no column ${quoted([name])}: it has ${names}`, {
+    where: { field },
+    hint: 'Leave the column out of .schema(…), or set `missingColumns: "null"` to read it as null.',
+  });
+}
+
+function checkOnce(
+  nodes: readonly SchemaNode[],
+  name: string,
+  path: readonly string[],
+): SchemaNode | undefined {
+  const [node, ...others] = nodes.filter(({ element }) => element.name === name);
+  if (others.length === 0) return node;
+  throw new MalformedFileError(`it has the column ${quoted([[...path, name].join(".")])} twice`, {
+    hint: "Write the file again with a name of its own for each column.",
+  });
+}
+
+/** Compares one column of the schema with that of the file. */
+class Matcher {
+  readonly #column: SchemaNode;
+  readonly #options: MatchOptions;
+
+  constructor(column: SchemaNode, options: MatchOptions) {
+    this.#column = column;
+    this.#options = options;
+  }
+
+  plan(shape: Shape, type: DataType): ColumnPlan {
+    switch (shape.kind) {
+      case "leaf":
+        return this.#leaf(shape.node, type);
+      case "struct":
+        return this.#struct(shape, type);
+      case "list":
+        return this.#list(shape, type);
+      case "map":
+        return this.#map(shape, type);
+    }
+  }
+
+  #leaf(leaf: Leaf, type: DataType): ColumnPlan {
+    if (!isReadableAs(leaf, type)) throw this.#mismatch(leaf, type, showLeafType(leaf), reasonOf(leaf, type));
+    const convert = converterOf(leaf, type);
+    return { leaves: [leaf], open: (cursorOf) => new LeafReader(cursorOf(leaf, convert), levelsOf(leaf)) };
+  }
+
+  #struct({ node, fields }: Shape & { kind: "struct" }, type: DataType): ColumnPlan {
+    if (!DataType.isStruct(type)) throw this.#mismatch(node, type, "a group of columns");
+    const found = fields.map(({ element }) => element.name);
+    const wanted = type.children.map(({ name }) => name);
+    checkColumnNames(wanted, found, {
+      schema: ".schema(…)",
+      prefix: `in ${quoted([node.path.join(".")])}: `,
+    });
+    if (!wanted.some((name) => found.includes(name)))
+      throw this.#mismatch(node, type, `a group of ${quoted(found)}`);
+    const plans = type.children.map((field) => {
+      const child = findColumn(fields, field.name, node.path, this.#options);
+      return child && this.plan(shapeOf(child), field.type);
+    });
+    return {
+      leaves: plans.flatMap((plan) => plan?.leaves ?? []),
+      open: (cursorOf) =>
+        new StructReader(
+          plans.map((plan) => plan?.open(cursorOf)),
+          levelsOf(node),
+        ),
+    };
+  }
+
+  #list(shape: Shape & { kind: "list" }, type: DataType): ColumnPlan {
+    if (!DataType.isList(type)) throw this.#mismatch(shape.node, type, "a list");
+    const item = this.plan(shape.item, type.valueType);
+    return {
+      leaves: item.leaves,
+      open: (cursorOf) => new ListReader(item.open(cursorOf), listLevelsOf(shape)),
+    };
+  }
+
+  #map(shape: Shape & { kind: "map" }, type: DataType): ColumnPlan {
+    if (!DataType.isMap(type)) throw this.#mismatch(shape.node, type, "a map");
+    const key = this.plan(shapeOf(shape.key), type.keyType);
+    const value = this.plan(shapeOf(shape.value), type.valueType);
+    return {
+      leaves: [...key.leaves, ...value.leaves],
+      open: (cursorOf) => new MapReader(key.open(cursorOf), value.open(cursorOf), listLevelsOf(shape)),
+    };
+  }
+
+  #mismatch(node: SchemaNode, type: DataType, found: string, reason = ""): MillraceError {
+    const field = node.path.join(".");
+    return new MillraceError(
+      "COLUMN_TYPE_MISMATCH",
+      `column ${quoted([field])}: the schema has ${typeName(type)}, the file has ${found}${reason}`,
+      { where: { field }, hint: `Write ${this.#ddl()} in .schema(…), as the file has it.` },
+    );
+  }
+
+  /** Returns the column as the schema should have it, or says how to go on without it. */
+  #ddl(): string {
+    const { name, type } = fieldOf(this.#column);
+    return `\`${quotedName(name)} ${typeName(type)}\``;
+  }
+}
+
+function reasonOf({ element }: Leaf, type: DataType): string {
+  if (element.annotation !== undefined) return "";
+  if (element.type === "INT64" && (DataType.isTimestamp(type) || DataType.isTime(type)))
+    return ", so its unit is not known";
+  return DataType.isUtf8(type) ? ", so its bytes need not be text" : "";
+}
+
+function levelsOf(node: SchemaNode): { readonly parent: number; readonly definition: number } {
+  const { definition } = node;
+  return { definition, parent: isNullable(node) ? definition - 1 : definition };
+}
+
+function listLevelsOf({ node, repeated }: Shape & { kind: "list" | "map" }): {
+  readonly parent: number;
+  readonly definition: number;
+  readonly item: number;
+  readonly repetition: number;
+} {
+  const { definition: item, repetition } = repeated;
+  // Without a group around it, the list itself is always there.
+  const group = node === repeated ? { parent: item - 1, definition: item - 1 } : levelsOf(node);
+  return { ...group, item, repetition };
+}

@@ -1,0 +1,82 @@
+import { MillraceError } from "../../contract/errors.ts";
+import { isPlainObject } from "../../contract/json.ts";
+import { plainName } from "../kit/column-names.ts";
+import { isExact, pathReader, pathSteps, showPath } from "../kit/json-path.ts";
+import type { ColumnPath, SourceOptions } from "./options.ts";
+
+/** Returns the path of an entry of the option `columns`. */
+export function pathOf(column: NonNullable<SourceOptions["columns"]>[string]): ColumnPath {
+  return typeof column === "string" || Array.isArray(column)
+    ? { path: column }
+    : // Array.isArray does not exclude a readonly array.
+      (column as ColumnPath);
+}
+
+/**
+ * Returns a function that checks the configured paths with the records of a page. A path that leads
+ * nowhere in all of them, while one of them has a similar name there, is probably misspelt. Exact
+ * paths, and the column's own name, are meant as they are. `known` are the names of other columns.
+ * Error: `COLUMN_MISNAMED`.
+ */
+export function pathCheck(
+  columns: SourceOptions["columns"],
+  known: ReadonlySet<string>,
+): (records: readonly unknown[]) => void {
+  const checks = Object.entries(columns)
+    .map(([name, column]) => ({ name, path: pathOf(column).path }))
+    .filter(({ name, path }) => !isExact(path) && path !== name)
+    .map((check) => ({ ...check, read: pathReader(check.path, check.name), steps: pathSteps(check.path) }));
+  return (records) => {
+    for (const { name, path, read, steps } of checks) {
+      if (records.some((record) => read(record) !== undefined)) continue;
+      const similar = firstSimilar(records, steps, known);
+      if (similar === undefined) continue;
+      throw new MillraceError(
+        "COLUMN_MISNAMED",
+        `column "${name}": the path ${showPath(path)} leads to no value on this page, but ${showPath(similar)} does`,
+        {
+          where: { field: name },
+          hint:
+            `Set columns: { ${JSON.stringify(name)}: ${JSON.stringify(similar)} }, ` +
+            `or ${JSON.stringify(steps)} if the value may be missing on a whole page.`,
+        },
+      );
+    }
+  };
+}
+
+function firstSimilar(
+  records: readonly unknown[],
+  steps: readonly string[],
+  known: ReadonlySet<string>,
+): readonly string[] | undefined {
+  for (const record of records) {
+    const similar = similarPath(record, steps, known);
+    if (similar !== undefined) return similar;
+  }
+  return undefined;
+}
+
+/**
+ * Walks along the steps to the first that is not there. Returns the path of a name beside it that
+ * differs only in case, `_`, `-`, spaces or dots.
+ */
+function similarPath(
+  record: unknown,
+  steps: readonly string[],
+  known: ReadonlySet<string>,
+): readonly string[] | undefined {
+  let at = record;
+  for (const [i, step] of steps.entries()) {
+    if (!isPlainObject(at)) return undefined;
+    if (Object.hasOwn(at, step)) {
+      at = at[step];
+      continue;
+    }
+    const wanted = new Set([plainName(step), plainName(steps.slice(i).join(""))]);
+    const names = Object.keys(at).filter((name) => i > 0 || !known.has(name));
+    const name = names.find((each) => plainName(each) !== "" && wanted.has(plainName(each)));
+    return name === undefined ? undefined : [...steps.slice(0, i), name];
+  }
+  return undefined;
+}
