@@ -154,7 +154,11 @@ class Parser {
 
   #enter(): void {
     if (++this.#depth > MAX_DEPTH)
-      throw new JsonFault(`arrays and objects are nested more than ${MAX_DEPTH} levels deep`, this.#at, "doubtful");
+      throw new JsonFault(
+        `arrays and objects are nested more than ${MAX_DEPTH} levels deep`,
+        this.#at,
+        "doubtful",
+      );
     this.#at++;
   }
 

@@ -5,11 +5,13 @@ import type { Filter } from "../../contract/filters.ts";
 import { settledNow, toIso } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { ParsedTimeRange, SourceOptions } from "./options.ts";
-import { Pages } from "./pages.ts";
+import type { SourceOptions } from "./options.ts";
+import { FIRST_PLACE, Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
+import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
 import type { TimeRangeReader } from "./time-range-reader.ts";
+import { walk } from "./walk.ts";
 
 /** Reads a list once, from the first page to the last, in one task. */
 export class ListReader extends DataSourceReader<null> {
@@ -25,7 +27,7 @@ export class ListReader extends DataSourceReader<null> {
   }
 
   override read(_partition: null, { signal }: TaskContext): AsyncGenerator<RecordBatch> {
-    const pages = new Pages(this.#options, this.#client).from(null, signal);
+    const pages = walk(new Pages(this.#options, this.#client), FIRST_PLACE, { signal });
     return recordBatches(this.#schema, this.#options.columns, pages);
   }
 }
@@ -71,9 +73,10 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
 
   override partitions(): TimeRangeJson[] {
     const { start, until, lagSeconds } = this.#range;
+    const settled = { lag: `${lagSeconds}s`, step: settledStep(this.#range) };
     const whole =
       until === undefined
-        ? TimeRange.upTo(start, settledNow(this.#runtime.now(), { lag: `${lagSeconds}s` }))
+        ? TimeRange.upTo(start, settledNow(this.#runtime.now(), settled))
         : new TimeRange(start, until);
     const from = greatest(this.#from, whole.from);
     const to = least(this.#to, whole.to);

@@ -11,14 +11,18 @@ import { excerptOf } from "./excerpt.ts";
 import { AccessTokens } from "./oauth2.ts";
 import { Pace } from "./pace.ts";
 import { limitAnswer } from "./rate-limits.ts";
-import type { Delivery, HttpRequest } from "./request.ts";
+import type { BodyQuery, Delivery, HttpRequest } from "./request.ts";
+import { fillBody, jsonText } from "./request-body.ts";
 import type { RequestOptions } from "./request-options.ts";
-import { parseNextLink } from "./response-headers.ts";
 
-/** A response: its JSON body and the target of its `Link: rel="next"` header. */
+/** A response of the API to a request that reads. */
 export interface Answer {
+  /** The parsed JSON, or `undefined` if the response has no body. */
   readonly body: unknown;
-  readonly nextLink: string | undefined;
+  /** True if the status says that there is no body: 204 or 205. */
+  readonly noContent: boolean;
+  /** The text of the `Link` header. */
+  readonly link: string | null;
   /** The requested URL, which may have secrets: relative links are resolved with it. */
   readonly base: URL;
   /** The requested URL without secrets, for messages. */
@@ -102,12 +106,12 @@ export class RestClient {
     return this.#checkOrigin(url, "the stored page");
   }
 
-  /** Returns a cursor as it can be stored, without secrets. */
+  /** Returns the text of a cursor as it can be stored, without secrets. */
   storedCursor(cursor: string): string {
     return this.#credentials.hide(cursor);
   }
 
-  /** Returns a cursor that was stored, with its secrets. */
+  /** Returns the text of a cursor that was stored, with its secrets. */
   cursor(stored: string): string {
     return this.#credentials.reveal(stored);
   }
@@ -131,16 +135,23 @@ export class RestClient {
   }
 
   /**
-   * Sends a GET request and parses the response as JSON. Transient errors are retried first.
-   * Errors: `HTTP_STATUS`, `HTTP_FAILED` (no complete response), `HTTP_NOT_TEXT`, `HTTP_NOT_JSON`,
+   * Sends a request that reads, and parses the response as JSON. It is a GET request, or a POST
+   * request if there is a `query` for its body. Transient errors are retried first. Errors:
+   * `HTTP_STATUS`, `HTTP_FAILED` (no complete response), `HTTP_NOT_TEXT`, `HTTP_NOT_JSON`,
    * `RESPONSE_TOO_LARGE`, `LINK_TO_OTHER_ORIGIN`, `ACCESS_TOKEN_FAILED`, `SECRET_MISSING`,
    * `SECRET_INVALID`.
    */
-  async get(url: URL, signal?: AbortSignal): Promise<Answer> {
-    const request: HttpRequest = { method: "GET", url, headers: { accept: "application/json" } };
+  async get(url: URL, { signal, query }: { signal?: AbortSignal; query?: BodyQuery } = {}): Promise<Answer> {
+    const accept = "application/json";
+    const request: HttpRequest =
+      query === undefined
+        ? { method: "GET", url, headers: { accept } }
+        : { method: "POST", url, headers: { accept, "content-type": accept }, query };
     return await this.#ask(request, signal, (answer) => {
-      const nextLink = parseNextLink(answer.response.headers.get("link"));
-      return { body: this.#parse(answer), nextLink, base: url, url: answer.url };
+      const { status, headers } = answer.response;
+      const noContent = status === 204 || status === 205;
+      const body = answer.text.trim() === "" ? undefined : this.#parse(answer, request.method);
+      return { body, noContent, link: headers.get("link"), base: url, url: answer.url };
     });
   }
 
@@ -187,14 +198,13 @@ export class RestClient {
   }
 
   /** Parses the body of a page. Errors: `HTTP_NOT_JSON`, and `HTTP_FAILED` if it was cut. */
-  #parse({ response: { status }, text, url }: HttpResponse): unknown {
+  #parse({ response: { status }, text, url }: HttpResponse, method: string): unknown {
     try {
       return parseJson(text);
     } catch (error) {
       if (!(error instanceof JsonFault)) throw error;
-      if (error.kind === "cut" && text.trim() !== "")
-        throw bodyCut(status, url, "it ends in the middle of its JSON");
-      throw notJson(status, url, error, this.#excerpt(text));
+      if (error.kind === "cut") throw bodyCut(method, status, url, "it ends in the middle of its JSON");
+      throw notJson(method, status, url, error, this.#excerpt(text));
     }
   }
 
@@ -224,7 +234,7 @@ export class RestClient {
     token: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<HttpResponse> {
-    const { method, headers: defaults, delivery } = request;
+    const { method, headers: defaults, delivery, query } = request;
     const url = this.#credentials.shown(request.url);
     const headers = this.#credentials.headers(defaults, token);
     // Overrides a header of the same name in the options. If all requests had the same key, the API
@@ -237,6 +247,9 @@ export class RestClient {
       // With "follow", fetch would send the headers, which may hold secrets, to another origin.
       redirect: "manual",
       ...(delivery === undefined ? {} : { body: delivery.body }),
+      ...(query === undefined
+        ? {}
+        : { body: jsonText(fillBody(this.#credentials.inBody(query.template), query.params)) }),
     };
     const toUrl = (to: URL): URL =>
       this.#credentials.withSecrets(this.#checkOrigin(to, "the request"), token);
@@ -280,18 +293,18 @@ export class RestClient {
    * messages, and so that the connection can be used again. Errors: `RESPONSE_TOO_LARGE`,
    * `HTTP_NOT_TEXT`, and `HTTP_FAILED` if the body was cut.
    */
-  async #textOf(response: Response, { method }: HttpRequest, url: string): Promise<string> {
+  async #textOf(response: Response, { method, delivery }: HttpRequest, url: string): Promise<string> {
     const { maxResponseBytes, charset } = this.#options;
-    const isPage = response.ok && method === "GET";
+    const isPage = response.ok && delivery === undefined;
     const maxBytes = isPage ? maxResponseBytes : MAX_UNUSED_BYTES;
     const reading = readText(response, { maxBytes, charset, strict: isPage });
     // A status that is an error counts even if its body was cut.
     const body = response.ok ? await reading : await reading.catch(() => ({ text: "", isCut: true }));
-    if ("problem" in body) throw notText(response.status, url, body);
+    if ("problem" in body) throw notText(method, response.status, url, body);
     if (isPage && body.text === "" && !body.isCut && !saysEmpty(response)) {
-      throw bodyCut(response.status, url, "it has no bytes, and no header says that there are none");
+      throw bodyCut(method, response.status, url, "it has no bytes, and no header says that there are none");
     }
-    if (isPage && body.isCut) throw responseTooLarge(response.status, url, maxBytes);
+    if (isPage && body.isCut) throw responseTooLarge(method, response.status, url, maxBytes);
     return body.text;
   }
 }

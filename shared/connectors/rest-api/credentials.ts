@@ -3,6 +3,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
 import { formEncoded } from "./oauth2.ts";
 import { concealSecrets, hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
+import { mapJson } from "./request-body.ts";
 import type { RequestOptions } from "./request-options.ts";
 
 /**
@@ -21,17 +22,26 @@ const SECRET_MEMBER = new RegExp(
   "gi",
 );
 
+/** Returns true for `{ env: "NAME" }` in a request body, which may have other objects with `env`. */
+function isEnvironmentOnly(value: unknown): value is FromEnvironment {
+  return isFromEnvironment(value) && typeof value.env === "string" && Object.keys(value).length === 1;
+}
+
 /**
  * Adds secrets to requests, and removes them from URLs that are stored or shown. Secrets are read
  * from the environment each time they are used.
  */
 export class Credentials {
-  readonly #options: RequestOptions;
+  readonly #options: RequestOptions & { readonly requestBody?: unknown };
   readonly #env: Runtime["env"];
   readonly #tokens: () => readonly string[];
 
   /** `tokens` returns the access tokens that were used lately. */
-  constructor(options: RequestOptions, env: Runtime["env"], tokens: () => readonly string[]) {
+  constructor(
+    options: RequestOptions & { readonly requestBody?: unknown },
+    env: Runtime["env"],
+    tokens: () => readonly string[],
+  ) {
     this.#options = options;
     this.#env = env;
     this.#tokens = tokens;
@@ -123,6 +133,11 @@ export class Credentials {
       : new URL(link, this.#options.url);
   }
 
+  /** Returns a JSON body with the secret in the place of each `{ env: … }`. Error: `SECRET_MISSING`. */
+  inBody(body: unknown): unknown {
+    return mapJson(body, (value) => (isEnvironmentOnly(value) ? this.#secret(value) : value));
+  }
+
   /** Replaces secrets in a cursor by placeholders. */
   hide(text: string): string {
     return hideSecrets(text, this.#secrets());
@@ -133,9 +148,13 @@ export class Credentials {
   }
 
   #secrets(): readonly NamedSecret[] {
-    const { query, headers, bearerToken, oauth2, url } = this.#options;
+    const { query, headers, bearerToken, oauth2, url, requestBody } = this.#options;
     const values = [...Object.values(query), ...Object.values(headers)];
     const all = [...values, bearerToken, oauth2?.clientId, oauth2?.clientSecret].filter(isFromEnvironment);
+    mapJson(requestBody, (value) => {
+      if (isEnvironmentOnly(value)) all.push(value);
+      return value;
+    });
     const { password } = new URL(url);
     return [
       ...all.map(({ env }) => ({ name: `env:${env}`, value: this.#env[env] ?? "" })),

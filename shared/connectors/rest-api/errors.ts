@@ -20,7 +20,7 @@ export function isPassing(status: number): boolean {
 
 /** Returns true if it is safe to send the request twice. */
 function isRepeatable({ method, delivery }: HttpRequest): boolean {
-  return method === "GET" || method === "PUT" || delivery?.idempotency !== undefined;
+  return delivery === undefined || method === "PUT" || delivery.idempotency !== undefined;
 }
 
 /** Formats the request's rows for a message, such as ` for rows 201 to 300`. */
@@ -60,12 +60,13 @@ export function noResponse(
  * secrets.
  */
 export function notJson(
+  method: string,
   status: number,
   url: string,
   { message: fault, kind }: JsonFault,
   found: string | undefined,
 ): MillraceError {
-  const message = `GET ${url} answered ${status} with a body that is not JSON: ${fault}`;
+  const message = `${method} ${url} answered ${status} with a body that is not JSON: ${fault}`;
   return new MillraceError("HTTP_NOT_JSON", message, {
     where: { url, status },
     hint:
@@ -77,8 +78,9 @@ export function notJson(
 }
 
 /** The error of a body that ends too early, though the connection was closed in order. */
-export function bodyCut(status: number, url: string, how: string): MillraceError {
-  return new MillraceError("HTTP_FAILED", `GET ${url} answered ${status} with a body that was cut: ${how}`, {
+export function bodyCut(method: string, status: number, url: string, how: string): MillraceError {
+  const message = `${method} ${url} answered ${status} with a body that was cut: ${how}`;
+  return new MillraceError("HTTP_FAILED", message, {
     where: { url, status },
     retryable: true,
     hint: "Look for a proxy between here and the API that cuts answers, or ask for smaller pages.",
@@ -86,23 +88,28 @@ export function bodyCut(status: number, url: string, how: string): MillraceError
 }
 
 /** The error of a body that is not in its charset. */
-export function notText(status: number, url: string, reason: NotText): MillraceError {
+export function notText(method: string, status: number, url: string, reason: NotText): MillraceError {
   const { problem, charset } = reason;
-  if (problem === "incomplete") return bodyCut(status, url, "it ends in the middle of a character");
+  if (problem === "incomplete") return bodyCut(method, status, url, "it ends in the middle of a character");
   const why =
     problem === "unknown charset"
       ? `in the charset ${JSON.stringify(charset)}, which is unknown`
       : `that is not in its charset, ${charset}: the byte at ${reason.position} (from 0) cannot be decoded`;
-  return new MillraceError("HTTP_NOT_TEXT", `GET ${url} answered ${status} with a body ${why}`, {
+  return new MillraceError("HTTP_NOT_TEXT", `${method} ${url} answered ${status} with a body ${why}`, {
     where: { url, status },
     hint: 'If the API writes another charset than it says, set that one, such as `charset: "windows-1252"`.',
   });
 }
 
-export function responseTooLarge(status: number, url: string, maxBytes: number): MillraceError {
+export function responseTooLarge(
+  method: string,
+  status: number,
+  url: string,
+  maxBytes: number,
+): MillraceError {
   return new MillraceError(
     "RESPONSE_TOO_LARGE",
-    `GET ${url} answered with more than ${maxBytes} bytes, which is the maxResponseBytes of the options`,
+    `${method} ${url} answered with more than ${maxBytes} bytes, which is the maxResponseBytes of the options`,
     {
       where: { url, status },
       hint: "Ask for smaller pages (pageSize, timeRange), or raise maxResponseBytes: a page is held in memory.",

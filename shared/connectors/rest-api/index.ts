@@ -17,13 +17,13 @@ export type { JsonPath } from "../kit/json-path.ts";
 export type { FromEnvironment } from "../kit/secrets.ts";
 export type {
   ColumnPath,
-  Pagination,
   RestApiOptions,
   RestApiSinkOptions,
   RestApiSourceOptions,
-  TimeRangeOptions as TimeRange,
 } from "./options.ts";
+export type { CountedEnd, EndProofs, LinkedEnd, LinkedPages, Pagination } from "./pagination.ts";
 export type { OAuth2Options, RestApiRequestOptions } from "./request-options.ts";
+export type { TimeRangeOptions as TimeRange } from "./time-range-options.ts";
 export type { Sent } from "./writer.ts";
 
 /**

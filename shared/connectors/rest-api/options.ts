@@ -1,44 +1,9 @@
 import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
 import { type JsonPath, jsonPath } from "../kit/json-path.ts";
+import { PAGINATION, type Pagination } from "./pagination.ts";
 import { REQUEST, type RequestOptions, type RestApiRequestOptions } from "./request-options.ts";
-
-/** How the API splits a list into pages. */
-export type Pagination =
-  /**
-   * `?offset=0&limit=100`: the offset is the number of rows to skip. `first` is the offset of the
-   * first page (0 by default; USGS uses 1).
-   */
-  | {
-      readonly type: "offset";
-      readonly offsetParam?: string;
-      readonly limitParam?: string;
-      readonly first?: number;
-    }
-  /** `?page=1&per_page=100`: pages are numbered. `first` is the number of the first page. */
-  | {
-      readonly type: "page";
-      readonly pageParam?: string;
-      readonly sizeParam?: string;
-      readonly first?: number;
-    }
-  /**
-   * `?cursor=…`: each response has the cursor of the next page at `cursorPath`. The list ends if it
-   * is missing, null or "".
-   */
-  | {
-      readonly type: "cursor";
-      readonly cursorPath: JsonPath;
-      readonly cursorParam?: string;
-      readonly sizeParam?: string;
-    }
-  /**
-   * The `Link` header's `rel="next"` (RFC 8288) is the URL of the next page. It must have the same
-   * origin as `url`.
-   */
-  | { readonly type: "link"; readonly sizeParam?: string }
-  /** The API has no pagination: one response has all rows. */
-  | { readonly type: "none" };
+import { TIME_RANGE, type TimeRangeOptions } from "./time-range-options.ts";
 
 /** The path of a column's value in a record and, for a numeric time, its unit. */
 export interface ColumnPath {
@@ -58,47 +23,6 @@ export interface ColumnPath {
   readonly as?: "text";
 }
 
-/**
- * Reads the list by time ranges. Each range has its own requests, so many tasks can read in
- * parallel.
- */
-export interface TimeRangeOptions {
-  /** Query parameter for the start of a range. */
-  readonly startParam: string;
-  /** Query parameter for the end of a range. */
-  readonly endParam: string;
-  /** Format of the two parameters. Default `iso`: `2026-11-21T00:00:00.000Z`. */
-  readonly format?: "iso" | "epochSeconds" | "epochMilliseconds";
-  /**
-   * True if the API includes rows at exactly the end time. The end that is sent is then one unit of
-   * `format` earlier, unless `column` is set. Default false.
-   */
-  readonly endInclusive?: boolean;
-  /**
-   * The timestamp column with each row's time. If set, rows outside the half-open range are
-   * dropped, because another partition has them.
-   */
-  readonly column?: string;
-  /** Start of the stream or the batch, ISO 8601. */
-  readonly start: string;
-  /**
-   * End of the stream or the batch, ISO 8601. By default a stream has no end, and a batch ends
-   * `lagSeconds` before the current time.
-   */
-  readonly until?: string;
-  /**
-   * Length of a partition in seconds. Ranges are half-open, so partitions do not overlap. Default
-   * 3600.
-   */
-  readonly partitionSeconds?: number;
-  /** Maximum number of partitions in a stream's batch. Default 100. */
-  readonly maxPartitionsPerBatch?: number;
-  /**
-   * Seconds that rows may arrive late. A stream stays this far behind the current time. Default 60.
-   */
-  readonly lagSeconds?: number;
-}
-
 /** Options of the source. A sink has no use for them. */
 export interface RestApiSourceOptions {
   /**
@@ -111,12 +35,39 @@ export interface RestApiSourceOptions {
    * the dot is part of the name. Default: the response itself is the array.
    */
   readonly rows?: JsonPath;
+  /**
+   * `empty`: an answer without the array at `rows` has no rows. Default `error`, unless the answer
+   * has status 204, is null, has null at `rows`, or counts no rows at `totalPath`.
+   */
+  readonly missingRows?: "error" | "empty";
   /** Paths of columns in a record. Default: the column's own name. A missing value is null. */
   readonly columns?: Readonly<Record<string, JsonPath | ColumnPath>>;
   /** How pages follow each other. Default: `{ type: "offset" }`. */
   readonly pagination?: Pagination;
   /** Number of rows in a page. Default 100. */
   readonly pageSize?: number;
+  /**
+   * The column, or the columns, whose values no two rows of the list share. A row that comes twice
+   * is then the error `LIST_MOVED`. It keeps 16 bytes for each row while a list is read.
+   */
+  readonly key?: string | readonly string[];
+  /**
+   * The JSON body of every request, which is then a POST request. It must only read, because it is
+   * retried. A value `{ env: "NAME" }` is read from the environment. The parameters of pages and
+   * time ranges are put into the body, at their names as paths, such as `variables.after`.
+   */
+  readonly requestBody?: Readonly<Record<string, unknown>>;
+  /**
+   * Where the parameters of pages and time ranges are sent. Default `body` if `requestBody` is set,
+   * and `query` otherwise.
+   */
+  readonly paramsIn?: "query" | "body";
+  /**
+   * Path of errors in an answer with status 200. If they are there, the answer is the error
+   * `ANSWER_HAS_ERRORS`. Default `errors` if `requestBody` is set, as in GraphQL. If it is null, none
+   * are looked for.
+   */
+  readonly errorsPath?: JsonPath | null;
   /**
    * Reads the list by time ranges. Without this option, a stream reads the list by position, so the
    * list must only grow at its end. A batch then reads the whole list in one partition.
@@ -167,38 +118,14 @@ export interface RestApiSinkOptions {
 /** All options of a source or a sink. */
 export interface RestApiOptions extends RestApiRequestOptions, RestApiSourceOptions, RestApiSinkOptions {}
 
-const sizeParam = z.string().min(1).default("limit");
 const count = z.int().positive();
-const instant = z.iso.datetime({ offset: true });
-
-const PAGINATION = z.discriminatedUnion("type", [
-  z.strictObject({
-    type: z.literal("offset"),
-    offsetParam: z.string().min(1).default("offset"),
-    limitParam: sizeParam,
-    first: z.int().nonnegative().default(0),
-  }),
-  z.strictObject({
-    type: z.literal("page"),
-    pageParam: z.string().min(1).default("page"),
-    sizeParam: z.string().min(1).default("per_page"),
-    first: z.int().nonnegative().default(1),
-  }),
-  z.strictObject({
-    type: z.literal("cursor"),
-    cursorPath: jsonPath,
-    cursorParam: z.string().min(1).default("cursor"),
-    sizeParam,
-  }),
-  z.strictObject({ type: z.literal("link"), sizeParam: z.string().min(1).default("per_page") }),
-  z.strictObject({ type: z.literal("none") }),
-]);
 
 // These have no defaults, so that it is visible whether the options of a source or of a sink are
 // set.
 const SOURCE = {
   schema: z.string().min(1).optional(),
   rows: jsonPath.optional(),
+  missingRows: z.enum(["error", "empty"]).optional(),
   columns: z
     .record(
       z.string(),
@@ -215,20 +142,11 @@ const SOURCE = {
     .optional(),
   pagination: PAGINATION.optional(),
   pageSize: count.optional(),
-  timeRange: z
-    .strictObject({
-      startParam: z.string().min(1),
-      endParam: z.string().min(1),
-      format: z.enum(["iso", "epochSeconds", "epochMilliseconds"]).default("iso"),
-      endInclusive: z.boolean().default(false),
-      column: z.string().min(1).optional(),
-      start: instant,
-      until: instant.optional(),
-      partitionSeconds: count.default(3600),
-      maxPartitionsPerBatch: count.default(100),
-      lagSeconds: z.number().nonnegative().default(60),
-    })
-    .optional(),
+  key: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional(),
+  requestBody: z.record(z.string(), z.unknown()).optional(),
+  paramsIn: z.enum(["query", "body"]).optional(),
+  errorsPath: jsonPath.nullable().optional(),
+  timeRange: TIME_RANGE.optional(),
   maxPagesPerBatch: count.optional(),
 };
 
@@ -260,7 +178,19 @@ export const OPTIONS = z
   .refine(({ oauth2, bearerToken }) => oauth2 === undefined || bearerToken === undefined, {
     path: ["oauth2"],
     message: "Cannot be set together with bearerToken",
+  })
+  .refine(({ paramsIn, requestBody }) => paramsIn !== "body" || requestBody !== undefined, {
+    path: ["paramsIn"],
+    message: 'Must be "query" without requestBody',
+  })
+  .refine(({ pagination, requestBody }) => requestBody === undefined || !isLinked(pagination?.type), {
+    path: ["requestBody"],
+    message: 'Cannot be used with the pagination "link" or "next": their URLs are requested as they are',
   });
+
+function isLinked(type: Pagination["type"] | undefined): boolean {
+  return type === "link" || type === "next";
+}
 
 /** The checked options of a source or a sink. */
 export type ParsedOptions = z.output<typeof OPTIONS>;
@@ -270,14 +200,13 @@ type WithDefaults<Options, Names extends keyof Options> = Omit<Options, Names> &
 };
 
 /** The options of a source, with their defaults. */
-export type SourceOptions = RequestOptions &
-  WithDefaults<
+export type SourceOptions = RequestOptions & {
+  /** True if `pagination` is not set, so that the API may have none. */
+  readonly isPaginationAssumed: boolean;
+} & WithDefaults<
     Pick<ParsedOptions, keyof typeof SOURCE>,
-    "columns" | "pagination" | "pageSize" | "maxPagesPerBatch"
+    "columns" | "pagination" | "pageSize" | "maxPagesPerBatch" | "missingRows" | "paramsIn"
   >;
-
-/** The option `timeRange` with its defaults. */
-export type ParsedTimeRange = NonNullable<SourceOptions["timeRange"]>;
 
 /** The options of a sink, with their defaults. */
 export type SinkOptions = RequestOptions &
@@ -289,9 +218,12 @@ export function sourceOptions(options: ParsedOptions): SourceOptions {
   return {
     ...options,
     columns: options.columns ?? {},
+    isPaginationAssumed: options.pagination === undefined && options.requestBody === undefined,
     pagination: options.pagination ?? PAGINATION.parse({ type: "offset" }),
     pageSize: options.pageSize ?? 100,
     maxPagesPerBatch: options.maxPagesPerBatch ?? 100,
+    missingRows: options.missingRows ?? "error",
+    paramsIn: options.paramsIn ?? (options.requestBody === undefined ? "query" : "body"),
   };
 }
 

@@ -1,143 +1,175 @@
 import { MillraceError } from "../../contract/errors.ts";
-import { kindOf } from "../../contract/json.ts";
-import { showPath, valueAt } from "../kit/json-path.ts";
+import { type AnswerParts, AnswerReader } from "./answer-parts.ts";
 import type { Answer, RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
+import { pageAfter } from "./page-end.ts";
+import { cursorOf, type PageRef, queryText } from "./page-ref.ts";
+import { endsOn } from "./pagination.ts";
+import type { BodyQuery } from "./request.ts";
+import { pagingParams } from "./whole-list.ts";
 
-/**
- * Identifies a page of a list; `null` is the first page. Depending on the pagination it is the
- * number of rows before the page, the cursor, or the link's path and query. It has no secrets, so
- * that it can be stored.
- */
-export type PageRef = string | number | null;
+/** A parameter of a request: text or a number. */
+export type Params = Readonly<Record<string, string | number>>;
 
-export interface Page {
+/** A page of a list and, if it is known, the number of rows before it. */
+export interface Place {
   readonly ref: PageRef;
-  readonly records: readonly unknown[];
+  readonly before: number | undefined;
+}
+
+/** A page that was read. */
+export interface Page extends Place, AnswerParts {
   /** The next page, or `undefined` at the end of the list. */
   readonly next: PageRef | undefined;
   /** The requested URL without secrets, for messages. */
   readonly url: string;
+  /** Method and URL, for messages. */
+  readonly name: string;
+  readonly answer: Answer;
 }
 
-/** The pages of one list, for every kind of pagination. */
+/** The first page of a list. */
+export const FIRST_PLACE: Place = { ref: null, before: 0 };
+
+/** Requests the pages of one list, for every kind of pagination. */
 export class Pages {
-  readonly #options: SourceOptions;
+  readonly options: SourceOptions;
   readonly #client: RestClient;
-  readonly #params: Readonly<Record<string, string>>;
+  readonly #params: Params;
 
   /** `params` are added to every request, for example those of a time range. */
-  constructor(options: SourceOptions, client: RestClient, params: Readonly<Record<string, string>> = {}) {
-    this.#options = options;
+  constructor(options: SourceOptions, client: RestClient, params: Params = {}) {
+    this.options = options;
     this.#client = client;
     this.#params = params;
   }
 
   /**
-   * Returns the same position in pages of the current size. A numbered page starts at another row
-   * after `pageSize` was changed.
+   * Requests one page and finds the page after it. `total` is the number of rows in the list by an
+   * earlier answer. Errors: those of `records`, `LIST_END_UNCLEAR`, `PAGES_LOOP`.
    */
-  align(position: { readonly page: PageRef; readonly row: number }): {
-    readonly page: PageRef;
-    readonly row: number;
-  } {
-    const { pagination, pageSize } = this.#options;
-    const before = Number(position.page ?? 0);
-    if (pagination.type !== "page" || before % pageSize === 0) return position;
-    const row = before + position.row;
-    return { page: row - (row % pageSize), row: row % pageSize };
+  async page(place: Place, signal?: AbortSignal, total?: number): Promise<Page> {
+    const { ref } = place;
+    const { answer, parts, name } = await this.#read(ref, signal);
+    const page = { ...parts, ref, answer, name, url: answer.url, total: parts.total ?? total };
+    const before = this.options.pagination.type === "offset" ? Number(ref ?? 0) : place.before;
+    const answered = { ...page, before, rows: parts.records.length };
+    return { ...page, before, next: pageAfter(answered, this.options, this.#client) };
   }
 
-  /** Requests one page. Errors: those of `RestClient.get`, and `ROWS_NOT_FOUND`. */
-  async page(ref: PageRef, signal?: AbortSignal): Promise<Page> {
-    const answer = await this.#client.get(this.#url(ref), signal);
-    const records = this.#records(answer);
-    return { ref, records, next: this.#next(ref, records.length, answer), url: answer.url };
+  /** Requests the records of one page. Errors: those of `RestClient.get`, and `ROWS_NOT_FOUND`. */
+  async records(ref: PageRef, signal?: AbortSignal): Promise<Pick<Page, "records" | "url" | "name">> {
+    const { answer, parts, name } = await this.#read(ref, signal);
+    return { records: parts.records, url: answer.url, name };
   }
 
-  /** Yields all pages from `ref` to the end of the list. */
-  async *from(ref: PageRef, signal?: AbortSignal): AsyncGenerator<Page> {
-    const seen = new Set<PageRef>();
-    for (let at: PageRef | undefined = ref; at !== undefined; ) {
-      seen.add(at);
-      const page: Page = await this.page(at, signal);
-      yield page;
-      if (page.next !== undefined && seen.has(page.next)) throw pagesLoop(page);
-      at = page.next;
+  /**
+   * Returns the records of the answer to a request with many parameters of pages, except those of the
+   * options. Returns `undefined` if the API refuses it.
+   */
+  async probe(rows: number, signal?: AbortSignal): Promise<readonly unknown[] | undefined> {
+    const { url, query } = this.options;
+    const own = new Set([
+      ...new URL(url).searchParams.keys(),
+      ...Object.keys(query),
+      ...Object.keys(this.#params),
+    ]);
+    const params = Object.entries(pagingParams(rows)).filter(([name]) => !own.has(name));
+    const asked = this.#client.url(asText({ ...this.#params, ...Object.fromEntries(params) }));
+    try {
+      const answer = await this.#client.get(asked, signal === undefined ? {} : { signal });
+      return new AnswerReader(this.options, answer, this.#name(answer.url)).parts().records;
+    } catch (error) {
+      if (MillraceError.is(error) && !error.retryable) return undefined;
+      throw error;
     }
   }
 
-  #url(ref: PageRef): URL {
-    const { pagination, pageSize } = this.#options;
-    const size = String(pageSize);
-    switch (pagination.type) {
-      case "offset":
-        return this.#client.url({
-          ...this.#params,
-          [pagination.offsetParam]: String(Number(ref ?? 0) + pagination.first),
-          [pagination.limitParam]: size,
+  async #read(
+    ref: PageRef,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly answer: Answer; readonly parts: AnswerParts; readonly name: string }> {
+    const { url, query } = this.#request(ref);
+    try {
+      const answer = await this.#client.get(url, {
+        ...(signal === undefined ? {} : { signal }),
+        ...(query === undefined ? {} : { query }),
+      });
+      const name = this.#name(answer.url);
+      return { answer, name, parts: new AnswerReader(this.options, answer, name).parts() };
+    } catch (error) {
+      if (!MillraceError.is(error) || error.where.status !== 404 || !this.#isCounted(ref)) throw error;
+      if (!endsOn(this.options.pagination, "notFound")) {
+        throw error.with({
+          hint: 'If the API answers so after the last page, set `endOn: "notFound"` in pagination. Else check url, query and pagination of the options.',
         });
-      case "page":
-        return this.#client.url({
-          ...this.#params,
-          [pagination.pageParam]: String(Number(ref ?? 0) / pageSize + pagination.first),
-          [pagination.sizeParam]: size,
-        });
-      case "cursor":
-        return this.#client.url({
-          ...this.#params,
-          [pagination.sizeParam]: size,
-          ...(ref === null ? {} : { [pagination.cursorParam]: this.#client.cursor(String(ref)) }),
-        });
-      case "link":
-        return ref === null
-          ? this.#client.url({ ...this.#params, [pagination.sizeParam]: size })
-          : this.#client.linked(String(ref));
-      case "none":
-        return this.#client.url(this.#params);
+      }
+      const shown = error.where.url ?? "";
+      const answer = { body: undefined, noContent: true, link: null, base: url, url: shown };
+      return { answer, name: this.#name(shown), parts: NO_PAGE };
     }
   }
 
-  #next(ref: PageRef, rows: number, answer: Answer): PageRef | undefined {
-    const { pagination, pageSize } = this.#options;
+  /** Returns true for a page after the first whose number or offset was counted here. */
+  #isCounted(ref: PageRef): boolean {
+    const { type } = this.options.pagination;
+    return ref !== null && ref !== 0 && (type === "offset" || type === "page");
+  }
+
+  #name(url: string): string {
+    return `${this.options.requestBody === undefined ? "GET" : "POST"} ${url}`;
+  }
+
+  #request(ref: PageRef): { readonly url: URL; readonly query?: BodyQuery } {
+    const { pagination, requestBody, paramsIn } = this.options;
+    const isLinked = pagination.type === "link" || pagination.type === "next";
+    if (isLinked && ref !== null) return { url: this.#client.linked(String(ref)) };
+    const params = { ...this.#params, ...this.#pageParams(ref) };
+    if (requestBody === undefined) return { url: this.#client.url(asText(params)) };
+    return paramsIn === "query"
+      ? { url: this.#client.url(asText(params)), query: { template: requestBody, params: {} } }
+      : { url: this.#client.url({}), query: { template: requestBody, params } };
+  }
+
+  /** Returns the parameters by which the API finds a page. */
+  #pageParams(ref: PageRef): Readonly<Record<string, unknown>> {
+    const { pagination, pageSize } = this.options;
+    const at = Number(typeof ref === "object" ? 0 : ref);
     switch (pagination.type) {
-      // A page with fewer rows than `pageSize` is the last one.
       case "offset":
-        return rows < pageSize ? undefined : Number(ref ?? 0) + rows;
+        return { [pagination.offsetParam]: at + pagination.first, ...sized(pagination.limitParam, pageSize) };
       case "page":
-        return rows < pageSize ? undefined : Number(ref ?? 0) + pageSize;
+        return {
+          [pagination.pageParam]: at / pageSize + pagination.first,
+          ...sized(pagination.sizeParam, pageSize),
+        };
       case "cursor": {
-        const cursor = valueAt(answer.body, pagination.cursorPath);
-        if (cursor === undefined || cursor === null || cursor === "") return undefined;
-        return typeof cursor === "number" ? cursor : this.#client.storedCursor(String(cursor));
+        const size = sized(pagination.sizeParam, pageSize);
+        if (ref === null) return size;
+        return { ...size, [pagination.cursorParam]: cursorOf(ref, (text) => this.#client.cursor(text)) };
       }
-      case "link": {
-        return answer.nextLink === undefined ? undefined : this.#client.storedLink(answer.nextLink, answer);
-      }
+      case "link":
+      case "next":
+        return sized(pagination.sizeParam, pageSize);
       case "none":
-        return undefined;
+        return {};
     }
-  }
-
-  #records(answer: Answer): readonly unknown[] {
-    const { rows } = this.#options;
-    const records = rows === undefined ? answer.body : valueAt(answer.body, rows);
-    if (Array.isArray(records)) return records as readonly unknown[];
-    const place = rows === undefined ? "the answer" : `${showPath(rows)} in the answer`;
-    throw new MillraceError(
-      "ROWS_NOT_FOUND",
-      `GET ${answer.url}: ${place} is ${kindOf(records)}, not an array of records`,
-      {
-        where: { url: answer.url },
-        hint: 'Set the option rows to the path of the array, such as "features" or "data.items".',
-      },
-    );
   }
 }
 
-function pagesLoop(page: Page): MillraceError {
-  return new MillraceError("PAGES_LOOP", `GET ${page.url} says that the page after it is one before it`, {
-    where: { url: page.url },
-    hint: "Check the option pagination against the API's documentation.",
-  });
+/** The parts of a page that does not exist. */
+const NO_PAGE: AnswerParts = {
+  records: [],
+  isBare: true,
+  hasMore: undefined,
+  total: undefined,
+  totalPages: undefined,
+};
+
+function sized(param: string | null, size: number): Readonly<Record<string, number>> {
+  return param === null ? {} : { [param]: size };
+}
+
+function asText(params: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, queryText(value)]));
 }

@@ -5,11 +5,12 @@ import type { JsonValue } from "../../contract/json.ts";
 import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
-import { type Page, type PageRef, Pages } from "./pages.ts";
+import { keyOf, type PageRef } from "./page-ref.ts";
+import { type Page, Pages, type Place } from "./pages.ts";
+import { type Position, Positions } from "./positions.ts";
 import { recordBatches } from "./records.ts";
+import { after, walk } from "./walk.ts";
 
-/** The offset: the stream was read up to this row of this page (exclusive). */
-type Position = { readonly page: PageRef; readonly row: number };
 /**
  * The rows from `from` (inclusive) to `to` (exclusive) of one page. `size` is the page size of the
  * plan; a replay requests the page with the same size.
@@ -21,7 +22,7 @@ type PageSlice = {
   readonly to: number;
 };
 
-type SeenPage = { readonly rows: number; readonly next: PageRef | undefined };
+type SeenPage = Pick<Page, "ref" | "before" | "next" | "url" | "name"> & { readonly rows: number };
 
 /**
  * Reads a list that only grows at its end, by position. Planning requests the new pages to find the
@@ -35,8 +36,9 @@ export class PositionReader
   readonly #options: SourceOptions;
   readonly #client: RestClient;
   readonly #pages: Pages;
+  readonly #positions: Positions;
   /** The pages that planning has requested, so that none is requested twice. */
-  readonly #seen = new Map<PageRef, SeenPage>();
+  readonly #seen = new Map<string, SeenPage>();
   #fixesEnd = false;
   /** The end of the list when an `availableNow` run started. */
   #availableNow: Position | undefined;
@@ -47,6 +49,7 @@ export class PositionReader
     this.#options = options;
     this.#client = client;
     this.#pages = new Pages(options, client);
+    this.#positions = new Positions(this.#pages);
   }
 
   /**
@@ -72,54 +75,65 @@ export class PositionReader
   }
 
   override async latestOffset(start: Position): Promise<Position> {
-    const from = this.#pages.align(start);
+    const from = await this.#positions.align(start);
     const end = await this.#latest(from);
-    return end.page === from.page && end.row === from.row ? start : end;
+    return keyOf(end.page) === keyOf(from.page) && end.row === from.row ? start : end;
   }
 
   async #latest(start: Position): Promise<Position> {
     const { maxPagesPerBatch } = this.#options;
     if (!this.#fixesEnd) return await this.#walk(start, maxPagesPerBatch);
     this.#availableNow ??= await this.#walk(start, Number.POSITIVE_INFINITY);
-    const target = this.#availableNow;
-    let page = start.page;
+    const target = await this.#positions.align(this.#availableNow);
+    let place = this.#positions.placeOf(start);
     for (let pages = 0; pages < maxPagesPerBatch; pages++) {
-      if (page === target.page) return target;
-      const { next } = await this.#pageInfo(page);
-      if (next === undefined) return target;
-      page = next;
+      if (keyOf(place.ref) === keyOf(target.page)) return target;
+      const seen = await this.#pageInfo(place);
+      if (seen.next === undefined) throw endIsGone(seen);
+      place = { ref: seen.next, before: after(seen, seen.rows) };
     }
-    return page === target.page && target.row === 0 ? target : { page, row: 0 };
+    const isTarget = keyOf(place.ref) === keyOf(target.page) && target.row === 0;
+    return isTarget ? target : this.#positions.of(place, 0);
   }
 
   /**
-   * Requests pages from `start` on. Returns the end of the list, or the start of the page after the
-   * first `maxPages`.
+   * Requests pages from `start` on. Returns the end of the list, or the end of the page after which
+   * `maxPages` pages have new rows. The next walk then begins with a page that was read, so that it
+   * can tell whether the list advances.
    */
   async #walk(start: Position, maxPages: number): Promise<Position> {
     this.#seen.clear();
     let end = start;
-    let pages = 0;
-    for await (const page of this.#pages.from(start.page)) {
-      this.#seen.set(page.ref, { rows: page.records.length, next: page.next });
-      if (page.ref === start.page && page.records.length < start.row) throw listShrank(page, start.row);
-      end = { page: page.ref, row: page.records.length };
-      if (page.next !== undefined && ++pages >= maxPages) return { page: page.next, row: 0 };
+    let newPages = 0;
+    for await (const page of walk(this.#pages, this.#positions.placeOf(start), { grows: true })) {
+      const rows = page.records.length;
+      this.#seen.set(keyOf(page.ref), seenPage(page));
+      const isStart = keyOf(page.ref) === keyOf(start.page);
+      if (isStart && rows < start.row) throw listShrank(page, rows, start.row);
+      // The end of the list stays at its last page with rows, which may still grow.
+      if (rows > 0 || page.next !== undefined) end = this.#positions.of(page, rows);
+      if (!(isStart && rows === start.row)) newPages++;
+      if (newPages >= maxPages) return end;
     }
     return end;
   }
 
   override async partitions(start: Position, end: Position): Promise<PageSlice[]> {
     const slices: PageSlice[] = [];
-    const first = this.#pages.align(start);
+    const first = await this.#positions.align(start);
     let from = first.row;
-    for (let page: PageRef | undefined = first.page; page !== undefined; from = 0) {
-      const isLast: boolean = page === end.page;
-      const seen: SeenPage = isLast ? { rows: end.row, next: undefined } : await this.#pageInfo(page);
-      if (seen.rows > from) slices.push({ page, size: this.#options.pageSize, from, to: seen.rows });
-      page = seen.next;
+    let place = this.#positions.placeOf(first);
+    for (;;) {
+      const isLast = keyOf(place.ref) === keyOf(end.page);
+      const seen = isLast ? undefined : await this.#pageInfo(place);
+      const to = seen?.rows ?? end.row;
+      if (to > from) slices.push({ page: place.ref, size: this.#options.pageSize, from, to });
+      if (seen === undefined) return slices;
+      if (seen.rows < from) throw listShrank(seen, seen.rows, from);
+      if (seen.next === undefined) throw endIsGone(seen);
+      place = { ref: seen.next, before: after(seen, seen.rows) };
+      from = 0;
     }
-    return slices;
   }
 
   override read(slice: PageSlice, task: TaskContext): AsyncGenerator<RecordBatch> {
@@ -128,29 +142,41 @@ export class PositionReader
 
   async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {
     const pages = new Pages({ ...this.#options, pageSize: slice.size }, this.#client);
-    const page = await pages.page(slice.page, signal);
-    if (page.records.length < slice.to) throw listShrank(page, slice.to);
+    const page = await pages.records(slice.page, signal);
+    if (page.records.length < slice.to) throw listShrank(page, page.records.length, slice.to);
     yield { records: page.records.slice(slice.from, slice.to), url: page.url };
   }
 
-  async #pageInfo(ref: PageRef): Promise<SeenPage> {
-    const seen = this.#seen.get(ref);
+  async #pageInfo(place: Place): Promise<SeenPage> {
+    const seen = this.#seen.get(keyOf(place.ref));
     if (seen !== undefined) return seen;
-    const page = await this.#pages.page(ref);
-    const looked = { rows: page.records.length, next: page.next };
+    const page = await this.#pages.page(place);
+    const looked = seenPage(page);
     // The last page is not remembered because it may still grow.
-    if (page.next !== undefined) this.#seen.set(ref, looked);
+    if (page.next !== undefined) this.#seen.set(keyOf(page.ref), looked);
     return looked;
   }
 }
 
-function listShrank(page: Page, expected: number): MillraceError {
-  return new MillraceError(
-    "LIST_SHRANK",
-    `GET ${page.url} has ${page.records.length} rows, where it had ${expected}`,
-    {
-      where: { url: page.url },
-      hint: "Without timeRange a list must only grow at its end: sort it oldest first, or read it by timeRange.",
-    },
-  );
+function seenPage({ ref, before, next, records, url, name }: Page): SeenPage {
+  return { ref, before, next, rows: records.length, url, name };
+}
+
+function listShrank(
+  { name, url }: Pick<Page, "name" | "url">,
+  rows: number,
+  expected: number,
+): MillraceError {
+  return new MillraceError("LIST_SHRANK", `${name} has ${rows} rows, where it had ${expected}`, {
+    where: { url },
+    hint: "Without timeRange a list must only grow at its end: sort it oldest first, or read it by timeRange.",
+  });
+}
+
+/** The error of a list that ends before the page up to which a batch was planned. */
+function endIsGone({ name, url }: SeenPage): MillraceError {
+  return new MillraceError("LIST_SHRANK", `${name} is the last page now, but the batch goes on after it`, {
+    where: { url },
+    hint: "Without timeRange a list must only grow at its end: sort it oldest first, or read it by timeRange.",
+  });
 }

@@ -14,10 +14,20 @@ export interface Delivery {
   readonly alreadyDone: readonly number[];
 }
 
+/** The JSON body of a request that only reads. */
+export interface BodyQuery {
+  /** The option `requestBody`, with `{ env: … }` in the place of secrets. */
+  readonly template: unknown;
+  /** Values by their paths. They come from the API, so nothing in them stands for a secret. */
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
 /** A request of a reader or a writer. */
 export interface HttpRequest {
   readonly method: "GET" | Delivery["method"];
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** The JSON body of a request that only reads. */
+  readonly query?: BodyQuery;
   readonly delivery?: Delivery;
 }

@@ -45,13 +45,21 @@ export function parseHttpDate(header: string | null): number | undefined {
 const LINK = /[\s,]*<([^>]*)>/y;
 const PARAMETER = /\s*;\s*([^\s=;,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,;"]*))?/y;
 
+/** The links of a `Link` header. */
+export interface Links {
+  /** The target of `rel="next"`. */
+  readonly next: string | undefined;
+  /** All relations, in lower case. */
+  readonly relations: ReadonlySet<string>;
+  /** Whether the text is a list of links up to its end. */
+  readonly isComplete: boolean;
+}
+
 /**
- * Returns the target of `rel="next"` in a `Link` header (RFC 8288). We parse it ourselves because
- * it takes few lines, and because a comma inside a URL or quotes must not end a link; otherwise the
- * next page would be lost.
+ * Parses a `Link` header (RFC 8288). We parse it ourselves because it takes few lines, and because
+ * a comma inside a URL or quotes must not end a link; otherwise the next page would be lost.
  */
-export function parseNextLink(header: string | null): string | undefined {
-  const text = header ?? "";
+export function parseLinks(text: string): Links {
   let position = 0;
   const match = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = position;
@@ -59,13 +67,17 @@ export function parseNextLink(header: string | null): string | undefined {
     if (found !== null) position = pattern.lastIndex;
     return found;
   };
+  let next: string | undefined;
+  const relations = new Set<string>();
   for (let link = match(LINK); link !== null; link = match(LINK)) {
     let rel: string | undefined;
     for (let parameter = match(PARAMETER); parameter !== null; parameter = match(PARAMETER)) {
       // If a parameter is repeated, the first one counts (RFC 8288).
       if (parameter[1]?.toLowerCase() === "rel") rel ??= (parameter[2] ?? "").replace(/^"|"$/g, "");
     }
-    if (rel?.toLowerCase().split(/\s+/).includes("next")) return link[1];
+    const own = rel?.toLowerCase().split(/\s+/) ?? [];
+    if (own.includes("next")) next ??= link[1];
+    for (const relation of own) relations.add(relation);
   }
-  return undefined;
+  return { next, relations, isComplete: /^[\s,;]*$/.test(text.slice(position)) };
 }

@@ -1,18 +1,22 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
+import { MillraceError } from "../../contract/errors.ts";
 import {
   DataSourceStreamReader,
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import { floorTo, settledNow, toIso } from "../../contract/time.ts";
+import { settledNow, toIso, toMicros } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
-import type { ParsedTimeRange, SourceOptions } from "./options.ts";
-import { Pages } from "./pages.ts";
+import type { SourceOptions } from "./options.ts";
+import { FIRST_PLACE, Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
+import { askedRange, formatTime } from "./time-params.ts";
+import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
+import { walk } from "./walk.ts";
 
 /** The offset: the stream was read up to `time` (exclusive), ISO 8601 in UTC. */
 const ORDER = new CompositeOffset({ time: "timestamp" });
@@ -71,11 +75,11 @@ export class TimeRangeReader
 
   /**
    * Returns the time before which all rows should have arrived, according to `lagSeconds`. It is
-   * rounded to whole seconds, which every parameter format can express.
+   * rounded to whole seconds, or to what the parameter format can express.
    */
   #readableUpTo(): string {
     const { until, lagSeconds } = this.#range;
-    return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: "1s", until });
+    return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: settledStep(this.#range), until });
   }
 
   override partitions(start: TimeOffset, end: TimeOffset): TimeRangeJson[] {
@@ -88,53 +92,40 @@ export class TimeRangeReader
 
   override read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
     const range = TimeRange.fromJSON(partition);
-    const params = {
-      [this.#range.startParam]: this.#startParam(range.from),
-      [this.#range.endParam]: this.#endParam(range.to),
-    };
-    const pages = new Pages(this.#options, this.#client, params).from(null, task.signal);
+    const { startParam, endParam } = this.#range;
+    const { from, to } = askedRange(range, this.#range);
+    const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
+    const pages = walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal: task.signal });
     return recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range));
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
 
-  #startParam(from: bigint): string {
-    return this.#format(floorTo(from, this.#unit));
-  }
-
-  /**
-   * Formats the end of a range. With `column`, it is rounded up, because rows outside the range are
-   * dropped later. Without it, the end is exactly the start of the next range, or one unit earlier
-   * if `endInclusive` is set.
-   */
-  #endParam(to: bigint): string {
-    const { column, endInclusive } = this.#range;
-    const unit = this.#unit;
-    if (column !== undefined) return this.#format(floorTo(to + unit - 1n, unit));
-    return this.#format(floorTo(to, unit) - (endInclusive ? unit : 0n));
-  }
-
-  /** The smallest step that the parameter format can express, in microseconds. */
-  get #unit(): bigint {
-    return this.#range.format === "epochSeconds" ? 1_000_000n : 1000n;
-  }
-
-  #format(micros: bigint): string {
-    return this.#range.format === "iso" ? toIso(micros) : String(micros / this.#unit);
-  }
-
   /**
    * Returns a test whether a row's time is in the range. Without `column` every row passes. Error:
-   * `OPTIONS_INVALID`.
+   * `OPTIONS_INVALID`. Error of the test: `ROW_MISMATCH` for a row without a time.
    */
   #rangeFilter(range: TimeRange): (row: Row) => boolean {
-    const { column } = this.#range;
+    const { column, rowsWithoutTime, start } = this.#range;
     if (column === undefined) return () => true;
     const { index, timeOf } = timeColumn(this.#schema, column);
+    const keepsNull = rowsWithoutTime === "first" && range.from === toMicros(start);
     return (row) => {
-      const time = timeOf((row as readonly unknown[])[index]);
-      // A value that is not a time is kept; the conversion to Arrow then reports its row and field.
-      return time === undefined || range.contains(time);
+      const value = (row as readonly unknown[])[index];
+      if (value !== null && value !== undefined) {
+        const time = timeOf(value);
+        // A value that is not a time is kept; the conversion to Arrow then reports its row and field.
+        return time === undefined || range.contains(time);
+      }
+      if (rowsWithoutTime === "error") throw noTime(column);
+      return keepsNull;
     };
   }
+}
+
+function noTime(column: string): MillraceError {
+  return new MillraceError("ROW_MISMATCH", `a row has null in "${column}", so it is in no range of time`, {
+    where: { field: column },
+    hint: 'Correct timeRange.column. To leave such rows out, set `rowsWithoutTime: "drop"` in timeRange; to read those that the API answers for the first range, set it to "first".',
+  });
 }

@@ -183,13 +183,28 @@ export const REST_API = {
   },
   ROWS_NOT_FOUND: {
     means: "there is no array at `rows`",
-    do: "set `rows`",
+    do: "set `rows`, or `missingRows`",
     again: "no",
   },
   PAGES_LOOP: {
-    means: "the pages lead back to one before",
-    do: "check `pagination`",
+    means: "the pages lead back to one before, or a page has the rows of one before",
+    do: "check `pagination`, such as the names of its parameters and `endOn`",
     again: "no",
+  },
+  LIST_END_UNCLEAR: {
+    means: "an answer does not say whether the list goes on, or contradicts itself",
+    do: "set `endOn`, or correct the paths in `pagination`",
+    again: "if the list may have changed while it was read",
+  },
+  LIST_MOVED: {
+    means: "a list changed while it was read, so rows may be missing or doubled",
+    do: "read it in an order that only grows at its end, or by `timeRange`",
+    again: "yes",
+  },
+  ANSWER_HAS_ERRORS: {
+    means: "the API answered 200 with errors, such as those of GraphQL",
+    do: "correct the request, or set `errorsPath`",
+    again: "yes",
   },
   RESPONSE_TOO_LARGE: {
     means: "a response is larger than `maxResponseBytes`, after decompression",
@@ -202,7 +217,7 @@ export const REST_API = {
     again: "no",
   },
   LIST_SHRANK: {
-    means: "a page has fewer rows than planned",
+    means: "a page, or the list, has fewer rows than planned",
     do: "the list must only grow at its end; or use `timeRange`",
     again: "no",
   },

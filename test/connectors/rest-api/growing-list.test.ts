@@ -110,7 +110,9 @@ describe.each(kinds)("a list that grows, with the pagination %s", (_name, pagina
     expect(rows).toEqual(idsUpTo(10));
     expect(batches.flat()).toEqual(pagination.type === "none" ? [10] : [3, 3, 3, 1]);
     const pages = batches.flat().length;
-    expect(api.asked).toHaveLength(2 * pages);
+    // The list is known to end by one more page, which is empty.
+    const isCounted = pagination.type === "offset" || pagination.type === "page";
+    expect(api.asked).toHaveLength(2 * pages + (isCounted ? 1 : 0));
     reader.prepareForTriggerAvailableNow();
     expect((await drain(options, { reader, start: end })).rows[0]).toEqual({ id: 10 });
   });

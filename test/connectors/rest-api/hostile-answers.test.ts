@@ -10,7 +10,11 @@ import { listOptions } from "./paginated-api.ts";
 const env = { TOKEN: "s3cr3t/t o+k%en", KEY: "k1" };
 const secrets: Partial<RestApiOptions> = { bearerToken: { env: "TOKEN" }, query: { key: { env: "KEY" } } };
 const linked = (url: string): RestApiOptions =>
-  listOptions(url, { ...secrets, maxRetries: 0, pagination: { type: "link", sizeParam: "n" } });
+  listOptions(url, {
+    ...secrets,
+    maxRetries: 0,
+    pagination: { type: "link", sizeParam: "n", endOn: "missing" },
+  });
 
 describe("a page that was stored", () => {
   it.each([

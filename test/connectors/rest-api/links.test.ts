@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseNextLink } from "../../../shared/connectors/rest-api/response-headers.ts";
+import { parseLinks } from "../../../shared/connectors/rest-api/response-headers.ts";
 import { type Api, failure, serve } from "../../support/api-server.ts";
 import { type Drained, drain } from "./draining-reader.ts";
 import { listOptions } from "./paginated-api.ts";
@@ -13,7 +13,7 @@ describe("links", () => {
       headers:
         url.pathname === "/items" && !url.searchParams.has("page")
           ? { link: `<${target(url.origin)}>; rel="next"` }
-          : {},
+          : { link: '</items>; rel="first"' },
     }));
     return { api, drained: drain(listOptions(api.url, { pagination: { type: "link" } })) };
   };
@@ -60,9 +60,8 @@ describe("links", () => {
   });
 });
 
-describe("parseNextLink", () => {
-  it.each<[string | null, string | undefined]>([
-    [null, undefined],
+describe("parseLinks", () => {
+  it.each<[string, string | undefined]>([
     ["", undefined],
     ["<u>", undefined],
     ['<u>; rel="next"', "u"],
@@ -81,8 +80,23 @@ describe("parseNextLink", () => {
     ['<a>; title="x; rel=next; y"; rel="prev"', undefined],
     ['<a>; title="say \\"next\\""; rel=next', "a"],
     ['<a>; title="next"', undefined],
-    ["not a link", undefined],
-  ])("parseNextLink finds in %s the target %s", (header, target) => {
-    expect(parseNextLink(header)).toBe(target);
+    ["<a>; rel=next,", "a"],
+  ])("parseLinks finds in %s the next target %s", (header, next) => {
+    expect(parseLinks(header)).toMatchObject({ next, isComplete: true });
+  });
+
+  it.each(["not a link", "<a; rel=next", '<a>; rel="prev", b; rel="next"', '<a>; rel="next'])(
+    "parseLinks says that it cannot read %s to its end",
+    (header) => {
+      expect(parseLinks(header).isComplete).toBe(false);
+    },
+  );
+
+  it("parseLinks returns all relations in lower case", () => {
+    expect([...parseLinks('<a>; rel="Prev last", <b>; rel=FIRST').relations]).toEqual([
+      "prev",
+      "last",
+      "first",
+    ]);
   });
 });

@@ -8,6 +8,7 @@ const KINDS: readonly Pagination[] = [
   { type: "page", pageParam: "p", sizeParam: "n", first: 0 },
   { type: "cursor", cursorPath: "meta.next", cursorParam: "after", sizeParam: "n" },
   { type: "link", sizeParam: "n" },
+  { type: "next", nextPath: "next", sizeParam: "n" },
   { type: "none" },
 ];
 export const kinds = KINDS.map((pagination) => [JSON.stringify(pagination), pagination] as const);
@@ -46,8 +47,14 @@ export function page(pagination: Pagination, items: readonly unknown[], { url }:
       const [from, size] = [number("from"), number("n")];
       const next = new URL(url);
       next.searchParams.set("from", String(from + size));
-      const link = `<${next}>; rel="next"`;
-      return { json: { data: slice(from, size) }, headers: from + size < items.length ? { link } : {} };
+      const link = from + size < items.length ? `<${next}>; rel="next"` : `<${url}>; rel="first"`;
+      return { json: { data: slice(from, size) }, headers: { link } };
+    }
+    case "next": {
+      const [from, size] = [number("from"), number("n")];
+      const next = new URL(url);
+      next.searchParams.set("from", String(from + size));
+      return { json: { data: slice(from, size), next: from + size < items.length ? next.href : null } };
     }
     case "none":
       return { json: { data: items } };

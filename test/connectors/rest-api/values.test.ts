@@ -294,7 +294,7 @@ describe("values", () => {
       const error = await failed({ json: body }, rows === undefined ? {} : { rows });
       expect(error).toMatchObject({
         code: "ROWS_NOT_FOUND",
-        message: `GET ${error.api.url}: ${problem}`,
+        message: expect.stringContaining(`GET ${error.api.url}: ${problem}`),
         retryable: false,
       });
     },
