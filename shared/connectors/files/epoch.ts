@@ -1,3 +1,6 @@
+import { DataType, type Schema } from "apache-arrow";
+import { MillraceError } from "../../contract/errors.ts";
+import { quoted } from "../kit/column-names.ts";
 import { TextMismatch } from "./malformed.ts";
 
 /** The unit of a time that is a number since 1970-01-01T00:00:00Z. */
@@ -13,6 +16,20 @@ const DIGITS: Readonly<Record<EpochUnit, number>> = {
   microseconds: 0,
   nanoseconds: -3,
 };
+
+/** Checks that the columns of the option are timestamps of the schema. Error: `OPTIONS_INVALID`. */
+export function checkEpoch(option: EpochOption | undefined, { fields }: Schema): void {
+  if (option === undefined || typeof option === "string") return;
+  const wrong = Object.keys(option).filter(
+    (name) => !fields.some((field) => field.name === name && DataType.isTimestamp(field.type)),
+  );
+  if (wrong.length === 0) return;
+  throw new MillraceError(
+    "OPTIONS_INVALID",
+    `Files: epoch names ${quoted(wrong)}, which is no timestamp of the schema`,
+    { hint: "Make the column a timestamp in .schema(…), or remove it from epoch." },
+  );
+}
 
 /** Returns the unit of a column. */
 export function epochUnit(option: EpochOption | undefined, column: string): EpochUnit | undefined {

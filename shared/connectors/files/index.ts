@@ -4,6 +4,7 @@ import { DataSource } from "../../contract/data-source.ts";
 import type { ObjectInfo } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader, RowSource } from "../../contract/stream-reader.ts";
+import { checkEpoch } from "./epoch.ts";
 import { byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { inferSchema, readFiles } from "./read.ts";
@@ -30,12 +31,14 @@ export class Files extends DataSource<ParsedOptions> {
 
   /** Returns a batch reader of all files. */
   override reader(schema: Schema): DataSourceReader<FileGroup> {
+    checkEpoch(this.options.epoch, schema);
     return new AllFilesReader(this, schema);
   }
 
   /** Returns a stream reader of the files that were not read yet. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const { options, runtime } = this;
+    checkEpoch(options.epoch, schema);
     return options.order === "key"
       ? new KeyOrderReader(schema, options, runtime)
       : new TimeOrderReader(schema, options, runtime);

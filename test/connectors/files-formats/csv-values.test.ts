@@ -123,7 +123,6 @@ describe("the values of a CSV file", () => {
   it.each([
     ["1700000000", undefined, '`epoch: "seconds"`'],
     ["1700000000123456789", undefined, '`epoch: "nanoseconds"`'],
-    ["1700000000.5", { other: "seconds" } as const, '`epoch: "seconds"`'],
     ["1700000000123456789", "nanoseconds" as const, "bigint"],
     ["1", "nanoseconds" as const, "bigint"],
     ["1700000000.1234567", "seconds" as const, "bigint"],
@@ -144,6 +143,24 @@ describe("the values of a CSV file", () => {
       }
     },
   );
+
+  it("An epoch of one column is not that of another", async () => {
+    const options = jsonl('{"v":1,"w":1}', { epoch: { v: "seconds" } });
+    expect(await failure(rowsIn(options, "v timestamp, w timestamp"))).toMatchObject({
+      code: "ROW_MISMATCH",
+      where: { field: "w" },
+    });
+  });
+
+  it("An epoch of a column that is no timestamp of the schema is refused", async () => {
+    for (const epoch of [{ vv: "seconds" }, { k: "seconds" }] as const) {
+      const reading = readAs("1", "timestamp", { epoch: { v: "seconds", ...epoch } });
+      expect(await failure(reading)).toMatchObject({
+        code: "OPTIONS_INVALID",
+        message: expect.stringContaining(Object.keys(epoch)[0] ?? ""),
+      });
+    }
+  });
 
   it.each([
     ["base64", "AAEC/w==", "AAEC/w=="],
