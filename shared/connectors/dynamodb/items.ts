@@ -52,7 +52,7 @@ export class ItemMaker {
 
   /**
    * Yields an item for each row. Error: `ROW_MISMATCH` if a key is null or empty, or if DynamoDB
-   * cannot store a number (NaN or infinity).
+   * cannot store a number (NaN, infinity, or one outside 1e-130 to 1e126).
    */
   *itemsOf(batch: RecordBatch, firstRow: number): Generator<Item> {
     let row = firstRow;

@@ -82,3 +82,25 @@ describe("a role that lacks a right", () => {
     });
   });
 });
+
+describe("numbers of a DynamoDB item", () => {
+  const itemOf = async (ratio: number) => {
+    const schema = parseDdl("id bigint, ratio double");
+    const maker = new ItemMaker(schema, await parseOptions(DynamoDb, { table: "t", partitionKey: "id" }));
+    return [...maker.itemsOf(recordBatchOf(schema, [{ id: 1, ratio }]), 1)][0];
+  };
+
+  it.each([0, -0.1, 9.99e125, 1e-130])("The number %d is stored", async (ratio) => {
+    expect(await itemOf(ratio)).toMatchObject({ ratio: { N: String(ratio) } });
+  });
+
+  it.each([1e126, -1e300, 9e-131, Number.NaN, Number.NEGATIVE_INFINITY])(
+    "The number %d is refused with its row before the commit",
+    async (ratio) => {
+      await expect(itemOf(ratio)).rejects.toMatchObject({
+        code: "ROW_MISMATCH",
+        where: { row: 1, field: "ratio" },
+      });
+    },
+  );
+});
