@@ -187,7 +187,7 @@ describe("requests that fail", () => {
         },
         { maxRetries: 1 },
       );
-      expect([error.code, error.api.asked.length]).toEqual(isCut ? ["HTTP_FAILED", 2] : ["HTTP_NOT_JSON", 1]);
+      expect([error.code, error.api.asked.length]).toEqual(isCut ? ["HTTP_FAILED", 2] : ["ROWS_NOT_FOUND", 1]);
     },
   );
 

@@ -274,7 +274,7 @@ describe("OAuth2 client credentials", () => {
       const link = `</list/${token}?at=${at + 1}&access_token=${token}>; rel=next`;
       return { json: { data: [{ id: at }] }, ...(at < 2 ? { headers: { link } } : {}) };
     });
-    const linked: RestApiOptions = { ...options, pagination: { type: "link" } };
+    const linked: RestApiOptions = { ...options, pagination: { type: "link", endOn: "missing" } };
     const after = () => accepted.clear();
     const drained = await drain({ ...linked, maxPagesPerBatch: 1 }, { runtime: runtimeAt(0, env), after });
     expect(drained.rows).toEqual([{ id: 0 }, { id: 1 }, { id: 2 }]);
