@@ -118,7 +118,9 @@ const WHOLE = {
 /** The option `timeRange` with its defaults. */
 export type ParsedTimeRange = z.output<typeof TIME_RANGE>;
 
-/** Returns the step to which the current time is rounded down, so that it can be the end of a range. */
+/**
+ * Returns the step to which the current time is rounded down, so that it can be the end of a range.
+ */
 export function settledStep({ format, column }: ParsedTimeRange): string {
   return format === "date" && column === undefined ? "1 day" : "1s";
 }
