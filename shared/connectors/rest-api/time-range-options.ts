@@ -89,7 +89,7 @@ export const TIME_RANGE = z
     lagSeconds: z.number().nonnegative().default(60),
   })
   .superRefine((range, context) => {
-    // Other checks have already reported a time that is none.
+    // Other checks have already reported a wrong time.
     if (range.column !== undefined || !BORDERS.safeParse(range).success) return;
     const unit = UNITS[range.format];
     const borders = {
