@@ -22,7 +22,9 @@ const SECRET_MEMBER = new RegExp(
   "gi",
 );
 
-/** Returns true for `{ env: "NAME" }` in a request body, which may have other objects with `env`. */
+/**
+ * Returns true for `{ env: "NAME" }` in a request body, which may have other objects with `env`.
+ */
 function isEnvironmentOnly(value: unknown): value is FromEnvironment {
   return isFromEnvironment(value) && typeof value.env === "string" && Object.keys(value).length === 1;
 }
@@ -133,7 +135,9 @@ export class Credentials {
       : new URL(link, this.#options.url);
   }
 
-  /** Returns a JSON body with the secret in the place of each `{ env: … }`. Error: `SECRET_MISSING`. */
+  /**
+   * Returns a JSON body with the secret in the place of each `{ env: … }`. Error: `SECRET_MISSING`.
+   */
   inBody(body: unknown): unknown {
     return mapJson(body, (value) => (isEnvironmentOnly(value) ? this.#secret(value) : value));
   }

@@ -64,8 +64,8 @@ export interface RestApiSourceOptions {
   readonly paramsIn?: "query" | "body";
   /**
    * Path of errors in an answer with status 200. If they are there, the answer is the error
-   * `ANSWER_HAS_ERRORS`. Default `errors` if `requestBody` is set, as in GraphQL. If it is null, none
-   * are looked for.
+   * `ANSWER_HAS_ERRORS`. Default `errors` if `requestBody` is set, as in GraphQL. If it is null,
+   * none are looked for.
    */
   readonly errorsPath?: JsonPath | null;
   /**

@@ -59,8 +59,8 @@ interface Claim {
 }
 
 /**
- * Returns whether the list goes on by the paths of the options, or `undefined` if none is set. Error:
- * `LIST_END_UNCLEAR` if they contradict each other.
+ * Returns whether the list goes on by the paths of the options, or `undefined` if none is set.
+ * Error: `LIST_END_UNCLEAR` if they contradict each other.
  */
 function said(page: AnsweredPage, options: SourceOptions): boolean | undefined {
   const { pagination } = options;

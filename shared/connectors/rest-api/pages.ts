@@ -64,8 +64,8 @@ export class Pages {
   }
 
   /**
-   * Returns the records of the answer to a request with many parameters of pages, except those of the
-   * options. Returns `undefined` if the API refuses it.
+   * Returns the records of the answer to a request with many parameters of pages, except those of
+   * the options. Returns `undefined` if the API refuses it.
    */
   async probe(rows: number, signal?: AbortSignal): Promise<readonly unknown[] | undefined> {
     const { url, query } = this.options;

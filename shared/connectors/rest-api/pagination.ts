@@ -1,7 +1,9 @@
 import * as z from "zod";
 import { type JsonPath, jsonPath } from "../kit/json-path.ts";
 
-/** How an answer proves that the list goes on or ends. Each path that is set must be in each answer. */
+/**
+ * How an answer proves that the list goes on or ends. Each path that is set must be in each answer.
+ */
 export interface EndProofs {
   /** Path of a boolean that says whether pages follow: `has_more`, `pageInfo.hasNextPage`. */
   readonly hasMorePath?: JsonPath;

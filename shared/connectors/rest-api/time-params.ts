@@ -7,8 +7,8 @@ const SECOND = 1_000_000n;
 
 /**
  * Returns the range that the API is asked for, in microseconds. With `column` it is wider than the
- * partition by a second or a day at both ends, because rows outside the partition are dropped later.
- * Without it the range is exact. Error: `OPTIONS_INVALID` if the format cannot express it.
+ * partition by a second or a day at both ends, because rows outside the partition are dropped
+ * later. Without it the range is exact. Error: `OPTIONS_INVALID` if the format cannot express it.
  */
 export function askedRange(
   { from, to }: Pick<TimeRange, "from" | "to">,

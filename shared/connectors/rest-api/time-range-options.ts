@@ -89,7 +89,7 @@ export const TIME_RANGE = z
     lagSeconds: z.number().nonnegative().default(60),
   })
   .superRefine((range, context) => {
-    // Other checks have already reported a time that is none.
+    // Other checks have already reported a wrong time.
     if (range.column !== undefined || !BORDERS.safeParse(range).success) return;
     const unit = UNITS[range.format];
     const borders = {
@@ -118,7 +118,9 @@ const WHOLE = {
 /** The option `timeRange` with its defaults. */
 export type ParsedTimeRange = z.output<typeof TIME_RANGE>;
 
-/** Returns the step to which the current time is rounded down, so that it can be the end of a range. */
+/**
+ * Returns the step to which the current time is rounded down, so that it can be the end of a range.
+ */
 export function settledStep({ format, column }: ParsedTimeRange): string {
   return format === "date" && column === undefined ? "1 day" : "1s";
 }

@@ -114,7 +114,8 @@ export class TimeRangeReader
       const value = (row as readonly unknown[])[index];
       if (value !== null && value !== undefined) {
         const time = timeOf(value);
-        // A value that is not a time is kept; the conversion to Arrow then reports its row and field.
+        // A value that is not a time is kept; the conversion to Arrow then reports its row and
+        // field.
         return time === undefined || range.contains(time);
       }
       if (rowsWithoutTime === "error") throw noTime(column);

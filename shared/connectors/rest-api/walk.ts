@@ -100,8 +100,8 @@ class Walk {
   }
 
   /**
-   * Returns true if rows may still be added to a numbered page. They would then be on this page, not
-   * on the next one, so its rows are counted again once the next page has some.
+   * Returns true if rows may still be added to a numbered page. They would then be on this page,
+   * not on the next one, so its rows are counted again once the next page has some.
    */
   mayGrow(page: Page): boolean {
     const { pagination, pageSize } = this.#pages.options;

@@ -6,7 +6,10 @@ import { idsOf, listError, records, upTo } from "./reading-list.ts";
 const numberIn = (url: URL, name: string, otherwise = 0): number =>
   Number(url.searchParams.get(name) ?? otherwise);
 
-/** An API of `count` records that has pages of at most `cap` records. `more` is a part of each answer. */
+/**
+ * An API of `count` records that has pages of at most `cap` records. `more` is a part of each
+ * answer.
+ */
 const offsets =
   (count: number, cap: number, more: (to: number) => object = () => ({})): Respond =>
   ({ url }) => {

@@ -204,7 +204,8 @@ describe("a list that moves while it is read", () => {
   it.each([undefined, 1])(
     "A numbered page that fills up while the list is read loses no row (%o)",
     async (maxPages) => {
-      // The API caps pages at 10 rows. The list has 17 rows, and 5 more once the second page was read.
+      // The API caps pages at 10 rows. The list has 17 rows, and 5 more once the second page was
+      // read.
       let count = 17;
       const api = await serve(({ url }, asked) => {
         if (asked > 2) count = 22;
