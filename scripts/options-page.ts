@@ -57,7 +57,10 @@ One table for each \`.format(…)\`. The options of a pipeline are checked again
 before anything is planned. \`<name>\` stands for a name of your own, such as a column's.
 `;
 
-/** Returns the text of docs/options.md for the current schemas. Throws if a schema and its interface differ. */
+/**
+ * Returns the text of docs/options.md for the current schemas. Throws if a schema and its interface
+ * differ.
+ */
 export function optionsPage(): string {
   return [INTRO, ...ALL.map(section)].join("\n");
 }

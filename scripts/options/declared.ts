@@ -15,7 +15,9 @@ export interface DeclaredOption {
   readonly kind: string | undefined;
 }
 
-/** Returns the key under which an option of a discriminated union's part is told from the others. */
+/**
+ * Returns the key under which an option of a discriminated union's part is told from the others.
+ */
 export function keyOf(path: string, kind: string | undefined): string {
   return kind === undefined ? path : `${path} of ${kind}`;
 }
@@ -146,7 +148,9 @@ function nameOf(member: Node): string {
   return String(key?.["name"] ?? key?.["value"] ?? "");
 }
 
-/** Returns the literal of the member `type`, which tells the parts of a discriminated union apart. */
+/**
+ * Returns the literal of the member `type`, which tells the parts of a discriminated union apart.
+ */
 function kindOf(members: readonly Node[]): string | undefined {
   const member = members.find((each) => nameOf(each) === "type");
   if (member === undefined) return undefined;

@@ -124,14 +124,7 @@ function attributeOf(field: Field, value: unknown, row: number): AttributeValue 
   if (DataType.isUnion(type)) throw mismatch(name, row, "expected a type of DynamoDB, found a union");
   if (DataType.isBool(type)) return { BOOL: value === true };
   if (DataType.isInt(type) || DataType.isDecimal(type)) return { N: String(value) };
-  if (DataType.isFloat(type)) {
-    const size = Math.abs(Number(value));
-    if (!Number.isFinite(size))
-      throw mismatch(name, row, `expected a number of DynamoDB, found ${String(value)}`);
-    if (size !== 0 && (size < SMALLEST || size >= TOO_LARGE))
-      throw mismatch(name, row, "expected a number of DynamoDB (1e-130 to 1e126), found a number outside it");
-    return { N: String(value) };
-  }
+  if (DataType.isFloat(type)) return { N: numberText(name, value, row) };
   if (DataType.isBinary(type)) return { B: Buffer.from(value as string, "base64") };
   if (DataType.isStruct(type)) {
     const members = (type as Struct).children;
@@ -160,6 +153,16 @@ function attributeOf(field: Field, value: unknown, row: number): AttributeValue 
     };
   }
   return { S: String(value) };
+}
+
+/** Returns the text of a number. Error: `ROW_MISMATCH` if DynamoDB cannot hold it. */
+function numberText(name: string, value: unknown, row: number): string {
+  const size = Math.abs(Number(value));
+  if (!Number.isFinite(size))
+    throw mismatch(name, row, `expected a number of DynamoDB, found ${String(value)}`);
+  if (size !== 0 && (size < SMALLEST || size >= TOO_LARGE))
+    throw mismatch(name, row, "expected a number of DynamoDB (1e-130 to 1e126), found a number outside it");
+  return String(value);
 }
 
 function membersOf(members: readonly Field[], value: Record<string, unknown>, row: number): Item {

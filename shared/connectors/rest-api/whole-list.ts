@@ -1,7 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import type { Answer } from "./client.ts";
-import type { Page } from "./pages.ts";
 import { parseLinks } from "./response-headers.ts";
 
 /**
@@ -43,7 +42,10 @@ export function signOfPages(answer: Answer, rows: number): string | undefined {
  * Returns the error of a list whose pagination is not set and which does not react to `offset`.
  * `sign` says why the first answer may not be the whole list.
  */
-export function paginationUnknown({ name, url }: Page, sign: string): MillraceError {
+export function paginationUnknown(
+  { name, url }: { readonly name: string; readonly url: string },
+  sign: string,
+): MillraceError {
   return new MillraceError(
     "PAGES_LOOP",
     `${name} has the same rows as the page before, so the API does not know "offset"; but ${sign}`,

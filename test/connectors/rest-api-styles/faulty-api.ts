@@ -33,7 +33,7 @@ export interface Behaviour {
 }
 
 export interface FaultyApi extends Api {
-  /** What was done to the requests, in order, for the message of a failed case. */
+  /** The requests and their faults, in order, for the message of a failed case. */
   readonly log: string[];
 }
 

@@ -187,7 +187,9 @@ describe("requests that fail", () => {
         },
         { maxRetries: 1 },
       );
-      expect([error.code, error.api.asked.length]).toEqual(isCut ? ["HTTP_FAILED", 2] : ["ROWS_NOT_FOUND", 1]);
+      expect([error.code, error.api.asked.length]).toEqual(
+        isCut ? ["HTTP_FAILED", 2] : ["ROWS_NOT_FOUND", 1],
+      );
     },
   );
 
