@@ -88,7 +88,11 @@ interface Row {
 
 function row({ path, type, isRequired, doc, kind }: DeclaredOption, preset: string | undefined): Row {
   const shown = isRequired ? "required" : preset === undefined ? defaultIn(doc) : code(preset);
-  const plainType = type.replaceAll("readonly ", "").replaceAll(/Readonly<(.*)>/g, "$1");
+  const plainType = type
+    .replaceAll(/\/\*\*.*?\*\/ /g, "")
+    .replaceAll("readonly ", "")
+    .replaceAll(/Readonly<(.*)>/g, "$1")
+    .replace(/^\| /, "");
   return { kind, cells: [code(path), code(plainType), shown, withoutDefault(doc, preset)] };
 }
 

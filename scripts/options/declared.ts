@@ -99,8 +99,13 @@ function optionsIn(
         ...all([typeOf(node)], { ...place, prefix: `${pathOf(node, place)}.` }),
       ];
     case "TSUnionType":
-    case "TSIntersectionType":
       return all(children("types"));
+    case "TSIntersectionType": {
+      const kinds = children("types").flatMap((part) =>
+        part.type === "TSTypeLiteral" ? (kindOf((part["members"] ?? []) as readonly Node[]) ?? []) : [],
+      );
+      return all(children("types"), { ...place, kind: kinds[0] ?? place.kind });
+    }
     case "TSTypeAliasDeclaration":
     case "TSTypeOperator":
     case "TSParenthesizedType":

@@ -4,6 +4,7 @@ import { tableFromIPC } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { tables } from "../../scripts/cost.ts";
 import { errorsPage } from "../../scripts/errors-page.ts";
+import { optionsPage } from "../../scripts/options-page.ts";
 import { ERROR_CODES } from "../../shared/contract/error-codes.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
@@ -35,6 +36,10 @@ describe("the documentation", () => {
 
   it("The documentation has the errors that shared/contract/error-codes.ts lists", () => {
     expect(read("docs/errors.md")).toBe(errorsPage());
+  });
+
+  it("The page of options has each option of each connector, as its schema and its docstring say", () => {
+    expect(read("docs/options.md")).toBe(optionsPage());
   });
 
   it("The documentation lists no error that is never raised", () => {

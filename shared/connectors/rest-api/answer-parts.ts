@@ -1,7 +1,8 @@
 import { listNames, MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
-import { type JsonPath, showPath, valueAt } from "../kit/json-path.ts";
+import { type JsonPath, pathSteps, showPath, valueAt } from "../kit/json-path.ts";
 import type { Answer } from "./client.ts";
+import { similarPath } from "./column-paths.ts";
 import type { SourceOptions } from "./options.ts";
 
 /** The parts of an answer that matter to a list. Paths that are not set are `undefined`. */
@@ -80,14 +81,23 @@ export class AnswerReader {
     const records = rows === undefined ? body : valueAt(body, rows);
     if (Array.isArray(records)) return records as readonly unknown[];
     if (body === null || records === null || (body === undefined && noContent)) return [];
-    if (takesNothing && isNothing(records)) return [];
+    if (takesNothing && isNothing(records) && this.#similarRows() === undefined) return [];
     throw this.#noRows(records);
+  }
+
+  /** Returns the path of an array under a name that is similar to the one of the option `rows`. */
+  #similarRows(): readonly string[] | undefined {
+    const { rows } = this.#options;
+    const { body } = this.#answer;
+    const similar = rows === undefined ? undefined : similarPath(body, pathSteps(rows));
+    return similar !== undefined && Array.isArray(valueAt(body, similar)) ? similar : undefined;
   }
 
   #noRows(found: unknown): MillraceError {
     const { rows } = this.#options;
     const { body, url } = this.#answer;
     const isAbsent = isNothing(found);
+    const similar = this.#similarRows();
     const place = rows === undefined ? "the answer" : `${showPath(rows)} in the answer`;
     const more = isPlainObject(body) && rows !== undefined ? `; ${this.keys()}` : "";
     return new MillraceError(
@@ -98,8 +108,8 @@ export class AnswerReader {
       {
         where: { url },
         hint: [
-          'Set the option rows to the path of the array, such as "features" or "data.items".',
-          ...(isAbsent
+          `Set the option rows to the path of the array, such as ${similar === undefined ? '"features" or "data.items"' : showPath(similar)}.`,
+          ...(isAbsent && !hasOtherRows(body)
             ? ['If the API answers like this when there are no rows, set `missingRows: "empty"`.']
             : []),
         ].join(" "),
@@ -163,4 +173,10 @@ function isNothing(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false) return true;
   if (Array.isArray(value)) return value.length === 0;
   return isPlainObject(value) && Object.keys(value).length === 0;
+}
+
+/** Returns true if an answer has objects in an array somewhere, which may be its rows. */
+function hasOtherRows(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(isPlainObject);
+  return isPlainObject(value) && Object.values(value).some(hasOtherRows);
 }

@@ -61,10 +61,10 @@ function firstSimilar(
  * Walks along the steps to the first that is not there. Returns the path of a name beside it that
  * differs only in case, `_`, `-`, spaces or dots.
  */
-function similarPath(
+export function similarPath(
   record: unknown,
   steps: readonly string[],
-  known: ReadonlySet<string>,
+  known: ReadonlySet<string> = new Set(),
 ): readonly string[] | undefined {
   let at = record;
   for (const [i, step] of steps.entries()) {

@@ -86,7 +86,14 @@ export interface RestApiSinkOptions {
    * at the path `rows`, such as `data.items`; or an `object`, which is the single row itself.
    * Default `array`.
    */
-  readonly body?: "array" | "ndjson" | "object" | { readonly rows: JsonPath };
+  readonly body?:
+    | "array"
+    | "ndjson"
+    | "object"
+    | {
+        /** Path of the array of rows in the body. */
+        readonly rows: JsonPath;
+      };
   /**
    * Maximum number of rows in a request. Default 100, or 1 if `body` is `object`. A change applies
    * only to batches that start after it.

@@ -1,13 +1,15 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
-import { type JsonPath, showPath, valueAt } from "../kit/json-path.ts";
+import { type JsonPath, pathSteps, showPath, valueAt } from "../kit/json-path.ts";
 import { type AnswerParts, AnswerReader } from "./answer-parts.ts";
 import type { Answer, RestClient } from "./client.ts";
+import { similarPath } from "./column-paths.ts";
 import type { SourceOptions } from "./options.ts";
 import { pagesLoop } from "./page-errors.ts";
 import { keyOf, type PageRef, refOf } from "./page-ref.ts";
 import { endsOn, type LinkedEnd } from "./pagination.ts";
 import { parseLinks } from "./response-headers.ts";
+import { signOfPages } from "./whole-list.ts";
 
 /** A page that was requested, and what its answer says. */
 export interface AnsweredPage extends Omit<AnswerParts, "records"> {
@@ -22,7 +24,14 @@ export interface AnsweredPage extends Omit<AnswerParts, "records"> {
 }
 
 /** How an answer leads to the next page: by a reference, by an explicit end, or not at all. */
-type Lead = { readonly ref: PageRef | undefined } | { readonly missing: string; readonly hint: string };
+type Lead = { readonly ref: PageRef | undefined } | MissingLead;
+
+interface MissingLead {
+  readonly missing: string;
+  readonly hint: string;
+  /** False if the answer has it under a similar name, so that it is no end by any option. */
+  readonly mayEnd: boolean;
+}
 
 /** The relations that only the pages of a list have. */
 const LIST_RELATIONS = ["first", "prev", "previous", "last", "current", "self"];
@@ -130,13 +139,7 @@ function leadOf(page: AnsweredPage, options: SourceOptions, client: RestClient):
   const [path, option] =
     pagination.type === "cursor" ? [pagination.cursorPath, "cursorPath"] : [pagination.nextPath, "nextPath"];
   const value = valueAt(answer.body, path);
-  if (value === undefined) {
-    const keys = new AnswerReader(options, answer, page.name).keys();
-    return {
-      missing: `${showPath(path)} is not in the answer, although ${option} names it; ${keys}`,
-      hint: `If the API leaves it out on the last page${/odata/i.test(String(path)) ? ", as OData does" : ""}, set \`endOn: "missing"\` in pagination; if an answer says whether pages follow, set hasMorePath. Else correct ${option}.`,
-    };
-  }
+  if (value === undefined) return missingLead(page, options, path, option);
   if (pagination.type === "cursor") return { ref: refOf(value, (text) => client.storedCursor(text)) };
   if (value === null || value === "" || value === false) return { ref: undefined };
   if (typeof value === "string") return { ref: client.storedLink(value, answer) };
@@ -147,11 +150,31 @@ function leadOf(page: AnsweredPage, options: SourceOptions, client: RestClient):
   );
 }
 
+function missingLead(page: AnsweredPage, options: SourceOptions, path: JsonPath, option: string): Lead {
+  const { answer } = page;
+  const keys = new AnswerReader(options, answer, page.name).keys();
+  const missing = `${showPath(path)} is not in the answer, although ${option} names it; ${keys}`;
+  const similar = similarPath(answer.body, pathSteps(path));
+  if (similar !== undefined)
+    return { missing, mayEnd: false, hint: `Set ${option}: ${showPath(similar)} in pagination.` };
+  const read = page.before === undefined ? Number.POSITIVE_INFINITY : page.before + page.rows;
+  const sign = signOfPages(answer, read);
+  if (sign !== undefined)
+    return { missing, mayEnd: true, hint: `Correct ${option}: the answer has ${sign}.` };
+  const likeOData = /odata/i.test(String(path)) ? ", as OData does" : "";
+  return {
+    missing,
+    mayEnd: true,
+    hint: `If the API leaves it out on the last page${likeOData}, set \`endOn: "missing"\` in pagination; if an answer says whether pages follow, set hasMorePath. Else correct ${option}.`,
+  };
+}
+
 function linkOf(page: AnsweredPage, client: RestClient): Lead {
   const { answer } = page;
   const hint =
     'If the API sends none when there is one page only, as GitHub does, set `endOn: "missing"` in pagination. Else check with curl -i how it leads to the next page.';
-  if (answer.link === null || answer.link.trim() === "") return { missing: "there is no Link header", hint };
+  if (answer.link === null || answer.link.trim() === "")
+    return { missing: "there is no Link header", mayEnd: true, hint };
   const { next, relations, isComplete } = parseLinks(answer.link);
   if (next !== undefined) return { ref: client.storedLink(next, answer) };
   if (!isComplete) {
@@ -159,7 +182,7 @@ function linkOf(page: AnsweredPage, client: RestClient): Lead {
     throw unclear(page, "the Link header is not a list of links (RFC 8288)", ask);
   }
   if (LIST_RELATIONS.some((relation) => relations.has(relation))) return { ref: undefined };
-  return { missing: "the Link header has no link to another page of the list", hint };
+  return { missing: "the Link header has no link to another page of the list", mayEnd: true, hint };
 }
 
 function linkedPage(
@@ -170,10 +193,7 @@ function linkedPage(
 ): PageRef | undefined {
   const ends = (end: LinkedEnd): boolean => !goesOn && endsOn(pagination, end);
   const isEmptyEnd = page.rows === 0 && !goesOn;
-  if ("missing" in lead) {
-    if (isEmptyEnd || ends("missing")) return undefined;
-    throw unclear(page, lead.missing, goesOn ? CONTRADICTED : lead.hint);
-  }
+  if ("missing" in lead) return endOf(page, lead, { isEnd: isEmptyEnd || ends("missing"), goesOn });
   if (lead.ref === undefined) {
     if (!goesOn) return undefined;
     const problem = "there is no next page, but the list goes on by the paths in pagination";
@@ -182,7 +202,17 @@ function linkedPage(
   if (isEmptyEnd && ends("empty")) return undefined;
   if (keyOf(lead.ref) !== keyOf(page.ref)) return lead.ref;
   if (isEmptyEnd || ends("repeated")) return undefined;
-  throw pagesLoop(page, "leads to itself", pagination);
+  throw pagesLoop(page, "leads to itself", { pagination });
+}
+
+/** Returns `undefined` if a missing lead is the end. Error: `LIST_END_UNCLEAR`. */
+function endOf(
+  page: AnsweredPage,
+  { missing, hint, mayEnd }: MissingLead,
+  { isEnd, goesOn }: { readonly isEnd: boolean; readonly goesOn: boolean },
+): undefined {
+  if (isEnd && mayEnd) return undefined;
+  throw unclear(page, missing, goesOn ? CONTRADICTED : hint);
 }
 
 const CONTRADICTED =

@@ -48,53 +48,65 @@ export interface LinkedPages extends EndProofs {
 
 /** How the API splits a list into pages. */
 export type Pagination =
-  /**
-   * `?offset=0&limit=100`: the offset is the number of rows to skip. `first` is the offset of the
-   * first page (0 by default; USGS uses 1). If `limitParam` is null, the size is not sent.
-   */
+  /** `?offset=0&limit=100`: the offset is the number of rows to skip. */
   | (EndProofs & {
       readonly type: "offset";
+      /** Query parameter of the offset. Default `offset`. */
       readonly offsetParam?: string;
+      /** Query parameter of the page size. If it is null, no size is sent. Default `limit`. */
       readonly limitParam?: string | null;
+      /** The offset of the first page. Default 0; USGS uses 1. */
       readonly first?: number;
       /** What ends the list besides an empty page. */
       readonly endOn?: CountedEnd | readonly CountedEnd[];
     })
-  /**
-   * `?page=1&per_page=100`: pages are numbered. `first` is the number of the first page. If
-   * `sizeParam` is null, the size is not sent.
-   */
+  /** `?page=1&per_page=100`: pages are numbered. */
   | (EndProofs & {
       readonly type: "page";
+      /** Query parameter of the page's number. Default `page`. */
       readonly pageParam?: string;
+      /** Query parameter of the page size. If it is null, no size is sent. Default `per_page`. */
       readonly sizeParam?: string | null;
+      /** The number of the first page. Default 1. */
       readonly first?: number;
       /** What ends the list besides an empty page. */
       readonly endOn?: CountedEnd | readonly CountedEnd[];
       /** Path of the number of pages in the whole list: `total_pages`. */
       readonly totalPagesPath?: JsonPath;
     })
-  /**
-   * `?cursor=…`: each answer has the cursor of the next page at `cursorPath`. The list ends if it
-   * is null, false or "".
-   */
+  /** `?cursor=…`: each answer has the cursor of the next page. */
   | (LinkedPages & {
       readonly type: "cursor";
+      /** Path of the cursor of the next page. The list ends if it is null, false or "". */
       readonly cursorPath: JsonPath;
+      /** Query parameter of the cursor, or its path in `requestBody`. Default `cursor`. */
       readonly cursorParam?: string;
+      /** Query parameter of the page size. If it is null, no size is sent. Default `limit`. */
       readonly sizeParam?: string | null;
     })
   /**
    * The `Link` header's `rel="next"` (RFC 8288) is the URL of the next page. It must have the same
    * origin as `url`. The list ends if the header has other links only.
    */
-  | (LinkedPages & { readonly type: "link"; readonly sizeParam?: string | null })
-  /**
-   * Each answer has the URL of the next page at `nextPath`: `next`, `@odata.nextLink`. It must have
-   * the same origin as `url`. The list ends if it is null, false or "". The size is sent only if
-   * `sizeParam` is set, and only with the first request.
-   */
-  | (LinkedPages & { readonly type: "next"; readonly nextPath: JsonPath; readonly sizeParam?: string | null })
+  | (LinkedPages & {
+      readonly type: "link";
+      /**
+       * Query parameter of the page size in the first request. If it is null, no size is sent.
+       * Default `per_page`.
+       */
+      readonly sizeParam?: string | null;
+    })
+  /** Each answer has the URL of the next page, which must have the same origin as `url`. */
+  | (LinkedPages & {
+      readonly type: "next";
+      /**
+       * Path of the URL of the next page: `next`, `@odata.nextLink`. The list ends if it is null,
+       * false or "".
+       */
+      readonly nextPath: JsonPath;
+      /** Query parameter of the page size in the first request. Default: no size is sent. */
+      readonly sizeParam?: string | null;
+    })
   /** The API has no pagination: one answer has all rows. */
   | (EndProofs & { readonly type: "none" });
 

@@ -52,7 +52,10 @@ export class Progress {
       }
     }
     if (earlier !== undefined) {
-      throw pagesLoop(page, `(page ${this.#number}) has the same rows as page ${earlier}`, pagination);
+      throw pagesLoop(page, `(page ${this.#number}) has the same rows as page ${earlier}`, {
+        pagination,
+        isFirst: earlier === 1,
+      });
     }
     this.#numbers.set(digest, this.#number);
     const shared = this.#options.key === undefined ? sharedRows(this.#before, rows) : 0;

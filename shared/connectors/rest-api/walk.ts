@@ -85,7 +85,7 @@ class Walk {
     if (next === undefined) return undefined;
     const { pagination } = this.#pages.options;
     this.#seen.add(keyOf(page.ref));
-    if (this.#seen.has(keyOf(next))) throw pagesLoop(page, "leads back to a page before it", pagination);
+    if (this.#seen.has(keyOf(next))) throw pagesLoop(page, "leads back to a page before it", { pagination });
     this.#emptyPages = page.records.length === 0 ? this.#emptyPages + 1 : 0;
     const most = "maxEmptyPages" in pagination ? pagination.maxEmptyPages : 100;
     if (this.#emptyPages <= most) return { ref: next, before: after(page, page.records.length) };

@@ -33,7 +33,11 @@ describe("a list that does not advance", () => {
   ])("The answers of %s are an error after a few requests", async (_what, pagination, respond) => {
     const { api, error, text } = await listError(respond, { pageSize: 10, pagination });
     expect(error).toMatchObject({ code: "PAGES_LOOP", retryable: false });
-    expect(text).toMatch(/page \d\) has the same rows as page \d.*`endOn: "repeated"`/);
+    expect(text).toMatch(/page \d\) has the same rows as page \d/);
+    // If the first page comes again, a wrong parameter is likelier than the end of the list.
+    const isFirst = text.includes("same rows as page 1");
+    expect(text.includes('`endOn: "repeated"`')).toBe(!isFirst);
+    expect(text.includes('`pagination: { type: "none" }`')).toBe(isFirst);
     expect(api.asked.length).toBeLessThan(7);
   });
 
