@@ -8,8 +8,9 @@ interface NamedPage {
 }
 
 /**
- * The error of a list that does not advance. `problem` follows the request in the message. `isFirst`
- * says that the first page came again, which is rather a wrong parameter than the end of the list.
+ * The error of a list that does not advance. `problem` follows the request in the message.
+ * `isFirst` says that the first page came again, which is rather a wrong parameter than the end of
+ * the list.
  */
 export function pagesLoop(
   page: NamedPage,
