@@ -27,8 +27,9 @@ import { checkFieldNames } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { quoted } from "../kit/column-names.ts";
 import type { FileBytes } from "./bytes.ts";
-import { checkColumns, checkMissing, columnsMissing } from "./columns.ts";
+import { checkColumns, checkMissing, checkNotInFolders, columnsMissing } from "./columns.ts";
 import { MalformedFileError } from "./malformed.ts";
+
 import type { ParsedOptions } from "./options.ts";
 
 const CODECS: Codecs = { zstd: (bytes, size) => decompress(bytes, new Uint8Array(size)) };
@@ -36,7 +37,7 @@ const CODECS: Codecs = { zstd: (bytes, size) => decompress(bytes, new Uint8Array
 /** The key of a field's metadata that names its extension type. */
 const EXTENSION = "ARROW:extension:name";
 
-export type ArrowOptions = Pick<ParsedOptions, "missingColumns">;
+export type ArrowOptions = Pick<ParsedOptions, "folderColumns" | "missingColumns">;
 
 /**
  * Reads an IPC file or stream as record batches with the columns of the schema. Columns of other
@@ -50,6 +51,7 @@ export async function* readArrow(
   options: ArrowOptions,
 ): AsyncGenerator<RecordBatch> {
   const reader = await opened(file);
+  checkNotInFolders(reader.schema.names as string[], file, options);
   const positions = matchColumns(reader.schema, schema, options);
   let row = 0;
   for await (const batch of batchesOf(reader)) {
