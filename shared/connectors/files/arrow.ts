@@ -15,7 +15,6 @@ import {
   TimeUnit,
   Utf8,
 } from "apache-arrow";
-import { decompress } from "fzstd";
 import { convertColumn, differenceOf, nullColumn, type OnMissing } from "../../arrow/convert/columns.ts";
 import { UnfitValue } from "../../arrow/convert/leaves.ts";
 import type { Codecs } from "../../arrow/ipc/compression.ts";
@@ -29,10 +28,10 @@ import { quoted } from "../kit/column-names.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns, checkMissing, checkNotInFolders, columnsMissing } from "./columns.ts";
 import { MalformedFileError } from "./malformed.ts";
-
+import { unzstd } from "./node.ts";
 import type { ParsedOptions } from "./options.ts";
 
-const CODECS: Codecs = { zstd: (bytes, size) => decompress(bytes, new Uint8Array(size)) };
+const CODECS: Codecs = { zstd: unzstd };
 
 /** The key of a field's metadata that names its extension type. */
 const EXTENSION = "ARROW:extension:name";
