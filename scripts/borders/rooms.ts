@@ -102,7 +102,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "shared/connectors/files": {
     holds: "CSV, JSON lines, text, Parquet and Arrow files",
     imports: [...FOR_CONNECTORS, "shared/connectors/files/node.ts"],
-    packages: ["apache-arrow", "zod", "csv-parse", "fzstd", "hysnappy"],
+    packages: ["apache-arrow", "zod", "csv-parse", "hysnappy"],
   },
   "shared/connectors/files/node.ts": {
     holds: "streams, gzip, hashes and globs, which come with Node",

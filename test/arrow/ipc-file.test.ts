@@ -1,10 +1,27 @@
 import { createRequire } from "node:module";
-import { Field, List, RecordBatch, Schema, TimestampMicrosecond, tableFromIPC, Utf8 } from "apache-arrow";
+import {
+  type Data,
+  Dictionary,
+  Field,
+  Int32,
+  LargeUtf8,
+  List,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  TimestampMicrosecond,
+  tableFromIPC,
+  Utf8,
+  Utf8View,
+  vectorFromArray,
+} from "apache-arrow";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeFile, decodeSchema, encodeFile, encodeSchema } from "../../shared/arrow/ipc-file.ts";
 import { recordBatchOf, toRecordBatches } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import { valueKeys } from "../../shared/arrow/value-keys.ts";
 import { schemaToJson } from "../../shared/contract/ddl/json.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { Row } from "../../shared/contract/stream-reader.ts";
@@ -116,6 +133,28 @@ describe("encodeFile and decodeFile", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("A byte order mark at the start of a value, a key or a name is kept", async () => {
+    const mark = "\uFEFF";
+    const name = `${mark}s`;
+    const types = [new Utf8(), new LargeUtf8(), new Utf8View(), new Dictionary(new Utf8(), new Int32())];
+    for (const type of types) {
+      const schema = new Schema([new Field(name, type, true)]);
+      const { data } = vectorFromArray([`${mark}a`, "a"], type as Utf8);
+      const children = [data[0] as Data];
+      const batch = new RecordBatch(
+        schema,
+        makeData({ type: new Struct(schema.fields), length: 2, nullCount: 0, children }),
+      );
+      const rows = rowsIn(await fileOf(schema, [batch]));
+      expect(rows).toEqual([{ [name]: `${mark}a` }, { [name]: "a" }]);
+      const keys = valueKeys(children[0] as Data);
+      expect(keys(0)).not.toBe(keys(1));
+      expect(decodeSchema(encodeSchema(schema)).names).toEqual([name]);
+    }
+    const map = { m: { [`${mark}k`]: 1n } };
+    expect(await roundTrip(parseDdl("m map<string,bigint>"), [map])).toEqual([{ m: { [`${mark}k`]: 1 } }]);
   });
 
   it("encodeFile keeps several record batches apart", async () => {

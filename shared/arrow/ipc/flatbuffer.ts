@@ -1,5 +1,8 @@
 import { ArrowFormatError } from "./format-error.ts";
 
+/** A byte order mark at the start of a name is part of the name. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** A vector of structs of the same size inside a flatbuffer. */
 export interface StructVector {
   readonly view: DataView;
@@ -66,7 +69,7 @@ export class FlatTable {
     const length = this.#view.getUint32(at, true);
     if (at + 4 + length > this.#view.byteLength) throw outside();
     const bytes = new Uint8Array(this.#view.buffer, this.#view.byteOffset + at + 4, length);
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return UTF8.decode(bytes);
   }
 
   table(field: number): FlatTable | undefined {

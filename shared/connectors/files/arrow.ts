@@ -15,7 +15,6 @@ import {
   TimeUnit,
   Utf8,
 } from "apache-arrow";
-import { decompress } from "fzstd";
 import { convertColumn, differenceOf, nullColumn, type OnMissing } from "../../arrow/convert/columns.ts";
 import { UnfitValue } from "../../arrow/convert/leaves.ts";
 import type { Codecs } from "../../arrow/ipc/compression.ts";
@@ -27,18 +26,17 @@ import { checkFieldNames } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { quoted } from "../kit/column-names.ts";
 import type { FileBytes } from "./bytes.ts";
-import { checkColumns } from "./columns.ts";
+import { checkColumns, checkMissing, checkNotInFolders, columnsMissing } from "./columns.ts";
 import { MalformedFileError } from "./malformed.ts";
+import { unzstd } from "./node.ts";
+import type { ParsedOptions } from "./options.ts";
 
-const CODECS: Codecs = { zstd: (bytes, size) => decompress(bytes, new Uint8Array(size)) };
+const CODECS: Codecs = { zstd: unzstd };
 
 /** The key of a field's metadata that names its extension type. */
 const EXTENSION = "ARROW:extension:name";
 
-export interface ArrowOptions {
-  /** `"null"` if a column that the file does not have is null. Otherwise it is an error. */
-  readonly missingColumns?: "error" | "null" | undefined;
-}
+export type ArrowOptions = Pick<ParsedOptions, "folderColumns" | "missingColumns">;
 
 /**
  * Reads an IPC file or stream as record batches with the columns of the schema. Columns of other
@@ -52,6 +50,7 @@ export async function* readArrow(
   options: ArrowOptions,
 ): AsyncGenerator<RecordBatch> {
   const reader = await opened(file);
+  checkNotInFolders(reader.schema.names as string[], file, options);
   const positions = matchColumns(reader.schema, schema, options);
   let row = 0;
   for await (const batch of batchesOf(reader)) {
@@ -67,22 +66,26 @@ export async function* readArrow(
 }
 
 /** Returns the position of each column in the file, and -1 for one that is to be null. */
-function matchColumns(found: Schema, schema: Schema, { missingColumns }: ArrowOptions): number[] {
+function matchColumns(found: Schema, schema: Schema, options: ArrowOptions): number[] {
   const names = found.fields.map(({ name }) => name);
   checkColumns(schema, names);
-  const onMissing: OnMissing = (_field, path, fields) => {
-    if (missingColumns === "null") return;
-    const others = quoted(fields.map(({ name }) => name));
-    throw new MillraceError("COLUMN_MISSING", `the file has no column ${quoted([path])}: it has ${others}`, {
-      where: { field: path },
-      hint: 'Leave the column out of .schema(…), or set `missingColumns: "null"` to read it as null.',
-    });
+  checkMissing(
+    schema.fields.map(({ name }) => name),
+    names,
+    options,
+  );
+  const onMissing: OnMissing = ({ name }, path, fields) => {
+    if (options.missingColumns === "null") return;
+    throw columnsMissing(
+      [name],
+      fields.map((field) => field.name),
+      path.slice(0, -1 - name.length),
+    );
   };
   return schema.fields.map((field) => {
     const position = names.indexOf(field.name);
     const own = found.fields[position];
-    if (own === undefined) onMissing(field, field.name, found.fields);
-    else checkType(own, field, onMissing);
+    if (own !== undefined) checkType(own, field, onMissing);
     return position;
   });
 }

@@ -11,6 +11,10 @@ import {
 
 export { crc32, matchesGlob };
 
+/** Node takes no smaller chunk. */
+const MIN_CHUNK_BYTES = 64;
+const MAX_CHUNK_BYTES = 1024 * 1024;
+
 /** Decompresses a gzip file, which may have several members. */
 export function gunzip(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   // An error of either stream is thrown by the iteration, so the callback ignores it.
@@ -32,9 +36,11 @@ export function unbrotli(bytes: Uint8Array, size: number): Uint8Array {
   return brotliDecompressSync(bytes, atMost(size));
 }
 
-/** Decompresses Zstandard data of at most `size` bytes. */
+/** Decompresses Zstandard data of at most `size` bytes, and checks its checksum if it has one. */
 export function unzstd(bytes: Uint8Array, size: number): Uint8Array {
-  return zstdDecompressSync(bytes, atMost(size));
+  // A chunk is kept whole however little of it is used, so small data gets a small one.
+  const chunkSize = Math.min(Math.max(MIN_CHUNK_BYTES, size + 1), MAX_CHUNK_BYTES);
+  return zstdDecompressSync(bytes, { ...atMost(size), chunkSize });
 }
 
 function atMost(size: number): { readonly maxOutputLength: number } {

@@ -1,6 +1,8 @@
 import { Schema } from "apache-arrow";
 import type { Row } from "../../contract/stream-reader.ts";
 import type { FileBytes } from "./bytes.ts";
+import { checkNotInFolders } from "./columns.ts";
+import type { ParsedOptions } from "./options.ts";
 import { readFooter } from "./parquet/footer.ts";
 import { type MatchOptions, matchSchema, schemaOf } from "./parquet/match.ts";
 import { readRowGroup } from "./parquet/row-groups.ts";
@@ -14,10 +16,16 @@ import { treeOf } from "./parquet/tree.ts";
 export async function* readParquet(
   file: FileBytes,
   schema: Schema,
-  options: MatchOptions,
+  options: MatchOptions & Pick<ParsedOptions, "folderColumns">,
 ): AsyncGenerator<Iterable<Row>> {
   const footer = await readFooter(file);
-  const plans = matchSchema(treeOf(footer), schema, options);
+  const tree = treeOf(footer);
+  checkNotInFolders(
+    tree.columns.map(({ element }) => element.name),
+    file,
+    options,
+  );
+  const plans = matchSchema(tree, schema, options);
   for (const [index, group] of footer.rowGroups.entries())
     yield await readRowGroup(file, group, index, plans, footer.start);
 }

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { constants, zstdCompressSync } from "node:zlib";
 import {
+  CompressionType,
+  compressionRegistry,
   type Data,
   Field,
   Int32,
@@ -25,6 +28,29 @@ import { failure, folderOf, rowsIn, source } from "./folder-of-files.ts";
 async function arrowFile(ddl: string, rows: readonly (readonly unknown[])[]): Promise<Uint8Array> {
   const schema = parseDdl(ddl);
   return Buffer.concat(await Array.fromAsync(encodeFile(schema, [recordBatchOf(schema, rows)])));
+}
+
+/** Writes a stream whose buffers are zstd frames with checksums, which are their last bytes. */
+function zstdStream(batch: RecordBatch): { stream: Buffer; frameEnds: number[] } {
+  const params = { [constants.ZSTD_c_checksumFlag]: 1 };
+  const frames: { readonly frame: Buffer; readonly size: number }[] = [];
+  compressionRegistry.set(CompressionType.ZSTD, {
+    encode(bytes) {
+      const frame = zstdCompressSync(bytes, { params });
+      if (frame.length < bytes.length) frames.push({ frame, size: bytes.length });
+      return frame;
+    },
+  });
+  const writer = new RecordBatchStreamWriter({ compressionType: CompressionType.ZSTD });
+  writer.write(batch);
+  const stream = Buffer.from(writer.finish().toUint8Array(true));
+  const frameEnds = frames.map(({ frame, size }) => {
+    const at = stream.indexOf(frame);
+    // Arrow's writer puts the size of the frame here, and the format wants that of its content.
+    stream.writeBigInt64LE(BigInt(size), at - 8);
+    return at + frame.length;
+  });
+  return { stream, frameEnds };
 }
 
 describe("an Arrow file", () => {
@@ -124,6 +150,21 @@ describe("an Arrow file", () => {
     const body = await arrowFile("id int", [[1]]);
     const error = await failure(rowsIn(arrow({ "a.arrow": body.subarray(0, -20) }), "id int"));
     expect(error).toMatchObject({ code: "FILE_MALFORMED" });
+  });
+
+  it("An Arrow file with a buffer that is not that of its zstd checksum is an error", async () => {
+    const text = "long ".repeat(1000);
+    const { stream, frameEnds } = zstdStream(recordBatchOf(parseDdl("s string"), [[text]]));
+    expect(await rowsIn(arrow({ "a.arrow": stream }), "s string")).toEqual([{ s: text }]);
+    expect(frameEnds.length).toBeGreaterThan(0);
+    for (const end of frameEnds) {
+      const damaged = Buffer.from(stream);
+      damaged[end - 1] = (damaged[end - 1] ?? 0) ^ 1;
+      expect(await failure(rowsIn(arrow({ "a.arrow": damaged }), "s string"))).toMatchObject({
+        code: "FILE_MALFORMED",
+        message: expect.stringContaining("a compressed buffer is damaged"),
+      });
+    }
   });
 
   it.skipIf(!hasPython)(

@@ -42,9 +42,14 @@ describe("a CSV file", () => {
     const files = { "a.csv": "id\n1\n" };
     const refused = await failure(rowsIn(csv({}, files), "id int, later string"));
     expect(refused).toMatchObject({
-      code: "FILE_MALFORMED",
-      message: expect.stringMatching(/a\.csv.*: it has no column "later", which the schema has$/),
-      hint: expect.stringContaining('`missingColumns: "null"`'),
+      code: "COLUMN_MISSING",
+      message: 'the file has no column "later": it has "id"',
+      hint: 'Leave the column out of .schema(…), or set `missingColumns: "null"` to read it as null.',
+      where: { path: expect.stringMatching(/a\.csv$/), field: "later" },
+    });
+    expect(await failure(rowsIn(csv({}, files), "id int, later string, last int"))).toMatchObject({
+      code: "COLUMN_MISSING",
+      message: 'the file has no columns "later", "last": it has "id"',
     });
     const options = csv({ missingColumns: "null" }, files);
     expect(await rowsIn(options, "id int, later string")).toEqual([{ id: 1, later: null }]);

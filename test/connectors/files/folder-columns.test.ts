@@ -2,6 +2,7 @@ import { tableFromArrays, tableToIPC } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import type { FilesOptions } from "../../../shared/connectors/files/index.ts";
 import { failure as errorOf, folderOf, rowsIn } from "../files-formats/folder-of-files.ts";
+import { madeFile } from "../files-parquet/made-file.ts";
 import { DAY, Desk, failure, NOW, START } from "./folder-desk.ts";
 
 const csv = (files: Readonly<Record<string, string>>, options: Partial<FilesOptions> = {}) => ({
@@ -76,17 +77,24 @@ describe("folders such as day=2026-11-21", () => {
   });
 
   it("A column that is in the file and in the name of its folder is an error", async () => {
+    const arrow = tableToIPC(tableFromArrays({ id: Int32Array.of(1), n: Int32Array.of(2) }), "file");
+    const parquet = madeFile([
+      { name: "id", values: [1n] },
+      { name: "n", values: [2n] },
+    ]);
     for (const options of [
       csv({ "n=1/a.csv": "id,n\n1,2\n" }),
       { path: folderOf({ "n=1/a.jsonl": '{"id":1,"n":2}' }), format: "jsonl" as const },
+      { path: folderOf({ "n=1/a.arrow": arrow }), format: "arrow" as const },
+      { path: folderOf({ "n=1/a.parquet": parquet }), format: "parquet" as const },
     ]) {
-      const error = await errorOf(rowsIn(options, "id int, n int"));
+      const error = await errorOf(rowsIn(options, "id bigint, n bigint"));
       expect(error).toMatchObject({
         code: "FILE_MALFORMED",
         message: expect.stringContaining('it has the columns "n", and its folders name them, too'),
       });
       const ignoring = { ...options, folderColumns: "ignore" as const };
-      expect(await rowsIn(ignoring, "id int, n int")).toEqual([{ id: 1, n: 2 }]);
+      expect(await rowsIn(ignoring, "id bigint, n bigint")).toEqual([{ id: 1, n: 2 }]);
     }
   });
 });

@@ -2,7 +2,7 @@ import { DataType, type Field, type Schema } from "apache-arrow";
 import { quotedName, typeName } from "../../../contract/ddl/print.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { checkColumnNames, quoted } from "../../kit/column-names.ts";
-import { checkColumns } from "../columns.ts";
+import { checkColumns, checkMissing, columnsMissing } from "../columns.ts";
 import { LeafReader, ListReader, MapReader, StructReader, type ValueReader } from "./assembly.ts";
 import { converterOf } from "./convert.ts";
 import type { Convert, Cursor } from "./cursor.ts";
@@ -35,6 +35,11 @@ export function matchSchema(
 ): (ColumnPlan | undefined)[] {
   const names = columns.map(({ element }) => element.name);
   checkColumns(schema, names);
+  checkMissing(
+    schema.fields.map(({ name }) => name),
+    names,
+    options,
+  );
   return schema.fields.map((field) => {
     const node = findColumn(columns, field.name, [], options);
     return node && new Matcher(node, options).plan(shapeOf(node), field.type);
@@ -54,13 +59,11 @@ function findColumn(
 ): SchemaNode | undefined {
   const found = nodeOf(nodes, name);
   if (found !== undefined || missingColumns === "null") return found;
-  const field = [...path, name].join(".");
-  const names = quoted(nodes.map(({ element }) => element.name));
-  const place = path.length === 0 ? "the file" : `its ${quoted([path.join(".")])}`;
-  throw new MillraceError("COLUMN_MISSING", `${place} has no column ${quoted([name])}: it has ${names}`, {
-    where: { field },
-    hint: 'Leave the column out of .schema(…), or set `missingColumns: "null"` to read it as null.',
-  });
+  throw columnsMissing(
+    [name],
+    nodes.map(({ element }) => element.name),
+    path.join("."),
+  );
 }
 
 /** Compares one column of the schema with that of the file. */
