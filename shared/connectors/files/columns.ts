@@ -22,7 +22,9 @@ export function checkColumns(schema: Schema, found: readonly string[]): void {
   );
 }
 
-/** Throws `COLUMN_MISSING` if the file lacks columns, unless `missingColumns` says what they are. */
+/**
+ * Throws `COLUMN_MISSING` if the file lacks columns, unless `missingColumns` says what they are.
+ */
 export function checkMissing(
   columns: readonly string[],
   found: readonly string[],
