@@ -8,6 +8,9 @@ import {
   type Schema,
   Struct,
 } from "apache-arrow";
+import type { ErrorCode } from "../contract/error-codes.ts";
+import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
+import type { ObjectStore } from "../contract/object-store.ts";
 import { ColumnEncoder } from "./ipc/column-encoder.ts";
 import { fileSchema } from "./ipc/file-schema.ts";
 import { ArrowFormatError } from "./ipc/format-error.ts";
@@ -135,6 +138,30 @@ export async function* encodeFile(
 /** Reads the record batches of an Arrow IPC file. Error: `ArrowFormatError`. */
 export function decodeFile(bytes: Uint8Array): Iterable<RecordBatch> {
   return readFileBytes(bytes);
+}
+
+/** What the error of a damaged file in a store says. */
+export interface DamagedFile {
+  readonly store: Pick<ObjectStore, "location">;
+  readonly key: string;
+  readonly code: ErrorCode;
+  readonly where?: ErrorLocation;
+  readonly hint: string;
+}
+
+/** Like `decodeFile`, for a file of a store. Its error has the code of `damaged` and the file. */
+export function* decodeStoredFile(bytes: Uint8Array, damaged: DamagedFile): Generator<RecordBatch> {
+  const { store, key, code, where, hint } = damaged;
+  try {
+    yield* decodeFile(bytes);
+  } catch (error) {
+    if (!(error instanceof ArrowFormatError)) throw error;
+    throw new MillraceError(code, `${key} is damaged: ${error.message}`, {
+      where: { ...where, path: `${store.location}/${key}` },
+      hint,
+      cause: error,
+    });
+  }
 }
 
 /** Encodes a schema as text without loss: its Arrow IPC message in base64. */

@@ -125,6 +125,19 @@ describe("batches of sqs in the store", () => {
       where: { path: expect.stringContaining("sqs/000000000007-x/000000.arrow") },
     });
   });
+
+  it("The error of a batch of sqs names the file that is damaged, and how to give the batch up", async () => {
+    const batches = new Batches(new MemoryStore(memoryObjects(() => 0)));
+    const offset = { batch: 7, id: "x", files: 1 };
+    await batches.putFile(offset, 0, Buffer.from("ARROW1, but no more"));
+    const [file = { key: "" }] = batches.files(offset);
+    await expect(Array.fromAsync(batches.recordBatches(file))).rejects.toMatchObject({
+      code: "PARTITIONS_MISSING",
+      message: expect.stringMatching(/^sqs\/000000000007-x\/000000\.arrow is damaged: ./),
+      where: { path: expect.stringContaining("sqs/000000000007-x/000000.arrow") },
+      hint: expect.stringContaining("`millrace skip PIPELINE --discard`"),
+    });
+  });
 });
 
 describe("a queue", () => {

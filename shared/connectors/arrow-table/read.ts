@@ -1,6 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
-import { ArrowFormatError } from "../../arrow/ipc/format-error.ts";
-import { decodeFile } from "../../arrow/ipc-file.ts";
+import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { liveFiles } from "./log.ts";
@@ -30,15 +29,11 @@ export async function* readFiles(table: ObjectStore, paths: readonly string[]): 
         hint: "Somebody deleted it: restore it from a backup, or read the batch again into another table.",
       });
     }
-    try {
-      yield* decodeFile(bytes);
-    } catch (error) {
-      if (!(error instanceof ArrowFormatError)) throw error;
-      throw new MillraceError("TABLE_FILE_DAMAGED", `${path} is damaged: ${error.message}`, {
-        where: { path: `${table.location}/${path}` },
-        hint: "Restore it from a backup, or read the batch again into another table.",
-        cause: error,
-      });
-    }
+    yield* decodeStoredFile(bytes, {
+      store: table,
+      key: path,
+      code: "TABLE_FILE_DAMAGED",
+      hint: "Restore it from a backup, or read the batch again into another table.",
+    });
   }
 }

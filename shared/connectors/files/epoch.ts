@@ -1,21 +1,11 @@
 import { DataType, type Schema } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import { quoted } from "../kit/column-names.ts";
+import { type EpochUnit, LIKELIER_UNIT, microsOfEpoch, OUTSIDE_YEARS } from "../kit/epoch.ts";
 import { TextMismatch } from "./malformed.ts";
-
-/** The unit of a time that is a number since 1970-01-01T00:00:00Z. */
-export type EpochUnit = "seconds" | "milliseconds" | "microseconds" | "nanoseconds";
 
 /** The unit of all columns, or that of some by name. */
 export type EpochOption = EpochUnit | Readonly<Record<string, EpochUnit>>;
-
-/** The power of ten of the microseconds in a unit. */
-const DIGITS: Readonly<Record<EpochUnit, number>> = {
-  seconds: 6,
-  milliseconds: 3,
-  microseconds: 0,
-  nanoseconds: -3,
-};
 
 /** Checks that the columns of the option are timestamps of the schema. Error: `OPTIONS_INVALID`. */
 export function checkEpoch(option: EpochOption | undefined, { fields }: Schema): void {
@@ -39,8 +29,8 @@ export function epochUnit(option: EpochOption | undefined, column: string): Epoc
 
 /**
  * Converts a number of a unit, as text such as `1700000000.123`, to microseconds. Throws
- * `TextMismatch` if the unit is not known, or if the time has nanoseconds. `value` is for the
- * error.
+ * `TextMismatch` if the unit is not known, if the time has nanoseconds, or if it is outside the years
+ * 0001 to 9999. `value` is for the error.
  */
 export function epochOf(text: string, field: string, unit: EpochUnit | undefined, value: unknown): bigint {
   if (unit === undefined) {
@@ -52,18 +42,22 @@ export function epochOf(text: string, field: string, unit: EpochUnit | undefined
       'Set its unit: `epoch: "seconds"`, `epoch: "milliseconds"`, `epoch: "microseconds"` or `epoch: "nanoseconds"`.',
     );
   }
-  const [, sign = "", whole = "", fraction = ""] = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
-  const point = whole.length + DIGITS[unit];
-  const digits = (whole + fraction).padEnd(point, "0");
-  const micros = digits.slice(0, Math.max(0, point));
-  if (whole !== "" && !/[1-9]/.test(digits.slice(Math.max(0, point)))) {
-    return BigInt(micros === "" ? 0 : micros) * (sign === "-" ? -1n : 1n);
+  const time = microsOfEpoch(text.replace(/^\+/, ""), unit);
+  if (time === undefined) {
+    throw new TextMismatch(
+      field,
+      `timestamp (${unit} since 1970)`,
+      value,
+      OUTSIDE_YEARS,
+      `The number may count something else: \`epoch: "${LIKELIER_UNIT[unit]}"\`?`,
+    );
   }
+  if (!time.isFiner) return time.micros;
   throw new TextMismatch(
     field,
     `timestamp (microseconds, from ${unit})`,
     value,
-    whole === "" ? "a number of another form" : "a time with nanoseconds",
+    "a time with nanoseconds",
     `Make "${field}" a bigint in .schema(…), which keeps all digits.`,
   );
 }

@@ -10,7 +10,8 @@ import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { inferSchema, readFiles } from "./read.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 
-export type { EpochOption, EpochUnit } from "./epoch.ts";
+export type { EpochUnit } from "../kit/epoch.ts";
+export type { EpochOption } from "./epoch.ts";
 export type { FilesOptions } from "./options.ts";
 
 /**

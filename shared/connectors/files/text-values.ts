@@ -1,8 +1,9 @@
 import { DataType } from "apache-arrow";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { EpochUnit } from "../kit/epoch.ts";
 import { bytesOf } from "./binary-text.ts";
-import { type EpochUnit, epochOf } from "./epoch.ts";
+import { epochOf } from "./epoch.ts";
 import { TextMismatch } from "./malformed.ts";
 
 const SPACE = 0x20;

@@ -1,5 +1,5 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { decodeFile, encodeFile } from "../../arrow/ipc-file.ts";
+import { decodeStoredFile, encodeFile } from "../../arrow/ipc-file.ts";
 import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";
@@ -96,7 +96,8 @@ export async function putRows(
 }
 
 /**
- * Reads the staged rows of all tasks, in the order of the partitions. Error: `STAGED_FILE_MISSING`.
+ * Reads the staged rows of all tasks, in the order of the partitions. Error: `STAGED_FILE_MISSING`,
+ * also for a damaged file.
  */
 export async function* readStaged(
   messages: readonly (StagedRows | null)[],
@@ -109,10 +110,17 @@ export async function* readStaged(
     if (bytes === undefined) {
       throw new MillraceError("STAGED_FILE_MISSING", `the staged file ${message.path} is gone`, {
         where: { partition, path: `${store.location}/${message.path}` },
-        hint: "Somebody deleted it from the pipeline's store. Nothing was written: restore it, and run again.",
+        hint: "Somebody deleted it from the pipeline's store. Nothing was written: restore it, and run again. To give the batch up: `millrace skip PIPELINE`.",
       });
     }
-    for (const batch of decodeFile(bytes)) yield { partition, batch };
+    const batches = decodeStoredFile(bytes, {
+      store,
+      key: message.path,
+      code: "STAGED_FILE_MISSING",
+      where: { partition },
+      hint: "Nothing was written: restore it, and run again. To give the batch up: `millrace skip PIPELINE`.",
+    });
+    for (const batch of batches) yield { partition, batch };
   }
 }
 

@@ -1,22 +1,12 @@
 import { DataType, type Field } from "apache-arrow";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
+import { type EpochUnit, LIKELIER_UNIT, microsOfEpoch, OUTSIDE_YEARS } from "../kit/epoch.ts";
 import { jsonValue } from "../kit/json.ts";
-import { type ExactNumber, floorNumber, isExactNumber, wholeNumber } from "../kit/json-number.ts";
+import { type ExactNumber, isExactNumber } from "../kit/json-number.ts";
 import type { ColumnPath } from "./options.ts";
 
 type Convert = (value: unknown, row: number) => unknown;
-
-/** Microseconds in a unit, as a power of 10. */
-const POWERS: Readonly<Record<NonNullable<ColumnPath["epoch"]>, number>> = {
-  seconds: 6,
-  milliseconds: 3,
-  microseconds: 0,
-  nanoseconds: -3,
-};
-/** First and last microsecond of the years 0001 to 9999. A number beyond them has another unit. */
-const FIRST = -62_135_596_800_000_000n;
-const LAST = 253_402_300_799_999_999n;
 
 const NUMERIC = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** A time with digits below the microsecond that are not zeros. */
@@ -86,20 +76,15 @@ function timeValue(field: Field, { epoch, subMicroseconds }: ColumnPath): Conver
     throw tooFine(text, row);
   }
 
-  function epochTime(
-    number: ExactNumber | string,
-    unit: keyof typeof POWERS,
-    value: unknown,
-    row: number,
-  ): bigint {
-    const floor = floorNumber(number, POWERS[unit]);
-    if (floor === undefined || floor < FIRST || floor > LAST) {
+  function epochTime(number: ExactNumber | string, unit: EpochUnit, value: unknown, row: number): bigint {
+    const time = microsOfEpoch(number, unit);
+    if (time === undefined) {
       throw mismatch(field, row, `${unit} since 1970`, value, {
-        problem: "a time outside the years 0001 to 9999",
-        hint: `The number may count something else: \`epoch: "${unit === "nanoseconds" ? "microseconds" : FINER_UNIT[unit]}"\`?`,
+        problem: OUTSIDE_YEARS,
+        hint: `The number may count something else: \`epoch: "${LIKELIER_UNIT[unit]}"\`?`,
       });
     }
-    if (subMicroseconds === "drop" || wholeNumber(number, POWERS[unit]) === floor) return floor;
+    if (subMicroseconds === "drop" || !time.isFiner) return time.micros;
     throw tooFine(value, row);
   }
 
@@ -110,12 +95,6 @@ function timeValue(field: Field, { epoch, subMicroseconds }: ColumnPath): Conver
     });
   }
 }
-
-const FINER_UNIT = {
-  seconds: "milliseconds",
-  milliseconds: "microseconds",
-  microseconds: "nanoseconds",
-} as const;
 
 /** Returns a number, also one that is written as text, or `undefined` for any other value. */
 function numberIn(value: unknown): ExactNumber | string | undefined {

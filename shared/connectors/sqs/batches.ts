@@ -1,3 +1,5 @@
+import type { RecordBatch } from "apache-arrow";
+import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
@@ -20,6 +22,9 @@ export type QueueOffset = {
    */
   readonly created?: string;
 };
+
+const RESTORE_HINT =
+  "Restore the file; the batch cannot be written without it. To give the batch up, and have the queue forget its messages: `millrace skip PIPELINE --discard`.";
 
 /** A file with messages of a batch. */
 export type MessagesFile = { readonly key: string };
@@ -70,13 +75,23 @@ export class Batches {
     return Array.from({ length: offset.files ?? 0 }, (_, i) => ({ key: fileKey(offset, i) }));
   }
 
-  /** Reads a file of messages. Error: `PARTITIONS_MISSING`. */
+  /** Reads the bytes of a file of messages. Error: `PARTITIONS_MISSING`. */
   async readFile({ key }: MessagesFile): Promise<Uint8Array> {
     const bytes = await this.#store.get(key);
     if (bytes !== undefined) return bytes;
     throw new MillraceError("PARTITIONS_MISSING", `the messages of a batch are gone: there is no ${key}`, {
       where: { path: `${this.#store.location}/${key}` },
-      hint: "Somebody deleted it. Restore the file; the batch cannot be written without it. To give the batch up, and have the queue forget its messages: `millrace skip PIPELINE --discard`.",
+      hint: `Somebody deleted it. ${RESTORE_HINT}`,
+    });
+  }
+
+  /** Yields the record batches in a file of messages. Error: `PARTITIONS_MISSING`. */
+  async *recordBatches(file: MessagesFile): AsyncGenerator<RecordBatch> {
+    yield* decodeStoredFile(await this.readFile(file), {
+      store: this.#store,
+      key: file.key,
+      code: "PARTITIONS_MISSING",
+      hint: RESTORE_HINT,
     });
   }
 

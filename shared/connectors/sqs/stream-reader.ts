@@ -1,5 +1,4 @@
 import type { RecordBatch } from "apache-arrow";
-import { decodeFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
   DataSourceStreamReader,
@@ -76,7 +75,7 @@ export class SqsReader
 
   /** Yields the record batches in a file of messages. Error: `PARTITIONS_MISSING`. */
   override async *read(file: MessagesFile): AsyncGenerator<RecordBatch> {
-    yield* decodeFile(await this.#around.batches.readFile(file));
+    yield* this.#around.batches.recordBatches(file);
   }
 
   /** Deletes the messages of the batch. Error: `SQS_FAILED`. */

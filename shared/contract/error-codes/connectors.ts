@@ -136,8 +136,8 @@ export const POSTGRES = {
     again: "no",
   },
   STAGED_FILE_MISSING: {
-    means: "somebody deleted rows that were staged in the pipeline's store; nothing was written",
-    do: "restore them",
+    means: "rows that were staged in the pipeline's store are gone or damaged; nothing was written",
+    do: "restore the file that the error names, or give the batch up with `millrace skip PIPELINE`",
     again: "no",
   },
   POSTGRES_TABLE_MISMATCH: {

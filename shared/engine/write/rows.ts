@@ -1,5 +1,5 @@
 import type { RecordBatch, Table } from "apache-arrow";
-import { decodeFile } from "../../arrow/ipc-file.ts";
+import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
@@ -38,7 +38,7 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   if (partitions.length === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
     const stored = await ports.store.get(rowsKey);
-    const rows = stored === undefined ? rereadRows(task) : decodeFile(stored);
+    const rows = stored === undefined ? rereadRows(task) : storedRows(task, rowsKey, stored);
     return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
@@ -53,6 +53,16 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
     await stop();
     throw error;
   }
+}
+
+/** Error: `STAGED_FILE_MISSING` if the file is damaged. */
+function storedRows({ ports: { store } }: TaskSource, key: string, bytes: Uint8Array): Iterable<RecordBatch> {
+  return decodeStoredFile(bytes, {
+    store,
+    key,
+    code: "STAGED_FILE_MISSING",
+    hint: "Restore it, or delete it: its rows are then read from the source again. To give the batch up: `millrace skip PIPELINE`.",
+  });
 }
 
 function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {

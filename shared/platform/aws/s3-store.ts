@@ -102,6 +102,7 @@ export class S3Store implements ObjectStore {
     const request = {
       Bucket: bucket,
       Prefix: this.#prefix + prefix,
+      EncodingType: "url" as const,
       ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
     };
     // The SDK's paginator ends after its first error, so a retry would look like the end of the
@@ -115,7 +116,7 @@ export class S3Store implements ObjectStore {
       );
       for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
         yield {
-          key: this.#relative(Key),
+          key: this.#relative(listedKey(Key, page.EncodingType)),
           bytes: Size ?? 0,
           modifiedAt: LastModified?.getTime() ?? 0,
           etag: ETag ?? "",
@@ -147,15 +148,23 @@ export class S3Store implements ObjectStore {
       const position: { KeyMarker?: string; UploadIdMarker?: string } = marker;
       const page = await this.#call(prefix, () =>
         client.send(
-          new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: this.#prefix + prefix, ...position }),
+          new ListMultipartUploadsCommand({
+            Bucket: bucket,
+            Prefix: this.#prefix + prefix,
+            EncodingType: "url",
+            ...position,
+          }),
         ),
       );
       for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-        yield { key: this.#relative(Key), uploadId: UploadId ?? "", startedAt: Initiated?.getTime() ?? 0 };
+        const key = this.#relative(listedKey(Key, page.EncodingType));
+        yield { key, uploadId: UploadId ?? "", startedAt: Initiated?.getTime() ?? 0 };
       }
       marker = page.IsTruncated
         ? {
-            ...(page.NextKeyMarker === undefined ? {} : { KeyMarker: page.NextKeyMarker }),
+            ...(page.NextKeyMarker === undefined
+              ? {}
+              : { KeyMarker: listedKey(page.NextKeyMarker, page.EncodingType) }),
             ...(page.NextUploadIdMarker === undefined ? {} : { UploadIdMarker: page.NextUploadIdMarker }),
           }
         : undefined;
@@ -236,6 +245,14 @@ export class S3Store implements ObjectStore {
   #relative(key: string | undefined): string {
     return (key ?? "").slice(this.#prefix.length);
   }
+}
+
+/**
+ * Decodes a key of a listing. Listings ask for encoded keys because XML cannot hold all characters
+ * that a key may have. S3 writes a space as `+`. The response says whether its keys are encoded.
+ */
+function listedKey(key = "", encoding: string | undefined): string {
+  return encoding === "url" ? decodeURIComponent(key.replaceAll("+", " ")) : key;
 }
 
 /**

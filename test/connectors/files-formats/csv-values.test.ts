@@ -127,8 +127,11 @@ describe("the values of a CSV file", () => {
     ["1", "nanoseconds" as const, "bigint"],
     ["1700000000.1234567", "seconds" as const, "bigint"],
     ["-1", undefined, '`epoch: "seconds"`'],
+    ["1700000000123", "seconds" as const, '`epoch: "milliseconds"`'],
+    ["-62135596800001", "milliseconds" as const, '`epoch: "microseconds"`'],
+    ["253402300800000000", "microseconds" as const, '`epoch: "nanoseconds"`'],
   ])(
-    "A number under timestamp without a unit, or with nanoseconds, is an error in CSV and JSON lines: %j %j",
+    "A number under timestamp without a unit, with nanoseconds or of other years is an error in CSV and JSON lines: %j %j",
     async (text, epoch, hint) => {
       const options = epoch === undefined ? {} : { epoch };
       for (const read of [
@@ -143,6 +146,11 @@ describe("the values of a CSV file", () => {
       }
     },
   );
+
+  it("A number with an exponent is a time of JSON lines", async () => {
+    const rows = await rowsIn(jsonl('{"v":1.7000000001e9}', { epoch: "seconds" }), "v timestamp");
+    expect(rows).toEqual([{ v: "2023-11-14T22:13:20.100Z" }]);
+  });
 
   it("An epoch of one column is not that of another", async () => {
     const options = jsonl('{"v":1,"w":1}', { epoch: { v: "seconds" } });

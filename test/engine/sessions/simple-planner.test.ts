@@ -145,6 +145,24 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
   });
 
+  it("The rows of a simple reader that the store has damaged are an error that names their file", async () => {
+    const { calls, definition } = simple();
+    const world = new EngineWorld();
+    const run = await world.run(definition, "a");
+    const planned = await run.plan();
+    const [key = ""] = (await keysIn(world)).filter((name) => name.endsWith(".arrow"));
+    const bytes = await run.ports.store.get(key);
+    await run.ports.store.delete([key]);
+    await run.ports.store.put(key, (bytes ?? new Uint8Array()).subarray(0, -20));
+    await expect(run.write(planned, 0)).rejects.toMatchObject({
+      code: "STAGED_FILE_MISSING",
+      message: expect.stringContaining(`${key} is damaged: `),
+      where: { path: `${run.ports.store.location}/${key}` },
+      hint: expect.stringContaining("`millrace skip PIPELINE`"),
+    });
+    expect(calls).not.toContain("readBetweenOffsets 0 4");
+  });
+
   it("Vacuum keeps the rows of a simple reader while the batch is open, and removes them after it", async () => {
     const { definition } = simple();
     const world = new EngineWorld();

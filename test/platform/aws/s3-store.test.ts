@@ -92,6 +92,47 @@ describe("an object that S3 calls forbidden", () => {
   });
 });
 
+describe("a listing", () => {
+  const KEYS = ["a b", "a+b", "a%2Bb", "a\u0001b", "é/ü&<", "a\uFFFEb", "plain"];
+  /** Encodes a key as S3 does. */
+  const encoded = (key: string) => encodeURIComponent(key).replaceAll("%20", "+").replaceAll("%2F", "/");
+
+  it("A listing has each key as it is, also with characters that XML cannot hold", async () => {
+    const asked: (string | null)[] = [];
+    const store = await storeOn(({ url = "" }, response) => {
+      asked.push(new URL(url, "http://s3").searchParams.get("encoding-type"));
+      const contents = KEYS.map((key) => `<Contents><Key>${encoded(key)}</Key></Contents>`).join("");
+      response.end(
+        `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`,
+      );
+    });
+    expect((await Array.fromAsync(store.list(""))).map(({ key }) => key)).toEqual(KEYS);
+    expect(asked).toEqual(["url"]);
+  });
+
+  it("A listing of unfinished uploads has each key as it is, and goes on after the last one", async () => {
+    const markers: (string | null)[] = [];
+    const store = await storeOn(({ url = "" }, response) => {
+      const query = new URL(url, "http://s3").searchParams;
+      expect(query.get("encoding-type")).toBe("url");
+      const key = KEYS[markers.push(query.get("key-marker")) - 1] ?? "";
+      const isTruncated = markers.length < KEYS.length;
+      response.end(
+        `<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>${isTruncated}</IsTruncated><NextKeyMarker>${encoded(key)}</NextKeyMarker><Upload><Key>${encoded(key)}</Key><UploadId>u</UploadId></Upload></ListMultipartUploadsResult>`,
+      );
+    });
+    expect((await Array.fromAsync(store.listUnfinished(""))).map(({ key }) => key)).toEqual(KEYS);
+    expect(markers).toEqual([null, ...KEYS.slice(0, -1)]);
+  });
+
+  it("A listing of a server that does not encode keys is read as it is", async () => {
+    const store = await storeOn(
+      status(200, "<ListBucketResult><Contents><Key>a+b%20c</Key></Contents></ListBucketResult>"),
+    );
+    expect((await Array.fromAsync(store.list(""))).map(({ key }) => key)).toEqual(["a+b%20c"]);
+  });
+});
+
 describe("a stream that goes up in parts", () => {
   const MEBIBYTE = 1024 * 1024;
 
