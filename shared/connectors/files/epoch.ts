@@ -29,8 +29,8 @@ export function epochUnit(option: EpochOption | undefined, column: string): Epoc
 
 /**
  * Converts a number of a unit, as text such as `1700000000.123`, to microseconds. Throws
- * `TextMismatch` if the unit is not known, if the time has nanoseconds, or if it is outside the years
- * 0001 to 9999. `value` is for the error.
+ * `TextMismatch` if the unit is not known, if the time has nanoseconds, or if it is outside the
+ * years 0001 to 9999. `value` is for the error.
  */
 export function epochOf(text: string, field: string, unit: EpochUnit | undefined, value: unknown): bigint {
   if (unit === undefined) {
