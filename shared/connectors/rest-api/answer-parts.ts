@@ -47,12 +47,18 @@ export class AnswerReader {
     return { records: this.#records(isEmptyList), isBare, ...said };
   }
 
-  /** Lists the keys of the answer, for messages. */
-  keys(): string {
-    const { body } = this.#answer;
-    if (!isPlainObject(body)) return `the answer is ${kindOf(body)}`;
-    const keys = Object.keys(body);
-    return keys.length === 0 ? "the answer has no keys" : `the answer has the keys ${listNames(keys, 12)}`;
+  /** Lists the keys of the deepest object on a path that leads nowhere, for messages. */
+  keys(path: JsonPath): string {
+    let at: unknown = this.#answer.body;
+    let place = "the answer";
+    for (const step of pathSteps(path)) {
+      if (!isPlainObject(at) || !isPlainObject(at[step])) break;
+      at = at[step];
+      place = JSON.stringify(step);
+    }
+    if (!isPlainObject(at)) return `${place} is ${kindOf(at)}`;
+    const keys = Object.keys(at);
+    return keys.length === 0 ? `${place} has no keys` : `${place} has the keys ${listNames(keys, 12)}`;
   }
 
   #rejectErrors(): void {
@@ -99,7 +105,7 @@ export class AnswerReader {
     const isAbsent = isNothing(found);
     const similar = this.#similarRows();
     const place = rows === undefined ? "the answer" : `${showPath(rows)} in the answer`;
-    const more = isPlainObject(body) && rows !== undefined ? `; ${this.keys()}` : "";
+    const more = rows !== undefined ? `; ${this.keys(rows)}` : "";
     return new MillraceError(
       "ROWS_NOT_FOUND",
       body === undefined
@@ -119,7 +125,7 @@ export class AnswerReader {
 
   #hasMore(): boolean | undefined {
     const { hasMorePath, isLastPath } = this.#options.pagination;
-    const more = this.#boolean("hasMorePath", hasMorePath);
+    const more = this.#boolean("hasMorePath", hasMorePath ?? undefined);
     const last = this.#boolean("isLastPath", isLastPath);
     if (more !== undefined && more === last) {
       throw this.#unclear(
@@ -155,7 +161,7 @@ export class AnswerReader {
     const value = valueAt(this.#answer.body, path);
     if (value !== undefined) return value;
     throw this.#unclear(
-      `${showPath(path)} is not in the answer, although ${option} names it; ${this.keys()}`,
+      `${showPath(path)} is not in the answer, although ${option} names it; ${this.keys(path)}`,
       `Correct ${option} in pagination, or remove it if the API does not always answer with it.`,
     );
   }

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import { plainName } from "../kit/column-names.ts";
-import { isExact, pathReader, pathSteps, showPath } from "../kit/json-path.ts";
+import { firstNames, isExact, pathReader, pathSteps, showPath } from "../kit/json-path.ts";
 import type { ColumnPath, SourceOptions } from "./options.ts";
 
 /** Returns the path of an entry of the option `columns`. */
@@ -15,19 +15,30 @@ export function pathOf(column: NonNullable<SourceOptions["columns"]>[string]): C
 /**
  * Returns a function that checks the configured paths with the records of a page. A path that leads
  * nowhere in all of them, while one of them has a similar name there, is probably misspelt. Exact
- * paths, and the column's own name, are meant as they are. `known` are the names of other columns.
- * Error: `COLUMN_MISNAMED`.
+ * paths, and the column's own name, are meant as they are. `plain` are the names of columns without
+ * a path. Error: `COLUMN_MISNAMED`.
  */
 export function pathCheck(
   columns: SourceOptions["columns"],
-  known: ReadonlySet<string>,
+  plain: readonly string[],
 ): (records: readonly unknown[]) => void {
-  const checks = Object.entries(columns)
-    .map(([name, column]) => ({ name, path: pathOf(column).path }))
+  const paths = Object.entries(columns).map(([name, column]) => ({ name, path: pathOf(column).path }));
+  const knownBeside = (name: string): ReadonlySet<string> =>
+    new Set([
+      ...plain,
+      ...paths.filter((other) => other.name !== name).flatMap(({ path }) => firstNames(path)),
+    ]);
+  const checks = paths
     .filter(({ name, path }) => !isExact(path) && path !== name)
-    .map((check) => ({ ...check, read: pathReader(check.path, check.name), steps: pathSteps(check.path) }));
+    .map(({ name, path }) => ({
+      name,
+      path,
+      read: pathReader(path, name),
+      steps: pathSteps(path),
+      known: knownBeside(name),
+    }));
   return (records) => {
-    for (const { name, path, read, steps } of checks) {
+    for (const { name, path, read, steps, known } of checks) {
       if (records.some((record) => read(record) !== undefined)) continue;
       const similar = firstSimilar(records, steps, known);
       if (similar === undefined) continue;
@@ -73,10 +84,14 @@ export function similarPath(
       at = at[step];
       continue;
     }
-    const wanted = new Set([plainName(step), plainName(steps.slice(i).join(""))]);
+    const wanted = new Set([withoutDots(step), withoutDots(steps.slice(i).join(""))]);
     const names = Object.keys(at).filter((name) => i > 0 || !known.has(name));
-    const name = names.find((each) => plainName(each) !== "" && wanted.has(plainName(each)));
+    const name = names.find((each) => withoutDots(each) !== "" && wanted.has(withoutDots(each)));
     return name === undefined ? undefined : [...steps.slice(0, i), name];
   }
   return undefined;
+}
+
+function withoutDots(name: string): string {
+  return plainName(name).replaceAll(".", "");
 }

@@ -10,6 +10,7 @@ import { ListReader, TimeRangeBatchReader } from "./batch-reader.ts";
 import { RestClient } from "./client.ts";
 import { OPTIONS, type ParsedOptions, type RestApiOptions, sinkOptions, sourceOptions } from "./options.ts";
 import { PositionReader } from "./position-reader.ts";
+import { checkColumns } from "./records.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
 import { RestWriter, type Sent } from "./writer.ts";
 
@@ -47,6 +48,7 @@ export class RestApi extends DataSource<ParsedOptions> {
   /** Returns a batch reader of a time range or of the whole list. */
   override reader(schema: Schema): DataSourceReader<unknown> {
     const options = sourceOptions(this.options);
+    checkColumns(schema, options);
     const client = new RestClient(options, this.runtime);
     const { timeRange } = options;
     if (timeRange === undefined) return new ListReader(schema, options, client);
@@ -57,6 +59,7 @@ export class RestApi extends DataSource<ParsedOptions> {
   /** Returns a stream reader by time ranges or by position. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
     const options = sourceOptions(this.options);
+    checkColumns(schema, options);
     const client = new RestClient(options, this.runtime);
     return options.timeRange === undefined
       ? new PositionReader(schema, options, client)

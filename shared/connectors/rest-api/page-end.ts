@@ -9,7 +9,7 @@ import { pagesLoop } from "./page-errors.ts";
 import { keyOf, type PageRef, refOf } from "./page-ref.ts";
 import { endsOn, type LinkedEnd } from "./pagination.ts";
 import { parseLinks } from "./response-headers.ts";
-import { signOfPages } from "./whole-list.ts";
+import { checkNoMore, signOfPages } from "./whole-list.ts";
 
 /** A page that was requested, and what its answer says. */
 export interface AnsweredPage extends Omit<AnswerParts, "records"> {
@@ -50,6 +50,7 @@ export function pageAfter(
   switch (options.pagination.type) {
     case "none":
       if (goesOn === true) throw unclear(page, "there are more rows, but pagination is `none`", HOW_TO_PAGE);
+      checkNoMore(page, options.pagination, { rows: rowsRead(page) });
       return undefined;
     case "offset":
     case "page":
@@ -118,7 +119,11 @@ function countedPage(page: AnsweredPage, options: SourceOptions, goesOn: boolean
   const { pagination, pageSize } = options;
   const { rows } = page;
   const at = Number(page.ref ?? 0);
-  if (!goesOn && (rows === 0 || (rows < pageSize && endsOn(pagination, "short")))) return undefined;
+  if (!goesOn && rows === 0) return undefined;
+  if (!goesOn && rows < pageSize && endsOn(pagination, "short")) {
+    checkNoMore(page, pagination, { rows: rowsRead(page) });
+    return undefined;
+  }
   if (rows > 0) return at + (pagination.type === "page" ? pageSize : rows);
   // A numbered page may be empty if the API filters after it has cut the pages.
   if (pagination.type === "page" && page.hasMore === true) return at + pageSize;
@@ -152,13 +157,12 @@ function leadOf(page: AnsweredPage, options: SourceOptions, client: RestClient):
 
 function missingLead(page: AnsweredPage, options: SourceOptions, path: JsonPath, option: string): Lead {
   const { answer } = page;
-  const keys = new AnswerReader(options, answer, page.name).keys();
+  const keys = new AnswerReader(options, answer, page.name).keys(path);
   const missing = `${showPath(path)} is not in the answer, although ${option} names it; ${keys}`;
   const similar = similarPath(answer.body, pathSteps(path));
   if (similar !== undefined)
     return { missing, mayEnd: false, hint: `Set ${option}: ${showPath(similar)} in pagination.` };
-  const read = page.before === undefined ? Number.POSITIVE_INFINITY : page.before + page.rows;
-  const sign = signOfPages(answer, read);
+  const sign = options.pagination.hasMorePath === null ? undefined : signOfPages(answer, rowsRead(page));
   if (sign !== undefined)
     return { missing, mayEnd: true, hint: `Correct ${option}: the answer has ${sign}.` };
   const likeOData = /odata/i.test(String(path)) ? ", as OData does" : "";
@@ -193,7 +197,11 @@ function linkedPage(
 ): PageRef | undefined {
   const ends = (end: LinkedEnd): boolean => !goesOn && endsOn(pagination, end);
   const isEmptyEnd = page.rows === 0 && !goesOn;
-  if ("missing" in lead) return endOf(page, lead, { isEnd: isEmptyEnd || ends("missing"), goesOn });
+  if ("missing" in lead) {
+    const isEnd = isEmptyEnd || ends("missing");
+    if (isEnd && !isEmptyEnd && lead.mayEnd) checkNoMore(page, pagination, { rows: rowsRead(page) });
+    return endOf(page, lead, { isEnd, goesOn });
+  }
   if (lead.ref === undefined) {
     if (!goesOn) return undefined;
     const problem = "there is no next page, but the list goes on by the paths in pagination";
@@ -201,8 +209,17 @@ function linkedPage(
   }
   if (isEmptyEnd && ends("empty")) return undefined;
   if (keyOf(lead.ref) !== keyOf(page.ref)) return lead.ref;
-  if (isEmptyEnd || ends("repeated")) return undefined;
+  if (isEmptyEnd) return undefined;
+  if (ends("repeated")) {
+    checkNoMore(page, pagination, { isRepeated: true });
+    return undefined;
+  }
   throw pagesLoop(page, "leads to itself", { pagination });
+}
+
+/** Returns the number of rows up to the end of the page, if it is known. */
+function rowsRead({ before, rows }: AnsweredPage): number | undefined {
+  return before === undefined ? undefined : before + rows;
 }
 
 /** Returns `undefined` if a missing lead is the end. Error: `LIST_END_UNCLEAR`. */

@@ -36,7 +36,7 @@ function hintFor(pagination: ParsedPagination, isFirst: boolean): string {
     case "page":
       return `${repeats}If the API does not know the parameter "${pagination.pageParam}", set pageParam to its name.${whole} ${equal}`;
     case "cursor":
-      return `${repeats}If the API does not know the parameter "${pagination.cursorParam}", set cursorParam to its name; if an answer says whether pages follow, set hasMorePath. ${equal}`;
+      return `If the API does not know the parameter "${pagination.cursorParam}", set cursorParam to its name; if an answer says whether pages follow, set hasMorePath. ${repeats}${equal}`;
     default:
       return `${repeats}${isFirst ? "The API may lead every page to itself: look at two answers with curl. " : ""}If an answer says whether pages follow, set hasMorePath. ${equal}`;
   }

@@ -5,8 +5,12 @@ import { type JsonPath, jsonPath } from "../kit/json-path.ts";
  * How an answer proves that the list goes on or ends. Each path that is set must be in each answer.
  */
 export interface EndProofs {
-  /** Path of a boolean that says whether pages follow: `has_more`, `pageInfo.hasNextPage`. */
-  readonly hasMorePath?: JsonPath;
+  /**
+   * Path of a boolean that says whether pages follow: `has_more`, `pageInfo.hasNextPage`. If it is
+   * not set, a list does not end by an option while an answer has such a name, a usual name of a
+   * next page, or a larger total. If it is null, such names say nothing.
+   */
+  readonly hasMorePath?: JsonPath | null;
   /** Path of a boolean that says whether this is the last page: `last`, `isLast`. */
   readonly isLastPath?: JsonPath;
   /** Path of the number of rows in the whole list: `count`, `meta.total`. */
@@ -114,7 +118,7 @@ const name = z.string().min(1);
 const sizeName = (otherwise: string | null) => name.nullable().default(otherwise);
 
 const PROOFS = {
-  hasMorePath: jsonPath.optional(),
+  hasMorePath: jsonPath.nullable().optional(),
   isLastPath: jsonPath.optional(),
   totalPath: jsonPath.optional(),
   allowRepeats: z.boolean().default(false),

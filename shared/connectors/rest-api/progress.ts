@@ -7,7 +7,7 @@ import { listMoved, pagesLoop } from "./page-errors.ts";
 import type { Page, Pages } from "./pages.ts";
 import { endsOn } from "./pagination.ts";
 import { jsonText } from "./request-body.ts";
-import { paginationUnknown, signOfPages } from "./whole-list.ts";
+import { checkNoMore, paginationUnknown, signOfPages } from "./whole-list.ts";
 
 /** Checks that each page has other rows than the pages before. It keeps digests, not rows. */
 export class Progress {
@@ -45,7 +45,10 @@ export class Progress {
     const digest = digestOf(rows);
     const earlier = this.#numbers.get(digest);
     if (earlier !== undefined && earlier === this.#number - 1) {
-      if (endsOn(pagination, "repeated")) return true;
+      if (endsOn(pagination, "repeated")) {
+        checkNoMore(page, pagination, { isRepeated: true });
+        return true;
+      }
       if (isPaginationAssumed) {
         await this.#checkWhole(page, digest, signal);
         return true;

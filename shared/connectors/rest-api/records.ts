@@ -10,6 +10,7 @@ import { pathCheck, pathOf } from "./column-paths.ts";
 import { columnValue } from "./column-value.ts";
 import type { SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
+import { timeColumn } from "./time-column.ts";
 
 /**
  * Converts the records of these pages to record batches of `schema`. Rows for which `keep` returns
@@ -46,6 +47,23 @@ export async function* recordBatches(
 }
 
 /**
+ * Checks the options that name columns, before anything is planned. Error: `OPTIONS_INVALID`.
+ */
+export function checkColumns(schema: Schema, { columns, timeRange }: SourceOptions): void {
+  const names = new Set(schema.fields.map((field) => field.name));
+  const unknown = Object.keys(columns).filter((name) => !names.has(name));
+  if (unknown.length > 0) {
+    throw new MillraceError(
+      "OPTIONS_INVALID",
+      `RestApi: columns names ${unknown.join(", ")}, which the schema does not have`,
+      { hint: "Add the column to schema, or remove it from columns." },
+    );
+  }
+  for (const field of schema.fields) columnValue(field, pathOf(columns[field.name] ?? field.name));
+  if (timeRange?.column !== undefined) timeColumn(schema, timeRange.column);
+}
+
+/**
  * Returns a function that converts a record of the API to a row with values in the order of
  * `schema`. Missing values are null. `number` is the number of the row, for errors.
  */
@@ -53,17 +71,6 @@ function rowReader(
   schema: Schema,
   columns: SourceOptions["columns"],
 ): (record: unknown, number: number) => Row {
-  const names = new Set(schema.fields.map((field) => field.name));
-  const unknown = Object.keys(columns).filter((name) => !names.has(name));
-  if (unknown.length > 0) {
-    throw new MillraceError(
-      "OPTIONS_INVALID",
-      `RestApi: columns names ${unknown.join(", ")}, which the schema does not have`,
-      {
-        hint: "Add the column to schema, or remove it from columns.",
-      },
-    );
-  }
   const readers = schema.fields.map((field) => {
     const column = pathOf(columns[field.name] ?? field.name);
     const convert = columnValue(field, column);
@@ -93,7 +100,7 @@ function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (records:
   const names = schema.fields.map(({ name }) => name);
   const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
-  const checkPaths = pathCheck(columns, new Set(known));
+  const checkPaths = pathCheck(columns, plain);
   return (records) => {
     const [record] = records;
     if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });

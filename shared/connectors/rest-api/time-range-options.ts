@@ -38,6 +38,11 @@ export interface TimeRangeOptions {
    * partition that begins at `start`; or `drop`. Default `error`.
    */
   readonly rowsWithoutTime?: "error" | "first" | "drop";
+  /**
+   * What becomes of an answer whose rows all lie more than a day before `start` or after now, in
+   * `column`: `error`, because the unit or the column is then wrong; or `drop`. Default `error`.
+   */
+  readonly rowsOutside?: "error" | "drop";
   /** Start of the stream or the batch, ISO 8601. */
   readonly start: string;
   /**
@@ -82,6 +87,7 @@ export const TIME_RANGE = z
     endInclusive: z.boolean().default(false),
     column: z.string().min(1).optional(),
     rowsWithoutTime: z.enum(["error", "first", "drop"]).default("error"),
+    rowsOutside: z.enum(["error", "drop"]).default("error"),
     start: instant,
     until: instant.optional(),
     partitionSeconds: count.default(3600),

@@ -11,7 +11,7 @@ import { settledNow, toIso, toMicros } from "../../contract/time.ts";
 import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
-import { FIRST_PLACE, Pages } from "./pages.ts";
+import { FIRST_PLACE, type Page, Pages } from "./pages.ts";
 import { recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
 import { askedRange, formatTime } from "./time-params.ts";
@@ -96,7 +96,14 @@ export class TimeRangeReader
     const { from, to } = askedRange(range, this.#range);
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
     const pages = walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal: task.signal });
-    return recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range));
+    return this.#rowsIn(range, pages);
+  }
+
+  async *#rowsIn(range: TimeRange, pages: AsyncIterable<Page>): AsyncGenerator<RecordBatch> {
+    const { column, rowsOutside } = this.#range;
+    const outside = new OutsideRows(this.#range, this.#runtime.now());
+    yield* recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range, outside));
+    if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
@@ -105,7 +112,7 @@ export class TimeRangeReader
    * Returns a test whether a row's time is in the range. Without `column` every row passes. Error:
    * `OPTIONS_INVALID`. Error of the test: `ROW_MISMATCH` for a row without a time.
    */
-  #rangeFilter(range: TimeRange): (row: Row) => boolean {
+  #rangeFilter(range: TimeRange, outside: OutsideRows): (row: Row) => boolean {
     const { column, rowsWithoutTime, start } = this.#range;
     if (column === undefined) return () => true;
     const { index, timeOf } = timeColumn(this.#schema, column);
@@ -116,12 +123,51 @@ export class TimeRangeReader
         const time = timeOf(value);
         // A value that is not a time is kept; the conversion to Arrow then reports its row and
         // field.
-        return time === undefined || range.contains(time);
+        if (time === undefined) return true;
+        outside.add(time);
+        return range.contains(time);
       }
       if (rowsWithoutTime === "error") throw noTime(column);
       return keepsNull;
     };
   }
+}
+
+const DAY = 86_400_000_000n;
+
+/** Counts rows whose time no partition of the list can have. */
+class OutsideRows {
+  readonly #from: bigint;
+  readonly #to: bigint;
+  #inside = 0;
+  count = 0;
+
+  /** `now` is in milliseconds. */
+  constructor({ start, until }: ParsedTimeRange, now: number) {
+    const [current, end] = [BigInt(now) * 1000n, until === undefined ? 0n : toMicros(until)];
+    this.#from = toMicros(start) - DAY;
+    this.#to = (end > current ? end : current) + DAY;
+  }
+
+  add(time: bigint): void {
+    if (time < this.#from || time > this.#to) this.count++;
+    else this.#inside++;
+  }
+
+  get isAll(): boolean {
+    return this.count > 0 && this.#inside === 0;
+  }
+}
+
+function allOutside(column: string, { count }: OutsideRows): MillraceError {
+  return new MillraceError(
+    "ROW_MISMATCH",
+    `the answer has ${count} ${count === 1 ? "row" : "rows"}, all with a "${column}" before the start of the list or in the future`,
+    {
+      where: { field: column },
+      hint: "Check the unit of the column's epoch in columns, and timeRange.column. If the API answers such rows whatever it is asked for, set rowsOutside in timeRange.",
+    },
+  );
 }
 
 function noTime(column: string): MillraceError {

@@ -202,3 +202,30 @@ describe("rows without a time", () => {
     expect(await read("first")).toEqual([0, 1, 2]);
   });
 });
+
+describe("rows far outside the list's time", () => {
+  const read = async (json: readonly object[], rowsOutside?: "drop"): Promise<unknown[]> => {
+    const api = await serve(() => ({ json }));
+    const outside = rowsOutside === undefined ? {} : { rowsOutside };
+    return await idsIn(rangeOptions(api.url, { column: "time", ...outside }));
+  };
+  const farAway = [
+    { id: 0, time: iso(0) },
+    { id: 1, time: iso(START + 100_000 * DAY) },
+  ];
+
+  it("An answer whose rows all lie far outside the list's time is an error, unless rowsOutside says drop", async () => {
+    const error = await failure(() => read(farAway));
+    expect(error).toMatchObject({
+      code: "ROW_MISMATCH",
+      message: 'the answer has 2 rows, all with a "time" before the start of the list or in the future',
+      where: { field: "time" },
+    });
+    expect(error.hint).toContain("epoch");
+    expect(await read(farAway, "drop")).toEqual([]);
+  });
+
+  it("Rows far outside the list's time are dropped if another row lies within it", async () => {
+    expect(await read([...farAway, { id: 2, time: iso(START) }])).toEqual([2]);
+  });
+});

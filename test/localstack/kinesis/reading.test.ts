@@ -193,7 +193,7 @@ describe("kinesis", () => {
     const reader = await readerOf("nowhere");
     await expect(reader.latestOffset(json(reader.initialOffset()))).rejects.toMatchObject({
       code: "KINESIS_FAILED",
-      message: expect.stringMatching(/nowhere.*ListShards.*ResourceNotFoundException/),
+      message: expect.stringMatching(/nowhere.*DescribeStreamSummary.*ResourceNotFoundException/),
       retryable: false,
     });
   });
