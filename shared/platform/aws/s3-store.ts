@@ -102,8 +102,10 @@ export class S3Store implements ObjectStore {
     const request = {
       Bucket: bucket,
       Prefix: this.#prefix + prefix,
-      EncodingType: "url" as const,
-      ...(startAfter === undefined ? {} : { StartAfter: this.#prefix + startAfter }),
+      // LocalStack compares `StartAfter` with the encoded keys, so it would list too many.
+      ...(startAfter === undefined
+        ? { EncodingType: "url" as const }
+        : { StartAfter: this.#prefix + startAfter }),
     };
     // The SDK's paginator ends after its first error, so a retry would look like the end of the
     // list.
