@@ -3,7 +3,6 @@ import { runtime as realRuntime } from "../../../local/home.ts";
 import { withStores } from "../../support/runtime.ts";
 import {
   batch,
-  drain,
   idsOf,
   json,
   type Middleware,

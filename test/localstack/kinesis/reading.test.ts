@@ -193,7 +193,9 @@ describe("kinesis", () => {
     const reader = await readerOf("nowhere");
     await expect(reader.latestOffset(json(reader.initialOffset()))).rejects.toMatchObject({
       code: "KINESIS_FAILED",
-      message: expect.stringMatching(/nowhere.*DescribeStreamSummary.*ResourceNotFoundException/),
+      message: expect.stringMatching(
+        /nowhere.*(?:ListShards|DescribeStreamSummary).*ResourceNotFoundException/,
+      ),
       retryable: false,
     });
   });
