@@ -1,15 +1,14 @@
 import { ArrowFormatError } from "./format-error.ts";
+import { decompressLz4Block } from "./lz4-block.ts";
 import { xxh32 } from "./xxh32.ts";
 
 /**
- * The LZ4 frame format, in which Arrow compresses buffers, and pyarrow does by default. The LZ4
- * decoder that we have for Parquet reads blocks without a frame only.
+ * The LZ4 frame format, in which Arrow compresses buffers, and pyarrow does by default.
  * https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
  */
 
 const MAGIC = 0x184d2204;
 const NOT_COMPRESSED_BLOCK = 0x80000000;
-const MIN_MATCH = 4;
 
 /**
  * Decompresses one LZ4 frame, or several, to `size` bytes. Errors: `ArrowFormatError`,
@@ -60,7 +59,9 @@ function readFrame(
     if (hasBlockSums) checkSum(block, blockEnd);
     at = blockEnd + (hasBlockSums ? 4 : 0);
     if (header < NOT_COMPRESSED_BLOCK) {
-      written = readBlock(block, output, written, frameStart);
+      const blockWritten = decompressLz4Block(block, output, written, frameStart);
+      if (blockWritten === undefined) throw damaged();
+      written = blockWritten;
     } else {
       output.set(block, written);
       written += block.length;
@@ -69,38 +70,6 @@ function readFrame(
   if (!hasSum) return [at + 4, written];
   checkSum(output.subarray(frameStart, written), at + 4);
   return [at + 8, written];
-}
-
-/** Decompresses a block to `output`, and returns where its bytes end. */
-function readBlock(block: Uint8Array, output: Uint8Array, begin: number, frameStart: number): number {
-  let [at, written] = [0, begin];
-  const length = (short: number): number => {
-    if (short < 15) return short;
-    let total = short;
-    for (let byte = 255; byte === 255; total += byte) {
-      if (at >= block.length) throw damaged();
-      byte = block[at++] ?? 0;
-    }
-    return total;
-  };
-  while (at < block.length) {
-    const token = block[at++] ?? 0;
-    const literals = length(token >> 4);
-    if (at + literals > block.length || written + literals > output.length) throw damaged();
-    output.set(block.subarray(at, at + literals), written);
-    at += literals;
-    written += literals;
-    // The last sequence has no match.
-    if (at === block.length) return written;
-    const distance = (block[at] ?? 0) | ((block[at + 1] ?? 0) << 8);
-    at += 2;
-    const matched = length(token & 15) + MIN_MATCH;
-    if (distance === 0 || written - distance < frameStart || written + matched > output.length)
-      throw damaged();
-    for (let end = written + matched; written < end; written++)
-      output[written] = output[written - distance] ?? 0;
-  }
-  throw damaged();
 }
 
 function damaged(): ArrowFormatError {

@@ -1,3 +1,4 @@
+import { bytesIn } from "../kit/binary-text.ts";
 import { TextMismatch } from "./malformed.ts";
 
 const FORMS = { base64: "base64", hex: "hexadecimal" } as const;
@@ -8,10 +9,8 @@ const FORMS = { base64: "base64", hex: "hexadecimal" } as const;
  */
 export function bytesOf(text: string, field: string, form: "base64" | "hex" = "base64"): Uint8Array {
   const digits = form === "hex" && text.startsWith("\\x") ? text.slice(2) : text;
-  const bytes = Buffer.from(digits, form);
-  // Buffer passes over what it cannot decode, so the bytes are encoded again and compared.
-  const again = bytes.toString(form);
-  if (again === (form === "hex" ? digits.toLowerCase() : digits)) return bytes;
+  const bytes = bytesIn(digits, form);
+  if (bytes !== undefined) return bytes;
   const other = form === "base64" ? "hex" : "base64";
   throw new TextMismatch(
     field,

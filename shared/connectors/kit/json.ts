@@ -2,6 +2,7 @@ import { DataType, type Field, type Schema } from "apache-arrow";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { bytesIn } from "./binary-text.ts";
 import { checkColumnNames } from "./column-names.ts";
 import { isExactNumber, nearestDouble, plainText, wholeNumber } from "./json-number.ts";
 import { JsonFault, parseJson } from "./json-parser.ts";
@@ -154,8 +155,5 @@ function isTime(type: DataType): boolean {
 }
 
 function toBytes(value: unknown): unknown {
-  if (typeof value !== "string") return value;
-  const bytes = Buffer.from(value, "base64");
-  // Node skips what is not base64. Only a text that comes back the same has lost nothing.
-  return bytes.toString("base64") === value ? bytes : value;
+  return typeof value === "string" ? (bytesIn(value, "base64") ?? value) : value;
 }

@@ -6,7 +6,7 @@ import type { Answer, RestClient } from "./client.ts";
 import { similarPath } from "./column-paths.ts";
 import type { SourceOptions } from "./options.ts";
 import { pagesLoop } from "./page-errors.ts";
-import { keyOf, type PageRef, refOf } from "./page-ref.ts";
+import { after, keyOf, type PageRef, refOf } from "./page-ref.ts";
 import { endsOn, type LinkedEnd } from "./pagination.ts";
 import { parseLinks } from "./response-headers.ts";
 import { checkNoMore, signOfPages } from "./whole-list.ts";
@@ -50,7 +50,7 @@ export function pageAfter(
   switch (options.pagination.type) {
     case "none":
       if (goesOn === true) throw unclear(page, "there are more rows, but pagination is `none`", HOW_TO_PAGE);
-      checkNoMore(page, options.pagination, { rows: rowsRead(page) });
+      checkNoMore(page, options.pagination, { rows: after(page, page.rows) });
       return undefined;
     case "offset":
     case "page":
@@ -121,7 +121,7 @@ function countedPage(page: AnsweredPage, options: SourceOptions, goesOn: boolean
   const at = Number(page.ref ?? 0);
   if (!goesOn && rows === 0) return undefined;
   if (!goesOn && rows < pageSize && endsOn(pagination, "short")) {
-    checkNoMore(page, pagination, { rows: rowsRead(page) });
+    checkNoMore(page, pagination, { rows: after(page, page.rows) });
     return undefined;
   }
   if (rows > 0) return at + (pagination.type === "page" ? pageSize : rows);
@@ -162,7 +162,8 @@ function missingLead(page: AnsweredPage, options: SourceOptions, path: JsonPath,
   const similar = similarPath(answer.body, pathSteps(path));
   if (similar !== undefined)
     return { missing, mayEnd: false, hint: `Set ${option}: ${showPath(similar)} in pagination.` };
-  const sign = options.pagination.hasMorePath === null ? undefined : signOfPages(answer, rowsRead(page));
+  const sign =
+    options.pagination.hasMorePath === null ? undefined : signOfPages(answer, after(page, page.rows));
   if (sign !== undefined)
     return { missing, mayEnd: true, hint: `Correct ${option}: the answer has ${sign}.` };
   const likeOData = /odata/i.test(String(path)) ? ", as OData does" : "";
@@ -199,7 +200,7 @@ function linkedPage(
   const isEmptyEnd = page.rows === 0 && !goesOn;
   if ("missing" in lead) {
     const isEnd = isEmptyEnd || ends("missing");
-    if (isEnd && !isEmptyEnd && lead.mayEnd) checkNoMore(page, pagination, { rows: rowsRead(page) });
+    if (isEnd && !isEmptyEnd && lead.mayEnd) checkNoMore(page, pagination, { rows: after(page, page.rows) });
     return endOf(page, lead, { isEnd, goesOn });
   }
   if (lead.ref === undefined) {
@@ -215,11 +216,6 @@ function linkedPage(
     return undefined;
   }
   throw pagesLoop(page, "leads to itself", { pagination });
-}
-
-/** Returns the number of rows up to the end of the page, if it is known. */
-function rowsRead({ before, rows }: AnsweredPage): number | undefined {
-  return before === undefined ? undefined : before + rows;
 }
 
 /** Returns `undefined` if a missing lead is the end. Error: `LIST_END_UNCLEAR`. */

@@ -37,3 +37,8 @@ export function queryText(value: unknown): string {
   if (value instanceof JsonNumber) return value.source;
   return isPlainObject(value) || Array.isArray(value) ? jsonText(value) : String(value);
 }
+
+/** Returns the number of rows up to the end of a page with `rows` rows, if it is known. */
+export function after({ before }: { readonly before: number | undefined }, rows: number): number | undefined {
+  return before === undefined ? undefined : before + rows;
+}

@@ -5,11 +5,11 @@ import type { JsonValue } from "../../contract/json.ts";
 import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
-import { keyOf, type PageRef } from "./page-ref.ts";
+import { after, keyOf, type PageRef } from "./page-ref.ts";
 import { type Page, Pages, type Place } from "./pages.ts";
 import { type Position, Positions } from "./positions.ts";
 import { recordBatches } from "./records.ts";
-import { after, walk } from "./walk.ts";
+import { walk } from "./walk.ts";
 
 /**
  * The rows from `from` (inclusive) to `to` (exclusive) of one page. `size` is the page size of the

@@ -1,6 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { listMoved, pagesLoop } from "./page-errors.ts";
-import { keyOf } from "./page-ref.ts";
+import { after, keyOf } from "./page-ref.ts";
 import type { Page, Pages, Place } from "./pages.ts";
 import { Progress } from "./progress.ts";
 
@@ -38,11 +38,6 @@ export async function* walk(
     if (await walked.isRepeated(page, signal)) return;
     yield page;
   }
-}
-
-/** Returns the number of rows up to the end of a page with `rows` rows, if it is known. */
-export function after({ before }: Pick<Place, "before">, rows: number): number | undefined {
-  return before === undefined ? undefined : before + rows;
 }
 
 class Walk {
