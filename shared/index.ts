@@ -117,6 +117,7 @@ export {
   type SupportsLedgerTransaction,
   type SupportsNewestBatch,
   type SupportsTargetName,
+  type SupportsStagedFiles,
   type SupportsTaskAbort,
   type SupportsVacuum,
   type TargetContext,

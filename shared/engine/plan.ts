@@ -262,8 +262,7 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
 
 /**
  * Stores the rows that a simple reader returned while planning. They are stored before the batch is
- * recorded, so that its task and every replay find them. They are few, so they are put in one
- * piece.
+ * recorded, so that its task and every replay find them.
  */
 async function storeRows(
   ports: Ports,
@@ -271,11 +270,9 @@ async function storeRows(
   schema: Schema,
   rows: AsyncIterable<RecordBatch>,
 ): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of encodeFile(schema, rows)) chunks.push(chunk);
   // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
   // earlier try of this call wrote it.
-  await ports.store.put(key, Buffer.concat(chunks));
+  await ports.store.put(key, encodeFile(schema, rows));
   return key;
 }
 

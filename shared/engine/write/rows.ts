@@ -1,11 +1,11 @@
 import type { RecordBatch, Table } from "apache-arrow";
-import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
 import type { PlannedPartitions } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
+import { findRowsProblem, rowsFile } from "../rows-file.ts";
 import { guard } from "../sessions/guard.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
 import type { SimplePartition } from "../sessions/simple-planner.ts";
@@ -37,8 +37,8 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const { schema, partitions, rowsKey } = planned;
   if (partitions.length === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
-    const stored = await ports.store.get(rowsKey);
-    const rows = stored === undefined ? rereadRows(task) : storedRows(task, rowsKey, stored);
+    const stored = rowsFile(ports.store, rowsKey, where);
+    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task);
     return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
@@ -53,16 +53,6 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
     await stop();
     throw error;
   }
-}
-
-/** Error: `STAGED_FILE_MISSING` if the file is damaged. */
-function storedRows({ ports: { store } }: TaskSource, key: string, bytes: Uint8Array): Iterable<RecordBatch> {
-  return decodeStoredFile(bytes, {
-    store,
-    key,
-    code: "STAGED_FILE_MISSING",
-    hint: "Restore it, or delete it: its rows are then read from the source again. To give the batch up: `millrace skip PIPELINE`.",
-  });
 }
 
 function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
