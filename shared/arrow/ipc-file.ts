@@ -135,7 +135,9 @@ function tooLarge({ numRows }: RecordBatch, bytes: number): MillraceError {
   return new MillraceError(
     "RECORD_BATCH_TOO_LARGE",
     `a record batch of ${numRows} rows has ${bytes} bytes, and no reader takes more than ${MAX_BATCH_BYTES} at once`,
-    { hint: "Let the reader yield smaller record batches, or rows: they are then put together in small ones." },
+    {
+      hint: "Let the reader yield smaller record batches, or rows: they are then put together in small ones.",
+    },
   );
 }
 

@@ -91,10 +91,12 @@ export class StoredFile {
     const { path, bytes } = this.#file;
     const small = await this.#readSmall();
     if (small !== undefined) return small;
-    const info = await this.#store.info(path);
+    const info = (await this.#store.stat([path])).get(path);
     if (info === undefined) throw this.#missing();
     if (bytes !== undefined && info.bytes !== bytes) throw this.#sizeChanged(info.bytes, bytes);
-    return new StoredBytes(this.#store, info, () => this.#damage("it was changed or deleted while it was read"));
+    return new StoredBytes(this.#store, info, () =>
+      this.#damage("it was changed or deleted while it was read"),
+    );
   }
 
   /** Reads the whole file in one request. Returns `undefined` if it is too large for that. */

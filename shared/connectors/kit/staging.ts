@@ -1,8 +1,8 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { encodeFile } from "../../arrow/ipc-file.ts";
 import { splitBatch } from "../../arrow/split.ts";
-import { StoredFile } from "../../arrow/stored-file.ts";
 import { withReadAhead } from "../../arrow/stored-bytes.ts";
+import { StoredFile } from "../../arrow/stored-file.ts";
 import type { BatchContext, SinkContext, TaskContext } from "../../contract/context.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
@@ -194,12 +194,14 @@ export async function findDamagedFiles(
     filesOf(message).map((file) => ({ partition, ...file })),
   );
   if (files.length === 0) return [];
-  const sizes = await store.sizes(files.map(({ path }) => path));
+  const infos = await store.stat(files.map(({ path }) => path));
   return files.flatMap(({ partition, path, bytes }) => {
-    const found = sizes.get(path);
+    const found = infos.get(path)?.bytes;
     if (found === bytes) return [];
     const problem =
-      found === undefined ? `is gone (expected ${bytes} bytes)` : `has ${found} bytes, and ${bytes} were written`;
+      found === undefined
+        ? `is gone (expected ${bytes} bytes)`
+        : `has ${found} bytes, and ${bytes} were written`;
     return [{ partition, path: `${store.location}/${path}`, problem }];
   });
 }
@@ -234,10 +236,7 @@ export async function checkStaged(
   for (const { file } of withReadAhead(filesToRead(messages, context))) await file.check();
 }
 
-function* filesToRead(
-  messages: readonly (StagedRows | null)[],
-  context: SinkContext,
-): Generator<FileToRead> {
+function* filesToRead(messages: readonly (StagedRows | null)[], context: SinkContext): Generator<FileToRead> {
   const store = stagingOf(context);
   for (const [partition, message] of messages.entries()) {
     for (const recorded of filesOf(message)) {
