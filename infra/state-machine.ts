@@ -316,6 +316,7 @@ export class PipelineStateMachine extends Construct {
           actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
           resources: [machine.executions, machine.children],
         }),
+        // An execution that an older Millrace has planned reads the partitions file.
         objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]),
       );
       for (const key of keysOf(props)) key.grantDecrypt(role);

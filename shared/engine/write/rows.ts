@@ -4,7 +4,7 @@ import { toRecordBatches } from "../../arrow/record-batches.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
-import type { PlannedPartitions } from "../partitions-file.ts";
+import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { guard } from "../sessions/guard.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
@@ -16,7 +16,7 @@ import type { TaskWatch } from "./watch.ts";
 export interface TaskSource {
   readonly sessions: Sessions;
   readonly ports: Ports;
-  readonly planned: PlannedPartitions;
+  readonly planned: PlannedTask;
   readonly context: TaskContext;
   /** The location that errors contain. */
   readonly where: ErrorLocation;
@@ -34,8 +34,8 @@ interface OpenPartition {
 /** Starts to read a partition: from the stored rows of a simple reader, or with a new reader. */
 async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
-  const { schema, partitions, rowsKey } = planned;
-  if (partitions.length === 0) return openPartitionOf(toRecordBatches(schema, [], where));
+  const { schema, partition, rowsKey, count } = planned;
+  if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
     const stored = await ports.store.get(rowsKey);
     const rows = stored === undefined ? rereadRows(task) : storedRows(task, rowsKey, stored);
@@ -46,7 +46,7 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const reader = await sessions.source.reader(schema, (rows) => watch.watchRows(rows));
   const stop = () => stopReader(reader, ports.runtime);
   try {
-    const rows = (await guardRead(() => reader.read(partitions[context.partitionId], context))) as RowSource;
+    const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
     const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
@@ -159,10 +159,10 @@ class Cancellation {
 /** Reads the rows of a simple reader's batch again, because the stored rows have been deleted. */
 async function* rereadRows({
   sessions,
-  planned: { schema, partitions },
+  planned: { schema, partition },
   where,
 }: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
-  const { start, end } = partitions[0] as SimplePartition;
+  const { start, end } = partition as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {
     yield* await reader.readBetweenOffsets(start, end);

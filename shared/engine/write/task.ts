@@ -8,7 +8,7 @@ import type { StallPolicy } from "../../contract/pipeline.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
-import { batchFolder, type PlannedPartitions, readPartitionsFile } from "../partitions-file.ts";
+import { batchFolder, type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
 import { identityOf } from "../ports/position.ts";
 import type { StalledTask } from "../ports/run-events.ts";
@@ -128,7 +128,7 @@ interface TaskParts {
   readonly stalling: AbortController;
   /** In the time of `Runtime.monotonic`. */
   readonly startedAt: number;
-  readonly planned: PlannedPartitions;
+  readonly planned: PlannedTask;
   readonly context: TaskContext;
   readonly watch: TaskWatch;
   readonly rows: TaskRows;
@@ -143,7 +143,7 @@ async function prepare(
   const { ports, request, options } = given;
   const { run, partition, attemptNumber } = request;
   const startedAt = ports.runtime.monotonic();
-  const planned = await readPartitionsFile(ports.store, run.partitionsKey);
+  const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     ...identityOf(run),
@@ -180,7 +180,7 @@ class WriterTask {
       throw error;
     }
     const result = await this.#record(task, message);
-    return rows.isComplete || planned.partitions.length === 0 ? result : { ...result, unread: true };
+    return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 
   /** Lets the writer stage the rows and returns its message. */
