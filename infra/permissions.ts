@@ -201,8 +201,16 @@ function belowTable(folder: keyof typeof TABLE_FOLDER): string {
   return `${STORE_FOLDER.table}/${TABLE_FOLDER[folder]}/*`;
 }
 
+/**
+ * Returns the permission to read the lists of a distributed Map. An execution that an older
+ * Millrace planned reads a partitions file.
+ */
+export function listsOfTasks(places: Places): PolicyStatement {
+  return objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]);
+}
+
 /** Returns the pattern for the files of one kind in all batches. */
-export function batchFiles(kind: keyof typeof BATCH_FILE): string {
+function batchFiles(kind: keyof typeof BATCH_FILE): string {
   return `${STORE_FOLDER.batches}/*/${BATCH_FILE[kind]}*`;
 }
 

@@ -1,6 +1,7 @@
 import type { RecordBatch, Table } from "apache-arrow";
 import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
+import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
@@ -136,11 +137,12 @@ class Cancellation {
   // Each wait has its own promise. With `Promise.race` against one long-lived promise, that promise
   // would keep every wait in memory.
   #cancel: (() => void) | undefined;
-  readonly #onAbort = () => this.#cancel?.();
+  /** Stops listening to the signal. */
+  readonly end: () => void;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.end = onAbort(signal, () => this.#cancel?.());
   }
 
   async race<T>(wait: () => Promise<T>): Promise<T> {
@@ -149,10 +151,6 @@ class Cancellation {
       this.#cancel = () => reject(cancelled(this.#signal));
       wait().then(resolve, reject);
     });
-  }
-
-  end(): void {
-    this.#signal.removeEventListener("abort", this.#onAbort);
   }
 }
 
