@@ -24,7 +24,7 @@ const WRITE = "shared/engine/write/task.ts";
 const FINALIZE = "shared/engine/finalize.ts";
 const SINK = "shared/connectors/arrow-table/writer.ts";
 
-export const MUTATIONS: readonly Mutation[] = [
+export const RULE_MUTATIONS: readonly Mutation[] = [
   {
     rule: "1",
     what: "no transition checks the epoch",
