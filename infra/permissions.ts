@@ -69,7 +69,8 @@ type Statements = (places: Places) => readonly PolicyStatement[];
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["tasks"], ["Query"]),
+    // DeleteItem lets a task run again whose staged files are gone.
+    items(places, ["tasks"], ["Query", "DeleteItem"]),
   ],
   Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
   Finalize: (places) => [
@@ -84,15 +85,24 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     objects(places, ["PutObject"], [batchFiles("partitions"), batchFiles("todo")]),
-    // Needed to copy the partitions of a batch that is retried after its schema was corrected.
-    objects(places, ["GetObject"], [batchFiles("partitions")]),
+    // The rows of a simple reader can be many.
+    objects(places, ["AbortMultipartUpload"], [batchFiles("partitions")]),
+    // Needed to copy the partitions of a batch that is retried after its schema was corrected, and
+    // to look at the messages of a batch that is resumed.
+    objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("message")]),
+    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
+    // Needed to look for the staged files of a batch that is resumed.
+    listing(places, `${places.prefix}/${STORE_FOLDER.staging}`),
+    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.data}`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     // Needed to compare the newest batch in the table with the ledger.
     listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.log}`),
     objects(places, ["GetObject"], [belowTable("log")]),
   ],
   Write: (places) => [
+    // Needed to tell the size of a large file of rows.
+    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     objects(places, ["GetObject"], [below("batches"), below("source")]),
     objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
     objects(
@@ -131,6 +141,7 @@ const LOG = `${TABLE_FOLDER.log}/*`;
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: (lake) => [
     listing(lake, lake.prefix === "" ? TABLE_FOLDER.log : `${lake.prefix}/${TABLE_FOLDER.log}`),
+    listing(lake, lake.prefix === "" ? TABLE_FOLDER.data : `${lake.prefix}/${TABLE_FOLDER.data}`),
     objects(lake, ["GetObject"], [LOG]),
   ],
   Write: (lake) => [
@@ -151,11 +162,11 @@ const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement
 
 /**
  * Permissions on the source's files. Plan lists them and reads one for its schema, and so does
- * Finalize when a person adopts; the tasks read all.
+ * Finalize when a person adopts; the tasks read all, and ask for the size of a large one.
  */
 const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
-  Write: (source) => [objects(source, ["GetObject"], ["*"])],
+  Write: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Finalize: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Vacuum: () => [],
 };

@@ -172,7 +172,13 @@ export async function readPartitionsFile(store: ObjectStore, key: string): Promi
       hint: "Somebody deleted it from the pipeline's store: restore it; the ledger names it.",
     });
   }
-  const entries = JSON.parse(Buffer.from(bytes).toString()) as readonly Entry[];
+  const entries = parseEntries(bytes);
+  if (entries === undefined) {
+    throw new MillraceError("PARTITIONS_MISSING", `the partitions file ${key} is damaged: it is not JSON`, {
+      where: { path: `${store.location}/${key}` },
+      hint: "Somebody changed it in the pipeline's store: restore it; the ledger names it.",
+    });
+  }
   const { rows, start, end, schema = "" } = entries[0] ?? {};
   return {
     schema: decodeSchema(schema),
@@ -181,4 +187,13 @@ export async function readPartitionsFile(store: ObjectStore, key: string): Promi
     ...(end === undefined ? {} : { end }),
     partitions: entries.flatMap((entry) => ("partition" in entry ? [entry.partition] : [])),
   };
+}
+
+function parseEntries(bytes: Uint8Array): readonly Entry[] | undefined {
+  try {
+    const entries: unknown = JSON.parse(Buffer.from(bytes).toString());
+    return Array.isArray(entries) ? (entries as readonly Entry[]) : undefined;
+  } catch {
+    return undefined;
+  }
 }

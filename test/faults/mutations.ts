@@ -122,7 +122,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: RESUME,
-        find: "const todo = await unfinishedTasks(ports, current);",
+        find: "const todo = unfinished(current, tasks);",
         replace: "const todo = (await unfinishedTasks(ports, current), range(current.tasks));",
       },
       { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
@@ -364,7 +364,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SINK,
-        find: "await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));",
+        find: "await this.#table(batch).delete(pathsOf(messages));",
         replace: `const table = this.#table(batch);
     await table.delete((await Array.fromAsync(table.list("data/"))).map((file) => file.key).filter(() => messages.length > 0));`,
       },
