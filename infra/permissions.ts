@@ -90,14 +90,19 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     // Needed to copy the partitions of a batch that is retried after its schema was corrected, and
     // to look at the messages of a batch that is resumed.
     objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("message")]),
-    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
-    listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
-    // Needed to look for the staged files of a batch that is resumed.
-    listing(places, `${places.prefix}/${STORE_FOLDER.staging}`),
-    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.data}`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
-    // Needed to compare the newest batch in the table with the ledger.
-    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.log}`),
+    // The log is read to compare the newest batch in the table with the ledger; staged files are
+    // looked for when a batch is resumed.
+    listing(
+      places,
+      ...[
+        STORE_FOLDER.source,
+        STORE_FOLDER.batches,
+        STORE_FOLDER.staging,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.log}`,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.data}`,
+      ].map((folder) => `${places.prefix}/${folder}`),
+    ),
     objects(places, ["GetObject"], [belowTable("log")]),
   ],
   Write: (places) => [
@@ -140,8 +145,13 @@ const LOG = `${TABLE_FOLDER.log}/*`;
 /** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: (lake) => [
-    listing(lake, lake.prefix === "" ? TABLE_FOLDER.log : `${lake.prefix}/${TABLE_FOLDER.log}`),
-    listing(lake, lake.prefix === "" ? TABLE_FOLDER.data : `${lake.prefix}/${TABLE_FOLDER.data}`),
+    // The data files are looked for when a batch is resumed.
+    listing(
+      lake,
+      ...[TABLE_FOLDER.log, TABLE_FOLDER.data].map((folder) =>
+        lake.prefix === "" ? folder : `${lake.prefix}/${folder}`,
+      ),
+    ),
     objects(lake, ["GetObject"], [LOG]),
   ],
   Write: (lake) => [
@@ -225,11 +235,13 @@ export function objects(
   });
 }
 
-export function listing({ bucket }: Folder, prefix: string): PolicyStatement {
+/** Returns the permission to list below these prefixes; an empty one is the whole bucket. */
+export function listing({ bucket }: Folder, ...prefixes: readonly string[]): PolicyStatement {
+  const patterns = prefixes.map((prefix) => `${prefix}/*`);
   return new PolicyStatement({
     actions: ["s3:ListBucket"],
     resources: [bucket.bucketArn],
-    ...(prefix === "" ? {} : { conditions: { StringLike: { "s3:prefix": [`${prefix}/*`] } } }),
+    ...(prefixes.includes("") ? {} : { conditions: { StringLike: { "s3:prefix": patterns } } }),
   });
 }
 
