@@ -84,15 +84,14 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 /** Permissions on the objects of the pipeline's store. */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    objects(places, ["PutObject"], [batchFiles("partitions"), batchFiles("todo")]),
-    // The rows of a simple reader can be many.
-    objects(places, ["AbortMultipartUpload"], [batchFiles("partitions")]),
-    // Needed to copy the partitions of a batch that is retried after its schema was corrected, and
-    // to look at the messages of a batch that is resumed.
-    objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("message")]),
+    objects(places, ["PutObject"], [batchFiles("todo")]),
+    // GetObject reads the plan and the messages of a batch that is resumed.
+    objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
+    objects(places, ["GetObject"], [batchFiles("message")]),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     // The log is read to compare the newest batch in the table with the ledger; staged files are
-    // looked for when a batch is resumed.
+    // looked for when a batch is resumed. Without the right to list them, S3 would answer that a
+    // file which is gone is forbidden.
     listing(
       places,
       ...[
@@ -106,9 +105,8 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     objects(places, ["GetObject"], [belowTable("log")]),
   ],
   Write: (places) => [
-    // Needed to tell the size of a large file of rows.
-    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     objects(places, ["GetObject"], [below("batches"), below("source")]),
+    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
     objects(
       places,
@@ -130,7 +128,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Vacuum: (places) => [
     listing(places, places.prefix),
     uploads(places),
-    objects(places, ["GetObject"], [belowTable("log"), below("staging")]),
+    objects(places, ["GetObject"], [belowTable("log"), below("staging"), batchFiles("partitions")]),
     objects(
       places,
       ["DeleteObject", "AbortMultipartUpload"],
@@ -219,8 +217,16 @@ function belowTable(folder: keyof typeof TABLE_FOLDER): string {
   return `${STORE_FOLDER.table}/${TABLE_FOLDER[folder]}/*`;
 }
 
+/**
+ * Returns the permission to read the lists of a distributed Map. An execution that an older
+ * Millrace planned reads a partitions file.
+ */
+export function listsOfTasks(places: Places): PolicyStatement {
+  return objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]);
+}
+
 /** Returns the pattern for the files of one kind in all batches. */
-export function batchFiles(kind: keyof typeof BATCH_FILE): string {
+function batchFiles(kind: keyof typeof BATCH_FILE): string {
   return `${STORE_FOLDER.batches}/*/${BATCH_FILE[kind]}*`;
 }
 

@@ -8,7 +8,7 @@ import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
-import { checkPartitions, partitionsKey, rowsKey, writePartitionsFile } from "./partitions-file.ts";
+import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
 import type { Action, Batch, BatchRun, Fence, Head, PipelineIdentity, Planning } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -234,10 +234,11 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
   const { schema, partitions, start, latest, reported, code } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
-  const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
+  const name = planName(batchId, fence.epoch, ports.runtime.newId());
   const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(key), schema, rows) };
-  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...storedRows });
+    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
+  const planned = { schema, partitions, start, end, ...storedRows };
+  const key = await writePartitionsFile(ports.store, name, planned);
   const batch = {
     incarnation: head.incarnation,
     batchId,
