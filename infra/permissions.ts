@@ -69,7 +69,8 @@ type Statements = (places: Places) => readonly PolicyStatement[];
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["tasks"], ["Query"]),
+    // DeleteItem lets a task run again whose staged files are gone.
+    items(places, ["tasks"], ["Query", "DeleteItem"]),
   ],
   Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
   Finalize: (places) => [
@@ -84,14 +85,23 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     objects(places, ["PutObject"], [batchFiles("todo")]),
-    // GetObject reads the plan of a batch that is resumed.
+    // GetObject reads the plan and the messages of a batch that is resumed.
     objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
-    // Without it S3 would answer that a file which is gone is forbidden.
-    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
-    listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
+    objects(places, ["GetObject"], [batchFiles("message")]),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
-    // Needed to compare the newest batch in the table with the ledger.
-    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.log}`),
+    // The log is read to compare the newest batch in the table with the ledger; staged files are
+    // looked for when a batch is resumed. Without the right to list them, S3 would answer that a
+    // file which is gone is forbidden.
+    listing(
+      places,
+      ...[
+        STORE_FOLDER.source,
+        STORE_FOLDER.batches,
+        STORE_FOLDER.staging,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.log}`,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.data}`,
+      ].map((folder) => `${places.prefix}/${folder}`),
+    ),
     objects(places, ["GetObject"], [belowTable("log")]),
   ],
   Write: (places) => [
@@ -133,7 +143,13 @@ const LOG = `${TABLE_FOLDER.log}/*`;
 /** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: (lake) => [
-    listing(lake, lake.prefix === "" ? TABLE_FOLDER.log : `${lake.prefix}/${TABLE_FOLDER.log}`),
+    // The data files are looked for when a batch is resumed.
+    listing(
+      lake,
+      ...[TABLE_FOLDER.log, TABLE_FOLDER.data].map((folder) =>
+        lake.prefix === "" ? folder : `${lake.prefix}/${folder}`,
+      ),
+    ),
     objects(lake, ["GetObject"], [LOG]),
   ],
   Write: (lake) => [
@@ -154,11 +170,11 @@ const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement
 
 /**
  * Permissions on the source's files. Plan lists them and reads one for its schema, and so does
- * Finalize when a person adopts; the tasks read all.
+ * Finalize when a person adopts; the tasks read all, and ask for the size of a large one.
  */
 const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
-  Write: (source) => [objects(source, ["GetObject"], ["*"])],
+  Write: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Finalize: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Vacuum: () => [],
 };
@@ -225,11 +241,13 @@ export function objects(
   });
 }
 
-export function listing({ bucket }: Folder, prefix: string): PolicyStatement {
+/** Returns the permission to list below these prefixes; an empty one is the whole bucket. */
+export function listing({ bucket }: Folder, ...prefixes: readonly string[]): PolicyStatement {
+  const patterns = prefixes.map((prefix) => `${prefix}/*`);
   return new PolicyStatement({
     actions: ["s3:ListBucket"],
     resources: [bucket.bucketArn],
-    ...(prefix === "" ? {} : { conditions: { StringLike: { "s3:prefix": [`${prefix}/*`] } } }),
+    ...(prefixes.includes("") ? {} : { conditions: { StringLike: { "s3:prefix": patterns } } }),
   });
 }
 

@@ -122,8 +122,8 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: RESUME,
-        find: "const todo = await unfinishedTasks(ports, current);",
-        replace: "const todo = (await unfinishedTasks(ports, current), range(current.tasks));",
+        find: "const todo = unfinished(current, tasks);",
+        replace: "const todo = (unfinished(current, tasks), range(current.tasks));",
       },
       { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
     ],
@@ -364,7 +364,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SINK,
-        find: "await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));",
+        find: "await this.#table(batch).delete(pathsOf(messages));",
         replace: `const table = this.#table(batch);
     await table.delete((await Array.fromAsync(table.list("data/"))).map((file) => file.key).filter(() => messages.length > 0));`,
       },
