@@ -100,6 +100,10 @@ export const NAMED_CASES = {
     runs: [[{ at: "ledger.plan", kind: "late for good", after: 40 }]],
     vacuums: true,
   },
+  "a finalizer that sleeps before its decision, while the next run decides and is killed": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.decide", kind: "sleep before" }], [{ at: "ledger.decide", kind: "stop after" }]],
+  },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 

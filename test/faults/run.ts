@@ -18,6 +18,8 @@ type Outcome = "idle" | "failed" | "stopped" | "asleep";
 const LEASE_MILLISECONDS = 60_000;
 const STEP_ATTEMPTS = 3;
 const MAX_BATCHES = 20;
+/** The calls after which nothing can be undone. */
+const FINAL_CALLS: ReadonlySet<string> = new Set(["sink.commit", "source.commit"]);
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
@@ -42,6 +44,8 @@ class Step {
   /** True if the step makes no further call. */
   isOver = false;
   isGivenUp = false;
+  /** True if the ledger has told the step that its epoch is over. */
+  isFenced = false;
 
   constructor() {
     this.givenUp = new Promise((_, reject) => {
@@ -261,10 +265,12 @@ export class Run {
     if (this.#isStopped()) return await never();
     this.#world.now++;
     await this.#world.late.pass();
+    const step = current.getStore();
+    if (step?.isFenced && FINAL_CALLS.has(name)) this.#world.broken("a run that was fenced went on");
     const fault = this.#faultAt(index, name);
-    if (fault === undefined) return await effect();
+    if (fault === undefined) return await noticeFence(step, effect);
     this.#hasFault = true;
-    return await this.#suffer(fault, effect);
+    return await this.#suffer(fault, () => noticeFence(step, effect));
   }
 
   async #suffer<T>({ kind, after = 1 }: Fault, effect: () => Promise<T>): Promise<T> {
@@ -371,6 +377,15 @@ export class Run {
       },
       runtime: world.runtime(),
     };
+  }
+}
+
+async function noticeFence<T>(step: Step | undefined, effect: () => Promise<T>): Promise<T> {
+  try {
+    return await effect();
+  } catch (error) {
+    if (step !== undefined && MillraceError.is(error) && error.code === "FENCED") step.isFenced = true;
+    throw error;
   }
 }
 
