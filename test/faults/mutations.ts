@@ -48,12 +48,12 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: WRITE,
-        find: "const planned = await readPartitionsFile(ports.store, run.partitionsKey);",
-        replace: `await readPartitionsFile(ports.store, run.partitionsKey);
+        find: "const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);",
+        replace: `await readPlannedTask(ports.store, run.partitionsKey, partition);
   const recorded = await ports.ledger.batch(run.pipeline, run.batchId);
   const planner = await sessions.source.planner();
   const partitions = await planner.partitions(recorded?.start ?? {}, recorded?.end ?? {});
-  const planned = { schema: await sessions.source.schema(), partitions };`,
+  const planned = { schema: await sessions.source.schema(), count: partitions.length, partition: partitions[partition] };`,
       },
     ],
   },
