@@ -7,7 +7,7 @@ import { DirectoryStore } from "../../shared/platform/embedded/directory-store.t
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { SHAPE } from "./cases.ts";
 import { judge, RealWorld, type Sight } from "./real.ts";
-import type { Shape } from "./world.ts";
+import type { Shape } from "./setup.ts";
 
 export const PIPELINE = "numbers";
 export const LEDGER = "ledger.sqlite";

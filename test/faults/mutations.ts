@@ -358,6 +358,21 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    rule: "6",
+    what: "the file of a large message is named by the attempt only",
+    caughtBy: "a run whose commit messages are too large for the ledger",
+    shows: "rows are lost",
+    edits: [
+      {
+        file: WRITE,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        find: "${BATCH_FILE.message}${writerId}.json",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        replace: "${BATCH_FILE.message}${run.attempt}.json",
+      },
+    ],
+  },
+  {
     rule: "mistake",
     what: "abort deletes by prefix",
     caughtBy: "a read that fails for good in the second batch",

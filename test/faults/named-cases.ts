@@ -104,6 +104,11 @@ export const NAMED_CASES = {
     kind: "takeover",
     runs: [[{ at: "ledger.decide", kind: "sleep before" }], [{ at: "ledger.decide", kind: "stop after" }]],
   },
+  "a run whose commit messages are too large for the ledger": {
+    kind: "large messages",
+    runs: [[]],
+    setup: { largeMessages: true },
+  },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 

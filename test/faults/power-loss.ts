@@ -12,7 +12,7 @@ import { judgeFolder, LEDGER, openFolder, PIPELINE } from "./folder.ts";
 import type { Sight } from "./real.ts";
 import { recordFiles } from "./recorded-files.ts";
 import { Run } from "./run.ts";
-import type { Shape } from "./world.ts";
+import type { Shape } from "./setup.ts";
 
 /**
  * What a loss of power does to the files of a home, without pulling plugs: a program is recorded,

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
+import type { BatchContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { finalize } from "../../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../../shared/engine/plan.ts";
@@ -24,8 +24,6 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
   readonly faults?: readonly Fault[];
-  /** If true, the run plans batches until there is no new data. If false, it runs one batch. */
-  readonly untilIdle?: boolean;
   /** If true, the run ignores the leases of all other runs, as if they had ended. */
   readonly takesOver?: boolean;
   /** Called before each call. An interleaved run waits here for its turn. */
@@ -145,8 +143,8 @@ export class Run {
     return !this.#hasFault && !this.#world.late.wasUsed && this.#options.turn === undefined;
   }
 
-  saw([messages, batchId, { attempt }]: Parameters<ArrowTableWriter["commit"]>): void {
-    this.#world.sawCommit(batchId, attempt, JSON.stringify(messages));
+  saw(messages: unknown, { batchId, attempt, planId }: BatchContext): void {
+    this.#world.sawCommit(`${batchId}/${attempt}/${planId}`, JSON.stringify(messages));
   }
 
   async #execute(): Promise<Outcome> {
@@ -166,7 +164,7 @@ export class Run {
 
   /** Returns the steps of the run. A failed step is retried as in Step Functions. */
   #asSteps(): RunSteps {
-    const maxBatches = this.#options.untilIdle === false ? 1 : MAX_BATCHES;
+    const maxBatches = this.#world.setup.source === "batch" ? 1 : MAX_BATCHES;
     return {
       prepare: async () => ({ readsAll: true, maxBatches }),
       plan: (policy) => this.#step("plan", () => this.#plan(policy)),
@@ -264,7 +262,7 @@ export class Run {
     await this.#options.turn?.();
     if (this.#isStopped()) return await never();
     this.#world.now++;
-    await this.#world.late.pass();
+    await this.#world.pass();
     const step = current.getStore();
     if (step?.isFenced && FINAL_CALLS.has(name)) this.#world.broken("a run that was fenced went on");
     const fault = this.#faultAt(index, name);
