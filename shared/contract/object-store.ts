@@ -68,6 +68,11 @@ export interface ObjectStore {
    * UTF-8 bytes of the keys.
    */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
+  /**
+   * Returns what `list` tells of the objects with these keys. Keys that do not exist are left out.
+   * It is one request for up to a thousand keys that lie close together.
+   */
+  stat(keys: readonly string[]): Promise<ReadonlyMap<string, ObjectInfo>>;
   /** Deletes objects. Keys that do not exist are ignored. */
   delete(keys: readonly string[]): Promise<void>;
   /**

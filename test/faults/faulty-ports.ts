@@ -66,8 +66,12 @@ export class FaultyStore implements ObjectStore {
     return this.#run.point("store.get", () => this.#inner.get(key));
   }
 
-  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
-    return this.#run.point("store.getRange", () => this.#inner.getRange(key, start, end));
+  stat(keys: readonly string[]): ReturnType<ObjectStore["stat"]> {
+    return this.#run.point("store.stat", () => this.#inner.stat(keys));
+  }
+
+  getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    return this.#run.point("store.getRange", () => this.#inner.getRange(key, start, end, etag));
   }
 
   async *list(prefix: string, options?: { readonly startAfter?: string }): AsyncGenerator<ObjectInfo> {

@@ -30,8 +30,12 @@ export class Watched implements ObjectStore {
     return this.#inner.get(key);
   }
 
-  getRange(key: string, start: number, end: number): Promise<Uint8Array | undefined> {
-    return this.#inner.getRange(key, start, end);
+  stat(keys: readonly string[]): ReturnType<ObjectStore["stat"]> {
+    return this.#inner.stat(keys);
+  }
+
+  getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    return this.#inner.getRange(key, start, end, etag);
   }
 
   list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo> {

@@ -17,20 +17,6 @@ const READ_AT_ONCE = 32;
 export const LOG_FOLDER = `${TABLE_FOLDER.log}/`;
 const VERSION = /^_log\/(\d{20})\.json$/;
 
-/**
- * A staged data file. `path` is relative to the table's folder, and `null` for a task without rows.
- */
-export interface StagedFile {
-  /**
-   * The location of the table when the file was staged. It is `null` for the table in the
-   * pipeline's own folder, because that one moves together with the pipeline's home.
-   */
-  readonly table: string | null;
-  readonly path: string | null;
-  readonly rows: number;
-  readonly bytes: number;
-}
-
 /** The format of the entries that this code writes. */
 export const LOG_FORMAT = 2;
 

@@ -51,7 +51,7 @@ export async function readTableSchema(table: ObjectStore, entry: LogEntry): Prom
   const schema = parsedDdl(ddl);
   if (schema !== undefined) return schema;
   const [file] = entry.add.length > 0 ? entry.add : await liveFiles(table);
-  if (file !== undefined) for await (const batch of readFiles(table, [file.path])) return batch.schema;
+  if (file !== undefined) for await (const batch of readFiles(table, [file])) return batch.schema;
   // The error says what is wrong with the DDL.
   return parseDdl(ddl);
 }

@@ -16,6 +16,7 @@ export function lazyStore(location: string, open: () => Promise<ObjectStore>): O
     put: async (...args) => await (await store()).put(...args),
     get: async (...args) => await (await store()).get(...args),
     getRange: async (...args) => await (await store()).getRange(...args),
+    stat: async (...args) => await (await store()).stat(...args),
     async *list(...args) {
       yield* (await store()).list(...args);
     },

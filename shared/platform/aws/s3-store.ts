@@ -24,6 +24,8 @@ export interface S3StoreOptions {
 }
 
 const DELETED_AT_ONCE = 1000;
+/** Number of objects in one page of a listing. */
+const STATS_AT_ONCE = 1000;
 const RETRY: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 6400 };
 
 /**
@@ -126,6 +128,36 @@ export class S3Store implements ObjectStore {
       }
       token = page.NextContinuationToken;
     } while (token !== undefined);
+  }
+
+  async stat(keys: readonly string[]): Promise<ReadonlyMap<string, ObjectInfo>> {
+    const found = new Map<string, ObjectInfo>();
+    const sorted = [...new Set(keys.map(checkKey))].sort();
+    for (let i = 0; i < sorted.length; i += STATS_AT_ONCE) {
+      const wanted = new Set(sorted.slice(i, i + STATS_AT_ONCE));
+      await this.#find(wanted, found);
+    }
+    return found;
+  }
+
+  /**
+   * Adds the objects of `wanted` to `found`. A listing answers for all of them, and tells an absent
+   * object from a missing right. If most of what it lists is not wanted, each key is asked for.
+   */
+  async #find(wanted: ReadonlySet<string>, found: Map<string, ObjectInfo>): Promise<void> {
+    const missing = new Set(wanted);
+    let others = 0;
+    for await (const info of this.list(commonPrefix([...wanted]))) {
+      if (missing.delete(info.key)) found.set(info.key, info);
+      else if (++others >= STATS_AT_ONCE && wanted.size > 1) break;
+      if (missing.size === 0) return;
+    }
+    if (others < STATS_AT_ONCE) return;
+    for (const key of missing)
+      for await (const info of this.list(key)) {
+        if (info.key === key) found.set(key, info);
+        break;
+      }
   }
 
   async delete(keys: readonly string[]): Promise<void> {
@@ -247,6 +279,14 @@ export class S3Store implements ObjectStore {
   #relative(key: string | undefined): string {
     return (key ?? "").slice(this.#prefix.length);
   }
+}
+
+/** Returns the longest text with which all keys begin. */
+function commonPrefix(keys: readonly string[]): string {
+  const [first = "", ...rest] = keys;
+  let length = first.length;
+  for (const key of rest) while (!key.startsWith(first.slice(0, length))) length -= 1;
+  return first.slice(0, length);
 }
 
 /**

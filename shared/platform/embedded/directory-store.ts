@@ -8,6 +8,9 @@ import { checkKey } from "../../engine/ports/keys.ts";
 import { adviceFor } from "./advice.ts";
 import { fileRights, makeDurableFolder, syncFolder } from "./durable.ts";
 
+/** Number of files that are asked for their size and time in parallel. */
+const STATS_AT_ONCE = 64;
+
 /** Matches the name of a file that is still being written: `<key>.<id>.upload`. */
 const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
 
@@ -97,11 +100,20 @@ export class DirectoryStore implements ObjectStore {
       if (UPLOAD.test(key) || (startAfter !== undefined && compareBytes(key, startAfter) <= 0)) continue;
       const problem = key.includes("\\") ? "has a backslash in its name" : undefined;
       const info = problem ?? (await this.#guard(key, () => orUndefined(stat(this.#path(key)))));
-      if (typeof info === "object")
-        yield { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs), etag: etagOf(info) };
+      if (typeof info === "object") yield infoOf(key, info);
       else if (info !== undefined || isGarbled(key))
         onUnlisted({ key, problem: info ?? NOT_UTF8, isFolder: false });
     }
+  }
+
+  async stat(keys: readonly string[]): Promise<ReadonlyMap<string, ObjectInfo>> {
+    const found = new Map<string, ObjectInfo>();
+    for (let i = 0; i < keys.length; i += STATS_AT_ONCE) {
+      const some = keys.slice(i, i + STATS_AT_ONCE);
+      for (const info of await Promise.all(some.map((key) => this.#info(key))))
+        if (info !== undefined) found.set(info.key, info);
+    }
+    return found;
   }
 
   async delete(keys: readonly string[]): Promise<void> {
@@ -123,6 +135,12 @@ export class DirectoryStore implements ObjectStore {
   async abandon(upload: UnfinishedUpload): Promise<void> {
     const path = `${this.#path(upload.key)}.${upload.uploadId}.upload`;
     await this.#guard(path, () => unlinkIfPresent(path));
+  }
+
+  async #info(key: string): Promise<ObjectInfo | undefined> {
+    const path = this.#path(key);
+    const info = await this.#guard(path, () => orUndefined(stat(path)));
+    return info?.isFile() ? infoOf(key, info) : undefined;
   }
 
   /** Returns all file names that begin with `prefix`, sorted, including unfinished uploads. */
@@ -209,6 +227,10 @@ function kindOfEntry(entry: Dirent): string {
   if (entry.isSymbolicLink()) return "a symbolic link, and these are not followed";
   if (entry.isSocket()) return "a socket, not a file";
   return entry.isFIFO() ? "a named pipe, not a file" : "a device, not a file";
+}
+
+function infoOf(key: string, info: Stats): ObjectInfo {
+  return { key, bytes: info.size, modifiedAt: Math.floor(info.mtimeMs), etag: etagOf(info) };
 }
 
 /** `mtimeMs` includes microseconds, as far as a double can represent them. */

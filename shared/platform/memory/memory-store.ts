@@ -67,14 +67,17 @@ export class MemoryStore implements ObjectStore {
       .sort((a, b) => Buffer.compare(bytesOf(a), bytesOf(b)));
     for (const path of keys) {
       const object = this.#shared.objects.get(path);
-      if (object === undefined) continue;
-      yield {
-        key: path.slice(this.#prefix.length),
-        bytes: object.bytes.length,
-        modifiedAt: object.modifiedAt,
-        etag: etagOf(object),
-      };
+      if (object !== undefined) yield infoOf(path.slice(this.#prefix.length), object);
     }
+  }
+
+  async stat(keys: readonly string[]): Promise<ReadonlyMap<string, ObjectInfo>> {
+    const found = new Map<string, ObjectInfo>();
+    for (const key of keys) {
+      const object = this.#shared.objects.get(this.#path(key));
+      if (object !== undefined) found.set(key, infoOf(key, object));
+    }
+    return found;
   }
 
   async delete(keys: readonly string[]): Promise<void> {
@@ -99,6 +102,10 @@ export class MemoryStore implements ObjectStore {
     checkKey(key);
     return this.#prefix + key;
   }
+}
+
+function infoOf(key: string, object: Stored): ObjectInfo {
+  return { key, bytes: object.bytes.length, modifiedAt: object.modifiedAt, etag: etagOf(object) };
 }
 
 function etagOf({ bytes, modifiedAt }: Stored): string {

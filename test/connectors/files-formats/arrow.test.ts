@@ -286,8 +286,9 @@ print("null")`,
       return stream.toUint8Array(true);
     };
     const twice = arrow({ "a.arrow": await fileOf("a", "b", "a") });
-    for (const reading of [rowsIn(twice, "b int"), (async () => (await source(twice)).schema())()]) {
-      expect(await failure(reading)).toMatchObject({
+    const ways = [() => rowsIn(twice, "b int"), async () => (await source(twice)).schema()];
+    for (const read of ways) {
+      expect(await failure(read())).toMatchObject({
         code: "COLUMN_DUPLICATE",
         message: 'the file has the column "a" twice',
         where: { path: join(twice.path, "a.arrow") },

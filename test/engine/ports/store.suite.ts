@@ -151,6 +151,24 @@ export function storeSuite(name: string, open: () => Promise<ObjectStore>): void
       }
     });
 
+    it("A store tells of the objects of given keys, and leaves out those that do not exist", async () => {
+      await Promise.all(Array.from({ length: 40 }, (_, i) => store.put(`part/${i}`, text("x".repeat(i)))));
+      await store.put("other", text("four"));
+      const found = await store.stat(["part/7", "part/39", "part/40", "other", "part", "none/1"]);
+      expect([...found.keys()].sort()).toEqual(["other", "part/39", "part/7"]);
+      expect(found.get("part/39")?.bytes).toBe(39);
+      const [listed] = await Array.fromAsync(store.list("part/7"));
+      expect(found.get("part/7")).toEqual(listed);
+      expect(await store.stat([])).toEqual(new Map());
+      expect(await store.stat(["gone"])).toEqual(new Map());
+    });
+
+    it("A store finds given keys among many others", async () => {
+      await Promise.all(Array.from({ length: 1100 }, (_, i) => store.put(`k/${i}`, text("x"))));
+      const wanted = ["k/0", "k/none", "k/998", "k/9999"];
+      expect([...(await store.stat(wanted)).keys()].sort()).toEqual(["k/0", "k/998"]);
+    });
+
     it("A store lists more objects than a page holds", async () => {
       await Promise.all(Array.from({ length: 1100 }, (_, i) => store.put(`many/${i}`, text("x"))));
       expect(await keys(store, "many/")).toHaveLength(1100);
