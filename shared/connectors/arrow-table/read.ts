@@ -2,18 +2,14 @@ import type { RecordBatch } from "apache-arrow";
 import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { liveFiles } from "./log.ts";
+import { liveFiles } from "./open-state.ts";
 
 /**
  * Reads all record batches of a table in the order of its commits. Errors: `TABLE_FILE_MISSING`,
  * `TABLE_FILE_DAMAGED`.
  */
 export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch> {
-  const live = await liveFiles(table);
-  yield* readFiles(
-    table,
-    live.map((file) => file.path),
-  );
+  for await (const { path } of liveFiles(table)) yield* readFiles(table, [path]);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { RecordBatch } from "apache-arrow";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { groupsOf } from "../kit/slices.ts";
-import { liveFiles } from "./log.ts";
+import { liveFiles } from "./open-state.ts";
 import { readFiles } from "./read.ts";
 
 /** Maximum total size of the data files in one partition. A larger file gets its own partition. */
@@ -24,7 +24,7 @@ export class ArrowTableReader extends DataSourceReader<Slice> {
   }
 
   override async partitions(): Promise<Slice[]> {
-    const groups = groupsOf(await liveFiles(this.#table), { maxBytes: PARTITION_BYTES });
+    const groups = groupsOf(await Array.fromAsync(liveFiles(this.#table)), { maxBytes: PARTITION_BYTES });
     return groups.map((files) => files.map(({ path }) => path));
   }
 
