@@ -1,6 +1,6 @@
 import { ArrowFormatError } from "../../arrow/ipc/format-error.ts";
 import { decodeSchema } from "../../arrow/ipc-file.ts";
-import { isUtcTime } from "../../contract/iso.ts";
+import { exists, isUtcTime, scanMoment } from "../../contract/iso.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 
@@ -86,7 +86,9 @@ function countProblem(value: unknown): string | undefined {
 
 function timeProblem(value: unknown): string | undefined {
   if (typeof value !== "string") return mustBe("a time", value);
-  return isUtcTime(value) && !Number.isNaN(Date.parse(value)) ? undefined : "must be a UTC time in ISO 8601";
+  const moment = isUtcTime(value) ? scanMoment(value) : undefined;
+  const isTime = moment !== undefined && exists(moment) && !Number.isNaN(Date.parse(value));
+  return isTime ? undefined : "must be a UTC time in ISO 8601";
 }
 
 function operationProblem(value: unknown): string | undefined {

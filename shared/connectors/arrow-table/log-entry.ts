@@ -66,7 +66,7 @@ export function brokenLog(table: ObjectStore, version: number, problem: string):
   const key = entryKey(version);
   return new MillraceError("TABLE_LOG_BROKEN", `${key} ${problem}`, {
     where: { path: `${table.location}/${key}` },
-    hint: "Nothing was written. The log must have each version from 0: restore the file from a backup, or write to another path.",
+    hint: 'Nothing was written. The log must have each version from 0: restore the file from a backup. To begin another table: `path: "FOLDER"`.',
   });
 }
 

@@ -29,10 +29,15 @@ export function latestOf({ from, entries }: LogWindow): number {
 
 /**
  * Looks for the entries from version `from` to the newest one. One request answers for all versions
- * up to `known` and some more, however long the log is. Error: `TABLE_LOG_BROKEN` if an entry is
- * empty, or is missing while a later one exists.
+ * up to `known` and some more, however long the log is. Stops after more than `most` entries. Error:
+ * `TABLE_LOG_BROKEN` if an entry is empty, or is missing while a later one exists.
  */
-export async function lookFrom(table: ObjectStore, from: number, known: number): Promise<LogWindow> {
+export async function lookFrom(
+  table: ObjectStore,
+  from: number,
+  known: number,
+  most: number = Number.POSITIVE_INFINITY,
+): Promise<LogWindow> {
   const entries: EntryInfo[] = [];
   let missing = Number.POSITIVE_INFINITY;
   let end = Math.max(known + 1, from) + NEW + AHEAD;
@@ -45,7 +50,7 @@ export async function lookFrom(table: ObjectStore, from: number, known: number):
       else if (missing < at + i) throw hole(table, missing, at + i);
       else entries.push(nonEmpty(table, at + i, info));
     }
-    if (end - missing >= AHEAD) break;
+    if (end - missing >= AHEAD || entries.length > most) break;
   }
   return { from, entries };
 }

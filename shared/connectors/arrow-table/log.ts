@@ -12,7 +12,7 @@ import {
   lookFrom,
   WINDOW,
 } from "./log-window.ts";
-import { withState } from "./open-state.ts";
+import { CHECKPOINT_EVERY, withState } from "./open-state.ts";
 import { schemaOf, type TableSchema, type TableState } from "./table-state.ts";
 
 /**
@@ -28,6 +28,9 @@ export interface StagedFile {
   readonly rows: number;
   readonly bytes: number;
 }
+
+/** Number of newer entries that are read one by one. */
+const MAX_NEW = 2 * CHECKPOINT_EVERY;
 
 /** What an earlier commit of the pipeline knew of the log up to `version`. */
 export interface KnownLog {
@@ -64,8 +67,8 @@ export async function openLog(table: ObjectStore, pipeline: string, known?: Know
 }
 
 /**
- * Goes on from what an earlier commit knew. Returns `undefined` if the log is another one: it was
- * restored or replaced.
+ * Goes on from what an earlier commit knew. Returns `undefined` if that is too long ago, or if the
+ * log is another one: it was restored or replaced.
  */
 async function continueFrom(
   table: ObjectStore,
@@ -73,9 +76,10 @@ async function continueFrom(
   { version, newest, mark }: KnownLog,
 ): Promise<LogPosition | undefined> {
   const from = Math.min(mark?.from ?? Number.POSITIVE_INFINITY, Math.max(0, version + 1 - WINDOW));
-  const window = await lookFrom(table, from, version);
+  const window = await lookFrom(table, from, version, version - from + MAX_NEW);
   const latest = latestOf(window);
-  if (latest < version) return undefined;
+  // After a long pause of this pipeline, a checkpoint is nearer.
+  if (latest < version || latest > version + MAX_NEW) return undefined;
   const isSame = mark !== undefined && mark.from === from && hasMark(window, mark, version);
   // Etags change when a table is copied. The entries then prove that it is the same log.
   const entries = await Array.fromAsync(readEntries(table, isSame ? version + 1 : from, latest + 1));
