@@ -53,16 +53,21 @@ export class LiveList {
   }
 
   /**
-   * Removes files. Returns the number of paths that are not in the list. Error: `SegmentDamaged`.
+   * Removes `count` files. Returns the number of paths that are not in the list. Error:
+   * `SegmentDamaged`.
    */
-  async remove(paths: readonly string[]): Promise<number> {
-    const left = new Set(paths);
-    for (const path of paths) {
+  async remove(count: number, paths: () => AsyncGenerator<string>): Promise<number> {
+    // An overwrite names all files in their order, so it is compared without holding their names.
+    if (count === this.#totals.files && (await this.#isEqual(paths()))) {
+      this.clear();
+      return 0;
+    }
+    const left = new Set<string>();
+    for await (const path of paths()) {
       const file = this.#newer.get(path);
-      if (file === undefined) continue;
+      if (file === undefined) left.add(path);
+      else this.#count(file, -1);
       this.#newer.delete(path);
-      left.delete(path);
-      this.#count(file, -1);
     }
     for (const part of this.#parts) {
       if (left.size === 0) break;
@@ -74,6 +79,14 @@ export class LiveList {
     }
     this.#parts = this.#parts.filter(({ segment, removed }) => segment.files > removed.size);
     return left.size;
+  }
+
+  async #isEqual(paths: AsyncGenerator<string>): Promise<boolean> {
+    for await (const { path } of this.files()) {
+      const { done, value } = await paths.next();
+      if (done || value !== path) return false;
+    }
+    return (await paths.next()).done === true;
   }
 
   /** Removes all files. */

@@ -1,11 +1,13 @@
 import type { SchemaJson } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { isPlainObject } from "../../contract/json.ts";
 import { padded } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 import { newerFormat } from "../kit/newer-format.ts";
-import { entryProblem, formatOf } from "./entry-checks.ts";
+import { entryProblem, formatOf, pathProblem } from "./entry-checks.ts";
+import { type EntryPart, RANGE_BYTES, rangesOf, splitEntry } from "./long-entry.ts";
 
 export const LOG_FOLDER = `${TABLE_FOLDER.log}/`;
 const VERSION = /^_log\/(\d{20})\.json$/;
@@ -51,6 +53,12 @@ export interface LogEntry {
   readonly remove: readonly { readonly path: string }[];
 }
 
+/** A log entry as it is read. */
+export interface StoredEntry extends LogEntry {
+  /** Number of removed files of an entry that is too long to hold them. */
+  readonly longRemove?: number;
+}
+
 export function entryKey(version: number): string {
   return `${LOG_FOLDER}${padded(version, 20)}.json`;
 }
@@ -71,24 +79,77 @@ export function brokenLog(table: ObjectStore, version: number, problem: string):
 }
 
 /**
- * Reads the log entry of a version and checks every field. Errors: `TABLE_LOG_BROKEN`,
- * `TABLE_VERSION`.
+ * Reads the log entry of a version and checks every field. Of a long entry, `remove` is empty and
+ * `removedPaths` reads it. Errors: `TABLE_LOG_BROKEN`, `TABLE_VERSION`.
  */
-export async function readEntry(table: ObjectStore, version: number): Promise<LogEntry> {
-  const bytes = await table.get(entryKey(version));
+export async function readEntry(table: ObjectStore, version: number): Promise<StoredEntry> {
+  const key = entryKey(version);
+  const bytes = await table.getRange(key, 0, RANGE_BYTES);
   if (bytes === undefined) throw brokenLog(table, version, "is missing");
-  return parseEntry(table, version, bytes);
+  if (bytes.length === 0) throw brokenLog(table, version, "is empty");
+  if (bytes.length === RANGE_BYTES) return await readLongEntry(table, version, bytes);
+  const text = unlessGarbled(table, version, () =>
+    new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes),
+  );
+  return checkedEntry(table, version, parsed(table, version, text));
 }
 
-function parseEntry(table: ObjectStore, version: number, bytes: Uint8Array): LogEntry {
-  if (bytes.length === 0) throw brokenLog(table, version, "is empty");
-  let value: unknown;
+/** Reads a long entry. Its removed files are checked, and not kept. */
+async function readLongEntry(table: ObjectStore, version: number, first: Uint8Array): Promise<StoredEntry> {
+  const add: unknown[] = [];
+  let removed = 0;
+  for await (const part of partsOf(table, version, first)) {
+    if ("rest" in part) {
+      const rest = parsed(table, version, part.rest);
+      const entry =
+        isPlainObject(rest) && Array.isArray(rest["add"]) ? { ...rest, add: [...rest["add"], ...add] } : rest;
+      return { ...checkedEntry(table, version, entry), longRemove: removed };
+    }
+    const element = parsed(table, version, part.element);
+    if (part.list === "add") add.push(element);
+    else removedPath(table, version, element, removed++);
+  }
+  throw brokenLog(table, version, "is not JSON");
+}
+
+/** Yields the paths that an entry removes. */
+export async function* removedPaths(table: ObjectStore, entry: StoredEntry): AsyncGenerator<string> {
+  const { version, remove, longRemove } = entry;
+  for (const { path } of remove) yield path;
+  if (longRemove === undefined) return;
+  const first = await table.getRange(entryKey(version), 0, RANGE_BYTES);
+  let index = 0;
+  for await (const part of partsOf(table, version, first ?? new Uint8Array()))
+    if ("list" in part && part.list === "remove")
+      yield removedPath(table, version, parsed(table, version, part.element), index++);
+}
+
+async function* partsOf(table: ObjectStore, version: number, first: Uint8Array): AsyncGenerator<EntryPart> {
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    yield* splitEntry(rangesOf(table, entryKey(version), first));
+  } catch (error) {
+    if (error instanceof TypeError) throw brokenLog(table, version, "is not UTF-8");
+    throw error;
+  }
+}
+
+function removedPath(table: ObjectStore, version: number, element: unknown, index: number): string {
+  const path = isPlainObject(element) ? element["path"] : undefined;
+  const problem = pathProblem(path);
+  if (problem === undefined) return path as string;
+  throw brokenLog(table, version, `is not an entry of the log: remove[${index}].path ${problem}`);
+}
+
+function parsed(table: ObjectStore, version: number, text: string): unknown {
+  return unlessGarbled(table, version, () => JSON.parse(text) as unknown);
+}
+
+function unlessGarbled<T>(table: ObjectStore, version: number, decode: () => T): T {
+  try {
+    return decode();
   } catch {
     throw brokenLog(table, version, "is not JSON");
   }
-  return checkedEntry(table, version, value);
 }
 
 /** Returns `value` if it is the entry of this version. Errors: `TABLE_LOG_BROKEN`, `TABLE_VERSION`. */
@@ -108,7 +169,11 @@ export function checkedEntry(table: ObjectStore, version: number, value: unknown
  * Yields the entries of the versions `from` (inclusive) to `to` (exclusive), in their order. The
  * entries of one group are read in parallel. Errors: `TABLE_LOG_BROKEN`, `TABLE_VERSION`.
  */
-export async function* readEntries(table: ObjectStore, from: number, to: number): AsyncGenerator<LogEntry> {
+export async function* readEntries(
+  table: ObjectStore,
+  from: number,
+  to: number,
+): AsyncGenerator<StoredEntry> {
   for (let at = from; at < to; at += READ_AT_ONCE) {
     const versions = Array.from({ length: Math.min(READ_AT_ONCE, to - at) }, (_, i) => at + i);
     yield* await Promise.all(versions.map((version) => readEntry(table, version)));

@@ -1,6 +1,6 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { parseAttempt } from "../kit/staging.ts";
-import { type LogEntry, readEntries, readEntry } from "./log-entry.ts";
+import { type LogEntry, readEntries, readEntry, removedPaths, type StoredEntry } from "./log-entry.ts";
 import { latestOf, lookFrom } from "./log-window.ts";
 import type { OpenState } from "./open-state.ts";
 
@@ -29,18 +29,18 @@ export class NeededFiles {
   /** Reads which files were removed at or after `since`, in epoch milliseconds. */
   async readRemovals(since: number): Promise<void> {
     const { removals, forgotRemovals } = this.#open.state;
-    const take = (entry: LogEntry) => {
-      for (const { path } of entry.remove) this.#others.add(path);
+    const take = async (entry: StoredEntry) => {
+      for await (const path of removedPaths(this.#table, entry)) this.#others.add(path);
     };
     for (const { version, timestamp } of removals)
-      if (Date.parse(timestamp) >= since) take(await readEntry(this.#table, version));
+      if (Date.parse(timestamp) >= since) await take(await readEntry(this.#table, version));
     const [oldest] = removals;
     if (!forgotRemovals || oldest === undefined) return;
     // There were so many that the checkpoint does not name all of them.
     for (let version = oldest.version - 1; version >= 0; version--) {
       const entry = await readEntry(this.#table, version);
       if (Date.parse(entry.timestamp) < since - CLOCK_MARGIN_MILLISECONDS) return;
-      if (Date.parse(entry.timestamp) >= since) take(entry);
+      if (Date.parse(entry.timestamp) >= since) await take(entry);
     }
   }
 

@@ -3,7 +3,7 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { LiveList } from "./live-list.ts";
-import { brokenLog, type LogEntry } from "./log-entry.ts";
+import { brokenLog, type LogEntry, removedPaths, type StoredEntry } from "./log-entry.ts";
 
 /** Number of versions with removals that a checkpoint names. */
 const REMOVALS_KEPT = 256;
@@ -77,17 +77,18 @@ export class TableState {
    * Takes the entry of the next version. Errors: `TABLE_LOG_BROKEN` if it removes a file that is
    * not live, or adds one that is; `SegmentDamaged`.
    */
-  async apply(entry: LogEntry): Promise<void> {
-    const { version, remove, add } = entry;
-    if (remove.length > 0) {
-      const unknown = await this.live.remove(remove.map(({ path }) => path));
+  async apply(entry: StoredEntry): Promise<void> {
+    const { version, add } = entry;
+    const count = entry.remove.length + (entry.longRemove ?? 0);
+    if (count > 0) {
+      const unknown = await this.live.remove(count, () => removedPaths(this.#table, entry));
       if (unknown > 0)
         throw brokenLog(this.#table, version, `removes ${unknown} files that no earlier entry adds`);
     }
     const twice = this.live.add(add);
     if (twice >= 0)
       throw brokenLog(this.#table, version, `has in add[${twice}] a file that an earlier entry adds`);
-    this.#take(entry, remove.length > 0);
+    this.#take(entry, count > 0);
   }
 
   /** Takes the entry of an overwrite, which has replaced all files. */
