@@ -1,4 +1,5 @@
 import { syncBuiltinESMExports } from "node:module";
+import { onAbort } from "../shared/contract/abort.ts";
 import type { MillraceError } from "../shared/contract/errors.ts";
 import { endedEarly, forbidExit, watchUncaught } from "../shared/engine/run/process-guard.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -54,7 +55,7 @@ class ProcessGuard {
   #afterGrace(): Promise<never> {
     return new Promise((_, reject) => {
       const wait = () => setTimeout(() => reject(this.signal.reason), GRACE_MILLISECONDS);
-      this.signal.addEventListener("abort", wait, { once: true });
+      onAbort(this.signal, wait);
     });
   }
 }

@@ -1,6 +1,7 @@
 import { syncBuiltinESMExports } from "node:module";
 import type { Context } from "aws-lambda";
 import { STEP_ERROR } from "../shared/aws/names.ts";
+import { onAbort } from "../shared/contract/abort.ts";
 import { escapeControls } from "../shared/contract/controls.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
@@ -106,7 +107,7 @@ function problemOf(error: MillraceError) {
 function afterGrace(signal: AbortSignal): AbortSignal {
   const late = new AbortController();
   const wait = () => setTimeout(() => late.abort(signal.reason), GRACE_MILLISECONDS);
-  signal.addEventListener("abort", wait, { once: true });
+  onAbort(signal, wait);
   return late.signal;
 }
 

@@ -163,11 +163,9 @@ async function routeOf(ports: Ports, planned: PlannedBatch): Promise<Route> {
   const { run, batch, todo } = planned;
   if (todo.length === 0) return { next: "Finalize", todo, items: null };
   if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };
-  let key = batch.partitionsKey;
-  if (todo.length < batch.tasks) {
-    key = todoKey(batch.batchId, run.epoch, ports.runtime.newId());
-    await writeTodo(ports.store, key, todo);
-  }
+  // The Map gets numbers only: its items may have 256 KiB together with the run.
+  const key = todoKey(batch.batchId, run.epoch, ports.runtime.newId());
+  await writeTodo(ports.store, key, todo);
   const items = { bucket: settings.bucket, key: `${settings.prefix}/${key}` };
   return { next: "WriteDistributed", todo: [], items };
 }

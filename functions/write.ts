@@ -2,6 +2,7 @@ import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import { METRIC } from "../shared/aws/names.ts";
 import type { WriteEvent } from "../shared/aws/state.ts";
+import { linkSignals } from "../shared/contract/abort.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
@@ -21,9 +22,10 @@ export const handler = lambdaHandler(
     logger.appendKeys({ batchId: run.batchId, attempt: run.attempt, partition, attemptNumber });
     try {
       const watch = watchOf(stallPolicyOf(sessions.pipeline, settings.stall), { logger, metrics });
-      const writing = withinTime(lambda, (signal) =>
-        write(sessions, ports, event, { signal: AbortSignal.any([signal, crash]), watch }),
-      );
+      const writing = withinTime(lambda, async (signal) => {
+        const linked = linkSignals(signal, crash);
+        return await write(sessions, ports, event, { signal: linked.signal, watch }).finally(linked.unlink);
+      });
       const result = await unlessCrashed(crash, writing);
       logger.info("written", {
         ...result,

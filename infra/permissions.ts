@@ -83,9 +83,11 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 /** Permissions on the objects of the pipeline's store. */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    objects(places, ["PutObject"], [batchFiles("partitions"), batchFiles("todo")]),
-    // Needed to copy the partitions of a batch that is retried after its schema was corrected.
-    objects(places, ["GetObject"], [batchFiles("partitions")]),
+    objects(places, ["PutObject"], [batchFiles("todo")]),
+    // GetObject reads the plan of a batch that is resumed.
+    objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
+    // Without it S3 would answer that a file which is gone is forbidden.
+    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     // Needed to compare the newest batch in the table with the ledger.
@@ -97,6 +99,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   ],
   Write: (places) => [
     objects(places, ["GetObject"], [below("batches"), below("source")]),
+    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
     objects(
       places,
@@ -118,7 +121,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Vacuum: (places) => [
     listing(places, places.prefix),
     uploads(places),
-    objects(places, ["GetObject"], [belowTable("log"), below("staging")]),
+    objects(places, ["GetObject"], [belowTable("log"), below("staging"), batchFiles("partitions")]),
     objects(places, ["GetObject", "PutObject"], [belowTable("checkpoints"), below("vacuum")]),
     objects(
       places,
@@ -218,8 +221,16 @@ function belowTable(folder: keyof typeof TABLE_FOLDER): string {
   return `${STORE_FOLDER.table}/${TABLE_FOLDER[folder]}/*`;
 }
 
+/**
+ * Returns the permission to read the lists of a distributed Map. An execution that an older
+ * Millrace planned reads a partitions file.
+ */
+export function listsOfTasks(places: Places): PolicyStatement {
+  return objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]);
+}
+
 /** Returns the pattern for the files of one kind in all batches. */
-export function batchFiles(kind: keyof typeof BATCH_FILE): string {
+function batchFiles(kind: keyof typeof BATCH_FILE): string {
   return `${STORE_FOLDER.batches}/*/${BATCH_FILE[kind]}*`;
 }
 

@@ -51,7 +51,7 @@ import {
   tracingStatement,
   versionOf,
 } from "./functions.ts";
-import { batchFiles, objects } from "./permissions.ts";
+import { listsOfTasks } from "./permissions.ts";
 
 /** An inline Map runs at most 40 iterations in parallel. */
 const INLINE_CONCURRENCY = 40;
@@ -316,7 +316,7 @@ export class PipelineStateMachine extends Construct {
           actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
           resources: [machine.executions, machine.children],
         }),
-        objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]),
+        listsOfTasks(places),
       );
       for (const key of keysOf(props)) key.grantDecrypt(role);
     }

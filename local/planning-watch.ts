@@ -1,3 +1,4 @@
+import { onAbort } from "../shared/contract/abort.ts";
 import { parseDuration } from "../shared/contract/duration.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
@@ -35,10 +36,8 @@ export class PlanningWatch {
     const ended = new AbortController();
     const { sleep } = this.#ports.runtime;
     this.#warnIfStalled(ended.signal);
-    const interrupted = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve(), { once: true, signal: ended.signal });
-    });
+    const { promise: interrupted, resolve } = Promise.withResolvers<void>();
+    const stopListening = onAbort(signal, resolve);
     const stuck = interrupted
       .then(() => sleep(GRACE_MILLISECONDS, ended.signal))
       .then(
@@ -48,6 +47,7 @@ export class PlanningWatch {
     try {
       return await Promise.race([planning, stuck]);
     } finally {
+      stopListening();
       ended.abort();
       // An abandoned plan may still reject; the process is about to end, so that is ignored.
       planning.catch(() => undefined);

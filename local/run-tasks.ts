@@ -1,3 +1,4 @@
+import { linkSignals } from "../shared/contract/abort.ts";
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import { optional } from "../shared/contract/optional.ts";
 import { retry } from "../shared/contract/retry.ts";
@@ -37,14 +38,14 @@ export async function runTasks(
   ports: Ports,
   request: TasksRequest,
 ): Promise<MillraceError | undefined> {
-  const queue = [...request.todo];
+  const queue = request.todo.values();
   const stopping = new AbortController();
-  const signal = AbortSignal.any([request.signal, stopping.signal]);
+  const { signal, unlink } = linkSignals(request.signal, stopping.signal);
   const progress = new BatchProgressCounter(request, ports);
   let failure: MillraceError | undefined;
 
   async function drainQueue(): Promise<void> {
-    for (let partition = queue.shift(); partition !== undefined; partition = queue.shift()) {
+    for (const partition of queue) {
       if (signal.aborted) return;
       try {
         await runTask(pool, ports, request, partition, signal, progress);
@@ -56,7 +57,9 @@ export async function runTasks(
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(request.maxConcurrency, queue.length) }, drainQueue));
+  const atOnce = Math.min(request.maxConcurrency, request.todo.length);
+  await Promise.all(Array.from({ length: atOnce }, drainQueue));
+  unlink();
   return failure;
 }
 

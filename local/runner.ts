@@ -1,4 +1,5 @@
 import { encodeSchema } from "../shared/arrow/ipc-file.ts";
+import { linkSignals } from "../shared/contract/abort.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { runBatches } from "../shared/engine/run/loop.ts";
 import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
@@ -38,6 +39,7 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     startedAt: ports.runtime.now(),
   });
   let steps: LocalSteps | undefined;
+  const stopping = linkSignals(signal, crash);
   try {
     const watch = new PlanningWatch(options, ports);
     const opening = openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
@@ -57,8 +59,7 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     steps = new LocalSteps({ options, sessions, ports, lock, pool, watch, code });
     const kind = Object.keys(trigger).join();
     onEvent({ type: "started", pipeline: pipeline.name, home: home.root, trigger: kind });
-    const stopping = AbortSignal.any([signal, crash]);
-    const control = { pipeline: pipeline.name, ports, signal: stopping, onEvent };
+    const control = { pipeline: pipeline.name, ports, signal: stopping.signal, onEvent };
     if (home.isReadableByOthers) onEvent({ type: "warning", error: readableByOthers(home).toRecord() });
     await runBatches(stepsUnlessCrashed(crash, steps), control);
     crash.throwIfAborted();
@@ -66,6 +67,7 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     // An error here would hide that of the run. What stays open ends with the process.
     const closing = [() => steps?.end(), () => code.end(), () => lock.release(), () => ledger.close()];
     for (const close of closing) await (async () => close())().catch(() => undefined);
+    stopping.unlink();
     clearInterval(alive);
   }
 }

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { Piscina } from "piscina";
+import { onAbort } from "../shared/contract/abort.ts";
 import { type ErrorLocation, MillraceError } from "../shared/contract/errors.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
 import {
@@ -107,8 +108,7 @@ export class TaskPool implements TaskRunner {
         onMessage(left.message as FromTask);
     };
     port.on("message", onMessage);
-    options.signal.addEventListener("abort", stop, { once: true });
-    if (options.signal.aborted) stop();
+    const stopListening = onAbort(options.signal, stop);
     let lost: { readonly cause: unknown } | undefined;
     const fail = (cause: unknown) => {
       lost = { cause };
@@ -134,7 +134,7 @@ export class TaskPool implements TaskRunner {
     } finally {
       this.#waiting.delete(fail);
       clearTimeout(grace);
-      options.signal.removeEventListener("abort", stop);
+      stopListening();
       readRest();
       port.close();
     }

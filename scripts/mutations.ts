@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
+import { MUTATIONS } from "../test/faults/all-mutations.ts";
 import { runCase } from "../test/faults/cases.ts";
 import { type Harness, mutatedHarness } from "../test/faults/mutate.ts";
-import { MUTATIONS, type Mutation } from "../test/faults/mutations.ts";
+import type { Mutation } from "../test/faults/mutations.ts";
 import { type CaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
 import { searchCase } from "../test/faults/search.ts";
 

@@ -116,6 +116,7 @@ export {
   type SupportsCommitLookup,
   type SupportsLedgerTransaction,
   type SupportsNewestBatch,
+  type SupportsStagedFiles,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,

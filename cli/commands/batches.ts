@@ -2,7 +2,7 @@ import { runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
-import { readPartitionsFile } from "../../shared/engine/partitions-file.ts";
+import { readPlannedTask } from "../../shared/engine/partitions-file.ts";
 import type { Batch, RunningTask, Task } from "../../shared/engine/ports/ledger.ts";
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
@@ -53,8 +53,10 @@ export async function batchCommand(
     if (batch === undefined) throw batchNotFound(name, batchId);
     const tasks = await ledger.tasks(batch);
     const running = await runningOf(ledger, batch, tasks);
-    const values = await valuesOf(target.storeOf(name), batch);
-    const details = detailsOf(batch, tasks, running, values, flags.limit);
+    const shown = { tasks: tasks.slice(0, flags.limit), running: running.slice(0, flags.limit) };
+    const numbers = [...shown.tasks, ...shown.running].map(({ partition }) => partition);
+    const values = await valuesOf(target.storeOf(name), batch, numbers);
+    const details = detailsOf(batch, tasks, shown, values, flags.limit);
     if (flags.json) printJson(details);
     else printLine(describe(details));
   });
@@ -69,28 +71,32 @@ export function batchNotFound(pipeline: string, batchId: number): MillraceError 
 }
 
 /**
- * Returns the partitions that the source planned, or none if their file cannot be read or was
- * removed.
+ * Returns these partitions by their numbers, or none if their file cannot be read or was removed.
  */
-async function valuesOf(store: ObjectStore | undefined, batch: Batch): Promise<readonly unknown[]> {
-  if (store === undefined) return [];
+async function valuesOf(
+  store: ObjectStore | undefined,
+  { partitionsKey }: Batch,
+  numbers: readonly number[],
+): Promise<ReadonlyMap<number, unknown>> {
+  if (store === undefined) return new Map();
+  const value = async (number: number) => (await readPlannedTask(store, partitionsKey, number)).partition;
   try {
-    return (await readPartitionsFile(store, batch.partitionsKey)).partitions;
+    return new Map(await Promise.all(numbers.map(async (each) => [each, await value(each)] as const)));
   } catch {
-    return [];
+    return new Map();
   }
 }
 
 function detailsOf(
   batch: Batch,
   tasks: readonly Task[],
-  running: readonly RunningTask[],
-  values: readonly unknown[],
+  shown: { readonly tasks: readonly Task[]; readonly running: readonly RunningTask[] },
+  values: ReadonlyMap<number, unknown>,
   limit: number,
 ) {
   const now = runtime.now();
   const withValue = <T extends { readonly partition: number }>(task: T) => {
-    const value = values[task.partition] as JsonValue | undefined;
+    const value = values.get(task.partition) as JsonValue | undefined;
     return { ...task, ...(value === undefined ? {} : { value: clipped(value) }) };
   };
   const done = new Set(tasks.map(({ partition }) => partition));
@@ -104,8 +110,8 @@ function detailsOf(
     ...publicBatch(batch),
     firstPlannedAt: new Date(batch.firstPlannedAt).toISOString(),
     tasksDone: tasks.length,
-    tasks: tasks.slice(0, limit).map((task) => withValue(publicTask(task))),
-    running: running.slice(0, limit).map((task) => withValue(publicRunning(task, now))),
+    tasks: shown.tasks.map((task) => withValue(publicTask(task))),
+    running: shown.running.map((task) => withValue(publicRunning(task, now))),
     unfinished: unfinished.slice(0, limit),
     unfinishedCount: unfinished.length,
   };

@@ -8,9 +8,7 @@ import {
   type Schema,
   Struct,
 } from "apache-arrow";
-import type { ErrorCode } from "../contract/error-codes.ts";
-import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
-import type { ObjectStore } from "../contract/object-store.ts";
+import { MillraceError } from "../contract/errors.ts";
 import { ColumnEncoder } from "./ipc/column-encoder.ts";
 import { fileSchema } from "./ipc/file-schema.ts";
 import { ArrowFormatError } from "./ipc/format-error.ts";
@@ -20,6 +18,8 @@ import { decodeSchemaTable } from "./ipc/schema-message.ts";
 
 /** Size from which the encoded bytes are passed on to the store. */
 const CHUNK_BYTES = 1024 * 1024;
+/** Arrow libraries and Node read at most this much at once. */
+const MAX_BATCH_BYTES = 2 ** 31 - 1;
 
 /**
  * A file writer whose output can be taken in pieces, so that a file is streamed and never held in
@@ -31,6 +31,8 @@ class DrainingFileWriter extends RecordBatchFileWriter {
   readonly #columns = new ColumnEncoder();
   #chunks: Uint8Array[] = [];
   #pendingBytes = 0;
+  #firstDictionaryBytes = 0;
+  #batches = 0;
 
   constructor(schema: Schema) {
     super();
@@ -40,6 +42,14 @@ class DrainingFileWriter extends RecordBatchFileWriter {
 
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /**
+   * Bytes so far. Of the dictionaries only those count that came after the first record batch,
+   * because the next file would need the first ones, too.
+   */
+  get size(): number {
+    return this._position + this.#columns.dictionaryBytes - this.#firstDictionaryBytes;
   }
 
   drain(): Uint8Array {
@@ -58,8 +68,11 @@ class DrainingFileWriter extends RecordBatchFileWriter {
     const columns = fields.map(({ type, name }, i) =>
       this.#columns.encode(type, batch.data.children[i] as Data, name),
     );
+    if (this.#batches++ === 0) this.#firstDictionaryBytes = this.#columns.dictionaryBytes;
     const rows = new Data(new Struct(fields), 0, batch.numRows, 0, undefined, columns);
+    const start = this._position;
     this._writeRecordBatch(new RecordBatch(this.#fileSchema, rows, batch.metadata));
+    if (this._position - start > MAX_BATCH_BYTES) throw tooLarge(batch, this._position - start);
   }
 
   override finish(): this {
@@ -118,18 +131,31 @@ function withOwnTypes(type: DataType, data: Data): Data {
   return new Data(type, offset, length, nullCount, buffers, children, dictionary, variadicBuffers);
 }
 
+function tooLarge({ numRows }: RecordBatch, bytes: number): MillraceError {
+  return new MillraceError(
+    "RECORD_BATCH_TOO_LARGE",
+    `a record batch of ${numRows} rows has ${bytes} bytes, and no reader takes more than ${MAX_BATCH_BYTES} at once`,
+    {
+      hint: "Let the reader yield smaller record batches, or rows: they are then put together in small ones.",
+    },
+  );
+}
+
 /**
  * Encodes record batches as an Arrow IPC file, in chunks of about 1 MiB. The record batches must
- * have the columns of `schema`. Error: `DICTIONARY_TOO_LARGE`.
+ * have the columns of `schema`. After the record batch with which the file reaches `maxBytes`, it
+ * takes no other. Errors: `DICTIONARY_TOO_LARGE`, `RECORD_BATCH_TOO_LARGE`.
  */
 export async function* encodeFile(
   schema: Schema,
   batches: AsyncIterable<RecordBatch> | Iterable<RecordBatch>,
+  maxBytes: number = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const writer = new DrainingFileWriter(schema);
   for await (const batch of batches) {
     writer.append(batch);
     if (writer.pendingBytes >= CHUNK_BYTES) yield writer.drain();
+    if (writer.size >= maxBytes) break;
   }
   writer.finish();
   yield writer.drain();
@@ -138,30 +164,6 @@ export async function* encodeFile(
 /** Reads the record batches of an Arrow IPC file. Error: `ArrowFormatError`. */
 export function decodeFile(bytes: Uint8Array): Iterable<RecordBatch> {
   return readFileBytes(bytes);
-}
-
-/** What the error of a damaged file in a store says. */
-export interface DamagedFile {
-  readonly store: Pick<ObjectStore, "location">;
-  readonly key: string;
-  readonly code: ErrorCode;
-  readonly where?: ErrorLocation;
-  readonly hint: string;
-}
-
-/** Like `decodeFile`, for a file of a store. Its error has the code of `damaged` and the file. */
-export function* decodeStoredFile(bytes: Uint8Array, damaged: DamagedFile): Generator<RecordBatch> {
-  const { store, key, code, where, hint } = damaged;
-  try {
-    yield* decodeFile(bytes);
-  } catch (error) {
-    if (!(error instanceof ArrowFormatError)) throw error;
-    throw new MillraceError(code, `${key} is damaged: ${error.message}`, {
-      where: { ...where, path: `${store.location}/${key}` },
-      hint,
-      cause: error,
-    });
-  }
 }
 
 /** Encodes a schema as text without loss: its Arrow IPC message in base64. */

@@ -29,8 +29,8 @@ export const BATCH_FILE = {
 export const TABLE_FOLDER = { checkpoints: "_checkpoints", data: "data", log: "_log" } as const;
 
 /**
- * An entry for one task in the partitions and todo files. A distributed Map of Step Functions
- * iterates over these entries.
+ * An entry for one task in a todo file. A distributed Map of Step Functions iterates over these
+ * entries.
  */
 export interface ListedTask {
   readonly task: number;

@@ -72,6 +72,29 @@ export interface SupportsTaskAbort<M = WriterCommitMessage> {
   abortTask(message: M | null, task: TaskContext): Awaitable<void>;
 }
 
+/** A staged file that is not as its task left it. */
+export interface DamagedFile {
+  /** Index of the partition whose commit message names the file. */
+  readonly partition: number;
+  /** Location of the file, for messages. */
+  readonly path: string;
+  /** The problem, such as `is gone`. */
+  readonly problem: string;
+}
+
+/**
+ * A writer that can check what its tasks staged. Before a batch is decided, and before a commit is
+ * repeated, the engine asks it. A damaged file then costs its task another run, and no rows.
+ */
+export interface SupportsStagedFiles<M = WriterCommitMessage> {
+  /**
+   * Returns the staged files that are gone or do not have the size that their commit message
+   * records; none if all are well. `messages` are in partition order, with `null` for each task that
+   * is not finished. It must change nothing.
+   */
+  findDamaged(messages: readonly (M | null)[], batch: BatchContext): Awaitable<readonly DamagedFile[]>;
+}
+
 /**
  * A writer that can look up whether a batch is committed. After a failed `commit` the engine asks
  * it, and treats a batch that is visible as committed. Without this method a failed `commit` is

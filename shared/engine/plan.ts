@@ -8,7 +8,7 @@ import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
-import { checkPartitions, partitionsKey, rowsKey, writePartitionsFile } from "./partitions-file.ts";
+import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
 import type { Action, Batch, BatchRun, Fence, Head, PipelineIdentity, Planning } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -232,10 +232,11 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
   const { schema, partitions, start, latest, reported, code } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
-  const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
+  const name = planName(batchId, fence.epoch, ports.runtime.newId());
   const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(key), schema, rows) };
-  await writePartitionsFile(ports.store, key, { schema, partitions, start, end, ...storedRows });
+    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
+  const planned = { schema, partitions, start, end, ...storedRows };
+  const key = await writePartitionsFile(ports.store, name, planned);
   const batch = {
     incarnation: head.incarnation,
     batchId,
@@ -262,8 +263,7 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
 
 /**
  * Stores the rows that a simple reader returned while planning. They are stored before the batch is
- * recorded, so that its task and every replay find them. They are few, so they are put in one
- * piece.
+ * recorded, so that its task and every replay find them.
  */
 async function storeRows(
   ports: Ports,
@@ -271,11 +271,9 @@ async function storeRows(
   schema: Schema,
   rows: AsyncIterable<RecordBatch>,
 ): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of encodeFile(schema, rows)) chunks.push(chunk);
   // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
   // earlier try of this call wrote it.
-  await ports.store.put(key, Buffer.concat(chunks));
+  await ports.store.put(key, encodeFile(schema, rows));
   return key;
 }
 

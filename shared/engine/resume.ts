@@ -5,7 +5,7 @@ import { otherCodeWarning } from "./other-code.ts";
 import {
   checkPartitions,
   type PlannedPartitions,
-  partitionsKey,
+  planName,
   readPartitionsFile,
   writePartitionsFile,
 } from "./partitions-file.ts";
@@ -129,8 +129,8 @@ async function planOfNextAttempt(
   if (encoded === batch.schema) return byThisCode;
   const planned = await readPlan(ports, batch);
   if (MillraceError.is(planned) || planned.rowsKey !== undefined) return byThisCode;
-  const key = partitionsKey(batch.batchId, fence.epoch, ports.runtime.newId());
-  await writePartitionsFile(ports.store, key, { ...planned, schema });
+  const name = planName(batch.batchId, fence.epoch, ports.runtime.newId());
+  const key = await writePartitionsFile(ports.store, name, { ...planned, schema });
   return { ...byThisCode, partitionsKey: key, schema: encoded };
 }
 
@@ -166,8 +166,8 @@ async function planAnew(
   const partitions = await planner.partitions(start, end);
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
   const schema = await source.schema();
-  const key = partitionsKey(batchId, fence.epoch, ports.runtime.newId());
-  await writePartitionsFile(ports.store, key, { schema, partitions, start, end });
+  const name = planName(batchId, fence.epoch, ports.runtime.newId());
+  const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end });
   return await replan(ports, fence, batch, {
     partitionsKey: key,
     schema: encodeSchema(schema),

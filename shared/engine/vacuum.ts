@@ -2,7 +2,7 @@ import { decodeSchema } from "../arrow/ipc-file.ts";
 import type { ObjectInfo, UnfinishedUpload } from "../contract/object-store.ts";
 import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
-import { parseBatchKey, rowsKey } from "./partitions-file.ts";
+import { parseBatchKey, rowsKeyBeside } from "./partitions-file.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { TASKS_KEPT_MILLISECONDS } from "./resume.ts";
@@ -125,7 +125,7 @@ async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: st
 function isDeletablePlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
   const plan = parseBatchKey(key);
   if (plan === undefined) return false;
-  if (openPartitionsKey !== undefined && [openPartitionsKey, rowsKey(openPartitionsKey)].includes(key))
+  if (openPartitionsKey !== undefined && [openPartitionsKey, rowsKeyBeside(openPartitionsKey)].includes(key))
     return false;
   const isClosed = plan.batchId < head.nextBatchId && plan.batchId !== head.openBatchId;
   return isClosed || (plan.epoch !== undefined && plan.epoch < head.epoch);

@@ -66,6 +66,22 @@ export async function tidy(world: Surroundings): Promise<void> {
 }
 
 /**
+ * Runs a vacuum that spares no file for its age, after each of these numbers of turns. Each of its
+ * calls waits for its turn, too.
+ */
+export async function vacuumBeside(
+  world: Surroundings,
+  turn: () => Promise<void>,
+  pauses: readonly number[],
+): Promise<void> {
+  for (const pause of pauses) {
+    for (let waited = 0; waited < pause; waited++) await turn();
+    const { sessions, ports } = await new Run(world, { turn }).open();
+    await vacuum(sessions, ports, { olderThan: 0, dryRun: false });
+  }
+}
+
+/**
  * Does what the case says after its runs, and what a person then has to do. Returns the rows that
  * the table must have in the end.
  */

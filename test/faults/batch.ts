@@ -22,15 +22,15 @@ export interface Failure {
 }
 
 export interface Result {
-  /** Number of calls in a run without faults. */
-  readonly calls: number;
+  /** The calls of a run without faults. */
+  readonly calls: readonly string[];
   readonly cases: Readonly<Partial<Record<Kind, number>>>;
   readonly failed: Readonly<Partial<Record<Kind, number>>>;
   readonly failures: readonly Failure[];
 }
 
 export async function runShare({ seed, seconds, limit, next }: Share): Promise<Result> {
-  const { length: calls } = await countCalls();
+  const calls = await countCalls();
   const deadline = performance.now() + seconds * 1000;
   const cases: Partial<Record<Kind, number>> = {};
   const failed: Partial<Record<Kind, number>> = {};

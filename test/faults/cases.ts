@@ -1,10 +1,20 @@
-import { type Act, finish, perform, skipOpenBatch, tidy } from "./acts.ts";
+import { type Act, finish, perform, skipOpenBatch, tidy, vacuumBeside } from "./acts.ts";
 import { generator } from "./chance.ts";
 import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
 import { type Shape, World } from "./world.ts";
 
-export const KINDS = ["single", "history", "zombie", "takeover", "pair", "interleaved", "sequence"] as const;
+export const KINDS = [
+  "single",
+  "late",
+  "history",
+  "zombie",
+  "takeover",
+  "pair",
+  "interleaved",
+  "vacuum beside",
+  "sequence",
+] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A case of the fault tests. Its JSON contains everything that is needed to run it again. */
@@ -16,6 +26,11 @@ export interface Case {
   readonly vacuums?: boolean;
   /** Seed of the order in which runs take turns. These runs are not protected by leases. */
   readonly seed?: number;
+  /**
+   * Number of vacuums beside the runs, at moments that the seed decides. They spare no file for its
+   * age.
+   */
+  readonly vacuumsBeside?: number;
   /** An action of an operator between the runs. */
   readonly act?: Act;
 }
@@ -24,6 +39,8 @@ export const SHAPE: Shape = { rows: 8, rowsABatch: 4, partitions: 2 };
 
 const DAY = 86_400_000;
 const LEASE_IS_OVER = 120_000;
+/** Most turns that a vacuum waits before it begins. A run has about as many calls. */
+const PAUSE_CALLS = 80;
 
 /**
  * Returns the names of the calls of a run without faults. Faults can be injected at these calls.
@@ -58,7 +75,11 @@ export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
     if (test.seed === undefined) await runInTurn(world, test, runs);
     else await runInterleaved(world, { ...test, seed: test.seed }, runs);
     const expected = await perform(world, test.act);
+    // A late call may find the runs at work again, or all work done.
+    const isLast = test.runs.length % 2 === 0;
+    if (!isLast) await world.late.landAll();
     await finish(world);
+    await world.late.landAll();
     world.now += 3 * DAY;
     await tidy(world);
     await world.judge(expected);
@@ -105,20 +126,20 @@ async function runInterleaved(
 ): Promise<void> {
   const random = generator(test.seed);
   const waiting: (() => void)[] = [];
-  for (const faults of test.runs)
-    runs.push(
-      new Run(world, {
-        faults,
-        takesOver: true,
-        turn: () => new Promise((resolve) => waiting.push(resolve)),
-      }),
-    );
-  let working = runs.length;
-  const ends = runs.map((run) =>
-    run.start().finally(() => {
+  const turn = () => new Promise<void>((resolve) => waiting.push(resolve));
+  for (const faults of test.runs) runs.push(new Run(world, { faults, takesOver: true, turn }));
+  let working = 0;
+  const worker = (work: Promise<unknown>) => {
+    working++;
+    return work.finally(() => {
       working--;
-    }),
-  );
+    });
+  };
+  const ends = runs.map((run) => worker(run.start()));
+  if (test.vacuumsBeside !== undefined) {
+    const pauses = Array.from({ length: test.vacuumsBeside }, () => Math.floor(random() * PAUSE_CALLS));
+    ends.push(worker(vacuumBeside(world, turn, pauses)));
+  }
   while (working > 0 || waiting.length > 0) {
     // Each run continues up to its next call.
     await new Promise((resolve) => setImmediate(resolve));

@@ -2,15 +2,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ACTS } from "./acts.ts";
 import { type Case, countCalls, runCase } from "./cases.ts";
-import { histories, singles, zombies } from "./generators.ts";
-import { FAULTS, type Fault } from "./kinds.ts";
+import { generator } from "./chance.ts";
+import { histories, lates, singles, zombies } from "./generators.ts";
+import { FAULTS, type Fault, LATE } from "./kinds.ts";
 
 /**
  * Tests of all cases with one fault, and of some random cases. If a random case fails, fast-check
  * reduces it to a smaller case. `npm run test:faults` runs thousands of random cases.
  */
 
-const { length: calls } = await countCalls();
+const calls = await countCalls();
 /** Time limit of a test in milliseconds. It is long enough even for a busy machine. */
 const TIMEOUT = 300_000;
 const isAsleep = (kind: string) => kind.startsWith("sleep");
@@ -38,6 +39,13 @@ describe("one fault at each call of a run", { timeout: TIMEOUT }, () => {
     },
   );
 
+  it.each(LATE)(
+    "One call that fails and takes effect later loses nothing, doubles nothing and comes to an end: %s",
+    async (kind) => {
+      expect(await broken(of(lates(calls, generator(1)), kind))).toEqual([]);
+    },
+  );
+
   it.each(ACTS)("One fault at each call of a run is followed without harm by: %s", async (act) => {
     expect(await broken(histories(calls).filter((test) => test.act === act))).toEqual([]);
   });
@@ -51,10 +59,11 @@ describe("one fault at each call of a run", { timeout: TIMEOUT }, () => {
 });
 
 describe("random faults", { timeout: TIMEOUT }, () => {
-  const fault: fc.Arbitrary<Fault> = fc.record({
-    at: fc.nat({ max: calls + 10 }),
-    kind: fc.constantFrom(...FAULTS),
-  });
+  const at = fc.nat({ max: calls.length + 10 });
+  const fault: fc.Arbitrary<Fault> = fc.oneof(
+    fc.record({ at, kind: fc.constantFrom(...FAULTS) }),
+    fc.record({ at, kind: fc.constantFrom(...LATE), after: fc.integer({ min: 1, max: 40 }) }),
+  );
   const faults = (maxLength: number) => fc.array(fault, { maxLength });
   const vacuums = fc.boolean();
 
@@ -78,6 +87,13 @@ describe("random faults", { timeout: TIMEOUT }, () => {
     const runs = fc.array(faults(2), { minLength: 2, maxLength: 3 });
     const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });
     await holds(fc.record({ kind: fc.constant("interleaved" as const), runs, seed }), 100);
+  });
+
+  it("A vacuum beside the runs, which spares no file for its age, loses and doubles nothing", async () => {
+    const runs = fc.array(faults(2), { minLength: 1, maxLength: 3 });
+    const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+    const kind = fc.constant("vacuum beside" as const);
+    await holds(fc.record({ kind, runs, seed, vacuumsBeside: fc.constant(3) }), 50);
   });
 
   it("Runs that fail one after the other lose and double nothing", async () => {

@@ -1,26 +1,41 @@
 import { ACTS } from "./acts.ts";
 import type { Case } from "./cases.ts";
 import { pick } from "./chance.ts";
-import { FAULTS, type FaultKind } from "./kinds.ts";
+import { canBeLate, FAULTS, type Fault, LATE } from "./kinds.ts";
 
 /** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
-interface Placed {
+interface Placed extends Fault {
   readonly at: number;
-  readonly kind: FaultKind;
 }
 
+/** Share of late calls among the faults that are drawn. */
+const LATE_SHARE = 0.6;
+/** Most calls that begin before a late call takes effect. */
+const MOST_CALLS = 40;
+const VACUUMS_BESIDE = 3;
+
+/** The names of the calls of a run without faults, in order. */
+export type Calls = readonly string[];
+
 /** Returns one case for each kind of fault at each call of a run. */
-export function singles(calls: number): readonly Case[] {
+export function singles(calls: Calls): readonly Case[] {
   return each(calls).flatMap((fault) => [
     { kind: "single", runs: [[fault]] },
     { kind: "single", runs: [[fault]], vacuums: true },
   ]);
 }
 
+/** Returns two cases for each call of the ledger and the store, in which only this call is late. */
+export function lates(calls: Calls, random: () => number): readonly Case[] {
+  return latePlaces(calls).flatMap((at) =>
+    LATE.map((kind) => ({ kind: "late" as const, runs: [[{ at, kind, after: drawAfter(random) }]] })),
+  );
+}
+
 /**
  * Returns cases in which a run sleeps or straggles, other runs do its work, and it then continues.
  */
-export function zombies(calls: number): readonly Case[] {
+export function zombies(calls: Calls): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind.startsWith("sleep") || kind.startsWith("straggle"))
     .flatMap((fault) => [
@@ -33,8 +48,8 @@ export function zombies(calls: number): readonly Case[] {
  * Returns cases in which a run sleeps in its first batch while the next run fails in the same
  * batch.
  */
-export function takeovers(calls: number): readonly Case[] {
-  const batch = Math.ceil(calls / 2);
+export function takeovers(calls: Calls): readonly Case[] {
+  const batch = calls.slice(0, Math.ceil(calls.length / 2));
   const asleep = each(batch).filter(({ kind }) => kind.startsWith("sleep"));
   const failing = each(batch).filter(({ kind }) => kind === "fail for good" || kind === "stop after");
   return asleep.flatMap((first) =>
@@ -47,10 +62,9 @@ export function takeovers(calls: number): readonly Case[] {
 }
 
 /** Draws a case with two faults. They are in one run or in two runs, one after the other. */
-export function pair(calls: number, random: () => number): Case {
-  const fault = (): Placed => ({ at: Math.floor(random() * (calls + 10)), kind: pick(FAULTS, random) });
-  const first = fault();
-  const second = fault();
+export function pair(calls: Calls, random: () => number): Case {
+  const first = draw(calls, random, 10);
+  const second = draw(calls, random, 10);
   const vacuums = random() < 0.3;
   return random() < 0.5
     ? { kind: "pair", runs: [[first, second]], vacuums }
@@ -58,35 +72,52 @@ export function pair(calls: number, random: () => number): Case {
 }
 
 /** Draws a case of two or three runs at the same time, with some faults. */
-export function interleaving(calls: number, random: () => number): Case {
+export function interleaving(calls: Calls, random: () => number): Case {
   const seed = Math.floor(random() * 2 ** 31);
-  const runs = Array.from({ length: 2 + Math.floor(random() * 2) }, () =>
-    Array.from({ length: Math.floor(random() * 3) }, () => ({
-      at: Math.floor(random() * calls),
-      kind: pick(FAULTS, random),
-    })),
-  );
+  const runs = Array.from({ length: 2 + Math.floor(random() * 2) }, () => drawUpTo(2, calls, random));
   return { kind: "interleaved", runs, seed };
 }
 
+/** Draws a case of one to three runs at the same time, and a vacuum beside them. */
+export function vacuumBeside(calls: Calls, random: () => number): Case {
+  const seed = Math.floor(random() * 2 ** 31);
+  const runs = Array.from({ length: 1 + Math.floor(random() * 3) }, () => drawUpTo(2, calls, random));
+  return { kind: "vacuum beside", runs, seed, vacuumsBeside: VACUUMS_BESIDE };
+}
+
 /** Draws a case of three to six runs one after the other, with up to three faults each. */
-export function sequence(calls: number, random: () => number): Case {
-  const runs = Array.from({ length: 3 + Math.floor(random() * 4) }, () =>
-    Array.from({ length: Math.floor(random() * 4) }, () => ({
-      at: Math.floor(random() * calls),
-      kind: pick(FAULTS, random),
-    })),
-  );
+export function sequence(calls: Calls, random: () => number): Case {
+  const runs = Array.from({ length: 3 + Math.floor(random() * 4) }, () => drawUpTo(3, calls, random));
   return { kind: "sequence", runs, vacuums: random() < 0.5 };
 }
 
+function drawUpTo(most: number, calls: Calls, random: () => number): readonly Placed[] {
+  return Array.from({ length: Math.floor(random() * (most + 1)) }, () => draw(calls, random));
+}
+
+/** Draws a fault. A run may have some calls more than a run without faults: `beyond`. */
+function draw(calls: Calls, random: () => number, beyond = 0): Placed {
+  const places = latePlaces(calls);
+  return random() < LATE_SHARE && places.length > 0
+    ? { at: pick(places, random), kind: pick(LATE, random), after: drawAfter(random) }
+    : { at: Math.floor(random() * (calls.length + beyond)), kind: pick(FAULTS, random) };
+}
+
+function drawAfter(random: () => number): number {
+  return 1 + Math.floor(random() * MOST_CALLS);
+}
+
+function latePlaces(calls: Calls): readonly number[] {
+  return [...calls.keys()].filter((at) => canBeLate(calls[at] ?? ""));
+}
+
 /** Returns cases in which an operator or a disk does something after a fault. */
-export function histories(calls: number): readonly Case[] {
+export function histories(calls: Calls): readonly Case[] {
   return each(calls)
     .filter(({ kind }) => kind === "stop before" || kind === "lost answer" || kind === "fail for good")
     .flatMap((fault) => ACTS.map((act) => ({ kind: "history" as const, runs: [[fault]], act })));
 }
 
-function each(calls: number): readonly Placed[] {
-  return Array.from({ length: calls }, (_, at) => FAULTS.map((kind) => ({ at, kind }))).flat();
+function each(calls: Calls): readonly Placed[] {
+  return calls.flatMap((_, at) => FAULTS.map((kind) => ({ at, kind })));
 }

@@ -22,7 +22,14 @@ export const FAULTS = [
   "sleep before",
   "sleep after",
 ] as const;
-export type FaultKind = (typeof FAULTS)[number];
+
+/**
+ * The faults of a call of the ledger or the store that fails now and takes effect later, before the
+ * n-th call after it, of any run. Its error says that the call may be tried again, or not.
+ */
+export const LATE = ["late", "late for good"] as const;
+export type LateKind = (typeof LATE)[number];
+export type FaultKind = (typeof FAULTS)[number] | LateKind;
 
 /** A fault at a call. */
 export interface Fault {
@@ -33,6 +40,17 @@ export interface Fault {
    */
   readonly at: number | string;
   readonly kind: FaultKind;
+  /** For a late call: it takes effect before the `after`-th call from then on. Default: 1. */
+  readonly after?: number;
+}
+
+export function isLate(kind: FaultKind): kind is LateKind {
+  return kind === "late" || kind === "late for good";
+}
+
+/** True if a call with this name can be late: only the ledger and the store have late calls. */
+export function canBeLate(name: string): boolean {
+  return name.startsWith("ledger.") || name.startsWith("store.");
 }
 
 /**

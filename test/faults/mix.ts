@@ -1,6 +1,17 @@
 import { type Case, KINDS, type Kind } from "./cases.ts";
 import { generator, shuffled } from "./chance.ts";
-import { histories, interleaving, pair, sequence, singles, takeovers, zombies } from "./generators.ts";
+import {
+  type Calls,
+  histories,
+  interleaving,
+  lates,
+  pair,
+  sequence,
+  singles,
+  takeovers,
+  vacuumBeside,
+  zombies,
+} from "./generators.ts";
 
 /**
  * Number of cases of each kind in a round. With these numbers, 16,000 cases include all fixed
@@ -8,11 +19,13 @@ import { histories, interleaving, pair, sequence, singles, takeovers, zombies } 
  */
 const WEIGHTS: Readonly<Record<Kind, number>> = {
   single: 3,
+  late: 1,
   history: 1,
   zombie: 1,
   takeover: 6,
   pair: 2,
   interleaved: 2,
+  "vacuum beside": 2,
   sequence: 2,
 };
 
@@ -20,22 +33,24 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
 export const ROUND = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
 
 /** The kinds with a fixed list of cases. The list depends on the number of calls of a run. */
-const FIXED: Partial<Record<Kind, (calls: number) => readonly Case[]>> = {
+const FIXED: Partial<Record<Kind, (calls: Calls, random: () => number) => readonly Case[]>> = {
   single: singles,
+  late: lates,
   history: histories,
   zombie: zombies,
   takeover: takeovers,
 };
 /** The kinds with an unlimited number of cases, which are drawn at random. */
-const DRAWN: Partial<Record<Kind, (calls: number, random: () => number) => Case>> = {
+const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>> = {
   pair,
   interleaved: interleaving,
+  "vacuum beside": vacuumBeside,
   sequence,
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */
-export function fixedTotal(kind: Kind, calls: number): number | undefined {
-  return FIXED[kind]?.(calls).length;
+export function fixedTotal(kind: Kind, calls: Calls): number | undefined {
+  return FIXED[kind]?.(calls, generator(0)).length;
 }
 
 /**
@@ -43,7 +58,7 @@ export function fixedTotal(kind: Kind, calls: number): number | undefined {
  * list is shuffled, so that a short test runs a random part of it. When a list is used up, its
  * turns go to the other kinds.
  */
-export function* mixed(calls: number, seed: number): Generator<Case> {
+export function* mixed(calls: Calls, seed: number): Generator<Case> {
   const streams = KINDS.map((kind, i) => ({
     weight: WEIGHTS[kind],
     credit: 0,
@@ -72,9 +87,9 @@ function turn<T extends { readonly weight: number; credit: number }>(streams: re
   return next;
 }
 
-function* stream(kind: Kind, calls: number, seed: number): Generator<Case> {
+function* stream(kind: Kind, calls: Calls, seed: number): Generator<Case> {
   const random = generator(seed);
-  yield* shuffled(FIXED[kind]?.(calls) ?? [], random);
+  yield* shuffled(FIXED[kind]?.(calls, random) ?? [], random);
   const draw = DRAWN[kind];
   while (draw !== undefined) yield draw(calls, random);
 }

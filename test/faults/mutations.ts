@@ -24,7 +24,7 @@ const WRITE = "shared/engine/write/task.ts";
 const FINALIZE = "shared/engine/finalize.ts";
 const SINK = "shared/connectors/arrow-table/writer.ts";
 
-export const MUTATIONS: readonly Mutation[] = [
+export const RULE_MUTATIONS: readonly Mutation[] = [
   {
     rule: "1",
     what: "no transition checks the epoch",
@@ -47,12 +47,12 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: WRITE,
-        find: "const planned = await readPartitionsFile(ports.store, run.partitionsKey);",
-        replace: `await readPartitionsFile(ports.store, run.partitionsKey);
+        find: "const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);",
+        replace: `await readPlannedTask(ports.store, run.partitionsKey, partition);
   const recorded = await ports.ledger.batch(run.pipeline, run.batchId);
   const planner = await sessions.source.planner();
   const partitions = await planner.partitions(recorded?.start ?? {}, recorded?.end ?? {});
-  const planned = { schema: await sessions.source.schema(), partitions };`,
+  const planned = { schema: await sessions.source.schema(), count: partitions.length, partition: partitions[partition] };`,
       },
     ],
   },

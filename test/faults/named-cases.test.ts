@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { runNamed } from "../../scripts/mutations.ts";
+import { MUTATIONS } from "./all-mutations.ts";
 import { type Case, play } from "./cases.ts";
-import { MUTATIONS } from "./mutations.ts";
 import { NAMED_CASES } from "./named-cases.ts";
 
 const NAMED = Object.entries<Case>(NAMED_CASES);

@@ -91,6 +91,15 @@ export const NAMED_CASES = {
     runs: [[{ at: "sink.commit", kind: "sleep before" }]],
     act: "skip",
   },
+  "a task whose record is late, and is tried again": {
+    kind: "late",
+    runs: [[{ at: "ledger.recordTask", kind: "late", after: 3 }]],
+  },
+  "a batch that is recorded late, and a vacuum before it": {
+    kind: "late",
+    runs: [[{ at: "ledger.plan", kind: "late for good", after: 40 }]],
+    vacuums: true,
+  },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 

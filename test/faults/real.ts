@@ -3,6 +3,7 @@ import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { LateCalls } from "./late-calls.ts";
 import { type Shape, type Surroundings, World } from "./world.ts";
 
 /**
@@ -37,6 +38,7 @@ export class RealWorld implements Surroundings {
   readonly shape: Shape;
   readonly ledger: Ledger;
   readonly store: ObjectStore;
+  readonly late: LateCalls = new LateCalls();
   readonly #options: RealOptions;
 
   constructor(options: RealOptions) {

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { Result } from "./batch.ts";
+import { KINDS, type Kind } from "./cases.ts";
+import { fixedTotal } from "./mix.ts";
 import { report } from "./report.ts";
 
-const ALL = { single: 1, history: 2, zombie: 3, takeover: 4, pair: 5, interleaved: 6, sequence: 7 };
+const CALLS = Array.from({ length: 77 }, () => "sink.commit");
+const ALL = Object.fromEntries(KINDS.map((kind, i) => [kind, i + 1])) as Record<Kind, number>;
+const SUM = Object.values(ALL).reduce((sum, count) => sum + count, 0);
 
 function result(changes: Partial<Result> = {}): Result {
-  return { calls: 77, cases: ALL, failed: {}, failures: [], ...changes };
+  return { calls: CALLS, cases: ALL, failed: {}, failures: [], ...changes };
 }
 
 describe("the report of a fault run", () => {
@@ -14,14 +18,12 @@ describe("the report of a fault run", () => {
     expect(problems).toEqual([]);
     expect(lines.map((line) => line.replace(/ +/g, " "))).toEqual([
       "fault points 77",
-      "single 2,001 of 2,310 cases, 0 failed",
-      "history 4 of 1,848 cases, 0 failed",
-      "zombie 6 of 616 cases, 0 failed",
-      "takeover 8 of 6,084 cases, 0 failed",
-      "pair 10 cases, 0 failed",
-      "interleaved 12 cases, 0 failed",
-      "sequence 14 cases, 0 failed",
-      "2,055 cases, 0 failed",
+      ...KINDS.map((kind) => {
+        const total = fixedTotal(kind, CALLS);
+        const number = kind === "single" ? "2,001" : String(2 * ALL[kind]);
+        return `${kind} ${number}${total === undefined ? "" : ` of ${total.toLocaleString("en")}`} cases, 0 failed`;
+      }),
+      `${(2000 + 2 * SUM - 1).toLocaleString("en")} cases, 0 failed`,
     ]);
   });
 
@@ -34,7 +36,7 @@ describe("the report of a fault run", () => {
     const test = { kind: "pair", runs: [[{ at: 3, kind: "fail" }]] } as const;
     const failures = [{ test, violations: ["rows are doubled", "a batch is left open"] }];
     const { lines, problems } = report([result({ failed: { pair: 1 }, failures })]);
-    expect(lines.at(-1)).toBe("28 cases, 1 failed");
+    expect(lines.at(-1)).toBe(`${SUM} cases, 1 failed`);
     expect(problems).toEqual([
       `rows are doubled; a batch is left open\n  --case '{"kind":"pair","runs":[[{"at":3,"kind":"fail"}]]}'`,
     ]);

@@ -13,7 +13,7 @@ export interface Report {
 
 /** Combines the results of all workers into one report. */
 export function report(results: readonly Result[]): Report {
-  const calls = results[0]?.calls ?? 0;
+  const calls = results[0]?.calls ?? [];
   const sum = (of: "cases" | "failed", kind: Kind) =>
     results.reduce((total, result) => total + (result[of][kind] ?? 0), 0);
   const total = (of: "cases" | "failed") => KINDS.reduce((all, kind) => all + sum(of, kind), 0);
@@ -25,7 +25,7 @@ export function report(results: readonly Result[]): Report {
   const failures = results.flatMap((result) => result.failures);
   return {
     lines: [
-      `fault points ${calls}`,
+      `fault points ${calls.length}`,
       ...KINDS.map(line),
       `${grouped(total("cases"))} cases, ${total("failed")} failed`,
     ],

@@ -9,7 +9,7 @@ import { limitOf, type RunPolicy } from "../../shared/engine/run/policy.ts";
 import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { write } from "../../shared/engine/write/task.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
-import { callName, type Fault, type FaultKind } from "./kinds.ts";
+import { callName, canBeLate, type Fault, isLate } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
 import type { Surroundings } from "./world.ts";
 
@@ -138,7 +138,7 @@ export class Run {
 
   /** True if no fault has happened and no other run works at the same time. */
   get isAlone(): boolean {
-    return !this.#hasFault && this.#options.turn === undefined;
+    return !this.#hasFault && !this.#world.late.wasUsed && this.#options.turn === undefined;
   }
 
   saw([messages, batchId, { attempt }]: Parameters<ArrowTableWriter["commit"]>): void {
@@ -239,13 +239,14 @@ export class Run {
     return this.#outcome === "stopped";
   }
 
-  #faultAt(index: number, name: string): FaultKind | undefined {
+  #faultAt(index: number, name: string): Fault | undefined {
     const { faults = [] } = this.#options;
     if (faults.length === 0) return undefined;
     const at = callName(name, this.calls.slice(0, index + 1).filter((call) => call === name).length);
     const fault = faults.findLast((each) => each.at === index || each.at === at);
-    if (fault !== undefined) this.met.push({ at, kind: fault.kind });
-    return fault?.kind;
+    if (fault === undefined || (isLate(fault.kind) && !canBeLate(name))) return undefined;
+    this.met.push({ ...fault, at });
+    return fault;
   }
 
   /**
@@ -259,10 +260,15 @@ export class Run {
     await this.#options.turn?.();
     if (this.#isStopped()) return await never();
     this.#world.now++;
+    await this.#world.late.pass();
     const fault = this.#faultAt(index, name);
     if (fault === undefined) return await effect();
     this.#hasFault = true;
-    switch (fault) {
+    return await this.#suffer(fault, effect);
+  }
+
+  async #suffer<T>({ kind, after = 1 }: Fault, effect: () => Promise<T>): Promise<T> {
+    switch (kind) {
       case "stop before":
         return await this.stop();
       case "stop after":
@@ -283,6 +289,12 @@ export class Run {
       case "lost for good":
         await effect();
         throw injected("the answer was lost for good", false);
+      case "late":
+        this.#world.late.defer(after, effect);
+        throw injected("the call failed, and takes effect later", true);
+      case "late for good":
+        this.#world.late.defer(after, effect);
+        throw injected("the call failed for good, and takes effect later", false);
       case "twice": {
         const first = await effect();
         await effect().catch(() => undefined);

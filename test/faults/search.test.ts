@@ -8,11 +8,11 @@ import { searchCase } from "./search.ts";
 function harness(isBroken: (test: Case) => boolean, always: readonly string[] = []): Harness {
   const violationsOf = (test: Case) => [...always, ...(isBroken(test) ? ["rows are doubled"] : [])];
   return {
-    countCalls: async () => Array.from({ length: 10 }, (_, i) => `call ${i}`),
+    countCalls: async () => Array.from({ length: 10 }, (_, i) => `store.call ${i}`),
     runCase: async (test: Case) => violationsOf(test),
     play: async (test: Case) => ({
       violations: violationsOf(test),
-      met: test.runs.map((run) => run.map(({ at, kind }) => ({ at: callName(`call ${at}`, 1), kind }))),
+      met: test.runs.map((run) => run.map(({ at, kind }) => ({ at: callName(`store.call ${at}`, 1), kind }))),
     }),
   } as unknown as Harness;
 }
@@ -25,7 +25,7 @@ describe("a search for a case", () => {
     const found = await searchCase(harness(isBroken), { seed: 1, limit: 16_000, shows: "doubled" });
     const faults = found?.test.runs.flat() ?? [];
     expect(faults.map(({ kind }) => kind).toSorted()).toEqual(["lost answer", "twice"]);
-    for (const { at } of faults) expect(at).toMatch(/^call \d+$/);
+    for (const { at } of faults) expect(at).toMatch(/^store\.call \d+$/);
     expect(found?.test).not.toHaveProperty("vacuums");
     expect(found?.violations).toEqual(["rows are doubled"]);
   });

@@ -123,7 +123,7 @@ describe("the judge of a table", () => {
   it("The judge of a table sees a commit of a missing file", async () => {
     const world = await whole();
     const add = [{ path: "data/nothing.arrow", rows: 1, bytes: 1 }];
-    const json = { pipeline: "numbers", incarnation: "another", batchId: 9, add };
+    const json = { pipeline: "numbers", incarnation: "another", batchId: 9, add, remove: [] };
     await world.store.put(entry(2), Buffer.from(JSON.stringify(json)));
     expect(await verdict(world)).toEqual([
       "a commit names a file that is not there",

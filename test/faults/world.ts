@@ -1,7 +1,6 @@
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { tableFromIPC } from "apache-arrow";
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
@@ -9,6 +8,8 @@ import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { LateCalls } from "./late-calls.ts";
+import { LOG, TableView } from "./table-view.ts";
 import { Watched } from "./watched-store.ts";
 
 /** The rows of the source, and their division into batches and partitions. */
@@ -18,15 +19,7 @@ export interface Shape {
   readonly partitions: number;
 }
 
-const LOG = /(?:^|\/)_log\/(\d{20})\.json$/;
 const DATA = /(?:^|\/)data\//;
-
-interface LogEntry {
-  readonly pipeline: string;
-  readonly incarnation: string;
-  readonly batchId: number;
-  readonly add: readonly { readonly path: string }[];
-}
 
 /** The ledger, the store and the source of a run, and the judge that observes the run. */
 export interface Surroundings {
@@ -35,6 +28,7 @@ export interface Surroundings {
   readonly shape: Shape;
   readonly ledger: Ledger;
   readonly store: ObjectStore;
+  readonly late: LateCalls;
   runtime(): Runtime;
   broken(what: string): void;
   sawCommit(batchId: number, attempt: number, messages: string): void;
@@ -66,9 +60,11 @@ export class World implements Surroundings {
   /** The offsets that the source received in `commit(end)`. */
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
+  readonly late: LateCalls = new LateCalls();
   /** True if the case has one fault in one run, and no other run works at the same time. */
   hasOneFault = false;
   readonly #store: ObjectStore;
+  readonly #table: TableView;
   readonly #named = new Set<string>();
   readonly #states = new Map<string, Set<BatchState>>();
   readonly #recorded = new Set<string>();
@@ -93,6 +89,7 @@ export class World implements Surroundings {
     this.pipeline = remains?.pipeline ?? "numbers";
     this.#ledger = remains?.ledger ?? new SqliteLedger(this.#file ?? ":memory:");
     this.objects = remains?.objects ?? memoryObjects(() => this.now);
+    this.#table = new TableView(this.objects);
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
   }
 
@@ -163,7 +160,8 @@ export class World implements Surroundings {
       this.objects.objects.clear();
       for (const [key, object] of kept) this.objects.objects.set(key, object);
       this.#named.clear();
-      for (const entry of this.#log()) for (const { path } of entry.add) this.#named.add(`table/${path}`);
+      for (const entry of this.#table.log())
+        for (const { path } of entry.add) this.#named.add(`table/${path}`);
     };
   }
 
@@ -208,7 +206,7 @@ export class World implements Surroundings {
     const version = LOG.exec(key)?.[1];
     if (version === undefined) return;
     const folder = key.slice(0, key.indexOf("_log/"));
-    for (const { path } of this.#entry(key).add) {
+    for (const { path } of this.#table.entry(key).add) {
       if (!this.objects.objects.has(folder + path)) this.broken("a commit names a file that is not there");
       if (this.#named.has(folder + path)) this.broken("two commits name one file");
       this.#named.add(folder + path);
@@ -234,7 +232,7 @@ export class World implements Surroundings {
   sawState(batchId: number, attempt: number, state: BatchState): void {
     // If no other run works at the same time, a commit takes effect before an abort is decided, or
     // never.
-    const isVisible = () => this.#log().some((entry) => entry.batchId === batchId);
+    const isVisible = () => this.#table.log().some((entry) => entry.batchId === batchId);
     if (this.hasOneFault && state === "aborting" && isVisible())
       this.broken("a batch that is in the table was aborted");
     const key = `${batchId}/${attempt}`;
@@ -325,7 +323,7 @@ export class World implements Surroundings {
       this.broken("the offset is not the end of the last batch");
     if (head?.openBatchId !== undefined) this.broken("a batch is left open");
     if (head?.unacknowledged !== undefined) this.broken("a batch is left to acknowledge");
-    const ids = this.#log().map((entry) => `${entry.incarnation} ${entry.batchId}`);
+    const ids = this.#table.log().map((entry) => `${entry.incarnation} ${entry.batchId}`);
     if (new Set(ids).size !== ids.length) this.broken("the log has a batch twice");
   }
 
@@ -357,40 +355,7 @@ export class World implements Surroundings {
     return end;
   }
 
-  /**
-   * Returns the rows that a reader of the table sees now, in the order of the log and of its files.
-   */
   visible(): readonly number[] {
-    return this.#log().flatMap((entry) =>
-      entry.add.flatMap(({ path }) => {
-        const file = this.objects.objects.get(`table/${path}`);
-        return file === undefined ? [] : idsOf(file.bytes);
-      }),
-    );
+    return this.#table.rows();
   }
-
-  #log(): readonly LogEntry[] {
-    return [...this.objects.objects.keys()]
-      .filter((key) => LOG.test(key))
-      .sort()
-      .map((key) => this.#entry(key));
-  }
-
-  #entry(key: string): LogEntry {
-    return JSON.parse(Buffer.from(this.objects.objects.get(key)?.bytes ?? []).toString()) as LogEntry;
-  }
-}
-
-/**
- * The ids in each file. They are cached, because the judge reads the whole table many times in a
- * case.
- */
-const read = new WeakMap<Uint8Array, readonly number[]>();
-
-function idsOf(file: Uint8Array): readonly number[] {
-  const known = read.get(file);
-  if (known !== undefined) return known;
-  const ids = [...(tableFromIPC(file).getChild("id") ?? [])].map(Number);
-  read.set(file, ids);
-  return ids;
 }

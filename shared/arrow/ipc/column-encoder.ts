@@ -12,6 +12,11 @@ import { FileDictionary } from "./file-dictionary.ts";
 export class ColumnEncoder {
   readonly #dictionaries = new Map<number, FileDictionary>();
 
+  /** Size of the dictionaries so far. */
+  get dictionaryBytes(): number {
+    return this.#dictionaries.values().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /** The dictionaries so far by id. Those inside the values of others come first. */
   dictionaries(): readonly (readonly [id: number, values: Data])[] {
     const ids = [...this.#dictionaries.keys()].sort((a, b) => b - a);

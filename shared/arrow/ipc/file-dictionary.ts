@@ -9,6 +9,8 @@ import { valueKeys } from "../value-keys.ts";
  * which a file cannot replace, so their values are gathered and their indices counted anew.
  */
 export class FileDictionary {
+  /** Size of the values so far. */
+  bytes = 0;
   readonly #type: Dictionary;
   readonly #path: string;
   readonly #encode: (values: Data) => Data;
@@ -71,7 +73,9 @@ export class FileDictionary {
   }
 
   #append(values: Data): void {
-    this.#pieces.push(this.#encode(values));
+    const encoded = this.#encode(values);
+    this.#pieces.push(encoded);
+    this.bytes += encoded.byteLength;
     this.#length += values.length;
   }
 

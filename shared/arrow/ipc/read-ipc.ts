@@ -11,6 +11,13 @@ const MAGIC = "ARROW1";
 const HEAD_BYTES = 8;
 /** The length of the footer, and the magic. */
 const TAIL_BYTES = 10;
+/** How much of the end of a file is read at first. Most footers are smaller. */
+const FOOTER_BYTES = 64 * 1024;
+/**
+ * Record batches that follow each other are read together up to this size, so that many small ones
+ * do not cost a request each.
+ */
+const READ_BYTES = 8 * 1024 * 1024;
 /** The first four bytes of a message since version 0.15 of the format. */
 const CONTINUATION = -1;
 
@@ -37,21 +44,54 @@ export function* readFileBytes(bytes: Uint8Array): Generator<RecordBatch> {
   for (const block of footer.batches) yield batchOf(decoder, read(block));
 }
 
-async function openFile(source: ByteSource, codecs: Codecs): Promise<IpcReader> {
-  const tail = await source.range(Math.max(0, source.size - TAIL_BYTES), source.size);
-  const { start, end } = footerRange(tail, source.size);
-  const footer = checkedFooter(await source.range(start, end), start);
-  const read = async (block: Block) => messageIn(await source.range(block.offset, endOf(block)), block);
+/**
+ * Opens an Arrow IPC file. Reads only its footer at first, and then the record batches one after
+ * the other. Errors: `ArrowFormatError`, `TYPE_NOT_SUPPORTED`.
+ */
+export async function openFile(source: ByteSource, codecs: Codecs = {}): Promise<IpcReader> {
+  const footer = await readFooter(source);
   const decoder = new BatchDecoder(footer.schema, codecs);
   return {
     schema: decoder.schema,
     async *batches() {
-      const dictionaries: Framed[] = [];
-      for (const block of footer.dictionaries) dictionaries.push(await read(block));
-      addDictionaries(decoder, dictionaries);
-      for (const block of footer.batches) yield batchOf(decoder, await read(block));
+      addDictionaries(decoder, await Array.fromAsync(readBlocks(source, footer.dictionaries)));
+      for await (const framed of readBlocks(source, footer.batches)) yield batchOf(decoder, framed);
     },
   };
+}
+
+async function readFooter(source: ByteSource): Promise<Footer> {
+  const { size } = source;
+  const tailStart = Math.max(0, size - FOOTER_BYTES);
+  const tail = await source.range(tailStart, size);
+  const { start, end } = footerRange(tail.subarray(-TAIL_BYTES), size);
+  const bytes =
+    start >= tailStart ? tail.subarray(start - tailStart, end - tailStart) : await source.range(start, end);
+  return checkedFooter(bytes, start);
+}
+
+/** Reads blocks in their order, several in one request if they follow each other. */
+async function* readBlocks(source: ByteSource, blocks: readonly Block[]): AsyncGenerator<Framed> {
+  for (let at = 0; at < blocks.length; ) {
+    const group = blocks.slice(at, endOfGroup(blocks, at));
+    const start = (group[0] as Block).offset;
+    const bytes = await source.range(start, endOf(group.at(-1) as Block));
+    for (const block of group)
+      yield messageIn(bytes.subarray(block.offset - start, endOf(block) - start), block);
+    at += group.length;
+  }
+}
+
+/** Returns the index of the first block after `first` that is not read together with it. */
+function endOfGroup(blocks: readonly Block[], first: number): number {
+  const start = (blocks[first] as Block).offset;
+  let next = first + 1;
+  for (; next < blocks.length; next++) {
+    const block = blocks[next] as Block;
+    const isNext = block.offset >= endOf(blocks[next - 1] as Block);
+    if (!isNext || endOf(block) - start > READ_BYTES) break;
+  }
+  return next;
 }
 
 function isMagic(bytes: Uint8Array): boolean {

@@ -6,10 +6,10 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import { readHead, type StagedFile } from "./log.ts";
-import { ArrowTableReader } from "./reader.ts";
+import { readHead } from "./log.ts";
+import { ArrowTableReader, type TableSlice } from "./reader.ts";
 import { readTableSchema } from "./table-schema.ts";
-import { ArrowTableWriter } from "./writer.ts";
+import { ArrowTableWriter, type TableRows } from "./writer.ts";
 
 /** The location of the table. */
 export interface ArrowTableOptions {
@@ -47,7 +47,7 @@ export class ArrowTable extends DataSource<ParsedOptions> {
   }
 
   /** Returns a reader of all rows in the table. */
-  override reader(_schema: Schema): DataSourceReader<readonly string[]> {
+  override reader(_schema: Schema): DataSourceReader<TableSlice> {
     return new ArrowTableReader(this.#table());
   }
 
@@ -64,12 +64,12 @@ export class ArrowTable extends DataSource<ParsedOptions> {
   }
 
   /** Returns a writer that appends rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
+  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
     return new ArrowTableWriter(schema, "append", this.options.path, this.runtime);
   }
 
   /** Returns a writer that appends rows or, with `overwrite`, replaces all rows and the schema. */
-  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedFile> {
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
     return new ArrowTableWriter(schema, overwrite ? "overwrite" : "append", this.options.path, this.runtime);
   }
 }

@@ -15,20 +15,6 @@ import {
 import { CHECKPOINT_EVERY, withState } from "./open-state.ts";
 import { schemaOf, type TableSchema, type TableState } from "./table-state.ts";
 
-/**
- * A staged data file. `path` is relative to the table's folder, and `null` for a task without rows.
- */
-export interface StagedFile {
-  /**
-   * The location of the table when the file was staged. It is `null` for the table in the
-   * pipeline's own folder, because that one moves together with the pipeline's home.
-   */
-  readonly table: string | null;
-  readonly path: string | null;
-  readonly rows: number;
-  readonly bytes: number;
-}
-
 /** Number of newer entries that are read one by one. */
 const MAX_NEW = 2 * CHECKPOINT_EVERY;
 

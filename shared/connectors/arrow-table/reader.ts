@@ -1,4 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
+import type { RecordedFile } from "../../arrow/stored-file.ts";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { groupsOf } from "../kit/slices.ts";
@@ -8,14 +9,20 @@ import { readFiles } from "./read.ts";
 /** Maximum total size of the data files in one partition. A larger file gets its own partition. */
 const PARTITION_BYTES = 64 * 1024 * 1024;
 
-/** The data files of one partition, as paths relative to the table's folder. */
-type Slice = readonly string[];
+/** Maximum number of data files in one partition, so that its JSON stays small. */
+const PARTITION_FILES = 1000;
+
+/**
+ * The data files of one partition, with paths relative to the table's folder. Older versions
+ * recorded only their paths.
+ */
+export type TableSlice = { readonly files: readonly RecordedFile[] } | readonly string[];
 
 /**
  * Reads the version of the table that is current when the batch is planned. Later commits are not
  * included.
  */
-export class ArrowTableReader extends DataSourceReader<Slice> {
+export class ArrowTableReader extends DataSourceReader<TableSlice> {
   readonly #table: ObjectStore;
 
   constructor(table: ObjectStore) {
@@ -23,12 +30,14 @@ export class ArrowTableReader extends DataSourceReader<Slice> {
     this.#table = table;
   }
 
-  override async partitions(): Promise<Slice[]> {
-    const groups = groupsOf(await Array.fromAsync(liveFiles(this.#table)), { maxBytes: PARTITION_BYTES });
-    return groups.map((files) => files.map(({ path }) => path));
+  override async partitions(): Promise<TableSlice[]> {
+    const limits = { maxBytes: PARTITION_BYTES, maxFiles: PARTITION_FILES };
+    return groupsOf(await Array.fromAsync(liveFiles(this.#table)), limits).map((files) => ({
+      files: files.map(({ path, rows, bytes }) => ({ path, rows, bytes })),
+    }));
   }
 
-  override read(slice: Slice): AsyncIterable<RecordBatch> {
-    return readFiles(this.#table, slice);
+  override read(slice: TableSlice): AsyncIterable<RecordBatch> {
+    return readFiles(this.#table, "files" in slice ? slice.files : slice.map((path) => ({ path })));
   }
 }

@@ -50,7 +50,7 @@ export async function readTableSchema(table: ObjectStore, { version, schema }: L
   const ddl = toDdl(schema.schema);
   const parsed = parsedDdl(ddl);
   if (parsed !== undefined) return parsed;
-  for await (const { path } of liveFiles(table))
-    for await (const batch of readFiles(table, [path])) return batch.schema;
+  for await (const file of liveFiles(table))
+    for await (const batch of readFiles(table, [file])) return batch.schema;
   throw brokenLog(table, version, "has a schema with a type that is not known, and no file has it");
 }

@@ -7,10 +7,12 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
+  type DamagedFile,
   DataSourceStreamArrowWriter,
   type NewestBatchContext,
   type SupportsCommitLookup,
   type SupportsNewestBatch,
+  type SupportsStagedFiles,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
@@ -19,10 +21,10 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { sha256 } from "../kit/sha256.ts";
-import { putRows } from "../kit/staging.ts";
+import { filesOf, findDamagedFiles, pathsOf, putRows, type StagedRows } from "../kit/staging.ts";
 import { commitChange } from "./commit.ts";
 import { dataKey } from "./data-files.ts";
-import { openLog, readHead, type StagedFile } from "./log.ts";
+import { openLog, readHead } from "./log.ts";
 import type { Operation } from "./log-entry.ts";
 import type { LogMark } from "./log-window.ts";
 import { tableSchemaOf } from "./table-schema.ts";
@@ -30,13 +32,21 @@ import type { TableSchema } from "./table-state.ts";
 import { vacuumTable } from "./vacuum.ts";
 
 /**
- * Stages one Arrow file per task. A commit puts one log entry, which appends the files or replaces
+ * The commit message of a task. `table` is the location of the table when its files were staged. It
+ * is `null` for the table in the pipeline's own folder, because that one moves together with the
+ * pipeline's home.
+ */
+export type TableRows = StagedRows & { readonly table: string | null };
+
+/**
+ * Stages the Arrow files of each task. A commit puts one log entry, which appends the files or replaces
  * the existing ones.
  */
 export class ArrowTableWriter
-  extends DataSourceStreamArrowWriter<StagedFile>
+  extends DataSourceStreamArrowWriter<TableRows>
   implements
-    SupportsTaskAbort<StagedFile>,
+    SupportsTaskAbort<TableRows>,
+    SupportsStagedFiles<TableRows>,
     SupportsCommitLookup,
     SupportsNewestBatch,
     SupportsTargetName,
@@ -47,27 +57,51 @@ export class ArrowTableWriter
   readonly #operation: Operation;
   readonly #path: string | undefined;
   readonly #runtime: Runtime;
+  readonly #fileBytes: number | undefined;
 
-  constructor(schema: Schema, operation: Operation, path: string | undefined, runtime: Runtime) {
+  /** `fileBytes` is the size at which a data file is closed. */
+  constructor(
+    schema: Schema,
+    operation: Operation,
+    path: string | undefined,
+    runtime: Runtime,
+    fileBytes?: number,
+  ) {
     super();
     this.#operation = operation;
     this.#schema = schema;
     this.#path = path;
     this.#runtime = runtime;
+    this.#fileBytes = fileBytes;
   }
 
-  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedFile> {
+  override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<TableRows> {
     const table = this.#table(task);
-    const staged = await putRows(table, dataKey(task, this.#runtime.newId()), this.#schema, batches);
-    return { table: this.#recordedLocation(table), ...staged };
+    const keyOf = (fileId: string) => dataKey(task, fileId);
+    const id = this.#runtime.newId();
+    const files = await putRows(table, keyOf, id, this.#schema, batches, this.#fileBytes);
+    return { table: this.#recordedLocation(table), files };
   }
 
-  async abortTask(message: StagedFile | null, task: TaskContext): Promise<void> {
-    if (message?.path != null) await this.#table(task).delete([message.path]);
+  async abortTask(message: TableRows | null, task: TaskContext): Promise<void> {
+    await this.#table(task).delete(pathsOf([message]));
+  }
+
+  /** Leaves out files of another table, which `commit` tells from those that were moved. */
+  async findDamaged(
+    messages: readonly (TableRows | null)[],
+    batch: BatchContext,
+  ): Promise<readonly DamagedFile[]> {
+    const table = this.#table(batch);
+    const location = this.#recordedLocation(table);
+    return await findDamagedFiles(
+      table,
+      messages.map((message) => (message?.table === location ? message : null)),
+    );
   }
 
   override async commit(
-    messages: readonly (StagedFile | null)[],
+    messages: readonly (TableRows | null)[],
     batchId: number,
     batch: BatchContext,
   ): Promise<CommitHint> {
@@ -83,9 +117,7 @@ export class ArrowTableWriter
         // A batch without messages was skipped.
         kind: messages.length === 0 ? "skip" : this.#operation,
         schema,
-        add: messages.flatMap((m) =>
-          m?.path == null ? [] : [{ path: m.path, rows: m.rows, bytes: m.bytes }],
-        ),
+        add: messages.flatMap(filesOf),
       },
       known: hint,
       isSchemaKnown: hint?.schemaDigest === schemaDigest,
@@ -123,14 +155,14 @@ export class ArrowTableWriter
   }
 
   override async abort(
-    messages: readonly (StagedFile | null)[],
+    messages: readonly (TableRows | null)[],
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
     // A commit that was tried may still take effect later and then needs its files. `vacuum`
     // removes them once that is impossible.
     if (batch.commitTried) return;
-    await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));
+    await this.#table(batch).delete(pathsOf(messages));
   }
 
   async vacuum(context: VacuumContext): Promise<VacuumResult> {
@@ -188,13 +220,13 @@ function hintFor(
  */
 async function checkSameTable(
   recordedLocation: string | null,
-  messages: readonly (StagedFile | null)[],
+  messages: readonly (TableRows | null)[],
   table: ObjectStore,
 ): Promise<void> {
-  let elsewhere: StagedFile | undefined;
+  let elsewhere: TableRows | undefined;
   for (const message of messages) {
-    if (message?.path == null || message.table === recordedLocation) continue;
-    if (!(await hasFile(table, message))) elsewhere ??= message;
+    if (message === null || message.table === recordedLocation) continue;
+    if ((await findDamagedFiles(table, [message])).length > 0) elsewhere ??= message;
   }
   if (elsewhere === undefined) return;
   throw new MillraceError(
@@ -205,9 +237,4 @@ async function checkSameTable(
       hint: "Run it with the path, the home and the working directory that it was begun with; the next batch may go elsewhere.",
     },
   );
-}
-
-async function hasFile(table: ObjectStore, { path, bytes }: StagedFile): Promise<boolean> {
-  for await (const found of table.list(path ?? "")) if (found.key === path) return found.bytes === bytes;
-  return false;
 }

@@ -15,10 +15,12 @@ import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
 import type { RetryPolicy } from "../../contract/retry.ts";
 import {
+  type DamagedFile,
   DataSourceStreamArrowWriter,
   type NewestBatchContext,
   type SupportsLedgerTransaction,
   type SupportsNewestBatch,
+  type SupportsStagedFiles,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
@@ -27,7 +29,17 @@ import {
 } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
 import { AwsClient } from "../kit/aws-client.ts";
-import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
+import {
+  checkStaged,
+  dropAborted,
+  dropStaged,
+  filesOf,
+  findDamagedFiles,
+  readStaged,
+  type StagedRows,
+  stageRows,
+  stagingOf,
+} from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import {
@@ -59,6 +71,7 @@ export class DynamoDbWriter
   extends DataSourceStreamArrowWriter<StagedRows>
   implements
     SupportsTaskAbort<StagedRows>,
+    SupportsStagedFiles<StagedRows>,
     SupportsLedgerTransaction<StagedRows>,
     SupportsNewestBatch,
     SupportsTargetName,
@@ -109,13 +122,21 @@ export class DynamoDbWriter
     await dropStaged([message], task);
   }
 
+  async findDamaged(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+  ): Promise<readonly DamagedFile[]> {
+    return await findDamagedFiles(stagingOf(batch), messages);
+  }
+
   async transactionItems(
     messages: readonly (StagedRows | null)[],
     batch: BatchContext,
     most: number,
   ): Promise<readonly DynamoDbItem[] | undefined> {
-    const rows = messages.reduce((sum, message) => sum + (message?.rows ?? 0), 0);
-    const bytes = messages.reduce((sum, message) => sum + (message?.bytes ?? 0), 0);
+    const files = messages.flatMap(filesOf);
+    const rows = files.reduce((sum, file) => sum + file.rows, 0);
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
     // The marker is an item, too.
     if (rows >= most || bytes > TRANSACTION_BYTES) return undefined;
     const { pipeline } = batch;
@@ -145,6 +166,8 @@ export class DynamoDbWriter
     batch: BatchContext,
   ): Promise<void> {
     let claimed = await this.#claim(batch);
+    // Each item can be seen once it is put, so all files are looked at before the first.
+    if (claimed !== undefined) await checkStaged(messages, batch);
     while (claimed !== undefined) {
       const newer = await this.#putAll(messages, batch, claimed.sequence);
       if (newer === undefined && (await this.#land(batch, claimed))) return;

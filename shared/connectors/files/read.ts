@@ -1,13 +1,14 @@
 import { RecordBatch, type Schema } from "apache-arrow";
 import { ValueMismatch } from "../../arrow/builders/builder.ts";
 import { RowCollector } from "../../arrow/row-collector.ts";
+import { withReadAhead } from "../../arrow/stored-bytes.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { arrowSchema, readArrow } from "./arrow.ts";
 import { FileBytes } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
-import { type FileGroup, type Folder, listFiles, type PlannedFile } from "./folder.ts";
+import { type FileGroup, type Folder, listFiles } from "./folder.ts";
 import { FolderColumns, folderValues } from "./folder-columns.ts";
 import { readJsonLines } from "./json-lines.ts";
 import { MalformedFileError, MalformedRowError, TextMismatch } from "./malformed.ts";
@@ -19,8 +20,6 @@ interface ReadPosition {
   path: string;
   row: number;
 }
-
-const READ_AHEAD = 8;
 
 const FIX_FILE_HINT =
   "Take the file away, set `ignoreMissingFiles: true`, and run again. Then put it back, corrected, under another name.";
@@ -37,7 +36,7 @@ export async function* readFiles(
 ): AsyncGenerator<RecordBatch> {
   // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {});
-  for (const file of withReadAhead(store, files)) {
+  for (const file of withReadAhead(files.map((planned) => new FileBytes(store, planned)))) {
     if (options.ignoreMissingFiles && !(await file.exists())) continue;
     const place: ReadPosition = { path: file.path, row: 0 };
     try {
@@ -68,22 +67,6 @@ function* collect(
     rows.append(row, place);
     if (rows.isFull) yield rows.flush();
   }
-}
-
-/**
- * Yields the files in order while it requests very small ones ahead, because reading these is
- * mostly waiting.
- */
-function* withReadAhead(store: ObjectStore, files: readonly PlannedFile[]): Generator<FileBytes> {
-  const asked: FileBytes[] = [];
-  for (const planned of files) {
-    const file = new FileBytes(store, planned);
-    file.readAhead();
-    asked.push(file);
-    const first = asked.length > READ_AHEAD ? asked.shift() : undefined;
-    if (first !== undefined) yield first;
-  }
-  yield* asked;
 }
 
 /**

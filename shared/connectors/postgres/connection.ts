@@ -1,4 +1,5 @@
 import type { Client, ClientConfig } from "pg";
+import { onAbort } from "../../contract/abort.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { loadOptional } from "../../contract/optional-package.ts";
@@ -64,13 +65,12 @@ export class Server {
     body: (session: Session) => AsyncGenerator<T> | Promise<AsyncGenerator<T>>,
   ): AsyncGenerator<T> {
     const session = await this.#connect(signal);
-    const end = () => void session.end();
-    signal.addEventListener("abort", end);
+    const stopListening = onAbort(signal, () => void session.end());
     try {
       signal.throwIfAborted();
       yield* await body(session);
     } finally {
-      signal.removeEventListener("abort", end);
+      stopListening();
       await session.end();
     }
   }

@@ -4,10 +4,12 @@ import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import {
+  type DamagedFile,
   DataSourceStreamArrowWriter,
   type NewestBatchContext,
   type SupportsCommitLookup,
   type SupportsNewestBatch,
+  type SupportsStagedFiles,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
@@ -15,7 +17,15 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { suggest } from "../../contract/suggest.ts";
-import { dropAborted, dropStaged, readStaged, type StagedRows, stageRows } from "../kit/staging.ts";
+import {
+  dropAborted,
+  dropStaged,
+  findDamagedFiles,
+  readStaged,
+  type StagedRows,
+  stageRows,
+  stagingOf,
+} from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
 import type { Server } from "./connection.ts";
@@ -27,13 +37,14 @@ import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 import { refuseZeroCharacters } from "./zero-characters.ts";
 
 /**
- * Stages one Arrow file per task. The commit loads all of them into the table and records the
+ * Stages the Arrow files of each task. The commit loads all of them into the table and records the
  * batch, in one transaction.
  */
 export class PostgresWriter
   extends DataSourceStreamArrowWriter<StagedRows>
   implements
     SupportsTaskAbort<StagedRows>,
+    SupportsStagedFiles<StagedRows>,
     SupportsCommitLookup,
     SupportsNewestBatch,
     SupportsTargetName,
@@ -97,6 +108,13 @@ export class PostgresWriter
 
   async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
     await dropStaged([message], task);
+  }
+
+  async findDamaged(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+  ): Promise<readonly DamagedFile[]> {
+    return await findDamagedFiles(stagingOf(batch), messages);
   }
 
   override async commit(

@@ -1,3 +1,4 @@
+import { linkSignals } from "../../contract/abort.ts";
 import type { Runtime } from "../../contract/context.ts";
 import type { ErrorCode } from "../../contract/error-codes.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -254,9 +255,14 @@ export class RestClient {
     const toUrl = (to: URL): URL =>
       this.#credentials.withSecrets(this.#checkOrigin(to, "the request"), token);
     let timeout: AbortSignal | undefined;
+    let unlink: () => void = () => undefined;
     const limits = (): AbortSignal => {
       timeout = AbortSignal.timeout(this.#options.timeoutSeconds * 1000);
-      return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+      if (signal === undefined) return timeout;
+      unlink();
+      const linked = linkSignals(timeout, signal);
+      unlink = linked.unlink;
+      return linked.signal;
     };
     try {
       const response = await this.#fetch(request, { init, toUrl, limits, signal });
@@ -266,6 +272,8 @@ export class RestClient {
       if (MillraceError.is(error) || timeout === undefined) throw error;
       const seconds = timeout.aborted ? this.#options.timeoutSeconds : undefined;
       throw noResponse(request, url, error, seconds);
+    } finally {
+      unlink();
     }
   }
 

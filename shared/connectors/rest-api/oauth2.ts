@@ -1,3 +1,4 @@
+import { onAbort } from "../../contract/abort.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, isPlainObject, type JsonValue, kindOf } from "../../contract/json.ts";
@@ -243,11 +244,10 @@ function parsed(text: string): unknown {
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason as Error);
-  signal.addEventListener("abort", abort, { once: true });
+  const stopListening = onAbort(signal, () => reject(signal.reason));
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener("abort", abort);
+    stopListening();
   }
 }

@@ -1,5 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
-import { decodeStoredFile } from "../../arrow/ipc-file.ts";
+import { StoredFile } from "../../arrow/stored-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
@@ -87,12 +87,17 @@ export class Batches {
 
   /** Yields the record batches in a file of messages. Error: `PARTITIONS_MISSING`. */
   async *recordBatches(file: MessagesFile): AsyncGenerator<RecordBatch> {
-    yield* decodeStoredFile(await this.readFile(file), {
-      store: this.#store,
-      key: file.key,
-      code: "PARTITIONS_MISSING",
-      hint: RESTORE_HINT,
-    });
+    const stored = new StoredFile(
+      this.#store,
+      { path: file.key },
+      {
+        missing: "PARTITIONS_MISSING",
+        damaged: "PARTITIONS_MISSING",
+        kind: "the file of messages",
+        hint: `Somebody changed it. ${RESTORE_HINT}`,
+      },
+    );
+    yield* stored.batches();
   }
 
   /**

@@ -136,9 +136,10 @@ export const POSTGRES = {
     again: "no",
   },
   STAGED_FILE_MISSING: {
-    means: "rows that were staged in the pipeline's store are gone or damaged; nothing was written",
-    do: "restore the file that the error names, or give the batch up with `millrace skip PIPELINE`",
-    again: "no",
+    means:
+      "rows that were staged are gone or damaged; the error names the file, its size and the one expected, and nothing was written",
+    do: "run again: the next run writes the rows again; find out who changes the file that the error names",
+    again: "next run",
   },
   POSTGRES_TABLE_MISMATCH: {
     means: "there is no such table or column, or one that cannot be what the options say",

@@ -118,6 +118,11 @@ export const SOURCE = {
     do: "give the dictionary indices of `Int32`, or the column its values without a dictionary",
     again: "no",
   },
+  RECORD_BATCH_TOO_LARGE: {
+    means: "one record batch has 2 GiB or more, and cannot be split because it has one row, or views",
+    do: "let the reader yield smaller record batches, or rows",
+    again: "no",
+  },
   TYPE_NOT_SUPPORTED: {
     means: "rows cannot be turned into this Arrow type, or a file has a type or encoding that is not read",
     do: "yield record batches; write the file again with another type",
@@ -311,7 +316,7 @@ export const LEDGER_AND_STORE = {
     again: "next run",
   },
   MESSAGE_MISSING: {
-    means: "somebody deleted a task's commit message, which the ledger names",
+    means: "somebody deleted or changed a task's commit message, which the ledger names",
     do: "run again: the task runs again; or restore the file",
     again: "next run",
   },

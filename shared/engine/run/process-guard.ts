@@ -1,3 +1,4 @@
+import { onAbort } from "../../contract/abort.ts";
 import { MillraceError, toMillraceError } from "../../contract/errors.ts";
 
 /** The parts of Node's `process` that the guard uses. */
@@ -60,14 +61,12 @@ export function watchUncaught(host: HostProcess, onError: (error: MillraceError)
  */
 export async function unlessCrashed<T>(crash: AbortSignal, work: Promise<T>): Promise<T> {
   crash.throwIfAborted();
-  const over = new AbortController();
-  const crashed = new Promise<never>((_, reject) => {
-    crash.addEventListener("abort", () => reject(crash.reason), { once: true, signal: over.signal });
-  });
+  const { promise: crashed, reject } = Promise.withResolvers<never>();
+  const stopListening = onAbort(crash, () => reject(crash.reason));
   try {
     return await Promise.race([work, crashed]);
   } finally {
-    over.abort();
+    stopListening();
   }
 }
 

@@ -1,11 +1,12 @@
 import type { RecordBatch, Table } from "apache-arrow";
-import { decodeStoredFile } from "../../arrow/ipc-file.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
+import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
-import type { PlannedPartitions } from "../partitions-file.ts";
+import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
+import { findRowsProblem, rowsFile } from "../rows-file.ts";
 import { guard } from "../sessions/guard.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
 import type { SimplePartition } from "../sessions/simple-planner.ts";
@@ -16,7 +17,7 @@ import type { TaskWatch } from "./watch.ts";
 export interface TaskSource {
   readonly sessions: Sessions;
   readonly ports: Ports;
-  readonly planned: PlannedPartitions;
+  readonly planned: PlannedTask;
   readonly context: TaskContext;
   /** The location that errors contain. */
   readonly where: ErrorLocation;
@@ -34,11 +35,11 @@ interface OpenPartition {
 /** Starts to read a partition: from the stored rows of a simple reader, or with a new reader. */
 async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
-  const { schema, partitions, rowsKey } = planned;
-  if (partitions.length === 0) return openPartitionOf(toRecordBatches(schema, [], where));
+  const { schema, partition, rowsKey, count } = planned;
+  if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
-    const stored = await ports.store.get(rowsKey);
-    const rows = stored === undefined ? rereadRows(task) : storedRows(task, rowsKey, stored);
+    const stored = rowsFile(ports.store, rowsKey, where);
+    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task);
     return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
@@ -46,23 +47,13 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const reader = await sessions.source.reader(schema, (rows) => watch.watchRows(rows));
   const stop = () => stopReader(reader, ports.runtime);
   try {
-    const rows = (await guardRead(() => reader.read(partitions[context.partitionId], context))) as RowSource;
+    const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
     const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** Error: `STAGED_FILE_MISSING` if the file is damaged. */
-function storedRows({ ports: { store } }: TaskSource, key: string, bytes: Uint8Array): Iterable<RecordBatch> {
-  return decodeStoredFile(bytes, {
-    store,
-    key,
-    code: "STAGED_FILE_MISSING",
-    hint: "Restore it, or delete it: its rows are then read from the source again. To give the batch up: `millrace skip PIPELINE`.",
-  });
 }
 
 function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
@@ -136,11 +127,12 @@ class Cancellation {
   // Each wait has its own promise. With `Promise.race` against one long-lived promise, that promise
   // would keep every wait in memory.
   #cancel: (() => void) | undefined;
-  readonly #onAbort = () => this.#cancel?.();
+  /** Stops listening to the signal. */
+  readonly end: () => void;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
-    signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.end = onAbort(signal, () => this.#cancel?.());
   }
 
   async race<T>(wait: () => Promise<T>): Promise<T> {
@@ -150,19 +142,15 @@ class Cancellation {
       wait().then(resolve, reject);
     });
   }
-
-  end(): void {
-    this.#signal.removeEventListener("abort", this.#onAbort);
-  }
 }
 
 /** Reads the rows of a simple reader's batch again, because the stored rows have been deleted. */
 async function* rereadRows({
   sessions,
-  planned: { schema, partitions },
+  planned: { schema, partition },
   where,
 }: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
-  const { start, end } = partitions[0] as SimplePartition;
+  const { start, end } = partition as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {
     yield* await reader.readBetweenOffsets(start, end);

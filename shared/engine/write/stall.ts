@@ -1,19 +1,19 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
-import type { PlannedPartitions } from "../partitions-file.ts";
+import type { PlannedTask } from "../partitions-file.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import { clipped, clippedText } from "../progress.ts";
 import type { TaskFigures } from "./watch.ts";
 
 export function stalledTask(
   where: ErrorLocation,
-  { partitions, start, end }: PlannedPartitions,
+  { partition = null, start, end }: PlannedTask,
   figures: TaskFigures,
   fails: boolean,
 ): StalledTask {
   const { waitsFor, rows, bytes, reportedAt, progressedAt } = figures;
   const milliseconds = reportedAt - progressedAt;
-  const value = (partitions[where.partition ?? 0] ?? null) as JsonValue;
+  const value = partition as JsonValue;
   const nothing = waitsFor === "source" ? "the source has given nothing" : "the sink has taken nothing";
   const offsets = start === undefined ? "" : `, offsets ${clippedText(start)} to ${clippedText(end)}`;
   return {

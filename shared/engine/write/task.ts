@@ -1,5 +1,6 @@
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
+import { linkSignals, onAbort } from "../../contract/abort.ts";
 import { takesRows, type Writer } from "../../contract/batch-writer.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
@@ -8,7 +9,7 @@ import type { StallPolicy } from "../../contract/pipeline.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
-import { batchFolder, type PlannedPartitions, readPartitionsFile } from "../partitions-file.ts";
+import { batchFolder, type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
 import { identityOf } from "../ports/position.ts";
 import type { StalledTask } from "../ports/run-events.ts";
@@ -83,7 +84,7 @@ export async function write(
   options: WriteOptions,
 ): Promise<TaskResult> {
   const stalling = new AbortController();
-  const signal = AbortSignal.any([options.signal, stalling.signal]);
+  const { signal, unlink } = linkSignals(options.signal, stalling.signal);
   try {
     const done = await ports.ledger.task({ ...request.run, partition: request.partition });
     if (done !== undefined) return resultOf(done, false);
@@ -96,6 +97,8 @@ export async function write(
     throw signal.aborted
       ? cancelled(signal).with({ where })
       : toMillraceError(error, "TASK_FAILED", "the task failed", where, true);
+  } finally {
+    unlink();
   }
 }
 
@@ -128,7 +131,7 @@ interface TaskParts {
   readonly stalling: AbortController;
   /** In the time of `Runtime.monotonic`. */
   readonly startedAt: number;
-  readonly planned: PlannedPartitions;
+  readonly planned: PlannedTask;
   readonly context: TaskContext;
   readonly watch: TaskWatch;
   readonly rows: TaskRows;
@@ -143,7 +146,7 @@ async function prepare(
   const { ports, request, options } = given;
   const { run, partition, attemptNumber } = request;
   const startedAt = ports.runtime.monotonic();
-  const planned = await readPartitionsFile(ports.store, run.partitionsKey);
+  const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     ...identityOf(run),
@@ -180,13 +183,15 @@ class WriterTask {
       throw error;
     }
     const result = await this.#record(task, message);
-    return rows.isComplete || planned.partitions.length === 0 ? result : { ...result, unread: true };
+    return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 
   /** Lets the writer stage the rows and returns its message. */
   async #stage(): Promise<unknown> {
-    const { writer, context, rows, watch, request } = this.#parts;
+    const { writer, context, rows, watch, request, options } = this.#parts;
     this.#beginWatch();
+    // A task that was told to stop needs no watch any more, even if its sink does not return.
+    const stopListening = onAbort(options.signal, () => watch.end());
     try {
       const writing = guard(
         "SINK_FAILED",
@@ -198,6 +203,7 @@ class WriterTask {
       );
       return await this.#waitForSink(writing);
     } finally {
+      stopListening();
       watch.end();
     }
   }
@@ -259,10 +265,7 @@ class WriterTask {
   /** Starts the watch, if the caller asked for one. */
   #beginWatch(): void {
     const { options, watch, request, planned, stalling } = this.#parts;
-    const { signal } = options;
-    if (options.watch === undefined || signal.aborted) return;
-    // A task that was told to stop needs no watch any more, even if its sink does not return.
-    signal.addEventListener("abort", () => watch.end(), { once: true });
+    if (options.watch === undefined || options.signal.aborted) return;
     const { stall, onRunning, onStalled } = options.watch;
     const { partition, attemptNumber } = request;
     const reportToLedger = this.#progressReporter();
@@ -303,21 +306,19 @@ class WriterTask {
   /** Waits for the sink. After a stall, gives it 5 s to react to its signal, then abandons it. */
   async #waitForSink(writing: Promise<unknown>): Promise<unknown> {
     const { ports, stalling } = this.#parts;
-    const stalled = stalling.signal;
     const over = new AbortController();
-    const givenUp = new Promise<never>((_, reject) => {
-      const giveUp = () => {
-        writing.then((late) => this.#drop(late)).catch(() => undefined);
-        reject(stalled.reason as MillraceError);
-      };
-      const wait = () => {
-        ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
-      };
-      stalled.addEventListener("abort", wait, { signal: over.signal });
+    const { promise: givenUp, reject } = Promise.withResolvers<never>();
+    const giveUp = () => {
+      writing.then((late) => this.#drop(late)).catch(() => undefined);
+      reject(stalling.signal.reason);
+    };
+    const stopListening = onAbort(stalling.signal, () => {
+      ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
     });
     try {
       return await Promise.race([writing, givenUp]);
     } finally {
+      stopListening();
       over.abort();
     }
   }

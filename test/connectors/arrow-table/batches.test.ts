@@ -6,6 +6,7 @@ import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
 import { readHead } from "../../../shared/connectors/arrow-table/log.ts";
 import { putEntry, readEntry } from "../../../shared/connectors/arrow-table/log-entry.ts";
 import { liveFiles } from "../../../shared/connectors/arrow-table/open-state.ts";
+import { filesOf } from "../../../shared/connectors/kit/staging.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { ObjectStore } from "../../../shared/contract/object-store.ts";
@@ -14,7 +15,7 @@ import { DirectoryStore } from "../../../shared/platform/embedded/directory-stor
 import { temporaryFolder } from "../../support/folder.ts";
 import { withStores } from "../../support/runtime.ts";
 import { namedFiles, stagedFiles } from "../../support/table.ts";
-import { Desk } from "./table-desk.ts";
+import { Desk, pathOf } from "./table-desk.ts";
 
 /**
  * Wraps a store and records the calls of its methods. The stores that `at` returns are wrapped too.
@@ -59,7 +60,7 @@ describe("an Arrow table", () => {
       start: { n: 0 },
       end: { n: 10 },
       schema: { fields: [{ name: "id", type: "bigint", nullable: true }] },
-      add: [{ path: staged.path, rows: 2, bytes: staged.bytes }],
+      add: filesOf(staged),
       remove: [],
     });
     expect(await readEntry(desk.table, 1)).toMatchObject({ batchId: 1, add: [] });
@@ -218,7 +219,7 @@ describe("an Arrow table", () => {
       version: 1,
       batchId: 1,
       add: [],
-      remove: [{ path: staged.path ?? "" }],
+      remove: [{ path: pathOf(staged) }],
     });
     expect(await Array.fromAsync(liveFiles(desk.table))).toEqual([]);
   });
@@ -227,10 +228,10 @@ describe("an Arrow table", () => {
     const desk = new Desk();
     const staged = await desk.stage([1]);
     await desk.commit([staged]);
-    await desk.table.delete([staged.path ?? ""]);
+    await desk.table.delete([pathOf(staged)]);
     await expect(desk.ids()).rejects.toMatchObject({
       code: "TABLE_FILE_MISSING",
-      message: expect.stringContaining(staged.path ?? "") as string,
+      message: expect.stringContaining(pathOf(staged)) as string,
     });
   });
 

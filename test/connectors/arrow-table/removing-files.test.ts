@@ -2,10 +2,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { dataKey } from "../../../shared/connectors/arrow-table/data-files.ts";
+import { filesOf } from "../../../shared/connectors/kit/staging.ts";
 import type { OpenBatch } from "../../../shared/contract/stream-writer.ts";
 import { filesBelow } from "../../support/process.ts";
 import { namedFiles, stagedFiles } from "../../support/table.ts";
-import { Desk } from "./table-desk.ts";
+import { Desk, pathOf } from "./table-desk.ts";
 
 const HOUR = 3_600_000;
 
@@ -16,7 +17,7 @@ describe("abort", () => {
     const messages = [await desk.stage([1]), null, await desk.stage([2], { partitionId: 2 })];
     await desk.writer().abort(messages, 0, desk.context());
     await desk.writer().abort(messages, 0, desk.context());
-    expect(stagedFiles(desk.path)).toEqual([kept.path]);
+    expect(stagedFiles(desk.path)).toEqual([pathOf(kept)]);
   });
 
   it("An abort deletes nothing after a commit was tried, because a late entry may still name its files", async () => {
@@ -54,15 +55,15 @@ describe("vacuum", () => {
     const staged = await desk.stage([1]);
     await desk.commit([]);
     expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 0, bytes: 0 });
-    desk.age(staged.path ?? "", 2 * HOUR);
-    expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 1, bytes: staged.bytes });
+    desk.age(pathOf(staged), 2 * HOUR);
+    expect(await desk.vacuum({ olderThan: HOUR })).toEqual({ files: 1, bytes: filesOf(staged)[0]?.bytes });
   });
 
   it("A vacuum keeps the files of an attempt that is still running, however old they are", async () => {
     const desk = new Desk();
     await desk.commit([null]);
     const staged = await desk.stage([1], { batchId: 1 });
-    desk.age(staged.path ?? "", 30 * 24 * HOUR);
+    desk.age(pathOf(staged), 30 * 24 * HOUR);
     expect(await desk.vacuum({ open: open() })).toEqual({ files: 0, bytes: 0 });
     await desk.commit([staged], { batchId: 1 });
     expect(await desk.ids()).toEqual([1]);
@@ -79,8 +80,9 @@ describe("vacuum", () => {
   it("A vacuum spares attempts whose commit was begun while their batch is open, however old they are", async () => {
     const desk = new Desk();
     await desk.commit([null]);
-    const messages = [await desk.stage([1], { batchId: 1 })];
-    desk.age(messages[0]?.path ?? "", 30 * 24 * HOUR);
+    const staged = await desk.stage([1], { batchId: 1 });
+    const messages = [staged];
+    desk.age(pathOf(staged), 30 * 24 * HOUR);
     expect(await desk.vacuum({ open: open({ aborted: true, lastTriedAttempt: 1 }) })).toMatchObject({
       files: 0,
     });

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../../shared/arrow/rows.ts";
 import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
-import type { StagedFile } from "../../../shared/connectors/arrow-table/log.ts";
 import { readTable } from "../../../shared/connectors/arrow-table/read.ts";
-import type { ArrowTableWriter } from "../../../shared/connectors/arrow-table/writer.ts";
+import type { ArrowTableWriter, TableRows } from "../../../shared/connectors/arrow-table/writer.ts";
+import { pathsOf } from "../../../shared/connectors/kit/staging.ts";
 import type { BatchContext, TaskContext } from "../../../shared/contract/context.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import type { JsonValue } from "../../../shared/contract/json.ts";
@@ -16,6 +16,11 @@ import { batchFields } from "../../support/batch-context.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { withStores } from "../../support/runtime.ts";
+
+/** Returns the path of the first file that a task staged. */
+export function pathOf(staged: TableRows): string {
+  return pathsOf([staged])[0] ?? "";
+}
 
 const DEFAULTS = { pipeline: "orders", incarnation: "life-1", batchId: 0, attempt: 1 };
 
@@ -65,7 +70,7 @@ export class Desk {
     ids: readonly number[],
     overrides: Partial<TaskContext> = {},
     ddl?: string,
-  ): Promise<StagedFile> {
+  ): Promise<TableRows> {
     async function* batches() {
       if (ids.length > 0)
         yield recordBatchOf(
@@ -77,7 +82,7 @@ export class Desk {
   }
 
   async commit(
-    messages: readonly (StagedFile | null)[],
+    messages: readonly (TableRows | null)[],
     overrides: Partial<BatchContext> = {},
   ): Promise<JsonValue> {
     const context = this.context(overrides);

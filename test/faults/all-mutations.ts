@@ -1,0 +1,5 @@
+import { LATE_MUTATIONS } from "./late-mutations.ts";
+import { type Mutation, RULE_MUTATIONS } from "./mutations.ts";
+
+/** Each rule that is removed from the engine. */
+export const MUTATIONS: readonly Mutation[] = [...RULE_MUTATIONS, ...LATE_MUTATIONS];

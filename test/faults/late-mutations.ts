@@ -1,0 +1,34 @@
+import type { Mutation } from "./mutations.ts";
+
+/** Mutations that break nothing unless a call fails first and takes effect later. */
+export const LATE_MUTATIONS: readonly Mutation[] = [
+  {
+    rule: "10",
+    what: "a task whose record failed deletes its rows if there is no record yet",
+    caughtBy: "a task whose record is late, and is tried again",
+    shows: "a commit names a file that is not there",
+    edits: [
+      {
+        file: "shared/engine/write/task.ts",
+        find: "if (recorded === undefined) throw error;",
+        replace: `if (recorded === undefined) {
+        await this.#drop(message);
+        throw error;
+      }`,
+      },
+    ],
+  },
+  {
+    rule: "12",
+    what: "a vacuum deletes the plan of the epoch that is at work",
+    caughtBy: "a batch that is recorded late, and a vacuum before it",
+    shows: "the plan of a batch was deleted",
+    edits: [
+      {
+        file: "shared/engine/vacuum.ts",
+        find: "plan.epoch < head.epoch",
+        replace: "plan.epoch <= head.epoch",
+      },
+    ],
+  },
+];
