@@ -31,4 +31,17 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    rule: "1",
+    what: "a run that was fenced takes another run's transition for its own",
+    caughtBy: "a finalizer that sleeps before its decision, while the next run decides and is killed",
+    shows: "a run that was fenced went on",
+    edits: [
+      {
+        file: "shared/engine/retry.ts",
+        find: 'if (MillraceError.is(error) && error.code === "FENCED") throw error;',
+        replace: "",
+      },
+    ],
+  },
 ];

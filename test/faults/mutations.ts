@@ -1,13 +1,14 @@
 import type { Edit } from "./mutate.ts";
 import type { CaseName } from "./named-cases.ts";
+import type { ProbeName } from "./probes.ts";
 
-/** A rule that is removed from the engine, and the case that fails without it. */
+/** A rule that is removed from the engine, and the case or the probe that fails without it. */
 export interface Mutation {
   /** Number of the rule in docs/protocol.md, or `mistake` if the rules do not mention it. */
   readonly rule: string;
   readonly what: string;
-  readonly caughtBy: CaseName;
-  /** Part of the text of the violation that this case shows. */
+  readonly caughtBy: CaseName | ProbeName;
+  /** Part of the text of the violation that this case or probe shows. */
   readonly shows: string;
   readonly edits: readonly Edit[];
 }
@@ -353,6 +354,21 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
         file: "shared/engine/messages.ts",
         find: "else messages[task.partition] = message;",
         replace: "else messages[tasks.length - 1 - task.partition] = message;",
+      },
+    ],
+  },
+  {
+    rule: "6",
+    what: "the file of a large message is named by the attempt only",
+    caughtBy: "a run whose commit messages are too large for the ledger",
+    shows: "rows are lost",
+    edits: [
+      {
+        file: WRITE,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        find: "${BATCH_FILE.message}${writerId}.json",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        replace: "${BATCH_FILE.message}${run.attempt}.json",
       },
     ],
   },

@@ -110,6 +110,15 @@ export const NAMED_CASES = {
     runs: [[{ at: "ledger.plan", kind: "late for good", after: 40 }]],
     vacuums: true,
   },
+  "a finalizer that sleeps before its decision, while the next run decides and is killed": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.decide", kind: "sleep before" }], [{ at: "ledger.decide", kind: "stop after" }]],
+  },
+  "a run whose commit messages are too large for the ledger": {
+    kind: "large messages",
+    runs: [[]],
+    setup: { largeMessages: true },
+  },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 
