@@ -1,6 +1,6 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
 import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
+import { schemaOrCurrent } from "./batch-schema.ts";
 import { parseBatchKey, rowsKeyBeside } from "./partitions-file.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -38,7 +38,7 @@ export async function vacuum(
   if (head === undefined) return { staged: nothing, planned: nothing };
   const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
   // The recorded schema is preferred, so that vacuum also works when the source does not answer.
-  const schema = last === undefined ? await source.schema() : decodeSchema(last.schema);
+  const schema = last === undefined ? await source.schema() : await schemaOrCurrent({ source }, ports, last);
   const writer = (await sink.writer(schema)) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
     writer.vacuum?.({
