@@ -6,6 +6,7 @@ import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { besides, isLost } from "./first-cause.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
+import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -89,7 +90,7 @@ export async function finalize(
   { run, failure: taskFailure, watching }: FinalizeRequest,
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
-  let attempt: AttemptState = { batch, tasks: await ports.ledger.tasks(run) };
+  let attempt: AttemptState = { batch, tasks: await tasksOfPlan(ports.ledger, run) };
   const { pipeline, incarnation, epoch } = run;
   const fence: Fence = { pipeline, incarnation, epoch };
   const finalizer: Finalizer = {
@@ -143,8 +144,10 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const to = problem === undefined ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
   if (decided.state === to) return { next: { batch: decided, tasks, ...optional("messages", messages) } };
-  // If another finalizer decided first, it may have seen more tasks, so they are read again.
-  return { next: { batch: decided, tasks: await finalizer.ports.ledger.tasks(finalizer.run) } };
+  // If another finalizer decided first, it may have seen more tasks, so they are read again. Without
+  // that, a commit would seem to lack messages: the sink is then asked for the batch, and a batch
+  // that has not landed is aborted and written again. That costs time, but no rows.
+  return { next: { batch: decided, tasks: await tasksOfPlan(finalizer.ports.ledger, finalizer.run) } };
 }
 
 /**
@@ -279,7 +282,9 @@ async function transitionOrReadBack(
 
 async function readBatch(ports: Ports, run: BatchRun): Promise<Batch> {
   const batch = await ports.ledger.batch(run.pipeline, run.batchId);
-  if (batch?.incarnation === run.incarnation) return sameAttempt(batch, run.attempt);
+  // A ledger that was put back may have planned another batch under this id since.
+  const isSamePlan = run.planId === undefined || batch?.planId === run.planId;
+  if (batch?.incarnation === run.incarnation && isSamePlan) return sameAttempt(batch, run.attempt);
   throw stale(run.pipeline, run.batchId, run.attempt, "the ledger has another batch of that id, or none");
 }
 

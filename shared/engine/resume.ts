@@ -9,6 +9,7 @@ import {
   type PlannedPartitions,
   planName,
   readPartitionsFile,
+  rowsKey,
   writePartitionsFile,
 } from "./partitions-file.ts";
 import type { Batch, Fence, Head, PlanOfAttempt, Task } from "./ports/ledger.ts";
@@ -58,6 +59,9 @@ export async function resume(
     ? await replan(ports, fence, batch, await planOfNextAttempt(sessions, ports, fence, batch, code))
     : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
+  // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort would
+  // delete what the commit names. The batch only has to be finished.
+  if (found === "landed") return { batch: await decideToCommit(ports, fence, current), todo: [] };
   const { tasks, warning: loss } = await finishedTasks(sessions, ports, fence, head, current);
   const todo = unfinished(current, tasks);
   // A large schema is only in the file, so the commit needs it, too.
@@ -69,7 +73,7 @@ export async function resume(
     return { batch: current, todo, ...optional("warning", warning), ...optional("loss", lost) };
   }
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
-  if (found === "landed" || mayLandLate) throw plan;
+  if (mayLandLate) throw plan;
   const planned = await planAnew(sessions, ports, fence, current, code);
   return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, plan) };
 }
@@ -103,6 +107,17 @@ function tooOld({ pipeline, batchId, attempt, state }: Batch): MillraceError {
     {
       where: { pipeline, batchId, attempt },
       hint: `Its commit messages may be gone. Look in the sink whether the batch landed. To end it: \`millrace skip ${pipeline}\`; if the sink can tell that the batch landed, nothing is lost by it, otherwise its rows are left out.`,
+    },
+  );
+}
+
+async function decideToCommit({ ledger }: Ports, fence: Fence, batch: Batch): Promise<Batch> {
+  return await callOrReadBack(
+    () => ledger.decide(fence, batch, { to: "committing" }),
+    async () => {
+      const recorded = await ledger.batch(fence.pipeline, batch.batchId);
+      const isDecided = recorded?.attempt === batch.attempt && recorded.state === "committing";
+      return isDecided ? recorded : undefined;
     },
   );
 }
@@ -181,7 +196,10 @@ async function planAnew(
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
   const schema = await source.schema();
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
-  const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end });
+  // The rows that a simple reader returned while planning may be gone, too, and may have had another
+  // schema. Its task finds no file under this key, and reads the rows again.
+  const rows = planner.canRepeatLatestOffset ? {} : { rowsKey: rowsKey(name) };
+  const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end, ...rows });
   return await replan(ports, fence, batch, {
     partitionsKey: key,
     ...recordedSchema(ports, schema),

@@ -263,6 +263,8 @@ export interface Task {
    * Unique id of the task attempt that was recorded, so that a writer recognises its own record.
    */
   readonly writerId: string;
+  /** The plan of the batch. Absent in records of older versions, and for batches of theirs. */
+  readonly planId?: string;
   readonly recordedAt: number;
 }
 
