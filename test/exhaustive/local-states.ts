@@ -1,5 +1,6 @@
+import type { Answer, Call } from "./calls.ts";
 import { type Outcome, Process, type Program, type Shape } from "./process.ts";
-import { type Answer, type Call, Numbered, type World } from "./world.ts";
+import { Numbered, type World } from "./world.ts";
 
 /**
  * A state of a process: its program and the answers that it has received. The code is
