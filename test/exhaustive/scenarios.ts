@@ -27,16 +27,12 @@ export const BOUNDED: readonly Scenario[] = [
 
 /** Searched by `npm run test:exhaustive` besides, in minutes. The longest are first. */
 export const WHOLE: readonly Scenario[] = [
+  { name: "two-runs-plans", runs: [A, B, OF_PLANS], shape: ONE_TASK, faults: 1 },
   { name: "two-runs-two-faults", runs: [A, B], shape: ONE_TASK, faults: 2 },
+  { name: "replay-staged", runs: [{ ...A, rounds: 2 }, OF_STAGED], shape: ONE_TASK, faults: 2 },
   { name: "two-runs-vacuum", runs: [A, B, VACUUM], shape: TWO_TASKS, faults: 0 },
   { name: "two-runs-one-fault", runs: [A, B], shape: TWO_TASKS, faults: 1 },
   { name: "vacuum-one-fault", runs: [A, VACUUM], shape: TWO_TASKS, faults: 1 },
-  { name: "two-runs-staged", runs: [A, B, OF_STAGED], shape: ONE_TASK, faults: 1 },
-  { name: "two-runs-plans", runs: [A, B, OF_PLANS], shape: ONE_TASK, faults: 1 },
-  { name: "staged0", runs: [A, B, OF_STAGED], shape: TWO_TASKS, faults: 0 },
-  { name: "plans0", runs: [A, B, OF_PLANS], shape: TWO_TASKS, faults: 0 },
-  { name: "staged1", runs: [A, OF_STAGED], shape: TWO_TASKS, faults: 1 },
-  { name: "plans1", runs: [A, OF_PLANS], shape: TWO_TASKS, faults: 1 },
   { name: "three-runs", runs: [A, B, C], shape: TWO_TASKS, faults: 0 },
   { name: "run-two-faults", runs: [A], shape: TWO_TASKS, faults: 2 },
 ];
