@@ -98,6 +98,16 @@ export class MemoryLedger implements Ledger {
     return this.records.tasks[taskKey(key)] ?? task;
   }
 
+  async dropTasks(fence: Fence, batch: Batch, dropped: readonly Task[]): Promise<void> {
+    this.#apply(steps.undecided(fence, batch));
+    const writers = new Map(
+      dropped.map(({ partition, writerId }) => [taskKey({ ...batch, partition }), writerId]),
+    );
+    const { tasks } = this.records;
+    const isKept = (key: string) => writers.get(key) !== tasks[key]?.writerId;
+    this.records = { ...this.records, tasks: keep(tasks, isKept) };
+  }
+
   async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {
     this.records = { ...this.records, reports: { ...this.records.reports, [taskKey(key)]: running } };
   }
