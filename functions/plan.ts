@@ -133,7 +133,7 @@ class Execution {
   }
 }
 
-function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Route["next"]): void {
+function log({ batch, todo, resumed, latest, warning, loss }: PlannedBatch, step: Route["next"]): void {
   logger.info("planned", {
     batchId: batch.batchId,
     attempt: batch.attempt,
@@ -144,6 +144,7 @@ function log({ batch, todo, resumed, latest, warning }: PlannedBatch, step: Rout
     ...(latest === undefined ? {} : { end: batch.end, latest }),
   });
   if (warning !== undefined) logger.warn("the source may be mistaken", { problem: warning.toRecord() });
+  if (loss !== undefined) logger.warn("files are gone, their rows come again", { problem: loss.toRecord() });
 }
 
 /**

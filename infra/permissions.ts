@@ -69,7 +69,8 @@ type Statements = (places: Places) => readonly PolicyStatement[];
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
-    items(places, ["tasks"], ["Query"]),
+    // DeleteItem lets a task run again whose staged files are gone.
+    items(places, ["tasks"], ["Query", "DeleteItem"]),
   ],
   Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
   Finalize: (places) => [
@@ -84,15 +85,24 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
     objects(places, ["PutObject"], [batchFiles("todo")]),
-    // GetObject reads the plan of a batch that is resumed.
+    // GetObject reads the plan and the messages of a batch that is resumed.
     objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
-    // Without it S3 would answer that a file which is gone is forbidden.
-    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
-    listing(places, `${places.prefix}/${STORE_FOLDER.source}`),
+    objects(places, ["GetObject"], [batchFiles("message")]),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
-    // Needed to compare the newest batch in the table with the ledger.
-    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.log}`),
-    listing(places, `${places.prefix}/${STORE_FOLDER.table}/${TABLE_FOLDER.checkpoints}`),
+    // The log is read to compare the newest batch in the table with the ledger; staged files are
+    // looked for when a batch is resumed. Without the right to list them, S3 would answer that a
+    // file which is gone is forbidden.
+    listing(
+      places,
+      ...[
+        STORE_FOLDER.source,
+        STORE_FOLDER.batches,
+        STORE_FOLDER.staging,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.log}`,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.checkpoints}`,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.data}`,
+      ].map((folder) => `${places.prefix}/${folder}`),
+    ),
     objects(places, ["GetObject"], [belowTable("log")]),
     // A long log is read once, and summarized while it is read.
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [belowTable("checkpoints")]),
@@ -145,8 +155,8 @@ const CHECKPOINTS = `${TABLE_FOLDER.checkpoints}/*`;
 /** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: (lake) => [
-    listing(lake, belowLake(lake, "log")),
-    listing(lake, belowLake(lake, "checkpoints")),
+    // The data files are looked for when a batch is resumed.
+    listing(lake, belowLake(lake, "log"), belowLake(lake, "checkpoints"), belowLake(lake, "data")),
     objects(lake, ["GetObject"], [LOG]),
     objects(lake, ["GetObject", "PutObject", "DeleteObject"], [CHECKPOINTS]),
   ],
@@ -174,11 +184,11 @@ function belowLake({ prefix }: Folder, folder: keyof typeof TABLE_FOLDER): strin
 
 /**
  * Permissions on the source's files. Plan lists them and reads one for its schema, and so does
- * Finalize when a person adopts; the tasks read all.
+ * Finalize when a person adopts; the tasks read all, and ask for the size of a large one.
  */
 const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyStatement[]>> = {
   Plan: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
-  Write: (source) => [objects(source, ["GetObject"], ["*"])],
+  Write: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Finalize: (source) => [listing(source, source.prefix), objects(source, ["GetObject"], ["*"])],
   Vacuum: () => [],
 };
@@ -245,11 +255,13 @@ export function objects(
   });
 }
 
-export function listing({ bucket }: Folder, prefix: string): PolicyStatement {
+/** Returns the permission to list below these prefixes; an empty one is the whole bucket. */
+export function listing({ bucket }: Folder, ...prefixes: readonly string[]): PolicyStatement {
+  const patterns = prefixes.map((prefix) => `${prefix}/*`);
   return new PolicyStatement({
     actions: ["s3:ListBucket"],
     resources: [bucket.bucketArn],
-    ...(prefix === "" ? {} : { conditions: { StringLike: { "s3:prefix": [`${prefix}/*`] } } }),
+    ...(prefixes.includes("") ? {} : { conditions: { StringLike: { "s3:prefix": patterns } } }),
   });
 }
 

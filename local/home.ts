@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, constants, existsSync, openSync, readFileSync, statSync } from "node:fs";
-import { access, rename, writeFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { lazyStore } from "../shared/platform/aws/lazy-store.ts";
 import { adviceFor, systemCodeOf } from "../shared/platform/embedded/advice.ts";
 import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
-import { fileRights, makeDurableFolder } from "../shared/platform/embedded/durable.ts";
+import { fileRights, makeDurableFolder, replaceDurably } from "../shared/platform/embedded/durable.ts";
 import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
 
 /**
@@ -122,10 +122,8 @@ export class Home {
   async rememberEntry(pipeline: string, entry: string): Promise<void> {
     const path = this.#entryPath(pipeline);
     await makeDurableFolder(this.pipelineFolder(pipeline), this.rights);
-    const draft = `${path}.${randomUUID()}`;
     try {
-      await writeFile(draft, `${JSON.stringify({ entry })}\n`, { mode: fileRights(this.rights) });
-      await rename(draft, path);
+      await replaceDurably(path, `${JSON.stringify({ entry })}\n`, fileRights(this.rights));
     } catch (error) {
       throw homeFailed(path, error);
     }

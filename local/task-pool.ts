@@ -23,6 +23,12 @@ import {
 /** How long a task may take to stop before its thread is terminated. */
 const GRACE_MILLISECONDS = 5000;
 
+/**
+ * Memory for new objects of a thread. With V8's own bound, a thread that runs thousands of small
+ * tasks takes 100 MB before it collects their buffers. A smaller bound than this costs time.
+ */
+const YOUNG_MEGABYTES = 24;
+
 export interface TaskListener {
   /** Aborts when the task should stop. */
   readonly signal: AbortSignal;
@@ -73,6 +79,7 @@ export class TaskPool implements TaskRunner {
       maxThreads: threads,
       idleTimeout: 60_000,
       workerData: setup,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES },
     });
     // A thread that dies while idle is replaced. One that dies during a task makes `run` reject.
     // But if the only thread dies before it takes a task, nothing would ever take that task.

@@ -3,12 +3,13 @@ import { MUTATIONS } from "../test/faults/all-mutations.ts";
 import { runCase } from "../test/faults/cases.ts";
 import { type Harness, mutatedHarness } from "../test/faults/mutate.ts";
 import type { Mutation } from "../test/faults/mutations.ts";
-import { type CaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
+import { type CaseName, isCaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
+import { runProbe } from "../test/faults/probes.ts";
 import { searchCase } from "../test/faults/search.ts";
 
 /**
  * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from the engine, one
- * at a time. Without the rule, the case that is named for it must fail with the expected violation.
+ * at a time. Without the rule, the case or the probe of the mutation must show the expected violation.
  * `-- --search [--only TEXT] [--shows TEXT] [--seed N]` searches for such a case, and prints it in
  * the form of test/faults/named-cases.ts.
  */
@@ -58,11 +59,19 @@ async function main(): Promise<number> {
 
 /** Returns why a named case fails although no rule is removed, or `undefined` if all pass. */
 async function brokenAsItIs(mutations: readonly Mutation[]): Promise<string | undefined> {
-  for (const name of new Set<CaseName>([CALM, ...mutations.map(({ caughtBy }) => caughtBy)])) {
-    const violations = await runCase(NAMED_CASES[name]);
+  const harness = { runCase, runProbe };
+  for (const name of new Set([CALM, ...mutations.map(({ caughtBy }) => caughtBy)])) {
+    const violations = await violationsOf(harness, name);
     if (violations.length > 0) return `"${name}" fails with no rule removed: ${violations.join("; ")}`;
   }
   return undefined;
+}
+
+type Trials = Pick<Harness, "runCase" | "runProbe">;
+
+/** Runs a named case or a probe. */
+async function violationsOf(harness: Trials, name: Mutation["caughtBy"]): Promise<readonly string[]> {
+  return isCaseName(name) ? await harness.runCase(NAMED_CASES[name]) : await harness.runProbe(name);
 }
 
 interface Verdict {
@@ -70,16 +79,16 @@ interface Verdict {
   readonly verdict: string;
 }
 
-/** Runs the case that is named for a mutation. `harness` must contain the mutation. */
+/** Runs the case or the probe of a mutation. `harness` must contain the mutation. */
 export async function runNamed(
-  harness: Pick<Harness, "runCase">,
+  harness: Trials,
   { caughtBy, shows }: Pick<Mutation, "caughtBy" | "shows">,
 ): Promise<Verdict> {
   const always = caughtBy === CALM ? [] : await harness.runCase(NAMED_CASES[CALM]);
   // If the engine fails without any fault, every case would seem to catch the mutation.
   if (always.length > 0)
     return { isCaught: false, verdict: `breaks a run without a fault: ${always.join("; ")}` };
-  const violations = await harness.runCase(NAMED_CASES[caughtBy]);
+  const violations = await violationsOf(harness, caughtBy);
   const isCaught = violations.some((what) => what.includes(shows));
   if (isCaught) return { isCaught, verdict: `${caughtBy}: ${violations.join("; ")}` };
   const instead = violations.length === 0 ? "nothing" : violations.join("; ");

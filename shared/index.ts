@@ -108,6 +108,7 @@ export {
   type SupportsTriggerAvailableNow,
 } from "./contract/stream-reader.ts";
 export {
+  type DamagedFile,
   DataSourceStreamArrowWriter,
   DataSourceStreamWriter,
   type NewestBatchContext,

@@ -14,6 +14,7 @@ import { triggerProgressOf } from "./progress.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { type CommitCall, commitOrCollectItems, outcomeAfter } from "./sink-commit.ts";
+import { checkedMessages, lossOf } from "./staged-files.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -126,14 +127,16 @@ async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<
 }
 
 /**
- * State `planned`: decides to commit if every task is recorded and its message is there, otherwise
- * to abort. Messages are looked for before the decision, because the tasks can still run again.
+ * State `planned`: decides to commit if every task is recorded, and its message and staged files
+ * are there, otherwise to abort. They are looked for before the decision, because the tasks can
+ * still run again.
  */
-async function decideByTasks(finalizer: Finalizer, { batch, tasks }: AttemptState): ReturnType<Step> {
+async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
+  const { batch, tasks } = attempt;
   const isComplete = tasks.length === batch.tasks;
-  const messages = isComplete ? await messagesOf(finalizer.ports, batch, tasks) : undefined;
+  const messages = isComplete ? await readChecked(finalizer, attempt) : undefined;
   const problem = isComplete
-    ? messages?.problem?.toRecord()
+    ? lossOf(messages?.lost ?? [])?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
   const to = problem === undefined ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
@@ -212,18 +215,30 @@ async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch):
 }
 
 /**
- * Returns the call of the sink's `commit`. `problem` says what it lacks, if records of tasks or
- * their messages were deleted after the batch was decided.
+ * Returns the call of the sink's `commit`. `problem` says what it lacks, if records of tasks, their
+ * messages or their staged files were deleted after the batch was decided. They are only looked for
+ * here if that was not done before the decision, in the same call.
  */
 async function prepareCommit(
-  { sessions, ports, run, watch }: Finalizer,
-  { batch, tasks, messages: read }: AttemptState,
+  finalizer: Finalizer,
+  attempt: AttemptState,
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
+  const { sessions, run, watch } = finalizer;
+  const { batch, tasks } = attempt;
   const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
-  const { messages, problem } = read ?? (await messagesOf(ports, batch, tasks));
+  const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt));
   const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
-  const lacking = tasks.length === batch.tasks ? problem : missingTasks(batch, tasks);
-  return { call, ...optional("problem", lacking) };
+  const problem = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
+  return { call, ...optional("problem", problem) };
+}
+
+/** Reads the commit messages, and looks for the staged files that they name. */
+async function readChecked(
+  { sessions, ports, run, watch }: Finalizer,
+  attempt: AttemptState,
+): Promise<MessagesRead> {
+  const context = sessions.sink.batchContext(attempt.batch, run);
+  return await checkedMessages(sessions, ports, attempt, { context, watch });
 }
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {

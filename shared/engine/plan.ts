@@ -63,6 +63,8 @@ export interface PlannedBatch {
    * have, or about a batch that is resumed under other circumstances than it was planned.
    */
   readonly warning?: MillraceError;
+  /** Says which files of an open batch are gone or damaged, so that their rows come again. */
+  readonly loss?: MillraceError;
 }
 
 export type PlanResult =

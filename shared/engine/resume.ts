@@ -1,6 +1,7 @@
 import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
+import { finishedTasks } from "./lost-tasks.ts";
 import { otherCodeWarning } from "./other-code.ts";
 import {
   checkPartitions,
@@ -9,11 +10,13 @@ import {
   readPartitionsFile,
   writePartitionsFile,
 } from "./partitions-file.ts";
-import type { Batch, Fence, Head, PlanOfAttempt } from "./ports/ledger.ts";
+import type { Batch, Fence, Head, PlanOfAttempt, Task } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { callOrReadBack } from "./retry.ts";
+import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { checkSinkPosition } from "./sink-position.ts";
+import { lossWarning } from "./staged-files.ts";
 
 /**
  * Task records are kept for at least 90 days. A batch that is open for longer cannot be resumed
@@ -27,6 +30,8 @@ export interface Resumed {
   /** Partitions without a recorded task. Empty if only Finalize is left. */
   readonly todo: readonly number[];
   readonly warning?: MillraceError;
+  /** Says which files are gone or damaged, so that their rows are written or read again. */
+  readonly loss?: MillraceError;
 }
 
 /**
@@ -49,11 +54,13 @@ export async function resume(
     ? await replan(ports, fence, batch, await planOfNextAttempt(sessions, ports, fence, batch, code))
     : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
-  const todo = await unfinishedTasks(ports, current);
+  const { tasks, warning: loss } = await finishedTasks(sessions, ports, fence, head, current);
+  const todo = unfinished(current, tasks);
   const plan = todo.length === 0 ? undefined : await readPlan(ports, current);
   if (!MillraceError.is(plan)) {
     const warning = isOver || todo.length === 0 ? undefined : otherCodeWarning(current, code);
-    return { batch: current, todo, ...optional("warning", warning) };
+    const lost = loss ?? (await findRowsLoss(ports, current, plan));
+    return { batch: current, todo, ...optional("warning", warning), ...optional("loss", lost) };
   }
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
   if (found === "landed" || mayLandLate) throw plan;
@@ -134,7 +141,7 @@ async function planOfNextAttempt(
   return { ...byThisCode, partitionsKey: key, schema: encoded };
 }
 
-/** Reads the batch's partitions file. Returns `PARTITIONS_MISSING` if it is gone. */
+/** Reads the batch's partitions file. Returns `PARTITIONS_MISSING` if it is gone or damaged. */
 async function readPlan(
   { store }: Ports,
   { pipeline, batchId, attempt, partitionsKey: key }: Batch,
@@ -145,7 +152,7 @@ async function readPlan(
     if (!MillraceError.is(error) || error.code !== "PARTITIONS_MISSING") throw error;
     return error.with({
       where: { pipeline, batchId, attempt },
-      hint: `Somebody deleted it from the pipeline's store. A commit of this batch was tried and may have landed, so its partitions are not asked for anew: restore the file, or end the batch without them: \`millrace skip ${pipeline}\`.`,
+      hint: `Somebody deleted or changed it in the pipeline's store. A commit of this batch was tried and may have landed, so its partitions are not asked for anew: restore the file, or end the batch without them: \`millrace skip ${pipeline}\`.`,
     });
   }
 }
@@ -188,9 +195,21 @@ function plannedAnew({ pipeline, batchId, attempt }: Batch, problem: MillraceErr
   );
 }
 
-async function unfinishedTasks(ports: Ports, batch: Batch): Promise<readonly number[]> {
-  const done = new Set((await ports.ledger.tasks(batch)).map((task) => task.partition));
+function unfinished(batch: Batch, tasks: readonly Task[]): readonly number[] {
+  const done = new Set(tasks.map((task) => task.partition));
   return range(batch.tasks).filter((partition) => !done.has(partition));
+}
+
+/** Returns a warning if the rows of a simple reader are lost. Its task reads them again. */
+async function findRowsLoss(
+  { store }: Ports,
+  batch: Batch,
+  plan: PlannedPartitions | undefined,
+): Promise<MillraceError | undefined> {
+  if (plan?.rowsKey === undefined) return undefined;
+  const where = { pipeline: batch.pipeline, batchId: batch.batchId, attempt: batch.attempt };
+  const problem = await findRowsProblem(rowsFile(store, plan.rowsKey, where));
+  return problem && lossWarning(problem, "the source is asked for the rows again");
 }
 
 /** Returns the numbers from 0 up to `count`, exclusive. */

@@ -133,7 +133,7 @@ describe("batches of sqs in the store", () => {
     const [file = { key: "" }] = batches.files(offset);
     await expect(Array.fromAsync(batches.recordBatches(file))).rejects.toMatchObject({
       code: "PARTITIONS_MISSING",
-      message: expect.stringMatching(/^sqs\/000000000007-x\/000000\.arrow is damaged: ./),
+      message: expect.stringMatching(/sqs\/000000000007-x\/000000\.arrow is damaged: ./),
       where: { path: expect.stringContaining("sqs/000000000007-x/000000.arrow") },
       hint: expect.stringContaining("`millrace skip PIPELINE --discard`"),
     });

@@ -6,6 +6,7 @@ import { rewind } from "../../shared/engine/rewind.ts";
 import { previewSkip, skip } from "../../shared/engine/skip.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { Run } from "./run.ts";
+import { allRows, rowsBetween } from "./setup.ts";
 import type { Surroundings, World } from "./world.ts";
 
 const DAY = 86_400_000;
@@ -50,11 +51,17 @@ export async function finish(
   options: { readonly takesOver?: boolean } = {},
 ): Promise<void> {
   for (let runs = 0; runs < CLEAN_RUNS; runs++) {
-    const outcome = await new Run(world, options).start();
+    const run = new Run(world, options);
+    const outcome = await run.start();
     world.now += LEASE_IS_OVER;
-    if (outcome === "idle") return;
+    if (outcome === "idle" || isRefusedTarget(run.failure)) return;
   }
   world.broken("runs without faults do not come to an end");
+}
+
+/** True if a batch pipeline may not write, because its target exists: its work is done. */
+function isRefusedTarget(failure: unknown): boolean {
+  return MillraceError.is(failure) && failure.code === "TARGET_EXISTS";
 }
 
 /** Runs a vacuum when the clock is some days later. */
@@ -83,18 +90,26 @@ export async function vacuumBeside(
 
 /**
  * Does what the case says after its runs, and what a person then has to do. Returns the rows that
- * the table must have in the end.
+ * the table must have in the end, if they are not the usual ones.
  */
-export async function perform(world: World, act: Act | undefined): Promise<readonly number[]> {
+export async function perform(world: World, act: Act | undefined): Promise<readonly number[] | undefined> {
   const perform = act === undefined ? undefined : PERFORMED[act];
-  return perform === undefined ? allRows(world).filter((id) => !world.skipped.has(id)) : await perform(world);
+  return await perform?.(world);
+}
+
+/** Returns the rows that the runs bring without an act, when all of them have ended. */
+export async function expectedRows(world: World): Promise<readonly number[]> {
+  const rows = allRows(world.shape).filter((id) => !world.skipped.has(id));
+  if (world.setup.mode !== "append") return rows;
+  // Each batch of a batch pipeline that appends brings all rows again.
+  return (await world.ledger.batches(world.pipeline, { limit: 1000 })).flatMap(() => rows);
 }
 
 /** How each act is performed. An act that comes before runs that sleep has nothing left to do. */
 const PERFORMED: Readonly<Record<Act, ((world: World) => Promise<readonly number[]>) | undefined>> = {
   skip: undefined,
   "lose ledger under a run": undefined,
-  rewind: async (world) => [...allRows(world), ...(await rewound(world))],
+  rewind: async (world) => [...allRows(world.shape), ...(await rewound(world))],
   "lose ledger": (world) => loseLedger(world, false),
   "lose ledger, from start": (world) => loseLedger(world, true),
   async "restore ledger"(world) {
@@ -103,7 +118,7 @@ const PERFORMED: Readonly<Record<Act, ((world: World) => Promise<readonly number
     restore();
     world.addRows(4);
     if (await isRefused(world, "LEDGER_BEHIND_SINK")) await adopted(world, false);
-    return allRows(world);
+    return allRows(world.shape);
   },
   async "restore table"(world) {
     const restore = world.keepObjects();
@@ -114,16 +129,12 @@ const PERFORMED: Readonly<Record<Act, ((world: World) => Promise<readonly number
   async "lose table"(world) {
     // The files of a batch that has landed are not staged any more, so its commit cannot be
     // repeated.
-    if ((await openBatchOf(world))?.state === "committing") return allRows(world);
+    if ((await openBatchOf(world))?.state === "committing") return allRows(world.shape);
     world.loseTable();
     return await goOnWithSink(world);
   },
   "rewind, acknowledgement due": rewindBehindDue,
 };
-
-function allRows(world: World): number[] {
-  return rowsBetween(0, world.shape.rows);
-}
 
 async function loseLedger(world: World, fromStart: boolean): Promise<readonly number[]> {
   await finish(world);
@@ -132,24 +143,24 @@ async function loseLedger(world: World, fromStart: boolean): Promise<readonly nu
   world.loseLedger();
   await expectRefusal(world, "LEDGER_BEHIND_SINK");
   await adopted(world, fromStart);
-  return fromStart ? [...allRows(world), ...allRows(world)] : allRows(world);
+  return fromStart ? [...allRows(world.shape), ...allRows(world.shape)] : allRows(world.shape);
 }
 
 async function goOnWithSink(world: World): Promise<readonly number[]> {
   world.addRows(4);
   if (await isRefused(world, "SINK_BEHIND_LEDGER")) await returnToSink(world);
-  return allRows(world);
+  return allRows(world.shape);
 }
 
 async function rewindBehindDue(world: World): Promise<readonly number[]> {
   const head = await world.ledger.head(world.pipeline);
   const due = head?.unacknowledged;
-  if (due === undefined || head?.openBatchId !== undefined) return allRows(world);
+  if (due === undefined || head?.openBatchId !== undefined) return allRows(world.shape);
   const { start } = (await world.ledger.batch(world.pipeline, due.batchId)) ?? {};
   const [from, to] = [Number(start?.["n"]), Number(due.end["n"])];
   world.expectsAgain(from, to);
   await moveTo(world, { n: from });
-  return [...rowsBetween(0, to), ...rowsBetween(from, world.shape.rows)];
+  return [...rowsBetween(world.shape, 0, to), ...rowsBetween(world.shape, from, world.shape.rows)];
 }
 
 /** Skips the open batch, if there is one. */
@@ -158,7 +169,8 @@ export async function skipOpenBatch(world: World): Promise<void> {
   const choice = { discard: true };
   try {
     const { start, end, hasLanded } = await previewSkip(sessions, ports, choice);
-    if (!hasLanded) for (const id of rowsBetween(Number(start["n"]), Number(end["n"]))) world.skipped.add(id);
+    if (!hasLanded)
+      for (const id of rowsBetween(world.shape, Number(start["n"]), Number(end["n"]))) world.skipped.add(id);
   } catch (error) {
     if (MillraceError.is(error) && error.code === "BATCH_NOT_OPEN") return;
     throw error;
@@ -216,7 +228,7 @@ async function rewound(world: World): Promise<readonly number[]> {
   const [last] = await world.ledger.batches(world.pipeline, { limit: 1 });
   if (last === undefined) throw new Error("there is nothing to rewind");
   await moveTo(world, last.start);
-  return rowsBetween(Number(last.start["n"]), world.shape.rows);
+  return rowsBetween(world.shape, Number(last.start["n"]), world.shape.rows);
 }
 
 async function moveTo(world: World, to: Offset): Promise<void> {
@@ -233,8 +245,4 @@ async function moveTo(world: World, to: Offset): Promise<void> {
       hasEnded: async () => true,
     },
   );
-}
-
-function rowsBetween(from: number, to: number): number[] {
-  return Array.from({ length: to - from }, (_, i) => from + i);
 }

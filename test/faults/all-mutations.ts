@@ -1,5 +1,6 @@
 import { LATE_MUTATIONS } from "./late-mutations.ts";
 import { type Mutation, RULE_MUTATIONS } from "./mutations.ts";
+import { PROBE_MUTATIONS } from "./probe-mutations.ts";
 
 /** Each rule that is removed from the engine. */
-export const MUTATIONS: readonly Mutation[] = [...RULE_MUTATIONS, ...LATE_MUTATIONS];
+export const MUTATIONS: readonly Mutation[] = [...RULE_MUTATIONS, ...LATE_MUTATIONS, ...PROBE_MUTATIONS];

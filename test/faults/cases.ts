@@ -1,8 +1,10 @@
-import { type Act, finish, perform, skipOpenBatch, tidy, vacuumBeside } from "./acts.ts";
+import { optional } from "../../shared/contract/optional.ts";
+import { type Act, expectedRows, finish, perform, skipOpenBatch, tidy, vacuumBeside } from "./acts.ts";
 import { generator } from "./chance.ts";
 import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
-import { type Shape, World } from "./world.ts";
+import type { Setup, Shape } from "./setup.ts";
+import { World } from "./world.ts";
 
 export const KINDS = [
   "single",
@@ -14,6 +16,13 @@ export const KINDS = [
   "interleaved",
   "vacuum beside",
   "sequence",
+  "large messages",
+  "simple reader",
+  "save mode",
+  "staging sink",
+  "transactional sink",
+  "plain sink",
+  "other shape",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -31,6 +40,8 @@ export interface Case {
    * age.
    */
   readonly vacuumsBeside?: number;
+  /** The pipeline, if it is not the usual one. */
+  readonly setup?: Setup;
   /** An action of an operator between the runs. */
   readonly act?: Act;
 }
@@ -45,8 +56,8 @@ const PAUSE_CALLS = 80;
 /**
  * Returns the names of the calls of a run without faults. Faults can be injected at these calls.
  */
-export async function countCalls(shape: Shape = SHAPE): Promise<readonly string[]> {
-  const world = new World(shape);
+export async function countCalls(): Promise<readonly string[]> {
+  const world = new World(SHAPE);
   const run = new Run(world);
   await run.start();
   world.close();
@@ -62,13 +73,16 @@ export interface Played {
 }
 
 /** Runs a case and returns the violations. */
-export async function runCase(test: Case, shape: Shape = SHAPE): Promise<readonly string[]> {
-  return (await play(test, shape)).violations;
+export async function runCase(test: Case): Promise<readonly string[]> {
+  return (await play(test)).violations;
 }
 
 /** Runs a case. Returns its violations, and the faults that happened. */
-export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
-  const world = new World(shape, undefined, test.act === "restore ledger");
+export async function play(test: Case): Promise<Played> {
+  const world = new World(SHAPE, {
+    isOnDisk: test.act === "restore ledger",
+    ...optional("setup", test.setup),
+  });
   world.hasOneFault = test.kind === "single";
   const runs: Run[] = [];
   try {
@@ -82,7 +96,7 @@ export async function play(test: Case, shape: Shape = SHAPE): Promise<Played> {
     await world.late.landAll();
     world.now += 3 * DAY;
     await tidy(world);
-    await world.judge(expected);
+    await world.judge(expected ?? (await expectedRows(world)));
   } catch (error) {
     world.broken(`the case could not be run: ${error instanceof Error ? error.stack : String(error)}`);
   }

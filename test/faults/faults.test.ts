@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ACTS } from "./acts.ts";
 import { type Case, countCalls, runCase } from "./cases.ts";
 import { generator } from "./chance.ts";
-import { histories, lates, singles, zombies } from "./generators.ts";
+import { histories, lates, SETUPS, singles, unusual, zombies } from "./generators.ts";
 import { FAULTS, type Fault, LATE } from "./kinds.ts";
 
 /**
@@ -54,6 +54,17 @@ describe("one fault at each call of a run", { timeout: TIMEOUT }, () => {
     "One writer that comes back when others have done its work changes nothing: %s",
     async (kind) => {
       expect(await broken(of(zombies(calls), kind))).toEqual([]);
+    },
+  );
+});
+
+describe("pipelines that are not the usual one", { timeout: TIMEOUT }, () => {
+  it.each(Object.keys(SETUPS) as (keyof typeof SETUPS)[])(
+    "Random faults of runs and vacuums lose and double nothing: %s",
+    async (kind) => {
+      const random = generator(7);
+      const draw = unusual(kind);
+      expect(await broken(Array.from({ length: 40 }, () => draw(calls, random)))).toEqual([]);
     },
   );
 });

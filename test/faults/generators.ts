@@ -1,7 +1,9 @@
+import type { SaveMode } from "../../shared/contract/batch-writer.ts";
 import { ACTS } from "./acts.ts";
-import type { Case } from "./cases.ts";
+import type { Case, Kind } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { canBeLate, FAULTS, type Fault, LATE } from "./kinds.ts";
+import type { Setup, Shape } from "./setup.ts";
 
 /** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
 interface Placed extends Fault {
@@ -89,6 +91,35 @@ export function vacuumBeside(calls: Calls, random: () => number): Case {
 export function sequence(calls: Calls, random: () => number): Case {
   const runs = Array.from({ length: 3 + Math.floor(random() * 4) }, () => drawUpTo(3, calls, random));
   return { kind: "sequence", runs, vacuums: random() < 0.5 };
+}
+
+const SAVE_MODES = ["append", "overwrite", "errorifexists", "ignore"] as const satisfies readonly SaveMode[];
+
+/** How the pipeline of each of these kinds is drawn. */
+export const SETUPS = {
+  "large messages": () => ({ largeMessages: true }),
+  "simple reader": () => ({ source: "simple" }),
+  "save mode": (random) => ({ source: "batch", mode: pick(SAVE_MODES, random) }),
+  "staging sink": () => ({ sink: "staging" }),
+  "transactional sink": () => ({ sink: "transactional" }),
+  "plain sink": () => ({ sink: "plain" }),
+  "other shape": (random) => ({ shape: drawShape(random) }),
+} as const satisfies Partial<Record<Kind, (random: () => number) => Setup>>;
+
+/** Draws a case of a pipeline that is not the usual one. Its runs have faults of all kinds. */
+export function unusual(kind: keyof typeof SETUPS): (calls: Calls, random: () => number) => Case {
+  return (calls, random) => {
+    const setup = SETUPS[kind](random);
+    return { ...pick([pair, interleaving, vacuumBeside, sequence], random)(calls, random), kind, setup };
+  };
+}
+
+/** Draws rows, batches and partitions: from none of each up to more than one batch has rows. */
+function drawShape(random: () => number): Shape {
+  const upTo = (most: number) => Math.floor(random() * (most + 1));
+  const rows = upTo(9);
+  const gap = upTo(rows);
+  return { rows, rowsABatch: 1 + upTo(4), partitions: upTo(3), gap: [gap, gap + upTo(5)] };
 }
 
 function drawUpTo(most: number, calls: Calls, random: () => number): readonly Placed[] {

@@ -5,8 +5,8 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a task whose record failed deletes its rows if there is no record yet",
-    caughtBy: "a task whose record is late, and is tried again",
-    shows: "a commit names a file that is not there",
+    caughtBy: "a task whose record is late, and whose files are deleted when the batch is committed",
+    shows: "a file that a commit names was deleted",
     edits: [
       {
         file: "shared/engine/write/task.ts",
@@ -28,6 +28,19 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
         file: "shared/engine/vacuum.ts",
         find: "plan.epoch < head.epoch",
         replace: "plan.epoch <= head.epoch",
+      },
+    ],
+  },
+  {
+    rule: "1",
+    what: "a run that was fenced takes another run's transition for its own",
+    caughtBy: "a finalizer that sleeps before its decision, while the next run decides and is killed",
+    shows: "a run that was fenced went on",
+    edits: [
+      {
+        file: "shared/engine/retry.ts",
+        find: 'if (MillraceError.is(error) && error.code === "FENCED") throw error;',
+        replace: "",
       },
     ],
   },

@@ -9,6 +9,7 @@ import {
   sequence,
   singles,
   takeovers,
+  unusual,
   vacuumBeside,
   zombies,
 } from "./generators.ts";
@@ -27,6 +28,13 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   interleaved: 2,
   "vacuum beside": 2,
   sequence: 2,
+  "large messages": 1,
+  "simple reader": 1,
+  "save mode": 1,
+  "staging sink": 1,
+  "transactional sink": 1,
+  "plain sink": 1,
+  "other shape": 1,
 };
 
 /** Number of cases in a round. The first round has each kind. */
@@ -46,6 +54,13 @@ const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>>
   interleaved: interleaving,
   "vacuum beside": vacuumBeside,
   sequence,
+  "large messages": unusual("large messages"),
+  "simple reader": unusual("simple reader"),
+  "save mode": unusual("save mode"),
+  "staging sink": unusual("staging sink"),
+  "transactional sink": unusual("transactional sink"),
+  "plain sink": unusual("plain sink"),
+  "other shape": unusual("other shape"),
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */

@@ -12,13 +12,13 @@ export interface Edit {
   readonly replace: string;
 }
 
-export type Harness = typeof import("./cases.ts");
+export type Harness = typeof import("./cases.ts") & Pick<typeof import("./probes.ts"), "runProbe">;
 
 /**
  * The folders whose modules each mutation loads as a separate copy. All other modules are loaded
  * once.
  */
-const COPIED = ["shared/", "test/faults/"].map((folder) => pathToFileURL(join(ROOT, folder)).href);
+const COPIED = ["shared/", "local/", "test/faults/"].map((folder) => pathToFileURL(join(ROOT, folder)).href);
 const PARAMETER = "mutation";
 
 /**
@@ -36,9 +36,13 @@ export async function mutatedHarness(edits: readonly Edit[]): Promise<Harness> {
     if (readFileSync(join(ROOT, file), "utf8").split(find).length !== 2)
       throw new Error(`"${find}" is not in ${file} exactly once: correct the mutation`);
   if (loaded.length === 0) registerHooks({ resolve: resolveCopy, load: loadEdited });
-  const url = new URL("./cases.ts", import.meta.url);
-  url.searchParams.set(PARAMETER, String(loaded.push(edits) - 1));
-  return (await import(url.href)) as Harness;
+  const mutation = String(loaded.push(edits) - 1);
+  const load = async (name: string): Promise<object> => {
+    const url = new URL(name, import.meta.url);
+    url.searchParams.set(PARAMETER, mutation);
+    return (await import(url.href)) as object;
+  };
+  return { ...(await load("./cases.ts")), ...(await load("./probes.ts")) } as Harness;
 }
 
 type Hooks = Required<Parameters<typeof registerHooks>[0]>;

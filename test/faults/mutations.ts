@@ -1,13 +1,14 @@
 import type { Edit } from "./mutate.ts";
 import type { CaseName } from "./named-cases.ts";
+import type { ProbeName } from "./probes.ts";
 
-/** A rule that is removed from the engine, and the case that fails without it. */
+/** A rule that is removed from the engine, and the case or the probe that fails without it. */
 export interface Mutation {
   /** Number of the rule in docs/protocol.md, or `mistake` if the rules do not mention it. */
   readonly rule: string;
   readonly what: string;
-  readonly caughtBy: CaseName;
-  /** Part of the text of the violation that this case shows. */
+  readonly caughtBy: CaseName | ProbeName;
+  /** Part of the text of the violation that this case or probe shows. */
   readonly shows: string;
   readonly edits: readonly Edit[];
 }
@@ -122,8 +123,8 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: RESUME,
-        find: "const todo = await unfinishedTasks(ports, current);",
-        replace: "const todo = (await unfinishedTasks(ports, current), range(current.tasks));",
+        find: "const todo = unfinished(current, tasks);",
+        replace: "const todo = (unfinished(current, tasks), range(current.tasks));",
       },
       { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
     ],
@@ -277,7 +278,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     rule: "12",
     what: "vacuum goes by age alone",
     caughtBy: "a run that is killed before its finalize step, and a vacuum days later",
-    shows: "a commit names a file that is not there",
+    shows: "a task that had finished was run again",
     edits: [
       {
         file: "shared/connectors/kit/vacuum.ts",
@@ -357,6 +358,21 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    rule: "6",
+    what: "the file of a large message is named by the attempt only",
+    caughtBy: "a run whose commit messages are too large for the ledger",
+    shows: "rows are lost",
+    edits: [
+      {
+        file: WRITE,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        find: "${BATCH_FILE.message}${writerId}.json",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
+        replace: "${BATCH_FILE.message}${run.attempt}.json",
+      },
+    ],
+  },
+  {
     rule: "mistake",
     what: "abort deletes by prefix",
     caughtBy: "a read that fails for good in the second batch",
@@ -364,7 +380,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: SINK,
-        find: "await this.#table(batch).delete(messages.flatMap((message) => message?.path ?? []));",
+        find: "await this.#table(batch).delete(pathsOf(messages));",
         replace: `const table = this.#table(batch);
     await table.delete((await Array.fromAsync(table.list("data/"))).map((file) => file.key).filter(() => messages.length > 0));`,
       },

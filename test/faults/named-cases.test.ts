@@ -18,7 +18,8 @@ describe("the named cases", () => {
   );
 
   it("Each named case is named by a mutation", () => {
-    expect(new Set(MUTATIONS.map(({ caughtBy }) => caughtBy))).toEqual(new Set(Object.keys(NAMED_CASES)));
+    const named = new Set<string>(MUTATIONS.map(({ caughtBy }) => caughtBy));
+    expect(Object.keys(NAMED_CASES).filter((name) => !named.has(name))).toEqual([]);
   });
 });
 
@@ -38,6 +39,7 @@ describe("a mutation", () => {
    */
   const engine = (withAct: readonly string[], without: readonly string[] = []) => ({
     runCase: async (test: Case) => (test.act === undefined ? without : withAct),
+    runProbe: async () => withAct,
   });
 
   it("A mutation is caught if its case shows the violation that it names", async () => {

@@ -49,7 +49,7 @@ export const NAMED_CASES = {
   },
   "a finalizer that sleeps before its decision, while the next run's commit fails for good": {
     kind: "takeover",
-    runs: [[{ at: "ledger.tasks", kind: "sleep after" }], [{ at: "sink.commit", kind: "fail for good" }]],
+    runs: [[{ at: "sink.findDamaged", kind: "sleep after" }], [{ at: "sink.commit", kind: "fail for good" }]],
   },
   "a finalizer that sleeps after its decision, while the next run's commit fails for good": {
     kind: "takeover",
@@ -95,10 +95,29 @@ export const NAMED_CASES = {
     kind: "late",
     runs: [[{ at: "ledger.recordTask", kind: "late", after: 3 }]],
   },
+  "a task whose record is late, and whose files are deleted when the batch is committed": {
+    kind: "late",
+    runs: [
+      [
+        { at: "ledger.recordTask", kind: "late", after: 3 },
+        { at: "store.delete", kind: "sleep before" },
+      ],
+      [],
+    ],
+  },
   "a batch that is recorded late, and a vacuum before it": {
     kind: "late",
     runs: [[{ at: "ledger.plan", kind: "late for good", after: 40 }]],
     vacuums: true,
+  },
+  "a finalizer that sleeps before its decision, while the next run decides and is killed": {
+    kind: "takeover",
+    runs: [[{ at: "ledger.decide", kind: "sleep before" }], [{ at: "ledger.decide", kind: "stop after" }]],
+  },
+  "a run whose commit messages are too large for the ledger": {
+    kind: "large messages",
+    runs: [[]],
+    setup: { largeMessages: true },
   },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;

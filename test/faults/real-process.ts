@@ -59,7 +59,7 @@ DatabaseSync.prototype.exec = function (sql) {
   exec.call(this, sql);
 };
 
-const { world, close } = openFolder(folder, Number(now), dying);
+const { world, close } = openFolder(folder, Number(now), { wrap: dying });
 run = new Run(world, { faults, kill: die });
 await run.start();
 console.log(run.calls.join("\n"));

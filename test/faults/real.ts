@@ -3,15 +3,17 @@ import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { Database } from "./database.ts";
 import { LateCalls } from "./late-calls.ts";
-import { type Shape, type Surroundings, World } from "./world.ts";
+import type { Setup, Shape } from "./setup.ts";
+import { type Surroundings, World } from "./world.ts";
 
 /**
  * An observation for the judge. It is stored as JSON, because its process may be killed before the
  * judge runs.
  */
 export type Sight =
-  | { readonly saw: "commit"; readonly batchId: number; readonly attempt: number; readonly messages: string }
+  | { readonly saw: "commit"; readonly attempt: string; readonly messages: string }
   | { readonly saw: "state"; readonly batchId: number; readonly attempt: number; readonly state: BatchState }
   | { readonly saw: "acknowledged"; readonly end: number }
   | { readonly saw: "broken"; readonly what: string };
@@ -39,6 +41,8 @@ export class RealWorld implements Surroundings {
   readonly ledger: Ledger;
   readonly store: ObjectStore;
   readonly late: LateCalls = new LateCalls();
+  readonly setup: Setup = {};
+  readonly database: Database = new Database();
   readonly #options: RealOptions;
 
   constructor(options: RealOptions) {
@@ -65,12 +69,16 @@ export class RealWorld implements Surroundings {
     };
   }
 
+  async pass(): Promise<void> {
+    await this.late.pass();
+  }
+
   broken(what: string): void {
     this.#options.note({ saw: "broken", what });
   }
 
-  sawCommit(batchId: number, attempt: number, messages: string): void {
-    this.#options.note({ saw: "commit", batchId, attempt, messages });
+  sawCommit(attempt: string, messages: string): void {
+    this.#options.note({ saw: "commit", attempt, messages });
   }
 
   async sawState(batchId: number, attempt: number, state: BatchState): Promise<void> {
@@ -96,7 +104,7 @@ export class RealWorld implements Surroundings {
   async #now(sight: (world: World) => void): Promise<void> {
     const { pipeline, ledger, shape } = this;
     const objects = await readObjects(this.#options.judged, "table/");
-    const world = new World(shape, { pipeline, ledger, objects });
+    const world = new World(shape, { remains: { pipeline, ledger, objects } });
     world.hasOneFault = true;
     sight(world);
     for (const what of world.violations) this.broken(what);
@@ -109,13 +117,13 @@ export async function judge(
   sights: readonly Sight[],
 ): Promise<readonly string[]> {
   const objects = await readObjects(judged, "");
-  const world = new World(shape, { pipeline, ledger, objects });
+  const world = new World(shape, { remains: { pipeline, ledger, objects } });
   // A key is never used twice, so it is enough to read the present files. If a file was deleted
   // after its commit, the judge finds that it is missing.
   for (const key of [...objects.objects.keys()].sort()) world.sawPut(key);
   for (const sight of sights) {
     if (sight.saw === "broken") world.broken(sight.what);
-    else if (sight.saw === "commit") world.sawCommit(sight.batchId, sight.attempt, sight.messages);
+    else if (sight.saw === "commit") world.sawCommit(sight.attempt, sight.messages);
     else if (sight.saw === "state") world.sawState(sight.batchId, sight.attempt, sight.state);
     else world.acknowledged.add(sight.end);
   }

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { ArrowTableWriter } from "../../shared/connectors/arrow-table/writer.ts";
+import type { BatchContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { finalize } from "../../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../../shared/engine/plan.ts";
@@ -18,12 +18,12 @@ type Outcome = "idle" | "failed" | "stopped" | "asleep";
 const LEASE_MILLISECONDS = 60_000;
 const STEP_ATTEMPTS = 3;
 const MAX_BATCHES = 20;
+/** The calls after which nothing can be undone. */
+const FINAL_CALLS: ReadonlySet<string> = new Set(["sink.commit", "source.commit"]);
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export interface RunOptions {
   readonly faults?: readonly Fault[];
-  /** If true, the run plans batches until there is no new data. If false, it runs one batch. */
-  readonly untilIdle?: boolean;
   /** If true, the run ignores the leases of all other runs, as if they had ended. */
   readonly takesOver?: boolean;
   /** Called before each call. An interleaved run waits here for its turn. */
@@ -42,6 +42,8 @@ class Step {
   /** True if the step makes no further call. */
   isOver = false;
   isGivenUp = false;
+  /** True if the ledger has told the step that its epoch is over. */
+  isFenced = false;
 
   constructor() {
     this.givenUp = new Promise((_, reject) => {
@@ -141,8 +143,8 @@ export class Run {
     return !this.#hasFault && !this.#world.late.wasUsed && this.#options.turn === undefined;
   }
 
-  saw([messages, batchId, { attempt }]: Parameters<ArrowTableWriter["commit"]>): void {
-    this.#world.sawCommit(batchId, attempt, JSON.stringify(messages));
+  saw(messages: unknown, { batchId, attempt, planId }: BatchContext): void {
+    this.#world.sawCommit(`${batchId}/${attempt}/${planId}`, JSON.stringify(messages));
   }
 
   async #execute(): Promise<Outcome> {
@@ -162,7 +164,7 @@ export class Run {
 
   /** Returns the steps of the run. A failed step is retried as in Step Functions. */
   #asSteps(): RunSteps {
-    const maxBatches = this.#options.untilIdle === false ? 1 : MAX_BATCHES;
+    const maxBatches = this.#world.setup.source === "batch" ? 1 : MAX_BATCHES;
     return {
       prepare: async () => ({ readsAll: true, maxBatches }),
       plan: (policy) => this.#step("plan", () => this.#plan(policy)),
@@ -260,11 +262,13 @@ export class Run {
     await this.#options.turn?.();
     if (this.#isStopped()) return await never();
     this.#world.now++;
-    await this.#world.late.pass();
+    await this.#world.pass();
+    const step = current.getStore();
+    if (step?.isFenced && FINAL_CALLS.has(name)) this.#world.broken("a run that was fenced went on");
     const fault = this.#faultAt(index, name);
-    if (fault === undefined) return await effect();
+    if (fault === undefined) return await noticeFence(step, effect);
     this.#hasFault = true;
-    return await this.#suffer(fault, effect);
+    return await this.#suffer(fault, () => noticeFence(step, effect));
   }
 
   async #suffer<T>({ kind, after = 1 }: Fault, effect: () => Promise<T>): Promise<T> {
@@ -371,6 +375,15 @@ export class Run {
       },
       runtime: world.runtime(),
     };
+  }
+}
+
+async function noticeFence<T>(step: Step | undefined, effect: () => Promise<T>): Promise<T> {
+  try {
+    return await effect();
+  } catch (error) {
+    if (step !== undefined && MillraceError.is(error) && error.code === "FENCED") step.isFenced = true;
+    throw error;
   }
 }
 

@@ -55,7 +55,7 @@ function telling(world: World, told: Partial<Ledger>): World {
       return typeof method === "function" ? method.bind(target) : method;
     },
   });
-  const other = new World(shape, { pipeline, ledger, objects });
+  const other = new World(shape, { remains: { pipeline, ledger, objects } });
   other.now = world.now;
   for (const key of [...objects.objects.keys()].sort()) other.sawPut(key);
   for (const end of world.acknowledged) other.acknowledged.add(end);
@@ -242,11 +242,11 @@ describe("the judge of the contract's calls", () => {
 
   it("The judge of calls sees a second commit with other messages", () => {
     const world = new World(SHAPE);
-    world.sawCommit(0, 1, "[1]");
-    world.sawCommit(0, 1, "[1]");
-    world.sawCommit(0, 2, "[2]");
+    world.sawCommit("0/1", "[1]");
+    world.sawCommit("0/1", "[1]");
+    world.sawCommit("0/2", "[2]");
     expect(world.violations).toEqual([]);
-    world.sawCommit(0, 1, "[2]");
+    world.sawCommit("0/1", "[2]");
     expect(world.violations).toEqual(["a commit was asked for again with other messages"]);
   });
 

@@ -1,6 +1,3 @@
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
@@ -8,18 +5,16 @@ import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { Database } from "./database.ts";
+import { DatabaseLedger } from "./database-ledger.ts";
 import { LateCalls } from "./late-calls.ts";
-import { LOG, TableView } from "./table-view.ts";
+import { rowsBetween, type Setup, type Shape } from "./setup.ts";
+import { LOG, type LogEntry, TableView } from "./table-view.ts";
 import { Watched } from "./watched-store.ts";
+import { WorldLedger } from "./world-ledger.ts";
 
-/** The rows of the source, and their division into batches and partitions. */
-export interface Shape {
-  readonly rows: number;
-  readonly rowsABatch: number;
-  readonly partitions: number;
-}
-
-const DATA = /(?:^|\/)data\//;
+/** Matches the keys of staged files, in the table or in the pipeline's own store. */
+const STAGED = /(?:^|\/)data\/|^staging\//;
 
 /** The ledger, the store and the source of a run, and the judge that observes the run. */
 export interface Surroundings {
@@ -29,9 +24,14 @@ export interface Surroundings {
   readonly ledger: Ledger;
   readonly store: ObjectStore;
   readonly late: LateCalls;
+  readonly setup: Setup;
+  /** The database of a sink that does not write into the store. */
+  readonly database: Database;
   runtime(): Runtime;
+  /** Called before each call of any run. */
+  pass(): Promise<void>;
   broken(what: string): void;
-  sawCommit(batchId: number, attempt: number, messages: string): void;
+  sawCommit(attempt: string, messages: string): void;
   sawState(batchId: number, attempt: number, state: BatchState): void | Promise<void>;
   sawTask(key: string): void;
   sawRead(key: string, isAlone: boolean): void;
@@ -45,13 +45,20 @@ export interface Remains {
   readonly objects: MemoryObjects;
 }
 
+interface WorldOptions {
+  readonly remains?: Remains;
+  readonly setup?: Setup;
+  /** True if the ledger is a file, so that a copy of it can be put back. */
+  readonly isOnDisk?: boolean;
+}
+
 /**
  * Everything that outlives a process: the ledger, the objects and the source. It judges the
  * invariants from what a user can see: the format of the table and the calls of the contract.
  */
 export class World implements Surroundings {
   now = Date.UTC(2026, 10, 21);
-  #ledger: Ledger & { close?(): void };
+  readonly #ledger: WorldLedger;
   readonly pipeline: string;
   shape: Shape;
   readonly objects: MemoryObjects;
@@ -61,6 +68,8 @@ export class World implements Surroundings {
   readonly acknowledged = new Set<number>();
   readonly violations: string[] = [];
   readonly late: LateCalls = new LateCalls();
+  readonly setup: Setup;
+  readonly database: Database = new Database();
   /** True if the case has one fault in one run, and no other run works at the same time. */
   hasOneFault = false;
   readonly #store: ObjectStore;
@@ -73,24 +82,26 @@ export class World implements Surroundings {
   readonly #jumps = new Map<number, number>();
   /** Batches that are never finished, because an adoption went on without them. */
   readonly #givenUp = new Set<number>();
-  /** The file of the ledger, if a copy of it must be put back. */
-  readonly #file: string | undefined;
   /** Rows for which the source was asked a second time. */
   #again: { readonly from: number; readonly to: number } | undefined;
   #ids = 0;
 
-  /**
-   * Creates an empty world. With `remains`, the world has the content that real runs left. With
-   * `onDisk`, the ledger is a file.
-   */
-  constructor(shape: Shape, remains?: Remains, onDisk = false) {
-    this.#file = onDisk ? join(mkdtempSync(join(tmpdir(), "millrace-")), "ledger.sqlite") : undefined;
-    this.shape = shape;
+  /** Creates an empty world, or one with what real runs left. */
+  constructor(shape: Shape, { remains, setup = {}, isOnDisk = false }: WorldOptions = {}) {
+    this.shape = setup.shape ?? shape;
+    this.setup = setup;
     this.pipeline = remains?.pipeline ?? "numbers";
-    this.#ledger = remains?.ledger ?? new SqliteLedger(this.#file ?? ":memory:");
+    const make = (path: string) =>
+      remains?.ledger ??
+      (setup.sink === "transactional" ? new DatabaseLedger(path, this.database) : new SqliteLedger(path));
+    this.#ledger = new WorldLedger(make, { isOnDisk, hasLargeMessages: setup.largeMessages ?? false });
     this.objects = remains?.objects ?? memoryObjects(() => this.now);
     this.#table = new TableView(this.objects);
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger.ledger;
   }
 
   /** The store of the pipeline. It reports to this world. */
@@ -115,42 +126,32 @@ export class World implements Surroundings {
     };
   }
 
-  /** The present ledger. A run that sleeps while the ledger is replaced finds the new one. */
-  readonly ledger: Ledger = new Proxy({} as Ledger, {
-    get: (_, name) => {
-      const value = Reflect.get(this.#ledger, name) as unknown;
-      if (typeof value !== "function") return value;
-      return (...args: unknown[]) =>
-        (Reflect.get(this.#ledger, name) as typeof value).apply(this.#ledger, args) as unknown;
-    },
-  });
+  /** Called before each call of any run. */
+  async pass(): Promise<void> {
+    await this.late.pass();
+  }
 
   /** Deletes the ledger and creates an empty one. */
   loseLedger(): void {
-    this.#ledger.close?.();
-    this.#ledger = new SqliteLedger(":memory:");
-    this.#states.clear();
-    this.#recorded.clear();
-    this.#messages.clear();
+    this.#ledger.lose();
+    this.#forget();
     this.acknowledged.clear();
   }
 
   /** Keeps a copy of the ledger. Returns a function that puts it back. */
   keepLedger(): () => void {
-    const file = this.#file;
-    if (file === undefined) throw new Error("the ledger is not on disk");
-    this.#ledger.close?.();
-    copyFileSync(file, `${file}.kept`);
-    this.#ledger = new SqliteLedger(file);
+    const restore = this.#ledger.keep();
     return () => {
-      this.#ledger.close?.();
-      for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
-      copyFileSync(`${file}.kept`, file);
-      this.#ledger = new SqliteLedger(file);
-      this.#states.clear();
-      this.#recorded.clear();
-      this.#messages.clear();
+      restore();
+      this.#forget();
     };
+  }
+
+  /** Forgets what the ledger no longer knows. */
+  #forget(): void {
+    this.#states.clear();
+    this.#recorded.clear();
+    this.#messages.clear();
   }
 
   /** Keeps a copy of all objects. Returns a function that puts it back. */
@@ -192,8 +193,7 @@ export class World implements Surroundings {
   }
 
   close(): void {
-    this.#ledger.close?.();
-    if (this.#file !== undefined) rmSync(dirname(this.#file), { recursive: true, force: true });
+    this.#ledger.close();
   }
 
   broken(what: string): void {
@@ -206,7 +206,9 @@ export class World implements Surroundings {
     const version = LOG.exec(key)?.[1];
     if (version === undefined) return;
     const folder = key.slice(0, key.indexOf("_log/"));
-    for (const { path } of this.#table.entry(key).add) {
+    const { add, remove } = this.#table.entry(key);
+    for (const { path } of remove) this.#named.delete(folder + path);
+    for (const { path } of add) {
       if (!this.objects.objects.has(folder + path)) this.broken("a commit names a file that is not there");
       if (this.#named.has(folder + path)) this.broken("two commits name one file");
       this.#named.add(folder + path);
@@ -219,20 +221,19 @@ export class World implements Surroundings {
   }
 
   /**
-   * Judges the arguments of `commit`. All calls of `commit` for one attempt must have equal
-   * messages.
+   * Judges the arguments of `commit`. All calls of `commit` for one attempt of one plan must have
+   * equal messages.
    */
-  sawCommit(batchId: number, attempt: number, messages: string): void {
-    const key = `${batchId}/${attempt}`;
-    if ((this.#messages.get(key) ?? messages) !== messages)
+  sawCommit(attempt: string, messages: string): void {
+    if ((this.#messages.get(attempt) ?? messages) !== messages)
       this.broken("a commit was asked for again with other messages");
-    this.#messages.set(key, messages);
+    this.#messages.set(attempt, messages);
   }
 
   sawState(batchId: number, attempt: number, state: BatchState): void {
     // If no other run works at the same time, a commit takes effect before an abort is decided, or
     // never.
-    const isVisible = () => this.#table.log().some((entry) => entry.batchId === batchId);
+    const isVisible = () => this.#landed().some((entry) => entry.batchId === batchId);
     if (this.hasOneFault && state === "aborting" && isVisible())
       this.broken("a batch that is in the table was aborted");
     const key = `${batchId}/${attempt}`;
@@ -264,8 +265,9 @@ export class World implements Surroundings {
   }
 
   sawAcknowledged(end: number): void {
-    const skipped = [...this.skipped].filter((id) => id < end).length;
-    if (new Set(this.visible().filter((id) => id < end)).size < end - skipped)
+    const visible = new Set(this.visible());
+    const isThere = (id: number) => visible.has(id) || this.skipped.has(id);
+    if (!rowsBetween(this.shape, 0, end).every(isThere))
       this.broken("the source was told to forget rows that are not in the table");
     this.#judgeAgain(end);
     this.acknowledged.add(end);
@@ -303,7 +305,7 @@ export class World implements Surroundings {
 
   #judgeObjects(): void {
     for (const key of this.objects.objects.keys()) {
-      if (DATA.test(key) && !this.#named.has(key)) this.broken("a staged file was left behind");
+      if (STAGED.test(key) && !this.#named.has(key)) this.broken("a staged file was left behind");
       if (key.startsWith("batches/")) this.broken("a plan or a message was left behind");
     }
     for (const key of this.#named)
@@ -323,7 +325,7 @@ export class World implements Surroundings {
       this.broken("the offset is not the end of the last batch");
     if (head?.openBatchId !== undefined) this.broken("a batch is left open");
     if (head?.unacknowledged !== undefined) this.broken("a batch is left to acknowledge");
-    const ids = this.#table.log().map((entry) => `${entry.incarnation} ${entry.batchId}`);
+    const ids = this.#landed().map((entry) => `${entry.incarnation} ${entry.batchId}`);
     if (new Set(ids).size !== ids.length) this.broken("the log has a batch twice");
   }
 
@@ -331,14 +333,17 @@ export class World implements Surroundings {
    * True if the source was told that a batch with this end is committed. After a jump, its rows may
    * be in a batch with a later end.
    */
-  #isTold(end: number): boolean {
+  #isTold({ n }: Offset): boolean {
+    // The source of a batch pipeline is told nothing.
+    if (n === undefined) return this.setup.source === "batch";
+    const end = Number(n);
     const hasJumped = this.#jumps.size > 0 && [...this.acknowledged].some((told) => told >= end);
     return this.acknowledged.has(end) || hasJumped;
   }
 
   /** Judges the batches, oldest first. Returns the end of the last one. */
   #judgeBatches(batches: readonly Batch[]): Offset {
-    let end: Offset = { n: 0 };
+    let end: Offset = this.setup.source === "batch" ? { batches: 0 } : { n: 0 };
     let next = 0;
     for (const batch of batches) {
       const jump = this.#jumps.get(batch.batchId);
@@ -347,15 +352,20 @@ export class World implements Surroundings {
       if (batch.batchId !== next && jump === undefined) this.broken("batch ids do not go up by one");
       if (JSON.stringify(batch.start) !== JSON.stringify(end)) this.broken("offset ranges do not join");
       if (batch.state !== "committed") this.broken(`a batch is left ${batch.state}`);
-      if (!this.#isTold(Number(batch.end["n"])))
-        this.broken("the source was never told of a committed batch");
+      if (!this.#isTold(batch.end)) this.broken("the source was never told of a committed batch");
       next = batch.batchId + 1;
       end = batch.end;
     }
     return end;
   }
 
+  /** Returns the rows that a reader of the sink sees now, in the order of their commits. */
   visible(): readonly number[] {
-    return this.#table.rows();
+    return this.setup.sink === undefined ? this.#table.rows() : this.database.rows();
+  }
+
+  /** Returns the batches that a reader of the sink sees now. */
+  #landed(): readonly Pick<LogEntry, "incarnation" | "batchId">[] {
+    return this.setup.sink === undefined ? this.#table.log() : this.database.batches;
   }
 }

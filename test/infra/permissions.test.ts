@@ -82,7 +82,7 @@ describe("the role of Write", () => {
 });
 
 describe("the other roles", () => {
-  it("The role of Plan moves the head of its own pipeline and writes no task and no table", async () => {
+  it("The role of Plan moves the head of its own pipeline, drops tasks, and writes no task and no table", async () => {
     expect(await item("Plan", "UpdateItem", "P#orders")).toBe(true);
     expect(await item("Plan", "PutItem", "P#orders")).toBe(true);
     expect(await item("Plan", "UpdateItem", "P#orders2")).toBe(false);
@@ -90,7 +90,10 @@ describe("the other roles", () => {
     expect(await object("Plan", "PutObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(true);
     expect(await object("Plan", "PutObject", "orders/table/data/x.arrow")).toBe(false);
     expect(await object("Plan", "GetObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(true);
-    expect(await object("Plan", "GetObject", "orders/batches/000000000003/message-x.json")).toBe(false);
+    expect(await object("Plan", "GetObject", "orders/batches/000000000003/message-x.json")).toBe(true);
+    expect(await object("Plan", "PutObject", "orders/batches/000000000003/message-x.json")).toBe(false);
+    expect(await item("Plan", "DeleteItem", TASKS)).toBe(true);
+    expect(await item("Plan", "DeleteItem", "P#orders")).toBe(false);
   });
 
   it("The role of Finalize decides and commits and writes no task and no plan", async () => {
@@ -230,17 +233,17 @@ describe("a table in another bucket", () => {
       )
       .filter((right) => right.includes(`:::${bucketName}`));
 
-  it("A source of files lets Plan and Finalize list and read them, Write read them, and Vacuum nothing", () => {
+  it("A source of files lets Plan, Write and Finalize list and read them, and Vacuum nothing", () => {
     const on = (step: string) => rightsOn("landing", step);
     const listed = ["s3:ListBucket arn:aws:s3:::landing", "s3:GetObject arn:aws:s3:::landing/orders/new/*"];
     expect(on("Plan")).toEqual(listed);
-    expect(on("Write")).toEqual(["s3:GetObject arn:aws:s3:::landing/orders/new/*"]);
+    expect(on("Write")).toEqual(listed);
     // The schema of files is needed to ask the sink for its newest batch.
     expect(on("Finalize")).toEqual(listed);
     expect(on("Vacuum")).toEqual([]);
   });
 
-  it("A table in another bucket lets Plan read its log, Write stage, Finalize commit and Vacuum clean, all below its folder only", () => {
+  it("A table in another bucket lets Plan list it and read its log, Write stage, Finalize commit and Vacuum clean, all below its folder only", () => {
     const { pipeline } = synthesized;
     expect(pipeline.pipelineName).toBe("orders");
     const on = (step: string) => rightsOn("lake", step);
@@ -248,7 +251,6 @@ describe("a table in another bucket", () => {
       (action) => `s3:${action} arn:aws:s3:::lake/shop/orders/_checkpoints/*`,
     );
     expect(on("Plan")).toEqual([
-      "s3:ListBucket arn:aws:s3:::lake",
       "s3:ListBucket arn:aws:s3:::lake",
       "s3:GetObject arn:aws:s3:::lake/shop/orders/_log/*",
       ...checkpoints,

@@ -249,6 +249,8 @@ export interface Task {
   readonly message: JsonValue;
   /** Key of a large commit message in the pipeline's store. */
   readonly messageKey?: string;
+  /** Size of that file. Absent in records of older versions. */
+  readonly messageBytes?: number;
   readonly rows: number;
   readonly bytes: number;
   readonly milliseconds: number;
@@ -391,6 +393,12 @@ export interface Ledger {
    * because it wrote the same rows.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
+  /**
+   * Deletes the records of these tasks, so that they run again. What they staged is lost, and
+   * nothing was decided from it. A record of another writer stays. Throws `FENCED`, or
+   * `LEDGER_CONFLICT` if the attempt is not `planned` any more.
+   */
+  dropTasks(fence: Fence, batch: Batch, tasks: readonly Task[]): Promise<void>;
   /**
    * Stores the progress of a task in place of its last report. It does not check the epoch, because
    * no decision depends on it. The caller ignores errors.

@@ -15,7 +15,11 @@ export function positionOf(head: Head): SinkPosition {
 }
 
 /** Returns the position for a run that an older version started: ids went up by one. */
-export function positionOfRun({ position, incarnation, batchId }: BatchRun): SinkPosition {
+export function positionOfRun({
+  position,
+  incarnation,
+  batchId,
+}: Pick<BatchRun, "position" | "incarnation" | "batchId">): SinkPosition {
   if (position !== undefined) return position;
   const follows = unplanned(incarnation, batchId === 0 ? undefined : batchId - 1);
   return follows === undefined ? {} : { follows };

@@ -164,6 +164,23 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
   });
 }
 
+/**
+ * Changes nothing but holds only while the attempt is not decided. With it, records of tasks are
+ * deleted. Throws `LEDGER_CONFLICT` if the attempt is decided.
+ */
+export function undecided(fence: Fence, batch: Batch): BatchTransition {
+  const { batchId, attempt } = batch;
+  return {
+    ...batchTransition(fence, batch, {
+      where: [{ attempt: equal(attempt), state: equal<BatchState>("planned") }],
+      set: {},
+    }),
+    refusal: (current) =>
+      fencedOrMissingError(fence, batchId, current) ??
+      conflict(fence.pipeline, batchId, `attempt ${attempt} is decided, so its tasks stay`),
+  };
+}
+
 /** Sets the error of an attempt that could not be ended, if it is still in the same state. */
 export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): BatchTransition {
   const { attempt, state } = batch;

@@ -132,11 +132,12 @@ class Run {
   /** Runs one batch to its end. If the run is told to stop, the batch is left to the next run. */
   async #batch(planned: PlannedBatch): Promise<Round> {
     const { onEvent } = this.#control;
-    const { batch, todo, resumed, latest, warning } = planned;
+    const { batch, todo, resumed, latest, warning, loss } = planned;
     const { batchId, attempt, start, end, tasks: partitions } = batch;
     const range = { batchId, attempt, start, end, partitions };
     onEvent({ type: "planned", ...range, ...optional("latest", latest), todo: todo.length, resumed });
-    if (warning !== undefined) onEvent({ type: "warning", error: warning.toRecord() });
+    for (const problem of [warning, loss])
+      if (problem !== undefined) onEvent({ type: "warning", error: problem.toRecord() });
 
     const failure = await this.#steps.write(planned);
     if (failure === "interrupted") return { outcome: "interrupted" };

@@ -6,7 +6,13 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
+import type {
+  DamagedFile,
+  SupportsNewestBatch,
+  SupportsStagedFiles,
+  SupportsTargetName,
+  TargetContext,
+} from "../../contract/stream-writer.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -154,13 +160,23 @@ export class SinkSession {
     return await guard("SINK_FAILED", "targetName() failed", where, () => writer.targetName?.(this.#target));
   }
 
-  batchContext(batch: Batch, run: BatchRun): BatchContext {
+  /** Asks the sink which staged files are damaged. A sink that cannot tell knows of none. */
+  async findDamaged(
+    schema: Schema,
+    messages: readonly JsonValue[],
+    context: BatchContext,
+  ): Promise<readonly DamagedFile[]> {
+    const writer = (await this.#asked(schema)) as Partial<SupportsStagedFiles<unknown>>;
+    return (await writer.findDamaged?.(messages, context)) ?? [];
+  }
+
+  batchContext(batch: Batch, run: Pick<BatchRun, "position" | "lastCommit">): BatchContext {
     return {
       ...this.context(batch.incarnation),
       ...identityOf(batch),
       start: batch.start,
       end: batch.end,
-      ...this.continuityOf(positionOfRun(run)),
+      ...this.continuityOf(positionOfRun({ ...batch, ...run })),
       attempt: batch.attempt,
       commitTried: batch.lastTriedAttempt === batch.attempt,
       plannedAt: batch.plannedAt,

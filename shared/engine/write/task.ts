@@ -343,7 +343,7 @@ async function storeMessage(
   run: BatchRun,
   writerId: string,
   message: unknown,
-): Promise<Pick<Task, "message" | "messageKey">> {
+): Promise<Pick<Task, "message" | "messageKey" | "messageBytes">> {
   const problem = findNonJson(message, "message");
   if (problem !== undefined) {
     throw new MillraceError(
@@ -358,7 +358,7 @@ async function storeMessage(
   if (bytes.length <= ports.ledger.limits.messageBytes) return { message: message as JsonValue };
   const messageKey = `${batchFolder(run.batchId)}${BATCH_FILE.message}${writerId}.json`;
   await ports.store.put(messageKey, bytes);
-  return { message: null, messageKey };
+  return { message: null, messageKey, messageBytes: bytes.length };
 }
 
 /** Converts record batches to rows, for a writer of rows. */

@@ -175,9 +175,9 @@ function json(value: unknown): string | undefined {
 
 /**
  * Version of the items that this code writes. A head without one is of version 1, which had no plan
- * ids.
+ * ids. In version 2 a commit message named one staged file.
  */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /**
  * Adds to the change of a head that acquires it: the item gets this code's version, if it has no

@@ -5,6 +5,7 @@ import type { ErrorRecord } from "../../contract/errors.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
+import { ABSENT, equal } from "../../engine/ports/compare-and-set.ts";
 import type {
   Acquired,
   AcquireRequest,
@@ -54,6 +55,7 @@ import {
   planned,
   released,
   replanned,
+  undecided,
 } from "../../engine/ports/transitions.ts";
 import { refusedItemsError, sinkItemChanged } from "./dynamodb-calls.ts";
 import {
@@ -80,6 +82,8 @@ import {
 } from "./dynamodb-items.ts";
 import { DynamoDbTable, type DynamoDbTableOptions } from "./dynamodb-table.ts";
 
+/** A transaction takes 100 writes, of which two compare the head and the batch. */
+const DROPPED_AT_ONCE = 98;
 /** Upper bound of the times in journal keys: the last year with four digits. */
 const LAST_TIME = Date.UTC(9999, 11, 31);
 /** The first batch id that does not fit into a key. */
@@ -128,6 +132,36 @@ export class DynamoDbLedger implements Ledger {
 
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
     return taskOf(await this.#table.putIfAbsent(taskItem(key, task)));
+  }
+
+  async dropTasks(fence: Fence, batch: Batch, tasks: readonly Task[]): Promise<void> {
+    for (let i = 0; i < tasks.length; i += DROPPED_AT_ONCE)
+      await this.#dropTasks(undecided(fence, batch), tasks.slice(i, i + DROPPED_AT_ONCE));
+  }
+
+  /** Deletes records of tasks in one transaction. One of another writer is left out of it. */
+  async #dropTasks(transition: BatchTransition, tasks: readonly Task[]): Promise<void> {
+    if (tasks.length === 0) return;
+    const { pipeline, head, batch } = transition;
+    const checks = [
+      this.#table.change(headKey(pipeline), headChange(head)),
+      this.#batchWrite(pipeline, batch),
+    ];
+    const deletes = tasks.map(({ partition, writerId }) =>
+      this.#table.deletion(taskKey({ ...batch.after, partition }), {
+        where: [{ pk: ABSENT }, { writerId: equal(writerId) }],
+        set: {},
+      }),
+    );
+    const failed = await this.#table.transact([...checks, ...deletes]);
+    if (failed === undefined) return;
+    const [headItem, batchItem, ...others] = failed;
+    const left = tasks.filter((_, i) => others[i] === undefined);
+    const isRefused = headItem !== undefined || batchItem !== undefined || left.length === tasks.length;
+    if (!isRefused) return await this.#dropTasks(transition, left);
+    const { batchId } = batch.after;
+    const current = { head: await this.head(pipeline), batch: await this.batch(pipeline, batchId) };
+    throwIfAny(transition.refusal(current));
   }
 
   async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {

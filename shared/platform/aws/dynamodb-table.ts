@@ -117,6 +117,12 @@ export class DynamoDbTable {
       : { Update: { ...target, ...condition, UpdateExpression } };
   }
 
+  /** Returns a write for a transaction that deletes an item if the condition of `change` holds. */
+  deletion(key: Key, change: ItemChange): TransactWriteItem {
+    const { UpdateExpression: _nothing, ...condition } = expression(change);
+    return { Delete: { ...this.#target(key), ...condition } };
+  }
+
   /** Returns a write for a transaction that puts an item whose key must not exist yet. */
   newItem(item: Item): { readonly Put: Put } {
     const { tableName } = this.#options;

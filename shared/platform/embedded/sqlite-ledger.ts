@@ -50,6 +50,7 @@ import {
   planned,
   released,
   replanned,
+  undecided,
 } from "../../engine/ports/transitions.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { batchOf, batchRow, headOf, headRow, type Row } from "./sqlite-rows.ts";
@@ -108,6 +109,16 @@ export class SqliteLedger implements Ledger {
         { ...partitionRow(key), recorded_at: task.recordedAt, task: JSON.stringify(task) },
       );
       return this.#readTask(key) ?? task;
+    });
+  }
+
+  async dropTasks(fence: Fence, batch: Batch, tasks: readonly Task[]): Promise<void> {
+    this.#apply(undecided(fence, batch), () => {
+      for (const { partition, writerId } of tasks)
+        this.#sql.run(
+          `DELETE FROM tasks WHERE ${OF_ATTEMPT} AND partition = $partition AND task ->> 'writerId' = $writer_id`,
+          { ...partitionRow({ ...batch, partition }), writer_id: writerId },
+        );
     });
   }
 
@@ -243,9 +254,9 @@ export class SqliteLedger implements Ledger {
   /**
    * Makes a transition if its comparisons hold, and returns the current records. The comparison
    * runs in JavaScript, because SQL cannot compare offsets as canonical JSON. The transaction keeps
-   * other writers out meanwhile.
+   * other writers out meanwhile. `alsoWrite` makes further changes in the same transaction.
    */
-  #apply(transition: Transition): CurrentRecords & { readonly applied: boolean } {
+  #apply(transition: Transition, alsoWrite?: () => void): CurrentRecords & { readonly applied: boolean } {
     const { pipeline, batch, entry } = transition;
     return this.#sql.write(() => {
       const current: CurrentRecords = {
@@ -261,6 +272,7 @@ export class SqliteLedger implements Ledger {
       if (current.head === undefined) this.#sql.insert("heads", headRow(head));
       else this.#sql.update("heads", ["pipeline"], headRow(head));
       if (entry !== undefined) this.#sql.insert("journal", { pipeline, entry: JSON.stringify(entry) });
+      alsoWrite?.();
       return { head, batch: batch && this.#saveBatch(batch, current.batch), applied: true };
     });
   }

@@ -145,23 +145,40 @@ describe("a simple reader", () => {
     expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
   });
 
-  it("The rows of a simple reader that the store has damaged are an error that names their file", async () => {
-    const { calls, definition } = simple();
-    const world = new EngineWorld();
-    const run = await world.run(definition, "a");
-    const planned = await run.plan();
-    const [key = ""] = (await keysIn(world)).filter((name) => name.endsWith(".arrow"));
-    const bytes = await run.ports.store.get(key);
-    await run.ports.store.delete([key]);
-    await run.ports.store.put(key, (bytes ?? new Uint8Array()).subarray(0, -20));
-    await expect(run.write(planned, 0)).rejects.toMatchObject({
-      code: "STAGED_FILE_MISSING",
-      message: expect.stringContaining(`${key} is damaged: `),
-      where: { path: `${run.ports.store.location}/${key}` },
-      hint: expect.stringContaining("`millrace skip PIPELINE`"),
-    });
-    expect(calls).not.toContain("readBetweenOffsets 0 4");
-  });
+  it.each([
+    ["emptied", () => new Uint8Array()],
+    ["cut off", (bytes: Uint8Array) => bytes.subarray(0, -20)],
+    ["replaced by garbage", (bytes: Uint8Array) => bytes.map(() => 7)],
+  ])(
+    "A simple reader is asked for the range again if its rows file was %s, with a warning",
+    async (_what, change) => {
+      const { calls, committed, script, definition } = simple();
+      const world = new EngineWorld();
+      const run = await world.run(definition, "a");
+      await run.plan();
+      const [key = ""] = (await keysIn(world)).filter((name) => name.endsWith(".arrow"));
+      const bytes = (await run.ports.store.get(key)) ?? new Uint8Array();
+      await run.ports.store.delete([key]);
+      await run.ports.store.put(key, change(bytes));
+      script.word = "second";
+      world.now += 120_000;
+      const next = await world.run(definition, "b");
+      const planned = await next.plan();
+      expect(planned).toMatchObject({
+        loss: {
+          code: "STAGED_FILE_MISSING",
+          message: expect.stringMatching(
+            `the rows file ${key} is damaged: .*: the source is asked`,
+          ) as string,
+          where: { path: `${run.ports.store.location}/${key}` },
+        },
+      });
+      await next.write(planned, 0);
+      await next.finalize(planned);
+      expect(committed).toEqual([texts("second", 0, 4)]);
+      expect(calls).toContain("readBetweenOffsets 0 4");
+    },
+  );
 
   it("Vacuum keeps the rows of a simple reader while the batch is open, and removes them after it", async () => {
     const { definition } = simple();

@@ -68,6 +68,68 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
     expect(tasks.map((task) => task.partition)).toEqual(partitions.toSorted((a, b) => a - b));
   });
 
+  describe("dropTasks", () => {
+    const record = async (partitions: number) => {
+      for (let partition = 0; partition < partitions; partition++)
+        await ledger.recordTask(
+          { ...KEY, partition },
+          { ...TASK, partition, writerId: `writer-${partition}` },
+        );
+      return await ledger.tasks(KEY);
+    };
+    const left = async () => (await ledger.tasks(KEY)).map((task) => task.partition);
+
+    it("The ledger forgets the given tasks of a planned attempt and no other, so that they can run again", async () => {
+      const { fence: held, batch } = await planned();
+      const [first, second] = await record(3);
+      await ledger.dropTasks(
+        held,
+        batch,
+        [first, second].filter((task) => task !== undefined),
+      );
+      expect(await left()).toEqual([2]);
+      const again = { ...TASK, writerId: "writer-again" };
+      expect(await ledger.recordTask(KEY, again)).toEqual(again);
+    });
+
+    it("The ledger forgets many tasks at once, and none twice", async () => {
+      const { fence: held, batch } = await planned();
+      const tasks = await record(250);
+      await ledger.dropTasks(held, batch, tasks.slice(0, 240));
+      await ledger.dropTasks(held, batch, tasks.slice(0, 240));
+      expect(await left()).toHaveLength(10);
+    });
+
+    it("The ledger keeps the record of another writer in place of the one that is to be dropped", async () => {
+      const { fence: held, batch } = await planned();
+      await record(2);
+      const dropped = [
+        { ...TASK, writerId: "writer-before" },
+        { ...TASK, partition: 1, writerId: "writer-1" },
+      ];
+      await ledger.dropTasks(held, batch, dropped);
+      expect(await left()).toEqual([0]);
+    });
+
+    it("A run that lost the pipeline drops no task", async () => {
+      const { fence: held, batch } = await planned();
+      const tasks = await record(1);
+      await fence({ owner: BOB, now: 1000 + LEASE });
+      await expect(ledger.dropTasks(held, batch, tasks)).rejects.toMatchObject({ code: "FENCED" });
+      const otherLife = { ...held, incarnation: "life-2", epoch: held.epoch + 1 };
+      await expect(ledger.dropTasks(otherLife, batch, tasks)).rejects.toMatchObject({ code: "FENCED" });
+      expect(await left()).toEqual([0]);
+    });
+
+    it.each(["committing", "aborting"] as const)("The tasks of an attempt that is %s stay", async (to) => {
+      const { fence: held, batch } = await planned();
+      const tasks = await record(1);
+      await ledger.decide(held, batch, { to });
+      await expect(ledger.dropTasks(held, batch, tasks)).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+      expect(await left()).toEqual([0]);
+    });
+  });
+
   describe("reportProgress", () => {
     it("The ledger keeps the last progress of each task in partition order, apart from its record", async () => {
       await ledger.reportProgress({ ...KEY, partition: 1 }, { ...RUNNING, partition: 1 });

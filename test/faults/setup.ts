@@ -1,0 +1,44 @@
+import type { SaveMode } from "../../shared/contract/batch-writer.ts";
+
+/** The rows of the source, and their division into batches and partitions. */
+export interface Shape {
+  /** The ids of the rows are 0 up to this number, exclusive. */
+  readonly rows: number;
+  readonly rowsABatch: number;
+  /** A batch has one partition more than this, except one without rows, which has none. */
+  readonly partitions: number;
+  /** Ids from the first up to the second, exclusive, that no row has. */
+  readonly gap?: readonly [number, number];
+}
+
+/** The pipeline of a case. By default a stream with partitions is written into an Arrow table. */
+export interface Setup {
+  /** `simple` is a simple reader of a stream, `batch` the reader of a batch pipeline. */
+  readonly source?: "simple" | "batch";
+  /**
+   * `staging` stages its rows in the store and loads them in one transaction of a database.
+   * `transactional` lets the ledger write its rows. `plain` is a user's writer of rows that keeps
+   * the ids of its batches, and cannot be asked for them.
+   */
+  readonly sink?: "staging" | "transactional" | "plain";
+  /** The save mode of a batch pipeline. */
+  readonly mode?: SaveMode;
+  /** True if each commit message is too large for the ledger. */
+  readonly largeMessages?: boolean;
+  readonly shape?: Shape;
+}
+
+/** Returns the rows of the source between two positions, in order. */
+export function rowsBetween(
+  { gap: [first, end] = [0, 0] }: Shape,
+  from: number,
+  to: number,
+): readonly number[] {
+  const ids = Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+  return ids.filter((id) => id < first || id >= end);
+}
+
+/** Returns all rows of the source, in order. */
+export function allRows(shape: Shape): readonly number[] {
+  return rowsBetween(shape, 0, shape.rows);
+}

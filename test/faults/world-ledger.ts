@@ -1,0 +1,74 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+
+type ClosableLedger = Ledger & { close?(): void };
+
+/** A folder in memory, if there is one, because copies of a ledger need not survive the test. */
+const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+export interface WorldLedgerOptions {
+  /** True if the ledger is a file, so that a copy of it can be put back. */
+  readonly isOnDisk: boolean;
+  /** True if each commit message is too large for the ledger. */
+  readonly hasLargeMessages: boolean;
+}
+
+/** The ledger of a world, which can be lost, or replaced by an older copy. */
+export class WorldLedger {
+  readonly #make: (path: string) => ClosableLedger;
+  /** The file of the ledger, if a copy of it must be put back. */
+  readonly #file: string | undefined;
+  readonly #hasLargeMessages: boolean;
+  #present: ClosableLedger;
+
+  constructor(make: (path: string) => ClosableLedger, { isOnDisk, hasLargeMessages }: WorldLedgerOptions) {
+    this.#make = make;
+    this.#file = isOnDisk ? join(mkdtempSync(join(MEMORY, "millrace-")), "ledger.sqlite") : undefined;
+    this.#hasLargeMessages = hasLargeMessages;
+    this.#present = make(this.#file ?? ":memory:");
+  }
+
+  /** The present ledger. A run that sleeps while the ledger is replaced finds the new one. */
+  readonly ledger: Ledger = new Proxy({} as Ledger, {
+    get: (_, name) => {
+      const value = Reflect.get(this.#present, name) as unknown;
+      if (name === "limits" && this.#hasLargeMessages) return { ...this.#present.limits, messageBytes: 0 };
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) =>
+        (Reflect.get(this.#present, name) as typeof value).apply(this.#present, args) as unknown;
+    },
+  });
+
+  /** Deletes the ledger and creates an empty one. */
+  lose(): void {
+    this.#remove();
+    this.#present = this.#make(this.#file ?? ":memory:");
+  }
+
+  /** Keeps a copy of the ledger. Returns a function that puts it back. */
+  keep(): () => void {
+    const file = this.#file;
+    if (file === undefined) throw new Error("the ledger is not on disk");
+    this.#present.close?.();
+    copyFileSync(file, `${file}.kept`);
+    this.#present = this.#make(file);
+    return () => {
+      this.#remove();
+      copyFileSync(`${file}.kept`, file);
+      this.#present = this.#make(file);
+    };
+  }
+
+  close(): void {
+    this.#remove();
+    if (this.#file !== undefined) rmSync(dirname(this.#file), { recursive: true, force: true });
+  }
+
+  #remove(): void {
+    this.#present.close?.();
+    if (this.#file !== undefined)
+      for (const end of ["", "-wal", "-shm"]) rmSync(this.#file + end, { force: true });
+  }
+}

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, it } from "vitest";
+import { Home } from "../../local/home.ts";
+import { run } from "../../local/runner.ts";
+import { ThreadTasks } from "../../local/thread-tasks.ts";
+import { DataSource } from "../../shared/contract/data-source.ts";
+import type { JsonValue } from "../../shared/contract/json.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
+import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
+import { folderInMemory } from "../support/folder.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+const WARM_UP = 600;
+const MEASURED = 1200;
+/** An event, a batch or an offset that something keeps has several hundred bytes. */
+const MOST_PER_BATCH = 200;
+
+class Reader extends DataSourceStreamReader<{ n: number }, { n: number }> {
+  override initialOffset() {
+    return { n: 0 };
+  }
+  override latestOffset({ n }: { n: number }) {
+    return { n: n + 1 };
+  }
+  override partitions({ n }: { n: number }) {
+    return [{ n }];
+  }
+  override *read(partition: { n: number }): Generator<Row> {
+    yield partition;
+  }
+  override commit(): void {}
+}
+class Numbers extends DataSource {
+  override schema = () => "n int";
+  override streamReader = () => new Reader();
+}
+class Writer extends DataSourceStreamWriter {
+  override async write(rows: AsyncIterable<unknown>): Promise<JsonValue> {
+    for await (const _ of rows);
+    return null;
+  }
+  override commit(): void {}
+  override abort(): void {}
+}
+class Sink extends DataSource {
+  override streamWriter = () => new Writer();
+}
+
+function heapUsed(): number {
+  collectGarbage();
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
+
+it("The memory of a run does not grow with the number of its batches", async () => {
+  const definition = pipeline("flat")
+    .readStream.format(Numbers)
+    .writeStream.format(Sink) as unknown as Pipeline;
+  const folder = folderInMemory();
+  const stopping = new AbortController();
+  const measured: number[] = [];
+  let batches = 0;
+  await run(
+    {
+      pipeline: definition,
+      entry: join(folder, "pipeline.ts"),
+      home: new Home(folder),
+      trigger: { processingTime: "1 millisecond" },
+      maxConcurrency: 1,
+      maxAttempts: 1,
+      signal: stopping.signal,
+      onEvent: ({ type }) => {
+        if (type !== "batch") return;
+        batches++;
+        if (batches === WARM_UP || batches === WARM_UP + MEASURED) measured.push(heapUsed());
+        if (batches === WARM_UP + MEASURED) stopping.abort();
+      },
+    },
+    (_threads, setup) => {
+      const tasks = new ThreadTasks(setup, async () => definition);
+      return { run: (request, listener) => tasks.run(request, listener), destroy: () => tasks.close() };
+    },
+  );
+  const [before = 0, after = 0] = measured;
+  expect(batches).toBe(WARM_UP + MEASURED);
+  expect((after - before) / MEASURED).toBeLessThan(MOST_PER_BATCH);
+}, 120_000);
