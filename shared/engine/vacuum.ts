@@ -73,7 +73,7 @@ async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch 
   return { batchId, attempt, aborted: batch.state === "aborted", lastTriedAttempt };
 }
 
-/** Deletes old plans in pages. What is left is little, so it begins anew each time. */
+/** Deletes old plans in pages. Few files are left, so each vacuum begins at the start. */
 async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {
   const cutOff = ports.runtime.now() - request.olderThan;
   const folder = `${STORE_FOLDER.batches}/`;
