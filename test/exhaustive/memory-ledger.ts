@@ -103,6 +103,17 @@ export class MemoryLedger implements Ledger {
     return this.records.tasks[taskKey(key)] ?? task;
   }
 
+  async dropTasks(fence: Fence, batch: Batch, dropped: readonly Task[]): Promise<void> {
+    this.#apply(steps.undecided(fence, batch));
+    const tasks = Object.entries(this.records.tasks).filter(
+      ([key, { writerId }]) =>
+        !dropped.some(
+          (task) => writerId === task.writerId && key === taskKey({ ...batch, partition: task.partition }),
+        ),
+    );
+    this.records = { ...this.records, tasks: Object.fromEntries(tasks) };
+  }
+
   async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {
     this.records = { ...this.records, reports: { ...this.records.reports, [taskKey(key)]: running } };
   }

@@ -21,6 +21,8 @@ export interface Shape {
   readonly rows: number;
   readonly rowsABatch: number;
   readonly partitions: number;
+  /** If true, each commit message is stored apart, like one that is too large for the ledger. */
+  readonly hasLargeMessages?: boolean;
 }
 
 export const STEPS = ["plan", "write", "finalize", "vacuum"] as const;
@@ -161,7 +163,9 @@ export class Process {
   }
 
   #ledger(): Ledger {
-    const { limits } = new MemoryLedger();
+    const { hasLargeMessages = false } = this.#shape;
+    const { limits: usual } = new MemoryLedger();
+    const limits = hasLargeMessages ? { ...usual, messageBytes: 0 } : usual;
     const method = (name: string) => {
       if (!(name in MemoryLedger.prototype)) return undefined;
       // No record is old enough to expire while the time stands still.

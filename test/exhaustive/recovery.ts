@@ -1,4 +1,4 @@
-import { endProblem } from "./judge.ts";
+import { endProblem, worldProblem } from "./judge.ts";
 import { RunStates } from "./runs.ts";
 import { callOf, type State, type System } from "./system.ts";
 import type { PartName } from "./world.ts";
@@ -30,7 +30,8 @@ export class Recovery {
       if (problem !== undefined) return `after a recovery: ${problem}`;
     }
     const end = Int32Array.of(world.ledger, world.store, world.source);
-    const problem = endProblem(this.#system.snapshot(end), this.#system.scenario.shape);
+    const snapshot = this.#system.snapshot(end);
+    const problem = worldProblem(snapshot) ?? endProblem(snapshot, this.#system.scenario.shape);
     return problem === undefined ? undefined : `after a recovery: ${problem}`;
   }
 

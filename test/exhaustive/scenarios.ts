@@ -17,6 +17,7 @@ export const BOUNDED: readonly Scenario[] = [
   { name: "two-runs", runs: [A, B], shape: TWO_TASKS, faults: 0 },
   { name: "two-runs-one-task", runs: [A, B], shape: ONE_TASK, faults: 1 },
   { name: "vacuum", runs: [A, VACUUM], shape: TWO_TASKS, faults: 0 },
+  { name: "large-messages", runs: [A], shape: { ...TWO_TASKS, hasLargeMessages: true }, faults: 1 },
   { name: "two-batches", runs: [{ ...A, rounds: 2 }, B], shape: TWO_BATCHES, faults: 0 },
 ];
 

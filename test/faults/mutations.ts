@@ -278,7 +278,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     rule: "12",
     what: "vacuum goes by age alone",
     caughtBy: "a run that is killed before its finalize step, and a vacuum days later",
-    shows: "a commit names a file that is not there",
+    shows: "a task that had finished was run again",
     edits: [
       {
         file: "shared/connectors/kit/vacuum.ts",

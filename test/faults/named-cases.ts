@@ -49,7 +49,7 @@ export const NAMED_CASES = {
   },
   "a finalizer that sleeps before its decision, while the next run's commit fails for good": {
     kind: "takeover",
-    runs: [[{ at: "ledger.tasks", kind: "sleep after" }], [{ at: "sink.commit", kind: "fail for good" }]],
+    runs: [[{ at: "sink.findDamaged", kind: "sleep after" }], [{ at: "sink.commit", kind: "fail for good" }]],
   },
   "a finalizer that sleeps after its decision, while the next run's commit fails for good": {
     kind: "takeover",
@@ -94,6 +94,16 @@ export const NAMED_CASES = {
   "a task whose record is late, and is tried again": {
     kind: "late",
     runs: [[{ at: "ledger.recordTask", kind: "late", after: 3 }]],
+  },
+  "a task whose record is late, and whose files are deleted when the batch is committed": {
+    kind: "late",
+    runs: [
+      [
+        { at: "ledger.recordTask", kind: "late", after: 3 },
+        { at: "store.delete", kind: "sleep before" },
+      ],
+      [],
+    ],
   },
   "a batch that is recorded late, and a vacuum before it": {
     kind: "late",
