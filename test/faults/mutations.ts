@@ -91,10 +91,10 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: TRANSITIONS,
-        find: `...optional("error", error),
+        find: `...optional("error", error && boundedError(error)),
     },
   });`,
-        replace: `...optional("error", error),
+        replace: `...optional("error", error && boundedError(error)),
     },
   }, to === "committing" ? { offset: batch.end, openBatchId: undefined } : {});`,
       },
