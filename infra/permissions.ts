@@ -99,10 +99,13 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
         STORE_FOLDER.batches,
         STORE_FOLDER.staging,
         `${STORE_FOLDER.table}/${TABLE_FOLDER.log}`,
+        `${STORE_FOLDER.table}/${TABLE_FOLDER.checkpoints}`,
         `${STORE_FOLDER.table}/${TABLE_FOLDER.data}`,
       ].map((folder) => `${places.prefix}/${folder}`),
     ),
     objects(places, ["GetObject"], [belowTable("log")]),
+    // A long log is read once, and summarized while it is read.
+    objects(places, ["GetObject", "PutObject", "DeleteObject"], [belowTable("checkpoints")]),
   ],
   Write: (places) => [
     objects(places, ["GetObject"], [below("batches"), below("source")]),
@@ -129,44 +132,55 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     listing(places, places.prefix),
     uploads(places),
     objects(places, ["GetObject"], [belowTable("log"), below("staging"), batchFiles("partitions")]),
+    objects(places, ["GetObject", "PutObject"], [belowTable("checkpoints"), below("vacuum")]),
     objects(
       places,
       ["DeleteObject", "AbortMultipartUpload"],
-      [below("batches"), belowTable("data"), belowTable("log"), below("staging")],
+      [
+        below("batches"),
+        belowTable("checkpoints"),
+        belowTable("data"),
+        belowTable("log"),
+        below("staging"),
+        below("vacuum"),
+      ],
     ),
   ],
 };
 
 const DATA = `${TABLE_FOLDER.data}/*`;
 const LOG = `${TABLE_FOLDER.log}/*`;
+const CHECKPOINTS = `${TABLE_FOLDER.checkpoints}/*`;
 
 /** Permissions on an Arrow table outside the pipeline's store. */
 const LAKE: Readonly<Record<StepName, (lake: Folder) => readonly PolicyStatement[]>> = {
   Plan: (lake) => [
     // The data files are looked for when a batch is resumed.
-    listing(
-      lake,
-      ...[TABLE_FOLDER.log, TABLE_FOLDER.data].map((folder) =>
-        lake.prefix === "" ? folder : `${lake.prefix}/${folder}`,
-      ),
-    ),
+    listing(lake, belowLake(lake, "log"), belowLake(lake, "checkpoints"), belowLake(lake, "data")),
     objects(lake, ["GetObject"], [LOG]),
+    objects(lake, ["GetObject", "PutObject", "DeleteObject"], [CHECKPOINTS]),
   ],
   Write: (lake) => [
     objects(lake, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], [DATA]),
   ],
   Finalize: (lake) => [
     listing(lake, lake.prefix),
-    objects(lake, ["GetObject", "PutObject"], [LOG]),
-    objects(lake, ["DeleteObject"], [DATA]),
+    objects(lake, ["GetObject", "PutObject", "AbortMultipartUpload"], [LOG, CHECKPOINTS]),
+    objects(lake, ["DeleteObject"], [DATA, CHECKPOINTS]),
   ],
   Vacuum: (lake) => [
     listing(lake, lake.prefix),
     uploads(lake),
-    objects(lake, ["GetObject"], [LOG]),
-    objects(lake, ["DeleteObject", "AbortMultipartUpload"], [DATA, LOG]),
+    objects(lake, ["GetObject"], [LOG, CHECKPOINTS]),
+    objects(lake, ["PutObject"], [CHECKPOINTS]),
+    objects(lake, ["DeleteObject", "AbortMultipartUpload"], [DATA, LOG, CHECKPOINTS]),
   ],
 };
+
+/** Returns the prefix of a folder of a table outside the pipeline's store. */
+function belowLake({ prefix }: Folder, folder: keyof typeof TABLE_FOLDER): string {
+  return prefix === "" ? TABLE_FOLDER[folder] : `${prefix}/${TABLE_FOLDER[folder]}`;
+}
 
 /**
  * Permissions on the source's files. Plan lists them and reads one for its schema, and so does

@@ -32,6 +32,11 @@ const CHECKS: readonly Check[] = [
   vitest("fast", "tests in memory"),
   vitest("processes", "tests that start processes"),
   { lane: "processes", name: "faults, for a minute", args: ["scripts/faults.ts", "--seconds", "60"] },
+  {
+    lane: "processes",
+    name: "all interleavings, a bounded part",
+    args: ["scripts/exhaustive.ts", "--bounded"],
+  },
   { lane: "processes", name: "mutations of the protocol's rules", args: ["scripts/mutations.ts"] },
   {
     lane: "aws",

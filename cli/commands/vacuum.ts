@@ -78,8 +78,9 @@ function print(name: string, report: VacuumReport, flags: VacuumFlags): void {
     return;
   }
   const verb = flags.dryRun ? "would remove" : "removed";
-  const { staged, planned } = report;
+  const { staged, planned, more } = report;
   printLine(
     `${name}: ${verb} ${staged.files} staged files (${formatBytes(staged.bytes)}) that no commit names, ${planned.files} plans and messages of closed batches`,
   );
+  if (more) printLine(`${name}: its time was over, and more is left: run \`millrace vacuum ${name}\` again`);
 }

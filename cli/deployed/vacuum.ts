@@ -4,7 +4,12 @@ import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts"
 import { invoke } from "./functions.ts";
 
 const Result = z.object({ files: z.number(), bytes: z.number() });
-const Report: z.ZodType<VacuumReport> = z.object({ staged: Result, planned: Result });
+// The function of an older deployment does not tell `more`.
+const Report: z.ZodType<VacuumReport> = z.object({
+  staged: Result,
+  planned: Result,
+  more: z.boolean().default(false),
+});
 
 /**
  * Invokes the pipeline's vacuum function. Errors: `DEPENDENCY_MISSING`, `FUNCTION_FAILED`,

@@ -79,9 +79,11 @@ export class StoredBytes implements ByteSource {
  * Yields the files in order while it requests very small ones ahead, because reading these is
  * mostly waiting.
  */
-export function* withReadAhead<F extends { readAhead(): void }>(files: Iterable<F>): Generator<F> {
+export async function* withReadAhead<F extends { readAhead(): void }>(
+  files: Iterable<F> | AsyncIterable<F>,
+): AsyncGenerator<F> {
   const asked: F[] = [];
-  for (const file of files) {
+  for await (const file of files) {
     file.readAhead();
     asked.push(file);
     const first = asked.length > AHEAD ? asked.shift() : undefined;

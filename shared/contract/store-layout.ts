@@ -13,6 +13,8 @@ export const STORE_FOLDER = {
   staging: "staging",
   /** The Arrow table, if the pipeline does not set another path. */
   table: "table",
+  /** Where a vacuum that ran out of time goes on. */
+  vacuum: "vacuum",
 } as const;
 
 /** Prefixes of the file names in a batch's folder. */
@@ -24,7 +26,7 @@ export const BATCH_FILE = {
 } as const;
 
 /** Folders of an Arrow table. */
-export const TABLE_FOLDER = { data: "data", log: "_log" } as const;
+export const TABLE_FOLDER = { checkpoints: "_checkpoints", data: "data", log: "_log" } as const;
 
 /**
  * An entry for one task in a todo file. A distributed Map of Step Functions iterates over these

@@ -207,8 +207,14 @@ export interface VacuumContext extends SinkContext {
   /**
    * Reads which batch is not finished. Call it after listing the files and before reading what the
    * sink has committed. In any other order, a file that is committed in between could be deleted.
+   * A writer that lists in pages calls it for each page.
    */
   readOpenBatch(): Promise<OpenBatch | undefined>;
+  /**
+   * Aborts when the time is almost over. Stop then and return `more: true`; the next vacuum goes
+   * on. Absent if there is no limit.
+   */
+  readonly signal?: AbortSignal;
 }
 
 /** What `vacuum` deleted, or would delete in a dry run. */
@@ -217,6 +223,8 @@ export interface VacuumResult {
   readonly files: number;
   /** Total size of the files. */
   readonly bytes: number;
+  /** True if it stopped before it had looked at all files. */
+  readonly more?: boolean;
 }
 
 /**

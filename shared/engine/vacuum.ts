@@ -1,6 +1,7 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
+import type { ObjectInfo, UnfinishedUpload } from "../contract/object-store.ts";
 import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
+import { schemaOrCurrent } from "./batch-schema.ts";
 import { parseBatchKey, rowsKeyBeside } from "./partitions-file.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -8,10 +9,15 @@ import { TASKS_KEPT_MILLISECONDS } from "./resume.ts";
 import { guard } from "./sessions/guard.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
+/** Number of old plans that are listed before they are deleted. */
+const PLANS_AT_ONCE = 10_000;
+
 export interface VacuumRequest {
   /** Minimum age of a file that may be deleted, in milliseconds. */
   readonly olderThan: number;
   readonly dryRun: boolean;
+  /** Aborts when the time is almost over. The next vacuum goes on. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -21,6 +27,8 @@ export interface VacuumRequest {
 export interface VacuumReport {
   readonly staged: VacuumResult;
   readonly planned: VacuumResult;
+  /** True if the time was over before all files were looked at. */
+  readonly more: boolean;
 }
 
 /**
@@ -33,12 +41,15 @@ export async function vacuum(
   request: VacuumRequest,
 ): Promise<VacuumReport> {
   const { ledger, runtime } = ports;
-  const nothing = { files: 0, bytes: 0 };
+  const nothing: VacuumResult = { files: 0, bytes: 0 };
   const head = await ledger.head(pipeline.name);
-  if (head === undefined) return { staged: nothing, planned: nothing };
+  if (head === undefined) return { staged: nothing, planned: nothing, more: false };
   const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
   // The recorded schema is preferred, so that vacuum also works when the source does not answer.
-  const schema = last === undefined ? await source.schema() : decodeSchema(last.schema);
+  const schema = last === undefined ? await source.schema() : await schemaOrCurrent({ source }, ports, last);
+  // Old plans come first: they are few, and do not depend on the sink.
+  const planned = await vacuumPlans(ports, head.pipeline, request);
+  if (!request.dryRun) await ledger.expireTasks(runtime.now() - TASKS_KEPT_MILLISECONDS);
   const writer = (await sink.writer(schema)) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
     writer.vacuum?.({
@@ -49,9 +60,8 @@ export async function vacuum(
       readOpenBatch: () => readOpenBatch(ports, head.pipeline),
     }),
   );
-  const planned = await vacuumPlans(ports, head.pipeline, request);
-  if (!request.dryRun) await ledger.expireTasks(runtime.now() - TASKS_KEPT_MILLISECONDS);
-  return { staged: staged ?? nothing, planned };
+  const { files, bytes, more = false } = staged ?? nothing;
+  return { staged: { files, bytes }, planned, more: more || request.signal?.aborted === true };
 }
 
 async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch | undefined> {
@@ -63,28 +73,48 @@ async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch 
   return { batchId, attempt, aborted: batch.state === "aborted", lastTriedAttempt };
 }
 
+/** Deletes old plans in pages. Few files are left, so each vacuum begins at the start. */
 async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {
   const cutOff = ports.runtime.now() - request.olderThan;
-  const candidates = [];
-  for await (const object of ports.store.list(`${STORE_FOLDER.batches}/`))
-    if (object.modifiedAt <= cutOff) candidates.push(object);
-  const uploads = [];
+  const folder = `${STORE_FOLDER.batches}/`;
+  let sum = { files: 0, bytes: 0 };
+  let page: ObjectInfo[] = [];
+  const removePage = async () => {
+    const isDeletable = await judgePlans(ports, pipeline);
+    const deletable = page.filter(({ key }) => isDeletable(key));
+    if (!request.dryRun) await ports.store.delete(deletable.map(({ key }) => key));
+    const bytes = deletable.reduce((total, object) => total + object.bytes, sum.bytes);
+    sum = { files: sum.files + deletable.length, bytes };
+    page = [];
+  };
+  for await (const object of ports.store.list(folder)) {
+    if (object.modifiedAt <= cutOff) page.push(object);
+    if (page.length >= PLANS_AT_ONCE) await removePage();
+    if (request.signal?.aborted) return sum;
+  }
+  if (page.length > 0) await removePage();
+  if (!request.dryRun) await abandonPlans(ports, pipeline, cutOff);
+  return sum;
+}
+
+async function abandonPlans(ports: Ports, pipeline: string, cutOff: number): Promise<void> {
+  const uploads: UnfinishedUpload[] = [];
   for await (const upload of ports.store.listUnfinished(`${STORE_FOLDER.batches}/`))
     if (upload.startedAt <= cutOff) uploads.push(upload);
+  if (uploads.length === 0) return;
+  const isDeletable = await judgePlans(ports, pipeline);
+  for (const upload of uploads) if (isDeletable(upload.key)) await ports.store.abandon(upload);
+}
 
-  // The head must be read after the listing: a file that is not needed now will not be needed
-  // later.
-  const head = await ports.ledger.head(pipeline);
+/**
+ * Returns a test for keys that were listed before. The head is read after the listing: a file that
+ * is not needed now will not be needed later.
+ */
+async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: string) => boolean> {
+  const head = await ledger.head(pipeline);
   const openBatch =
-    head?.openBatchId === undefined ? undefined : await ports.ledger.batch(pipeline, head.openBatchId);
-  const isDeletable = (key: string) =>
-    head !== undefined && isDeletablePlan(key, head, openBatch?.partitionsKey);
-  const deletable = candidates.filter((object) => isDeletable(object.key));
-  if (!request.dryRun) {
-    await ports.store.delete(deletable.map((object) => object.key));
-    for (const upload of uploads) if (isDeletable(upload.key)) await ports.store.abandon(upload);
-  }
-  return { files: deletable.length, bytes: deletable.reduce((sum, object) => sum + object.bytes, 0) };
+    head?.openBatchId === undefined ? undefined : await ledger.batch(pipeline, head.openBatchId);
+  return (key) => head !== undefined && isDeletablePlan(key, head, openBatch?.partitionsKey);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { tableFromIPC } from "apache-arrow";
 import type { Batch, Head, Task } from "../../shared/engine/ports/ledger.ts";
+import type { Acknowledged, Call, Objects } from "./calls.ts";
 import type { Records } from "./memory-ledger.ts";
 import { PIPELINE, type Shape } from "./process.ts";
-import type { Acknowledged, Call, Objects } from "./world.ts";
 
 /** What all processes and calls share, in one state. */
 export interface Snapshot {
@@ -28,7 +28,7 @@ export function worldProblem({ records, objects, acknowledged }: Snapshot): stri
   if (rows === undefined) return "a commit names a file that is not there";
   const batches = batchesOf(records);
   return (
-    logProblem(log, records) ??
+    logProblem(log, records, objects) ??
     rowsProblem(rows) ??
     batches.map((batch) => neededProblem(batch, records, objects, log)).find((each) => each !== undefined) ??
     offsetProblem(records, batches, log) ??
@@ -99,14 +99,18 @@ function rowsProblem(rows: readonly number[]): string | undefined {
 }
 
 /** Each batch is in the log once, with the files of all tasks of one attempt. */
-function logProblem(log: readonly LogEntry[], records: Records): string | undefined {
+function logProblem(log: readonly LogEntry[], records: Records, objects: Objects): string | undefined {
   if (new Set(log.map(({ batchId }) => batchId)).size < log.length) return "the log has a batch twice";
   for (const { batchId, add } of log) {
     const batch = batchesOf(records).find((each) => each.batchId === batchId);
     if (batch === undefined) return "the log has a batch that the ledger does not know";
     const paths = JSON.stringify(add.map(({ path }) => path));
     const attempts = Array.from({ length: batch.attempt }, (_, at) => tasksOf(records, batchId, at + 1));
-    const isOfOne = attempts.some((tasks) => JSON.stringify(tasks.flatMap(pathsOf)) === paths);
+    // A vacuum deletes the messages of a batch that is closed.
+    const isOfOne = attempts.some((tasks) => {
+      const staged = tasks.map((task) => pathsOf(task, objects));
+      return staged.includes(undefined) || JSON.stringify(staged.flat()) === paths;
+    });
     if (!isOfOne) return "a commit does not have the files of the recorded tasks";
   }
   return undefined;
@@ -122,8 +126,11 @@ function neededProblem(
   const isOpen = batch.state === "planned" || batch.state === "committing";
   if (!isOpen || log.some(({ batchId }) => batchId === batch.batchId)) return undefined;
   const tasks = tasksOf(records, batch.batchId, batch.attempt);
-  if (tasks.some((task) => pathsOf(task).some((path) => !objects.has(`table/${path}`))))
-    return "a file of a recorded task was deleted while its attempt is open";
+  for (const paths of tasks.map((task) => pathsOf(task, objects))) {
+    if (paths === undefined) return "a message of a recorded task was deleted while its attempt is open";
+    if (paths.some((path) => !objects.has(`table/${path}`)))
+      return "a file of a recorded task was deleted while its attempt is open";
+  }
   if (tasks.length < batch.tasks && !objects.has(batch.partitionsKey))
     return "the plan of an open batch was deleted";
   return undefined;
@@ -161,8 +168,11 @@ function tasksOf(records: Records, batchId: number, attempt: number): readonly T
   return found.map(([, task]) => task).sort((a, b) => a.partition - b.partition);
 }
 
-/** The files that a task staged. Empty if it had no rows. */
-function pathsOf({ message }: Task): readonly string[] {
-  const { path } = message as { readonly path?: string | null };
-  return path == null ? [] : [path];
+/** The files that a task staged, or `undefined` if its message was stored apart and is gone. */
+function pathsOf({ message, messageKey }: Task, objects: Objects): readonly string[] | undefined {
+  const stored = messageKey === undefined ? undefined : objects.get(messageKey);
+  if (messageKey !== undefined && stored === undefined) return undefined;
+  const told: unknown = stored === undefined ? message : JSON.parse(Buffer.from(stored).toString());
+  const { files } = told as { readonly files: readonly { readonly path: string }[] };
+  return files.map(({ path }) => path);
 }

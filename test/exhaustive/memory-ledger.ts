@@ -64,7 +64,12 @@ function keep<T>(values: Readonly<Record<string, T>>, isKept: (key: string, valu
  * states. It makes the engine's own transitions and adds no rule of its own.
  */
 export class MemoryLedger implements Ledger {
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 0 };
+  readonly limits: LedgerLimits = {
+    messageBytes: 100 * 1024,
+    offsetBytes: 100 * 1024,
+    schemaBytes: 32 * 1024,
+    maxSinkItems: 0,
+  };
   records: Records;
 
   constructor(records: Records = NO_RECORDS) {

@@ -1,11 +1,12 @@
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { type Answer, type Call, type Effect, PARTS, type PartName } from "./calls.ts";
 import type { Snapshot } from "./judge.ts";
 import { LocalStates } from "./local-states.ts";
 import type { Shape } from "./process.ts";
 import { type RunPlan, type RunProcess, type RunState, RunStates } from "./runs.ts";
-import { type Answer, type Call, type Effect, Numbered, PARTS, type PartName, World } from "./world.ts";
+import { Numbered, World } from "./world.ts";
 
-/** What is searched: the runs, and how much may go wrong. */
+/** The runs that are searched, and how much may go wrong. */
 export interface Scenario {
   readonly name: string;
   readonly shape: Shape;
@@ -95,11 +96,11 @@ export class System {
     const actions: Action[] = this.onWay(state).map((_, process) => ({ kind: "land", run: 0, process }));
     for (const [run, { plan }] of this.runs.entries()) {
       // Runs differ by their names only. Whichever begins first is called the first.
-      if (run > 0 && !plan.isVacuum && state[PART_AT.ledger] === 0) continue;
+      if (run > 0 && plan.vacuum === undefined && state[PART_AT.ledger] === 0) continue;
       const { processes } = this.run(state, run);
       for (const [process, each] of processes.entries()) {
         actions.push({ kind: "answer", run, process });
-        if (mayFail && !plan.isVacuum) actions.push(...this.#faults(run, process, each));
+        if (mayFail && plan.vacuum === undefined) actions.push(...this.#faults(run, process, each));
       }
     }
     return actions;
@@ -120,57 +121,64 @@ export class System {
    */
   make(action: Action, state: State): string | undefined | Promise<string | undefined> {
     const { kind, run, process } = action;
-    if (kind !== "answer") return this.#makeOther(action, state);
-    const runs = this.runs[run] as RunStates;
+    if (kind === "land") return this.#land(process, state);
+    if (kind === "retry" || kind === "fail") return this.#giveUp(action, state);
     const before = this.run(state, run);
     const call = callOf(before, process);
+    if (kind !== "answer") {
+      if (!call.isRead) state[ON_WAY] = this.#numberOf([...this.onWay(state), call]);
+      return this.#give(this.#errors[kind], action, state);
+    }
     const effect = this.world.knownEffect(call, state[PART_AT[call.part]] as number);
-    const after = effect && runs.known(before, process, effect.answer);
-    if (effect === undefined || after === undefined) return this.#answerFirst(action, state, call);
+    if (effect === undefined) return this.#answerFirst(action, state, call);
     state[PART_AT[call.part]] = effect.after;
-    state[RUNS + run] = after.id;
-    return effect.problem ?? after.problem;
+    return effect.problem ?? this.#give(effect.answer, action, state);
   }
 
-  async #answerFirst({ run, process }: Action, state: State, call: Call): Promise<string | undefined> {
-    const part = PART_AT[call.part];
-    const effect = await this.world.effect(call, state[part] as number);
+  async #answerFirst(action: Action, state: State, call: Call): Promise<string | undefined> {
+    const { after, answer, problem } = await this.effect(call, state);
+    state[PART_AT[call.part]] = after;
+    return problem ?? (await this.#give(answer, action, state));
+  }
+
+  /** Answers a process. */
+  #give(
+    answer: Answer,
+    { run, process }: Action,
+    state: State,
+  ): string | undefined | Promise<string | undefined> {
     const runs = this.runs[run] as RunStates;
-    const after = await runs.after(this.run(state, run), process, effect.answer);
-    state[part] = effect.after;
+    const before = this.run(state, run);
+    const took = (after: RunState) => {
+      state[RUNS + run] = after.id;
+      return after.problem;
+    };
+    const known = runs.known(before, process, answer);
+    return known === undefined ? runs.after(before, process, answer).then(took) : took(known);
+  }
+
+  async #giveUp({ kind, run, process }: Action, state: State): Promise<string | undefined> {
+    const runs = this.runs[run] as RunStates;
+    const after = await runs.givenUp(this.run(state, run), process, kind === "fail");
     state[RUNS + run] = after.id;
-    return effect.problem ?? after.problem;
+    return after.problem;
+  }
+
+  #land(at: number, state: State): string | undefined | Promise<string | undefined> {
+    const calls = this.onWay(state);
+    const call = calls[at] as Call;
+    state[ON_WAY] = this.#numberOf(calls.filter((_, each) => each !== at));
+    const took = ({ after, problem }: Effect) => {
+      state[PART_AT[call.part]] = after;
+      return problem;
+    };
+    const known = this.world.knownEffect(call, state[PART_AT[call.part]] as number);
+    return known === undefined ? this.effect(call, state).then(took) : took(known);
   }
 
   /** Returns what a call would do in a state. */
   async effect(call: Call, state: State): Promise<Effect> {
     return await this.world.effect(call, state[PART_AT[call.part]] as number);
-  }
-
-  async #makeOther({ kind, run, process }: Action, state: State): Promise<string | undefined> {
-    if (kind === "land") return await this.#land(process, state);
-    const runs = this.runs[run] as RunStates;
-    const before = this.run(state, run);
-    if (kind === "error" || kind === "error for good") {
-      const call = callOf(before, process);
-      const after = await runs.after(before, process, this.#errors[kind]);
-      state[RUNS + run] = after.id;
-      if (!call.isRead) state[ON_WAY] = this.#numberOf([...this.onWay(state), call]);
-      return after.problem;
-    }
-    const after = await runs.givenUp(before, process, kind === "fail");
-    state[RUNS + run] = after.id;
-    return after.problem;
-  }
-
-  async #land(at: number, state: State): Promise<string | undefined> {
-    const calls = this.onWay(state);
-    const call = calls[at] as Call;
-    const part = PART_AT[call.part];
-    const { after, problem } = await this.world.effect(call, state[part] as number);
-    state[part] = after;
-    state[ON_WAY] = this.#numberOf(calls.filter((_, each) => each !== at));
-    return problem;
   }
 
   #numberOf(calls: OnWay): number {

@@ -1,30 +1,59 @@
+import { readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parentPort, workerData } from "node:worker_threads";
-import { linesOf } from "./report.ts";
-import { scenarioOf } from "./scenarios.ts";
-import { Search } from "./search.ts";
+import type { Edit } from "../faults/mutate.ts";
+import { ROOT } from "../support/root.ts";
 
-/** The scenarios that the workers search together. */
-export interface Share {
-  readonly names: readonly string[];
-  /** Index of the next scenario that no worker has taken, in an `Int32Array` of one element. */
-  readonly next: SharedArrayBuffer;
+/** A scenario to search, with the engine as it is or with edits. */
+export interface Job {
+  readonly scenario: string;
+  readonly edits: readonly Edit[];
 }
 
-/** What a worker says of one scenario. */
+/** What a search found. */
 export interface Found {
   readonly lines: readonly string[];
-  readonly isBroken: boolean;
+  /** The rule that is broken, if one is. */
+  readonly problem?: string;
 }
 
-async function searchShare({ names, next }: Share, tell: (found: Found) => void): Promise<void> {
-  const taken = new Int32Array(next);
-  for (let at = Atomics.add(taken, 0, 1); at < names.length; at = Atomics.add(taken, 0, 1)) {
-    const scenario = scenarioOf(names[at] as string);
-    const startedAt = performance.now();
-    const result = await new Search(scenario).run();
-    const lines = await linesOf(scenario, result, (performance.now() - startedAt) / 1000);
-    tell({ lines, isBroken: result.violation !== undefined });
+/**
+ * Replaces text of the sources that this thread loads. The thread has modules of its own, so the
+ * engine must be loaded after this.
+ */
+function edit(edits: readonly Edit[]): void {
+  const sources = new Map<string, string>();
+  for (const { file, find, replace } of edits) {
+    const url = pathToFileURL(join(ROOT, file)).href;
+    const source = sources.get(url) ?? readFileSync(fileURLToPath(url), "utf8");
+    if (source.split(find).length !== 2)
+      throw new Error(`"${find}" is not in ${file} exactly once: correct the mutant`);
+    sources.set(
+      url,
+      source.replace(find, () => replace),
+    );
   }
+  registerHooks({
+    load: (url, context, nextLoad) => {
+      const loaded = nextLoad(url, context);
+      const source = sources.get(url);
+      return source === undefined ? loaded : { ...loaded, source };
+    },
+  });
 }
 
-await searchShare(workerData as Share, (found) => parentPort?.postMessage(found));
+async function search({ scenario: name, edits }: Job): Promise<Found> {
+  if (edits.length > 0) edit(edits);
+  const { scenarioOf } = await import("./scenarios.ts");
+  const { Search } = await import("./search.ts");
+  const { linesOf } = await import("./report.ts");
+  const scenario = scenarioOf(name);
+  const startedAt = performance.now();
+  const result = await new Search(scenario).run();
+  const lines = await linesOf(scenario, result, (performance.now() - startedAt) / 1000);
+  return result.violation === undefined ? { lines } : { lines, problem: result.violation.problem };
+}
+
+parentPort?.postMessage(await search(workerData as Job));

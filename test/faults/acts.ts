@@ -210,6 +210,27 @@ async function isRefused(world: World, code: string): Promise<boolean> {
   return true;
 }
 
+/** Most runs and operations after a ledger was rolled back. */
+const STEPS_BY_HAND = 16;
+
+/**
+ * Rolls the ledger back if the runs were too short for it. Then runs until there is no new data,
+ * and does what each error advises.
+ */
+export async function finishByHand(world: World): Promise<void> {
+  world.rollBack();
+  for (let steps = 0; steps < STEPS_BY_HAND; steps++) {
+    const run = new Run(world);
+    const outcome = await run.start();
+    world.now += LEASE_IS_OVER;
+    if (outcome === "idle") return;
+    const code = MillraceError.is(run.failure) ? run.failure.code : undefined;
+    if (code === "LEDGER_BEHIND_SINK") await adopted(world, false);
+    if (code === "SINK_BEHIND_LEDGER") await returnToSink(world);
+  }
+  world.broken("runs and what their errors advise do not come to an end");
+}
+
 /** Goes on where the sink ends, as the refusal says: by a rewind, or by an adoption. */
 async function returnToSink(world: World): Promise<void> {
   const { sessions, ports } = await new Run(world).open();

@@ -73,6 +73,10 @@ export class RealWorld implements Surroundings {
     await this.late.pass();
   }
 
+  loseFile(): never {
+    throw new Error("files of real stores are not lost");
+  }
+
   broken(what: string): void {
     this.#options.note({ saw: "broken", what });
   }
@@ -88,6 +92,10 @@ export class RealWorld implements Surroundings {
   }
 
   sawTask(): void {}
+
+  sawPlanMissing(): void {
+    this.broken("the plan of a batch was deleted");
+  }
 
   /**
    * Does nothing, because real runs do not share which tasks were recorded. The tests in memory

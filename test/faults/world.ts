@@ -1,6 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
+import { optional } from "../../shared/contract/optional.ts";
 import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
@@ -11,7 +12,7 @@ import { LateCalls } from "./late-calls.ts";
 import { rowsBetween, type Setup, type Shape } from "./setup.ts";
 import { LOG, type LogEntry, TableView } from "./table-view.ts";
 import { Watched } from "./watched-store.ts";
-import { WorldLedger } from "./world-ledger.ts";
+import { type Rollback, WorldLedger } from "./world-ledger.ts";
 
 /** Matches the keys of staged files, in the table or in the pipeline's own store. */
 const STAGED = /(?:^|\/)data\/|^staging\//;
@@ -30,10 +31,13 @@ export interface Surroundings {
   runtime(): Runtime;
   /** Called before each call of any run. */
   pass(): Promise<void>;
+  /** Deletes a file that the open batch needs, unless a commit of the batch was tried. */
+  loseFile(number: number): Promise<void>;
   broken(what: string): void;
   sawCommit(attempt: string, messages: string): void;
   sawState(batchId: number, attempt: number, state: BatchState): void | Promise<void>;
   sawTask(key: string): void;
+  sawPlanMissing(): void;
   sawRead(key: string, isAlone: boolean): void;
   sawAcknowledged(end: number): void | Promise<void>;
 }
@@ -50,6 +54,7 @@ interface WorldOptions {
   readonly setup?: Setup;
   /** True if the ledger is a file, so that a copy of it can be put back. */
   readonly isOnDisk?: boolean;
+  readonly rollback?: Rollback;
 }
 
 /**
@@ -85,16 +90,20 @@ export class World implements Surroundings {
   /** Rows for which the source was asked a second time. */
   #again: { readonly from: number; readonly to: number } | undefined;
   #ids = 0;
+  /** True if a file was lost that a batch needs, so that some of its work is done again. */
+  #hasLostFile = false;
 
   /** Creates an empty world, or one with what real runs left. */
-  constructor(shape: Shape, { remains, setup = {}, isOnDisk = false }: WorldOptions = {}) {
+  constructor(shape: Shape, options: WorldOptions = {}) {
+    const { remains, setup = {}, isOnDisk = false, rollback } = options;
     this.shape = setup.shape ?? shape;
     this.setup = setup;
     this.pipeline = remains?.pipeline ?? "numbers";
     const make = (path: string) =>
       remains?.ledger ??
       (setup.sink === "transactional" ? new DatabaseLedger(path, this.database) : new SqliteLedger(path));
-    this.#ledger = new WorldLedger(make, { isOnDisk, hasLargeMessages: setup.largeMessages ?? false });
+    const hasLargeMessages = setup.largeMessages ?? false;
+    this.#ledger = new WorldLedger(make, { isOnDisk, hasLargeMessages, ...optional("rollback", rollback) });
     this.objects = remains?.objects ?? memoryObjects(() => this.now);
     this.#table = new TableView(this.objects);
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
@@ -126,9 +135,14 @@ export class World implements Surroundings {
     };
   }
 
-  /** Called before each call of any run. */
   async pass(): Promise<void> {
     await this.late.pass();
+    if (this.#ledger.pass()) this.#forget();
+  }
+
+  /** Rolls the ledger back, as the case says, unless that is done already. */
+  rollBack(): void {
+    if (this.#ledger.rollBack()) this.#forget();
   }
 
   /** Deletes the ledger and creates an empty one. */
@@ -178,6 +192,23 @@ export class World implements Surroundings {
     this.#again = { from, to };
   }
 
+  /** Notes that a run found the plan of a batch gone, and asked the source for another. */
+  sawPlanMissing(): void {
+    if (!this.#hasLostFile) this.broken("the plan of a batch was deleted");
+  }
+
+  async loseFile(number: number): Promise<void> {
+    const { openBatchId = -1 } = (await this.ledger.head(this.pipeline)) ?? {};
+    const open = await this.ledger.batch(this.pipeline, openBatchId);
+    if (open === undefined || open.lastTriedAttempt > 0) return;
+    const keys = [...this.objects.objects.keys()].filter(
+      (key) => STAGED.test(key) || key.startsWith("batches/"),
+    );
+    const needed = keys.filter((key) => !this.#named.has(key));
+    const lost = needed[number % needed.length];
+    this.#hasLostFile ||= lost !== undefined && this.objects.objects.delete(lost);
+  }
+
   /** Adds rows to the source, and makes its batches larger, so that they are cut differently. */
   addRows(count: number): void {
     this.shape = {
@@ -225,7 +256,9 @@ export class World implements Surroundings {
    * equal messages.
    */
   sawCommit(attempt: string, messages: string): void {
-    if ((this.#messages.get(attempt) ?? messages) !== messages)
+    // A ledger that was rolled back lets tasks run again. A sink that has the batch ignores them.
+    const isFirst = !this.#ledger.isRolledBack && !this.#hasLostFile;
+    if (isFirst && (this.#messages.get(attempt) ?? messages) !== messages)
       this.broken("a commit was asked for again with other messages");
     this.#messages.set(attempt, messages);
   }
@@ -261,7 +294,9 @@ export class World implements Surroundings {
    * same time.
    */
   sawRead(key: string, isAlone: boolean): void {
-    if (isAlone && this.#recorded.has(key)) this.broken("a task that had finished was run again");
+    // A ledger that was rolled back does not know what was recorded since.
+    const isOnce = isAlone && !this.#ledger.isRolledBack && !this.#hasLostFile;
+    if (isOnce && this.#recorded.has(key)) this.broken("a task that had finished was run again");
   }
 
   sawAcknowledged(end: number): void {
@@ -305,6 +340,8 @@ export class World implements Surroundings {
 
   #judgeObjects(): void {
     for (const key of this.objects.objects.keys()) {
+      // A ledger that was rolled back does not know what was staged since.
+      if (this.#ledger.isRolledBack) continue;
       if (STAGED.test(key) && !this.#named.has(key)) this.broken("a staged file was left behind");
       if (key.startsWith("batches/")) this.broken("a plan or a message was left behind");
     }

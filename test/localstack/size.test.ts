@@ -6,7 +6,7 @@ import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runtime } from "../../local/home.ts";
 import type { Finalized, Work } from "../../shared/aws/state.ts";
-import { liveFiles } from "../../shared/connectors/arrow-table/log.ts";
+import { liveFiles } from "../../shared/connectors/arrow-table/open-state.ts";
 import { taskItem } from "../../shared/platform/aws/dynamodb-items.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -141,7 +141,7 @@ describe("a batch of 10,000 partitions", () => {
       offset: { n: PARTITIONS },
       lastCommittedBatchId: 0,
     });
-    expect(await liveFiles(store.at("table"))).toHaveLength(PARTITIONS);
+    expect(await Array.fromAsync(liveFiles(store.at("table")))).toHaveLength(PARTITIONS);
 
     for (const [step, { seconds, mebibytes, answer }] of Object.entries({ planned, resumed, finalized })) {
       const bytes = JSON.stringify(answer).length;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
-import { liveFiles } from "../../shared/connectors/arrow-table/log.ts";
+import { liveFiles } from "../../shared/connectors/arrow-table/open-state.ts";
 import { Rate } from "../../shared/connectors/rate/index.ts";
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
@@ -61,7 +61,7 @@ describe("runPipeline", () => {
       { batchId: 0, start: { n: 0 }, end: { n: 4 }, attempt: 1, partitions: 2, rows: ns(0, 4) },
       { batchId: 1, start: { n: 4 }, end: { n: 8 }, messages: [{ rows: 2 }, { rows: 2 }] },
     ]);
-    expect(await liveFiles(run.store.at("table"))).toHaveLength(4);
+    expect(await Array.fromAsync(liveFiles(run.store.at("table")))).toHaveLength(4);
   });
 
   it("runPipeline continues after an earlier run and ends if there is no new data", async () => {
@@ -111,6 +111,6 @@ describe("runPipeline", () => {
     expect(first.rows).toEqual([{ n: 1 }, { n: 2 }]);
     const second = await runPipeline(batch.mode("overwrite"), { after: first });
     expect(second.batches).toMatchObject([{ batchId: 1 }]);
-    expect(await liveFiles(second.store.at("table"))).toHaveLength(1);
+    expect(await Array.fromAsync(liveFiles(second.store.at("table")))).toHaveLength(1);
   });
 });

@@ -6,7 +6,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import { latestVersion, readEntry } from "./log.ts";
+import { readHead } from "./log.ts";
 import { ArrowTableReader, type TableSlice } from "./reader.ts";
 import { readTableSchema } from "./table-schema.ts";
 import { ArrowTableWriter, type TableRows } from "./writer.ts";
@@ -38,8 +38,8 @@ export class ArrowTable extends DataSource<ParsedOptions> {
   /** Returns the schema of the newest commit. Error: `TABLE_NOT_FOUND`. */
   override async schema(): Promise<Schema> {
     const table = this.#table();
-    const latest = await latestVersion(table);
-    if (latest >= 0) return await readTableSchema(table, await readEntry(table, latest));
+    const head = await readHead(table);
+    if (head !== undefined) return await readTableSchema(table, head);
     throw new MillraceError("TABLE_NOT_FOUND", `there is no Arrow table in ${table.location}`, {
       where: { path: table.location },
       hint: "Check path: the table's folder has _log and data in it. Nothing was committed to it, or it lies elsewhere.",

@@ -2,14 +2,14 @@ import type { RecordBatch } from "apache-arrow";
 import { withReadAhead } from "../../arrow/stored-bytes.ts";
 import { type RecordedFile, StoredFile } from "../../arrow/stored-file.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { liveFiles } from "./log.ts";
+import { liveFiles } from "./open-state.ts";
 
 /**
  * Reads all record batches of a table in the order of its commits. Errors: `TABLE_FILE_MISSING`,
  * `TABLE_FILE_DAMAGED`.
  */
 export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch> {
-  yield* readFiles(table, await liveFiles(table));
+  yield* readFiles(table, liveFiles(table));
 }
 
 /**
@@ -18,13 +18,16 @@ export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch
  */
 export async function* readFiles(
   table: ObjectStore,
-  files: readonly RecordedFile[],
+  files: Iterable<RecordedFile> | AsyncIterable<RecordedFile>,
 ): AsyncGenerator<RecordBatch> {
-  for (const file of withReadAhead(storedFiles(table, files))) yield* file.batches();
+  for await (const file of withReadAhead(storedFiles(table, files))) yield* file.batches();
 }
 
-function* storedFiles(table: ObjectStore, files: readonly RecordedFile[]): Generator<StoredFile> {
-  for (const file of files) {
+async function* storedFiles(
+  table: ObjectStore,
+  files: Iterable<RecordedFile> | AsyncIterable<RecordedFile>,
+): AsyncGenerator<StoredFile> {
+  for await (const file of files) {
     yield new StoredFile(table, file, {
       missing: "TABLE_FILE_MISSING",
       damaged: "TABLE_FILE_DAMAGED",

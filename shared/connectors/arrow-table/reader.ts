@@ -3,7 +3,7 @@ import type { RecordedFile } from "../../arrow/stored-file.ts";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { groupsOf } from "../kit/slices.ts";
-import { liveFiles } from "./log.ts";
+import { liveFiles } from "./open-state.ts";
 import { readFiles } from "./read.ts";
 
 /** Maximum total size of the data files in one partition. A larger file gets its own partition. */
@@ -32,7 +32,7 @@ export class ArrowTableReader extends DataSourceReader<TableSlice> {
 
   override async partitions(): Promise<TableSlice[]> {
     const limits = { maxBytes: PARTITION_BYTES, maxFiles: PARTITION_FILES };
-    return groupsOf(await liveFiles(this.#table), limits).map((files) => ({
+    return groupsOf(await Array.fromAsync(liveFiles(this.#table)), limits).map((files) => ({
       files: files.map(({ path, rows, bytes }) => ({ path, rows, bytes })),
     }));
   }

@@ -5,11 +5,11 @@ import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { parseDdl } from "../../contract/ddl/parse.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { type LogEntry, liveFiles } from "./log.ts";
+import type { LogHead } from "./log.ts";
+import { brokenLog } from "./log-entry.ts";
+import { liveFiles } from "./open-state.ts";
 import { readFiles } from "./read.ts";
-
-/** The schema of a table, as its log has it. */
-export type TableSchema = Pick<LogEntry, "schema" | "arrowSchema">;
+import type { TableSchema } from "./table-state.ts";
 
 /** Returns the schema for a log entry. */
 export function tableSchemaOf(schema: Schema): TableSchema {
@@ -42,16 +42,15 @@ export function isSameTable(one: TableSchema, other: TableSchema): boolean {
 }
 
 /**
- * Returns the schema that a log entry names. Entries of older versions have no `arrowSchema`; if
- * their types are not those of the DDL, a data file has them.
+ * Returns the schema of a table. Entries of older versions have no `arrowSchema`; if their types are
+ * not those of the DDL, a data file has them. Error: `TABLE_LOG_BROKEN` if no file has them.
  */
-export async function readTableSchema(table: ObjectStore, entry: LogEntry): Promise<Schema> {
-  if (entry.arrowSchema !== undefined) return decodeSchema(entry.arrowSchema);
-  const ddl = toDdl(entry.schema);
-  const schema = parsedDdl(ddl);
-  if (schema !== undefined) return schema;
-  const [file] = entry.add.length > 0 ? entry.add : await liveFiles(table);
-  if (file !== undefined) for await (const batch of readFiles(table, [file])) return batch.schema;
-  // The error says what is wrong with the DDL.
-  return parseDdl(ddl);
+export async function readTableSchema(table: ObjectStore, { version, schema }: LogHead): Promise<Schema> {
+  if (schema.arrowSchema !== undefined) return decodeSchema(schema.arrowSchema);
+  const ddl = toDdl(schema.schema);
+  const parsed = parsedDdl(ddl);
+  if (parsed !== undefined) return parsed;
+  for await (const file of liveFiles(table))
+    for await (const batch of readFiles(table, [file])) return batch.schema;
+  throw brokenLog(table, version, "has a schema with a type that is not known, and no file has it");
 }

@@ -3,10 +3,8 @@ import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, SinkContext, TaskContext } from "../../contract/context.ts";
-import { toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { optional } from "../../contract/optional.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import {
   type DamagedFile,
@@ -24,27 +22,14 @@ import {
 } from "../../contract/stream-writer.ts";
 import { sha256 } from "../kit/sha256.ts";
 import { filesOf, findDamagedFiles, pathsOf, putRows, type StagedRows } from "../kit/staging.ts";
+import { commitChange } from "./commit.ts";
 import { dataKey } from "./data-files.ts";
-import {
-  LOG_FORMAT,
-  LOG_START,
-  type LogEntry,
-  type LogPosition,
-  latestVersion,
-  liveFiles,
-  newestBatch,
-  type Operation,
-  putEntry,
-  readEntry,
-} from "./log.ts";
-import { isSameTable, type TableSchema, tableSchemaOf } from "./table-schema.ts";
+import { openLog, readHead } from "./log.ts";
+import type { Operation } from "./log-entry.ts";
+import type { LogMark } from "./log-window.ts";
+import { tableSchemaOf } from "./table-schema.ts";
+import type { TableSchema } from "./table-state.ts";
 import { vacuumTable } from "./vacuum.ts";
-
-/**
- * How often a commit is tried. Another pipeline may commit to the same table at the same time; the
- * commit then tries the next version.
- */
-const MAX_CONFLICTS = 100;
 
 /**
  * The commit message of a task. `table` is the location of the table when its files were staged. It
@@ -125,58 +110,27 @@ export class ArrowTableWriter
     await checkSameTable(location, messages, table);
     const schema = tableSchemaOf(this.#schema);
     const schemaDigest = digestOf(schema);
-    const known = hintFor(location, batch);
-    for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
-      const latest = await latestVersion(table, known.version);
-      const newest = await newestBatch(table, latest, batch.pipeline, known);
-      const { incarnation, planId } = batch;
-      const hint = { table: location, newest: { incarnation, batchId, planId }, schemaDigest };
-      if (isCommitted(batch, newest)) return { ...hint, version: latest };
-      // A batch without messages was skipped. It changes neither rows nor schema.
-      const change =
-        messages.length === 0
-          ? await noChange(table, latest, schema)
-          : await this.#change(table, latest, messages, {
-              schema,
-              isSchemaKnown: latest === known.version && known.schemaDigest === schemaDigest,
-            });
-      const version = latest + 1;
-      const isPut = await putEntry(table, {
-        version,
-        format: LOG_FORMAT,
-        timestamp: new Date(this.#runtime.now()).toISOString(),
-        pipeline: batch.pipeline,
-        incarnation,
-        batchId,
-        planId,
-        start: batch.start,
-        end: batch.end,
-        ...change,
-      });
-      if (isPut) return { ...hint, schemaDigest: digestOf(change), version };
-    }
-    throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
-      where: { path: table.location },
-      hint: "Fewer pipelines should write this table at once.",
-      retryable: true,
+    const hint = hintFor(location, batch);
+    const committed = await commitChange(table, {
+      batch,
+      change: {
+        // A batch without messages was skipped.
+        kind: messages.length === 0 ? "skip" : this.#operation,
+        schema,
+        add: messages.flatMap(filesOf),
+      },
+      known: hint,
+      isSchemaKnown: hint?.schemaDigest === schemaDigest,
+      isBehind: hint?.isBehind === true,
+      now: () => this.#runtime.now(),
     });
-  }
-
-  /** Returns what the batch changes in the table. Error: `TABLE_SCHEMA_MISMATCH`. */
-  async #change(
-    table: ObjectStore,
-    latest: number,
-    messages: readonly (TableRows | null)[],
-    { schema, isSchemaKnown }: { readonly schema: TableSchema; readonly isSchemaKnown: boolean },
-  ): Promise<TableChange> {
-    const isOverwrite = this.#operation === "overwrite";
-    if (!isOverwrite && !isSchemaKnown) await this.#checkSchema(table, latest);
-    const replaced = isOverwrite ? await liveFiles(table) : [];
     return {
-      operation: this.#operation,
-      ...schema,
-      add: messages.flatMap(filesOf),
-      remove: replaced.map(({ path }) => ({ path })),
+      table: location,
+      version: committed.version,
+      newest: { incarnation: batch.incarnation, batchId, planId: batch.planId },
+      ...(committed.schema === undefined ? {} : { schemaDigest: digestOf(committed.schema) }),
+      mark: committed.mark,
+      ...(committed.isBehind ? { isBehind: true } : {}),
     };
   }
 
@@ -187,7 +141,7 @@ export class ArrowTableWriter
   async newestBatch(context: NewestBatchContext): Promise<CommittedBatch | undefined> {
     const table = this.#table(context);
     const known = hintFor(this.#recordedLocation(table), context);
-    return await newestBatch(table, await latestVersion(table, known.version), context.pipeline, known);
+    return (await openLog(table, context.pipeline, known)).newest;
   }
 
   /** Returns the folder of the table, or `undefined` if it is in the pipeline's own folder. */
@@ -197,7 +151,7 @@ export class ArrowTableWriter
 
   /** Returns true if the table has at least one commit. */
   async exists(context: SinkContext): Promise<boolean> {
-    return (await latestVersion(this.#table(context))) >= 0;
+    return (await readHead(this.#table(context))) !== undefined;
   }
 
   override async abort(
@@ -222,37 +176,15 @@ export class ArrowTableWriter
   #recordedLocation(table: ObjectStore): string | null {
     return this.#path === undefined ? null : table.location;
   }
-
-  async #checkSchema(table: ObjectStore, latest: number): Promise<void> {
-    if (latest < 0) return;
-    const present = await readEntry(table, latest);
-    const mine = tableSchemaOf(this.#schema);
-    if (isSameTable(present, mine)) return;
-    throw new MillraceError(
-      "TABLE_SCHEMA_MISMATCH",
-      `the table has (${toDdl(present.schema)}), the batch has (${toDdl(mine.schema)})`,
-      {
-        where: { path: table.location },
-        hint: "An Arrow table keeps its schema: write to another path, or change the schema back.",
-      },
-    );
-  }
 }
 
 function digestOf({ schema, arrowSchema }: TableSchema): string {
   return sha256(JSON.stringify(schema) + (arrowSchema ?? "")).toString("hex");
 }
 
-type TableChange = TableSchema & Pick<LogEntry, "operation" | "add" | "remove">;
-
-async function noChange(table: ObjectStore, latest: number, schema: TableSchema): Promise<TableChange> {
-  const { schema: json, arrowSchema } = latest < 0 ? schema : await readEntry(table, latest);
-  return { operation: "append", schema: json, ...optional("arrowSchema", arrowSchema), add: [], remove: [] };
-}
-
 /**
- * The data that one commit stores for the next one. With it, the next commit only lists the newer
- * log entries, and reads none if there are none.
+ * The data that one commit stores for the next one. With it, the next commit looks for the newest
+ * log entries only, and reads those that are new.
  */
 type CommitHint = {
   readonly table: string | null;
@@ -260,22 +192,26 @@ type CommitHint = {
   /** The newest batch of the pipeline up to `version`. */
   readonly newest: { readonly incarnation: string; readonly batchId: number; readonly planId: string };
   /**
-   * SHA-256 of the schema in the log entry of `version`, in hexadecimal. Absent after a batch that
-   * was skipped.
+   * SHA-256 of the schema in the log entry of `version`, in hexadecimal. Absent if the table had
+   * the batch already.
    */
   readonly schemaDigest?: string;
+  /** Absent in the hints of older versions. */
+  readonly mark?: LogMark;
+  /** True if the newest checkpoint is far behind the log. */
+  readonly isBehind?: boolean;
 };
 
-/** Returns the hint that the last commit stored, or `LOG_START` if there is none for this table. */
+/** Returns the hint that the last commit stored, or `undefined` if there is none for this table. */
 function hintFor(
   recordedLocation: string | null,
   { lastCommit }: NewestBatchContext,
-): LogPosition & { readonly schemaDigest?: string } {
+): CommitHint | undefined {
   const hint = lastCommit as Partial<CommitHint> | null | undefined;
   // The hint of an older version has no `newest`.
   const isHint =
     typeof hint?.version === "number" && hint.newest !== undefined && hint.table === recordedLocation;
-  return isHint ? (hint as CommitHint) : LOG_START;
+  return isHint ? (hint as CommitHint) : undefined;
 }
 
 /**

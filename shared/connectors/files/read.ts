@@ -36,7 +36,7 @@ export async function* readFiles(
 ): AsyncGenerator<RecordBatch> {
   // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {});
-  for (const file of withReadAhead(files.map((planned) => new FileBytes(store, planned)))) {
+  for await (const file of withReadAhead(files.map((planned) => new FileBytes(store, planned)))) {
     if (options.ignoreMissingFiles && !(await file.exists())) continue;
     const place: ReadPosition = { path: file.path, row: 0 };
     try {

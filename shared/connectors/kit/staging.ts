@@ -221,7 +221,7 @@ export async function* readStaged(
   messages: readonly (StagedRows | null)[],
   context: SinkContext,
 ): AsyncGenerator<{ readonly partition: number; readonly batch: RecordBatch }> {
-  for (const { partition, file } of withReadAhead(filesToRead(messages, context)))
+  for await (const { partition, file } of withReadAhead(filesToRead(messages, context)))
     for await (const batch of file.batches()) yield { partition, batch };
 }
 
@@ -233,7 +233,7 @@ export async function checkStaged(
   messages: readonly (StagedRows | null)[],
   context: SinkContext,
 ): Promise<void> {
-  for (const { file } of withReadAhead(filesToRead(messages, context))) await file.check();
+  for await (const { file } of withReadAhead(filesToRead(messages, context))) await file.check();
 }
 
 function* filesToRead(messages: readonly (StagedRows | null)[], context: SinkContext): Generator<FileToRead> {

@@ -147,7 +147,10 @@ export class S3Store implements ObjectStore {
   async #find(wanted: ReadonlySet<string>, found: Map<string, ObjectInfo>): Promise<void> {
     const missing = new Set(wanted);
     let others = 0;
-    for await (const info of this.list(commonPrefix([...wanted]))) {
+    const [first = ""] = wanted;
+    // The text before the last character sorts directly before the first key.
+    const startAfter = first.slice(0, -1);
+    for await (const info of this.list(commonPrefix([...wanted]), { startAfter })) {
       if (missing.delete(info.key)) found.set(info.key, info);
       else if (++others >= STATS_AT_ONCE && wanted.size > 1) break;
       if (missing.size === 0) return;

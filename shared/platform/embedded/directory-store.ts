@@ -78,7 +78,8 @@ export class DirectoryStore implements ObjectStore {
       const file = await orUndefined(open(path, "r"));
       if (file === undefined) return undefined;
       try {
-        const bytes = new Uint8Array(Math.max(0, end - start));
+        const { size } = await file.stat();
+        const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
         let length = 0;
         while (length < bytes.length) {
           const { bytesRead } = await file.read(bytes, length, bytes.length - length, start + length);
