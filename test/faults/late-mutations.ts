@@ -5,7 +5,7 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a task whose record failed deletes its rows if there is no record yet",
-    caughtBy: "a task whose record is late, and whose files are deleted when the batch is committed",
+    caughtBy: "a task whose record is late, and that sleeps until the batch is committed",
     shows: "a file that a commit names was deleted",
     edits: [
       {

@@ -91,16 +91,12 @@ export const NAMED_CASES = {
     runs: [[{ at: "sink.commit", kind: "sleep before" }]],
     act: "skip",
   },
-  "a task whose record is late, and is tried again": {
-    kind: "late",
-    runs: [[{ at: "ledger.recordTask", kind: "late", after: 3 }]],
-  },
-  "a task whose record is late, and whose files are deleted when the batch is committed": {
+  "a task whose record is late, and that sleeps until the batch is committed": {
     kind: "late",
     runs: [
       [
         { at: "ledger.recordTask", kind: "late", after: 3 },
-        { at: "store.delete", kind: "sleep before" },
+        { at: "ledger.task #2", kind: "sleep after" },
       ],
       [],
     ],
