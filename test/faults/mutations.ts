@@ -126,7 +126,11 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
         find: "const todo = unfinished(current, tasks);",
         replace: "const todo = (unfinished(current, tasks), range(current.tasks));",
       },
-      { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
+      {
+        file: WRITE,
+        find: "if (done !== undefined && isOfPlan(done, request.run)) return resultOf(done, false);",
+        replace: "",
+      },
     ],
   },
   {
