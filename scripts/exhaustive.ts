@@ -7,9 +7,9 @@ import type { Found, Job } from "../test/exhaustive/worker.ts";
 
 /**
  * `npm run test:exhaustive [-- --bounded]`: looks at every state that the runs of each scenario can
- * reach, and judges it. Then removes rules from the engine, one at a time: the search must find what
- * is broken then. `--only NAME` searches one scenario. `--replay SCHEDULE` carries out one schedule
- * again and says what it does. test/exhaustive/README.md says what is searched.
+ * reach, and judges it. Then removes rules from the engine, one at a time: the search must find
+ * what is broken then. `--only NAME` searches one scenario. `--replay SCHEDULE` carries out one
+ * schedule again and says what it does. test/exhaustive/README.md says what is searched.
  */
 
 const WORKERS = 2;

@@ -1,8 +1,8 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
 import { writesBatches } from "../contract/batch-writer.ts";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { besides, isLost } from "./first-cause.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
@@ -135,6 +135,8 @@ async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<
 async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
   const { batch, tasks } = attempt;
   const isComplete = tasks.length === batch.tasks;
+  // Without its schema the batch cannot be committed, but its partitions can be planned anew.
+  if (isComplete) await schemaOf(finalizer.ports, batch);
   const messages = isComplete ? await readChecked(finalizer, attempt) : undefined;
   const problem = isComplete
     ? lossOf(messages?.lost ?? [])?.toRecord()
@@ -180,7 +182,7 @@ async function abortBatch(
   { batch, tasks, messages: read, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
-  const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
+  const writer = await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch);
   // A task whose message is gone counts as failed.
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
@@ -197,7 +199,7 @@ async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
   try {
-    const planner = await sessions.source.planner(decodeSchema(batch.schema));
+    const planner = await sessions.source.planner(await schemaOf(ports, batch));
     await watch.watch("commit() of the source", batchLocation(batch), () =>
       acknowledge(planner, ports, fence, batch),
     );
@@ -226,9 +228,12 @@ async function prepareCommit(
   finalizer: Finalizer,
   attempt: AttemptState,
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
-  const { sessions, run, watch } = finalizer;
+  const { sessions, ports, run, watch } = finalizer;
   const { batch, tasks } = attempt;
-  const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
+  // A batch that was skipped has no rows, so it needs no schema of its own.
+  const schemaNow =
+    batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
+  const writer = await sessions.sink.writer(await schemaNow, batch);
   const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt));
   const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
   const problem = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);

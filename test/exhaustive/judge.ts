@@ -1,8 +1,8 @@
 import { tableFromIPC } from "apache-arrow";
 import type { Batch, Head, Task } from "../../shared/engine/ports/ledger.ts";
+import type { Acknowledged, Call, Objects } from "./calls.ts";
 import type { Records } from "./memory-ledger.ts";
 import { PIPELINE, type Shape } from "./process.ts";
-import type { Acknowledged, Call, Objects } from "./world.ts";
 
 /** What all processes and calls share, in one state. */
 export interface Snapshot {

@@ -1,7 +1,7 @@
 import { canonicalJson, type JsonValue } from "../../shared/contract/json.ts";
 import type { Batch, Fence, Head } from "../../shared/engine/ports/ledger.ts";
+import type { Call } from "./calls.ts";
 import type { Records } from "./memory-ledger.ts";
-import type { Call } from "./world.ts";
 
 /*
  * What a step of the ledger may change, written down a second time: the search must not believe the

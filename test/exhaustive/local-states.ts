@@ -1,5 +1,6 @@
+import type { Answer, Call } from "./calls.ts";
 import { type Outcome, Process, type Program, type Shape } from "./process.ts";
-import { type Answer, type Call, Numbered, type World } from "./world.ts";
+import { Numbered, type World } from "./world.ts";
 
 /**
  * A state of a process: its program and the answers that it has received. The code is
@@ -28,10 +29,6 @@ interface Node extends LocalState {
  * its program is started again and gets the same answers, once for each new state and never again.
  */
 export class LocalStates {
-  /** How many calls were answered again to come back to a known state. */
-  repeated = 0;
-  /** How many states had more than one call that waits for its answer. */
-  parallel = 0;
   readonly #world: World;
   readonly #shape: Shape;
   readonly #first = new Map<string, Node>();
@@ -74,14 +71,12 @@ export class LocalStates {
   async #again({ program, answers }: Node): Promise<Process> {
     const process = await Process.start(this.#world, program, this.#shape);
     for (const answer of answers) await process.answer(answer);
-    this.repeated += answers.length;
     return process;
   }
 
   #nodeOf(program: Program, answers: readonly Answer[], process: Process, isFenced: boolean): Node {
     const { calls, outcome } = process;
     const [call] = calls;
-    if (outcome === undefined && calls.length > 1) this.parallel++;
     const found = outcome === undefined ? { call: call as Call } : { outcome: this.#shared(outcome) };
     const live = outcome === undefined ? process : undefined;
     return { id: this.#count++, program, answers, ...found, isFenced, next: new Map(), live };

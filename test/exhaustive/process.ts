@@ -13,8 +13,9 @@ import { openSessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { write } from "../../shared/engine/write/task.ts";
 import { MemoryStore } from "../../shared/platform/memory/memory-store.ts";
+import { type Answer, type Call, NOW } from "./calls.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
-import { type Answer, type Call, NOW, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** The rows of the source, and their division into batches and partitions. */
 export interface Shape {
@@ -27,6 +28,13 @@ export interface Shape {
 
 export const STEPS = ["plan", "write", "finalize", "vacuum"] as const;
 
+/**
+ * The files that are old enough for a vacuum. If only one kind is, its listing of the others is
+ * empty, and is no step.
+ */
+export type OldFiles = "all" | "staged" | "plans";
+const FOLDERS = { staged: "table/data/", plans: "batches/" } as const;
+
 /** A step of a run. It is a process for itself: nothing but JSON passes from one to the next. */
 export interface Program {
   /** A hexadecimal digit, unique in the search. */
@@ -37,7 +45,7 @@ export interface Program {
   readonly partition: number;
   /** How often the step was tried before. */
   readonly tries: number;
-  /** What `plan` returned, as JSON. Empty for a plan or a vacuum. */
+  /** What `plan` returned, as JSON. Empty for a plan. The `OldFiles` of a vacuum. */
   readonly planned: string;
 }
 
@@ -95,7 +103,9 @@ export class Process {
     return this.#pending.map(({ call }) => call);
   }
 
-  /** Answers the oldest call. The process has made its next call, or has ended, when this returns. */
+  /**
+   * Answers the oldest call. The process has made its next call, or has ended, when this returns.
+   */
   async answer({ value, error }: Answer): Promise<void> {
     const { resolve, reject } = this.#pending.shift() as Pending;
     if (error === undefined) resolve(value);
@@ -103,7 +113,10 @@ export class Process {
     await this.#settle();
   }
 
-  /** Waits until the process waits for an answer. It uses no timers and no files, so one turn is enough. */
+  /**
+   * Waits until the process waits for an answer. It uses no timers and no files, so one turn is
+   * enough.
+   */
   async #settle(): Promise<void> {
     await nextTurn();
     if (this.outcome === undefined && this.#pending.length === 0)
@@ -184,10 +197,7 @@ export class Process {
       if (name === "at") return (below: string) => this.#store(`${folder}${below}/`);
       // An object appears as a whole, so there are no unfinished uploads.
       if (name === "listUnfinished") return () => noUploads();
-      if (name === "list")
-        return async function* (...args: unknown[]) {
-          yield* (await call(name, args)) as readonly unknown[];
-        };
+      if (name === "list") return (...args: unknown[]) => this.#list(folder, args);
       if (!(name in MemoryStore.prototype)) return undefined;
       return async (...args: unknown[]) => {
         if (name === "delete" && (args[0] as readonly string[]).length === 0) return undefined;
@@ -197,6 +207,14 @@ export class Process {
     return new Proxy({} as ObjectStore, {
       get: (_, name) => (typeof name === "string" ? method(name) : undefined),
     });
+  }
+
+  async *#list(folder: string, args: readonly unknown[]): AsyncGenerator<unknown> {
+    const { step, planned } = this.#program;
+    const isYoung = (each: keyof typeof FOLDERS) =>
+      planned !== "all" && planned !== each && `${folder}${args[0]}`.startsWith(FOLDERS[each]);
+    if (step === "vacuum" && (isYoung("staged") || isYoung("plans"))) return;
+    yield* (await this.#call("store", "list", args, folder)) as readonly unknown[];
   }
 
   /**

@@ -1,7 +1,7 @@
+import type { PartName } from "./calls.ts";
 import { endProblem, worldProblem } from "./judge.ts";
 import { RunStates } from "./runs.ts";
 import { callOf, type State, type System } from "./system.ts";
-import type { PartName } from "./world.ts";
 
 /** More rounds than any recovery needs: an attempt that is aborted, the batches, an idle plan. */
 const ROUNDS = 9;
@@ -19,7 +19,7 @@ export class Recovery {
     this.#system = system;
     const plan = { name: "recovery", tries: 1 };
     this.#run = new RunStates({ ...plan, digit: "d", rounds: ROUNDS }, system.locals);
-    this.#vacuum = new RunStates({ ...plan, digit: "e", rounds: 1, isVacuum: true }, system.locals);
+    this.#vacuum = new RunStates({ ...plan, digit: "e", rounds: 1, vacuum: "all" }, system.locals);
   }
 
   /** Returns the rule that is broken when everything stops in this state and is then run again. */

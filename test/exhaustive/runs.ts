@@ -1,15 +1,17 @@
 import type { PlannedBatch, PlanResult } from "../../shared/engine/plan.ts";
+import type { Answer } from "./calls.ts";
 import { isForbiddenWhenFenced } from "./judge.ts";
 import type { LocalState, LocalStates } from "./local-states.ts";
-import { type Outcome, type Program, STEPS } from "./process.ts";
-import { type Answer, Numbered } from "./world.ts";
+import { type OldFiles, type Outcome, type Program, STEPS } from "./process.ts";
+import { Numbered } from "./world.ts";
 
 /** What a run is told to do. */
 export interface RunPlan {
   /** A hexadecimal digit, unique in the search. */
   readonly digit: string;
   readonly name: string;
-  readonly isVacuum?: boolean;
+  /** Present for a vacuum: the files that are old enough for it. */
+  readonly vacuum?: OldFiles;
   /** How many batches the run plans at most. */
   readonly rounds: number;
   /** How often each step is tried. */
@@ -99,16 +101,9 @@ export class RunStates {
   }
 
   #program(step: Program["step"], round: number, rest: Partial<Program>): Program {
-    const { digit, isVacuum = false } = this.plan;
-    return {
-      run: digit,
-      step: isVacuum ? "vacuum" : step,
-      round,
-      partition: 0,
-      tries: 0,
-      planned: "",
-      ...rest,
-    };
+    const { digit, vacuum } = this.plan;
+    const first = vacuum === undefined ? { step, planned: "" } : { step: "vacuum" as const, planned: vacuum };
+    return { run: digit, round, partition: 0, tries: 0, ...first, ...rest };
   }
 
   async #begin(...programs: readonly Program[]): Promise<readonly RunProcess[]> {

@@ -4,9 +4,13 @@ import type { Scenario } from "./system.ts";
 const A: RunPlan = { name: "A", digit: "a", rounds: 1, tries: 2 };
 const B: RunPlan = { ...A, name: "B", digit: "b" };
 const C: RunPlan = { ...A, name: "C", digit: "c" };
-const VACUUM: RunPlan = { name: "V", digit: "f", rounds: 1, tries: 1, isVacuum: true };
+const VACUUM: RunPlan = { name: "V", digit: "f", rounds: 1, tries: 1, vacuum: "all" };
+const OF_STAGED: RunPlan = { ...VACUUM, vacuum: "staged" };
+const OF_PLANS: RunPlan = { ...VACUUM, vacuum: "plans" };
 
-/** A batch of two tasks, and of one. The last task has two rows, so that it can be cut differently. */
+/**
+ * A batch of two tasks, and of one. The last task has two rows, so that it can be cut differently.
+ */
 const TWO_TASKS = { rows: 3, rowsABatch: 3, partitions: 2 };
 const ONE_TASK = { rows: 2, rowsABatch: 2, partitions: 1 };
 const TWO_BATCHES = { rows: 4, rowsABatch: 2, partitions: 1 };
@@ -23,7 +27,9 @@ export const BOUNDED: readonly Scenario[] = [
 
 /** Searched by `npm run test:exhaustive` besides, in minutes. The longest are first. */
 export const WHOLE: readonly Scenario[] = [
+  { name: "two-runs-plans", runs: [A, B, OF_PLANS], shape: ONE_TASK, faults: 1 },
   { name: "two-runs-two-faults", runs: [A, B], shape: ONE_TASK, faults: 2 },
+  { name: "replay-staged", runs: [{ ...A, rounds: 2 }, OF_STAGED], shape: ONE_TASK, faults: 2 },
   { name: "two-runs-vacuum", runs: [A, B, VACUUM], shape: TWO_TASKS, faults: 0 },
   { name: "two-runs-one-fault", runs: [A, B], shape: TWO_TASKS, faults: 1 },
   { name: "vacuum-one-fault", runs: [A, VACUUM], shape: TWO_TASKS, faults: 1 },

@@ -76,7 +76,7 @@ async function lineOf(system: System, action: Action, state: State): Promise<str
   const before = system.run(state, run);
   const { program } = before.processes[process]?.state ?? {};
   const task = program?.step === "write" ? ` of task ${program.partition}` : "";
-  const who = `${plan.isVacuum ? "vacuum" : `run ${plan.name}`}: ${program?.step}${task}`;
+  const who = `${plan.vacuum !== undefined ? "vacuum" : `run ${plan.name}`}: ${program?.step}${task}`;
   const again = (program?.tries ?? 0) > 0 ? `, try ${program?.tries}` : "";
   const call = callOf(before, process);
   const [arg] = call.args;

@@ -11,10 +11,8 @@ export interface Result {
   readonly depth: number;
   /** States of ledger, store and source together. A crash of everything is judged in each. */
   readonly worlds: number;
-  /** States of processes that ran, and how many answers were repeated to reach them. */
+  /** States of processes. The engine's code ran once for each. */
   readonly locals: number;
-  readonly repeated: number;
-  readonly parallel: number;
   readonly violation?: Violation;
 }
 
@@ -31,8 +29,6 @@ export class Search {
   readonly #recovery: Recovery;
   /** Indexes of the states that were not left yet, by faults and by steps. */
   readonly #queues: number[][][] = [];
-  readonly #parents: number[] = [];
-  readonly #actions: number[] = [];
   readonly #worlds = new Set<number>();
   #transitions = 0;
   #depth = 0;
@@ -62,15 +58,12 @@ export class Search {
   }
 
   get #counts(): Omit<Result, "violation"> {
-    const { count, repeated, parallel } = this.#system.locals;
     return {
       states: this.#table.count,
       transitions: this.#transitions,
       depth: this.#depth,
       worlds: this.#worlds.size,
-      locals: count,
-      repeated,
-      parallel,
+      locals: this.#system.locals.count,
     };
   }
 
@@ -110,10 +103,8 @@ export class Search {
       readonly depth: number;
     },
   ): void {
-    const index = this.#table.add(state);
+    const index = this.#table.add(state, way.parent, way.action);
     if (index < 0) return;
-    this.#parents.push(way.parent);
-    this.#actions.push(way.action);
     this.#depth = Math.max(this.#depth, way.depth);
     this.#queues[way.faults] ??= [];
     const queues = this.#queues[way.faults] as number[][];
@@ -123,8 +114,8 @@ export class Search {
 
   #wayTo(index: number): Action[] {
     const way: Action[] = [];
-    for (let at = index; (this.#parents[at] ?? -1) >= 0; at = this.#parents[at] as number)
-      way.unshift(actionOf(this.#actions[at] as number));
+    for (let at = this.#table.wayTo(index); at.before >= 0; at = this.#table.wayTo(at.before))
+      way.unshift(actionOf(at.step));
     return way;
   }
 }

@@ -1,11 +1,12 @@
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { type Answer, type Call, type Effect, PARTS, type PartName } from "./calls.ts";
 import type { Snapshot } from "./judge.ts";
 import { LocalStates } from "./local-states.ts";
 import type { Shape } from "./process.ts";
 import { type RunPlan, type RunProcess, type RunState, RunStates } from "./runs.ts";
-import { type Answer, type Call, type Effect, Numbered, PARTS, type PartName, World } from "./world.ts";
+import { Numbered, World } from "./world.ts";
 
-/** What is searched: the runs, and how much may go wrong. */
+/** The runs that are searched, and how much may go wrong. */
 export interface Scenario {
   readonly name: string;
   readonly shape: Shape;
@@ -95,11 +96,11 @@ export class System {
     const actions: Action[] = this.onWay(state).map((_, process) => ({ kind: "land", run: 0, process }));
     for (const [run, { plan }] of this.runs.entries()) {
       // Runs differ by their names only. Whichever begins first is called the first.
-      if (run > 0 && !plan.isVacuum && state[PART_AT.ledger] === 0) continue;
+      if (run > 0 && plan.vacuum === undefined && state[PART_AT.ledger] === 0) continue;
       const { processes } = this.run(state, run);
       for (const [process, each] of processes.entries()) {
         actions.push({ kind: "answer", run, process });
-        if (mayFail && !plan.isVacuum) actions.push(...this.#faults(run, process, each));
+        if (mayFail && plan.vacuum === undefined) actions.push(...this.#faults(run, process, each));
       }
     }
     return actions;
@@ -140,7 +141,7 @@ export class System {
     return problem ?? (await this.#give(answer, action, state));
   }
 
-  /** Gives an answer to a process. */
+  /** Answers a process. */
   #give(
     answer: Answer,
     { run, process }: Action,

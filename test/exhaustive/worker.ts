@@ -15,7 +15,7 @@ export interface Job {
 /** What a search found. */
 export interface Found {
   readonly lines: readonly string[];
-  /** What is broken, if anything. */
+  /** The rule that is broken, if one is. */
   readonly problem?: string;
 }
 

@@ -1,40 +1,17 @@
-import { type ErrorParts, MillraceError } from "../../shared/contract/errors.ts";
+import { MillraceError } from "../../shared/contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../shared/contract/json.ts";
 import { MemoryStore } from "../../shared/platform/memory/memory-store.ts";
+import {
+  type Acknowledged,
+  type Answer,
+  type Call,
+  type Effect,
+  NOW,
+  type Objects,
+  type PartName,
+} from "./calls.ts";
 import { ledgerStepProblem } from "./ledger-rules.ts";
 import { MemoryLedger, NO_RECORDS, type Records } from "./memory-ledger.ts";
-
-/** The time. It stands still: every lease has expired, and every file is old enough for a vacuum. */
-export const NOW: number = Date.UTC(2026, 10, 21);
-
-/** The parts of the world. A call reads and changes one of them. */
-export const PARTS = ["ledger", "store", "source"] as const;
-export type PartName = (typeof PARTS)[number];
-
-/** A call of a port. Equal calls are the same object. */
-export interface Call {
-  readonly id: number;
-  readonly part: PartName;
-  readonly method: string;
-  readonly args: readonly unknown[];
-  /** The folder of the store whose method is called. Empty, or with a slash at its end. */
-  readonly folder: string;
-  /** True if the call can change nothing. */
-  readonly isRead: boolean;
-}
-
-/** What a call returned or threw. Equal answers are the same object. */
-export interface Answer {
-  readonly id: number;
-  readonly value?: unknown;
-  readonly error?: ErrorParts;
-}
-
-/** The content of the object store, by key. Equal contents are the same object. */
-export type Objects = ReadonlyMap<string, Uint8Array>;
-
-/** The offsets that the source received in `commit(end)`. */
-export type Acknowledged = readonly number[];
 
 interface Contents {
   readonly ledger: Records;
@@ -42,16 +19,7 @@ interface Contents {
   readonly source: Acknowledged;
 }
 
-/** What a call does to one state of its part. */
-export interface Effect {
-  /** Number of the part's state after the call. */
-  readonly after: number;
-  readonly answer: Answer;
-  /** The rule that the call broke. */
-  readonly problem: string | undefined;
-}
-
-/** Gives equal values the same number, in the order of their first appearance. */
+/** Equal values get the same number, in the order of their first appearance. */
 export class Numbered<T> {
   readonly values: T[] = [];
   readonly #numbers = new Map<string, number>();
@@ -241,7 +209,9 @@ function isIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
 
-/** Freezes the value and everything in it, except bytes. A process that changes it gets an error. */
+/**
+ * Freezes the value and everything in it, except bytes. A process that changes it gets an error.
+ */
 function frozen<T>(value: T): T {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value))
     return value;

@@ -292,6 +292,25 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    // The vacuum stands for anybody who deletes files.
+    rule: "17",
+    what: "a batch is decided without a look at its staged files",
+    caughtBy: "a run that is killed before its finalize step, and a vacuum days later",
+    shows: "a commit names a file that is not there",
+    edits: [
+      {
+        file: "shared/connectors/kit/vacuum.ts",
+        find: "if (staged.batchId <= landed) return true;",
+        replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
+      },
+      {
+        file: "shared/engine/staged-files.ts",
+        find: "return { ...read, lost: [...read.lost, ...damaged.map((file) => lostFile(batch, file))] };",
+        replace: "return read;",
+      },
+    ],
+  },
+  {
     rule: "13",
     what: "a lease is taken for safety: whoever works while there is one is let through",
     caughtBy: "a batch that is recorded when a vacuum has removed its plan, and a dead run holds the lease",

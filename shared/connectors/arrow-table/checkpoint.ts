@@ -37,6 +37,8 @@ const Header = z.object({
       version: Count,
     }),
   ),
+  /** True if the files of each incarnation are in the order of its batch ids. */
+  isOrdered: z.boolean(),
   /** The newest versions that removed files. */
   removals: z.array(z.object({ version: Count, timestamp: z.string() })),
   /** Sums over the live files. */
