@@ -1,4 +1,4 @@
-import type { Mutation } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
 
 /** Mutations that break nothing unless a call fails first and takes effect later. */
 export const LATE_MUTATIONS: readonly Mutation[] = [
