@@ -7,7 +7,8 @@ import { previewSkip, skip } from "../../shared/engine/skip.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { Run } from "./run.ts";
 import { allRows, rowsBetween } from "./setup.ts";
-import type { Surroundings, World } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
+import type { World } from "./world.ts";
 
 const DAY = 86_400_000;
 const LEASE_IS_OVER = 120_000;

@@ -99,6 +99,7 @@ export async function play(test: Case): Promise<Played> {
     ...optional("rollback", test.rollback),
   });
   world.hasOneFault = test.kind === "single";
+  world.hasOneRun = test.kind === "late" && test.runs.length === 1;
   const runs: Run[] = [];
   try {
     if (test.seed === undefined) await runInTurn(world, test, runs);

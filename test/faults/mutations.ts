@@ -1,17 +1,4 @@
-import type { Edit } from "./mutate.ts";
-import type { CaseName } from "./named-cases.ts";
-import type { ProbeName } from "./probes.ts";
-
-/** A rule that is removed from the engine, and the case or the probe that fails without it. */
-export interface Mutation {
-  /** Number of the rule in docs/protocol.md, or `mistake` if the rules do not mention it. */
-  readonly rule: string;
-  readonly what: string;
-  readonly caughtBy: CaseName | ProbeName;
-  /** Part of the text of the violation that this case or probe shows. */
-  readonly shows: string;
-  readonly edits: readonly Edit[];
-}
+import type { Mutation } from "./mutation.ts";
 
 const SQLITE = "shared/platform/embedded/sqlite-ledger.ts";
 const TRANSITION = "shared/engine/ports/transition.ts";
@@ -126,7 +113,11 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
         find: "const todo = unfinished(current, tasks);",
         replace: "const todo = (unfinished(current, tasks), range(current.tasks));",
       },
-      { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
+      {
+        file: WRITE,
+        find: "if (done !== undefined && isOfPlan(done, request.run)) return resultOf(done, false);",
+        replace: "",
+      },
     ],
   },
   {
@@ -146,12 +137,12 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     rule: "9",
     what: "the sink does not look whether it has the batch",
     caughtBy: "a run that is killed between the sink's commit and the record of it",
-    shows: "rows are doubled",
+    shows: "two commits name one file",
     edits: [
       {
-        file: SINK,
-        find: "if (isCommitted(batch, newest)) return",
-        replace: "if (newest === undefined && batchId < 0) return",
+        file: "shared/connectors/arrow-table/commit.ts",
+        find: "if (isCommitted(batch, position.newest)) return present(position);",
+        replace: "if (position.newest === undefined && batch.batchId < 0) return present(position);",
       },
     ],
   },

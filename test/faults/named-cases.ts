@@ -91,15 +91,9 @@ export const NAMED_CASES = {
     runs: [[{ at: "sink.commit", kind: "sleep before" }]],
     act: "skip",
   },
-  "a task whose record is late, and that sleeps until the batch is committed": {
+  "a task whose record is late, and is tried again": {
     kind: "late",
-    runs: [
-      [
-        { at: "ledger.recordTask", kind: "late", after: 3 },
-        { at: "ledger.task #2", kind: "sleep after" },
-      ],
-      [],
-    ],
+    runs: [[{ at: "ledger.recordTask", kind: "late", after: 3 }]],
   },
   "a batch that is recorded late, and a vacuum before it": {
     kind: "late",

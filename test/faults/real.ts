@@ -6,7 +6,8 @@ import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/
 import { Database } from "./database.ts";
 import { LateCalls } from "./late-calls.ts";
 import type { Setup, Shape } from "./setup.ts";
-import { type Surroundings, World } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { World } from "./world.ts";
 
 /**
  * An observation for the judge. It is stored as JSON, because its process may be killed before the
@@ -92,6 +93,8 @@ export class RealWorld implements Surroundings {
   }
 
   sawTask(): void {}
+
+  sawDamaged(): void {}
 
   sawPlanMissing(): void {
     this.broken("the plan of a batch was deleted");

@@ -11,7 +11,7 @@ import { write } from "../../shared/engine/write/task.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
 import { callName, canHappen, type Fault } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
-import type { Surroundings } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 type Outcome = "idle" | "failed" | "stopped" | "asleep";
 
@@ -141,6 +141,10 @@ export class Run {
   /** True if no fault has happened and no other run works at the same time. */
   get isAlone(): boolean {
     return !this.#hasFault && !this.#world.late.wasUsed && this.#options.turn === undefined;
+  }
+
+  sawDamaged(): void {
+    this.#world.sawDamaged();
   }
 
   saw(messages: unknown, { batchId, attempt, planId }: BatchContext): void {

@@ -10,37 +10,13 @@ import { Database } from "./database.ts";
 import { DatabaseLedger } from "./database-ledger.ts";
 import { LateCalls } from "./late-calls.ts";
 import { rowsBetween, type Setup, type Shape } from "./setup.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { LOG, type LogEntry, TableView } from "./table-view.ts";
 import { Watched } from "./watched-store.ts";
 import { type Rollback, WorldLedger } from "./world-ledger.ts";
 
 /** Matches the keys of staged files, in the table or in the pipeline's own store. */
 const STAGED = /(?:^|\/)data\/|^staging\//;
-
-/** The ledger, the store and the source of a run, and the judge that observes the run. */
-export interface Surroundings {
-  now: number;
-  readonly pipeline: string;
-  readonly shape: Shape;
-  readonly ledger: Ledger;
-  readonly store: ObjectStore;
-  readonly late: LateCalls;
-  readonly setup: Setup;
-  /** The database of a sink that does not write into the store. */
-  readonly database: Database;
-  runtime(): Runtime;
-  /** Called before each call of any run. */
-  pass(): Promise<void>;
-  /** Deletes a file that the open batch needs, unless a commit of the batch was tried. */
-  loseFile(number: number): Promise<void>;
-  broken(what: string): void;
-  sawCommit(attempt: string, messages: string): void;
-  sawState(batchId: number, attempt: number, state: BatchState): void | Promise<void>;
-  sawTask(key: string): void;
-  sawPlanMissing(): void;
-  sawRead(key: string, isAlone: boolean): void;
-  sawAcknowledged(end: number): void | Promise<void>;
-}
 
 /** A ledger and a store that real runs left. The judge treats them like those in memory. */
 export interface Remains {
@@ -77,6 +53,8 @@ export class World implements Surroundings {
   readonly database: Database = new Database();
   /** True if the case has one fault in one run, and no other run works at the same time. */
   hasOneFault = false;
+  /** True if one run works until it ends, and no step of it goes on later. */
+  hasOneRun = false;
   readonly #store: ObjectStore;
   readonly #table: TableView;
   readonly #named = new Set<string>();
@@ -190,6 +168,11 @@ export class World implements Surroundings {
   /** Notes that the source was asked for these rows again. */
   expectsAgain(from: number, to: number): void {
     this.#again = { from, to };
+  }
+
+  /** Judges that a staged file is gone. Runs at the same time may delete files of each other. */
+  sawDamaged(): void {
+    if (this.hasOneRun || this.hasOneFault) this.broken("a file that the record of a task names was deleted");
   }
 
   /** Notes that a run found the plan of a batch gone, and asked the source for another. */
