@@ -183,7 +183,7 @@ export class World {
 
   #plain(value: unknown): unknown {
     if (value instanceof Uint8Array) return { bytes: this.#numberOf(value) };
-    if (value instanceof Map) return [...value].map((entry) => this.#plain(entry));
+    if (value instanceof Map) return { map: [...value].map((entry) => this.#plain(entry)) };
     if (Array.isArray(value)) return value.map((each) => this.#plain(each));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, this.#plain(each)]));
