@@ -149,9 +149,9 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     shows: "rows are doubled",
     edits: [
       {
-        file: SINK,
-        find: "if (isCommitted(batch, newest)) return",
-        replace: "if (newest === undefined && batchId < 0) return",
+        file: "shared/connectors/arrow-table/commit.ts",
+        find: "if (isCommitted(batch, position.newest)) return",
+        replace: "if (position.newest === undefined && batch.batchId < 0) return",
       },
     ],
   },
