@@ -34,7 +34,7 @@ export interface FileErrors {
 
 /**
  * An Arrow IPC file in a store. A small file is read in one request, a larger one batch by batch.
- * What was recorded of it is compared with what is read.
+ * Its recorded size and rows are compared with those that are read.
  */
 export class StoredFile {
   readonly #store: ObjectStore;

@@ -89,8 +89,8 @@ export interface DamagedFile {
 export interface SupportsStagedFiles<M = WriterCommitMessage> {
   /**
    * Returns the staged files that are gone or do not have the size that their commit message
-   * records; none if all are well. `messages` are in partition order, with `null` for each task that
-   * is not finished. It must change nothing.
+   * records; none if all are well. `messages` are in partition order, with `null` for each task
+   * that is not finished. It must change nothing.
    */
   findDamaged(messages: readonly (M | null)[], batch: BatchContext): Awaitable<readonly DamagedFile[]>;
 }

@@ -42,7 +42,8 @@ function lostFile(batch: Batch, { partition, path, problem }: DamagedFile): Lost
 }
 
 /**
- * Returns the warning that rows come again because of this error, and what is done about it: `again`.
+ * Returns the warning that rows come again because of this error, and what is done about it:
+ * `again`.
  */
 export function lossWarning({ code, message, where }: MillraceError, again: string): MillraceError {
   return MillraceError.from({

@@ -16,7 +16,9 @@ import { EngineWorld } from "../../support/engine.ts";
 
 type Message = { readonly file: string; readonly pad?: string };
 
-/** A sink that keeps its staged files and its batches in memory, and a source of four partitions. */
+/**
+ * A sink that keeps its staged files and its batches in memory, and a source of four partitions.
+ */
 function staging({ pad = "" } = {}) {
   const files = new Map<string, readonly number[]>();
   const landed = new Map<number, readonly number[]>();
