@@ -144,9 +144,9 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const to = problem === undefined ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
   if (decided.state === to) return { next: { batch: decided, tasks, ...optional("messages", messages) } };
-  // If another finalizer decided first, it may have seen more tasks, so they are read again. Without
-  // that, a commit would seem to lack messages: the sink is then asked for the batch, and a batch
-  // that has not landed is aborted and written again. That costs time, but no rows.
+  // If another finalizer decided first, it may have seen more tasks, so they are read again.
+  // Without that, a commit would seem to lack messages: the sink is then asked for the batch, and a
+  // batch that has not landed is aborted and written again. That costs time, but no rows.
   return { next: { batch: decided, tasks: await tasksOfPlan(finalizer.ports.ledger, finalizer.run) } };
 }
 

@@ -59,8 +59,8 @@ export async function resume(
     ? await replan(ports, fence, batch, await planOfNextAttempt(sessions, ports, fence, batch, code))
     : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
-  // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort would
-  // delete what the commit names. The batch only has to be finished.
+  // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort
+  // would delete what the commit names. The batch only has to be finished.
   if (found === "landed") return { batch: await decideToCommit(ports, fence, current), todo: [] };
   const { tasks, warning: loss } = await finishedTasks(sessions, ports, fence, head, current);
   const todo = unfinished(current, tasks);
@@ -196,8 +196,8 @@ async function planAnew(
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
   const schema = await source.schema();
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
-  // The rows that a simple reader returned while planning may be gone, too, and may have had another
-  // schema. Its task finds no file under this key, and reads the rows again.
+  // The rows that a simple reader returned while planning may be gone, too, and may have had
+  // another schema. Its task finds no file under this key, and reads the rows again.
   const rows = planner.canRepeatLatestOffset ? {} : { rowsKey: rowsKey(name) };
   const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end, ...rows });
   return await replan(ports, fence, batch, {
