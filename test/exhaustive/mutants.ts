@@ -95,9 +95,9 @@ export const MUTANTS: readonly Mutant[] = [
     shows: "the log has a batch twice",
     edits: [
       {
-        file: TABLE,
-        find: "if (isCommitted(batch, newest)) return",
-        replace: "if (newest === undefined && batchId < 0) return",
+        file: "shared/connectors/arrow-table/commit.ts",
+        find: "if (isCommitted(batch, position.newest)) return",
+        replace: "if (isCommitted(batch, position.newest) && batch === undefined) return",
       },
     ],
   },

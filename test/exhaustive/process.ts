@@ -273,7 +273,9 @@ async function bytesOf(arg: unknown): Promise<unknown> {
 }
 
 function errorOf(error: unknown): NonNullable<Outcome["error"]> {
+  // A mistake in code, of the engine or of the search, must not look like a step that failed.
   if (!MillraceError.is(error)) throw error;
+  if (error.cause instanceof TypeError) throw error.cause;
   const { code, message, retryable } = error;
   return { code, message, retryable };
 }

@@ -43,7 +43,7 @@ export class Numbered<T> {
   }
 }
 
-const READS = /^(?:get|getRange|list|listUnfinished|sizes|head|batch|task|tasks|progress|batches)$/;
+const READS = /^(?:get|getRange|list|listUnfinished|stat|head|batch|task|tasks|progress|batches)$/;
 /** More than the number of calls, so that a call and a state of its part make one number. */
 const MAX_CALLS = 2 ** 26;
 
@@ -183,7 +183,7 @@ export class World {
 
   #plain(value: unknown): unknown {
     if (value instanceof Uint8Array) return { bytes: this.#numberOf(value) };
-    if (value instanceof Map) return [...value].map((entry) => this.#plain(entry));
+    if (value instanceof Map) return { map: [...value].map((entry) => this.#plain(entry)) };
     if (Array.isArray(value)) return value.map((each) => this.#plain(each));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, this.#plain(each)]));
@@ -193,6 +193,7 @@ export class World {
   #shared(value: unknown): unknown {
     if (value instanceof Uint8Array) return this.#bytes.at(this.#numberOf(value));
     if (Array.isArray(value)) return Object.freeze(value.map((each) => this.#shared(each)));
+    if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, this.#shared(each)]));
     if (typeof value !== "object" || value === null) return value;
     const fields = Object.entries(value).map(([name, each]) => [name, this.#shared(each)]);
     return Object.freeze(Object.fromEntries(fields));

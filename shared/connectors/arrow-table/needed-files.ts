@@ -4,7 +4,9 @@ import { type LogEntry, readEntries, readEntry, removedPaths, type StoredEntry }
 import { latestOf, lookFrom } from "./log-window.ts";
 import type { OpenState } from "./open-state.ts";
 
-/** Clocks of writers differ by minutes, so entries may be a little out of the order of their times. */
+/**
+ * Clocks of writers differ by minutes, so entries may be a little out of the order of their times.
+ */
 const CLOCK_MARGIN_MILLISECONDS = 3_600_000;
 
 /**

@@ -17,7 +17,8 @@ except ValueError as error:
   );
 }
 
-const entry = (desk: Desk, version: number) => join(desk.path, `_log/${String(version).padStart(20, "0")}.json`);
+const entry = (desk: Desk, version: number) =>
+  join(desk.path, `_log/${String(version).padStart(20, "0")}.json`);
 
 describe.runIf(hasPython)("the Python lines of the page", () => {
   it("The Python lines read a table with checkpoints, which they need not know", async () => {
@@ -27,14 +28,17 @@ describe.runIf(hasPython)("the Python lines of the page", () => {
     expect(readWithPython(desk.path)).toEqual(await desk.ids());
   });
 
-  it.each([0, 1])("The Python lines notice that version %i of three is missing, or is another", async (version) => {
-    const desk = new Desk();
-    for (let batchId = 0; batchId < 3; batchId++)
-      await desk.commit([await desk.stage([batchId], { batchId })], { batchId });
-    writeFileSync(entry(desk, version), '{"version":7,"add":[],"remove":[]}');
-    const error = `version ${version} of the log of ${desk.path} is missing or garbled`;
-    expect(readWithPython(desk.path)).toBe(error);
-    rmSync(entry(desk, version));
-    expect(readWithPython(desk.path)).toBe(error);
-  });
+  it.each([0, 1])(
+    "The Python lines notice that version %i of three is missing, or is another",
+    async (version) => {
+      const desk = new Desk();
+      for (let batchId = 0; batchId < 3; batchId++)
+        await desk.commit([await desk.stage([batchId], { batchId })], { batchId });
+      writeFileSync(entry(desk, version), '{"version":7,"add":[],"remove":[]}');
+      const error = `version ${version} of the log of ${desk.path} is missing or garbled`;
+      expect(readWithPython(desk.path)).toBe(error);
+      rmSync(entry(desk, version));
+      expect(readWithPython(desk.path)).toBe(error);
+    },
+  );
 });
