@@ -1,6 +1,7 @@
 /**
- * A disk as it may look after a loss of power. It keeps what was synced. What was not synced may be
- * there or not: the bytes of a file in part or not at all, and each change of a folder by itself.
+ * A disk as it may look after a loss of power. Synced bytes and names are there. Of a file that was
+ * not synced, all bytes may be there, or a part, or none; each other change of a folder may be lost
+ * by itself.
  */
 
 /** A file. Its bytes are appended, and never change otherwise. */
