@@ -1,6 +1,6 @@
 import { type BatchSummary, type Finalized, WHY_DONE, type Written } from "../shared/aws/state.ts";
 import type { ErrorCode } from "../shared/contract/error-codes.ts";
-import type { ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
+import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { describeError } from "./describe-error.ts";
@@ -40,7 +40,8 @@ export function afterFinalize(
     : { ...input, next: "Plan", events };
 }
 
-function failedWith(error: ErrorRecord | MillraceError | undefined, otherwise: string): Finalized {
+function failedWith(thrown: ErrorRecord | MillraceError | undefined, otherwise: string): Finalized {
+  const error = MillraceError.is(thrown) ? thrown.toRecord() : thrown;
   const { code = "BATCH_ABORTED" satisfies ErrorCode } = error ?? {};
   return { next: "Failed", error: { code, message: error === undefined ? otherwise : describeError(error) } };
 }

@@ -3,6 +3,7 @@ import { partitionDigits } from "../shared/contract/keys.ts";
 import type { ObjectStore } from "../shared/contract/object-store.ts";
 import { BATCH_FILE } from "../shared/contract/store-layout.ts";
 import { batchFolder } from "../shared/engine/partitions-file.ts";
+import { boundedError } from "../shared/engine/ports/bounded-error.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 
 /**
@@ -24,7 +25,7 @@ export async function putFailure(
   failure: ErrorRecord,
 ): Promise<void> {
   const key = `${folder(run)}${partitionDigits(partition)}-${id}.json`;
-  await store.put(key, Buffer.from(JSON.stringify(failure)));
+  await store.put(key, Buffer.from(JSON.stringify(boundedError(failure))));
 }
 
 /** Returns the stored failure of the lowest partition, or `undefined` if there is none. */

@@ -4,6 +4,7 @@ import { STEP_ERROR } from "../shared/aws/names.ts";
 import { onAbort } from "../shared/contract/abort.ts";
 import { escapeControls } from "../shared/contract/controls.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
+import { boundedError } from "../shared/engine/ports/bounded-error.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { forbidExit, unlessCrashed, watchUncaught } from "../shared/engine/run/process-guard.ts";
 import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
@@ -39,7 +40,7 @@ forbidExit(process, syncBuiltinESMExports, () => crash !== undefined);
  */
 class StepError extends Error {
   constructor(error: MillraceError) {
-    super(escapeControls(`${error.code}: ${describeError(error)}`));
+    super(escapeControls(`${error.code}: ${describeError(error.toRecord())}`));
     this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
     // The stack frames of this class do not help anyone.
     this.stack = `${this.name}: ${this.message}`;
@@ -100,7 +101,7 @@ function problemOf(error: MillraceError) {
   const frames = causeOf(error)
     ?.split("\n")
     .filter((line) => line.startsWith("    at "));
-  return { problem: error.toRecord(), ...(frames === undefined ? {} : { frames }) };
+  return { problem: boundedError(error.toRecord()), ...(frames === undefined ? {} : { frames }) };
 }
 
 /** Returns a signal that aborts some time after `signal`, with its reason. */

@@ -4,6 +4,7 @@ import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
 import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { tasksOfPlan } from "../shared/engine/plan-tasks.ts";
 import type { Batch, Fence, PipelineIdentity } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import type { RunSteps } from "../shared/engine/run/loop.ts";
@@ -86,7 +87,7 @@ export class LocalSteps implements RunSteps {
    */
   async #isReady(batch: Batch): Promise<boolean> {
     const { ledger } = this.#parts.ports;
-    return batch.state !== "planned" || (await ledger.tasks(batch)).length === batch.tasks;
+    return batch.state !== "planned" || (await tasksOfPlan(ledger, batch)).length === batch.tasks;
   }
 
   async finalize({ run }: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult> {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { MUTATIONS } from "../test/faults/all-mutations.ts";
 import { runCase } from "../test/faults/cases.ts";
 import { type Harness, mutatedHarness } from "../test/faults/mutate.ts";
-import type { Mutation } from "../test/faults/mutations.ts";
+import type { Mutation } from "../test/faults/mutation.ts";
 import { type CaseName, isCaseName, NAMED_CASES } from "../test/faults/named-cases.ts";
 import { runProbe } from "../test/faults/probes.ts";
 import { searchCase } from "../test/faults/search.ts";

@@ -12,6 +12,8 @@ import { TableLayout } from "../render/text.ts";
 
 /** Number of rows from which the column widths are computed. */
 const SAMPLE = 1000;
+/** Fewer rows are taken if they have more characters than this. */
+const SAMPLE_CHARACTERS = 4 * 1024 * 1024;
 
 interface CatFlags {
   readonly home: string;
@@ -58,6 +60,7 @@ function nonFiniteToText(_key: string, value: unknown): unknown {
 
 async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string> {
   let sample: JsonRow[] = [];
+  let characters = 0;
   let layout: TableLayout | undefined;
   function* flush(): Generator<string> {
     const cells = sample.map((row) => Object.values(row).map(cellOf));
@@ -67,10 +70,12 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
     }
     for (const row of cells) yield layout?.line(row) ?? "";
     sample = [];
+    characters = 0;
   }
   for await (const row of rows) {
     sample.push(row);
-    if (sample.length === SAMPLE) yield* flush();
+    for (const value of Object.values(row)) characters += typeof value === "string" ? value.length : 0;
+    if (sample.length === SAMPLE || characters >= SAMPLE_CHARACTERS) yield* flush();
   }
   yield* flush();
 }

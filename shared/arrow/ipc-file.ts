@@ -18,6 +18,8 @@ import { decodeSchemaTable } from "./ipc/schema-message.ts";
 
 /** Size from which the encoded bytes are passed on to the store. */
 const CHUNK_BYTES = 1024 * 1024;
+/** A buffer of this size is passed on as it is. */
+const LARGE_BYTES = 256 * 1024;
 /** Arrow libraries and Node read at most this much at once. */
 const MAX_BATCH_BYTES = 2 ** 31 - 1;
 
@@ -52,11 +54,20 @@ class DrainingFileWriter extends RecordBatchFileWriter {
     return this._position + this.#columns.dictionaryBytes - this.#firstDictionaryBytes;
   }
 
-  drain(): Uint8Array {
-    const bytes = Buffer.concat(this.#chunks);
+  /** Yields the pending bytes. Small pieces are put together, large ones are not copied. */
+  *drain(): Generator<Uint8Array> {
+    let small: Uint8Array[] = [];
+    for (const chunk of this.#chunks) {
+      if (chunk.length < LARGE_BYTES) small.push(chunk);
+      else {
+        if (small.length > 0) yield Buffer.concat(small);
+        small = [];
+        yield chunk;
+      }
+    }
+    if (small.length > 0) yield Buffer.concat(small);
     this.#chunks = [];
     this.#pendingBytes = 0;
-    return bytes;
   }
 
   /**
@@ -154,11 +165,11 @@ export async function* encodeFile(
   const writer = new DrainingFileWriter(schema);
   for await (const batch of batches) {
     writer.append(batch);
-    if (writer.pendingBytes >= CHUNK_BYTES) yield writer.drain();
+    if (writer.pendingBytes >= CHUNK_BYTES) yield* writer.drain();
     if (writer.size >= maxBytes) break;
   }
   writer.finish();
-  yield writer.drain();
+  yield* writer.drain();
 }
 
 /** Reads the record batches of an Arrow IPC file. Error: `ArrowFormatError`. */

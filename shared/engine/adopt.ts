@@ -2,6 +2,7 @@ import { type CommittedBatch, isSameBatch } from "../contract/batch-identity.ts"
 import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { type LeaseRequest, withLease } from "./acquire.ts";
+import { checkOffsetSize } from "./limits.ts";
 import type { Action, Head } from "./ports/ledger.ts";
 import { identityOf, positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -58,6 +59,7 @@ export async function adopt(sessions: Sessions, ports: Ports, request: AdoptRequ
     const report = await reportOf(sessions, ports, head, request);
     if (!isAsShown(report, request.shown)) throw changedSince(name);
     const { newest, to, nextBatchId, openBatchId } = report;
+    if (to !== null) checkOffsetSize(ports.ledger, to, "the adoption", { pipeline: name });
     const open = openBatchId === null ? undefined : await ports.ledger.batch(name, openBatchId);
     const isAfterNewest = newest !== null && to !== null && request.toOffset === undefined;
     await ports.ledger.adopt(

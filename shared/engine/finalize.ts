@@ -1,11 +1,12 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
 import { writesBatches } from "../contract/batch-writer.ts";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { besides, isLost } from "./first-cause.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
+import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchProgress, BatchRun, Decision, Fence, Outcome, Task } from "./ports/ledger.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -89,7 +90,7 @@ export async function finalize(
   { run, failure: taskFailure, watching }: FinalizeRequest,
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
-  let attempt: AttemptState = { batch, tasks: await ports.ledger.tasks(run) };
+  let attempt: AttemptState = { batch, tasks: await tasksOfPlan(ports.ledger, run) };
   const { pipeline, incarnation, epoch } = run;
   const fence: Fence = { pipeline, incarnation, epoch };
   const finalizer: Finalizer = {
@@ -134,6 +135,8 @@ async function runStep(finalizer: Finalizer, attempt: AttemptState): ReturnType<
 async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
   const { batch, tasks } = attempt;
   const isComplete = tasks.length === batch.tasks;
+  // Without its schema the batch cannot be committed, but its partitions can be planned anew.
+  if (isComplete) await schemaOf(finalizer.ports, batch);
   const messages = isComplete ? await readChecked(finalizer, attempt) : undefined;
   const problem = isComplete
     ? lossOf(messages?.lost ?? [])?.toRecord()
@@ -141,8 +144,10 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const to = problem === undefined ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
   if (decided.state === to) return { next: { batch: decided, tasks, ...optional("messages", messages) } };
-  // If another finalizer decided first, it may have seen more tasks, so they are read again.
-  return { next: { batch: decided, tasks: await finalizer.ports.ledger.tasks(finalizer.run) } };
+  // If another finalizer decided first, it may have seen more tasks, so they are read again. Without
+  // that, a commit would seem to lack messages: the sink is then asked for the batch, and a batch
+  // that has not landed is aborted and written again. That costs time, but no rows.
+  return { next: { batch: decided, tasks: await tasksOfPlan(finalizer.ports.ledger, finalizer.run) } };
 }
 
 /**
@@ -177,7 +182,7 @@ async function abortBatch(
   { batch, tasks, messages: read, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
-  const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
+  const writer = await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch);
   // A task whose message is gone counts as failed.
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
@@ -194,7 +199,7 @@ async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
   try {
-    const planner = await sessions.source.planner(decodeSchema(batch.schema));
+    const planner = await sessions.source.planner(await schemaOf(ports, batch));
     await watch.watch("commit() of the source", batchLocation(batch), () =>
       acknowledge(planner, ports, fence, batch),
     );
@@ -223,9 +228,12 @@ async function prepareCommit(
   finalizer: Finalizer,
   attempt: AttemptState,
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
-  const { sessions, run, watch } = finalizer;
+  const { sessions, ports, run, watch } = finalizer;
   const { batch, tasks } = attempt;
-  const writer = await sessions.sink.writer(decodeSchema(batch.schema), batch);
+  // A batch that was skipped has no rows, so it needs no schema of its own.
+  const schemaNow =
+    batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
+  const writer = await sessions.sink.writer(await schemaNow, batch);
   const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt));
   const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
   const problem = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
@@ -274,7 +282,9 @@ async function transitionOrReadBack(
 
 async function readBatch(ports: Ports, run: BatchRun): Promise<Batch> {
   const batch = await ports.ledger.batch(run.pipeline, run.batchId);
-  if (batch?.incarnation === run.incarnation) return sameAttempt(batch, run.attempt);
+  // A ledger that was put back may have planned another batch under this id since.
+  const isSamePlan = run.planId === undefined || batch?.planId === run.planId;
+  if (batch?.incarnation === run.incarnation && isSamePlan) return sameAttempt(batch, run.attempt);
   throw stale(run.pipeline, run.batchId, run.attempt, "the ledger has another batch of that id, or none");
 }
 

@@ -1,5 +1,6 @@
 import type { MillraceError } from "../contract/errors.ts";
 import { CallWatch } from "./call-watch.ts";
+import { isOfPlan } from "./plan-tasks.ts";
 import type { Batch, Fence, Head, Task } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -25,7 +26,10 @@ export async function finishedTasks(
   head: Head,
   batch: Batch,
 ): Promise<FinishedTasks> {
-  const tasks = await ports.ledger.tasks(batch);
+  const recorded = await ports.ledger.tasks(batch);
+  const tasks = recorded.filter((task) => isOfPlan(task, batch));
+  const foreign = recorded.filter((task) => !isOfPlan(task, batch));
+  if (foreign.length > 0) await drop(ports, fence, batch, foreign);
   const context = sessions.sink.batchContext(batch, { ...head, position: positionOf(head) });
   const watch = new CallWatch(ports.runtime, undefined);
   const { lost } = await checkedMessages(sessions, ports, { batch, tasks }, { context, watch });

@@ -1,13 +1,15 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { encodeFile, encodeSchema } from "../arrow/ipc-file.ts";
+import { encodeFile } from "../arrow/ipc-file.ts";
 import type { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
+import { recordedSchema } from "./batch-schema.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
+import { checkOffsetSize } from "./limits.ts";
 import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
 import type { Action, Batch, BatchRun, Fence, Head, PipelineIdentity, Planning } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
@@ -181,11 +183,16 @@ async function planNext(
   // As in Spark, the reader is asked even if the run sets its own limit.
   const ownLimit = await planner.defaultReadLimit();
   const start = head.offset ?? (await planner.initialOffset());
+  const check = (offset: Offset, method: string) =>
+    checkOffsetSize(ports.ledger, offset, method, { pipeline: head.pipeline });
+  if (head.offset === undefined) check(start, "initialOffset()");
   const askEnd = () => planner.latestOffset(start, limit ?? ownLimit);
   const { latest, reported } = await stopwatch.time("latestOffset", async () => ({
     latest: await askEnd(),
     reported: optional("latest", await planner.reportLatestOffset()),
   }));
+  check(latest.end, "latestOffset()");
+  if (reported.latest !== undefined) check(reported.latest, "reportLatestOffset()");
   if (sameOffset(start, latest.end)) {
     // A source that starts at "now" would otherwise miss the rows that arrive before the next run.
     if (head.offset === undefined) await ports.ledger.initialize(fence, start);
@@ -251,7 +258,7 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
     // As in Spark, a batch without partitions runs one task without rows, so that the sink sees
     // every batch.
     tasks: Math.max(1, partitions.length),
-    schema: encodeSchema(schema),
+    ...recordedSchema(ports, schema),
     now: ports.runtime.now(),
   };
   return await callOrReadBack(

@@ -1,6 +1,7 @@
-import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
+import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
+import { recordedSchema, schemaOrCurrent } from "./batch-schema.ts";
 import { finishedTasks } from "./lost-tasks.ts";
 import { otherCodeWarning } from "./other-code.ts";
 import {
@@ -8,6 +9,7 @@ import {
   type PlannedPartitions,
   planName,
   readPartitionsFile,
+  rowsKey,
   writePartitionsFile,
 } from "./partitions-file.ts";
 import type { Batch, Fence, Head, PlanOfAttempt, Task } from "./ports/ledger.ts";
@@ -48,22 +50,30 @@ export async function resume(
 ): Promise<Resumed | undefined> {
   const batch = await readOpenBatch(ports, head);
   if (batch === undefined) return undefined;
-  const found = await checkSinkPosition(sessions, head, { batch, schema: decodeSchema(batch.schema) });
+  const found = await checkSinkPosition(sessions, head, {
+    batch,
+    schema: await schemaOrCurrent(sessions, ports, batch),
+  });
   const isOver = isAttemptOver(batch, ports.runtime.now());
   const current = isOver
     ? await replan(ports, fence, batch, await planOfNextAttempt(sessions, ports, fence, batch, code))
     : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
+  // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort would
+  // delete what the commit names. The batch only has to be finished.
+  if (found === "landed") return { batch: await decideToCommit(ports, fence, current), todo: [] };
   const { tasks, warning: loss } = await finishedTasks(sessions, ports, fence, head, current);
   const todo = unfinished(current, tasks);
-  const plan = todo.length === 0 ? undefined : await readPlan(ports, current);
+  // A large schema is only in the file, so the commit needs it, too.
+  const needsPlan = todo.length > 0 || current.schema === undefined;
+  const plan = needsPlan ? await readPlan(ports, current) : undefined;
   if (!MillraceError.is(plan)) {
     const warning = isOver || todo.length === 0 ? undefined : otherCodeWarning(current, code);
     const lost = loss ?? (await findRowsLoss(ports, current, plan));
     return { batch: current, todo, ...optional("warning", warning), ...optional("loss", lost) };
   }
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
-  if (found === "landed" || mayLandLate) throw plan;
+  if (mayLandLate) throw plan;
   const planned = await planAnew(sessions, ports, fence, current, code);
   return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, plan) };
 }
@@ -101,6 +111,17 @@ function tooOld({ pipeline, batchId, attempt, state }: Batch): MillraceError {
   );
 }
 
+async function decideToCommit({ ledger }: Ports, fence: Fence, batch: Batch): Promise<Batch> {
+  return await callOrReadBack(
+    () => ledger.decide(fence, batch, { to: "committing" }),
+    async () => {
+      const recorded = await ledger.batch(fence.pipeline, batch.batchId);
+      const isDecided = recorded?.attempt === batch.attempt && recorded.state === "committing";
+      return isDecided ? recorded : undefined;
+    },
+  );
+}
+
 /** Starts the next attempt. */
 async function replan(
   { ledger, runtime }: Ports,
@@ -129,16 +150,17 @@ async function planOfNextAttempt(
   batch: Batch,
   code: string | undefined,
 ): Promise<PlanOfAttempt> {
-  const { code: _plannedBy, ...same } = batch;
-  const byThisCode = { ...same, ...optional("code", code) };
+  const { code: _plannedBy, schema: recorded, ...same } = batch;
+  const byThisCode = { ...same, ...optional("schema", recorded), ...optional("code", code) };
   const schema = await source.schema();
   const encoded = encodeSchema(schema);
-  if (encoded === batch.schema) return byThisCode;
+  if (encoded === recorded) return byThisCode;
   const planned = await readPlan(ports, batch);
   if (MillraceError.is(planned) || planned.rowsKey !== undefined) return byThisCode;
+  if (encodeSchema(planned.schema) === encoded) return byThisCode;
   const name = planName(batch.batchId, fence.epoch, ports.runtime.newId());
   const key = await writePartitionsFile(ports.store, name, { ...planned, schema });
-  return { ...byThisCode, partitionsKey: key, schema: encoded };
+  return { ...same, partitionsKey: key, ...recordedSchema(ports, schema), ...optional("code", code) };
 }
 
 /** Reads the batch's partitions file. Returns `PARTITIONS_MISSING` if it is gone or damaged. */
@@ -174,10 +196,13 @@ async function planAnew(
   checkPartitions(partitions, Number.POSITIVE_INFINITY);
   const schema = await source.schema();
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
-  const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end });
+  // The rows that a simple reader returned while planning may be gone, too, and may have had another
+  // schema. Its task finds no file under this key, and reads the rows again.
+  const rows = planner.canRepeatLatestOffset ? {} : { rowsKey: rowsKey(name) };
+  const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end, ...rows });
   return await replan(ports, fence, batch, {
     partitionsKey: key,
-    schema: encodeSchema(schema),
+    ...recordedSchema(ports, schema),
     tasks: Math.max(1, partitions.length),
     planId: ports.runtime.newId(),
     ...optional("code", code),

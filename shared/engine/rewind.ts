@@ -1,4 +1,5 @@
 import { type LeaseRequest, withLease } from "./acquire.ts";
+import { checkOffsetSize } from "./limits.ts";
 import type { Rewind } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { callOrReadBack } from "./retry.ts";
@@ -18,7 +19,8 @@ export async function rewind(
 ): Promise<void> {
   const { ledger } = ports;
   const { pipeline } = request;
-  const { by, at } = request.rewind;
+  const { by, at, to } = request.rewind;
+  checkOffsetSize(ledger, to, "the rewind", { pipeline });
   await withLease(pipeline, ports, request, async (_head, fence) => {
     await callOrReadBack<unknown>(
       () => ledger.rewind(fence, request.rewind),

@@ -1,9 +1,10 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
+import type { Schema } from "apache-arrow";
 import { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
 import { fenceOf, type LeaseRequest, withLease } from "./acquire.ts";
+import { schemaOrCurrent } from "./batch-schema.ts";
 import { finalize } from "./finalize.ts";
 import { batchLocation } from "./messages.ts";
 import type { Action, Batch, BatchRun, Head } from "./ports/ledger.ts";
@@ -70,22 +71,25 @@ export async function skip(sessions: Sessions, ports: Ports, request: SkipReques
   });
 }
 
-/** The open batch and the head that names it. */
+/** The open batch, its schema, and the head that names it. */
 interface Open {
   readonly head: Head;
   readonly batch: Batch;
+  readonly schema: Schema;
 }
 
 async function readOpen(
-  { pipeline: { name } }: Sessions,
-  { ledger }: Ports,
+  sessions: Sessions,
+  ports: Ports,
   head: Head | undefined,
   { batchId }: SkipChoice,
 ): Promise<Open> {
+  const { name } = sessions.pipeline;
   const open = head?.openBatchId;
   const isAsked = open !== undefined && (batchId ?? open) === open;
-  const batch = isAsked ? await ledger.batch(name, open) : undefined;
-  if (head !== undefined && batch !== undefined) return { head, batch };
+  const batch = isAsked ? await ports.ledger.batch(name, open) : undefined;
+  if (head !== undefined && batch !== undefined)
+    return { head, batch, schema: await schemaOrCurrent(sessions, ports, batch) };
   const problem = batchId === undefined ? "has no open batch" : `has no open batch ${batchId}`;
   throw new MillraceError("BATCH_NOT_OPEN", `pipeline "${name}" ${problem} that could be skipped`, {
     where: { pipeline: name },
@@ -98,9 +102,9 @@ async function reportOf(
   open: Open,
   { discard = false }: SkipChoice,
 ): Promise<SkipReport> {
-  const { pipeline, batchId, attempt, state, start, end, schema } = open.batch;
+  const { pipeline, batchId, attempt, state, start, end } = open.batch;
   const hasLanded = await isInSink(sessions, open);
-  const planner = await sessions.source.planner(decodeSchema(schema));
+  const planner = await sessions.source.planner(open.schema);
   const rows = planner.canSetAside && !discard ? "setAside" : planner.forgets ? "forgotten" : "kept";
   if (rows === "forgotten" && !hasLanded && !discard) {
     throw new MillraceError(
@@ -120,9 +124,8 @@ async function reportOf(
  * Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER`: the batch's id must not be used up in a sink
  * that lacks batches before it.
  */
-async function isInSink(sessions: Sessions, { head, batch }: Open): Promise<boolean> {
+async function isInSink(sessions: Sessions, { head, batch, schema }: Open): Promise<boolean> {
   const { sink } = sessions;
-  const schema = decodeSchema(batch.schema);
   const found = await checkSinkPosition(sessions, head, { batch, schema });
   if (found !== undefined) return found === "landed";
   if (batch.lastTriedAttempt === 0) return false;
@@ -132,8 +135,8 @@ async function isInSink(sessions: Sessions, { head, batch }: Open): Promise<bool
   return await guard("SINK_FAILED", "hasCommitted() failed", batchLocation(batch), call);
 }
 
-async function setAside({ source }: Sessions, { batch }: Open): Promise<string> {
-  const planner = await source.planner(decodeSchema(batch.schema));
+async function setAside({ source }: Sessions, { batch, schema }: Open): Promise<string> {
+  const planner = await source.planner(schema);
   return await planner.setAside(batch.start, batch.end, batchLocation(batch));
 }
 
@@ -141,8 +144,9 @@ async function setAside({ source }: Sessions, { batch }: Open): Promise<string> 
  * Aborts the attempt, so that the sink drops what it staged, unless its commit was tried. An abort
  * that fails does not stop a skip: what is staged is left to vacuum.
  */
-async function abandoned(sessions: Sessions, ports: Ports, { head, batch }: Open): Promise<Open> {
+async function abandoned(sessions: Sessions, ports: Ports, open: Open): Promise<Open> {
   const { ledger } = ports;
+  const { head, batch } = open;
   try {
     if (batch.state === "planned") {
       const error = { code: "BATCH_ABORTED", message: "skipped by hand", where: batchLocation(batch) };
@@ -153,7 +157,7 @@ async function abandoned(sessions: Sessions, ports: Ports, { head, batch }: Open
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
   }
-  return { head, batch: (await ledger.batch(batch.pipeline, batch.batchId)) ?? batch };
+  return { ...open, batch: (await ledger.batch(batch.pipeline, batch.batchId)) ?? batch };
 }
 
 /** Starts the attempt without tasks and commits it. */

@@ -1,9 +1,9 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
 import type { BatchContext } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { retry } from "../contract/retry.ts";
 import type { DamagedFile } from "../contract/stream-writer.ts";
+import { schemaOrCurrent } from "./batch-schema.ts";
 import type { CallWatch } from "./call-watch.ts";
 import { batchLocation, type LostTask, type MessagesRead, messagesOf } from "./messages.ts";
 import type { Batch, Task } from "./ports/ledger.ts";
@@ -16,7 +16,7 @@ import type { Sessions } from "./sessions/open-sessions.ts";
  * name. `lost` are the tasks whose message or staged files are gone or damaged.
  */
 export async function checkedMessages(
-  { sink }: Sessions,
+  sessions: Sessions,
   ports: Ports,
   attempt: { readonly batch: Batch; readonly tasks: readonly Task[] },
   { context, watch }: { readonly context: BatchContext; readonly watch: CallWatch },
@@ -24,10 +24,10 @@ export async function checkedMessages(
   const { batch, tasks } = attempt;
   const read = await messagesOf(ports, batch, tasks);
   if (tasks.length === 0) return read;
-  const schema = decodeSchema(batch.schema);
+  const schema = await schemaOrCurrent(sessions, ports, batch);
   const damaged = await retry(ports.runtime, { ...STEP_RETRY, attempts: 5 }, () =>
     watch.callSink("findDamaged()", batchLocation(batch), () =>
-      sink.findDamaged(schema, read.messages, context),
+      sessions.sink.findDamaged(schema, read.messages, context),
     ),
   );
   return { ...read, lost: [...read.lost, ...damaged.map((file) => lostFile(batch, file))] };

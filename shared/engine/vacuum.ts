@@ -1,7 +1,7 @@
-import { decodeSchema } from "../arrow/ipc-file.ts";
 import type { ObjectInfo, UnfinishedUpload } from "../contract/object-store.ts";
 import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
+import { schemaOrCurrent } from "./batch-schema.ts";
 import { parseBatchKey, rowsKeyBeside } from "./partitions-file.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -44,12 +44,12 @@ export async function vacuum(
   const nothing: VacuumResult = { files: 0, bytes: 0 };
   const head = await ledger.head(pipeline.name);
   if (head === undefined) return { staged: nothing, planned: nothing, more: false };
+  const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
+  // The recorded schema is preferred, so that vacuum also works when the source does not answer.
+  const schema = last === undefined ? await source.schema() : await schemaOrCurrent({ source }, ports, last);
   // Old plans come first: they are few, and do not depend on the sink.
   const planned = await vacuumPlans(ports, head.pipeline, request);
   if (!request.dryRun) await ledger.expireTasks(runtime.now() - TASKS_KEPT_MILLISECONDS);
-  const last = await ledger.batch(head.pipeline, head.nextBatchId - 1);
-  // The recorded schema is preferred, so that vacuum also works when the source does not answer.
-  const schema = last === undefined ? await source.schema() : decodeSchema(last.schema);
   const writer = (await sink.writer(schema)) as unknown as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
     writer.vacuum?.({
@@ -73,7 +73,7 @@ async function readOpenBatch(ports: Ports, pipeline: string): Promise<OpenBatch 
   return { batchId, attempt, aborted: batch.state === "aborted", lastTriedAttempt };
 }
 
-/** Deletes old plans in pages. What is left is little, so it begins anew each time. */
+/** Deletes old plans in pages. Few files are left, so each vacuum begins at the start. */
 async function vacuumPlans(ports: Ports, pipeline: string, request: VacuumRequest): Promise<VacuumResult> {
   const cutOff = ports.runtime.now() - request.olderThan;
   const folder = `${STORE_FOLDER.batches}/`;

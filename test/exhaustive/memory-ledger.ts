@@ -64,7 +64,12 @@ function keep<T>(values: Readonly<Record<string, T>>, isKept: (key: string, valu
  * states. It makes the engine's own transitions and adds no rule of its own.
  */
 export class MemoryLedger implements Ledger {
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 0 };
+  readonly limits: LedgerLimits = {
+    messageBytes: 100 * 1024,
+    offsetBytes: 100 * 1024,
+    schemaBytes: 32 * 1024,
+    maxSinkItems: 0,
+  };
   records: Records;
 
   constructor(records: Records = NO_RECORDS) {
@@ -100,13 +105,12 @@ export class MemoryLedger implements Ledger {
 
   async dropTasks(fence: Fence, batch: Batch, dropped: readonly Task[]): Promise<void> {
     this.#apply(steps.undecided(fence, batch));
-    const tasks = Object.entries(this.records.tasks).filter(
-      ([key, { writerId }]) =>
-        !dropped.some(
-          (task) => writerId === task.writerId && key === taskKey({ ...batch, partition: task.partition }),
-        ),
+    const writers = new Map(
+      dropped.map(({ partition, writerId }) => [taskKey({ ...batch, partition }), writerId]),
     );
-    this.records = { ...this.records, tasks: Object.fromEntries(tasks) };
+    const { tasks } = this.records;
+    const isKept = (key: string) => writers.get(key) !== tasks[key]?.writerId;
+    this.records = { ...this.records, tasks: keep(tasks, isKept) };
   }
 
   async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {

@@ -7,7 +7,8 @@ import { previewSkip, skip } from "../../shared/engine/skip.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { Run } from "./run.ts";
 import { allRows, rowsBetween } from "./setup.ts";
-import type { Surroundings, World } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
+import type { World } from "./world.ts";
 
 const DAY = 86_400_000;
 const LEASE_IS_OVER = 120_000;
@@ -208,6 +209,27 @@ async function isRefused(world: World, code: string): Promise<boolean> {
   if (outcome !== "failed" || !MillraceError.is(run.failure) || run.failure.code !== code) return false;
   if (JSON.stringify(world.visible()) !== before) world.broken("a run that was refused has written rows");
   return true;
+}
+
+/** Most runs and operations after a ledger was rolled back. */
+const STEPS_BY_HAND = 16;
+
+/**
+ * Rolls the ledger back if the runs were too short for it. Then runs until there is no new data,
+ * and does what each error advises.
+ */
+export async function finishByHand(world: World): Promise<void> {
+  world.rollBack();
+  for (let steps = 0; steps < STEPS_BY_HAND; steps++) {
+    const run = new Run(world);
+    const outcome = await run.start();
+    world.now += LEASE_IS_OVER;
+    if (outcome === "idle") return;
+    const code = MillraceError.is(run.failure) ? run.failure.code : undefined;
+    if (code === "LEDGER_BEHIND_SINK") await adopted(world, false);
+    if (code === "SINK_BEHIND_LEDGER") await returnToSink(world);
+  }
+  world.broken("runs and what their errors advise do not come to an end");
 }
 
 /** Goes on where the sink ends, as the refusal says: by a rewind, or by an adoption. */

@@ -1,5 +1,6 @@
 import { LATE_MUTATIONS } from "./late-mutations.ts";
-import { type Mutation, RULE_MUTATIONS } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
+import { RULE_MUTATIONS } from "./mutations.ts";
 import { PROBE_MUTATIONS } from "./probe-mutations.ts";
 
 /** Each rule that is removed from the engine. */

@@ -1,10 +1,20 @@
 import { optional } from "../../shared/contract/optional.ts";
-import { type Act, expectedRows, finish, perform, skipOpenBatch, tidy, vacuumBeside } from "./acts.ts";
+import {
+  type Act,
+  expectedRows,
+  finish,
+  finishByHand,
+  perform,
+  skipOpenBatch,
+  tidy,
+  vacuumBeside,
+} from "./acts.ts";
 import { generator } from "./chance.ts";
 import type { Fault } from "./kinds.ts";
 import { Run } from "./run.ts";
 import type { Setup, Shape } from "./setup.ts";
 import { World } from "./world.ts";
+import type { Rollback } from "./world-ledger.ts";
 
 export const KINDS = [
   "single",
@@ -23,6 +33,8 @@ export const KINDS = [
   "transactional sink",
   "plain sink",
   "other shape",
+  "ledger rolled back",
+  "file lost",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -42,6 +54,8 @@ export interface Case {
   readonly vacuumsBeside?: number;
   /** The pipeline, if it is not the usual one. */
   readonly setup?: Setup;
+  /** What happens to the ledger while the runs are at work. */
+  readonly rollback?: Rollback;
   /** An action of an operator between the runs. */
   readonly act?: Act;
 }
@@ -80,14 +94,17 @@ export async function runCase(test: Case): Promise<readonly string[]> {
 /** Runs a case. Returns its violations, and the faults that happened. */
 export async function play(test: Case): Promise<Played> {
   const world = new World(SHAPE, {
-    isOnDisk: test.act === "restore ledger",
+    isOnDisk: test.act === "restore ledger" || test.rollback !== undefined,
     ...optional("setup", test.setup),
+    ...optional("rollback", test.rollback),
   });
   world.hasOneFault = test.kind === "single";
+  world.hasOneRun = test.kind === "late" && test.runs.length === 1;
   const runs: Run[] = [];
   try {
     if (test.seed === undefined) await runInTurn(world, test, runs);
     else await runInterleaved(world, { ...test, seed: test.seed }, runs);
+    if (test.rollback !== undefined) await finishByHand(world);
     const expected = await perform(world, test.act);
     // A late call may find the runs at work again, or all work done.
     const isLast = test.runs.length % 2 === 0;

@@ -4,9 +4,11 @@ import { isHeldBy } from "../../shared/engine/ports/refusals.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import type { BatchItem, Database } from "./database.ts";
 
+const LIMITS = { messageBytes: 100 * 1024, offsetBytes: 100 * 1024, schemaBytes: 32 * 1024 };
+
 /** A ledger that writes the rows of a batch into the database when it ends the batch. */
 export class DatabaseLedger extends SqliteLedger {
-  override readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 90 };
+  override readonly limits: LedgerLimits = { ...LIMITS, maxSinkItems: 90 };
   readonly #database: Database;
 
   constructor(path: string, database: Database) {

@@ -1,6 +1,6 @@
 import type { ObjectInfo, ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
-import type { Surroundings } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** Decides at each call whether it has a fault. */
 export interface Points {

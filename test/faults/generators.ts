@@ -2,7 +2,7 @@ import type { SaveMode } from "../../shared/contract/batch-writer.ts";
 import { ACTS } from "./acts.ts";
 import type { Case, Kind } from "./cases.ts";
 import { pick } from "./chance.ts";
-import { canBeLate, FAULTS, type Fault, LATE } from "./kinds.ts";
+import { canBeLate, canHappen, FAULTS, type Fault, FILE_LOST, LATE } from "./kinds.ts";
 import type { Setup, Shape } from "./setup.ts";
 
 /** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
@@ -94,6 +94,32 @@ export function sequence(calls: Calls, random: () => number): Case {
 }
 
 const SAVE_MODES = ["append", "overwrite", "errorifexists", "ignore"] as const satisfies readonly SaveMode[];
+
+/**
+ * Draws a case in which the ledger becomes older, or is lost, while the runs are at work or after
+ * them.
+ */
+export function rolledBack(calls: Calls, random: () => number): Case {
+  const test = pick([pair, interleaving, sequence], random)(calls, random);
+  const back = 1 + Math.floor(random() * 1.5 * calls.length * Math.min(2, test.runs.length));
+  const rollback = random() < 0.3 ? { back } : { keep: 1 + Math.floor(random() * back), back };
+  return { ...test, kind: "ledger rolled back", rollback };
+}
+
+/** Draws a case in which steps find files gone, of a pipeline with each kind of staged files. */
+export function fileLost(calls: Calls, random: () => number): Case {
+  const test = pick([pair, sequence], random)(calls, random);
+  const places = [...calls.keys()].filter((at) => canHappen(FILE_LOST, calls[at] ?? ""));
+  const lose = (): Fault => ({ at: pick(places, random), kind: FILE_LOST, file: Math.floor(random() * 20) });
+  // A step that goes on later may have looked for the file before it was lost.
+  const isAwake = ({ kind }: Fault) => !/^(?:sleep|straggle|overtaken)/.test(kind);
+  const runs = test.runs.map((faults) => [...faults.filter(isAwake), ...(random() < 0.7 ? [lose()] : [])]);
+  const setup = pick(
+    [{}, { sink: "staging" }, { largeMessages: true }, { source: "simple" }] as const,
+    random,
+  );
+  return { ...test, kind: "file lost", runs, setup };
+}
 
 /** How the pipeline of each of these kinds is drawn. */
 export const SETUPS = {

@@ -29,7 +29,13 @@ export const FAULTS = [
  */
 export const LATE = ["late", "late for good"] as const;
 export type LateKind = (typeof LATE)[number];
-export type FaultKind = (typeof FAULTS)[number] | LateKind;
+
+/**
+ * The fault of a step that finds a file gone: one that a task staged for a batch whose commit was
+ * not tried yet, or the batch's partitions or a message.
+ */
+export const FILE_LOST = "file lost";
+export type FaultKind = (typeof FAULTS)[number] | LateKind | typeof FILE_LOST;
 
 /** A fault at a call. */
 export interface Fault {
@@ -42,10 +48,18 @@ export interface Fault {
   readonly kind: FaultKind;
   /** For a late call: it takes effect before the `after`-th call from then on. Default: 1. */
   readonly after?: number;
+  /** For a lost file: its number among those that can be lost. Default: 0. */
+  readonly file?: number;
 }
 
 export function isLate(kind: FaultKind): kind is LateKind {
   return kind === "late" || kind === "late for good";
+}
+
+/** True if this kind of fault can happen at a call with this name. */
+export function canHappen(kind: FaultKind, name: string): boolean {
+  if (kind === FILE_LOST) return name === "step plan" || name === "step finalize";
+  return !isLate(kind) || canBeLate(name);
 }
 
 /** True if a call with this name can be late: only the ledger and the store have late calls. */

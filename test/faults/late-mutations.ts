@@ -1,12 +1,12 @@
-import type { Mutation } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
 
 /** Mutations that break nothing unless a call fails first and takes effect later. */
 export const LATE_MUTATIONS: readonly Mutation[] = [
   {
     rule: "10",
     what: "a task whose record failed deletes its rows if there is no record yet",
-    caughtBy: "a task whose record is late, and whose files are deleted when the batch is committed",
-    shows: "a file that a commit names was deleted",
+    caughtBy: "a task whose record is late, and is tried again",
+    shows: "a file that the record of a task names was deleted",
     edits: [
       {
         file: "shared/engine/write/task.ts",

@@ -2,10 +2,12 @@ import { type Case, KINDS, type Kind } from "./cases.ts";
 import { generator, shuffled } from "./chance.ts";
 import {
   type Calls,
+  fileLost,
   histories,
   interleaving,
   lates,
   pair,
+  rolledBack,
   sequence,
   singles,
   takeovers,
@@ -21,7 +23,7 @@ import {
 const WEIGHTS: Readonly<Record<Kind, number>> = {
   single: 3,
   late: 1,
-  history: 1,
+  history: 2,
   zombie: 1,
   takeover: 6,
   pair: 2,
@@ -35,6 +37,8 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   "transactional sink": 1,
   "plain sink": 1,
   "other shape": 1,
+  "ledger rolled back": 1,
+  "file lost": 1,
 };
 
 /** Number of cases in a round. The first round has each kind. */
@@ -61,6 +65,8 @@ const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>>
   "transactional sink": unusual("transactional sink"),
   "plain sink": unusual("plain sink"),
   "other shape": unusual("other shape"),
+  "ledger rolled back": rolledBack,
+  "file lost": fileLost,
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */

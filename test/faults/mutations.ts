@@ -1,17 +1,4 @@
-import type { Edit } from "./mutate.ts";
-import type { CaseName } from "./named-cases.ts";
-import type { ProbeName } from "./probes.ts";
-
-/** A rule that is removed from the engine, and the case or the probe that fails without it. */
-export interface Mutation {
-  /** Number of the rule in docs/protocol.md, or `mistake` if the rules do not mention it. */
-  readonly rule: string;
-  readonly what: string;
-  readonly caughtBy: CaseName | ProbeName;
-  /** Part of the text of the violation that this case or probe shows. */
-  readonly shows: string;
-  readonly edits: readonly Edit[];
-}
+import type { Mutation } from "./mutation.ts";
 
 const SQLITE = "shared/platform/embedded/sqlite-ledger.ts";
 const TRANSITION = "shared/engine/ports/transition.ts";
@@ -91,10 +78,10 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: TRANSITIONS,
-        find: `...optional("error", error),
+        find: `...optional("error", error && boundedError(error)),
     },
   });`,
-        replace: `...optional("error", error),
+        replace: `...optional("error", error && boundedError(error)),
     },
   }, to === "committing" ? { offset: batch.end, openBatchId: undefined } : {});`,
       },
@@ -126,7 +113,11 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
         find: "const todo = unfinished(current, tasks);",
         replace: "const todo = (unfinished(current, tasks), range(current.tasks));",
       },
-      { file: WRITE, find: "if (done !== undefined) return resultOf(done, false);", replace: "" },
+      {
+        file: WRITE,
+        find: "if (done !== undefined && isOfPlan(done, request.run)) return resultOf(done, false);",
+        replace: "",
+      },
     ],
   },
   {
@@ -146,12 +137,12 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     rule: "9",
     what: "the sink does not look whether it has the batch",
     caughtBy: "a run that is killed between the sink's commit and the record of it",
-    shows: "rows are doubled",
+    shows: "two commits name one file",
     edits: [
       {
-        file: SINK,
-        find: "if (isCommitted(batch, newest)) return",
-        replace: "if (newest === undefined && batchId < 0) return",
+        file: "shared/connectors/arrow-table/commit.ts",
+        find: "if (isCommitted(batch, position.newest)) return present(position);",
+        replace: "if (position.newest === undefined && batch.batchId < 0) return present(position);",
       },
     ],
   },
@@ -284,6 +275,25 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
         file: "shared/connectors/kit/vacuum.ts",
         find: "if (staged.batchId <= landed) return true;",
         replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
+      },
+    ],
+  },
+  {
+    // The vacuum stands for anybody who deletes files.
+    rule: "17",
+    what: "a batch is decided without a look at its staged files",
+    caughtBy: "a run that is killed before its finalize step, and a vacuum days later",
+    shows: "a commit names a file that is not there",
+    edits: [
+      {
+        file: "shared/connectors/kit/vacuum.ts",
+        find: "if (staged.batchId <= landed) return true;",
+        replace: "if (staged.batchId <= landed || staged.batchId >= 0) return true;",
+      },
+      {
+        file: "shared/engine/staged-files.ts",
+        find: "return { ...read, lost: [...read.lost, ...damaged.map((file) => lostFile(batch, file))] };",
+        replace: "return read;",
       },
     ],
   },

@@ -95,16 +95,6 @@ export const NAMED_CASES = {
     kind: "late",
     runs: [[{ at: "ledger.recordTask", kind: "late", after: 3 }]],
   },
-  "a task whose record is late, and whose files are deleted when the batch is committed": {
-    kind: "late",
-    runs: [
-      [
-        { at: "ledger.recordTask", kind: "late", after: 3 },
-        { at: "store.delete", kind: "sleep before" },
-      ],
-      [],
-    ],
-  },
   "a batch that is recorded late, and a vacuum before it": {
     kind: "late",
     runs: [[{ at: "ledger.plan", kind: "late for good", after: 40 }]],

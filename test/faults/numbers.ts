@@ -15,7 +15,7 @@ import type { StreamWriter } from "../../shared/contract/stream-writer.ts";
 import { PlainWriter, StagingWriter, TransactionalWriter } from "./database-writers.ts";
 import type { Points } from "./faulty-ports.ts";
 import { rowsBetween } from "./setup.ts";
-import type { Surroundings } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 type Position = { readonly n: number };
 /** The index tells slices without rows apart, because a plan may not have equal partitions. */
@@ -27,6 +27,8 @@ interface Run extends Points {
   /** True if no fault has happened and no other run works at the same time. */
   readonly isAlone: boolean;
   saw(messages: unknown, batch: BatchContext): void;
+  /** Called if the sink finds a staged file gone or damaged. */
+  sawDamaged(): void;
 }
 
 /**
@@ -182,7 +184,11 @@ function faultyWriter<W extends object>(writer: W, run: Run): W {
     get(target, name) {
       const method = Reflect.get(target, name) as unknown;
       if (typeof method !== "function") return method;
-      const call = async (args: unknown[]) => (await method.apply(target, args)) as unknown;
+      const call = async (args: unknown[]) => {
+        const result: unknown = await method.apply(target, args);
+        if (name === "findDamaged" && Array.isArray(result) && result.length > 0) run.sawDamaged();
+        return result;
+      };
       return (...args: unknown[]) =>
         run.point(`sink.${String(name)}`, () => {
           if (name === "commit") run.saw(args[0], args.at(-1) as BatchContext);

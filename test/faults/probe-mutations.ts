@@ -1,4 +1,4 @@
-import type { Mutation } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
 
 const DURABLE = "shared/platform/embedded/durable.ts";
 const DIRECTORY = "shared/platform/embedded/directory-store.ts";

@@ -6,7 +6,8 @@ import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/
 import { Database } from "./database.ts";
 import { LateCalls } from "./late-calls.ts";
 import type { Setup, Shape } from "./setup.ts";
-import { type Surroundings, World } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { World } from "./world.ts";
 
 /**
  * An observation for the judge. It is stored as JSON, because its process may be killed before the
@@ -73,6 +74,10 @@ export class RealWorld implements Surroundings {
     await this.late.pass();
   }
 
+  loseFile(): never {
+    throw new Error("files of real stores are not lost");
+  }
+
   broken(what: string): void {
     this.#options.note({ saw: "broken", what });
   }
@@ -88,6 +93,12 @@ export class RealWorld implements Surroundings {
   }
 
   sawTask(): void {}
+
+  sawDamaged(): void {}
+
+  sawPlanMissing(): void {
+    this.broken("the plan of a batch was deleted");
+  }
 
   /**
    * Does nothing, because real runs do not share which tasks were recorded. The tests in memory

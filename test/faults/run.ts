@@ -9,9 +9,9 @@ import { limitOf, type RunPolicy } from "../../shared/engine/run/policy.ts";
 import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
 import { write } from "../../shared/engine/write/task.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
-import { callName, canBeLate, type Fault, isLate } from "./kinds.ts";
+import { callName, canHappen, type Fault } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
-import type { Surroundings } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 type Outcome = "idle" | "failed" | "stopped" | "asleep";
 
@@ -143,6 +143,10 @@ export class Run {
     return !this.#hasFault && !this.#world.late.wasUsed && this.#options.turn === undefined;
   }
 
+  sawDamaged(): void {
+    this.#world.sawDamaged();
+  }
+
   saw(messages: unknown, { batchId, attempt, planId }: BatchContext): void {
     this.#world.sawCommit(`${batchId}/${attempt}/${planId}`, JSON.stringify(messages));
   }
@@ -221,9 +225,9 @@ export class Run {
       hasEnded: async () => this.#options.takesOver ?? false,
     });
     if (planned.kind !== "batch") await ports.ledger.release(planned.fence);
-    else if (planned.warning?.code === "PARTITIONS_MISSING")
-      this.#world.broken("the plan of a batch was deleted");
-    return JSON.parse(JSON.stringify(planned)) as PlanResult;
+    else if (planned.warning?.code === "PARTITIONS_MISSING") this.#world.sawPlanMissing();
+    // Warnings are for people. They do not pass from step to step.
+    return JSON.parse(JSON.stringify({ ...planned, warning: undefined, loss: undefined })) as PlanResult;
   }
 
   async #write(planned: PlannedBatch, partition: number, attemptNumber: number): Promise<void> {
@@ -246,7 +250,7 @@ export class Run {
     if (faults.length === 0) return undefined;
     const at = callName(name, this.calls.slice(0, index + 1).filter((call) => call === name).length);
     const fault = faults.findLast((each) => each.at === index || each.at === at);
-    if (fault === undefined || (isLate(fault.kind) && !canBeLate(name))) return undefined;
+    if (fault === undefined || !canHappen(fault.kind, name)) return undefined;
     this.met.push({ ...fault, at });
     return fault;
   }
@@ -271,7 +275,7 @@ export class Run {
     return await this.#suffer(fault, () => noticeFence(step, effect));
   }
 
-  async #suffer<T>({ kind, after = 1 }: Fault, effect: () => Promise<T>): Promise<T> {
+  async #suffer<T>({ kind, after = 1, file = 0 }: Fault, effect: () => Promise<T>): Promise<T> {
     switch (kind) {
       case "stop before":
         return await this.stop();
@@ -299,6 +303,9 @@ export class Run {
       case "late for good":
         this.#world.late.defer(after, effect);
         throw injected("the call failed for good, and takes effect later", false);
+      case "file lost":
+        await this.#world.loseFile(file);
+        return await effect();
       case "twice": {
         const first = await effect();
         await effect().catch(() => undefined);

@@ -8,11 +8,21 @@ type ClosableLedger = Ledger & { close?(): void };
 /** A folder in memory, if there is one, because copies of a ledger need not survive the test. */
 const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
-export interface WorldLedgerOptions {
+/**
+ * When the ledger becomes older, by the number of calls of all runs. Before call `back` there comes
+ * the copy that was made before call `keep`, or an empty ledger if no copy was made.
+ */
+export interface Rollback {
+  readonly keep?: number;
+  readonly back: number;
+}
+
+interface WorldLedgerOptions {
   /** True if the ledger is a file, so that a copy of it can be put back. */
   readonly isOnDisk: boolean;
   /** True if each commit message is too large for the ledger. */
   readonly hasLargeMessages: boolean;
+  readonly rollback?: Rollback;
 }
 
 /** The ledger of a world, which can be lost, or replaced by an older copy. */
@@ -21,9 +31,15 @@ export class WorldLedger {
   /** The file of the ledger, if a copy of it must be put back. */
   readonly #file: string | undefined;
   readonly #hasLargeMessages: boolean;
+  readonly #rollback: Rollback | undefined;
   #present: ClosableLedger;
+  #calls = 0;
+  #restore: (() => void) | undefined;
+  #isRolledBack = false;
 
-  constructor(make: (path: string) => ClosableLedger, { isOnDisk, hasLargeMessages }: WorldLedgerOptions) {
+  constructor(make: (path: string) => ClosableLedger, options: WorldLedgerOptions) {
+    const { isOnDisk, hasLargeMessages } = options;
+    this.#rollback = options.rollback;
     this.#make = make;
     this.#file = isOnDisk ? join(mkdtempSync(join(MEMORY, "millrace-")), "ledger.sqlite") : undefined;
     this.#hasLargeMessages = hasLargeMessages;
@@ -40,6 +56,26 @@ export class WorldLedger {
         (Reflect.get(this.#present, name) as typeof value).apply(this.#present, args) as unknown;
     },
   });
+
+  get isRolledBack(): boolean {
+    return this.#isRolledBack;
+  }
+
+  /** Called before each call of any run. Returns true if the ledger is rolled back now. */
+  pass(): boolean {
+    this.#calls++;
+    if (this.#calls === this.#rollback?.keep) this.#restore = this.keep();
+    return this.#calls === this.#rollback?.back && this.rollBack();
+  }
+
+  /** Rolls the ledger back, unless that is done already. Returns true if it is older now. */
+  rollBack(): boolean {
+    if (this.#rollback === undefined || this.#isRolledBack) return false;
+    this.#isRolledBack = true;
+    if (this.#restore === undefined) this.lose();
+    else this.#restore();
+    return true;
+  }
 
   /** Deletes the ledger and creates an empty one. */
   lose(): void {

@@ -1,6 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
+import { optional } from "../../shared/contract/optional.ts";
 import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
@@ -9,34 +10,13 @@ import { Database } from "./database.ts";
 import { DatabaseLedger } from "./database-ledger.ts";
 import { LateCalls } from "./late-calls.ts";
 import { rowsBetween, type Setup, type Shape } from "./setup.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { LOG, type LogEntry, TableView } from "./table-view.ts";
 import { Watched } from "./watched-store.ts";
-import { WorldLedger } from "./world-ledger.ts";
+import { type Rollback, WorldLedger } from "./world-ledger.ts";
 
 /** Matches the keys of staged files, in the table or in the pipeline's own store. */
 const STAGED = /(?:^|\/)data\/|^staging\//;
-
-/** The ledger, the store and the source of a run, and the judge that observes the run. */
-export interface Surroundings {
-  now: number;
-  readonly pipeline: string;
-  readonly shape: Shape;
-  readonly ledger: Ledger;
-  readonly store: ObjectStore;
-  readonly late: LateCalls;
-  readonly setup: Setup;
-  /** The database of a sink that does not write into the store. */
-  readonly database: Database;
-  runtime(): Runtime;
-  /** Called before each call of any run. */
-  pass(): Promise<void>;
-  broken(what: string): void;
-  sawCommit(attempt: string, messages: string): void;
-  sawState(batchId: number, attempt: number, state: BatchState): void | Promise<void>;
-  sawTask(key: string): void;
-  sawRead(key: string, isAlone: boolean): void;
-  sawAcknowledged(end: number): void | Promise<void>;
-}
 
 /** A ledger and a store that real runs left. The judge treats them like those in memory. */
 export interface Remains {
@@ -50,6 +30,7 @@ interface WorldOptions {
   readonly setup?: Setup;
   /** True if the ledger is a file, so that a copy of it can be put back. */
   readonly isOnDisk?: boolean;
+  readonly rollback?: Rollback;
 }
 
 /**
@@ -72,6 +53,8 @@ export class World implements Surroundings {
   readonly database: Database = new Database();
   /** True if the case has one fault in one run, and no other run works at the same time. */
   hasOneFault = false;
+  /** True if one run works until it ends, and no step of it goes on later. */
+  hasOneRun = false;
   readonly #store: ObjectStore;
   readonly #table: TableView;
   readonly #named = new Set<string>();
@@ -85,16 +68,20 @@ export class World implements Surroundings {
   /** Rows for which the source was asked a second time. */
   #again: { readonly from: number; readonly to: number } | undefined;
   #ids = 0;
+  /** True if a file was lost that a batch needs, so that some of its work is done again. */
+  #hasLostFile = false;
 
   /** Creates an empty world, or one with what real runs left. */
-  constructor(shape: Shape, { remains, setup = {}, isOnDisk = false }: WorldOptions = {}) {
+  constructor(shape: Shape, options: WorldOptions = {}) {
+    const { remains, setup = {}, isOnDisk = false, rollback } = options;
     this.shape = setup.shape ?? shape;
     this.setup = setup;
     this.pipeline = remains?.pipeline ?? "numbers";
     const make = (path: string) =>
       remains?.ledger ??
       (setup.sink === "transactional" ? new DatabaseLedger(path, this.database) : new SqliteLedger(path));
-    this.#ledger = new WorldLedger(make, { isOnDisk, hasLargeMessages: setup.largeMessages ?? false });
+    const hasLargeMessages = setup.largeMessages ?? false;
+    this.#ledger = new WorldLedger(make, { isOnDisk, hasLargeMessages, ...optional("rollback", rollback) });
     this.objects = remains?.objects ?? memoryObjects(() => this.now);
     this.#table = new TableView(this.objects);
     this.#store = new Watched(new MemoryStore(this.objects), this, "");
@@ -126,9 +113,14 @@ export class World implements Surroundings {
     };
   }
 
-  /** Called before each call of any run. */
   async pass(): Promise<void> {
     await this.late.pass();
+    if (this.#ledger.pass()) this.#forget();
+  }
+
+  /** Rolls the ledger back, as the case says, unless that is done already. */
+  rollBack(): void {
+    if (this.#ledger.rollBack()) this.#forget();
   }
 
   /** Deletes the ledger and creates an empty one. */
@@ -178,6 +170,28 @@ export class World implements Surroundings {
     this.#again = { from, to };
   }
 
+  /** Judges that a staged file is gone. Runs at the same time may delete files of each other. */
+  sawDamaged(): void {
+    if (this.hasOneRun || this.hasOneFault) this.broken("a file that the record of a task names was deleted");
+  }
+
+  /** Notes that a run found the plan of a batch gone, and asked the source for another. */
+  sawPlanMissing(): void {
+    if (!this.#hasLostFile) this.broken("the plan of a batch was deleted");
+  }
+
+  async loseFile(number: number): Promise<void> {
+    const { openBatchId = -1 } = (await this.ledger.head(this.pipeline)) ?? {};
+    const open = await this.ledger.batch(this.pipeline, openBatchId);
+    if (open === undefined || open.lastTriedAttempt > 0) return;
+    const keys = [...this.objects.objects.keys()].filter(
+      (key) => STAGED.test(key) || key.startsWith("batches/"),
+    );
+    const needed = keys.filter((key) => !this.#named.has(key));
+    const lost = needed[number % needed.length];
+    this.#hasLostFile ||= lost !== undefined && this.objects.objects.delete(lost);
+  }
+
   /** Adds rows to the source, and makes its batches larger, so that they are cut differently. */
   addRows(count: number): void {
     this.shape = {
@@ -225,7 +239,9 @@ export class World implements Surroundings {
    * equal messages.
    */
   sawCommit(attempt: string, messages: string): void {
-    if ((this.#messages.get(attempt) ?? messages) !== messages)
+    // A ledger that was rolled back lets tasks run again. A sink that has the batch ignores them.
+    const isFirst = !this.#ledger.isRolledBack && !this.#hasLostFile;
+    if (isFirst && (this.#messages.get(attempt) ?? messages) !== messages)
       this.broken("a commit was asked for again with other messages");
     this.#messages.set(attempt, messages);
   }
@@ -261,7 +277,9 @@ export class World implements Surroundings {
    * same time.
    */
   sawRead(key: string, isAlone: boolean): void {
-    if (isAlone && this.#recorded.has(key)) this.broken("a task that had finished was run again");
+    // A ledger that was rolled back does not know what was recorded since.
+    const isOnce = isAlone && !this.#ledger.isRolledBack && !this.#hasLostFile;
+    if (isOnce && this.#recorded.has(key)) this.broken("a task that had finished was run again");
   }
 
   sawAcknowledged(end: number): void {
@@ -305,6 +323,8 @@ export class World implements Surroundings {
 
   #judgeObjects(): void {
     for (const key of this.objects.objects.keys()) {
+      // A ledger that was rolled back does not know what was staged since.
+      if (this.#ledger.isRolledBack) continue;
       if (STAGED.test(key) && !this.#named.has(key)) this.broken("a staged file was left behind");
       if (key.startsWith("batches/")) this.broken("a plan or a message was left behind");
     }

@@ -22,7 +22,7 @@ const Header = z.object({
   entryDigest: z.string(),
   /** Sizes of the newest log entries, up to that of `version`. */
   entrySizes: z.array(Count).min(1).max(WINDOW),
-  /** The schema of the log entry of `version`, as it has it. */
+  /** The schema in the log entry of `version`. */
   schema: z.object({
     fields: z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean() })),
   }),
@@ -37,6 +37,8 @@ const Header = z.object({
       version: Count,
     }),
   ),
+  /** True if the files of each incarnation are in the order of its batch ids. */
+  isOrdered: z.boolean(),
   /** The newest versions that removed files. */
   removals: z.array(z.object({ version: Count, timestamp: z.string() })),
   /** Sums over the live files. */
@@ -66,8 +68,8 @@ function versionOf(key: string): number | undefined {
 
 /**
  * Returns the newest checkpoint that is whole and agrees with the log. One that is damaged, of a
- * newer format, or of another log is passed over, and so are those of `skip` and those above version
- * `atMost`. Error: `TABLE_LOG_BROKEN` if the log itself is broken.
+ * newer format, or of another log is passed over, and so are those of `skip` and those above
+ * version `atMost`. Error: `TABLE_LOG_BROKEN` if the log itself is broken.
  */
 export async function findCheckpoint(
   table: ObjectStore,

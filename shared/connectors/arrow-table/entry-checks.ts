@@ -14,7 +14,9 @@ type Fields = Readonly<Record<string, unknown>>;
 type Check = (value: unknown) => string | undefined;
 
 const CONTROL = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
-/** A path whose parts have only these characters needs no further look. No part begins with a dot. */
+/**
+ * A path whose parts have only these characters needs no further look. No part begins with a dot.
+ */
 const PLAIN_PATH = /^data(?:\/[A-Za-z0-9-][A-Za-z0-9._-]*)+$/;
 /** S3 has no longer keys. */
 const MAX_PATH_BYTES = 1024;
@@ -179,7 +181,9 @@ export function pathProblem(path: unknown): string | undefined {
   return RESERVED.includes(parts[0] ?? "") ? `must not be in ${parts[0]}` : undefined;
 }
 
-/** The last text that was decoded without an error: most tables have the same one in all entries. */
+/**
+ * The last text that was decoded without an error: most tables have the same one in all entries.
+ */
 let lastDecoded: { readonly text: string; readonly names: readonly string[] } | undefined;
 
 function arrowSchemaProblem(entry: Fields): string | undefined {

@@ -152,7 +152,9 @@ function unlessGarbled<T>(table: ObjectStore, version: number, decode: () => T):
   }
 }
 
-/** Returns `value` if it is the entry of this version. Errors: `TABLE_LOG_BROKEN`, `TABLE_VERSION`. */
+/**
+ * Returns `value` if it is the entry of this version. Errors: `TABLE_LOG_BROKEN`, `TABLE_VERSION`.
+ */
 export function checkedEntry(table: ObjectStore, version: number, value: unknown): LogEntry {
   // The fields of a newer format may be others, so it is looked at first.
   const format = formatOf(value);

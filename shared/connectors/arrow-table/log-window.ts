@@ -29,8 +29,8 @@ export function latestOf({ from, entries }: LogWindow): number {
 
 /**
  * Looks for the entries from version `from` to the newest one. One request answers for all versions
- * up to `known` and some more, however long the log is. Stops after more than `most` entries. Error:
- * `TABLE_LOG_BROKEN` if an entry is empty, or is missing while a later one exists.
+ * up to `known` and some more, however long the log is. Stops after more than `most` entries.
+ * Error: `TABLE_LOG_BROKEN` if an entry is empty, or is missing while a later one exists.
  */
 export async function lookFrom(
   table: ObjectStore,

@@ -11,7 +11,7 @@ export const RANGE_BYTES = 8 * 1024 * 1024;
 /**
  * Splits the text of a long log entry into the elements of `add` and `remove`, and the rest, in
  * which these lists are empty. An overwrite of a million files is too long to be parsed as a whole.
- * What is not JSON stays so in one of the parts. Throws a `TypeError` if it is not UTF-8.
+ * Text that is no JSON remains in one of the parts. Throws a `TypeError` if it is not UTF-8.
  */
 export async function* splitEntry(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<EntryPart> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -4,7 +4,9 @@ import { type LogEntry, readEntries, readEntry, removedPaths, type StoredEntry }
 import { latestOf, lookFrom } from "./log-window.ts";
 import type { OpenState } from "./open-state.ts";
 
-/** Clocks of writers differ by minutes, so entries may be a little out of the order of their times. */
+/**
+ * Clocks of writers differ by minutes, so entries may be a little out of the order of their times.
+ */
 const CLOCK_MARGIN_MILLISECONDS = 3_600_000;
 
 /**
@@ -65,8 +67,16 @@ export class NeededFiles {
 
   /** Returns the names of needed files in a folder, as a walk in the order of batch ids. */
   walk(folder: string): NeededWalk {
-    return new NeededWalk(() => this.#open.state.live.files(), this.#others, folder);
+    const { live, isOrdered } = this.#open.state;
+    return new NeededWalk({ files: () => live.files(), isOrdered }, this.#others, folder);
   }
+}
+
+/** The live files of a table in the order of their commits. */
+interface LiveFiles {
+  files(): AsyncGenerator<{ readonly path: string }>;
+  /** True if the files of each folder are in the order of their batch ids. */
+  readonly isOrdered: boolean;
 }
 
 /**
@@ -74,7 +84,7 @@ export class NeededFiles {
  * batch ids, so only the names of the batches in one page are held.
  */
 export class NeededWalk {
-  readonly #files: () => AsyncGenerator<{ readonly path: string }>;
+  readonly #live: LiveFiles;
   readonly #others: ReadonlySet<string>;
   readonly #folder: string;
   #source: AsyncGenerator<{ readonly path: string }>;
@@ -82,15 +92,10 @@ export class NeededWalk {
   /** The first batch whose names are held, and the batch of the last name that was read. */
   #first = 0;
   #batchId = -1;
-  #hasAll = false;
 
-  constructor(
-    files: () => AsyncGenerator<{ readonly path: string }>,
-    others: ReadonlySet<string>,
-    folder: string,
-  ) {
-    this.#files = files;
-    this.#source = files();
+  constructor(live: LiveFiles, others: ReadonlySet<string>, folder: string) {
+    this.#live = live;
+    this.#source = live.files();
     this.#others = others;
     this.#folder = folder;
   }
@@ -102,31 +107,25 @@ export class NeededWalk {
 
   /** Reads the names of the batches from `first` to `last`. */
   async advance(first: number, last: number): Promise<void> {
-    if (this.#hasAll) return;
-    if (first < this.#first) this.#restart();
-    this.#first = first;
-    for (const name of this.#names) if ((this.#batchOf(name) ?? -1) < first) this.#names.delete(name);
-    while (this.#batchId <= last) {
+    // Without an order, all names are read once.
+    const [from, to] = this.#live.isOrdered ? [first, last] : [0, Number.MAX_SAFE_INTEGER];
+    if (from < this.#first) this.#restart();
+    this.#first = from;
+    for (const name of this.#names) if ((this.#batchOf(name) ?? -1) < from) this.#names.delete(name);
+    while (this.#batchId <= to) {
       const { done, value } = await this.#source.next();
       if (done) return;
       const batchId = this.#batchOf(value.path);
       if (batchId === undefined) continue;
-      if (batchId < this.#batchId) return await this.#readAll();
       this.#batchId = batchId;
-      if (batchId >= first) this.#names.add(value.path);
+      if (batchId >= from) this.#names.add(value.path);
     }
   }
 
   #restart(): void {
-    this.#source = this.#files();
+    this.#source = this.#live.files();
     this.#names = new Set();
     this.#batchId = -1;
-  }
-
-  /** Another program's log may have the batches in another order. Then all names are needed. */
-  async #readAll(): Promise<void> {
-    this.#hasAll = true;
-    for await (const { path } of this.#files()) if (path.startsWith(this.#folder)) this.#names.add(path);
   }
 
   #batchOf(path: string): number | undefined {

@@ -156,6 +156,7 @@ async function keepState(table: ObjectStore, state: TableState): Promise<boolean
     schema: { fields: [...schema.schema.fields] },
     arrowSchema: schema.arrowSchema,
     newest: state.newest,
+    isOrdered: state.isOrdered,
     removals: [...state.removals],
     totals: state.live.totals,
     segments: [...(await state.live.seal())],

@@ -42,8 +42,8 @@ export function isSameTable(one: TableSchema, other: TableSchema): boolean {
 }
 
 /**
- * Returns the schema of a table. Entries of older versions have no `arrowSchema`; if their types are
- * not those of the DDL, a data file has them. Error: `TABLE_LOG_BROKEN` if no file has them.
+ * Returns the schema of a table. Entries of older versions have no `arrowSchema`; if their types
+ * are not those of the DDL, a data file has them. Error: `TABLE_LOG_BROKEN` if no file has them.
  */
 export async function readTableSchema(table: ObjectStore, { version, schema }: LogHead): Promise<Schema> {
   if (schema.arrowSchema !== undefined) return decodeSchema(schema.arrowSchema);

@@ -1,12 +1,17 @@
 import { UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
+import { batchDigits } from "../../contract/keys.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { dataFolder } from "./data-files.ts";
 import { LiveList } from "./live-list.ts";
-import { brokenLog, type LogEntry, removedPaths, type StoredEntry } from "./log-entry.ts";
+import { brokenLog, type LogEntry, type LogFile, removedPaths, type StoredEntry } from "./log-entry.ts";
 
 /** Number of versions with removals that a checkpoint names. */
 const REMOVALS_KEPT = 256;
+
+/** Matches the path of a file that some attempt of a task may have staged. */
+const ATTEMPT = /\/\d{12}-\d{6}-/;
 
 /** The newest batch of one incarnation of a pipeline, and the version of its log entry. */
 export type NewestOfLife = Checkpoint["newest"][number];
@@ -25,10 +30,12 @@ export class TableState {
   readonly #removals: { readonly version: number; readonly timestamp: string }[];
   #schema: TableSchema | undefined;
   #version: number;
+  #isOrdered: boolean;
 
   constructor(table: ObjectStore, checkpoint?: Checkpoint) {
     this.#table = table;
     this.#version = checkpoint?.version ?? -1;
+    this.#isOrdered = checkpoint?.isOrdered ?? true;
     this.live = new LiveList(table, checkpoint?.segments, checkpoint?.totals);
     this.#removals = [...(checkpoint?.removals ?? [])];
     for (const newest of checkpoint?.newest ?? []) this.#newest.set(keyOf(newest), newest);
@@ -38,6 +45,14 @@ export class TableState {
   /** The newest version, or -1 if the log is empty. */
   get version(): number {
     return this.#version;
+  }
+
+  /**
+   * True if the files of each incarnation are in the order of its batch ids, as all are that
+   * Millrace writes. The log of another program may have them in another order.
+   */
+  get isOrdered(): boolean {
+    return this.#isOrdered;
   }
 
   /** The schema of the newest entry. */
@@ -104,6 +119,7 @@ export class TableState {
     this.#version = version;
     this.#schema = schemaOf(entry);
     const newest = { pipeline, incarnation, batchId, planId, version };
+    this.#isOrdered &&= isInOrder(entry, this.#newest.get(keyOf(newest)));
     this.#newest.set(keyOf(newest), newest);
     if (!removes) return;
     this.#removals.push({ version, timestamp });
@@ -117,6 +133,13 @@ export function schemaOf({
   arrowSchema,
 }: Pick<LogEntry, "schema"> & { readonly arrowSchema?: string | undefined }): TableSchema {
   return { schema, ...optional("arrowSchema", arrowSchema) };
+}
+
+/** True if an entry has files of its own batch only, and that batch follows `before`. */
+function isInOrder(entry: Omit<LogEntry, "remove">, before: NewestOfLife | undefined): boolean {
+  const own = `${dataFolder(entry)}${batchDigits(entry.batchId)}-`;
+  const isOther = ({ path }: LogFile) => !path.startsWith(own) && ATTEMPT.test(path);
+  return (before === undefined || before.batchId < entry.batchId) && !entry.add.some(isOther);
 }
 
 function keyOf(owner: { readonly pipeline: string; readonly incarnation: string }): string {

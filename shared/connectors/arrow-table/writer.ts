@@ -39,8 +39,8 @@ import { vacuumTable } from "./vacuum.ts";
 export type TableRows = StagedRows & { readonly table: string | null };
 
 /**
- * Stages the Arrow files of each task. A commit puts one log entry, which appends the files or replaces
- * the existing ones.
+ * Stages the Arrow files of each task. A commit puts one log entry, which appends the files or
+ * replaces the existing ones.
  */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<TableRows>

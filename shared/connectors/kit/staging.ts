@@ -15,7 +15,7 @@ import type { DamagedFile } from "../../contract/stream-writer.ts";
  */
 const FILE_BYTES = 128 * 1024 * 1024;
 /** A larger record batch is written in several ones, so that readers need not hold all of it. */
-const BATCH_BYTES = 32 * 1024 * 1024;
+const BATCH_BYTES = 8 * 1024 * 1024;
 
 /** An Arrow file that a task wrote. `path` is relative to the store that it was written to. */
 export type StagedFile = { readonly path: string; readonly rows: number; readonly bytes: number };

@@ -133,7 +133,7 @@ export async function vacuumStaged(
     folder: `${incarnation}/`,
     judge: async () => () => true,
   }));
-  // What is left is little: nearly all that is listed is deleted. So it begins anew each time.
+  // Nearly all files that are listed are deleted, so each vacuum begins at the start.
   const { files, bytes, stopped } = await vacuumFolders(store, [{ folder, judge }, ...former], context);
   return { files, bytes, ...(stopped === undefined ? {} : { more: true }) };
 }

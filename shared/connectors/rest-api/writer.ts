@@ -172,7 +172,16 @@ async function putOrRead(store: ObjectStore, key: string, own: RequestPlan): Pro
   const bytes = new TextEncoder().encode(canonicalJson(own));
   // Puts before reading: on AWS, reading a missing key without list permission is an error.
   if (await store.put(key, bytes)) return own;
-  return JSON.parse(Buffer.from((await store.get(key)) ?? bytes).toString()) as RequestPlan;
+  const stored = Buffer.from((await store.get(key)) ?? bytes).toString();
+  try {
+    return JSON.parse(stored) as RequestPlan;
+  } catch (error) {
+    throw new MillraceError("STAGED_FILE_MISSING", `the file ${key} is damaged: it is not JSON`, {
+      where: { path: `${store.location}/${key}` },
+      hint: "It says how the rows of the batch are divided into requests. Restore it; or delete it, if the options are those that the batch was begun with: the API then recognizes what it has accepted.",
+      cause: error,
+    });
+  }
 }
 
 function keptHint({ rowsPerRequest, idempotencyKey }: RequestPlan, task: TaskContext): string {

@@ -23,6 +23,12 @@ export const SOURCE = {
     do: "give a plain object of JSON values",
     again: "no",
   },
+  OFFSET_TOO_LARGE: {
+    means:
+      "an offset of more JSON than the ledger can store: 100 KiB in DynamoDB, 1 MiB in SQLite; nothing was recorded",
+    do: "give a shorter offset, and keep what is long where the source has its data",
+    again: "no",
+  },
   OFFSET_WENT_BACK: {
     means: "`latestOffset`, or a simple reader's `read`, gave an end before the start",
     do: "give the start where nothing is new",
@@ -311,7 +317,7 @@ export const LEDGER_AND_STORE = {
     again: "no",
   },
   PARTITIONS_MISSING: {
-    means: "somebody deleted a batch's partitions file, which the ledger names",
+    means: "somebody deleted or damaged a batch's partitions file, which the ledger names",
     do: "run again: the batch is planned anew; or restore the file",
     again: "next run",
   },

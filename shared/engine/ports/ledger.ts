@@ -184,8 +184,11 @@ export interface Batch {
   readonly partitionsKey: string;
   /** Number of writer tasks: one per partition, or one for a batch without partitions. */
   readonly tasks: number;
-  /** The Arrow schema of the batch, encoded by `encodeSchema`. */
-  readonly schema: string;
+  /**
+   * The Arrow schema of the batch, encoded by `encodeSchema`. Absent if it is larger than
+   * `limits.schemaBytes`: then only the partitions file has it.
+   */
+  readonly schema?: string;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
   readonly state: BatchState;
@@ -260,6 +263,8 @@ export interface Task {
    * Unique id of the task attempt that was recorded, so that a writer recognises its own record.
    */
   readonly writerId: string;
+  /** The plan of the batch. Absent in records of older versions, and for batches of theirs. */
+  readonly planId?: string;
   readonly recordedAt: number;
 }
 
@@ -357,6 +362,10 @@ export interface LedgerLimits {
    * store.
    */
   readonly messageBytes: number;
+  /** Maximum size of an offset, as UTF-8 JSON. A batch has up to three. */
+  readonly offsetBytes: number;
+  /** Maximum size of a schema in a batch, as `encodeSchema` returns it. */
+  readonly schemaBytes: number;
   /** Maximum number of the sink's items in the transaction of `finish`; 0 if it takes none. */
   readonly maxSinkItems: number;
 }

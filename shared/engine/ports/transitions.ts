@@ -1,6 +1,7 @@
 import type { ErrorRecord } from "../../contract/errors.ts";
 import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
+import { boundedError } from "./bounded-error.ts";
 import { ABSENT, absentOr, atMost, type Change, equal, oneOf } from "./compare-and-set.ts";
 import type {
   AcquireRequest,
@@ -159,7 +160,7 @@ export function decided(fence: Fence, batch: Batch, { to, error }: Decision): Ba
     set: {
       state: to,
       ...(to === "committing" ? { lastTriedAttempt: attempt } : {}),
-      ...optional("error", error),
+      ...optional("error", error && boundedError(error)),
     },
   });
 }
@@ -186,7 +187,7 @@ export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): B
   const { attempt, state } = batch;
   return batchTransition(fence, batch, {
     where: [{ state: equal(state), attempt: equal(attempt) }],
-    set: { error },
+    set: { error: boundedError(error) },
   });
 }
 
@@ -198,7 +199,7 @@ export function finished(
   fence: Fence,
   batch: Batch,
   outcome: Outcome,
-  { maxSinkItems }: LedgerLimits,
+  { maxSinkItems }: Pick<LedgerLimits, "maxSinkItems">,
 ): BatchTransition {
   const { batchId, attempt, end } = batch;
   const { to, now, progress, lastCommit, sinkItems = [] } = outcome;

@@ -5,11 +5,13 @@ import { takesRows, type Writer } from "../../contract/batch-writer.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
+import { optional } from "../../contract/optional.ts";
 import type { StallPolicy } from "../../contract/pipeline.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
 import { batchFolder, type PlannedTask, readPlannedTask } from "../partitions-file.ts";
+import { isOfPlan } from "../plan-tasks.ts";
 import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
 import { identityOf } from "../ports/position.ts";
 import type { StalledTask } from "../ports/run-events.ts";
@@ -87,7 +89,7 @@ export async function write(
   const { signal, unlink } = linkSignals(options.signal, stalling.signal);
   try {
     const done = await ports.ledger.task({ ...request.run, partition: request.partition });
-    if (done !== undefined) return resultOf(done, false);
+    if (done !== undefined && isOfPlan(done, request.run)) return resultOf(done, false);
     const given = { ports, request, options: { ...options, signal }, stalling };
     return await new WriterTask(await prepare(sessions, given)).run();
   } catch (error) {
@@ -227,6 +229,7 @@ class WriterTask {
     }
     const won = winner.writerId === task.writerId;
     if (!won) await this.#drop(message);
+    if (!isOfPlan(winner, this.#parts.request.run)) throw otherPlan(this.#parts.request);
     return resultOf(winner, won);
   }
 
@@ -257,6 +260,7 @@ class WriterTask {
       milliseconds: ports.runtime.monotonic() - startedAt,
       attemptNumber,
       writerId,
+      ...optional("planId", request.run.planId),
       recordedAt: ports.runtime.now(),
       ...(await storeMessage(ports, request.run, writerId, message ?? null)),
     };
@@ -322,6 +326,13 @@ class WriterTask {
       over.abort();
     }
   }
+}
+
+function otherPlan(request: WriteRequest): MillraceError {
+  return new MillraceError("RUN_IS_STALE", "the task is recorded for another plan of the batch", {
+    where: taskLocation(request),
+    hint: "Nothing is lost: the batch is aborted, and the next run writes all of it again. The ledger was put back to an older copy while a run was at work; look that no other run goes on with what the ledger had before.",
+  });
 }
 
 function resultOf(task: Task, won: boolean): TaskResult {

@@ -97,9 +97,14 @@ const BATCH_IDS = 10 ** 12;
 export class DynamoDbLedger implements Ledger {
   /**
    * DynamoDB allows 400 KB per item and 100 items per transaction. The ledger itself writes two of
-   * them.
+   * them. The item of a batch has up to three offsets, a schema and an error.
    */
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 90 };
+  readonly limits: LedgerLimits = {
+    messageBytes: 100 * 1024,
+    offsetBytes: 100 * 1024,
+    schemaBytes: 32 * 1024,
+    maxSinkItems: 90,
+  };
   readonly #table: DynamoDbTable;
   readonly #runtime: Runtime;
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Dirent, Stats } from "node:fs";
-import { type FileHandle, link, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { type FileHandle, link, open, opendir, readFile, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ListOptions, ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
@@ -10,9 +10,13 @@ import { fileRights, makeDurableFolder, syncFolder } from "./durable.ts";
 
 /** Number of files that are asked for their size and time in parallel. */
 const STATS_AT_ONCE = 64;
+/** Number of entries of a folder that are read at once. */
+const ENTRIES_AT_ONCE = 1024;
 
 /** Matches the name of a file that is still being written: `<key>.<id>.upload`. */
 const UPLOAD = /^(.+)\.([0-9a-f-]{36})\.upload$/;
+
+const SURROGATE = /[\ud800-\udfff]/;
 
 const NOT_UTF8 = "has a name that is not UTF-8";
 const NO_RIGHT = "cannot be listed: this user has no right to it";
@@ -97,13 +101,18 @@ export class DirectoryStore implements ObjectStore {
 
   async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     const { startAfter, onUnlisted = () => undefined } = options;
-    for (const key of await this.#keys(prefix, options.onUnlisted)) {
-      if (UPLOAD.test(key) || (startAfter !== undefined && compareBytes(key, startAfter) <= 0)) continue;
-      const problem = key.includes("\\") ? "has a backslash in its name" : undefined;
-      const info = problem ?? (await this.#guard(key, () => orUndefined(stat(this.#path(key)))));
-      if (typeof info === "object") yield infoOf(key, info);
-      else if (info !== undefined || isGarbled(key))
-        onUnlisted({ key, problem: info ?? NOT_UTF8, isFolder: false });
+    const isListed = (key: string) =>
+      !UPLOAD.test(key) && (startAfter === undefined || compareBytes(key, startAfter) > 0);
+    const keys = (await this.#keys(prefix, options.onUnlisted)).filter(isListed);
+    for (let i = 0; i < keys.length; i += STATS_AT_ONCE) {
+      const some = keys.slice(i, i + STATS_AT_ONCE);
+      const found = await Promise.all(some.map((key) => this.#listed(key)));
+      for (const [j, key] of some.entries()) {
+        const info = found[j];
+        if (typeof info === "object") yield info;
+        else if (info !== undefined || isGarbled(key))
+          onUnlisted({ key, problem: info ?? NOT_UTF8, isFolder: false });
+      }
     }
   }
 
@@ -138,6 +147,13 @@ export class DirectoryStore implements ObjectStore {
     await this.#guard(path, () => unlinkIfPresent(path));
   }
 
+  /** Returns a file, why it cannot be listed, or `undefined` if it is gone. */
+  async #listed(key: string): Promise<ObjectInfo | string | undefined> {
+    if (key.includes("\\")) return "has a backslash in its name";
+    const info = await this.#guard(key, () => orUndefined(stat(this.#path(key))));
+    return info && infoOf(key, info);
+  }
+
   async #info(key: string): Promise<ObjectInfo | undefined> {
     const path = this.#path(key);
     const info = await this.#guard(path, () => orUndefined(stat(path)));
@@ -150,7 +166,7 @@ export class DirectoryStore implements ObjectStore {
     const keys: string[] = [];
     const folders = [root];
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      for (const entry of await this.#entries(folder, root, onUnlisted)) {
+      for await (const entry of this.#entries(folder, root, onUnlisted)) {
         const key = folder + entry.name;
         if (entry.isDirectory()) folders.push(`${key}/`);
         else if (entry.isFile()) keys.push(key);
@@ -162,24 +178,26 @@ export class DirectoryStore implements ObjectStore {
           });
       }
     }
-    return keys.filter((key) => key.startsWith(prefix)).sort(compareBytes);
+    return sorted(keys.filter((key) => key.startsWith(prefix)));
   }
 
-  /** Returns the entries of a folder. One that cannot be listed is told to `onUnlisted`. */
-  async #entries(
+  /**
+   * Yields the entries of a folder. One that cannot be listed is told to `onUnlisted`. They are not
+   * read at once, because a million of them would take hundreds of megabytes.
+   */
+  async *#entries(
     folder: string,
     root: string,
     onUnlisted: ListOptions["onUnlisted"],
-  ): Promise<readonly Dirent[]> {
+  ): AsyncGenerator<Dirent> {
     const path = join(this.location, folder);
     try {
-      return await readdir(path, { withFileTypes: true });
+      yield* await opendir(path, { bufferSize: ENTRIES_AT_ONCE });
     } catch (error) {
       const problem = isSystemError(error) ? folderProblem(error.code, folder, root) : undefined;
       if (problem === undefined || (problem === NO_RIGHT && onUnlisted === undefined))
-        return await this.#guard(path, () => Promise.reject(error));
-      if (problem !== "") onUnlisted?.({ key: folder.slice(0, -1), problem, isFolder: true });
-      return [];
+        await this.#guard(path, () => Promise.reject(error));
+      else if (problem !== "") onUnlisted?.({ key: folder.slice(0, -1), problem, isFolder: true });
     }
   }
 
@@ -245,6 +263,11 @@ function etagOf({ size, mtimeMs }: Stats): string {
  */
 function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Sorts keys by their UTF-8 bytes. Only surrogates have another order in JavaScript. */
+function sorted(keys: string[]): string[] {
+  return keys.some((key) => SURROGATE.test(key)) ? keys.sort(compareBytes) : keys.sort();
 }
 
 async function writeAll(file: FileHandle, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {

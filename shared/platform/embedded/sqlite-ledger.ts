@@ -61,10 +61,14 @@ const OF_ATTEMPT =
 /** The ledger in one SQLite file. Each step is one transaction. */
 export class SqliteLedger implements Ledger {
   /**
-   * SQLite allows larger rows. The limit keeps large messages out of the file, which would only
-   * grow.
+   * SQLite allows larger rows. The limits keep large values out of the file, which would only grow.
    */
-  readonly limits: LedgerLimits = { messageBytes: 100 * 1024, maxSinkItems: 0 };
+  readonly limits: LedgerLimits = {
+    messageBytes: 100 * 1024,
+    offsetBytes: 1024 * 1024,
+    schemaBytes: 32 * 1024,
+    maxSinkItems: 0,
+  };
   readonly #sql: SqliteConnection;
 
   /**

@@ -84,7 +84,8 @@ export function batchRow(batch: Batch): Row {
     latest_offset: text(batch.latest),
     partitions_key: batch.partitionsKey,
     tasks: batch.tasks,
-    schema: batch.schema,
+    // The column does not allow NULL.
+    schema: batch.schema ?? "",
     attempt: batch.attempt,
     state: batch.state,
     last_tried_attempt: batch.lastTriedAttempt,
@@ -110,7 +111,7 @@ export function batchOf(row: Row): Batch {
     ...optional("latest", json<Offset>(row["latest_offset"])),
     partitionsKey: String(row["partitions_key"]),
     tasks: Number(row["tasks"]),
-    schema: String(row["schema"]),
+    ...(row["schema"] === "" ? {} : { schema: String(row["schema"]) }),
     attempt: Number(row["attempt"]),
     state: String(row["state"]) as BatchState,
     lastTriedAttempt: Number(row["last_tried_attempt"]),

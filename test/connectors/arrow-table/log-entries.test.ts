@@ -35,7 +35,7 @@ const withPath = (path: unknown) => ({ ...entry, add: [{ ...file, path }] });
 const withField = (changes: object) => ({ ...entry, schema: { fields: [{ ...field, ...changes }] } });
 const unsigned = tableSchemaOf(parseDdl("id bigint")).schema;
 
-/** Entries of version 1 that are none, by what is wrong with them. */
+/** Wrong entries of version 1, by their fault. */
 const HOSTILE: Readonly<Record<string, unknown>> = {
   "is null": null,
   "is a number": 5,

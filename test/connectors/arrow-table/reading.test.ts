@@ -15,14 +15,20 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
 import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
+import { ArrowTableReader } from "../../../shared/connectors/arrow-table/reader.ts";
+import { ArrowTableWriter } from "../../../shared/connectors/arrow-table/writer.ts";
+import { filesOf } from "../../../shared/connectors/kit/staging.ts";
 import { DataSourceReader } from "../../../shared/contract/batch-reader.ts";
 import { DataSource } from "../../../shared/contract/data-source.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { checkSource, runPipeline } from "../../../shared/testing/index.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { withStores } from "../../support/runtime.ts";
+import { stagedFiles } from "../../support/table.ts";
 import { Desk } from "./table-desk.ts";
 
 describe("an Arrow table that is read", () => {
@@ -149,6 +155,77 @@ describe("an Arrow table that is read", () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
     expect(readFileSync(entryOf(desk.path), "utf8")).not.toContain("arrowSchema");
+  });
+
+  const DAMAGES: readonly [string, (bytes: Buffer) => Uint8Array, RegExp][] = [
+    ["was emptied", () => new Uint8Array(), /it has 0 bytes, and \d+ were written/],
+    [
+      "has grown",
+      (bytes) => Buffer.concat([bytes, bytes]),
+      /it has more than the \d+ bytes that were written/,
+    ],
+    ["has other bytes of the same size", (bytes) => bytes.fill(7), /is damaged: ./],
+  ];
+  it.each(DAMAGES)("A data file that %s is an error with its name", async (_what, change, message) => {
+    const path = await writeOwnTypes();
+    const [file = ""] = globSync("data/**/*.arrow", { cwd: path });
+    writeFileSync(join(path, file), change(readFileSync(join(path, file))));
+    await expect(copyOf(path)).rejects.toMatchObject({
+      code: "TABLE_FILE_DAMAGED",
+      message: expect.stringMatching(message),
+      where: { path: join(path, file) },
+    });
+  });
+
+  it("A data file whose rows are not as many as the log says is an error", async () => {
+    const path = await writeOwnTypes();
+    const text = readFileSync(entryOf(path), "utf8");
+    writeFileSync(entryOf(path), text.replace('"rows":2', '"rows":3'));
+    await expect(copyOf(path)).rejects.toMatchObject({
+      code: "TABLE_FILE_DAMAGED",
+      message: expect.stringContaining("it has 2 rows, and 3 were written"),
+    });
+  });
+
+  it("A partition that an older version recorded, as a list of paths, is read", async () => {
+    const path = await writeOwnTypes();
+    const [file = ""] = globSync("data/**/*.arrow", { cwd: path });
+    const table = new ArrowTable({ path }, withStores(new EngineWorld().ports().runtime));
+    const batches = await Array.fromAsync(
+      (table.reader(OWN_TYPES) as ArrowTableReader).read([file.replaceAll("\\", "/")]),
+    );
+    expect(batches.map((batch) => batch.numRows)).toEqual([2]);
+  });
+
+  it("A partition has at most a thousand data files, with the rows and bytes of each", async () => {
+    const desk = new Desk();
+    const files = Array.from({ length: 1001 }, (_, i) => ({ path: `data/${i}.arrow`, rows: 1, bytes: 10 }));
+    await desk.commit([{ table: null, files }]);
+    const slices = await new ArrowTableReader(desk.table).partitions();
+    expect(slices).toEqual([{ files: files.slice(0, 1000) }, { files: files.slice(1000) }]);
+  });
+
+  it("A task of more rows than a data file takes has several, which are read in the order of its rows", async () => {
+    const desk = new Desk();
+    const schema = parseDdl("id bigint");
+    const writer = new ArrowTableWriter(schema, "append", undefined, desk.world.ports().runtime, 2000);
+    async function* rows() {
+      for (let id = 0; id < 20; id++) yield recordBatchOf(schema, [[id]]);
+    }
+    const staged = await writer.write(rows(), desk.task());
+    expect(filesOf(staged)).toHaveLength(2);
+    expect(await writer.findDamaged([staged], desk.context())).toEqual([]);
+    await desk.commit([staged]);
+    expect(await desk.ids()).toEqual(Array.from({ length: 20 }, (_, id) => id));
+    const [, second] = filesOf(staged);
+    await desk.table.delete([second?.path ?? ""]);
+    expect(await writer.findDamaged([null, staged], desk.context())).toMatchObject([{ partition: 1 }]);
+    await expect(desk.ids()).rejects.toMatchObject({
+      code: "TABLE_FILE_MISSING",
+      message: expect.stringContaining(second?.path ?? "no file"),
+    });
+    await writer.abortTask(staged, desk.task());
+    expect(stagedFiles(desk.path)).toEqual([]);
   });
 
   it("A data file that is damaged is an error with its name", async () => {
