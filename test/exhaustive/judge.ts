@@ -68,7 +68,7 @@ export function endProblem(
 export function isForbiddenWhenFenced({ part, method }: Call): boolean {
   if (part === "store") return method === "put" || method === "delete";
   if (part === "source") return true;
-  return /^(?:initialize|plan|replan|decide|finish|acknowledge|recordTask)$/.test(method);
+  return /^(?:initialize|plan|replan|dropTasks|decide|finish|acknowledge|recordTask)$/.test(method);
 }
 
 /** The log in the order of its versions. */

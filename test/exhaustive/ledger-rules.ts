@@ -18,7 +18,8 @@ const FOLLOWS: Readonly<Record<Batch["state"], readonly Batch["state"][]>> = {
 };
 
 /** Calls of a run that change nothing when the run has lost the pipeline. */
-const FENCED = /^(?:release|initialize|plan|replan|decide|recordError|finish|acknowledge|identify)$/;
+const FENCED =
+  /^(?:release|initialize|plan|replan|dropTasks|decide|recordError|finish|acknowledge|identify)$/;
 
 /** Returns the rule that a call of the ledger broke, or `undefined`. */
 export function ledgerStepProblem(before: Records, after: Records, call: Call): string | undefined {
@@ -29,12 +30,24 @@ export function ledgerStepProblem(before: Records, after: Records, call: Call): 
     if (head?.epoch !== fence.epoch || head.incarnation !== fence.incarnation)
       return "a run that lost the pipeline changed the ledger";
   }
-  return tasksProblem(before, after) ?? headsProblem(before, after) ?? batchesProblem(before, after);
+  return tasksProblem(before, after, call) ?? headsProblem(before, after) ?? batchesProblem(before, after);
 }
 
-function tasksProblem(before: Records, after: Records): string | undefined {
-  const isKept = Object.entries(before.tasks).every(([key, task]) => after.tasks[key] === task);
-  return isKept ? undefined : "a recorded task was changed";
+function tasksProblem(before: Records, after: Records, { method, args }: Call): string | undefined {
+  const changed = Object.keys(before.tasks).filter((key) => after.tasks[key] !== before.tasks[key]);
+  const isGone = changed.every((key) => after.tasks[key] === undefined);
+  if (changed.length === 0) return undefined;
+  if (method !== "dropTasks" || !isGone) return "a recorded task was changed";
+  // Tasks whose files are lost run again, but only while nothing was decided from their messages.
+  const { pipeline, batchId, attempt } = args[1] as Batch;
+  const isUndecided = Object.values(before.batches).some(
+    (batch) =>
+      batch.pipeline === pipeline &&
+      batch.batchId === batchId &&
+      batch.attempt === attempt &&
+      batch.state === "planned",
+  );
+  return isUndecided ? undefined : "a task of a decided attempt was dropped";
 }
 
 function headsProblem(before: Records, after: Records): string | undefined {
