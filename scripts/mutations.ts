@@ -9,9 +9,9 @@ import { searchCase } from "../test/faults/search.ts";
 
 /**
  * `npm run test:mutations [-- --only TEXT]`: removes each rule of the protocol from the engine, one
- * at a time. Without the rule, the case or the probe of the mutation must show the expected violation.
- * `-- --search [--only TEXT] [--shows TEXT] [--seed N]` searches for such a case, and prints it in
- * the form of test/faults/named-cases.ts.
+ * at a time. Without the rule, the case or the probe of the mutation must show the expected
+ * violation. `-- --search [--only TEXT] [--shows TEXT] [--seed N]` searches for such a case, and
+ * prints it in the form of test/faults/named-cases.ts.
  */
 
 /** The exit code with which Node ends if a top-level `await` never settles. */

@@ -108,9 +108,10 @@ async function abandonPlans(ports: Ports, pipeline: string, cutOff: number): Pro
 
 /**
  * Returns a test for keys that were listed before. The head is read after the listing: a file that
- * is not needed now will not be needed later. The other order would be safe here, too, and only keep
- * files longer, because a later plan has a later batch or an epoch that is not over. It would not be
- * safe for staged files of a sink that cannot tell its newest batch (connectors/kit/vacuum.ts).
+ * is not needed now will not be needed later. The other order would be safe here, too, and only
+ * keep files longer, because a later plan has a later batch or an epoch that is not over. It would
+ * not be safe for staged files of a sink that cannot tell its newest batch
+ * (connectors/kit/vacuum.ts).
  */
 async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: string) => boolean> {
   const head = await ledger.head(pipeline);
