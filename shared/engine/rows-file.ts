@@ -7,7 +7,6 @@ import type { ObjectStore } from "../contract/object-store.ts";
  * methods: `STAGED_FILE_MISSING`, also for a damaged file.
  */
 export function rowsFile(store: ObjectStore, key: string, where: ErrorLocation): StoredFile {
-  const { pipeline = "PIPELINE" } = where;
   return new StoredFile(
     store,
     { path: key },
@@ -16,7 +15,7 @@ export function rowsFile(store: ObjectStore, key: string, where: ErrorLocation):
       damaged: "STAGED_FILE_MISSING",
       kind: "the rows file",
       where,
-      hint: `Restore it, or delete it: its rows are then read from the source again. To give the batch up: \`millrace skip ${pipeline}\`.`,
+      hint: "Restore it, or delete it: its rows are then read from the source again.",
     },
   );
 }

@@ -245,7 +245,7 @@ function* filesToRead(messages: readonly (StagedRows | null)[], context: SinkCon
         damaged: "STAGED_FILE_MISSING",
         kind: "the staged file",
         where: { partition },
-        hint: `Find out who changes files in the pipeline's store. The next \`millrace run\` writes the batch again. To give the batch up: \`millrace skip ${context.pipeline}\`.`,
+        hint: "Find out who changes files in the pipeline's store. The next `millrace run` writes the batch again.",
       });
       yield { partition, file, readAhead: () => file.readAhead() };
     }

@@ -163,7 +163,7 @@ class Run {
 
 /** The error of a batch that was tried before also names the command that ends the batch. */
 function withWayOut(error: MillraceError, { pipeline, batchId, attempt }: Batch): MillraceError {
-  if (attempt === 1 || error.hint?.includes("`millrace ")) return error;
+  if (attempt === 1 || /`millrace (?!run`)/.test(error.hint ?? "")) return error;
   const before = error.hint === undefined ? "" : `${error.hint} `;
   return error.with({
     hint: `${before}This was attempt ${attempt} of batch ${batchId}. If none can succeed, leave its rows out: \`millrace skip ${pipeline}\`.`,
