@@ -98,7 +98,7 @@ export function batchCost(
     DynamoDB:
       (writeUnits + partitions + reports) * PRICES.dynamodbWriteUnit +
       (1 + Math.ceil((partitions * 0.5) / 4) + partitions) * PRICES.dynamodbReadUnit,
-    S3: (3 + partitions) * PRICES.s3Put + partitions * PRICES.s3Get,
+    S3: (5 + partitions) * PRICES.s3Put + partitions * PRICES.s3Get,
     Logs: calls * LOG_GIGABYTES_A_CALL * PRICES.logGigabyte,
     Scheduler: PRICES.schedulerInvocation,
   };

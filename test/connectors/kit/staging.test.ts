@@ -147,7 +147,7 @@ describe("rows that are staged", () => {
       code: "STAGED_FILE_MISSING",
       message: expect.stringMatching(message) as string,
       where: { partition: 1, path: `${staging.store.location}/${file.path}` },
-      hint: expect.stringContaining("`millrace skip orders`") as string,
+      hint: expect.stringContaining("The next `millrace run` writes the batch again.") as string,
     };
     await expect(Array.fromAsync(readStaged([null, file], staging.context))).rejects.toMatchObject(error);
     await expect(checkStaged([null, file], staging.context)).rejects.toMatchObject(error);
