@@ -73,7 +73,11 @@ async function work(waiting: Iterator<Task>): Promise<number> {
   let wrong = 0;
   for (let next = waiting.next(); next.done !== true; next = waiting.next()) {
     const { judge, scenario, edits } = next.value;
-    const { isRight, lines } = judge(await search({ scenario, edits }));
+    const failed = (error: unknown): Found => ({
+      lines: [`✗ ${scenario}: ${error}`],
+      problem: "the search failed",
+    });
+    const { isRight, lines } = judge(await search({ scenario, edits }).catch(failed));
     for (const line of lines) console.log(line);
     if (!isRight) wrong++;
   }

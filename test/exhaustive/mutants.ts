@@ -138,10 +138,10 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: TRANSITIONS,
-        find: `...optional("error", error),
+        find: `...optional("error", error && boundedError(error)),
     },
   });`,
-        replace: `...optional("error", error),
+        replace: `...optional("error", error && boundedError(error)),
     },
   }, to === "committing" ? { offset: batch.end, openBatchId: undefined } : {});`,
       },
