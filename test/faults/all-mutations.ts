@@ -1,7 +1,13 @@
 import { LATE_MUTATIONS } from "./late-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { RULE_MUTATIONS } from "./mutations.ts";
+import { OLDER_LEDGER_MUTATIONS } from "./older-ledger-mutations.ts";
 import { PROBE_MUTATIONS } from "./probe-mutations.ts";
 
 /** Each rule that is removed from the engine. */
-export const MUTATIONS: readonly Mutation[] = [...RULE_MUTATIONS, ...LATE_MUTATIONS, ...PROBE_MUTATIONS];
+export const MUTATIONS: readonly Mutation[] = [
+  ...RULE_MUTATIONS,
+  ...LATE_MUTATIONS,
+  ...OLDER_LEDGER_MUTATIONS,
+  ...PROBE_MUTATIONS,
+];

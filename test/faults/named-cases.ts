@@ -109,6 +109,24 @@ export const NAMED_CASES = {
     runs: [[]],
     setup: { largeMessages: true },
   },
+  "a task that is recorded after the ledger was put back and the next run has planned": {
+    kind: "ledger rolled back",
+    runs: [
+      [{ at: "ledger.recordTask #4", kind: "sleep before" }],
+      [{ at: "ledger.recordTask #2", kind: "stop before" }],
+    ],
+    rollback: { keep: "source.latestOffset #2", back: "step plan #3" },
+  },
+  "a read that fails for good in a batch that has landed, when the ledger was put back": {
+    kind: "ledger rolled back",
+    runs: [[{ at: "sink.commit", kind: "stop after" }], [{ at: "source.read", kind: "fail for good" }]],
+    rollback: { keep: "source.read #3", back: "step plan #2" },
+  },
+  "a simple reader whose partitions file is lost": {
+    kind: "file lost",
+    runs: [[{ at: "sink.write", kind: "stop before" }], [{ at: "step plan", kind: "file lost", file: 1 }]],
+    setup: { source: "simple" },
+  },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 

@@ -266,7 +266,7 @@ export class Run {
     await this.#options.turn?.();
     if (this.#isStopped()) return await never();
     this.#world.now++;
-    await this.#world.pass();
+    await this.#world.pass(name);
     const step = current.getStore();
     if (step?.isFenced && FINAL_CALLS.has(name)) this.#world.broken("a run that was fenced went on");
     const fault = this.#faultAt(index, name);

@@ -18,8 +18,8 @@ export interface Surroundings {
   /** The database of a sink that does not write into the store. */
   readonly database: Database;
   runtime(): Runtime;
-  /** Called before each call of any run. */
-  pass(): Promise<void>;
+  /** Called before each call of any run, with the name of the call. */
+  pass(name: string): Promise<void>;
   /** Deletes a file that the open batch needs, unless a commit of the batch was tried. */
   loseFile(number: number): Promise<void>;
   broken(what: string): void;

@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import { callName } from "./kinds.ts";
 
 type ClosableLedger = Ledger & { close?(): void };
 
@@ -9,12 +10,13 @@ type ClosableLedger = Ledger & { close?(): void };
 const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 /**
- * When the ledger becomes older, by the number of calls of all runs. Before call `back` there comes
- * the copy that was made before call `keep`, or an empty ledger if no copy was made.
+ * When the ledger becomes older. Before call `back` there comes the copy that was made before call
+ * `keep`, or an empty ledger if no copy was made. A call is given by its number among the calls of
+ * all runs, from 1, or by its name: `"ledger.acquire #2"` is the second call with this name.
  */
 export interface Rollback {
-  readonly keep?: number;
-  readonly back: number;
+  readonly keep?: number | string;
+  readonly back: number | string;
 }
 
 interface WorldLedgerOptions {
@@ -33,7 +35,8 @@ export class WorldLedger {
   readonly #hasLargeMessages: boolean;
   readonly #rollback: Rollback | undefined;
   #present: ClosableLedger;
-  #calls = 0;
+  /** The names of the calls of all runs. */
+  readonly #calls: string[] = [];
   #restore: (() => void) | undefined;
   #isRolledBack = false;
 
@@ -62,10 +65,13 @@ export class WorldLedger {
   }
 
   /** Called before each call of any run. Returns true if the ledger is rolled back now. */
-  pass(): boolean {
-    this.#calls++;
-    if (this.#calls === this.#rollback?.keep) this.#restore = this.keep();
-    return this.#calls === this.#rollback?.back && this.rollBack();
+  pass(name: string): boolean {
+    if (this.#rollback === undefined) return false;
+    const number = this.#calls.push(name);
+    const at = callName(name, this.#calls.filter((call) => call === name).length);
+    const { keep, back } = this.#rollback;
+    if (keep === number || keep === at) this.#restore = this.keep();
+    return (back === number || back === at) && this.rollBack();
   }
 
   /** Rolls the ledger back, unless that is done already. Returns true if it is older now. */

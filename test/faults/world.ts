@@ -113,9 +113,9 @@ export class World implements Surroundings {
     };
   }
 
-  async pass(): Promise<void> {
+  async pass(name: string): Promise<void> {
     await this.late.pass();
-    if (this.#ledger.pass()) this.#forget();
+    if (this.#ledger.pass(name)) this.#forget();
   }
 
   /** Rolls the ledger back, as the case says, unless that is done already. */

@@ -180,6 +180,27 @@ describe("a simple reader", () => {
     },
   );
 
+  it("A simple reader is asked for the range again if the file of its partitions is lost", async () => {
+    const { calls, committed, script, definition } = simple();
+    const world = new EngineWorld();
+    const run = await world.run(definition, "a");
+    await run.plan();
+    await run.ports.store.delete(await keysIn(world));
+    script.word = "second";
+    world.now += 120_000;
+    const next = await world.run(definition, "b");
+    const planned = await next.plan();
+    expect(planned).toMatchObject({
+      todo: [0],
+      batch: { batchId: 0, start: { n: 0 }, end: { n: 4 } },
+      warning: { code: "PARTITIONS_MISSING" },
+    });
+    await next.write(planned, 0);
+    await next.finalize(planned);
+    expect(committed).toEqual([texts("second", 0, 4)]);
+    expect(calls).toEqual(["initialOffset", "read 0", "readBetweenOffsets 0 4", "commit 4"]);
+  });
+
   it("Vacuum keeps the rows of a simple reader while the batch is open, and removes them after it", async () => {
     const { definition } = simple();
     const world = new EngineWorld();
