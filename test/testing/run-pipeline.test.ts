@@ -59,7 +59,12 @@ describe("runPipeline", () => {
     expect(run.offset).toEqual({ n: 8 });
     expect(run.batches).toMatchObject([
       { batchId: 0, start: { n: 0 }, end: { n: 4 }, attempt: 1, partitions: 2, rows: ns(0, 4) },
-      { batchId: 1, start: { n: 4 }, end: { n: 8 }, messages: [{ files: [{ rows: 2 }] }, { files: [{ rows: 2 }] }] },
+      {
+        batchId: 1,
+        start: { n: 4 },
+        end: { n: 8 },
+        messages: [{ files: [{ rows: 2 }] }, { files: [{ rows: 2 }] }],
+      },
     ]);
     expect(await Array.fromAsync(liveFiles(run.store.at("table")))).toHaveLength(4);
   });
