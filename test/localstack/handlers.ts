@@ -25,10 +25,10 @@ import { CONTROL_URL } from "./control.ts";
  */
 
 /**
- * Bundles the code `contents`, which may import the project's sources. Its pipeline is
- * pipelines/numbers.ts.
+ * Bundles the code `contents`, which may import the project's sources. Its pipeline is a file of
+ * the folder pipelines.
  */
-export async function bundle(contents: string, outfile: string): Promise<void> {
+export async function bundle(contents: string, outfile: string, pipeline = "numbers.ts"): Promise<void> {
   await build({
     stdin: { contents, resolveDir: ROOT, loader: "ts" },
     outfile,
@@ -37,7 +37,7 @@ export async function bundle(contents: string, outfile: string): Promise<void> {
     target: "node24",
     format: "esm",
     mainFields: ["module", "main"],
-    alias: { "millrace:pipeline": join(PACKAGE, "test/localstack/pipelines/numbers.ts") },
+    alias: { "millrace:pipeline": join(PACKAGE, "test/localstack/pipelines", pipeline) },
     banner: {
       js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
     },
@@ -76,7 +76,9 @@ export interface Handlers {
  * Loads the handlers with a new table and a new bucket. It may be called only once per process,
  * because the handlers read the environment when they are loaded.
  */
-export async function loadHandlers(): Promise<{ readonly handlers: Handlers; readonly bucket: string }> {
+export async function loadHandlers(
+  pipeline?: string,
+): Promise<{ readonly handlers: Handlers; readonly bucket: string }> {
   const { tableName } = await newLedger();
   const bucket = (await newStore()).location.split("/")[2] ?? "";
   Object.assign(process.env, variables(tableName, bucket));
@@ -89,6 +91,7 @@ export async function loadHandlers(): Promise<{ readonly handlers: Handlers; rea
      export { handler as vacuum } from "./functions/vacuum.ts";
      export { dynamodb, s3 } from "./functions/environment.ts";`,
     file,
+    pipeline,
   );
   const handlers = (await import(file)) as Handlers;
   rmSync(folder, { recursive: true });
