@@ -1,4 +1,4 @@
-import { writesBatches } from "../contract/batch-writer.ts";
+import { type Writer, writesBatches } from "../contract/batch-writer.ts";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
@@ -54,6 +54,8 @@ interface Finalizer {
 interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];
+  /** The writer of this finalizer for the attempt, if it was created already. */
+  readonly writer?: Writer<unknown>;
   /** The commit messages of these tasks, if they were read already. */
   readonly messages?: MessagesRead;
   /** Why the sink's `commit` did not take effect. */
@@ -136,14 +138,15 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const { batch, tasks } = attempt;
   const isComplete = tasks.length === batch.tasks;
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
-  if (isComplete) await schemaOf(finalizer.ports, batch);
-  const messages = isComplete ? await readChecked(finalizer, attempt) : undefined;
+  const writer = isComplete ? await writerOf(finalizer, batch) : undefined;
+  const messages = writer && (await readChecked(finalizer, attempt, writer));
   const problem = isComplete
     ? lossOf(messages?.lost ?? [])?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
   const to = problem === undefined ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
-  if (decided.state === to) return { next: { batch: decided, tasks, ...optional("messages", messages) } };
+  const prepared = { ...optional("messages", messages), ...optional("writer", writer) };
+  if (decided.state === to) return { next: { batch: decided, tasks, ...prepared } };
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
   // Without that, a commit would seem to lack messages: the sink is then asked for the batch, and a
   // batch that has not landed is aborted and written again. That costs time, but no rows.
@@ -179,10 +182,11 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
 /** State `aborting`: the sink deletes what its tasks staged. */
 async function abortBatch(
   finalizer: Finalizer,
-  { batch, tasks, messages: read, ...attempt }: AttemptState,
+  { batch, tasks, messages: read, writer: prepared, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
-  const writer = await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch);
+  const writer =
+    prepared ?? (await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch));
   // A task whose message is gone counts as failed.
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
@@ -228,25 +232,31 @@ async function prepareCommit(
   finalizer: Finalizer,
   attempt: AttemptState,
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
-  const { sessions, ports, run, watch } = finalizer;
+  const { sessions, run, watch } = finalizer;
   const { batch, tasks } = attempt;
-  // A batch that was skipped has no rows, so it needs no schema of its own.
-  const schemaNow =
-    batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
-  const writer = await sessions.sink.writer(await schemaNow, batch);
-  const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt));
+  const writer = attempt.writer ?? (await writerOf(finalizer, batch));
+  const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt, writer));
   const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
   const problem = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
   return { call, ...optional("problem", problem) };
+}
+
+/** Creates the writer for the commit of a batch. Throws `PARTITIONS_MISSING`. */
+async function writerOf({ sessions, ports }: Finalizer, batch: Batch): Promise<Writer<unknown>> {
+  // A batch that was skipped has no rows, so it needs no schema of its own.
+  const schema =
+    batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
+  return await sessions.sink.writer(await schema, batch);
 }
 
 /** Reads the commit messages, and looks for the staged files that they name. */
 async function readChecked(
   { sessions, ports, run, watch }: Finalizer,
   attempt: AttemptState,
+  writer: Writer<unknown>,
 ): Promise<MessagesRead> {
   const context = sessions.sink.batchContext(attempt.batch, run);
-  return await checkedMessages(sessions, ports, attempt, { context, watch });
+  return await checkedMessages(ports, attempt, { context, watch, writer });
 }
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {

@@ -1,4 +1,5 @@
 import type { MillraceError } from "../contract/errors.ts";
+import { schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch } from "./call-watch.ts";
 import { isOfPlan } from "./plan-tasks.ts";
 import type { Batch, Fence, Head, Task } from "./ports/ledger.ts";
@@ -32,7 +33,8 @@ export async function finishedTasks(
   if (foreign.length > 0) await drop(ports, fence, batch, foreign);
   const context = sessions.sink.batchContext(batch, { ...head, position: positionOf(head) });
   const watch = new CallWatch(ports.runtime, undefined);
-  const { lost } = await checkedMessages(sessions, ports, { batch, tasks }, { context, watch });
+  const writer = await sessions.sink.askedWriter(await schemaOrCurrent(sessions, ports, batch));
+  const { lost } = await checkedMessages(ports, { batch, tasks }, { context, watch, writer });
   const loss = lossOf(lost);
   if (loss === undefined) return { tasks };
   const again = new Set(lost.map(({ partition }) => partition));

@@ -1,33 +1,29 @@
-import type { BatchContext } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { retry } from "../contract/retry.ts";
-import type { DamagedFile } from "../contract/stream-writer.ts";
-import { schemaOrCurrent } from "./batch-schema.ts";
-import type { CallWatch } from "./call-watch.ts";
+import type { DamagedFile, SupportsStagedFiles } from "../contract/stream-writer.ts";
 import { batchLocation, type LostTask, type MessagesRead, messagesOf } from "./messages.ts";
 import type { Batch, Task } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { STEP_RETRY } from "./retry.ts";
-import type { Sessions } from "./sessions/open-sessions.ts";
+import type { CommitCall } from "./sink-commit.ts";
 
 /**
- * Reads the commit messages of an attempt and lets the sink look for the staged files that they
- * name. `lost` are the tasks whose message or staged files are gone or damaged.
+ * Reads the commit messages of an attempt and lets the sink's writer look for the staged files that
+ * they name. `lost` are the tasks whose message or staged files are gone or damaged.
  */
 export async function checkedMessages(
-  sessions: Sessions,
   ports: Ports,
-  attempt: { readonly batch: Batch; readonly tasks: readonly Task[] },
-  { context, watch }: { readonly context: BatchContext; readonly watch: CallWatch },
+  { batch, tasks }: { readonly batch: Batch; readonly tasks: readonly Task[] },
+  { context, watch, writer }: Pick<CommitCall, "context" | "watch" | "writer">,
 ): Promise<MessagesRead> {
-  const { batch, tasks } = attempt;
   const read = await messagesOf(ports, batch, tasks);
-  if (tasks.length === 0) return read;
-  const schema = await schemaOrCurrent(sessions, ports, batch);
+  // A sink that cannot tell knows of no damaged file.
+  const { findDamaged } = writer as Partial<SupportsStagedFiles<unknown>>;
+  if (tasks.length === 0 || findDamaged === undefined) return read;
   const damaged = await retry(ports.runtime, { ...STEP_RETRY, attempts: 5 }, () =>
     watch.callSink("findDamaged()", batchLocation(batch), () =>
-      sessions.sink.findDamaged(schema, read.messages, context),
+      findDamaged.call(writer, read.messages, context),
     ),
   );
   return { ...read, lost: [...read.lost, ...damaged.map((file) => lostFile(batch, file))] };

@@ -6,13 +6,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import type {
-  DamagedFile,
-  SupportsNewestBatch,
-  SupportsStagedFiles,
-  SupportsTargetName,
-  TargetContext,
-} from "../../contract/stream-writer.ts";
+import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -56,14 +50,14 @@ export class SinkSession {
    * Returns the writer that answers questions about the sink. It is created once, when the sink's
    * options are checked, and writes nothing.
    */
-  async #asked(schema: Schema): Promise<Writer<unknown>> {
+  async askedWriter(schema: Schema): Promise<Writer<unknown>> {
     this.#askedWriter ??= await this.writer(schema);
     return this.#askedWriter;
   }
 
   /** Creates a writer, so that a sink with unusable options fails. */
   async checkOptions(schema: Schema): Promise<void> {
-    await this.#asked(schema);
+    await this.askedWriter(schema);
   }
 
   /** True if the save mode depends on whether the target exists. */
@@ -139,7 +133,7 @@ export class SinkSession {
     lastCommit: JsonValue | undefined,
     follows: BatchIdentity | undefined,
   ): Promise<{ readonly newest: CommittedBatch | undefined } | undefined> {
-    const writer = (await this.#asked(schema)) as Partial<SupportsNewestBatch>;
+    const writer = (await this.askedWriter(schema)) as Partial<SupportsNewestBatch>;
     if (writer.newestBatch === undefined) return undefined;
     const context = {
       ...this.context(incarnation),
@@ -155,19 +149,9 @@ export class SinkSession {
 
   /** Returns the name of the target, if the sink names it. */
   async targetName(schema: Schema): Promise<string | undefined> {
-    const writer = (await this.#asked(schema)) as Partial<SupportsTargetName>;
+    const writer = (await this.askedWriter(schema)) as Partial<SupportsTargetName>;
     const where = { pipeline: this.#pipeline.name };
     return await guard("SINK_FAILED", "targetName() failed", where, () => writer.targetName?.(this.#target));
-  }
-
-  /** Asks the sink which staged files are damaged. A sink that cannot tell knows of none. */
-  async findDamaged(
-    schema: Schema,
-    messages: readonly JsonValue[],
-    context: BatchContext,
-  ): Promise<readonly DamagedFile[]> {
-    const writer = (await this.#asked(schema)) as Partial<SupportsStagedFiles<unknown>>;
-    return (await writer.findDamaged?.(messages, context)) ?? [];
   }
 
   batchContext(batch: Batch, run: Pick<BatchRun, "position" | "lastCommit">): BatchContext {
