@@ -14,7 +14,7 @@ import type { BatchState } from "./ports/states.ts";
 import { triggerProgressOf } from "./progress.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
-import { type CommitCall, commitOrCollectItems, outcomeAfter } from "./sink-commit.ts";
+import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
 
 export interface FinalizeRequest {
@@ -138,19 +138,39 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const { batch, tasks } = attempt;
   const isComplete = tasks.length === batch.tasks;
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
-  const writer = isComplete ? await writerOf(finalizer, batch) : undefined;
-  const messages = writer && (await readChecked(finalizer, attempt, writer));
+  const writer = await (isComplete ? writerOf(finalizer, batch) : currentWriterOf(finalizer, batch));
+  const messages = isComplete ? await readChecked(finalizer, attempt, writer) : undefined;
   const problem = isComplete
     ? lossOf(messages?.lost ?? [])?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
-  const to = problem === undefined ? "committing" : "aborting";
-  const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });
-  const prepared = { ...optional("messages", messages), ...optional("writer", writer) };
+  const isWhole = problem === undefined || (await isInSink(finalizer, batch, writer, problem));
+  const to = isWhole ? "committing" : "aborting";
+  const decided = await decide(finalizer, batch, { to, ...(isWhole ? {} : { error: problem }) });
+  const prepared = { writer, ...optional("messages", messages) };
   if (decided.state === to) return { next: { batch: decided, tasks, ...prepared } };
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
   // Without that, a commit would seem to lack messages: the sink is then asked for the batch, and a
   // batch that has not landed is aborted and written again. That costs time, but no rows.
   return { next: { batch: decided, tasks: await tasksOfPlan(finalizer.ports.ledger, finalizer.run) } };
+}
+
+/**
+ * True if the sink has the batch, although its tasks are not complete: the ledger was put back to
+ * an older copy after the commit. An abort would delete what the commit names. `problem` is told
+ * first if the sink does not answer.
+ */
+async function isInSink(
+  { sessions, run, watch }: Finalizer,
+  batch: Batch,
+  writer: Writer<unknown>,
+  problem: ErrorRecord,
+): Promise<boolean> {
+  const context = sessions.sink.batchContext(batch, run);
+  try {
+    return await hasLanded({ batch, writer, context, watch }, "failed before abort()");
+  } catch (error) {
+    throw besides(problem, error);
+  }
 }
 
 /**
@@ -185,8 +205,7 @@ async function abortBatch(
   { batch, tasks, messages: read, writer: prepared, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
-  const writer =
-    prepared ?? (await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch));
+  const writer = prepared ?? (await currentWriterOf(finalizer, batch));
   // A task whose message is gone counts as failed.
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
@@ -247,6 +266,11 @@ async function writerOf({ sessions, ports }: Finalizer, batch: Batch): Promise<W
   const schema =
     batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
   return await sessions.sink.writer(await schema, batch);
+}
+
+/** Creates a writer that commits nothing. It may have another schema than the batch. */
+async function currentWriterOf({ sessions, ports }: Finalizer, batch: Batch): Promise<Writer<unknown>> {
+  return await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch);
 }
 
 /** Reads the commit messages, and looks for the staged files that they name. */

@@ -101,10 +101,16 @@ export async function outcomeAfter(failure: MillraceError, call: CommitCall): Pr
   }
 }
 
-async function hasLanded({ batch, writer, context, watch }: CommitCall): Promise<boolean> {
+/**
+ * Asks the sink whether it has the batch. A sink that cannot tell does not have it. Errors:
+ * `SINK_FAILED`, `LEDGER_BEHIND_SINK`, `SINK_BEHIND_LEDGER`.
+ */
+export async function hasLanded(
+  { batch, writer, context, watch }: Omit<CommitCall, "messages">,
+  failed = "failed after commit() had failed",
+): Promise<boolean> {
   const lookup = writer as unknown as Partial<SupportsCommitLookup & SupportsNewestBatch>;
   const where = batchLocation(batch);
-  const failed = "failed after commit() had failed";
   if (lookup.hasCommitted !== undefined) {
     const ask = async () => (await lookup.hasCommitted?.(batch.batchId, context)) === true;
     return await watch.callSink("hasCommitted()", where, ask, failed);

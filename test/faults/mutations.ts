@@ -337,7 +337,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: FINALIZE,
-        find: 'const decided = await decide(finalizer, batch, { to, ...optional("error", problem) });',
+        find: "const decided = await decide(finalizer, batch, { to, ...(isWhole ? {} : { error: problem }) });",
         replace:
           'const decided = to === "committing" ? { ...batch, state: to } : await decide(finalizer, batch, { to, ...optional("error", problem) });',
       },

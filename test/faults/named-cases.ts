@@ -122,6 +122,11 @@ export const NAMED_CASES = {
     runs: [[{ at: "sink.commit", kind: "stop after" }], [{ at: "source.read", kind: "fail for good" }]],
     rollback: { keep: "source.read #3", back: "step plan #2" },
   },
+  "a finalizer that is tried again after the commit, when the ledger was put back": {
+    kind: "ledger rolled back",
+    runs: [[{ at: "ledger.finish", kind: "die before" }]],
+    rollback: { keep: "ledger.recordTask #2", back: "step finalize #2" },
+  },
   "a simple reader whose partitions file is lost": {
     kind: "file lost",
     runs: [[{ at: "sink.write", kind: "stop before" }], [{ at: "step plan", kind: "file lost", file: 1 }]],

@@ -2,6 +2,13 @@ import type { Mutation } from "./mutation.ts";
 
 const RESUME = "shared/engine/resume.ts";
 
+/** Finalize does not ask the sink for the batch before it decides to abort. */
+const NO_QUESTION = {
+  file: "shared/engine/finalize.ts",
+  find: "problem === undefined || (await isInSink(finalizer, batch, writer, problem))",
+  replace: "problem === undefined",
+};
+
 /** Mutations that break nothing unless the ledger is put back to a copy, or a plan is lost. */
 export const OLDER_LEDGER_MUTATIONS: readonly Mutation[] = [
   {
@@ -28,7 +35,16 @@ export const OLDER_LEDGER_MUTATIONS: readonly Mutation[] = [
         find: 'if (found === "landed") return',
         replace: 'if (found === "landed" && current.tasks < 0) return',
       },
+      // Finalize would notice it, too, and abort nothing.
+      NO_QUESTION,
     ],
+  },
+  {
+    rule: "15",
+    what: "a batch is aborted without asking the sink for it",
+    caughtBy: "a finalizer that is tried again after the commit, when the ledger was put back",
+    shows: "a file that a commit names was deleted",
+    edits: [NO_QUESTION],
   },
   {
     rule: "2",

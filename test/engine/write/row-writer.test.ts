@@ -161,7 +161,7 @@ describe("a writer of rows", () => {
     Object.assign(script, { readFails: true, swallows: true });
     const ended = await (await new EngineWorld().run(definition, "a")).batch();
     expect(ended?.batch.state).toBe("aborted");
-    expect(calls.map(([call]) => call)).toEqual(["abortTask", "abort"]);
+    expect(calls.map(([call]) => call)).toEqual(["abortTask", "hasCommitted", "abort"]);
   });
 
   it("A writer of rows drops its staged rows if another attempt of the task was recorded", async () => {
