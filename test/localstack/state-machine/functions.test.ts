@@ -136,7 +136,7 @@ describe("a writer", () => {
     const { bytes = 0 } = (await Array.fromAsync(hurried.store.list(left[0] ?? "")))[0] ?? {};
     expect(bytes).toBeGreaterThan(0);
 
-    const young = { staged: { files: 0, bytes: 0 }, planned: { files: 0, bytes: 0 } };
+    const young = { staged: { files: 0, bytes: 0 }, planned: { files: 0, bytes: 0 }, more: false };
     expect(await hurried.vacuum({})).toEqual(young);
     const counted = await hurried.vacuum({ olderThan: 0, dryRun: true });
     expect(counted).toMatchObject({ staged: { files: 1, bytes } });
