@@ -70,12 +70,19 @@ async function run<Answer>(
   return JSON.parse(readFileSync(told, "utf8")) as Ran<Answer>;
 }
 
-/** Writes the records of finished tasks to the ledger for these partitions. */
+/** Puts the staged files of finished tasks of these partitions, and their records. */
 async function record(
   table: string,
   { run: { pipeline, incarnation, batchId, attempt } }: Work,
   partitions: readonly number[],
+  store: S3Store,
 ) {
+  const file = (partition: number) => `data/numbers/${incarnation}/${partition}.arrow`;
+  const staged = store.at("table");
+  for (let i = 0; i < partitions.length; i += AT_ONCE)
+    await Promise.all(
+      partitions.slice(i, i + AT_ONCE).map((partition) => staged.put(file(partition), Buffer.alloc(800))),
+    );
   const items = partitions.map((partition) => ({
     PutRequest: {
       Item: taskItem(
@@ -84,7 +91,7 @@ async function record(
           partition,
           message: {
             table: null,
-            path: `data/numbers/${incarnation}/${partition}.arrow`,
+            path: file(partition),
             rows: 1,
             bytes: 800,
           },
@@ -128,12 +135,12 @@ describe("a batch of 10,000 partitions", () => {
 
     // Half of the tasks are recorded, as after an execution that was stopped in the middle.
     const half = upTo(PARTITIONS / 2);
-    await record(tableName, planned.answer, half);
+    await record(tableName, planned.answer, half, store);
     const resumed = await run<Work>("plan", event, env);
     expect(resumed.answer).toMatchObject({ next: "WriteDistributed", todo: [] });
     expect(await entries(resumed.answer)).toMatchObject({ count: PARTITIONS / 2 });
 
-    await record(tableName, resumed.answer, upTo(PARTITIONS).slice(half.length));
+    await record(tableName, resumed.answer, upTo(PARTITIONS).slice(half.length), store);
     const written = { ...resumed.answer, failed: 0, killed: null };
     const finalized = await run<Finalized>("finalize", written, env);
     expect(finalized.answer).toMatchObject({ next: "Done", batch: { state: "committed", rows: PARTITIONS } });
