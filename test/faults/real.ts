@@ -3,6 +3,7 @@ import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { type MemoryObjects, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { Commits } from "./commits.ts";
 import { Database } from "./database.ts";
 import { LateCalls } from "./late-calls.ts";
 import type { Setup, Shape } from "./setup.ts";
@@ -69,6 +70,8 @@ export class RealWorld implements Surroundings {
       },
     };
   }
+
+  readonly commits = new Commits();
 
   async pass(): Promise<void> {
     await this.late.pass();

@@ -269,10 +269,13 @@ export class Run {
     await this.#world.pass(name);
     const step = current.getStore();
     if (step?.isFenced && FINAL_CALLS.has(name)) this.#world.broken("a run that was fenced went on");
-    const fault = this.#faultAt(index, name);
-    if (fault === undefined) return await noticeFence(step, effect);
-    this.#hasFault = true;
-    return await this.#suffer(fault, () => noticeFence(step, effect));
+    const call = async () => {
+      const fault = this.#faultAt(index, name);
+      if (fault === undefined) return await noticeFence(step, effect);
+      this.#hasFault = true;
+      return await this.#suffer(fault, () => noticeFence(step, effect));
+    };
+    return await (name === "sink.commit" ? this.#world.commits.during(this, call) : call());
   }
 
   async #suffer<T>({ kind, after = 1, file = 0 }: Fault, effect: () => Promise<T>): Promise<T> {
@@ -288,20 +291,17 @@ export class Run {
         await effect().catch(() => undefined);
         return await this.#die();
       case "fail":
-        throw injected("the call failed", true);
       case "fail for good":
-        throw injected("the call failed for good", false);
+        throw injected(`the call failed${kind === "fail" ? "" : " for good"}`, kind === "fail");
       case "lost answer":
-        await effect();
-        throw injected("the answer was lost", true);
       case "lost for good":
         await effect();
-        throw injected("the answer was lost for good", false);
+        throw injected("the answer was lost", kind === "lost answer");
       case "late":
-        this.#world.late.defer(after, effect);
+        this.#world.late.defer(after, this.#world.commits.late(this, effect));
         throw injected("the call failed, and takes effect later", true);
       case "late for good":
-        this.#world.late.defer(after, effect);
+        this.#world.late.defer(after, this.#world.commits.late(this, effect));
         throw injected("the call failed for good, and takes effect later", false);
       case "file lost":
         await this.#world.loseFile(file);
@@ -340,6 +340,7 @@ export class Run {
 
   /** Ends the run at once. A caller that waits for an answer waits for ever. */
   async stop(): Promise<never> {
+    this.#world.commits.endOf(this);
     this.#options.kill?.();
     this.#end("stopped");
     return await never();

@@ -2,6 +2,7 @@ import type { Runtime } from "../../shared/contract/context.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
+import type { Commits } from "./commits.ts";
 import type { Database } from "./database.ts";
 import type { LateCalls } from "./late-calls.ts";
 import type { Setup, Shape } from "./setup.ts";
@@ -20,6 +21,7 @@ export interface Surroundings {
   runtime(): Runtime;
   /** Called before each call of any run, with the name of the call. */
   pass(name: string): Promise<void>;
+  readonly commits: Commits;
   /** Deletes a file that the open batch needs, unless a commit of the batch was tried. */
   loseFile(number: number): Promise<void>;
   broken(what: string): void;

@@ -38,6 +38,7 @@ export class WorldLedger {
   /** The names of the calls of all runs. */
   readonly #calls: string[] = [];
   #restore: (() => void) | undefined;
+  #isDue = false;
   #isRolledBack = false;
 
   constructor(make: (path: string) => ClosableLedger, options: WorldLedgerOptions) {
@@ -64,14 +65,19 @@ export class WorldLedger {
     return this.#isRolledBack;
   }
 
-  /** Called before each call of any run. Returns true if the ledger is rolled back now. */
-  pass(name: string): boolean {
+  /**
+   * Called before each call of any run. Returns true if the ledger is rolled back now. That waits
+   * for the end of a commit that is under way: the older ledger does not know of it, so the batch
+   * may be aborted before the commit takes effect, and nothing could tell.
+   */
+  pass(name: string, isCommitting: boolean): boolean {
     if (this.#rollback === undefined) return false;
     const number = this.#calls.push(name);
     const at = callName(name, this.#calls.filter((call) => call === name).length);
     const { keep, back } = this.#rollback;
     if (keep === number || keep === at) this.#restore = this.keep();
-    return (back === number || back === at) && this.rollBack();
+    if (back === number || back === at) this.#isDue = true;
+    return this.#isDue && !isCommitting && this.rollBack();
   }
 
   /** Rolls the ledger back, unless that is done already. Returns true if it is older now. */

@@ -6,6 +6,7 @@ import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { Commits } from "./commits.ts";
 import { Database } from "./database.ts";
 import { DatabaseLedger } from "./database-ledger.ts";
 import { LateCalls } from "./late-calls.ts";
@@ -113,9 +114,11 @@ export class World implements Surroundings {
     };
   }
 
+  readonly commits = new Commits();
+
   async pass(name: string): Promise<void> {
     await this.late.pass();
-    if (this.#ledger.pass(name)) this.#forget();
+    if (this.#ledger.pass(name, this.commits.areUnderWay)) this.#forget();
   }
 
   /** Rolls the ledger back, as the case says, unless that is done already. */
