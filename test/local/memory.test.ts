@@ -1,19 +1,13 @@
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Home } from "../../local/home.ts";
 import { run } from "../../local/runner.ts";
 import { ThreadTasks } from "../../local/thread-tasks.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
-import type { JsonValue } from "../../shared/contract/json.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
-import { DataSourceStreamWriter } from "../../shared/contract/stream-writer.ts";
 import { folderInMemory } from "../support/folder.ts";
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
+import { collectGarbage, Drain } from "../support/memory.ts";
 
 const WARM_UP = 600;
 const MEASURED = 1200;
@@ -39,17 +33,6 @@ class Numbers extends DataSource {
   override schema = () => "n int";
   override streamReader = () => new Reader();
 }
-class Writer extends DataSourceStreamWriter {
-  override async write(rows: AsyncIterable<unknown>): Promise<JsonValue> {
-    for await (const _ of rows);
-    return null;
-  }
-  override commit(): void {}
-  override abort(): void {}
-}
-class Sink extends DataSource {
-  override streamWriter = () => new Writer();
-}
 
 function heapUsed(): number {
   collectGarbage();
@@ -60,7 +43,7 @@ function heapUsed(): number {
 it("The memory of a run does not grow with the number of its batches", async () => {
   const definition = pipeline("flat")
     .readStream.format(Numbers)
-    .writeStream.format(Sink) as unknown as Pipeline;
+    .writeStream.format(Drain) as unknown as Pipeline;
   const folder = folderInMemory();
   const stopping = new AbortController();
   const measured: number[] = [];

@@ -1,17 +1,11 @@
 import { getEventListeners } from "node:events";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { DataSource } from "../../../shared/contract/data-source.ts";
-import type { JsonValue } from "../../../shared/contract/json.ts";
 import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type Row } from "../../../shared/contract/stream-reader.ts";
-import { DataSourceStreamWriter } from "../../../shared/contract/stream-writer.ts";
 import { write } from "../../../shared/engine/write/task.ts";
 import { EngineWorld } from "../../support/engine.ts";
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
+import { collectGarbage, Drain } from "../../support/memory.ts";
 
 const TASKS = 300;
 
@@ -36,18 +30,7 @@ function manyTasks(see: (partition: object) => void): Pipeline {
     override schema = () => "n int";
     override streamReader = () => new Reader();
   }
-  class Writer extends DataSourceStreamWriter {
-    override async write(rows: AsyncIterable<unknown>): Promise<JsonValue> {
-      for await (const _ of rows);
-      return null;
-    }
-    override commit(): void {}
-    override abort(): void {}
-  }
-  class Sink extends DataSource {
-    override streamWriter = () => new Writer();
-  }
-  return pipeline("many").readStream.format(Numbers).writeStream.format(Sink) as unknown as Pipeline;
+  return pipeline("many").readStream.format(Numbers).writeStream.format(Drain) as unknown as Pipeline;
 }
 
 it("A task leaves no listener at the signal of its run, and nothing keeps its partition in memory", async () => {
