@@ -5,9 +5,9 @@ import type { ByteSource } from "./ipc/source.ts";
  * A file up to this size is read in one request. A larger file is read in pieces of this size, or
  * in the ranges that its format asks for.
  */
-const CHUNK_BYTES = 8 * 1024 * 1024;
+export const CHUNK_BYTES = 8 * 1024 * 1024;
 /** A file up to this size may be requested before its turn. */
-const AHEAD_BYTES = 1024 * 1024;
+export const AHEAD_BYTES = 1024 * 1024;
 /** How many files are requested before their turn. */
 const AHEAD = 8;
 

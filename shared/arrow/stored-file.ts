@@ -5,12 +5,7 @@ import type { ObjectStore } from "../contract/object-store.ts";
 import { ArrowFormatError } from "./ipc/format-error.ts";
 import { openFile } from "./ipc/read-ipc.ts";
 import type { ByteSource, IpcReader } from "./ipc/source.ts";
-import { StoredBytes } from "./stored-bytes.ts";
-
-/** A file up to this size is read in one request. */
-const SMALL_BYTES = 8 * 1024 * 1024;
-/** A file up to this size may be requested before its turn. */
-const AHEAD_BYTES = 1024 * 1024;
+import { AHEAD_BYTES, CHUNK_BYTES, StoredBytes } from "./stored-bytes.ts";
 
 /** The name of a file in a store, and what is recorded of it. */
 export interface RecordedFile {
@@ -102,8 +97,8 @@ export class StoredFile {
   /** Reads the whole file in one request. Returns `undefined` if it is too large for that. */
   async #readSmall(): Promise<ByteSource | undefined> {
     const { path, bytes: recorded } = this.#file;
-    const limit = recorded ?? SMALL_BYTES;
-    if (limit > SMALL_BYTES) return undefined;
+    const limit = recorded ?? CHUNK_BYTES;
+    if (limit > CHUNK_BYTES) return undefined;
     // One byte more than there should be, so that a file that has grown is noticed.
     const bytes = await this.#store.getRange(path, 0, limit + 1);
     if (bytes === undefined) throw this.#missing();

@@ -12,7 +12,7 @@ import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { BatchState } from "./ports/states.ts";
 import { triggerProgressOf } from "./progress.ts";
-import { callOrReadBack } from "./retry.ts";
+import { transitionOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
@@ -285,33 +285,18 @@ async function readChecked(
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {
   const { ledger } = finalizer.ports;
-  return await transitionOrReadBack(finalizer, batch, decision.to, () =>
+  const decided = await transitionOrReadBack(ledger, batch, decision.to, () =>
     ledger.decide(finalizer.fence, batch, decision),
   );
+  return sameAttempt(decided, batch.attempt);
 }
 
 async function finish(finalizer: Finalizer, batch: Batch, outcome: Outcome): Promise<Batch> {
   const { ledger } = finalizer.ports;
-  return await transitionOrReadBack(finalizer, batch, outcome.to, () =>
+  const ended = await transitionOrReadBack(ledger, batch, outcome.to, () =>
     ledger.finish(finalizer.fence, batch, outcome),
   );
-}
-
-/**
- * Makes a transition of the batch to the state `to`. If the call throws, reads the batch and
- * accepts it if it has reached that state.
- */
-async function transitionOrReadBack(
-  { ports }: Finalizer,
-  batch: Batch,
-  to: BatchState,
-  transition: () => Promise<Batch>,
-): Promise<Batch> {
-  const now = await callOrReadBack(transition, async () => {
-    const current = await ports.ledger.batch(batch.pipeline, batch.batchId);
-    return current?.attempt === batch.attempt && current.state === to ? current : undefined;
-  });
-  return sameAttempt(now, batch.attempt);
+  return sameAttempt(ended, batch.attempt);
 }
 
 async function readBatch(ports: Ports, run: BatchRun): Promise<Batch> {

@@ -14,7 +14,7 @@ import {
 } from "./partitions-file.ts";
 import type { Batch, Fence, Head, PlanOfAttempt, Task } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
-import { callOrReadBack } from "./retry.ts";
+import { callOrReadBack, transitionOrReadBack } from "./retry.ts";
 import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { checkSinkPosition } from "./sink-position.ts";
@@ -112,13 +112,8 @@ function tooOld({ pipeline, batchId, attempt, state }: Batch): MillraceError {
 }
 
 async function decideToCommit({ ledger }: Ports, fence: Fence, batch: Batch): Promise<Batch> {
-  return await callOrReadBack(
-    () => ledger.decide(fence, batch, { to: "committing" }),
-    async () => {
-      const recorded = await ledger.batch(fence.pipeline, batch.batchId);
-      const isDecided = recorded?.attempt === batch.attempt && recorded.state === "committing";
-      return isDecided ? recorded : undefined;
-    },
+  return await transitionOrReadBack(ledger, batch, "committing", () =>
+    ledger.decide(fence, batch, { to: "committing" }),
   );
 }
 

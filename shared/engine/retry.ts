@@ -1,5 +1,7 @@
 import { MillraceError } from "../contract/errors.ts";
 import type { RetryPolicy } from "../contract/retry.ts";
+import type { Batch, Ledger } from "./ports/ledger.ts";
+import type { BatchState } from "./ports/states.ts";
 
 /** Waits between the attempts of a task, and between the attempts of a sink's commit. */
 export const STEP_RETRY: Omit<RetryPolicy, "attempts"> = { firstDelay: 300, longestDelay: 10_000 };
@@ -21,4 +23,20 @@ export async function callOrReadBack<T>(
     if (accepted === undefined) throw error;
     return accepted;
   }
+}
+
+/**
+ * Makes a transition of the batch to the state `to`. If the call throws, reads the batch and
+ * accepts it if this attempt has reached that state.
+ */
+export async function transitionOrReadBack(
+  ledger: Ledger,
+  { pipeline, batchId, attempt }: Batch,
+  to: BatchState,
+  transition: () => Promise<Batch>,
+): Promise<Batch> {
+  return await callOrReadBack(transition, async () => {
+    const current = await ledger.batch(pipeline, batchId);
+    return current?.attempt === attempt && current.state === to ? current : undefined;
+  });
 }
