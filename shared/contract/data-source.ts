@@ -6,6 +6,7 @@ import { MillraceError } from "./errors.ts";
 import type { OptionsSchema } from "./options/parse.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
+import type { SupportsWrite } from "./write/table.ts";
 
 /** An Arrow schema, or Spark DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
 export type SchemaLike = Schema | string;
@@ -72,6 +73,13 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<unknown> {
     return this.#missing("streamWriter(schema, overwrite)");
   }
+
+  /**
+   * Returns the table that rows of this schema are written to, in the form of Spark's package
+   * `connector.write`. If a data source has this method, `writer` and `streamWriter` are not called.
+   * Called in each step of a batch. (Spark: `TableProvider.getTable`.)
+   */
+  table?(schema: Schema): Awaitable<SupportsWrite>;
 
   #missing(method: string, instead: string = method): never {
     const { name } = this.constructor;

@@ -5,6 +5,7 @@ import { MillraceError } from "./errors.ts";
 import { checkFilter, type Filter } from "./filters.ts";
 import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
+import type { Predicate } from "./write/predicates.ts";
 
 /**
  * When a run executes batches. `once`: one batch. `availableNow`: batches until all data is read
@@ -43,6 +44,20 @@ export interface ConfiguredSource extends Configured {
   readonly filters?: readonly Filter[];
 }
 
+/**
+ * Which rows an overwrite replaces: those that match a condition, or the partitions of the table
+ * that occur in the new rows.
+ */
+export type Overwrite =
+  | { readonly replaces: "matching"; readonly condition: Filter | Predicate }
+  | { readonly replaces: "partitions" };
+
+/**
+ * What each batch of a stream does with the rows that the sink has. `append` adds rows, `complete`
+ * replaces all rows. (Spark: `DataStreamWriter.outputMode`.)
+ */
+export type OutputMode = "append" | "complete";
+
 /** All settings of a pipeline. */
 export interface PipelineDefinition {
   /** Name of the pipeline. It identifies the pipeline in the ledger. */
@@ -55,6 +70,10 @@ export interface PipelineDefinition {
   readonly triggered?: Trigger;
   /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
   readonly saveMode?: SaveMode;
+  /** Which rows the mode `overwrite` replaces. Absent if it replaces all rows. */
+  readonly overwrite?: Overwrite;
+  /** What each batch of a stream does with the rows of the sink. Absent for `append`. */
+  readonly outputMode?: OutputMode;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
 }

@@ -161,6 +161,8 @@ export interface BatchProgress {
   readonly rows: number;
   /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
+  /** The write's metrics as people see them, by their descriptions. */
+  readonly metrics?: Readonly<Record<string, string>>;
   /** Figures of the run's trigger; absent unless the attempt was committed. */
   readonly trigger?: TriggerProgress;
 }
@@ -203,6 +205,8 @@ export interface Batch {
   readonly firstPlannedAt: number;
   readonly finishedAt?: number;
   readonly progress?: BatchProgress;
+  /** How the tasks of the attempt write to a table. */
+  readonly write?: TableWrite;
   /** Why the attempt was aborted, or why it has not ended yet. */
   readonly error?: ErrorRecord;
 }
@@ -235,6 +239,8 @@ export interface BatchRun {
   readonly position?: SinkPosition;
   /** Absent in a run that an older version started. */
   readonly planning?: Planning;
+  /** How the tasks write to a table. */
+  readonly write?: TableWrite;
 }
 
 export interface TaskKey {
@@ -244,6 +250,41 @@ export interface TaskKey {
   readonly attempt: number;
   readonly partition: number;
 }
+
+/**
+ * What is recorded of the write of an attempt, so that each step makes the same one. Absent if the
+ * sink has writers in the form of PySpark's API.
+ */
+export interface TableWrite {
+  /** The own fields of the factory that makes the task writers. */
+  readonly factory: Readonly<Record<string, JsonValue>>;
+  /** True if an attempt of a task must be authorized before it commits. */
+  readonly isCoordinated: boolean;
+  /** Number of partitions of the source. */
+  readonly inputPartitions: number;
+  /** When the batch was planned first, in epoch milliseconds. */
+  readonly plannedAt: number;
+}
+
+/** The attempt of a task that may commit: no other one may, until this one failed or expired. */
+export interface CommitClaim {
+  /** Unique id of the task attempt. */
+  readonly writerId: string;
+  /** Number of the task attempt. */
+  readonly attemptNumber: number;
+  /** Epoch of its run. A claim of an earlier run does not hold. */
+  readonly epoch: number;
+  /** When the time of the attempt is over, in epoch milliseconds. The claim does not hold then. */
+  readonly expiresAt: number;
+}
+
+/** The answer to an attempt that asks whether it may commit. */
+export type CommitAuthorization =
+  | { readonly granted: true }
+  /** Another attempt is recorded, so there is nothing left to commit. */
+  | { readonly granted: false; readonly task: Task }
+  /** Another attempt commits. */
+  | { readonly granted: false; readonly holder: CommitClaim };
 
 /** A finished task. The first one that is recorded under a key stays forever. */
 export interface Task {
@@ -266,6 +307,8 @@ export interface Task {
   /** The plan of the batch. Absent in records of older versions, and for batches of theirs. */
   readonly planId?: string;
   readonly recordedAt: number;
+  /** Values of the write's metrics, by their names. */
+  readonly metrics?: Readonly<Record<string, number>>;
 }
 
 /**

@@ -1,0 +1,32 @@
+/**
+ * Spark's package `connector.write`: tables that are written by builders, writes, factories and
+ * data writers. Guide: docs/write.md.
+ */
+export { BatchWrite, StreamingWrite } from "./batch-write.ts";
+export {
+  type AnyDataWriter,
+  ArrowDataWriter,
+  DataWriter,
+  type DataWriterFactory,
+  type StreamingDataWriterFactory,
+} from "./data-writer.ts";
+export { CustomAvgMetric, type CustomMetric, CustomSumMetric, type CustomTaskMetric } from "./metrics.ts";
+export type { Expression, Literal, NamedReference, Predicate, ScalarExpression } from "./predicates.ts";
+export type { DeleteSummary, InsertSummary, MergeSummary, UpdateSummary, WriteSummary } from "./summary.ts";
+export type {
+  SupportsDelete,
+  SupportsDeleteV2,
+  SupportsWrite,
+  Table,
+  TableCapability,
+  TruncatableTable,
+} from "./table.ts";
+export { type InsertableRelation, V1Write, Write } from "./write.ts";
+export type {
+  SupportsDynamicOverwrite,
+  SupportsOverwrite,
+  SupportsOverwriteV2,
+  SupportsTruncate,
+  WriteBuilder,
+} from "./write-builder.ts";
+export type { LogicalWriteInfo, PhysicalWriteInfo } from "./write-info.ts";
