@@ -200,6 +200,11 @@ class RecordedStreamingWrite extends StreamingWrite<unknown> {
     return factoryOf(this.#recording);
   }
 
+  override useCommitCoordinator(): boolean {
+    note(this.#recording, "useCommitCoordinator");
+    return this.#recording.isCoordinated;
+  }
+
   override commit(epochId: number, messages: readonly unknown[]): void {
     note(this.#recording, "commit", [epochId, messages]);
   }
