@@ -12,7 +12,12 @@ import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../
 import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
-import { type Disposition, isWriterTable, WriterTable, type WriterWrite } from "../../contract/write/writer-table.ts";
+import {
+  type Disposition,
+  isWriterTable,
+  WriterTable,
+  type WriterWrite,
+} from "../../contract/write/writer-table.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -100,7 +105,10 @@ export class SinkSession {
     throw invalid("build", write, "Return a write.", { pipeline: this.#pipeline.name });
   }
 
-  #infoOf(schema: Schema, { incarnation, planId = UNKNOWN_PLAN, ...request }: WriteRequest): LogicalWriteInfo {
+  #infoOf(
+    schema: Schema,
+    { incarnation, planId = UNKNOWN_PLAN, ...request }: WriteRequest,
+  ): LogicalWriteInfo {
     const { saveMode } = this.#pipeline;
     // The step that plans has decided to write. Rows that it wrote must not change that.
     const mode = request.isPlanning === true || saveMode === "overwrite" ? saveMode : "append";
@@ -118,10 +126,15 @@ export class SinkSession {
     const { sink, name } = this.#pipeline;
     const { dataSource } = sink;
     const where = { pipeline: name };
-    const made = await guard("SINK_FAILED", `making the sink "${dataSource.name}" failed`, where, async () => {
-      const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
-      return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
-    });
+    const made = await guard(
+      "SINK_FAILED",
+      `making the sink "${dataSource.name}" failed`,
+      where,
+      async () => {
+        const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
+        return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
+      },
+    );
     const table = isWriterTable(made) ? made : checkImplementation(made, "table", TABLE, where);
     checkCapabilities(table, this.#pipeline);
     return table;

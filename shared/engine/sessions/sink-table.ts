@@ -9,7 +9,6 @@ import {
   predicateText,
 } from "../../contract/write/predicates.ts";
 import type { Table, TableCapability } from "../../contract/write/table.ts";
-import type { Disposition } from "../../contract/write/writer-table.ts";
 import type {
   SupportsDynamicOverwrite,
   SupportsOverwrite,
@@ -17,6 +16,7 @@ import type {
   SupportsTruncate,
   WriteBuilder,
 } from "../../contract/write/write-builder.ts";
+import type { Disposition } from "../../contract/write/writer-table.ts";
 
 /** The settings of a pipeline that say what a write does with the rows of the table. */
 export type WriteSettings = Pick<Pipeline, "name" | "saveMode" | "overwrite" | "outputMode">;
