@@ -35,6 +35,9 @@ export {
   type MillraceErrorOptions,
 } from "./contract/errors.ts";
 export {
+  AlwaysFalse,
+  AlwaysTrue,
+  And,
   type Attribute,
   type ColumnFilter,
   EqualNullSafe,
@@ -49,6 +52,7 @@ export {
   LessThan,
   LessThanOrEqual,
   Not,
+  Or,
   StringContains,
   StringEndsWith,
   StringStartsWith,
