@@ -1,5 +1,5 @@
-import type { SchemaLike } from "../data-source.ts";
 import type { Filter } from "../filters.ts";
+import type { SchemaLike } from "../schema-like.ts";
 import type { Awaitable } from "../stream-reader.ts";
 import type { CustomMetric, CustomTaskMetric } from "./metrics.ts";
 import type { Predicate } from "./predicates.ts";
