@@ -7,6 +7,7 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import { readHead } from "./log.ts";
+import type { Operation } from "./log-entry.ts";
 import { ArrowTableReader, type TableSlice } from "./reader.ts";
 import { readTableSchema } from "./table-schema.ts";
 import { ArrowTableWriter, type TableRows } from "./writer.ts";
@@ -18,9 +19,23 @@ export interface ArrowTableOptions {
    * folder `table` inside the pipeline's own folder. A source needs it.
    */
   readonly path?: string;
+  /**
+   * Sink: the columns by whose values the rows are divided into files, in folders such as
+   * `data/…/day=2026-11-28/`. A batch can then replace the partitions that occur in its rows. The
+   * table keeps these columns. Default: not divided.
+   */
+  readonly partitionBy?: readonly string[];
 }
 
-const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
+const name = z.string().min(1);
+const OPTIONS = z.strictObject({
+  path: name.optional(),
+  partitionBy: z
+    .array(name)
+    .min(1)
+    .refine((names) => new Set(names).size === names.length, { message: "names a column twice" })
+    .optional(),
+});
 
 type ParsedOptions = z.output<typeof OPTIONS>;
 
@@ -65,11 +80,16 @@ export class ArrowTable extends DataSource<ParsedOptions> {
 
   /** Returns a writer that appends rows. */
   override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
-    return new ArrowTableWriter(schema, "append", this.options.path, this.runtime);
+    return this.#writer(schema, "append");
   }
 
   /** Returns a writer that appends rows or, with `overwrite`, replaces all rows and the schema. */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
-    return new ArrowTableWriter(schema, overwrite ? "overwrite" : "append", this.options.path, this.runtime);
+    return this.#writer(schema, overwrite ? "overwrite" : "append");
+  }
+
+  #writer(schema: Schema, operation: Operation): ArrowTableWriter {
+    const { path, partitionBy } = this.options;
+    return new ArrowTableWriter({ schema, operation, path, partitionBy }, this.runtime);
   }
 }
