@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { checkTrigger, pipeline, type Trigger, triggerOf } from "../../../shared/contract/pipeline.ts";
+import { pipeline } from "../../../shared/contract/pipeline.ts";
+import { checkTrigger, type Trigger, triggerOf } from "../../../shared/contract/trigger.ts";
 import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { Bare, Desk, plain, sinkOf, sourceOf } from "./desk.ts";

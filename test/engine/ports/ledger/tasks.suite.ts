@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Ledger, TaskKey } from "../../../../shared/engine/ports/ledger.ts";
+import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
+import type { TaskKey } from "../../../../shared/engine/ports/tasks.ts";
 import { BOB, KEY, LEASE, type LedgerOptions, RUNNING, stepsOf, TASK } from "./steps.ts";
 
 /** Tests of a ledger's records of finished and running tasks. */
@@ -50,6 +51,13 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       expect(Buffer.byteLength(JSON.stringify(task.message))).toBe(messageBytes);
       expect(await ledger.recordTask(KEY, task)).toEqual(task);
       expect(await ledger.task(KEY)).toEqual(task);
+    });
+
+    it("The ledger keeps the metrics of a task, also numbers that a database would round", async () => {
+      const metrics = { "files added": 3, ratio: 0.1, huge: 1.7e308, negative: -(2 ** 53) };
+      await ledger.recordTask(KEY, { ...TASK, metrics });
+      expect(await ledger.task(KEY)).toEqual({ ...TASK, metrics });
+      expect(await ledger.tasks(KEY)).toEqual([{ ...TASK, metrics }]);
     });
 
     it("The ledger keeps messages of any JSON value and the place of a large one", async () => {
