@@ -1,5 +1,6 @@
-import { type Data, makeData, RecordBatch, Schema, Struct } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
+import { selectColumns } from "../../arrow/select.ts";
 import { takeRows } from "../../arrow/take.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { padded } from "../../contract/keys.ts";
@@ -106,7 +107,7 @@ function partsOf(partitionBy: readonly string[], chunk: readonly RecordBatch[]):
   const parts = new Map<string, Part>();
   for (const batch of chunk) {
     let index = 0;
-    for (const row of rowsOf(columnsOf(batch, partitionBy))) {
+    for (const row of rowsOf(selectColumns(batch, partitionBy))) {
       const values = row as PartitionValues;
       const key = partitionKey(partitionBy, values);
       const part = parts.get(key) ?? { values, rows: new Map<RecordBatch, number[]>() };
@@ -118,22 +119,6 @@ function partsOf(partitionBy: readonly string[], chunk: readonly RecordBatch[]):
     }
   }
   return [...parts.values()];
-}
-
-/** Returns these columns of a record batch. */
-function columnsOf(batch: RecordBatch, names: readonly string[]): RecordBatch {
-  const { fields } = batch.schema;
-  const indexes = names.map((name) => fields.findIndex((field) => field.name === name));
-  const columns = new Schema(indexes.flatMap((index) => fields[index] ?? []));
-  return new RecordBatch(
-    columns,
-    makeData({
-      type: new Struct(columns.fields),
-      length: batch.numRows,
-      nullCount: 0,
-      children: indexes.map((index) => batch.data.children[index] as Data),
-    }),
-  );
 }
 
 function tooMany(partitionBy: readonly string[], maxFiles: number): MillraceError {

@@ -50,16 +50,27 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   /**
-   * Returns a writer that appends or upserts rows. With `overwrite` the table is emptied first, in
-   * the same transaction.
+   * Returns a table to which rows are appended or upserted. An overwrite deletes the rows that it
+   * replaces in the same transaction.
    */
-  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
-    return new PostgresWriter(schema, this.options, overwrite, this.#server, this.runtime);
-  }
-
-  /** Returns a writer that appends or upserts rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
-    return this.writer(schema, false);
+  override table(schema: Schema): SupportsWrite {
+    const { partitionBy } = this.options;
+    return new WriterTable({
+      name: Postgres.name,
+      capabilities: new Set<TableCapability>([
+        "BATCH_WRITE",
+        "STREAMING_WRITE",
+        "TRUNCATE",
+        "OVERWRITE_BY_FILTER",
+        "ACCEPT_ANY_SCHEMA",
+        ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
+      ]),
+      insteadOf: {
+        OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink: partitionBy: ["column", …].',
+      },
+      writer: (disposition) =>
+        new PostgresWriter(schema, this.options, replacedBy(disposition), this.#server, this.runtime),
+    });
   }
 
   get #server(): Server {
