@@ -14,14 +14,14 @@ import type {
 import type { Disposition } from "../../contract/write/writer-table.ts";
 
 /** The settings of a pipeline that say what a write does with the rows of the table. */
-export type WriteSettings = Pick<PipelineDefinition, "name" | "saveMode" | "overwrite" | "outputMode">;
+export type WriteSettings = Pick<PipelineDefinition, "name" | "saveMode" | "overwrites" | "outputs">;
 
 /** Returns which rows of the table the pipeline's writes replace. Throws `FILTER_INVALID`. */
-export function dispositionOf({ saveMode, overwrite, outputMode }: WriteSettings): Disposition {
-  if (outputMode === "complete") return { replaces: "all" };
+export function dispositionOf({ saveMode, overwrites, outputs }: WriteSettings): Disposition {
+  if (outputs === "complete") return { replaces: "all" };
   if (saveMode !== "overwrite") return { replaces: "none" };
-  if (overwrite?.replaces !== "matching") return { replaces: overwrite?.replaces ?? "all" };
-  const predicates = predicatesOf(overwrite.condition);
+  if (overwrites?.replaces !== "matching") return { replaces: overwrites?.replaces ?? "all" };
+  const predicates = predicatesOf(overwrites.condition);
   return isAlwaysTrue(predicates) ? { replaces: "all" } : { replaces: "matching", predicates };
 }
 

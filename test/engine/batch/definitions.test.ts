@@ -31,7 +31,7 @@ describe("a data source without the needed method", () => {
       pipeline("numbers").read.format(sourceOf(desk)).write.format(Bare).mode("append"),
     );
     const { sessions } = await desk.world.run(unwritten, "a");
-    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
+    await expect(sessions.sink.newAsked(await sessions.source.schema())).rejects.toMatchObject({
       code: "NOT_SUPPORTED",
       message: 'data source "Bare" has no writer(schema, overwrite)',
     });
