@@ -5,10 +5,13 @@ import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
+import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import { WriterTable } from "../../contract/write/writer-table.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
 import { loadDriver, Server } from "./connection.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
+import { type Replaced, replacedBy } from "./replace.ts";
 import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
 import { PostgresWriter } from "./writer.ts";
@@ -68,9 +71,22 @@ export class Postgres extends DataSource<ParsedOptions> {
       insteadOf: {
         OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink: partitionBy: ["column", …].',
       },
-      writer: (disposition) =>
-        new PostgresWriter(schema, this.options, replacedBy(disposition), this.#server, this.runtime),
+      writer: (disposition) => this.#writer(schema, replacedBy(disposition)),
     });
+  }
+
+  /** Returns the writer of `table`: it appends or upserts rows or, with `overwrite`, replaces all. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.#writer(schema, { replaces: overwrite ? "all" : "none" });
+  }
+
+  /** Returns the writer of `table` that appends or upserts rows. */
+  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.writer(schema, false);
+  }
+
+  #writer(schema: Schema, replaced: Replaced): PostgresWriter {
+    return new PostgresWriter(schema, this.options, replaced, this.#server, this.runtime);
   }
 
   get #server(): Server {

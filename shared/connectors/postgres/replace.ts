@@ -1,8 +1,11 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { selectColumns } from "../../arrow/select.ts";
 import { rowsOf } from "../../arrow/rows.ts";
-import type { Filter } from "../../contract/filters.ts";
+import { selectColumns } from "../../arrow/select.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { Filter } from "../../contract/filters.ts";
+import { filtersOf } from "../../contract/write/convert-filters.ts";
+import { predicatesText } from "../../contract/write/predicate-text.ts";
+import type { Disposition } from "../../contract/write/writer-table.ts";
 import { Parameters } from "./cursor.ts";
 import { conditionOf } from "./filters.ts";
 import { escapeIdentifier } from "./identifier.ts";
@@ -14,6 +17,35 @@ import { comparedSchema, type Table } from "./table.ts";
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 const MAX_PARTITIONS = 5000;
 const ORDINALITY = escapeIdentifier("number of the partition among those sent at once");
+
+/** The rows of the table that a batch replaces. */
+export type Replaced =
+  | { readonly replaces: "none" | "all" | "partitions" }
+  | { readonly replaces: "matching"; readonly filters: readonly Filter[] };
+
+/**
+ * Returns what a batch replaces. Called before anything is read. Throws `WRITE_NOT_SUPPORTED` for
+ * predicates that are not sent to the server.
+ */
+export function replacedBy(disposition: Disposition): Replaced {
+  if (disposition.replaces !== "matching") return disposition;
+  const { predicates } = disposition;
+  const filters = filtersOf(predicates);
+  if (filters?.every(isTopLevel)) return { replaces: "matching", filters };
+  throw new MillraceError(
+    "WRITE_NOT_SUPPORTED",
+    `table "postgres" cannot overwrite the rows with ${predicatesText(predicates)}`,
+    {
+      hint: "Nothing was read or written. Compare columns with values, and combine that with AND, OR and NOT.",
+    },
+  );
+}
+
+function isTopLevel(filter: Filter): boolean {
+  if ("attribute" in filter) return filter.attribute.length === 1;
+  if ("child" in filter) return isTopLevel(filter.child);
+  return !("left" in filter) || (isTopLevel(filter.left) && isTopLevel(filter.right));
+}
 
 /**
  * Waits for all transactions that write to the table, and keeps others from writing until this one
