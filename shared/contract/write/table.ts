@@ -40,6 +40,8 @@ export interface Table {
    * of the rows are matched by name.
    */
   readonly schema?: SchemaLike;
+  /** What people can do instead, by the capability that the table lacks. Errors show it. */
+  readonly insteadOf?: Readonly<Partial<Record<TableCapability, string>>>;
 }
 
 /**

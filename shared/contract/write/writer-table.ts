@@ -6,7 +6,7 @@ import type { SupportsTaskAbort } from "../stream-writer.ts";
 import { BatchWrite, StreamingWrite } from "./batch-write.ts";
 import { type AnyDataWriter, DataWriter } from "./data-writer.ts";
 import type { Predicate } from "./predicates.ts";
-import type { SupportsWrite, TableCapability } from "./table.ts";
+import type { SupportsWrite, Table, TableCapability } from "./table.ts";
 import { Write } from "./write.ts";
 import type { SupportsDynamicOverwrite, SupportsOverwriteV2, SupportsTruncate } from "./write-builder.ts";
 import type { LogicalWriteInfo } from "./write-info.ts";
@@ -23,6 +23,7 @@ export interface WriterTableParts {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
   readonly schema?: SchemaLike;
+  readonly insteadOf?: NonNullable<Table["insteadOf"]>;
   /** Returns a new writer. */
   writer(disposition: Disposition, info: Pick<LogicalWriteInfo, "schema">): Awaitable<Writer<unknown>>;
 }
@@ -37,12 +38,14 @@ export class WriterTable implements SupportsWrite {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
   readonly schema?: SchemaLike;
+  readonly insteadOf: NonNullable<Table["insteadOf"]>;
   readonly #parts: WriterTableParts;
 
   constructor(parts: WriterTableParts) {
     this.#parts = parts;
     this.name = parts.name;
     this.capabilities = parts.capabilities;
+    this.insteadOf = parts.insteadOf ?? {};
     if (parts.schema !== undefined) this.schema = parts.schema;
   }
 

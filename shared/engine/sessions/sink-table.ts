@@ -36,7 +36,13 @@ export function checkCapabilities(table: Table, settings: WriteSettings): void {
   const has = (...anyOf: TableCapability[]) => anyOf.some((capability) => table.capabilities.has(capability));
   const { replaces } = dispositionOf(settings);
   const lacks = (feature: string, capability: TableCapability) =>
-    notSupported(table, settings, `does not support ${feature}`, `the capability "${capability}"`);
+    notSupported(
+      table,
+      settings,
+      `does not support ${feature}`,
+      `the capability "${capability}"`,
+      table.insteadOf?.[capability],
+    );
   if (settings.saveMode === undefined) {
     // As in Spark, complete mode asks the builder and not the capability.
     if (!has("STREAMING_WRITE")) throw lacks("writing of a stream", "STREAMING_WRITE");
@@ -141,9 +147,10 @@ function notSupported(
   { name: pipeline }: WriteSettings,
   problem: string,
   needs: string,
+  instead = `It needs ${needs}. Choose a mode that the table supports, or another table.`,
 ): MillraceError {
   return new MillraceError("WRITE_NOT_SUPPORTED", `table "${table}" ${problem}`, {
     where: { pipeline },
-    hint: `Nothing was read or written. It needs ${needs}. Choose a mode that the table supports, or another table.`,
+    hint: `Nothing was read or written. ${instead}`,
   });
 }
