@@ -112,6 +112,11 @@ export function taskLocation({ run, partition, attemptNumber }: WriteRequest): E
   return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
+/** Returns a whole number below 2^53 that is as unique as the id. */
+function taskIdOf(writerId: string): number {
+  return Number(BigInt.asUintN(53, BigInt(`0x0${writerId.replace(/[^\da-f]/gi, "")}`)));
+}
+
 function taskKey({ run, partition }: WriteRequest): TaskKey {
   return { ...run, partition };
 }
@@ -185,7 +190,7 @@ class WriterTask {
 
   async run(): Promise<TaskResult> {
     const { rows, planned, write, request, context, ports, options } = this.#parts;
-    const taskId = Math.floor(ports.runtime.random() * 2 ** 53);
+    const taskId = taskIdOf(this.#writerId);
     const where = taskLocation(request);
     const made = await write.createWriter(request.run.write, taskId, context, where);
     const claim = new CommitRight({
@@ -228,12 +233,12 @@ class WriterTask {
 
   /** Writes all rows, watched for a stall. */
   async #writeRows(writer: TaskWriter): Promise<void> {
-    const { rows, watch, options } = this.#parts;
+    const { rows, watch, options, write } = this.#parts;
     this.#beginWatch();
     // A task that was told to stop needs no watch any more, even if its sink does not return.
     const stopListening = onAbort(options.signal, () => watch.end());
     try {
-      await writer.writeAll(rows);
+      await writer.writeAll(write.matched(rows));
     } finally {
       stopListening();
       watch.end();
