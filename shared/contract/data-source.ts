@@ -4,12 +4,10 @@ import type { Writer } from "./batch-writer.ts";
 import type { DataSourceRuntime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 import type { OptionsSchema } from "./options/parse.ts";
+import type { SchemaLike } from "./schema-like.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
 import type { SupportsWrite } from "./write/table.ts";
-
-/** An Arrow schema, or Spark DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
-export type SchemaLike = Schema | string;
 
 /**
  * Base class of everything that a pipeline can read from or write to. Works like Spark's

@@ -1,6 +1,6 @@
 import { takesRows, type Writer, writesBatches } from "../batch-writer.ts";
 import type { BatchContext, TaskContext } from "../context.ts";
-import type { SchemaLike } from "../data-source.ts";
+import type { SchemaLike } from "../schema-like.ts";
 import type { Awaitable } from "../stream-reader.ts";
 import type { SupportsTaskAbort } from "../stream-writer.ts";
 import { BatchWrite, StreamingWrite } from "./batch-write.ts";

@@ -1,3 +1,6 @@
+import type { Schema } from "apache-arrow";
+import { type ColumnMatch, matchColumns } from "../../arrow/match-columns.ts";
+import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { PipelineDefinition } from "../../contract/pipeline.ts";
 import { filtersOf, predicatesOf } from "../../contract/write/convert-filters.ts";
@@ -52,6 +55,15 @@ export function checkCapabilities(table: Table, settings: WriteSettings): void {
     throw lacks("overwrite by filter in a batch", "OVERWRITE_BY_FILTER");
   if (replaces === "partitions" && !(has("BATCH_WRITE") && has("OVERWRITE_DYNAMIC")))
     throw lacks("dynamic overwrite in a batch", "OVERWRITE_DYNAMIC");
+}
+
+/**
+ * Returns how the rows are matched with the columns of the table, by name. `undefined` if the rows
+ * are written as they are. Throws `COLUMNS_NOT_MATCHED` or `SCHEMA_INVALID`.
+ */
+export function columnMatch(table: Table, schema: Schema, where: ErrorLocation): ColumnMatch | undefined {
+  if (table.schema === undefined || table.capabilities.has("ACCEPT_ANY_SCHEMA")) return undefined;
+  return matchColumns(schema, toSchema(table.schema), "name", where);
 }
 
 type AnyBuilder = WriteBuilder &
