@@ -2,7 +2,7 @@ import { hostname, userInfo } from "node:os";
 import { createInterface } from "node:readline/promises";
 import { runtime } from "../local/home.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { Action } from "../shared/engine/ports/ledger.ts";
+import type { Action } from "../shared/engine/ports/manual-operations.ts";
 import { EXIT } from "./exit-codes.ts";
 import { printJson, printLine, tellLine } from "./render/terminal.ts";
 

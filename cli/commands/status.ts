@@ -1,5 +1,6 @@
 import { runtime } from "../../local/home.ts";
-import type { Action, Batch, Head, JournalEntry, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Head, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Action, JournalEntry } from "../../shared/engine/ports/manual-operations.ts";
 import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";

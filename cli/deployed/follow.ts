@@ -1,6 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
-import type { Batch, Head, Ledger, Task } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../../shared/engine/ports/run-events.ts";
+import type { Task } from "../../shared/engine/ports/tasks.ts";
 import { elapsedBetween, progressOf } from "../../shared/engine/progress.ts";
 import { runningOf } from "../render/partition.ts";
 import type { ExecutionState } from "./execution.ts";

@@ -1,5 +1,6 @@
-import type { Batch, Ledger, RunningTask, Task } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
+import type { RunningTask, Task } from "../../shared/engine/ports/tasks.ts";
 import { formatBytes, formatDuration, formatRate, plural } from "./text.ts";
 
 /** Idle times shorter than this are not shown. */

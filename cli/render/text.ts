@@ -1,5 +1,5 @@
 import type { Offset } from "../../shared/contract/offset.ts";
-import type { Action } from "../../shared/engine/ports/ledger.ts";
+import type { Action } from "../../shared/engine/ports/manual-operations.ts";
 import { printable } from "./terminal.ts";
 
 /** Formats a count: `1,707`. */

@@ -22,6 +22,8 @@ export const BATCH_FILE = {
   failure: "failure-",
   message: "message-",
   partitions: "partitions-",
+  /** Rows that a task stages for a `V1Write`. */
+  rows: "rows-",
   todo: "todo-",
 } as const;
 

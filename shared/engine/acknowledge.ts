@@ -1,4 +1,5 @@
-import type { Fence, Unacknowledged } from "./ports/ledger.ts";
+import type { Fence } from "./ports/ledger.ts";
+import type { Unacknowledged } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Planner } from "./sessions/planner.ts";
 

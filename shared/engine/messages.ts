@@ -1,7 +1,8 @@
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import type { JsonValue } from "../contract/json.ts";
-import type { Batch, Task } from "./ports/ledger.ts";
+import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import type { Task } from "./ports/tasks.ts";
 
 /** Why what a recorded task wrote cannot be committed. */
 export interface LostTask {

@@ -1,5 +1,6 @@
 import { type AdoptChoice, type AdoptReport, adopt, previewAdoption } from "./adopt.ts";
-import type { Action, Owner } from "./ports/ledger.ts";
+import type { Owner } from "./ports/ledger.ts";
+import type { Action } from "./ports/manual-operations.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { previewSkip, type SkipChoice, type SkipReport, skip } from "./skip.ts";

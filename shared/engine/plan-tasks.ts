@@ -1,4 +1,5 @@
-import type { Ledger, Task, TaskKey } from "./ports/ledger.ts";
+import type { Ledger } from "./ports/ledger.ts";
+import type { Task, TaskKey } from "./ports/tasks.ts";
 
 /** An attempt of a batch, and its plan. Batches of older versions have no plan id. */
 export type PlannedAttempt = Omit<TaskKey, "partition"> & { readonly planId?: string };

@@ -1,7 +1,8 @@
 import type { Runtime } from "../contract/context.ts";
 import type { JsonValue } from "../contract/json.ts";
-import type { Batch, BatchProgress, BatchRun } from "./ports/ledger.ts";
+import type { Batch, BatchRun } from "./ports/ledger.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./ports/progress.ts";
+import type { BatchProgress } from "./ports/records.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 
 /**

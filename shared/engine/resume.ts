@@ -12,8 +12,9 @@ import {
   rowsKey,
   writePartitionsFile,
 } from "./partitions-file.ts";
-import type { Batch, Fence, Head, PlanOfAttempt, Task } from "./ports/ledger.ts";
+import type { Batch, Fence, Head, PlanOfAttempt } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import type { Task } from "./ports/tasks.ts";
 import { callOrReadBack, transitionOrReadBack } from "./retry.ts";
 import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";

@@ -1,6 +1,6 @@
 import { type LeaseRequest, withLease } from "./acquire.ts";
 import { checkOffsetSize } from "./limits.ts";
-import type { Rewind } from "./ports/ledger.ts";
+import type { Rewind } from "./ports/manual-operations.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { callOrReadBack } from "./retry.ts";
 

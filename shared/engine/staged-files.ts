@@ -3,8 +3,9 @@ import { optional } from "../contract/optional.ts";
 import { retry } from "../contract/retry.ts";
 import type { DamagedFile, SupportsStagedFiles } from "../contract/stream-writer.ts";
 import { batchLocation, type LostTask, type MessagesRead, messagesOf } from "./messages.ts";
-import type { Batch, Task } from "./ports/ledger.ts";
+import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import type { Task } from "./ports/tasks.ts";
 import { STEP_RETRY } from "./retry.ts";
 import type { CommitCall } from "./sink-commit.ts";
 

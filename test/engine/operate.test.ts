@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Rewind } from "../../shared/engine/ports/ledger.ts";
+import type { Rewind } from "../../shared/engine/ports/manual-operations.ts";
 import { rewind } from "../../shared/engine/rewind.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { EngineWorld, scripted } from "../support/engine.ts";

@@ -1,5 +1,6 @@
 import { tableFromIPC } from "apache-arrow";
-import type { Batch, Head, Task } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Head } from "../../shared/engine/ports/ledger.ts";
+import type { Task } from "../../shared/engine/ports/tasks.ts";
 import type { Acknowledged, Call, Objects } from "./calls.ts";
 import type { Records } from "./memory-ledger.ts";
 import { PIPELINE, type Shape } from "./process.ts";

@@ -4,27 +4,27 @@ import { applyChange } from "../../shared/engine/ports/compare-and-set.ts";
 import type {
   Acquired,
   AcquireRequest,
-  Action,
-  Adoption,
   Batch,
   Decision,
   Fence,
   Head,
-  JournalEntry,
   Ledger,
   LedgerLimits,
   NewBatch,
   Outcome,
   PipelineIdentity,
   PlanOfAttempt,
-  Rewind,
-  RunningTask,
-  Skip,
-  Task,
-  TaskKey,
 } from "../../shared/engine/ports/ledger.ts";
+import type {
+  Action,
+  Adoption,
+  JournalEntry,
+  Rewind,
+  Skip,
+} from "../../shared/engine/ports/manual-operations.ts";
 import * as manual from "../../shared/engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../shared/engine/ports/refusals.ts";
+import type { RunningTask, Task, TaskKey } from "../../shared/engine/ports/tasks.ts";
 import { allows, type BatchTransition, type Transition } from "../../shared/engine/ports/transition.ts";
 import * as steps from "../../shared/engine/ports/transitions.ts";
 

@@ -3,8 +3,8 @@ import { readSettings } from "../../functions/settings.ts";
 import { type TaskReporter, watchingOf, watchOf } from "../../functions/watch.ts";
 import { LOG_MESSAGE, METRIC } from "../../shared/aws/names.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import type { RunningTask } from "../../shared/engine/ports/ledger.ts";
 import type { StalledTask } from "../../shared/engine/ports/run-events.ts";
+import type { RunningTask } from "../../shared/engine/ports/tasks.ts";
 import { variablesOf } from "../support/settings.ts";
 
 const STALL = { after: "5 minutes", fail: false };

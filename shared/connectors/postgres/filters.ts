@@ -1,7 +1,7 @@
 import { DataType, type Field, Precision, Schema } from "apache-arrow";
 import { recordBatchOf } from "../../arrow/record-batches.ts";
 import { rowsOf } from "../../arrow/rows.ts";
-import type { Filter } from "../../contract/filters.ts";
+import type { Filter, LeafFilter } from "../../contract/filters.ts";
 import type { Parameters } from "./cursor.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import type { Column, Table } from "./table.ts";
@@ -20,7 +20,7 @@ const PATTERNS = {
 };
 
 /** A filter that compares a column with one value. */
-type Comparison = Exclude<Filter, { readonly kind: "Not" | "In" | "IsNull" | "IsNotNull" }>;
+type Comparison = Exclude<LeafFilter, { readonly kind: "In" | "IsNull" | "IsNotNull" }>;
 
 /**
  * Returns a filter as an SQL condition. Returns `undefined` if PostgreSQL would evaluate it
@@ -32,10 +32,36 @@ export function conditionOf(
   schema: Schema,
   parameters: Parameters,
 ): string | undefined {
-  if (filter.kind === "Not") {
-    const child = conditionOf(filter.child, table, schema, parameters);
-    return child === undefined ? undefined : `NOT (${child})`;
+  const child = (one: Filter) => conditionOf(one, table, schema, parameters);
+  switch (filter.kind) {
+    case "AlwaysTrue":
+      return "TRUE";
+    case "AlwaysFalse":
+      return "FALSE";
+    case "Not":
+      return joined("NOT ", child(filter.child));
+    case "And":
+      return joined(" AND ", child(filter.left), child(filter.right));
+    case "Or":
+      return joined(" OR ", child(filter.left), child(filter.right));
+    default:
+      return leafCondition(filter, table, schema, parameters);
   }
+}
+
+/** Returns one condition after the operator, or several with the operator in between. */
+function joined(operator: string, ...conditions: readonly (string | undefined)[]): string | undefined {
+  if (conditions.includes(undefined)) return undefined;
+  const [first, ...others] = conditions.map((condition) => `(${condition})`);
+  return others.length === 0 ? operator + first : [first, ...others].join(operator);
+}
+
+function leafCondition(
+  filter: LeafFilter,
+  table: Table,
+  schema: Schema,
+  parameters: Parameters,
+): string | undefined {
   const [attribute] = filter.attribute;
   const field = schema.fields.find((one) => one.name === attribute);
   const column = table.columns.find((one) => one.name === attribute);

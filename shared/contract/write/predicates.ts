@@ -38,3 +38,64 @@ export interface Predicate {
 
 /** A part of a predicate. */
 export type Expression = NamedReference | Literal | ScalarExpression | Predicate;
+
+/** Spark's names of predicates. */
+export type PredicateName =
+  | "="
+  | "<>"
+  | "<=>"
+  | "<"
+  | "<="
+  | ">"
+  | ">="
+  | "AND"
+  | "OR"
+  | "NOT"
+  | "IN"
+  | "IS_NULL"
+  | "IS_NOT_NULL"
+  | "STARTS_WITH"
+  | "ENDS_WITH"
+  | "CONTAINS"
+  | "ALWAYS_TRUE"
+  | "ALWAYS_FALSE";
+
+/** Spark's names of the scalar expressions that Millrace knows. */
+export type ScalarName = "+" | "-" | "*" | "COALESCE" | "CASE_WHEN";
+
+/** Returns a column. A field of a struct is named by its path: `reference(["place", "x"])`. */
+export function reference(attribute: string | Attribute): NamedReference {
+  return { kind: "reference", attribute: typeof attribute === "string" ? [attribute] : attribute };
+}
+
+/** Returns a value, which may be any value that a row can have. */
+export function literal(value: FilterValue): Literal {
+  return { kind: "literal", value };
+}
+
+/** Returns a scalar expression, such as `scalar("+", reference("id"), literal(1))`. */
+export function scalar(name: ScalarName, ...children: readonly Expression[]): ScalarExpression {
+  return { kind: "scalar", name, children };
+}
+
+/**
+ * Returns a predicate, such as `predicate("=", reference("p"), literal(1))`. The first argument of
+ * `IN` is looked for among the others.
+ */
+export function predicate(name: PredicateName, ...children: readonly Expression[]): Predicate {
+  return { kind: "predicate", name, children };
+}
+
+/** Holds for every row. */
+export const ALWAYS_TRUE: Predicate = predicate("ALWAYS_TRUE");
+
+/** Holds for no row. */
+export const ALWAYS_FALSE: Predicate = predicate("ALWAYS_FALSE");
+
+/**
+ * True if the predicates hold for every row whatever the rows are, so a write or a delete concerns
+ * the whole table. An empty list is not the same as `ALWAYS_TRUE`.
+ */
+export function isAlwaysTrue(predicates: readonly Predicate[]): boolean {
+  return predicates.length > 0 && predicates.every(({ name }) => name === "ALWAYS_TRUE");
+}

@@ -32,6 +32,8 @@ export interface WriterTableParts {
  * `SupportsNewestBatch` and the like are asked of such a writer instead of the table.
  */
 export class WriterTable implements SupportsWrite {
+  /** Identifies the class even if two copies of the package are installed. */
+  readonly kind = "millrace.writer-table" as const;
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
   readonly schema?: SchemaLike;
@@ -44,9 +46,19 @@ export class WriterTable implements SupportsWrite {
     if (parts.schema !== undefined) this.schema = parts.schema;
   }
 
-  newWriteBuilder({ schema }: Pick<LogicalWriteInfo, "schema">): WriterWriteBuilder {
-    return new WriterWriteBuilder((disposition) => this.#parts.writer(disposition, { schema }));
+  /** Returns a new writer, for questions about the table or for one write. */
+  writer(disposition: Disposition, info: Pick<LogicalWriteInfo, "schema">): Awaitable<Writer<unknown>> {
+    return this.#parts.writer(disposition, info);
   }
+
+  newWriteBuilder({ schema }: Pick<LogicalWriteInfo, "schema">): WriterWriteBuilder {
+    return new WriterWriteBuilder((disposition) => this.writer(disposition, { schema }));
+  }
+}
+
+/** Like `instanceof`, but also true for a table of another copy of the package. */
+export function isWriterTable(table: object): table is WriterTable {
+  return "kind" in table && table.kind === "millrace.writer-table";
 }
 
 type MakeWriter = (disposition: Disposition) => Awaitable<Writer<unknown>>;

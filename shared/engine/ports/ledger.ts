@@ -3,7 +3,10 @@ import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
+import type { Action, Adoption, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
+import type { BatchProgress, Planning, Unacknowledged } from "./records.ts";
 import type { BatchState } from "./states.ts";
+import type { RunningTask, Task, TaskKey } from "./tasks.ts";
 
 /**
  * The run that works on a pipeline. `id` identifies the run; `description` tells people where it
@@ -18,66 +21,6 @@ export interface Lease {
   readonly owner: Owner;
   /** When the lease expires, in epoch milliseconds. */
   readonly expiresAt: number;
-}
-
-/** A committed batch for which the source's `commit(end)` has not succeeded yet. */
-export interface Unacknowledged {
-  readonly batchId: number;
-  readonly end: Offset;
-}
-
-/** A manual operation on a pipeline. */
-export interface Action {
-  /** The person who performed the operation. */
-  readonly by: string;
-  readonly why?: string;
-  /** When it was done, in epoch milliseconds. */
-  readonly at: number;
-}
-
-/** Moves the offset manually. The next batch starts at `to` and gets a new batch id. */
-export interface Rewind extends Action {
-  /** The offset that the pipeline must have; otherwise the rewind is refused. */
-  readonly from: Offset;
-  readonly to: Offset;
-}
-
-/**
- * Continues the batches that the sink has, in a new life of the pipeline. The batch that was open
- * is given up.
- */
-export interface Adoption extends Action {
-  /** The incarnation of the new life. */
-  readonly newIncarnation: string;
-  /** The newest batch in the sink; absent if it has none. */
-  readonly newest?: BatchIdentity;
-  /** The first id that neither the ledger nor the sink has used. */
-  readonly nextBatchId: number;
-  /** Where the next batch starts. Absent to begin at the source's initial offset. */
-  readonly to?: Offset;
-  /** The batch for which the source must be told that it may forget its rows. */
-  readonly unacknowledged?: Unacknowledged;
-  /** True if the sink cannot tell its newest batch. */
-  readonly isSinkUnchecked: boolean;
-}
-
-/** Gives up the open batch: its id is committed without rows. */
-export interface Skip extends Action {
-  /**
-   * The new plan of the batch, so that a late commit of the old plan is refused. The old one if the
-   * batch has landed.
-   */
-  readonly planId: string | undefined;
-}
-
-/** A manual operation as the ledger stores it. It is written in one step with the change itself. */
-export interface JournalEntry extends Action {
-  readonly action: "pause" | "resume" | "rewind" | "unlock" | "adopt" | "accept" | "skip";
-  /** The offset before a rewind or an adoption; absent for other operations, like `to`. */
-  readonly from?: Offset;
-  readonly to?: Offset;
-  /** The batch that was skipped, or after which an adoption goes on. */
-  readonly batchId?: number;
 }
 
 /** What a pipeline's name stood for when the ledger recorded it. */
@@ -124,47 +67,6 @@ export interface Head {
   readonly lastCommit?: JsonValue;
   /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
   readonly paused?: Action;
-}
-
-/** What a run measured while it planned or resumed a batch attempt. */
-export interface Planning {
-  /** Id of the run. It is the id of the lease's owner. */
-  readonly runId: string;
-  /** When the run began to plan, in epoch milliseconds. */
-  readonly startedAt: number;
-  /** When planning ended and the tasks could start, in epoch milliseconds. */
-  readonly endedAt: number;
-  /**
-   * Milliseconds since the previous batch was planned. Absent if the batch was planned by an
-   * earlier run.
-   */
-  readonly sincePrevious?: number;
-  /**
-   * Milliseconds per planning step, under the names that Spark uses. Empty if the batch was planned
-   * by an earlier run.
-   */
-  readonly durationMs: Readonly<Record<string, number>>;
-}
-
-/**
- * The measurements in a committed batch's progress record. The other figures come from the batch
- * itself.
- */
-export interface TriggerProgress extends Omit<Planning, "endedAt"> {
-  /** Names of the source's and the sink's data source class. */
-  readonly source: string;
-  readonly sink: string;
-}
-
-/** Figures of a batch attempt that has ended. */
-export interface BatchProgress {
-  readonly rows: number;
-  /** Bytes of Arrow data that the writer received, before any encoding. */
-  readonly bytes: number;
-  /** The write's metrics as people see them, by their descriptions. */
-  readonly metrics?: Readonly<Record<string, string>>;
-  /** Figures of the run's trigger; absent unless the attempt was committed. */
-  readonly trigger?: TriggerProgress;
 }
 
 /** A batch, with the state of its latest attempt. */
@@ -243,14 +145,6 @@ export interface BatchRun {
   readonly write?: TableWrite;
 }
 
-export interface TaskKey {
-  readonly pipeline: string;
-  readonly incarnation: string;
-  readonly batchId: number;
-  readonly attempt: number;
-  readonly partition: number;
-}
-
 /**
  * What is recorded of the write of an attempt, so that each step makes the same one. Absent if the
  * sink has writers in the form of PySpark's API.
@@ -264,70 +158,6 @@ export interface TableWrite {
   readonly inputPartitions: number;
   /** When the batch was planned first, in epoch milliseconds. */
   readonly plannedAt: number;
-}
-
-/** The attempt of a task that may commit: no other one may, until this one failed or expired. */
-export interface CommitClaim {
-  /** Unique id of the task attempt. */
-  readonly writerId: string;
-  /** Number of the task attempt. */
-  readonly attemptNumber: number;
-  /** Epoch of its run. A claim of an earlier run does not hold. */
-  readonly epoch: number;
-  /** When the time of the attempt is over, in epoch milliseconds. The claim does not hold then. */
-  readonly expiresAt: number;
-}
-
-/** The answer to an attempt that asks whether it may commit. */
-export type CommitAuthorization =
-  | { readonly granted: true }
-  /** Another attempt is recorded, so there is nothing left to commit. */
-  | { readonly granted: false; readonly task: Task }
-  /** Another attempt commits. */
-  | { readonly granted: false; readonly holder: CommitClaim };
-
-/** A finished task. The first one that is recorded under a key stays forever. */
-export interface Task {
-  readonly partition: number;
-  /** The commit message, or `null` if it is stored under `messageKey`. */
-  readonly message: JsonValue;
-  /** Key of a large commit message in the pipeline's store. */
-  readonly messageKey?: string;
-  /** Size of that file. Absent in records of older versions. */
-  readonly messageBytes?: number;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly milliseconds: number;
-  /** Number of the task attempt that was recorded. */
-  readonly attemptNumber: number;
-  /**
-   * Unique id of the task attempt that was recorded, so that a writer recognises its own record.
-   */
-  readonly writerId: string;
-  /** The plan of the batch. Absent in records of older versions, and for batches of theirs. */
-  readonly planId?: string;
-  readonly recordedAt: number;
-  /** Values of the write's metrics, by their names. */
-  readonly metrics?: Readonly<Record<string, number>>;
-}
-
-/**
- * The last progress report of a task that has been running for more than ten seconds. All times are
- * epoch milliseconds.
- */
-export interface RunningTask {
-  readonly partition: number;
-  readonly attemptNumber: number;
-  readonly startedAt: number;
-  /** Rows that the source has delivered. */
-  readonly rows: number;
-  /** Bytes of Arrow data that the sink has received. */
-  readonly bytes: number;
-  /** Whether the task is waiting for the source or for the sink. */
-  readonly waitsFor: "source" | "sink";
-  /** When the last row moved, accurate to one second. */
-  readonly progressedAt: number;
-  readonly reportedAt: number;
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import { ABSENT, applyChange, type Change, equal, PRESENT, type Where } from "./compare-and-set.ts";
-import type { Action, Adoption, Batch, Fence, Head, JournalEntry, Rewind, Skip } from "./ledger.ts";
+import type { Batch, Fence, Head } from "./ledger.ts";
+import type { Action, Adoption, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
 import { conflict, findRewindProblem, holderChanged, unknownPipeline } from "./refusals.ts";
 import {
   type BatchTransition,

@@ -1,7 +1,8 @@
 import type { ErrorCode } from "../../contract/error-codes.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
-import type { Fence, Head, Rewind } from "./ledger.ts";
+import type { Fence, Head } from "./ledger.ts";
+import type { Rewind } from "./manual-operations.ts";
 
 /** True if the run that has this fence still holds the pipeline, in this life of it. */
 export function isHeldBy({ incarnation, epoch }: Fence, head: Head | undefined): boolean {

@@ -1,8 +1,10 @@
 import type { ErrorLocation, ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
-import type { Action, BatchRun, RunningTask, Task } from "./ledger.ts";
+import type { BatchRun } from "./ledger.ts";
+import type { Action } from "./manual-operations.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./progress.ts";
+import type { RunningTask, Task } from "./tasks.ts";
 
 /**
  * A task whose rows do not move, for log messages and warnings. A partition or an offset of more

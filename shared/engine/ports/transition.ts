@@ -1,6 +1,7 @@
 import type { MillraceError } from "../../contract/errors.ts";
 import { applyChange, type Change, equal, holds, type Where } from "./compare-and-set.ts";
-import type { Batch, Fence, Head, JournalEntry } from "./ledger.ts";
+import type { Batch, Fence, Head } from "./ledger.ts";
+import type { JournalEntry } from "./manual-operations.ts";
 import { conflict, fenced, isHeldBy } from "./refusals.ts";
 
 /** The fields of a head that a transition can compare, including nested ones. */

@@ -37,6 +37,12 @@ export const STREAM_WRITER: Kind = {
   inherited: [],
   code: "WRITER_INVALID",
 };
+export const TABLE: Kind = {
+  base: "SupportsWrite",
+  own: ["newWriteBuilder"],
+  inherited: [],
+  code: "WRITER_INVALID",
+};
 export const BATCH_WRITER: Kind = { ...STREAM_WRITER, base: "DataSourceWriter" };
 
 /**

@@ -1,25 +1,54 @@
 import type { Schema } from "apache-arrow";
-import type { BatchIdentity, CommittedBatch } from "../../contract/batch-identity.ts";
-import type { SupportsExists, Writer } from "../../contract/batch-writer.ts";
+import { type BatchIdentity, type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
+import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
+import type { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
+import type { Awaitable } from "../../contract/stream-reader.ts";
 import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
+import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import type { Write } from "../../contract/write/write.ts";
+import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
+import { type Disposition, isWriterTable, WriterTable, type WriterWrite } from "../../contract/write/writer-table.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
-import { BATCH_WRITER, checkImplementation, STREAM_WRITER } from "./check-implementation.ts";
+import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
+import { checkCapabilities, dispositionOf, methodOf, notV1, withDisposition } from "./sink-table.ts";
+import { invalid, SinkWrite } from "./sink-write.ts";
 
-/** The sink of a pipeline: creates its writers and the contexts that they receive. */
+/** What the engine asks of writers in the form of PySpark's API. A writer may still refuse. */
+const WRITER_CAPABILITIES: ReadonlySet<TableCapability> = new Set<TableCapability>([
+  "BATCH_WRITE",
+  "STREAMING_WRITE",
+  "TRUNCATE",
+  "ACCEPT_ANY_SCHEMA",
+]);
+
+/** The batch whose write is made, in one step. */
+export interface WriteRequest {
+  readonly incarnation: string;
+  /** Absent for a batch of an older version. */
+  readonly planId?: string | undefined;
+  /** When the batch was planned first, in epoch milliseconds. */
+  readonly plannedAt: number;
+  /** True in the step that plans the batch: only this step learns the real save mode. */
+  readonly isPlanning?: boolean;
+  /** Present if the batch was skipped by hand: it adds nothing and must replace nothing either. */
+  readonly skipped?: Batch["skipped"];
+}
+
+/** The sink of a pipeline: creates its writes and the contexts that they receive. */
 export class SinkSession {
   readonly #pipeline: Pipeline;
   readonly #ports: Ports;
   readonly #options: object;
-  #askedWriter: Writer<unknown> | undefined;
+  #asked: object | undefined;
 
   constructor(pipeline: Pipeline, ports: Ports, options: object) {
     this.#pipeline = pipeline;
@@ -28,36 +57,116 @@ export class SinkSession {
   }
 
   /**
-   * Creates a new writer. Tasks and commits each use their own, because only messages may pass
-   * between them. The writer of a skipped batch adds nothing and must replace nothing either.
+   * Creates a new write, with the calls of Spark: a builder, what it replaces, `build`, and the
+   * write of the batch. Each step makes its own, because only messages and the recorded fields of
+   * the factory may pass between them. Returns `undefined` if the sink decides by the save mode
+   * that there is nothing to write. Errors: `SINK_FAILED`, `WRITE_NOT_SUPPORTED`, `WRITER_INVALID`.
    */
-  async writer(schema: Schema, { skipped }: Pick<Batch, "skipped"> = {}): Promise<Writer<unknown>> {
-    const { sink, saveMode, name } = this.#pipeline;
+  async findWrite(schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
+    const pipeline = this.#pipeline;
+    const where = { pipeline: pipeline.name };
+    const isStream = pipeline.saveMode === undefined;
+    const table = await this.#table(schema);
+    const info = this.#infoOf(schema, request);
+    const replaced: Disposition =
+      request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
+    const call = <T>(method: string, body: () => Awaitable<T>) =>
+      guard("SINK_FAILED", `${method}() failed`, where, body);
+    const builder = await call("newWriteBuilder", () => table.newWriteBuilder(info));
+    const told = await call(methodOf(replaced), () => withDisposition(table, pipeline, builder, replaced));
+    const write: unknown = await call("build", () => told.build());
+    if (write === undefined && request.isPlanning === true) return undefined;
+    if (typeof write !== "object" || write === null)
+      throw invalid("build", write, "Return an object of a class that extends Write.", where);
+    const isV1 = !isStream && table.capabilities.has("V1_BATCH_WRITE");
+    if (isV1 && !("isV1" in write)) throw notV1(table.name, where);
+    const isWriter = isWriterTable(table);
+    return await SinkWrite.open({
+      write: write as Write,
+      info,
+      isV1,
+      isStream,
+      isWriter,
+      asked: isWriter ? (write as WriterWrite).writer : table,
+      where,
+      newId: () => this.#ports.runtime.newId(),
+    });
+  }
+
+  /** Creates the write of a step after planning. Errors as those of `findWrite`. */
+  async write(schema: Schema, request: WriteRequest): Promise<SinkWrite> {
+    const write = await this.findWrite(schema, request);
+    if (write !== undefined) return write;
+    throw invalid("build", write, "Return a write.", { pipeline: this.#pipeline.name });
+  }
+
+  #infoOf(schema: Schema, { incarnation, planId = UNKNOWN_PLAN, ...request }: WriteRequest): LogicalWriteInfo {
+    const { saveMode } = this.#pipeline;
+    // The step that plans has decided to write. Rows that it wrote must not change that.
+    const mode = request.isPlanning === true || saveMode === "overwrite" ? saveMode : "append";
+    return {
+      queryId: saveMode === undefined ? incarnation : planId,
+      schema,
+      options: this.#options as Readonly<Record<string, unknown>>,
+      plannedAt: request.plannedAt,
+      ...(saveMode === undefined ? {} : optional("saveMode", mode)),
+    };
+  }
+
+  /** Creates the sink and its table, and checks what the table can do. */
+  async #table(schema: Schema): Promise<SupportsWrite> {
+    const { sink, name } = this.#pipeline;
     const { dataSource } = sink;
     const where = { pipeline: name };
-    const made = await guard("SINK_FAILED", `making the sink "${dataSource.name}" failed`, where, () => {
-      const sink = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
-      return saveMode === undefined
-        ? sink.streamWriter(schema, false)
-        : sink.writer(schema, saveMode === "overwrite" && skipped === undefined);
+    const made = await guard("SINK_FAILED", `making the sink "${dataSource.name}" failed`, where, async () => {
+      const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
+      return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
     });
-    return saveMode === undefined
-      ? checkImplementation(made, "streamWriter", STREAM_WRITER, where)
-      : checkImplementation(made, "writer", BATCH_WRITER, where);
+    const table = isWriterTable(made) ? made : checkImplementation(made, "table", TABLE, where);
+    checkCapabilities(table, this.#pipeline);
+    return table;
+  }
+
+  /** The table of a data source whose writers have the form of PySpark's API. */
+  #writerTable(dataSource: DataSource<object>, schema: Schema): WriterTable {
+    const { sink, saveMode, name } = this.#pipeline;
+    const where = { pipeline: name };
+    return new WriterTable({
+      name: sink.dataSource.name,
+      capabilities: WRITER_CAPABILITIES,
+      writer: async ({ replaces }) => {
+        const overwrite = replaces === "all";
+        const making = `making the sink "${sink.dataSource.name}" failed`;
+        const made = await guard("SINK_FAILED", making, where, () =>
+          saveMode === undefined
+            ? dataSource.streamWriter(schema, overwrite)
+            : dataSource.writer(schema, overwrite),
+        );
+        return saveMode === undefined
+          ? checkImplementation(made, "streamWriter", STREAM_WRITER, where)
+          : checkImplementation(made, "writer", BATCH_WRITER, where);
+      },
+    });
   }
 
   /**
-   * Returns the writer that answers questions about the sink. It is created once, when the sink's
-   * options are checked, and writes nothing.
+   * Returns an object that answers questions about the sink, and writes nothing: a table, or a
+   * writer in the form of PySpark's API.
    */
-  async askedWriter(schema: Schema): Promise<Writer<unknown>> {
-    this.#askedWriter ??= await this.writer(schema);
-    return this.#askedWriter;
+  async newAsked(schema: Schema): Promise<object> {
+    const table = await this.#table(schema);
+    return isWriterTable(table) ? await table.writer(dispositionOf(this.#pipeline), { schema }) : table;
   }
 
-  /** Creates a writer, so that a sink with unusable options fails. */
+  /** Like `newAsked`, but the same object for each call. */
+  async asked(schema: Schema): Promise<object> {
+    this.#asked ??= await this.newAsked(schema);
+    return this.#asked;
+  }
+
+  /** Creates the sink, so that one with unusable options fails. */
   async checkOptions(schema: Schema): Promise<void> {
-    await this.askedWriter(schema);
+    await this.asked(schema);
   }
 
   /** True if the save mode depends on whether the target exists. */
@@ -74,7 +183,7 @@ export class SinkSession {
   async shouldWriteTarget(schema: Schema, incarnation: string): Promise<boolean> {
     const { sink, saveMode, name } = this.#pipeline;
     const where = { pipeline: name };
-    const writer = (await this.writer(schema)) as Partial<SupportsExists>;
+    const writer = (await this.newAsked(schema)) as Partial<SupportsExists>;
     if (writer.exists === undefined) {
       throw new MillraceError(
         "SAVE_MODE_NOT_SUPPORTED",
@@ -133,7 +242,7 @@ export class SinkSession {
     lastCommit: JsonValue | undefined,
     follows: BatchIdentity | undefined,
   ): Promise<{ readonly newest: CommittedBatch | undefined } | undefined> {
-    const writer = (await this.askedWriter(schema)) as Partial<SupportsNewestBatch>;
+    const writer = (await this.asked(schema)) as Partial<SupportsNewestBatch>;
     if (writer.newestBatch === undefined) return undefined;
     const context = {
       ...this.context(incarnation),
@@ -149,7 +258,7 @@ export class SinkSession {
 
   /** Returns the name of the target, if the sink names it. */
   async targetName(schema: Schema): Promise<string | undefined> {
-    const writer = (await this.askedWriter(schema)) as Partial<SupportsTargetName>;
+    const writer = (await this.asked(schema)) as Partial<SupportsTargetName>;
     const where = { pipeline: this.#pipeline.name };
     return await guard("SINK_FAILED", "targetName() failed", where, () => writer.targetName?.(this.#target));
   }

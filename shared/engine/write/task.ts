@@ -1,7 +1,6 @@
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
-import { linkSignals, onAbort } from "../../contract/abort.ts";
-import { takesRows, type Writer } from "../../contract/batch-writer.ts";
+import { linkSignals } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
@@ -12,10 +11,11 @@ import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
 import { batchFolder, type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
-import type { BatchRun, RunningTask, Task, TaskKey } from "../ports/ledger.ts";
+import type { BatchRun } from "../ports/ledger.ts";
 import { identityOf } from "../ports/position.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
+import type { RunningTask, Task, TaskKey } from "../ports/tasks.ts";
 import { guard } from "../sessions/guard.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
 import { cancelled, TaskRows } from "./rows.ts";
@@ -61,6 +61,11 @@ export interface WriteOptions {
    * Watches the task. Without it stalls are not detected, and the ledger gets no progress reports.
    */
   readonly watch?: WatchOptions;
+  /**
+   * When the time of the task is over, in epoch milliseconds. Absent if nothing limits it. Until
+   * then no other attempt of the task may commit, if this one has begun to.
+   */
+  readonly commitDeadline?: number | undefined;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: TaskProgress): void;
 }
@@ -109,6 +114,10 @@ export function taskLocation({ run, partition, attemptNumber }: WriteRequest): E
   return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
+function taskKey({ run, partition }: WriteRequest): TaskKey {
+  return { ...run, partition };
+}
+
 /**
  * The warning for a writer that returned before it had read all rows. As in Spark the task
  * succeeds, but this is usually a mistake.
@@ -137,10 +146,10 @@ interface TaskParts {
   readonly context: TaskContext;
   readonly watch: TaskWatch;
   readonly rows: TaskRows;
-  readonly writer: Writer<unknown>;
+  readonly write: SinkWrite;
 }
 
-/** Reads the plan of the batch and creates the row source and the writer of the task. */
+/** Reads the plan of the batch and creates the row source and the write of the task. */
 async function prepare(
   sessions: Sessions,
   given: Pick<TaskParts, "ports" | "request" | "options" | "stalling">,
@@ -160,54 +169,85 @@ async function prepare(
   const watch = new TaskWatch(ports.runtime);
   const where = taskLocation(request);
   const rows = new TaskRows({ ...given, ...options, sessions, planned, context, where, watch });
-  const writer = await sessions.sink.writer(planned.schema);
-  return { ...given, startedAt, planned, context, watch, rows, writer };
+  // Only what is recorded for a table has the time, and only a table can see it.
+  const plannedAt = run.write?.plannedAt ?? 0;
+  const write = await sessions.sink.write(planned.schema, { ...run, plannedAt });
+  return { ...given, startedAt, planned, context, watch, rows, write };
 }
 
-/** Runs one attempt of a task: stages its rows and records them, or deletes what it staged. */
+/** Runs one attempt of a task: writes its rows, commits them, and records its message. */
 class WriterTask {
   readonly #parts: TaskParts;
+  readonly #writerId: string;
 
   constructor(parts: TaskParts) {
     this.#parts = parts;
+    this.#writerId = parts.ports.runtime.newId();
   }
 
   async run(): Promise<TaskResult> {
-    const { rows, planned } = this.#parts;
-    const message = await this.#stage();
+    const { rows, planned, write, request, context, ports, options } = this.#parts;
+    const taskId = Math.floor(ports.runtime.random() * 2 ** 53);
+    const where = taskLocation(request);
+    const made = await write.createWriter(request.run.write, taskId, context, where);
+    const claim = new CommitRight({
+      ports,
+      run: request.run,
+      key: taskKey(request),
+      attemptNumber: request.attemptNumber,
+      writerId: this.#writerId,
+      where,
+      signal: options.signal,
+      deadline: options.commitDeadline,
+    });
+    const writer = new TaskWriter(made, { ...this.#parts, where });
     let task: Task;
+    let message: unknown;
     try {
+      await this.#writeRows(writer);
       // A sink might swallow the error of the source.
       if (rows.failure !== undefined) throw rows.failure;
-      task = await this.#taskRecord(message);
+      const metrics = await writer.metrics();
+      const other = await claim.ask();
+      if (other !== undefined) return await this.#yieldTo(writer, other);
+      message = await writer.commit();
+      task = await this.#taskRecord(message, metrics);
     } catch (error) {
-      await this.#drop(message);
+      await writer.abandon();
+      await claim.release();
+      throw error;
+    }
+    try {
+      await writer.close();
+    } catch (error) {
+      // As in Spark, the task fails although it has committed, and another attempt commits again.
+      await claim.release();
       throw error;
     }
     const result = await this.#record(task, message);
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 
-  /** Lets the writer stage the rows and returns its message. */
-  async #stage(): Promise<unknown> {
-    const { writer, context, rows, watch, request, options } = this.#parts;
+  /** Writes all rows, watched for a stall. */
+  async #writeRows(writer: TaskWriter): Promise<void> {
+    const { rows, watch, options } = this.#parts;
     this.#beginWatch();
     // A task that was told to stop needs no watch any more, even if its sink does not return.
     const stopListening = onAbort(options.signal, () => watch.end());
     try {
-      const writing = guard(
-        "SINK_FAILED",
-        "write() failed",
-        taskLocation(request),
-        () =>
-          takesRows(writer) ? writer.write(namedRows(rows, watch), context) : writer.write(rows, context),
-        true,
-      );
-      return await this.#waitForSink(writing);
+      await writer.writeAll(rows);
     } finally {
       stopListening();
       watch.end();
     }
+  }
+
+  /** Another attempt may commit: ends this one, and waits for the outcome of the other. */
+  async #yieldTo(writer: TaskWriter, other: OtherAttempt): Promise<TaskResult> {
+    await writer.abandon();
+    const winner = await other.outcome();
+    if (!isOfPlan(winner, this.#parts.request.run)) throw otherPlan(this.#parts.request);
+    return resultOf(winner, false);
   }
 
   /**
@@ -216,7 +256,7 @@ class WriterTask {
    */
   async #record(task: Task, message: unknown): Promise<TaskResult> {
     const { ledger } = this.#parts.ports;
-    const key = this.#key;
+    const key = taskKey(this.#parts.request);
     let winner: Task;
     try {
       winner = await ledger.recordTask(key, task);
@@ -228,31 +268,26 @@ class WriterTask {
       winner = recorded;
     }
     const won = winner.writerId === task.writerId;
-    if (!won) await this.#drop(message);
+    if (!won) await this.#dropCommitted(message);
     if (!isOfPlan(winner, this.#parts.request.run)) throw otherPlan(this.#parts.request);
     return resultOf(winner, won);
   }
 
-  /** Calls the writer's `abortTask`, if it has one. Vacuum removes what is left after an error. */
-  async #drop(message: unknown): Promise<void> {
-    const { writer, context } = this.#parts;
-    if (!("abortTask" in writer)) return;
+  /** Calls the sink's `abortTask`, if it has one. Vacuum removes what is left after an error. */
+  async #dropCommitted(message: unknown): Promise<void> {
+    const { write, context } = this.#parts;
+    const { abortTask } = write.asked as Partial<SupportsTaskAbort<unknown>>;
     try {
-      await (writer as unknown as SupportsTaskAbort<unknown>).abortTask(message ?? null, context);
+      await abortTask?.call(write.asked, message ?? null, context);
     } catch {
       // The result of the task matters more than this error.
     }
   }
 
-  get #key(): TaskKey {
-    const { run, partition } = this.#parts.request;
-    return { ...run, partition };
-  }
-
-  async #taskRecord(message: unknown): Promise<Task> {
+  async #taskRecord(message: unknown, metrics: Task["metrics"]): Promise<Task> {
     const { ports, request, watch, startedAt } = this.#parts;
     const { partition, attemptNumber } = request;
-    const writerId = ports.runtime.newId();
+    const writerId = this.#writerId;
     return {
       partition,
       rows: watch.rows,
@@ -261,6 +296,7 @@ class WriterTask {
       attemptNumber,
       writerId,
       ...optional("planId", request.run.planId),
+      ...optional("metrics", metrics),
       recordedAt: ports.runtime.now(),
       ...(await storeMessage(ports, request.run, writerId, message ?? null)),
     };
@@ -268,11 +304,11 @@ class WriterTask {
 
   /** Starts the watch, if the caller asked for one. */
   #beginWatch(): void {
-    const { options, watch, request, planned, stalling } = this.#parts;
+    const { options, watch, request, planned, stalling, ports } = this.#parts;
     if (options.watch === undefined || options.signal.aborted) return;
     const { stall, onRunning, onStalled } = options.watch;
     const { partition, attemptNumber } = request;
-    const reportToLedger = this.#progressReporter();
+    const reportToLedger = progressReporter(ports.ledger, taskKey(request));
     watch.begin({
       stallAfter: stall.after,
       onReport: (figures) => {
@@ -287,45 +323,24 @@ class WriterTask {
       },
     });
   }
+}
 
-  /**
-   * Returns a function that stores progress reports in the ledger, one call at a time. Errors are
-   * ignored, because the reports are only for people.
-   */
-  #progressReporter(): (running: RunningTask) => void {
-    const { ledger } = this.#parts.ports;
-    let isReporting = false;
-    return (running) => {
-      if (isReporting) return;
-      isReporting = true;
-      ledger
-        .reportProgress(this.#key, running)
-        .catch(() => undefined)
-        .finally(() => {
-          isReporting = false;
-        });
-    };
-  }
-
-  /** Waits for the sink. After a stall, gives it 5 s to react to its signal, then abandons it. */
-  async #waitForSink(writing: Promise<unknown>): Promise<unknown> {
-    const { ports, stalling } = this.#parts;
-    const over = new AbortController();
-    const { promise: givenUp, reject } = Promise.withResolvers<never>();
-    const giveUp = () => {
-      writing.then((late) => this.#drop(late)).catch(() => undefined);
-      reject(stalling.signal.reason);
-    };
-    const stopListening = onAbort(stalling.signal, () => {
-      ports.runtime.sleep(GRACE_MILLISECONDS, over.signal).then(giveUp, () => undefined);
-    });
-    try {
-      return await Promise.race([writing, givenUp]);
-    } finally {
-      stopListening();
-      over.abort();
-    }
-  }
+/**
+ * Returns a function that stores progress reports in the ledger, one call at a time. Errors are
+ * ignored, because the reports are only for people.
+ */
+function progressReporter(ledger: Ledger, key: TaskKey): (running: RunningTask) => void {
+  let isReporting = false;
+  return (running) => {
+    if (isReporting) return;
+    isReporting = true;
+    ledger
+      .reportProgress(key, running)
+      .catch(() => undefined)
+      .finally(() => {
+        isReporting = false;
+      });
+  };
 }
 
 function otherPlan(request: WriteRequest): MillraceError {
@@ -343,41 +358,4 @@ function resultOf(task: Task, won: boolean): TaskResult {
     milliseconds: task.milliseconds,
     won,
   };
-}
-
-/**
- * Returns the part of a task record that holds its message: the message itself, or the key of the
- * file that holds a large one. Throws `MESSAGE_NOT_JSON`.
- */
-async function storeMessage(
-  ports: Ports,
-  run: BatchRun,
-  writerId: string,
-  message: unknown,
-): Promise<Pick<Task, "message" | "messageKey" | "messageBytes">> {
-  const problem = findNonJson(message, "message");
-  if (problem !== undefined) {
-    throw new MillraceError(
-      "MESSAGE_NOT_JSON",
-      `write() must give a JSON value as its message, but gave ${problem}`,
-      {
-        hint: "Give plain JSON: the message is stored, and read on another machine.",
-      },
-    );
-  }
-  const bytes = Buffer.from(JSON.stringify(message));
-  if (bytes.length <= ports.ledger.limits.messageBytes) return { message: message as JsonValue };
-  const messageKey = `${batchFolder(run.batchId)}${BATCH_FILE.message}${writerId}.json`;
-  await ports.store.put(messageKey, bytes);
-  return { message: null, messageKey, messageBytes: bytes.length };
-}
-
-/** Converts record batches to rows, for a writer of rows. */
-async function* namedRows(batches: AsyncIterable<RecordBatch>, watch: TaskWatch): AsyncGenerator<NamedRow> {
-  for await (const batch of batches) {
-    for (const row of rowsOf(batch)) {
-      yield row;
-      watch.sinkTookRow();
-    }
-  }
 }

@@ -3,7 +3,7 @@ import type { Runtime } from "../../contract/context.ts";
 import { parseDuration } from "../../contract/duration.ts";
 import type { PipelineDefinition, StallPolicy } from "../../contract/pipeline.ts";
 import type { RowSource } from "../../contract/stream-reader.ts";
-import type { RunningTask } from "../ports/ledger.ts";
+import type { RunningTask } from "../ports/tasks.ts";
 
 /** Time between two checks of a task. */
 const CHECK_MILLISECONDS = 1000;

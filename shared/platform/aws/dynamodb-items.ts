@@ -8,16 +8,9 @@ import { batchDigits, partitionDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
-import type {
-  Action,
-  Batch,
-  Head,
-  JournalEntry,
-  PipelineIdentity,
-  RunningTask,
-  Task,
-  TaskKey,
-} from "../../engine/ports/ledger.ts";
+import type { Batch, Head, PipelineIdentity } from "../../engine/ports/ledger.ts";
+import type { Action, JournalEntry } from "../../engine/ports/manual-operations.ts";
+import type { RunningTask, Task, TaskKey } from "../../engine/ports/tasks.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
 

@@ -4,25 +4,18 @@ import { applyChange } from "../../engine/ports/compare-and-set.ts";
 import type {
   Acquired,
   AcquireRequest,
-  Action,
-  Adoption,
   Batch,
   Decision,
   Fence,
   Head,
-  JournalEntry,
   Ledger,
   LedgerLimits,
   NewBatch,
   Outcome,
   PipelineIdentity,
   PlanOfAttempt,
-  Rewind,
-  RunningTask,
-  Skip,
-  Task,
-  TaskKey,
 } from "../../engine/ports/ledger.ts";
+import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
 import {
   accepted,
   adopted,
@@ -33,6 +26,7 @@ import {
   unlocked,
 } from "../../engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
+import type { RunningTask, Task, TaskKey } from "../../engine/ports/tasks.ts";
 import {
   allows,
   type BatchTransition,

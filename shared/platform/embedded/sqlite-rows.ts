@@ -2,7 +2,8 @@ import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
-import type { Action, Batch, Head, PipelineIdentity } from "../../engine/ports/ledger.ts";
+import type { Batch, Head, PipelineIdentity } from "../../engine/ports/ledger.ts";
+import type { Action } from "../../engine/ports/manual-operations.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
 /** A row, or some of its columns. */

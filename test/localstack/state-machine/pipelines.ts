@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
-import type { Batch, Task } from "../../../shared/engine/ports/ledger.ts";
+import type { Batch } from "../../../shared/engine/ports/ledger.ts";
+import type { Task } from "../../../shared/engine/ports/tasks.ts";
 import { type Call, Control } from "../control.ts";
 import { type DeployedPipeline, deployed, until } from "../deployed.ts";
 

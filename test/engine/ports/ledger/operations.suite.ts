@@ -1,12 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type {
-  Adoption,
-  Batch,
-  Fence,
-  Ledger,
-  PipelineIdentity,
-  Skip,
-} from "../../../../shared/engine/ports/ledger.ts";
+import type { Batch, Fence, Ledger, PipelineIdentity } from "../../../../shared/engine/ports/ledger.ts";
+import type { Adoption, Skip } from "../../../../shared/engine/ports/manual-operations.ts";
 import type { BatchState } from "../../../../shared/engine/ports/states.ts";
 import { BOB, FIRST, KEY, LEASE, PIPELINE, PROGRESS, RUNNING, stepsOf, TASK } from "./steps.ts";
 

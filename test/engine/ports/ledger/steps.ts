@@ -8,11 +8,9 @@ import type {
   Ledger,
   NewBatch,
   Outcome,
-  RunningTask,
-  Task,
-  TaskKey,
 } from "../../../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../../../shared/engine/ports/states.ts";
+import type { RunningTask, Task, TaskKey } from "../../../../shared/engine/ports/tasks.ts";
 
 export const ALICE = { id: "alice", description: "run alice" };
 export const BOB = { id: "bob", description: "run bob" };

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Ledger, TaskKey } from "../../../../shared/engine/ports/ledger.ts";
+import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
+import type { TaskKey } from "../../../../shared/engine/ports/tasks.ts";
 import { BOB, KEY, LEASE, type LedgerOptions, RUNNING, stepsOf, TASK } from "./steps.ts";
 
 /** Tests of a ledger's records of finished and running tasks. */

@@ -1,0 +1,48 @@
+import type { Offset } from "../../contract/offset.ts";
+
+/** A committed batch for which the source's `commit(end)` has not succeeded yet. */
+export interface Unacknowledged {
+  readonly batchId: number;
+  readonly end: Offset;
+}
+
+/** What a run measured while it planned or resumed a batch attempt. */
+export interface Planning {
+  /** Id of the run. It is the id of the lease's owner. */
+  readonly runId: string;
+  /** When the run began to plan, in epoch milliseconds. */
+  readonly startedAt: number;
+  /** When planning ended and the tasks could start, in epoch milliseconds. */
+  readonly endedAt: number;
+  /**
+   * Milliseconds since the previous batch was planned. Absent if the batch was planned by an
+   * earlier run.
+   */
+  readonly sincePrevious?: number;
+  /**
+   * Milliseconds per planning step, under the names that Spark uses. Empty if the batch was planned
+   * by an earlier run.
+   */
+  readonly durationMs: Readonly<Record<string, number>>;
+}
+
+/**
+ * The measurements in a committed batch's progress record. The other figures come from the batch
+ * itself.
+ */
+export interface TriggerProgress extends Omit<Planning, "endedAt"> {
+  /** Names of the source's and the sink's data source class. */
+  readonly source: string;
+  readonly sink: string;
+}
+
+/** Figures of a batch attempt that has ended. */
+export interface BatchProgress {
+  readonly rows: number;
+  /** Bytes of Arrow data that the writer received, before any encoding. */
+  readonly bytes: number;
+  /** The write's metrics as people see them, by their descriptions. */
+  readonly metrics?: Readonly<Record<string, string>>;
+  /** Figures of the run's trigger; absent unless the attempt was committed. */
+  readonly trigger?: TriggerProgress;
+}

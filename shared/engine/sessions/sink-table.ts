@@ -1,0 +1,142 @@
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { Pipeline } from "../../contract/pipeline.ts";
+import {
+  ALWAYS_TRUE,
+  filtersOf,
+  isAlwaysTrue,
+  type Predicate,
+  predicatesOf,
+  predicateText,
+} from "../../contract/write/predicates.ts";
+import type { Table, TableCapability } from "../../contract/write/table.ts";
+import type { Disposition } from "../../contract/write/writer-table.ts";
+import type {
+  SupportsDynamicOverwrite,
+  SupportsOverwrite,
+  SupportsOverwriteV2,
+  SupportsTruncate,
+  WriteBuilder,
+} from "../../contract/write/write-builder.ts";
+
+/** The settings of a pipeline that say what a write does with the rows of the table. */
+export type WriteSettings = Pick<Pipeline, "name" | "saveMode" | "overwrite" | "outputMode">;
+
+/** Returns which rows of the table the pipeline's writes replace. Throws `FILTER_INVALID`. */
+export function dispositionOf({ saveMode, overwrite, outputMode }: WriteSettings): Disposition {
+  if (outputMode === "complete") return { replaces: "all" };
+  if (saveMode !== "overwrite") return { replaces: "none" };
+  if (overwrite?.replaces !== "matching") return { replaces: overwrite?.replaces ?? "all" };
+  const predicates = predicatesOf(overwrite.condition);
+  return isAlwaysTrue(predicates) ? { replaces: "all" } : { replaces: "matching", predicates };
+}
+
+/**
+ * Checks that the table can do what the pipeline asks of it. As in Spark, no builder is made before
+ * this. Throws `WRITE_NOT_SUPPORTED`.
+ */
+export function checkCapabilities(table: Table, settings: WriteSettings): void {
+  const has = (...anyOf: TableCapability[]) => anyOf.some((capability) => table.capabilities.has(capability));
+  const { replaces } = dispositionOf(settings);
+  const lacks = (feature: string, capability: TableCapability) =>
+    notSupported(table, settings, `does not support ${feature}`, `the capability "${capability}"`);
+  if (settings.saveMode === undefined) {
+    // As in Spark, complete mode asks the builder and not the capability.
+    if (!has("STREAMING_WRITE")) throw lacks("writing of a stream", "STREAMING_WRITE");
+    return;
+  }
+  if (!has("BATCH_WRITE", "V1_BATCH_WRITE")) throw lacks("writing in a batch", "BATCH_WRITE");
+  if (replaces === "all" && !has("TRUNCATE", "OVERWRITE_BY_FILTER"))
+    throw lacks("truncate in a batch", "TRUNCATE");
+  if (replaces === "matching" && !has("OVERWRITE_BY_FILTER"))
+    throw lacks("overwrite by filter in a batch", "OVERWRITE_BY_FILTER");
+  if (replaces === "partitions" && !(has("BATCH_WRITE") && has("OVERWRITE_DYNAMIC")))
+    throw lacks("dynamic overwrite in a batch", "OVERWRITE_DYNAMIC");
+}
+
+type AnyBuilder = WriteBuilder &
+  Partial<SupportsTruncate & SupportsDynamicOverwrite> &
+  Partial<SupportsOverwriteV2 | SupportsOverwrite>;
+
+/**
+ * Tells the builder which rows the write replaces. Throws `WRITE_NOT_SUPPORTED` if it cannot
+ * replace them.
+ */
+export function withDisposition(
+  table: Table,
+  settings: WriteSettings,
+  given: WriteBuilder,
+  disposition: Disposition,
+): WriteBuilder {
+  const builder = given as AnyBuilder;
+  const refused = (problem: string, needs: string) => notSupported(table, settings, problem, needs);
+  switch (disposition.replaces) {
+    case "none":
+      return builder;
+    case "all":
+      if (builder.truncate !== undefined) return builder.truncate();
+      if (builder.overwrite !== undefined) return overwritten(builder as Overwriting, [ALWAYS_TRUE], refused);
+      throw refused(
+        settings.saveMode === undefined ? "does not support complete mode" : "cannot replace all rows",
+        "a builder with truncate()",
+      );
+    case "matching":
+      if (builder.overwrite === undefined)
+        throw refused("cannot overwrite by filter", "a builder with overwrite()");
+      return overwritten(builder as Overwriting, disposition.predicates, refused, true);
+    case "partitions":
+      if (builder.overwriteDynamicPartitions !== undefined) return builder.overwriteDynamicPartitions();
+      throw refused("cannot overwrite partitions", "a builder with overwriteDynamicPartitions()");
+  }
+}
+
+type Overwriting = SupportsOverwriteV2 | SupportsOverwrite;
+
+/** Calls `overwrite` in the form that the builder takes; `asks` first if it can. */
+function overwritten(
+  builder: Overwriting,
+  predicates: readonly Predicate[],
+  refused: (problem: string, needs: string) => MillraceError,
+  asks = false,
+): WriteBuilder {
+  const text = () => predicates.map((predicate) => predicateText(predicate)).join(" AND ");
+  const no = () => refused(`cannot overwrite the rows with ${text()}`, "another condition");
+  if (builder.filterForm !== "filters") {
+    if (asks && builder.canOverwrite?.(predicates) === false) throw no();
+    return builder.overwrite(predicates);
+  }
+  const filters = filtersOf(predicates);
+  if (filters === undefined || (asks && builder.canOverwrite?.(filters) === false)) throw no();
+  return builder.overwrite(filters);
+}
+
+/** Returns the name of the method that tells a builder what is replaced, for messages. */
+export function methodOf({ replaces }: Disposition): string {
+  const methods = {
+    none: "newWriteBuilder",
+    all: "truncate",
+    matching: "overwrite",
+    partitions: "overwriteDynamicPartitions",
+  } as const;
+  return methods[replaces];
+}
+
+/** The error of a table that promises a `V1Write` and builds another write. */
+export function notV1(table: string, where: ErrorLocation): MillraceError {
+  return new MillraceError(
+    "WRITER_INVALID",
+    `table "${table}" has the capability "V1_BATCH_WRITE", but its builder built no V1Write`,
+    { where, hint: "Return an object of a class that extends V1Write, or remove the capability." },
+  );
+}
+
+function notSupported(
+  { name: table }: Table,
+  { name: pipeline }: WriteSettings,
+  problem: string,
+  needs: string,
+): MillraceError {
+  return new MillraceError("WRITE_NOT_SUPPORTED", `table "${table}" ${problem}`, {
+    where: { pipeline },
+    hint: `Nothing was read or written. It needs ${needs}. Choose a mode that the table supports, or another table.`,
+  });
+}

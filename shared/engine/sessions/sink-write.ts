@@ -1,0 +1,193 @@
+import type { Schema } from "apache-arrow";
+import type { BatchContext, TaskContext } from "../../contract/context.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import { kindOf } from "../../contract/json.ts";
+import type { Awaitable } from "../../contract/stream-reader.ts";
+import type { BatchWrite, StreamingWrite } from "../../contract/write/batch-write.ts";
+import type {
+  AnyDataWriter,
+  DataWriterFactory,
+  StreamingDataWriterFactory,
+} from "../../contract/write/data-writer.ts";
+import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
+import type { WriteSummary } from "../../contract/write/summary.ts";
+import type { V1Write, Write } from "../../contract/write/write.ts";
+import type { LogicalWriteInfo, PhysicalWriteInfo } from "../../contract/write/write-info.ts";
+import type { TableWrite } from "../ports/ledger.ts";
+import { guard } from "./guard.ts";
+import { recordedFactory, restoreFactory } from "./table-factory.ts";
+import { V1BatchWrite } from "./v1-write.ts";
+
+/** What a write is made of. */
+export interface SinkWriteParts {
+  readonly write: Write;
+  readonly info: LogicalWriteInfo;
+  /** True if the write inserts all rows in one call. */
+  readonly isV1: boolean;
+  readonly isStream: boolean;
+  /** True if the sink has writers in the form of PySpark's API, of which nothing is recorded. */
+  readonly isWriter: boolean;
+  /** The object that has the methods of `SupportsStagedFiles` and the like. */
+  readonly asked: object;
+  readonly where: ErrorLocation;
+  newId(): string;
+}
+
+type Physical =
+  | { readonly kind: "batch"; readonly write: BatchWrite<unknown> }
+  | { readonly kind: "stream"; readonly write: StreamingWrite<unknown> };
+
+/** The write of one batch in one step: planning, a task, or the commit. */
+export class SinkWrite {
+  readonly #parts: SinkWriteParts;
+  readonly #physical: Physical;
+  /** The metrics that tasks and driver report. */
+  readonly metrics: readonly CustomMetric[];
+
+  private constructor(parts: SinkWriteParts, physical: Physical, metrics: readonly CustomMetric[]) {
+    this.#parts = parts;
+    this.#physical = physical;
+    this.metrics = metrics;
+  }
+
+  /** Asks the built write for its metrics and for the write of the batch. Error: `SINK_FAILED`. */
+  static async open(parts: SinkWriteParts): Promise<SinkWrite> {
+    const { write, where } = parts;
+    const metrics = await guard("SINK_FAILED", "supportedCustomMetrics() failed", where, () =>
+      write.supportedCustomMetrics(),
+    );
+    try {
+      return new SinkWrite(parts, await openPhysical(parts), metrics);
+    } catch (error) {
+      await reportedMetrics(parts);
+      throw error;
+    }
+  }
+
+  get asked(): object {
+    return this.#parts.asked;
+  }
+
+  get schema(): Schema {
+    return this.#parts.info.schema;
+  }
+
+  /** True if the write hears of each message before it commits or aborts. */
+  get hearsOfTasks(): boolean {
+    return this.#physical.kind === "batch" && !this.#parts.isWriter;
+  }
+
+  /** True if appended rows are counted for the commit. */
+  #summaryOf(rows: number): WriteSummary | undefined {
+    const { saveMode } = this.#parts.info;
+    return saveMode === "overwrite" ? undefined : { kind: "InsertSummary", numInsertedRows: rows };
+  }
+
+  /**
+   * Makes the factory of the task writers, and returns what is recorded of it; `undefined` for
+   * writers in the form of PySpark's API. Errors: `SINK_FAILED`, `FACTORY_NOT_JSON`,
+   * `FACTORY_TOO_LARGE`.
+   */
+  async plan(inputPartitions: number): Promise<TableWrite | undefined> {
+    const { where, info, isWriter } = this.#parts;
+    if (isWriter) return undefined;
+    try {
+      const made = await this.#makeFactory(inputPartitions);
+      const isCoordinated = await guard("SINK_FAILED", "useCommitCoordinator() failed", where, () =>
+        this.#physical.write.useCommitCoordinator(),
+      );
+      const factory = recordedFactory(made, where);
+      return { factory, isCoordinated, inputPartitions, plannedAt: info.plannedAt };
+    } catch (error) {
+      await reportedMetrics(this.#parts);
+      throw error;
+    }
+  }
+
+  /** Makes the factory as the planning step did, for a step that may keep something of it. */
+  async repeatFactory({ inputPartitions }: TableWrite): Promise<void> {
+    await this.#makeFactory(inputPartitions);
+  }
+
+  /** Makes the writer of a task attempt. Error: `SINK_FAILED`. */
+  async createWriter(
+    recorded: TableWrite | undefined,
+    taskId: number,
+    task: TaskContext,
+    where: ErrorLocation,
+  ): Promise<AnyDataWriter<unknown>> {
+    const factory = await this.#makeFactory(recorded?.inputPartitions ?? 1);
+    if (recorded !== undefined) restoreFactory(factory, recorded.factory);
+    const { partitionId, batchId } = task;
+    const writer = await guard(
+      "SINK_FAILED",
+      "createWriter() failed",
+      where,
+      () =>
+        this.#physical.kind === "batch"
+          ? (factory as DataWriterFactory<unknown>).createWriter(partitionId, taskId, task)
+          : (factory as StreamingDataWriterFactory<unknown>).createWriter(partitionId, taskId, batchId, task),
+      true,
+    );
+    if (typeof writer === "object" && writer !== null) return writer;
+    throw invalid("createWriter", writer, "Return an object of a class that extends DataWriter.", where);
+  }
+
+  async #makeFactory(inputPartitions: number): Promise<object> {
+    const { where } = this.#parts;
+    const info: PhysicalWriteInfo = { numPartitions: Math.max(1, inputPartitions), inputPartitions };
+    const physical = this.#physical;
+    const method = physical.kind === "batch" ? "createBatchWriterFactory" : "createStreamingWriterFactory";
+    const factory: unknown = await guard("SINK_FAILED", `${method}() failed`, where, () =>
+      physical.kind === "batch"
+        ? physical.write.createBatchWriterFactory(info)
+        : physical.write.createStreamingWriterFactory(info),
+    );
+    if (typeof factory === "object" && factory !== null) return factory;
+    throw invalid(method, factory, "Return an object with createWriter().", where);
+  }
+
+  async onDataWriterCommit(message: unknown): Promise<void> {
+    if (this.#physical.kind === "batch") await this.#physical.write.onDataWriterCommit(message);
+  }
+
+  /** `rows` is the number of rows that the tasks wrote. */
+  commit(messages: readonly unknown[], rows: number, batch: BatchContext): Awaitable<unknown> {
+    return this.#physical.kind === "batch"
+      ? this.#physical.write.commit(messages, this.#summaryOf(rows), batch)
+      : this.#physical.write.commit(batch.batchId, messages, batch);
+  }
+
+  abort(messages: readonly unknown[], batch: BatchContext): Awaitable<void> {
+    return this.#physical.kind === "batch"
+      ? this.#physical.write.abort(messages, batch)
+      : this.#physical.write.abort(batch.batchId, messages, batch);
+  }
+
+  /** Returns the metrics that only the driver knows; none in a stream. Error: `SINK_FAILED`. */
+  async reportDriverMetrics(): Promise<readonly CustomTaskMetric[]> {
+    return await reportedMetrics(this.#parts);
+  }
+}
+
+async function openPhysical(parts: SinkWriteParts): Promise<Physical> {
+  const { write, where, isStream, isV1, info, newId } = parts;
+  if (isV1)
+    return { kind: "batch", write: new V1BatchWrite(write as V1Write, info.schema, newId) as BatchWrite<unknown> };
+  const method = isStream ? "toStreaming" : "toBatch";
+  const made: unknown = await guard("SINK_FAILED", `${method}() failed`, where, () => write[method]());
+  if (typeof made !== "object" || made === null)
+    throw invalid(method, made, `Return an object of a class that extends ${isStream ? "StreamingWrite" : "BatchWrite"}.`, where);
+  return isStream
+    ? { kind: "stream", write: made as StreamingWrite<unknown> }
+    : { kind: "batch", write: made as BatchWrite<unknown> };
+}
+
+async function reportedMetrics({ write, isStream, where }: SinkWriteParts): Promise<readonly CustomTaskMetric[]> {
+  if (isStream) return [];
+  return await guard("SINK_FAILED", "reportDriverMetrics() failed", where, () => write.reportDriverMetrics());
+}
+
+export function invalid(method: string, found: unknown, hint: string, where: ErrorLocation): MillraceError {
+  return new MillraceError("WRITER_INVALID", `${method}() gave ${kindOf(found)}`, { where, hint });
+}

@@ -1,0 +1,92 @@
+import type { ErrorLocation } from "../../contract/errors.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import type { BatchRun, CommitClaim, Task, TaskKey } from "../ports/ledger.ts";
+import type { Ports } from "../ports/runtime.ts";
+import { callOrReadBack } from "../retry.ts";
+import { cancelled } from "./rows.ts";
+
+/** How often an attempt that was denied looks for the outcome of the other one. */
+const POLL_MILLISECONDS = 500;
+/** How long an attempt may commit, if nothing limits its time. */
+const LONGEST_COMMIT_MILLISECONDS = 24 * 3_600_000;
+
+/** What a claim is about. */
+export interface ClaimParts {
+  readonly ports: Ports;
+  readonly run: BatchRun;
+  readonly key: TaskKey;
+  readonly attemptNumber: number;
+  readonly writerId: string;
+  readonly where: ErrorLocation;
+  readonly signal: AbortSignal;
+  /** When the time of the attempt is over, in epoch milliseconds. */
+  readonly deadline: number | undefined;
+}
+
+/** Another attempt of the task, which may commit instead of this one. */
+export interface OtherAttempt {
+  /** Waits until the other attempt is recorded. Throws `COMMIT_DENIED` if it failed. */
+  outcome(): Promise<Task>;
+}
+
+/**
+ * The right of one attempt to commit. As Spark's commit coordinator does, the ledger gives it to
+ * the first attempt that asks, until this attempt is recorded, fails, or its time is over.
+ */
+export class CommitRight {
+  readonly #parts: ClaimParts;
+  #isHeld = false;
+
+  constructor(parts: ClaimParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Asks for the right to commit. Returns the other attempt if that one has it. Writes that are not
+   * coordinated always have it.
+   */
+  async ask(): Promise<OtherAttempt | undefined> {
+    const { ports, run, key, attemptNumber, writerId, deadline } = this.#parts;
+    if (run.write?.isCoordinated !== true) return undefined;
+    const now = ports.runtime.now();
+    const expiresAt = deadline ?? now + LONGEST_COMMIT_MILLISECONDS;
+    const claim: CommitClaim = { writerId, attemptNumber, epoch: run.epoch, expiresAt };
+    const answer = await callOrReadBack(
+      () => ports.ledger.authorizeCommit(key, claim, now),
+      async () => {
+        const held = await ports.ledger.commitClaim(key);
+        return held?.writerId === writerId ? ({ granted: true } as const) : undefined;
+      },
+    );
+    this.#isHeld = answer.granted;
+    if (answer.granted) return undefined;
+    const outcome = async () => ("task" in answer ? answer.task : await this.#outcomeOfHolder(answer.holder));
+    return { outcome };
+  }
+
+  /** Gives the right back after a failure, so that another attempt may commit. */
+  async release(): Promise<void> {
+    const { ports, key, writerId } = this.#parts;
+    if (!this.#isHeld) return;
+    // If it fails, the claim ends with its time, or with the run.
+    await ports.ledger.releaseCommit(key, writerId).catch(() => undefined);
+  }
+
+  async #outcomeOfHolder(holder: CommitClaim): Promise<Task> {
+    const { ports, key, signal, where } = this.#parts;
+    const { ledger, runtime } = ports;
+    for (;;) {
+      await runtime.sleep(POLL_MILLISECONDS, signal).catch(() => undefined);
+      if (signal.aborted) throw cancelled(signal);
+      const task = await ledger.task(key);
+      if (task !== undefined) return task;
+      const current = await ledger.commitClaim(key);
+      if (current?.writerId === holder.writerId && current.expiresAt > runtime.now()) continue;
+      throw new MillraceError(
+        "COMMIT_DENIED",
+        "another attempt of the task had the right to commit, and failed",
+        { where, retryable: true, hint: "Nothing is lost: the task is tried again." },
+      );
+    }
+  }
+}
