@@ -3,6 +3,7 @@ import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
+import { errorAfterCommit } from "../shared/engine/run/next.ts";
 import { describeError } from "./describe-error.ts";
 
 /**
@@ -24,11 +25,12 @@ export function afterFinalize(
   now: number,
   executionMilliseconds: number,
 ): Finalized {
-  const { batch, failure, unacknowledged } = ended;
-  const error = unacknowledged ?? failure ?? batch.error;
+  const { batch, failure } = ended;
+  const afterCommit = errorAfterCommit(ended);
+  const error = afterCommit ?? failure ?? batch.error;
   if (batch.state === "aborted" && work.aborted === "Failed")
     return failedWith(error, "the batch was aborted");
-  if (unacknowledged !== undefined) return failedWith(error, "commit(end) of the source failed");
+  if (afterCommit !== undefined) return failedWith(error, "commit(end) of the source failed");
   if (batch.state === "committed" && work.committed === "Done") {
     return { next: "Done", why: WHY_DONE.committed, batch: summaryOf(batch) };
   }

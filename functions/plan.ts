@@ -14,7 +14,7 @@ import {
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { JsonValue } from "../shared/contract/json.ts";
 import { optional } from "../shared/contract/optional.ts";
-import type { TriggerKind } from "../shared/contract/pipeline.ts";
+import type { TriggerKind } from "../shared/contract/trigger.ts";
 import { todoKey, writeTodo } from "../shared/engine/partitions-file.ts";
 import {
   type PlannedBatch,

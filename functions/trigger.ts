@@ -1,4 +1,5 @@
-import { type PipelineDefinition, triggerKind, triggerOf } from "../shared/contract/pipeline.ts";
+import type { PipelineDefinition } from "../shared/contract/pipeline.ts";
+import { triggerKind, triggerOf } from "../shared/contract/trigger.ts";
 
 /**
  * Returns the trigger of an execution: that of its input, otherwise that of the construct,

@@ -72,7 +72,8 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
     // DeleteItem lets a task run again whose staged files are gone.
     items(places, ["tasks"], ["Query", "DeleteItem"]),
   ],
-  Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem"])],
+  // PutItem reports progress.
+  Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem", "UpdateItem"])],
   Finalize: (places) => [
     // PutItem adds to the journal when a person adopts or skips.
     items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),

@@ -1,6 +1,6 @@
 import type { MillraceError } from "../shared/contract/errors.ts";
 import { optional } from "../shared/contract/optional.ts";
-import { intervalOf, triggerKind } from "../shared/contract/pipeline.ts";
+import { intervalOf, triggerKind } from "../shared/contract/trigger.ts";
 import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";

@@ -84,7 +84,6 @@ export {
   type Source,
   type StallPolicy,
   StreamPipeline,
-  type Trigger,
 } from "./contract/pipeline.ts";
 export {
   ReadAllAvailable,
@@ -95,6 +94,7 @@ export {
   ReadMinRows,
 } from "./contract/read-limit.ts";
 export { registerDataSource } from "./contract/registry.ts";
+export type { OutputMode, Overwrite } from "./contract/save-mode.ts";
 export {
   type Awaitable,
   DataSourceStreamReader,
@@ -129,3 +129,4 @@ export {
 } from "./contract/stream-writer.ts";
 export { type InstantLike, roundDown, settledNow } from "./contract/time.ts";
 export { TimeRange, type TimeRangeJson } from "./contract/time-range.ts";
+export type { Trigger } from "./contract/trigger.ts";

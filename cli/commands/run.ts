@@ -4,7 +4,7 @@ import { Home } from "../../local/home.ts";
 import { loadPipeline } from "../../local/load-pipeline.ts";
 import { run } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/pipeline.ts";
+import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/trigger.ts";
 import type { Definition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";

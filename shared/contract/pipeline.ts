@@ -5,17 +5,16 @@ import { MillraceError } from "./errors.ts";
 import { checkFilter, type Filter } from "./filters.ts";
 import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
+import {
+  checkCondition,
+  checkOutputMode,
+  checkSaveMode,
+  type OutputMode,
+  type Overwrite,
+  refuseSecondVerb,
+} from "./save-mode.ts";
+import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
-
-/**
- * When a run executes batches. `once`: one batch. `availableNow`: batches until all data is read
- * that existed at the start of the run. `processingTime`: one batch per interval, such as `"10
- * seconds"`, until the run is stopped. (Spark: `DataStreamWriter.trigger`.)
- */
-export type Trigger =
-  | { readonly once: true; readonly availableNow?: never; readonly processingTime?: never }
-  | { readonly availableNow: true; readonly once?: never; readonly processingTime?: never }
-  | { readonly processingTime: string; readonly once?: never; readonly availableNow?: never };
 
 /** When a partition counts as stalled, and whether its task then fails. */
 export interface StallPolicy {
@@ -44,20 +43,6 @@ export interface ConfiguredSource extends Configured {
   readonly filters?: readonly Filter[];
 }
 
-/**
- * Which rows an overwrite replaces: those that match a condition, or the partitions of the table
- * that occur in the new rows.
- */
-export type Overwrite =
-  | { readonly replaces: "matching"; readonly condition: Filter | Predicate }
-  | { readonly replaces: "partitions" };
-
-/**
- * What each batch of a stream does with the rows that the sink has. `append` adds rows, `complete`
- * replaces all rows. (Spark: `DataStreamWriter.outputMode`.)
- */
-export type OutputMode = "append" | "complete";
-
 /** All settings of a pipeline. */
 export interface PipelineDefinition {
   /** Name of the pipeline. It identifies the pipeline in the ledger. */
@@ -71,14 +56,13 @@ export interface PipelineDefinition {
   /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
   readonly saveMode?: SaveMode;
   /** Which rows the mode `overwrite` replaces. Absent if it replaces all rows. */
-  readonly overwrite?: Overwrite;
+  readonly overwrites?: Overwrite;
   /** What each batch of a stream does with the rows of the sink. Absent for `append`. */
-  readonly outputMode?: OutputMode;
+  readonly outputs?: OutputMode;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
 }
 
-const SHORTEST_INTERVAL_MILLISECONDS = 100;
 const SHORTEST_STALL_MILLISECONDS = 1000;
 
 /**
@@ -102,6 +86,10 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly triggered?: Trigger;
   /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
   readonly saveMode?: SaveMode;
+  /** Which rows the mode `overwrite` replaces. Absent if it replaces all rows. */
+  readonly overwrites?: Overwrite;
+  /** The mode set by `.outputMode()`. A stream pipeline without one appends. */
+  readonly outputs?: OutputMode;
   /**
    * The policy set by `.stallAfter()`. A pipeline without one reports partitions that stall for 5
    * minutes.
@@ -112,12 +100,15 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
    */
   readonly kind = "millrace.pipeline" as const;
 
-  constructor({ name, source, sink, triggered, saveMode, stall }: PipelineDefinition) {
+  constructor(definition: PipelineDefinition) {
+    const { name, source, sink, triggered, saveMode, overwrites, outputs, stall } = definition;
     this.name = name;
     this.source = source;
     this.sink = sink;
     if (triggered !== undefined) this.triggered = triggered;
     if (saveMode !== undefined) this.saveMode = saveMode;
+    if (overwrites !== undefined) this.overwrites = overwrites;
+    if (outputs !== undefined) this.outputs = outputs;
     if (stall !== undefined) this.stall = stall;
   }
 
@@ -160,6 +151,15 @@ export class StreamPipeline<SinkOptions extends object = never> extends Pipeline
   trigger(trigger: Trigger): this {
     return this.with({ triggered: checkTrigger(trigger) });
   }
+
+  /**
+   * Sets what each batch does with the rows that the sink has. `append`, the default, adds rows.
+   * `complete` replaces all rows in each batch. (Spark: `DataStreamWriter.outputMode`.) Throws
+   * `OUTPUT_MODE_INVALID`.
+   */
+  outputMode(outputMode: OutputMode): this {
+    return this.with({ outputs: checkOutputMode(outputMode) });
+  }
 }
 
 /**
@@ -169,10 +169,42 @@ export class StreamPipeline<SinkOptions extends object = never> extends Pipeline
 export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<SinkOptions> {
   /**
    * Sets what happens if the target already exists. The default is `errorifexists`, as in Spark.
-   * Throws `SAVE_MODE_INVALID`.
+   * Throws `SAVE_MODE_INVALID`, also after `.overwrite()` or `.overwritePartitions()`.
    */
   mode(saveMode: SaveMode): this {
-    return this.with({ saveMode: checkSaveMode(saveMode) });
+    const checked = checkSaveMode(saveMode);
+    refuseSecondVerb(this, `.mode("${checked}")`);
+    return this.with({ saveMode: checked });
+  }
+
+  /** Replaces all rows of the target: the mode `overwrite`. Throws `SAVE_MODE_INVALID`. */
+  truncate(): this {
+    refuseSecondVerb(this, ".truncate()");
+    return this.with({ saveMode: "overwrite" });
+  }
+
+  /**
+   * Replaces the rows of the target for which the condition holds, and keeps the others. Sets the
+   * mode `overwrite`. (Spark: `DataFrameWriterV2.overwrite`.) Throws `FILTER_INVALID`, and
+   * `SAVE_MODE_INVALID` if another mode is set.
+   */
+  overwrite(condition: Filter | Predicate): this {
+    const checked = checkCondition(condition);
+    refuseSecondVerb(this, ".overwrite(condition)");
+    return this.with({
+      saveMode: "overwrite",
+      overwrites: { replaces: "matching", condition: checked },
+    });
+  }
+
+  /**
+   * Replaces each partition of the target that occurs in the new rows, and keeps the others. Sets
+   * the mode `overwrite`. (Spark: `DataFrameWriterV2.overwritePartitions`.) Throws
+   * `SAVE_MODE_INVALID` if another mode is set.
+   */
+  overwritePartitions(): this {
+    refuseSecondVerb(this, ".overwritePartitions()");
+    return this.with({ saveMode: "overwrite", overwrites: { replaces: "partitions" } });
   }
 }
 
@@ -307,82 +339,12 @@ export function pipeline(name: string): PipelineStart {
   };
 }
 
-/**
- * Returns the trigger of a run: `asked` if it is given, otherwise the pipeline's own. A batch
- * pipeline always runs `once`. Throws `TRIGGER_INVALID`.
- */
-export function triggerOf(
-  { name, saveMode, triggered }: Pick<PipelineDefinition, "name" | "saveMode" | "triggered">,
-  asked: Trigger | undefined,
-): Trigger {
-  if (saveMode === undefined) return asked ?? triggered ?? { availableNow: true };
-  if (asked === undefined || "once" in asked) return { once: true };
-  throw new MillraceError(
-    "TRIGGER_INVALID",
-    `pipeline "${name}" is a batch: it has no ${Object.keys(asked).join()}`,
-    {
-      where: { pipeline: name },
-      hint: "Leave the trigger out: each run is one batch. What is new, again and again, is read by readStream.",
-    },
-  );
-}
-
-/**
- * Returns the milliseconds between two plans of one run, or `undefined` for a trigger without an
- * interval.
- */
-export function intervalOf(trigger: Trigger): number | undefined {
-  return "processingTime" in trigger ? parseDuration(trigger.processingTime) : undefined;
-}
-
-/** The three kinds of triggers. */
-export type TriggerKind = "once" | "availableNow" | "processingTime";
-
-export function triggerKind(trigger: Trigger): TriggerKind {
-  if ("once" in trigger) return "once";
-  return "availableNow" in trigger ? "availableNow" : "processingTime";
-}
-
-/** Returns `trigger` if it is valid. Throws `TRIGGER_INVALID` or `DURATION_INVALID`. */
-export function checkTrigger(trigger: Trigger): Trigger {
-  const kinds: Readonly<Record<string, unknown>> = trigger;
-  const set = ["once", "availableNow", "processingTime"].filter((kind) => kinds[kind] !== undefined);
-  const isFlag = kinds["once"] === true || kinds["availableNow"] === true;
-  if (set.length === 1 && trigger.processingTime !== undefined) {
-    if (parseDuration(trigger.processingTime) < SHORTEST_INTERVAL_MILLISECONDS) {
-      throw new MillraceError("TRIGGER_INVALID", `an interval of ${trigger.processingTime} is too short`, {
-        hint: "Choose 100ms or more: each interval asks the source and writes to the ledger.",
-      });
-    }
-    return trigger;
-  }
-  if (set.length === 1 && isFlag) return trigger;
-  throw new MillraceError(
-    "TRIGGER_INVALID",
-    "a trigger must be one, and only one, of once, availableNow, processingTime",
-    {
-      hint: 'Write .trigger({ availableNow: true }), .trigger({ once: true }) or .trigger({ processingTime: "10 seconds" }).',
-    },
-  );
-}
-
 /** Returns `stall` if its duration is valid and at least 1 second. Throws `DURATION_INVALID`. */
 export function checkStall<S extends Partial<StallPolicy>>(stall: S): S {
   const { after } = stall;
   if (after === undefined || parseDuration(after) >= SHORTEST_STALL_MILLISECONDS) return stall;
   throw new MillraceError("DURATION_INVALID", `to call a partition stalled after ${after} is too soon`, {
     hint: "Choose 1s or more: progress is looked at once a second.",
-  });
-}
-
-const SAVE_MODES: ReadonlySet<string> = new Set<SaveMode>(["append", "overwrite", "errorifexists", "ignore"]);
-
-function checkSaveMode(mode: string): SaveMode {
-  const lower = String(mode).toLowerCase();
-  const saveMode = lower === "error" || lower === "default" ? "errorifexists" : lower;
-  if (SAVE_MODES.has(saveMode)) return saveMode as SaveMode;
-  throw new MillraceError("SAVE_MODE_INVALID", `"${mode}" is no save mode`, {
-    hint: `Write .mode("append"), or one of ${[...SAVE_MODES].slice(1).join(", ")}.`,
   });
 }
 

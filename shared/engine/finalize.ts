@@ -1,4 +1,4 @@
-import { type Writer, writesBatches } from "../contract/batch-writer.ts";
+import type { Schema } from "apache-arrow";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
@@ -16,8 +16,10 @@ import type { Task } from "./ports/tasks.ts";
 import { triggerProgressOf } from "./progress.ts";
 import { transitionOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
+import type { SinkWrite } from "./sessions/sink-write.ts";
 import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
+import { shownMetrics } from "./write-metrics.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -37,6 +39,10 @@ export interface FinalizeResult {
    * `commit(end)` again before it does anything else.
    */
   readonly unacknowledged?: MillraceError;
+  /**
+   * The error of the sink's `reportDriverMetrics()` after a commit. The batch is committed anyway.
+   */
+  readonly unreported?: MillraceError;
 }
 
 /** The arguments of all steps of finalizing. */
@@ -56,12 +62,14 @@ interface Finalizer {
 interface AttemptState {
   readonly batch: Batch;
   readonly tasks: readonly Task[];
-  /** The writer of this finalizer for the attempt, if it was created already. */
-  readonly writer?: Writer<unknown>;
+  /** The write of this finalizer for the attempt, if it was created already. */
+  readonly write?: SinkWrite;
   /** The commit messages of these tasks, if they were read already. */
   readonly messages?: MessagesRead;
   /** Why the sink's `commit` did not take effect. */
   readonly failure?: MillraceError;
+  /** Why the sink could not report its metrics. */
+  readonly unreported?: MillraceError;
 }
 
 /** Handles a batch in one state. Returns the next state, or the result of `finalize`. */
@@ -140,15 +148,16 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const { batch, tasks } = attempt;
   const isComplete = tasks.length === batch.tasks;
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
-  const writer = await (isComplete ? writerOf(finalizer, batch) : currentWriterOf(finalizer, batch));
-  const messages = isComplete ? await readChecked(finalizer, attempt, writer) : undefined;
-  const problem = isComplete
+  const write = await (isComplete ? writeOf(finalizer, batch) : currentWriteOf(finalizer, batch));
+  const messages = isComplete ? await readChecked(finalizer, attempt, write) : undefined;
+  const found = isComplete
     ? lossOf(messages?.lost ?? [])?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
-  const isWhole = problem === undefined || (await isInSink(finalizer, batch, writer, problem));
+  const problem = found ?? (await tellWrite(finalizer, attempt, write, messages))?.toRecord();
+  const isWhole = problem === undefined || (await isInSink(finalizer, batch, write, problem));
   const to = isWhole ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...(isWhole ? {} : { error: problem }) });
-  const prepared = { writer, ...optional("messages", messages) };
+  const prepared = { write, ...optional("messages", messages) };
   if (decided.state === to) return { next: { batch: decided, tasks, ...prepared } };
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
   // Without that, a commit would seem to lack messages: the sink is then asked for the batch, and a
@@ -164,12 +173,12 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
 async function isInSink(
   { sessions, run, watch }: Finalizer,
   batch: Batch,
-  writer: Writer<unknown>,
+  write: SinkWrite,
   problem: ErrorRecord,
 ): Promise<boolean> {
   const context = sessions.sink.batchContext(batch, run);
   try {
-    return await hasLanded({ batch, writer, context, watch }, "failed before abort()");
+    return await hasLanded({ batch, write, context, watch }, "failed before abort()");
   } catch (error) {
     throw besides(problem, error);
   }
@@ -187,53 +196,100 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
     problem === undefined ? await commitOrCollectItems(ports, call) : await outcomeAfter(problem, call);
   let failure = outcome.failure;
   if (failure === undefined) {
-    const figures = outcomeOf(ports, tasks, triggerProgressOf(sessions, ports.runtime.now(), run));
+    const reported = await reportMetrics(call.write, tasks);
+    const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
+    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown });
     try {
-      return {
-        next: { tasks, batch: await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" }) },
-      };
+      const committed = await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" });
+      return { next: { tasks, batch: committed, ...optional("unreported", reported.error) } };
     } catch (error) {
       if (!MillraceError.is(error) || error.code !== "TRANSACTION_REFUSED") throw error;
       failure = error;
     }
   }
   const aborting = await decide(finalizer, batch, { to: "aborting", error: failure.toRecord() });
-  return { next: { tasks, failure, batch: aborting } };
+  return { next: { tasks, failure, batch: aborting, write: call.write } };
 }
 
 /** State `aborting`: the sink deletes what its tasks staged. */
 async function abortBatch(
   finalizer: Finalizer,
-  { batch, tasks, messages: read, writer: prepared, ...attempt }: AttemptState,
+  { batch, tasks, messages: read, write: prepared, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
-  const writer = prepared ?? (await currentWriterOf(finalizer, batch));
+  const write = prepared ?? (await currentWriteOf(finalizer, batch));
   // A task whose message is gone counts as failed.
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
-  await watch.callSink("abort()", batchLocation(batch), () =>
-    writesBatches(writer) ? writer.abort(messages, context) : writer.abort(messages, batch.batchId, context),
-  );
-  const aborted = await finish(finalizer, batch, { ...outcomeOf(ports, tasks), to: "aborted" });
-  return { next: { ...attempt, tasks, batch: aborted } };
+  await watch.callSink("abort()", batchLocation(batch), () => write.abort(messages, context));
+  const reported = await reportMetrics(write, tasks);
+  const aborted = await finish(finalizer, batch, {
+    ...outcomeOf(ports, tasks, reported.shown),
+    to: "aborted",
+  });
+  // As in Spark, an error of the metrics replaces the error of the batch.
+  return {
+    next: { ...attempt, tasks, batch: aborted, ...optional("failure", reported.error ?? attempt.failure) },
+  };
+}
+
+/** Asks the sink for its metrics, after a commit or an abort. */
+async function reportMetrics(
+  write: SinkWrite,
+  tasks: readonly Task[],
+): Promise<{ readonly shown: Pick<BatchProgress, "metrics">; readonly error?: MillraceError }> {
+  try {
+    return { shown: shownMetrics(write.metrics, tasks, await write.reportDriverMetrics()) };
+  } catch (error) {
+    if (!MillraceError.is(error)) throw error;
+    return { shown: shownMetrics(write.metrics, tasks, []), error };
+  }
+}
+
+/**
+ * Tells the write of each recorded message, in partition order. Returns its error: the batch is
+ * aborted then.
+ */
+async function tellWrite(
+  { ports, watch }: Finalizer,
+  { batch, tasks }: AttemptState,
+  write: SinkWrite,
+  read: MessagesRead | undefined,
+): Promise<MillraceError | undefined> {
+  if (!write.hearsOfTasks) return undefined;
+  const { messages } = read ?? (await messagesOf(ports, batch, tasks));
+  try {
+    for (const { partition } of tasks)
+      await watch.callSink("onDataWriterCommit()", { ...batchLocation(batch), partition }, () =>
+        write.onDataWriterCommit(messages[partition]),
+      );
+    return undefined;
+  } catch (error) {
+    if (!MillraceError.is(error)) throw error;
+    return error;
+  }
 }
 
 /** State `committed`: tells the source that it may delete the rows. */
-async function acknowledgeToSource(finalizer: Finalizer, { batch }: AttemptState): ReturnType<Step> {
+async function acknowledgeToSource(
+  finalizer: Finalizer,
+  { batch, unreported }: AttemptState,
+): ReturnType<Step> {
   const { sessions, ports, fence, isLate, watch } = finalizer;
+  const ended = { batch, ...optional("unreported", unreported) };
   // A late retry must not acknowledge an offset that the source has already moved past.
-  if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: { batch } };
+  if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: ended };
   try {
     const planner = await sessions.source.planner(await schemaOf(ports, batch));
     await watch.watch("commit() of the source", batchLocation(batch), () =>
       acknowledge(planner, ports, fence, batch),
     );
-    return { end: { batch } };
+    return { end: ended };
   } catch (error) {
     if (MillraceError.is(error) && error.code === "FENCED") throw error;
     const where = batchLocation(batch);
     const unacknowledged = toMillraceError(error, "SOURCE_FAILED", "commit() failed", where);
-    return { end: { batch, unacknowledged } };
+    return { end: { ...ended, unacknowledged } };
   }
 }
 
@@ -255,34 +311,48 @@ async function prepareCommit(
 ): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
   const { sessions, run, watch } = finalizer;
   const { batch, tasks } = attempt;
-  const writer = attempt.writer ?? (await writerOf(finalizer, batch));
-  const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt, writer));
-  const call = { batch, writer, messages, context: sessions.sink.batchContext(batch, run), watch };
-  const problem = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
+  const write = attempt.write ?? (await writeOf(finalizer, batch));
+  const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt, write));
+  const rows = tasks.reduce((sum, task) => sum + task.rows, 0);
+  const call = { batch, write, messages, rows, context: sessions.sink.batchContext(batch, run), watch };
+  const missing = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
+  // The write of a later process has not heard of the messages yet.
+  const isNew = attempt.write === undefined && missing === undefined;
+  const problem = isNew ? await tellWrite(finalizer, attempt, write, { messages, lost }) : missing;
   return { call, ...optional("problem", problem) };
 }
 
-/** Creates the writer for the commit of a batch. Throws `PARTITIONS_MISSING`. */
-async function writerOf({ sessions, ports }: Finalizer, batch: Batch): Promise<Writer<unknown>> {
+/** Creates the write for the commit of a batch. Throws `PARTITIONS_MISSING`. */
+async function writeOf(finalizer: Finalizer, batch: Batch): Promise<SinkWrite> {
+  const { sessions, ports } = finalizer;
   // A batch that was skipped has no rows, so it needs no schema of its own.
   const schema =
     batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
-  return await sessions.sink.writer(await schema, batch);
+  return await openWrite(finalizer, batch, await schema);
 }
 
-/** Creates a writer that commits nothing. It may have another schema than the batch. */
-async function currentWriterOf({ sessions, ports }: Finalizer, batch: Batch): Promise<Writer<unknown>> {
-  return await sessions.sink.writer(await schemaOrCurrent(sessions, ports, batch), batch);
+/** Creates a write that commits nothing. It may have another schema than the batch. */
+async function currentWriteOf(finalizer: Finalizer, batch: Batch): Promise<SinkWrite> {
+  const { sessions, ports } = finalizer;
+  return await openWrite(finalizer, batch, await schemaOrCurrent(sessions, ports, batch));
+}
+
+async function openWrite({ sessions }: Finalizer, batch: Batch, schema: Schema): Promise<SinkWrite> {
+  const plannedAt = batch.write?.plannedAt ?? batch.firstPlannedAt;
+  const write = await sessions.sink.write(schema, { ...batch, plannedAt });
+  // A batch write may keep something of the call, as it does in Spark.
+  if (batch.write !== undefined) await write.repeatFactory(batch.write);
+  return write;
 }
 
 /** Reads the commit messages, and looks for the staged files that they name. */
 async function readChecked(
   { sessions, ports, run, watch }: Finalizer,
   attempt: AttemptState,
-  writer: Writer<unknown>,
+  write: SinkWrite,
 ): Promise<MessagesRead> {
   const context = sessions.sink.batchContext(attempt.batch, run);
-  return await checkedMessages(ports, attempt, { context, watch, writer });
+  return await checkedMessages(ports, attempt, { context, watch, asked: write.asked });
 }
 
 async function decide(finalizer: Finalizer, batch: Batch, decision: Decision): Promise<Batch> {
@@ -332,11 +402,11 @@ function missingTasks(batch: Batch, tasks: readonly Task[]): MillraceError {
 function outcomeOf(
   ports: Ports,
   tasks: readonly Task[],
-  trigger: Pick<BatchProgress, "trigger"> = {},
+  further: Pick<BatchProgress, "trigger" | "metrics"> = {},
 ): Pick<Outcome, "progress" | "now"> {
   return {
     progress: {
-      ...trigger,
+      ...further,
       rows: tasks.reduce((sum, task) => sum + task.rows, 0),
       bytes: tasks.reduce((sum, task) => sum + task.bytes, 0),
     },

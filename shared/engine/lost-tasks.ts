@@ -34,8 +34,8 @@ export async function finishedTasks(
   if (foreign.length > 0) await drop(ports, fence, batch, foreign);
   const context = sessions.sink.batchContext(batch, { ...head, position: positionOf(head) });
   const watch = new CallWatch(ports.runtime, undefined);
-  const writer = await sessions.sink.askedWriter(await schemaOrCurrent(sessions, ports, batch));
-  const { lost } = await checkedMessages(ports, { batch, tasks }, { context, watch, writer });
+  const asked = await sessions.sink.asked(await schemaOrCurrent(sessions, ports, batch));
+  const { lost } = await checkedMessages(ports, { batch, tasks }, { context, watch, asked });
   const loss = lossOf(lost);
   if (loss === undefined) return { tasks };
   const again = new Set(lost.map(({ partition }) => partition));

@@ -11,7 +11,7 @@ import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
 import { checkOffsetSize } from "./limits.ts";
 import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
-import type { Batch, BatchRun, Fence, Head, PipelineIdentity } from "./ports/ledger.ts";
+import type { Batch, BatchRun, Fence, Head, PipelineIdentity, TableWrite } from "./ports/ledger.ts";
 import type { Action } from "./ports/manual-operations.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Planning } from "./ports/records.ts";
@@ -207,8 +207,13 @@ async function planNext(
   const schema = await source.schema();
   // The commit compares again; this check spares the tasks, and an open batch.
   await checkSinkPosition(sessions, head);
+  const { runtime } = ports;
+  const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
+  const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
+  const write = await sink.planWrite(schema, request, partitions.length);
+  if (write === undefined) return { targetExists: true, durationMs };
   const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { schema, partitions, start, latest, reported, code }),
+    recordBatch(ports, fence, head, { ...plan, ...write, schema, partitions, start, latest, reported, code }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
@@ -236,11 +241,14 @@ interface Draft {
   readonly latest: Latest;
   readonly reported: { readonly latest?: Offset };
   readonly code: string | undefined;
+  readonly planId: string;
+  readonly plannedAt: number;
+  readonly write?: TableWrite;
 }
 
 /** Records a batch: first its partitions in the store, then the batch in the ledger. */
 async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
-  const { schema, partitions, start, latest, reported, code } = draft;
+  const { schema, partitions, start, latest, reported, code, planId, plannedAt, write } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
@@ -251,7 +259,7 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
   const batch = {
     incarnation: head.incarnation,
     batchId,
-    planId: ports.runtime.newId(),
+    planId,
     ...optional("code", code),
     start,
     end,
@@ -261,7 +269,8 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
     // every batch.
     tasks: Math.max(1, partitions.length),
     ...recordedSchema(ports, schema),
-    now: ports.runtime.now(),
+    ...optional("write", write),
+    now: plannedAt,
   };
   return await callOrReadBack(
     () => ports.ledger.plan(fence, batch),
@@ -299,6 +308,7 @@ function batchRunOf(batch: Batch, fence: Fence, head: Head, planning: Planning):
     attempt: batch.attempt,
     partitionsKey: batch.partitionsKey,
     position: positionOf(head),
+    ...optional("write", batch.write),
     ...(lastCommit === undefined ? {} : { lastCommit }),
     planning,
   };

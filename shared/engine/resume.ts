@@ -1,3 +1,4 @@
+import type { Schema } from "apache-arrow";
 import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
@@ -55,10 +56,8 @@ export async function resume(
     batch,
     schema: await schemaOrCurrent(sessions, ports, batch),
   });
-  const isOver = isAttemptOver(batch, ports.runtime.now());
-  const current = isOver
-    ? await replan(ports, fence, batch, await planOfNextAttempt(sessions, ports, fence, batch, code))
-    : batch;
+  const isOver = isAttemptOver(batch, ports.runtime.now()) || (await lacksWrite(sessions, ports, batch));
+  const current = isOver ? await nextAttempt(sessions, ports, fence, batch, code) : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
   // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort
   // would delete what the commit names. The batch only has to be finished.
@@ -87,6 +86,15 @@ function isAttemptOver(batch: Batch, now: number): boolean {
   const isExpired = now - batch.plannedAt > TASKS_KEPT_MILLISECONDS;
   if (isExpired && (batch.state === "committing" || batch.state === "aborting")) throw tooOld(batch);
   return batch.state === "aborted" || (batch.state === "planned" && isExpired);
+}
+
+/**
+ * True if the tasks cannot run because nothing is recorded of their write: the batch was planned by
+ * other code, whose sink had writers in the form of PySpark's API.
+ */
+async function lacksWrite(sessions: Sessions, ports: Ports, batch: Batch): Promise<boolean> {
+  if (batch.state !== "planned" || batch.write !== undefined) return false;
+  return await sessions.sink.recordsWrite(await schemaOrCurrent(sessions, ports, batch));
 }
 
 async function readOpenBatch({ ledger }: Ports, head: Head): Promise<Batch | undefined> {
@@ -132,6 +140,31 @@ async function replan(
       return recorded?.attempt === batch.attempt + 1 && recorded.state === "planned" ? recorded : undefined;
     },
   );
+}
+
+/** Starts the next attempt, with a write of its own. */
+async function nextAttempt(
+  sessions: Sessions,
+  ports: Ports,
+  fence: Fence,
+  batch: Batch,
+  code: string | undefined,
+): Promise<Batch> {
+  const { write: _ofLastAttempt, ...plan } = await planOfNextAttempt(sessions, ports, fence, batch, code);
+  const schema = await schemaOrCurrent(sessions, ports, { ...batch, ...plan });
+  const write = await planWrite(sessions, batch, schema, batch.write?.inputPartitions ?? batch.tasks);
+  return await replan(ports, fence, batch, { ...plan, ...write });
+}
+
+/** Makes the write of a batch that is planned again. The decision to write it stands. */
+async function planWrite(
+  { sink }: Sessions,
+  batch: Batch,
+  schema: Schema,
+  inputPartitions: number,
+): Promise<Pick<Batch, "write">> {
+  const plannedAt = batch.write?.plannedAt ?? batch.firstPlannedAt;
+  return (await sink.planWrite(schema, { ...batch, plannedAt }, inputPartitions)) ?? {};
 }
 
 /**
@@ -180,12 +213,13 @@ async function readPlan(
  * the plan gets another id: a commit of the old plan is then told from one of the new plan.
  */
 async function planAnew(
-  { source }: Sessions,
+  sessions: Sessions,
   ports: Ports,
   fence: Fence,
   batch: Batch,
   code: string | undefined,
 ): Promise<Batch> {
+  const { source } = sessions;
   const { batchId, start, end } = batch;
   const planner = await source.planner();
   const partitions = await planner.partitions(start, end);
@@ -196,11 +230,13 @@ async function planAnew(
   // another schema. Its task finds no file under this key, and reads the rows again.
   const rows = planner.canRepeatLatestOffset ? {} : { rowsKey: rowsKey(name) };
   const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end, ...rows });
+  const planId = ports.runtime.newId();
   return await replan(ports, fence, batch, {
     partitionsKey: key,
     ...recordedSchema(ports, schema),
+    ...(await planWrite(sessions, { ...batch, planId }, schema, partitions.length)),
     tasks: Math.max(1, partitions.length),
-    planId: ports.runtime.newId(),
+    planId,
     ...optional("code", code),
   });
 }

@@ -1,4 +1,3 @@
-import { type Writer, writesBatches } from "../contract/batch-writer.ts";
 import { isCommitted, isMismatch } from "../contract/committed-batch.ts";
 import type { BatchContext } from "../contract/context.ts";
 import { MillraceError } from "../contract/errors.ts";
@@ -16,6 +15,7 @@ import { batchLocation } from "./messages.ts";
 import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { STEP_RETRY } from "./retry.ts";
+import type { SinkWrite } from "./sessions/sink-write.ts";
 import { withOpenBatch } from "./sink-position.ts";
 
 const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
@@ -35,8 +35,10 @@ export interface CommitOutcome {
 /** The arguments of the sink's `commit`. */
 export interface CommitCall {
   readonly batch: Batch;
-  readonly writer: Writer<unknown>;
+  readonly write: SinkWrite;
   readonly messages: readonly JsonValue[];
+  /** Number of rows that the tasks wrote. */
+  readonly rows: number;
   readonly context: BatchContext;
   readonly watch: CallWatch;
 }
@@ -46,9 +48,9 @@ export interface CommitCall {
  * own transaction.
  */
 export async function commitOrCollectItems(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
-  const { batch, writer, messages, context, watch } = call;
+  const { batch, write, messages, context, watch } = call;
   const { maxSinkItems } = ports.ledger.limits;
-  const transactional = writer as unknown as Partial<SupportsLedgerTransaction<unknown>>;
+  const transactional = write.asked as Partial<SupportsLedgerTransaction<unknown>>;
   if (maxSinkItems === 0 || transactional.transactionItems === undefined) return await commit(ports, call);
   let sinkItems: readonly TransactionItem[] | undefined;
   try {
@@ -68,15 +70,11 @@ export async function commitOrCollectItems(ports: Ports, call: CommitCall): Prom
 }
 
 async function commit(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
-  const { batch, writer, messages, context, watch } = call;
+  const { batch, write, messages, rows, context, watch } = call;
   const where = batchLocation(batch);
   try {
     const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
-      watch.callSink("commit()", where, () =>
-        writesBatches(writer)
-          ? writer.commit(messages, context)
-          : writer.commit(messages, batch.batchId, context),
-      ),
+      watch.callSink("commit()", where, () => write.commit(messages, rows, context)),
     );
     return isHint(returned) ? { lastCommit: returned } : {};
   } catch (error) {
@@ -106,10 +104,10 @@ export async function outcomeAfter(failure: MillraceError, call: CommitCall): Pr
  * `SINK_FAILED`, `LEDGER_BEHIND_SINK`, `SINK_BEHIND_LEDGER`.
  */
 export async function hasLanded(
-  { batch, writer, context, watch }: Omit<CommitCall, "messages">,
+  { batch, write, context, watch }: Omit<CommitCall, "messages" | "rows">,
   failed = "failed after commit() had failed",
 ): Promise<boolean> {
-  const lookup = writer as unknown as Partial<SupportsCommitLookup & SupportsNewestBatch>;
+  const lookup = write.asked as Partial<SupportsCommitLookup & SupportsNewestBatch>;
   const where = batchLocation(batch);
   if (lookup.hasCommitted !== undefined) {
     const ask = async () => (await lookup.hasCommitted?.(batch.batchId, context)) === true;

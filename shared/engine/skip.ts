@@ -130,7 +130,7 @@ async function isInSink(sessions: Sessions, { head, batch, schema }: Open): Prom
   const found = await checkSinkPosition(sessions, head, { batch, schema });
   if (found !== undefined) return found === "landed";
   if (batch.lastTriedAttempt === 0) return false;
-  const lookup = (await sink.writer(schema)) as unknown as Partial<SupportsCommitLookup>;
+  const lookup = (await sink.newAsked(schema)) as Partial<SupportsCommitLookup>;
   const context = sink.batchContext(batch, runOf(head, batch));
   const call = async () => (await lookup.hasCommitted?.(batch.batchId, context)) === true;
   return await guard("SINK_FAILED", "hasCommitted() failed", batchLocation(batch), call);

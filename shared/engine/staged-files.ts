@@ -10,21 +10,21 @@ import { STEP_RETRY } from "./retry.ts";
 import type { CommitCall } from "./sink-commit.ts";
 
 /**
- * Reads the commit messages of an attempt and lets the sink's writer look for the staged files that
+ * Reads the commit messages of an attempt and lets the sink look for the staged files that
  * they name. `lost` are the tasks whose message or staged files are gone or damaged.
  */
 export async function checkedMessages(
   ports: Ports,
   { batch, tasks }: { readonly batch: Batch; readonly tasks: readonly Task[] },
-  { context, watch, writer }: Pick<CommitCall, "context" | "watch" | "writer">,
+  { context, watch, asked }: Pick<CommitCall, "context" | "watch"> & { readonly asked: object },
 ): Promise<MessagesRead> {
   const read = await messagesOf(ports, batch, tasks);
   // A sink that cannot tell knows of no damaged file.
-  const { findDamaged } = writer as Partial<SupportsStagedFiles<unknown>>;
+  const { findDamaged } = asked as Partial<SupportsStagedFiles<unknown>>;
   if (tasks.length === 0 || findDamaged === undefined) return read;
   const damaged = await retry(ports.runtime, { ...STEP_RETRY, attempts: 5 }, () =>
     watch.callSink("findDamaged()", batchLocation(batch), () =>
-      findDamaged.call(writer, read.messages, context),
+      findDamaged.call(asked, read.messages, context),
     ),
   );
   return { ...read, lost: [...read.lost, ...damaged.map((file) => lostFile(batch, file))] };

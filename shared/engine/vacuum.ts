@@ -50,9 +50,9 @@ export async function vacuum(
   // Old plans come first: they are few, and do not depend on the sink.
   const planned = await vacuumPlans(ports, head.pipeline, request);
   if (!request.dryRun) await ledger.expireTasks(runtime.now() - TASKS_KEPT_MILLISECONDS);
-  const writer = (await sink.writer(schema)) as unknown as Partial<SupportsVacuum>;
+  const asked = (await sink.newAsked(schema)) as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>
-    writer.vacuum?.({
+    asked.vacuum?.({
       ...sink.context(head.incarnation),
       ...request,
       formerIncarnations: head.formerIncarnations ?? [],

@@ -1,5 +1,6 @@
 import type { CustomMetric, CustomTaskMetric } from "../contract/write/metrics.ts";
-import type { BatchProgress, Task } from "./ports/ledger.ts";
+import type { BatchProgress } from "./ports/records.ts";
+import type { Task } from "./ports/tasks.ts";
 
 /** Returns the values by name. The last one counts if a name occurs twice. */
 export function metricValues(metrics: readonly CustomTaskMetric[]): Readonly<Record<string, number>> {

@@ -1,14 +1,12 @@
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../arrow/rows.ts";
-import { takesRows, type Writer } from "../contract/batch-writer.ts";
-import type { TaskContext } from "../contract/context.ts";
-import type { DataSourceClass } from "../contract/data-source.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { type JsonValue, kindOf } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
-import { intervalOf, Pipeline, triggerKind, triggerOf } from "../contract/pipeline.ts";
+import { Pipeline } from "../contract/pipeline.ts";
 import { retry } from "../contract/retry.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
+import { intervalOf, triggerKind, triggerOf } from "../contract/trigger.ts";
 import { type FinalizeResult, finalize } from "../engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
 import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
@@ -104,7 +102,7 @@ export async function runPipeline<SinkOptions extends object>(
     runtime: surroundings.runtime,
   };
   const recorder = new RowRecorder();
-  const sessions = await openSessions(recorder.wrap(pipeline as unknown as Pipeline), ports);
+  const sessions = await openSessions(pipeline as unknown as Pipeline, ports);
   const steps = new KitSteps({
     pipeline: pipeline as unknown as Pipeline,
     sessions,
@@ -188,13 +186,15 @@ class KitSteps implements RunSteps {
   }
 
   async #writePartition(run: BatchRun, partition: number): Promise<MillraceError | undefined> {
-    const { sessions, ports, options } = this.#parts;
+    const { sessions, ports, options, recorder } = this.#parts;
     const { signal } = new AbortController();
     const policy = { ...AT_ONCE, attempts: options.maxAttempts ?? 1 };
     try {
-      await retry(ports.runtime, policy, (attempt) =>
-        write(sessions, ports, { run, partition, attemptNumber: attempt - 1 }, { signal }),
-      );
+      await retry(ports.runtime, policy, (attempt) => {
+        const task = { run, partition, attemptNumber: attempt - 1 };
+        const onBatch = recorder.begin({ ...run, ...task });
+        return write(sessions, ports, task, { signal, onBatch });
+      });
       return undefined;
     } catch (error) {
       return error as MillraceError;
@@ -237,81 +237,18 @@ type TaskPlace = {
 class RowRecorder {
   readonly #rows = new Map<string, NamedRow[]>();
 
-  rows({ batchId, attempt, partition, attemptNumber }: TaskPlace): readonly NamedRow[] {
-    return this.#rows.get([batchId, attempt, partition, attemptNumber].join()) ?? [];
+  rows(place: TaskPlace): readonly NamedRow[] {
+    return this.#rows.get(keyOf(place)) ?? [];
   }
 
-  /** Returns the pipeline with a sink whose writers record their rows. */
-  wrap(pipeline: Pipeline): Pipeline {
-    const dataSource = this.#wrapDataSource(pipeline.sink.dataSource);
-    const made = pipeline.constructor as new (definition: object) => Pipeline;
-    return new made({ ...pipeline, sink: { ...pipeline.sink, dataSource } });
-  }
-
-  #wrapDataSource(dataSource: DataSourceClass<never>): DataSourceClass<never> {
-    const wrap = (writer: object) => this.#wrapWriter(writer as Writer<unknown>);
-    return new Proxy(dataSource, {
-      construct: (target, args) => {
-        const sink = Reflect.construct(target, args) as object;
-        return boundProxy(sink, (key, method) =>
-          key === "streamWriter" || key === "writer"
-            ? (...given: unknown[]) => wrap(method(...given) as object)
-            : method,
-        );
-      },
-    });
-  }
-
-  #wrapWriter(writer: Writer<unknown>): Writer<unknown> {
-    return boundProxy(writer, (key, method) =>
-      key !== "write"
-        ? method
-        : (rows: unknown, task: unknown) =>
-            method(
-              takesRows(writer)
-                ? this.#recordRows(rows as AsyncIterable<NamedRow>, task as TaskContext)
-                : this.#recordBatches(rows as AsyncIterable<RecordBatch>, task as TaskContext),
-              task,
-            ),
-    );
-  }
-
-  async *#recordRows(rows: AsyncIterable<NamedRow>, task: TaskContext): AsyncGenerator<NamedRow> {
-    const list = this.#list(task);
-    for await (const row of rows) {
-      list.push(row);
-      yield row;
-    }
-  }
-
-  async *#recordBatches(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncGenerator<RecordBatch> {
-    const list = this.#list(task);
-    for await (const batch of batches) {
-      list.push(...rowsOf(batch));
-      yield batch;
-    }
-  }
-
-  #list({ batchId, attempt, partitionId, attemptNumber }: TaskContext): NamedRow[] {
+  /** Starts the list of a task. Returns what takes the record batches that its sink receives. */
+  begin(place: TaskPlace): (batch: RecordBatch) => void {
     const list: NamedRow[] = [];
-    this.#rows.set([batchId, attempt, partitionId, attemptNumber].join(), list);
-    return list;
+    this.#rows.set(keyOf(place), list);
+    return (batch) => list.push(...rowsOf(batch));
   }
 }
 
-/**
- * Returns a proxy of `target` with some methods replaced. Methods are called on `target` itself,
- * because private fields do not work through a proxy.
- */
-function boundProxy<T extends object>(
-  target: T,
-  replaced: (key: string | symbol, method: (...args: unknown[]) => unknown) => unknown,
-): T {
-  return new Proxy(target, {
-    get: (_, key) => {
-      const value: unknown = Reflect.get(target, key, target);
-      if (typeof value !== "function") return value;
-      return replaced(key, (...args) => (value as (...args: unknown[]) => unknown).apply(target, args));
-    },
-  });
+function keyOf({ batchId, attempt, partition, attemptNumber }: TaskPlace): string {
+  return [batchId, attempt, partition, attemptNumber].join();
 }

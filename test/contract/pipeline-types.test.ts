@@ -2,7 +2,9 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import * as z from "zod";
 import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
+import { EqualTo, type Filter } from "../../shared/contract/filters.ts";
 import { BatchPipeline, pipeline, StreamPipeline } from "../../shared/contract/pipeline.ts";
+import type { Predicate } from "../../shared/contract/write/predicates.ts";
 
 const zod = z.strictObject({ path: z.string(), pageSize: z.int().positive().default(100) });
 
@@ -56,6 +58,25 @@ describe("the type of a pipeline", () => {
     expect(stream.mode).toBeUndefined();
     // @ts-expect-error a batch has one run
     expect(batch.trigger).toBeUndefined();
+    // @ts-expect-error a batch has no output mode
+    expect(batch.outputMode).toBeUndefined();
+    // @ts-expect-error a stream has an output mode instead
+    expect(stream.overwrite).toBeUndefined();
+    // @ts-expect-error a stream has an output mode instead
+    expect(stream.overwritePartitions).toBeUndefined();
+    // @ts-expect-error a stream has an output mode instead
+    expect(stream.truncate).toBeUndefined();
+    expectTypeOf(batch.truncate()).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
+    expectTypeOf(batch.overwritePartitions()).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
+    expectTypeOf(batch.overwrite(new EqualTo("id", 1))).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
+    expectTypeOf(batch.overwrite).parameter(0).toEqualTypeOf<Filter | Predicate>();
+    expectTypeOf(stream.outputMode).parameter(0).toEqualTypeOf<"append" | "complete">();
+    // @ts-expect-error an overwrite has one condition
+    expect(() => batch.overwrite()).toThrow(expect.objectContaining({ code: "FILTER_INVALID" }));
+    // @ts-expect-error only Spark's own sinks know this mode
+    expect(() => stream.outputMode("update")).toThrow(
+      expect.objectContaining({ code: "OUTPUT_MODE_INVALID" }),
+    );
     // @ts-expect-error only batches have filters
     expect(pipeline("p").readStream.format(Shelf).filter).toBeUndefined();
     // @ts-expect-error there is no such mode

@@ -2,8 +2,9 @@ import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import { GreaterThan, IsNull, Not } from "../../shared/contract/filters.ts";
-import { checkTrigger, Pipeline, pipeline, type Trigger } from "../../shared/contract/pipeline.ts";
+import { Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { findDataSource, registerDataSource } from "../../shared/contract/registry.ts";
+import { checkTrigger, type Trigger } from "../../shared/contract/trigger.ts";
 import { withStores } from "../support/runtime.ts";
 
 interface Options {

@@ -1,6 +1,15 @@
 import type { ErrorRecord } from "../../shared/contract/errors.ts";
 import type { Offset } from "../../shared/contract/offset.ts";
-import { applyChange } from "../../shared/engine/ports/compare-and-set.ts";
+import { optional } from "../../shared/contract/optional.ts";
+import {
+  authorizationOf,
+  authorized,
+  claimReleased,
+  type TaskSlot,
+  type TaskSlotChange,
+  taskRecorded,
+} from "../../shared/engine/ports/commit-claims.ts";
+import { applyChange, holds } from "../../shared/engine/ports/compare-and-set.ts";
 import type {
   Acquired,
   AcquireRequest,
@@ -24,7 +33,13 @@ import type {
 } from "../../shared/engine/ports/manual-operations.ts";
 import * as manual from "../../shared/engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../shared/engine/ports/refusals.ts";
-import type { RunningTask, Task, TaskKey } from "../../shared/engine/ports/tasks.ts";
+import type {
+  CommitAuthorization,
+  CommitClaim,
+  RunningTask,
+  Task,
+  TaskKey,
+} from "../../shared/engine/ports/tasks.ts";
 import { allows, type BatchTransition, type Transition } from "../../shared/engine/ports/transition.ts";
 import * as steps from "../../shared/engine/ports/transitions.ts";
 
@@ -35,12 +50,20 @@ export interface Records {
   readonly batches: Readonly<Record<string, Batch>>;
   /** By pipeline, incarnation, batch id, attempt and partition. */
   readonly tasks: Readonly<Record<string, Task>>;
+  readonly claims: Readonly<Record<string, CommitClaim>>;
   readonly reports: Readonly<Record<string, RunningTask>>;
   /** The oldest entry is first. */
   readonly journal: readonly (JournalEntry & { readonly pipeline: string })[];
 }
 
-export const NO_RECORDS: Records = { heads: {}, batches: {}, tasks: {}, reports: {}, journal: [] };
+export const NO_RECORDS: Records = {
+  heads: {},
+  batches: {},
+  tasks: {},
+  claims: {},
+  reports: {},
+  journal: [],
+};
 
 const DIGITS = 12;
 const number = (value: number): string => String(value).padStart(DIGITS, "0");
@@ -57,6 +80,10 @@ function below<T>(values: Readonly<Record<string, T>>, prefix: string): T[] {
 
 function keep<T>(values: Readonly<Record<string, T>>, isKept: (key: string, value: T) => boolean) {
   return Object.fromEntries(Object.entries(values).filter(([key, value]) => isKept(key, value)));
+}
+
+function withValue<T>(values: Readonly<Record<string, T>>, key: string, value: T | undefined) {
+  return value === undefined ? keep(values, (other) => other !== key) : { ...values, [key]: value };
 }
 
 /**
@@ -98,9 +125,16 @@ export class MemoryLedger implements Ledger {
   }
 
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
-    const { tasks } = this.records;
-    this.records = { ...this.records, tasks: { [taskKey(key)]: task, ...tasks } };
-    return this.records.tasks[taskKey(key)] ?? task;
+    return this.#changeSlot(key, taskRecorded(task)).slot.task ?? task;
+  }
+
+  async authorizeCommit(key: TaskKey, claim: CommitClaim, now: number): Promise<CommitAuthorization> {
+    const { changed, slot } = this.#changeSlot(key, authorized(claim, now));
+    return authorizationOf(changed, slot);
+  }
+
+  async releaseCommit(key: TaskKey, writerId: string): Promise<void> {
+    this.#changeSlot(key, claimReleased(writerId));
   }
 
   async dropTasks(fence: Fence, batch: Batch, dropped: readonly Task[]): Promise<void> {
@@ -168,11 +202,12 @@ export class MemoryLedger implements Ledger {
   async forget(fence: Fence): Promise<void> {
     this.#heldHead(fence);
     const isOther = (key: string) => !`${key}/`.startsWith(`${fence.pipeline}/`);
-    const { heads, batches, tasks, reports, journal } = this.records;
+    const { heads, batches, tasks, claims, reports, journal } = this.records;
     this.records = {
       heads: keep(heads, isOther),
       batches: keep(batches, isOther),
       tasks: keep(tasks, isOther),
+      claims: keep(claims, isOther),
       reports: keep(reports, isOther),
       journal: journal.filter(({ pipeline }) => pipeline !== fence.pipeline),
     };
@@ -188,6 +223,10 @@ export class MemoryLedger implements Ledger {
 
   async task(key: TaskKey): Promise<Task | undefined> {
     return this.records.tasks[taskKey(key)];
+  }
+
+  async commitClaim(key: TaskKey): Promise<CommitClaim | undefined> {
+    return this.records.claims[taskKey(key)];
   }
 
   async tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]> {
@@ -216,12 +255,28 @@ export class MemoryLedger implements Ledger {
   }
 
   async expireTasks(before: number): Promise<void> {
-    const { tasks, reports } = this.records;
+    const { tasks, claims, reports } = this.records;
     this.records = {
       ...this.records,
       tasks: keep(tasks, (_, task) => task.recordedAt >= before),
+      claims: keep(claims, (_, claim) => claim.expiresAt >= before),
       reports: keep(reports, (_, report) => report.reportedAt >= before),
     };
+  }
+
+  /** Makes a change of a task's slot if its comparisons hold, and returns the current slot. */
+  #changeSlot(key: TaskKey, change: TaskSlotChange): { readonly changed: boolean; readonly slot: TaskSlot } {
+    const { tasks, claims } = this.records;
+    const id = taskKey(key);
+    const current = { ...optional("task", tasks[id]), ...optional("claim", claims[id]) };
+    if (!holds(change.where, current)) return { changed: false, slot: current };
+    const slot = applyChange(change, current);
+    this.records = {
+      ...this.records,
+      tasks: withValue(tasks, id, slot.task),
+      claims: withValue(claims, id, slot.claim),
+    };
+    return { changed: true, slot };
   }
 
   #head(pipeline: string): Head | undefined {

@@ -37,9 +37,10 @@ const object = (step: string, action: string, key: string) => may(step, `s3:${ac
 const TASKS = "T#orders#5a1c#000000000003#1";
 
 describe("the role of Write", () => {
-  it("The role of Write reads and puts tasks of its own pipeline", async () => {
+  it("The role of Write reads, puts and updates tasks of its own pipeline", async () => {
     expect(await item("Write", "GetItem", TASKS)).toBe(true);
     expect(await item("Write", "PutItem", TASKS)).toBe(true);
+    expect(await item("Write", "UpdateItem", TASKS)).toBe(true);
     expect(await item("Write", "PutItem", `${TASKS}#P`)).toBe(true);
   });
 
@@ -50,8 +51,9 @@ describe("the role of Write", () => {
     },
   );
 
-  it("The role of Write cannot change, delete or list tasks, touch other pipelines', or use both at once", async () => {
-    expect(await item("Write", "UpdateItem", TASKS)).toBe(false);
+  it("The role of Write cannot delete or list tasks, touch other pipelines', or use both at once", async () => {
+    expect(await item("Write", "UpdateItem", "T#orders2#5a1c#000000000003#1")).toBe(false);
+    expect(await item("Write", "UpdateItem", TASKS, "P#orders")).toBe(false);
     expect(await item("Write", "DeleteItem", TASKS)).toBe(false);
     expect(await item("Write", "PutItem", "T#orders2#5a1c#000000000003#1")).toBe(false);
     expect(await item("Write", "PutItem", TASKS, "P#orders")).toBe(false);

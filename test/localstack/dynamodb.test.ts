@@ -197,7 +197,7 @@ describe("the DynamoDB sink", () => {
     const run = await world.run(definition, "a", { ledger });
     const planned = await run.plan();
     await run.write(planned, 0);
-    const writer = await run.sessions.sink.writer(await run.sessions.source.schema());
+    const writer = await run.sessions.sink.newAsked(await run.sessions.source.schema());
     const { incarnation } = (await ledger.head("items")) ?? { incarnation: "" };
     const late = {
       ...run.sessions.sink.context(incarnation),
@@ -307,7 +307,7 @@ describe("the DynamoDB sink", () => {
       message: 'row 1, field "ratio": expected a number of DynamoDB, found NaN',
     });
     const noKey = await world.run(pipelineOf([], { table, partitionKey: "ID" }), "b", { ledger });
-    await expect(noKey.sessions.sink.writer(await noKey.sessions.source.schema())).rejects.toMatchObject({
+    await expect(noKey.sessions.sink.newAsked(await noKey.sessions.source.schema())).rejects.toMatchObject({
       code: "OPTIONS_INVALID",
       message: expect.stringContaining("did you mean id?") as string,
     });

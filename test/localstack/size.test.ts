@@ -7,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runtime } from "../../local/home.ts";
 import type { Finalized, Work } from "../../shared/aws/state.ts";
 import { liveFiles } from "../../shared/connectors/arrow-table/open-state.ts";
-import { taskItem } from "../../shared/platform/aws/dynamodb-items.ts";
+import { taskRecorded } from "../../shared/engine/ports/commit-claims.ts";
+import { toItem } from "../../shared/platform/aws/dynamodb-items.ts";
+import { slotChange, taskKey } from "../../shared/platform/aws/dynamodb-task-items.ts";
 import { S3Store } from "../../shared/platform/aws/s3-store.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { dynamodb, newLedger, newStore, s3 } from "./clients.ts";
@@ -85,24 +87,26 @@ async function record(
     );
   const items = partitions.map((partition) => ({
     PutRequest: {
-      Item: taskItem(
-        { pipeline, incarnation, batchId, attempt, partition },
-        {
-          partition,
-          message: {
-            table: null,
-            path: file(partition),
+      Item: toItem({
+        ...taskKey({ pipeline, incarnation, batchId, attempt, partition }),
+        ...slotChange(
+          taskRecorded({
+            partition,
+            message: {
+              table: null,
+              path: file(partition),
+              rows: 1,
+              bytes: 800,
+            },
             rows: 1,
-            bytes: 800,
-          },
-          rows: 1,
-          bytes: 8,
-          milliseconds: 5,
-          attemptNumber: 0,
-          writerId: `writer of ${partition}`,
-          recordedAt: Date.now(),
-        },
-      ),
+            bytes: 8,
+            milliseconds: 5,
+            attemptNumber: 0,
+            writerId: `writer of ${partition}`,
+            recordedAt: Date.now(),
+          }),
+        ).set,
+      }),
     },
   }));
   for (let i = 0; i < items.length; i += AT_ONCE) {

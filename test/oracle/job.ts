@@ -1,4 +1,4 @@
-import type { Trigger } from "../../shared/contract/pipeline.ts";
+import type { Trigger } from "../../shared/contract/trigger.ts";
 import type { BatchStep } from "./batch-step.ts";
 
 /**

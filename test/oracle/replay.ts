@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Home } from "../../local/home.ts";
-import type { Trigger } from "../../shared/contract/pipeline.ts";
+import type { Trigger } from "../../shared/contract/trigger.ts";
 import { stepOf } from "./batch-step.ts";
 import { environmentOf, type Job, type Until } from "./job.ts";
 import { runJobHere } from "./run.ts";

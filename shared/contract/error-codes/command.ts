@@ -91,8 +91,13 @@ export const COMMAND = {
     do: 'correct it; a field of a struct is named `["place", "x"]`',
   },
   SAVE_MODE_INVALID: {
-    means: "`.mode()` of something else than the four modes",
-    do: "`append`, `overwrite`, `errorifexists` or `ignore`",
+    means:
+      "`.mode()` of something else than the four modes; or `.overwrite(condition)` or `.overwritePartitions()` beside another verb or mode",
+    do: "`append`, `overwrite`, `errorifexists` or `ignore`; keep one of the verbs",
+  },
+  OUTPUT_MODE_INVALID: {
+    means: "`.outputMode()` of something else than the two modes, such as Spark's `update`",
+    do: "`append` or `complete`",
   },
   SAVE_MODE_NOT_SUPPORTED: {
     means:

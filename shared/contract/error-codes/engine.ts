@@ -187,9 +187,30 @@ export const SINK = {
   },
   WRITER_INVALID: {
     means:
-      "`streamWriter()` or `writer()` gave an object without `write`, `commit` or `abort`, a class, or nothing",
+      "`streamWriter()` or `writer()` gave an object without `write`, `commit` or `abort`, a class, or nothing; or a method of a [table](write.md) returned something else than its interface says",
     do: "give an object of a class that extends `DataSourceStreamWriter`, …",
     again: "no",
+  },
+  WRITE_NOT_SUPPORTED: {
+    means: "the table cannot do what the pipeline asks of it, such as an overwrite by filter",
+    do: "choose another mode, or another table; see [docs/write.md](write.md)",
+    again: "no",
+  },
+  FACTORY_NOT_JSON: {
+    means: "a field of a writer factory is no JSON value, so that it cannot travel to the tasks",
+    do: "keep plain JSON in the fields; open connections in `createWriter()`",
+    again: "no",
+  },
+  FACTORY_TOO_LARGE: {
+    means: "the fields of a writer factory have more than 16 KiB as JSON",
+    do: "keep large data in a file, and its name in the factory",
+    again: "no",
+  },
+  COMMIT_DENIED: {
+    means:
+      "an attempt of a task was not allowed to commit, because another one had the right to, and that one failed",
+    do: "nothing: the task is tried again",
+    again: "yes",
   },
   SINK_FAILED: {
     means:

@@ -6,7 +6,7 @@ import type { TransactionItem } from "../../contract/stream-writer.ts";
 import type { Action, Adoption, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
 import type { BatchProgress, Planning, Unacknowledged } from "./records.ts";
 import type { BatchState } from "./states.ts";
-import type { RunningTask, Task, TaskKey } from "./tasks.ts";
+import type { CommitAuthorization, CommitClaim, RunningTask, Task, TaskKey } from "./tasks.ts";
 
 /**
  * The run that works on a pipeline. `id` identifies the run; `description` tells people where it
@@ -202,16 +202,20 @@ export interface NewBatch
     | "partitionsKey"
     | "tasks"
     | "schema"
+    | "write"
   > {
   readonly now: number;
 }
 
 /**
  * The parts of a plan that can change from one attempt of a batch to the next: the schema, the
- * partitions file that contains it, and the code. If the partitions are planned anew, so are their
- * number and the plan's id.
+ * partitions file that contains it, how the tasks write, and the code. If the partitions are
+ * planned anew, so are their number and the plan's id.
  */
-export type PlanOfAttempt = Pick<NewBatch, "partitionsKey" | "schema" | "code" | "tasks" | "planId">;
+export type PlanOfAttempt = Pick<
+  NewBatch,
+  "partitionsKey" | "schema" | "code" | "tasks" | "planId" | "write"
+>;
 
 export interface Decision {
   readonly to: "committing" | "aborting";
@@ -272,9 +276,18 @@ export interface Ledger {
   /**
    * Records a finished task unless one is already recorded under its key, and returns the recorded
    * one. It does not check the epoch: a late writer of a run that lost the pipeline may still win,
-   * because it wrote the same rows.
+   * because it wrote the same rows. The record removes the claim of the task's
+   * attempt, whichever attempt that is.
    */
   recordTask(key: TaskKey, task: Task): Promise<Task>;
+  /**
+   * Lets an attempt of a task commit, unless the task is recorded or another attempt may commit. A
+   * claim no longer holds once it has expired, its attempt has released it, or a later run works on
+   * the pipeline. Does not check the epoch of the pipeline, for the reason that `recordTask` has.
+   */
+  authorizeCommit(key: TaskKey, claim: CommitClaim, now: number): Promise<CommitAuthorization>;
+  /** Removes the claim of an attempt that failed. Does nothing if the claim is of another one. */
+  releaseCommit(key: TaskKey, writerId: string): Promise<void>;
   /**
    * Deletes the records of these tasks, so that they run again. What they staged is lost, and
    * nothing was decided from it. A record of another writer stays. Throws `FENCED`, or
@@ -344,6 +357,8 @@ export interface Ledger {
   head(pipeline: string): Promise<Head | undefined>;
   batch(pipeline: string, batchId: number): Promise<Batch | undefined>;
   task(key: TaskKey): Promise<Task | undefined>;
+  /** Returns the claim of the attempt that may commit, also if it has expired. */
+  commitClaim(key: TaskKey): Promise<CommitClaim | undefined>;
   /** Returns the recorded tasks of an attempt, in partition order. */
   tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]>;
   /**
@@ -360,6 +375,9 @@ export interface Ledger {
   journal(pipeline: string, options: { readonly limit: number }): Promise<readonly JournalEntry[]>;
   /** Returns the names of all pipelines, sorted. */
   pipelines(): Promise<readonly string[]>;
-  /** Deletes task records and progress reports older than `before` (epoch milliseconds). */
+  /**
+   * Deletes task records, progress reports and expired claims older than `before` (epoch
+   * milliseconds).
+   */
   expireTasks(before: number): Promise<void>;
 }

@@ -122,7 +122,7 @@ export function replanned(
   fence: Fence,
   batch: Batch,
   now: number,
-  { partitionsKey, schema, code, tasks, planId }: PlanOfAttempt = batch,
+  { partitionsKey, schema, code, tasks, planId, write }: PlanOfAttempt = batch,
 ): BatchTransition {
   const { batchId, attempt } = batch;
   return {
@@ -137,6 +137,7 @@ export function replanned(
         code,
         tasks,
         planId,
+        write,
         finishedAt: undefined,
         progress: undefined,
       },

@@ -7,7 +7,7 @@ import type { Batch } from "../ports/ledger.ts";
 import type { RunEvent } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { elapsedBetween, progressOf } from "../progress.ts";
-import { next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts";
+import { errorAfterCommit, next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts";
 import type { RunPolicy } from "./policy.ts";
 
 /**
@@ -155,7 +155,7 @@ class Run {
     if (record !== undefined) onEvent({ type: "batchProgress", progress: record });
 
     const outcome = outcomeOfBatch(batch.state, ended);
-    if (isCommitted) return { outcome, rows, ...optional("error", ended.unacknowledged) };
+    if (isCommitted) return { outcome, rows, ...optional("error", errorAfterCommit(ended)) };
     const error = failure ?? ended.failure ?? recordedAbortError(ended.batch);
     return { outcome, error: withWayOut(error, ended.batch) };
   }

@@ -1,3 +1,4 @@
+import type { MillraceError } from "../../contract/errors.ts";
 import type { FinalizeResult } from "../finalize.ts";
 import type { BatchState } from "../ports/states.ts";
 import type { RunPolicy } from "./policy.ts";
@@ -8,7 +9,10 @@ export type RunOutcome =
   | "idle"
   | "paused"
   | "committed"
-  /** The batch is committed, but the source's `commit(end)` failed. */
+  /**
+   * The batch is committed, but the source's `commit(end)` or the sink's `reportDriverMetrics()`
+   * failed.
+   */
   | "unacknowledged"
   /** This run decided to abort the batch, or the sink's commit failed. */
   | "aborted"
@@ -50,14 +54,20 @@ export function next(policy: RunPolicy, outcome: RunOutcome, count: RunCount): N
   return rounds[outcome];
 }
 
+/** Returns the error of a call that came after the commit. The batch is committed all the same. */
+export function errorAfterCommit({ unacknowledged, unreported }: FinalizeResult): MillraceError | undefined {
+  return unacknowledged ?? unreported;
+}
+
 /**
  * Returns the outcome of a round with a batch. `found` is the state that the batch had when this
  * run planned or resumed it.
  */
 export function outcomeOfBatch(
   found: BatchState,
-  { batch, unacknowledged }: FinalizeResult,
+  ended: FinalizeResult,
 ): Exclude<RunOutcome, "idle" | "paused" | "interrupted"> {
-  if (batch.state === "committed") return unacknowledged === undefined ? "committed" : "unacknowledged";
+  if (ended.batch.state === "committed")
+    return errorAfterCommit(ended) === undefined ? "committed" : "unacknowledged";
   return found === "aborting" ? "abortedBefore" : "aborted";
 }

@@ -1,6 +1,6 @@
 import type { JsonValue } from "../../contract/json.ts";
-import type { TriggerKind } from "../../contract/pipeline.ts";
 import { ReadAllAvailable, type ReadLimit } from "../../contract/read-limit.ts";
+import type { TriggerKind } from "../../contract/trigger.ts";
 import type { SourceSession } from "../sessions/source-session.ts";
 
 /** How much each batch of a run reads, and when the run plans again. */

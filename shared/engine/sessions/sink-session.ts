@@ -12,7 +12,12 @@ import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../
 import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
-import { type Disposition, isWriterTable, WriterTable, type WriterWrite } from "../../contract/write/writer-table.ts";
+import {
+  type Disposition,
+  isWriterTable,
+  WriterTable,
+  type WriterWrite,
+} from "../../contract/write/writer-table.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -58,15 +63,12 @@ export class SinkSession {
 
   /**
    * Creates a new write, with the calls of Spark: a builder, what it replaces, `build`, and the
-   * write of the batch. Each step makes its own, because only messages and the recorded fields of
-   * the factory may pass between them. Returns `undefined` if the sink decides by the save mode
-   * that there is nothing to write. Errors: `SINK_FAILED`, `WRITE_NOT_SUPPORTED`, `WRITER_INVALID`.
+   * write of the batch.
    */
-  async findWrite(schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
+  async #open(table: SupportsWrite, schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
     const pipeline = this.#pipeline;
     const where = { pipeline: pipeline.name };
     const isStream = pipeline.saveMode === undefined;
-    const table = await this.#table(schema);
     const info = this.#infoOf(schema, request);
     const replaced: Disposition =
       request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
@@ -93,14 +95,43 @@ export class SinkSession {
     });
   }
 
-  /** Creates the write of a step after planning. Errors as those of `findWrite`. */
+  /**
+   * Creates the write of a step after planning. Each step makes its own, because only messages and
+   * the recorded fields of the factory may pass between them. Errors: `SINK_FAILED`,
+   * `WRITE_NOT_SUPPORTED`, `WRITER_INVALID`.
+   */
   async write(schema: Schema, request: WriteRequest): Promise<SinkWrite> {
-    const write = await this.findWrite(schema, request);
+    const write = await this.#open(await this.#table(schema), schema, request);
     if (write !== undefined) return write;
     throw invalid("build", write, "Return a write.", { pipeline: this.#pipeline.name });
   }
 
-  #infoOf(schema: Schema, { incarnation, planId = UNKNOWN_PLAN, ...request }: WriteRequest): LogicalWriteInfo {
+  /**
+   * Makes the write in the step that plans a batch, and returns what the ledger records of it:
+   * nothing of writers in the form of PySpark's API. Returns `undefined` if the sink decides by the
+   * save mode that there is nothing to write. Errors as those of `write`, and `FACTORY_NOT_JSON`,
+   * `FACTORY_TOO_LARGE`.
+   */
+  async planWrite(
+    schema: Schema,
+    request: WriteRequest,
+    inputPartitions: number,
+  ): Promise<Pick<Batch, "write"> | undefined> {
+    const table = await this.#table(schema);
+    if (isWriterTable(table)) return {};
+    const write = await this.#open(table, schema, request);
+    return write === undefined ? undefined : optional("write", await write.plan(inputPartitions));
+  }
+
+  /** True if the ledger records the write of a batch. */
+  async recordsWrite(schema: Schema): Promise<boolean> {
+    return !isWriterTable(await this.#table(schema));
+  }
+
+  #infoOf(
+    schema: Schema,
+    { incarnation, planId = UNKNOWN_PLAN, ...request }: WriteRequest,
+  ): LogicalWriteInfo {
     const { saveMode } = this.#pipeline;
     // The step that plans has decided to write. Rows that it wrote must not change that.
     const mode = request.isPlanning === true || saveMode === "overwrite" ? saveMode : "append";
@@ -118,10 +149,15 @@ export class SinkSession {
     const { sink, name } = this.#pipeline;
     const { dataSource } = sink;
     const where = { pipeline: name };
-    const made = await guard("SINK_FAILED", `making the sink "${dataSource.name}" failed`, where, async () => {
-      const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
-      return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
-    });
+    const made = await guard(
+      "SINK_FAILED",
+      `making the sink "${dataSource.name}" failed`,
+      where,
+      async () => {
+        const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
+        return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
+      },
+    );
     const table = isWriterTable(made) ? made : checkImplementation(made, "table", TABLE, where);
     checkCapabilities(table, this.#pipeline);
     return table;
@@ -183,8 +219,8 @@ export class SinkSession {
   async shouldWriteTarget(schema: Schema, incarnation: string): Promise<boolean> {
     const { sink, saveMode, name } = this.#pipeline;
     const where = { pipeline: name };
-    const writer = (await this.newAsked(schema)) as Partial<SupportsExists>;
-    if (writer.exists === undefined) {
+    const asked = (await this.newAsked(schema)) as Partial<SupportsExists>;
+    if (asked.exists === undefined) {
       throw new MillraceError(
         "SAVE_MODE_NOT_SUPPORTED",
         `the data source "${sink.dataSource.name}" cannot be written in the mode "${saveMode}"`,
@@ -192,7 +228,7 @@ export class SinkSession {
       );
     }
     const exists = await guard("SINK_FAILED", "exists() failed", where, () =>
-      writer.exists?.(this.context(incarnation)),
+      asked.exists?.(this.context(incarnation)),
     );
     if (exists !== true) return true;
     if (saveMode === "ignore") return false;
@@ -242,8 +278,8 @@ export class SinkSession {
     lastCommit: JsonValue | undefined,
     follows: BatchIdentity | undefined,
   ): Promise<{ readonly newest: CommittedBatch | undefined } | undefined> {
-    const writer = (await this.asked(schema)) as Partial<SupportsNewestBatch>;
-    if (writer.newestBatch === undefined) return undefined;
+    const asked = (await this.asked(schema)) as Partial<SupportsNewestBatch>;
+    if (asked.newestBatch === undefined) return undefined;
     const context = {
       ...this.context(incarnation),
       ...this.#hint(lastCommit),
@@ -251,16 +287,16 @@ export class SinkSession {
     };
     const where = { pipeline: this.#pipeline.name };
     const newest = await guard("SINK_FAILED", "newestBatch() failed", where, () =>
-      writer.newestBatch?.(context),
+      asked.newestBatch?.(context),
     );
     return { newest: newest ?? undefined };
   }
 
   /** Returns the name of the target, if the sink names it. */
   async targetName(schema: Schema): Promise<string | undefined> {
-    const writer = (await this.asked(schema)) as Partial<SupportsTargetName>;
+    const asked = (await this.asked(schema)) as Partial<SupportsTargetName>;
     const where = { pipeline: this.#pipeline.name };
-    return await guard("SINK_FAILED", "targetName() failed", where, () => writer.targetName?.(this.#target));
+    return await guard("SINK_FAILED", "targetName() failed", where, () => asked.targetName?.(this.#target));
   }
 
   batchContext(batch: Batch, run: Pick<BatchRun, "position" | "lastCommit">): BatchContext {

@@ -1,15 +1,9 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
-import type { Pipeline } from "../../contract/pipeline.ts";
-import {
-  ALWAYS_TRUE,
-  filtersOf,
-  isAlwaysTrue,
-  type Predicate,
-  predicatesOf,
-  predicateText,
-} from "../../contract/write/predicates.ts";
+import type { PipelineDefinition } from "../../contract/pipeline.ts";
+import { filtersOf, predicatesOf } from "../../contract/write/convert-filters.ts";
+import { predicatesText } from "../../contract/write/predicate-text.ts";
+import { ALWAYS_TRUE, isAlwaysTrue, type Predicate } from "../../contract/write/predicates.ts";
 import type { Table, TableCapability } from "../../contract/write/table.ts";
-import type { Disposition } from "../../contract/write/writer-table.ts";
 import type {
   SupportsDynamicOverwrite,
   SupportsOverwrite,
@@ -17,16 +11,17 @@ import type {
   SupportsTruncate,
   WriteBuilder,
 } from "../../contract/write/write-builder.ts";
+import type { Disposition } from "../../contract/write/writer-table.ts";
 
 /** The settings of a pipeline that say what a write does with the rows of the table. */
-export type WriteSettings = Pick<Pipeline, "name" | "saveMode" | "overwrite" | "outputMode">;
+export type WriteSettings = Pick<PipelineDefinition, "name" | "saveMode" | "overwrites" | "outputs">;
 
 /** Returns which rows of the table the pipeline's writes replace. Throws `FILTER_INVALID`. */
-export function dispositionOf({ saveMode, overwrite, outputMode }: WriteSettings): Disposition {
-  if (outputMode === "complete") return { replaces: "all" };
+export function dispositionOf({ saveMode, overwrites, outputs }: WriteSettings): Disposition {
+  if (outputs === "complete") return { replaces: "all" };
   if (saveMode !== "overwrite") return { replaces: "none" };
-  if (overwrite?.replaces !== "matching") return { replaces: overwrite?.replaces ?? "all" };
-  const predicates = predicatesOf(overwrite.condition);
+  if (overwrites?.replaces !== "matching") return { replaces: overwrites?.replaces ?? "all" };
+  const predicates = predicatesOf(overwrites.condition);
   return isAlwaysTrue(predicates) ? { replaces: "all" } : { replaces: "matching", predicates };
 }
 
@@ -98,8 +93,8 @@ function overwritten(
   refused: (problem: string, needs: string) => MillraceError,
   asks = false,
 ): WriteBuilder {
-  const text = () => predicates.map((predicate) => predicateText(predicate)).join(" AND ");
-  const no = () => refused(`cannot overwrite the rows with ${text()}`, "another condition");
+  const no = () =>
+    refused(`cannot overwrite the rows with ${predicatesText(predicates)}`, "another condition");
   if (builder.filterForm !== "filters") {
     if (asks && builder.canOverwrite?.(predicates) === false) throw no();
     return builder.overwrite(predicates);

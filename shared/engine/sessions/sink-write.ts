@@ -173,17 +173,29 @@ export class SinkWrite {
 async function openPhysical(parts: SinkWriteParts): Promise<Physical> {
   const { write, where, isStream, isV1, info, newId } = parts;
   if (isV1)
-    return { kind: "batch", write: new V1BatchWrite(write as V1Write, info.schema, newId) as BatchWrite<unknown> };
+    return {
+      kind: "batch",
+      write: new V1BatchWrite(write as V1Write, info.schema, newId) as BatchWrite<unknown>,
+    };
   const method = isStream ? "toStreaming" : "toBatch";
   const made: unknown = await guard("SINK_FAILED", `${method}() failed`, where, () => write[method]());
   if (typeof made !== "object" || made === null)
-    throw invalid(method, made, `Return an object of a class that extends ${isStream ? "StreamingWrite" : "BatchWrite"}.`, where);
+    throw invalid(
+      method,
+      made,
+      `Return an object of a class that extends ${isStream ? "StreamingWrite" : "BatchWrite"}.`,
+      where,
+    );
   return isStream
     ? { kind: "stream", write: made as StreamingWrite<unknown> }
     : { kind: "batch", write: made as BatchWrite<unknown> };
 }
 
-async function reportedMetrics({ write, isStream, where }: SinkWriteParts): Promise<readonly CustomTaskMetric[]> {
+async function reportedMetrics({
+  write,
+  isStream,
+  where,
+}: SinkWriteParts): Promise<readonly CustomTaskMetric[]> {
   if (isStream) return [];
   return await guard("SINK_FAILED", "reportDriverMetrics() failed", where, () => write.reportDriverMetrics());
 }

@@ -24,6 +24,7 @@ export interface TaskSource {
   readonly watch: TaskWatch;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: { readonly rows: number; readonly bytes: number }): void;
+  onBatch?(batch: RecordBatch): void;
 }
 
 /** A partition while it is being read. */
@@ -83,7 +84,7 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RecordBatch> {
-    const { watch, context, onProgress } = this.#task;
+    const { watch, context, onProgress, onBatch } = this.#task;
     const cancellation = new Cancellation(context.signal);
     let partition: OpenPartition | undefined;
     try {
@@ -95,6 +96,7 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
         if (next.done) break;
         watch.sinkReceives(next.value);
         onProgress?.({ rows: watch.rows, bytes: watch.bytes });
+        onBatch?.(next.value);
         yield next.value;
         watch.sinkAsks();
       }

@@ -2,8 +2,9 @@ import { MillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import { batchFolder } from "../partitions-file.ts";
-import type { BatchRun, Task } from "../ports/ledger.ts";
+import type { BatchRun } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
+import type { Task } from "../ports/tasks.ts";
 
 /**
  * Returns the part of a task record that holds its message: the message itself, or the key of the

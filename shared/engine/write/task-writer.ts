@@ -6,7 +6,7 @@ import type { ErrorLocation } from "../../contract/errors.ts";
 import type { Awaitable, NamedRow } from "../../contract/stream-reader.ts";
 import type { AnyDataWriter } from "../../contract/write/data-writer.ts";
 import type { CustomTaskMetric } from "../../contract/write/metrics.ts";
-import type { Task } from "../ports/ledger.ts";
+import type { Task } from "../ports/tasks.ts";
 import { guard } from "../sessions/guard.ts";
 import { metricValues } from "../write-metrics.ts";
 import type { TaskWatch } from "./watch.ts";

@@ -1,29 +1,25 @@
 import type { RecordBatch } from "apache-arrow";
-import { rowsOf } from "../../arrow/rows.ts";
-import { linkSignals } from "../../contract/abort.ts";
+import { linkSignals, onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
-import { findNonJson, type JsonValue } from "../../contract/json.ts";
 import { optional } from "../../contract/optional.ts";
 import type { StallPolicy } from "../../contract/pipeline.ts";
-import { BATCH_FILE } from "../../contract/store-layout.ts";
-import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
-import { batchFolder, type PlannedTask, readPlannedTask } from "../partitions-file.ts";
+import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
-import type { BatchRun } from "../ports/ledger.ts";
+import type { BatchRun, Ledger } from "../ports/ledger.ts";
 import { identityOf } from "../ports/position.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
 import type { RunningTask, Task, TaskKey } from "../ports/tasks.ts";
-import { guard } from "../sessions/guard.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
+import type { SinkWrite } from "../sessions/sink-write.ts";
+import { CommitRight, type OtherAttempt } from "./commit-right.ts";
 import { cancelled, TaskRows } from "./rows.ts";
 import { stalledError, stalledTask } from "./stall.ts";
+import { storeMessage } from "./task-message.ts";
+import { TaskWriter } from "./task-writer.ts";
 import { TaskWatch } from "./watch.ts";
-
-/** How long a sink may take to react to its signal after a stall. */
-const GRACE_MILLISECONDS = 5000;
 
 export interface WriteRequest {
   readonly run: BatchRun;
@@ -68,6 +64,8 @@ export interface WriteOptions {
   readonly commitDeadline?: number | undefined;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: TaskProgress): void;
+  /** Called with each record batch that the sink receives, for tests. */
+  onBatch?(batch: RecordBatch): void;
 }
 
 /** Settings for watching a running task. */

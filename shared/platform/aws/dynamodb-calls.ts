@@ -1,8 +1,16 @@
-import { ConditionalCheckFailedException, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import {
+  ConditionalCheckFailedException,
+  type Put,
+  TransactionCanceledException,
+  type TransactWriteItem,
+} from "@aws-sdk/client-dynamodb";
+import { isDynamoDbItem } from "../../aws/transaction-item.ts";
 import { httpStatusOf, isTransient } from "../../aws/transient.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
+import type { TransactionItem } from "../../contract/stream-writer.ts";
+import type { Batch } from "../../engine/ports/ledger.ts";
 import type { Item } from "./dynamodb-items.ts";
 
 /**
@@ -56,6 +64,28 @@ export function refusedItemsError(error: unknown, pipeline: string, batchId: num
     hint: "Nothing was written. Check that the table is there, that its keys are those of the sink's options, and that the role of Finalize may put items; its own message is below.",
     cause,
   });
+}
+
+/**
+ * Converts an item of a sink to a write of the transaction. Throws `TRANSACTION_REFUSED` if the
+ * item is not for DynamoDB.
+ */
+export function putOf(
+  item: TransactionItem,
+  { pipeline, batchId }: Pick<Batch, "pipeline" | "batchId">,
+): TransactWriteItem {
+  if (isDynamoDbItem(item)) {
+    const { table, item: Item, condition } = item;
+    return { Put: { TableName: table, Item: Item as Item, ...(condition as Partial<Put> | undefined) } };
+  }
+  throw new MillraceError(
+    "TRANSACTION_REFUSED",
+    `the ledger is in DynamoDB, and takes no items of a sink that are for "${item.kind}"`,
+    {
+      where: { pipeline, batchId },
+      hint: "Nothing was written. transactionItems() must make its items by dynamoDbItem().",
+    },
+  );
 }
 
 /**

@@ -1,16 +1,15 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { marshall, unmarshall } from "@aws-sdk/util-dynamodb";
-import { LEDGER_ATTRIBUTE, pipelinePartition, tasksPrefix } from "../../aws/names.ts";
+import { type LEDGER_ATTRIBUTE, pipelinePartition } from "../../aws/names.ts";
 import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { canonicalJson, type JsonValue } from "../../contract/json.ts";
-import { batchDigits, partitionDigits } from "../../contract/keys.ts";
+import { batchDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
-import type { Batch, Head, PipelineIdentity } from "../../engine/ports/ledger.ts";
+import type { Batch, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action, JournalEntry } from "../../engine/ports/manual-operations.ts";
-import type { RunningTask, Task, TaskKey } from "../../engine/ports/tasks.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
 
@@ -18,17 +17,6 @@ import type { ItemChange } from "./expression.ts";
 export type Item = Record<string, AttributeValue>;
 /** The key attributes of an item. */
 export type Key = Readonly<Record<(typeof LEDGER_ATTRIBUTE)["partitionKey" | "sortKey"], string>>;
-
-/**
- * DynamoDB deletes task items after this time (TTL). The items must outlive the 90 days in which
- * Plan uses the task records of an attempt. Those days start when the attempt is planned, which is
- * before its tasks are recorded.
- */
-const TASK_LIFE_SECONDS = 100 * 86_400;
-/** A progress report is useless once its task has ended. */
-const PROGRESS_LIFE_SECONDS = 7 * 86_400;
-
-const EXPIRY = LEDGER_ATTRIBUTE.expiry;
 
 export function headKey(pipeline: string): Key {
   return { pk: pipelinePartition(pipeline), sk: "HEAD" };
@@ -48,26 +36,6 @@ export function journalKey(pipeline: string, at: number, id: string): Key {
   return { pk: pipelinePartition(pipeline), sk: `A#${new Date(at).toISOString()}#${id}` };
 }
 
-/**
- * Tasks have partition keys of their own (`T#…`), so that `dynamodb:LeadingKeys` can limit the role
- * of Write to them.
- */
-export function taskPartition(key: Omit<TaskKey, "partition">): string {
-  return `${tasksPrefix(key.pipeline)}${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
-}
-
-export function taskKey(key: TaskKey): Key {
-  return { pk: taskPartition(key), sk: partitionDigits(key.partition) };
-}
-
-/**
- * Progress reports have another partition key than the tasks, so that reading the tasks does not
- * read them. The role of Write may write both.
- */
-export function progressPartition(key: Omit<TaskKey, "partition">): string {
-  return `${taskPartition(key)}#P`;
-}
-
 /** Converts fields to an item, or to the values of an expression. */
 export function toItem(fields: Readonly<Record<string, unknown>>): Item {
   return marshall(fields, { removeUndefinedValues: true });
@@ -77,8 +45,8 @@ export function toItem(fields: Readonly<Record<string, unknown>>): Item {
  * How to store the fields that are not plain values, each as one or more attributes. Offsets are
  * stored as canonical JSON, so that conditions can compare them.
  */
-type Attributes<T> = { readonly [F in keyof T]-?: (value: T[F] | undefined) => Fields };
-type Fields = Readonly<Record<string, unknown>>;
+export type Attributes<T> = { readonly [F in keyof T]-?: (value: T[F] | undefined) => Fields };
+export type Fields = Readonly<Record<string, unknown>>;
 
 const HEAD: Partial<Attributes<Head>> = {
   lease: (lease) => ({
@@ -104,10 +72,13 @@ const BATCH: Partial<Attributes<Batch>> = {
   progress: (progress) => ({ progress: json(progress) }),
   error: (error) => ({ error: json(error) }),
   skipped: (action) => ({ skipped: json(action) }),
+  write: (write) => ({ write: json(write) }),
 };
 
 /** Attribute names to use in conditions, for fields that are stored under another name. */
-const COMPARED: Readonly<Record<string, string>> = {
+export type ComparedNames = Readonly<Record<string, string>>;
+
+const HEAD_NAMES: ComparedNames = {
   lease: "leaseOwner",
   "lease.owner.id": "leaseOwner",
   "lease.expiresAt": "leaseExpiresAt",
@@ -117,30 +88,32 @@ const COMPARED: Readonly<Record<string, string>> = {
 
 /** Converts a change of a head to the attributes of its item. */
 export function headChange(change: Change<Head, HeadFields>): ItemChange {
-  return itemChange(change, HEAD);
+  return itemChange(change, HEAD, HEAD_NAMES);
 }
 
 /** Converts a change of a batch to the attributes of its item. */
 export function batchChange(change: Change<Batch>): ItemChange {
-  return itemChange(change, BATCH);
+  return itemChange(change, BATCH, {});
 }
 
-function itemChange<T extends object, F>(
+/** Converts a change of a record to the attributes of its item. */
+export function itemChange<T extends object, F>(
   { where, set, initial = {}, add = {} }: Change<T, F>,
   attributes: Partial<Attributes<T>>,
+  names: ComparedNames,
 ): ItemChange {
   return {
-    where: where.map(compared),
+    where: where.map((tests) => compared(tests, names)),
     set: attributesOf(set, attributes),
     initial: attributesOf(initial, attributes),
     add,
   };
 }
 
-function compared(where: object): Where<Fields> {
+function compared(where: object, names: ComparedNames): Where<Fields> {
   return Object.fromEntries(
     Object.entries(where as Record<string, Test<unknown>>).map(([path, { oneOf, ...test }]) => [
-      COMPARED[path] ?? path,
+      names[path] ?? path,
       { ...test, ...optional("oneOf", oneOf?.map(comparable)) },
     ]),
   ) as Where<Fields>;
@@ -162,15 +135,16 @@ function canonical(offset: Offset | undefined): string | undefined {
   return offset && canonicalJson(offset);
 }
 
-function json(value: unknown): string | undefined {
+export function json(value: unknown): string | undefined {
   return value === undefined ? undefined : JSON.stringify(value);
 }
 
 /**
  * Version of the items that this code writes. A head without one is of version 1, which had no plan
- * ids. In version 2 a commit message named one staged file.
+ * ids. In version 2 a commit message named one staged file. In version 3 every item beside a task's
+ * key was its record.
  */
-const FORMAT = 3;
+const FORMAT = 4;
 
 /**
  * Adds to the change of a head that acquires it: the item gets this code's version, if it has no
@@ -236,38 +210,28 @@ export function batchItem(batch: Batch): Item {
 }
 
 export function batchOf(item: Item): Batch {
-  const { pk: _pk, sk: _sk, start, end, latest, progress, error, skipped, ...fields } = unmarshall(item);
+  const {
+    pk: _pk,
+    sk: _sk,
+    start,
+    end,
+    latest,
+    progress,
+    error,
+    skipped,
+    write,
+    ...fields
+  } = unmarshall(item);
   return {
-    ...(fields as Omit<Batch, "start" | "end" | "latest" | "progress" | "error" | "skipped">),
+    ...(fields as Omit<Batch, "start" | "end" | "latest" | "progress" | "error" | "skipped" | "write">),
     start: parsed<Offset>(start) ?? {},
     end: parsed<Offset>(end) ?? {},
     ...optional("latest", parsed<Offset>(latest)),
     ...optional("progress", parsed<Exclude<Batch["progress"], undefined>>(progress)),
     ...optional("error", parsed<Exclude<Batch["error"], undefined>>(error)),
     ...optional("skipped", parsed<Action>(skipped)),
+    ...optional("write", parsed<TableWrite>(write)),
   };
-}
-
-export function taskItem(key: TaskKey, task: Task): Item {
-  const { message, ...fields } = task;
-  const expiresAt = Math.floor(task.recordedAt / 1000) + TASK_LIFE_SECONDS;
-  return toItem({ ...taskKey(key), ...fields, message: JSON.stringify(message), [EXPIRY]: expiresAt });
-}
-
-export function taskOf(item: Item): Task {
-  const { pk: _pk, sk: _sk, [EXPIRY]: _expiresAt, message, ...fields } = unmarshall(item);
-  return { ...(fields as Omit<Task, "message">), message: JSON.parse(String(message)) as Task["message"] };
-}
-
-export function progressItem(key: TaskKey, running: RunningTask): Item {
-  const expiresAt = Math.floor(running.reportedAt / 1000) + PROGRESS_LIFE_SECONDS;
-  const { sk } = taskKey(key);
-  return toItem({ pk: progressPartition(key), sk, ...running, [EXPIRY]: expiresAt });
-}
-
-export function runningTaskOf(item: Item): RunningTask {
-  const { pk: _pk, sk: _sk, [EXPIRY]: _expiresAt, ...running } = unmarshall(item);
-  return running as RunningTask;
 }
 
 export function journalItem(pipeline: string, entry: JournalEntry, id: string): Item {
@@ -289,6 +253,6 @@ export function journalEntryOf(item: Item): JournalEntry {
   };
 }
 
-function parsed<T>(value: unknown): T | undefined {
+export function parsed<T>(value: unknown): T | undefined {
   return typeof value === "string" ? (JSON.parse(value) as T) : undefined;
 }

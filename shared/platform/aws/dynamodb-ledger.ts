@@ -1,10 +1,15 @@
-import type { Put, TransactWriteItem } from "@aws-sdk/client-dynamodb";
-import { isDynamoDbItem } from "../../aws/transaction-item.ts";
+import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import type { Runtime } from "../../contract/context.ts";
 import type { ErrorRecord } from "../../contract/errors.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
-import type { TransactionItem } from "../../contract/stream-writer.ts";
+import {
+  authorizationOf,
+  authorized,
+  claimReleased,
+  type TaskSlot,
+  type TaskSlotChange,
+  taskRecorded,
+} from "../../engine/ports/commit-claims.ts";
 import { ABSENT, equal } from "../../engine/ports/compare-and-set.ts";
 import type {
   Acquired,
@@ -31,7 +36,13 @@ import {
   unlocked,
 } from "../../engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
-import type { RunningTask, Task, TaskKey } from "../../engine/ports/tasks.ts";
+import type {
+  CommitAuthorization,
+  CommitClaim,
+  RunningTask,
+  Task,
+  TaskKey,
+} from "../../engine/ports/tasks.ts";
 import {
   type BatchTransition,
   type HeadTransition,
@@ -51,7 +62,7 @@ import {
   replanned,
   undecided,
 } from "../../engine/ports/transitions.ts";
-import { refusedItemsError, sinkItemChanged } from "./dynamodb-calls.ts";
+import { putOf, refusedItemsError, sinkItemChanged } from "./dynamodb-calls.ts";
 import {
   batchChange,
   batchItem,
@@ -60,21 +71,22 @@ import {
   headChange,
   headKey,
   headOf,
-  type Item,
   isBatchKey,
   journalEntryOf,
   journalItem,
   journalKey,
-  progressItem,
-  progressPartition,
-  runningTaskOf,
-  taskItem,
-  taskKey,
-  taskOf,
-  taskPartition,
   withFormat,
 } from "./dynamodb-items.ts";
 import { DynamoDbTable, type DynamoDbTableOptions } from "./dynamodb-table.ts";
+import {
+  progressItem,
+  progressPartition,
+  runningTaskOf,
+  slotChange,
+  slotOf,
+  taskKey,
+  taskPartition,
+} from "./dynamodb-task-items.ts";
 
 /** A transaction takes 100 writes, of which two compare the head and the batch. */
 const DROPPED_AT_ONCE = 98;
@@ -130,7 +142,16 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
-    return taskOf(await this.#table.putIfAbsent(taskItem(key, task)));
+    return (await this.#changeSlot(key, taskRecorded(task))).slot.task ?? task;
+  }
+
+  async authorizeCommit(key: TaskKey, claim: CommitClaim, now: number): Promise<CommitAuthorization> {
+    const { changed, slot } = await this.#changeSlot(key, authorized(claim, now));
+    return authorizationOf(changed, slot);
+  }
+
+  async releaseCommit(key: TaskKey, writerId: string): Promise<void> {
+    await this.#changeSlot(key, claimReleased(writerId));
   }
 
   async dropTasks(fence: Fence, batch: Batch, tasks: readonly Task[]): Promise<void> {
@@ -258,12 +279,20 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async task(key: TaskKey): Promise<Task | undefined> {
-    const item = await this.#table.get(taskKey(key));
-    return item && taskOf(item);
+    return (await this.#slot(key)).task;
+  }
+
+  async commitClaim(key: TaskKey): Promise<CommitClaim | undefined> {
+    return (await this.#slot(key)).claim;
+  }
+
+  async #slot(key: TaskKey): Promise<TaskSlot> {
+    return slotOf(await this.#table.get(taskKey(key)));
   }
 
   async tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]> {
-    return (await this.#table.queryPartition(taskPartition(key))).map(taskOf);
+    const items = await this.#table.queryPartition(taskPartition(key));
+    return items.flatMap((item) => slotOf(item).task ?? []);
   }
 
   async progress(key: Omit<TaskKey, "partition">): Promise<readonly RunningTask[]> {
@@ -292,6 +321,12 @@ export class DynamoDbLedger implements Ledger {
 
   /** Does nothing, because task items have a time to live. */
   async expireTasks(): Promise<void> {}
+
+  /** Makes a change of a task's slot if its comparisons hold, and returns the current slot. */
+  async #changeSlot(key: TaskKey, change: TaskSlotChange): Promise<{ changed: boolean; slot: TaskSlot }> {
+    const { changed, item } = await this.#table.update(taskKey(key), slotChange(change));
+    return { changed, slot: slotOf(item) };
+  }
 
   async #changeHead({ pipeline, head, refusal }: HeadTransition): Promise<void> {
     const { changed, item } = await this.#table.update(headKey(pipeline), headChange(head));
@@ -350,23 +385,4 @@ export class DynamoDbLedger implements Ledger {
 
 function throwIfAny(error: Error | undefined): void {
   if (error !== undefined) throw error;
-}
-
-/**
- * Converts an item of a sink to a write of the transaction. Throws `TRANSACTION_REFUSED` if the
- * item is not for DynamoDB.
- */
-function putOf(item: TransactionItem, { pipeline, batchId }: Batch): TransactWriteItem {
-  if (isDynamoDbItem(item)) {
-    const { table, item: Item, condition } = item;
-    return { Put: { TableName: table, Item: Item as Item, ...(condition as Partial<Put> | undefined) } };
-  }
-  throw new MillraceError(
-    "TRANSACTION_REFUSED",
-    `the ledger is in DynamoDB, and takes no items of a sink that are for "${item.kind}"`,
-    {
-      where: { pipeline, batchId },
-      hint: "Nothing was written. transactionItems() must make its items by dynamoDbItem().",
-    },
-  );
 }

@@ -52,21 +52,6 @@ export class DynamoDbTable {
     await this.#call((client) => client.send(new PutItemCommand(input)));
   }
 
-  /** Puts an item unless its key exists. Returns the item that is then stored. */
-  async putIfAbsent(item: Item): Promise<Item> {
-    const { Put } = this.newItem(item);
-    const input = { ...Put, ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
-    try {
-      await this.#call((client) => client.send(new PutItemCommand(input)));
-      return item;
-    } catch (error) {
-      // This also happens if a retry by the SDK finds the item that its first try wrote.
-      // `error.Item` is then this item.
-      if (error instanceof ConditionalCheckFailedException && error.Item !== undefined) return error.Item;
-      throw error;
-    }
-  }
-
   /** Updates an item if the condition holds. */
   async update(key: Key, change: ItemChange): Promise<Updated> {
     const input = {

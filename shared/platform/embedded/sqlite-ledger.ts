@@ -1,6 +1,15 @@
 import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
-import { applyChange } from "../../engine/ports/compare-and-set.ts";
+import { optional } from "../../contract/optional.ts";
+import {
+  authorizationOf,
+  authorized,
+  claimReleased,
+  type TaskSlot,
+  type TaskSlotChange,
+  taskRecorded,
+} from "../../engine/ports/commit-claims.ts";
+import { applyChange, holds } from "../../engine/ports/compare-and-set.ts";
 import type {
   Acquired,
   AcquireRequest,
@@ -26,7 +35,13 @@ import {
   unlocked,
 } from "../../engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
-import type { RunningTask, Task, TaskKey } from "../../engine/ports/tasks.ts";
+import type {
+  CommitAuthorization,
+  CommitClaim,
+  RunningTask,
+  Task,
+  TaskKey,
+} from "../../engine/ports/tasks.ts";
 import {
   allows,
   type BatchTransition,
@@ -51,6 +66,7 @@ import { batchOf, batchRow, headOf, headRow, type Row } from "./sqlite-rows.ts";
 
 const OF_ATTEMPT =
   "pipeline = $pipeline AND incarnation = $incarnation AND batch_id = $batch_id AND attempt = $attempt";
+const OF_TASK = `${OF_ATTEMPT} AND partition = $partition`;
 
 /** The ledger in one SQLite file. Each step is one transaction. */
 export class SqliteLedger implements Ledger {
@@ -100,23 +116,25 @@ export class SqliteLedger implements Ledger {
   }
 
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
-    return this.#sql.write(() => {
-      this.#sql.run(
-        `INSERT INTO tasks (pipeline, incarnation, batch_id, attempt, partition, recorded_at, task)
-         VALUES ($pipeline, $incarnation, $batch_id, $attempt, $partition, $recorded_at, $task) ON CONFLICT DO NOTHING`,
-        { ...partitionRow(key), recorded_at: task.recordedAt, task: JSON.stringify(task) },
-      );
-      return this.#readTask(key) ?? task;
-    });
+    return this.#changeSlot(key, taskRecorded(task)).slot.task ?? task;
+  }
+
+  async authorizeCommit(key: TaskKey, claim: CommitClaim, now: number): Promise<CommitAuthorization> {
+    const { changed, slot } = this.#changeSlot(key, authorized(claim, now));
+    return authorizationOf(changed, slot);
+  }
+
+  async releaseCommit(key: TaskKey, writerId: string): Promise<void> {
+    this.#changeSlot(key, claimReleased(writerId));
   }
 
   async dropTasks(fence: Fence, batch: Batch, tasks: readonly Task[]): Promise<void> {
     this.#apply(undecided(fence, batch), () => {
       for (const { partition, writerId } of tasks)
-        this.#sql.run(
-          `DELETE FROM tasks WHERE ${OF_ATTEMPT} AND partition = $partition AND task ->> 'writerId' = $writer_id`,
-          { ...partitionRow({ ...batch, partition }), writer_id: writerId },
-        );
+        this.#sql.run(`DELETE FROM tasks WHERE ${OF_TASK} AND task ->> 'writerId' = $writer_id`, {
+          ...partitionRow({ ...batch, partition }),
+          writer_id: writerId,
+        });
     });
   }
 
@@ -182,7 +200,7 @@ export class SqliteLedger implements Ledger {
     this.#sql.write(() => {
       const head = this.#readHead(pipeline);
       if (!isHeldBy(fence, head)) throw fenced(fence, head);
-      for (const table of ["tasks", "task_progress", "batches", "journal", "heads"])
+      for (const table of ["tasks", "task_progress", "commit_claims", "batches", "journal", "heads"])
         this.#sql.run(`DELETE FROM ${table} WHERE pipeline = $pipeline`, { pipeline });
     });
   }
@@ -200,7 +218,11 @@ export class SqliteLedger implements Ledger {
   }
 
   async task(key: TaskKey): Promise<Task | undefined> {
-    return this.#sql.read(() => this.#readTask(key));
+    return this.#sql.read(() => this.#readSlot(key).task);
+  }
+
+  async commitClaim(key: TaskKey): Promise<CommitClaim | undefined> {
+    return this.#sql.read(() => this.#readSlot(key).claim);
   }
 
   async tasks(key: Omit<TaskKey, "partition">): Promise<readonly Task[]> {
@@ -246,6 +268,7 @@ export class SqliteLedger implements Ledger {
     this.#sql.write(() => {
       this.#sql.run("DELETE FROM tasks WHERE recorded_at < $before", { before });
       this.#sql.run("DELETE FROM task_progress WHERE reported_at < $before", { before });
+      this.#sql.run("DELETE FROM commit_claims WHERE expires_at < $before", { before });
     });
   }
 
@@ -300,10 +323,40 @@ export class SqliteLedger implements Ledger {
     return row && batchOf(row);
   }
 
-  #readTask(key: TaskKey): Task | undefined {
-    const sql = `SELECT task FROM tasks WHERE ${OF_ATTEMPT} AND partition = $partition`;
-    const row = this.#sql.one(sql, partitionRow(key));
-    return row && (JSON.parse(String(row["task"])) as Task);
+  /** Makes a change of a task's slot if its comparisons hold, and returns the current slot. */
+  #changeSlot(key: TaskKey, change: TaskSlotChange): { readonly changed: boolean; readonly slot: TaskSlot } {
+    return this.#sql.write(() => {
+      const current = this.#readSlot(key);
+      if (!holds(change.where, current)) return { changed: false, slot: current };
+      const slot = applyChange(change, current);
+      this.#saveSlot(key, slot);
+      return { changed: true, slot };
+    });
+  }
+
+  #saveSlot(key: TaskKey, { task, claim }: TaskSlot): void {
+    const row = partitionRow(key);
+    this.#sql.run(`DELETE FROM commit_claims WHERE ${OF_TASK}`, row);
+    if (claim !== undefined)
+      this.#sql.insert("commit_claims", {
+        ...row,
+        expires_at: claim.expiresAt,
+        claim: JSON.stringify(claim),
+      });
+    if (task !== undefined)
+      this.#sql.insert("tasks", { ...row, recorded_at: task.recordedAt, task: JSON.stringify(task) });
+  }
+
+  #readSlot(key: TaskKey): TaskSlot {
+    const row = partitionRow(key);
+    const read = <T>(sql: string, column: string): T | undefined => {
+      const found = this.#sql.one(sql, row);
+      return found && (JSON.parse(String(found[column])) as T);
+    };
+    return {
+      ...optional("task", read<Task>(`SELECT task FROM tasks WHERE ${OF_TASK}`, "task")),
+      ...optional("claim", read<CommitClaim>(`SELECT claim FROM commit_claims WHERE ${OF_TASK}`, "claim")),
+    };
   }
 
   /** Parses one column of each row as JSON. */

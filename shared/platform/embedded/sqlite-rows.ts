@@ -2,7 +2,7 @@ import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
-import type { Batch, Head, PipelineIdentity } from "../../engine/ports/ledger.ts";
+import type { Batch, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action } from "../../engine/ports/manual-operations.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
@@ -98,6 +98,7 @@ export function batchRow(batch: Batch): Row {
     plan_id: batch.planId ?? null,
     code: batch.code ?? null,
     skipped: text(batch.skipped),
+    table_write: text(batch.write),
   };
 }
 
@@ -124,5 +125,6 @@ export function batchOf(row: Row): Batch {
     ...optional("planId", string(row["plan_id"])),
     ...optional("code", string(row["code"])),
     ...optional("skipped", json<Action>(row["skipped"])),
+    ...optional("write", json<TableWrite>(row["table_write"])),
   };
 }

@@ -91,8 +91,22 @@ ALTER TABLE batches ADD COLUMN skipped TEXT;
  */
 const FILES = "SELECT 1";
 
+const WRITES = `
+ALTER TABLE batches ADD COLUMN table_write TEXT;
+CREATE TABLE commit_claims (
+  pipeline TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  batch_id INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  partition INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  claim TEXT NOT NULL,
+  PRIMARY KEY (pipeline, incarnation, batch_id, attempt, partition)
+) STRICT, WITHOUT ROWID;
+`;
+
 /**
  * Each migration leads from the version with its index to the next. Opening a file runs all
  * migrations that it lacks. Never change or remove one, only add new ones.
  */
-export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS, CONTENT, FILES];
+export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS, CONTENT, FILES, WRITES];

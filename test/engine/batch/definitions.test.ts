@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { checkTrigger, pipeline, type Trigger, triggerOf } from "../../../shared/contract/pipeline.ts";
+import { pipeline } from "../../../shared/contract/pipeline.ts";
+import { checkTrigger, type Trigger, triggerOf } from "../../../shared/contract/trigger.ts";
 import { openSessions } from "../../../shared/engine/sessions/open-sessions.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { Bare, Desk, plain, sinkOf, sourceOf } from "./desk.ts";
@@ -30,7 +31,7 @@ describe("a data source without the needed method", () => {
       pipeline("numbers").read.format(sourceOf(desk)).write.format(Bare).mode("append"),
     );
     const { sessions } = await desk.world.run(unwritten, "a");
-    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
+    await expect(sessions.sink.newAsked(await sessions.source.schema())).rejects.toMatchObject({
       code: "NOT_SUPPORTED",
       message: 'data source "Bare" has no writer(schema, overwrite)',
     });

@@ -56,6 +56,11 @@ describe("a task", () => {
   });
 });
 
+async function swallow(batches: AsyncIterable<unknown>): Promise<string> {
+  await Array.fromAsync(batches).catch(() => undefined);
+  return "fine";
+}
+
 describe("a sink that swallows the source's error", () => {
   it("A task is not recorded if its sink swallows the source's error", async () => {
     const { script, pipeline } = scripted();
@@ -64,16 +69,14 @@ describe("a sink that swallows the source's error", () => {
     };
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
-    const { source, sink } = run.sessions;
-    const writer = await sink.writer(await source.schema());
-    Object.defineProperty(sink, "writer", {
-      value: async () =>
-        Object.assign(writer, {
-          write: async (batches: AsyncIterable<unknown>) => {
-            await Array.fromAsync(batches).catch(() => undefined);
-            return "fine";
-          },
-        }),
+    const { sink } = run.sessions;
+    const makeWrite = sink.write.bind(sink);
+    Object.defineProperty(sink, "write", {
+      value: async (...given: Parameters<typeof makeWrite>) => {
+        const write = await makeWrite(...given);
+        Object.assign(write.asked, { write: swallow });
+        return write;
+      },
     });
     const planned = await run.plan();
     await expect(run.write(planned, 1)).rejects.toMatchObject({

@@ -155,7 +155,7 @@ describe("the writer of a data source", () => {
     ],
   ])("A writer is refused if it cannot be called: %o", async (streamWriter, message) => {
     const { sessions } = await opened({ streamWriter });
-    await expect(sessions.sink.writer(await sessions.source.schema())).rejects.toMatchObject({
+    await expect(sessions.sink.newAsked(await sessions.source.schema())).rejects.toMatchObject({
       code: "WRITER_INVALID",
       message,
     });
@@ -163,7 +163,7 @@ describe("the writer of a data source", () => {
 
   it("A writer may be of another copy of the package", async () => {
     const { sessions } = await opened({ streamWriter: copied(new Writer()) });
-    expect(await sessions.sink.writer(await sessions.source.schema())).toBeDefined();
+    expect(await sessions.sink.newAsked(await sessions.source.schema())).toBeDefined();
   });
 });
 

@@ -1,8 +1,17 @@
 import { describe, expect, it } from "vitest";
+import { authorized, claimReleased, taskRecorded } from "../../../shared/engine/ports/commit-claims.ts";
 import type { Batch } from "../../../shared/engine/ports/ledger.ts";
 import { rewound } from "../../../shared/engine/ports/manual-transitions.ts";
+import type { Task } from "../../../shared/engine/ports/tasks.ts";
 import { acquired, decided, finished, planned } from "../../../shared/engine/ports/transitions.ts";
-import { batchChange, batchItem, batchOf, headChange } from "../../../shared/platform/aws/dynamodb-items.ts";
+import {
+  batchChange,
+  batchItem,
+  batchOf,
+  headChange,
+  toItem,
+} from "../../../shared/platform/aws/dynamodb-items.ts";
+import { slotChange, slotOf } from "../../../shared/platform/aws/dynamodb-task-items.ts";
 
 const FENCE = { pipeline: "orders", incarnation: "life-1", epoch: 4 };
 const BATCH: Batch = {
@@ -23,8 +32,21 @@ const BATCH: Batch = {
   firstPlannedAt: 800,
   error: { code: "TASKS_MISSING", message: "a task failed", where: {} },
 };
+const TASK: Task = {
+  partition: 0,
+  message: { path: "a.arrow" },
+  rows: 5,
+  bytes: 40,
+  milliseconds: 12,
+  attemptNumber: 0,
+  writerId: "writer-1",
+  recordedAt: 1999,
+};
 const LIMITS = { messageBytes: 100, maxSinkItems: 0 };
 const OUTCOME = { to: "committed", progress: { rows: 1, bytes: 8 }, now: 2000 } as const;
+
+/** Returns the item that has these attributes, like one that DynamoDB has updated. */
+const itemOf = (set: Readonly<Record<string, unknown>>) => toItem({ pk: "T#orders", sk: "0", ...set });
 
 /** Deployed ledgers contain these names, so they must not change. */
 describe("the attributes of the ledger's items", () => {
@@ -110,5 +132,56 @@ describe("the attributes of the ledger's items", () => {
     });
     const aborted = decided(FENCE, BATCH, { to: "aborting" }).batch.change;
     expect(aborted && Object.keys(batchChange(aborted).set)).toEqual(["state"]);
+  });
+
+  it("How a batch writes to a table is one attribute in JSON", () => {
+    const write = { factory: { path: "a" }, isCoordinated: true, inputPartitions: 2, plannedAt: 800 };
+    const item = batchItem({ ...BATCH, write });
+    expect(item["write"]).toEqual({ S: JSON.stringify(write) });
+    expect(batchOf(item)).toEqual({ ...BATCH, write });
+  });
+
+  it("A task is stored as its fields, with message and metrics in JSON, and lives for 100 days", () => {
+    const change = slotChange(taskRecorded({ ...TASK, metrics: { files: 2 } }));
+    expect(change).toMatchObject({ where: [{ writerId: { absent: true } }], initial: {}, add: {} });
+    expect(change.set).toEqual({
+      ...TASK,
+      message: '{"path":"a.arrow"}',
+      metrics: '{"files":2}',
+      expiresAt: 1 + 100 * 86_400,
+      claimWriterId: undefined,
+      claimAttemptNumber: undefined,
+      claimEpoch: undefined,
+      claimExpiresAt: undefined,
+    });
+    expect(slotOf(itemOf(change.set))).toEqual({ task: { ...TASK, metrics: { files: 2 } } });
+    expect(slotOf(itemOf(slotChange(taskRecorded(TASK)).set))).toEqual({ task: TASK });
+  });
+
+  it("A claim is stored beside the key of its task, and lives for 7 days after it has expired", () => {
+    const claim = { writerId: "writer-1", attemptNumber: 1, epoch: 4, expiresAt: 9999 };
+    const change = slotChange(authorized(claim, 5000));
+    expect(change.where).toEqual([
+      { writerId: { absent: true }, claimWriterId: { absent: true } },
+      { writerId: { absent: true }, claimExpiresAt: { atMost: 5000 } },
+      { writerId: { absent: true }, claimEpoch: { atMost: 3 } },
+      { writerId: { absent: true }, claimWriterId: { oneOf: ["writer-1"] } },
+    ]);
+    expect(change.set).toEqual({
+      claimWriterId: "writer-1",
+      claimAttemptNumber: 1,
+      claimEpoch: 4,
+      claimExpiresAt: 9999,
+      expiresAt: 9 + 7 * 86_400,
+    });
+    expect(slotOf(itemOf(change.set))).toEqual({ claim });
+  });
+
+  it("A released claim leaves an item that is neither a task nor a claim", () => {
+    const { where, set } = slotChange(claimReleased("writer-1"));
+    expect(where).toEqual([{ writerId: { absent: true }, claimWriterId: { oneOf: ["writer-1"] } }]);
+    expect(Object.values(set)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(slotOf(itemOf({ expiresAt: 1 }))).toEqual({});
+    expect(slotOf(undefined)).toEqual({});
   });
 });

@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import type { Ledger } from "../../../../shared/engine/ports/ledger.ts";
 import { byHand } from "./by-hand.suite.ts";
+import { claims } from "./claims.suite.ts";
 import { ends } from "./end.suite.ts";
 import { lease } from "./lease.suite.ts";
 import { operations } from "./operations.suite.ts";
@@ -13,6 +14,6 @@ import { tasks } from "./tasks.suite.ts";
  * and several runs may call it.
  */
 export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
-  for (const part of [lease, plans, tasks, ends, byHand, operations])
+  for (const part of [lease, plans, tasks, claims, ends, byHand, operations])
     describe(`${name} as a ledger`, () => part(open, options));
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { fenceOf } from "../../../../shared/engine/acquire.ts";
 import type { Ledger, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
-import { FIRST, PIPELINE, PROGRESS, stepsOf } from "./steps.ts";
+import { FIRST, PIPELINE, PROGRESS, stepsOf, WRITE } from "./steps.ts";
 
 /** Tests of the plan of a batch and of its new attempts. */
 export function plans(open: () => Promise<Ledger>): void {
@@ -128,6 +128,22 @@ export function plans(open: () => Promise<Ledger>): void {
       const next = await ledger.replan(mine, aborted, 3000, plan);
       expect(next).toMatchObject({ ...plan, attempt: 2, start: batch.start, end: batch.end });
       expect(await ledger.batch(PIPELINE, 0)).toMatchObject(plan);
+    });
+
+    it("The ledger keeps how a batch writes to a table, and a new plan replaces or removes it", async () => {
+      const mine = await fence();
+      const batch = await ledger.plan(mine, { ...FIRST, write: WRITE });
+      expect(batch.write).toEqual(WRITE);
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(batch);
+      const again = await ledger.replan(mine, batch, 2000);
+      expect((await ledger.batch(PIPELINE, 0))?.write).toEqual(WRITE);
+      const { partitionsKey, tasks } = FIRST;
+      const write = { ...WRITE, factory: {}, isCoordinated: false };
+      const replaced = await ledger.replan(mine, again, 3000, { partitionsKey, tasks, write });
+      expect(replaced.write).toEqual(write);
+      expect((await ledger.batch(PIPELINE, 0))?.write).toEqual(write);
+      expect((await ledger.replan(mine, replaced, 4000, { partitionsKey, tasks })).write).toBeUndefined();
+      expect((await ledger.batch(PIPELINE, 0))?.write).toBeUndefined();
     });
 
     it("A new attempt keeps the list of attempts whose commit was tried", async () => {

@@ -8,9 +8,10 @@ import type {
   Ledger,
   NewBatch,
   Outcome,
+  TableWrite,
 } from "../../../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../../../shared/engine/ports/states.ts";
-import type { RunningTask, Task, TaskKey } from "../../../../shared/engine/ports/tasks.ts";
+import type { CommitClaim, RunningTask, Task, TaskKey } from "../../../../shared/engine/ports/tasks.ts";
 
 export const ALICE = { id: "alice", description: "run alice" };
 export const BOB = { id: "bob", description: "run bob" };
@@ -27,9 +28,16 @@ export const FIRST: NewBatch = {
   schema: "c2NoZW1h",
   now: 1000,
 };
+export const WRITE: TableWrite = {
+  factory: { path: "a", columns: ["n"] },
+  isCoordinated: true,
+  inputPartitions: 2,
+  plannedAt: 900,
+};
 export const PROGRESS = { rows: 10, bytes: 80 };
 export const MEASURED = {
   ...PROGRESS,
+  metrics: { "files that were written": "3" },
   trigger: {
     runId: "alice",
     startedAt: 900,
@@ -56,6 +64,7 @@ export const TASK: Task = {
   writerId: "writer-1",
   recordedAt: 1500,
 };
+export const CLAIM: CommitClaim = { writerId: "writer-1", attemptNumber: 0, epoch: 3, expiresAt: 9000 };
 export const RUNNING: RunningTask = {
   partition: 0,
   attemptNumber: 0,

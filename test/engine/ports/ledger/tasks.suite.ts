@@ -53,6 +53,13 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       expect(await ledger.task(KEY)).toEqual(task);
     });
 
+    it("The ledger keeps the metrics of a task, also numbers that a database would round", async () => {
+      const metrics = { "files added": 3, ratio: 0.1, huge: 1.7e308, negative: -(2 ** 53) };
+      await ledger.recordTask(KEY, { ...TASK, metrics });
+      expect(await ledger.task(KEY)).toEqual({ ...TASK, metrics });
+      expect(await ledger.tasks(KEY)).toEqual([{ ...TASK, metrics }]);
+    });
+
     it("The ledger keeps messages of any JSON value and the place of a large one", async () => {
       const task = { ...TASK, message: null, messageKey: "batches/0/message.json" };
       await ledger.recordTask(KEY, task);

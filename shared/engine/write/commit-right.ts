@@ -1,7 +1,7 @@
-import type { ErrorLocation } from "../../contract/errors.ts";
-import { MillraceError } from "../../contract/errors.ts";
-import type { BatchRun, CommitClaim, Task, TaskKey } from "../ports/ledger.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { BatchRun } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
+import type { CommitAuthorization, CommitClaim, Task, TaskKey } from "../ports/tasks.ts";
 import { callOrReadBack } from "../retry.ts";
 import { cancelled } from "./rows.ts";
 
@@ -51,7 +51,9 @@ export class CommitRight {
     const now = ports.runtime.now();
     const expiresAt = deadline ?? now + LONGEST_COMMIT_MILLISECONDS;
     const claim: CommitClaim = { writerId, attemptNumber, epoch: run.epoch, expiresAt };
-    const answer = await callOrReadBack(
+    // If the answer is lost, the ledger may have given the right.
+    this.#isHeld = true;
+    const answer = await callOrReadBack<CommitAuthorization>(
       () => ports.ledger.authorizeCommit(key, claim, now),
       async () => {
         const held = await ports.ledger.commitClaim(key);
