@@ -40,6 +40,9 @@ export {
   type MillraceErrorOptions,
 } from "./contract/errors.ts";
 export {
+  AlwaysFalse,
+  AlwaysTrue,
+  And,
   type Attribute,
   type ColumnFilter,
   EqualNullSafe,
@@ -54,6 +57,7 @@ export {
   LessThan,
   LessThanOrEqual,
   Not,
+  Or,
   StringContains,
   StringEndsWith,
   StringStartsWith,

@@ -112,7 +112,7 @@ type IsParentPresent = (index: number) => boolean;
  * maps. Values of a struct or list that is null itself are not checked. A union has no nulls of its
  * own; those of its types are theirs.
  */
-function findNull(
+export function findNull(
   field: Field,
   data: Data | undefined,
   isParentPresent: IsParentPresent = () => true,
@@ -139,7 +139,7 @@ function findNullInside({ type }: Field, data: Data, isInside: IsParentPresent):
 }
 
 /** Returns a test if a value is not null, or `undefined` if none is. */
-function presenceOf(type: DataType, data: Data): IsParentPresent | undefined {
+export function presenceOf(type: DataType, data: Data): IsParentPresent | undefined {
   if (DataType.isNull(type)) return () => false;
   const own = data.nullCount > 0 ? (index: number) => data.getValid(index) : undefined;
   if (!DataType.isDictionary(type)) return own;

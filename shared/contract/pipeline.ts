@@ -2,7 +2,7 @@ import type { SaveMode } from "./batch-writer.ts";
 import type { CheckedDataSourceClass, DataSourceClass, SchemaLike } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
-import { checkFilter, type Filter } from "./filters.ts";
+import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
 import { mergeOptions } from "./options/names.ts";
 import { findDataSource } from "./registry.ts";
 import {
@@ -268,7 +268,9 @@ export class Read<Options extends object> extends Source<Options> {
    * `DataFrame.filter`.) Throws `FILTER_INVALID`.
    */
   filter(...filters: readonly Filter[]): this {
-    return this.with({ filters: [...(this.source.filters ?? []), ...filters.map(checkFilter)] });
+    return this.with({
+      filters: [...(this.source.filters ?? []), ...filters.map(checkFilter).flatMap(conjunctsOf)],
+    });
   }
 
   /** Returns a chooser for the sink of the batch. (Spark: `DataFrame.write`.) */

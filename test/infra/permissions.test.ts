@@ -65,6 +65,7 @@ describe("the role of Write", () => {
     ["orders/staging/000000000003-000001.parquet", true],
     ["orders/batches/000000000003/message-x.json", true],
     ["orders/batches/000000000003/failure-1-000001-x.json", true],
+    ["orders/batches/000000000003/rows-x.arrow", true],
     ["orders/table/_log/00000000000000000003.json", false],
     ["orders/batches/000000000003/partitions-1-x.json", false],
     ["orders/other", false],
@@ -76,6 +77,7 @@ describe("the role of Write", () => {
 
   it("The role of Write deletes only its own staged objects", async () => {
     expect(await object("Write", "DeleteObject", "orders/table/data/orders/5a1c/x.arrow")).toBe(true);
+    expect(await object("Write", "DeleteObject", "orders/batches/000000000003/rows-x.arrow")).toBe(true);
     expect(await object("Write", "DeleteObject", "orders/table/_log/00000000000000000003.json")).toBe(false);
     expect(await object("Write", "DeleteObject", "orders/batches/000000000003/partitions-1-x.json")).toBe(
       false,

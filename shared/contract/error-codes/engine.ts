@@ -235,6 +235,12 @@ export const SINK = {
     do: "choose another mode, or another target",
     again: "no",
   },
+  COLUMNS_NOT_MATCHED: {
+    means:
+      "the rows do not fit the columns of the table: one is missing, one is not in the table, or one has a type that is not safely stored; the message has all of them",
+    do: "give the rows the columns of the table",
+    again: "no",
+  },
   TABLE_SCHEMA_MISMATCH: {
     means: "the table has another schema",
     do: "write to another path, or change the schema back",

@@ -32,7 +32,7 @@ function conjunctsOf(one: Predicate): readonly Predicate[] {
 }
 
 /** The predicates of filters on one column. */
-export const NAME_OF_KIND: Readonly<Record<LeafFilter["kind"], PredicateName>> = {
+const NAME_OF_KIND: Readonly<Record<LeafFilter["kind"], PredicateName>> = {
   EqualTo: "=",
   EqualNullSafe: "<=>",
   GreaterThan: ">",
@@ -79,7 +79,8 @@ export function filtersOf(predicates: readonly Predicate[]): readonly Filter[] |
   return filters.includes(undefined) ? undefined : (filters as readonly Filter[]);
 }
 
-const KIND_OF_NAME: Readonly<Record<string, LeafFilter["kind"]>> = Object.fromEntries(
+/** The filters of predicates that compare a column with literals. */
+export const KIND_OF_NAME: Readonly<Record<string, LeafFilter["kind"]>> = Object.fromEntries(
   Object.entries(NAME_OF_KIND).map(([kind, name]) => [name, kind as LeafFilter["kind"]]),
 );
 

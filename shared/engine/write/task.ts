@@ -112,6 +112,11 @@ export function taskLocation({ run, partition, attemptNumber }: WriteRequest): E
   return { pipeline: run.pipeline, batchId: run.batchId, partition, attempt: run.attempt, attemptNumber };
 }
 
+/** Returns a whole number below 2^53 that is as unique as the id. */
+function taskIdOf(writerId: string): number {
+  return Number(BigInt.asUintN(53, BigInt(`0x0${writerId.replace(/[^\da-f]/gi, "")}`)));
+}
+
 function taskKey({ run, partition }: WriteRequest): TaskKey {
   return { ...run, partition };
 }
@@ -185,7 +190,7 @@ class WriterTask {
 
   async run(): Promise<TaskResult> {
     const { rows, planned, write, request, context, ports, options } = this.#parts;
-    const taskId = Math.floor(ports.runtime.random() * 2 ** 53);
+    const taskId = taskIdOf(this.#writerId);
     const where = taskLocation(request);
     const made = await write.createWriter(request.run.write, taskId, context, where);
     const claim = new CommitRight({
