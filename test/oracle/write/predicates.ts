@@ -39,7 +39,8 @@ export function predicateOf(tree: Tree): Predicate {
   // As Spark's planner does.
   if (name === "<>") return predicate("NOT", predicateOf(["=", ...args]));
   const known = NAMES[String(name)];
-  if (known === undefined) throw new Error(`the condition ${JSON.stringify(tree)} has no form as a predicate`);
+  if (known === undefined)
+    throw new Error(`the condition ${JSON.stringify(tree)} has no form as a predicate`);
   return predicate(known, ...args.map((child) => expressionOf(child as Tree)));
 }
 
@@ -64,16 +65,16 @@ function expressionOf(tree: Tree): Expression {
 
 /** True if all predicates are true for the row, as in SQL. Does not use the engine's evaluation. */
 export function matches(predicates: readonly Predicate[], columns: readonly string[], row: OpRow): boolean {
-  const valueOf = (name: string) => row[columns.indexOf(name)] ?? null;
-  return predicates.every((one) => evaluated(one, valueOf) === true);
+  const columnValue = (name: string) => row[columns.indexOf(name)] ?? null;
+  return predicates.every((one) => evaluated(one, columnValue) === true);
 }
 
 type Value = boolean | number | string | null;
 
-function evaluated(expression: Expression, valueOf: (column: string) => unknown): Value {
-  if (expression.kind === "reference") return valueOf(expression.attribute[0] ?? "") as Value;
+function evaluated(expression: Expression, columnValue: (column: string) => unknown): Value {
+  if (expression.kind === "reference") return columnValue(expression.attribute[0] ?? "") as Value;
   if (expression.kind === "literal") return plain(expression.value);
-  const values = expression.children.map((child) => evaluated(child, valueOf));
+  const values = expression.children.map((child) => evaluated(child, columnValue));
   const evaluate = FUNCTIONS[expression.name];
   if (evaluate === undefined) throw new Error(`${expression.name} is not known`);
   return evaluate(values);
@@ -106,7 +107,6 @@ const FUNCTIONS: Readonly<Record<string, (values: readonly Value[]) => Value>> =
   IS_NOT_NULL: ([a]) => a !== null,
   AND: (values) => (values.includes(false) ? false : values.includes(null) ? null : true),
   OR: (values) => (values.includes(true) ? true : values.includes(null) ? null : false),
-  IN: ([value, ...list]) =>
-    FUNCTIONS["OR"]?.(list.map((item) => equal([value ?? null, item]))) ?? null,
+  IN: ([value, ...list]) => FUNCTIONS["OR"]?.(list.map((item) => equal([value ?? null, item]))) ?? null,
   CASE_WHEN: ([when, then = null, otherwise = null]) => (when === true ? then : otherwise),
 };

@@ -1,7 +1,12 @@
+import type { JsonValue } from "../../../shared/contract/json.ts";
 import { predicateText } from "../../../shared/contract/write/predicate-text.ts";
 import type { Predicate } from "../../../shared/contract/write/predicates.ts";
-import type { SupportsDeleteV2, Table, TableCapability, TruncatableTable } from "../../../shared/contract/write/table.ts";
-import type { JsonValue } from "../../../shared/contract/json.ts";
+import type {
+  SupportsDeleteV2,
+  Table,
+  TableCapability,
+  TruncatableTable,
+} from "../../../shared/contract/write/table.ts";
 import { log } from "./log.ts";
 import type { RecSettings } from "./rec-settings.ts";
 import { askMetrics, reportMetrics, TABLE_METRICS } from "./rec-write.ts";

@@ -1,5 +1,6 @@
-import type { Filter } from "../../../shared/contract/filters.ts";
 import type { SupportsExists } from "../../../shared/contract/batch-writer.ts";
+import { AlwaysTrue, type Filter } from "../../../shared/contract/filters.ts";
+import type { JsonValue } from "../../../shared/contract/json.ts";
 import { predicatesOf } from "../../../shared/contract/write/convert-filters.ts";
 import { filterText, predicateText } from "../../../shared/contract/write/predicate-text.ts";
 import { ALWAYS_TRUE, type Predicate } from "../../../shared/contract/write/predicates.ts";
@@ -14,7 +15,6 @@ import type {
 } from "../../../shared/contract/write/write-builder.ts";
 import type { LogicalWriteInfo } from "../../../shared/contract/write/write-info.ts";
 import type { Disposition } from "../../../shared/contract/write/writer-table.ts";
-import type { JsonValue } from "../../../shared/contract/json.ts";
 import { log } from "./log.ts";
 import type { RecSettings } from "./rec-settings.ts";
 import { ddlOf, RecV1Write, RecWrite } from "./rec-write.ts";
@@ -135,7 +135,7 @@ class FilterV1Builder extends DynamicBuilder implements SupportsOverwrite {
   truncate(): this {
     log("WriteBuilder.truncate");
     this.settings.faults.strike("WriteBuilder.truncate");
-    return this.overwrite(ALWAYS_TRUE_FILTERS);
+    return this.overwrite([new AlwaysTrue()]);
   }
 
   canOverwrite(filters: readonly Filter[]): boolean {

@@ -190,12 +190,7 @@ class RecStreamingWrite extends StreamingWrite<Message> {
     const { settings } = this.#parts;
     log("StreamingWrite.createStreamingWriterFactory", { numPartitions });
     await settings.faults.strikeLater("StreamingWrite.createStreamingWriterFactory");
-    const createWriter = async (
-      partitionId: number,
-      taskId: number,
-      epochId: number,
-      task: TaskContext,
-    ) => {
+    const createWriter = async (partitionId: number, taskId: number, epochId: number, task: TaskContext) => {
       log("StreamingDataWriterFactory.createWriter", { partitionId, taskId, epochId });
       await settings.faults.strikeLater("StreamingDataWriterFactory.createWriter", { partitionId, epochId });
       return newWriter(this.#parts, { partitionId, taskId, epochId, task });

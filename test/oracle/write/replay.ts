@@ -5,18 +5,20 @@ import { fileURLToPath } from "node:url";
 import { Home } from "../../../local/home.ts";
 import { run as runLocally } from "../../../local/runner.ts";
 import { causeOf } from "../../../shared/contract/errors.ts";
+import { deleteFrom, truncateTable } from "../../../shared/contract/write/delete.ts";
 import type { Ports } from "../../../shared/engine/ports/runtime.ts";
 import type { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
-import { deleteFrom, truncateTable } from "../../../shared/contract/write/delete.ts";
 import { replayed } from "./faults.ts";
 import { callingAs } from "./log.ts";
 import type { BatchWriteOp, CallingOp, DeleteOp, SessionOp, StreamOp, TruncateTableOp } from "./op.ts";
 import { predicateOf } from "./predicates.ts";
-import { RecSettings } from "./rec-settings.ts";
 import { deletable } from "./rec-delete.ts";
+import { RecSettings } from "./rec-settings.ts";
 import { pipelineOf, Tables } from "./statements.ts";
 import { TasksHere } from "./tasks-here.ts";
 import { type Call, faultsIn, type Run, type Step } from "./trace.ts";
+
+const PIPELINE = "recorded";
 
 /** A home whose waits are as much shorter as those of the faults. */
 class FastHome extends Home {
@@ -26,6 +28,17 @@ class FastHome extends Home {
     const sleep: typeof runtime.sleep = (milliseconds, signal) =>
       runtime.sleep(replayed(milliseconds), signal);
     return { ...ports, runtime: { ...runtime, sleep } };
+  }
+}
+
+/** Reads the metrics of the newest batch, which people see in its status. */
+async function readMetrics(home: FastHome, run: Run): Promise<void> {
+  const ledger = await home.openLedger({ create: true });
+  try {
+    const [newest] = await ledger.batches(PIPELINE, { limit: 1 });
+    if (newest?.progress?.metrics !== undefined) run.metrics = newest.progress.metrics;
+  } finally {
+    ledger.close();
   }
 }
 
@@ -98,7 +111,9 @@ export class Replay {
     const done = this.#execute(op, run, this.#streamHome, stopping.signal);
     if (op.wait === "end") return await done;
     this.#background = { done: done.catch(() => undefined), stopping };
-    await new Promise((resolve) => setTimeout(resolve, replayed((op.wait as { seconds: number }).seconds * 1000)));
+    await new Promise((resolve) =>
+      setTimeout(resolve, replayed((op.wait as { seconds: number }).seconds * 1000)),
+    );
   }
 
   async #stop(): Promise<void> {
@@ -116,25 +131,23 @@ export class Replay {
     run.metrics = metrics;
   }
 
-  async #execute(op: BatchWriteOp | StreamOp, run: Run, home: string, signal: AbortSignal): Promise<void> {
+  async #execute(op: BatchWriteOp | StreamOp, run: Run, folder: string, signal: AbortSignal): Promise<void> {
     const { parallel, attempts } = this.#session;
-    const pipeline = pipelineOf(this.#tables, op, "recorded");
+    const home = new FastHome(folder);
+    const pipeline = pipelineOf(this.#tables, op, PIPELINE);
     await runLocally(
       {
         pipeline,
         entry: fileURLToPath(new URL("../job.pipeline.ts", import.meta.url)),
-        home: new FastHome(home),
+        home,
         trigger: op.kind === "stream" ? { availableNow: true } : { once: true },
         maxConcurrency: parallel,
         maxAttempts: attempts,
         signal,
-        onEvent: (event) => {
-          if (event.type === "batchProgress" && event.progress.metrics !== undefined)
-            run.metrics = event.progress.metrics;
-        },
+        onEvent: () => undefined,
       },
       (_, setup) => new TasksHere(setup, pipeline, run),
-    );
+    ).finally(() => readMetrics(home, run));
   }
 
   #newHome(): string {

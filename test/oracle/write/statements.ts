@@ -85,7 +85,9 @@ function batchOf(tables: Tables, op: BatchWriteOp, name: string): Pipeline {
     .options(op.options);
   if (mode !== "overwrite") return batch.mode(mode as "append");
   if (dynamic) return batch.overwritePartitions();
-  return condition === null || isAlways(condition) ? batch.truncate() : batch.overwrite(predicateOf(condition));
+  return condition === null || isAlways(condition)
+    ? batch.truncate()
+    : batch.overwrite(predicateOf(condition));
 }
 
 /**

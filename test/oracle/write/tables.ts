@@ -23,7 +23,9 @@ export class TableState {
   /** The table as a scenario begins with it. */
   static given({ table, schema, partitionedBy }: GivenOp, files: Files): TableState {
     const state = new TableState(table, columnsOf(schema), partitionedBy);
-    for (const number of Object.keys(files).map(Number).sort((a, b) => a - b)) {
+    for (const number of Object.keys(files)
+      .map(Number)
+      .sort((a, b) => a - b)) {
       state.#files.set(number, files[number] ?? []);
       state.#next = number + 1;
     }
