@@ -84,6 +84,7 @@ function addRunCommands(command: Command): void {
     )
     .addOption(maxConcurrency())
     .addOption(maxAttempts())
+    .addOption(speculate())
     .addOption(stallAfter())
     .addOption(failStalled())
     .addHelpText("after", EXIT_CODES)
@@ -95,6 +96,7 @@ function addRunCommands(command: Command): void {
     .argument("<pipeline>")
     .addOption(maxConcurrency())
     .addOption(maxAttempts())
+    .addOption(speculate())
     .addOption(stallAfter())
     .addOption(failStalled())
     .action(async (pipeline: string, flags) => {
@@ -198,6 +200,8 @@ const maxConcurrency = () =>
     .conflicts("stack");
 const maxAttempts = () =>
   new Option("--max-attempts <n>", "attempts of a task").argParser(positive).default(3).conflicts("stack");
+const speculate = () =>
+  new Option("--speculate", "give a slow task a second attempt beside the first").conflicts("stack");
 const stallAfter = () =>
   new Option("--stall-after <duration>", "report a partition that stands still for so long")
     .argParser(duration)

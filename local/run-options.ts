@@ -2,6 +2,7 @@ import type { Pipeline, StallPolicy } from "../shared/contract/pipeline.ts";
 import type { Trigger } from "../shared/contract/trigger.ts";
 import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Home } from "./home.ts";
+import type { SpeculationPolicy } from "./speculation.ts";
 
 /** Options of a local run. */
 export interface RunOptions {
@@ -15,6 +16,11 @@ export interface RunOptions {
   readonly maxAttempts: number;
   /** When a partition counts as stalled. Overrides the pipeline's own settings. */
   readonly stall?: Partial<StallPolicy>;
+  /**
+   * When a slow task gets a second attempt beside the first, of which the first to finish counts.
+   * `{}` uses the defaults of Spark. Absent if no task gets one.
+   */
+  readonly speculation?: Partial<SpeculationPolicy>;
   /**
    * Interrupts the run. Running tasks stop and drop what they staged; finished tasks are kept for
    * the next run. A commit that has started is completed.

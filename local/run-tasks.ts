@@ -1,18 +1,13 @@
 import { linkSignals } from "../shared/contract/abort.ts";
-import { causeOf, MillraceError } from "../shared/contract/errors.ts";
-import { optional } from "../shared/contract/optional.ts";
-import { retry } from "../shared/contract/retry.ts";
+import type { MillraceError } from "../shared/contract/errors.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
-import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
+import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import { STEP_RETRY } from "../shared/engine/retry.ts";
-import {
-  type TaskProgress,
-  type TaskResult,
-  unreadWarning,
-  type WriteRequest,
-} from "../shared/engine/write/task.ts";
+import { BatchProgressCounter } from "./batch-progress.ts";
+import { SPECULATION, type SpeculationPolicy, slowAfter } from "./speculation.ts";
+import { TaskAttempts, type TaskParts } from "./task-attempts.ts";
 import type { TaskRunner } from "./task-pool.ts";
+import { TaskSlots } from "./task-slots.ts";
 
 export interface TasksRequest {
   readonly run: BatchRun;
@@ -20,35 +15,38 @@ export interface TasksRequest {
   /** Number of partitions in the batch, including finished ones. */
   readonly partitions: number;
   readonly maxConcurrency: number;
+  /** The slots of the run. Absent if no attempts of earlier batches can be left. */
+  readonly slots?: TaskSlots;
   readonly maxAttempts: number;
+  /** When a slow task gets a second attempt. Absent if none does. */
+  readonly speculation?: Partial<SpeculationPolicy> | undefined;
   /** Aborts when the run is interrupted. */
   readonly signal: AbortSignal;
   onEvent(event: RunEvent): void;
 }
 
-/** Minimum time between two events of a running partition. */
-const PARTITION_EVENT_MILLISECONDS = 1000;
-
 /**
  * Runs the tasks of a batch until all are done, one has failed, or the run is interrupted. Returns
- * the failure, or `undefined`.
+ * the failure, or `undefined`. If a task had two attempts, the slower one may still be stopping.
  */
 export async function runTasks(
   pool: TaskRunner,
   ports: Ports,
   request: TasksRequest,
 ): Promise<MillraceError | undefined> {
-  const queue = request.todo.values();
   const stopping = new AbortController();
   const { signal, unlink } = linkSignals(request.signal, stopping.signal);
+  const slots = request.slots ?? new TaskSlots(request.maxConcurrency);
   const progress = new BatchProgressCounter(request, ports);
+  const tasks = new BatchTasks({ ...request, pool, ports, slots, progress, signal }, request);
+  await tasks.readFinished();
   let failure: MillraceError | undefined;
 
   async function drainQueue(): Promise<void> {
-    for (const partition of queue) {
+    for (const task of tasks.queue) {
       if (signal.aborted) return;
       try {
-        await runTask(pool, ports, request, partition, signal, progress);
+        await tasks.run(task);
       } catch (error) {
         // If the run is interrupted, the batch stays open and there is no failure. Otherwise only
         // the first failure is kept; later ones come from tasks that were stopped because of it.
@@ -57,139 +55,65 @@ export async function runTasks(
       }
     }
   }
+  const over = new AbortController();
+  const speculating = tasks.speculate(over.signal);
   const atOnce = Math.min(request.maxConcurrency, request.todo.length);
   await Promise.all(Array.from({ length: atOnce }, drainQueue));
+  over.abort();
+  await speculating;
   unlink();
   return failure;
 }
 
-/** Runs one task, with retries after transient errors. */
-async function runTask(
-  pool: TaskRunner,
-  { runtime }: Ports,
-  request: TasksRequest,
-  partition: number,
-  signal: AbortSignal,
-  progress: BatchProgressCounter,
-): Promise<void> {
-  const { run, maxAttempts, onEvent } = request;
-  const policy = { ...STEP_RETRY, attempts: maxAttempts };
-  const attempt = (number: number) =>
-    runAttempt(pool, request, { run, partition, attemptNumber: number - 1 }, signal, progress);
-  await retry(runtime, policy, attempt, {
-    signal,
-    isRetryable: (error) => MillraceError.is(error) && error.retryable && !signal.aborted,
-    onRetry: (error, delay) => onEvent(retryEvent(error as MillraceError, delay)),
-  });
-}
-
-function retryEvent(error: MillraceError, delay: number): RunEvent {
-  const cause = causeOf(error)?.split("\n")[0];
-  return { type: "retry", delay: Math.round(delay), error: error.toRecord(), ...optional("cause", cause) };
-}
-
-async function runAttempt(
-  pool: TaskRunner,
-  { onEvent }: TasksRequest,
-  task: WriteRequest,
-  signal: AbortSignal,
-  progress: BatchProgressCounter,
-): Promise<void> {
-  const attempt = progress.begin(task.partition, task.attemptNumber);
-  try {
-    const result = await pool.run(task, {
-      signal,
-      onProgress: (now) => progress.update(attempt, now),
-      onStalled: (stalled) => onEvent({ type: "stalled", ...stalled }),
-    });
-    progress.finish(attempt, result);
-    if (result.unread && progress.isFirstUnread())
-      onEvent({ type: "warning", error: unreadWarning(task).toRecord() });
-  } catch (error) {
-    progress.drop(attempt);
-    throw error;
-  }
-}
-
-/** An attempt of a task, and when its last event was emitted. */
-interface TaskAttempt {
-  readonly partition: number;
-  readonly attemptNumber: number;
-  /** In the time of `Runtime.monotonic`. */
-  readonly startedAt: number;
-  lastEventAt: number;
-}
-
-/** Sums up the progress of a batch's tasks and emits events. */
-class BatchProgressCounter {
+/** The tasks of a batch that have to run. */
+class BatchTasks {
+  readonly queue: IterableIterator<number>;
+  readonly #parts: TaskParts;
   readonly #request: TasksRequest;
-  readonly #monotonic: () => number;
-  readonly #tasks = new Map<number, TaskProgress>();
-  #rows = 0;
-  #bytes = 0;
-  #hasUnread = false;
-  #done: number;
+  readonly #running = new Set<TaskAttempts>();
+  /** How long each finished task took, in milliseconds. */
+  readonly #finished: number[] = [];
+  #begun = 0;
 
-  constructor(request: TasksRequest, { runtime }: Ports) {
+  constructor(parts: TaskParts, request: TasksRequest) {
+    this.queue = request.todo.values();
+    this.#parts = parts;
     this.#request = request;
-    this.#monotonic = () => runtime.monotonic();
-    this.#done = request.partitions - request.todo.length;
   }
 
-  /**
-   * Returns true the first time only, so that a batch with many such partitions causes one warning.
-   */
-  isFirstUnread(): boolean {
-    const isFirst = !this.#hasUnread;
-    this.#hasUnread = true;
-    return isFirst;
+  async run(partition: number): Promise<void> {
+    const task = new TaskAttempts(this.#parts, partition);
+    this.#begun++;
+    this.#running.add(task);
+    try {
+      this.#finished.push(await task.run());
+    } finally {
+      this.#running.delete(task);
+    }
   }
 
-  begin(partition: number, attemptNumber: number): TaskAttempt {
-    const now = this.#monotonic();
-    return { partition, attemptNumber, startedAt: now, lastEventAt: now };
+  /** Looks for slow tasks until `over` aborts. Tasks that have not begun get free slots first. */
+  async speculate(over: AbortSignal): Promise<void> {
+    const { ports, slots } = this.#parts;
+    const { speculation, todo, partitions } = this.#request;
+    if (speculation === undefined) return;
+    const policy = { ...SPECULATION, ...speculation };
+    for (;;) {
+      await ports.runtime.sleep(policy.intervalMs, over).catch(() => undefined);
+      if (over.aborted) return;
+      const slow = slowAfter(policy, this.#finished, partitions);
+      if (slow === undefined || this.#begun < todo.length) continue;
+      for (const task of this.#running) if (slots.isFree) task.speculate(slow);
+    }
   }
 
-  update(attempt: TaskAttempt, progress: TaskProgress): void {
-    this.#add(attempt, progress);
-    const now = this.#monotonic();
-    if (now - attempt.lastEventAt < PARTITION_EVENT_MILLISECONDS) return;
-    attempt.lastEventAt = now;
-    this.#emitPartition("running", attempt, { ...progress, milliseconds: now - attempt.startedAt });
-  }
-
-  finish(attempt: TaskAttempt, result: TaskResult): void {
-    this.#done++;
-    this.#emitPartition("written", attempt, result);
-    this.#add(attempt, result);
-  }
-
-  /** Removes the attempt's rows and bytes from the sums. */
-  drop(attempt: TaskAttempt): void {
-    this.#add(attempt, { rows: 0, bytes: 0 });
-  }
-
-  #add({ partition }: TaskAttempt, { rows, bytes }: TaskProgress): void {
-    const before = this.#tasks.get(partition) ?? { rows: 0, bytes: 0 };
-    this.#tasks.set(partition, { rows, bytes });
-    this.#rows += rows - before.rows;
-    this.#bytes += bytes - before.bytes;
-    this.#request.onEvent({
-      type: "progress",
-      batchId: this.#request.run.batchId,
-      partitionsDone: this.#done,
-      partitions: this.#request.partitions,
-      rows: this.#rows,
-      bytes: this.#bytes,
-    });
-  }
-
-  #emitPartition(
-    state: "running" | "written",
-    { partition, attemptNumber }: TaskAttempt,
-    { rows, bytes, milliseconds }: TaskProgress & { readonly milliseconds: number },
-  ): void {
-    const { run, onEvent } = this.#request;
-    onEvent(partitionEvent(run, state, { partition, attemptNumber, rows, bytes, milliseconds }));
+  /** Reads how long the tasks took that an earlier run has finished, for a speculation. */
+  async readFinished(): Promise<void> {
+    const { todo, partitions, run, speculation } = this.#request;
+    if (speculation === undefined || todo.length === partitions) return;
+    const tasks = await this.#parts.ports.ledger.tasks(run);
+    const isTodo = new Set(todo);
+    for (const { partition, milliseconds } of tasks)
+      if (!isTodo.has(partition)) this.#finished.push(milliseconds);
   }
 }

@@ -17,6 +17,7 @@ import type { RunCode } from "./run-code.ts";
 import type { RunOptions } from "./run-options.ts";
 import { runTasks } from "./run-tasks.ts";
 import type { TaskRunner } from "./task-pool.ts";
+import { TaskSlots } from "./task-slots.ts";
 
 /**
  * The lease can be long because a dead run is recognized by its free lock. It matters only if the
@@ -37,10 +38,12 @@ interface StepParts {
 /** The steps of a run in this process. Tasks run in worker threads. */
 export class LocalSteps implements RunSteps {
   readonly #parts: StepParts;
+  readonly #slots: TaskSlots;
   #fence: Fence | undefined;
 
   constructor(parts: StepParts) {
     this.#parts = parts;
+    this.#slots = new TaskSlots(parts.options.maxConcurrency);
   }
 
   async prepare(): Promise<RunPolicy | undefined> {
@@ -77,7 +80,8 @@ export class LocalSteps implements RunSteps {
 
   async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {
     const { options, ports, pool } = this.#parts;
-    const failure = await runTasks(pool, ports, { ...options, run, todo, partitions: batch.tasks });
+    const request = { ...options, slots: this.#slots, run, todo, partitions: batch.tasks };
+    const failure = await runTasks(pool, ports, request);
     if (failure !== undefined || !options.signal.aborted) return failure;
     return (await this.#isReady(batch)) ? undefined : "interrupted";
   }
@@ -102,9 +106,11 @@ export class LocalSteps implements RunSteps {
 
   /**
    * Releases the run's resources. Errors are ignored because the run's result is already reported.
+   * Attempts that another one has overtaken get their time to stop.
    */
   async end(): Promise<void> {
     const { pool, sessions, ports } = this.#parts;
+    await this.#slots.untilLeftEnd();
     await pool.destroy();
     await sessions.source.stop();
     if (this.#fence !== undefined) await ports.ledger.release(this.#fence).catch(() => undefined);

@@ -19,6 +19,7 @@ export interface LocalRunFlags {
   readonly home: string;
   readonly maxConcurrency?: number;
   readonly maxAttempts: number;
+  readonly speculate?: boolean;
   readonly stallAfter?: string;
   readonly failStalled?: boolean;
   readonly json?: boolean;
@@ -71,6 +72,7 @@ export async function runLocally(
       trigger: triggerOf(pipeline, trigger),
       maxConcurrency: flags.maxConcurrency ?? availableParallelism(),
       maxAttempts: flags.maxAttempts,
+      ...(flags.speculate === true ? { speculation: {} } : {}),
       stall: {
         ...(flags.stallAfter === undefined ? {} : { after: flags.stallAfter }),
         ...(flags.failStalled === undefined ? {} : { fail: flags.failStalled }),

@@ -16,6 +16,8 @@ export function describeEvent(event: RunEvent): Text | undefined {
         styled("yellow", `stalled: partition ${event.where.partition}:`),
         ` ${printable(event.message)}`,
       ];
+    case "speculation":
+      return describeSpeculation(event);
     case "retry":
       return describeRetry(event);
     case "warning":
@@ -47,6 +49,11 @@ function describePlanned(event: Of<"planned">): string {
   const all = plural(event.partitions, "partition");
   const todo = event.todo === event.partitions ? all : `${event.todo} of ${all}`;
   return `batch ${batchId}${again}: ${formatOffset(start)} → ${formatOffset(end)}, ${todo} to write`;
+}
+
+function describeSpeculation({ partition, attemptNumber, milliseconds }: Of<"speculation">): Text {
+  const attempt = `attempt ${attemptNumber} runs beside the one that has taken`;
+  return [styled("yellow", `slow: partition ${partition}: `), `${attempt} ${formatDuration(milliseconds)}`];
 }
 
 function describeRetry({ delay, error, cause }: Of<"retry">): Text {

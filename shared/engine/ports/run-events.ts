@@ -84,6 +84,19 @@ export type RunEvent =
     }
   | ({ readonly type: "stalled" } & StalledTask)
   | {
+      /** A slow task gets a second attempt beside the first. */
+      readonly type: "speculation";
+      readonly batchId: number;
+      readonly attempt: number;
+      readonly partition: number;
+      /** Number of the attempt that begins. */
+      readonly attemptNumber: number;
+      /** How long the first attempt has run. */
+      readonly milliseconds: number;
+      /** After how long a task of this batch counts as slow. */
+      readonly slowAfter: number;
+    }
+  | {
       readonly type: "retry";
       readonly delay: number;
       readonly error: ErrorRecord;

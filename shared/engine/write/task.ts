@@ -233,12 +233,12 @@ class WriterTask {
 
   /** Writes all rows, watched for a stall. */
   async #writeRows(writer: TaskWriter): Promise<void> {
-    const { rows, watch, options } = this.#parts;
+    const { rows, watch, options, write } = this.#parts;
     this.#beginWatch();
     // A task that was told to stop needs no watch any more, even if its sink does not return.
     const stopListening = onAbort(options.signal, () => watch.end());
     try {
-      await writer.writeAll(rows);
+      await writer.writeAll(write.matched(rows));
     } finally {
       stopListening();
       watch.end();
