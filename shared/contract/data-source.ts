@@ -66,7 +66,8 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 
   /**
    * Returns a new stream writer, for rows or for Arrow record batches. Called for each task, commit
-   * and abort. `overwrite` is always false, because streams append.
+   * and abort. `overwrite` is true in the output mode `complete`, in which each batch replaces
+   * the rows of the target.
    */
   streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<unknown> {
     return this.#missing("streamWriter(schema, overwrite)");

@@ -116,13 +116,18 @@ export class ArrowTable extends DataSource<ParsedOptions> {
         ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
       ]),
       insteadOf: INSTEAD_OF,
-      writer: ({ replaces }) => this.#writer(schema, operationOf(replaces)),
+      writer: ({ replaces }, { saveMode }) => {
+        if (replaces !== "none" && replaces !== "all") return this.#writer(schema, operationOf(replaces));
+        // A subclass may have methods of its own.
+        const isAll = replaces === "all";
+        return saveMode === undefined ? this.streamWriter(schema, isAll) : this.writer(schema, isAll);
+      },
     });
   }
 
-  /** Returns the writer of `table` that appends rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
-    return this.#writer(schema, "append");
+  /** Returns the writer of `table` for a stream: it appends rows or, with `overwrite`, replaces all. */
+  override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
+    return this.#writer(schema, overwrite ? "overwrite" : "append");
   }
 
   /** Returns the writer of `table`: it appends rows or, with `overwrite`, replaces all. */

@@ -71,7 +71,13 @@ export class Postgres extends DataSource<ParsedOptions> {
       insteadOf: {
         OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink: partitionBy: ["column", …].',
       },
-      writer: (disposition) => this.#writer(schema, replacedBy(disposition)),
+      writer: (disposition, { saveMode }) => {
+        const { replaces } = disposition;
+        if (replaces !== "none" && replaces !== "all") return this.#writer(schema, replacedBy(disposition));
+        // A subclass may have methods of its own.
+        const isAll = replaces === "all";
+        return saveMode === undefined ? this.streamWriter(schema, isAll) : this.writer(schema, isAll);
+      },
     });
   }
 
@@ -81,8 +87,8 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   /** Returns the writer of `table` that appends or upserts rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
-    return this.writer(schema, false);
+  override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.writer(schema, overwrite);
   }
 
   #writer(schema: Schema, replaced: Replaced): PostgresWriter {

@@ -25,7 +25,10 @@ export interface WriterTableParts {
   readonly schema?: SchemaLike;
   readonly insteadOf?: NonNullable<Table["insteadOf"]>;
   /** Returns a new writer. */
-  writer(disposition: Disposition, info: Pick<LogicalWriteInfo, "schema">): Awaitable<Writer<unknown>>;
+  writer(
+    disposition: Disposition,
+    info: Pick<LogicalWriteInfo, "schema" | "saveMode">,
+  ): Awaitable<Writer<unknown>>;
 }
 
 /**
@@ -50,12 +53,15 @@ export class WriterTable implements SupportsWrite {
   }
 
   /** Returns a new writer, for questions about the table or for one write. */
-  writer(disposition: Disposition, info: Pick<LogicalWriteInfo, "schema">): Awaitable<Writer<unknown>> {
+  writer(
+    disposition: Disposition,
+    info: Pick<LogicalWriteInfo, "schema" | "saveMode">,
+  ): Awaitable<Writer<unknown>> {
     return this.#parts.writer(disposition, info);
   }
 
-  newWriteBuilder({ schema }: Pick<LogicalWriteInfo, "schema">): WriterWriteBuilder {
-    return new WriterWriteBuilder((disposition) => this.writer(disposition, { schema }));
+  newWriteBuilder(info: Pick<LogicalWriteInfo, "schema" | "saveMode">): WriterWriteBuilder {
+    return new WriterWriteBuilder((disposition) => this.writer(disposition, info));
   }
 }
 

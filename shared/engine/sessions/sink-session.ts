@@ -200,7 +200,15 @@ export class SinkSession {
    */
   async newAsked(schema: Schema): Promise<object> {
     const table = await this.#table(schema);
-    return isWriterTable(table) ? await table.writer(dispositionOf(this.#pipeline), { schema }) : table;
+    if (!isWriterTable(table)) return table;
+    const { saveMode, name, sink } = this.#pipeline;
+    const info = { schema, ...optional("saveMode", saveMode) };
+    return await guard(
+      "SINK_FAILED",
+      `making the sink "${sink.dataSource.name}" failed`,
+      { pipeline: name },
+      () => table.writer(dispositionOf(this.#pipeline), info),
+    );
   }
 
   /** Like `newAsked`, but the same object for each call. */
