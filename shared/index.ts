@@ -23,12 +23,7 @@ export type {
   SinkContext,
   TaskContext,
 } from "./contract/context.ts";
-export {
-  type CheckedDataSourceClass,
-  DataSource,
-  type DataSourceClass,
-  type SchemaLike,
-} from "./contract/data-source.ts";
+export { type CheckedDataSourceClass, DataSource, type DataSourceClass } from "./contract/data-source.ts";
 export { parseDdl } from "./contract/ddl/parse.ts";
 export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
 export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
@@ -99,6 +94,7 @@ export {
 } from "./contract/read-limit.ts";
 export { registerDataSource } from "./contract/registry.ts";
 export type { OutputMode, Overwrite } from "./contract/save-mode.ts";
+export type { SchemaLike } from "./contract/schema-like.ts";
 export {
   type Awaitable,
   DataSourceStreamReader,

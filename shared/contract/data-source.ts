@@ -4,12 +4,10 @@ import type { Writer } from "./batch-writer.ts";
 import type { DataSourceRuntime } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 import type { OptionsSchema } from "./options/parse.ts";
+import type { SchemaLike } from "./schema-like.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
 import type { SupportsWrite } from "./write/table.ts";
-
-/** An Arrow schema, or Spark DDL for one: `"id string NOT NULL, time timestamp, mag double"`. */
-export type SchemaLike = Schema | string;
 
 /**
  * Base class of everything that a pipeline can read from or write to. Works like Spark's
@@ -68,7 +66,8 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 
   /**
    * Returns a new stream writer, for rows or for Arrow record batches. Called for each task, commit
-   * and abort. `overwrite` is always false, because streams append.
+   * and abort. `overwrite` is true in the output mode `complete`, in which each batch replaces
+   * the rows of the target.
    */
   streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<unknown> {
     return this.#missing("streamWriter(schema, overwrite)");

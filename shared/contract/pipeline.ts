@@ -1,5 +1,5 @@
 import type { SaveMode } from "./batch-writer.ts";
-import type { CheckedDataSourceClass, DataSourceClass, SchemaLike } from "./data-source.ts";
+import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
@@ -13,6 +13,7 @@ import {
   type Overwrite,
   refuseSecondVerb,
 } from "./save-mode.ts";
+import type { SchemaLike } from "./schema-like.ts";
 import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
 

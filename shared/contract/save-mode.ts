@@ -1,6 +1,8 @@
 import type { SaveMode } from "./batch-writer.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, type Filter } from "./filters.ts";
+import { isPlainObject } from "./json.ts";
+import { checkPredicate } from "./write/check-predicate.ts";
 import type { Predicate } from "./write/predicates.ts";
 
 /**
@@ -31,20 +33,8 @@ export function checkSaveMode(mode: string): SaveMode {
 
 /** Returns `condition` if it is a filter or a predicate. Throws `FILTER_INVALID`. */
 export function checkCondition(condition: unknown): Filter | Predicate {
-  return isPredicate(condition) ? condition : checkFilter(condition);
-}
-
-function isPredicate(value: unknown): value is Predicate {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "kind" in value &&
-    value.kind === "predicate" &&
-    "name" in value &&
-    typeof value.name === "string" &&
-    "children" in value &&
-    Array.isArray(value.children)
-  );
+  const isPredicate = isPlainObject(condition) && condition["kind"] === "predicate";
+  return isPredicate ? checkPredicate(condition) : checkFilter(condition);
 }
 
 /** The settings of a batch pipeline that say which rows of the target stay. */

@@ -153,7 +153,8 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const found = isComplete
     ? lossOf(messages?.lost ?? [])?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
-  const problem = found ?? (await tellWrite(finalizer, attempt, write, messages))?.toRecord();
+  const refused = await tellWrite(finalizer, attempt, write, messages);
+  const problem = found ?? refused?.toRecord();
   const isWhole = problem === undefined || (await isInSink(finalizer, batch, write, problem));
   const to = isWhole ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...(isWhole ? {} : { error: problem }) });

@@ -1,12 +1,13 @@
 import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "../contract/batch-reader.ts";
 import { type Writer, writesBatches } from "../contract/batch-writer.ts";
-import type { DataSource, DataSourceClass, SchemaLike } from "../contract/data-source.ts";
+import type { DataSource, DataSourceClass } from "../contract/data-source.ts";
 import { toSchema } from "../contract/ddl/to-schema.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
 import { parseOptions } from "../contract/options/parse.ts";
 import { Pipeline } from "../contract/pipeline.ts";
+import type { SchemaLike } from "../contract/schema-like.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,

@@ -23,6 +23,8 @@ export interface Recording {
   factory: () => object;
   /** Called with the name of each call and its argument; what it throws, the call throws. */
   fault: (call: string, argument: unknown) => void;
+  /** What the writer of a task waits for in its commit; the number counts its writers. */
+  gate: (writer: number) => Promise<void>;
   /** The values that the driver reports. */
   driverMetrics: Readonly<Record<string, number>>;
 }
@@ -42,6 +44,7 @@ export function recordingTable(settings: Partial<Recording> = {}): {
     isV1: false,
     factory: () => ({}),
     fault: () => undefined,
+    gate: async () => undefined,
     driverMetrics: {},
     ...settings,
   };
@@ -200,6 +203,11 @@ class RecordedStreamingWrite extends StreamingWrite<unknown> {
     return factoryOf(this.#recording);
   }
 
+  override useCommitCoordinator(): boolean {
+    note(this.#recording, "useCommitCoordinator");
+    return this.#recording.isCoordinated;
+  }
+
   override commit(epochId: number, messages: readonly unknown[]): void {
     note(this.#recording, "commit", [epochId, messages]);
   }
@@ -208,6 +216,8 @@ class RecordedStreamingWrite extends StreamingWrite<unknown> {
     note(this.#recording, "abort", [epochId, messages]);
   }
 }
+
+const WRITERS = new WeakMap<Recording, number>();
 
 function factoryOf(recording: Recording) {
   return {
@@ -223,10 +233,13 @@ function factoryOf(recording: Recording) {
 class RecordedWriter extends DataWriter {
   readonly #recording: Recording;
   readonly #partitionId: number;
+  readonly #number: number;
   #rows = 0;
 
   constructor(recording: Recording, partitionId: number) {
     super();
+    this.#number = WRITERS.get(recording) ?? 0;
+    WRITERS.set(recording, this.#number + 1);
     this.#recording = recording;
     this.#partitionId = partitionId;
   }
@@ -236,8 +249,9 @@ class RecordedWriter extends DataWriter {
     this.#recording.fault("write", this.#partitionId);
   }
 
-  override commit() {
+  override async commit() {
     note(this.#recording, "writer.commit", this.#partitionId);
+    await this.#recording.gate(this.#number);
     return { partition: this.#partitionId, rows: this.#rows };
   }
 

@@ -16,7 +16,8 @@ const HEAD_BYTES = 65_536;
 
 const Count = z.int().nonnegative();
 const Header = z.object({
-  format: z.literal(1),
+  /** 2 for a table with partitions, so that earlier versions of this code pass it over. */
+  format: z.union([z.literal(1), z.literal(2)]),
   version: Count,
   /** Digest of the first bytes of the log entry of `version`. */
   entryDigest: z.string(),
@@ -27,6 +28,7 @@ const Header = z.object({
     fields: z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean() })),
   }),
   arrowSchema: z.string().optional(),
+  partitionBy: z.array(z.string()).min(1).optional(),
   /** The newest batch of each pipeline and incarnation, and the version of its log entry. */
   newest: z.array(
     z.object({

@@ -4,9 +4,18 @@ import { toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { type KnownLog, type LogPosition, newestIn, openLog } from "./log.ts";
-import { encodeEntry, entryKey, LOG_FORMAT, type LogEntry, type LogFile, readEntry } from "./log-entry.ts";
+import {
+  encodeEntry,
+  entryKey,
+  formatFor,
+  type LogEntry,
+  type LogFile,
+  type Operation,
+  readEntry,
+} from "./log-entry.ts";
 import { type LogMark, markOf, upTo } from "./log-window.ts";
 import { CHECKPOINT_EVERY, type OpenState, tryToKeep, withState } from "./open-state.ts";
+import { partitionKey } from "./partitioning.ts";
 import { isSameTable } from "./table-schema.ts";
 import { schemaOf, type TableSchema, type TableState } from "./table-state.ts";
 
@@ -25,7 +34,7 @@ const FILES_AT_ONCE = 1000;
 /** What a batch changes in a table. */
 export interface TableChange {
   /** A batch that was skipped changes neither rows nor schema. A new table gets its schema. */
-  readonly kind: "append" | "overwrite" | "skip";
+  readonly kind: Operation | "skip";
   readonly schema: TableSchema;
   readonly add: readonly LogFile[];
 }
@@ -54,15 +63,17 @@ export interface Committed {
 
 /**
  * Puts the log entry of a batch, unless the log has it. Errors: `TABLE_SCHEMA_MISMATCH`,
- * `TABLE_BUSY`, `TABLE_LOG_BROKEN`, `TABLE_VERSION`, and those of `isCommitted`.
+ * `TABLE_PARTITIONS_MISMATCH`, `TABLE_BUSY`, `TABLE_LOG_BROKEN`, `TABLE_VERSION`, and those of
+ * `isCommitted`.
  */
 export async function commitChange(table: ObjectStore, request: CommitRequest): Promise<Committed> {
   const { change } = request;
   for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts++) {
+    const { kind } = change;
     const committed =
-      change.kind === "overwrite"
-        ? await withState(table, { mayWrite: true }, (open) => overwrite(table, request, open))
-        : await append(table, request);
+      kind === "append" || kind === "skip"
+        ? await append(table, request)
+        : await withState(table, { mayWrite: true }, (open) => overwrite(table, request, kind, open));
     if (committed !== undefined) return committed;
   }
   throw new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another pipeline's commit`, {
@@ -80,12 +91,17 @@ async function append(table: ObjectStore, request: CommitRequest): Promise<Commi
   if (isCommitted(batch, position.newest)) return present(position);
   const isKnown = isSchemaKnown && latest === known?.version;
   const before = isKnown ? change.schema : await schemaBefore(table, position);
-  if (change.kind !== "skip" && before !== undefined) checkSchema(table, before, change.schema);
+  if (change.kind !== "skip" && before !== undefined) {
+    checkPartitions(table, before, change.schema);
+    checkSchema(table, before, change.schema);
+  }
   const version = latest + 1;
+  const schema = change.kind === "skip" ? (before ?? change.schema) : change.schema;
   const entry: LogEntry = {
     ...identityOf(request, version),
+    format: formatFor(schema),
     operation: "append",
-    ...(change.kind === "skip" ? (before ?? change.schema) : change.schema),
+    ...schema,
     add: change.add,
     remove: [],
   };
@@ -104,21 +120,27 @@ async function append(table: ObjectStore, request: CommitRequest): Promise<Commi
 async function overwrite(
   table: ObjectStore,
   request: CommitRequest,
+  operation: "overwrite" | "overwritePartitions",
   { state, latest, window }: OpenState,
 ): Promise<Committed | undefined> {
   const { batch, change } = request;
   const newest = await newestIn(table, state, batch.pipeline);
   if (isCommitted(batch, newest)) return present({ latest, window });
+  if (state.schema !== undefined) {
+    checkPartitions(table, state.schema, change.schema);
+    if (operation !== "overwrite") checkSchema(table, state.schema, change.schema);
+  }
   const version = latest + 1;
   const entry = {
     ...identityOf(request, version),
-    operation: "overwrite" as const,
+    format: formatFor(change.schema),
+    operation,
     ...change.schema,
     add: change.add,
   };
   let bytes = 0;
   async function* counted(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of encodeOverwrite(entry, state)) {
+    for await (const chunk of encodeOverwrite(entry, replacedBy(entry, state))) {
       bytes += chunk.length;
       yield chunk;
     }
@@ -127,19 +149,36 @@ async function overwrite(
   const isShort = state.live.totals.files <= FILES_AT_ONCE;
   const body = isShort ? Buffer.concat(await Array.fromAsync(counted())) : counted();
   if (!(await table.put(entryKey(version), body))) return undefined;
-  state.replaced(entry);
-  await tryToKeep(table, state).catch(() => undefined);
+  if (operation === "overwrite") {
+    state.replaced(entry);
+    await tryToKeep(table, state).catch(() => undefined);
+  }
   return { version, mark: markOf(window, bytes), schema: schemaOf(entry), isBehind: false };
 }
 
-/** Yields the entry of an overwrite, which removes all files that are live. */
+/** Yields the live files that an overwrite removes: all, or those of the partitions that it adds. */
+async function* replacedBy(
+  { operation, partitionBy = [], add }: Omit<LogEntry, "remove">,
+  { live }: TableState,
+): AsyncGenerator<LogFile> {
+  if (operation === "overwrite") {
+    yield* live.files();
+    return;
+  }
+  const keyOf = ({ partition = {} }: LogFile) => partitionKey(partitionBy, partition);
+  const keys = new Set(add.map(keyOf));
+  if (keys.size === 0) return;
+  for await (const file of live.files()) if (keys.has(keyOf(file))) yield file;
+}
+
+/** Yields the entry of an overwrite. */
 async function* encodeOverwrite(
   entry: Omit<LogEntry, "remove">,
-  state: TableState,
+  removed: AsyncIterable<LogFile>,
 ): AsyncGenerator<Uint8Array> {
   let text = `${JSON.stringify(entry).slice(0, -1)},"remove":[`;
   let count = 0;
-  for await (const { path } of state.live.files()) {
+  for await (const { path } of removed) {
     text += `${count === 0 ? "" : ","}${JSON.stringify({ path })}`;
     if (++count % FILES_AT_ONCE > 0) continue;
     yield Buffer.from(text);
@@ -152,7 +191,6 @@ function identityOf({ batch, now }: CommitRequest, version: number) {
   const { pipeline, incarnation, batchId, planId, start, end } = batch;
   return {
     version,
-    format: LOG_FORMAT,
     timestamp: new Date(now()).toISOString(),
     pipeline,
     incarnation,
@@ -173,6 +211,20 @@ async function schemaBefore(table: ObjectStore, position: LogPosition): Promise<
   const { latest, schema } = position;
   if (schema !== undefined || latest < 0) return schema;
   return schemaOf(await readEntry(table, latest));
+}
+
+function checkPartitions(table: ObjectStore, present: TableSchema, mine: TableSchema): void {
+  if (JSON.stringify(present.partitionBy) === JSON.stringify(mine.partitionBy)) return;
+  const optionOf = ({ partitionBy }: TableSchema) =>
+    partitionBy === undefined ? "no option partitionBy" : `partitionBy: ${JSON.stringify(partitionBy)}`;
+  throw new MillraceError(
+    "TABLE_PARTITIONS_MISMATCH",
+    `the table was made with ${optionOf(present)}, and the sink has ${optionOf(mine)}`,
+    {
+      where: { path: table.location },
+      hint: `An Arrow table keeps its partition columns: give the sink ${optionOf(present)}, or begin another table with \`path: "FOLDER"\`.`,
+    },
+  );
 }
 
 function checkSchema(table: ObjectStore, present: TableSchema, mine: TableSchema): void {

@@ -17,7 +17,7 @@ const CONTROL = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
 /**
  * A path whose parts have only these characters needs no further look. No part begins with a dot.
  */
-const PLAIN_PATH = /^data(?:\/[A-Za-z0-9-][A-Za-z0-9._-]*)+$/;
+const PLAIN_PATH = /^data(?:\/[A-Za-z0-9_-][A-Za-z0-9._=%-]*)+$/;
 /** S3 has no longer keys. */
 const MAX_PATH_BYTES = 1024;
 const RESERVED: readonly string[] = [TABLE_FOLDER.log, TABLE_FOLDER.checkpoints];
@@ -39,6 +39,7 @@ const OPTIONAL: Readonly<Record<string, Check>> = {
   start: offsetProblem,
   end: offsetProblem,
   arrowSchema: (value) => (typeof value === "string" ? undefined : mustBe("a string", value)),
+  partitionBy: partitionByProblem,
 };
 
 /** Returns the format of an entry: 1 if it names none, `undefined` if it is no format. */
@@ -68,7 +69,7 @@ export function entryProblem(value: unknown, version: number): string | undefine
     if (problem !== undefined) return joined(name, problem);
   }
   if (format > 1 && !Object.hasOwn(entry, "planId")) return "planId is missing";
-  return arrowSchemaProblem(entry) ?? bothProblem(entry);
+  return arrowSchemaProblem(entry) ?? bothProblem(entry) ?? partitionsProblem(entry, format);
 }
 
 function mustBe(expected: string, found: unknown): string {
@@ -95,7 +96,8 @@ function timeProblem(value: unknown): string | undefined {
 
 function operationProblem(value: unknown): string | undefined {
   if (typeof value !== "string") return mustBe("a string", value);
-  return value === "append" || value === "overwrite" ? undefined : "must be append or overwrite";
+  const isKnown = value === "append" || value === "overwrite" || value === "overwritePartitions";
+  return isKnown ? undefined : "must be append, overwrite or overwritePartitions";
 }
 
 function nameProblem(value: unknown): string | undefined {
@@ -213,4 +215,51 @@ function bothProblem(entry: Fields): string | undefined {
   const added = new Set(add.map(({ path }) => path));
   const at = remove.findIndex(({ path }) => added.has(path));
   return at < 0 ? undefined : `remove[${at}].path is also in add`;
+}
+
+function partitionByProblem(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return mustBe("an array", value);
+  if (value.length === 0) return "must not be empty";
+  const at = value.findIndex((name, i) => typeof name !== "string" || value.indexOf(name) < i);
+  return at < 0 ? undefined : `[${at}] must be a name that is not there yet`;
+}
+
+/** In a table with partitions, each file says which values its rows have in these columns. */
+function partitionsProblem(entry: Fields, format: number): string | undefined {
+  const { partitionBy, schema, add, operation } = entry as {
+    readonly partitionBy?: readonly string[];
+    readonly schema: { readonly fields: readonly { readonly name: string }[] };
+    readonly add: readonly Fields[];
+    readonly operation: string;
+  };
+  if (format < 3) {
+    if (operation === "overwritePartitions") return "operation must be append or overwrite";
+    return partitionBy === undefined ? undefined : `partitionBy is there, and format is ${format}`;
+  }
+  if (partitionBy === undefined) return "partitionBy is missing";
+  const unknown = partitionBy.find((name) => !schema.fields.some((field) => field.name === name));
+  if (unknown !== undefined) return "partitionBy has a name that is not in schema";
+  for (const [i, { partition }] of add.entries()) {
+    const problem = partitionProblem(partition);
+    if (problem !== undefined) return joined(`add[${i}].partition`, problem);
+    if (!hasNames(partition as Fields, partitionBy))
+      return `add[${i}].partition must have the names of partitionBy`;
+  }
+  return undefined;
+}
+
+function hasNames(partition: Fields, names: readonly string[]): boolean {
+  return (
+    Object.keys(partition).length === names.length && names.every((name) => Object.hasOwn(partition, name))
+  );
+}
+
+/** Returns what is wrong with the values of the partition columns of a file. */
+function partitionProblem(partition: unknown): string | undefined {
+  if (!isPlainObject(partition)) return mustBe("an object", partition);
+  const isValue = (value: unknown) =>
+    value === null || typeof value === "string" || typeof value === "boolean" || Number.isSafeInteger(value);
+  return Object.values(partition).every(isValue)
+    ? undefined
+    : "must have values that are texts, booleans, whole numbers up to 2^53 - 1, or null";
 }

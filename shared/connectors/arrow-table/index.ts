@@ -6,7 +6,11 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
+import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import { type Disposition, WriterTable } from "../../contract/write/writer-table.ts";
 import { readHead } from "./log.ts";
+import type { Operation } from "./log-entry.ts";
+import { checkPartitionColumns } from "./partitioning.ts";
 import { ArrowTableReader, type TableSlice } from "./reader.ts";
 import { readTableSchema } from "./table-schema.ts";
 import { ArrowTableWriter, type TableRows } from "./writer.ts";
@@ -18,11 +22,43 @@ export interface ArrowTableOptions {
    * folder `table` inside the pipeline's own folder. A source needs it.
    */
   readonly path?: string;
+  /**
+   * Sink: the columns by whose values the rows are divided into files, in folders such as
+   * `data/…/day=2026-11-28/`. A batch can then replace the partitions that occur in its rows. The
+   * table keeps these columns. Default: not divided.
+   */
+  readonly partitionBy?: readonly string[];
 }
 
-const OPTIONS = z.strictObject({ path: z.string().min(1).optional() });
+const name = z.string().min(1);
+const OPTIONS = z.strictObject({
+  path: name.optional(),
+  partitionBy: z
+    .array(name)
+    .min(1)
+    .refine((names) => new Set(names).size === names.length, { message: "names a column twice" })
+    .optional(),
+});
 
 type ParsedOptions = z.output<typeof OPTIONS>;
+
+const ICEBERG =
+  "An Arrow table replaces all rows, or whole partitions with .overwritePartitions(). A table that replaces single rows is one of the Iceberg table format.";
+
+const INSTEAD_OF: Readonly<Partial<Record<TableCapability, string>>> = {
+  OVERWRITE_BY_FILTER: ICEBERG,
+  OVERWRITE_DYNAMIC:
+    'Set the option partitionBy of the sink, with which the table must have been made: partitionBy: ["column", …].',
+};
+
+function operationOf(replaces: Disposition["replaces"]): Operation {
+  if (replaces === "none") return "append";
+  if (replaces === "all") return "overwrite";
+  if (replaces === "partitions") return "overwritePartitions";
+  throw new MillraceError("WRITE_NOT_SUPPORTED", "an Arrow table is not overwritten by filter", {
+    hint: ICEBERG,
+  });
+}
 
 /**
  * A table of Arrow IPC files with a commit log. It works as a sink and as a batch source. Each
@@ -63,13 +99,44 @@ export class ArrowTable extends DataSource<ParsedOptions> {
     );
   }
 
-  /** Returns a writer that appends rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
-    return new ArrowTableWriter(schema, "append", this.options.path, this.runtime);
+  /**
+   * Returns a table to which rows are appended, or whose rows are replaced: all with the schema, or
+   * those of whole partitions.
+   */
+  override table(schema: Schema): SupportsWrite {
+    const { partitionBy } = this.options;
+    if (partitionBy !== undefined) checkPartitionColumns(schema, partitionBy);
+    return new WriterTable({
+      name: ArrowTable.name,
+      capabilities: new Set<TableCapability>([
+        "BATCH_WRITE",
+        "STREAMING_WRITE",
+        "TRUNCATE",
+        "ACCEPT_ANY_SCHEMA",
+        ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
+      ]),
+      insteadOf: INSTEAD_OF,
+      writer: ({ replaces }, { saveMode }) => {
+        if (replaces !== "none" && replaces !== "all") return this.#writer(schema, operationOf(replaces));
+        // A subclass may have methods of its own.
+        const isAll = replaces === "all";
+        return saveMode === undefined ? this.streamWriter(schema, isAll) : this.writer(schema, isAll);
+      },
+    });
   }
 
-  /** Returns a writer that appends rows or, with `overwrite`, replaces all rows and the schema. */
+  /** Returns the writer of `table` for a stream: it appends rows or, with `overwrite`, replaces all. */
+  override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
+    return this.#writer(schema, overwrite ? "overwrite" : "append");
+  }
+
+  /** Returns the writer of `table`: it appends rows or, with `overwrite`, replaces all. */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
-    return new ArrowTableWriter(schema, overwrite ? "overwrite" : "append", this.options.path, this.runtime);
+    return this.#writer(schema, overwrite ? "overwrite" : "append");
+  }
+
+  #writer(schema: Schema, operation: Operation): ArrowTableWriter {
+    const { path, partitionBy } = this.options;
+    return new ArrowTableWriter({ schema, operation, path, partitionBy }, this.runtime);
   }
 }

@@ -8,6 +8,7 @@ import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 import { newerFormat } from "../kit/newer-format.ts";
 import { entryProblem, formatOf, pathProblem } from "./entry-checks.ts";
 import { type EntryPart, RANGE_BYTES, rangesOf, splitEntry } from "./long-entry.ts";
+import type { PartitionValues } from "./partitioning.ts";
 
 export const LOG_FOLDER = `${TABLE_FOLDER.log}/`;
 const VERSION = /^_log\/(\d{20})\.json$/;
@@ -15,17 +16,30 @@ const VERSION = /^_log\/(\d{20})\.json$/;
 /** Number of log entries that are read in parallel. Reading them one at a time would take hours. */
 const READ_AT_ONCE = 32;
 
-/** The format of the entries that this code writes. */
-export const LOG_FORMAT = 2;
+/** The newest format of entries. */
+export const LOG_FORMAT = 3;
 
-/** Whether a commit adds to the existing rows or replaces them. */
-export type Operation = "append" | "overwrite";
+/**
+ * Returns the format of an entry. Only entries of tables with partitions have format 3, so earlier
+ * versions of this code still read and write all other tables.
+ */
+export function formatFor({ partitionBy }: Pick<LogEntry, "partitionBy">): number {
+  return partitionBy === undefined ? 2 : 3;
+}
+
+/**
+ * Whether a commit adds to the existing rows, replaces all of them, or replaces those of the
+ * partitions that it adds files to.
+ */
+export type Operation = "append" | "overwrite" | "overwritePartitions";
 
 /** A data file that a commit adds. Its path is relative to the table's folder. */
 export interface LogFile {
   readonly path: string;
   readonly rows: number;
   readonly bytes: number;
+  /** The values of the partition columns in all its rows. Absent in a table without partitions. */
+  readonly partition?: PartitionValues;
 }
 
 /** The changes of one commit. Stored as `_log/<version, 20 digits>.json`. */
@@ -49,6 +63,8 @@ export interface LogEntry {
    * of the DDL.
    */
   readonly arrowSchema?: string;
+  /** The partition columns of the table. Absent if it has none. */
+  readonly partitionBy?: readonly string[];
   readonly add: readonly LogFile[];
   readonly remove: readonly { readonly path: string }[];
 }

@@ -1,5 +1,5 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
-import { parseAttempt } from "../kit/staging.ts";
+import { attemptOf } from "./data-files.ts";
 import { type LogEntry, readEntries, readEntry, removedPaths, type StoredEntry } from "./log-entry.ts";
 import { latestOf, lookFrom } from "./log-window.ts";
 import type { OpenState } from "./open-state.ts";
@@ -65,7 +65,7 @@ export class NeededFiles {
     return own.at(-1)?.batchId ?? this.#open.state.lastBatchOf(owner);
   }
 
-  /** Returns the names of needed files in a folder, as a walk in the order of batch ids. */
+  /** Returns the names of needed files in a folder, as a walk along with its listing. */
   walk(folder: string): NeededWalk {
     const { live, isOrdered } = this.#open.state;
     return new NeededWalk({ files: () => live.files(), isOrdered }, this.#others, folder);
@@ -80,8 +80,9 @@ interface LiveFiles {
 }
 
 /**
- * Walks the names of the needed files in a folder along with its listing. Both are in the order of
- * batch ids, so only the names of the batches in one page are held.
+ * Walks the names of the needed files in a folder along with its listing. If both are in the order
+ * of batch ids, the live files are read once, and the names of the batches in one page are held.
+ * Otherwise, as in a table with partitions, they are read once a page.
  */
 export class NeededWalk {
   readonly #live: LiveFiles;
@@ -100,15 +101,27 @@ export class NeededWalk {
     this.#folder = folder;
   }
 
-  /** True if the file is needed. `advance` must have reached its batch. */
+  /** True if the file is needed. `advance` must have had its page. */
   has(path: string): boolean {
     return this.#names.has(path) || this.#others.has(path);
   }
 
-  /** Reads the names of the batches from `first` to `last`. */
-  async advance(first: number, last: number): Promise<void> {
-    // Without an order, all names are read once.
-    const [from, to] = this.#live.isOrdered ? [first, last] : [0, Number.MAX_SAFE_INTEGER];
+  /** Reads the names that a page of keys needs. */
+  async advance(page: readonly string[]): Promise<void> {
+    const batches = page.flatMap((key) => this.#batchOf(key) ?? []);
+    const [first, last] = [batches[0], batches.at(-1)];
+    if (first === undefined || last === undefined) return;
+    if (this.#live.isOrdered) await this.#advanceTo(first, last);
+    else await this.#look(new Set(page));
+  }
+
+  async #look(page: ReadonlySet<string>): Promise<void> {
+    this.#names = new Set();
+    for await (const { path } of this.#live.files()) if (page.has(path)) this.#names.add(path);
+  }
+
+  /** Reads the names of the batches from `from` to `to`. */
+  async #advanceTo(from: number, to: number): Promise<void> {
     if (from < this.#first) this.#restart();
     this.#first = from;
     for (const name of this.#names) if ((this.#batchOf(name) ?? -1) < from) this.#names.delete(name);
@@ -129,6 +142,6 @@ export class NeededWalk {
   }
 
   #batchOf(path: string): number | undefined {
-    return parseAttempt(path, this.#folder)?.batchId;
+    return attemptOf(path, this.#folder)?.batchId;
   }
 }

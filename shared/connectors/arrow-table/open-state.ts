@@ -149,12 +149,13 @@ async function keepState(table: ObjectStore, state: TableState): Promise<boolean
   const entryDigest = await entryHead(table, version);
   if (schema === undefined || entryDigest === undefined || entrySizes.length < keys.length) return false;
   await putCheckpoint(table, {
-    format: 1,
+    format: schema.partitionBy === undefined ? 1 : 2,
     version,
     entryDigest,
     entrySizes,
     schema: { fields: [...schema.schema.fields] },
     arrowSchema: schema.arrowSchema,
+    ...(schema.partitionBy === undefined ? {} : { partitionBy: [...schema.partitionBy] }),
     newest: state.newest,
     isOrdered: state.isOrdered,
     removals: [...state.removals],

@@ -5,18 +5,23 @@ import { schemaToJson, toDdl } from "../../contract/ddl/json.ts";
 import { parseDdl } from "../../contract/ddl/parse.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { optional } from "../../contract/optional.ts";
 import type { LogHead } from "./log.ts";
 import { brokenLog } from "./log-entry.ts";
 import { liveFiles } from "./open-state.ts";
 import { readFiles } from "./read.ts";
 import type { TableSchema } from "./table-state.ts";
 
-/** Returns the schema for a log entry. */
-export function tableSchemaOf(schema: Schema): TableSchema {
+/** Returns schema and partition columns for a log entry. */
+export function tableSchemaOf(schema: Schema, partitionBy?: readonly string[]): TableSchema {
   const json = schemaToJson(schema);
   const encoded = encodeSchema(schema);
   const isDdl = encoded === encodedDdl(toDdl(json));
-  return { schema: json, ...(isDdl ? {} : { arrowSchema: encoded }) };
+  return {
+    schema: json,
+    ...(isDdl ? {} : { arrowSchema: encoded }),
+    ...optional("partitionBy", partitionBy),
+  };
 }
 
 function encodedDdl(ddl: string): string | undefined {

@@ -16,8 +16,8 @@ const ATTEMPT = /\/\d{12}-\d{6}-/;
 /** The newest batch of one incarnation of a pipeline, and the version of its log entry. */
 export type NewestOfLife = Checkpoint["newest"][number];
 
-/** The schema of a table, as its log has it. */
-export type TableSchema = Pick<LogEntry, "schema" | "arrowSchema">;
+/** The schema and the partition columns of a table, as its log has them. */
+export type TableSchema = Pick<LogEntry, "schema" | "arrowSchema" | "partitionBy">;
 
 /**
  * What the entries of a log up to `version` say. It begins with a checkpoint, or empty, and takes
@@ -90,10 +90,13 @@ export class TableState {
 
   /**
    * Takes the entry of the next version. Errors: `TABLE_LOG_BROKEN` if it removes a file that is
-   * not live, or adds one that is; `SegmentDamaged`.
+   * not live, adds one that is, or has other partition columns than the table; `SegmentDamaged`.
    */
   async apply(entry: StoredEntry): Promise<void> {
     const { version, add } = entry;
+    const partitions = this.#schema === undefined ? entry.partitionBy : this.#schema.partitionBy;
+    if (JSON.stringify(partitions) !== JSON.stringify(entry.partitionBy))
+      throw brokenLog(this.#table, version, "has other partition columns than the entries before it");
     const count = entry.remove.length + (entry.longRemove ?? 0);
     if (count > 0) {
       const unknown = await this.live.remove(count, () => removedPaths(this.#table, entry));
@@ -131,8 +134,12 @@ export class TableState {
 export function schemaOf({
   schema,
   arrowSchema,
-}: Pick<LogEntry, "schema"> & { readonly arrowSchema?: string | undefined }): TableSchema {
-  return { schema, ...optional("arrowSchema", arrowSchema) };
+  partitionBy,
+}: Pick<LogEntry, "schema"> & {
+  readonly arrowSchema?: string | undefined;
+  readonly partitionBy?: readonly string[] | undefined;
+}): TableSchema {
+  return { schema, ...optional("arrowSchema", arrowSchema), ...optional("partitionBy", partitionBy) };
 }
 
 /** True if an entry has files of its own batch only, and that batch follows `before`. */

@@ -1,7 +1,7 @@
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { TABLE_FOLDER } from "../../contract/store-layout.ts";
 import type { VacuumContext, VacuumResult } from "../../contract/stream-writer.ts";
-import { parseAttempt, type StagedAttempt } from "../kit/staging.ts";
+import type { StagedAttempt } from "../kit/staging.ts";
 import {
   type FoldersResult,
   isDead,
@@ -11,7 +11,7 @@ import {
   vacuumFolders,
 } from "../kit/vacuum.ts";
 import { listCheckpoints, readCheckpoint } from "./checkpoint.ts";
-import { dataFolder } from "./data-files.ts";
+import { attemptOf, dataFolder } from "./data-files.ts";
 import { LOG_FOLDER } from "./log-entry.ts";
 import { lookThrough } from "./log-window.ts";
 import { NeededFiles } from "./needed-files.ts";
@@ -86,11 +86,9 @@ function stagedFolder(
     judge: async (keys) => {
       const isOver = await readLife();
       await needed.refresh();
-      const batches = keys.flatMap((key) => parseAttempt(key, folder)?.batchId ?? []);
-      const [first, last] = [batches[0], batches.at(-1)];
-      if (first !== undefined && last !== undefined) await walk.advance(first, last);
+      await walk.advance(keys);
       return (key) => {
-        const attempt = parseAttempt(key, folder);
+        const attempt = attemptOf(key, folder);
         return attempt !== undefined && !walk.has(key) && isOver(attempt);
       };
     },

@@ -25,8 +25,10 @@ import { filesOf, findDamagedFiles, pathsOf, putRows, type StagedRows } from "..
 import { commitChange } from "./commit.ts";
 import { dataKey } from "./data-files.ts";
 import { openLog, readHead } from "./log.ts";
-import type { Operation } from "./log-entry.ts";
+import type { LogFile, Operation } from "./log-entry.ts";
 import type { LogMark } from "./log-window.ts";
+import { putPartitions } from "./partition-files.ts";
+import { checkPartitionColumns } from "./partitioning.ts";
 import { tableSchemaOf } from "./table-schema.ts";
 import type { TableSchema } from "./table-state.ts";
 import { vacuumTable } from "./vacuum.ts";
@@ -36,11 +38,22 @@ import { vacuumTable } from "./vacuum.ts";
  * is `null` for the table in the pipeline's own folder, because that one moves together with the
  * pipeline's home.
  */
-export type TableRows = StagedRows & { readonly table: string | null };
+export type TableRows = StagedRows<LogFile> & { readonly table: string | null };
+
+/** What a writer of an Arrow table is made of. */
+export interface ArrowTableParts {
+  readonly schema: Schema;
+  readonly operation: Operation;
+  /** The table's folder. Absent for the table in the pipeline's own folder. */
+  readonly path?: string | undefined;
+  readonly partitionBy?: readonly string[] | undefined;
+  /** The size at which a data file is closed. */
+  readonly fileBytes?: number;
+}
 
 /**
- * Stages the Arrow files of each task. A commit puts one log entry, which appends the files or
- * replaces the existing ones.
+ * Stages the Arrow files of each task. A commit puts one log entry, which appends the files, or
+ * replaces all existing ones or those of the same partitions.
  */
 export class ArrowTableWriter
   extends DataSourceStreamArrowWriter<TableRows>
@@ -53,34 +66,34 @@ export class ArrowTableWriter
     SupportsExists,
     SupportsVacuum
 {
-  readonly #schema: Schema;
-  readonly #operation: Operation;
-  readonly #path: string | undefined;
+  readonly #parts: ArrowTableParts;
   readonly #runtime: Runtime;
-  readonly #fileBytes: number | undefined;
 
-  /** `fileBytes` is the size at which a data file is closed. */
-  constructor(
-    schema: Schema,
-    operation: Operation,
-    path: string | undefined,
-    runtime: Runtime,
-    fileBytes?: number,
-  ) {
+  constructor(parts: ArrowTableParts, runtime: Runtime) {
     super();
-    this.#operation = operation;
-    this.#schema = schema;
-    this.#path = path;
+    this.#parts = parts;
     this.#runtime = runtime;
-    this.#fileBytes = fileBytes;
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<TableRows> {
     const table = this.#table(task);
-    const keyOf = (fileId: string) => dataKey(task, fileId);
+    return { table: this.#recordedLocation(table), files: await this.#putFiles(table, batches, task) };
+  }
+
+  async #putFiles(
+    table: ObjectStore,
+    batches: AsyncIterable<RecordBatch>,
+    task: TaskContext,
+  ): Promise<readonly LogFile[]> {
+    const { schema, partitionBy, fileBytes } = this.#parts;
     const id = this.#runtime.newId();
-    const files = await putRows(table, keyOf, id, this.#schema, batches, this.#fileBytes);
-    return { table: this.#recordedLocation(table), files };
+    if (partitionBy === undefined) {
+      const keyOf = (fileId: string) => dataKey(task, fileId);
+      return await putRows(table, keyOf, id, schema, batches, fileBytes);
+    }
+    checkPartitionColumns(schema, partitionBy);
+    const keyOf = (folder: string, fileId: string) => dataKey(task, fileId, folder);
+    return await putPartitions(table, { schema, partitionBy, id, keyOf, fileBytes }, batches);
   }
 
   async abortTask(message: TableRows | null, task: TaskContext): Promise<void> {
@@ -108,16 +121,20 @@ export class ArrowTableWriter
     const table = this.#table(batch);
     const location = this.#recordedLocation(table);
     await checkSameTable(location, messages, table);
-    const schema = tableSchemaOf(this.#schema);
+    const { operation, partitionBy } = this.#parts;
+    if (partitionBy !== undefined) checkPartitionColumns(this.#parts.schema, partitionBy);
+    const schema = tableSchemaOf(this.#parts.schema, partitionBy);
+    const add = messages.flatMap(filesOf<LogFile>);
+    checkStagedPartitions(table, add, partitionBy);
     const schemaDigest = digestOf(schema);
     const hint = hintFor(location, batch);
     const committed = await commitChange(table, {
       batch,
       change: {
         // A batch without messages was skipped.
-        kind: messages.length === 0 ? "skip" : this.#operation,
+        kind: messages.length === 0 ? "skip" : operation,
         schema,
-        add: messages.flatMap(filesOf),
+        add,
       },
       known: hint,
       isSchemaKnown: hint?.schemaDigest === schemaDigest,
@@ -170,16 +187,18 @@ export class ArrowTableWriter
   }
 
   #table(context: TargetContext): ObjectStore {
-    return this.#path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(this.#path);
+    const { path } = this.#parts;
+    return path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(path);
   }
 
   #recordedLocation(table: ObjectStore): string | null {
-    return this.#path === undefined ? null : table.location;
+    return this.#parts.path === undefined ? null : table.location;
   }
 }
 
-function digestOf({ schema, arrowSchema }: TableSchema): string {
-  return sha256(JSON.stringify(schema) + (arrowSchema ?? "")).toString("hex");
+function digestOf({ schema, arrowSchema, partitionBy }: TableSchema): string {
+  const partitions = partitionBy === undefined ? "" : JSON.stringify(partitionBy);
+  return sha256(JSON.stringify(schema) + (arrowSchema ?? "") + partitions).toString("hex");
 }
 
 /**
@@ -235,6 +254,31 @@ async function checkSameTable(
     {
       where: { path: table.location },
       hint: "Run it with the path, the home and the working directory that it was begun with; the next batch may go elsewhere.",
+    },
+  );
+}
+
+/**
+ * Throws `TABLE_PARTITIONS_MISMATCH` if the files were staged with other partition columns, as after
+ * a change of the option between two attempts to commit. The batch is aborted then, and its tasks
+ * run again.
+ */
+function checkStagedPartitions(
+  table: ObjectStore,
+  files: readonly LogFile[],
+  partitionBy: readonly string[] = [],
+): void {
+  const columns = [...partitionBy].sort();
+  const other = files.find(
+    ({ partition = {} }) => JSON.stringify(Object.keys(partition).sort()) !== JSON.stringify(columns),
+  );
+  if (other === undefined) return;
+  throw new MillraceError(
+    "TABLE_PARTITIONS_MISMATCH",
+    "the batch was staged with another option partitionBy than the sink has now",
+    {
+      where: { path: `${table.location}/${other.path}` },
+      hint: "Nothing was committed. The next `millrace run` writes the batch again, with the option as it is now.",
     },
   );
 }

@@ -22,21 +22,21 @@ export class DynamoDb extends DataSource<ParsedOptions> {
   /** The schema that validates `DynamoDbOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<DynamoDbOptions, ParsedOptions>;
 
-  /** Returns a writer that puts items. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
-    return new DynamoDbWriter(schema, this.options, this.runtime);
-  }
-
   /**
    * Returns a writer that puts items. It does not support `overwrite`: a table can only be emptied
    * item by item, and its readers would see the half-empty table.
    */
-  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+  override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     if (overwrite) {
       throw new MillraceError("NOT_SUPPORTED", 'data source "dynamodb" cannot overwrite a table', {
-        hint: 'Write .mode("append"): a row takes the place of the item with its key. Or write to a new table.',
+        hint: 'Write .mode("append"), or .outputMode("append") in a stream: a row takes the place of the item with its key. Or write to a new table.',
       });
     }
-    return this.streamWriter(schema, false);
+    return new DynamoDbWriter(schema, this.options, this.runtime);
+  }
+
+  /** Returns the same writer as `streamWriter`. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.streamWriter(schema, overwrite);
   }
 }

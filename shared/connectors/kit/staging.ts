@@ -24,12 +24,14 @@ export type StagedFile = { readonly path: string; readonly rows: number; readonl
  * The commit message of a task: its files in the order of its rows, none if it had no rows. Older
  * versions wrote one file, or `null` for a task without rows.
  */
-export type StagedRows =
-  | { readonly files: readonly StagedFile[] }
+export type StagedRows<F extends StagedFile = StagedFile> =
+  | { readonly files: readonly F[] }
   | { readonly path: string | null; readonly rows: number; readonly bytes: number };
 
 /** Returns the files that a commit message names. */
-export function filesOf(message: StagedRows | null): readonly StagedFile[] {
+export function filesOf<F extends StagedFile = StagedFile>(
+  message: StagedRows<F> | null,
+): readonly (F | StagedFile)[] {
   if (message === null) return [];
   if ("files" in message) return message.files;
   const { path, rows, bytes } = message;

@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
-import type { SchemaLike } from "../../contract/data-source.ts";
 import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { SchemaLike } from "../../contract/schema-like.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 
 const streams = new Map<string, MemoryStream>();

@@ -5,10 +5,13 @@ import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
+import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import { WriterTable } from "../../contract/write/writer-table.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
 import { loadDriver, Server } from "./connection.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
+import { type Replaced, replacedBy } from "./replace.ts";
 import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
 import { PostgresWriter } from "./writer.ts";
@@ -50,16 +53,46 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   /**
-   * Returns a writer that appends or upserts rows. With `overwrite` the table is emptied first, in
-   * the same transaction.
+   * Returns a table to which rows are appended or upserted. An overwrite deletes the rows that it
+   * replaces in the same transaction.
    */
-  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
-    return new PostgresWriter(schema, this.options, overwrite, this.#server, this.runtime);
+  override table(schema: Schema): SupportsWrite {
+    const { partitionBy } = this.options;
+    return new WriterTable({
+      name: Postgres.name,
+      capabilities: new Set<TableCapability>([
+        "BATCH_WRITE",
+        "STREAMING_WRITE",
+        "TRUNCATE",
+        "OVERWRITE_BY_FILTER",
+        "ACCEPT_ANY_SCHEMA",
+        ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
+      ]),
+      insteadOf: {
+        OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink: partitionBy: ["column", …].',
+      },
+      writer: (disposition, { saveMode }) => {
+        const { replaces } = disposition;
+        if (replaces !== "none" && replaces !== "all") return this.#writer(schema, replacedBy(disposition));
+        // A subclass may have methods of its own.
+        const isAll = replaces === "all";
+        return saveMode === undefined ? this.streamWriter(schema, isAll) : this.writer(schema, isAll);
+      },
+    });
   }
 
-  /** Returns a writer that appends or upserts rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
-    return this.writer(schema, false);
+  /** Returns the writer of `table`: it appends or upserts rows or, with `overwrite`, replaces all. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.#writer(schema, { replaces: overwrite ? "all" : "none" });
+  }
+
+  /** Returns the writer of `table` that appends or upserts rows. */
+  override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
+    return this.writer(schema, overwrite);
+  }
+
+  #writer(schema: Schema, replaced: Replaced): PostgresWriter {
+    return new PostgresWriter(schema, this.options, replaced, this.#server, this.runtime);
   }
 
   get #server(): Server {

@@ -1,10 +1,9 @@
-import { DataType, type Field, type RecordBatch, type Schema, TimeUnit } from "apache-arrow";
-import { rowType } from "../../arrow/row-type.ts";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import { escapeIdentifier } from "./identifier.ts";
+import { jsonRows, sentRows } from "./sent-rows.ts";
 import type { Session } from "./session.ts";
-import { columnNamed, type Table } from "./table.ts";
+import type { Table } from "./table.ts";
 
 /** Maximum number of JSON characters, and of rows, in one statement. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
@@ -20,7 +19,7 @@ export class Loader {
   readonly #session: Session;
   readonly #doing: string;
   readonly #sql: string;
-  readonly #converters: readonly (readonly [string, Converter])[];
+  readonly #textOf: (row: Record<string, unknown>) => string;
   #rows: string[] = [];
   #characters = 0;
 
@@ -29,16 +28,12 @@ export class Loader {
     this.#session = session;
     this.#doing = `writing to ${table.sql}`;
     this.#sql = insertOf(table, schema, keyColumns);
-    this.#converters = schema.fields.flatMap((field) => {
-      const convert = jsonConverter(field.type);
-      return convert === undefined ? [] : [[field.name, convert] as const];
-    });
+    this.#textOf = jsonRows(schema);
   }
 
   async add(batch: RecordBatch): Promise<void> {
     for (const row of rowsOf(batch)) {
-      for (const [name, convert] of this.#converters) row[name] = convert(row[name]);
-      const text = JSON.stringify(row);
+      const text = this.#textOf(row);
       this.#rows.push(text);
       this.#characters += text.length;
       if (this.#rows.length >= MAX_ROWS || this.#characters >= MAX_CHARACTERS) await this.flush();
@@ -55,87 +50,17 @@ export class Loader {
   }
 }
 
-/**
- * Returns the INSERT statement. Scalars are sent as text and cast, so that the column's own type
- * parses them; lists, structs and maps are sent as JSON.
- */
+/** Returns the INSERT statement. */
 function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
-  const columns = schema.fields.map((field) => {
-    const { name, type } = columnNamed(table, field.name);
-    const isNested = rowType(field.type).children?.length > 0;
-    return { sql: escapeIdentifier(name), sent: isNested ? type : "text", type };
-  });
-  const names = columns.map(({ sql }) => sql).join(", ");
-  const sent = columns.map((column) => `${column.sql} ${column.sent}`).join(", ");
-  const cast = columns.map(({ sql, type }) => `${sql}::${type} AS ${sql}`).join(", ");
-  const rows = `SELECT ${cast}, ${ORDINALITY} FROM ROWS FROM (json_to_recordset($1::json) AS (${sent})) WITH ORDINALITY AS sent(${names}, ${ORDINALITY})`;
+  const { columns, rows } = sentRows(table, schema, ORDINALITY);
+  const names = columns.join(", ");
   const insert = `INSERT INTO ${table.sql} (${names})`;
   if (keyColumns.length === 0)
     return `${insert} SELECT ${names} FROM (${rows}) AS rows ORDER BY ${ORDINALITY}`;
   const keys = keyColumns.map(escapeIdentifier);
-  const others = columns.filter(({ sql }) => !keys.includes(sql));
-  const updated = others.map(({ sql }) => `${sql} = excluded.${sql}`).join(", ");
+  const others = columns.filter((sql) => !keys.includes(sql));
+  const updated = others.map((sql) => `${sql} = excluded.${sql}`).join(", ");
   const action = others.length === 0 ? "NOTHING" : `UPDATE SET ${updated}`;
   return `${insert} SELECT DISTINCT ON (${keys.join(", ")}) ${names} FROM (${rows}) AS rows
     ORDER BY ${keys.join(", ")}, ${ORDINALITY} DESC ON CONFLICT (${keys.join(", ")}) DO ${action}`;
-}
-
-type Converter = (value: unknown) => unknown;
-
-/**
- * Returns a converter for values that JSON cannot represent, or that PostgreSQL expects in another
- * form. Returns `undefined` if the type needs none.
- */
-function jsonConverter(fieldType: DataType): Converter | undefined {
-  const type = rowType(fieldType);
-  if ("unit" in type && type.unit === TimeUnit.NANOSECOND && !DataType.isInterval(type)) return checkMicros;
-  if (DataType.isBinary(type)) {
-    return (value) => (value === null ? null : `\\x${Buffer.from(String(value), "base64").toString("hex")}`);
-  }
-  if (DataType.isFloat(type)) {
-    return (value) =>
-      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? textOf(value) : value;
-  }
-  if (DataType.isList(type)) {
-    const convert = jsonConverter(type.valueType);
-    return convert && ((value) => (Array.isArray(value) ? value.map(convert) : value));
-  }
-  if (DataType.isMap(type)) {
-    const convert = jsonConverter(type.valueType);
-    return (
-      convert &&
-      ((value) => onEntries(value, (entries) => entries.map(([key, item]) => [key, convert(item)])))
-    );
-  }
-  if (DataType.isStruct(type)) {
-    const converters = new Map(
-      type.children.flatMap(({ name, type: child }: Field) => {
-        const convert = jsonConverter(child);
-        return convert === undefined ? [] : [[name, convert] as const];
-      }),
-    );
-    if (converters.size === 0) return undefined;
-    return (value) =>
-      onEntries(value, (entries) => entries.map(([key, item]) => [key, converters.get(key)?.(item) ?? item]));
-  }
-  return undefined;
-}
-
-/** PostgreSQL would round a time with nanoseconds. Error: `ROW_MISMATCH`. */
-function checkMicros(value: unknown): unknown {
-  if (typeof value !== "string" || !/\.\d{6}\d*[1-9]/.test(value)) return value;
-  throw new MillraceError("ROW_MISMATCH", "PostgreSQL keeps microseconds, and a time has more digits", {
-    hint: "Round it in the source, or keep it as text or as a number of nanoseconds.",
-    found: value,
-  });
-}
-
-type Entries = [string, unknown][];
-
-function onEntries(value: unknown, change: (entries: Entries) => Entries): unknown {
-  return value === null ? null : Object.fromEntries(change(Object.entries(value as object)));
-}
-
-function textOf(number: number): string {
-  return Object.is(number, -0) ? "-0" : String(number);
 }

@@ -102,6 +102,11 @@ export interface PostgresOptions {
   /** Maximum time in seconds that a statement waits for locks of other sessions. Default 60. */
   readonly lockSeconds?: number;
   /**
+   * Sink: the columns whose values tell which rows `.overwritePartitions()` replaces: those with the
+   * values of a new row. A null equals a null. They should have an index.
+   */
+  readonly partitionBy?: readonly string[];
+  /**
    * Sink: maximum time in seconds that a commit may be idle between two statements. After that the
    * server ends its session, which frees its locks. Default 120.
    */
@@ -142,6 +147,7 @@ export const OPTIONS = z
     columns: names.optional(),
     cursorColumn: name.optional(),
     keyColumns: names.optional(),
+    partitionBy: names.optional(),
     startAfter: z.union([z.string(), z.int()]).optional(),
     failOnReset: z.boolean().default(true),
     nullCursors: z.enum(["fail", "skip"]).default("fail"),

@@ -1,7 +1,7 @@
 import {
   Binary,
   Bool,
-  type DataType,
+  DataType,
   DateDay,
   Decimal,
   Field,
@@ -133,6 +133,22 @@ export function columnNamed(table: Table, name: string): Column {
   );
 }
 
+/**
+ * Returns the fields as which the columns of a table are compared with values: those of its catalog.
+ * A `numeric` without a precision is compared as the field of the rows; without one it is left out.
+ */
+export function comparedSchema(table: Table, rows: Schema): Schema {
+  return new Schema(
+    table.columns.flatMap((column) => {
+      if (column.base === "numeric" && !hasDecimal(column)) {
+        const own = rows.fields.find(({ name, type }) => name === column.name && DataType.isDecimal(type));
+        return own ?? [];
+      }
+      return new Field(column.name, arrowType(table, column), column.isNullable);
+    }),
+  );
+}
+
 const TYPES: Readonly<Record<string, () => DataType>> = {
   bool: () => new Bool(),
   int2: () => new Int16(),
@@ -162,10 +178,16 @@ function arrowType(table: Table, column: Column): DataType {
   return column.isArray ? new List(new Field("element", type, true)) : type;
 }
 
-function decimalOf(table: Table, { name, digits }: Column): DataType {
+/** True if a decimal can hold all values of a `numeric` column. */
+function hasDecimal({ digits }: Column): boolean {
   const [precision, scale] = digits ?? [0, 0];
-  if (precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision)
-    return new Decimal(scale, precision, 128);
+  return precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision;
+}
+
+function decimalOf(table: Table, column: Column): DataType {
+  const { name, digits } = column;
+  const [precision, scale] = digits ?? [0, 0];
+  if (hasDecimal(column)) return new Decimal(scale, precision, 128);
   const problem = digits === undefined ? "no precision" : `the precision ${precision} and the scale ${scale}`;
   throw new MillraceError(
     "POSTGRES_TABLE_MISMATCH",

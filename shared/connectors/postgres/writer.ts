@@ -32,6 +32,7 @@ import type { Server } from "./connection.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
+import { deleteMatching, lockForOverwrite, PartitionDeleter, type Replaced } from "./replace.ts";
 import type { Session } from "./session.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 import { refuseZeroCharacters } from "./zero-characters.ts";
@@ -53,31 +54,35 @@ export class PostgresWriter
 {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
-  readonly #overwrite: boolean;
+  readonly #replaced: Replaced;
   readonly #server: Server;
   readonly #runtime: Runtime;
   readonly #batches: BatchesTable;
 
-  constructor(schema: Schema, options: ParsedOptions, overwrite: boolean, server: Server, runtime: Runtime) {
+  constructor(schema: Schema, options: ParsedOptions, replaced: Replaced, server: Server, runtime: Runtime) {
     super();
     this.#schema = schema;
     this.#options = options;
-    this.#overwrite = overwrite;
+    this.#replaced = replaced;
     this.#server = server;
     this.#runtime = runtime;
     this.#batches = new BatchesTable(options.batchesTable ?? besideTable(options.table, "millrace_batches"));
   }
 
-  /** The key columns, which must be fields of the rows. Error: `OPTIONS_INVALID`. */
   get #keyColumns(): readonly string[] {
-    const { keyColumns = [] } = this.#options;
+    return this.#columns("keyColumns", "Name fields of the rows that tell them apart.");
+  }
+
+  /** The columns that an option names, which must be fields of the rows. Error: `OPTIONS_INVALID`. */
+  #columns(option: "keyColumns" | "partitionBy", hint: string): readonly string[] {
+    const columns = this.#options[option] ?? [];
     const names = this.#schema.fields.map((field) => field.name);
-    const unknown = keyColumns.find((name) => !names.includes(name));
-    if (unknown === undefined) return keyColumns;
+    const unknown = columns.find((name) => !names.includes(name));
+    if (unknown === undefined) return columns;
     throw new MillraceError(
       "OPTIONS_INVALID",
-      `Postgres: the rows have no field "${unknown}", which keyColumns names${suggest(unknown, names)}`,
-      { hint: "Name fields of the rows that tell them apart." },
+      `Postgres: the rows have no field "${unknown}", which ${option} names${suggest(unknown, names)}`,
+      { hint },
     );
   }
 
@@ -129,7 +134,7 @@ export class PostgresWriter
         // A batch without messages was skipped: it has no rows, and replaces none.
         if (messages.length === 0) return;
         const table = await this.#makeTable(session);
-        if (this.#overwrite) await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
+        await this.#deleteReplaced(session, table, messages, batch);
         const loader = new Loader(session, table, this.#schema, this.#keyColumns);
         for await (const staged of readStaged(messages, batch)) await loader.add(staged.batch);
         await loader.flush();
@@ -138,6 +143,27 @@ export class PostgresWriter
     // The batch is committed, so its staged files are not needed any more. If this fails, `vacuum`
     // removes them.
     await dropStaged(messages, batch).catch(() => undefined);
+  }
+
+  /** Deletes the rows that the batch replaces. */
+  async #deleteReplaced(
+    session: Session,
+    table: Table,
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+  ): Promise<void> {
+    const replaced = this.#replaced;
+    if (replaced.replaces === "all") await session.execute(`emptying ${table.sql}`, `TRUNCATE ${table.sql}`);
+    if (replaced.replaces === "none" || replaced.replaces === "all") return;
+    await lockForOverwrite(session, table);
+    if (replaced.replaces === "matching") {
+      await deleteMatching(session, table, this.#schema, replaced.filters);
+      return;
+    }
+    const columns = this.#columns("partitionBy", "Name fields of the rows that tell partitions apart.");
+    const deleter = new PartitionDeleter(session, table, this.#schema, columns);
+    for await (const staged of readStaged(messages, batch)) await deleter.add(staged.batch);
+    await deleter.flush();
   }
 
   /**

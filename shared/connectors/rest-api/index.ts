@@ -66,19 +66,21 @@ export class RestApi extends DataSource<ParsedOptions> {
       : new TimeRangeReader(schema, options, options.timeRange, client, this.runtime);
   }
 
+  /** Returns the same writer as `streamWriter`. */
+  override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
+    return this.streamWriter(schema, overwrite);
+  }
+
   /**
    * Returns a writer that sends rows. Error: `NOT_SUPPORTED` with `overwrite`, because an API
    * cannot replace all rows.
    */
-  override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
-    if (!overwrite) return this.streamWriter(schema, false);
-    throw new MillraceError("NOT_SUPPORTED", 'RestApi cannot be written in the mode "overwrite"', {
-      hint: 'An API is sent rows; what it has stays. Choose .mode("append").',
-    });
-  }
-
-  /** Returns a writer that sends rows. */
-  override streamWriter(_schema: Schema, _overwrite: boolean): DataSourceStreamWriter<Sent> {
+  override streamWriter(_schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
+    if (overwrite) {
+      throw new MillraceError("NOT_SUPPORTED", 'RestApi cannot be written in the mode "overwrite"', {
+        hint: 'An API is sent rows; what it has stays. Choose .mode("append"), or .outputMode("append") in a stream.',
+      });
+    }
     const options = sinkOptions(this.options);
     return new RestWriter(options, new RestClient(options, this.runtime));
   }

@@ -246,6 +246,16 @@ export const SINK = {
     do: "write to another path, or change the schema back",
     again: "no",
   },
+  TABLE_PARTITIONS_MISMATCH: {
+    means: "the table, or what a task has staged for it, has other partition columns",
+    do: "give the sink the option `partitionBy` that the table was made with, or write to another path",
+    again: "no",
+  },
+  TABLE_PARTITIONS_TOO_MANY: {
+    means: "a task would write more than 10,000 files, because its rows are of so many partitions",
+    do: "partition by a coarser column, or order the rows by it",
+    again: "no",
+  },
   TABLE_MOVED: {
     means: "a batch was staged in another folder than the table now has",
     do: "run it with the path, home and working directory that it was begun with",

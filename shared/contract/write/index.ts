@@ -2,7 +2,9 @@
  * Spark's package `connector.write`: tables that are written by builders, writes, factories and
  * data writers. Guide: docs/write.md.
  */
+
 export { BatchWrite, StreamingWrite } from "./batch-write.ts";
+export { filtersOf, predicatesOf } from "./convert-filters.ts";
 export {
   type AnyDataWriter,
   ArrowDataWriter,
@@ -10,8 +12,25 @@ export {
   type DataWriterFactory,
   type StreamingDataWriterFactory,
 } from "./data-writer.ts";
+export { type DeleteOptions, type Deletion, deleteFrom, truncateTable } from "./delete.ts";
 export { CustomAvgMetric, type CustomMetric, CustomSumMetric, type CustomTaskMetric } from "./metrics.ts";
-export type { Expression, Literal, NamedReference, Predicate, ScalarExpression } from "./predicates.ts";
+export { predicateText } from "./predicate-text.ts";
+export {
+  ALWAYS_FALSE,
+  ALWAYS_TRUE,
+  type Expression,
+  isAlwaysTrue,
+  type Literal,
+  literal,
+  type NamedReference,
+  type Predicate,
+  type PredicateName,
+  predicate,
+  reference,
+  type ScalarExpression,
+  type ScalarName,
+  scalar,
+} from "./predicates.ts";
 export type { DeleteSummary, InsertSummary, MergeSummary, UpdateSummary, WriteSummary } from "./summary.ts";
 export type {
   SupportsDelete,

@@ -1,5 +1,5 @@
-import type { SchemaLike } from "../data-source.ts";
 import type { Filter } from "../filters.ts";
+import type { SchemaLike } from "../schema-like.ts";
 import type { Awaitable } from "../stream-reader.ts";
 import type { CustomMetric, CustomTaskMetric } from "./metrics.ts";
 import type { Predicate } from "./predicates.ts";
@@ -22,11 +22,11 @@ export type TableCapability =
   | "OVERWRITE_DYNAMIC"
   /** Rows are written as they are, whatever the columns of the table are. */
   | "ACCEPT_ANY_SCHEMA"
-  /** The table takes new columns of the rows. */
+  /** The table takes new columns of the rows. Exists because Spark has it; nothing asks for it. */
   | "AUTOMATIC_SCHEMA_EVOLUTION"
   /** Its builder builds a `V1Write`. */
   | "V1_BATCH_WRITE"
-  /** The table computes the values of generated columns. */
+  /** The table computes generated columns. Exists because Spark has it; nothing asks for it. */
   | "GENERATE_COLUMN_VALUES_ON_WRITE";
 
 /** A table of a data source. (Spark: `Table`.) */
@@ -40,6 +40,8 @@ export interface Table {
    * of the rows are matched by name.
    */
   readonly schema?: SchemaLike;
+  /** What people can do instead, by the capability that the table lacks. Errors show it. */
+  readonly insteadOf?: Readonly<Partial<Record<TableCapability, string>>>;
 }
 
 /**

@@ -8,8 +8,11 @@ import type { Write } from "./write.ts";
  * `overwriteDynamicPartitions`; without such a call the write appends. (Spark: `WriteBuilder`.)
  */
 export interface WriteBuilder {
-  /** Returns the write. */
-  build(): Awaitable<Write>;
+  /**
+   * Returns the write. In the step that plans a batch it may also return `undefined`: then there is
+   * nothing to write, and no batch is recorded.
+   */
+  build(): Awaitable<Write | undefined>;
 }
 
 /** A builder whose write can replace all rows of the table. (Spark: `SupportsTruncate`.) */

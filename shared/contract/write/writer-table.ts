@@ -1,12 +1,12 @@
 import { takesRows, type Writer, writesBatches } from "../batch-writer.ts";
 import type { BatchContext, TaskContext } from "../context.ts";
-import type { SchemaLike } from "../data-source.ts";
+import type { SchemaLike } from "../schema-like.ts";
 import type { Awaitable } from "../stream-reader.ts";
 import type { SupportsTaskAbort } from "../stream-writer.ts";
 import { BatchWrite, StreamingWrite } from "./batch-write.ts";
 import { type AnyDataWriter, DataWriter } from "./data-writer.ts";
 import type { Predicate } from "./predicates.ts";
-import type { SupportsWrite, TableCapability } from "./table.ts";
+import type { SupportsWrite, Table, TableCapability } from "./table.ts";
 import { Write } from "./write.ts";
 import type { SupportsDynamicOverwrite, SupportsOverwriteV2, SupportsTruncate } from "./write-builder.ts";
 import type { LogicalWriteInfo } from "./write-info.ts";
@@ -23,8 +23,12 @@ export interface WriterTableParts {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
   readonly schema?: SchemaLike;
+  readonly insteadOf?: NonNullable<Table["insteadOf"]>;
   /** Returns a new writer. */
-  writer(disposition: Disposition, info: Pick<LogicalWriteInfo, "schema">): Awaitable<Writer<unknown>>;
+  writer(
+    disposition: Disposition,
+    info: Pick<LogicalWriteInfo, "schema" | "saveMode">,
+  ): Awaitable<Writer<unknown>>;
 }
 
 /**
@@ -37,22 +41,27 @@ export class WriterTable implements SupportsWrite {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
   readonly schema?: SchemaLike;
+  readonly insteadOf: NonNullable<Table["insteadOf"]>;
   readonly #parts: WriterTableParts;
 
   constructor(parts: WriterTableParts) {
     this.#parts = parts;
     this.name = parts.name;
     this.capabilities = parts.capabilities;
+    this.insteadOf = parts.insteadOf ?? {};
     if (parts.schema !== undefined) this.schema = parts.schema;
   }
 
   /** Returns a new writer, for questions about the table or for one write. */
-  writer(disposition: Disposition, info: Pick<LogicalWriteInfo, "schema">): Awaitable<Writer<unknown>> {
+  writer(
+    disposition: Disposition,
+    info: Pick<LogicalWriteInfo, "schema" | "saveMode">,
+  ): Awaitable<Writer<unknown>> {
     return this.#parts.writer(disposition, info);
   }
 
-  newWriteBuilder({ schema }: Pick<LogicalWriteInfo, "schema">): WriterWriteBuilder {
-    return new WriterWriteBuilder((disposition) => this.writer(disposition, { schema }));
+  newWriteBuilder(info: Pick<LogicalWriteInfo, "schema" | "saveMode">): WriterWriteBuilder {
+    return new WriterWriteBuilder((disposition) => this.writer(disposition, info));
   }
 }
 

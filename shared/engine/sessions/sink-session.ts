@@ -24,7 +24,14 @@ import type { Ports } from "../ports/runtime.ts";
 import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
-import { checkCapabilities, dispositionOf, methodOf, notV1, withDisposition } from "./sink-table.ts";
+import {
+  checkCapabilities,
+  columnMatch,
+  dispositionOf,
+  methodOf,
+  notV1,
+  withDisposition,
+} from "./sink-table.ts";
 import { invalid, SinkWrite } from "./sink-write.ts";
 
 /** What the engine asks of writers in the form of PySpark's API. A writer may still refuse. */
@@ -69,7 +76,8 @@ export class SinkSession {
     const pipeline = this.#pipeline;
     const where = { pipeline: pipeline.name };
     const isStream = pipeline.saveMode === undefined;
-    const info = this.#infoOf(schema, request);
+    const match = columnMatch(table, schema, where);
+    const info = this.#infoOf(match?.schema ?? schema, request);
     const replaced: Disposition =
       request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
     const call = <T>(method: string, body: () => Awaitable<T>) =>
@@ -90,6 +98,7 @@ export class SinkSession {
       isStream,
       isWriter,
       asked: isWriter ? (write as WriterWrite).writer : table,
+      match,
       where,
       newId: () => this.#ports.runtime.newId(),
     });
@@ -191,7 +200,15 @@ export class SinkSession {
    */
   async newAsked(schema: Schema): Promise<object> {
     const table = await this.#table(schema);
-    return isWriterTable(table) ? await table.writer(dispositionOf(this.#pipeline), { schema }) : table;
+    if (!isWriterTable(table)) return table;
+    const { saveMode, name, sink } = this.#pipeline;
+    const info = { schema, ...optional("saveMode", saveMode) };
+    return await guard(
+      "SINK_FAILED",
+      `making the sink "${sink.dataSource.name}" failed`,
+      { pipeline: name },
+      () => table.writer(dispositionOf(this.#pipeline), info),
+    );
   }
 
   /** Like `newAsked`, but the same object for each call. */

@@ -1,3 +1,6 @@
+import type { Schema } from "apache-arrow";
+import { type ColumnMatch, matchColumns } from "../../arrow/match-columns.ts";
+import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { PipelineDefinition } from "../../contract/pipeline.ts";
 import { filtersOf, predicatesOf } from "../../contract/write/convert-filters.ts";
@@ -33,7 +36,13 @@ export function checkCapabilities(table: Table, settings: WriteSettings): void {
   const has = (...anyOf: TableCapability[]) => anyOf.some((capability) => table.capabilities.has(capability));
   const { replaces } = dispositionOf(settings);
   const lacks = (feature: string, capability: TableCapability) =>
-    notSupported(table, settings, `does not support ${feature}`, `the capability "${capability}"`);
+    notSupported(
+      table,
+      settings,
+      `does not support ${feature}`,
+      `the capability "${capability}"`,
+      table.insteadOf?.[capability],
+    );
   if (settings.saveMode === undefined) {
     // As in Spark, complete mode asks the builder and not the capability.
     if (!has("STREAMING_WRITE")) throw lacks("writing of a stream", "STREAMING_WRITE");
@@ -46,6 +55,15 @@ export function checkCapabilities(table: Table, settings: WriteSettings): void {
     throw lacks("overwrite by filter in a batch", "OVERWRITE_BY_FILTER");
   if (replaces === "partitions" && !(has("BATCH_WRITE") && has("OVERWRITE_DYNAMIC")))
     throw lacks("dynamic overwrite in a batch", "OVERWRITE_DYNAMIC");
+}
+
+/**
+ * Returns how the rows are matched with the columns of the table, by name. `undefined` if the rows
+ * are written as they are. Throws `COLUMNS_NOT_MATCHED` or `SCHEMA_INVALID`.
+ */
+export function columnMatch(table: Table, schema: Schema, where: ErrorLocation): ColumnMatch | undefined {
+  if (table.schema === undefined || table.capabilities.has("ACCEPT_ANY_SCHEMA")) return undefined;
+  return matchColumns(schema, toSchema(table.schema), "name", where);
 }
 
 type AnyBuilder = WriteBuilder &
@@ -129,9 +147,10 @@ function notSupported(
   { name: pipeline }: WriteSettings,
   problem: string,
   needs: string,
+  instead = `It needs ${needs}. Choose a mode that the table supports, or another table.`,
 ): MillraceError {
   return new MillraceError("WRITE_NOT_SUPPORTED", `table "${table}" ${problem}`, {
     where: { pipeline },
-    hint: `Nothing was read or written. It needs ${needs}. Choose a mode that the table supports, or another table.`,
+    hint: `Nothing was read or written. ${instead}`,
   });
 }

@@ -1,4 +1,5 @@
-import type { Schema } from "apache-arrow";
+import type { RecordBatch } from "apache-arrow";
+import type { ColumnMatch } from "../../arrow/match-columns.ts";
 import type { BatchContext, TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
@@ -29,6 +30,8 @@ export interface SinkWriteParts {
   readonly isWriter: boolean;
   /** The object that has the methods of `SupportsStagedFiles` and the like. */
   readonly asked: object;
+  /** How rows are matched with the columns of the table. Absent if they are written as they are. */
+  readonly match: ColumnMatch | undefined;
   readonly where: ErrorLocation;
   newId(): string;
 }
@@ -68,8 +71,10 @@ export class SinkWrite {
     return this.#parts.asked;
   }
 
-  get schema(): Schema {
-    return this.#parts.info.schema;
+  /** Returns the rows in the columns of the table. Error: `ROW_MISMATCH`. */
+  matched(batches: AsyncIterable<RecordBatch>): AsyncIterable<RecordBatch> {
+    const { match } = this.#parts;
+    return match === undefined ? batches : matchedBatches(batches, match);
   }
 
   /** True if the write hears of each message before it commits or aborts. */
@@ -167,6 +172,17 @@ export class SinkWrite {
   /** Returns the metrics that only the driver knows; none in a stream. Error: `SINK_FAILED`. */
   async reportDriverMetrics(): Promise<readonly CustomTaskMetric[]> {
     return await reportedMetrics(this.#parts);
+  }
+}
+
+async function* matchedBatches(
+  batches: AsyncIterable<RecordBatch>,
+  match: ColumnMatch,
+): AsyncGenerator<RecordBatch> {
+  let rows = 0;
+  for await (const batch of batches) {
+    yield match.apply(batch, rows);
+    rows += batch.numRows;
   }
 }
 

@@ -245,7 +245,7 @@ describe("a log entry", () => {
 
   it("A log entry of a newer format is refused by its format, whatever else is in it", async () => {
     for (const look of Object.values(WAYS)) {
-      const table = await tableWith(Buffer.from(JSON.stringify({ version: "one", format: 3 })));
+      const table = await tableWith(Buffer.from(JSON.stringify({ version: "one", format: 4 })));
       await expect(look(table)).rejects.toMatchObject({ code: "TABLE_VERSION" });
     }
   });

@@ -208,7 +208,10 @@ describe("an Arrow table that is read", () => {
   it("A task of more rows than a data file takes has several, which are read in the order of its rows", async () => {
     const desk = new Desk();
     const schema = parseDdl("id bigint");
-    const writer = new ArrowTableWriter(schema, "append", undefined, desk.world.ports().runtime, 2000);
+    const writer = new ArrowTableWriter(
+      { schema, operation: "append", fileBytes: 2000 },
+      desk.world.ports().runtime,
+    );
     async function* rows() {
       for (let id = 0; id < 20; id++) yield recordBatchOf(schema, [[id]]);
     }

@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
 import type { BatchContext, TaskContext } from "../../../contract/context.ts";
-import type { SchemaLike } from "../../../contract/data-source.ts";
 import type { ErrorCode } from "../../../contract/error-codes.ts";
 import type { JsonValue } from "../../../contract/json.ts";
+import type { SchemaLike } from "../../../contract/schema-like.ts";
 import type { Awaitable, NamedRow } from "../../../contract/stream-reader.ts";
 import type { Findings } from "../../report.ts";
 import { sampleRows } from "../../samples.ts";

@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
 import type { DataSourceReader } from "../../../contract/batch-reader.ts";
-import type { SchemaLike } from "../../../contract/data-source.ts";
 import type { Offset } from "../../../contract/offset.ts";
 import type { ReadLimit } from "../../../contract/read-limit.ts";
+import type { SchemaLike } from "../../../contract/schema-like.ts";
 import type {
   Awaitable,
   DataSourceStreamReader,
