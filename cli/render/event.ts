@@ -56,8 +56,9 @@ function describeSpeculation({ partition, attemptNumber, milliseconds }: Of<"spe
   return [styled("yellow", `slow: partition ${partition}: `), `${attempt} ${formatDuration(milliseconds)}`];
 }
 
-function describeRetry({ delay, error, cause }: Of<"retry">): Text {
-  const again = `retry in ${formatDuration(delay)}: partition ${error.where.partition}: `;
+function describeRetry({ delay, goesOn, error, cause }: Of<"retry">): Text {
+  const next = goesOn === undefined ? `retry in ${formatDuration(delay)}` : `attempt ${goesOn} goes on`;
+  const again = `${next}: partition ${error.where.partition}: `;
   return [styled("yellow", again), printable(cause ?? error.message)];
 }
 

@@ -12,6 +12,7 @@ export {
   type DataWriterFactory,
   type StreamingDataWriterFactory,
 } from "./data-writer.ts";
+export { type DeleteOptions, type Deletion, deleteFrom, truncateTable } from "./delete.ts";
 export { CustomAvgMetric, type CustomMetric, CustomSumMetric, type CustomTaskMetric } from "./metrics.ts";
 export { predicateText } from "./predicate-text.ts";
 export {

@@ -99,6 +99,8 @@ export type RunEvent =
   | {
       readonly type: "retry";
       readonly delay: number;
+      /** Number of the attempt that runs already. Present if the failed attempt was not alone. */
+      readonly goesOn?: number;
       readonly error: ErrorRecord;
       /** Message of the user's own error. */
       readonly cause?: string;

@@ -54,12 +54,13 @@ export interface TaskResult extends TaskProgress {
 export interface WriteOptions {
   readonly signal: AbortSignal;
   /**
-   * Watches the task. Without it stalls are not detected, and the ledger gets no progress reports.
+   * Watches the task. Without it stalls are not detected, the ledger gets no progress reports, and
+   * the right to commit is not renewed: it ends after 30 s.
    */
   readonly watch?: WatchOptions;
   /**
-   * When the time of the task is over, in epoch milliseconds. Absent if nothing limits it. Until
-   * then no other attempt of the task may commit, if this one has begun to.
+   * When the time of the task is over, in epoch milliseconds. Absent if nothing limits it. Its
+   * right to commit does not hold beyond it.
    */
   readonly commitDeadline?: number | undefined;
   /** Called with each record batch that the sink receives. */
@@ -193,7 +194,7 @@ class WriterTask {
     const taskId = taskIdOf(this.#writerId);
     const where = taskLocation(request);
     const made = await write.createWriter(request.run.write, taskId, context, where);
-    const claim = new CommitRight({
+    const right = new CommitRight({
       ports,
       run: request.run,
       key: taskKey(request),
@@ -202,6 +203,7 @@ class WriterTask {
       where,
       signal: options.signal,
       deadline: options.commitDeadline,
+      isRenewed: options.watch !== undefined,
     });
     const writer = new TaskWriter(made, { ...this.#parts, where });
     let task: Task;
@@ -211,23 +213,23 @@ class WriterTask {
       // A sink might swallow the error of the source.
       if (rows.failure !== undefined) throw rows.failure;
       const metrics = await writer.metrics();
-      const other = await claim.ask();
+      const other = await right.ask();
       if (other !== undefined) return await this.#yieldTo(writer, other);
       message = await writer.commit();
       task = await this.#taskRecord(message, metrics);
     } catch (error) {
       await writer.abandon();
-      await claim.release();
+      await right.release();
       throw error;
     }
     try {
       await writer.close();
     } catch (error) {
       // As in Spark, the task fails although it has committed, and another attempt commits again.
-      await claim.release();
+      await right.release();
       throw error;
     }
-    const result = await this.#record(task, message);
+    const result = await this.#record(task, message).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 

@@ -1,0 +1,166 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
+import { AlwaysTrue, EqualTo, GreaterThan } from "../../shared/contract/filters.ts";
+import { type BatchPipeline, type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
+import { runPipeline } from "../../shared/testing/index.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { ROOT } from "../support/root.ts";
+
+const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  readonly exports: Readonly<Record<string, { readonly default: string } | string>>;
+};
+
+/** Returns the address of the sources behind a name such as `millrace/write`. */
+function sourceOf(name: string): string {
+  const target = exports[name.replace("millrace", ".")];
+  if (typeof target !== "object") throw new Error(`${name} is no entry point`);
+  const file = target.default.replace("./dist/", "").replace(/\.js$/, ".ts");
+  return pathToFileURL(join(ROOT, file)).href;
+}
+
+type Table = DataSourceClass<{ readonly path: string }>;
+
+/** A folder of its own with the examples of a page, which import the sources in place of the package. */
+class Examples {
+  readonly folder = temporaryFolder();
+
+  constructor(page: string) {
+    const text = readFileSync(join(ROOT, "docs", page), "utf8");
+    for (const [, name = "", code = ""] of text.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)) {
+      const source = code
+        .replace(/"(millrace(?:\/[\w./-]+)?)"/g, (_, entry: string) => `"${sourceOf(entry)}"`)
+        .replace(/"(\w+\.db)"/g, (_, file: string) => JSON.stringify(join(this.folder, file)));
+      writeFileSync(join(this.folder, name), source);
+    }
+  }
+
+  async load<T>(file: string): Promise<T> {
+    return (await import(join(this.folder, file))) as T;
+  }
+
+  async pipeline(file: string): Promise<Pipeline> {
+    return (await this.load<{ default: Pipeline }>(file)).default;
+  }
+
+  async table(file: string, name: string): Promise<Table> {
+    return (await this.load<Record<string, Table>>(file))[name] as Table;
+  }
+
+  async samples(): Promise<DataSourceClass<Readonly<Record<string, unknown>>>> {
+    return (await this.load<Record<string, never>>("samples.ts"))["Samples"] as never;
+  }
+
+  /** A pipeline from the samples to a table of `readings.db`. */
+  async copyTo(table: Table, name = "copy"): Promise<BatchPipeline<{ readonly path: string }>> {
+    const path = join(this.folder, "readings.db");
+    return pipeline(name)
+      .read.format(await this.samples())
+      .write.format(table)
+      .options({ path });
+  }
+
+  /** The number of rows of each day in `readings.db`, where nothing may be staged. */
+  days(): Record<string, number> {
+    const db = new DatabaseSync(join(this.folder, "readings.db"));
+    const rows = db.prepare("SELECT day, count(*) AS rows FROM readings GROUP BY day ORDER BY day").all();
+    const staged = db.prepare("SELECT count(*) AS rows FROM staged").get();
+    db.close();
+    expect(staged).toEqual({ rows: 0 });
+    return Object.fromEntries(rows.map(({ day, rows: count }) => [day, count])) as Record<string, number>;
+  }
+}
+
+const BOTH_DAYS = { "2026-11-21": 24, "2026-11-22": 24 };
+
+describe("the page on tables of one's own", () => {
+  it("The smallest table appends the rows of each run", async () => {
+    const page = new Examples("write.md");
+    const copy = await page.pipeline("copy.ts");
+    const run = await runPipeline(copy);
+    expect(page.days()).toEqual(BOTH_DAYS);
+    await runPipeline(copy, { after: run });
+    expect(page.days()).toEqual({ "2026-11-21": 48, "2026-11-22": 48 });
+  });
+
+  it.each([
+    ["columns.ts", "Columns"],
+    ["inserted.ts", "Inserted"],
+  ])("The table of %s has each row once", async (file, name) => {
+    const page = new Examples("write.md");
+    await runPipeline((await page.copyTo(await page.table(file, name))).mode("append"));
+    expect(page.days()).toEqual(BOTH_DAYS);
+  });
+
+  it("The replaceable table replaces all rows, those of a day, and those of the days that occur", async () => {
+    const page = new Examples("write.md");
+    const table = await page.table("replaceable.ts", "Replaceable");
+    const copy = await page.copyTo(table);
+    for (let run = 0; run < 2; run++) await runPipeline(copy.mode("append"));
+    await runPipeline(await page.pipeline("one-day.ts"));
+    expect(page.days()).toEqual({ "2026-11-21": 24, "2026-11-22": 48 });
+    await runPipeline(copy.mode("append"));
+    const ofDay = pipeline("day")
+      .read.format(await page.samples())
+      .filter(new EqualTo("day", "2026-11-21"))
+      .write.format(table)
+      .options({ path: join(page.folder, "readings.db") });
+    await runPipeline(ofDay.overwritePartitions());
+    expect(page.days()).toEqual({ "2026-11-21": 24, "2026-11-22": 72 });
+    for (const all of [copy.truncate(), copy.overwrite(new AlwaysTrue())]) {
+      await runPipeline(copy.mode("append"));
+      await runPipeline(all);
+      expect(page.days()).toEqual(BOTH_DAYS);
+    }
+    const later = new GreaterThan("day", "2026-11-21");
+    await expect(runPipeline(ofDay.overwrite(later))).rejects.toMatchObject({ code: "WRITE_NOT_SUPPORTED" });
+    expect(page.days()).toEqual(BOTH_DAYS);
+  });
+
+  it("The table with a metric reports it after the commit", async () => {
+    const page = new Examples("write.md");
+    const counted = await page.copyTo(await page.table("counted.ts", "Counted"), "counted");
+    const { state } = await runPipeline(counted.mode("append"));
+    expect((await state.ledger.batch("counted", 0))?.progress?.metrics).toEqual({
+      "rows of the table": "48",
+    });
+  });
+
+  it("The table for streams gets each epoch of a stream", async () => {
+    class Days extends DataSource {
+      override schema() {
+        return "day string NOT NULL, celsius double NOT NULL";
+      }
+      override streamReader() {
+        return new (class extends DataSourceStreamReader<{ n: number }, number> {
+          override initialOffset = () => ({ n: 0 });
+          override latestOffset = ({ n }: { n: number }) => ({ n: n + 1 });
+          override partitions = (_start: { n: number }, { n }: { n: number }) => [n];
+          override *read(n: number) {
+            yield { day: `day ${n}`, celsius: n };
+          }
+        })();
+      }
+    }
+    const page = new Examples("write.md");
+    const table = await page.table("streamed.ts", "Streamed");
+    const stream = pipeline("streamed").readStream.format(Days).writeStream.format(table);
+    await runPipeline(stream.options({ path: join(page.folder, "readings.db") }), { batches: 3 });
+    expect(page.days()).toEqual({ "day 1": 1, "day 2": 1, "day 3": 1 });
+  });
+
+  it("The table that deletes loses the rows of one day", async () => {
+    const page = new Examples("write.md");
+    await runPipeline(await page.pipeline("copy.ts"));
+    await page.load("delete.ts");
+    expect(page.days()).toEqual({ "2026-11-22": 24 });
+  });
+
+  it("The replaceable table passes checkSink", async () => {
+    await expect(new Examples("write.md").load("check.ts")).resolves.toBeDefined();
+  });
+});
