@@ -158,7 +158,8 @@ class Run {
 
     const outcome = outcomeOfBatch(batch.state, ended);
     if (isCommitted) return { outcome, rows, ...optional("error", errorAfterCommit(ended)) };
-    const error = failure ?? ended.failure ?? recordedAbortError(ended.batch);
+    // As in Spark, an error of the sink's metrics after the abort replaces that of a task.
+    const error = ended.failure ?? failure ?? recordedAbortError(ended.batch);
     return { outcome, error: withWayOut(error, ended.batch) };
   }
 }
