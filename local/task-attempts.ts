@@ -118,9 +118,9 @@ export class TaskAttempts {
     // An attempt that was denied says nothing of why the task fails.
     const replaces = this.#error === undefined || (this.#error.retryable && !isDenied);
     if (replaces) this.#error = error;
-    if (this.#running.size === 0) this.#endRound();
-    // The other attempt is the retry, and runs already.
-    else if (!this.#parts.signal.aborted) this.#parts.onEvent(retryEvent(error, 0));
+    const [goesOn] = this.#running.keys();
+    if (goesOn === undefined) this.#endRound();
+    else if (!this.#parts.signal.aborted) this.#parts.onEvent({ ...retryEvent(error, 0), goesOn });
   }
 
   async #attempt(attemptNumber: number, running: Running): Promise<void> {
@@ -191,7 +191,7 @@ export class TaskAttempts {
   }
 }
 
-function retryEvent(error: MillraceError, delay: number): RunEvent {
+function retryEvent(error: MillraceError, delay: number): RunEvent & { readonly type: "retry" } {
   const cause = causeOf(error)?.split("\n")[0];
   return { type: "retry", delay: Math.round(delay), error: error.toRecord(), ...optional("cause", cause) };
 }

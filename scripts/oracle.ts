@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { conform, type Result, recordingsIn, table } from "../test/oracle/conformance.ts";
+import { conform, recordingsIn, table } from "../test/oracle/conformance.ts";
+import type { Result } from "../test/oracle/result.ts";
 
 /**
  * `npm run test:oracle [-- --dir DIR]`: replays the recorded calls of a real Spark with the engine
@@ -16,6 +17,6 @@ for (const path of recordingsIn(values.dir)) {
 const count = (verdict: Result["verdict"]) => results.filter((result) => result.verdict === verdict).length;
 console.log(table(results));
 console.log(
-  `\n${count("same")} same, ${count("differs")} differ, ${count("not built")} not built, ${count("no trace")} without a trace`,
+  `\n${count("same")} same, ${count("differs")} differ, ${count("not built")} not built, ${count("out of scope")} out of scope, ${count("no trace")} without a trace`,
 );
 process.exitCode = count("differs") === 0 ? 0 : 1;

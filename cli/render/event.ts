@@ -56,8 +56,9 @@ function describeSpeculation({ partition, attemptNumber, milliseconds }: Of<"spe
   return [styled("yellow", `slow: partition ${partition}: `), `${attempt} ${formatDuration(milliseconds)}`];
 }
 
-function describeRetry({ delay, error, cause }: Of<"retry">): Text {
-  const again = `retry in ${formatDuration(delay)}: partition ${error.where.partition}: `;
+function describeRetry({ delay, goesOn, error, cause }: Of<"retry">): Text {
+  const next = goesOn === undefined ? `retry in ${formatDuration(delay)}` : `attempt ${goesOn} goes on`;
+  const again = `${next}: partition ${error.where.partition}: `;
   return [styled("yellow", again), printable(cause ?? error.message)];
 }
 
@@ -66,10 +67,13 @@ function describeWarning({ error }: Of<"warning">): Text {
   return [styled("yellow", `warning ${error.code}: `), printable(error.message), hint];
 }
 
-function describeBatch({ batchId, state, rows, bytes, milliseconds }: Of<"batch">): Text {
+function describeBatch({ batchId, state, rows, bytes, milliseconds, metrics = {} }: Of<"batch">): Text {
   const mark = styled(state === "committed" ? "green" : "red", state);
   const amount = `${plural(rows, "row")}, ${formatBytes(bytes)}`;
-  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}`];
+  const reported = Object.entries(metrics).map(
+    ([name, value]) => `, ${printable(name)}: ${printable(value)}`,
+  );
+  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}${reported.join("")}`];
 }
 
 function describeInterrupted({ openBatchId }: Of<"interrupted">): string {

@@ -22,6 +22,19 @@ const LINES: readonly [string | undefined, RunEvent][] = [
   ],
   ["retry in 500 ms: partition 1: read() failed", { type: "retry", delay: 500, error }],
   ["retry in 500 ms: partition 1: gone", { type: "retry", delay: 500, error, cause: "gone" }],
+  ["attempt 0 goes on: partition 1: gone", { type: "retry", delay: 0, goesOn: 0, error, cause: "gone" }],
+  [
+    "slow: partition 1: attempt 1 runs beside the one that has taken 4.5 s",
+    {
+      type: "speculation",
+      batchId: 3,
+      attempt: 1,
+      partition: 1,
+      attemptNumber: 1,
+      milliseconds: 4500,
+      slowAfter: 3000,
+    },
+  ],
   ["warning SOURCE_FAILED: read() failed", { type: "warning", error }],
   ["warning SOURCE_FAILED: read() failed\n  Look.", { type: "warning", error: { ...error, hint: "Look." } }],
   [

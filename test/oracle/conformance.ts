@@ -6,6 +6,7 @@ import { BATCH_REWRITES } from "./exceptions/batch-actions.ts";
 import type { Exception } from "./exceptions/rewrite.ts";
 import { REWRITES, rewritten } from "./exceptions.ts";
 import { replay } from "./replay.ts";
+import type { Result } from "./result.ts";
 import { isKnownBad, NOT_BUILT, SOURCES } from "./sources.ts";
 import {
   isBatchTrace,
@@ -15,29 +16,19 @@ import {
   runsOf,
   unknownDriverEntries,
 } from "./trace.ts";
+import { WRITE_TOLERANCES } from "./write/compare.ts";
+import { conformWrite } from "./write/conform.ts";
+import { WRITE_REWRITES } from "./write/rewrites.ts";
+import { isWriteTrace, type Recording as WriteRecording } from "./write/trace.ts";
 
 /** Every intended difference from Spark. */
 export const EXCEPTIONS: readonly Exception[] = [
   ...Object.values(TOLERANCES),
   ...REWRITES,
   ...BATCH_REWRITES,
+  ...Object.values(WRITE_TOLERANCES),
+  ...WRITE_REWRITES,
 ];
-
-/**
- * The result of replaying one recording. `same`: all calls are equal, except for the named
- * exceptions. `differs`: `detail` has the first difference. `not built` and `no trace`: nothing was
- * compared, and `detail` says why.
- */
-export type Verdict = "same" | "differs" | "not built" | "no trace";
-
-/** The row of one recording in the table of results. */
-export interface Result {
-  readonly scenario: string;
-  readonly verdict: Verdict;
-  readonly calls: number;
-  readonly exceptions: readonly string[];
-  readonly detail?: string;
-}
 
 /**
  * Returns the paths of the JSON files in a folder of recordings. Throws if the folder is missing or
@@ -54,7 +45,7 @@ export async function conform(path: string): Promise<Result> {
   const nothing = { scenario: basename(path, ".json"), calls: 0, exceptions: [] };
   try {
     const recording = readRecording(path);
-    if (recording !== undefined) return await conformRecording(recording);
+    if (recording !== undefined) return await conformAny(recording);
     return { ...nothing, verdict: "no trace", detail: "no recorded calls in it" };
   } catch (error) {
     // The error counts as a difference, and the other recordings still run.
@@ -62,7 +53,12 @@ export async function conform(path: string): Promise<Result> {
   }
 }
 
-/** Replays a recording with the engine and compares the calls. */
+async function conformAny(recording: Recording): Promise<Result> {
+  const written = recording as unknown as WriteRecording;
+  return isWriteTrace(written.trace) ? await conformWrite(written) : await conformRecording(recording);
+}
+
+/** Replays a recording of the Python API with the engine and compares the calls. */
 export async function conformRecording(recording: Recording): Promise<Result> {
   const { scenario } = recording;
   const missing = findMissing(recording);

@@ -54,7 +54,7 @@ describe("npm run test:oracle", () => {
     expect(stdout).toMatch(/^as_recorded +\d+ +same +made-where-needed .*stop-always/m);
     expect(stdout).toMatch(/^of_another_source +- +not built: the source "Queue"/m);
     expect(stdout).toMatch(/^surface +- +no trace/m);
-    expect(stdout).toContain("1 same, 0 differ, 1 not built, 1 without a trace");
+    expect(stdout).toContain("1 same, 0 differ, 1 not built, 0 out of scope, 1 without a trace");
     expect(status).toBe(0);
   });
 

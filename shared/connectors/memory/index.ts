@@ -6,7 +6,9 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { StreamWriter } from "../../contract/stream-writer.ts";
+import type { SupportsWrite } from "../../contract/write/table.ts";
 import { MemoryReader, type MemorySource, MemoryStreamReader } from "./readers.ts";
+import { memorySink } from "./sink.ts";
 import { findStream } from "./stream.ts";
 import type { StagedRows } from "./table.ts";
 import { MemoryWriter } from "./writer.ts";
@@ -24,6 +26,14 @@ export interface MemoryOptions {
   readonly numPartitions?: number;
   /** Maximum number of rows in a stream's batch. Default: all available rows. */
   readonly maxRowsPerBatch?: number;
+  /** Sink: the columns whose values tell the partitions that `.overwritePartitions()` replaces. */
+  readonly partitionBy?: readonly string[];
+  /** Sink: whether its tasks receive rows or Arrow record batches. Default `rows`. */
+  readonly form?: "rows" | "arrow";
+  /** Sink: the form of the conditions that it takes. `filters` is Spark's older one. Default `predicates`. */
+  readonly filterForm?: "predicates" | "filters";
+  /** Sink: whether a batch pipeline inserts its rows in one call, as a `V1Write`. Default false. */
+  readonly v1Write?: boolean;
 }
 
 const count = z.int().positive();
@@ -32,6 +42,10 @@ const OPTIONS = z.strictObject({
   table: z.string().min(1).optional(),
   numPartitions: count.default(1),
   maxRowsPerBatch: count.optional(),
+  partitionBy: z.array(z.string().min(1)).min(1).optional(),
+  form: z.enum(["rows", "arrow"]).default("rows"),
+  filterForm: z.enum(["predicates", "filters"]).default("predicates"),
+  v1Write: z.boolean().default(false),
 });
 type ParsedOptions = z.output<typeof OPTIONS>;
 
@@ -62,14 +76,19 @@ export class Memory extends DataSource<ParsedOptions> {
     return new MemoryStreamReader(this.#source);
   }
 
-  /** Returns a writer that appends rows or, with `overwrite`, replaces all rows. */
-  override writer(_schema: Schema, overwrite: boolean): StreamWriter<StagedRows> {
-    return new MemoryWriter(this.#required("table"), overwrite, this.runtime);
+  /** Returns the table, which can do everything that Spark's package `connector.write` has. */
+  override table(_schema: Schema): SupportsWrite {
+    return memorySink({ ...this.options, table: this.#required("table") });
   }
 
-  /** Returns a writer that appends rows. */
-  override streamWriter(_schema: Schema, _overwrite: boolean): StreamWriter<StagedRows> {
-    return new MemoryWriter(this.#required("table"), false, this.runtime);
+  /** Returns a writer of the table that appends rows or, with `overwrite`, replaces all rows. */
+  override writer(schema: Schema, overwrite: boolean): StreamWriter<StagedRows> {
+    return new MemoryWriter(schema, this.#required("table"), overwrite, this.runtime);
+  }
+
+  /** Returns a writer of the table that appends rows. */
+  override streamWriter(schema: Schema, _overwrite: boolean): StreamWriter<StagedRows> {
+    return new MemoryWriter(schema, this.#required("table"), false, this.runtime);
   }
 
   get #source(): MemorySource {

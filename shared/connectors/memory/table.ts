@@ -1,17 +1,25 @@
+import type { Schema } from "apache-arrow";
+import { matcherOf } from "../../arrow/predicates/row-matcher.ts";
+import { recordBatchOf } from "../../arrow/record-batches.ts";
 import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext } from "../../contract/context.ts";
+import { optional } from "../../contract/optional.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
+import type { Predicate } from "../../contract/write/predicates.ts";
+import type { WriteSummary } from "../../contract/write/summary.ts";
 import { notInMemory } from "./stream.ts";
 
 /** A committed batch of a memory table. */
 export interface MemoryBatch {
-  /** Name of the pipeline that wrote the batch. */
+  /** Name of the pipeline that wrote the batch; of a `V1Write` its query id. */
   readonly pipeline: string;
   /** Id of the batch, counted from 0. */
   readonly batchId: number;
-  /** Rows keyed by field name, with JSON values. */
+  /** Rows keyed by field name, with JSON values. Later batches may have replaced some. */
   readonly rows: readonly NamedRow[];
+  /** What the commit was told about the rows. Only an append of a batch pipeline has it. */
+  readonly summary?: WriteSummary;
 }
 
 /** The committed batches of a table that the sink `memory` wrote. */
@@ -34,6 +42,24 @@ export type StagedRows = {
   readonly key: string;
 };
 
+/** Which rows of the table go when new rows come. */
+export type Replaced =
+  | { readonly replaces: "none" | "all" }
+  | { readonly replaces: "matching"; readonly predicates: readonly Predicate[] }
+  | { readonly replaces: "partitions"; readonly partitionBy: readonly string[] };
+
+/** New rows, and what they replace. */
+export interface MemoryChange {
+  readonly schema: Schema;
+  readonly replaced: Replaced;
+  readonly summary?: WriteSummary | undefined;
+}
+
+/** A batch with the schema of its rows. */
+interface StoredBatch extends MemoryBatch {
+  readonly schema: Schema;
+}
+
 const tables = new Map<string, Table>();
 
 /**
@@ -54,8 +80,11 @@ export class Table implements MemoryTable {
   readonly name: string;
   readonly #id: string = crypto.randomUUID();
   readonly #staged = new Map<string, readonly NamedRow[]>();
-  readonly #newest = new Map<string, CommittedBatch>();
-  #batches: readonly MemoryBatch[] = [];
+  /** The newest batch of each pipeline, and how many rows it replaced. */
+  readonly #newest = new Map<string, CommittedBatch & { readonly rowsReplaced: number }>();
+  /** The queries whose rows were inserted in one call. */
+  readonly #inserted = new Map<string, number>();
+  #batches: readonly StoredBatch[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -66,7 +95,7 @@ export class Table implements MemoryTable {
   }
 
   batches(): MemoryBatch[] {
-    return [...this.#batches];
+    return this.#batches.map(({ schema: _, ...batch }) => batch);
   }
 
   stage(key: string, rows: readonly NamedRow[]): StagedRows {
@@ -82,20 +111,52 @@ export class Table implements MemoryTable {
   }
 
   /**
-   * Adds a batch or, with `overwrite`, replaces all rows by it. Does nothing if the batch is
-   * already committed. Errors: `MEMORY_NOT_HERE`, `LEDGER_BEHIND_SINK`.
+   * Adds a batch, and removes the rows that it replaces. Does nothing if the batch is already
+   * committed. Returns how many rows the batch has replaced. Errors: `MEMORY_NOT_HERE`,
+   * `LEDGER_BEHIND_SINK`, `FILTER_INVALID`.
    */
-  commit(messages: readonly StagedRows[], batch: BatchContext, overwrite: boolean): void {
-    if (this.has(batch)) return;
-    const rows = messages.flatMap((message) => this.#stagedRows(message));
+  commit(messages: readonly StagedRows[], batch: BatchContext, change: MemoryChange): number {
     const { pipeline, incarnation, batchId, planId, start, end } = batch;
-    this.#batches = [...(overwrite ? [] : this.#batches), { pipeline, batchId, rows }];
-    this.#newest.set(pipeline, { incarnation, batchId, planId, start, end });
+    if (this.has(batch)) return this.#newest.get(pipeline)?.rowsReplaced ?? 0;
+    const rows = messages.flatMap((message) => this.#stagedRows(message));
+    const rowsReplaced = this.#add({ pipeline, batchId, rows }, change);
+    this.#newest.set(pipeline, { incarnation, batchId, planId, start, end, rowsReplaced });
     this.discard(messages);
+    return rowsReplaced;
+  }
+
+  /** Like `commit`, for rows that come in one call. `queryId` identifies them. */
+  insert(rows: readonly NamedRow[], queryId: string, change: MemoryChange): number {
+    const known = this.#inserted.get(queryId);
+    if (known !== undefined) return known;
+    const rowsReplaced = this.#add({ pipeline: queryId, batchId: 0, rows }, change);
+    this.#inserted.set(queryId, rowsReplaced);
+    return rowsReplaced;
+  }
+
+  /** Removes rows. Returns how many they were. Error: `FILTER_INVALID`. */
+  delete(replaced: Replaced): number {
+    return this.#replace(replaced, []);
   }
 
   discard(messages: readonly StagedRows[]): void {
     for (const { key } of messages) this.#staged.delete(key);
+  }
+
+  #add(batch: MemoryBatch, { schema, replaced, summary }: MemoryChange): number {
+    const rowsReplaced = this.#replace(replaced, batch.rows);
+    this.#batches = [...this.#batches, { ...batch, schema, ...optional("summary", summary) }];
+    return rowsReplaced;
+  }
+
+  #replace(replaced: Replaced, rows: readonly NamedRow[]): number {
+    const before = this.rows().length;
+    // A copy is changed and then kept as a whole: an error leaves the table as it was.
+    this.#batches =
+      replaced.replaces === "all"
+        ? []
+        : this.#batches.map((batch) => ({ ...batch, rows: remaining(batch, replaced, rows) }));
+    return before - this.rows().length;
   }
 
   #stagedRows({ table, key }: StagedRows): readonly NamedRow[] {
@@ -103,4 +164,22 @@ export class Table implements MemoryTable {
     if (table === this.#id && rows !== undefined) return rows;
     throw notInMemory(`what a task wrote for memory table "${this.name}"`);
   }
+}
+
+/** Returns the rows of a batch that stay. */
+function remaining(
+  { schema, rows }: StoredBatch,
+  replaced: Replaced,
+  newRows: readonly NamedRow[],
+): readonly NamedRow[] {
+  if (replaced.replaces === "matching") {
+    // Rows for which the predicates are unknown, because of a null, stay.
+    const test = matcherOf(schema, replaced.predicates).on(recordBatchOf(schema, rows));
+    return rows.filter((_, i) => test(i) !== true);
+  }
+  if (replaced.replaces !== "partitions") return rows;
+  const partitionOf = (row: NamedRow) =>
+    JSON.stringify(replaced.partitionBy.map((column) => row[column] ?? null));
+  const partitions = new Set(newRows.map(partitionOf));
+  return rows.filter((row) => !partitions.has(partitionOf(row)));
 }

@@ -1,3 +1,4 @@
+import type { Schema } from "apache-arrow";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime } from "../../contract/context.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
@@ -8,18 +9,21 @@ import {
   type SupportsTaskAbort,
 } from "../../contract/stream-writer.ts";
 import { openTable, type StagedRows, type Table } from "./table.ts";
+import { present } from "./write.ts";
 
-/** Keeps rows in the memory of one thread. */
+/** The table's writes in the form of PySpark's API, which knows appends and overwrites of all rows. */
 export class MemoryWriter
   extends DataSourceStreamWriter<StagedRows>
   implements SupportsTaskAbort<StagedRows>, SupportsCommitLookup, SupportsTargetName, SupportsExists
 {
+  readonly #schema: Schema;
   readonly #table: Table;
   readonly #overwrite: boolean;
   readonly #runtime: Runtime;
 
-  constructor(table: string, overwrite: boolean, runtime: Runtime) {
+  constructor(schema: Schema, table: string, overwrite: boolean, runtime: Runtime) {
     super();
+    this.#schema = schema;
     this.#table = openTable(table);
     this.#overwrite = overwrite;
     this.#runtime = runtime;
@@ -30,7 +34,10 @@ export class MemoryWriter
   }
 
   override commit(messages: readonly (StagedRows | null)[], _batchId: number, batch: BatchContext): void {
-    this.#table.commit(present(messages), batch, this.#overwrite);
+    this.#table.commit(present(messages), batch, {
+      schema: this.#schema,
+      replaced: { replaces: this.#overwrite ? "all" : "none" },
+    });
   }
 
   override abort(messages: readonly (StagedRows | null)[], _batchId: number, batch: BatchContext): void {
@@ -53,8 +60,4 @@ export class MemoryWriter
   exists(): boolean {
     return this.#table.batches().length > 0;
   }
-}
-
-function present(messages: readonly (StagedRows | null)[]): StagedRows[] {
-  return messages.filter((message) => message !== null);
 }

@@ -99,6 +99,8 @@ export type RunEvent =
   | {
       readonly type: "retry";
       readonly delay: number;
+      /** Number of the attempt that runs already. Present if the failed attempt was not alone. */
+      readonly goesOn?: number;
       readonly error: ErrorRecord;
       /** Message of the user's own error. */
       readonly cause?: string;
@@ -120,6 +122,8 @@ export type RunEvent =
       readonly bytes: number;
       /** From the plan of this attempt to its end. */
       readonly milliseconds: number;
+      /** The write's metrics, by their descriptions. Absent if it has none. */
+      readonly metrics?: Readonly<Record<string, string>>;
     }
   | { readonly type: "batchProgress"; readonly progress: StreamingQueryProgress }
   | {

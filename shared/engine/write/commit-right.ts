@@ -7,8 +7,12 @@ import { cancelled } from "./rows.ts";
 
 /** How often an attempt that was denied looks for the outcome of the other one. */
 const POLL_MILLISECONDS = 500;
-/** How long an attempt may commit, if nothing limits its time. */
-const LONGEST_COMMIT_MILLISECONDS = 24 * 3_600_000;
+/**
+ * How long a claim holds. The attempt renews it while it commits, so that the claim of an attempt
+ * that was killed soon ends.
+ */
+const CLAIM_MILLISECONDS = 30_000;
+const RENEWAL_MILLISECONDS = 10_000;
 
 /** What a claim is about. */
 export interface ClaimParts {
@@ -19,8 +23,10 @@ export interface ClaimParts {
   readonly writerId: string;
   readonly where: ErrorLocation;
   readonly signal: AbortSignal;
-  /** When the time of the attempt is over, in epoch milliseconds. */
+  /** When the time of the attempt is over, in epoch milliseconds. Absent if nothing limits it. */
   readonly deadline: number | undefined;
+  /** True if a claim is renewed until it is released or the attempt has ended. */
+  readonly isRenewed: boolean;
 }
 
 /** Another attempt of the task, which may commit instead of this one. */
@@ -35,7 +41,10 @@ export interface OtherAttempt {
  */
 export class CommitRight {
   readonly #parts: ClaimParts;
+  readonly #ended = new AbortController();
   #isHeld = false;
+  /** Settles when no renewal is under way any more. */
+  #renewing: Promise<void> | undefined;
 
   constructor(parts: ClaimParts) {
     this.#parts = parts;
@@ -46,39 +55,64 @@ export class CommitRight {
    * coordinated always have it.
    */
   async ask(): Promise<OtherAttempt | undefined> {
-    const { ports, run, key, attemptNumber, writerId, deadline } = this.#parts;
+    const { ports, run, key, writerId, isRenewed } = this.#parts;
     if (run.write?.isCoordinated !== true) return undefined;
     const now = ports.runtime.now();
-    const expiresAt = deadline ?? now + LONGEST_COMMIT_MILLISECONDS;
-    const claim: CommitClaim = { writerId, attemptNumber, epoch: run.epoch, expiresAt };
     // If the answer is lost, the ledger may have given the right.
     this.#isHeld = true;
     const answer = await callOrReadBack<CommitAuthorization>(
-      () => ports.ledger.authorizeCommit(key, claim, now),
+      () => ports.ledger.authorizeCommit(key, this.#claim(now), now),
       async () => {
         const held = await ports.ledger.commitClaim(key);
         return held?.writerId === writerId ? ({ granted: true } as const) : undefined;
       },
     );
     this.#isHeld = answer.granted;
-    if (answer.granted) return undefined;
+    if (answer.granted) {
+      if (isRenewed) this.#renewing = this.#renew().catch(() => undefined);
+      return undefined;
+    }
     const outcome = async () => ("task" in answer ? answer.task : await this.#outcomeOfHolder(answer.holder));
     return { outcome };
+  }
+
+  /** Stops to renew the claim, because the attempt is recorded. */
+  end(): void {
+    this.#ended.abort();
   }
 
   /** Gives the right back after a failure, so that another attempt may commit. */
   async release(): Promise<void> {
     const { ports, key, writerId } = this.#parts;
+    this.end();
+    // A renewal under way would otherwise claim again what is released here.
+    await this.#renewing;
     if (!this.#isHeld) return;
     // If it fails, the claim ends with its time, or with the run.
     await ports.ledger.releaseCommit(key, writerId).catch(() => undefined);
+  }
+
+  #claim(now: number): CommitClaim {
+    const { run, attemptNumber, writerId, deadline = Number.POSITIVE_INFINITY } = this.#parts;
+    const expiresAt = Math.min(deadline, now + CLAIM_MILLISECONDS);
+    return { writerId, attemptNumber, epoch: run.epoch, expiresAt };
+  }
+
+  /** Renews the claim until the attempt has ended. An error only lets the claim end sooner. */
+  async #renew(): Promise<void> {
+    const { ports, key } = this.#parts;
+    for (;;) {
+      await ports.runtime.sleep(RENEWAL_MILLISECONDS, this.#ended.signal);
+      const now = ports.runtime.now();
+      await ports.ledger.authorizeCommit(key, this.#claim(now), now).catch(() => undefined);
+    }
   }
 
   async #outcomeOfHolder(holder: CommitClaim): Promise<Task> {
     const { ports, key, signal, where } = this.#parts;
     const { ledger, runtime } = ports;
     for (;;) {
-      await runtime.sleep(POLL_MILLISECONDS, signal).catch(() => undefined);
+      await runtime.sleep(POLL_MILLISECONDS);
       if (signal.aborted) throw cancelled(signal);
       const task = await ledger.task(key);
       if (task !== undefined) return task;

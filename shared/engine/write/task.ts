@@ -54,12 +54,13 @@ export interface TaskResult extends TaskProgress {
 export interface WriteOptions {
   readonly signal: AbortSignal;
   /**
-   * Watches the task. Without it stalls are not detected, and the ledger gets no progress reports.
+   * Watches the task. Without it stalls are not detected, the ledger gets no progress reports, and
+   * the right to commit is not renewed: it ends after 30 s.
    */
   readonly watch?: WatchOptions;
   /**
-   * When the time of the task is over, in epoch milliseconds. Absent if nothing limits it. Until
-   * then no other attempt of the task may commit, if this one has begun to.
+   * When the time of the task is over, in epoch milliseconds. Absent if nothing limits it. Its
+   * right to commit does not hold beyond it.
    */
   readonly commitDeadline?: number | undefined;
   /** Called with each record batch that the sink receives. */
@@ -193,7 +194,7 @@ class WriterTask {
     const taskId = taskIdOf(this.#writerId);
     const where = taskLocation(request);
     const made = await write.createWriter(request.run.write, taskId, context, where);
-    const claim = new CommitRight({
+    const right = new CommitRight({
       ports,
       run: request.run,
       key: taskKey(request),
@@ -202,33 +203,46 @@ class WriterTask {
       where,
       signal: options.signal,
       deadline: options.commitDeadline,
+      isRenewed: options.watch !== undefined,
     });
     const writer = new TaskWriter(made, { ...this.#parts, where });
-    let task: Task;
-    let message: unknown;
-    try {
-      await this.#writeRows(writer);
-      // A sink might swallow the error of the source.
-      if (rows.failure !== undefined) throw rows.failure;
-      const metrics = await writer.metrics();
-      const other = await claim.ask();
-      if (other !== undefined) return await this.#yieldTo(writer, other);
-      message = await writer.commit();
-      task = await this.#taskRecord(message, metrics);
-    } catch (error) {
-      await writer.abandon();
-      await claim.release();
-      throw error;
-    }
+    const staged = await this.#stage(writer, right);
+    if ("outcome" in staged) return await this.#yieldTo(staged);
+    const { task, message } = staged;
     try {
       await writer.close();
     } catch (error) {
       // As in Spark, the task fails although it has committed, and another attempt commits again.
-      await claim.release();
+      await right.release();
       throw error;
     }
-    const result = await this.#record(task, message);
+    const result = await this.#record(task, message).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
+  }
+
+  /** Writes and commits, unless another attempt may. After an error, aborts. */
+  async #stage(
+    writer: TaskWriter,
+    right: CommitRight,
+  ): Promise<OtherAttempt | { readonly task: Task; readonly message: unknown }> {
+    try {
+      await this.#writeRows(writer);
+      const { rows } = this.#parts;
+      // A sink might swallow the error of the source.
+      if (rows.failure !== undefined) throw rows.failure;
+      const metrics = await writer.metrics();
+      const other = await right.ask();
+      if (other === undefined) {
+        const message = await writer.commit();
+        return { message, task: await this.#taskRecord(message, metrics) };
+      }
+      await writer.abandon();
+      return other;
+    } catch (error) {
+      await writer.abandon();
+      await right.release();
+      throw error;
+    }
   }
 
   /** Writes all rows, watched for a stall. */
@@ -245,9 +259,8 @@ class WriterTask {
     }
   }
 
-  /** Another attempt may commit: ends this one, and waits for the outcome of the other. */
-  async #yieldTo(writer: TaskWriter, other: OtherAttempt): Promise<TaskResult> {
-    await writer.abandon();
+  /** Waits for the outcome of the attempt that may commit instead of this one. */
+  async #yieldTo(other: OtherAttempt): Promise<TaskResult> {
     const winner = await other.outcome();
     if (!isOfPlan(winner, this.#parts.request.run)) throw otherPlan(this.#parts.request);
     return resultOf(winner, false);

@@ -1,8 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { setTimeout } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
 import { Memory, MemoryStream } from "../../../shared/connectors/memory/index.ts";
+import { optional } from "../../../shared/contract/optional.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
-import type { TaskResult } from "../../../shared/engine/write/task.ts";
+import type { TaskResult, WriteOptions } from "../../../shared/engine/write/task.ts";
 import { write } from "../../../shared/engine/write/task.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { type Recording, recordingTable } from "../../support/recording-table.ts";
@@ -17,12 +19,13 @@ async function oneTask(settings: Partial<Recording> = {}, wrap: (ledger: Ledger)
   const planned = await run.plan();
   if (planned.kind !== "batch") throw new Error("there is no batch");
   const base = world.ports();
-  const sleep = () => new Promise<void>((resolve) => setTimeout(resolve, 2));
+  const sleep = (_milliseconds: number, signal?: AbortSignal) =>
+    setTimeout(2, undefined, optional("signal", signal));
   const ports = { ...base, ledger: wrap(base.ledger), runtime: { ...base.runtime, sleep } };
-  const attempt = (attemptNumber: number, commitDeadline?: number): Promise<TaskResult> => {
+  const attempt = (attemptNumber: number, options: Partial<WriteOptions> = {}): Promise<TaskResult> => {
     const request = { run: planned.run, partition: 0, attemptNumber };
     const { signal } = new AbortController();
-    return write(run.sessions, ports, request, { signal, commitDeadline });
+    return write(run.sessions, ports, request, { signal, ...options });
   };
   return { world, recording, run, planned, attempt };
 }
@@ -38,7 +41,7 @@ function gates() {
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (!isTrue()) await setTimeout(1);
 }
 
 const count = (recording: Recording, call: string) => recording.calls.filter((made) => made === call).length;
@@ -85,7 +88,7 @@ describe("commit coordination", () => {
   it("The next attempt may commit after the time of the first one is over", async () => {
     const { gate, open } = gates();
     const { world, recording, attempt } = await oneTask({ gate });
-    const first = attempt(0, world.now + 1000);
+    const first = attempt(0, { commitDeadline: world.now + 1000 });
     await until(() => count(recording, "writer.commit 0") === 1);
     world.now += 1000;
     open(1);
@@ -93,6 +96,21 @@ describe("commit coordination", () => {
     open(0);
     expect(await first).toMatchObject({ won: false });
     expect(count(recording, "writer.commit 0")).toBe(2);
+  });
+
+  it("The claim of an attempt that was killed ends by itself, and that of one at work is renewed", async () => {
+    const { gate, open } = gates();
+    const { world, planned, recording, attempt } = await oneTask({ gate });
+    const key = { ...planned.run, partition: 0 };
+    const expiry = async () => (await world.ledger.commitClaim(key))?.expiresAt;
+    const first = attempt(0, { watch: { stall: { after: "5 minutes", fail: false } } });
+    await until(() => count(recording, "writer.commit 0") === 1);
+    expect(await expiry()).toBe(world.now + 30_000);
+    world.now += 20_000;
+    await vi.waitFor(async () => expect(await expiry()).toBe(world.now + 30_000));
+    open(0);
+    expect(await first).toMatchObject({ won: true });
+    expect(await expiry()).toBeUndefined();
   });
 
   it("A later run may commit although a killed run has left its claim", async () => {

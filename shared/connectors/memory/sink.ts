@@ -1,0 +1,117 @@
+import type { SupportsExists } from "../../contract/batch-writer.ts";
+import type { BatchContext } from "../../contract/context.ts";
+import type { Filter } from "../../contract/filters.ts";
+import type { SupportsCommitLookup, SupportsTargetName } from "../../contract/stream-writer.ts";
+import { predicateOf } from "../../contract/write/convert-filters.ts";
+import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
+import type { Predicate } from "../../contract/write/predicates.ts";
+import type {
+  SupportsDelete,
+  SupportsDeleteV2,
+  SupportsWrite,
+  TableCapability,
+  TruncatableTable,
+} from "../../contract/write/table.ts";
+import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
+import { openTable, type Table } from "./table.ts";
+import { RowsReplaced } from "./write.ts";
+import { FilterWriteBuilder, PredicateWriteBuilder, type WriteBuilderOptions } from "./write-builder.ts";
+
+/** What the pipeline may set about the table. */
+export interface SinkOptions extends WriteBuilderOptions {
+  readonly table: string;
+  readonly filterForm: "predicates" | "filters";
+}
+
+/** Returns the table that the options name, in the form of Spark's package `connector.write`. */
+export function memorySink(options: SinkOptions): SupportsWrite {
+  return options.filterForm === "filters" ? new FilterSink(options) : new PredicateSink(options);
+}
+
+/** A table with all methods but those that take conditions. */
+abstract class MemorySink
+  implements TruncatableTable, SupportsExists, SupportsTargetName, SupportsCommitLookup
+{
+  readonly name: string;
+  readonly capabilities: ReadonlySet<TableCapability>;
+  readonly insteadOf: Readonly<Partial<Record<TableCapability, string>>> = {
+    OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink, without v1Write: partitionBy: ["column"].',
+  };
+  protected readonly options: SinkOptions;
+  protected readonly table: Table;
+  #rowsDeleted = 0;
+
+  constructor(options: SinkOptions) {
+    this.options = options;
+    this.name = options.table;
+    this.table = openTable(options.table);
+    this.capabilities = capabilitiesOf(options);
+  }
+
+  truncateTable(): boolean {
+    this.#rowsDeleted = this.table.delete({ replaces: "all" });
+    return true;
+  }
+
+  protected deleteMatching(predicates: readonly Predicate[]): void {
+    this.#rowsDeleted = this.table.delete({ replaces: "matching", predicates });
+  }
+
+  supportedCustomMetrics(): readonly CustomMetric[] {
+    return [new RowsReplaced()];
+  }
+
+  reportDriverMetrics(): readonly CustomTaskMetric[] {
+    return [new RowsReplaced().of(this.#rowsDeleted)];
+  }
+
+  exists(): boolean {
+    return this.table.batches().length > 0;
+  }
+
+  targetName(): string {
+    return this.name;
+  }
+
+  hasCommitted(_batchId: number, batch: BatchContext): boolean {
+    return this.table.has(batch);
+  }
+}
+
+/** A table whose conditions are predicates, the newer form. */
+class PredicateSink extends MemorySink implements SupportsWrite, SupportsDeleteV2 {
+  newWriteBuilder(info: LogicalWriteInfo): PredicateWriteBuilder {
+    return new PredicateWriteBuilder(info, this.table, this.options);
+  }
+
+  deleteWhere(predicates: readonly Predicate[]): void {
+    this.deleteMatching(predicates);
+  }
+}
+
+/** A table whose conditions are filters, the older form. */
+class FilterSink extends MemorySink implements SupportsWrite, SupportsDelete {
+  readonly filterForm = "filters" as const;
+
+  newWriteBuilder(info: LogicalWriteInfo): FilterWriteBuilder {
+    return new FilterWriteBuilder(info, this.table, this.options);
+  }
+
+  deleteWhere(filters: readonly Filter[]): void {
+    this.deleteMatching(filters.map(predicateOf));
+  }
+}
+
+function capabilitiesOf({ v1Write, partitionBy }: SinkOptions): ReadonlySet<TableCapability> {
+  const capabilities = new Set<TableCapability>([
+    "BATCH_READ",
+    v1Write ? "V1_BATCH_WRITE" : "BATCH_WRITE",
+    "STREAMING_WRITE",
+    "TRUNCATE",
+    "OVERWRITE_BY_FILTER",
+    "ACCEPT_ANY_SCHEMA",
+    "AUTOMATIC_SCHEMA_EVOLUTION",
+  ]);
+  if (partitionBy !== undefined && !v1Write) capabilities.add("OVERWRITE_DYNAMIC");
+  return capabilities;
+}
