@@ -1,6 +1,5 @@
 import { syncBuiltinESMExports } from "node:module";
 import type { Context } from "aws-lambda";
-import { STEP_ERROR } from "../shared/aws/names.ts";
 import { onAbort } from "../shared/contract/abort.ts";
 import { escapeControls } from "../shared/contract/controls.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
@@ -10,6 +9,7 @@ import { forbidExit, unlessCrashed, watchUncaught } from "../shared/engine/run/p
 import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
 import { describeError } from "./describe-error.ts";
 import { load, logger, metrics, settings, tracer } from "./environment.ts";
+import { stepErrorName } from "./step-error.ts";
 
 /** The open pipeline, as a handler's body receives it. */
 export interface Opened {
@@ -41,7 +41,7 @@ forbidExit(process, syncBuiltinESMExports, () => crash !== undefined);
 class StepError extends Error {
   constructor(error: MillraceError) {
     super(escapeControls(`${error.code}: ${describeError(error.toRecord())}`));
-    this.name = error.retryable ? STEP_ERROR.retryable : STEP_ERROR.final;
+    this.name = stepErrorName(error);
     // The stack frames of this class do not help anyone.
     this.stack = `${this.name}: ${this.message}`;
   }

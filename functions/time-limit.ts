@@ -1,4 +1,5 @@
 import type { Context } from "aws-lambda";
+import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 
 /**
@@ -36,4 +37,15 @@ export async function withinTime<T>(
     clearTimeout(stop);
     clearTimeout(abandon);
   }
+}
+
+/**
+ * Returns when the function is killed, in epoch milliseconds. Until then, no other attempt of the
+ * task may commit if this one has begun to.
+ */
+export function commitDeadline(
+  lambda: Pick<Context, "getRemainingTimeInMillis">,
+  runtime: Pick<Runtime, "now">,
+): number {
+  return runtime.now() + lambda.getRemainingTimeInMillis();
 }

@@ -11,7 +11,8 @@ import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
 import { putFailure } from "./failures.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
-import { withinTime } from "./time-limit.ts";
+import { isDenial } from "./step-error.ts";
+import { commitDeadline, withinTime } from "./time-limit.ts";
 import { watchOf } from "./watch.ts";
 
 /** Reads one partition, stages it with the sink's writer, and records its commit message. */
@@ -24,7 +25,12 @@ export const handler = lambdaHandler(
       const watch = watchOf(stallPolicyOf(sessions.pipeline, settings.stall), { logger, metrics });
       const writing = withinTime(lambda, async (signal) => {
         const linked = linkSignals(signal, crash);
-        return await write(sessions, ports, event, { signal: linked.signal, watch }).finally(linked.unlink);
+        const options = {
+          signal: linked.signal,
+          watch,
+          commitDeadline: commitDeadline(lambda, ports.runtime),
+        };
+        return await write(sessions, ports, event, options).finally(linked.unlink);
       });
       const result = await unlessCrashed(crash, writing);
       logger.info("written", {
@@ -38,7 +44,9 @@ export const handler = lambdaHandler(
     } catch (error) {
       metrics.addMetric(METRIC.taskFailures, MetricUnit.Count, 1);
       const isFinal =
-        MillraceError.is(error) && (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
+        MillraceError.is(error) &&
+        !isDenial(error) &&
+        (!error.retryable || attemptNumber + 1 >= settings.maxAttempts);
       if (isFinal) {
         // Best effort. Without the file, the batch is aborted because of missing tasks.
         await putFailure(ports.store, run, partition, ports.runtime.newId(), error.toRecord()).catch(

@@ -24,7 +24,7 @@ import {
 import { LambdaInvoke, StepFunctionsStartExecution } from "aws-cdk-lib/aws-stepfunctions-tasks";
 import { Construct } from "constructs";
 import { context, input, inputIs, inputWith, mapItem, type Template } from "../shared/aws/jsonata.ts";
-import { STEP_ERROR, STEP_ERROR_PREFIX } from "../shared/aws/names.ts";
+import { STEP_ERROR_PREFIX } from "../shared/aws/names.ts";
 import {
   type Continued,
   type ExecutionInput,
@@ -52,21 +52,12 @@ import {
   versionOf,
 } from "./functions.ts";
 import { listsOfTasks } from "./permissions.ts";
+import { retryStep, retryWrite } from "./retries.ts";
 
 /** An inline Map runs at most 40 iterations in parallel. */
 const INLINE_CONCURRENCY = 40;
 /** How long after its timeout a function may still report before its task counts as lost. */
 const TASK_GRACE = Duration.seconds(30);
-/** Errors of the service. A retry is safe: every step can be repeated, even if the function ran. */
-const SERVICE_ERRORS = [
-  "Lambda.ServiceException",
-  "Lambda.AWSLambdaException",
-  "Lambda.SdkClientException",
-  "Lambda.ClientExecutionTimeoutException",
-];
-/** The account's limit of concurrent functions is reached; retries wait until others end. */
-const THROTTLED = "Lambda.TooManyRequestsException";
-
 /** JSONata that classifies the error of a failed task. */
 const TASK_FAILED = [
   `{% $contains($states.errorOutput.Error, "${STEP_ERROR_PREFIX}") ? ${TASK_END.failed}`,
@@ -135,7 +126,7 @@ export class PipelineStateMachine extends Construct {
       "Finalize",
       input((written: Written) => written),
     );
-    for (const step of [plan, finalize]) this.#retryStep(step);
+    for (const step of [plan, finalize]) retryStep(step, this.#context.figures);
 
     const route = Choice.jsonata(this, "Anything to do?");
     const isPlanned = (next: Planned["next"]) =>
@@ -165,18 +156,6 @@ export class PipelineStateMachine extends Construct {
       outputs: "{% $states.result.Payload %}",
       retryOnServiceExceptions: false,
       taskTimeout: Timeout.duration(timeout.plus(TASK_GRACE)),
-    });
-  }
-
-  #retryStep(task: LambdaInvoke): void {
-    retryService(task, this.#context.figures.isExpress);
-    task.addRetry({ errors: [STEP_ERROR.final], maxAttempts: 0 });
-    task.addRetry({
-      errors: ["States.ALL"],
-      interval: Duration.seconds(5),
-      backoffRate: 2,
-      maxAttempts: 2,
-      jitterStrategy: JitterType.FULL,
     });
   }
 
@@ -222,7 +201,6 @@ export class PipelineStateMachine extends Construct {
    * decides.
    */
   #write(id: string, isShort: boolean): State {
-    const { maxAttempts, retryInterval } = this.#context.figures;
     const write = LambdaInvoke.jsonata(this, id, {
       lambdaFunction: versionOf(this.#functions.Write),
       payload: TaskInput.fromObject({
@@ -235,18 +213,7 @@ export class PipelineStateMachine extends Construct {
       retryOnServiceExceptions: false,
       taskTimeout: Timeout.duration(this.#context.figures.writerTimeout.plus(TASK_GRACE)),
     });
-    retryService(write, isShort);
-    write.addRetry({ errors: [STEP_ERROR.final], maxAttempts: 0 });
-    if (maxAttempts > 1) {
-      write.addRetry({
-        errors: ["States.ALL"],
-        interval: retryInterval,
-        backoffRate: 2,
-        maxDelay: Duration.minutes(1),
-        maxAttempts: maxAttempts - 1,
-        jitterStrategy: JitterType.FULL,
-      });
-    }
+    retryWrite(write, this.#context.figures, isShort);
     const failed = Pass.jsonata(this, `${id}: failed`);
     write.addCatch(failed, {
       errors: ["States.ALL"],
@@ -353,26 +320,6 @@ export class PipelineStateMachine extends Construct {
       );
     }
   }
-}
-
-/** Adds retries. If `isShort`, they wait at most two of the execution's five minutes. */
-function retryService(task: LambdaInvoke, isShort: boolean): void {
-  task.addRetry({
-    errors: [THROTTLED],
-    interval: Duration.seconds(1),
-    backoffRate: 2,
-    maxDelay: Duration.seconds(30),
-    maxAttempts: isShort ? 8 : 60,
-    jitterStrategy: JitterType.FULL,
-  });
-  task.addRetry({
-    errors: SERVICE_ERRORS,
-    interval: Duration.seconds(1),
-    backoffRate: 2,
-    maxDelay: Duration.seconds(30),
-    maxAttempts: 8,
-    jitterStrategy: JitterType.FULL,
-  });
 }
 
 /**

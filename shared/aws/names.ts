@@ -43,6 +43,8 @@ export const STEP_ERROR_PREFIX = "Millrace.";
 export const STEP_ERROR = {
   retryable: `${STEP_ERROR_PREFIX}Retryable`,
   final: `${STEP_ERROR_PREFIX}Final`,
+  /** The error of a task attempt that was not allowed to commit. It does not count as a failure. */
+  denied: `${STEP_ERROR_PREFIX}Denied`,
 } as const;
 
 /**

@@ -21,6 +21,8 @@ import {
   scalar,
 } from "../../shared/contract/write/predicates.ts";
 import type { SupportsDeleteV2, SupportsWrite, TruncatableTable } from "../../shared/contract/write/table.ts";
+import type { Write } from "../../shared/contract/write/write.ts";
+import type { SupportsTruncate } from "../../shared/contract/write/write-builder.ts";
 import type { LogicalWriteInfo } from "../../shared/contract/write/write-info.ts";
 import { runPipeline } from "../../shared/testing/index.ts";
 import { batchFields } from "../support/batch-context.ts";
@@ -200,6 +202,14 @@ const context = (overrides: Partial<BatchContext> = {}): BatchContext =>
 
 type Message = Parameters<BatchWrite<unknown>["commit"]>[0][number];
 
+/** Builds a write that appends or, if `truncates`, replaces all rows. */
+async function built(table: SupportsWrite, truncates = false): Promise<Write> {
+  const builder = table.newWriteBuilder(INFO);
+  const write = await (truncates ? (builder as SupportsTruncate).truncate() : builder).build();
+  if (write === undefined) throw new Error("there is no write");
+  return write;
+}
+
 /** The calls of the engine by hand. */
 class Calls {
   readonly write: BatchWrite<unknown>;
@@ -209,8 +219,7 @@ class Calls {
   }
 
   static async of(table: SupportsWrite): Promise<Calls> {
-    const write = await table.newWriteBuilder(INFO).build();
-    return new Calls(await write.toBatch());
+    return new Calls(await (await built(table)).toBatch());
   }
 
   async writer(taskId: number): Promise<DataWriter<NamedRow, unknown>> {
@@ -237,7 +246,7 @@ describe("the interfaces of a memory table", () => {
   it("A commit that is called again with equal messages changes nothing and reports the same metric", async () => {
     const scene = new Scene();
     await scene.fill();
-    const write = await (await scene.table()).newWriteBuilder(INFO).build();
+    const write = await built(await scene.table());
     const calls = new Calls(await write.toBatch());
     const message = await calls.stage(0, 9);
     for (let call = 0; call < 2; call++) await calls.write.commit([message, null], undefined, context());
@@ -251,10 +260,7 @@ describe("the interfaces of a memory table", () => {
     const table = await scene.table();
     let message: Message = null;
     for (let call = 0; call < 2; call++) {
-      const builder = table.newWriteBuilder(INFO) as unknown as { truncate(): { build(): never } };
-      const write = builder.truncate().build() as Awaited<
-        ReturnType<ReturnType<SupportsWrite["newWriteBuilder"]>["build"]>
-      >;
+      const write = await built(table, true);
       const calls = new Calls(await write.toBatch());
       if (call === 0) message = await calls.stage(0, 9);
       await calls.write.commit([message], undefined, context());

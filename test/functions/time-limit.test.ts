@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { withinTime } from "../../functions/time-limit.ts";
+import { commitDeadline, withinTime } from "../../functions/time-limit.ts";
 
 const lambda = (milliseconds: number) => ({ getRemainingTimeInMillis: () => milliseconds });
 
@@ -37,4 +37,8 @@ describe("a task within the time of its function", () => {
       code: "TASK_OUT_OF_TIME",
     });
   });
+});
+
+it("A task may commit until its function is killed", () => {
+  expect(commitDeadline(lambda(60_000), { now: () => 5000 })).toBe(65_000);
 });

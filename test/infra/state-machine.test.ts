@@ -66,6 +66,14 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
     }
   });
 
+  it("The state machine calls a task again that was denied its commit, whatever its number of attempts is", () => {
+    for (const map of Object.values(asl.States).filter((state) => state.Type === "Map")) {
+      const [write] = Object.values(map.ItemProcessor?.States ?? {});
+      const [, , , denied] = (write?.["Retry"] ?? []) as Retry;
+      expect(denied).toMatchObject({ ErrorEquals: [STEP_ERROR.denied], MaxAttempts: 8 });
+    }
+  });
+
   it("The state machine continues to Finalize from each Map, also if the Map itself fails", () => {
     const maps = Object.values(asl.States).filter((state) => state.Type === "Map");
     expect(maps.length).toBeGreaterThan(0);
@@ -186,7 +194,7 @@ describe("the state machine", () => {
 
   it("The state machine tries a task as often as maxAttempts says, and the function knows the number", () => {
     const five = new Synthesized({ maxAttempts: 5 });
-    expect((named(five.asl, "Write")["Retry"] as Retry)[3]).toMatchObject({
+    expect((named(five.asl, "Write")["Retry"] as Retry)[4]).toMatchObject({
       ErrorEquals: ["States.ALL"],
       MaxAttempts: 4,
     });

@@ -37,6 +37,8 @@ function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): Mi
 
 const { table, bucket } = numbers("numbers");
 
+numbers("tabled", { table, bucket, entry: "test/localstack/pipelines/rows-table.ts" });
+
 const hurried = numbers("hurried", { table, bucket });
 // The test sets the timeout here and not by `writerTimeout`. With a `writerTimeout` this short, the
 // distributed Map would have Express children, which LocalStack refuses.

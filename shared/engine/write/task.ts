@@ -206,22 +206,9 @@ class WriterTask {
       isRenewed: options.watch !== undefined,
     });
     const writer = new TaskWriter(made, { ...this.#parts, where });
-    let task: Task;
-    let message: unknown;
-    try {
-      await this.#writeRows(writer);
-      // A sink might swallow the error of the source.
-      if (rows.failure !== undefined) throw rows.failure;
-      const metrics = await writer.metrics();
-      const other = await right.ask();
-      if (other !== undefined) return await this.#yieldTo(writer, other);
-      message = await writer.commit();
-      task = await this.#taskRecord(message, metrics);
-    } catch (error) {
-      await writer.abandon();
-      await right.release();
-      throw error;
-    }
+    const staged = await this.#stage(writer, right);
+    if ("outcome" in staged) return await this.#yieldTo(staged);
+    const { task, message } = staged;
     try {
       await writer.close();
     } catch (error) {
@@ -231,6 +218,31 @@ class WriterTask {
     }
     const result = await this.#record(task, message).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
+  }
+
+  /** Writes and commits, unless another attempt may. After an error, aborts. */
+  async #stage(
+    writer: TaskWriter,
+    right: CommitRight,
+  ): Promise<OtherAttempt | { readonly task: Task; readonly message: unknown }> {
+    try {
+      await this.#writeRows(writer);
+      const { rows } = this.#parts;
+      // A sink might swallow the error of the source.
+      if (rows.failure !== undefined) throw rows.failure;
+      const metrics = await writer.metrics();
+      const other = await right.ask();
+      if (other === undefined) {
+        const message = await writer.commit();
+        return { message, task: await this.#taskRecord(message, metrics) };
+      }
+      await writer.abandon();
+      return other;
+    } catch (error) {
+      await writer.abandon();
+      await right.release();
+      throw error;
+    }
   }
 
   /** Writes all rows, watched for a stall. */
@@ -247,9 +259,8 @@ class WriterTask {
     }
   }
 
-  /** Another attempt may commit: ends this one, and waits for the outcome of the other. */
-  async #yieldTo(writer: TaskWriter, other: OtherAttempt): Promise<TaskResult> {
-    await writer.abandon();
+  /** Waits for the outcome of the attempt that may commit instead of this one. */
+  async #yieldTo(other: OtherAttempt): Promise<TaskResult> {
     const winner = await other.outcome();
     if (!isOfPlan(winner, this.#parts.request.run)) throw otherPlan(this.#parts.request);
     return resultOf(winner, false);

@@ -1,19 +1,22 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { ArrowTableWriter } from "../../../shared/connectors/arrow-table/writer.ts";
+import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import { documentedReader, hasPython, runPython } from "../../support/python.ts";
 import { Desk } from "./table-desk.ts";
 
-/** Reads a table with the Python code of the page, and returns its ids or the error. */
-function readWithPython(folder: string): readonly number[] | string {
+/** Reads a column of a table with the Python code of the page, and returns it or the error. */
+function readWithPython(folder: string, column = "id"): readonly unknown[] | string {
   return runPython(
     `${documentedReader()}
 import sys
 try:
-    print(json.dumps(read_table(sys.argv[1])["id"].to_pylist()))
+    print(json.dumps(read_table(sys.argv[1])[sys.argv[2]].to_pylist()))
 except ValueError as error:
     print(json.dumps(str(error)))`,
-    [folder],
+    [folder, column],
   );
 }
 
@@ -26,6 +29,34 @@ describe.runIf(hasPython)("the Python lines of the page", () => {
     for (let batchId = 0; batchId < 40; batchId++)
       await desk.commit([await desk.stage([batchId], { batchId })], { batchId });
     expect(readWithPython(desk.path)).toEqual(await desk.ids());
+  });
+
+  it("The Python lines read a table with partitions as a whole, with its partition columns", async () => {
+    const desk = new Desk();
+    const ddl = "id bigint, p string";
+    const runtime = desk.world.ports().runtime;
+    const writerOf = (operation: "append" | "overwritePartitions") =>
+      new ArrowTableWriter({ schema: parseDdl(ddl), operation, partitionBy: ["p"] }, runtime);
+    for (const [batchId, rows] of [
+      [
+        [1, "a/ü"],
+        [2, null],
+        [3, "b"],
+      ],
+      [
+        [4, "a/ü"],
+        [5, null],
+      ],
+    ].entries()) {
+      const writer = writerOf(batchId === 0 ? "append" : "overwritePartitions");
+      const context = desk.context({ batchId });
+      async function* batches() {
+        yield recordBatchOf(parseDdl(ddl), rows);
+      }
+      await writer.commit([await writer.write(batches(), desk.task(context))], batchId, context);
+    }
+    expect(readWithPython(desk.path)).toEqual([3, 4, 5]);
+    expect(readWithPython(desk.path, "p")).toEqual(["b", "a/ü", null]);
   });
 
   it.each([0, 1])(

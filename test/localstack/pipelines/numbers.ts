@@ -17,11 +17,11 @@ import type { Answer, Call, Slice } from "../control.ts";
 
 type Position = { n: number };
 
-const name = process.env["NUMBERS_PIPELINE"] ?? "numbers";
+export const name = process.env["NUMBERS_PIPELINE"] ?? "numbers";
 
 type Asked = Omit<Call, "pipeline" | "edition">;
 
-async function ask(runtime: Runtime, call: Asked): Promise<Answer> {
+export async function ask(runtime: Runtime, call: Asked): Promise<Answer> {
   const { NUMBERS_CONTROL = "", NUMBERS_EDITION: edition, NUMBERS_PASSWORD, NUMBERS_TOKEN } = runtime.env;
   const secrets = {
     ...(NUMBERS_PASSWORD === undefined ? {} : { NUMBERS_PASSWORD }),
@@ -85,7 +85,7 @@ class NumbersReader extends DataSourceStreamReader<Position, Slice> {
   }
 }
 
-class Numbers extends DataSource {
+export class Numbers extends DataSource {
   override schema(): string {
     return "n bigint NOT NULL, word string";
   }
@@ -122,11 +122,11 @@ class Table extends ArrowTable {
   }
 }
 
-function batchOf({ incarnation, batchId, attempt }: BatchContext): Omit<Asked, "call"> {
+export function batchOf({ incarnation, batchId, attempt }: BatchContext): Omit<Asked, "call"> {
   return { incarnation, batchId, attempt };
 }
 
-function placeOf(task: TaskContext): Omit<Asked, "call"> {
+export function placeOf(task: TaskContext): Omit<Asked, "call"> {
   const { incarnation, batchId, attempt, partitionId, attemptNumber } = task;
   return { incarnation, batchId, attempt, partition: partitionId, attemptNumber };
 }

@@ -162,8 +162,10 @@ function compareEnd(where: string, spark: Run, millrace: Run): void {
   const [theirs, ours] = [spark.end, millrace.end];
   if (theirs?.failed !== ours?.failed)
     differ(`${where}, end`, theirs?.failed ? theirs.text : "ok", ours?.failed ? ours.text : "ok");
-  // What else went wrong is told after the cause.
-  if (theirs?.faults[0] !== ours?.faults[0])
+  // What else went wrong is told beside the cause.
+  const [fault] = theirs?.faults ?? [];
+  const isTold = fault === undefined ? ours?.faults.length === 0 : ours?.faults.includes(fault);
+  if (isTold !== true)
     differ(`${where}, the fault in the error`, theirs?.text ?? "none", ours?.text ?? "none");
 }
 

@@ -7,7 +7,8 @@ import type { Awaitable, NamedRow } from "../../../contract/stream-reader.ts";
 import type { Findings } from "../../report.ts";
 import { sampleRows } from "../../samples.ts";
 import type { Surroundings, SurroundingsOptions } from "../../surroundings.ts";
-import type { WriterFactory } from "../../target.ts";
+import type { TableAccess } from "../../table-factory.ts";
+import type { WriterFactory } from "../../writer-factory.ts";
 
 /** The argument of `readBack`. */
 export interface ReadBackContext {
@@ -76,6 +77,14 @@ export interface SinkSubject {
 
 export type Staged = SinkSubject & { readonly messages: Messages };
 
+/** The subject of a trap that only tables have. */
+export type TableSubject = SinkSubject & { readonly factory: { readonly access: TableAccess } };
+
+/** Returns true if the sink is a table. */
+export function isTable(sink: SinkSubject): sink is TableSubject {
+  return sink.factory.access !== undefined;
+}
+
 /** Returns true if the first batch is written. */
 export function isStaged(sink: SinkSubject): sink is Staged {
   return sink.messages !== undefined;
@@ -91,8 +100,11 @@ function planOf(batchId: number): string {
 }
 
 /** Returns an attempt at the first batch of another incarnation. */
-export function attemptOfNewLife({ surroundings }: SinkSubject): Attempt {
-  return { incarnation: surroundings.runtime.newId(), batchId: 0, planId: planOf(0), attempt: 1 };
+export function attemptOfNewLife({ surroundings, factory }: SinkSubject): Attempt {
+  const incarnation = surroundings.runtime.newId();
+  // A table may know a batch by its plan id alone.
+  const planId = factory.access === undefined ? planOf(0) : `plan-of-${incarnation}`;
+  return { incarnation, batchId: 0, planId, attempt: 1 };
 }
 
 export function rowsFor(
