@@ -179,6 +179,12 @@ async function prepare(
   return { ...given, startedAt, planned, context, watch, rows, write };
 }
 
+/** A task whose writer has committed, and which is not recorded yet. */
+interface Committed {
+  readonly message: unknown;
+  readonly task: Task;
+}
+
 /** Runs one attempt of a task: writes its rows, commits them, and records its message. */
 class WriterTask {
   readonly #parts: TaskParts;
@@ -206,22 +212,19 @@ class WriterTask {
       isRenewed: options.watch !== undefined,
     });
     const writer = new TaskWriter(made, { ...this.#parts, where });
-    let task: Task;
-    let message: unknown;
+    let committed: Committed | OtherAttempt;
     try {
       await this.#writeRows(writer);
       // A sink might swallow the error of the source.
       if (rows.failure !== undefined) throw rows.failure;
       const metrics = await writer.metrics();
-      const other = await right.ask();
-      if (other !== undefined) return await this.#yieldTo(writer, other);
-      message = await writer.commit();
-      task = await this.#taskRecord(message, metrics);
+      committed = (await right.ask()) ?? (await this.#commit(writer, metrics));
     } catch (error) {
       await writer.abandon();
       await right.release();
       throw error;
     }
+    if ("outcome" in committed) return await this.#yieldTo(writer, committed);
     try {
       await writer.close();
     } catch (error) {
@@ -229,7 +232,7 @@ class WriterTask {
       await right.release();
       throw error;
     }
-    const result = await this.#record(task, message).finally(() => right.end());
+    const result = await this.#record(committed).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 
@@ -247,6 +250,11 @@ class WriterTask {
     }
   }
 
+  async #commit(writer: TaskWriter, metrics: Task["metrics"]): Promise<Committed> {
+    const message = await writer.commit();
+    return { message, task: await this.#taskRecord(message, metrics) };
+  }
+
   /** Another attempt may commit: ends this one, and waits for the outcome of the other. */
   async #yieldTo(writer: TaskWriter, other: OtherAttempt): Promise<TaskResult> {
     await writer.abandon();
@@ -259,7 +267,7 @@ class WriterTask {
    * Records the task. If another attempt was recorded first, deletes what this one staged and
    * returns the result of the other.
    */
-  async #record(task: Task, message: unknown): Promise<TaskResult> {
+  async #record({ task, message }: Committed): Promise<TaskResult> {
     const { ledger } = this.#parts.ports;
     const key = taskKey(this.#parts.request);
     let winner: Task;
