@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
+import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
 import { AlwaysTrue, EqualTo, GreaterThan } from "../../shared/contract/filters.ts";
 import { type BatchPipeline, type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
@@ -64,6 +65,17 @@ class Examples {
       .options({ path });
   }
 
+  /** The ids of all rows in the files of a folder, in ascending order. */
+  ids(folder: string): number[] {
+    const files = readdirSync(join(this.folder, folder)).filter((name) => name.endsWith(".jsonl"));
+    const lines = files.flatMap((name) =>
+      readFileSync(join(this.folder, folder, name), "utf8")
+        .trim()
+        .split("\n"),
+    );
+    return lines.map((line) => (JSON.parse(line) as { id: number }).id).sort();
+  }
+
   /** The number of rows of each day in `readings.db`, where nothing may be staged. */
   days(): Record<string, number> {
     const db = new DatabaseSync(join(this.folder, "readings.db"));
@@ -72,6 +84,21 @@ class Examples {
     db.close();
     expect(staged).toEqual({ rows: 0 });
     return Object.fromEntries(rows.map(({ day, rows: count }) => [day, count])) as Record<string, number>;
+  }
+}
+
+/** Two partitions of whole numbers. */
+class Numbers extends DataSource {
+  override schema() {
+    return "id int NOT NULL";
+  }
+  override reader() {
+    return new (class extends DataSourceReader<number[]> {
+      override partitions = () => [[1, 2], [3]];
+      override *read(ids: number[]) {
+        for (const id of ids) yield { id };
+      }
+    })();
   }
 }
 
@@ -162,5 +189,36 @@ describe("the page on tables of one's own", () => {
 
   it("The replaceable table passes checkSink", async () => {
     await expect(new Examples("write.md").load("check.ts")).resolves.toBeDefined();
+  });
+});
+
+describe("the page for those who know Spark's Scala and Java", () => {
+  it("The whole table has the rows of each batch in files of its own", async () => {
+    const page = new Examples("from-spark.md");
+    const lines = pipeline("lines")
+      .read.format(Numbers)
+      .write.format(await page.table("lines-table.ts", "LinesTable"));
+    const path = join(page.folder, "lines");
+    await runPipeline(lines.options({ path }).mode("append"));
+    await runPipeline(lines.options({ path }).mode("append"));
+    expect(readdirSync(path)).toHaveLength(4);
+    expect(page.ids("lines")).toEqual([1, 1, 2, 2, 3, 3]);
+  });
+
+  it("The writer of Spark 2.3 keeps to its four modes", async () => {
+    const page = new Examples("from-spark.md");
+    const old = pipeline("old")
+      .read.format(Numbers)
+      .write.format(await page.table("old.ts", "Old"));
+    const to = old.options({ path: join(page.folder, "old") });
+    await runPipeline(to.mode("ignore"));
+    expect(page.ids("old")).toEqual([1, 2, 3]);
+    await runPipeline(to.mode("ignore"));
+    await expect(runPipeline(to.mode("errorifexists"))).rejects.toMatchObject({ code: "SINK_FAILED" });
+    expect(page.ids("old")).toEqual([1, 2, 3]);
+    await runPipeline(to.mode("append"));
+    expect(page.ids("old")).toEqual([1, 1, 2, 2, 3, 3]);
+    await runPipeline(to.mode("overwrite"));
+    expect(page.ids("old")).toEqual([1, 2, 3]);
   });
 });
