@@ -140,7 +140,8 @@ export class TableWriter extends DataSourceArrowWriter<unknown> {
    */
   async plan({ planId, incarnation }: BatchKey): Promise<TableWrite | undefined> {
     const { session, schema, plans, settings } = this.#parts;
-    const key = JSON.stringify([planId, incarnation, settings]);
+    const { saveMode, outputs, overwrites } = settings;
+    const key = JSON.stringify([planId, incarnation, saveMode, outputs, overwrites?.replaces]);
     if (plans.has(key)) return plans.get(key);
     const request = { ...this.#request({ planId, incarnation }), isPlanning: true };
     const planned = await session.planWrite(schema, request, PARTITIONS);

@@ -179,6 +179,12 @@ async function prepare(
   return { ...given, startedAt, planned, context, watch, rows, write };
 }
 
+/** A task whose writer has committed, and which is not recorded yet. */
+interface Committed {
+  readonly message: unknown;
+  readonly task: Task;
+}
+
 /** Runs one attempt of a task: writes its rows, commits them, and records its message. */
 class WriterTask {
   readonly #parts: TaskParts;
@@ -216,7 +222,7 @@ class WriterTask {
       await right.release();
       throw error;
     }
-    const result = await this.#record(task, message).finally(() => right.end());
+    const result = await this.#record(committed).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 
@@ -270,7 +276,7 @@ class WriterTask {
    * Records the task. If another attempt was recorded first, deletes what this one staged and
    * returns the result of the other.
    */
-  async #record(task: Task, message: unknown): Promise<TaskResult> {
+  async #record({ task, message }: Committed): Promise<TaskResult> {
     const { ledger } = this.#parts.ports;
     const key = taskKey(this.#parts.request);
     let winner: Task;

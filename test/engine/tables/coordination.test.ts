@@ -85,6 +85,22 @@ describe("commit coordination", () => {
     await denied;
   });
 
+  it("A denied attempt is aborted and closed once, also if it is told to stop while it waits", async () => {
+    const { gate, open } = gates();
+    const { recording, attempt } = await oneTask({ gate });
+    const first = attempt(0);
+    await until(() => count(recording, "writer.commit 0") === 1);
+    const stopping = new AbortController();
+    const second = attempt(1, { signal: stopping.signal });
+    await until(() => count(recording, "writer.close 0") === 1);
+    stopping.abort();
+    await expect(second).rejects.toMatchObject({ code: "TASK_CANCELLED" });
+    expect(count(recording, "writer.abort 0")).toBe(1);
+    expect(count(recording, "writer.close 0")).toBe(1);
+    open(0);
+    expect(await first).toMatchObject({ won: true });
+  });
+
   it("The next attempt may commit after the time of the first one is over", async () => {
     const { gate, open } = gates();
     const { world, recording, attempt } = await oneTask({ gate });
