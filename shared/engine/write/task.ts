@@ -214,7 +214,6 @@ class WriterTask {
     const writer = new TaskWriter(made, { ...this.#parts, where });
     const staged = await this.#stage(writer, right);
     if ("outcome" in staged) return await this.#yieldTo(staged);
-    const { task, message } = staged;
     try {
       await writer.close();
     } catch (error) {
@@ -222,15 +221,12 @@ class WriterTask {
       await right.release();
       throw error;
     }
-    const result = await this.#record(committed).finally(() => right.end());
+    const result = await this.#record(staged).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 
   /** Writes and commits, unless another attempt may. After an error, aborts. */
-  async #stage(
-    writer: TaskWriter,
-    right: CommitRight,
-  ): Promise<OtherAttempt | { readonly task: Task; readonly message: unknown }> {
+  async #stage(writer: TaskWriter, right: CommitRight): Promise<OtherAttempt | Committed> {
     try {
       await this.#writeRows(writer);
       const { rows } = this.#parts;
