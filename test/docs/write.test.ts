@@ -2,12 +2,18 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../shared/arrow/rows.ts";
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { AlwaysTrue, EqualTo, GreaterThan } from "../../shared/contract/filters.ts";
 import { type BatchPipeline, type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
+import { predicatesOf } from "../../shared/contract/write/convert-filters.ts";
+import type { Predicate } from "../../shared/contract/write/predicates.ts";
 import { runPipeline } from "../../shared/testing/index.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
@@ -146,6 +152,26 @@ describe("the page on tables of one's own", () => {
     const later = new GreaterThan("day", "2026-11-21");
     await expect(runPipeline(ofDay.overwrite(later))).rejects.toMatchObject({ code: "WRITE_NOT_SUPPORTED" });
     expect(page.days()).toEqual(BOTH_DAYS);
+  });
+
+  it("The functions that evaluate predicates keep rows and plan files", async () => {
+    const { kept, plan } = await new Examples("write.md").load<{
+      kept(batch: RecordBatch, predicates: readonly Predicate[]): RecordBatch;
+      plan(schema: Schema, predicates: readonly Predicate[], file: object): string;
+    }>("matching.ts");
+    const schema = parseDdl("day string, celsius double");
+    const predicates = predicatesOf(new GreaterThan("day", "2026-11-21"));
+    const batch = recordBatchOf(schema, [
+      ["2026-11-21", 1],
+      ["2026-11-22", 2],
+      [null, 3],
+    ]);
+    expect([...rowsOf(kept(batch, predicates))].map(({ celsius }) => celsius)).toEqual([1, 3]);
+    const file = (firstDay: string, lastDay: string) =>
+      plan(schema, predicates, { rows: 9, firstDay, lastDay });
+    expect(file("2026-11-22", "2026-11-23")).toBe("drop it");
+    expect(file("2026-11-20", "2026-11-21")).toBe("keep it");
+    expect(file("2026-11-21", "2026-11-22")).toBe("rewrite it");
   });
 
   it("The table with a metric reports it after the commit", async () => {
