@@ -23,7 +23,9 @@ export function simplified(one: Predicate): Predicate {
   }
 }
 
-/** The comparison that holds if another one does not. A comparison with a null is unknown in both. */
+/**
+ * The comparison that holds if another one does not. A comparison with a null is unknown in both.
+ */
 const OPPOSITES = {
   ">": "<=",
   ">=": "<",
@@ -65,7 +67,9 @@ function simplifiedIn(one: Predicate): Predicate {
   return isOne ? predicate("=", value, only) : predicate("IN", value, ...different);
 }
 
-/** True if both expressions are the same. Literals of objects are the same if they are identical. */
+/**
+ * True if both expressions are the same. Literals of objects are the same if they are identical.
+ */
 function isEqual(one: Expression, other: Expression): boolean {
   if (one.kind === "literal") return other.kind === "literal" && Object.is(one.value, other.value);
   if (one.kind === "reference") {

@@ -5,6 +5,7 @@ import { type ErrorLocation, MillraceError, toMillraceError } from "../../contra
 import { optional } from "../../contract/optional.ts";
 import type { StallPolicy } from "../../contract/pipeline.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
+import { withSuppressed } from "../first-cause.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
 import type { BatchRun, Ledger } from "../ports/ledger.ts";
@@ -241,9 +242,9 @@ class WriterTask {
       await writer.abandon();
       return other;
     } catch (error) {
-      await writer.abandon();
+      const suppressed = await writer.abandon();
       await right.release();
-      throw error;
+      throw withSuppressed(error, suppressed);
     }
   }
 

@@ -12,15 +12,12 @@ const OVERWRITES = [
     uses: ["TRUNCATE", "OVERWRITE_BY_FILTER", "STREAMING_WRITE"],
   },
   { capability: "OVERWRITE_BY_FILTER", methods: ["overwrite"], uses: ["OVERWRITE_BY_FILTER", "TRUNCATE"] },
-  {
-    capability: "OVERWRITE_DYNAMIC",
-    methods: ["overwriteDynamicPartitions"],
-    uses: ["OVERWRITE_DYNAMIC"],
-  },
+  // One class of builder may serve tables with and without partitions.
+  { capability: "OVERWRITE_DYNAMIC", methods: ["overwriteDynamicPartitions"], uses: undefined },
 ] as const satisfies readonly {
   capability: TableCapability;
   methods: readonly string[];
-  uses: readonly TableCapability[];
+  uses: readonly TableCapability[] | undefined;
 }[];
 
 const HINT =
@@ -44,7 +41,7 @@ export const CAPABILITIES: Trap<SinkSubject, TableSubject> = {
           const [method] = methods;
           if (isPromised && !methods.some(has))
             add(sink, `${table.name} promises ${capability}, but its builder has no ${method}()`);
-          if (has(method) && !uses.some((use) => table.capabilities.has(use)))
+          if (uses !== undefined && has(method) && !uses.some((use) => table.capabilities.has(use)))
             add(
               sink,
               `the builder of ${table.name} has ${method}(), but the table has no capability ${capability}`,
