@@ -118,6 +118,14 @@ function detailsOf(
   };
 }
 
+function figuresOf({ rows, bytes, metrics }: ReturnType<typeof publicBatch>): [string, string][] {
+  const fields: [string, string][] = [];
+  if (rows !== null) fields.push(["rows", formatCount(rows)]);
+  if (bytes !== null) fields.push(["bytes", formatBytes(bytes)]);
+  for (const [name, value] of Object.entries(metrics ?? {})) fields.push([printable(name), printable(value)]);
+  return fields;
+}
+
 function describe(batch: ReturnType<typeof detailsOf>): string {
   const { error, finishedAt, tasks, running } = batch;
   const milliseconds = Date.parse(finishedAt ?? batch.plannedAt) - Date.parse(batch.plannedAt);
@@ -130,8 +138,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   if (batch.attempt > 1) fields.push(["first planned", formatTime(batch.firstPlannedAt)]);
   if (finishedAt !== null)
     fields.push(["finished", `${formatTime(finishedAt)}, after ${formatDuration(milliseconds)}`]);
-  if (batch.rows !== null) fields.push(["rows", formatCount(batch.rows)]);
-  if (batch.bytes !== null) fields.push(["bytes", formatBytes(batch.bytes)]);
+  fields.push(...figuresOf(batch));
   if (batch.skipped !== null) fields.push(["skipped", describeAction(batch.skipped)]);
   if (error !== null) fields.push(["error", `${error.code}: ${error.message}`]);
   for (const { code, message } of error?.also ?? []) fields.push(["later", `${code}: ${message}`]);

@@ -16,6 +16,7 @@ export function publicBatch(batch: Batch) {
     partitions: batch.tasks,
     rows: batch.progress?.rows ?? null,
     bytes: batch.progress?.bytes ?? null,
+    metrics: batch.progress?.metrics ?? null,
     plannedAt: new Date(batch.plannedAt).toISOString(),
     finishedAt: batch.finishedAt === undefined ? null : new Date(batch.finishedAt).toISOString(),
     error: batch.error ?? null,

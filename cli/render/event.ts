@@ -67,10 +67,13 @@ function describeWarning({ error }: Of<"warning">): Text {
   return [styled("yellow", `warning ${error.code}: `), printable(error.message), hint];
 }
 
-function describeBatch({ batchId, state, rows, bytes, milliseconds }: Of<"batch">): Text {
+function describeBatch({ batchId, state, rows, bytes, milliseconds, metrics = {} }: Of<"batch">): Text {
   const mark = styled(state === "committed" ? "green" : "red", state);
   const amount = `${plural(rows, "row")}, ${formatBytes(bytes)}`;
-  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}`];
+  const reported = Object.entries(metrics).map(
+    ([name, value]) => `, ${printable(name)}: ${printable(value)}`,
+  );
+  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}${reported.join("")}`];
 }
 
 function describeInterrupted({ openBatchId }: Of<"interrupted">): string {

@@ -1,5 +1,7 @@
 /**
- * Re-exports the copy of `apache-arrow` that Millrace uses. A sink should import Arrow from here:
- * two copies do not recognise each other's types, and files that mix them cannot be read.
+ * Re-exports the copy of `apache-arrow` that Millrace uses, and what evaluates predicates. A sink
+ * should import Arrow from here: two copies do not recognise each other's types, and files that mix
+ * them cannot be read.
  */
 export * from "apache-arrow";
+export { filterMatcher, matcherOf, type RowMatcher } from "./predicates/row-matcher.ts";

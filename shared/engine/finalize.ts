@@ -32,7 +32,7 @@ export interface FinalizeRequest {
 export interface FinalizeResult {
   /** The batch after the call: `committed` or `aborted`. */
   readonly batch: Batch;
-  /** The error of the sink's `commit`, if the batch was aborted because of it. */
+  /** The error of the sink because of which the batch was aborted. */
   readonly failure?: MillraceError;
   /**
    * The error of the source's `commit(end)`. The batch is committed anyway, and the next run calls
@@ -66,7 +66,7 @@ interface AttemptState {
   readonly write?: SinkWrite;
   /** The commit messages of these tasks, if they were read already. */
   readonly messages?: MessagesRead;
-  /** Why the sink's `commit` did not take effect. */
+  /** The error of the sink because of which the batch is aborted. */
   readonly failure?: MillraceError;
   /** Why the sink could not report its metrics. */
   readonly unreported?: MillraceError;
@@ -159,7 +159,8 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const to = isWhole ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...(isWhole ? {} : { error: problem }) });
   const prepared = { write, ...optional("messages", messages) };
-  if (decided.state === to) return { next: { batch: decided, tasks, ...prepared } };
+  const failure = found === undefined ? optional("failure", refused) : {};
+  if (decided.state === to) return { next: { batch: decided, tasks, ...prepared, ...failure } };
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
   // Without that, a commit would seem to lack messages: the sink is then asked for the batch, and a
   // batch that has not landed is aborted and written again. That costs time, but no rows.
@@ -222,8 +223,14 @@ async function abortBatch(
   // A task whose message is gone counts as failed.
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
-  await watch.callSink("abort()", batchLocation(batch), () => write.abort(messages, context));
+  const abort = () => write.abort(messages, context);
+  // As in Spark, the sink is asked for its metrics although it could not abort.
+  const failed = await watch.callSink("abort()", batchLocation(batch), abort).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
   const reported = await reportMetrics(write, tasks);
+  if (failed !== undefined) throw withLater(failed.error, reported.error);
   const aborted = await finish(finalizer, batch, {
     ...outcomeOf(ports, tasks, reported.shown),
     to: "aborted",
@@ -232,6 +239,11 @@ async function abortBatch(
   return {
     next: { ...attempt, tasks, batch: aborted, ...optional("failure", reported.error ?? attempt.failure) },
   };
+}
+
+/** Returns an error with a later one beside it, if there is one. */
+function withLater(error: unknown, later: MillraceError | undefined): unknown {
+  return MillraceError.is(error) && later !== undefined ? besides(error, later) : error;
 }
 
 /** Asks the sink for its metrics, after a commit or an abort. */

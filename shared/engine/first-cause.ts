@@ -27,6 +27,16 @@ export function besides(first: ErrorParts | undefined, later: unknown): unknown 
   });
 }
 
+/**
+ * Returns the error with errors beside it that do not change what follows, as Java keeps suppressed
+ * exceptions.
+ */
+export function withSuppressed(error: unknown, suppressed: readonly MillraceError[]): unknown {
+  if (!MillraceError.is(error) || suppressed.length === 0) return error;
+  const also = [...error.also, ...suppressed].slice(0, MAX_LATER);
+  return MillraceError.from({ ...partsWithStack(error), also });
+}
+
 /** Copies the parts one by one, because those of an error are no enumerable properties. */
 function partsWithStack({
   code,

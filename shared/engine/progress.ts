@@ -1,5 +1,6 @@
 import type { Runtime } from "../contract/context.ts";
 import type { JsonValue } from "../contract/json.ts";
+import { optional } from "../contract/optional.ts";
 import type { Batch, BatchRun } from "./ports/ledger.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./ports/progress.ts";
 import type { BatchProgress } from "./ports/records.ts";
@@ -32,7 +33,7 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
     sources: [
       { description: trigger.source, startOffset: start, endOffset: end, latestOffset: latest, ...figures },
     ],
-    sink: { description: trigger.sink, numOutputRows: rows },
+    sink: { description: trigger.sink, numOutputRows: rows, ...optional("metrics", progress.metrics) },
   };
 }
 

@@ -5,7 +5,8 @@ import { SINK_TRAPS } from "./checks/sink/traps.ts";
 import { runTraps } from "./checks/trap.ts";
 import { type CheckReport, Findings } from "./report.ts";
 import { Surroundings } from "./surroundings.ts";
-import { type SinkTarget, type WriterFactory, writerFactoriesOf } from "./target.ts";
+import { type SinkTarget, writerFactoriesOf } from "./target.ts";
+import type { WriterFactory } from "./writer-factory.ts";
 
 const DEFAULT_SCHEMA = "id bigint NOT NULL, name string";
 
@@ -28,7 +29,11 @@ export async function checkSink(target: SinkTarget, options: CheckSinkOptions = 
   const firstRows: FirstRows = new Map();
   for (const factory of factories) {
     const incarnation = surroundings.runtime.newId();
-    const known = { incarnation, firstRows, expected: 0, knowsBatch: false, knowsPlan: false };
+    const { kind, access } = factory;
+    // The chain of a table knows the plan of a batch, or the epoch of a stream.
+    const knowsBatch = access !== undefined;
+    const knowsPlan = knowsBatch && kind === "batch";
+    const known = { incarnation, firstRows, expected: 0, knowsBatch, knowsPlan };
     await runTraps(SINK_TRAPS, { factory, schema, options, surroundings, findings, ...known });
   }
   return findings.report();

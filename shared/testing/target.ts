@@ -14,6 +14,8 @@ import type {
   SimpleDataSourceStreamReader,
 } from "../contract/stream-reader.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { tableFactoriesOf } from "./table-factory.ts";
+import type { WriterFactory } from "./writer-factory.ts";
 
 /** A stream reader, a simple stream reader or a batch reader. */
 export type AnyReader =
@@ -42,12 +44,6 @@ export type ReaderFactory =
   | FactoryOf<"stream", DataSourceStreamReader<object, unknown>>
   | FactoryOf<"simple", SimpleDataSourceStreamReader<object>>
   | FactoryOf<"batch", DataSourceReader<unknown>>;
-
-/** Creates a new writer for each call. */
-export interface WriterFactory {
-  readonly kind: "stream" | "batch";
-  make(schema: Schema, overwrite: boolean): Promise<Writer<unknown>>;
-}
 
 interface Given {
   readonly options?: Readonly<Record<string, unknown>>;
@@ -117,6 +113,9 @@ export async function writerFactoriesOf(
     const parsed = await parsedOptions(target, definition, "checkSink");
     const newSink = (): DataSource<object> =>
       new dataSource(parsed as never, surroundings.dataSourceRuntime());
+    const tables = await tableFactoriesOf({ dataSource, options: parsed as object, surroundings }, schema);
+    if (tables !== undefined && tables.length > 0) return tables;
+    if (tables !== undefined) throw invalid("checkSink", "a table without the capability to be written");
     const factories: WriterFactory[] = [];
     for (const [kind, method] of [
       ["stream", "streamWriter"],

@@ -24,7 +24,7 @@ import type { SupportsDeleteV2, SupportsWrite, TruncatableTable } from "../../sh
 import type { Write } from "../../shared/contract/write/write.ts";
 import type { SupportsTruncate } from "../../shared/contract/write/write-builder.ts";
 import type { LogicalWriteInfo } from "../../shared/contract/write/write-info.ts";
-import { runPipeline } from "../../shared/testing/index.ts";
+import { checkSink, runPipeline } from "../../shared/testing/index.ts";
 import { batchFields } from "../support/batch-context.ts";
 import { withStores } from "../support/runtime.ts";
 
@@ -243,6 +243,17 @@ class Calls {
 }
 
 describe("the interfaces of a memory table", () => {
+  it.each<MemoryOptions>([
+    { partitionBy: ["id"] },
+    { form: "arrow" },
+    { filterForm: "filters" },
+    { v1Write: true },
+  ])("A memory table with the options %j has none of the known traps of a sink", async (options) => {
+    const { name } = new Scene();
+    const readBack = () => memoryTable(name).rows();
+    await checkSink(Memory, { options: { ...options, table: name }, readBack });
+  });
+
   it("A commit that is called again with equal messages changes nothing and reports the same metric", async () => {
     const scene = new Scene();
     await scene.fill();

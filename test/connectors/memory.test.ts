@@ -5,6 +5,7 @@ import {
   MemoryStream,
   memoryTable,
 } from "../../shared/connectors/memory/index.ts";
+import type { SupportsExists } from "../../shared/contract/batch-writer.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
@@ -15,15 +16,25 @@ import type {
   NamedRow,
   SupportsTriggerAvailableNow,
 } from "../../shared/contract/stream-reader.ts";
-import type { DataSourceStreamWriter, SupportsCommitLookup } from "../../shared/contract/stream-writer.ts";
+import type { SupportsCommitLookup } from "../../shared/contract/stream-writer.ts";
+import type { BatchWrite } from "../../shared/contract/write/batch-write.ts";
+import type { AnyDataWriter, DataWriter } from "../../shared/contract/write/data-writer.ts";
+import type { SupportsTruncate } from "../../shared/contract/write/write-builder.ts";
 import { checkSink, checkSource } from "../../shared/testing/index.ts";
 import { batchFields } from "../support/batch-context.ts";
 import { EngineWorld } from "../support/engine.ts";
 import { withStores } from "../support/runtime.ts";
 
 type Reader = DataSourceStreamReader<{ rows: number }, object> & Required<SupportsTriggerAvailableNow>;
-type MemoryWriter = DataSourceStreamWriter<object> &
-  SupportsCommitLookup & { abortTask(message: object | null): void; exists(): boolean };
+type StagedRows = object;
+
+/** The write of a table, and the writers of its tasks by the rows that they have staged. */
+interface MemoryWriter {
+  readonly table: SupportsCommitLookup & SupportsExists;
+  readonly write: BatchWrite<unknown>;
+  readonly tasks: Map<StagedRows, AnyDataWriter<unknown>>;
+  commit(messages: readonly (StagedRows | null)[], batch: BatchContext): unknown;
+}
 
 const SCHEMA = parseDdl("id int");
 const task = {} as TaskContext;
@@ -46,14 +57,26 @@ async function memory(options: MemoryOptions, elsewhere = false): Promise<Memory
 }
 const readerOf = async (options: MemoryOptions, elsewhere?: boolean): Promise<Reader> =>
   (await memory(options, elsewhere)).streamReader(SCHEMA) as Reader;
-const writerOf = async (table: string, overwrite = false, elsewhere?: boolean): Promise<MemoryWriter> =>
-  (await memory({ table }, elsewhere)).writer(SCHEMA, overwrite) as unknown as MemoryWriter;
-
-async function* rowsFrom(rows: readonly NamedRow[]): AsyncGenerator<NamedRow> {
-  yield* rows;
+async function writerOf(name: string, overwrite = false, elsewhere?: boolean): Promise<MemoryWriter> {
+  const table = (await memory({ table: name }, elsewhere)).table(SCHEMA);
+  const info = { queryId: "plan", schema: SCHEMA, options: {}, plannedAt: 0, saveMode: "append" } as const;
+  const builder = table.newWriteBuilder(info) as SupportsTruncate;
+  const built = await (overwrite ? builder.truncate() : builder).build();
+  const write = (await built?.toBatch()) as BatchWrite<unknown>;
+  const commit = (messages: readonly unknown[], batch: BatchContext) =>
+    write.commit(messages, undefined, batch);
+  return { table: table as unknown as MemoryWriter["table"], write, tasks: new Map(), commit };
 }
-const stage = async (writer: MemoryWriter, ...numbers: number[]): Promise<object> =>
-  (await writer.write(rowsFrom(ids(...numbers)), task)) ?? {};
+
+let attempts = 0;
+async function stage({ write, tasks }: MemoryWriter, ...numbers: number[]): Promise<StagedRows> {
+  const factory = await write.createBatchWriterFactory({ numPartitions: 1, inputPartitions: 1 });
+  const writer = (await factory.createWriter(0, attempts++, task)) as DataWriter<NamedRow, StagedRows>;
+  for (const row of ids(...numbers)) await writer.write(row);
+  const message = (await writer.commit()) ?? {};
+  tasks.set(message, writer as AnyDataWriter<unknown>);
+  return message;
+}
 
 const batch = (batchId: number, more: Partial<BatchContext> = {}): BatchContext =>
   ({
@@ -162,27 +185,27 @@ describe("a memory table", () => {
     const table = memoryTable("orders");
     const messages = [await stage(writer, 1, 2), await stage(writer, 3)];
     expect(table.rows()).toEqual([]);
-    expect(writer.exists()).toBe(false);
-    await writer.commit([...messages, null].reverse(), 0, batch(0));
+    expect(writer.table.exists(batch(0))).toBe(false);
+    await writer.commit([...messages, null].reverse(), batch(0));
     expect(table.rows()).toEqual(ids(3, 1, 2));
     expect(table.batches()).toEqual([{ pipeline: "p", batchId: 0, rows: ids(3, 1, 2) }]);
-    expect(writer.exists()).toBe(true);
+    expect(writer.table.exists(batch(0))).toBe(true);
   });
 
   it("A memory table has a batch once, however often it is committed", async () => {
     const writer = await writerOf("once");
     const message = await stage(writer, 1);
-    expect(writer.hasCommitted(0, batch(0))).toBe(false);
-    for (let i = 0; i < 2; i++) await writer.commit([message], 0, batch(0));
-    expect(writer.hasCommitted(0, batch(0))).toBe(true);
+    expect(writer.table.hasCommitted(0, batch(0))).toBe(false);
+    for (let i = 0; i < 2; i++) await writer.commit([message], batch(0));
+    expect(writer.table.hasCommitted(0, batch(0))).toBe(true);
     const another = await writerOf("once");
-    await another.commit([await stage(another, 1)], 0, batch(0));
+    await another.commit([await stage(another, 1)], batch(0));
     expect(memoryTable("once").rows()).toEqual(ids(1));
-    await another.commit([await stage(another, 2)], 1, batch(1));
+    await another.commit([await stage(another, 2)], batch(1));
     expect(memoryTable("once").rows()).toEqual(ids(1, 2));
     const unknown = batch(0, { incarnation: "life-2" });
     const message3 = await stage(another, 3);
-    expect(failure(() => another.commit([message3], 0, unknown))).toMatchObject({
+    expect(failure(() => another.commit([message3], unknown))).toMatchObject({
       code: "LEDGER_BEHIND_SINK",
     });
   });
@@ -190,30 +213,30 @@ describe("a memory table", () => {
   it("A memory table drops staged rows on an abort of the task or batch, unless a commit was tried", async () => {
     const writer = await writerOf("aborted");
     const [lost, dropped, kept] = [await stage(writer, 1), await stage(writer, 2), await stage(writer, 3)];
-    writer.abortTask(lost);
-    await writer.abort([dropped, null], 0, batch(0));
-    await writer.abort([kept], 0, batch(0, { commitTried: true }));
+    await writer.tasks.get(lost)?.abort();
+    await writer.write.abort([dropped, null], batch(0));
+    await writer.write.abort([kept], batch(0, { commitTried: true }));
     for (const message of [lost, dropped])
-      expect(failure(() => writer.commit([message], 0, batch(0)))).toEqual(NOT_HERE);
-    await writer.commit([kept], 0, batch(0));
+      expect(failure(() => writer.commit([message], batch(0)))).toEqual(NOT_HERE);
+    await writer.commit([kept], batch(0));
     expect(memoryTable("aborted").rows()).toEqual(ids(3));
   });
 
   it("A memory table has only the rows of an overwriting batch but still knows the batches before it", async () => {
     const writer = await writerOf("replaced");
-    await writer.commit([await stage(writer, 1)], 0, batch(0));
+    await writer.commit([await stage(writer, 1)], batch(0));
     const overwriting = await writerOf("replaced", true);
     const message = await stage(overwriting, 2);
-    for (let i = 0; i < 2; i++) await overwriting.commit([message], 1, batch(1));
+    for (let i = 0; i < 2; i++) await overwriting.commit([message], batch(1));
     const late = await stage(writer, 1);
-    expect(failure(() => writer.commit([late], 0, batch(0)))).toMatchObject({ code: "LEDGER_BEHIND_SINK" });
+    expect(failure(() => writer.commit([late], batch(0)))).toMatchObject({ code: "LEDGER_BEHIND_SINK" });
     expect(memoryTable("replaced").rows()).toEqual(ids(2));
   });
 
   it("A memory table refuses rows that a task of another thread staged", async () => {
     const elsewhere = await stage(await writerOf("far", false, true), 1);
     const writer = await writerOf("far");
-    expect(failure(() => writer.commit([elsewhere], 0, batch(0)))).toEqual(NOT_HERE);
+    expect(failure(() => writer.commit([elsewhere], batch(0)))).toEqual(NOT_HERE);
     expect(memoryTable("far").rows()).toEqual([]);
   });
 });
@@ -260,7 +283,7 @@ describe("memory", () => {
         message: "memory cannot read without the option stream",
       }),
     );
-    expect(() => source.streamWriter(SCHEMA, false)).toThrow(
+    expect(() => source.table(SCHEMA)).toThrow(
       expect.objectContaining({ message: "memory cannot write without the option table" }),
     );
     await expect(memory({ stream: "", numPartitions: 0 })).rejects.toMatchObject({ code: "OPTIONS_INVALID" });

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DataSource } from "../../shared/contract/data-source.ts";
-import { GreaterThan, IsNull, Not } from "../../shared/contract/filters.ts";
+import { And, GreaterThan, IsNull, Not, Or } from "../../shared/contract/filters.ts";
 import { Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { findDataSource, registerDataSource } from "../../shared/contract/registry.ts";
 import { checkTrigger, type Trigger } from "../../shared/contract/trigger.ts";
@@ -94,6 +94,17 @@ describe("filter", () => {
     expect(read.filter(...filters).write.format(Drawer).source.filters).toEqual(filters);
   });
 
+  it("The method `filter` splits And at the top, as Spark does, so a reader gets each part", () => {
+    const [a, b, c] = [
+      new GreaterThan("id", 5),
+      new IsNull("name"),
+      new Not(new And(new IsNull("x"), new IsNull("y"))),
+    ];
+    const either = new Or(a, b);
+    const { filters } = read.filter(new And(a, new And(b, c)), either).write.format(Drawer).source;
+    expect(filters).toEqual([a, b, c, either]);
+  });
+
   it.each<readonly [unknown, string]>([
     ["id > 5", "a string of 6 characters"],
     [[new GreaterThan("id", 5)], "an array of 1"],
@@ -101,6 +112,7 @@ describe("filter", () => {
     [GreaterThan, "a function"],
     [undefined, "undefined"],
     [new Not("id > 5" as never), "a string of 6 characters"],
+    [new And(new IsNull("id"), "id > 5" as never), "a string of 6 characters"],
   ])("The method `filter` refuses %o and says how filters are written", (filter, found) => {
     expect(() => read.filter(filter as never)).toThrow(
       expect.objectContaining({

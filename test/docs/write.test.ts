@@ -1,12 +1,19 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
+import type { RecordBatch, Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../shared/arrow/rows.ts";
+import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
+import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { AlwaysTrue, EqualTo, GreaterThan } from "../../shared/contract/filters.ts";
 import { type BatchPipeline, type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader } from "../../shared/contract/stream-reader.ts";
+import { predicatesOf } from "../../shared/contract/write/convert-filters.ts";
+import type { Predicate } from "../../shared/contract/write/predicates.ts";
 import { runPipeline } from "../../shared/testing/index.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
@@ -64,6 +71,17 @@ class Examples {
       .options({ path });
   }
 
+  /** The ids of all rows in the files of a folder, in ascending order. */
+  ids(folder: string): number[] {
+    const files = readdirSync(join(this.folder, folder)).filter((name) => name.endsWith(".jsonl"));
+    const lines = files.flatMap((name) =>
+      readFileSync(join(this.folder, folder, name), "utf8")
+        .trim()
+        .split("\n"),
+    );
+    return lines.map((line) => (JSON.parse(line) as { id: number }).id).sort();
+  }
+
   /** The number of rows of each day in `readings.db`, where nothing may be staged. */
   days(): Record<string, number> {
     const db = new DatabaseSync(join(this.folder, "readings.db"));
@@ -72,6 +90,21 @@ class Examples {
     db.close();
     expect(staged).toEqual({ rows: 0 });
     return Object.fromEntries(rows.map(({ day, rows: count }) => [day, count])) as Record<string, number>;
+  }
+}
+
+/** Two partitions of whole numbers. */
+class Numbers extends DataSource {
+  override schema() {
+    return "id int NOT NULL";
+  }
+  override reader() {
+    return new (class extends DataSourceReader<number[]> {
+      override partitions = () => [[1, 2], [3]];
+      override *read(ids: number[]) {
+        for (const id of ids) yield { id };
+      }
+    })();
   }
 }
 
@@ -121,6 +154,26 @@ describe("the page on tables of one's own", () => {
     expect(page.days()).toEqual(BOTH_DAYS);
   });
 
+  it("The functions that evaluate predicates keep rows and plan files", async () => {
+    const { kept, plan } = await new Examples("write.md").load<{
+      kept(batch: RecordBatch, predicates: readonly Predicate[]): RecordBatch;
+      plan(schema: Schema, predicates: readonly Predicate[], file: object): string;
+    }>("matching.ts");
+    const schema = parseDdl("day string, celsius double");
+    const predicates = predicatesOf(new GreaterThan("day", "2026-11-21"));
+    const batch = recordBatchOf(schema, [
+      ["2026-11-21", 1],
+      ["2026-11-22", 2],
+      [null, 3],
+    ]);
+    expect([...rowsOf(kept(batch, predicates))].map(({ celsius }) => celsius)).toEqual([1, 3]);
+    const file = (firstDay: string, lastDay: string) =>
+      plan(schema, predicates, { rows: 9, firstDay, lastDay });
+    expect(file("2026-11-22", "2026-11-23")).toBe("drop it");
+    expect(file("2026-11-20", "2026-11-21")).toBe("keep it");
+    expect(file("2026-11-21", "2026-11-22")).toBe("rewrite it");
+  });
+
   it("The table with a metric reports it after the commit", async () => {
     const page = new Examples("write.md");
     const counted = await page.copyTo(await page.table("counted.ts", "Counted"), "counted");
@@ -162,5 +215,36 @@ describe("the page on tables of one's own", () => {
 
   it("The replaceable table passes checkSink", async () => {
     await expect(new Examples("write.md").load("check.ts")).resolves.toBeDefined();
+  });
+});
+
+describe("the page for those who know Spark's Scala and Java", () => {
+  it("The whole table has the rows of each batch in files of its own", async () => {
+    const page = new Examples("from-spark.md");
+    const lines = pipeline("lines")
+      .read.format(Numbers)
+      .write.format(await page.table("lines-table.ts", "LinesTable"));
+    const path = join(page.folder, "lines");
+    await runPipeline(lines.options({ path }).mode("append"));
+    await runPipeline(lines.options({ path }).mode("append"));
+    expect(readdirSync(path)).toHaveLength(4);
+    expect(page.ids("lines")).toEqual([1, 1, 2, 2, 3, 3]);
+  });
+
+  it("The writer of Spark 2.3 keeps to its four modes", async () => {
+    const page = new Examples("from-spark.md");
+    const old = pipeline("old")
+      .read.format(Numbers)
+      .write.format(await page.table("old.ts", "Old"));
+    const to = old.options({ path: join(page.folder, "old") });
+    await runPipeline(to.mode("ignore"));
+    expect(page.ids("old")).toEqual([1, 2, 3]);
+    await runPipeline(to.mode("ignore"));
+    await expect(runPipeline(to.mode("errorifexists"))).rejects.toMatchObject({ code: "SINK_FAILED" });
+    expect(page.ids("old")).toEqual([1, 2, 3]);
+    await runPipeline(to.mode("append"));
+    expect(page.ids("old")).toEqual([1, 1, 2, 2, 3, 3]);
+    await runPipeline(to.mode("overwrite"));
+    expect(page.ids("old")).toEqual([1, 2, 3]);
   });
 });

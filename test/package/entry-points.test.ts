@@ -39,6 +39,7 @@ it.each(["./write", "./write/spark-2.3"])(
     const imported = Object.values(metafile.outputs).flatMap(({ imports }) =>
       imports.map(({ path }) => path),
     );
-    expect(new Set(imported)).toBeOneOf([new Set(), new Set(["apache-arrow"])]);
+    // `leven` finds the name that a wrong name of a predicate may stand for.
+    expect(imported.filter((name) => name !== "apache-arrow" && name !== "leven")).toEqual([]);
   },
 );

@@ -1,17 +1,19 @@
 import type { Attribute, FilterValue } from "../../contract/filters.ts";
 import { compareKeys, type Key } from "./keys.ts";
 
-/** What is known about one column of a set of rows. A missing property is unknown. */
+/** Bounds of one column of a set of rows. A missing property is unknown. */
 export interface ColumnStatistics {
   /** No value is less. Nulls do not count. */
   readonly min?: FilterValue;
-  /** No value is greater. Nulls do not count, but NaN does: it is the greatest number, as in Spark. */
+  /**
+   * No value is greater. Nulls do not count, but NaN does: it is the greatest number, as in Spark.
+   */
   readonly max?: FilterValue;
   /** Number of rows in which the column, or a struct around it, is null. */
   readonly nullCount?: number;
 }
 
-/** What is known about a set of rows, such as those of a file. */
+/** Statistics of a set of rows, such as those of a file. */
 export interface Statistics {
   /** Number of rows. */
   readonly rowCount?: number;

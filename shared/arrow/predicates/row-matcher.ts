@@ -12,44 +12,20 @@ import { type Coverage, coverageOf, type Statistics } from "./ranges.ts";
  * Decides which rows match predicates, in SQL's three-valued logic: true, false, or null for
  * unknown. A row matches only if all predicates are true for it.
  */
-export class RowMatcher {
-  readonly #schema: Schema;
-  readonly #condition: Condition;
-
-  constructor(schema: Schema, condition: Condition) {
-    this.#schema = schema;
-    this.#condition = condition;
-  }
-
+export interface RowMatcher {
   /** Returns the result for one row. Throws `ROW_MISMATCH` if it does not have the schema. */
-  holds(row: Row): boolean | null {
-    return this.on(recordBatchOf(this.#schema, [row]))(0);
-  }
-
+  holds(row: Row): boolean | null;
   /** Returns the result for each row of a record batch, by the row's index. */
-  on(batch: RecordBatch): Test {
-    return this.#condition.bind(batch.data as Data);
-  }
-
+  on(batch: RecordBatch): (row: number) => boolean | null;
   /**
    * Returns the indexes of the rows that match, and of all others, both in ascending order.
-   * `takeRows` makes record batches of them.
    */
-  split(batch: RecordBatch): { readonly matching: readonly number[]; readonly others: readonly number[] } {
-    const test = this.on(batch);
-    const matching: number[] = [];
-    const others: number[] = [];
-    for (let row = 0; row < batch.numRows; row++) (test(row) === true ? matching : others).push(row);
-    return { matching, others };
-  }
-
+  split(batch: RecordBatch): { readonly matching: readonly number[]; readonly others: readonly number[] };
   /**
    * Returns if all, some or none of the rows with these statistics match. `all` and `none` are
    * certain; `some` is also the answer if the statistics do not tell. Of no rows none match.
    */
-  coverage(statistics: Statistics): Coverage {
-    return statistics.rowCount === 0 ? "none" : coverageOf(this.#condition.outcomes(statistics));
-  }
+  coverage(statistics: Statistics): Coverage;
 }
 
 /**
@@ -66,5 +42,35 @@ export function filterMatcher(schema: Schema, filters: readonly Filter[]): RowMa
 }
 
 function matcher(schema: Schema, predicates: readonly Predicate[], labelOf: LabelOf): RowMatcher {
-  return new RowMatcher(schema, new Compiler(schema, labelOf).conditions(predicates));
+  return new CompiledMatcher(schema, new Compiler(schema, labelOf).conditions(predicates));
+}
+
+class CompiledMatcher implements RowMatcher {
+  readonly #schema: Schema;
+  readonly #condition: Condition;
+
+  constructor(schema: Schema, condition: Condition) {
+    this.#schema = schema;
+    this.#condition = condition;
+  }
+
+  holds(row: Row): boolean | null {
+    return this.on(recordBatchOf(this.#schema, [row]))(0);
+  }
+
+  on(batch: RecordBatch): Test {
+    return this.#condition.bind(batch.data as Data);
+  }
+
+  split(batch: RecordBatch) {
+    const test = this.on(batch);
+    const matching: number[] = [];
+    const others: number[] = [];
+    for (let row = 0; row < batch.numRows; row++) (test(row) === true ? matching : others).push(row);
+    return { matching, others };
+  }
+
+  coverage(statistics: Statistics): Coverage {
+    return statistics.rowCount === 0 ? "none" : coverageOf(this.#condition.outcomes(statistics));
+  }
 }

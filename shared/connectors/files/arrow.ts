@@ -51,7 +51,7 @@ export async function* readArrow(
 ): AsyncGenerator<RecordBatch> {
   const reader = await opened(file);
   checkNotInFolders(reader.schema.names as string[], file, options);
-  const positions = matchColumns(reader.schema, schema, options);
+  const positions = columnPositions(reader.schema, schema, options);
   let row = 0;
   for await (const batch of batchesOf(reader)) {
     const columns = schema.fields.map(({ name, type }, i) => {
@@ -66,7 +66,7 @@ export async function* readArrow(
 }
 
 /** Returns the position of each column in the file, and -1 for one that is to be null. */
-function matchColumns(found: Schema, schema: Schema, options: ArrowOptions): number[] {
+function columnPositions(found: Schema, schema: Schema, options: ArrowOptions): number[] {
   const names = found.fields.map(({ name }) => name);
   checkColumns(schema, names);
   checkMissing(

@@ -5,13 +5,10 @@ import { DataSource } from "../../contract/data-source.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
-import type { StreamWriter } from "../../contract/stream-writer.ts";
 import type { SupportsWrite } from "../../contract/write/table.ts";
 import { MemoryReader, type MemorySource, MemoryStreamReader } from "./readers.ts";
 import { memorySink } from "./sink.ts";
 import { findStream } from "./stream.ts";
-import type { StagedRows } from "./table.ts";
-import { MemoryWriter } from "./writer.ts";
 
 export { MemoryStream } from "./stream.ts";
 export { type MemoryBatch, type MemoryTable, memoryTable } from "./table.ts";
@@ -79,16 +76,6 @@ export class Memory extends DataSource<ParsedOptions> {
   /** Returns the table, which can do everything that Spark's package `connector.write` has. */
   override table(_schema: Schema): SupportsWrite {
     return memorySink({ ...this.options, table: this.#required("table") });
-  }
-
-  /** Returns a writer of the table that appends rows or, with `overwrite`, replaces all rows. */
-  override writer(schema: Schema, overwrite: boolean): StreamWriter<StagedRows> {
-    return new MemoryWriter(schema, this.#required("table"), overwrite, this.runtime);
-  }
-
-  /** Returns a writer of the table that appends rows. */
-  override streamWriter(schema: Schema, _overwrite: boolean): StreamWriter<StagedRows> {
-    return new MemoryWriter(schema, this.#required("table"), false, this.runtime);
   }
 
   get #source(): MemorySource {

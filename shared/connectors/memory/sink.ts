@@ -74,7 +74,7 @@ abstract class MemorySink
   }
 
   hasCommitted(_batchId: number, batch: BatchContext): boolean {
-    return this.table.has(batch);
+    return this.table.has(batch) || this.table.hasInserted(batch.planId);
   }
 }
 

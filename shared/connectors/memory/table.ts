@@ -134,6 +134,11 @@ export class Table implements MemoryTable {
     return rowsReplaced;
   }
 
+  /** True if the rows of this query came in one call. */
+  hasInserted(queryId: string): boolean {
+    return this.#inserted.has(queryId);
+  }
+
   /** Removes rows. Returns how many they were. Error: `FILTER_INVALID`. */
   delete(replaced: Replaced): number {
     return this.#replace(replaced, []);

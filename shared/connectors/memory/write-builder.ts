@@ -21,7 +21,9 @@ export interface WriteBuilderOptions {
 }
 
 /** Notes what the write replaces. At most one of its methods is called before `build`. */
-abstract class MemoryWriteBuilder implements SupportsTruncate, SupportsDynamicOverwrite {
+abstract class MemoryWriteBuilder implements SupportsTruncate, Partial<SupportsDynamicOverwrite> {
+  /** Only the builder of a table with partition columns has this method. */
+  readonly overwriteDynamicPartitions?: () => this;
   readonly #info: LogicalWriteInfo;
   readonly #table: Table;
   readonly #options: WriteBuilderOptions;
@@ -31,16 +33,16 @@ abstract class MemoryWriteBuilder implements SupportsTruncate, SupportsDynamicOv
     this.#info = info;
     this.#table = table;
     this.#options = options;
+    const { partitionBy, v1Write } = options;
+    if (partitionBy === undefined || v1Write) return;
+    this.overwriteDynamicPartitions = () => {
+      this.#replaced = { replaces: "partitions", partitionBy };
+      return this;
+    };
   }
 
   truncate(): this {
     this.#replaced = { replaces: "all" };
-    return this;
-  }
-
-  overwriteDynamicPartitions(): this {
-    const { partitionBy = [] } = this.#options;
-    this.#replaced = { replaces: "partitions", partitionBy };
     return this;
   }
 

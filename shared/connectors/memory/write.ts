@@ -127,7 +127,7 @@ function abortRows(
 }
 
 /** Returns the messages of the tasks that have one. */
-export function present(messages: readonly (StagedRows | null)[]): StagedRows[] {
+function present(messages: readonly (StagedRows | null)[]): StagedRows[] {
   return messages.filter((message) => message !== null);
 }
 

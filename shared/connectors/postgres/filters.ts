@@ -2,7 +2,7 @@ import { DataType, type Field, Precision, Schema } from "apache-arrow";
 import { recordBatchOf } from "../../arrow/record-batches.ts";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Filter, LeafFilter } from "../../contract/filters.ts";
-import type { Parameters } from "./cursor.ts";
+import { Parameters } from "./cursor.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import type { Column, Table } from "./table.ts";
 
@@ -23,8 +23,8 @@ const PATTERNS = {
 type Comparison = Exclude<LeafFilter, { readonly kind: "In" | "IsNull" | "IsNotNull" }>;
 
 /**
- * Returns a filter as an SQL condition. Returns `undefined` if PostgreSQL would evaluate it
- * differently than Millrace does.
+ * Returns a filter as an SQL condition, which may stand beside `AND`. Returns `undefined` if
+ * PostgreSQL would evaluate it differently than Millrace does; then nothing is bound.
  */
 export function conditionOf(
   filter: Filter,
@@ -32,28 +32,32 @@ export function conditionOf(
   schema: Schema,
   parameters: Parameters,
 ): string | undefined {
-  const child = (one: Filter) => conditionOf(one, table, schema, parameters);
+  // PostgreSQL refuses a parameter that no condition uses, so it is tried with others first.
+  const bindTo = (own: Parameters) =>
+    condition(filter, (leaf: LeafFilter) => leafCondition(leaf, table, schema, own));
+  return bindTo(new Parameters()) && bindTo(parameters);
+}
+
+type LeafCondition = (leaf: LeafFilter) => string | undefined;
+
+function condition(filter: Filter, leafOf: LeafCondition): string | undefined {
   switch (filter.kind) {
     case "AlwaysTrue":
       return "TRUE";
     case "AlwaysFalse":
       return "FALSE";
-    case "Not":
-      return joined("NOT ", child(filter.child));
+    case "Not": {
+      const child = condition(filter.child, leafOf);
+      return child && `NOT (${child})`;
+    }
     case "And":
-      return joined(" AND ", child(filter.left), child(filter.right));
-    case "Or":
-      return joined(" OR ", child(filter.left), child(filter.right));
+    case "Or": {
+      const [left, right] = [condition(filter.left, leafOf), condition(filter.right, leafOf)];
+      return left && right && `((${left}) ${filter.kind.toUpperCase()} (${right}))`;
+    }
     default:
-      return leafCondition(filter, table, schema, parameters);
+      return leafOf(filter);
   }
-}
-
-/** Returns one condition after the operator, or several with the operator in between. */
-function joined(operator: string, ...conditions: readonly (string | undefined)[]): string | undefined {
-  if (conditions.includes(undefined)) return undefined;
-  const [first, ...others] = conditions.map((condition) => `(${condition})`);
-  return others.length === 0 ? operator + first : [first, ...others].join(operator);
 }
 
 function leafCondition(

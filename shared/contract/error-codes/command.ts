@@ -87,7 +87,7 @@ export const COMMAND = {
   },
   FILTER_INVALID: {
     means:
-      "`.filter()` was given something else than filters; or a filter names no column of the schema, or compares it with what it cannot hold",
+      "`.filter()`, `.overwrite()` or `deleteFrom()` was given something else than filters or predicates; or one names no column of the schema, or compares it with what it cannot hold",
     do: 'correct it; a field of a struct is named `["place", "x"]`',
   },
   SAVE_MODE_INVALID: {

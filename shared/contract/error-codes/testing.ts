@@ -101,8 +101,18 @@ export const SINK_TRAPS = {
     means: "`hasCommitted` says yes or no where it should not",
     do: "read back what `commit` wrote",
   },
+  CAPABILITY_MISMATCH: {
+    means:
+      "a table promises with a capability what its builder or its write has no method for, or the other way round",
+    do: "add the method, or remove the capability",
+  },
+  STAGED_CHECK_WRONG: {
+    means: "`findDamaged` found damage where there is none, or changed what was staged",
+    do: "only look at the files that the messages name",
+  },
   OVERWRITE_INCOMPLETE: {
-    means: "a batch with `overwrite` left old rows, or lost its own when it came twice",
-    do: "replace all in one step",
+    means:
+      "a batch with `overwrite` left old rows, or lost its own when it came twice; or one with a condition touched other rows",
+    do: "replace what the batch is told to, in one step with its rows",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;

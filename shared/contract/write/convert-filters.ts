@@ -12,15 +12,16 @@ import {
   predicate,
   reference,
 } from "./predicates.ts";
+import { simplified } from "./simplify-predicate.ts";
 
 /**
- * Returns the predicates that must all hold for a row that matches the condition. Like Spark, it
- * splits `AND` at the top and leaves everything else within one predicate. Throws `FILTER_INVALID`.
+ * Returns the predicates that must all hold for a row that matches the condition, in the form in
+ * which Spark hands them to a table: simplified, and split at each `AND` at the top. Throws
+ * `FILTER_INVALID`.
  */
 export function predicatesOf(condition: Filter | Predicate): readonly Predicate[] {
-  return conjunctsOf(
-    isPredicate(condition) ? checkPredicate(condition) : predicateOf(checkFilter(condition)),
-  );
+  const checked = isPredicate(condition) ? checkPredicate(condition) : predicateOf(checkFilter(condition));
+  return conjunctsOf(simplified(checked));
 }
 
 function isPredicate(condition: unknown): condition is Predicate {

@@ -6,8 +6,8 @@ import type { CustomTaskMetric } from "./metrics.ts";
 
 /**
  * Writes the rows of one task attempt. The engine calls `writeAll` once, then `commit`, then
- * `close`. After a failed `write` or `commit` it calls `abort`, then `close`; errors of `abort` are
- * ignored. (Spark: `DataWriter`.)
+ * `close`. After a failed `write` or `commit` it calls `abort`, then `close`; their errors are kept
+ * beside that of the task. (Spark: `DataWriter`.)
  *
  * Rows are objects keyed by field name, in the format of `DataSourceStreamWriter.write`. Extend
  * `ArrowDataWriter` instead to receive Arrow record batches.

@@ -20,7 +20,9 @@ export interface CustomMetric {
 
 /** A metric whose values are added up. (Spark: `CustomSumMetric`.) */
 export abstract class CustomSumMetric implements CustomMetric {
+  /** Name of the metric, by which its values are found. */
   abstract readonly name: string;
+  /** What people see as the name of the metric. */
   abstract readonly description: string;
   /** Returns the sum of the values. */
   aggregateTaskMetrics(values: readonly number[]): string {
@@ -30,7 +32,9 @@ export abstract class CustomSumMetric implements CustomMetric {
 
 /** A metric of which the average is shown. (Spark: `CustomAvgMetric`.) */
 export abstract class CustomAvgMetric implements CustomMetric {
+  /** Name of the metric, by which its values are found. */
   abstract readonly name: string;
+  /** What people see as the name of the metric. */
   abstract readonly description: string;
   /** Returns the average with up to three decimals, or `"0"` if there are no values. */
   aggregateTaskMetrics(values: readonly number[]): string {

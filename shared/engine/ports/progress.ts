@@ -34,7 +34,12 @@ export interface StreamingQueryProgress {
   readonly processedRowsPerSecond?: number;
   readonly durationMs: Readonly<Record<string, number>>;
   readonly sources: readonly SourceProgress[];
-  readonly sink: { readonly description: string; readonly numOutputRows: number };
+  readonly sink: {
+    readonly description: string;
+    readonly numOutputRows: number;
+    /** The write's metrics, by their descriptions. Absent if it has none. */
+    readonly metrics?: Readonly<Record<string, string>>;
+  };
 }
 
 /** Returns rows per second, rounded to three decimal places. */

@@ -122,6 +122,8 @@ export type RunEvent =
       readonly bytes: number;
       /** From the plan of this attempt to its end. */
       readonly milliseconds: number;
+      /** The write's metrics, by their descriptions. Absent if it has none. */
+      readonly metrics?: Readonly<Record<string, string>>;
     }
   | { readonly type: "batchProgress"; readonly progress: StreamingQueryProgress }
   | {

@@ -4,6 +4,7 @@ import type { FinalizeResult } from "../finalize.ts";
 import { besides } from "../first-cause.ts";
 import type { PlannedBatch, PlanResult } from "../plan.ts";
 import type { Batch } from "../ports/ledger.ts";
+import type { BatchProgress } from "../ports/records.ts";
 import type { RunEvent } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { elapsedBetween, progressOf } from "../progress.ts";
@@ -147,16 +148,18 @@ class Run {
       throw besides(failure, error);
     });
     const { state, progress, finishedAt = batch.plannedAt } = ended.batch;
-    const { rows, bytes } = progress ?? { rows: 0, bytes: 0 };
+    const { rows, bytes, metrics }: BatchProgress = progress ?? { rows: 0, bytes: 0 };
+    const figures = { rows, bytes, ...optional("metrics", metrics) };
     const milliseconds = elapsedBetween(batch.plannedAt, finishedAt);
     const isCommitted = state === "committed";
-    onEvent({ type: "batch", ...range, state: isCommitted ? state : "aborted", rows, bytes, milliseconds });
+    onEvent({ type: "batch", ...range, state: isCommitted ? state : "aborted", ...figures, milliseconds });
     const record = progressOf(ended.batch);
     if (record !== undefined) onEvent({ type: "batchProgress", progress: record });
 
     const outcome = outcomeOfBatch(batch.state, ended);
     if (isCommitted) return { outcome, rows, ...optional("error", errorAfterCommit(ended)) };
-    const error = failure ?? ended.failure ?? recordedAbortError(ended.batch);
+    // As in Spark, an error of the sink's metrics after the abort replaces that of a task.
+    const error = ended.failure ?? failure ?? recordedAbortError(ended.batch);
     return { outcome, error: withWayOut(error, ended.batch) };
   }
 }

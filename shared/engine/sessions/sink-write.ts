@@ -55,10 +55,15 @@ export class SinkWrite {
 
   /** Asks the built write for its metrics and for the write of the batch. Error: `SINK_FAILED`. */
   static async open(parts: SinkWriteParts): Promise<SinkWrite> {
-    const { write, where } = parts;
-    const metrics = await guard("SINK_FAILED", "supportedCustomMetrics() failed", where, () =>
-      write.supportedCustomMetrics(),
-    );
+    const { write, where, isStream } = parts;
+    const askMetrics = () =>
+      guard("SINK_FAILED", "supportedCustomMetrics() failed", where, () => write.supportedCustomMetrics());
+    if (isStream) {
+      // As in Spark, a stream is asked for its metrics after the write of the batch.
+      const physical = await openPhysical(parts);
+      return new SinkWrite(parts, physical, await askMetrics());
+    }
+    const metrics = await askMetrics();
     try {
       return new SinkWrite(parts, await openPhysical(parts), metrics);
     } catch (error) {

@@ -2,7 +2,7 @@ import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
 import { onAbort } from "../../contract/abort.ts";
 import type { Runtime } from "../../contract/context.ts";
-import type { ErrorLocation } from "../../contract/errors.ts";
+import type { ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { Awaitable, NamedRow } from "../../contract/stream-reader.ts";
 import type { AnyDataWriter } from "../../contract/write/data-writer.ts";
 import type { CustomTaskMetric } from "../../contract/write/metrics.ts";
@@ -79,22 +79,22 @@ export class TaskWriter {
   }
 
   /**
-   * Aborts and closes the writer. Errors are ignored, because the error of the task matters more. A
+   * Aborts and closes the writer. Returns their errors: the error of the task matters more. A
    * writer that was given up is aborted when its call returns.
    */
-  async abandon(): Promise<void> {
-    if (this.#late === undefined) await this.#abortAndClose();
-    else this.#late.catch(() => undefined).then(() => this.#abortAndClose());
+  async abandon(): Promise<readonly MillraceError[]> {
+    if (this.#late === undefined) return await this.#abortAndClose();
+    this.#late.catch(() => undefined).then(() => this.#abortAndClose());
+    return [];
   }
 
-  async #abortAndClose(): Promise<void> {
-    for (const end of [() => this.#writer.abort(), () => this.#writer.close?.()]) {
-      try {
-        await end();
-      } catch {
-        // Vacuum removes what is left.
-      }
+  async #abortAndClose(): Promise<readonly MillraceError[]> {
+    const errors: MillraceError[] = [];
+    const abort = () => this.#call("abort", () => this.#writer.abort());
+    for (const end of [abort, () => this.close()]) {
+      await end().catch((error: MillraceError) => errors.push(error));
     }
+    return errors;
   }
 
   #askMetrics(): readonly CustomTaskMetric[] {

@@ -5,6 +5,7 @@ import { type ErrorLocation, MillraceError, toMillraceError } from "../../contra
 import { optional } from "../../contract/optional.ts";
 import type { StallPolicy } from "../../contract/pipeline.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
+import { withSuppressed } from "../first-cause.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
 import type { BatchRun, Ledger } from "../ports/ledger.ts";
@@ -212,19 +213,8 @@ class WriterTask {
       isRenewed: options.watch !== undefined,
     });
     const writer = new TaskWriter(made, { ...this.#parts, where });
-    let committed: Committed | OtherAttempt;
-    try {
-      await this.#writeRows(writer);
-      // A sink might swallow the error of the source.
-      if (rows.failure !== undefined) throw rows.failure;
-      const metrics = await writer.metrics();
-      committed = (await right.ask()) ?? (await this.#commit(writer, metrics));
-    } catch (error) {
-      await writer.abandon();
-      await right.release();
-      throw error;
-    }
-    if ("outcome" in committed) return await this.#yieldTo(writer, committed);
+    const staged = await this.#stage(writer, right);
+    if ("outcome" in staged) return await this.#yieldTo(staged);
     try {
       await writer.close();
     } catch (error) {
@@ -232,8 +222,30 @@ class WriterTask {
       await right.release();
       throw error;
     }
-    const result = await this.#record(committed).finally(() => right.end());
+    const result = await this.#record(staged).finally(() => right.end());
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
+  }
+
+  /** Writes and commits, unless another attempt may. After an error, aborts. */
+  async #stage(writer: TaskWriter, right: CommitRight): Promise<OtherAttempt | Committed> {
+    try {
+      await this.#writeRows(writer);
+      const { rows } = this.#parts;
+      // A sink might swallow the error of the source.
+      if (rows.failure !== undefined) throw rows.failure;
+      const metrics = await writer.metrics();
+      const other = await right.ask();
+      if (other === undefined) {
+        const message = await writer.commit();
+        return { message, task: await this.#taskRecord(message, metrics) };
+      }
+      await writer.abandon();
+      return other;
+    } catch (error) {
+      const suppressed = await writer.abandon();
+      await right.release();
+      throw withSuppressed(error, suppressed);
+    }
   }
 
   /** Writes all rows, watched for a stall. */
@@ -250,14 +262,8 @@ class WriterTask {
     }
   }
 
-  async #commit(writer: TaskWriter, metrics: Task["metrics"]): Promise<Committed> {
-    const message = await writer.commit();
-    return { message, task: await this.#taskRecord(message, metrics) };
-  }
-
-  /** Another attempt may commit: ends this one, and waits for the outcome of the other. */
-  async #yieldTo(writer: TaskWriter, other: OtherAttempt): Promise<TaskResult> {
-    await writer.abandon();
+  /** Waits for the outcome of the attempt that may commit instead of this one. */
+  async #yieldTo(other: OtherAttempt): Promise<TaskResult> {
     const winner = await other.outcome();
     if (!isOfPlan(winner, this.#parts.request.run)) throw otherPlan(this.#parts.request);
     return resultOf(winner, false);

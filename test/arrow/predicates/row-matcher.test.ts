@@ -161,16 +161,16 @@ describe("tests of null and of text", () => {
   });
 
   it("Text is searched by its bytes, also for the text of another column", () => {
-    const test = (name: PredicateName, a: unknown, b: unknown) =>
+    const searched = (name: PredicateName, a: unknown, b: unknown) =>
       resultOf("a string, b string", [a, b], predicate(name, column("a"), column("b")));
-    expect(test("STARTS_WITH", "straße", "stra")).toBe(true);
-    expect(test("STARTS_WITH", "straße", "traß")).toBe(false);
-    expect(test("ENDS_WITH", "straße", "ße")).toBe(true);
-    expect(test("ENDS_WITH", "e", "ße")).toBe(false);
-    expect(test("CONTAINS", "straße", "aß")).toBe(true);
-    expect(test("CONTAINS", "straße", "")).toBe(true);
-    expect(test("CONTAINS", null, "a")).toBe(null);
-    expect(test("CONTAINS", "a", null)).toBe(null);
+    expect(searched("STARTS_WITH", "straße", "stra")).toBe(true);
+    expect(searched("STARTS_WITH", "straße", "traß")).toBe(false);
+    expect(searched("ENDS_WITH", "straße", "ße")).toBe(true);
+    expect(searched("ENDS_WITH", "e", "ße")).toBe(false);
+    expect(searched("CONTAINS", "straße", "aß")).toBe(true);
+    expect(searched("CONTAINS", "straße", "")).toBe(true);
+    expect(searched("CONTAINS", null, "a")).toBe(null);
+    expect(searched("CONTAINS", "a", null)).toBe(null);
   });
 });
 

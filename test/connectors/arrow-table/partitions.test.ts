@@ -60,6 +60,20 @@ class PartitionDesk extends Desk {
   }
 }
 
+/** Returns a desk whose puts of log entries go through `around`. */
+function deskAround(around: (put: () => Promise<boolean>) => Promise<boolean>): PartitionDesk {
+  return new PartitionDesk((store) => {
+    const at = store.at.bind(store);
+    store.at = (folder) => {
+      const part = at(folder);
+      const put = part.put.bind(part);
+      part.put = (key, body) => (key.startsWith("_log/") ? around(() => put(key, body)) : put(key, body));
+      return part;
+    };
+    return store;
+  });
+}
+
 describe("an Arrow table with partitions", () => {
   it("A partitioned Arrow table has files of one value each, which its log entry names", async () => {
     const desk = new PartitionDesk();
@@ -185,20 +199,11 @@ describe("an Arrow table with partitions", () => {
 
   it("A dynamic overwrite whose version another pipeline takes removes the files of that commit too", async () => {
     let interrupt: (() => Promise<unknown>) | undefined;
-    const desk = new PartitionDesk((store) => {
-      const at = store.at.bind(store);
-      store.at = (folder) => {
-        const part = at(folder);
-        const put = part.put.bind(part);
-        part.put = async (key, body) => {
-          const first = key.startsWith("_log/") ? interrupt : undefined;
-          if (first !== undefined) interrupt = undefined;
-          await first?.();
-          return await put(key, body);
-        };
-        return part;
-      };
-      return store;
+    const desk = deskAround(async (put) => {
+      const first = interrupt;
+      interrupt = undefined;
+      await first?.();
+      return await put();
     });
     await desk.land("append", [[1, "a"]]);
     interrupt = () =>
@@ -217,6 +222,52 @@ describe("an Arrow table with partitions", () => {
       [4, "a"],
     ]);
     expect((await readEntry(desk.table, 2)).remove).toHaveLength(2);
+  });
+
+  it.each(["before", "after"] as const)(
+    "A dynamic overwrite that is cut off %s its log entry is there is committed once by the next try",
+    async (when) => {
+      let isCut = false;
+      const desk = deskAround(async (put) => {
+        const isDoomed = isCut;
+        isCut = false;
+        const created = isDoomed && when === "before" ? false : await put();
+        if (isDoomed) throw new Error("connection reset");
+        return created;
+      });
+      await desk.land("append", [
+        [1, "a"],
+        [2, "b"],
+      ]);
+      const context = desk.context({ batchId: 1 });
+      const messages = [await desk.stageRows([[3, "a"]], context)];
+      isCut = true;
+      await expect(desk.writerOf(DYNAMIC).commit(messages, 1, context)).rejects.toThrow("connection reset");
+      expect(await desk.writerOf(DYNAMIC).hasCommitted(1, context)).toBe(when === "after");
+      await desk.writerOf(DYNAMIC).commit(messages, 1, context);
+      expect(await desk.rows()).toEqual([
+        [2, "b"],
+        [3, "a"],
+      ]);
+    },
+  );
+
+  it("An aborted batch deletes the files of all its partitions, unless its commit was tried", async () => {
+    const desk = new PartitionDesk();
+    const rows: PartRow[] = [
+      [1, "a"],
+      [2, "b"],
+    ];
+    const [tried, other] = [await desk.stageRows(rows), await desk.stageRows(rows)];
+    const writer = desk.writerOf(DYNAMIC);
+    await writer.abort([tried], 0, desk.context({ commitTried: true }));
+    await writer.abort([other, null], 0, desk.context());
+    expect(stagedFiles(desk.path).sort()).toEqual(
+      filesOf<LogFile>(tried)
+        .map(({ path }) => path)
+        .sort(),
+    );
+    expect(await writer.findDamaged([tried, other], desk.context())).toHaveLength(2);
   });
 
   it.each([

@@ -9,6 +9,9 @@ import { Postgres, type PostgresOptions } from "../../../shared/connectors/postg
 import { readTable } from "../../../shared/connectors/postgres/table.ts";
 import type { SaveMode } from "../../../shared/contract/batch-writer.ts";
 import {
+  AlwaysFalse,
+  AlwaysTrue,
+  And,
   EqualNullSafe,
   EqualTo,
   type Filter,
@@ -20,6 +23,7 @@ import {
   LessThan,
   LessThanOrEqual,
   Not,
+  Or,
   StringContains,
   StringEndsWith,
   StringStartsWith,
@@ -153,6 +157,15 @@ describe("a filter", () => {
   };
   const STRINGS = ["word", "short", "padded", "loose", "uuid", "mood"];
 
+  function* combinationsOf(column: string, [first, second]: readonly unknown[]): Generator<Filter> {
+    yield new AlwaysTrue();
+    yield new AlwaysFalse();
+    for (const Kind of [And, Or]) {
+      yield new Kind(new LessThanOrEqual(column, first), new Not(new EqualTo(column, second)));
+      yield new Kind(new IsNull(column), new Or(new EqualTo(column, first), new IsNull("id")));
+    }
+  }
+
   function* filtersOf(column: string): Generator<Filter> {
     const values = VALUES[column] ?? [];
     yield new IsNull(column);
@@ -160,6 +173,7 @@ describe("a filter", () => {
     yield new In(column, values);
     yield new In(column, values.slice(0, 1));
     yield new In(column, []);
+    yield* combinationsOf(column, values);
     for (const value of values) {
       for (const Kind of [EqualTo, EqualNullSafe, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual])
         yield new Kind(column, value);
@@ -215,12 +229,15 @@ describe("a filter", () => {
       new Not(new IsNull("amount")),
       new EqualTo("uuid", "00000000-0000-4000-8000-00000000000a"),
       new LessThan("r8", 1),
+      new Or(new EqualTo("id", 1), new And(new IsNull("word"), new AlwaysTrue())),
     ];
     const left = [
       new EqualTo("padded", "ab"),
       new EqualTo("loose", "apple"),
       new GreaterThan("uuid", "0"),
       new EqualTo("mood", "sad"),
+      new Or(new EqualTo("id", 1), new EqualTo("padded", "ab")),
+      new Not(new And(new EqualTo("id", 2), new EqualTo("padded", "ab"))),
     ];
     const { partitions, rest } = await batch(d, {}, [...filters, ...left]);
     expect(rest).toEqual(left);

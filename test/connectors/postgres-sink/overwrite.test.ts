@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { StagedRows } from "../../../shared/connectors/kit/staging.ts";
-import type { PostgresOptions } from "../../../shared/connectors/postgres/index.ts";
+import { Memory, MemoryStream } from "../../../shared/connectors/memory/index.ts";
+import { Postgres, type PostgresOptions } from "../../../shared/connectors/postgres/index.ts";
 import type { PostgresWriter } from "../../../shared/connectors/postgres/writer.ts";
 import type { BatchContext } from "../../../shared/contract/context.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
@@ -17,6 +18,7 @@ import {
   Or,
   StringStartsWith,
 } from "../../../shared/contract/filters.ts";
+import { type BatchPipeline, type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import type { Row } from "../../../shared/contract/stream-reader.ts";
 import { predicatesOf } from "../../../shared/contract/write/convert-filters.ts";
 import {
@@ -27,6 +29,7 @@ import {
   scalar,
 } from "../../../shared/contract/write/predicates.ts";
 import type { Disposition, WriterTable } from "../../../shared/contract/write/writer-table.ts";
+import { checkSink, runPipeline } from "../../../shared/testing/index.ts";
 import type { PostgresServer } from "../../postgres/databases.ts";
 import { Desk, json } from "../../postgres/desk.ts";
 import { borrowPostgres } from "../../postgres/shared.ts";
@@ -37,6 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
+let names = 0;
 const DDL = "id bigint NOT NULL, p string, n int";
 const PARTITIONS: Disposition = { replaces: "partitions" };
 const BY_P = { partitionBy: ["p"] };
@@ -311,5 +315,54 @@ describe("an overwrite of all rows", () => {
     const messages = await d.stage([[[6, "a", 1]]]);
     for (let call = 0; call < 2; call++) await d.commit({ replaces: "all" }, messages, { batchId: 1 });
     expect(await d.ids()).toEqual([6]);
+  });
+});
+
+describe("the verbs of a pipeline to PostgreSQL", () => {
+  it.each<[string, (definition: BatchPipeline<never>) => Pipeline, number[]]>([
+    ["an append", (one) => one.mode("append"), [1, 2, 3, 4, 5, 9]],
+    ["a truncate", (one) => one.truncate(), [9]],
+    ["an overwrite by filter", (one) => one.overwrite(new GreaterThan("n", 15)), [1, 4, 5, 9]],
+    ["an overwrite of partitions", (one) => one.overwritePartitions(), [2, 3, 5, 9]],
+  ])("A pipeline with %s leaves the rows that it should", async (_what, change, expected) => {
+    const d = await OverwriteDesk.open();
+    await d.land({ replaces: "none" }, ROWS, { pipeline: "other" });
+    const stream = new MemoryStream(`postgres-${names++}`, DDL);
+    stream.addData([[9, "a", 1]]);
+    const definition = pipeline("writer")
+      .read.format(Memory)
+      .options({ stream: stream.name })
+      .write.format(Postgres)
+      .options({ table: "t", ...BY_P });
+    await runPipeline(change(definition as unknown as BatchPipeline<never>), { env: d.desk.env });
+    expect(await d.ids()).toEqual(expected);
+  });
+
+  it("A filter that has no form in SQL is refused before the source is asked for rows", async () => {
+    const d = await OverwriteDesk.open();
+    const definition = pipeline("writer")
+      .read.format(Memory)
+      .options({ stream: "no stream of this name" })
+      .schema(DDL)
+      .write.format(Postgres)
+      .options({ table: "t" })
+      .overwrite(predicate("=", reference("n"), reference("id")));
+    await expect(runPipeline(definition as unknown as Pipeline, { env: d.desk.env })).rejects.toMatchObject({
+      code: "WRITE_NOT_SUPPORTED",
+    });
+  });
+
+  it("A PostgreSQL sink with partition columns has none of the known traps", async () => {
+    const d = await OverwriteDesk.open();
+    const readBack = async () => {
+      const [[count] = []] = await d.desk.db.query("SELECT count(*) FROM t").catch(() => [["0"]]);
+      return Number(count);
+    };
+    const { notChecked } = await checkSink(Postgres, {
+      options: { table: "t", partitionBy: ["id"] },
+      env: d.desk.env,
+      readBack,
+    });
+    expect(notChecked).toEqual([]);
   });
 });

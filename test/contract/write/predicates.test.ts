@@ -107,9 +107,9 @@ describe("filterText", () => {
 
 describe("predicatesOf", () => {
   it("AND at the top is split, also if it is nested, and any other AND is not", () => {
-    const inner = predicate("AND", isOne, ALWAYS_TRUE);
-    const kept = predicate("NOT", inner);
-    expect(predicatesOf(predicate("AND", inner, kept))).toEqual([isOne, ALWAYS_TRUE, kept]);
+    const inner = predicate("AND", isOne, predicate("IS_NULL", dep));
+    const kept = predicate("OR", inner, predicate("IS_NULL", id));
+    expect(predicatesOf(predicate("AND", inner, kept))).toEqual([isOne, predicate("IS_NULL", dep), kept]);
     expect(predicatesOf(new And(new And(new EqualTo("p", 1), new IsNull("p")), new IsNull("id")))).toEqual([
       isOne,
       predicate("IS_NULL", p),
@@ -118,6 +118,35 @@ describe("predicatesOf", () => {
     expect(predicatesOf(new Or(new EqualTo("p", 1), new IsNull("p")))).toEqual([
       predicate("OR", isOne, predicate("IS_NULL", p)),
     ]);
+  });
+
+  it.each<readonly [Predicate, string]>([
+    [predicate("NOT", predicate("NOT", isOne)), "[p = 1]"],
+    [predicate("NOT", predicate(">", p, one)), "[p <= 1]"],
+    [predicate("NOT", predicate(">=", p, one)), "[p < 1]"],
+    [predicate("NOT", predicate("<", p, one)), "[p >= 1]"],
+    [predicate("NOT", predicate("<=", p, one)), "[p > 1]"],
+    [predicate("NOT", predicate("IS_NULL", p)), "[p IS NOT NULL]"],
+    [predicate("NOT", predicate("IS_NOT_NULL", p)), "[p IS NULL]"],
+    [predicate("<>", p, one), "[NOT (p = 1)]"],
+    [predicate("NOT", predicate("<>", p, one)), "[p = 1]"],
+    [predicate("NOT", predicate("OR", isOne, predicate("<", id, one))), "[NOT (p = 1), id >= 1]"],
+    [predicate("NOT", predicate("AND", isOne, predicate("<", id, one))), "[(NOT (p = 1)) OR (id >= 1)]"],
+    [predicate("AND", ALWAYS_TRUE, isOne), "[p = 1]"],
+    [predicate("AND", isOne, ALWAYS_FALSE), "[FALSE]"],
+    [predicate("OR", isOne, ALWAYS_TRUE), "[TRUE]"],
+    [predicate("OR", ALWAYS_FALSE, isOne), "[p = 1]"],
+    [predicate("OR", isOne, predicate("=", reference("p"), literal(1))), "[p = 1]"],
+    [predicate("OR", isOne, predicate("=", p, literal(2))), "[(p = 1) OR (p = 2)]"],
+    [predicate("NOT", ALWAYS_TRUE), "[FALSE]"],
+    [predicate("IN", p, one), "[p = 1]"],
+    [predicate("IN", p, one, literal(1), literal(2)), "[p IN (1, 2)]"],
+    [predicate("IN", p, literal(null)), "[p IN (null)]"],
+    [predicate("IN", p, id), "[p IN (id)]"],
+    [predicate("IN", p), "[FALSE]"],
+    [predicate("<=>", p, one), `[${predicateText(predicate("<=>", p, one))}]`],
+  ])("A condition is simplified as by Spark's optimiser (case %#)", (given, text) => {
+    expect(predicatesText(predicatesOf(given))).toBe(text);
   });
 
   it("A filter and a predicate may be plain JSON", () => {
@@ -140,7 +169,7 @@ describe("isAlwaysTrue", () => {
     expect(isAlwaysTrue([ALWAYS_TRUE])).toBe(true);
     expect(isAlwaysTrue(predicatesOf(new And(new AlwaysTrue(), new AlwaysTrue())))).toBe(true);
     expect(isAlwaysTrue([ALWAYS_TRUE, isOne])).toBe(false);
-    expect(isAlwaysTrue([predicate("NOT", ALWAYS_FALSE)])).toBe(false);
+    expect(isAlwaysTrue(predicatesOf(new Not(new AlwaysFalse())))).toBe(true);
     expect(isAlwaysTrue([])).toBe(false);
   });
 });

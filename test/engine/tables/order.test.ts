@@ -188,6 +188,32 @@ describe("failures", () => {
     expect(calls.filter((call) => call === "writer.commit 0")).toHaveLength(2);
   });
 
+  it("The error of a writer's abort is kept beside the error of its task, and the writer is closed", async () => {
+    const { calls, error } = await runBatch({
+      fault: (call, argument) => {
+        if ((call === "write" || call === "writer.abort") && argument === 0)
+          throw new Error(`fault in ${call}`);
+      },
+    });
+    expect(error).toMatchObject({
+      message: "write() failed: Error",
+      also: [{ message: "abort() failed: Error" }],
+    });
+    expect(calls.filter((call) => call === "writer.close 0")).toHaveLength(2);
+  });
+
+  it("The error of the write's abort is kept beside that of its commit", async () => {
+    const { error } = await runBatch({
+      fault: (call) => {
+        if (call === "commit" || call === "abort") throw new Error(`fault in ${call}`);
+      },
+    });
+    expect(error).toMatchObject({
+      message: "commit() failed: Error",
+      also: [{ message: "abort() failed: Error" }],
+    });
+  });
+
   it("A task fails if close throws after its commit, and the next attempt commits again", async () => {
     const { calls, error } = await runBatch(failing("writer.close", 1, 1));
     expect(error).toBeUndefined();

@@ -62,3 +62,8 @@ export function isCutShort(run: Run, epoch: number): boolean {
 function hasCommit(run: Run, epoch: number): boolean {
   return run.driver.some((call) => isCommit(call) && epochOf(call) === epoch);
 }
+
+/** True if the call makes the writer of an attempt. */
+export function isCreateWriter({ call }: Call): boolean {
+  return call === "DataWriterFactory.createWriter" || call === "StreamingDataWriterFactory.createWriter";
+}

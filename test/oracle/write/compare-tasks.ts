@@ -62,14 +62,12 @@ class TaskComparer implements Result {
       return;
     }
     this.calls += at;
+    // An attempt that failed by itself was not cut short.
+    const isFailure = known.some(isRaise) && made.some(isRaise);
     const isTold = wasTold(theirs) || wasTold(ours);
-    if (isTold) this.used.add("attempt-interrupted");
-    else if (this.#isLoose(theirs)) this.used.add("tasks-cut-short");
-    else differ(`${place}, call ${at + 1}`, shown(known[at]), shown(made[at]));
-    // Up to the end of its rows, the one is a beginning of the other.
-    const [ending, other] = [tailOf(known, at), tailOf(made, at)];
-    if (ending === undefined || other === undefined)
-      differ(`${place}, call ${at + 1}`, shown(known[at]), shown(made[at]));
+    const isExcused = !isFailure && (isTold || this.#isLoose(theirs)) && isCutOf(known, made);
+    if (!isExcused) differ(`${place}, call ${at + 1}`, shown(known[at]), shown(made[at]));
+    this.used.add(isTold ? "attempt-interrupted" : "tasks-cut-short");
   }
 
   /** True if the failure of another task may have cut this one short. */
@@ -148,20 +146,40 @@ function firstDifference(known: readonly Call[], made: readonly Call[]): number 
   return made.length > known.length ? known.length : undefined;
 }
 
-const END = ["DataWriter.abort", "DataWriter.close"];
-const ROWS = /^(DataWriter\.(writeAll|write|currentMetricsValues|commit|commit:return)|!! \w+ in .*)$/;
+/** True if one of the attempts did the same as the other, up to where it was ended. */
+function isCutOf(known: readonly Call[], made: readonly Call[]): boolean {
+  if (!isWellFormed(known) || !isWellFormed(made)) return false;
+  const [shorter, longer] = [progressOf(known), progressOf(made)].sort((a, b) => a.length - b.length);
+  return shorter?.every((call, i) => sameCall(call, longer?.[i] as Call)) === true;
+}
 
-/** What follows from `at` on, if it is rows or a commit up to an end. */
-function tailOf(calls: readonly Call[], at: number): readonly Call[] | undefined {
-  const tail = calls.slice(at).map(({ call }) => call);
-  const rest = tail.filter((call) => !ROWS.test(call));
-  const isEnd = rest.length === 0 || sameJson(rest, END) || sameJson(rest, ["DataWriter.close"]);
-  return isEnd ? calls.slice(at) : undefined;
+/** What an attempt did before it was aborted and closed. */
+function progressOf(calls: readonly Call[]): readonly Call[] {
+  const aborted = calls.findIndex(({ call }) => call === "DataWriter.abort");
+  const hasEnded = sameJson(
+    calls.slice(aborted).map(({ call }) => call),
+    END,
+  );
+  return aborted >= 0 && hasEnded ? calls.slice(0, aborted) : calls;
+}
+
+const END = ["DataWriter.abort", "DataWriter.close"];
+/** The calls of a writer, without those for rows, if nothing in them threw. */
+const FORMS: ReadonlySet<string> = new Set([
+  "",
+  "writeAll,abort,close",
+  "writeAll,commit,abort,close",
+  "writeAll,commit,commit:return,abort,close",
+  "writeAll,commit,commit:return,close",
+]);
+
+function isWellFormed(calls: readonly Call[]): boolean {
+  const names = calls.flatMap(({ call }) => /^DataWriter\.(?!write$|currentM)(.+)$/.exec(call)?.[1] ?? []);
+  return FORMS.has(names.join());
 }
 
 /** An attempt that only the engine made must be one that finished or was stopped. */
 function checkCut(place: string, calls: readonly Call[]): void {
   if (calls.some(isRaise)) return;
-  const from = calls.findIndex(({ call }) => call === "DataWriter.writeAll");
-  if (from >= 0 && tailOf(calls, from) === undefined) differ(place, "no such attempt", shown(calls.at(-1)));
+  if (!isWellFormed(calls)) differ(place, "no such attempt", shown(calls.at(-1)));
 }

@@ -80,8 +80,9 @@ class Comparer {
 
   #compareDriver(where: string, spark: Run, millrace: Run, isBySpark: boolean): void {
     const isCut = isCutShort(spark, lastEpoch(spark)) && isCutShort(millrace, lastEpoch(millrace));
+    const cut = isCut ? partitionsCut(spark, millrace) : new Set<number>();
     const [theirs, ours] = [spark, millrace].map((run) => {
-      const calls = isCut ? run.driver.filter((call) => !isToldOfCut(call, run)) : run.driver;
+      const calls = run.driver.filter((call) => !isToldOf(cut, call, run));
       return isBySpark ? calls.map(withoutPlacement) : calls;
     }) as [Call[], Call[]];
     for (let i = 0; i < Math.max(theirs.length, ours.length); i++) {
@@ -100,7 +101,8 @@ class Comparer {
   #sameAbort(their: Call, our: Call, spark: Run, millrace: Run): boolean {
     if (!isAbort(their) || !isAbort(our)) return false;
     const [others, messages] = [messagesOf(their), messagesOf(our)];
-    if (others.length !== messages.length || epochOf(their) !== epochOf(our)) return false;
+    const isElse = sameJson({ ...their.args, messages: null }, { ...our.args, messages: null });
+    if (others.length !== messages.length || !isElse) return false;
     const isExplained = messages.every((message, partition) => {
       const known = others[partition] ?? null;
       const finished = finishedIn(millrace, epochOf(our), partition);
@@ -123,11 +125,22 @@ function lastEpoch({ driver }: Run): number {
   return Math.max(0, ...driver.filter(isAbort).map(epochOf));
 }
 
-/** Where the clock decides which tasks finish, it decides which of them the write is told of. */
-function isToldOfCut(call: Call, { driver }: Run): boolean {
-  const at = driver.indexOf(call);
-  const isRefused = driver[at + 1]?.call === "!! raise in BatchWrite.onDataWriterCommit";
-  return isOnCommit(call) && !isRefused;
+/** The partitions of which the clock decides whether they finish. */
+function partitionsCut(...runs: readonly Run[]): ReadonlySet<number> {
+  const missing = runs.flatMap(({ driver }) => {
+    const abort = driver.findLast(isAbort);
+    const messages = abort === undefined ? [] : messagesOf(abort);
+    return messages.flatMap((message, partition) => (message === null ? [partition] : []));
+  });
+  return new Set(missing);
+}
+
+/** True if the write is told of one of these partitions, and does not refuse it. */
+function isToldOf(partitions: ReadonlySet<number>, call: Call, { driver }: Run): boolean {
+  if (!isOnCommit(call)) return false;
+  const { partition } = call.args["message"] as { readonly partition: number };
+  const isRefused = driver[driver.indexOf(call) + 1]?.call === "!! raise in BatchWrite.onDataWriterCommit";
+  return partitions.has(partition) && !isRefused;
 }
 
 /** The write must be told of exactly the messages that `abort` gets, up to one that it refuses. */
@@ -162,8 +175,10 @@ function compareEnd(where: string, spark: Run, millrace: Run): void {
   const [theirs, ours] = [spark.end, millrace.end];
   if (theirs?.failed !== ours?.failed)
     differ(`${where}, end`, theirs?.failed ? theirs.text : "ok", ours?.failed ? ours.text : "ok");
-  // What else went wrong is told after the cause.
-  if (theirs?.faults[0] !== ours?.faults[0])
+  // What else went wrong is told beside the cause.
+  const [fault] = theirs?.faults ?? [];
+  const isTold = fault === undefined ? ours?.faults.length === 0 : ours?.faults.includes(fault);
+  if (isTold !== true)
     differ(`${where}, the fault in the error`, theirs?.text ?? "none", ours?.text ?? "none");
 }
 

@@ -1,10 +1,10 @@
 import type { Result } from "../result.ts";
 import { compareSteps } from "./compare.ts";
-import { normalise } from "./normalise.ts";
-import type { Op, UnsupportedOp } from "./op.ts";
+import { type Gone, isStep, replayable } from "./left-out.ts";
+import { normalise, rankQueries } from "./normalise.ts";
 import { Replay } from "./replay.ts";
 import { rewrittenSteps } from "./rewrites.ts";
-import { type Recording, type Run, type Step, stepsOf } from "./trace.ts";
+import { type Recording, type Step, stepsOf } from "./trace.ts";
 
 /** Replays a recording of Spark's package connector.write with the engine, and compares the calls. */
 export async function conformWrite({ scenario, trace }: Recording): Promise<Result> {
@@ -20,19 +20,11 @@ export async function conformWrite({ scenario, trace }: Recording): Promise<Resu
   }
   const { expected, used } = rewrittenSteps(normalise(kept.filter(isStep)));
   const actual = normalise(await replayed(kept, expected.length));
-  const { calls, used: tolerated, difference } = compareSteps(expected, actual);
+  const { calls, used: tolerated, difference } = compareSteps(rankQueries(expected), rankQueries(actual));
   const result = { scenario, calls, exceptions: [...tolerated, ...used] };
   if (difference !== undefined) return { ...result, verdict: "differs", detail: difference };
   return { ...result, verdict: "same", ...(outOfScope === "" ? {} : { detail: `left out: ${outOfScope}` }) };
 }
-
-/** A table that a statement which is left out has removed. */
-interface Gone {
-  readonly kind: "gone";
-  readonly table: string;
-}
-
-const isStep = (step: Step | Gone): step is Step => step.kind !== "gone";
 
 async function replayed(kept: readonly (Step | Gone)[], count: number): Promise<Step[]> {
   const replay = new Replay();
@@ -47,41 +39,6 @@ async function replayed(kept: readonly (Step | Gone)[], count: number): Promise<
   } finally {
     await replay.end();
   }
-}
-
-/**
- * Leaves out the statements that a driver without Spark lacks. What follows one that succeeded is
- * left out, too, until its table is given anew.
- */
-function replayable(steps: readonly Step[]): {
-  readonly kept: readonly (Step | Gone)[];
-  readonly leftOut: readonly string[];
-} {
-  const unknown = new Set<string>();
-  const leftOut: string[] = [];
-  const leaveOut = (run: Run, { why, op }: UnsupportedOp): readonly Gone[] => {
-    leftOut.push(why);
-    if (run.end?.failed !== true) unknown.add(op.table);
-    else if (isGone(run, op)) return [{ kind: "gone", table: op.table }];
-    return [];
-  };
-  const kept = steps.flatMap((step): readonly (Step | Gone)[] => {
-    if (step.kind === "run" && step.op.kind === "unsupported") return leaveOut(step, step.op);
-    if (step.kind === "given") unknown.delete(step.op.table);
-    const table = step.kind === "rows" ? step.table : tableOf(step.op);
-    return table !== undefined && unknown.has(table) ? [] : [step];
-  });
-  return { kept, leftOut };
-}
-
-function tableOf(op: Op): string | undefined {
-  return "table" in op ? op.table : undefined;
-}
-
-/** A create or a replace without staging that failed while writing has dropped the table. */
-function isGone({ driver }: Run, op: UnsupportedOp["op"]): boolean {
-  const isStaged = "catalog" in op && op.catalog === "staging";
-  return !isStaged && driver.some(({ call }) => call === "TableCatalog.createTable");
 }
 
 /** Returns the feature that a step needs and that Millrace does not have, or `undefined`. */

@@ -5,7 +5,7 @@ import { callerNow, log } from "./log.ts";
  * Recorded sleeps last up to 15 s, so that Spark's processes keep their order. The replay needs
  * less, since its tasks run in one process. All times of a scenario are divided by the same number.
  */
-const FASTER = 4;
+const FASTER = 2;
 
 /** Returns the time of the replay for a recorded one, in milliseconds. */
 export function replayed(milliseconds: number): number {

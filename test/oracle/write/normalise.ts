@@ -1,38 +1,53 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import type { Args, Attempt, Call, Run, Step } from "./trace.ts";
+import { isCreateWriter } from "./calls.ts";
+import type { Args, Attempt, Call, Step } from "./trace.ts";
 
 /**
- * Gives ids names that both sides share. A query id becomes its rank. A task id becomes the place of
- * its attempt, because only that each attempt has another one is promised. Throws if two attempts
+ * Gives task ids names that both sides share: the place of the attempt, because only that each
+ * attempt has another id is promised. Leaves out where Spark's checkpoint is. Throws if two attempts
  * have the same task id.
  */
 export function normalise(steps: readonly Step[]): Step[] {
-  const queries = new Map<JsonValue, string>();
   const tasks = taskNames(steps);
   const renamed = (value: JsonValue): JsonValue => {
     if (Array.isArray(value)) return value.map(renamed);
     if (typeof value !== "object" || value === null) return value;
+    const entries = Object.entries(value).filter(([name]) => name !== "checkpointLocation");
     return Object.fromEntries(
-      Object.entries(value).map(([name, of]) => [
-        name,
-        name === "taskId" ? (tasks.get(of as number) ?? `unknown task`) : renamed(of as JsonValue),
-      ]),
+      entries.map(([name, of]) => [name, name === "taskId" ? nameOf(tasks, of) : renamed(of)]),
     );
   };
-  const call = ({ call: name, args }: Call): Call => {
-    if (name !== "Table.newWriteBuilder") return { call: name, args: renamed(args as JsonValue) as Args };
-    const { queryId = null, options, ...others } = args;
-    if (!queries.has(queryId)) queries.set(queryId, `Q${queries.size}`);
-    const { checkpointLocation: _, ...kept } = options as Args;
-    return { call: name, args: { ...others, queryId: queries.get(queryId) ?? "", options: kept } };
-  };
-  return steps.map((step) => (step.kind === "run" ? inOrder(step, call) : step));
+  return changeCalls(steps, ({ call, args }) => ({ call, args: renamed(args) as Args }));
 }
 
-function inOrder(run: Run, change: (call: Call) => Call): Run {
-  const driver = run.driver.map(change);
-  const attempts = run.attempts.map((attempt) => ({ ...attempt, calls: attempt.calls.map(change) }));
-  return { ...run, driver, attempts: attempts.sort(byPlace) };
+function nameOf(tasks: ReadonlyMap<number, string>, taskId: JsonValue): string {
+  return tasks.get(Number(taskId)) ?? "unknown task";
+}
+
+/** Replaces each query id by its rank. */
+export function rankQueries(steps: readonly Step[]): Step[] {
+  const queries = new Map<JsonValue, string>();
+  for (const step of steps) {
+    if (step.kind !== "run") continue;
+    for (const { args } of step.driver) {
+      const { queryId } = args;
+      if (queryId !== undefined && !queries.has(queryId)) queries.set(queryId, `Q${queries.size}`);
+    }
+  }
+  return changeCalls(steps, ({ call, args }) => {
+    const { queryId } = args;
+    if (queryId === undefined) return { call, args };
+    return { call, args: { ...args, queryId: queries.get(queryId) ?? "unknown query" } };
+  });
+}
+
+function changeCalls(steps: readonly Step[], change: (call: Call) => Call): Step[] {
+  return steps.map((step): Step => {
+    if (step.kind !== "run") return step;
+    const driver = step.driver.map(change);
+    const attempts = step.attempts.map((attempt) => ({ ...attempt, calls: attempt.calls.map(change) }));
+    return { ...step, driver, attempts: attempts.sort(byPlace) };
+  });
 }
 
 function byPlace(a: Attempt, b: Attempt): number {
@@ -44,7 +59,7 @@ function taskNames(steps: readonly Step[]): ReadonlyMap<number, string> {
   for (const [i, step] of steps.entries()) {
     if (step.kind !== "run") continue;
     for (const { epoch, partition, attempt, calls } of step.attempts) {
-      const created = calls.find(({ call }) => call.endsWith("Factory.createWriter"));
+      const created = calls.find(isCreateWriter);
       if (created === undefined) continue;
       const taskId = Number(created.args["taskId"]);
       if (names.has(taskId)) throw new Error(`two attempts have the task id ${taskId}`);

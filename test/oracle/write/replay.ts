@@ -4,13 +4,23 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Home } from "../../../local/home.ts";
 import { run as runLocally } from "../../../local/runner.ts";
-import { causeOf } from "../../../shared/contract/errors.ts";
+import type { SpeculationPolicy } from "../../../local/speculation.ts";
+
+import { causeOf, MillraceError } from "../../../shared/contract/errors.ts";
 import { deleteFrom, truncateTable } from "../../../shared/contract/write/delete.ts";
 import type { Ports } from "../../../shared/engine/ports/runtime.ts";
 import type { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
 import { replayed } from "./faults.ts";
 import { callingAs } from "./log.ts";
-import type { BatchWriteOp, CallingOp, DeleteOp, SessionOp, StreamOp, TruncateTableOp } from "./op.ts";
+import type {
+  BatchWriteOp,
+  CallingOp,
+  DeleteOp,
+  SessionOp,
+  Speculation,
+  StreamOp,
+  TruncateTableOp,
+} from "./op.ts";
 import { predicateOf } from "./predicates.ts";
 import { deletable } from "./rec-delete.ts";
 import { RecSettings } from "./rec-settings.ts";
@@ -29,6 +39,11 @@ class FastHome extends Home {
       runtime.sleep(replayed(milliseconds), signal);
     return { ...ports, runtime: { ...runtime, sleep } };
   }
+}
+
+function faster(speculation: Speculation): SpeculationPolicy {
+  const { intervalMs, minRuntimeMs } = speculation;
+  return { ...speculation, intervalMs: replayed(intervalMs), minRuntimeMs: replayed(minRuntimeMs) };
 }
 
 /** Reads the metrics of the newest batch, which people see in its status. */
@@ -85,7 +100,10 @@ export class Replay {
       await callingAs({ calls: run.driver as Call[] }, body);
       run.end = { failed: false, faults: [], text: "" };
     } catch (error) {
-      const text = `${String(error)}\n${causeOf(error as Error) ?? ""}`;
+      const others = MillraceError.is(error) ? error.also : [];
+      const text = [error as Error, ...others]
+        .map((one) => `${String(one)}\n${causeOf(one) ?? ""}`)
+        .join("\n");
       run.end = { failed: true, faults: faultsIn(text), text };
     }
     return run;
@@ -132,7 +150,7 @@ export class Replay {
   }
 
   async #execute(op: BatchWriteOp | StreamOp, run: Run, folder: string, signal: AbortSignal): Promise<void> {
-    const { parallel, attempts } = this.#session;
+    const { parallel, attempts, speculation } = this.#session;
     const home = new FastHome(folder);
     const pipeline = pipelineOf(this.#tables, op, PIPELINE);
     await runLocally(
@@ -143,6 +161,7 @@ export class Replay {
         trigger: op.kind === "stream" ? { availableNow: true } : { once: true },
         maxConcurrency: parallel,
         maxAttempts: attempts,
+        ...(speculation === null ? {} : { speculation: faster(speculation) }),
         signal,
         onEvent: () => undefined,
       },

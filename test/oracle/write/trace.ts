@@ -1,4 +1,5 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
+import { isCreateWriter } from "./calls.ts";
 import type { GivenOp, Op, OpRow, SessionOp } from "./op.ts";
 
 /** Arguments of a call by name, as the oracle writes them. */
@@ -118,7 +119,7 @@ class TraceReader {
     const run = this.#runOfTask.get(taskId) ?? this.#lastRun(call.call);
     this.#runOfTask.set(taskId, run);
     const { epochId } = call.args;
-    const isNew = call.call.endsWith("Factory.createWriter");
+    const isNew = isCreateWriter(call);
     const last = run.attempts.findLast(
       ({ partition, attempt }) => partition === partitionId && attempt === attemptNumber,
     );
@@ -130,8 +131,10 @@ class TraceReader {
     run.attempts.push({ epoch, partition: partitionId, attempt: attemptNumber, calls: [call] });
   }
 
+  /** What a stream still does when it is stopped is its own. */
   #lastRun(call: string): Run {
-    const run = this.steps.findLast((step) => step.kind === "run");
+    const isOwn = (step: Step) => step.kind === "run" && (call.startsWith("==") || step.op.kind !== "stop");
+    const run = this.steps.findLast(isOwn);
     if (run === undefined) throw new Error(`"${call}" stands before the first statement`);
     return run as Run;
   }

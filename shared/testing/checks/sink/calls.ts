@@ -90,7 +90,7 @@ async function* observed<T>(items: AsyncIterable<T>, tell: (item: T) => void): A
 }
 
 /** Splits the rows into two record batches, to detect a writer that reads only the first. */
-async function* batches(schema: Schema, rows: readonly NamedRow[]): AsyncGenerator<RecordBatch> {
+export async function* batches(schema: Schema, rows: readonly NamedRow[]): AsyncGenerator<RecordBatch> {
   for (const part of [rows.slice(0, 1), rows.slice(1)])
     if (part.length > 0) yield recordBatchOf(schema, part);
 }

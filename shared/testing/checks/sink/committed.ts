@@ -9,6 +9,10 @@ import {
   type Staged,
 } from "./subject.ts";
 
+const HINT = "commit(messages) must make visible what all tasks staged, all of it at once.";
+const TABLE_HINT =
+  "Planning, each task and the commit make the table, its write and the factory anew: what a BatchWrite keeps in memory, and a random value that the factory's functions see, is another one in commit(). Put it into the messages, or take info.queryId.";
+
 /** Detects a commit that makes fewer or more rows visible than were staged. */
 export const COMMITTED: Trap<SinkSubject, Staged> = {
   code: "COMMIT_INCOMPLETE",
@@ -20,7 +24,7 @@ export const COMMITTED: Trap<SinkSubject, Staged> = {
       sink,
       "COMMIT_INCOMPLETE",
       "after commit()",
-      "commit(messages) must make visible what all tasks staged, all of it at once.",
+      sink.factory.access === undefined ? HINT : `${HINT} ${TABLE_HINT}`,
     );
     return true;
   },

@@ -13,7 +13,8 @@ export const PLAN: Trap<SinkSubject> = {
   code: "PLAN_IGNORED",
   applies: always,
   async run(sink) {
-    const other = { ...attemptOf(sink, 1), planId: "another-plan" };
+    const usual = attemptOf(sink, 1);
+    const other = { ...usual, planId: `another-${usual.planId}` };
     const messages = await stage(sink, other, "write() of another batch under a used id");
     if (messages === undefined) return true;
     const what = "commit() of another batch under a used id";

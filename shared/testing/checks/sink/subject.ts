@@ -7,7 +7,8 @@ import type { Awaitable, NamedRow } from "../../../contract/stream-reader.ts";
 import type { Findings } from "../../report.ts";
 import { sampleRows } from "../../samples.ts";
 import type { Surroundings, SurroundingsOptions } from "../../surroundings.ts";
-import type { WriterFactory } from "../../target.ts";
+import type { TableAccess } from "../../table-factory.ts";
+import type { WriterFactory } from "../../writer-factory.ts";
 
 /** The argument of `readBack`. */
 export interface ReadBackContext {
@@ -76,23 +77,36 @@ export interface SinkSubject {
 
 export type Staged = SinkSubject & { readonly messages: Messages };
 
+/** The subject of a trap that only tables have. */
+export type TableSubject = SinkSubject & { readonly factory: { readonly access: TableAccess } };
+
+/** Returns true if the sink is a table. */
+export function isTable(sink: SinkSubject): sink is TableSubject {
+  return sink.factory.access !== undefined;
+}
+
 /** Returns true if the first batch is written. */
 export function isStaged(sink: SinkSubject): sink is Staged {
   return sink.messages !== undefined;
 }
 
-export function attemptOf({ incarnation }: SinkSubject, batchId: number, attempt = 1): Attempt {
-  return { incarnation, batchId, planId: planOf(batchId), attempt };
+export function attemptOf(sink: SinkSubject, batchId: number, attempt = 1): Attempt {
+  const { incarnation } = sink;
+  return { incarnation, batchId, planId: planOf(sink, batchId, incarnation), attempt };
 }
 
-/** The id of the plan that a batch usually has. */
-function planOf(batchId: number): string {
-  return `plan-${batchId}`;
+/**
+ * The id of the plan that a batch usually has. A table may know a batch by this id alone, so each
+ * incarnation has other ids. A writer must compare the incarnation as well.
+ */
+function planOf({ factory }: SinkSubject, batchId: number, incarnation: string): string {
+  return factory.access === undefined ? `plan-${batchId}` : `plan-${batchId}-of-${incarnation}`;
 }
 
 /** Returns an attempt at the first batch of another incarnation. */
-export function attemptOfNewLife({ surroundings }: SinkSubject): Attempt {
-  return { incarnation: surroundings.runtime.newId(), batchId: 0, planId: planOf(0), attempt: 1 };
+export function attemptOfNewLife(sink: SinkSubject): Attempt {
+  const incarnation = sink.surroundings.runtime.newId();
+  return { incarnation, batchId: 0, planId: planOf(sink, 0, incarnation), attempt: 1 };
 }
 
 export function rowsFor(
@@ -117,11 +131,12 @@ export function taskOf(
 }
 
 export function batchOf(
-  { surroundings, factory }: SinkSubject,
+  sink: SinkSubject,
   { incarnation, batchId, planId, attempt }: Attempt,
   commitTried: boolean,
 ): BatchContext {
-  const before = { incarnation, batchId: batchId - 1, planId: planOf(batchId - 1) };
+  const { surroundings, factory } = sink;
+  const before = { incarnation, batchId: batchId - 1, planId: planOf(sink, batchId - 1, incarnation) };
   return {
     ...surroundings.sinkContext(incarnation),
     batchId,

@@ -1,5 +1,5 @@
 import type { SupportsTaskAbort } from "../../../contract/stream-writer.ts";
-import { always, type Trap } from "../trap.ts";
+import type { Trap } from "../trap.ts";
 import { commit, write, writeRows } from "./calls.ts";
 import {
   type Attempt,
@@ -15,7 +15,8 @@ import {
 /** Detects two attempts of one task that interfere with each other. */
 export const TASK_TWICE: Trap<SinkSubject> = {
   code: "TASK_NOT_ISOLATED",
-  applies: always,
+  // Of a table that asks for coordination, only one attempt may commit: see ATTEMPTS.
+  applies: (sink): sink is SinkSubject => sink.factory.access === undefined,
   async run(sink) {
     const attempt = attemptOf(sink, 1, 2);
     const messages = await stageTwice(sink, attempt);

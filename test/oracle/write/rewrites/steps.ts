@@ -27,7 +27,7 @@ export const toldInFinalize: WriteRewrite = {
       const at = run.driver.findIndex((call) => isCommit(call) || isAbort(call));
       const ended = run.driver[at];
       if (run.op.kind !== "batchWrite" || ended === undefined) return false;
-      const told = toldInOrder(run, messagesOf(ended));
+      const told = toldInOrder(run);
       const others = run.driver.filter((call) => !isTold(call));
       const end = others.indexOf(ended);
       // All tasks have ended before the first of them is told of.
@@ -39,34 +39,20 @@ export const toldInFinalize: WriteRewrite = {
   },
 };
 
-/** Returns the calls for the messages, in partition order, up to the first that throws. */
-function toldInOrder({ driver }: Run, messages: readonly JsonValue[]): Call[] {
+/** Returns the calls in partition order, up to the first that throws. */
+function toldInOrder({ driver }: Run): Call[] {
   const groups = driver.flatMap((call, i) => (isOnCommit(call) ? [groupAt(driver, i)] : []));
-  const of = (message: JsonValue) =>
-    groups.find(([told]) => JSON.stringify(told?.args["message"]) === JSON.stringify(message));
-  const told: Call[] = [];
-  const failing = groups
-    .filter((group) => group.some(isRaise))
-    .map(([first]) => first?.args["message"] ?? null);
-  for (const message of inOrder([...messages, ...failing])) {
-    const group = of(message) ?? [{ call: POINT, args: { message } }];
-    told.push(...group);
-    if (group.some(isRaise)) return told;
-  }
-  return told;
+  const partitionOf = ([told]: readonly Call[]) =>
+    (told?.args["message"] as { readonly partition?: number } | null)?.partition ?? 0;
+  const told = groups.toSorted((a, b) => partitionOf(a) - partitionOf(b));
+  const refused = told.findIndex((group) => group.some(isRaise));
+  return (refused < 0 ? told : told.slice(0, refused + 1)).flat();
 }
 
 /** The call and the faults in it. */
 function groupAt(driver: readonly Call[], start: number): readonly Call[] {
   const end = driver.findIndex((call, i) => i > start && (!isTold(call) || isOnCommit(call)));
   return driver.slice(start, end < 0 ? driver.length : end);
-}
-
-function inOrder(messages: readonly JsonValue[]): readonly JsonValue[] {
-  const byPartition = new Map<number, JsonValue>();
-  for (const message of messages)
-    if (message !== null) byPartition.set((message as { partition: number }).partition, message);
-  return [...byPartition].sort(([a], [b]) => a - b).map(([, message]) => message);
 }
 
 /** Returns the messages of an abort that waits for all tasks. */
