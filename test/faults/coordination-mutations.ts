@@ -21,8 +21,8 @@ export const COORDINATION_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: "shared/engine/write/task.ts",
-        find: "committed = (await right.ask()) ?? (await this.#commit(writer, metrics));",
-        replace: "await right.ask();\ncommitted = await this.#commit(writer, metrics);",
+        find: "      if (other === undefined) {\n        const message",
+        replace: "      {\n        const message",
       },
     ],
   },

@@ -379,7 +379,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     shows: "rows are lost",
     edits: [
       {
-        file: WRITE,
+        file: "shared/engine/write/task-message.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
         find: "${BATCH_FILE.message}${writerId}.json",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
