@@ -106,7 +106,7 @@ interface TableWriterParts {
   readonly schema: Schema;
   readonly kind: "stream" | "batch";
   readonly surroundings: Surroundings;
-  /** What was recorded of each batch when it was planned. */
+  /** The record of each batch that was planned. */
   readonly plans: Map<string, TableWrite | undefined>;
   readonly settings: Partial<PipelineDefinition>;
 }
