@@ -146,7 +146,7 @@ export interface BatchRun {
 }
 
 /**
- * What is recorded of the write of an attempt, so that each step makes the same one. Absent if the
+ * The write of an attempt as it is recorded, so that each step makes the same one. Absent if the
  * sink has writers in the form of PySpark's API.
  */
 export interface TableWrite {
